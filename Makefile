@@ -1,0 +1,32 @@
+# Each target sets up what it needs in .venv; only Python 3.11 or newer, git and make are taken for granted.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-fast check format clean
+
+demo: .venv/.ready
+	$(BIN)/wsol demo
+
+test: .venv/.ready  ## everything, whole pipelines included
+	$(BIN)/pytest -q -n 2 -m ""
+
+test-fast: .venv/.ready
+	$(BIN)/pytest -q -n 2
+
+check: .venv/.ready  ## style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv wsol-demo

@@ -1,0 +1,76 @@
+"""Boxes as half-open pixel intervals: `x0 <= x < x1`, `y0 <= y < y1`, 0-based."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from wsol.errors import WsolError
+
+Xyxy = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """N boxes; `width == x1 - x0`, and a one-pixel box has area 1 without any `+ 1`."""
+
+    xyxy: Float[np.ndarray, "n 4"]
+
+    def __post_init__(self) -> None:
+        """Reject boxes that would silently score an IoU of zero.
+
+        Raises:
+            WsolError: not finite, or swapped corners.
+        """
+        if not np.isfinite(self.xyxy).all():
+            raise WsolError(f"expected finite box corners, got {self.xyxy.tolist()}")
+        if (self.xyxy[:, 2:] < self.xyxy[:, :2]).any():
+            raise WsolError(
+                f"boxes must satisfy x0 <= x1 and y0 <= y1, got {self.xyxy.tolist()}; swapped corners or xywh?"
+            )
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    @classmethod
+    def of(cls, rows: list[Xyxy]) -> Boxes:
+        """Boxes from a possibly empty list."""
+        return cls(np.asarray(rows, dtype=np.float64).reshape(-1, 4))
+
+    def clipped(self, image_hw: tuple[int, int]) -> Boxes:
+        """The parts inside a picture."""
+        height, width = image_hw
+        return Boxes(self.xyxy.clip(0, np.asarray([width, height, width, height], dtype=np.float64)))
+
+    def areas(self) -> Float[np.ndarray, " n"]:
+        """Width times height, in square pixels."""
+        sides = self.xyxy[:, 2:] - self.xyxy[:, :2]
+        return np.asarray(sides[:, 0] * sides[:, 1])
+
+
+def iou(a: Boxes, b: Boxes) -> Float[np.ndarray, "n m"]:
+    """Intersection over union of every pair; 0 where both boxes are empty."""
+    low = np.maximum(a.xyxy[:, None, :2], b.xyxy[None, :, :2])
+    high = np.minimum(a.xyxy[:, None, 2:], b.xyxy[None, :, 2:])
+    sides = (high - low).clip(min=0)
+    common = sides[..., 0] * sides[..., 1]
+    union = a.areas()[:, None] + b.areas()[None, :] - common
+    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
+
+
+def tight_box(mask: Bool[np.ndarray, "height width"]) -> Xyxy | None:
+    """The smallest box that holds every pixel of the mask; None for an empty mask."""
+    columns = np.flatnonzero(mask.any(axis=0))
+    rows = np.flatnonzero(mask.any(axis=1))
+    if columns.size == 0:
+        return None
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def centre_box(image_hw: tuple[int, int], side_share: float) -> Xyxy:
+    """The baseline that looks at nothing: a box in the middle, its sides `side_share` of the picture's."""
+    height, width = image_hw
+    margin = (1 - side_share) / 2
+    return width * margin, height * margin, width * (1 - margin), height * (1 - margin)

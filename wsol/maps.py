@@ -1,0 +1,87 @@
+"""From a heatmap to masks, components and boxes at the picture's own resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from wsol.boxes import Boxes, Xyxy, iou
+from wsol.config import Box
+
+Heatmap = Float32[np.ndarray, "height width"]
+Mask = Bool[np.ndarray, "height width"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object: its box, its mask over the whole picture, and the mean of the heatmap over the mask."""
+
+    xyxy: Xyxy
+    mask: Mask
+    score: float
+
+
+def share_of_peak(heatmap: Heatmap) -> Heatmap:
+    """The map divided by its maximum; zeros where it has no positive finite maximum."""
+    heatmap = np.nan_to_num(heatmap, nan=0.0, posinf=0.0, neginf=0.0).clip(min=0)
+    peak = heatmap.max(initial=0.0)
+    return heatmap / peak if peak > 0 else np.zeros_like(heatmap)
+
+
+def resized(heatmap: Heatmap, image_hw: tuple[int, int]) -> Heatmap:
+    """Bilinear, pixel centres at half (a map's cell covers `stride` pixels)."""
+    height, width = image_hw
+    return np.asarray(cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box) -> list[Found]:
+    """Threshold a small heatmap at the picture's resolution and box its components, largest first.
+
+    Components touch by edge or corner. Nothing above the threshold, or a map that is not finite, gives an empty list.
+    """
+    fine = resized(np.nan_to_num(heatmap, nan=0.0), image_hw)
+    count, labels, stats = _components(fine > box.threshold)
+    areas = stats[1:count, cv2.CC_STAT_AREA]
+    order = np.argsort(-areas, kind="stable")
+    kept = order[:1] if box.objects == "largest" else order[areas[order] >= box.min_area * fine.size]
+    found = []
+    for component in kept + 1:
+        mask = labels == component
+        found.append(Found(_edges(stats[component]), mask, float(fine[mask].mean())))
+    return found
+
+
+def sweep_ious(
+    heatmap: Heatmap, image_hw: tuple[int, int], truth: Boxes, thresholds: Float[np.ndarray, " t"]
+) -> Float[np.ndarray, " t"]:
+    """IoU of the largest component's box with the best fitting true box, for every threshold, which must ascend."""
+    fine = resized(np.nan_to_num(heatmap, nan=0.0), image_hw)
+    left = top = 0
+    ious = np.zeros(len(thresholds))
+    for i, threshold in enumerate(thresholds):
+        mask = fine > threshold
+        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+        if width == 0:
+            break
+        # The next mask lies inside this one's bounds: look at no more than them.
+        fine, mask = fine[y : y + height, x : x + width], mask[y : y + height, x : x + width]
+        left, top = left + x, top + y
+        _, _, stats = _components(mask)
+        x0, y0, x1, y1 = _edges(stats[1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])])
+        ious[i] = iou(Boxes.of([(x0 + left, y0 + top, x1 + left, y1 + top)]), truth).max(initial=0.0)
+    return ious
+
+
+def _components(mask: Mask) -> tuple[int, np.ndarray, np.ndarray]:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    return count, labels, stats
+
+
+def _edges(stats: np.ndarray) -> Xyxy:
+    x, y, width, height = (
+        float(stats[i]) for i in (cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT)
+    )
+    return x, y, x + width, y + height

@@ -1,0 +1,29 @@
+"""What a person sees while waiting: a bar with an estimate on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+
+class Progress:
+    """Speaks on standard error, so that results on standard output stay clean."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+
+    def say(self, line: str) -> None:
+        """One line that stays."""
+        self.console.print(line, markup=False)
+
+    @contextmanager
+    def task(self, name: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
+        """Count up to `total`; the yielded function counts one."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Bars(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bars:
+            bar = bars.add_task(name, total=total, completed=done)
+            yield lambda: bars.advance(bar)

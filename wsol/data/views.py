@@ -1,0 +1,34 @@
+"""Random crops and flips of a batch, the same for its pictures and its pseudo masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int64, Shaped
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class View:
+    """For each picture of a batch the corner of its square crop, in pixels of the uncropped square, and whether it is mirrored."""
+
+    top: Int64[Tensor, " batch"]
+    left: Int64[Tensor, " batch"]
+    is_mirrored: Bool[Tensor, " batch"]
+    crop_px: int
+
+    def apply(self, planes: Shaped[Tensor, "batch channels side side"]) -> Shaped[Tensor, "batch channels crop crop"]:
+        """Crop and mirror each item's planes."""
+        steps = torch.arange(self.crop_px, device=planes.device)
+        columns = torch.where(self.is_mirrored[:, None], self.crop_px - 1 - steps, steps) + self.left[:, None]
+        rows = steps + self.top[:, None]
+        batch = torch.arange(len(planes), device=planes.device)
+        return planes[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def random_view(count: int, resize_px: int, crop_px: int, generator: torch.Generator, device: torch.device) -> View:
+    """A crop at a uniformly random place and a fair coin for the mirror (Wei et al. 2021, sec. 4.2)."""
+    places = torch.randint(resize_px - crop_px + 1, (2, count), generator=generator)
+    coins = torch.randint(2, (count,), generator=generator)
+    return View(places[0].to(device), places[1].to(device), coins.to(device).bool(), crop_px)

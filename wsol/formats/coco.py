@@ -1,0 +1,116 @@
+"""COCO: `instances.json` for tools that take annotations, `results.json` (the same objects with scores) for COCO's evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pycocotools import mask as coco_mask
+
+from wsol.boxes import Boxes
+from wsol.predictions import PredictedObject, Predictions
+from wsol.version import __version__
+
+README = """\
+COCO annotations made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+
+  instances.json  pictures, categories, annotations (boxes and masks)
+  results.json    the same objects with their scores, in COCO's results format
+
+How to load it with pycocotools (pip install pycocotools), in this folder:
+
+    from pycocotools.coco import COCO
+    truth = COCO("instances.json")
+    masks = [truth.annToMask(annotation) for annotation in truth.loadAnns(truth.getAnnIds())]
+{results}
+The pictures stay where they are, and each file_name is the path of one below
+{image_root}
+Name that folder where a tool asks for the image root.
+
+Good to know:
+- Boxes are [x, y, width, height] in pixels, counted from 0. Ids of pictures, annotations and categories count from 1.
+- Widths, heights, boxes and masks are those of the upright picture. Apply a photograph's EXIF orientation after
+  decoding: `ImageOps.exif_transpose` with Pillow; OpenCV's `imread` does it by itself.
+- Masks are compressed run lengths, also for single objects (iscrowd 0). Detectron2 reads them with
+  INPUT.MASK_FORMAT = "bitmask"; a tool that knows polygons only can still read the boxes.
+"""
+
+RESULTS = """    results = truth.loadRes("results.json")
+"""
+
+NO_RESULTS = """
+No object was found: results.json is the empty list, for which `truth.loadRes("results.json")` fails with
+"IndexError: list index out of range". There is nothing to evaluate.
+"""
+
+
+def write_coco(predictions: Predictions, folder: Path) -> dict[str, int]:
+    """Write instances.json, results.json and README.txt; returns how many images, objects and empty images there are."""
+    info = {"description": "Boxes and masks from class labels", "version": __version__, "contributor": "wsol"}
+    categories = [
+        {"id": number, "name": name, "supercategory": ""}
+        for number, name in enumerate(predictions.class_names, start=1)
+    ]
+    # All of it is ASCII: pycocotools opens the file with the locale's encoding.
+    with (folder / "instances.json").open("w", encoding="ascii") as file:
+        file.write(
+            f'{{"info": {json.dumps(info)},\n"licenses": [],\n"categories": {json.dumps(categories)},\n"images": '
+        )
+        file.writelines(_array(_images(predictions)))
+        file.write(',\n"annotations": ')
+        file.writelines(_array(_annotations(predictions)))
+        file.write("}\n")
+    with (folder / "results.json").open("w", encoding="ascii") as file:
+        file.writelines(_array(shared | {"score": found.score} for shared, found in _objects(predictions)))
+    counts = _counts(predictions)
+    results = RESULTS if counts["objects"] else NO_RESULTS
+    text = README.format(version=__version__, results=results, image_root=predictions.image_root, **counts)
+    (folder / "README.txt").write_text(text, encoding="utf-8")
+    return counts
+
+
+def _array(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """A JSON array in pieces, one row a line: a million pictures need no memory."""
+    lead = "["
+    for row in rows:
+        yield lead + json.dumps(row, allow_nan=False)
+        lead = ",\n"
+    yield "[]" if lead == "[" else "]"
+
+
+def _images(predictions: Predictions) -> Iterator[dict[str, Any]]:
+    for image_id, prediction in enumerate(predictions, start=1):
+        height, width = prediction.image_hw
+        yield {"id": image_id, "file_name": prediction.image, "width": width, "height": height}
+
+
+def _objects(predictions: Predictions) -> Iterator[tuple[dict[str, Any], PredictedObject]]:
+    """What an annotation and a result have in common, with the object it comes from."""
+    for image_id, prediction in enumerate(predictions, start=1):
+        boxes = Boxes.of([found.xyxy for found in prediction.objects]).clipped(prediction.image_hw)
+        for (x0, y0, x1, y1), found in zip(boxes.xyxy.tolist(), prediction.objects, strict=True):
+            category_id = 1 + (prediction.label or 0)
+            yield (
+                {
+                    "image_id": image_id,
+                    "category_id": category_id,
+                    "bbox": [x0, y0, x1 - x0, y1 - y0],
+                    "segmentation": found.rle,
+                },
+                found,
+            )
+
+
+def _annotations(predictions: Predictions) -> Iterator[dict[str, Any]]:
+    # COCO's own files keep run lengths for crowds. Ours are single objects all the same: COCOeval leaves iscrowd 1 out of the
+    # count, and trainers drop it. pycocotools and torchvision's v2 wrapper look at the type of `segmentation`, not at iscrowd;
+    # Detectron2 wants INPUT.MASK_FORMAT "bitmask"; readers of polygons only (torchvision's v1 detection references) cannot read it.
+    for annotation_id, (shared, found) in enumerate(_objects(predictions), start=1):
+        yield {"id": annotation_id, **shared, "area": int(coco_mask.area(found.rle)), "iscrowd": 0}
+
+
+def _counts(predictions: Predictions) -> dict[str, int]:
+    objects = [len(prediction.objects) for prediction in predictions]
+    return {"images": len(objects), "objects": sum(objects), "empty_images": objects.count(0)}

@@ -1,0 +1,1 @@
+"""Counts first, formulas over counts second."""

@@ -1,0 +1,1 @@
+"""The stages: each reads folders and writes one folder that is complete or absent."""

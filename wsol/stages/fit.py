@@ -1,0 +1,30 @@
+"""All four stages, one after the other."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from wsol.config import RunConfig
+from wsol.data.samples import DataSet
+from wsol.models.weights import weights_source
+from wsol.progress import Progress
+from wsol.stages import make_pseudo, train_cam, train_classifier, train_seg
+
+
+def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
+    """From labelled pictures to a run that can predict. A finished stage is kept, an interrupted one goes on.
+
+    Raises:
+        WsolError: from any stage; weights that cannot be had are told before the first begins.
+    """
+    weights_source(config.backbone, config.weights)
+    classifier = train_classifier.network_of(config)
+    if classifier is not None:
+        weights_source(*classifier)
+    for stage in (train_cam.run, make_pseudo.run, train_seg.run, train_classifier.run):
+        started = time.perf_counter()
+        folder = stage(data, run, config, progress)
+        if folder is not None:
+            progress.say(f"{folder}  ({time.perf_counter() - started:.0f} s)")
+    return run

@@ -1,0 +1,92 @@
+"""Stage 3: a second MFF-Net learns one class-agnostic mask from the pseudo masks (Wei et al. 2021, Alg. 1, line 4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from wsol.config import RunConfig
+from wsol.data.pictures import Pictures, write_skipped
+from wsol.data.samples import DataSet
+from wsol.data.views import View
+from wsol.engine import choose_engine, seed_of
+from wsol.errors import WsolError
+from wsol.folders import file_hash, is_finished, new_folder, text_hash, write_manifest
+from wsol.losses import masked_bce
+from wsol.models.backbone import normalisation, pretrained_state
+from wsol.models.checkpoint import MffCard, build, save
+from wsol.progress import Progress
+from wsol.pseudo import targets
+from wsol.pseudo_store import FILE, PseudoStore
+from wsol.training import Job, train
+
+STAGE = "train-seg"
+NUMBER = 3
+
+
+def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
+    """Train on the training pictures and `run/pseudo`; write `run/seg`. Starts from ImageNet weights, not from stage 1's.
+
+    Raises:
+        WsolError: no pseudo masks, or of other pictures; no weights; a `run/seg` of other settings.
+    """
+    store = PseudoStore(run / "pseudo")
+    if store.image_ids != [sample.image_id for sample in data.train]:
+        raise WsolError(
+            f"{run / 'pseudo'} was made from other pictures than {data.root} has: expected {len(store.image_ids)}, got {len(data.train)}. Name that data set, or remove {run / 'pseudo'} and run `wsol make-pseudo`."
+        )
+    settings = {
+        "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
+        "seg": config.seg.model_dump(), "pseudo": config.pseudo.model_dump(),
+    }  # fmt: skip
+    inputs = {"training": data.training_hash(), "pseudo": file_hash(run / "pseudo" / FILE)}
+    folder = run / "seg"
+    if is_finished(folder, STAGE, settings, inputs):
+        progress.say(f"{STAGE}: finished already, {folder}")
+        return folder
+    state = pretrained_state(config.backbone, config.weights)
+    engine = choose_engine(config.device, config.precision)
+    progress.say(f"{STAGE}: {len(store.usable())} pseudo masks; {config.backbone} on {engine.reason}")
+    torch.manual_seed(seed_of(config.seed, NUMBER))
+    mean, std = normalisation(config.backbone)
+    card = MffCard(
+        backbone=config.backbone, outputs=1, fusion=config.seg.fusion, levels=config.seg.levels, attention=config.seg.attention,
+        auxiliary=False, mean=mean, std=std, resize_px=config.seg.resize_px, class_names=data.class_names,
+    )  # fmt: skip
+    network = build(card, dict(state))
+
+    def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
+        logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)[
+            :, 0
+        ]
+        heatmaps, gaussian = view.apply(store.at_size(indices, config.seg.resize_px, images.device)).unbind(1)
+        return masked_bce(logits, *targets(heatmaps, gaussian, config.pseudo))
+
+    with new_folder(folder) as scratch:
+        pictures = Pictures(
+            [s.path for s in data.train], config.seg.resize_px, cache_gb=config.cache_gb, workers=config.workers
+        )
+        new_layers = [module for name, module in network.named_children() if name != "backbone"]
+        job = Job(STAGE, network, new_layers, objective, pictures, store.usable(), mean, std)
+        trained = train(
+            job,
+            config.seg,
+            engine,
+            seed_of(config.seed, NUMBER),
+            scratch,
+            text_hash(iter([str(settings), str(inputs)])),
+            progress,
+        )
+        save(scratch, network, card)
+        write_skipped(scratch, store.image_ids, pictures)
+        write_manifest(
+            scratch,
+            STAGE,
+            settings,
+            inputs,
+            vars(trained) | {"engine": engine.reason, "broken_pictures": len(pictures.broken)},
+        )
+    return folder

@@ -1,0 +1,56 @@
+"""Photographs with nothing but class labels in, boxes and masks out."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from wsol.version import __version__
+
+if TYPE_CHECKING:
+    from wsol.api import evaluate, fit, make_pseudo, predict, train_cam, train_classifier, train_seg
+    from wsol.boxes import Boxes
+    from wsol.config import RunConfig
+    from wsol.data.opening import open_data
+    from wsol.errors import WsolError
+    from wsol.localizer import Localization, Localizer
+
+# Imported on first use: `import wsol` and `wsol --help` must not wait for torch.
+_HOMES = {
+    "Boxes": "wsol.boxes",
+    "Localization": "wsol.localizer",
+    "Localizer": "wsol.localizer",
+    "RunConfig": "wsol.config",
+    "WsolError": "wsol.errors",
+    "evaluate": "wsol.api",
+    "fit": "wsol.api",
+    "make_pseudo": "wsol.api",
+    "open_data": "wsol.data.opening",
+    "predict": "wsol.api",
+    "train_cam": "wsol.api",
+    "train_classifier": "wsol.api",
+    "train_seg": "wsol.api",
+}
+
+__all__ = [
+    "Boxes",
+    "Localization",
+    "Localizer",
+    "RunConfig",
+    "WsolError",
+    "__version__",
+    "evaluate",
+    "fit",
+    "make_pseudo",
+    "open_data",
+    "predict",
+    "train_cam",
+    "train_classifier",
+    "train_seg",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wsol' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

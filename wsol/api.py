@@ -1,0 +1,103 @@
+"""The stages as Python functions: paths in, a finished folder or a judgement out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from wsol.config import Objects, Precision, RunConfig
+from wsol.data.opening import open_data
+from wsol.data.samples import DataSet
+from wsol.progress import Progress
+from wsol.run_config import remember
+from wsol.stages import evaluate as evaluating
+from wsol.stages import fit as fitting
+from wsol.stages import make_pseudo as masking
+from wsol.stages import predict as predicting
+from wsol.stages import train_cam as mapping
+from wsol.stages import train_classifier as classifying
+from wsol.stages import train_seg as segmenting
+from wsol.stages.evaluate import Evaluation, Which
+
+Path_ = str | Path
+
+
+def fit(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path:
+    """All four stages on a folder of labelled pictures; finished ones are kept, an interrupted one goes on.
+
+    `config` may name a recipe and override any value; see `RunConfig`. Returns the run folder.
+
+    Raises:
+        WsolError: the data, the weights or the folder are not as expected; the text says what to do.
+    """
+    return _stage(fitting.run, data, run, config, quiet) or Path(run)
+
+
+def train_cam(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path | None:
+    """Stage 1 alone: `run/cam`."""
+    return _stage(mapping.run, data, run, config, quiet)
+
+
+def make_pseudo(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path | None:
+    """Stage 2 alone: `run/pseudo` from `run/cam`."""
+    return _stage(masking.run, data, run, config, quiet)
+
+
+def train_seg(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path | None:
+    """Stage 3 alone: `run/seg` from `run/pseudo`."""
+    return _stage(segmenting.run, data, run, config, quiet)
+
+
+def train_classifier(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path | None:
+    """Stage 4 alone: `run/classifier`; None where the configuration goes without one."""
+    return _stage(classifying.run, data, run, config, quiet)
+
+
+def predict(
+    run: Path_, images: Path_, out: Path_, *, threshold: float | None = None, objects: Objects | None = None, device: str = "auto", precision: Precision = "auto", quiet: bool = False,
+) -> Path:  # fmt: skip
+    """Localize every picture below `images`; write `out`. Returns it.
+
+    Raises:
+        WsolError: not a run, no pictures, or `out` holds something else.
+    """
+    return predicting.run(
+        Path(run),
+        Path(images),
+        Path(out),
+        threshold=threshold,
+        objects=objects,
+        device=device,
+        precision=precision,
+        progress=Progress(quiet=quiet),
+    )
+
+
+def evaluate(
+    run: Path_, data: Path_, *, which: Which = "seg", threshold: float | None = None, device: str = "auto", precision: Precision = "auto", quiet: bool = False,
+) -> Evaluation:  # fmt: skip
+    """Judge a run on the test pictures of a data set that has boxes, under protocol `original`.
+
+    Raises:
+        WsolError: no boxes, an unfinished run, or a run of other classes.
+    """
+    return evaluating.run(
+        Path(run),
+        open_data(Path(data)),
+        which=which,
+        threshold=threshold,
+        device=device,
+        precision=precision,
+        progress=Progress(quiet=quiet),
+    )
+
+
+def _stage(
+    stage: Callable[[DataSet, Path, RunConfig, Progress], Path | None],
+    data: Path_,
+    run: Path_,
+    config: RunConfig | None,
+    quiet: bool,
+) -> Path | None:
+    found = open_data(Path(data))
+    return stage(found, Path(run), remember(Path(run), config), Progress(quiet=quiet))

@@ -1,0 +1,261 @@
+"""The command line: words to configuration to stage. Imports no torch at the top, so that `wsol --help` is quick."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from cyclopts.exceptions import CycloptsError
+from pydantic import ValidationError
+
+from wsol.config import Objects, Precision, RunConfig
+from wsol.errors import WsolError
+from wsol.version import __version__
+
+app = App(
+    name="wsol",
+    help="Photographs with nothing but class labels in, boxes and masks out.",
+    version=__version__,
+    help_epilogue="Start with `wsol demo`, or with your own folder of class folders: `wsol fit DATA --run runs/mine`.",
+)
+
+Run = Annotated[Path, Parameter(help="Folder of the run; made if absent.")]
+Choices = Annotated[RunConfig | None, Parameter(name="*")]
+Epochs = Annotated[int | None, Parameter(help="Epochs of every training stage; `--cam.epochs` and its like set one.")]
+DryRun = Annotated[bool, Parameter(negative="", help="Print the resolved configuration and the data set, and stop.")]
+
+
+@app.command
+def fit(data: Path, *, run: Run, epochs: Epochs = None, dry_run: DryRun = False, config: Choices = None) -> None:
+    """Learn from labelled pictures: all four stages. The same command continues an interrupted run.
+
+    Parameters
+    ----------
+    data
+        A folder of class folders (with train/ and test/ if you have a split), or CUB-200-2011 as published.
+    """
+    _stage("fit", data, run, epochs, dry_run, config)
+
+
+@app.command
+def train_cam(data: Path, *, run: Run, epochs: Epochs = None, dry_run: DryRun = False, config: Choices = None) -> None:
+    """Stage 1: learn the classes, and with them the class activation maps."""
+    _stage("train_cam", data, run, epochs, dry_run, config)
+
+
+@app.command
+def make_pseudo(data: Path, *, run: Run, dry_run: DryRun = False, config: Choices = None) -> None:
+    """Stage 2: turn the maps into pseudo masks."""
+    _stage("make_pseudo", data, run, None, dry_run, config)
+
+
+@app.command
+def train_seg(data: Path, *, run: Run, epochs: Epochs = None, dry_run: DryRun = False, config: Choices = None) -> None:
+    """Stage 3: learn one class-agnostic mask from the pseudo masks."""
+    _stage("train_seg", data, run, epochs, dry_run, config)
+
+
+@app.command
+def train_classifier(
+    data: Path, *, run: Run, epochs: Epochs = None, dry_run: DryRun = False, config: Choices = None
+) -> None:
+    """Stage 4: fine-tune the classifier that names the boxes."""
+    _stage("train_classifier", data, run, epochs, dry_run, config)
+
+
+@app.command
+def predict(
+    run: Path, images: Path, *, out: Path, threshold: float | None = None, objects: Objects | None = None, device: str = "auto", precision: Precision = "auto",
+) -> None:  # fmt: skip
+    """Find the objects in pictures: boxes, masks, scores and classes.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    images
+        A picture, or a folder of pictures at any depth.
+    out
+        New folder for predictions.jsonl. The same command continues an interrupted prediction.
+    threshold
+        Foreground probability above which a pixel belongs to the mask; the run's own by default.
+    objects
+        The largest object of each picture, or all; the run's own choice by default.
+    """
+    from wsol.progress import Progress
+    from wsol.stages import predict as stage
+
+    _check_share("threshold", threshold)
+    print(
+        stage.run(
+            run,
+            images,
+            out,
+            threshold=threshold,
+            objects=objects,
+            device=device,
+            precision=precision,
+            progress=Progress(),
+        )
+    )
+
+
+@app.command
+def export(predictions: Path, *, format: Literal["coco", "yolo"], out: Path) -> None:
+    """Write predictions in the format of another tool.
+
+    Parameters
+    ----------
+    predictions
+        What `wsol predict` wrote.
+    format
+        COCO (instances and results) or YOLO (boxes, with the pictures).
+    out
+        New folder for the export; its README.txt says how to load it.
+    """
+    from wsol.stages import export as stage
+
+    print(stage.run(predictions, format, out))
+
+
+@app.command
+def evaluate(
+    run: Path, data: Path, *, which: Literal["seg", "cam"] = "seg", threshold: float | None = None, json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    device: str = "auto", precision: Precision = "auto",
+) -> None:  # fmt: skip
+    """Judge a run on test pictures that have true boxes, under protocol `original`.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    data
+        The data set with its boxes; its test split where it has one.
+    which
+        Stage 3's masks (`seg`), or stage 1's maps by themselves (`cam`).
+    threshold
+        Where the mask begins; the run's own by default.
+    json_file
+        Also write the numbers here: a list with one object per protocol.
+    """
+    from wsol.data.opening import open_data
+    from wsol.folders import write_json
+    from wsol.progress import Progress
+    from wsol.report.table import evaluation_table, print_table
+    from wsol.stages import evaluate as stage
+
+    _check_share("threshold", threshold)
+    progress = Progress()
+    result = stage.run(
+        run, open_data(data), which=which, threshold=threshold, device=device, precision=precision, progress=progress
+    )
+    for reason in result.left_out:
+        progress.say(f"not judged: {reason}")
+    print_table(evaluation_table(result))
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(json_file, [result.as_json()])
+
+
+@app.command
+def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
+    """Generate a small synthetic data set, run everything on it, and show what came out. Needs nothing; takes minutes.
+
+    Parameters
+    ----------
+    out
+        Folder for data, run and report. The same command continues an interrupted demo.
+    seed
+        Another seed, other pictures.
+    """
+    from wsol.progress import Progress
+    from wsol.report.table import print_table
+    from wsol import demo as stage
+
+    result = stage.run(out, seed, Progress())
+    print_table(result.table)
+    print(f"pictures: {result.strip}\npage:     {result.page}")
+
+
+def _stage(name: str, data: Path, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None) -> None:
+    from wsol.data.opening import open_data
+    from wsol.run_config import preview, remember, to_yaml
+
+    given = _with_epochs(given or RunConfig(), epochs)
+    found = open_data(data)
+    if dry_run:
+        print(f"# {found.describe()}\n{to_yaml(preview(run, given))}", end="")
+        return
+    from importlib import import_module
+
+    from wsol.progress import Progress
+
+    folder = import_module(f"wsol.stages.{name}").run(found, run, remember(run, given), Progress())
+    if folder is None:
+        print("the configuration goes without a classifier of its own: nothing to do")
+    else:
+        print(folder)
+
+
+def _with_epochs(given: RunConfig, epochs: int | None) -> RunConfig:
+    """`--epochs` for each training stage whose own was not set."""
+    if epochs is None:
+        return given
+    asked = given.model_dump(exclude_unset=True)
+    for group in ("cam", "seg", "classify"):
+        asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
+    return RunConfig.model_validate(asked)
+
+
+def _check_share(name: str, value: float | None) -> None:
+    if value is not None and not 0 <= value <= 1:
+        raise WsolError(f"--{name} must be between 0 and 1, got {value}. It is compared with a probability.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command: exit 0 when done, 2 for what the user can mend, 130 after Ctrl-C; a bug shows its traceback."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _refuse(_plain(error))
+    except ValidationError as error:
+        _refuse(_first(error))
+    except WsolError as error:
+        _refuse(str(error))
+    except OSError as error:
+        if error.errno not in _USERS_DISK:
+            raise
+        _refuse(
+            f"{_USERS_DISK[error.errno]}: {error}. What was finished is kept; mend that, and the same command continues."
+        )
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        sys.exit(130)
+
+
+_USERS_DISK = {
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "a file or folder may not be written or read",
+}
+
+
+def _plain(error: CycloptsError) -> str:
+    cause = error.__cause__
+    return _first(cause) if isinstance(cause, ValidationError) else str(error)
+
+
+def _first(error: ValidationError) -> str:
+    problem: Any = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"--{where.replace('_', '-')}: {problem['msg']}, got {json.dumps(problem['input'], default=str)}. See `wsol fit --help` for what it takes."
+
+
+def _refuse(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -9,7 +9,7 @@ from wsol.config import Objects, Precision, RunConfig
 from wsol.data.opening import open_data
 from wsol.data.samples import DataSet
 from wsol.progress import Progress
-from wsol.run_config import remember
+from wsol.run_config import preview, save_config
 from wsol.stages import evaluate as evaluating
 from wsol.stages import fit as fitting
 from wsol.stages import make_pseudo as masking
@@ -100,4 +100,7 @@ def _stage(
     quiet: bool,
 ) -> Path | None:
     found = open_data(Path(data))
-    return stage(found, Path(run), remember(Path(run), config), Progress(quiet=quiet))
+    resolved = preview(Path(run), config)
+    folder = stage(found, Path(run), resolved, Progress(quiet=quiet))
+    save_config(Path(run), resolved)  # a stage that has work remembers it too; a refused one changes nothing
+    return folder

@@ -172,9 +172,9 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
     seed
         Another seed, other pictures.
     """
+    from wsol import demo as stage
     from wsol.progress import Progress
     from wsol.report.table import print_table
-    from wsol import demo as stage
 
     result = stage.run(out, seed, Progress())
     print_table(result.table)
@@ -183,22 +183,16 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
 
 def _stage(name: str, data: Path, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None) -> None:
     from wsol.data.opening import open_data
-    from wsol.run_config import preview, remember, to_yaml
+    from wsol.run_config import preview, to_yaml
 
     given = _with_epochs(given or RunConfig(), epochs)
-    found = open_data(data)
     if dry_run:
-        print(f"# {found.describe()}\n{to_yaml(preview(run, given))}", end="")
+        print(f"# {open_data(data).describe()}\n{to_yaml(preview(run, given))}", end="")
         return
-    from importlib import import_module
+    import wsol
 
-    from wsol.progress import Progress
-
-    folder = import_module(f"wsol.stages.{name}").run(found, run, remember(run, given), Progress())
-    if folder is None:
-        print("the configuration goes without a classifier of its own: nothing to do")
-    else:
-        print(folder)
+    folder = getattr(wsol, name)(data, run, given)
+    print(folder or "the configuration goes without a classifier of its own: nothing to do")
 
 
 def _with_epochs(given: RunConfig, epochs: int | None) -> RunConfig:
@@ -219,7 +213,7 @@ def _check_share(name: str, value: float | None) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command: exit 0 when done, 2 for what the user can mend, 130 after Ctrl-C; a bug shows its traceback."""
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         _refuse(_plain(error))
     except ValidationError as error:
@@ -239,6 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 _USERS_DISK = {
     errno.ENOSPC: "no space left on the disk",
+    errno.EFBIG: "the file would be larger than allowed",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "a file or folder may not be written or read",

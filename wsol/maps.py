@@ -31,7 +31,7 @@ def share_of_peak(heatmap: Heatmap) -> Heatmap:
     return heatmap / peak if peak > 0 else np.zeros_like(heatmap)
 
 
-def resized(heatmap: Heatmap, image_hw: tuple[int, int]) -> Heatmap:
+def resized(heatmap: Heatmap, image_hw: tuple[int, int]) -> Float32[np.ndarray, "_ _"]:
     """Bilinear, pixel centres at half (a map's cell covers `stride` pixels)."""
     height, width = image_hw
     return np.asarray(cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR))

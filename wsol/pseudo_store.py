@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,12 @@ def create(folder: Path, image_ids: list[str], map_hw: tuple[int, int], gaussian
     """An empty store to be filled record by record."""
     record = np.dtype([("state", "u1"), ("map", "u1", map_hw), ("gaussians", "<f4", (gaussians, 5))])
     write_json(folder / INDEX, image_ids)
-    return np.lib.format.open_memmap(folder / FILE, mode="w+", dtype=record, shape=(len(image_ids),))
+    records = np.lib.format.open_memmap(folder / FILE, mode="w+", dtype=record, shape=(len(image_ids),))
+    # A hole in a memory-mapped file turns a full disk into a crash; claimed at once, it is an error that can be told.
+    if hasattr(os, "posix_fallocate"):  # Linux
+        with (folder / FILE).open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, (folder / FILE).stat().st_size)
+    return records
 
 
 class PseudoStore:

@@ -53,10 +53,3 @@ def preview(run: Path, given: RunConfig | None) -> RunConfig:
     if (run / FILE).is_file() and "recipe" not in given.model_fields_set:
         return RunConfig.model_validate(merged(load_config(run).model_dump(), given.model_dump(exclude_unset=True)))
     return resolve(given)
-
-
-def remember(run: Path, given: RunConfig | None) -> RunConfig:
-    """The same, saved with the run."""
-    config = preview(run, given)
-    save_config(run, config)
-    return config

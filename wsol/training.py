@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int64, UInt8
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wsol.config import Training
@@ -21,6 +19,7 @@ from wsol.data.views import View, random_view
 from wsol.engine import Engine, seed_of
 from wsol.errors import WsolError
 from wsol.progress import Progress
+from wsol.tensors import write_tensors
 
 Images = Float[Tensor, "batch 3 side side"]
 Objective = Callable[[nn.Module, Images, Int64[Tensor, " batch"], View], Tensor]
@@ -147,15 +146,9 @@ class _Checkpoint:
 
     def save(self, network: nn.Module, optimiser: torch.optim.Optimizer, trained: Trained) -> None:
         """Keep weights, momentum and the report."""
-        tensors = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
-        tensors |= {
-            f"momentum.{i}": state["momentum_buffer"].contiguous()
-            for i, state in self._momenta(optimiser)
-            if "momentum_buffer" in state
-        }
-        partial = self.path.with_suffix(".partial")
-        save_file(tensors, partial, {"identity": self.identity, "trained": json.dumps(vars(trained))})
-        os.replace(partial, self.path)
+        tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+        tensors |= {f"momentum.{i}": state["momentum_buffer"] for i, state in self._momenta(optimiser) if state}
+        write_tensors(self.path, tensors, {"identity": self.identity, "trained": json.dumps(vars(trained))})
 
     def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> Trained:
         """Go back to the last finished epoch; a checkpoint of another configuration counts for nothing."""

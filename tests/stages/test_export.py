@@ -22,7 +22,14 @@ CLASSES = ["owl", "hawk"]
 def line(**changes: Any) -> dict[str, Any]:
     """One line of predictions.jsonl, by hand, as a person would change it."""
     one = {"xyxy": [3.0, 2.0, 8.0, 6.0], "score": 0.75, "rle": encode(MASK)}
-    return {"image": "a/1.jpg", "image_hw": [12, 16], "objects": [one], "label": 0, "class_name": "owl", "top5": []} | changes
+    return {
+        "image": "a/1.jpg",
+        "image_hw": [12, 16],
+        "objects": [one],
+        "label": 0,
+        "class_name": "owl",
+        "top5": [],
+    } | changes
 
 
 def predictions_of(tmp_path: Path, *lines: dict[str, Any], class_names: list[str] = CLASSES) -> Path:
@@ -99,24 +106,43 @@ def test_an_export_that_failed_leaves_nothing_that_looks_finished_and_can_be_rep
         pytest.param({"image": ""}, "below the image root", id="no name"),
         pytest.param({"image": "a/2.jpg"}, "each picture once", id="a picture twice"),
         pytest.param({"image": "a//2.jpg"}, "each picture once", id="a picture twice, spelt otherwise"),
-        pytest.param({"label": 2, "class_name": "hawk"}, "agree with manifest.json's 2 classes, got 2", id="label too large"),
+        pytest.param(
+            {"label": 2, "class_name": "hawk"}, "agree with manifest.json's 2 classes, got 2", id="label too large"
+        ),
         pytest.param({"label": -1, "class_name": "hawk"}, "got -1", id="label negative"),
         pytest.param({"class_name": "hawk"}, "got 0 and 'hawk'", id="name without its label"),
-        pytest.param({"label": None, "class_name": None}, "on every picture with objects or on none", id="one without a class"),
+        pytest.param(
+            {"label": None, "class_name": None}, "on every picture with objects or on none", id="one without a class"
+        ),
         pytest.param({"image_hw": [16, 12]}, "masks of the picture's", id="mask of another size"),
-        pytest.param({"objects": [line()["objects"][0] | {"xyxy": [8.0, 2.0, 3.0, 6.0]}]}, "swapped corners", id="swapped corners"),
-        pytest.param({"objects": [line()["objects"][0] | {"xyxy": [float("nan"), 2.0, 3.0, 6.0]}]}, "finite", id="not finite"),
-        pytest.param({"objects": [line()["objects"][0] | {"score": float("nan")}]}, "scores from 0 to 1", id="score not a number"),
+        pytest.param(
+            {"objects": [line()["objects"][0] | {"xyxy": [8.0, 2.0, 3.0, 6.0]}]},
+            "swapped corners",
+            id="swapped corners",
+        ),
+        pytest.param(
+            {"objects": [line()["objects"][0] | {"xyxy": [float("nan"), 2.0, 3.0, 6.0]}]}, "finite", id="not finite"
+        ),
+        pytest.param(
+            {"objects": [line()["objects"][0] | {"score": float("nan")}]}, "scores from 0 to 1", id="score not a number"
+        ),
     ],
 )
-def test_a_line_that_no_format_can_hold_is_named(tmp_path: Path, format: Format, changes: dict[str, Any], text: str) -> None:
+def test_a_line_that_no_format_can_hold_is_named(
+    tmp_path: Path, format: Format, changes: dict[str, Any], text: str
+) -> None:
     predictions = predictions_of(tmp_path, line(image="a/./2.jpg"), line() | changes)
     with pytest.raises(WsolError, match=text) as caught:
         run(predictions, format, tmp_path / "out")
     assert f"{LINES}, line 2: " in str(caught.value)
     assert "Correct that line, or run" in str(caught.value)
     assert not (tmp_path / "out").exists()
-    assert files_of(tmp_path) == {"pictures/a/1.jpg", "pictures/a/2.jpg", "predictions/manifest.json", f"predictions/{LINES}"}
+    assert files_of(tmp_path) == {
+        "pictures/a/1.jpg",
+        "pictures/a/2.jpg",
+        "predictions/manifest.json",
+        f"predictions/{LINES}",
+    }
 
 
 @pytest.mark.parametrize(
@@ -129,9 +155,13 @@ def test_a_line_that_no_format_can_hold_is_named(tmp_path: Path, format: Format,
         pytest.param(0, None, [], ["object"], id="no objects, no classes"),
     ],
 )
-def test_the_categories_are_the_classes_or_object(tmp_path: Path, objects: int, label: int | None, class_names: list[str], expected: list[str]) -> None:
+def test_the_categories_are_the_classes_or_object(
+    tmp_path: Path, objects: int, label: int | None, class_names: list[str], expected: list[str]
+) -> None:
     name = None if label is None else class_names[label]
-    predictions = predictions_of(tmp_path, line(objects=line()["objects"][:objects], label=label, class_name=name), class_names=class_names)
+    predictions = predictions_of(
+        tmp_path, line(objects=line()["objects"][:objects], label=label, class_name=name), class_names=class_names
+    )
     out = run(predictions, "coco", tmp_path / "out")
     assert [category["name"] for category in json.loads((out / "instances.json").read_text())["categories"]] == expected
 

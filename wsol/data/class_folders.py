@@ -15,7 +15,7 @@ import numpy as np
 
 from wsol.boxes import Boxes, Xyxy, tight_box
 from wsol.data.samples import DataSet, Sample, Truth
-from wsol.errors import WsolError
+from wsol.errors import BrokenPicture, WsolError
 from wsol.images import image_hw, pictures_under, read_image
 
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -111,8 +111,11 @@ def _read_boxes(table: Path, paths: dict[str, Path]) -> dict[str, Boxes]:
                     f"{table}, line {number}: expected x0 < x1 and y0 < y1, got {x0},{y0},{x1},{y1}; swapped corners or xywh? Mend the line."
                 )
             rows[row["path"]].append((x0, y0, x1, y1))
-    return {image_id: _clipped(Boxes.of(boxes), paths[image_id]) for image_id, boxes in rows.items()}
+    return {image_id: clipped for image_id, boxes in rows.items() if (clipped := _clipped(boxes, paths[image_id]))}
 
 
-def _clipped(boxes: Boxes, path: Path) -> Boxes:
-    return boxes.clipped(image_hw(path))
+def _clipped(boxes: list[Xyxy], path: Path) -> Boxes | None:
+    try:
+        return Boxes.of(boxes).clipped(image_hw(path))
+    except BrokenPicture:  # what cannot be decoded is not judged; the judge lists it
+        return None

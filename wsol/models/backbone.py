@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ def feature_pyramid(name: str, levels: int, state: State | None) -> nn.Module:
     """
     check_name(name)
     overlay = {"state_dict": dict(state)} if state is not None else None
+    # timm warns that a pyramid has no use for the last layers.
+    logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
     try:
         pyramid: nn.Module = timm.create_model(
             name,

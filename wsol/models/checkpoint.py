@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from wsol.config import Config, Fusion
@@ -16,6 +16,7 @@ from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
 from wsol.models.backbone import feature_pyramid, whole_model
 from wsol.models.mffnet import MffNet, OriginalCam, build_mffnet
+from wsol.tensors import write_tensors
 
 VERSION: Literal[1] = 1
 
@@ -63,7 +64,7 @@ def build(card: MffCard, state: dict[str, torch.Tensor] | None = None) -> MffNet
 
 def save(folder: Path, network: nn.Module, card: MffCard | ClassifierCard) -> None:
     """Write weights and card."""
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / "model.safetensors")
+    write_tensors(folder / "model.safetensors", network.state_dict())
     write_json(folder / "model.json", card.model_dump())
 
 

@@ -15,6 +15,8 @@ from wsol.config import Fusion
 
 Images = Float[Tensor, "batch 3 height width"]
 Features = Float[Tensor, "batch channels height width"]
+Level = Float[Tensor, "batch _ _ _"]
+"""Feature maps of one backbone stage: own width, own resolution."""
 Scores = Float[Tensor, "batch outputs height width"]
 Logits = Float[Tensor, "batch outputs"]
 
@@ -27,7 +29,7 @@ class ScoreMaps(NamedTuple):
     """What a network says about each place: one map per output, before any ReLU or sigmoid."""
 
     fused: Scores
-    deep: Scores | None
+    deep: Float[Tensor, "batch outputs _ _"] | None
     """The same class layer on the deepest level alone, at that level's own resolution; None without auxiliary branch."""
 
 
@@ -41,7 +43,7 @@ class ChannelAttention(nn.Module):
         )
         self.back = nn.ModuleList(nn.Conv2d(WIDTH, c, 1) for c in channels)
 
-    def forward(self, levels: Sequence[Features]) -> list[Features]:
+    def forward(self, levels: Sequence[Level]) -> list[Level]:
         """Each level, its channels weighed between 0 and 1."""
         shared = multiply(
             [into(level.mean((2, 3), keepdim=True)) for into, level in zip(self.into, levels, strict=True)]
@@ -56,7 +58,7 @@ class Projection(nn.Sequential):
         super().__init__(nn.Conv2d(channels, WIDTH, 1), nn.BatchNorm2d(WIDTH), nn.ReLU())
 
 
-def upsampled(levels: Sequence[Features]) -> list[Features]:
+def upsampled(levels: Sequence[Level]) -> list[Level]:
     """All levels at the resolution of the shallowest, bilinear with aligned corners (published code)."""
     image_hw = levels[0].shape[2:]
     return [levels[0], *(interpolate(level, image_hw, mode="bilinear", align_corners=True) for level in levels[1:])]
@@ -72,12 +74,12 @@ def add(levels: Sequence[Features]) -> Features:
     return reduce(torch.add, levels)
 
 
-def concat(levels: Sequence[Features]) -> Features:
+def concat(levels: Sequence[Level]) -> Level:
     """Table 2's other alternative: the class layer sees all levels side by side, the deepest last."""
     return torch.cat(list(levels), dim=1)
 
 
-FUSIONS: dict[Fusion, Callable[[Sequence[Features]], Features]] = {"multiply": multiply, "add": add, "concat": concat}
+FUSIONS: dict[Fusion, Callable[[Sequence[Level]], Level]] = {"multiply": multiply, "add": add, "concat": concat}
 
 
 class MffNet(nn.Module):
@@ -115,7 +117,7 @@ class MffNet(nn.Module):
         fused = self.class_layer(dropout(self.fuse(upsampled(levels)), DROPOUT, self.training))
         return ScoreMaps(fused, self._deep_scores(levels[-1]) if self.has_auxiliary else None)
 
-    def _deep_scores(self, deep: Features) -> Scores:
+    def _deep_scores(self, deep: Level) -> Level:
         # After a concatenation the deep level owns the last columns of the class layer; else it owns all.
         weight = self.class_layer.weight[:, -WIDTH:]
         return conv2d(dropout(deep, DROPOUT, self.training), weight, self.class_layer.bias)

@@ -21,6 +21,7 @@ from wsol.models.checkpoint import load_mffnet
 from wsol.progress import Progress
 from wsol.pseudo import GAUSSIANS_PER_IMAGE, fit_gaussians, share_of_peak
 from wsol.pseudo_store import EMPTY, NOT_FINITE, WHOLE, PseudoStore
+from wsol.run_config import save_config
 
 STAGE = "make-pseudo"
 
@@ -49,6 +50,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     engine = choose_engine(config.device, config.precision)
     engine.place(network)
     started = time.perf_counter()
+    save_config(run, config)
     with new_folder(folder) as scratch:
         identity = {"settings": settings, "inputs": inputs}
         if (scratch / "settings.json").exists() and read_json(scratch / "settings.json", STAGE) != identity:
@@ -89,7 +91,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
 
 def _open(
     scratch: Path, data: DataSet, side_px: int, network: torch.nn.Module, device: torch.device, config: RunConfig
-) -> "np.memmap[Any, Any]":
+) -> np.memmap[Any, Any]:
     if (scratch / pseudo_store.INDEX).exists() and (scratch / pseudo_store.FILE).exists():
         return np.lib.format.open_memmap(scratch / pseudo_store.FILE, mode="r+")
     with torch.inference_mode():

@@ -18,6 +18,7 @@ from wsol.models.backbone import normalisation, pretrained_state
 from wsol.models.checkpoint import MffCard, build, save
 from wsol.models.mffnet import class_logits
 from wsol.progress import Progress
+from wsol.run_config import save_config
 from wsol.training import Job, train
 
 STAGE = "train-cam"
@@ -62,6 +63,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         deep = None if scores.deep is None else class_logits(scores.deep, is_rectified=True)
         return loss(fused.float(), None if deep is None else deep.float(), labels[indices].to(images.device))
 
+    save_config(run, config)
     with new_folder(folder) as scratch:
         pictures = Pictures(
             [s.path for s in data.train], config.cam.resize_px, cache_gb=config.cache_gb, workers=config.workers

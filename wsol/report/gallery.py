@@ -69,7 +69,7 @@ def _shown(
     scale = min(1.0, SIDE_PX / max(height, width))
     shown_hw = max(round(height * scale), 1), max(round(width * scale), 1)
     found = localizer(pixels)
-    squashed = torch.from_numpy(square(Image.fromarray(pixels), card.resize_px)).permute(2, 0, 1)[None]
+    squashed = torch.from_numpy(square(Image.fromarray(pixels), card.resize_px).copy()).permute(2, 0, 1)[None]
     cam = normalised_class_maps(
         score_maps(network, card, squashed, localizer.engine), torch.tensor([sample.label])
     ).cpu()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wsol.config import RunConfig
 from wsol.data.samples import DataSet
-from wsol.models.weights import weights_source
+from wsol.models.weights import PARTS, check_weights
 from wsol.progress import Progress
 from wsol.stages import make_pseudo, train_cam, train_classifier, train_seg
 
@@ -18,10 +18,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     Raises:
         WsolError: from any stage; weights that cannot be had are told before the first begins.
     """
-    weights_source(config.backbone, config.weights)
-    classifier = train_classifier.network_of(config)
-    if classifier is not None:
-        weights_source(*classifier)
+    check_weights(run, config, PARTS)
     for stage in (train_cam.run, make_pseudo.run, train_seg.run, train_classifier.run):
         started = time.perf_counter()
         folder = stage(data, run, config, progress)

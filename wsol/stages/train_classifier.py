@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config import RunConfig
+from wsol.config import RunConfig, classifier_of
 from wsol.data.pictures import Pictures, write_skipped
 from wsol.data.samples import DataSet
 from wsol.data.views import View
@@ -24,22 +24,13 @@ STAGE = "train-classifier"
 NUMBER = 4
 
 
-def network_of(config: RunConfig) -> tuple[str, Path | None] | None:
-    """The classifier's timm name and weights file; None where stage 1 names, or nobody does."""
-    if config.classifier in ("none", "cam"):
-        return None
-    if config.classifier == "same":
-        return config.backbone, config.classifier_weights or config.weights
-    return config.classifier, config.classifier_weights
-
-
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path | None:
     """Fine-tune a timm model on the training pictures; write `run/classifier`. None where the run has no such stage.
 
     Raises:
         WsolError: no weights, nothing to train on, or a `run/classifier` of other settings.
     """
-    chosen = network_of(config)
+    chosen = classifier_of(config)
     if chosen is None:
         return None
     name, weights = chosen

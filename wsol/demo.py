@@ -52,13 +52,12 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
     """
     started = time.perf_counter()
     data = _data(out / "data", seed, progress)
+    # The pictures are 320 px wide and two cores are slow: smaller squares leave time for more steps.
+    quick = {"batch_size": 8, "resize_px": 160, "crop_px": 144}
     small = RunConfig(
-        seed=seed,
-        cam=Cam(epochs=8, batch_size=16),
-        seg=Seg(epochs=5, batch_size=16),
-        classify=Classify(epochs=4, batch_size=16),
+        seed=seed, cam=Cam(epochs=10, **quick), seg=Seg(epochs=8, **quick), classify=Classify(epochs=4, **quick)
     )
-    plain = RunConfig(seed=seed, cam=Cam(epochs=8, batch_size=16, levels=1), classifier="cam")
+    plain = RunConfig(seed=seed, cam=Cam(epochs=10, levels=1, **quick), classifier="cam")
     progress.say("plain CAM (Zhou et al. 2016), to compare with")
     train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
     progress.say("SPOL (Wei et al. 2021), four stages")

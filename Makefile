@@ -8,10 +8,11 @@ demo: .venv/.ready
 	$(BIN)/wsol demo
 
 test: .venv/.ready  ## everything, whole pipelines included
-	$(BIN)/pytest -q -n 2 -m ""
+	$(BIN)/pytest -q -n 2 --dist loadfile
+	$(BIN)/pytest -q -m pipeline
 
 test-fast: .venv/.ready
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 check: .venv/.ready  ## style, types, layers
 	$(BIN)/ruff check .

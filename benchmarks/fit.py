@@ -46,15 +46,24 @@ def main() -> None:
     seconds = time.perf_counter() - started
     peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     backbone = json.loads((given.run / "cam" / "model.json").read_text())["backbone"]
-    bare = float(subprocess.run([sys.executable, "-c", BARE.format(backbone=backbone)], check=True, capture_output=True, text=True).stdout.split()[-1])
-    print(f"{seconds / 60:.1f} minutes in all, peak memory {peak_gb:.1f} GB, {os.cpu_count()} cores; bare backbone {bare:.1f} images/s\n")
+    bare = float(
+        subprocess.run(
+            [sys.executable, "-c", BARE.format(backbone=backbone)], check=True, capture_output=True, text=True
+        ).stdout.split()[-1]
+    )
+    print(
+        f"{seconds / 60:.1f} minutes in all, peak memory {peak_gb:.1f} GB, {os.cpu_count()} cores; bare backbone {bare:.1f} images/s\n"
+    )
     print("| stage | seconds | images/s in training | of the bare backbone |\n|---|---|---|---|")
     for stage in ("cam", "pseudo", "seg", "classifier"):
         path = given.run / stage / "manifest.json"
         if path.exists():
             figures = json.loads(path.read_text())["figures"]
             speed = figures["images"] / figures["seconds"] if "images" in figures else None
-            print(f"| {stage} | {figures['seconds']:.0f} |" + (f" {speed:.1f} | {speed / bare:.0%} |" if speed else " | |"))
+            print(
+                f"| {stage} | {figures['seconds']:.0f} |"
+                + (f" {speed:.1f} | {speed / bare:.0%} |" if speed else " | |")
+            )
 
 
 if __name__ == "__main__":

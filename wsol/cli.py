@@ -192,7 +192,9 @@ def _stage(name: str, data: Path, run: Path, epochs: int | None, dry_run: bool, 
     from wsol.models.weights import PARTS, check_weights
 
     # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
-    parts = {"fit": PARTS, "train_cam": ("cam",), "train_seg": ("seg",), "train_classifier": ("classifier",)}.get(name, ())
+    parts = {"fit": PARTS, "train_cam": ("cam",), "train_seg": ("seg",), "train_classifier": ("classifier",)}.get(
+        name, ()
+    )
     check_weights(run, preview(run, given), parts)
     import wsol
 

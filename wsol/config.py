@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 
 Recipe = Literal["wsol", "paper", "released", "paper-imagenet", "released-imagenet"]
 Fusion = Literal["multiply", "add", "concat"]
@@ -16,6 +24,10 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Levels = Annotated[int, Field(ge=1, le=4)]
+
+
+# Values are held against each other only when the recipe's are in: an override may not fit a default that it never meets.
+RESOLVED = {"resolved": True}
 
 
 class Config(BaseModel):
@@ -47,8 +59,8 @@ class Training(Config):
     """Side of the random crop in training."""
 
     @model_validator(mode="after")
-    def _crop_fits(self) -> Training:
-        if self.crop_px > self.resize_px:
+    def _crop_fits(self, info: Any) -> Training:
+        if info.context is RESOLVED and self.crop_px > self.resize_px:
             raise ValueError(f"crop_px must be at most resize_px, got {self.crop_px} > {self.resize_px}")
         return self
 
@@ -94,14 +106,19 @@ class Pseudo(Config):
     """Off: the larger of map and Gaussian is itself the target, everywhere (Table 4, "w/o Threshold")."""
 
     @model_validator(mode="after")
-    def _bands_do_not_cross(self) -> Pseudo:
-        if self.background > self.foreground:
+    def _bands_do_not_cross(self, info: Any) -> Pseudo:
+        if info.context is RESOLVED and self.background > self.foreground:
             raise ValueError(f"background must be at most foreground, got {self.background} > {self.foreground}")
         return self
 
 
 class Seg(MffTraining):
     """Stage 3: a second MFF-Net learns one class-agnostic mask from the pseudo masks (Eq. 7)."""
+
+    epochs: PositiveInt = 5
+    """Passes over the training images."""
+    lr_backbone: NonNegativeFloat = 0.02
+    """Learning rate of the pretrained layers; ten times stage 1's, as in the published code."""
 
 
 class Classify(Training):
@@ -172,14 +189,14 @@ RECIPES: dict[Recipe, dict[str, Any]] = {
     "paper": {
         "cam": {"epochs": 32, "batch_size": 64, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"epochs": 32, "batch_size": 128},
+        "seg": {"epochs": 32, "batch_size": 128, "lr_backbone": 0.002},
         "classify": {"epochs": 32, "batch_size": 64},
         "box": {"threshold": 0.5},  # the paper states none; the sigmoid's own middle
     },
     "paper-imagenet": {
         "cam": {"epochs": 6, "batch_size": 128, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"epochs": 6, "batch_size": 128},
+        "seg": {"epochs": 6, "batch_size": 128, "lr_backbone": 0.002},
         "classify": {"epochs": 6, "batch_size": 128},
         "box": {"threshold": 0.5},
     },
@@ -231,7 +248,7 @@ def resolve(given: RunConfig) -> RunConfig:
     values = RECIPES[given.recipe]
     if "backbone" not in asked:
         values = merged(values, NETWORKS[given.recipe])
-    return RunConfig.model_validate(merged(values, asked))
+    return RunConfig.model_validate(merged(values, asked), context=RESOLVED)
 
 
 def classifier_of(config: RunConfig) -> tuple[str, Path | None] | None:

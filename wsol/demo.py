@@ -15,7 +15,7 @@ from wsol.data.opening import open_data
 from wsol.data.samples import DataSet
 from wsol.demo_set import write_demo_set
 from wsol.folders import MANIFEST, is_finished, new_folder, read_json, write_manifest
-from wsol.images import image_hw, read_image
+from wsol.images import image_hw, read_mask
 from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.progress import Progress
@@ -124,7 +124,7 @@ def _centre(data: DataSet, rank: np.ndarray | None) -> list[Rate | None]:
         one = truth[sample.image_id]
         boxes.append(iou(Boxes.of([box]), one.boxes).max(initial=0.0))
         assert one.mask is not None, "the demo set has masks"
-        true_mask = read_image(one.mask)[:, :, 0] > 0
+        true_mask = read_mask(one.mask)
         x0, y0, x1, y1 = map(round, box)
         common = true_mask[y0:y1, x0:x1].sum()
         masks.append(common / ((x1 - x0) * (y1 - y0) + true_mask.sum() - common))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from wsol.errors import BrokenPicture, WsolError
 
@@ -41,8 +41,13 @@ def pictures_under(folder: Path) -> Iterator[Path]:
             f"cannot read the folder {error.filename} ({error.strerror}): expected a readable one. Change its permissions, or move it elsewhere."
         )
 
+    seen: set[str] = set()
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        seen.add(os.path.realpath(parent))
+        # A link back up would give every picture again and again.
+        folders[:] = sorted(
+            name for name in folders if name[0] != "." and os.path.realpath(os.path.join(parent, name)) not in seen
+        )
         yield from (Path(parent, name) for name in sorted(names) if is_picture(Path(name)))
 
 
@@ -54,6 +59,19 @@ def read_image(path: Path) -> Pixels:
     """
     with _opened(path) as image:
         return np.asarray(_rgb(image))
+
+
+def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
+    """Decode a mask: every stored value but 0 (black) is object; palette numbers and 16 bits count as they are stored.
+
+    Raises:
+        BrokenPicture: not decodable.
+    """
+    with _opened(path) as image:
+        if image.mode not in ("1", "L", "P", "I", "F") and not image.mode.startswith("I;16"):
+            image = image.convert("RGB")
+        values = np.asarray(image)
+        return np.asarray(values.any(axis=2) if values.ndim == 3 else values != 0)
 
 
 def read_square(path: Path, side_px: int) -> tuple[Pixels, tuple[int, int]]:
@@ -134,16 +152,28 @@ def _upright_hw(image: Image.Image) -> tuple[int, int]:
     return (width, height) if _orientation(image) >= 5 else (height, width)
 
 
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
 def _rgb(image: Image.Image) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    # Not Pillow's exif_transpose: it writes the other tags anew, and fails where one of them is senseless.
+    turn = _UPRIGHT.get(_orientation(image))
+    if turn is not None:
+        image = image.transpose(turn)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:

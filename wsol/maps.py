@@ -42,13 +42,12 @@ def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box) -> list[
 
     Components touch by edge or corner. Nothing above the threshold, or a map that is not finite, gives an empty list.
     """
-    fine = resized(np.nan_to_num(heatmap, nan=0.0), image_hw)
-    count, labels, stats = _components(fine > box.threshold)
-    areas = stats[1:count, cv2.CC_STAT_AREA]
-    order = np.argsort(-areas, kind="stable")
-    kept = order[:1] if box.objects == "largest" else order[areas[order] >= box.min_area * fine.size]
+    fine = resized(_finite(heatmap), image_hw)
+    labels, stats = _components(fine > box.threshold)
+    order = _largest_first(stats)
+    areas = stats[order, cv2.CC_STAT_AREA]
     found = []
-    for component in kept + 1:
+    for component in order[:1] if box.objects == "largest" else order[areas >= box.min_area * fine.size]:
         mask = labels == component
         found.append(Found(_edges(stats[component]), mask, float(fine[mask].mean())))
     return found
@@ -58,26 +57,37 @@ def sweep_ious(
     heatmap: Heatmap, image_hw: tuple[int, int], truth: Boxes, thresholds: Float[np.ndarray, " t"]
 ) -> Float[np.ndarray, " t"]:
     """IoU of the largest component's box with the best fitting true box, for every threshold, which must ascend."""
-    fine = resized(np.nan_to_num(heatmap, nan=0.0), image_hw)
+    fine = resized(_finite(heatmap), image_hw)
     left = top = 0
     ious = np.zeros(len(thresholds))
     for i, threshold in enumerate(thresholds):
-        mask = fine > threshold
+        mask = fine > float(threshold)  # compared in float32, as in find_objects
         x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
         if width == 0:
             break
         # The next mask lies inside this one's bounds: look at no more than them.
         fine, mask = fine[y : y + height, x : x + width], mask[y : y + height, x : x + width]
         left, top = left + x, top + y
-        _, _, stats = _components(mask)
-        x0, y0, x1, y1 = _edges(stats[1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])])
+        _, stats = _components(mask)
+        x0, y0, x1, y1 = _edges(stats[_largest_first(stats)[0]])
         ious[i] = iou(Boxes.of([(x0 + left, y0 + top, x1 + left, y1 + top)]), truth).max(initial=0.0)
     return ious
 
 
-def _components(mask: Mask) -> tuple[int, np.ndarray, np.ndarray]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    return count, labels, stats
+def _finite(heatmap: Heatmap) -> Heatmap:
+    return np.where(np.isfinite(heatmap), heatmap, np.float32(0))
+
+
+def _components(mask: Mask) -> tuple[np.ndarray, np.ndarray]:
+    """A number for each pixel, 0 is background, and OpenCV's figures for each number."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    return labels, stats
+
+
+def _largest_first(stats: np.ndarray) -> np.ndarray:
+    """Numbers of the components by area; of equally large ones the upper, then the left one first."""
+    left, top, area = (stats[1:, column] for column in (cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_AREA))
+    return 1 + np.lexsort((left, top, -area))
 
 
 def _edges(stats: np.ndarray) -> Xyxy:

@@ -18,6 +18,7 @@ from wsol.folders import read_json, write_json
 from wsol.pseudo import Gaussians, Heatmaps, render
 
 FILE, INDEX = "pseudo.npy", "index.json"
+FIELDS = ("state", "map", "gaussians")
 ABSENT, WHOLE, EMPTY, NOT_FINITE = range(4)
 """States of a record: never written (broken picture), usable, a map without a positive value, a map with NaN or infinity."""
 
@@ -38,7 +39,8 @@ def decode(codes: UInt8[Tensor, "batch height width"]) -> Heatmaps:
 
 def create(folder: Path, image_ids: list[str], map_hw: tuple[int, int], gaussians: int) -> np.memmap[Any, Any]:
     """An empty store to be filled record by record."""
-    record = np.dtype([("state", "u1"), ("map", "u1", map_hw), ("gaussians", "<f4", (gaussians, 5))])
+    state, small_map, five_each = "u1", ("u1", map_hw), ("<f4", (gaussians, 5))
+    record = np.dtype(list(zip(FIELDS, (state, small_map, five_each), strict=True)))
     write_json(folder / INDEX, image_ids)
     records = np.lib.format.open_memmap(folder / FILE, mode="w+", dtype=record, shape=(len(image_ids),))
     # A hole in a memory-mapped file turns a full disk into a crash; claimed at once, it is an error that can be told.
@@ -67,8 +69,21 @@ class PseudoStore:
 
     @cached_property
     def records(self) -> np.ndarray:
-        """The file itself."""
-        return np.asarray(np.load(self.folder / FILE, mmap_mode="r"))
+        """The file itself.
+
+        Raises:
+            WsolError: the file is damaged.
+        """
+        try:
+            records = np.asarray(np.load(self.folder / FILE, mmap_mode="r"))
+            if records.dtype.names != FIELDS or len(records) != len(self):
+                raise ValueError(f"{len(records)} records of {records.dtype}")
+            return records
+        except (ValueError, OSError, EOFError) as error:
+            raise WsolError(
+                f"{self.folder / FILE} is damaged ({error}): expected the pseudo masks of {len(self)} pictures. "
+                f"Remove {self.folder} and run `wsol make-pseudo DATA --run {self.folder.parent}`."
+            ) from None
 
     def usable(self) -> list[int]:
         """Numbers of the records that hold a map."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from wsol.config import RunConfig, merged, resolve
+from wsol.config import RESOLVED, RunConfig, merged, resolve
 from wsol.errors import WsolError
 from wsol.folders import write_text
 
@@ -51,5 +51,6 @@ def preview(run: Path, given: RunConfig | None) -> RunConfig:
     """
     given = given or RunConfig()
     if (run / FILE).is_file() and "recipe" not in given.model_fields_set:
-        return RunConfig.model_validate(merged(load_config(run).model_dump(), given.model_dump(exclude_unset=True)))
+        values = merged(load_config(run).model_dump(), given.model_dump(exclude_unset=True))
+        return RunConfig.model_validate(values, context=RESOLVED)
     return resolve(given)

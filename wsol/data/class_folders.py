@@ -16,8 +16,9 @@ import numpy as np
 from wsol.boxes import Boxes, Xyxy, tight_box
 from wsol.data.samples import DataSet, Sample, Truth
 from wsol.errors import BrokenPicture, WsolError
-from wsol.images import image_hw, pictures_under, read_image
+from wsol.images import image_hw, pictures_under, read_mask
 
+COLUMNS = ("path", "x0", "y0", "x1", "y1")
 TEST_NAMES = ("test", "val", "valid", "validation")
 LAYOUT = "DATA/<class>/*.jpg or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg"
 
@@ -29,10 +30,10 @@ def read(root: Path) -> DataSet:
         WsolError: no pictures below class folders.
     """
     tests = [name for name in TEST_NAMES if (root / name).is_dir()]
-    if (root / "train").is_dir() and tests:
+    if _is_split(root):
         class_names = _class_names(root / "train")
         train = _samples(root, root / "train", class_names)
-        test = _samples(root, root / tests[0], class_names)
+        test = _samples(root, root / tests[0], class_names) if tests else train
     else:
         class_names = _class_names(root)
         train = test = _samples(root, root, class_names)
@@ -43,8 +44,19 @@ def read(root: Path) -> DataSet:
     return DataSet("class folders", root, class_names, train, test, train is not test, lambda: _read_truth(root, test))
 
 
+def _is_split(root: Path) -> bool:
+    """Whether `train` holds classes; a class of trains holds pictures, and other classes stand beside it."""
+    names = {child.name for child in _folders(root)}
+    is_alone = "train" in names and names <= {"train", "masks", *TEST_NAMES}
+    return is_alone and bool(_folders(root / "train") or names & set(TEST_NAMES))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+
+
 def _class_names(folder: Path) -> tuple[str, ...]:
-    children = [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+    children = _folders(folder)
     names = {child.name for child in children}
     return tuple(child.name for child in children if not _is_truth(child, names))
 
@@ -56,7 +68,7 @@ def _is_truth(child: Path, siblings: set[str]) -> bool:
 
 
 def _samples(root: Path, folder: Path, class_names: tuple[str, ...]) -> tuple[Sample, ...]:
-    unknown = {child.name for child in folder.iterdir() if child.is_dir()} - set(class_names) - {"masks"}
+    unknown = {child.name for child in _folders(folder)} - set(class_names) - {"masks"}
     if unknown and folder != root:
         raise WsolError(
             f"{folder} has classes that {root / 'train'} has not: {', '.join(sorted(unknown)[:5])}. Expected the same class folders in both; rename or remove them."
@@ -84,7 +96,7 @@ def _read_truth(root: Path, samples: tuple[Sample, ...]) -> Mapping[str, Truth]:
 
 
 def _box_of(mask: Path) -> Boxes:
-    box = tight_box(read_image(mask)[:, :, 0] > 0)
+    box = tight_box(read_mask(mask))
     if box is None:
         raise WsolError(f"{mask} is empty: expected at least one pixel of the object. Draw it, or remove the file.")
     return Boxes.of([box])
@@ -92,30 +104,50 @@ def _box_of(mask: Path) -> Boxes:
 
 def _read_boxes(table: Path, paths: dict[str, Path]) -> dict[str, Boxes]:
     rows: dict[str, list[Xyxy]] = defaultdict(list)
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        wanted = ["path", "x0", "y0", "x1", "y1"]
-        if reader.fieldnames is None or set(wanted) - set(reader.fieldnames):
-            raise WsolError(
-                f"{table} has the columns {reader.fieldnames}: expected {', '.join(wanted)}. Rename or add them."
-            )
-        for number, row in enumerate(reader, start=2):
-            if row["path"] not in paths:
-                continue
-            try:
-                x0, y0, x1, y1 = (float(row[name]) for name in wanted[1:])
-            except (TypeError, ValueError):
-                raise WsolError(f"{table}, line {number}: expected four numbers, got {row}. Mend the line.") from None
-            if not (np.isfinite([x0, y0, x1, y1]).all() and x0 < x1 and y0 < y1):
-                raise WsolError(
-                    f"{table}, line {number}: expected x0 < x1 and y0 < y1, got {x0},{y0},{x1},{y1}; swapped corners or xywh? Mend the line."
-                )
-            rows[row["path"]].append((x0, y0, x1, y1))
-    return {image_id: clipped for image_id, boxes in rows.items() if (clipped := _clipped(boxes, paths[image_id]))}
-
-
-def _clipped(boxes: list[Xyxy], path: Path) -> Boxes | None:
+    sizes: dict[str, tuple[int, int] | None] = {}
     try:
-        return Boxes.of(boxes).clipped(image_hw(path))
+        lines = table.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise WsolError(
+            f"{table} is not UTF-8 ({error}): expected text with {', '.join(COLUMNS)}. Save it as UTF-8."
+        ) from None
+    reader = csv.DictReader(lines)
+    if reader.fieldnames is None or set(COLUMNS) - set(reader.fieldnames):
+        raise WsolError(
+            f"{table} has the columns {reader.fieldnames}: expected {', '.join(COLUMNS)}. Rename or add them."
+        )
+    for number, row in enumerate(reader, start=2):
+        image_id = row["path"]
+        if image_id not in paths:
+            continue
+        if image_id not in sizes:
+            sizes[image_id] = _size(paths[image_id])
+        size = sizes[image_id]
+        if size is not None:
+            rows[image_id].append(_box_of_row(row, size, f"{table}, line {number}"))
+    return {image_id: Boxes.of(boxes) for image_id, boxes in rows.items()}
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        return image_hw(path)
     except BrokenPicture:  # what cannot be decoded is not judged; the judge lists it
         return None
+
+
+def _box_of_row(row: dict[str, str], size: tuple[int, int], where: str) -> Xyxy:
+    try:
+        x0, y0, x1, y1 = (float(row[name]) for name in COLUMNS[1:])
+    except (TypeError, ValueError):
+        raise WsolError(f"{where}: expected four numbers, got {row}. Mend the line.") from None
+    if not (np.isfinite([x0, y0, x1, y1]).all() and x0 < x1 and y0 < y1):
+        raise WsolError(
+            f"{where}: expected x0 < x1 and y0 < y1, got {x0},{y0},{x1},{y1}; swapped corners or xywh? Mend the line."
+        )
+    height, width = size
+    clipped = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+    if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
+        raise WsolError(
+            f"{where}: expected a box in a picture of {width} x {height}, got {x0},{y0},{x1},{y1}, which is outside. Mend the line."
+        )
+    return clipped

@@ -78,6 +78,8 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
     """`<id> <value> ...` by id, in the file's order."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise WsolError(f"{path} is not text ({error}): expected UTF-8. Restore the published table.") from None
     except FileNotFoundError:
         raise WsolError(
             f"no {path.name} in {path.parent}: expected CUB-200-2011 as published. Restore that file."

@@ -44,7 +44,20 @@ def feature_pyramid(name: str, levels: int, state: State | None) -> nn.Module:
         raise WsolError(
             f"{name} gives no {levels} feature levels ({error}): expected a timm model with `features_only`. Choose another `--backbone`, or fewer levels."
         ) from None
-    return pyramid
+    return ChannelsFirst(pyramid) if getattr(pyramid, "output_fmt", None) == "NHWC" else pyramid
+
+
+class ChannelsFirst(nn.Module):
+    """A pyramid whose maps come channels last (Swin, MambaOut), turned to the usual order."""
+
+    def __init__(self, pyramid: nn.Module) -> None:
+        super().__init__()
+        self.pyramid = pyramid
+        self.feature_info = pyramid.feature_info
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """The same maps, channels first."""
+        return [level.permute(0, 3, 1, 2) for level in self.pyramid(images)]
 
 
 def whole_model(name: str, classes: int, state: State | None) -> nn.Module:
@@ -107,9 +120,9 @@ def _read(path: Path) -> dict[str, Tensor]:
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
         )
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, IndexError, KeyError, ValueError) as error:
         raise WsolError(
-            f"cannot read weights from {path} ({str(error).splitlines()[0]}): expected safetensors or a plain state dict. Nothing else is unpickled; save `model.state_dict()`."
+            f"cannot read weights from {path} ({error!r:.80}): expected safetensors or a plain state dict. Nothing else is unpickled; save `model.state_dict()`."
         ) from None
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):

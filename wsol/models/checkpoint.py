@@ -98,6 +98,11 @@ def _read_card(folder: Path, kind: type[CardType]) -> CardType:
             f"no checkpoint in {folder}: expected model.safetensors and model.json. Train one with `wsol fit DATA --run {folder.parent}`, or name another run."
         )
     values = read_json(folder / "model.json", "wsol fit")
+    if not isinstance(values, dict):
+        raise WsolError(
+            f"{folder / 'model.json'} holds a {type(values).__name__}: expected what `wsol fit` wrote. "
+            f"Remove {folder} and run it again."
+        )
     if values.get("version") != VERSION:
         raise WsolError(
             f"{folder} has checkpoint version {values.get('version')}: this wsol reads version {VERSION}. Install the wsol that wrote it, or train again."

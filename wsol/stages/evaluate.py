@@ -19,7 +19,7 @@ from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet, Sample, Truth
 from wsol.engine import choose_engine
 from wsol.errors import WsolError
-from wsol.images import read_image
+from wsol.images import read_mask
 from wsol.inference import BATCH_SIZE, cam_probabilities, normalised_class_maps, score_maps
 from wsol.localizer import Localizer, Opinions
 from wsol.maps import find_objects, sweep_ious
@@ -148,7 +148,7 @@ class _Judge:
         rank = None if probabilities is None else int((probabilities > probabilities[sample.label]).sum())
         mask_iou = None
         if truth.mask is not None:
-            true_mask = read_image(truth.mask)[:, :, 0] > 0
+            true_mask = read_mask(truth.mask)
             mask = np.logical_or.reduce([one.mask for one in found]) if found else np.zeros(image_hw, dtype=bool)
             mask_iou = float((mask & true_mask).sum() / max((mask | true_mask).sum(), 1))
         return _Row(float(fits), sweep_ious(heatmap, image_hw, truth.boxes, THRESHOLDS), rank, mask_iou)

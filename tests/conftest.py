@@ -1,0 +1,94 @@
+"""What all tests share: shapes checked at every call, one thread, no network, small data sets, the real one where it is."""
+
+from __future__ import annotations
+
+import os
+
+# In the environment, so that child processes obey too. Tiny networks on busy cores: threads that wait for
+# one another made these tests a hundred times slower.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from jaxtyping import install_import_hook
+
+# Before anything imports wsol: every signature of the package is checked while the tests run, shapes included.
+# The numeric tower is what mypy means by `float`: an int will do.
+install_import_hook("wsol", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+from PIL import Image  # noqa: E402
+
+# A deadline measures the machine's other work, not ours.
+settings.register_profile("wsol", deadline=None)
+settings.load_profile("wsol")
+
+NewPicture = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def cub30() -> Path:
+    """The first 30 classes of CUB-200-2011, real photographs."""
+    root = Path(__file__).parents[1].parent / "shared/data/cub30/CUB_200_2011"
+    if not root.is_dir():
+        pytest.skip(f"{root} absent")
+    return root
+
+
+@pytest.fixture(scope="session")
+def new_picture() -> NewPicture:
+    """`new_picture(path, image_hw=(30, 40))` writes a picture of random pixels, its folders included, and returns its path."""
+
+    def write(path: Path, image_hw: tuple[int, int] = (30, 40)) -> Path:
+        seed = int.from_bytes(os.fsencode(path.name)[:8].ljust(8), "big")
+        pixels = np.random.default_rng(seed).integers(0, 256, (*image_hw, 3), dtype=np.uint8)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path, new_picture: NewPicture) -> Path:
+    """`hawk` with two pictures and `owl` with three, one of them a folder deeper; no split, no truth."""
+    root = tmp_path / "birds"
+    for name in ("hawk/1.jpg", "hawk/2.png", "owl/1.jpg", "owl/2.jpg", "owl/night/3.jpg"):
+        new_picture(root / name)
+    return root
+
+
+@pytest.fixture
+def split_folders(tmp_path: Path, new_picture: NewPicture) -> Path:
+    """The same classes below `train` and `test`."""
+    root = tmp_path / "split"
+    for name in ("train/hawk/1.jpg", "train/owl/1.jpg", "train/owl/2.jpg", "test/hawk/8.jpg", "test/owl/9.jpg"):
+        new_picture(root / name)
+    return root
+
+
+@pytest.fixture
+def fake_cub(tmp_path: Path, new_picture: NewPicture) -> Path:
+    """CUB-200-2011's folder layout with three classes of two training pictures and a test picture each."""
+    root = tmp_path / "CUB_200_2011"
+    names = ("001.Black_footed_Albatross", "002.Laysan_Albatross", "004.Groove_billed_Ani")
+    tables: dict[str, list[str]] = {
+        name: [] for name in ("images", "image_class_labels", "train_test_split", "classes", "bounding_boxes")
+    }
+    for label, name in enumerate(names, start=1):
+        tables["classes"].append(f"{label} {name}")
+        for picture in range(1, 4):
+            number = len(tables["images"]) + 1
+            file = f"{name}/{name[4:]}_{picture:04}_{number}.jpg"
+            new_picture(root / "images" / file, (60, 80))
+            tables["images"].append(f"{number} {file}")
+            tables["image_class_labels"].append(f"{number} {label}")
+            tables["train_test_split"].append(f"{number} {int(picture < 3)}")
+            tables["bounding_boxes"].append(f"{number} {picture}.0 2.0 30.0 {40 + number}.0")
+    for table, lines in tables.items():
+        (root / f"{table}.txt").write_text("\n".join(lines) + "\n")
+    return root

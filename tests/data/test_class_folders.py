@@ -1,0 +1,246 @@
+"""Class folders: which pictures, which classes, which truth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from wsol.boxes import Xyxy
+from wsol.data.class_folders import read
+from wsol.data.opening import open_data
+from wsol.data.samples import DataSet, Truth
+from wsol.errors import WsolError
+
+NewPicture = Callable[..., Path]
+
+
+def labelled(data: DataSet) -> dict[str, list[tuple[str, str]]]:
+    """Image ids and class names of both splits."""
+    return {
+        split: [(s.image_id, data.class_names[s.label]) for s in getattr(data, split)] for split in ("train", "test")
+    }
+
+
+def boxes_of(truth: Mapping[str, Truth]) -> dict[str, list[Xyxy]]:
+    return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in truth.items()}
+
+
+FLAT = [
+    ("hawk/1.jpg", "hawk"),
+    ("hawk/2.png", "hawk"),
+    ("owl/1.jpg", "owl"),
+    ("owl/2.jpg", "owl"),
+    ("owl/night/3.jpg", "owl"),
+]
+
+
+def test_classes_are_the_folders_however_deep_their_pictures(class_folders: Path) -> None:
+    data = read(class_folders)
+    assert data.class_names == ("hawk", "owl")
+    assert labelled(data) == {"train": FLAT, "test": FLAT}
+    assert not data.has_split
+    assert all(sample.path == class_folders / sample.image_id for sample in data.train)
+
+
+@pytest.mark.parametrize("name", ["test", "val", "valid", "validation"])
+def test_a_split_is_taken_where_there_is_one(split_folders: Path, name: str) -> None:
+    (split_folders / "test").rename(split_folders / name)
+    data = read(split_folders)
+    assert data.class_names == ("hawk", "owl")
+    assert labelled(data) == {
+        "train": [("train/hawk/1.jpg", "hawk"), ("train/owl/1.jpg", "owl"), ("train/owl/2.jpg", "owl")],
+        "test": [(f"{name}/hawk/8.jpg", "hawk"), (f"{name}/owl/9.jpg", "owl")],
+    }
+    assert data.has_split
+    assert "3 training and 2 test pictures, 1 to 2 a class" in data.describe()
+
+
+def test_hidden_files_and_folders_are_no_data(class_folders: Path, new_picture: NewPicture) -> None:
+    for name in (".git/1.jpg", ".1.jpg", "owl/.trash/1.jpg", "owl/._1.jpg"):
+        new_picture(class_folders / name)
+    (class_folders / "owl" / "notes.txt").write_text("no picture")
+    assert labelled(read(class_folders))["train"] == FLAT
+
+
+def test_a_hidden_folder_is_no_unknown_class(split_folders: Path) -> None:
+    (split_folders / "test" / ".ipynb_checkpoints").mkdir()
+    assert len(read(split_folders).test) == 2
+
+
+def test_a_class_may_have_no_test_picture(split_folders: Path) -> None:
+    (split_folders / "test/owl/9.jpg").unlink()
+    (split_folders / "test/owl").rmdir()
+    assert labelled(open_data(split_folders))["test"] == [("test/hawk/8.jpg", "hawk")]
+
+
+def test_names_need_not_be_ascii(tmp_path: Path, new_picture: NewPicture) -> None:
+    names = ["Käuzchen/梟 1.png", os.fsdecode(b"b\xff/1.png")]
+    for name in names:
+        new_picture(tmp_path / name)
+    data = open_data(tmp_path)
+    assert sorted(sample.image_id for sample in data.train) == sorted(names)
+    assert len(data.training_hash()) == 64
+
+
+# Truth
+
+
+def table(root: Path, *rows: str, header: str = "path,x0,y0,x1,y1") -> None:
+    (root / "boxes.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+
+
+def test_truth_is_unread_until_asked_for(class_folders: Path) -> None:
+    (class_folders / "boxes.csv").write_bytes(b"\xff\xfe poison")
+    (class_folders / "masks" / "hawk").mkdir(parents=True)
+    (class_folders / "masks" / "hawk" / "1.png").write_bytes(b"poison")
+    assert labelled(open_data(class_folders))["train"] == FLAT
+
+
+@pytest.mark.parametrize("header", ["path,x0,y0,x1,y1", "\ufeffpath,x0,y0,x1,y1"])
+def test_boxes_come_from_the_table_clipped_to_their_pictures(class_folders: Path, header: str) -> None:
+    table(
+        class_folders,
+        "owl/1.jpg,1,2,3,4",
+        "hawk/2.png,-5,-5,400,400",
+        "owl/1.jpg,0.5,0,1e1,7.25",
+        "no/such.jpg,senseless",
+        header=header,
+    )
+    assert boxes_of(read(class_folders).read_truth()) == {
+        "owl/1.jpg": [(1, 2, 3, 4), (0.5, 0, 10, 7.25)],
+        "hawk/2.png": [(0, 0, 40, 30)],
+    }
+
+
+def test_other_columns_and_another_order_do_not_matter(class_folders: Path) -> None:
+    table(class_folders, "big,5,6,3,2,owl/2.jpg", header="note,x1,y1,x0,y0,path")
+    assert boxes_of(read(class_folders).read_truth()) == {"owl/2.jpg": [(3, 2, 5, 6)]}
+
+
+def test_a_path_with_a_comma_is_quoted(tmp_path: Path, new_picture: NewPicture) -> None:
+    new_picture(tmp_path / 'a,"b"' / "1.jpg")
+    new_picture(tmp_path / "c" / "1.jpg")
+    table(tmp_path, '"a,""b""/1.jpg",1,2,3,4')
+    assert boxes_of(read(tmp_path).read_truth()) == {'a,"b"/1.jpg': [(1, 2, 3, 4)]}
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        pytest.param("owl/1.jpg,1,2,x,4", "four numbers", id="a word"),
+        pytest.param("owl/1.jpg,1,2,3", "four numbers", id="three numbers"),
+        pytest.param("owl/1.jpg,,,,", "four numbers", id="nothing"),
+        pytest.param("owl/1.jpg,5,2,1,4", "x0 < x1", id="swapped corners"),
+        pytest.param("owl/1.jpg,5,2,5,4", "x0 < x1", id="no width"),
+        pytest.param("owl/1.jpg,20,20,10,10", "xywh", id="xywh"),
+        pytest.param("owl/1.jpg,nan,2,3,4", "x0 < x1", id="not a number"),
+        pytest.param("owl/1.jpg,0,0,inf,4", "x0 < x1", id="infinite"),
+        pytest.param("owl/1.jpg,100,0,200,4", "outside", id="outside of the picture"),
+    ],
+)
+def test_a_bad_row_is_named_by_its_line(class_folders: Path, row: str, words: str) -> None:
+    table(class_folders, "hawk/1.jpg,1,2,3,4", row)
+    with pytest.raises(WsolError, match=r"boxes\.csv, line 3") as raised:
+        read(class_folders).read_truth()
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="an empty file"),
+        pytest.param(b"file,x,y,w,h\n", id="other columns"),
+        pytest.param(b"path;x0;y0;x1;y1\n", id="semicolons"),
+        pytest.param("path,x0,y0,x1,y1\nKäuzchen/1.jpg,1,2,3,4\n".encode("latin-1"), id="not UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_table_of_another_kind_says_what_is_expected(class_folders: Path, content: bytes) -> None:
+    (class_folders / "boxes.csv").write_bytes(content)
+    with pytest.raises(WsolError, match=r"boxes\.csv"):
+        read(class_folders).read_truth()
+
+
+def test_a_broken_picture_costs_its_own_boxes_only(class_folders: Path) -> None:
+    table(class_folders, "owl/1.jpg,1,2,3,4", "owl/2.jpg,1,2,3,4")
+    (class_folders / "owl/1.jpg").write_bytes(b"")
+    assert boxes_of(read(class_folders).read_truth()) == {"owl/2.jpg": [(1, 2, 3, 4)]}
+
+
+def save_mask(path: Path, mask: NDArray[np.bool_], mode: str = "L", value: object = 255) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new(mode, mask.shape[::-1])
+    if mode == "P":
+        image.putpalette([0, 0, 0, 0, 128, 0])
+    image.paste(value, (0, 0), Image.fromarray(mask))  # type: ignore[arg-type]
+    image.save(path)
+
+
+MASK = np.zeros((30, 40), dtype=bool)
+MASK[5:9, 10:20] = True
+
+
+@pytest.mark.parametrize(
+    ("mode", "value"),
+    [
+        pytest.param("L", 255, id="white"),
+        pytest.param("L", 1, id="1"),
+        pytest.param("1", 1, id="1 bit"),
+        pytest.param("RGB", (200, 0, 0), id="red"),
+        pytest.param("RGB", (0, 128, 0), id="green"),
+        pytest.param("P", 1, id="the palette of Pascal VOC"),
+        pytest.param("I;16", 1, id="16-bit 1"),
+    ],
+)
+def test_boxes_come_from_masks_where_there_is_no_table(class_folders: Path, mode: str, value: object) -> None:
+    if mode == "I;16":
+        (class_folders / "masks/owl").mkdir(parents=True)
+        Image.fromarray(MASK.astype(np.uint16)).save(class_folders / "masks/owl/1.png")
+    else:
+        save_mask(class_folders / "masks/owl/1.png", MASK, mode, value)
+    data = read(class_folders)
+    assert data.class_names == ("hawk", "owl")
+    assert labelled(data)["train"] == FLAT
+    truth = data.read_truth()
+    assert boxes_of(truth) == {"owl/1.jpg": [(10, 5, 20, 9)]}
+    assert truth["owl/1.jpg"].mask == class_folders / "masks/owl/1.png"
+
+
+def test_boxes_of_the_table_come_with_the_masks_beside_it(split_folders: Path) -> None:
+    save_mask(split_folders / "masks/test/owl/9.png", MASK)
+    table(split_folders, "test/owl/9.jpg,1,2,3,4", "test/hawk/8.jpg,5,6,7,8", "train/owl/1.jpg,1,2,3,4")
+    truth = read(split_folders).read_truth()
+    assert boxes_of(truth) == {"test/owl/9.jpg": [(1, 2, 3, 4)], "test/hawk/8.jpg": [(5, 6, 7, 8)]}
+    assert truth["test/owl/9.jpg"].mask == split_folders / "masks/test/owl/9.png"
+    assert truth["test/hawk/8.jpg"].mask is None
+
+
+def test_an_empty_mask_says_so(class_folders: Path) -> None:
+    save_mask(class_folders / "masks/owl/1.png", np.zeros((30, 40), dtype=bool))
+    with pytest.raises(WsolError, match=r"masks/owl/1\.png is empty.*Draw it"):
+        read(class_folders).read_truth()
+
+
+def test_no_truth_at_all_says_what_to_write(class_folders: Path) -> None:
+    with pytest.raises(WsolError, match=r"boxes\.csv.*masks.*wsol predict"):
+        read(class_folders).read_truth()
+
+
+@pytest.mark.parametrize("pictures", [["masks/1.jpg"], ["masks/left/1.jpg", "masks/right/1.jpg"]])
+def test_a_class_called_masks_stays_a_class(class_folders: Path, new_picture: NewPicture, pictures: list[str]) -> None:
+    for name in pictures:
+        new_picture(class_folders / name)
+    data = read(class_folders)
+    assert data.class_names == ("hawk", "masks", "owl")
+    assert [s.image_id for s in data.train if data.class_names[s.label] == "masks"] == pictures
+
+
+def test_masks_without_classes_are_classes(tmp_path: Path, new_picture: NewPicture) -> None:
+    new_picture(tmp_path / "masks" / "1.jpg")
+    new_picture(tmp_path / "hats" / "1.jpg")
+    assert read(tmp_path).class_names == ("hats", "masks")

@@ -1,0 +1,142 @@
+"""CUB-200-2011: the published tables, their damage, and the truth that training must not see."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wsol.data.cub import is_cub, read
+from wsol.data.opening import open_data
+from wsol.errors import WsolError
+from wsol.images import image_hw
+
+TABLES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
+
+
+def test_the_official_split_and_labels_are_taken(fake_cub: Path) -> None:
+    data = open_data(fake_cub)
+    assert data.kind == "CUB-200-2011"
+    assert data.class_names == ("001.Black_footed_Albatross", "002.Laysan_Albatross", "004.Groove_billed_Ani")
+    assert [sample.label for sample in data.train] == [0, 0, 1, 1, 2, 2]
+    assert [sample.label for sample in data.test] == [0, 1, 2]
+    assert data.test[2].image_id == "004.Groove_billed_Ani/Groove_billed_Ani_0003_9.jpg"
+    assert all(
+        sample.path.is_file() and data.class_names[sample.label] in sample.image_id
+        for sample in (*data.train, *data.test)
+    )
+    assert data.has_split
+
+
+def test_boxes_are_corners_clipped_to_the_picture(fake_cub: Path) -> None:
+    data = open_data(fake_cub)
+    truth = data.read_truth()
+    assert set(truth) == {sample.image_id for sample in (*data.train, *data.test)}
+    # Its row is `9 3.0 2.0 30.0 49.0`.
+    assert truth[data.test[2].image_id].boxes.xyxy.tolist() == [[3, 2, 33, 51]]
+    (fake_cub / "bounding_boxes.txt").write_text("".join(f"{number} 70.0 50.0 30.0 40.0\n" for number in range(1, 10)))
+    assert open_data(fake_cub).read_truth()[data.test[2].image_id].boxes.xyxy.tolist() == [[70, 50, 80, 60]]
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        b"no boxes here\n",
+        b"1 nan nan nan nan\n",
+        pytest.param(
+            b"\xff\x00\x9d" * 50,
+        ),
+        None,
+    ],
+)
+def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(fake_cub: Path, poison: bytes | None) -> None:
+    whole = open_data(fake_cub)
+    if poison is None:
+        (fake_cub / "bounding_boxes.txt").unlink()
+    else:
+        (fake_cub / "bounding_boxes.txt").write_bytes(poison)
+    poisoned = open_data(fake_cub)
+    assert (poisoned.train, poisoned.test, poisoned.class_names) == (whole.train, whole.test, whole.class_names)
+    assert poisoned.training_hash() == whole.training_hash()
+    with pytest.raises(WsolError, match=r"bounding_boxes\.txt.*[Rr]estore"):
+        poisoned.read_truth()
+
+
+def test_a_broken_picture_costs_its_own_boxes_only(fake_cub: Path) -> None:
+    data = open_data(fake_cub)
+    data.test[0].path.write_bytes(b"")
+    data.test[1].path.unlink()
+    assert set(data.read_truth()) == {sample.image_id for sample in (*data.train, data.test[2])}
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "words"),
+    [
+        pytest.param("images.txt", "1 001", "1001", "line 1: expected 2 columns", id="a column lost"),
+        pytest.param("image_class_labels.txt", "3 1\n", "", "picture 3", id="a picture without class"),
+        pytest.param("train_test_split.txt", "3 0\n", "", "picture 3", id="a picture without split"),
+        pytest.param(
+            "image_class_labels.txt", "3 1\n", "3 77\n", "missing '77'", id="a class that classes.txt has not"
+        ),
+        pytest.param("bounding_boxes.txt", "5 2.0 2.0", "5 2.0 x", "5 x y width height", id="a word for a number"),
+        pytest.param("bounding_boxes.txt", "5 2.0 2.0 30.0 45.0\n", "", "5 x y width height", id="a row lost"),
+        pytest.param("bounding_boxes.txt", "30.0 45.0", "-30.0 45.0", "positive width", id="a negative width"),
+        pytest.param("bounding_boxes.txt", "30.0 45.0", "inf 45.0", "positive width", id="an infinite width"),
+        pytest.param("bounding_boxes.txt", "30.0 45.0", "30.0", "line 5: expected 5 columns", id="four columns"),
+    ],
+)
+def test_a_damaged_table_says_where(fake_cub: Path, table: str, old: str, new: str, words: str) -> None:
+    text = (fake_cub / table).read_text()
+    assert old in text
+    (fake_cub / table).write_text(text.replace(old, new, 1))
+    with pytest.raises(WsolError, match="[Rr]estore") as raised:
+        open_data(fake_cub).read_truth()
+    assert words in str(raised.value)
+    assert str(fake_cub) in str(raised.value)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_of_bytes_says_which(fake_cub: Path, table: str) -> None:
+    (fake_cub / table).write_bytes(b"\x89PNG\xff\xfe\x00")
+    with pytest.raises(WsolError, match=table):
+        open_data(fake_cub)
+
+
+def test_no_training_picture_says_so(fake_cub: Path) -> None:
+    (fake_cub / "train_test_split.txt").write_text("".join(f"{number} 0\n" for number in range(1, 10)))
+    with pytest.raises(WsolError, match="no training pictures"):
+        open_data(fake_cub)
+
+
+def test_blank_lines_do_not_matter(fake_cub: Path) -> None:
+    whole = read(fake_cub)
+    for table in TABLES:
+        text = (fake_cub / table).read_text()
+        (fake_cub / table).write_text("\n" + text.replace("\n", "\n  \n") + "\n\n")
+    assert read(fake_cub).train == whole.train
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_without_one_of_its_tables_it_is_not_cub(fake_cub: Path, table: str) -> None:
+    assert is_cub(fake_cub)
+    (fake_cub / table).unlink()
+    assert not is_cub(fake_cub)
+
+
+def test_the_real_data_are_as_published(cub30: Path) -> None:
+    data = open_data(cub30)
+    assert (len(data.train), len(data.test), len(data.class_names)) == (900, 801, 30)
+    assert data.class_names[0] == "001.Black_footed_Albatross"
+    assert set(Counter(sample.label for sample in data.train).values()) == {30}
+    assert not {sample.image_id for sample in data.train} & {sample.image_id for sample in data.test}
+    truth = data.read_truth()
+    assert len(truth) == 1701
+    for sample in data.test[::100]:
+        height, width = image_hw(sample.path)
+        boxes = truth[sample.image_id].boxes
+        assert len(boxes) == 1
+        assert (boxes.xyxy >= 0).all()
+        assert (boxes.xyxy <= np.array([width, height, width, height])).all()
+        assert (boxes.areas() > 100).all()

@@ -1,0 +1,43 @@
+"""Intervals by resampling images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsol.metrics.bootstrap import rate
+
+values = st.lists(st.integers(0, 16).map(lambda step: step / 16), min_size=1, max_size=60)
+
+
+@given(values)
+def test_the_interval_holds_the_mean_and_is_the_same_every_time(rows: list[float]) -> None:
+    one = rate(np.array(rows))
+    assert one.value == pytest.approx(100 * sum(rows) / len(rows))
+    assert 0 <= one.low <= one.value + 1e-9
+    assert one.value - 1e-9 <= one.high <= 100 + 1e-9
+    assert rate(np.array(rows)) == one
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_pictures_that_agree_leave_no_doubt(value: float) -> None:
+    assert rate(np.full(7, value)) == pytest.approx((100 * value,) * 3)
+
+
+def interval_by_resampling(rows: list[float], draws: int) -> tuple[float, float]:
+    """Efron 1979: as many pictures again, with replacement, many times; the middle 95 % of the means."""
+    random = np.random.default_rng(1)
+    means = [100 * float(np.mean(random.choice(rows, len(rows)))) for _ in range(draws)]
+    return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_the_interval_is_efrons_and_about_the_normal_one(share: float) -> None:
+    rows = [1.0] * round(200 * share) + [0.0] * round(200 * (1 - share))
+    one = rate(np.array(rows))
+    low, high = interval_by_resampling(rows, 4000)
+    assert (one.low, one.high) == pytest.approx((low, high), abs=0.8)
+    error = 196 * (share * (1 - share) / 200) ** 0.5
+    assert (one.low, one.high) == pytest.approx((one.value - error, one.value + error), abs=0.8)

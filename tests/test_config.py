@@ -1,0 +1,234 @@
+"""Recipes against spec/spol.md's table, overrides, and words that must exist as code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+from pydantic import ValidationError
+
+from wsol.config import (
+    NETWORKS,
+    RECIPES,
+    Auxiliary,
+    Config,
+    Fusion,
+    Gaussian,
+    Pseudo,
+    Recipe,
+    RunConfig,
+    Training,
+    choices,
+    resolve,
+)
+from wsol.folders import flat
+from wsol.losses import CLASS_LOSSES
+from wsol.models.mffnet import FUSIONS
+from wsol.pseudo import GAUSSIANS_PER_IMAGE
+
+ALL = choices(Recipe)
+
+
+def resolved(recipe: str, **over: Any) -> dict[str, Any]:
+    """The recipe's values by dotted name."""
+    return flat(resolve(RunConfig.model_validate({"recipe": recipe, **over})).model_dump())
+
+
+# "Common to both", and MFF-Net's own section.
+COMMON = {
+    "backbone": "resnet50", "cam.fusion": "multiply", "cam.levels": 3, "cam.attention": True, "seg.fusion": "multiply", "seg.levels": 3, "seg.attention": True,
+    "cam.momentum": 0.9, "seg.momentum": 0.9, "cam.weight_decay": 1e-4, "seg.weight_decay": 1e-4,
+    "cam.resize_px": 256, "cam.crop_px": 224, "seg.resize_px": 256, "seg.crop_px": 224,
+    "cam.lr_backbone": 0.002, "cam.lr_new": 0.02, "seg.lr_new": 0.02, "pseudo.thresholding": True, "box.objects": "largest",
+}  # fmt: skip
+PAPER = {
+    "cam.auxiliary": "joint", "pseudo.gaussian": "entire", "pseudo.gaussian_divisor": 1, "pseudo.gaussian_foreground": 0.7,
+    "pseudo.foreground": 0.5, "pseudo.background": 0.004, "seg.lr_backbone": 0.002, "classifier": "densenet161",
+}  # fmt: skip
+RELEASED = {
+    "pseudo.gaussian": "contours", "pseudo.gaussian_divisor": 10, "pseudo.gaussian_foreground": 0.25,
+    "pseudo.foreground": 0.25, "pseudo.background": 0.01, "seg.lr_backbone": 0.02,
+    "classifier": "tf_efficientnet_b7", "classify.resize_px": 685, "classify.crop_px": 600,
+}  # fmt: skip
+SPEC: dict[str, dict[str, Any]] = {
+    "paper": PAPER | {"cam.epochs": 32, "seg.epochs": 32, "cam.batch_size": 64, "seg.batch_size": 128},
+    "paper-imagenet": PAPER | {"cam.epochs": 6, "seg.epochs": 6, "cam.batch_size": 128, "seg.batch_size": 128},
+    "released": RELEASED
+    | {
+        "cam.auxiliary": "distil",
+        "cam.epochs": 32,
+        "seg.epochs": 8,
+        "cam.batch_size": 64,
+        "seg.batch_size": 128,
+        "box.threshold": 0.2,
+    },
+    "released-imagenet": RELEASED
+    | {
+        "cam.auxiliary": "none",
+        "cam.steps": 6000,
+        "seg.steps": 6000,
+        "cam.batch_size": 128,
+        "seg.batch_size": 128,
+        "box.threshold": 0.8,
+    },
+}
+
+
+@pytest.mark.parametrize("recipe", SPEC)
+def test_a_recipe_selects_the_values_of_its_column(recipe: str) -> None:
+    values = resolved(recipe)
+    expected = COMMON | SPEC[recipe]
+    assert {name: values[name] for name in expected} == expected
+
+
+def test_the_default_recipe_is_the_defaults() -> None:
+    assert resolve(RunConfig()) == RunConfig()
+
+
+@pytest.mark.parametrize("recipe", ALL)
+def test_resolving_twice_changes_nothing(recipe: str) -> None:
+    once = resolve(RunConfig.model_validate({"recipe": recipe, "cam": {"epochs": 3}}))
+    assert resolve(once) == once
+
+
+def leaves(kind: type[Config], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and annotations of all single values."""
+    for name, field in kind.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
+            yield from leaves(field.annotation, f"{prefix}{name}.")
+        elif name != "recipe":
+            yield prefix + name, field.annotation
+
+
+LEAVES = dict(leaves(RunConfig))
+
+
+def another(name: str, value: Any) -> Any:
+    """A value that fits the field, is not `value`, and contradicts no other of the recipe."""
+    annotation = LEAVES[name]
+    if get_args(annotation) and all(isinstance(word, str) for word in get_args(annotation)):
+        return next(word for word in get_args(annotation) if word != value)
+    if get_origin(annotation) is not None and Path in get_args(annotation):
+        return Path("other.safetensors")
+    if value is None:
+        return 7
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return "other"
+    if name.endswith("crop_px"):
+        return 200
+    return value + 1 if isinstance(value, int) else value * 0.75
+
+
+def nested(name: str, value: Any) -> dict[str, Any]:
+    """`a.b = 1` as `{"a": {"b": 1}}`."""
+    head, _, tail = name.partition(".")
+    return {head: nested(tail, value)} if tail else {head: value}
+
+
+@pytest.mark.parametrize("recipe", ALL)
+def test_any_single_value_of_a_recipe_can_be_overridden(recipe: str) -> None:
+    before = resolved(recipe)
+    for name in LEAVES.keys() - {"backbone"}:
+        chosen = another(name, before[name])
+        after = resolved(recipe, **nested(name, chosen))
+        assert after == before | flat({name: chosen}), name
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name", "value"),
+    [
+        pytest.param("paper", "pseudo.background", 0.4, id="below the paper's foreground, above the default's"),
+        pytest.param("released", "classify.crop_px", 500, id="within the released 685 px, above the default 256"),
+    ],
+)
+def test_an_override_is_judged_beside_the_recipes_other_values(recipe: str, name: str, value: float) -> None:
+    assert resolved(recipe, **nested(name, value))[name] == value
+
+
+@pytest.mark.parametrize(
+    ("recipe", "over"),
+    [
+        pytest.param("wsol", {"pseudo": {"background": 0.5}}, id="background above foreground"),
+        pytest.param("paper", {"pseudo": {"foreground": 0.003}}, id="foreground below the recipe's background"),
+        pytest.param("wsol", {"cam": {"crop_px": 300}}, id="crop larger than the picture"),
+        pytest.param("released", {"classify": {"resize_px": 256}}, id="picture smaller than the recipe's crop"),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(recipe: str, over: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="must be at most"):
+        resolved(recipe, **over)
+
+
+@pytest.mark.parametrize("recipe", ALL)
+def test_naming_a_backbone_replaces_the_recipes_classifier_too(recipe: str) -> None:
+    own, named = resolved(recipe), resolved(recipe, backbone="mobilenetv3_small_100")
+    changed = {name for name in own if own[name] != named[name]}
+    assert (named["backbone"], named["classifier"], named["classify.resize_px"], named["classify.crop_px"]) == (
+        "mobilenetv3_small_100",
+        "same",
+        256,
+        224,
+    )
+    assert changed <= {"backbone", "classifier", "classify.resize_px", "classify.crop_px"}
+
+
+def test_a_named_classifier_is_kept_beside_a_named_backbone() -> None:
+    assert resolved("paper", backbone="resnet18", classifier="resnet34")["classifier"] == "resnet34"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"backbon": "resnet50"}, id="misspelt name"),
+        pytest.param({"cam": {"epoch": 3}}, id="misspelt name in a group"),
+        pytest.param({"recipe": "papers"}, id="unknown recipe"),
+        pytest.param({"cam": {"fusion": "mul"}}, id="unknown fusion"),
+        pytest.param({"cam": {"levels": 0}}, id="no level"),
+        pytest.param({"cam": {"levels": 5}}, id="five levels"),
+        pytest.param({"seg": {"auxiliary": "joint"}}, id="stage 3 has no auxiliary loss"),
+        pytest.param({"cam": {"epochs": 0}}, id="no epoch"),
+        pytest.param({"cam": {"lr_new": -1}}, id="negative rate"),
+        pytest.param({"pseudo": {"gaussian_divisor": 0}}, id="division by zero"),
+        pytest.param({"box": {"threshold": 1.5}}, id="threshold above one"),
+        pytest.param({"box": {"threshold": float("nan")}}, id="threshold not a number"),
+        pytest.param({"seed": -1}, id="negative seed"),
+    ],
+)
+def test_what_no_run_can_mean_is_refused_at_birth(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        RunConfig.model_validate(values)
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().seed = 1  # type: ignore[misc]
+
+
+def test_every_value_explains_itself() -> None:
+    groups = {RunConfig, Training, Pseudo} | {type(getattr(RunConfig(), name)) for name in ("cam", "seg", "box")}
+    # The groups explain themselves as classes.
+    bare = {
+        f"{kind.__name__}.{name}"
+        for kind in groups
+        for name, field in kind.model_fields.items()
+        if not field.description
+    }
+    assert bare == {f"RunConfig.{name}" for name in ("cam", "pseudo", "seg", "classify", "box")}
+
+
+@pytest.mark.parametrize(
+    ("literal", "table"),
+    [
+        pytest.param(Fusion, FUSIONS, id="fusion"),
+        pytest.param(Auxiliary, CLASS_LOSSES, id="auxiliary loss"),
+        pytest.param(Gaussian, GAUSSIANS_PER_IMAGE, id="gaussian"),
+        pytest.param(Recipe, RECIPES, id="recipe"),
+        pytest.param(Recipe, NETWORKS, id="networks of a recipe"),
+    ],
+)
+def test_every_word_of_a_choice_has_its_code(literal: Any, table: dict[str, Any]) -> None:
+    assert set(choices(literal)) == set(table)

@@ -1,0 +1,226 @@
+"""Folders and files are complete or absent, and say what made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsol.errors import WsolError
+from wsol.folders import (
+    MANIFEST,
+    file_hash,
+    final_of,
+    flat,
+    is_finished,
+    new_folder,
+    read_json,
+    scratch_of,
+    start_over,
+    text_hash,
+    write_json,
+    write_manifest,
+    write_text,
+)
+
+
+def python(code: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, which may die."""
+    return subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def finish(scratch: Path) -> None:
+    """What every stage does last."""
+    write_manifest(scratch, "predict", {}, {}, {})
+
+
+def test_a_folder_takes_its_name_when_the_block_succeeds(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "out"
+    with new_folder(folder) as scratch:
+        assert not folder.exists()
+        (scratch / "result.txt").write_text("whole")
+        finish(scratch)
+    assert {path.name for path in folder.iterdir()} == {"result.txt", MANIFEST}
+    assert [path.name for path in folder.parent.iterdir()] == ["out"]
+
+
+def test_a_block_that_fails_leaves_no_finished_folder_and_can_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with pytest.raises(ZeroDivisionError), new_folder(folder) as scratch:
+        (scratch / "half.txt").write_text("half")
+        finish(scratch)
+        _ = 1 / 0
+    assert not folder.exists()
+    with new_folder(folder) as scratch:
+        assert (scratch / "half.txt").read_text() == "half"
+        finish(scratch)
+    assert (folder / "half.txt").exists()
+
+
+def test_a_killed_run_leaves_no_folder_that_looks_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    killed = python(
+        """
+import os, sys
+from pathlib import Path
+from wsol.folders import new_folder, write_manifest
+with new_folder(Path(sys.argv[1])) as scratch:
+    (scratch / "half.txt").write_text("half")
+    write_manifest(scratch, "predict", {}, {}, {})
+    os._exit(9)
+""",
+        folder,
+    )
+    assert killed.returncode == 9, killed.stderr
+    assert not folder.exists()
+    assert not is_finished(folder, "predict", {}, {})
+    assert [path.name for path in tmp_path.iterdir()] == [".out.partial"]
+
+
+def test_a_folder_without_manifest_is_a_bug_and_stays_unfinished(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="manifest"), new_folder(tmp_path / "out"):
+        pass
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_stands_there_already_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name in ("full", "file"):
+        with pytest.raises(WsolError, match=f"{name} exists already.*Remove it"), new_folder(tmp_path / name):
+            pytest.fail("the block must not run")
+    assert (tmp_path / "full" / "mine.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_empty_folder_is_a_free_name(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with new_folder(tmp_path / "out") as scratch:
+        finish(scratch)
+    assert (tmp_path / "out" / MANIFEST).exists()
+
+
+def test_starting_over_empties_the_scratch_folder(tmp_path: Path) -> None:
+    (tmp_path / "scratch" / "deep").mkdir(parents=True)
+    start_over(tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@given(
+    st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1).filter(
+        lambda name: name not in (".", "..")
+    )
+)
+def test_a_scratch_name_tells_its_folder(name: str) -> None:
+    folder = Path("/runs") / name
+    assert final_of(scratch_of(folder)) == folder
+    assert scratch_of(folder).name.startswith(".")
+
+
+SETTINGS = {"seed": 0, "cam": {"epochs": 2, "mean": (0.5, 0.5)}, "weights": Path("a.pth")}
+INPUTS = {"training": "abc"}
+
+
+def test_a_finished_folder_is_recognised(tmp_path: Path) -> None:
+    assert not is_finished(tmp_path, "train-cam", SETTINGS, INPUTS)
+    write_manifest(tmp_path, "train-cam", SETTINGS, INPUTS, {"seconds": 3})
+    assert is_finished(tmp_path, "train-cam", SETTINGS, INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("stage", "settings", "inputs", "lines"),
+    [
+        pytest.param("train-cam", SETTINGS | {"seed": 1}, INPUTS, ["settings.seed: 0 there, 1 now"], id="a value"),
+        pytest.param(
+            "train-cam", SETTINGS | {"cam": {"epochs": 3, "mean": (0.5, 0.5)}}, {"training": "xyz"}, ["inputs.training: abc there, xyz now", "settings.cam.epochs: 2 there, 3 now"], id="two values, sorted",
+        ),
+        pytest.param("train-cam", SETTINGS | {"new": 1}, INPUTS, ["settings.new: absent there, 1 now"], id="a new name"),
+        pytest.param("train-cam", SETTINGS, {}, ["inputs.training: abc there, absent now"], id="a name gone"),
+        pytest.param("train-seg", SETTINGS, INPUTS, ["stage: train-cam there, train-seg now"], id="another stage"),
+    ],
+)  # fmt: skip
+def test_a_folder_of_other_settings_lists_every_difference(
+    tmp_path: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str], lines: list[str]
+) -> None:
+    write_manifest(tmp_path, "train-cam", SETTINGS, INPUTS, {})
+    with pytest.raises(WsolError) as raised:
+        is_finished(tmp_path, stage, settings, inputs)
+    first, *listed, last = str(raised.value).splitlines()
+    assert [line.strip() for line in listed] == lines
+    assert str(tmp_path) in first
+    assert "Name another run, or remove" in last
+
+
+def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.txt", tmp_path / "new.txt"
+    old.write_text("old")
+    ran = python(
+        """
+import resource, signal, sys
+from pathlib import Path
+from wsol.folders import write_text
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+for path in sys.argv[1:]:
+    try:
+        write_text(Path(path), "x" * 100_000)
+    except OSError as error:
+        print(error.errno)
+""",
+        old,
+        new,
+    )
+    assert ran.stdout.split() == ["27", "27"], ran.stderr
+    assert old.read_text() == "old"
+    assert not new.exists()
+
+
+@pytest.mark.parametrize("text", ["", "a\nb\n", "Käuzchen 梟", "raw byte \udcff in a name"])
+def test_text_comes_back_as_it_was_written(tmp_path: Path, text: str) -> None:
+    write_text(tmp_path / "a.txt", text)
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8", errors="surrogateescape") == text
+    write_json(tmp_path / "a.json", {"text": text})
+    assert read_json(tmp_path / "a.json", "wsol fit") == {"text": text}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "a.json"}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\x00\x01"])
+def test_json_that_is_not_there_names_the_command_that_makes_it(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "index.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(WsolError, match=r"index\.json.*`wsol make-pseudo`"):
+        read_json(path, "wsol make-pseudo")
+
+
+names = st.text(st.characters(exclude_characters="."), max_size=3)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, min_size=1, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(names, json_values, max_size=4))
+def test_flattening_loses_nothing(nested: dict[str, Any]) -> None:
+    rebuilt: dict[str, Any] = {}
+    for name, value in flat(nested).items():
+        *groups, last = name.split(".")
+        place = rebuilt
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    assert rebuilt == json.loads(json.dumps(nested))
+
+
+def test_hashes_are_sha256(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one\ntwo\n")
+    assert file_hash(tmp_path / "a") == text_hash(iter(["one", "two"])) == hashlib.sha256(b"one\ntwo\n").hexdigest()
+    assert text_hash(iter(["\udcff"])) == hashlib.sha256(b"\xff\n").hexdigest()

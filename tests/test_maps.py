@@ -1,0 +1,227 @@
+"""From heatmaps to objects at the picture's own size."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from wsol.boxes import Boxes, Xyxy, iou, tight_box
+from wsol.config import Box
+from wsol.maps import Found, find_objects, resized, share_of_peak, sweep_ious
+
+Map = NDArray[np.float32]
+
+
+def drawing(rows: str) -> Map:
+    """`.` is 0, a digit that many tenths, `#` 1; one cell a pixel."""
+    values = {".": 0.0, "#": 1.0} | {str(digit): digit / 10 for digit in range(10)}
+    return np.array([[values[cell] for cell in row] for row in rows.split()], dtype=np.float32)
+
+
+def found(rows: str, **box: object) -> list[Found]:
+    """Objects of a drawing at its own size."""
+    heatmap = drawing(rows)
+    return find_objects(heatmap, heatmap.shape, Box.model_validate(box))
+
+
+@pytest.mark.parametrize(
+    ("rows", "box", "expected"),
+    [
+        pytest.param(".... ....", {}, [], id="an empty map has no object"),
+        pytest.param("5555 5555", {}, [], id="at the threshold is not above it"),
+        pytest.param("#### ####", {}, [(0, 0, 4, 2)], id="a map of ones is one object"),
+        pytest.param(".... ..#.", {}, [(2, 1, 3, 2)], id="one pixel"),
+        pytest.param("##.. ##.. ...#", {}, [(0, 0, 2, 2)], id="the largest of two"),
+        pytest.param("#... .... ..## ..##", {}, [(2, 2, 4, 4)], id="the largest, not the first"),
+        pytest.param("77.. 77.. ...#", {}, [(0, 0, 2, 2)], id="the largest, not the brightest"),
+        pytest.param("##.. ##.. ..## ..##", {}, [(0, 0, 4, 4)], id="corners touch: one object"),
+        pytest.param("..#. .#.. #...", {}, [(0, 0, 3, 3)], id="the other diagonal"),
+        pytest.param("#.## #.## #.##", {"objects": "all", "min_area": 0}, [(2, 0, 4, 3), (0, 0, 1, 3)], id="all, largest first"),
+        pytest.param("##.# ##.. ....", {"objects": "all", "min_area": 1 / 12}, [(0, 0, 2, 2), (3, 0, 4, 1)], id="all: exactly the least area counts"),
+        pytest.param("##.# ##.. ....", {"objects": "all", "min_area": 0.1}, [(0, 0, 2, 2)], id="all: small ones do not count"),
+        pytest.param("#... .... ....", {"objects": "all", "min_area": 0.5}, [], id="all may be none"),
+        pytest.param("#... .... ....", {"min_area": 0.5}, [(0, 0, 1, 1)], id="the largest counts however small"),
+        pytest.param("23.. 12..", {"threshold": 0.15}, [(0, 0, 2, 2)], id="another threshold"),
+        pytest.param("1... ....", {"threshold": 0}, [(0, 0, 1, 1)], id="threshold 0: everything positive"),
+        pytest.param("#### ####", {"threshold": 1}, [], id="threshold 1: nothing"),
+    ],
+)  # fmt: skip
+def test_objects_of_drawn_maps(rows: str, box: dict[str, object], expected: list[Xyxy]) -> None:
+    assert [one.xyxy for one in found(rows, **box)] == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("-inf"),
+        pytest.param(
+            float("inf"),
+        ),
+    ],
+)
+def test_a_map_that_is_not_finite_has_no_object(value: float) -> None:
+    assert find_objects(np.full((3, 4), value, dtype=np.float32), (30, 40), Box()) == []
+
+
+heatmaps = arrays(
+    np.float32,
+    st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    elements=st.integers(0, 20).map(lambda step: np.float32(step / 20)),
+)
+sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
+thresholds = st.integers(0, 99).map(lambda step: step / 100)
+
+
+@given(heatmaps, sizes, thresholds)
+def test_every_object_is_boxed_tightly_at_the_pictures_size_and_scored_by_its_mean(
+    heatmap: Map, image_hw: tuple[int, int], threshold: float
+) -> None:
+    objects = find_objects(heatmap, image_hw, Box(threshold=threshold, objects="all", min_area=0))
+    fine = resized(heatmap, image_hw)
+    together = np.zeros(image_hw, dtype=int)
+    for one in objects:
+        assert one.mask.shape == image_hw
+        assert tight_box(one.mask) == one.xyxy
+        assert one.score == pytest.approx(float(np.mean(fine[one.mask].astype(np.float64))), rel=1e-5)
+        assert threshold <= one.score <= 1.0001
+        together += one.mask
+    assert together.max() <= 1
+    assert (together.astype(bool) == (fine > threshold)).all()
+    areas = [int(one.mask.sum()) for one in objects]
+    assert areas == sorted(areas, reverse=True)
+    assert [one.xyxy for one in find_objects(heatmap, image_hw, Box(threshold=threshold))] == [
+        one.xyxy for one in objects[:1]
+    ]
+
+
+def components_by_flood(mask: NDArray[np.bool_]) -> set[frozenset[tuple[int, int]]]:
+    """Sets of pixels that reach one another by steps to the eight neighbours."""
+    left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
+    parts = set()
+    while left:
+        part = {left.pop()}
+        todo = deque(part)
+        while todo:
+            y, x = todo.popleft()
+            near = {(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1)} & left
+            left -= near
+            part |= near
+            todo.extend(near)
+        parts.add(frozenset(part))
+    return parts
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_components_are_those_of_a_flood_over_eight_neighbours(mask: NDArray[np.bool_]) -> None:
+    objects = find_objects(mask.astype(np.float32), mask.shape, Box(objects="all", min_area=0))
+    assert {frozenset((int(y), int(x)) for y, x in np.argwhere(one.mask)) for one in objects} == components_by_flood(
+        mask
+    )
+
+
+def bilinear_by_loops(heatmap: Map, image_hw: tuple[int, int]) -> Map:
+    """Pixel centres at half, borders repeated."""
+    fine = np.zeros(image_hw)
+    for row, column in np.ndindex(*image_hw):
+        y = (row + 0.5) * heatmap.shape[0] / image_hw[0] - 0.5
+        x = (column + 0.5) * heatmap.shape[1] / image_hw[1] - 0.5
+        for top in (int(np.floor(y)), int(np.floor(y)) + 1):
+            for left in (int(np.floor(x)), int(np.floor(x)) + 1):
+                share = max(0, 1 - abs(y - top)) * max(0, 1 - abs(x - left))
+                fine[row, column] += (
+                    share * heatmap[np.clip(top, 0, heatmap.shape[0] - 1), np.clip(left, 0, heatmap.shape[1] - 1)]
+                )
+    return fine.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("map_hw", "image_hw"), [((3, 4), (30, 40)), ((5, 2), (7, 13)), ((4, 4), (4, 4)), ((1, 1), (3, 2))]
+)
+def test_maps_grow_bilinearly_with_pixel_centres_at_half(map_hw: tuple[int, int], image_hw: tuple[int, int]) -> None:
+    heatmap = np.random.default_rng(0).random(map_hw, dtype=np.float32)
+    np.testing.assert_allclose(resized(heatmap, image_hw), bilinear_by_loops(heatmap, image_hw), atol=2e-3)
+
+
+def iou_by_find_objects(heatmap: Map, image_hw: tuple[int, int], truth: Boxes, threshold: float) -> float:
+    """What the sweep must say at one threshold."""
+    objects = find_objects(heatmap, image_hw, Box(threshold=threshold))
+    return float(iou(Boxes.of([objects[0].xyxy]), truth).max()) if objects else 0.0
+
+
+def is_tied(heatmap: Map, image_hw: tuple[int, int], threshold: float) -> bool:
+    """Whether several components are the largest."""
+    areas = [
+        int(one.mask.sum())
+        for one in find_objects(heatmap, image_hw, Box(threshold=threshold, objects="all", min_area=0))
+    ]
+    return areas[:1] == areas[1:2]
+
+
+STEPS = np.arange(1, 100, 7) / 100
+
+
+@given(st.integers(0, 10**9), sizes, st.sampled_from([1.0, 2.0, 4.0]))
+def test_the_sweep_says_what_find_objects_says_at_each_threshold(
+    seed: int, image_hw: tuple[int, int], spread: float
+) -> None:
+    random = np.random.default_rng(seed)
+    noise = cv2.GaussianBlur(random.random((16, 16), dtype=np.float32), (0, 0), spread)
+    heatmap = share_of_peak(noise - noise.min())
+    truth = Boxes.of(
+        [(0, 0, image_hw[1] / 2, image_hw[0] / 2), (image_hw[1] / 3, image_hw[0] / 3, image_hw[1], image_hw[0])]
+    )
+    assume(not any(is_tied(heatmap, image_hw, float(threshold)) for threshold in STEPS))
+    expected = [iou_by_find_objects(heatmap, image_hw, truth, float(threshold)) for threshold in STEPS]
+    np.testing.assert_allclose(sweep_ious(heatmap, image_hw, truth, STEPS), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rows", "grid"),
+    [
+        pytest.param("1117", [0.1, 0.7], id="values on the grid"),
+        pytest.param("..5 5.# #5. .5# ...", [0.25, 0.75], id="equally large objects"),
+    ],
+)
+def test_the_sweep_draws_the_line_and_breaks_ties_as_find_objects_does(rows: str, grid: list[float]) -> None:
+    heatmap = drawing(rows)
+    height, width = heatmap.shape
+    truth = Boxes.of([(0, 0, width / 2, height / 2)])
+    expected = [iou_by_find_objects(heatmap, (height, width), truth, threshold) for threshold in grid]
+    assert sweep_ious(heatmap, (height, width), truth, np.array(grid)).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("fill", [0.0, 0.3, 1.0, float("nan")])
+def test_the_sweep_of_a_constant_map_is_one_step(fill: float) -> None:
+    ious = sweep_ious(
+        np.full((4, 4), fill, dtype=np.float32), (20, 20), Boxes.of([(0, 0, 20, 10)]), np.array([0.1, 0.2, 0.5, 0.9])
+    )
+    assert ious.tolist() == [0.5 * (fill > threshold) for threshold in (0.1, 0.2, 0.5, 0.9)]
+
+
+@given(heatmaps, st.sampled_from([2.0**-20, 0.5, 8.0, 2.0**20]))
+def test_a_share_of_the_peak_ignores_scale(heatmap: Map, scale: float) -> None:
+    share = share_of_peak(heatmap)
+    assert share.max() == float(heatmap.max() > 0)
+    np.testing.assert_array_equal(share_of_peak(heatmap * np.float32(scale)), share)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param([0, 0, 0], [0, 0, 0], id="zeros stay zeros"),
+        pytest.param([-1, 2, 4], [0, 0.5, 1], id="negative is nothing"),
+        pytest.param([-1, -2, -3], [0, 0, 0], id="all negative"),
+        pytest.param([float("nan"), 2, 4], [0, 0.5, 1], id="not a number is nothing"),
+        pytest.param([float("inf"), 2, float("-inf")], [0, 1, 0], id="infinity is no peak"),
+    ],
+)
+def test_a_share_of_the_peak_is_always_finite(values: list[float], expected: list[float]) -> None:
+    assert share_of_peak(np.array([values], dtype=np.float32)).tolist() == [expected]

@@ -1,0 +1,173 @@
+"""Pseudo masks on disk: small, random access, and close enough to the exact map where it matters."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torch.utils.data import DataLoader
+
+from wsol.errors import WsolError
+from wsol.pseudo import render
+from wsol.pseudo_store import ABSENT, EMPTY, FILE, INDEX, NOT_FINITE, WHOLE, PseudoStore, create, decode, encode
+
+COUNT, MAP_HW, GAUSSIANS = 60, (28, 28), 8
+
+
+def record(number: int) -> tuple[Tensor, Tensor]:
+    """The map and the Gaussians of a record, from its number alone."""
+    generator = torch.Generator().manual_seed(number)
+    heatmap = torch.rand(MAP_HW, generator=generator) ** 4
+    return heatmap / heatmap.max(), torch.rand(GAUSSIANS, 5, generator=generator) * 0.5 + 0.1
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store of sixty records: all whole but 7 (empty), 8 (not finite) and 9 (never written)."""
+    place = tmp_path / "run" / "pseudo"
+    place.mkdir(parents=True)
+    records = create(
+        place, [f"owl/Käuzchen {number}.jpg" for number in range(COUNT - 1)] + ["raw \udcff.jpg"], MAP_HW, GAUSSIANS
+    )
+    for number in range(COUNT):
+        heatmap, gaussians = record(number)
+        records["map"][number] = encode(heatmap[None])[0].numpy()
+        records["gaussians"][number] = gaussians.numpy()
+        records["state"][number] = {7: EMPTY, 8: NOT_FINITE, 9: ABSENT}.get(number, WHOLE)
+    records.flush()
+    return place
+
+
+VALUES = torch.linspace(0, 1, 100_001)
+
+
+def test_a_value_comes_back_within_half_a_step_of_its_root() -> None:
+    back = decode(encode(VALUES[None, None]))[0, 0]
+    assert (back.sqrt() - VALUES.sqrt()).abs().max() <= 0.5 / 255 + 1e-6
+    assert (back - VALUES).abs().max() < 0.004
+    assert back[0] == 0
+    assert back[-1] == 1
+    assert (back.diff() >= 0).all()
+
+
+def test_every_code_is_its_own_code_again() -> None:
+    codes = torch.arange(256, dtype=torch.uint8)[None, None]
+    assert torch.equal(encode(decode(codes)), codes)
+
+
+@pytest.mark.parametrize("values", [[-1.0, 0.0], [2.0, 1.0]])
+def test_values_outside_are_clamped(values: list[float]) -> None:
+    given, expected = (encode(torch.tensor([[[value]]])) for value in values)
+    assert torch.equal(given, expected)
+
+
+@pytest.mark.parametrize(("threshold", "tolerance"), [(0.004, 0.00025), (0.01, 0.0004), (0.25, 0.002), (0.5, 0.003)])
+def test_thresholds_are_decided_as_on_the_exact_map(threshold: float, tolerance: float) -> None:
+    back = decode(encode(VALUES[None, None]))[0, 0]
+    differs = (back < threshold) != (threshold > VALUES)
+    assert ((VALUES[differs] - threshold).abs() < tolerance).all()
+
+
+def check(store: PseudoStore, numbers: list[int]) -> None:
+    maps, gaussians = store.stored(torch.tensor(numbers, dtype=torch.int64))
+    for row, number in enumerate(numbers):
+        heatmap, expected = record(number)
+        assert torch.equal(maps[row], decode(encode(heatmap[None]))[0])
+        assert torch.equal(gaussians[row], expected)
+
+
+def test_records_come_back_in_any_order(folder: Path) -> None:
+    store = PseudoStore(folder)
+    assert len(store) == COUNT
+    assert store.image_ids[3] == "owl/Käuzchen 3.jpg"
+    assert store.image_ids[-1] == "raw \udcff.jpg"
+    for numbers in ([0], [59, 0, 30], [5, 5, 5], list(range(COUNT)), []):
+        check(store, numbers)
+
+
+def test_states_are_counted_and_only_whole_maps_are_usable(folder: Path) -> None:
+    store = PseudoStore(folder)
+    assert store.counts() == {"usable": COUNT - 3, "empty": 1, "not_finite": 1, "broken_pictures": 1}
+    assert store.usable() == [number for number in range(COUNT) if number not in (7, 8, 9)]
+
+
+def test_a_record_is_about_a_kilobyte_and_the_file_is_mapped_not_read(folder: Path) -> None:
+    size = (folder / FILE).stat().st_size
+    assert size / COUNT < 1100
+    base: Any = PseudoStore(folder).records
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    assert isinstance(base, np.memmap)
+    assert base.mode == "r"
+
+
+def test_planes_are_the_map_and_its_gaussians_at_the_pictures_size(folder: Path) -> None:
+    store, numbers = PseudoStore(folder), torch.tensor([4, 2])
+    planes = store.at_size(numbers, 40, torch.device("cpu"))
+    maps, gaussians = store.stored(numbers)
+    assert planes.shape == (2, 2, 40, 40)
+    torch.testing.assert_close(
+        planes[:, 0], interpolate(maps[:, None], (40, 40), mode="bilinear", align_corners=False)[:, 0]
+    )
+    torch.testing.assert_close(planes[:, 1], render(gaussians, (40, 40)))
+
+
+class Numbered:
+    """A data set of (number, map, Gaussians)."""
+
+    def __init__(self, store: PseudoStore) -> None:
+        self.store = store
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, number: int) -> tuple[int, Tensor, Tensor]:
+        maps, gaussians = self.store.stored(torch.tensor([number]))
+        return number, maps[0], gaussians[0]
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_worker_processes_read_what_this_one_reads(folder: Path, context: str) -> None:
+    store = PseudoStore(folder)
+    assert store.records.shape == (COUNT,)  # mapped before the workers start
+    order = np.random.default_rng(0).permutation(COUNT).tolist()
+    loader: Any = DataLoader(
+        Numbered(store), batch_size=7, sampler=order, num_workers=2, multiprocessing_context=context
+    )  # type: ignore[arg-type]
+    seen = []
+    for numbers, maps, gaussians in loader:
+        seen += numbers.tolist()
+        here = store.stored(numbers)
+        assert torch.equal(maps, here[0])
+        assert torch.equal(gaussians, here[1])
+    assert seen == order
+
+
+def test_sending_a_store_to_a_process_does_not_send_the_file(folder: Path) -> None:
+    store = PseudoStore(folder)
+    check(store, [1])
+    sent = pickle.dumps(store)
+    assert len(sent) < (folder / FILE).stat().st_size / 10
+    arrived = pickle.loads(sent)
+    assert arrived.image_ids == store.image_ids
+    check(arrived, [1, 50])
+
+
+@pytest.mark.parametrize("absent", [FILE, INDEX])
+def test_a_store_that_is_not_there_says_how_to_make_it(folder: Path, absent: str) -> None:
+    (folder / absent).unlink()
+    with pytest.raises(WsolError, match="wsol make-pseudo"):
+        PseudoStore(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array"])
+def test_a_damaged_store_says_what_to_do(folder: Path, content: bytes) -> None:
+    (folder / FILE).write_bytes(content)
+    with pytest.raises(WsolError, match="wsol make-pseudo"):
+        PseudoStore(folder).counts()

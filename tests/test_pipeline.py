@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import re
 import shlex
@@ -16,6 +17,8 @@ import pytest
 pytestmark = pytest.mark.pipeline
 
 REPOSITORY = Path(__file__).parents[1]
+# One thread suits tiny networks side by side; here one whole network has all cores to itself.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
 SHORT = [
     *("--cam.steps", "40", "--cam.batch-size", "16", "--cam.resize-px", "128", "--cam.crop-px", "112"),
     *("--seg.steps", "30", "--seg.batch-size", "16", "--seg.resize-px", "128", "--seg.crop-px", "112"),
@@ -34,7 +37,9 @@ SHORT = [
 
 def wsol(*words: object, cwd: Path | None = None) -> str:
     """A command in a process of its own; its standard output."""
-    done = subprocess.run([sys.executable, "-m", "wsol", *map(str, words)], cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "wsol", *map(str, words)], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -98,7 +103,7 @@ def test_the_demo_ends_with_a_table_a_strip_and_a_page(demo: tuple[Path, str]) -
         for row in re.findall(r"│ (centre box|plain CAM|stage 1 \(MFF-Net\)|SPOL) +│ +([\d.]+) │", printed)
     }
     assert set(rates) == {"centre box", "plain CAM", "stage 1 (MFF-Net)", "SPOL"}
-    assert rates["SPOL"] > rates["centre box"]
+    assert rates["SPOL"] > max(rates["centre box"], rates["plain CAM"])
     page = (place / "wsol-demo" / "index.html").read_text()
     assert "synthetic" in page and "http://" not in page and "https://" not in page
     assert (place / "wsol-demo" / "strip.png").stat().st_size > 10_000

@@ -20,8 +20,8 @@ REPOSITORY = Path(__file__).parents[1]
 # One thread suits tiny networks side by side; here one whole network has all cores to itself.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
 SHORT = [
-    *("--cam.steps", "40", "--cam.batch-size", "16", "--cam.resize-px", "128", "--cam.crop-px", "112"),
-    *("--seg.steps", "30", "--seg.batch-size", "16", "--seg.resize-px", "128", "--seg.crop-px", "112"),
+    *("--cam.steps", "220", "--cam.batch-size", "8", "--cam.resize-px", "128", "--cam.crop-px", "112"),
+    *("--seg.steps", "120", "--seg.batch-size", "8", "--seg.resize-px", "128", "--seg.crop-px", "112"),
     *(
         "--classify.steps",
         "20",

@@ -73,6 +73,23 @@ def test_a_hidden_folder_is_no_unknown_class(split_folders: Path) -> None:
     assert len(read(split_folders).test) == 2
 
 
+@pytest.mark.xfail(
+    strict=True, reason="_is_split gives up the split where any other folder stands beside `train` and `test`"
+)
+def test_a_folder_beside_train_and_test_is_no_class(split_folders: Path, new_picture: NewPicture) -> None:
+    whole = read(split_folders)
+    new_picture(split_folders / "unlabelled/1.jpg")
+    data = read(split_folders)
+    assert data.class_names == ("hawk", "owl")
+    assert (data.train, data.test) == (whole.train, whole.test)
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_a_class_of_trains_stays_a_class(class_folders: Path, new_picture: NewPicture, name: str) -> None:
+    new_picture(class_folders / name / "1.jpg")
+    assert read(class_folders).class_names == ("hawk", "owl", name)
+
+
 def test_a_class_may_have_no_test_picture(split_folders: Path) -> None:
     (split_folders / "test/owl/9.jpg").unlink()
     (split_folders / "test/owl").rmdir()

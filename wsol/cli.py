@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -219,6 +220,8 @@ def _check_share(name: str, value: float | None) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command: exit 0 when done, 2 for what the user can mend, 130 after Ctrl-C; a bug shows its traceback."""
+    # Pillow warns of pictures above 89 megapixels, which are decoded all the same.
+    warnings.filterwarnings("ignore", "Image size", module="PIL")
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:

@@ -73,9 +73,6 @@ def test_a_hidden_folder_is_no_unknown_class(split_folders: Path) -> None:
     assert len(read(split_folders).test) == 2
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_is_split gives up the split where any other folder stands beside `train` and `test`"
-)
 def test_a_folder_beside_train_and_test_is_no_class(split_folders: Path, new_picture: NewPicture) -> None:
     whole = read(split_folders)
     new_picture(split_folders / "unlabelled/1.jpg")

@@ -45,10 +45,13 @@ def read(root: Path) -> DataSet:
 
 
 def _is_split(root: Path) -> bool:
-    """Whether `train` holds classes; a class of trains holds pictures, and other classes stand beside it."""
+    """Whether `train` holds classes: a test folder stands beside it, or nothing does. A class of trains holds pictures."""
     names = {child.name for child in _folders(root)}
-    is_alone = "train" in names and names <= {"train", "masks", *TEST_NAMES}
-    return is_alone and bool(_folders(root / "train") or names & set(TEST_NAMES))
+    if "train" not in names:
+        return False
+    has_classes, has_test = bool(_folders(root / "train")), bool(names & set(TEST_NAMES))
+    is_alone = names <= {"train", "masks", *TEST_NAMES}
+    return (has_classes and has_test) or (is_alone and (has_classes or has_test))
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -149,6 +149,11 @@ class _Judge:
         mask_iou = None
         if truth.mask is not None:
             true_mask = read_mask(truth.mask)
+            if true_mask.shape != image_hw:
+                raise WsolError(
+                    f"{truth.mask} has (height, width) {true_mask.shape}: expected {image_hw}, the upright size of "
+                    f"{sample.path}. Resize the mask, or remove it."
+                )
             mask = np.logical_or.reduce([one.mask for one in found]) if found else np.zeros(image_hw, dtype=bool)
             mask_iou = float((mask & true_mask).sum() / max((mask | true_mask).sum(), 1))
         return _Row(float(fits), sweep_ious(heatmap, image_hw, truth.boxes, THRESHOLDS), rank, mask_iou)

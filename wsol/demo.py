@@ -55,7 +55,10 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
     # The pictures are 320 px wide and two cores are slow: smaller squares leave time for more steps.
     quick = {"batch_size": 8, "resize_px": 160, "crop_px": 144}
     small = RunConfig(
-        seed=seed, cam=Cam(epochs=10, **quick), seg=Seg(epochs=8, **quick), classify=Classify(epochs=4, **quick)
+        seed=seed,
+        cam=Cam(epochs=10, **quick),
+        seg=Seg(epochs=8, lr_backbone=0.002, **quick),
+        classify=Classify(epochs=4, **quick),
     )
     plain = RunConfig(seed=seed, cam=Cam(epochs=10, levels=1, **quick), classifier="cam")
     progress.say("plain CAM (Zhou et al. 2016), to compare with")

@@ -1,6 +1,6 @@
 """How long `wsol fit` takes from nothing to boxes, stage by stage, and how much memory it needs at its peak.
 
-    python benchmarks/fit.py DATA --run runs/benchmark [-- options of wsol fit]
+    python benchmarks/fit.py DATA --run runs/benchmark [options of wsol fit]
 
 Seconds belong to one machine, so the last column compares: a stage's images per second as a share of the bare backbone's
 forward and backward pass on random pictures, measured in the same call.
@@ -37,12 +37,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("options", nargs="*", help="options of wsol fit, after --")
-    given = parser.parse_args()
+    given, options = parser.parse_known_args()  # what is not ours is for wsol fit
     if given.run.exists():
         parser.error(f"{given.run} exists: expected a free name, so that nothing is already done")
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "wsol", "fit", given.data, "--run", given.run, *given.options], check=True)
+    subprocess.run([sys.executable, "-m", "wsol", "fit", given.data, "--run", given.run, *options], check=True)
     seconds = time.perf_counter() - started
     peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     backbone = json.loads((given.run / "cam" / "model.json").read_text())["backbone"]

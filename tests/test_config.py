@@ -20,7 +20,6 @@ from wsol.config import (
     Recipe,
     RunConfig,
     Training,
-    choices,
     resolve,
 )
 from wsol.folders import flat
@@ -28,7 +27,7 @@ from wsol.losses import CLASS_LOSSES
 from wsol.models.mffnet import FUSIONS
 from wsol.pseudo import GAUSSIANS_PER_IMAGE
 
-ALL = choices(Recipe)
+ALL = get_args(Recipe)
 
 
 def resolved(recipe: str, **over: Any) -> dict[str, Any]:
@@ -231,4 +230,4 @@ def test_every_value_explains_itself() -> None:
     ],
 )
 def test_every_word_of_a_choice_has_its_code(literal: Any, table: dict[str, Any]) -> None:
-    assert set(choices(literal)) == set(table)
+    assert set(get_args(literal)) == set(table)

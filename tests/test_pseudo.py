@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from wsol.config import Gaussian, Pseudo, RunConfig, choices, resolve
+from wsol.config import Gaussian, Pseudo, RunConfig, resolve
 from wsol.pseudo import GAUSSIANS_PER_IMAGE, contour_regions, fit_gaussians, moments, render, share_of_peak, targets
 
 ENTIRE = Pseudo(gaussian="entire", gaussian_divisor=1)
@@ -329,5 +329,5 @@ def test_a_target_is_never_both_and_background_is_never_near_the_peak(seed: int,
 
 
 def test_every_kind_of_gaussian_has_its_slots() -> None:
-    for kind in choices(Gaussian):
+    for kind in get_args(Gaussian):
         assert fit_gaussians(blobs(0)[None], Pseudo(gaussian=kind)).shape == (1, GAUSSIANS_PER_IMAGE[kind], 5)

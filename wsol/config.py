@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -258,8 +258,3 @@ def classifier_of(config: RunConfig) -> tuple[str, Path | None] | None:
     if config.classifier == "same":
         return config.backbone, config.classifier_weights or config.weights
     return config.classifier, config.classifier_weights
-
-
-def choices(literal: Any) -> tuple[str, ...]:
-    """The words of a `Literal`."""
-    return get_args(literal)

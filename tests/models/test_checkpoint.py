@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from wsol.config import Fusion, choices
+from wsol.config import Fusion
 from wsol.errors import WsolError
 from wsol.models.backbone import whole_model
 from wsol.models.checkpoint import ClassifierCard, MffCard, build, load_classifier, load_mffnet, save
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"fusion": fusion} for fusion in choices(Fusion)),
+        *({"fusion": fusion} for fusion in get_args(Fusion)),
         {"levels": 1},
         {"levels": 4, "attention": False},
         {"outputs": 1, "auxiliary": False},

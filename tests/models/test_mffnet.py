@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config import Fusion, choices
+from wsol.config import Fusion
 from wsol.losses import joint
 from wsol.models.backbone import feature_pyramid
 from wsol.models.mffnet import (
@@ -86,7 +86,7 @@ def check_contract(network: Any, strides: Sequence[int], auxiliary: bool) -> Non
 @pytest.mark.parametrize("auxiliary", [True, False])
 @pytest.mark.parametrize("attention", [True, False])
 @pytest.mark.parametrize("levels", [1, 2, 3, 4])
-@pytest.mark.parametrize("fusion", choices(Fusion))
+@pytest.mark.parametrize("fusion", get_args(Fusion))
 def test_every_choice_of_parts_keeps_the_contract(
     fusion: Fusion, levels: int, attention: bool, auxiliary: bool
 ) -> None:
@@ -108,7 +108,7 @@ def test_every_family_of_backbones_keeps_the_contract(name: str, levels: int) ->
     check_contract(network, pyramid.feature_info.reduction(), auxiliary=True)
 
 
-@pytest.mark.parametrize("fusion", choices(Fusion))
+@pytest.mark.parametrize("fusion", get_args(Fusion))
 def test_one_level_is_the_original_cam_whatever_the_fusion(fusion: Fusion) -> None:
     network = tiny(1, fusion=fusion)
     assert isinstance(network, OriginalCam)
@@ -235,7 +235,7 @@ def projection_read_aloud(module: Projection, level: Tensor) -> Tensor:
     return norm(mixed).clamp(min=0)
 
 
-@pytest.mark.parametrize("fusion", choices(Fusion))
+@pytest.mark.parametrize("fusion", get_args(Fusion))
 @torch.inference_mode()
 def test_the_network_is_figure_4b_from_left_to_right(fusion: Fusion) -> None:
     network = unsettled(tiny(3, fusion=fusion))

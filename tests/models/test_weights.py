@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from email.message import Message
+from http.client import BadStatusLine
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def test_without_a_network_the_way_out_is_told_at_once() -> None:
 
 
 def test_a_name_server_that_does_not_answer_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: time.sleep(20))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: time.sleep(5) or io.BytesIO())
     monkeypatch.setattr(weights, "HUB_TIMEOUT_S", 0.2)
     _, seconds = refused()
     assert 0.2 <= seconds < 2
@@ -78,6 +79,14 @@ def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch, code: int,
         assert weights_source("resnet50", None) == "hub"
     else:
         refused()
+
+
+def test_what_answers_without_being_a_web_server_is_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def urlopen(*_: Any, **__: Any) -> io.BytesIO:
+        raise BadStatusLine("SSH-2.0")
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    refused()
 
 
 @pytest.mark.parametrize("endpoint", ["not a url", "htp://x", "", "http://[::1"])

@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -92,7 +93,7 @@ def _hub_answers() -> bool:
             answers.append(True)
         except urllib.error.HTTPError as error:
             answers.append(error.code < 500)
-        except (OSError, ValueError):
+        except (OSError, ValueError, HTTPException):  # the last: what answers is no web server
             answers.append(False)
 
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):

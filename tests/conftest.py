@@ -18,10 +18,10 @@ install_import_hook("wsol", "beartype.beartype(conf=beartype.BeartypeConf(is_pep
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from fake_data.cub import write_cub  # noqa: E402
+from fake_data.pictures import write_picture  # noqa: E402
 from hypothesis import settings  # noqa: E402
-from PIL import Image  # noqa: E402
 
 # A deadline measures the machine's other work, not ours.
 settings.register_profile("wsol", deadline=None)
@@ -42,15 +42,7 @@ def cub30() -> Path:
 @pytest.fixture(scope="session")
 def new_picture() -> NewPicture:
     """`new_picture(path, image_hw=(30, 40))` writes a picture of random pixels, its folders included, and returns its path."""
-
-    def write(path: Path, image_hw: tuple[int, int] = (30, 40)) -> Path:
-        seed = int.from_bytes(os.fsencode(path.name)[:8].ljust(8), "big")
-        pixels = np.random.default_rng(seed).integers(0, 256, (*image_hw, 3), dtype=np.uint8)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path)
-        return path
-
-    return write
+    return write_picture
 
 
 @pytest.fixture
@@ -72,23 +64,6 @@ def split_folders(tmp_path: Path, new_picture: NewPicture) -> Path:
 
 
 @pytest.fixture
-def fake_cub(tmp_path: Path, new_picture: NewPicture) -> Path:
+def fake_cub(tmp_path: Path) -> Path:
     """CUB-200-2011's folder layout with three classes of two training pictures and a test picture each."""
-    root = tmp_path / "CUB_200_2011"
-    names = ("001.Black_footed_Albatross", "002.Laysan_Albatross", "004.Groove_billed_Ani")
-    tables: dict[str, list[str]] = {
-        name: [] for name in ("images", "image_class_labels", "train_test_split", "classes", "bounding_boxes")
-    }
-    for label, name in enumerate(names, start=1):
-        tables["classes"].append(f"{label} {name}")
-        for picture in range(1, 4):
-            number = len(tables["images"]) + 1
-            file = f"{name}/{name[4:]}_{picture:04}_{number}.jpg"
-            new_picture(root / "images" / file, (60, 80))
-            tables["images"].append(f"{number} {file}")
-            tables["image_class_labels"].append(f"{number} {label}")
-            tables["train_test_split"].append(f"{number} {int(picture < 3)}")
-            tables["bounding_boxes"].append(f"{number} {picture}.0 2.0 30.0 {40 + number}.0")
-    for table, lines in tables.items():
-        (root / f"{table}.txt").write_text("\n".join(lines) + "\n")
-    return root
+    return write_cub(tmp_path / "CUB_200_2011")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from PIL import Image
 from wsol.boxes import Xyxy
 from wsol.data.class_folders import read
 from wsol.data.opening import open_data
-from wsol.data.samples import DataSet, Truth
-from wsol.errors import WsolError
+from wsol.data.samples import DataSet
+from wsol.data.truth import GroundTruth
+from wsol.errors import BrokenPicture, WsolError
 
 NewPicture = Callable[..., Path]
 
@@ -27,8 +29,12 @@ def labelled(data: DataSet) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def boxes_of(truth: Mapping[str, Truth]) -> dict[str, list[Xyxy]]:
-    return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in truth.items()}
+def boxes_of(truth: GroundTruth) -> dict[str, list[Xyxy]]:
+    return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in truth.by_id.items()}
+
+
+def mistakes_of(truth: GroundTruth) -> list[tuple[str, str]]:
+    return [(mistake.kind, Path(mistake.where).name) for mistake in truth.mistakes]
 
 
 FLAT = [
@@ -126,10 +132,17 @@ def test_boxes_come_from_the_table_clipped_to_their_pictures(class_folders: Path
         "no/such.jpg,senseless",
         header=header,
     )
-    assert boxes_of(read(class_folders).read_truth()) == {
+    truth = read(class_folders).read_truth()
+    assert boxes_of(truth) == {
         "owl/1.jpg": [(1, 2, 3, 4), (0.5, 0, 10, 7.25)],
         "hawk/2.png": [(0, 0, 40, 30)],
     }
+    assert {one.image_hw for one in truth.by_id.values()} == {(30, 40)}
+    assert mistakes_of(truth) == [
+        ("reaches outside, clipped", "boxes.csv, line 3"),
+        ("unknown picture", "boxes.csv, line 5"),
+    ]
+    assert "'no/such.jpg'" in truth.mistakes[1].what
 
 
 def test_other_columns_and_another_order_do_not_matter(class_folders: Path) -> None:
@@ -150,12 +163,6 @@ def test_a_path_with_a_comma_is_quoted(tmp_path: Path, new_picture: NewPicture) 
         pytest.param("owl/1.jpg,1,2,x,4", "four numbers", id="a word"),
         pytest.param("owl/1.jpg,1,2,3", "four numbers", id="three numbers"),
         pytest.param("owl/1.jpg,,,,", "four numbers", id="nothing"),
-        pytest.param("owl/1.jpg,5,2,1,4", "x0 < x1", id="swapped corners"),
-        pytest.param("owl/1.jpg,5,2,5,4", "x0 < x1", id="no width"),
-        pytest.param("owl/1.jpg,20,20,10,10", "xywh", id="xywh"),
-        pytest.param("owl/1.jpg,nan,2,3,4", "x0 < x1", id="not a number"),
-        pytest.param("owl/1.jpg,0,0,inf,4", "x0 < x1", id="infinite"),
-        pytest.param("owl/1.jpg,100,0,200,4", "outside", id="outside of the picture"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(class_folders: Path, row: str, words: str) -> None:
@@ -163,6 +170,50 @@ def test_a_bad_row_is_named_by_its_line(class_folders: Path, row: str, words: st
     with pytest.raises(WsolError, match=r"boxes\.csv, line 3") as raised:
         read(class_folders).read_truth()
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "words"),
+    [
+        pytest.param("owl/1.jpg,5,2,1,4", "swapped corners", "x0 < x1", id="swapped corners"),
+        pytest.param("owl/1.jpg,5,2,5,4", "no area", "a width", id="no width"),
+        pytest.param("owl/1.jpg,20,20,10,10", "swapped corners", "xywh", id="xywh"),
+        pytest.param("owl/1.jpg,nan,2,3,4", "not a number", "nan", id="not a number"),
+        pytest.param("owl/1.jpg,0,0,inf,4", "not a number", "inf", id="infinite"),
+        pytest.param("owl/1.jpg,100,0,200,4", "outside the picture", "40 x 30", id="outside of the picture"),
+        pytest.param("owl/11.jpg,1,2,3,4", "unknown picture", "owl/11.jpg", id="an unknown picture"),
+    ],
+)
+def test_a_senseless_row_is_noted_and_not_used(class_folders: Path, row: str, kind: str, words: str) -> None:
+    table(class_folders, "hawk/1.jpg,1,2,3,4", row)
+    truth = read(class_folders).read_truth()
+    assert boxes_of(truth) == {"hawk/1.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(truth) == [(kind, "boxes.csv, line 3")]
+    assert words in truth.mistakes[0].what
+
+
+def test_rows_of_training_and_of_validation_pictures_are_no_mistakes(
+    split_folders: Path, new_picture: NewPicture
+) -> None:
+    new_picture(split_folders / "val/owl/5.jpg")
+    rows = [f"{name},1,2,3,4" for name in ("train/owl/1.jpg", "test/owl/9.jpg", "val/owl/5.jpg", "val/owl/6.jpg")]
+    table(split_folders, *rows)
+    truth = read(split_folders).read_truth()
+    assert boxes_of(truth) == {"test/owl/9.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(truth) == [("unknown picture", "boxes.csv, line 5")]
+
+
+def test_truth_may_lie_apart_from_the_pictures(class_folders: Path, tmp_path: Path) -> None:
+    apart = tmp_path / "truth"
+    apart.mkdir()
+    table(apart, "owl/1.jpg,1,2,3,4", "owl/7.jpg,1,2,3,4")
+    save_mask(apart / "masks/owl/1.png", MASK)
+    data = open_data(apart, class_folders)
+    assert labelled(data)["test"] == FLAT
+    truth = data.read_truth()
+    assert boxes_of(truth) == {"owl/1.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(truth) == [("unknown picture", "boxes.csv, line 3")]
+    np.testing.assert_array_equal(mask_of(truth, "owl/1.jpg"), MASK)
 
 
 @pytest.mark.parametrize(
@@ -181,9 +232,11 @@ def test_a_table_of_another_kind_says_what_is_expected(class_folders: Path, cont
 
 
 def test_a_broken_picture_costs_its_own_boxes_only(class_folders: Path) -> None:
-    table(class_folders, "owl/1.jpg,1,2,3,4", "owl/2.jpg,1,2,3,4")
+    table(class_folders, "owl/1.jpg,1,2,3,4", "owl/2.jpg,1,2,3,4", "owl/1.jpg,5,6,7,8")
     (class_folders / "owl/1.jpg").write_bytes(b"")
-    assert boxes_of(read(class_folders).read_truth()) == {"owl/2.jpg": [(1, 2, 3, 4)]}
+    truth = read(class_folders).read_truth()
+    assert boxes_of(truth) == {"owl/2.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(truth) == [("broken picture", "1.jpg")]
 
 
 def save_mask(path: Path, mask: NDArray[np.bool_], mode: str = "L", value: object = 255) -> None:
@@ -197,6 +250,15 @@ def save_mask(path: Path, mask: NDArray[np.bool_], mode: str = "L", value: objec
 
 MASK = np.zeros((30, 40), dtype=bool)
 MASK[5:9, 10:20] = True
+
+
+def mask_of(truth: GroundTruth, image_id: str, image_hw: tuple[int, int] = (30, 40)) -> NDArray[np.bool_]:
+    read_mask = truth[image_id].read_mask
+    assert read_mask is not None
+    mask = pickle.loads(pickle.dumps(read_mask))(image_hw)
+    assert mask.is_ignored.shape == mask.is_object.shape == image_hw
+    assert not mask.is_ignored.any()
+    return np.asarray(mask.is_object)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +284,7 @@ def test_boxes_come_from_masks_where_there_is_no_table(class_folders: Path, mode
     assert labelled(data)["train"] == FLAT
     truth = data.read_truth()
     assert boxes_of(truth) == {"owl/1.jpg": [(10, 5, 20, 9)]}
-    assert truth["owl/1.jpg"].mask == class_folders / "masks/owl/1.png"
+    np.testing.assert_array_equal(mask_of(truth, "owl/1.jpg"), MASK)
 
 
 def test_boxes_of_the_table_come_with_the_masks_beside_it(split_folders: Path) -> None:
@@ -230,14 +292,63 @@ def test_boxes_of_the_table_come_with_the_masks_beside_it(split_folders: Path) -
     table(split_folders, "test/owl/9.jpg,1,2,3,4", "test/hawk/8.jpg,5,6,7,8", "train/owl/1.jpg,1,2,3,4")
     truth = read(split_folders).read_truth()
     assert boxes_of(truth) == {"test/owl/9.jpg": [(1, 2, 3, 4)], "test/hawk/8.jpg": [(5, 6, 7, 8)]}
-    assert truth["test/owl/9.jpg"].mask == split_folders / "masks/test/owl/9.png"
-    assert truth["test/hawk/8.jpg"].mask is None
+    np.testing.assert_array_equal(mask_of(truth, "test/owl/9.jpg"), MASK)
+    assert truth["test/hawk/8.jpg"].read_mask is None
 
 
-def test_an_empty_mask_says_so(class_folders: Path) -> None:
+def test_a_mask_is_resized_to_the_nearest_pixel(class_folders: Path) -> None:
+    save_mask(class_folders / "masks/owl/1.png", MASK)
+    truth = read(class_folders).read_truth()
+    # Twice and a half of each side: pixel (y, x) is the mask's (y // 2.5, x // 2.5).
+    enlarged = MASK[(np.arange(75) // 2.5).astype(int)][:, (np.arange(100) // 2.5).astype(int)]
+    np.testing.assert_array_equal(mask_of(truth, "owl/1.jpg", (75, 100)), enlarged)
+    np.testing.assert_array_equal(mask_of(truth, "owl/1.jpg", (15, 20)), MASK[::2, ::2])
+
+
+def test_an_empty_mask_is_noted_and_not_used(class_folders: Path) -> None:
     save_mask(class_folders / "masks/owl/1.png", np.zeros((30, 40), dtype=bool))
-    with pytest.raises(WsolError, match=r"masks/owl/1\.png is empty.*Draw it"):
+    save_mask(class_folders / "masks/owl/2.png", MASK)
+    truth = read(class_folders).read_truth()
+    assert boxes_of(truth) == {"owl/2.jpg": [(10, 5, 20, 9)]}
+    assert mistakes_of(truth) == [("no area", "1.png")]
+
+
+@pytest.mark.parametrize(
+    ("broken", "kind"),
+    [pytest.param("masks/owl/1.png", "broken mask", id="the mask"), pytest.param("owl/1.jpg", "broken picture", id="its picture")],
+)  # fmt: skip
+def test_a_broken_mask_or_picture_costs_its_own_box_only(class_folders: Path, broken: str, kind: str) -> None:
+    for name in ("owl/1", "owl/2"):
+        save_mask(class_folders / f"masks/{name}.png", MASK)
+    data = read(class_folders)
+    (class_folders / broken).write_bytes(b"")
+    truth = data.read_truth()
+    assert boxes_of(truth) == {"owl/2.jpg": [(10, 5, 20, 9)]}
+    assert mistakes_of(truth) == [(kind, Path(broken).name)]
+
+
+def test_a_mask_of_another_size_than_its_picture_says_both(class_folders: Path) -> None:
+    save_mask(class_folders / "masks/owl/1.png", MASK[:20])
+    words = (
+        r"1\.png has \(height, width\) \(20, 40\): expected \(30, 40\), the upright size of .*1\.jpg\. Resize the mask"
+    )
+    with pytest.raises(WsolError, match=words):
         read(class_folders).read_truth()
+    table(class_folders, "owl/1.jpg,1,2,3,4")
+    read_mask = read(class_folders).read_truth()["owl/1.jpg"].read_mask
+    assert read_mask is not None
+    with pytest.raises(WsolError, match=words):
+        read_mask((30, 40))
+    (class_folders / "masks/owl/1.png").write_bytes(b"")
+    with pytest.raises(BrokenPicture, match=r"1\.png.*empty"):
+        read_mask((30, 40))
+
+
+def test_a_mask_without_a_usable_box_is_not_used(class_folders: Path) -> None:
+    save_mask(class_folders / "masks/owl/1.png", MASK)
+    table(class_folders, "owl/1.jpg,5,6,1,2", "owl/2.jpg,1,2,3,4")
+    truth = read(class_folders).read_truth()
+    assert boxes_of(truth) == {"owl/2.jpg": [(1, 2, 3, 4)]}
 
 
 def test_no_truth_at_all_says_what_to_write(class_folders: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wsol.data.cub import is_cub, read
-from wsol.data.opening import open_data
+from wsol.data.cub import read, recognise
+from wsol.data.opening import open_data, open_truth
 from wsol.errors import WsolError
 from wsol.images import image_hw
 
@@ -33,7 +33,8 @@ def test_the_official_split_and_labels_are_taken(fake_cub: Path) -> None:
 def test_boxes_are_corners_clipped_to_the_picture(fake_cub: Path) -> None:
     data = open_data(fake_cub)
     truth = data.read_truth()
-    assert set(truth) == {sample.image_id for sample in (*data.train, *data.test)}
+    assert set(truth.by_id) == {sample.image_id for sample in (*data.train, *data.test)}
+    assert truth.mistakes == ()
     # Its row is `9 3.0 2.0 30.0 49.0`.
     assert truth[data.test[2].image_id].boxes.xyxy.tolist() == [[3, 2, 33, 51]]
     (fake_cub / "bounding_boxes.txt").write_text("".join(f"{number} 70.0 50.0 30.0 40.0\n" for number in range(1, 10)))
@@ -43,12 +44,10 @@ def test_boxes_are_corners_clipped_to_the_picture(fake_cub: Path) -> None:
 @pytest.mark.parametrize(
     "poison",
     [
-        b"no boxes here\n",
-        b"1 nan nan nan nan\n",
-        pytest.param(
-            b"\xff\x00\x9d" * 50,
-        ),
-        None,
+        pytest.param(b"no boxes here\n", id="no table"),
+        pytest.param(b"1 one two three four\n", id="words"),
+        pytest.param(b"\xff\x00\x9d" * 50, id="bytes"),
+        pytest.param(None, id="no file"),
     ],
 )
 def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(fake_cub: Path, poison: bytes | None) -> None:
@@ -68,7 +67,49 @@ def test_a_broken_picture_costs_its_own_boxes_only(fake_cub: Path) -> None:
     data = open_data(fake_cub)
     data.test[0].path.write_bytes(b"")
     data.test[1].path.unlink()
-    assert set(data.read_truth()) == {sample.image_id for sample in (*data.train, data.test[2])}
+    truth = data.read_truth()
+    assert set(truth.by_id) == {sample.image_id for sample in (*data.train, data.test[2])}
+    assert [(mistake.kind, mistake.where) for mistake in truth.mistakes] == [
+        ("broken picture", str(data.test[0].path)),
+        ("missing picture", str(data.test[1].path)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        pytest.param("5 2.0 2.0 30.0 45.0\n", "", "no true box", id="a row lost"),
+        pytest.param("\n5 2.0 2.0 30.0 45.0", "\n5 2.0 2.0 -30.0 45.0", "swapped corners", id="a negative width"),
+        pytest.param("5 2.0 2.0 30.0 45.0", "5 2.0 2.0 0.0 45.0", "no area", id="no width"),
+        pytest.param("5 2.0 2.0 30.0 45.0", "5 2.0 2.0 inf 45.0", "not a number", id="an infinite width"),
+        pytest.param("5 2.0 2.0 30.0 45.0", "5 nan 2.0 30.0 45.0", "not a number", id="nan"),
+        pytest.param("5 2.0 2.0 30.0 45.0", "5 80.0 2.0 30.0 45.0", "outside the picture", id="outside"),
+        pytest.param("5 2.0 2.0 30.0 45.0\n", "55 2.0 2.0 30.0 45.0\n5 2.0 2.0 9.0 9.0\n", "unknown picture", id="a row more"),
+        pytest.param("5 2.0 2.0 30.0 45.0", "5 2.0 2.0 90.0 45.0", "reaches outside, clipped", id="too wide"),
+    ],
+)  # fmt: skip
+def test_a_senseless_row_is_noted_and_costs_its_own_box_only(fake_cub: Path, old: str, new: str, kind: str) -> None:
+    table = fake_cub / "bounding_boxes.txt"
+    assert old in table.read_text()
+    table.write_text(table.read_text().replace(old, new, 1))
+    data = open_data(fake_cub)
+    truth = data.read_truth()
+    assert [mistake.kind for mistake in truth.mistakes] == [kind]
+    assert "bounding_boxes.txt" in truth.mistakes[0].where
+    name = "002.Laysan_Albatross/Laysan_Albatross_0002_5.jpg"
+    usable = {"unknown picture", "reaches outside, clipped"}
+    assert {s.image_id for s in (*data.train, *data.test)} - truth.by_id.keys() == (
+        {name} - ({name} if kind in usable else set())
+    )
+
+
+def test_the_pictures_may_lie_elsewhere(fake_cub: Path, tmp_path: Path) -> None:
+    whole = open_data(fake_cub).read_truth()
+    (fake_cub / "images").rename(tmp_path / "photos")
+    data = open_data(fake_cub, tmp_path / "photos")
+    assert data.train[0].path == tmp_path / "photos" / data.train[0].image_id
+    assert data.read_truth().by_id.keys() == whole.by_id.keys()
+    assert [mistake.kind for mistake in open_data(fake_cub).read_truth().mistakes] == ["missing picture"] * 9
 
 
 @pytest.mark.parametrize(
@@ -80,10 +121,7 @@ def test_a_broken_picture_costs_its_own_boxes_only(fake_cub: Path) -> None:
         pytest.param(
             "image_class_labels.txt", "3 1\n", "3 77\n", "missing '77'", id="a class that classes.txt has not"
         ),
-        pytest.param("bounding_boxes.txt", "5 2.0 2.0", "5 2.0 x", "5 x y width height", id="a word for a number"),
-        pytest.param("bounding_boxes.txt", "5 2.0 2.0 30.0 45.0\n", "", "5 x y width height", id="a row lost"),
-        pytest.param("bounding_boxes.txt", "30.0 45.0", "-30.0 45.0", "positive width", id="a negative width"),
-        pytest.param("bounding_boxes.txt", "30.0 45.0", "inf 45.0", "positive width", id="an infinite width"),
+        pytest.param("bounding_boxes.txt", "\n5 2.0 2.0", "\n5 2.0 x", "5 x y width height", id="a word for a number"),
         pytest.param("bounding_boxes.txt", "30.0 45.0", "30.0", "line 5: expected 5 columns", id="four columns"),
     ],
 )
@@ -108,6 +146,9 @@ def test_no_training_picture_says_so(fake_cub: Path) -> None:
     (fake_cub / "train_test_split.txt").write_text("".join(f"{number} 0\n" for number in range(1, 10)))
     with pytest.raises(WsolError, match="no training pictures"):
         open_data(fake_cub)
+    truth = open_truth(fake_cub)
+    assert (len(truth.train), len(truth.test)) == (0, 9)
+    assert "9 test pictures, none to train on" in truth.describe()
 
 
 def test_blank_lines_do_not_matter(fake_cub: Path) -> None:
@@ -120,9 +161,9 @@ def test_blank_lines_do_not_matter(fake_cub: Path) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_without_one_of_its_tables_it_is_not_cub(fake_cub: Path, table: str) -> None:
-    assert is_cub(fake_cub)
+    assert recognise(fake_cub)
     (fake_cub / table).unlink()
-    assert not is_cub(fake_cub)
+    assert not recognise(fake_cub)
 
 
 def test_the_real_data_are_as_published(cub30: Path) -> None:
@@ -132,7 +173,10 @@ def test_the_real_data_are_as_published(cub30: Path) -> None:
     assert set(Counter(sample.label for sample in data.train).values()) == {30}
     assert not {sample.image_id for sample in data.train} & {sample.image_id for sample in data.test}
     truth = data.read_truth()
-    assert len(truth) == 1701
+    assert len(truth.by_id) == 1701
+    # Three published boxes end more than a pixel beyond their pictures.
+    assert [mistake.kind for mistake in truth.mistakes] == ["reaches outside, clipped"] * 3
+    assert [mistake.where.split()[-1] for mistake in truth.mistakes] == ["960", "999", "1218"]
     for sample in data.test[::100]:
         height, width = image_hw(sample.path)
         boxes = truth[sample.image_id].boxes

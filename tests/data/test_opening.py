@@ -7,11 +7,94 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_data.coco import write_published_coco
+from fake_data.csv_table import write_csv_set
+from fake_data.cub import write_cub
+from fake_data.imagenet import write_train, write_val, write_xmls
+from fake_data.pictures import write_picture
+from fake_data.voc import write_voc
+from fake_data.wsolevaluation import write_boxes
 
-from wsol.data.opening import open_data
+from wsol.data.opening import LAYOUTS, READERS, open_data, open_truth
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import GroundTruth, Mistake
 from wsol.errors import WsolError
 
 NewPicture = Callable[..., Path]
+
+
+def write_wsolevaluation(root: Path) -> None:
+    write_boxes(root, {"owl/1.jpg": 1, "hawk/1.jpg": 0}, {"owl/1.jpg": [(1, 2, 3, 4)]})
+
+
+def write_imagenet(root: Path) -> None:
+    write_train(root)
+    write_val(root / "val", ["n01440764"])
+    write_xmls(root / "Annotations/CLS-LOC/val", {1: [("n01440764", 1, 2, 3, 4)]})
+
+
+def write_pascal(root: Path) -> None:
+    write_voc(root, {"1": [("owl", 1, 2, 3, 4)], "2": [("hawk", 1, 2, 3, 4)]})
+
+
+WRITE: dict[str, Callable[[Path], object]] = {
+    "CUB-200-2011": write_cub,
+    "wsolevaluation": write_wsolevaluation,
+    "ImageNet-1K": write_imagenet,
+    "COCO": write_published_coco,
+    "PASCAL VOC": write_pascal,
+    "CSV table": write_csv_set,
+    "class folders": lambda root: [write_picture(root / name) for name in ("owl/1.jpg", "hawk/1.jpg")],
+}
+
+
+def test_every_reader_has_a_layout_here_and_one_in_the_errors() -> None:
+    assert list(WRITE) == list(READERS)
+    assert [kind for kind in READERS if kind not in LAYOUTS] == []
+    assert LAYOUTS.count("\n") <= 1
+
+
+@pytest.mark.parametrize("kind", WRITE)
+def test_each_layout_is_read_by_its_reader_and_recognised_by_no_other(tmp_path: Path, kind: str) -> None:
+    WRITE[kind](tmp_path / "data")
+    data = open_truth(tmp_path / "data")
+    assert data.kind == kind
+    assert data.root == tmp_path / "data"
+    assert data.test
+    assert len(data.class_names) >= 2
+    # Any folder may be class folders.
+    assert {name for name, reader in READERS.items() if reader.recognise(tmp_path / "data")} == {kind, "class folders"}
+
+
+@pytest.mark.parametrize("kind", WRITE)
+def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "birds.zip").write_bytes(b"PK")
+    assert not READERS[kind].recognise(tmp_path / "birds.zip")
+    (tmp_path / "empty").mkdir()
+    assert READERS[kind].recognise(tmp_path / "empty") == (kind == "class folders")
+
+
+@pytest.mark.parametrize(
+    ("kind", "pictures"),
+    [
+        pytest.param("CUB-200-2011", "images", id="CUB-200-2011"),
+        pytest.param("CSV table", "images", id="CSV table"),
+        pytest.param("COCO", "val2017", id="COCO"),
+        pytest.param("PASCAL VOC", "JPEGImages", id="PASCAL VOC"),
+    ],
+)
+def test_the_pictures_may_lie_elsewhere(tmp_path: Path, kind: str, pictures: str) -> None:
+    WRITE[kind](tmp_path / "data")
+    (tmp_path / "data" / pictures).rename(tmp_path / "photos")
+    assert not any(sample.path.exists() for sample in open_truth(tmp_path / "data").test)
+    data = open_truth(tmp_path / "data", tmp_path / "photos")
+    assert all(sample.path.exists() for sample in data.test)
+
+
+def test_a_folder_of_pictures_that_is_none_is_refused(class_folders: Path) -> None:
+    for name in ("absent", "owl/1.jpg"):
+        with pytest.raises(WsolError, match=f"{name} is no folder: expected the one that holds the pictures of.*Check"):
+            open_data(class_folders, class_folders / name)
 
 
 def test_the_kind_is_recognised(fake_cub: Path, class_folders: Path, split_folders: Path) -> None:
@@ -44,6 +127,58 @@ def test_nothing_can_be_learned_from(tmp_path: Path, new_picture: NewPicture, pi
     assert str(root) in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("pictures", "are_listed"),
+    [
+        pytest.param([], False, id="an empty folder"),
+        pytest.param(["owl/"], False, id="an empty class"),
+        pytest.param(["1.jpg"], False, id="pictures without classes"),
+        pytest.param(["owl/1.jpg"], True, id="one class"),
+        pytest.param(["owl/1.jpg", "hawk/"], True, id="a class without pictures"),
+    ],
+)
+def test_a_list_of_truth_needs_no_more_than_a_picture(
+    tmp_path: Path, new_picture: NewPicture, pictures: list[str], are_listed: bool
+) -> None:
+    for name in pictures:
+        (tmp_path / name).mkdir(parents=True) if name.endswith("/") else new_picture(tmp_path / name)
+    if are_listed:
+        assert len(open_truth(tmp_path).test) == 1
+    else:
+        with pytest.raises(WsolError, match="(?s)no pictures in.*expected.*COCO.*Name the folder"):
+            open_truth(tmp_path)
+
+
+def described(train: int, test: int, has_split: bool, mistakes: int = 0) -> str:
+    owls = tuple(Sample(f"{number}.jpg", Path(f"{number}.jpg"), 0) for number in range(train + test))
+    split = owls[:train], owls[train:]
+    noted = (Mistake("several classes", "x.jpg", "expected one label, got two"),) * mistakes
+    return DataSet("CSV table", Path("owls"), ("owl",), *split, has_split, lambda: GroundTruth({}), noted).describe()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        pytest.param(described(3, 2, True), "1 classes, 3 training and 2 test pictures, 3 to 3 a class", id="split"),
+        pytest.param(described(3, 0, False), "1 classes, 3 pictures, no split, 3 to 3 a class", id="no split"),
+        pytest.param(described(0, 2, True), "1 classes, 2 test pictures, none to train on, 2 to 2 a class", id="truth"),
+        pytest.param(described(0, 0, True), "0 test pictures, none to train on, 0 to 0 a class", id="nothing"),
+        pytest.param(described(1, 0, False, 2), "1 to 1 a class, 2 pictures left out", id="mistakes"),
+    ],
+)
+def test_a_data_set_is_described_in_a_line(line: str, words: str) -> None:
+    assert line == f"CSV table owls: {words}" or line.endswith(words)
+
+
+def test_a_table_of_one_class_is_nothing_to_learn_from(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("path,label\n1.jpg,owl\n")
+    with pytest.raises(WsolError, match=r"one class \(owl\)"):
+        open_data(tmp_path)
+    (tmp_path / "labels.csv").write_text("path,label,split\n1.jpg,owl,test\n")
+    with pytest.raises(WsolError, match=r"no training pictures in.*1 test pictures.*Add a training split"):
+        open_data(tmp_path)
+
+
 def test_training_folders_without_test_folders_are_a_data_set(tmp_path: Path, new_picture: NewPicture) -> None:
     for name in ("train/owl/1.jpg", "train/hawk/1.jpg"):
         new_picture(tmp_path / name)
@@ -57,10 +192,10 @@ def test_one_picture_a_class_will_do(tmp_path: Path, new_picture: NewPicture) ->
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WsolError, match="does not exist.*Check the path"):
+    with pytest.raises(WsolError, match="(?s)does not exist.*CSV.*Check the path"):
         open_data(tmp_path / "absent")
     (tmp_path / "birds.zip").write_bytes(b"PK")
-    with pytest.raises(WsolError, match="is a file.*expected a folder"):
+    with pytest.raises(WsolError, match=r"(?s)is a file.*expected a folder, or a \.json or \.csv file.*COCO"):
         open_data(tmp_path / "birds.zip")
 
 

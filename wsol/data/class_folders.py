@@ -6,42 +6,50 @@ pixels of the upright picture, several lines a picture allowed) and `masks/<path
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
+import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from wsol.boxes import Boxes, Xyxy, tight_box
-from wsol.data.samples import DataSet, Sample, Truth
+from wsol.boxes import tight_box
+from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers
+from wsol.data.masks import read_png_mask
+from wsol.data.on_disk import PictureSizes
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import Collector, GroundTruth
 from wsol.errors import BrokenPicture, WsolError
-from wsol.images import image_hw, pictures_under, read_mask
+from wsol.images import pictures_under
 
-COLUMNS = ("path", "x0", "y0", "x1", "y1")
+COLUMNS = ("path", *CORNERS)
 TEST_NAMES = ("test", "val", "valid", "validation")
-LAYOUT = "DATA/<class>/*.jpg or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg"
 
 
-def read(root: Path) -> DataSet:
+def recognise(root: Path) -> bool:
+    """Whether this may be a tree of class folders: any folder may."""
+    return root.is_dir()
+
+
+def read(root: Path, images: Path | None = None) -> DataSet:
     """Read a tree of class folders; a split is taken where `train` and `test` (or `val`) exist.
 
+    `images` holds the tree where only the truth lies in `root`.
+
     Raises:
-        WsolError: no pictures below class folders.
+        WsolError: the test folder has classes that the training folder has not.
     """
-    tests = [name for name in TEST_NAMES if (root / name).is_dir()]
-    if _is_split(root):
-        class_names = _class_names(root / "train")
-        train = _samples(root, root / "train", class_names)
-        test = _samples(root, root / tests[0], class_names) if tests else train
+    pictures = root if images is None else images
+    tests = [name for name in TEST_NAMES if (pictures / name).is_dir()]
+    if _is_split(pictures):
+        class_names = _class_names(pictures / "train")
+        train = _samples(pictures, pictures / "train", class_names)
+        test = _samples(pictures, pictures / tests[0], class_names) if tests else train
     else:
-        class_names = _class_names(root)
-        train = test = _samples(root, root, class_names)
-    if not train:
-        raise WsolError(
-            f"no pictures in {root}: expected {LAYOUT}, or CUB-200-2011 as published. Name the folder that holds the class folders."
-        )
-    return DataSet("class folders", root, class_names, train, test, train is not test, lambda: _read_truth(root, test))
+        class_names = _class_names(pictures)
+        train = test = _samples(pictures, pictures, class_names)
+    return DataSet(
+        "class folders", root, class_names, train, test, train is not test,
+        lambda: _read_truth(root, pictures, test, frozenset(sample.image_id for sample in train)),
+    )  # fmt: skip
 
 
 def _is_split(root: Path) -> bool:
@@ -84,73 +92,55 @@ def _samples(root: Path, folder: Path, class_names: tuple[str, ...]) -> tuple[Sa
     )
 
 
-def _read_truth(root: Path, samples: tuple[Sample, ...]) -> Mapping[str, Truth]:
-    masks = {s.image_id: root / "masks" / Path(s.image_id).with_suffix(".png") for s in samples}
+def _read_truth(root: Path, pictures: Path, test: tuple[Sample, ...], other_ids: frozenset[str]) -> GroundTruth:
+    masks = {sample.image_id: root / "masks" / Path(sample.image_id).with_suffix(".png") for sample in test}
     masks = {image_id: path for image_id, path in masks.items() if path.exists()}
+    paths = {sample.image_id: sample.path for sample in test}
+    collector = Collector()
     if (root / "boxes.csv").exists():
-        boxes = _read_boxes(root / "boxes.csv", {s.image_id: s.path for s in samples})
+        _add_boxes(collector, root / "boxes.csv", pictures, paths, other_ids)
+        # A mask without a box would count as a picture without an object.
+        boxed = collector.truth()
+        masks = {image_id: path for image_id, path in masks.items() if image_id in boxed}
     elif masks:
-        boxes = {image_id: _box_of(path) for image_id, path in masks.items()}
+        masks = {image_id: path for image_id, path in masks.items() if _add_box_of(collector, image_id, path, paths)}
     else:
         raise WsolError(
             f"no boxes to compare with in {root}: expected boxes.csv (path,x0,y0,x1,y1) or masks/<path>.png. Write one of them, or use `wsol predict` for boxes without a judgement."
         )
-    return {image_id: Truth(found, masks.get(image_id)) for image_id, found in boxes.items()}
+    for image_id, path in masks.items():
+        collector.add_mask(image_id, partial(read_png_mask, path, paths[image_id]), None)
+    return collector.truth()
 
 
-def _box_of(mask: Path) -> Boxes:
-    box = tight_box(read_mask(mask))
-    if box is None:
-        raise WsolError(f"{mask} is empty: expected at least one pixel of the object. Draw it, or remove the file.")
-    return Boxes.of([box])
-
-
-def _read_boxes(table: Path, paths: dict[str, Path]) -> dict[str, Boxes]:
-    rows: dict[str, list[Xyxy]] = defaultdict(list)
-    sizes: dict[str, tuple[int, int] | None] = {}
-    try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise WsolError(
-            f"{table} is not UTF-8 ({error}): expected text with {', '.join(COLUMNS)}. Save it as UTF-8."
-        ) from None
-    reader = csv.DictReader(lines)
-    if reader.fieldnames is None or set(COLUMNS) - set(reader.fieldnames):
-        raise WsolError(
-            f"{table} has the columns {reader.fieldnames}: expected {', '.join(COLUMNS)}. Rename or add them."
-        )
-    for number, row in enumerate(reader, start=2):
+def _add_boxes(
+    collector: Collector, table: Path, pictures: Path, paths: Mapping[str, Path], other_ids: frozenset[str]
+) -> None:
+    sizes = PictureSizes(collector)
+    for where, row in csv_rows(table, COLUMNS):
         image_id = row["path"]
-        if image_id not in paths:
-            continue
-        if image_id not in sizes:
-            sizes[image_id] = _size(paths[image_id])
-        size = sizes[image_id]
-        if size is not None:
-            rows[image_id].append(_box_of_row(row, size, f"{table}, line {number}"))
-    return {image_id: Boxes.of(boxes) for image_id, boxes in rows.items()}
+        if image_id in paths:
+            if size := sizes(paths[image_id]):
+                collector.add(image_id, four_numbers(row, where), size, where)
+        # A validation picture beside train and test is not judged, and no mistake.
+        elif image_id not in other_ids and not os.path.isfile(pictures / image_id):
+            collector.note(
+                "unknown picture", where, f"expected the path of a picture below {pictures}, got {image_id!r}"
+            )
 
 
-def _size(path: Path) -> tuple[int, int] | None:
+def _add_box_of(collector: Collector, image_id: str, mask: Path, paths: Mapping[str, Path]) -> bool:
+    """Add the tight box of a mask; False where there is none."""
+    size = PictureSizes(collector)(paths[image_id])
+    if size is None:
+        return False
     try:
-        return image_hw(path)
-    except BrokenPicture:  # what cannot be decoded is not judged; the judge lists it
-        return None
-
-
-def _box_of_row(row: dict[str, str], size: tuple[int, int], where: str) -> Xyxy:
-    try:
-        x0, y0, x1, y1 = (float(row[name]) for name in COLUMNS[1:])
-    except (TypeError, ValueError):
-        raise WsolError(f"{where}: expected four numbers, got {row}. Mend the line.") from None
-    if not (np.isfinite([x0, y0, x1, y1]).all() and x0 < x1 and y0 < y1):
-        raise WsolError(
-            f"{where}: expected x0 < x1 and y0 < y1, got {x0},{y0},{x1},{y1}; swapped corners or xywh? Mend the line."
-        )
-    height, width = size
-    clipped = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
-    if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
-        raise WsolError(
-            f"{where}: expected a box in a picture of {width} x {height}, got {x0},{y0},{x1},{y1}, which is outside. Mend the line."
-        )
-    return clipped
+        box = tight_box(read_png_mask(mask, paths[image_id], size).is_object)
+    except BrokenPicture as error:
+        collector.note("broken mask", str(mask), str(error))
+        return False
+    if box is None:
+        collector.note("no area", str(mask), "expected at least one pixel of the object, got an empty mask")
+        return False
+    collector.add(image_id, box, size, str(mask))
+    return True

@@ -2,76 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from wsol.boxes import Boxes
-from wsol.data.samples import DataSet, Sample, Truth
-from wsol.errors import BrokenPicture, WsolError
-from wsol.images import image_hw
+from wsol.boxes import Xyxy
+from wsol.data.on_disk import PictureSizes
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import Collector, GroundTruth
+from wsol.errors import WsolError
 
 TABLES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
 
 
-def is_cub(root: Path) -> bool:
+def recognise(root: Path) -> bool:
     """Whether a folder carries CUB's tables."""
     return all((root / name).is_file() for name in TABLES)
 
 
-def read(root: Path) -> DataSet:
-    """Read the official split; boxes stay unread until they are asked for.
+def read(root: Path, images: Path | None = None) -> DataSet:
+    """Read the official split; boxes stay unread until they are asked for. `images` holds the folders of the classes.
 
     Raises:
         WsolError: a table is malformed, or the tables do not fit together.
     """
+    folder = root / "images" if images is None else images
     class_rows = _table(root / "classes.txt", 2)
     labels = {number: label for label, number in enumerate(class_rows)}
-    image_rows = _table(root / "images.txt", 2)
+    names = {number: name for number, (name,) in _table(root / "images.txt", 2).items()}
     class_of = _table(root / "image_class_labels.txt", 2)
     is_train = _table(root / "train_test_split.txt", 2)
     split: dict[bool, list[Sample]] = {True: [], False: []}
-    for number, (name,) in image_rows.items():
+    for number, name in names.items():
         try:
             label, in_train = labels[class_of[number][0]], is_train[number][0] == "1"
         except KeyError as missing:
             raise WsolError(
                 f"{root}: picture {number} ({name}) has no class or split (missing {missing}): expected every id of images.txt in {', '.join(TABLES[1:3])}. Restore the published tables."
             ) from None
-        split[in_train].append(Sample(name, root / "images" / name, label))
-    names = tuple(row[0] for row in class_rows.values())
+        split[in_train].append(Sample(name, folder / name, label))
+    class_names = tuple(row[0] for row in class_rows.values())
     train, test = tuple(split[True]), tuple(split[False])
-    if not train:
-        raise WsolError(
-            f"no training pictures in {root / 'train_test_split.txt'}: expected lines `<image id> 1`. Restore the published table."
-        )
-    return DataSet(
-        "CUB-200-2011", root, names, train, test, True, lambda: _read_truth(root, image_rows, (*train, *test))
-    )
+    return DataSet("CUB-200-2011", root, class_names, train, test, True, lambda: _read_truth(root, folder, names))
 
 
-def _read_truth(root: Path, image_rows: dict[str, list[str]], samples: Iterable[Sample]) -> Mapping[str, Truth]:
-    rows = _table(root / "bounding_boxes.txt", 5)
-    paths = {sample.image_id: sample.path for sample in samples}
-    truth = {}
-    for number, (name,) in image_rows.items():
-        try:
-            x, y, width, height = (float(value) for value in rows[number])
-        except (KeyError, ValueError):
-            raise WsolError(
-                f"{root / 'bounding_boxes.txt'}: expected `{number} x y width height` for {name}, got {rows.get(number)}. Restore the published table."
-            ) from None
-        if not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0):
-            raise WsolError(
-                f"{root / 'bounding_boxes.txt'}: expected a positive width and height for picture {number}, got {width} and {height}. Restore the published table."
-            )
-        try:
+def _read_truth(root: Path, folder: Path, names: Mapping[str, str]) -> GroundTruth:
+    table = root / "bounding_boxes.txt"
+    rows = _table(table, 5)
+    collector = Collector()
+    sizes = PictureSizes(collector)
+    for number, name in names.items():
+        if number not in rows:
+            collector.note("no true box", str(table), f"expected a line for picture {number} ({name}), got none")
+    for number, row in rows.items():
+        where = f"{table}, picture {number}"
+        corners = _corners(number, row, table)
+        if number not in names:
+            collector.note("unknown picture", where, f"expected an id of images.txt, got {number}")
+        elif size := sizes(folder / names[number]):
             # 1-based in spirit, yet the published boxes start at 0.0 and end on the last edge: clipping is all it takes.
-            truth[name] = Truth(Boxes.of([(x, y, x + width, y + height)]).clipped(image_hw(paths[name])))
-        except BrokenPicture:
-            continue
-    return truth
+            collector.add(names[number], corners, size, where)
+    return collector.truth()
+
+
+def _corners(number: str, row: list[str], table: Path) -> Xyxy:
+    try:
+        x, y, width, height = (float(value) for value in row)
+    except ValueError:
+        raise WsolError(
+            f"{table}: expected `{number} x y width height`, got {' '.join((number, *row))}. Restore the published table."
+        ) from None
+    return x, y, x + width, y + height
 
 
 def _table(path: Path, columns: int) -> dict[str, list[str]]:

@@ -3,29 +3,85 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
-from wsol.data import class_folders, cub
+from wsol.data import class_folders, coco, csv_table, cub, imagenet, voc, wsolevaluation
 from wsol.data.samples import DataSet, checked
 from wsol.errors import WsolError
 
 
-def open_data(root: Path) -> DataSet:
-    """Recognise and read a data set.
+class Reader(Protocol):
+    """What the module of a layout has."""
+
+    def recognise(self, root: Path) -> bool:
+        """Whether a path looks like this layout; cheap."""
+        ...
+
+    def read(self, root: Path, images: Path | None = None) -> DataSet:
+        """Its pictures and labels; the truth stays unread. `images` says where the pictures are, if not in their usual place."""
+        ...
+
+
+READERS: dict[str, Reader] = {
+    "CUB-200-2011": cub,
+    "wsolevaluation": wsolevaluation,
+    "ImageNet-1K": imagenet,
+    "COCO": coco,
+    "PASCAL VOC": voc,
+    "CSV table": csv_table,
+    "class folders": class_folders,
+}
+"""The first that recognises a path reads it; any folder may be class folders, so they come last."""
+
+LAYOUTS = (
+    "class folders (DATA/<class>/*.jpg, or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg), a CSV table (path,label),\n"
+    "COCO JSON, PASCAL VOC, or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published"
+)
+
+
+def open_data(root: Path, images: Path | None = None) -> DataSet:
+    """Recognise and read a data set to learn from; `images` says where the pictures are, if not in their usual place.
 
     Raises:
-        WsolError: not a readable folder, or nothing to learn from in it.
+        WsolError: no layout that is known, or nothing to learn from in it.
+    """
+    return checked(open_truth(root, images))
+
+
+def open_truth(root: Path, images: Path | None = None) -> DataSet:
+    """Recognise and read a data set to compare with; a mere list of test pictures will do, and they may be absent.
+
+    Raises:
+        WsolError: no layout that is known, or no labelled picture listed in it.
     """
     if not root.exists():
-        raise WsolError(
-            f"{root} does not exist: expected a folder of pictures ({class_folders.LAYOUT}, or CUB-200-2011 as published). Check the path."
-        )
-    if not root.is_dir():
-        raise WsolError(
-            f"{root} is a file: expected a folder of pictures ({class_folders.LAYOUT}). Name the folder that holds the class folders."
-        )
+        raise WsolError(f"{root} does not exist: expected {LAYOUTS}. Check the path.")
+    if images is not None and not images.is_dir():
+        raise WsolError(f"{images} is no folder: expected the one that holds the pictures of {root}. Check the path.")
     try:
-        return checked(cub.read(root) if cub.is_cub(root) else class_folders.read(root))
+        data = _read(root, images)
     except PermissionError as error:
         raise WsolError(
             f"cannot read {error.filename}: expected a readable folder. Change its permissions, or move it elsewhere."
         ) from None
+    if not (data.train or data.test):
+        raise WsolError(_nothing_in(data))
+    return data
+
+
+def _read(root: Path, images: Path | None) -> DataSet:
+    for reader in READERS.values():
+        if reader.recognise(root):
+            return reader.read(root, images)
+    raise WsolError(f"{root} is a file: expected a folder, or a .json or .csv file: {LAYOUTS}. Name one of them.")
+
+
+def _nothing_in(data: DataSet) -> str:
+    if data.mistakes:
+        return (
+            f"none of the {len(data.mistakes)} pictures of {data.root} ({data.kind}) can be used: expected one class each. "
+            f"The first is {data.mistakes[0]}. Mend the labels, or name another data set."
+        )
+    if data.kind == "class folders":
+        return f"no pictures in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table."
+    return f"no pictures in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name another data set."

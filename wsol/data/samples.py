@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsol.boxes import Boxes
+from wsol.data.truth import GroundTruth, Mistake
 from wsol.errors import WsolError
 from wsol.folders import text_hash
 
@@ -22,16 +22,8 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What evaluation compares with: at least one box, in pixels of the upright picture, and perhaps a mask file."""
-
-    boxes: Boxes
-    mask: Path | None = None
-
-
-@dataclass(frozen=True)
 class DataSet:
-    """A data set on disk, its truth unread until `read_truth` is called."""
+    """A data set on disk, its truth unread until `read_truth` is called. Either split may be empty in a list of truth."""
 
     kind: str
     root: Path
@@ -39,8 +31,10 @@ class DataSet:
     train: tuple[Sample, ...]
     test: tuple[Sample, ...]
     has_split: bool
-    read_truth: Callable[[], Mapping[str, Truth]]
-    """Truth by image id. Raises `WsolError` where the data set has none."""
+    read_truth: Callable[[], GroundTruth]
+    """Boxes and masks by image id. Raises `WsolError` where the data set has none."""
+    mistakes: tuple[Mistake, ...] = ()
+    """Pictures that were left out of `train` and `test` because their label cannot be used, and why."""
 
     def training_hash(self) -> str:
         """Identity of what training reads: names, labels and sizes of the training pictures."""
@@ -51,21 +45,29 @@ class DataSet:
 
     def describe(self) -> str:
         """One line for people."""
-        counts = Counter(sample.label for sample in self.train)
-        split = (
-            f"{len(self.train)} training and {len(self.test)} test pictures"
-            if self.has_split
-            else f"{len(self.train)} pictures, no split"
-        )
-        return f"{self.kind} {self.root}: {len(self.class_names)} classes, {split}, {min(counts.values())} to {max(counts.values())} a class"
+        counts = Counter(sample.label for sample in self.train or self.test)
+        if not self.train:
+            split = f"{len(self.test)} test pictures, none to train on"
+        elif self.has_split:
+            split = f"{len(self.train)} training and {len(self.test)} test pictures"
+        else:
+            split = f"{len(self.train)} pictures, no split"
+        left_out = f", {len(self.mistakes)} pictures left out" if self.mistakes else ""
+        few, many = min(counts.values(), default=0), max(counts.values(), default=0)
+        return f"{self.kind} {self.root}: {len(self.class_names)} classes, {split}, {few} to {many} a class{left_out}"
 
 
 def checked(data: DataSet) -> DataSet:
     """The data set, if something can be learned from it.
 
     Raises:
-        WsolError: fewer than two classes, or a class without pictures.
+        WsolError: no training pictures, fewer than two classes, or a class without training pictures.
     """
+    if not data.train:
+        raise WsolError(
+            f"no training pictures in {data.root} ({data.describe()}): expected one of each class at least. "
+            "Add a training split, or use it as the truth of an evaluation only."
+        )
     if len(data.class_names) < 2:
         raise WsolError(
             f"{data.root} has one class ({data.class_names[0]}): expected at least two. A network that has nothing to tell apart "

@@ -1,0 +1,1 @@
+"""Small data sets in the layouts in which they are published, for tests."""

@@ -1,0 +1,97 @@
+"""COCO's segmentations (polygons, run lengths, compressed run lengths) as one true mask of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from pycocotools import mask as coco_mask
+
+from wsol.data.masks import nearest
+from wsol.data.truth import TrueMask
+from wsol.errors import BrokenPicture
+
+
+def read_coco_mask(
+    objects: Sequence[object],
+    crowds: Sequence[object],
+    annotated_hw: tuple[int, int],
+    where: str,
+    image_hw: tuple[int, int],
+) -> TrueMask:
+    """The union of the objects at `image_hw`; of the crowds what no object covers is ignored.
+
+    Raises:
+        BrokenPicture: a segmentation is not one, or was drawn on another size than `annotated_hw`.
+    """
+    try:
+        is_object = nearest(_union(objects, annotated_hw), image_hw)
+        is_crowd = nearest(_union(crowds, annotated_hw), image_hw)
+    except ValueError as error:
+        raise BrokenPicture(f"{where}: {error}. Mend the annotation, or remove it.") from None
+    return TrueMask(is_object, is_crowd & ~is_object)
+
+
+def _union(segmentations: Iterable[object], hw: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
+    runs = [_compressed(segmentation, hw) for segmentation in segmentations]
+    return np.asarray(coco_mask.decode(coco_mask.merge(runs)), dtype=bool) if runs else np.zeros(hw, dtype=bool)
+
+
+# pycocotools trusts its input: run lengths that fall short leave memory of others in the mask, and far corners of a polygon
+# end the process. So everything is looked at before it goes there.
+
+
+def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
+    height, width = hw
+    if isinstance(segmentation, dict):
+        size, counts = segmentation.get("size"), segmentation.get("counts")
+        if size != [height, width]:
+            raise ValueError(f"expected run lengths of size [{height}, {width}] (height, width), got size {size}")
+        runs = _runs(counts) if isinstance(counts, str) else counts
+        if not _are_runs(runs, height * width):
+            raise ValueError(f"expected run lengths of {height * width} pixels together, got others")
+        if isinstance(counts, str):
+            return {"size": [height, width], "counts": counts.encode("ascii")}
+        return dict(coco_mask.frPyObjects(segmentation, height, width))
+    for polygon in segmentation if isinstance(segmentation, list) else [segmentation]:
+        if not _is_polygon(polygon, 3 * max(hw)):
+            raise ValueError(
+                f"expected polygons [x, y, x, y, x, y, ...] in a picture of {width} x {height}, got {str(polygon)[:60]}"
+            )
+    return dict(coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width)))
+
+
+def _is_polygon(polygon: object, limit: float) -> bool:
+    # Four numbers would be read as a box.
+    return (
+        isinstance(polygon, list)
+        and len(polygon) >= 6
+        and len(polygon) % 2 == 0
+        and all(isinstance(value, int | float) and isfinite(value) and abs(value) <= limit for value in polygon)
+    )
+
+
+def _are_runs(runs: object, pixels: int) -> bool:
+    return isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs) and sum(runs) == pixels
+
+
+def _runs(counts: str) -> list[int] | None:
+    """COCO's run lengths from their text: five bits a character, low ones first, and from the third run on differences."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64:
+            return None
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value = shift = 0
+    return runs if shift == 0 else None

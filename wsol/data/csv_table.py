@@ -1,0 +1,161 @@
+"""A CSV table: one line a picture or a box, with the columns path, label and perhaps x0, y0, x1, y1, width, height, split.
+
+Corners are 0-based, half-open pixels of the upright picture; a line without corners lists a picture without a box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers, header_of, means_a_path
+from wsol.data.on_disk import PictureSizes, picture_root
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import Collector, GroundTruth, Mistake
+from wsol.errors import WsolError
+
+NAMES = ("labels.csv", "annotations.csv")
+REQUIRED = ("path", "label")
+OPTIONAL = (CORNERS, ("width", "height"), ("split",))
+
+Split = Literal["train", "test", "val", ""]
+SPLITS: dict[str, Split] = {
+    "train": "train", "training": "train", "test": "test", "val": "val", "valid": "val", "validation": "val", "": "",
+}  # fmt: skip
+
+
+def recognise(root: Path) -> bool:
+    """Whether this is a CSV file, or a folder with one labels.csv or annotations.csv that lists pictures."""
+    if not root.is_dir():
+        return root.suffix.lower() == ".csv"
+    found = [root / name for name in NAMES if (root / name).is_file()]
+    return len(found) == 1 and any(means_a_path(name) for name in header_of(found[0]))
+
+
+def read(root: Path, images: Path | None = None) -> DataSet:
+    """Read pictures, labels and split; boxes stay unread until they are asked for. Paths are relative to `images`.
+
+    Raises:
+        WsolError: columns missing or misspelt, a line without path, or a picture in two splits.
+    """
+    table = _table(root)
+    listed = _listed(table)
+    candidates = (table.parent, table.parent / "images") if images is None else (images,)
+    folder = picture_root(candidates, listed)
+    labelled = {image_id: one for image_id, one in listed.items() if len(one.class_names) == 1 and all(one.class_names)}
+    names = sorted({name for one in labelled.values() for name in one.class_names})
+    labels = {name: label for label, name in enumerate(names)}
+    samples: dict[Split, list[Sample]] = {"train": [], "test": [], "val": [], "": []}
+    for image_id, one in labelled.items():
+        samples[one.split].append(Sample(image_id, folder / image_id, labels[one.class_names[0]]))
+    train, test, has_split = _splits(samples)
+    paths = {sample.image_id: sample.path for sample in (*train, *test)}
+    return DataSet(
+        "CSV table", root, tuple(names), train, test, has_split, lambda: _read_truth(table, paths),
+        tuple(_left_out(table, listed.items())),
+    )  # fmt: skip
+
+
+@dataclass
+class _Listed:
+    """What the lines of one picture say of it."""
+
+    split: Split
+    first: str
+    class_names: list[str] = field(default_factory=list)
+
+
+def _table(root: Path) -> Path:
+    return next(root / name for name in NAMES if (root / name).is_file()) if root.is_dir() else root
+
+
+def _image_id(row: Mapping[str, str], where: str) -> str:
+    if not row["path"]:
+        raise WsolError(f"{where}: expected the path of a picture, got none. Mend the line, or remove it.")
+    return row["path"].replace("\\", "/").removeprefix("./")
+
+
+def _listed(table: Path) -> dict[str, _Listed]:
+    """By image id, in the table's order."""
+    listed: dict[str, _Listed] = {}
+    for where, row in csv_rows(table, REQUIRED, OPTIONAL):
+        image_id, split = _image_id(row, where), _split(row, where)
+        one = listed.setdefault(image_id, _Listed(split, where))
+        if one.split != split:
+            raise WsolError(
+                f"{where}: expected {image_id} in one split, got {split or 'none'!r} here and {one.split or 'none'!r} before ({one.first}). Mend one of the lines."
+            )
+        if row["label"] not in one.class_names:
+            one.class_names.append(row["label"])
+    if len({one.split == "" for one in listed.values()}) > 1:
+        first = next(one.first for one in listed.values() if not one.split)
+        raise WsolError(f"{first}: expected a split as in the other lines, got none. Fill it in, or empty the column.")
+    return listed
+
+
+def _split(row: Mapping[str, str], where: str) -> Split:
+    written = row.get("split", "").lower()
+    if written not in SPLITS:
+        near = get_close_matches(written, SPLITS, n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise WsolError(f"{where}: expected split to be train, test or val, got {written!r}.{meant} Mend the line.")
+    return SPLITS[written]
+
+
+def _splits(samples: Mapping[Split, list[Sample]]) -> tuple[tuple[Sample, ...], tuple[Sample, ...], bool]:
+    """Training and test pictures, and whether they differ; validation pictures are a test where there is no other."""
+    train, test = tuple(samples["train"]), tuple(samples["test"] or samples["val"])
+    if test:
+        return train, test, True
+    both = train or tuple(samples[""])
+    return both, both, False
+
+
+def _left_out(table: Path, listed: Iterable[tuple[str, _Listed]]) -> Iterator[Mistake]:
+    for image_id, one in listed:
+        if len(one.class_names) > 1:
+            yield Mistake(
+                "several classes",
+                f"{table}, {image_id}",
+                f"expected one label, got {', '.join(name or '(none)' for name in one.class_names)}",
+            )
+        elif not one.class_names[0]:
+            yield Mistake("unknown class", one.first, "expected a label, got none")
+
+
+def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
+    if "x0" not in header_of(table):
+        raise WsolError(
+            f"no boxes to compare with in {table}: expected the columns {', '.join(CORNERS)}. Add them, or use `wsol predict` for boxes without a judgement."
+        )
+    collector = Collector()
+    sizes = PictureSizes(collector)
+    written_hw: dict[str, tuple[int, int]] = {}
+    for where, row in csv_rows(table, REQUIRED, OPTIONAL):
+        image_id = _image_id(row, where)
+        if image_id not in paths or not any(row.get(name) for name in CORNERS):
+            continue
+        image_hw = _written_hw(row, where) or sizes(paths[image_id])
+        if image_hw is None:
+            continue
+        if written_hw.setdefault(image_id, image_hw) != image_hw:
+            height, width = written_hw[image_id]
+            collector.note(
+                "other size", where, f"expected {width} x {height} as before, got {image_hw[1]} x {image_hw[0]}"
+            )
+            continue
+        collector.add(image_id, four_numbers(row, where), image_hw, where)
+    return collector.truth()
+
+
+def _written_hw(row: Mapping[str, str], where: str) -> tuple[int, int] | None:
+    """The (height, width) of a line; None where its cells are empty."""
+    width, height = row.get("width", ""), row.get("height", "")
+    if not width and not height:
+        return None
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise WsolError(f"{where}: expected width and height in whole pixels, got {width},{height}. Mend the line.")
+    return int(height), int(width)

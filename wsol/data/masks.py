@@ -1,0 +1,39 @@
+"""True masks at the size that somebody asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+from wsol.data.truth import TrueMask
+from wsol.errors import WsolError
+from wsol.images import image_hw as upright_hw
+from wsol.images import read_mask
+
+
+def nearest(mask: Bool[np.ndarray, "height width"], image_hw: tuple[int, int]) -> Bool[np.ndarray, "height2 width2"]:
+    """A mask at another (height, width), nearest neighbour."""
+    if mask.shape == image_hw:
+        return mask
+    resized = cv2.resize(mask.astype(np.uint8), image_hw[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized, dtype=bool)
+
+
+def read_png_mask(mask: Path, picture: Path, image_hw: tuple[int, int]) -> TrueMask:
+    """The mask file of a picture at `image_hw`; every pixel counts, and every value but 0 is object.
+
+    Raises:
+        BrokenPicture: the mask or its picture cannot be decoded.
+        WsolError: the mask has not the upright size of its picture.
+    """
+    is_object, own_hw = read_mask(mask), upright_hw(picture)
+    if is_object.shape != own_hw:
+        raise WsolError(
+            f"{mask} has (height, width) {is_object.shape}: expected {own_hw}, the upright size of "
+            f"{picture}. Resize the mask, or remove it."
+        )
+    is_object = nearest(is_object, image_hw)
+    return TrueMask(is_object, np.zeros_like(is_object))

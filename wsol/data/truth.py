@@ -1,0 +1,143 @@
+"""What evaluation compares with: true boxes and masks, each looked at before it is used; mistakes are counted and listed."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool
+
+from wsol.boxes import Boxes, Xyxy
+
+Kind = Literal[
+    "swapped corners",
+    "outside the picture",
+    "reaches outside, clipped",
+    "not a number",
+    "no area",
+    "unknown class",
+    "several classes",
+    "unknown picture",
+    "missing picture",
+    "broken picture",
+    "other size",
+    "no true box",
+    "broken mask",
+]
+
+ROUNDING_PX = 1.0
+"""Published boxes end a pixel beyond the picture here and there (CUB's do): so far a box is clipped without a word."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong with the truth; nothing wrong is ever used as if it were right."""
+
+    kind: Kind
+    where: str
+    """The file, and the line, entry or picture in it."""
+    what: str
+    """What was expected, and what came."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.where}: {self.what}"
+
+
+@dataclass(frozen=True)
+class TrueMask:
+    """The object's pixels, and the pixels that do not count either way; no pixel is both."""
+
+    is_object: Bool[np.ndarray, "height width"]
+    is_ignored: Bool[np.ndarray, "height width"]
+
+
+ReadMask = Callable[[tuple[int, int]], TrueMask]
+"""Decodes a true mask at a given (height, width), nearest neighbour. Raises `BrokenPicture`. Picklable."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of one picture: boxes in pixels of the upright picture, and perhaps a mask.
+
+    A data set of masks alone has no boxes; one that says nothing of sizes has no `image_hw`, and can be judged by mask only.
+    """
+
+    boxes: Boxes
+    image_hw: tuple[int, int] | None
+    read_mask: ReadMask | None = None
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The truth of a data set by image id, and what was wrong with the rest."""
+
+    by_id: Mapping[str, Truth]
+    mistakes: tuple[Mistake, ...] = ()
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self.by_id
+
+    def __getitem__(self, image_id: str) -> Truth:
+        return self.by_id[image_id]
+
+
+def counted(mistakes: tuple[Mistake, ...]) -> dict[Kind, int]:
+    """How many of each kind, the most frequent first."""
+    return dict(Counter(mistake.kind for mistake in mistakes).most_common())
+
+
+@dataclass
+class Collector:
+    """Takes boxes as a reader meets them, keeps the good ones, and notes what is wrong with the others."""
+
+    corners_are_pixels: bool = False
+    """The corners name the first and last pixel (wsolevaluation's lists), so that x0 == x1 is a box one pixel wide."""
+    mistakes: list[Mistake] = field(default_factory=list)
+    _rows: dict[str, list[Xyxy]] = field(default_factory=dict)
+    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _masks: dict[str, ReadMask] = field(default_factory=dict)
+
+    def note(self, kind: Kind, where: str, what: str) -> None:
+        """Remember a mistake."""
+        self.mistakes.append(Mistake(kind, where, what))
+
+    def add(
+        self, image_id: str, corners: tuple[float, float, float, float], image_hw: tuple[int, int], where: str
+    ) -> None:
+        """Take a box x0, y0, x1, y1 of an upright picture of `image_hw`, if it is one."""
+        x0, y0, x1, y1 = corners
+        height, width = image_hw
+        shown = f"{x0:g},{y0:g},{x1:g},{y1:g}"
+        if not all(map(math.isfinite, corners)):
+            self.note("not a number", where, f"expected four finite numbers, got {shown}")
+        elif x1 < x0 or y1 < y0:
+            self.note("swapped corners", where, f"expected x0 < x1 and y0 < y1, got {shown}; swapped corners or xywh?")
+        elif x0 >= width or y0 >= height or x1 < 0 or y1 < 0 or (not self.corners_are_pixels and (x1 == 0 or y1 == 0)):
+            self.note("outside the picture", where, f"expected a box in a picture of {width} x {height}, got {shown}")
+        elif (x1 == x0 or y1 == y0) and not self.corners_are_pixels:
+            self.note("no area", where, f"expected a box with a width and a height, got {shown}")
+        else:
+            if min(x0, y0, width - x1, height - y1) < -ROUNDING_PX:
+                self.note(
+                    "reaches outside, clipped", where, f"expected a box in a picture of {width} x {height}, got {shown}"
+                )
+            self._rows.setdefault(image_id, []).append(
+                (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
+            )
+        self._sizes[image_id] = image_hw
+
+    def add_mask(self, image_id: str, read_mask: ReadMask, image_hw: tuple[int, int] | None) -> None:
+        """Take a mask, unread until somebody asks for it."""
+        self._masks[image_id] = read_mask
+        if image_hw is not None:
+            self._sizes[image_id] = image_hw
+
+    def truth(self) -> GroundTruth:
+        """Everything that was good, and the mistakes."""
+        ids = self._rows | self._masks
+        by_id = {i: Truth(Boxes.of(self._rows.get(i, [])), self._sizes.get(i), self._masks.get(i)) for i in ids}
+        return GroundTruth(by_id, tuple(self.mistakes))

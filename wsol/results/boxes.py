@@ -1,0 +1,203 @@
+"""Boxes of any system: COCO results, a CSV table, or what `wsol predict` wrote."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from wsol.boxes import Boxes, Xyxy
+from wsol.errors import WsolError
+from wsol.results.names import alike, matched_in
+from wsol.results.rows import Table, read_json, read_predictions, read_table
+
+CORNERS = ("x0", "y0", "x1", "y1")
+REQUIRED = ("path", *CORNERS)
+OPTIONAL = ("score", "class")
+INSTANCES = "instances.json"
+
+
+@dataclass(frozen=True)
+class ScoredBoxes:
+    """What was found in one picture, best first: boxes in its upright pixels, their scores, and their classes if known."""
+
+    boxes: Boxes
+    scores: Float[np.ndarray, " n"]
+    class_names: tuple[str | None, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.boxes) == len(self.scores) == len(self.class_names):
+            raise ValueError(f"{len(self.boxes)} boxes, {len(self.scores)} scores, {len(self.class_names)} classes")
+
+
+@dataclass(frozen=True)
+class BoxResults:
+    """What was found in every picture asked for; nothing found is a result."""
+
+    by_id: dict[str, ScoredBoxes]
+    unknown: tuple[str, ...]
+    """Names in the file that are none of the pictures asked for."""
+
+
+def read_boxes(file: Path, image_ids: Sequence[str], coco_ids: Mapping[int, str] | None) -> BoxResults:
+    """Read boxes from COCO results (.json), a table (.csv), or `wsol predict`'s folder or predictions.jsonl.
+
+    `coco_ids` are the numbers of the truth's pictures, where it is COCO's too; an instances.json beside the results comes first.
+
+    Raises:
+        WsolError: another kind of file, a bad row, names that fit several pictures, or none of a picture asked for.
+    """
+    found = _found(file, coco_ids)
+    id_of = matched_in(file, found, image_ids)
+    rows: dict[str, list[_Found]] = {image_id: [] for image_id in image_ids}
+    for name, image_id in id_of.items():
+        rows[image_id] += found[name]
+    by_id = {image_id: _best_first(some) for image_id, some in rows.items()}
+    return BoxResults(by_id, tuple(name for name in found if name not in id_of))
+
+
+class _Found(NamedTuple):
+    xyxy: Xyxy
+    score: float
+    class_name: str | None
+
+
+def _best_first(found: list[_Found]) -> ScoredBoxes:
+    ordered = sorted(found, key=lambda one: -one.score)  # of equal scores, the first in the file stays first
+    return ScoredBoxes(
+        Boxes.of([one.xyxy for one in ordered]),
+        np.array([one.score for one in ordered], dtype=np.float64),
+        tuple(one.class_name for one in ordered),
+    )
+
+
+def _found(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Found]]:
+    """By the file's own names of pictures."""
+    if not file.exists():
+        raise WsolError(f"{file} does not exist: expected a file of boxes. Check the path.")
+    suffix = file.suffix.lower()
+    if file.is_dir() or suffix == ".jsonl":
+        return _from_predictions(file)
+    if suffix == ".json":
+        return _from_coco(file, coco_ids)
+    if suffix == ".csv":
+        return _from_table(file, read_table(file))
+    raise WsolError(
+        f"{file} is no file of boxes by its name: expected COCO results (.json), a table {','.join(REQUIRED)} (.csv), or what `wsol predict` wrote (.jsonl). Rename or convert it."
+    )
+
+
+def _checked(corners: Sequence[float], score: float, class_name: str | None, where: str) -> _Found:
+    x0, y0, x1, y1 = corners
+    if not all(map(math.isfinite, (*corners, score))):
+        raise WsolError(f"{where}: expected finite corners and score, got {x0},{y0},{x1},{y1} and {score}. Mend it.")
+    if x1 < x0 or y1 < y0:
+        raise WsolError(
+            f"{where}: expected x0 <= x1 and y0 <= y1, got {x0},{y0},{x1},{y1}; swapped corners or xywh? Mend it."
+        )
+    return _Found((x0, y0, x1, y1), score, class_name)
+
+
+def _from_predictions(path: Path) -> dict[str, list[_Found]]:
+    return {
+        one.image: [_checked(found.xyxy, found.score, one.class_name, where) for found in one.objects]
+        for where, one in read_predictions(path)
+    }
+
+
+# CSV
+
+
+def _from_table(file: Path, table: Table) -> dict[str, list[_Found]]:
+    _check_columns(file, table.columns)
+    found: dict[str, list[_Found]] = {}
+    for where, cells in table.rows:
+        row = dict(zip(table.columns, cells, strict=True))
+        try:
+            corners = [float(row[name]) for name in CORNERS]
+            score = float(row.get("score", 1.0))
+        except ValueError:
+            raise WsolError(f"{where}: expected numbers for the corners and the score, got {row}. Mend it.") from None
+        found.setdefault(row["path"], []).append(_checked(corners, score, row.get("class") or None, where))
+    return found
+
+
+def _check_columns(file: Path, columns: tuple[str, ...]) -> None:
+    wanted = (*REQUIRED, *OPTIONAL)
+    others = [name for name in columns if name not in wanted]
+    missing = [name for name in REQUIRED if name not in columns]
+    head = f"{file} has the columns {','.join(columns)}: expected {','.join(REQUIRED)} (corners in pixels, x1 = x0 + width) and, if you have them, {','.join(OPTIONAL)}."
+    if missing:
+        near = {name: _holding(name, others) or alike(name, others) for name in missing}
+        hints = "".join(f" Did you mean {some[0]!r} to be {name}?" for name, some in near.items() if some)
+        raise WsolError(f"{head} Rename or add {', '.join(missing)}.{hints}")
+    if len({*columns} & {*wanted}) < sum(name in wanted for name in columns):
+        raise WsolError(f"{head} One of them stands there twice; rename or remove it.")
+    for name in OPTIONAL:
+        meant = _holding(name, others)
+        if meant and name not in columns:  # to overlook `scores` would make all boxes equally good
+            raise WsolError(f"{head} Did you mean {meant[0]!r} to be {name}? Rename it, or remove it.")
+
+
+def _holding(word: str, columns: list[str]) -> list[str]:
+    return [column for column in columns if word in column.lower()]
+
+
+# COCO
+
+
+def _from_coco(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Found]]:
+    rows = read_json(file)
+    if not isinstance(rows, list):
+        got = f"an object with {', '.join(map(str, rows))}" if isinstance(rows, dict) else repr(rows)
+        raise WsolError(
+            f"{file} holds {got:.200}: expected COCO results, a list of {{image_id, bbox, score, category_id}}. Name the file of results, which is not that of annotations."
+        )
+    beside = file.with_name(INSTANCES)
+    name_of, class_of = _instances(beside) if beside.exists() else (coco_ids, {})
+    found: dict[str, list[_Found]] = {}
+    for number, row in enumerate(rows, start=1):
+        where = f"{file}, entry {number}"
+        image_id, corners, score, category_id = _coco_row(row, where)
+        name = image_id if isinstance(image_id, str) else _coco_name(image_id, name_of, where)
+        found.setdefault(name, []).append(_checked(corners, score, class_of.get(category_id), where))
+    return found
+
+
+def _coco_row(row: Any, where: str) -> tuple[int | str, list[float], float, Any]:
+    try:
+        image_id, box, category_id = row["image_id"], row["bbox"], row.get("category_id")
+        if not isinstance(box, list) or not isinstance(image_id, int | str) or isinstance(image_id, bool):
+            raise TypeError
+        hash(category_id)  # a list is no number of a category
+        x, y, width, height = map(float, box)
+        return image_id, [x, y, x + width, y + height], float(row["score"]), category_id
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        raise WsolError(
+            f"{where}: expected an image_id (a number or a path), a bbox [x, y, width, height] and a score, got {row!r:.300}. Mend it."
+        ) from None
+
+
+def _coco_name(image_id: int, name_of: Mapping[int, str] | None, where: str) -> str:
+    if name_of is None:
+        raise WsolError(
+            f"{where}: image_id {image_id} is a number, and nothing says of which picture: expected an {INSTANCES} beside the file, or truth in COCO's format. Put it there, or write paths for image_id."
+        )
+    return name_of.get(image_id, f"image_id {image_id}")
+
+
+def _instances(file: Path) -> tuple[dict[Any, str], dict[Any, str]]:
+    """Names of pictures and of classes by their numbers."""
+    try:
+        content = read_json(file)
+        pictures = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        return pictures, {category["id"]: str(category["name"]) for category in content.get("categories", [])}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WsolError(
+            f"{file} is not COCO ({error!r}): expected images with id and file_name, and categories with id and name. Mend it, or move it away from the results."
+        ) from None

@@ -1,0 +1,81 @@
+"""Files of results as rows, each with the words for where it stands: CSV, JSON, and what `wsol predict` wrote."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wsol.errors import WsolError
+from wsol.predictions import LINES, Prediction, open_predictions, read_lines
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file: its column names, and its rows of as many cells, each with `FILE, line N`."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def read_table(file: Path) -> Table:
+    """Read a CSV file with a header; empty lines do not count.
+
+    Raises:
+        WsolError: unreadable, empty, not UTF-8, or a row has not as many cells as the header.
+    """
+    try:
+        # newline="": a quoted cell may hold line breaks. utf-8-sig: spreadsheets begin with a mark.
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.reader(text, strict=True)
+            columns = tuple(cell.strip() for cell in next(reader, []))
+            if not columns:
+                raise WsolError(
+                    f"{file} is empty: expected a line with the names of the columns. Write the file again."
+                )
+            rows = tuple((f"{file}, line {reader.line_num}", tuple(cells)) for cells in reader if cells)
+    except OSError as error:
+        raise WsolError(f"cannot read {file} ({error.strerror}): expected a table. Check the path.") from None
+    except UnicodeDecodeError as error:
+        raise WsolError(f"{file} is not UTF-8 ({error}): expected text. Save it as UTF-8.") from None
+    except csv.Error as error:
+        raise WsolError(f"{file} is not CSV ({error}): expected cells between commas. Mend its quotes.") from None
+    for where, cells in rows:
+        if len(cells) != len(columns):
+            raise WsolError(
+                f"{where}: expected {len(columns)} cells ({','.join(columns)}), got {len(cells)} ({','.join(cells)}). Mend the line; quote a cell that holds a comma."
+            )
+    return Table(columns, rows)
+
+
+def read_json(file: Path) -> Any:
+    """Read JSON that somebody else's program wrote.
+
+    Raises:
+        WsolError: unreadable, or not JSON.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise WsolError(f"cannot read {file} ({error.strerror}): expected JSON. Check the path.") from None
+    except (ValueError, RecursionError) as error:
+        raise WsolError(f"{file} is not JSON ({error}): expected one list or object. Write it again.") from None
+
+
+def read_predictions(path: Path) -> Iterator[tuple[str, Prediction]]:
+    """What `wsol predict` wrote, from its folder or its `predictions.jsonl`, each with `FILE, line N`.
+
+    Raises:
+        WsolError: absent or unfinished, a malformed line, or a picture that stands there twice.
+    """
+    lines = open_predictions(path).folder / LINES if path.is_dir() else path
+    seen: set[str] = set()
+    for number, prediction in enumerate(read_lines(lines), start=1):
+        where = f"{lines}, line {number}"
+        if prediction.image in seen:
+            raise WsolError(f"{where}: expected each picture once, got {prediction.image!r} again. Remove one line.")
+        seen.add(prediction.image)
+        yield where, prediction

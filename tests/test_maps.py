@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from wsol.boxes import Boxes, Xyxy, iou, tight_box
+from wsol.boxes import Xyxy, tight_box
 from wsol.config import Box
-from wsol.maps import Found, find_objects, resized, share_of_peak, sweep_ious
+from wsol.maps import Found, find_objects, resized, share_of_peak
 
 Map = NDArray[np.float32]
 
@@ -148,62 +147,6 @@ def bilinear_by_loops(heatmap: Map, image_hw: tuple[int, int]) -> Map:
 def test_maps_grow_bilinearly_with_pixel_centres_at_half(map_hw: tuple[int, int], image_hw: tuple[int, int]) -> None:
     heatmap = np.random.default_rng(0).random(map_hw, dtype=np.float32)
     np.testing.assert_allclose(resized(heatmap, image_hw), bilinear_by_loops(heatmap, image_hw), atol=2e-3)
-
-
-def iou_by_find_objects(heatmap: Map, image_hw: tuple[int, int], truth: Boxes, threshold: float) -> float:
-    """What the sweep must say at one threshold."""
-    objects = find_objects(heatmap, image_hw, Box(threshold=threshold))
-    return float(iou(Boxes.of([objects[0].xyxy]), truth).max()) if objects else 0.0
-
-
-def is_tied(heatmap: Map, image_hw: tuple[int, int], threshold: float) -> bool:
-    """Whether several components are the largest."""
-    areas = [
-        int(one.mask.sum())
-        for one in find_objects(heatmap, image_hw, Box(threshold=threshold, objects="all", min_area=0))
-    ]
-    return areas[:1] == areas[1:2]
-
-
-STEPS = np.arange(1, 100, 7) / 100
-
-
-@given(st.integers(0, 10**9), sizes, st.sampled_from([1.0, 2.0, 4.0]))
-def test_the_sweep_says_what_find_objects_says_at_each_threshold(
-    seed: int, image_hw: tuple[int, int], spread: float
-) -> None:
-    random = np.random.default_rng(seed)
-    noise = cv2.GaussianBlur(random.random((16, 16), dtype=np.float32), (0, 0), spread)
-    heatmap = share_of_peak(noise - noise.min())
-    truth = Boxes.of(
-        [(0, 0, image_hw[1] / 2, image_hw[0] / 2), (image_hw[1] / 3, image_hw[0] / 3, image_hw[1], image_hw[0])]
-    )
-    assume(not any(is_tied(heatmap, image_hw, float(threshold)) for threshold in STEPS))
-    expected = [iou_by_find_objects(heatmap, image_hw, truth, float(threshold)) for threshold in STEPS]
-    np.testing.assert_allclose(sweep_ious(heatmap, image_hw, truth, STEPS), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("rows", "grid"),
-    [
-        pytest.param("1117", [0.1, 0.7], id="values on the grid"),
-        pytest.param("..5 5.# #5. .5# ...", [0.25, 0.75], id="equally large objects"),
-    ],
-)
-def test_the_sweep_draws_the_line_and_breaks_ties_as_find_objects_does(rows: str, grid: list[float]) -> None:
-    heatmap = drawing(rows)
-    height, width = heatmap.shape
-    truth = Boxes.of([(0, 0, width / 2, height / 2)])
-    expected = [iou_by_find_objects(heatmap, (height, width), truth, threshold) for threshold in grid]
-    assert sweep_ious(heatmap, (height, width), truth, np.array(grid)).tolist() == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("fill", [0.0, 0.3, 1.0, float("nan")])
-def test_the_sweep_of_a_constant_map_is_one_step(fill: float) -> None:
-    ious = sweep_ious(
-        np.full((4, 4), fill, dtype=np.float32), (20, 20), Boxes.of([(0, 0, 20, 10)]), np.array([0.1, 0.2, 0.5, 0.9])
-    )
-    assert ious.tolist() == [0.5 * (fill > threshold) for threshold in (0.1, 0.2, 0.5, 0.9)]
 
 
 @given(heatmaps, st.sampled_from([2.0**-20, 0.5, 8.0, 2.0**20]))

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsol.config import Objects, Precision, RunConfig
-from wsol.data.opening import open_data
+from wsol.data.opening import open_data, open_truth
 from wsol.data.samples import DataSet
+from wsol.metrics.evaluation import Evaluation
+from wsol.metrics.protocols import protocols_named
 from wsol.progress import Progress
 from wsol.run_config import preview, save_config
 from wsol.stages import evaluate as evaluating
@@ -17,7 +19,7 @@ from wsol.stages import predict as predicting
 from wsol.stages import train_cam as mapping
 from wsol.stages import train_classifier as classifying
 from wsol.stages import train_seg as segmenting
-from wsol.stages.evaluate import Evaluation, Which
+from wsol.stages.evaluate import Which
 
 Path_ = str | Path
 
@@ -74,17 +76,18 @@ def predict(
 
 
 def evaluate(
-    run: Path_, data: Path_, *, which: Which = "seg", threshold: float | None = None, device: str = "auto", precision: Precision = "auto", quiet: bool = False,
+    run: Path_, data: Path_, *, which: Which = "seg", protocol: str = "original", threshold: float | None = None, device: str = "auto", precision: Precision = "auto", quiet: bool = False,
 ) -> Evaluation:  # fmt: skip
-    """Judge a run on the test pictures of a data set that has boxes, under protocol `original`.
+    """Judge a run on the test pictures of a data set that has boxes, under one protocol or several, separated by commas.
 
     Raises:
-        WsolError: no boxes, an unfinished run, or a run of other classes.
+        WsolError: no boxes, an unfinished run, a run of other classes, or no such protocol.
     """
     return evaluating.run(
         Path(run),
-        open_data(Path(data)),
+        open_truth(Path(data)),
         which=which,
+        protocols=protocols_named(protocol),
         threshold=threshold,
         device=device,
         precision=precision,

@@ -7,7 +7,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
@@ -16,6 +16,9 @@ from pydantic import ValidationError
 from wsol.config import Objects, Precision, RunConfig
 from wsol.errors import WsolError
 from wsol.version import __version__
+
+if TYPE_CHECKING:
+    from wsol.metrics.evaluation import Evaluation
 
 app = App(
     name="wsol",
@@ -27,6 +30,7 @@ app = App(
 Run = Annotated[Path, Parameter(help="Folder of the run; made if absent.")]
 Choices = Annotated[RunConfig | None, Parameter(name="*")]
 Epochs = Annotated[int | None, Parameter(help="Epochs of every training stage; `--cam.epochs` and its like set one.")]
+PerClass = Annotated[bool, Parameter(negative="")]
 DryRun = Annotated[bool, Parameter(negative="", help="Print the resolved configuration and the data set, and stop.")]
 
 
@@ -125,10 +129,15 @@ def export(predictions: Path, *, format: Literal["coco", "yolo"], out: Path) -> 
 
 @app.command
 def evaluate(
-    run: Path, data: Path, *, which: Literal["seg", "cam"] = "seg", threshold: float | None = None, json_file: Annotated[Path | None, Parameter(name="--json")] = None,
-    device: str = "auto", precision: Precision = "auto",
+    run: Path | None = None, data: Path | None = None, *, truth: Path | None = None, heatmaps: Path | None = None, boxes: Path | None = None,
+    classes: Path | None = None, images: Path | None = None, protocol: str | None = None, which: Literal["seg", "cam"] = "seg",
+    threshold: float | None = None, threshold_step: float = 0.001, empty: Literal["wrong", "left-out"] = "wrong", per_class: PerClass = False,
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None, csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
+    curve: Path | None = None, problems: Path | None = None, save_heatmaps: Path | None = None, workers: int = 1, device: str = "auto", precision: Precision = "auto",
 ) -> None:  # fmt: skip
-    """Judge a run on test pictures that have true boxes, under protocol `original`.
+    """Judge a run, or any system's results, on test pictures that have true boxes or masks, under the field's protocols.
+
+    `wsol evaluate RUN DATA` judges a run; `wsol evaluate --heatmaps DIR --truth TRUTH` (or `--boxes FILE`) another system.
 
     Parameters
     ----------
@@ -136,30 +145,131 @@ def evaluate(
         A finished run.
     data
         The data set with its boxes; its test split where it has one.
+    truth
+        The same for other systems' results; the pictures need not be there.
+    heatmaps
+        A folder with one .npy per picture, named like its image id, with or without the picture's own suffix.
+    boxes
+        COCO results, a CSV table (path,x0,y0,x1,y1), or what `wsol predict` wrote.
+    classes
+        For Top-1 and Top-5: a CSV table (path,first,second,...), or what `wsol predict` wrote.
+    images
+        Where the pictures are, if not in the data set's usual place.
+    protocol
+        original, spol, wsol-v1, wsol-v2, or several separated by commas. By default original; wsol-v1,wsol-v2 for maps.
     which
         Stage 3's masks (`seg`), or stage 1's maps by themselves (`cam`).
     threshold
-        Where the mask begins; the run's own by default.
+        Where the mask begins; the run's own by default, or the protocol's.
+    threshold_step
+        How far apart the thresholds of wsol-v1 and wsol-v2 are.
+    empty
+        Under spol, a picture without a contour is wrong, or left out as in the published code.
+    per_class
+        A table per class too, and rows per class in the CSV file.
     json_file
         Also write the numbers here: a list with one object per protocol.
+    csv_file
+        Also write them here: one line per protocol, class and metric.
+    curve
+        Also draw the accuracy over the threshold here (.png, .svg, .pdf), with its numbers in a .csv beside it.
+    problems
+        Also list here what was not judged, and what is wrong with the truth.
+    save_heatmaps
+        Also write the run's maps below this folder, as --heatmaps reads them.
+    workers
+        Processes that judge other systems' maps.
     """
-    from wsol.data.opening import open_data
-    from wsol.folders import write_json
-    from wsol.progress import Progress
-    from wsol.report.table import evaluation_table, print_table
-    from wsol.stages import evaluate as stage
+    from wsol.launch import part
+    from wsol.metrics.protocols import protocols_named
+    from wsol.report.curve import check_curve_file
 
     _check_share("threshold", threshold)
-    progress = Progress()
-    result = stage.run(
-        run, open_data(data), which=which, threshold=threshold, device=device, precision=precision, progress=progress
+    if not 0 < threshold_step <= 1:
+        raise WsolError(f"--threshold-step must be above 0 and at most 1, got {threshold_step}. The field's is 0.001.")
+    if curve is not None:
+        check_curve_file(curve, (json_file, csv_file, problems))
+    _check_what_is_judged(run, data, truth, heatmaps, boxes)
+    protocols = protocols_named(
+        protocol or ("original" if heatmaps is None else "wsol-v1,wsol-v2"),
+        empty="wrong" if empty == "wrong" else "left out",
     )
-    for reason in result.left_out:
-        progress.say(f"not judged: {reason}")
-    print_table(evaluation_table(result))
+    from wsol.data.opening import open_truth
+    from wsol.progress import Progress
+
+    if run is not None and data is not None:
+        from wsol.stages import evaluate as stage
+
+        result = stage.run(
+            run, open_truth(data, images), which=which, protocols=protocols, threshold=threshold, step=threshold_step, device=device,
+            precision=precision, heatmaps=save_heatmaps, progress=Progress(quiet=not part().is_first),
+        )  # fmt: skip
+    else:
+        from wsol.stages import evaluate_results
+
+        assert truth is not None
+        result = evaluate_results.run(
+            evaluate_results.Results(heatmaps, boxes, classes), open_truth(truth, images), protocols=protocols, threshold=threshold,
+            step=threshold_step, workers=workers, progress=Progress(),
+        )  # fmt: skip
+    if part().is_first:
+        _show(result, per_class=per_class, json_file=json_file, csv_file=csv_file, curve=curve, problems=problems)
+
+
+def _check_what_is_judged(
+    run: Path | None, data: Path | None, truth: Path | None, heatmaps: Path | None, boxes: Path | None
+) -> None:
+    of_run, of_results = (run is not None, data is not None), (heatmaps is not None, boxes is not None)
+    if all(of_run) and not any((truth, *of_results)):
+        return
+    if not any(of_run) and truth is not None and sum(of_results) == 1:
+        return
+    raise WsolError(
+        "expected what is judged and what it is compared with: either RUN DATA, or --heatmaps DIR --truth TRUTH, or --boxes FILE --truth TRUTH. See `wsol evaluate --help`."
+    )
+
+
+def _show(
+    result: Evaluation, *, per_class: bool, json_file: Path | None, csv_file: Path | None, curve: Path | None, problems: Path | None,
+) -> None:  # fmt: skip
+    from wsol.folders import write_json, write_text
+    from wsol.report.curve import write_curve
+    from wsol.report.table import evaluation_table, per_class_table, print_table
+
+    _tell_problems(result, problems)
+    for name in result.judged:
+        print_table(evaluation_table(result, name))
+        if per_class:
+            print_table(per_class_table(result, name))
+    for file in (json_file, csv_file, problems):
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(json_file, [result.as_json()])
+        write_json(json_file, result.as_json())
+    if csv_file is not None:
+        write_text(csv_file, result.as_csv(per_class=per_class))
+    if problems is not None:
+        write_text(problems, "".join(f"{line}\n" for line in (*result.left_out, *map(str, result.mistakes))))
+    if curve is not None:
+        write_curve(curve, result)
+
+
+SHOWN_PROBLEMS = 10
+
+
+def _tell_problems(result: Evaluation, problems: Path | None) -> None:
+    """Say on the error stream what was not judged and what is wrong with the truth; the first of many."""
+    from wsol.data.truth import counted
+
+    for title, lines in (("not judged", result.left_out), ("wrong in the truth", result.mistakes)):
+        for line in lines[:SHOWN_PROBLEMS]:
+            print(f"{title}: {line}", file=sys.stderr)
+        if len(lines) > SHOWN_PROBLEMS:
+            more = "see the file" if problems is not None else "`--problems FILE` lists all"
+            print(f"{title}: {len(lines)} in all; {more}", file=sys.stderr)
+    if result.mistakes:
+        kinds = ", ".join(f"{n} x {kind}" for kind, n in counted(result.mistakes).items())
+        print(f"mistakes in the truth, none of them used: {kinds}", file=sys.stderr)
 
 
 @app.command

@@ -21,6 +21,7 @@ Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
 Objects = Literal["largest", "all"]
 Precision = Literal["auto", "fp32", "bf16"]
+ProtocolName = Literal["original", "spol", "wsol-v1", "wsol-v2"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Levels = Annotated[int, Field(ge=1, le=4)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,8 +14,10 @@ from torch import nn
 
 from wsol.config import Precision
 from wsol.errors import WsolError
+from wsol.launch import part
 
 Network = TypeVar("Network", bound=nn.Module)
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,17 @@ def _best_device() -> tuple[str, str]:
     if torch.backends.mps.is_available():
         return "mps", "Apple GPU"
     return "cpu", "no GPU found"
+
+
+def gathered(things: Sequence[Thing], engine: Engine) -> list[Thing]:
+    """What all processes have, on each of them; the order is that of the ranks."""
+    if part().count == 1:
+        return list(things)
+    from accelerate import PartialState  # seconds to import, so only where it is needed
+    from accelerate.utils import gather_object
+
+    PartialState(cpu=engine.device.type == "cpu")  # joins the others at the first call
+    return list(gather_object(list(things)))
 
 
 def keep_freed_memory() -> None:

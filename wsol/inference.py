@@ -20,17 +20,21 @@ Probabilities = Float[Tensor, "batch classes"]
 BATCH_SIZE = 32
 
 
-def _prepared(pixels: Squares, card: MffCard | ClassifierCard, engine: Engine) -> Tensor:
+def _prepared(pixels: Squares, card: MffCard | ClassifierCard, engine: Engine, margin_share: float = 0.0) -> Tensor:
     if pixels.shape[-1] != card.resize_px:
         pixels = resize(pixels, [card.resize_px, card.resize_px], antialias=True)
-    return standardised(pixels.to(engine.device), card.mean, card.std)
+    margin_px = round(margin_share * card.resize_px)
+    inner = slice(margin_px, card.resize_px - margin_px)
+    return standardised(pixels[:, :, inner, inner].to(engine.device), card.mean, card.std)
 
 
 @torch.inference_mode()
-def score_maps(network: MffNet | OriginalCam, card: MffCard, pixels: Squares, engine: Engine) -> ScoreMaps:
-    """Raw scores of every output at every place."""
+def score_maps(
+    network: MffNet | OriginalCam, card: MffCard, pixels: Squares, engine: Engine, *, margin_share: float = 0.0
+) -> ScoreMaps:
+    """Raw scores of every output at every place; with a margin, of the middle of the pictures alone."""
     with engine.autocast():
-        fused, deep = network(_prepared(pixels, card, engine))
+        fused, deep = network(_prepared(pixels, card, engine, margin_share))
     return ScoreMaps(fused.float(), None if deep is None else deep.float())
 
 

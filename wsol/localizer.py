@@ -173,8 +173,16 @@ class Localizer:
 
     def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
         """What the networks say before any threshold."""
-        heatmaps = foreground(score_maps(self.network, self.card, pixels, self.engine)).cpu().numpy()
-        return Opinions(heatmaps, self.namer.probabilities(pixels, self.engine).cpu() if self.namer else None)
+        return Opinions(
+            self.heatmaps(pixels), self.namer.probabilities(pixels, self.engine).cpu() if self.namer else None
+        )
+
+    def heatmaps(
+        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
+    ) -> Float32[np.ndarray, "batch height width"]:
+        """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
+        scores = score_maps(self.network, self.card, pixels, self.engine, margin_share=margin_share)
+        return foreground(scores).cpu().numpy()
 
     def _several(self, sources: Sequence[Source]) -> list[Localization]:
         whole = [_pixels(source) for source in sources]

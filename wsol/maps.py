@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float32
 
-from wsol.boxes import Boxes, Xyxy, iou
+from wsol.boxes import Xyxy
 from wsol.config import Box
 
 Heatmap = Float32[np.ndarray, "height width"]
@@ -51,27 +51,6 @@ def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box) -> list[
         mask = labels == component
         found.append(Found(_edges(stats[component]), mask, float(fine[mask].mean())))
     return found
-
-
-def sweep_ious(
-    heatmap: Heatmap, image_hw: tuple[int, int], truth: Boxes, thresholds: Float[np.ndarray, " t"]
-) -> Float[np.ndarray, " t"]:
-    """IoU of the largest component's box with the best fitting true box, for every threshold, which must ascend."""
-    fine = resized(_finite(heatmap), image_hw)
-    left = top = 0
-    ious = np.zeros(len(thresholds))
-    for i, threshold in enumerate(thresholds):
-        mask = fine > float(threshold)  # compared in float32, as in find_objects
-        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-        if width == 0:
-            break
-        # The next mask lies inside this one's bounds: look at no more than them.
-        fine, mask = fine[y : y + height, x : x + width], mask[y : y + height, x : x + width]
-        left, top = left + x, top + y
-        _, stats = _components(mask)
-        x0, y0, x1, y1 = _edges(stats[_largest_first(stats)[0]])
-        ious[i] = iou(Boxes.of([(x0 + left, y0 + top, x1 + left, y1 + top)]), truth).max(initial=0.0)
-    return ious
 
 
 def _finite(heatmap: Heatmap) -> Heatmap:

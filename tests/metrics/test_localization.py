@@ -1,6 +1,9 @@
-"""The rates of localization: a table counted by hand, and laws."""
+"""The rates of localization: tables counted by hand, and laws."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,24 +11,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wsol.metrics.localization import THRESHOLDS, Judged
+from wsol.metrics.judge import HUNDREDTHS, Row
+from wsol.metrics.localization import Judged, gather
+from wsol.metrics.protocols import PROTOCOLS, Protocol
+
+ORIGINAL, SPOL, V1, V2 = (PROTOCOLS[name] for name in ("original", "spol", "wsol-v1", "wsol-v2"))
 
 
-def judged(
-    iou: list[float],
+def row(
+    iou: float,
     *,
-    sweep: NDArray[np.float64] | None = None,
-    rank: list[int] | None = None,
-    mask_iou: list[float] | None = None,
-) -> Judged:
-    """Pictures whose boxes fit equally well at every threshold, unless told otherwise."""
-    flat = np.repeat(np.array(iou, dtype=float)[:, None], len(THRESHOLDS), axis=1)
-    return Judged(
-        np.array(iou, dtype=float),
-        flat if sweep is None else sweep,
-        None if rank is None else np.array(rank),
-        None if mask_iou is None else np.array(mask_iou),
-    )
+    name: str = "a",
+    label: int = 0,
+    has_box: bool = True,
+    sweep: Sequence[float] | None = None,
+    rank: int | None = None,
+    mask_iou: float | None = None,
+    peak: int = 0,
+) -> Row:
+    """A picture whose boxes fit equally well at every threshold, unless told otherwise."""
+    fits = np.array([iou] * len(HUNDREDTHS) if sweep is None else sweep, dtype=float)
+    return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None)
+
+
+def judged(*rows: Row, protocol: Protocol = ORIGINAL, step: float = 0.001) -> Judged:
+    return gather(protocol, [replace(one, image_id=f"{i:03}") for i, one in enumerate(rows)], step)
 
 
 def values(one: Judged) -> dict[str, float]:
@@ -35,49 +45,33 @@ def values(one: Judged) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("iou", "rank", "expected"),
     [
-        pytest.param(
-            [1, 1, 1, 1],
-            [0, 0, 0, 0],
-            {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 100},
-            id="all right",
-        ),
-        pytest.param(
-            [0, 0, 0, 0],
-            [0, 0, 0, 0],
-            {"gt_known": 0, "top1_loc": 0, "top5_loc": 0, "mean_box_iou": 0},
-            id="no object found anywhere",
-        ),
-        pytest.param(
-            [0.5, 0.49, 0.5, 0],
-            [0, 0, 9, 9],
-            {"gt_known": 50, "top1_loc": 25, "top5_loc": 25, "mean_box_iou": 37.25},
-            id="0.5 is correct",
-        ),
-        pytest.param(
-            [0.9, 0.9, 0.9, 0.9],
-            [0, 1, 4, 5],
-            {"gt_known": 100, "top1_loc": 25, "top5_loc": 75, "mean_box_iou": 90},
-            id="ranks 0 to 4 are the top five",
-        ),
-        pytest.param(
-            [0.9, 0.1, 0.9, 0.1],
-            [7, 0, 7, 0],
-            {"gt_known": 50, "top1_loc": 0, "top5_loc": 0, "mean_box_iou": 50},
-            id="a class or a box alone is not enough",
-        ),
-        pytest.param(
-            [0.7], [0], {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 70}, id="one picture"
-        ),
+        pytest.param([1, 1, 1, 1], [0, 0, 0, 0], {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 100}, id="all right"),
+        pytest.param([0, 0, 0, 0], [0, 0, 0, 0], {"gt_known": 0, "top1_loc": 0, "top5_loc": 0, "mean_box_iou": 0}, id="no object found anywhere"),
+        pytest.param([0.5, 0.49, 0.5, 0], [0, 0, 9, 9], {"gt_known": 50, "top1_loc": 25, "top5_loc": 25, "mean_box_iou": 37.25}, id="0.5 is correct"),
+        pytest.param([0.9, 0.9, 0.9, 0.9], [0, 1, 4, 5], {"gt_known": 100, "top1_loc": 25, "top5_loc": 75, "mean_box_iou": 90}, id="ranks 0 to 4 are the top five"),
+        pytest.param([0.9, 0.1, 0.9, 0.1], [7, 0, 7, 0], {"gt_known": 50, "top1_loc": 0, "top5_loc": 0, "mean_box_iou": 50}, id="a class or a box alone is not enough"),
+        pytest.param([0.7], [0], {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 70}, id="one picture"),
     ],
-)
+)  # fmt: skip
 def test_rates_counted_by_hand(iou: list[float], rank: list[int], expected: dict[str, float]) -> None:
-    found = values(judged(iou, rank=rank))
+    found = values(judged(*(row(a, rank=b) for a, b in zip(iou, rank, strict=True))))
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
+def test_under_spol_one_half_is_not_enough() -> None:
+    assert values(judged(row(0.5), row(0.51), protocol=SPOL))["gt_known"] == 50
+
+
+def test_pictures_without_a_contour_are_wrong_or_left_out() -> None:
+    rows = [row(0.9), row(0.1), row(0, has_box=False), row(0, has_box=False)]
+    assert values(judged(*rows, protocol=SPOL))["gt_known"] == 25
+    theirs = judged(*rows, protocol=replace(SPOL, empty="left out"))
+    assert values(theirs)["gt_known"] == 50 and theirs.counted().sum() == 2
+
+
 def test_what_was_not_judged_has_no_rate() -> None:
-    assert set(values(judged([0.7, 0.2]))) == {"gt_known", "mean_box_iou", "gt_known_best_threshold"}
-    everything = values(judged([0.7, 0.2], rank=[0, 3], mask_iou=[0.5, 0.1]))
+    assert set(values(judged(row(0.7), row(0.2)))) == {"gt_known", "mean_box_iou", "gt_known_best_threshold"}
+    everything = values(judged(row(0.7, rank=0, mask_iou=0.5), row(0.2, rank=3, mask_iou=0.1)))
     assert set(everything) == {
         "gt_known",
         "top1_loc",
@@ -89,32 +83,114 @@ def test_what_was_not_judged_has_no_rate() -> None:
     assert everything["mask_iou"] == pytest.approx(30)
 
 
+def test_a_rank_or_a_mask_that_only_some_pictures_have_makes_no_rate() -> None:
+    assert not {"top1_loc", "mask_iou"} & set(values(judged(row(0.7, rank=0, mask_iou=0.5), row(0.7))))
+
+
+def test_pictures_without_a_true_box_do_not_count_for_boxes() -> None:
+    masked = replace(row(0.0, mask_iou=0.4), has_truth=False)
+    assert values(judged(masked, masked)) == pytest.approx({"mask_iou": 40})
+    assert values(judged(row(0.9, mask_iou=0.6), masked))["gt_known"] == 100
+
+
+def layers(*correct: int, iou: float = 0.6) -> list[float]:
+    """Columns of an 8-bit map that is right on some layers."""
+    return [iou if layer in correct else 0.1 for layer in range(255)]
+
+
+def test_best_thresholds_are_looked_for_at_each_iou_under_wsol() -> None:
+    rows = [
+        row(np.nan, sweep=layers(*range(100, 120), iou=0.72), peak=255),
+        row(np.nan, sweep=layers(*range(110, 130), iou=0.55), peak=255),
+        row(np.nan, sweep=layers(*range(200, 210), iou=0.35), peak=255),
+    ]
+    found = values(judged(*rows, protocol=V2))
+    assert found["box_acc_30"] == found["box_acc_50"] == pytest.approx(200 / 3)
+    assert found["box_acc_70"] == pytest.approx(100 / 3)
+    assert found["max_box_acc_v2"] == pytest.approx(500 / 9)
+    assert found["mean_box_iou"] == pytest.approx(100 * (0.72 + 0.55 + 0.1) / 3)
+    first = judged(*rows, protocol=V1)
+    assert values(first)["max_box_acc"] == values(first)["box_acc_50"]
+    assert first.best_threshold(0.5) == pytest.approx(115 / 255, abs=0.004)
+
+
+def test_thresholds_are_relative_to_each_maps_peak_under_wsol() -> None:
+    rows = [
+        row(np.nan, sweep=layers(50), peak=100),
+        row(np.nan, sweep=layers(127), peak=255),
+        row(np.nan, sweep=layers(0), peak=0),
+    ]
+    one = judged(*rows, protocol=V2, step=0.1)
+    assert one.thresholds.tolist() == pytest.approx([k / 10 for k in range(10)])
+    # At 0.5 the layers are int(50) and int(127.5); a map of zeros has one column, whatever the threshold.
+    assert one.curve().tolist() == pytest.approx([1 / 3] * 5 + [1] + [1 / 3] * 4)
+    assert one.best_threshold() == 0.5
+
+
+def test_boxes_have_one_column_and_no_threshold() -> None:
+    one = judged(row(np.nan, sweep=[0.8]), row(np.nan, sweep=[0.4]), protocol=V2)
+    found = values(one)
+    assert (found["box_acc_30"], found["box_acc_50"], found["box_acc_70"]) == (100, 50, 50)
+    assert not one.has_thresholds()
+    assert "gt_known_best_threshold" not in values(judged(row(0.8, sweep=[0.8])))
+
+
 pictures = st.lists(
     st.tuples(st.integers(0, 20).map(lambda step: step / 20), st.integers(0, 9)), min_size=1, max_size=12
 )
 
 
-@given(pictures)
-def test_top1_is_at_most_top5_is_at_most_gt_known_is_at_most_its_best(rows: list[tuple[float, int]]) -> None:
-    sweep = np.repeat(np.array([[iou] for iou, _ in rows]), len(THRESHOLDS), axis=1)
-    sweep[:, 50:] = 1 - sweep[:, 50:]
-    found = values(judged([iou for iou, _ in rows], sweep=sweep, rank=[rank for _, rank in rows]))
+@given(pictures, st.sampled_from([ORIGINAL, SPOL, replace(SPOL, empty="left out")]))
+def test_top1_is_at_most_top5_is_at_most_gt_known_is_at_most_its_best(
+    rows: list[tuple[float, int]], protocol: Protocol
+) -> None:
+    sweep = [[iou] * 50 + [1 - iou] * 49 for iou, _ in rows]
+    one = judged(
+        *(row(iou, rank=rank, sweep=fits) for (iou, rank), fits in zip(rows, sweep, strict=True)), protocol=protocol
+    )
+    found = values(one)
     assert 0 <= found["top1_loc"] <= found["top5_loc"] <= found["gt_known"] <= found["gt_known_best_threshold"] <= 100
 
 
-@given(pictures, st.randoms(use_true_random=False))
-def test_the_order_of_pictures_does_not_matter(rows: list[tuple[float, int]], random: object) -> None:
-    shuffled = rows.copy()
+some_rows = st.lists(
+    st.tuples(st.integers(0, 20), st.integers(0, 9), st.integers(0, 2)).map(
+        lambda of: row(of[0] / 20, rank=of[1], label=of[2], mask_iou=of[0] / 40)
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(some_rows, st.randoms(use_true_random=False), st.integers(1, 4))
+def test_shuffled_split_into_shards_and_merged_the_numbers_are_the_same(
+    rows: list[Row], random: object, shards: int
+) -> None:
+    named = [replace(one, image_id=f"{i:03}") for i, one in enumerate(rows)]
+    whole = gather(ORIGINAL, named)
+    shuffled = named.copy()
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    one, other = (
-        values(judged([iou for iou, _ in some], rank=[rank for _, rank in some])) for some in (rows, shuffled)
-    )
-    assert one == pytest.approx(other)
+    parts = [shuffled[at::shards] for at in range(shards)]
+    padded = [
+        *(one for part in parts for one in part),
+        *shuffled[:2],
+    ]  # samplers repeat pictures to even out the shards
+    merged = gather(ORIGINAL, padded)
+    assert merged.image_ids == whole.image_ids
+    assert merged.metrics() == whole.metrics()
 
 
-def sweep_that_is_right_at(*indices: int, pictures: int = 3) -> NDArray[np.float64]:
-    sweep = np.full((pictures, len(THRESHOLDS)), 0.2)
-    sweep[0, list(indices)] = 0.6
+@given(some_rows)
+def test_classes_together_are_the_whole(rows: list[Row]) -> None:
+    one = judged(*rows)
+    per_class = [
+        (one.label == label).sum() * one.metrics(one.label == label)["gt_known"].value for label in set(one.label)
+    ]
+    assert sum(per_class) / len(rows) == pytest.approx(values(one)["gt_known"])
+
+
+def sweep_that_is_right_at(*indices: int) -> NDArray[np.float64]:
+    sweep = np.full(len(HUNDREDTHS), 0.2)
+    sweep[list(indices)] = 0.6
     return sweep
 
 
@@ -131,10 +207,10 @@ def sweep_that_is_right_at(*indices: int, pictures: int = 3) -> NDArray[np.float
     ],
 )
 def test_the_best_threshold_is_the_middle_of_the_best(indices: list[int], expected: float) -> None:
-    one = judged([0.2] * 3, sweep=sweep_that_is_right_at(*indices))
+    one = judged(row(0.2, sweep=sweep_that_is_right_at(*indices)), row(0.2), row(0.2))
     assert one.best_threshold() == pytest.approx(expected)
     assert values(one)["gt_known_best_threshold"] == pytest.approx(100 / 3 if len(indices) else 0)
 
 
 def test_the_grid_is_the_hundredths() -> None:
-    assert pytest.approx([hundredth / 100 for hundredth in range(1, 100)]) == THRESHOLDS.tolist()
+    assert pytest.approx([hundredth / 100 for hundredth in range(1, 100)]) == HUNDREDTHS.tolist()

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64, Shaped
 
 RESAMPLES = 2000
+_DRAWS_AT_ONCE = 4_000_000
+"""A chunk of resamples is at most this many numbers: fifty thousand pictures need no gigabyte."""
 
 
 class Rate(NamedTuple):
-    """A mean over images in percent with a 95 % bootstrap percentile interval (Efron 1979)."""
+    """A figure in percent with a 95 % bootstrap percentile interval (Efron 1979)."""
 
     value: float
     low: float
     high: float
 
 
-def rate(values: Float[np.ndarray, " n"]) -> Rate:
-    """The mean of per-image values in [0, 1], resampling images; the same values give the same interval."""
+def rate(values: Shaped[np.ndarray, " n"]) -> Rate:
+    """The mean of per-image values in [0, 1], or of yes and no, resampling images; the same values in any order give the same interval."""
+    # Images with the same value are interchangeable: drawing how often each value comes is the same and, for a few values, quick.
+    distinct, counts = np.unique(values, return_counts=True)
     n = len(values)
-    draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES) @ values / n
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Rate(100 * float(values.mean()), 100 * float(low), 100 * float(high))
+    return interval(float(distinct @ counts) / n, counts, lambda drawn: drawn @ distinct / n)
+
+
+def interval(
+    value: float, counts: Int64[np.ndarray, " kinds"], figure: Callable[[Int64[np.ndarray, "draws kinds"]], Float[np.ndarray, " draws"]]
+) -> Rate:  # fmt: skip
+    """A figure in [0, 1] with its interval: images come in kinds, `counts` of each; `figure` says what drawn counts would give."""
+    n = int(counts.sum())
+    random = np.random.default_rng(0)
+    chunk = max(_DRAWS_AT_ONCE // len(counts), 1)
+    drawn = [
+        figure(random.multinomial(n, counts / n, size=min(chunk, RESAMPLES - done)))
+        for done in range(0, RESAMPLES, chunk)
+    ]
+    low, high = np.percentile(np.concatenate(drawn), [2.5, 97.5])
+    return Rate(100 * value, 100 * float(low), 100 * float(high))

@@ -2,44 +2,141 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, UInt16
 
 from wsol.metrics.bootstrap import Rate, rate
+from wsol.metrics.judge import HUNDREDTHS, STEP, Row
+from wsol.metrics.pixels import pixel_average_precision
+from wsol.metrics.protocols import Protocol
 
-THRESHOLDS = np.arange(1, 100) / 100
-"""The grid on which the best threshold is looked for."""
 CORRECT_IOU = 0.5
+Which = Bool[np.ndarray, " n"]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Per image: how well the box fits at the run's own threshold and at every threshold of the grid, and the class."""
+    """All pictures under one protocol, each once, in the order of their ids; the fields of `Row`, one entry a picture."""
 
+    protocol: Protocol
+    thresholds: Float[np.ndarray, " thresholds"]
+    """At which the sweep is read."""
+    image_ids: tuple[str, ...]
+    label: Int[np.ndarray, " n"]
     iou: Float[np.ndarray, " n"]
-    sweep: Float[np.ndarray, "n thresholds"]
+    has_box: Bool[np.ndarray, " n"]
+    has_truth: Bool[np.ndarray, " n"]
+    sweep: Float[np.ndarray, "n columns"]
+    peak: Int[np.ndarray, " n"]
     rank: Int[np.ndarray, " n"] | None
-    """Place of the true class among the predicted, 0 is first; None without a classifier."""
+    """None unless every picture has one."""
     mask_iou: Float[np.ndarray, " n"] | None
-    """None without true masks."""
+    """None unless every picture has a true mask."""
+    pixels: UInt16[np.ndarray, "n 2 bins"] | None
 
-    def best_threshold(self) -> float:
-        """The threshold of the grid with the most correct boxes, the middle one of several. Chosen on the judged boxes."""
-        correct = (self.sweep >= CORRECT_IOU).mean(axis=0)
-        best = np.flatnonzero(correct == correct.max())
-        return float(THRESHOLDS[best[len(best) // 2]])
+    def counted(self) -> Which:
+        """The pictures that box rates are means over."""
+        return self.has_truth & self.has_box if self.protocol.empty == "left out" else self.has_truth
 
-    def metrics(self) -> dict[str, Rate]:
-        """GT-known, Top-1 and Top-5 Loc, mean IoU of boxes and masks, and GT-known at the best threshold, in percent."""
-        is_found = self.iou >= CORRECT_IOU
-        rates = {"gt_known": rate(is_found.astype(float))}
-        if self.rank is not None:
-            rates["top1_loc"] = rate((is_found & (self.rank < 1)).astype(float))
-            rates["top5_loc"] = rate((is_found & (self.rank < 5)).astype(float))
-        rates["mean_box_iou"] = rate(self.iou)
+    def has_thresholds(self) -> bool:
+        """Whether there are true boxes and maps, so that one threshold may be better than another."""
+        return bool(self.has_truth.any()) and self.sweep.shape[1] > 1
+
+    def is_correct(self, iou: Float[np.ndarray, "*any"], level: float = CORRECT_IOU) -> Bool[np.ndarray, "*any"]:
+        """Whether a box that fits so well counts as found."""
+        return iou >= level if self.protocol.correct == "at least" else iou > level
+
+    def curve(self, level: float = CORRECT_IOU) -> Float[np.ndarray, " thresholds"]:
+        """The share of pictures found, for each threshold."""
+        counted = self.counted()
+        found = np.zeros(len(self.thresholds))
+        for peak in np.unique(self.peak[counted]):
+            per_column = self.is_correct(self.sweep[counted & (self.peak == peak)], level).sum(axis=0)
+            found += per_column[self._columns(int(peak))]
+        return np.asarray(found / max(int(counted.sum()), 1))
+
+    def best_threshold(self, level: float = CORRECT_IOU) -> float:
+        """The threshold that finds the most pictures, the middle one of several. Chosen on the judged boxes."""
+        curve = self.curve(level)
+        best = np.flatnonzero(curve == curve.max())
+        return float(self.thresholds[best[len(best) // 2]])
+
+    def iou_at(self, threshold: float) -> Float[np.ndarray, " n"]:
+        """Per picture, at one of `thresholds`."""
+        place = int(np.flatnonzero(self.thresholds == threshold)[0])
+        columns = np.array([self._columns(peak)[place] for peak in range(256)])[self.peak]
+        return np.asarray(self.sweep[np.arange(len(self.sweep)), columns])
+
+    def _columns(self, peak: int) -> Int[np.ndarray, " thresholds"]:
+        """Which column of the sweep each threshold reads."""
+        if self.sweep.shape[1] == 1:  # boxes
+            return np.zeros(len(self.thresholds), dtype=int)
+        if self.protocol.geometry == "square":
+            return (self.thresholds * peak).astype(
+                int
+            )  # relative to the peak, cut to whole numbers, as in wsolevaluation
+        return np.arange(len(self.thresholds))
+
+    def metrics(self, which: Which | None = None) -> dict[str, Rate]:
+        """Every rate in percent, of all pictures or of some; best thresholds are always those of all pictures."""
+        which = np.ones(len(self.image_ids), dtype=bool) if which is None else which
+        counted = which & self.counted()
+        rates = {}
+        if counted.any():
+            rates = self._swept(counted) if self.protocol.threshold == "best" else self._at_threshold(counted)
         if self.mask_iou is not None:
-            rates["mask_iou"] = rate(self.mask_iou)
-        at_best = self.sweep[:, self.best_threshold() == THRESHOLDS][:, 0]
-        return rates | {"gt_known_best_threshold": rate((at_best >= CORRECT_IOU).astype(float))}
+            rates["mask_iou"] = rate(self.mask_iou[which])
+        if self.pixels is not None:
+            pxap = pixel_average_precision(self.pixels[which])
+            rates |= {} if pxap is None else {"pxap": pxap}
+        return rates
+
+    def _at_threshold(self, counted: Which) -> dict[str, Rate]:
+        is_found = self.is_correct(self.iou)
+        rates = {"gt_known": rate(is_found[counted])}
+        if self.rank is not None:
+            rates["top1_loc"] = rate((is_found & (self.rank < 1))[counted])
+            rates["top5_loc"] = rate((is_found & (self.rank < 5))[counted])
+        rates["mean_box_iou"] = rate(self.iou[counted])
+        if self.has_thresholds():
+            at_best = self.iou_at(self.best_threshold())
+            rates["gt_known_best_threshold"] = rate(self.is_correct(at_best)[counted])
+        return rates
+
+    def _swept(self, counted: Which) -> dict[str, Rate]:
+        at_best = {level: self.iou_at(self.best_threshold(level)) for level in self.protocol.levels}
+        is_found = {level: self.is_correct(iou, level) for level, iou in at_best.items()}
+        rates = {f"box_acc_{100 * level:.0f}": rate(found[counted]) for level, found in is_found.items()}
+        if self.protocol.name == "wsol-v2":
+            rates["max_box_acc_v2"] = rate(np.mean(list(is_found.values()), axis=0)[counted])
+        else:
+            rates["max_box_acc"] = rates["box_acc_50"]
+        return rates | {"mean_box_iou": rate(at_best[CORRECT_IOU][counted])}
+
+
+def gather(protocol: Protocol, rows: Iterable[Row], step: float = STEP) -> Judged:
+    """Rows from any number of processes, in any order; a picture that several of them judged counts once."""
+    once = {row.image_id: row for row in rows}
+    ordered = [once[image_id] for image_id in sorted(once)]
+    pixels = [row.pixels for row in ordered if row.pixels is not None]
+    return Judged(
+        protocol=protocol,
+        thresholds=np.arange(0, 1, step) if protocol.geometry == "square" else HUNDREDTHS,
+        image_ids=tuple(row.image_id for row in ordered),
+        label=np.array([row.label for row in ordered], dtype=int),
+        iou=np.array([row.iou for row in ordered], dtype=float),
+        has_box=np.array([row.has_box for row in ordered], dtype=bool),
+        has_truth=np.array([row.has_truth for row in ordered], dtype=bool),
+        sweep=np.stack([row.sweep for row in ordered]),
+        peak=np.array([row.peak for row in ordered], dtype=int),
+        rank=_all([row.rank for row in ordered], int),
+        mask_iou=_all([row.mask_iou for row in ordered], float),
+        pixels=np.stack(pixels) if len(pixels) == len(ordered) else None,
+    )
+
+
+def _all(values: Sequence[float | None], dtype: type) -> np.ndarray | None:
+    return None if None in values else np.array(values, dtype=dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
 from wsol.boxes import Boxes, Xyxy, iou
-from wsol.data.samples import DataSet, Sample, Truth
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import GroundTruth
 from wsol.images import read_image, square
 from wsol.inference import normalised_class_maps, score_maps
 from wsol.localizer import Localizer
@@ -47,7 +48,7 @@ class Shown:
     predicted_name: str | None
 
 
-def gallery(run: Path, data: DataSet, samples: Sequence[Sample], truth: Mapping[str, Truth]) -> list[Shown]:
+def gallery(run: Path, data: DataSet, samples: Sequence[Sample], truth: GroundTruth) -> list[Shown]:
     """Pass some labelled pictures through the stages of a finished run, in the order given."""
     localizer = Localizer.load(run)
     network, card = load_mffnet(run / "cam")

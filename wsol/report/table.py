@@ -5,15 +5,22 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from wsol.config import ProtocolName
 from wsol.metrics.bootstrap import Rate
-from wsol.stages.evaluate import PROTOCOL, Evaluation
+from wsol.metrics.evaluation import Evaluation, counted
 
 NAMES = {
     "gt_known": "GT-known Loc",
     "top1_loc": "Top-1 Loc",
     "top5_loc": "Top-5 Loc",
+    "max_box_acc": "MaxBoxAcc",
+    "max_box_acc_v2": "MaxBoxAccV2",
+    "box_acc_30": "BoxAcc at IoU 0.3",
+    "box_acc_50": "BoxAcc at IoU 0.5",
+    "box_acc_70": "BoxAcc at IoU 0.7",
     "mean_box_iou": "mean box IoU",
     "mask_iou": "mask IoU",
+    "pxap": "PxAP",
     "gt_known_best_threshold": "GT-known Loc at the best threshold",
 }
 
@@ -23,22 +30,48 @@ def with_interval(rate: Rate) -> str:
     return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"
 
 
-def evaluation_table(result: Evaluation) -> Table:
+def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
     """One line per metric."""
-    what = "masks" if result.which == "seg" else "class activation maps"
+    judged, threshold = result.judged[protocol], result.thresholds[protocol]
+    where = "" if threshold is None else f", threshold {threshold:.2f}"
     table = Table(
-        title=f"protocol {PROTOCOL}, {what}, n = {len(result.judged.iou)}, threshold {result.threshold:.2f}",
+        title=f"protocol {protocol}, {result.what}, n = {counted(judged)}{where}",
         title_justify="left",
+        caption_justify="left",
+        caption=_caption(result, protocol),
     )
     table.add_column("metric")
     table.add_column("%, 95 % interval", justify="right")
-    for name, rate in result.judged.metrics().items():
+    for name, rate in judged.metrics().items():
         table.add_row(NAMES[name], with_interval(rate))
-    table.caption = f"Best threshold {result.judged.best_threshold():.2f}, chosen with the true boxes: a user without boxes does not have it."
+    return table
+
+
+def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
+    judged = result.judged[protocol]
+    if not judged.has_thresholds():
+        return None
+    levels = judged.protocol.levels
+    best = {level: f"{judged.best_threshold(level):.2f}" for level in levels}
+    shown = best[levels[0]] if len(levels) == 1 else ", ".join(f"{best[level]} for IoU {level}" for level in levels)
+    return f"Best threshold {shown}, chosen with the true boxes: a user without boxes does not have it."
+
+
+def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
+    """One line per class, the fewest found first: its pictures, and the rates at the thresholds of all pictures."""
+    rows = result.per_class(protocol)
+    metrics = list(result.judged[protocol].metrics())
+    table = Table(title=f"protocol {protocol}, {result.what}, per class", title_justify="left")
+    table.add_column("class")
+    for name in ("n", *(NAMES[metric] for metric in metrics)):
+        table.add_column(name, justify="right")
+    for class_name, (n, rates) in sorted(rows.items(), key=lambda row: [rate.value for rate in row[1][1].values()]):
+        cells = (with_interval(rates[metric]) if metric in rates else "" for metric in metrics)
+        table.add_row(class_name, str(n), *cells)
     return table
 
 
 def print_table(table: Table) -> None:
     """On standard output, wide enough not to wrap in a log."""
     console = Console()
-    (console if console.is_terminal else Console(width=120)).print(table)
+    (console if console.is_terminal else Console(width=max(120, 20 + 24 * len(table.columns)))).print(table)

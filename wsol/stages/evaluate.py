@@ -1,57 +1,38 @@
-"""Judge a run against true boxes under protocol `original`: the picture's own pixels, the largest component, plain IoU."""
+"""Judge a run on test pictures that have true boxes or masks, under the field's protocols."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from wsol.boxes import Boxes, iou
-from wsol.config import Box, Precision
-from wsol.data.pictures import Pictures, in_order
-from wsol.data.samples import DataSet, Sample, Truth
-from wsol.engine import choose_engine
-from wsol.errors import WsolError
-from wsol.images import read_mask
+from wsol.config import Precision, ProtocolName
+from wsol.data.pictures import Batch, Pictures, in_order
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import GroundTruth, Mistake
+from wsol.engine import Engine, choose_engine, gathered
+from wsol.errors import BrokenPicture, WsolError
 from wsol.inference import BATCH_SIZE, cam_probabilities, normalised_class_maps, score_maps
+from wsol.launch import part
 from wsol.localizer import Localizer, Opinions
-from wsol.maps import find_objects, sweep_ious
-from wsol.metrics.localization import THRESHOLDS, Judged
+from wsol.metrics.evaluation import Evaluation, evaluation_of
+from wsol.metrics.geometry import CROP_MARGIN_SHARE
+from wsol.metrics.judge import STEP, Judge, Opinion, Row
+from wsol.metrics.protocols import PROTOCOLS, Protocol
 from wsol.models.checkpoint import load_mffnet
 from wsol.progress import Progress
+from wsol.results.heatmaps import write_heatmap
 from wsol.run_config import load_config
 
 Which = Literal["seg", "cam"]
-PROTOCOL = "original"
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A judgement, with what is needed to read it."""
-
-    which: Which
-    threshold: float
-    judged: Judged
-    left_out: tuple[str, ...]
-    """Why test pictures were not judged: broken, or without a true box."""
-
-    def as_json(self) -> dict[str, Any]:
-        """One object of `--json`."""
-        metrics = {name: rate._asdict() for name, rate in self.judged.metrics().items()}
-        return {
-            "protocol": PROTOCOL,
-            "n": len(self.judged.iou),
-            "threshold": self.threshold,
-            "best_threshold": self.judged.best_threshold(),
-            "metrics": metrics,
-        }
+NAMES: dict[Which, str] = {"seg": "masks", "cam": "class activation maps"}
 
 
 def run(
@@ -59,50 +40,90 @@ def run(
     data: DataSet,
     *,
     which: Which,
+    protocols: Sequence[Protocol] = (PROTOCOLS["original"],),
     threshold: float | None,
+    step: float = STEP,
     device: str,
     precision: Precision,
+    heatmaps: Path | None = None,
     progress: Progress,
 ) -> Evaluation:
     """Judge stage 3's masks (`seg`), or stage 1's maps of the true class (`cam`), on the test pictures.
+
+    Launched as several processes, each judges its share, and all return the judgement of every picture.
+    With `heatmaps`, the maps are also written below that folder, as `wsol evaluate --heatmaps` reads them.
 
     Raises:
         WsolError: no boxes to judge with, an unfinished run, or a run of other classes.
     """
     truth = data.read_truth()
     samples = [sample for sample in data.test if sample.image_id in truth]
-    left_out = [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
     if not samples:
         raise WsolError(
-            f"none of the {len(data.test)} test pictures of {data.root} has a true box: expected boxes by image path. Check the paths in the table of boxes."
+            f"none of the {len(data.test)} test pictures of {data.root} has a true box that can be used ({len(truth.mistakes)} mistakes in the truth): expected boxes by image path. Check the paths in the table of boxes."
         )
-    source, box, side_px, class_names = (
-        _seg(run, threshold, device, precision) if which == "seg" else _cam(run, threshold, device, precision)
-    )
-    if class_names != data.class_names:
+    judged = _networks(run, which, threshold, device, precision)
+    if judged.class_names != data.class_names:
         raise WsolError(
-            f"{run} was trained on other classes than {data.root} has: expected {len(class_names)} ({class_names[0]}, ...), got {len(data.class_names)}. Name the data set it was trained on."
+            f"{run} was trained on other classes than {data.root} has: expected {len(judged.class_names)} ({judged.class_names[0]}, ...), got {len(data.class_names)}. Name the data set it was trained on."
         )
-    pictures = Pictures([sample.path for sample in samples], side_px, cache_gb=0, workers=None)
-    judge = _Judge(truth, box)
-    rows = list(_rows(pictures, samples, source, judge, progress))
-    left_out += list(pictures.broken.values())
-    return Evaluation(which, box.threshold, _gather(rows), tuple(left_out))
+    judge = Judge(
+        protocols, {one.name: _threshold(one, judged.threshold, threshold, data.kind) for one in protocols}, step
+    )
+    share = part().of(samples)
+    pictures = Pictures([sample.path for sample in share], judged.side_px, cache_gb=0, workers=None)
+    worker = _Worker(judge, truth, heatmaps)
+    rows = list(_rows(pictures, share, judged, worker, progress))
+    broken = [*pictures.broken.values(), *worker.broken]
+    missing = [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
+    return evaluation_of(
+        NAMES[which],
+        judge,
+        gathered(rows, judged.engine),
+        expected=len(data.test),
+        class_names=data.class_names,
+        left_out=[*missing, *gathered(broken, judged.engine)],
+        mistakes=[*data.mistakes, *truth.mistakes],
+    )
 
 
-Networks = Callable[[UInt8[Tensor, "batch 3 side side"], Tensor], Opinions]
+def _threshold(protocol: Protocol, own: float, asked: float | None, kind: str) -> float | None:
+    """What the user asked for goes before what the protocol fixes; a protocol that looks for the best has none."""
+    found = protocol.threshold_for(own, kind)
+    return asked if asked is not None and found is not None else found
 
 
-def _seg(
-    run: Path, threshold: float | None, device: str, precision: Precision
-) -> tuple[Networks, Box, int, tuple[str, ...]]:
-    localizer = Localizer.load(run, threshold=threshold, objects="largest", device=device, precision=precision)
-    return lambda pixels, labels: localizer.opinions(pixels), localizer.box, localizer.side_px, localizer.class_names
+Pixels = UInt8[Tensor, "batch 3 side side"]
+Labels = Tensor
 
 
-def _cam(
-    run: Path, threshold: float | None, device: str, precision: Precision
-) -> tuple[Networks, Box, int, tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Judged:
+    """The networks of a run: what they say of a batch, and their maps of its crops."""
+
+    opinions: Callable[[Pixels, Labels], Opinions]
+    crop_heatmaps: Callable[[Pixels, Labels], Float32[np.ndarray, "batch height width"]]
+    threshold: float
+    side_px: int
+    class_names: tuple[str, ...]
+    engine: Engine
+
+
+def _networks(run: Path, which: Which, threshold: float | None, device: str, precision: Precision) -> _Judged:
+    if which == "cam":
+        return _cam(run, threshold, device, precision)
+    localizer = Localizer.load(run, threshold=threshold, device=device, precision=precision)
+    return _Judged(
+        lambda pixels, labels: localizer.opinions(pixels),
+        lambda pixels, labels: localizer.heatmaps(pixels, CROP_MARGIN_SHARE),
+        localizer.box.threshold,
+        localizer.side_px,
+        localizer.class_names,
+        localizer.engine,
+    )
+
+
+def _cam(run: Path, threshold: float | None, device: str, precision: Precision) -> _Judged:
     config = load_config(run)
     engine = choose_engine(device, precision)
     network, card = load_mffnet(run / "cam")
@@ -112,80 +133,65 @@ def _cam(
         scores = score_maps(network, card, pixels, engine)
         return Opinions(normalised_class_maps(scores, labels).cpu().numpy(), cam_probabilities(network, scores).cpu())
 
-    return (
-        opinions,
-        Box(threshold=config.cam.threshold if threshold is None else threshold),
-        card.resize_px,
-        card.class_names,
-    )
+    def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
+        scores = score_maps(network, card, pixels, engine, margin_share=CROP_MARGIN_SHARE)
+        return normalised_class_maps(scores, labels).cpu().numpy()
+
+    own = config.cam.threshold if threshold is None else threshold
+    return _Judged(opinions, crop_heatmaps, own, card.resize_px, card.class_names, engine)
 
 
-@dataclass(frozen=True)
-class _Row:
-    iou: float
-    sweep: np.ndarray
-    rank: int | None
-    mask_iou: float | None
+class _Worker:
+    """Judges one picture; remembers those whose truth cannot be compared with."""
 
-
-class _Judge:
-    """Compares one picture's heatmap with its truth."""
-
-    def __init__(self, truth: Mapping[str, Truth], box: Box) -> None:
+    def __init__(self, judge: Judge, truth: GroundTruth, heatmaps: Path | None) -> None:
+        self.judge = judge
         self.truth = truth
-        self.box = box
+        self.heatmaps = heatmaps
+        self.broken: list[str] = []
 
-    def __call__(
-        self,
-        sample: Sample,
-        image_hw: tuple[int, int],
-        heatmap: Float32[np.ndarray, "height width"],
-        probabilities: Tensor | None,
-    ) -> _Row:
-        truth = self.truth[sample.image_id]
-        found = find_objects(heatmap, image_hw, self.box)
-        fits = iou(Boxes.of([one.xyxy for one in found]), truth.boxes).max(initial=0.0)
-        rank = None if probabilities is None else int((probabilities > probabilities[sample.label]).sum())
-        mask_iou = None
-        if truth.mask is not None:
-            true_mask = read_mask(truth.mask)
-            if true_mask.shape != image_hw:
-                raise WsolError(
-                    f"{truth.mask} has (height, width) {true_mask.shape}: expected {image_hw}, the upright size of "
-                    f"{sample.path}. Resize the mask, or remove it."
-                )
-            mask = np.logical_or.reduce([one.mask for one in found]) if found else np.zeros(image_hw, dtype=bool)
-            mask_iou = float((mask & true_mask).sum() / max((mask | true_mask).sum(), 1))
-        return _Row(float(fits), sweep_ious(heatmap, image_hw, truth.boxes, THRESHOLDS), rank, mask_iou)
+    def __call__(self, opinion: Opinion) -> dict[ProtocolName, Row] | None:
+        truth = self.truth[opinion.image_id]
+        if truth.image_hw not in (None, opinion.image_hw):
+            what = f"expected the (height, width) {truth.image_hw} that its truth is for, got {opinion.image_hw}"
+            self.broken.append(str(Mistake("other size", opinion.image_id, what)))
+            return None
+        if self.heatmaps is not None and opinion.heatmap is not None:
+            write_heatmap(self.heatmaps, opinion.image_id, opinion.heatmap)
+        try:
+            return self.judge(opinion, replace(truth, image_hw=opinion.image_hw))
+        except BrokenPicture as error:
+            self.broken.append(str(Mistake("broken mask", opinion.image_id, str(error))))
+            return None
 
 
 def _rows(
-    pictures: Pictures, samples: Sequence[Sample], networks: Networks, judge: _Judge, progress: Progress
-) -> Iterator[_Row]:
+    pictures: Pictures, samples: Sequence[Sample], judged: _Judged, worker: _Worker, progress: Progress
+) -> Iterator[dict[ProtocolName, Row]]:
     batches = in_order(len(samples), BATCH_SIZE)
-    with (
-        ThreadPoolExecutor() as pool,
-        progress.task("evaluate", len(batches)) as advance,
-    ):  # OpenCV lets go of the interpreter
+    # Threads do: OpenCV and the compiled component tree let go of the interpreter.
+    with ThreadPoolExecutor() as pool, progress.task("evaluate", len(batches)) as advance:
         for batch in pictures.batches(batches):
-            numbers = batch.indices.tolist()
-            opinions = networks(batch.pixels, torch.tensor([samples[i].label for i in numbers]))
-            probabilities = [None] * len(numbers) if opinions.probabilities is None else list(opinions.probabilities)
-            sizes = [(int(h), int(w)) for h, w in batch.image_hw]
-            yield from pool.map(judge, [samples[i] for i in numbers], sizes, opinions.heatmaps, probabilities)
+            opinions = _opinions(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.judge)
+            yield from (row for row in pool.map(worker, opinions) if row is not None)
             advance()
 
 
-def _gather(rows: Sequence[_Row]) -> Judged:
-    if not rows:
-        raise WsolError(
-            "no test picture could be read: expected one at least. See the reasons above, and repair the files."
+def _opinions(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: Judge) -> list[Opinion]:
+    labels = torch.tensor([sample.label for sample in samples])
+    whole = judged.opinions(batch.pixels, labels)
+    needs_crop = any(protocol.geometry == "crop" for protocol in judge.protocols)
+    crops = judged.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
+    ranks = [None] * len(samples) if whole.probabilities is None else _ranks(whole.probabilities, labels)
+    return [
+        Opinion(sample.image_id, sample.label, (int(h), int(w)), heatmap, crop_heatmap=crop, rank=rank)
+        for sample, (h, w), heatmap, crop, rank in zip(
+            samples, batch.image_hw, whole.heatmaps, crops, ranks, strict=True
         )
-    ranks = [row.rank for row in rows if row.rank is not None]
-    mask_ious = [row.mask_iou for row in rows if row.mask_iou is not None]
-    return Judged(
-        iou=np.array([row.iou for row in rows]),
-        sweep=np.stack([row.sweep for row in rows]),
-        rank=np.array(ranks) if len(ranks) == len(rows) else None,
-        mask_iou=np.array(mask_ious) if len(mask_ious) == len(rows) else None,
-    )
+    ]
+
+
+def _ranks(probabilities: Tensor, labels: Tensor) -> list[int]:
+    """How many classes are more probable than the true one."""
+    true = probabilities.gather(1, labels[:, None])
+    return [int(rank) for rank in (probabilities > true).sum(dim=1)]

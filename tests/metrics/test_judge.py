@@ -1,0 +1,253 @@
+"""One picture under each protocol, against the protocols read aloud."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from wsol.boxes import Boxes, iou
+from wsol.config import Box
+from wsol.data.truth import TrueMask, Truth
+from wsol.maps import find_objects
+from wsol.metrics.judge import HUNDREDTHS, Judge, Opinion, Row, mask_overlap
+from wsol.metrics.protocols import PROTOCOLS, ProtocolName
+
+Map = NDArray[np.float32]
+Xyxy = tuple[float, float, float, float]
+
+
+class Case(NamedTuple):
+    """A picture's size, its true boxes, and a map of it."""
+
+    image_hw: tuple[int, int]
+    boxes: list[Xyxy]
+    heatmap: Map
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    height, width = draw(st.integers(20, 600)), draw(st.integers(20, 600))
+    random = np.random.default_rng(draw(st.integers(0, 10**9)))
+    corners = random.random((draw(st.integers(1, 3)), 2, 2)) * [width, height]
+    boxes = [(*low, *high) for low, high in zip(corners.min(axis=1), corners.max(axis=1), strict=True)]
+    side = draw(st.sampled_from([1, 5, 14, 28, 224]))
+    heatmap = random.random((side, side), dtype=np.float32) ** 3
+    if side == 224:
+        heatmap = cv2.GaussianBlur(heatmap, (0, 0), 12)
+        heatmap = (heatmap - heatmap.min()) / np.ptp(heatmap)
+    return Case((height, width), boxes, heatmap * np.float32(draw(st.sampled_from([1.0, 0.4]))))
+
+
+def judged(name: ProtocolName, case: Case, threshold: float | None = None, step: float = 0.001, **more: Any) -> Row:
+    opinion = Opinion("a.jpg", 3, case.image_hw, case.heatmap, **more)
+    truth = Truth(Boxes.of(case.boxes), case.image_hw)
+    return Judge([PROTOCOLS[name]], {name: threshold}, step)(opinion, truth)[name]
+
+
+# wsolevaluation, read aloud from spec/evaluation.md
+
+
+def iou_plus_one(a: tuple[int, ...], b: tuple[int, ...]) -> float:
+    wide = max(0, min(a[2], b[2]) - max(a[0], b[0]) + 1)
+    high = max(0, min(a[3], b[3]) - max(a[1], b[1]) + 1)
+    areas = [(box[2] - box[0] + 1) * (box[3] - box[1] + 1) for box in (a, b)]
+    return wide * high / (sum(areas) - wide * high)
+
+
+def squashed(box: Xyxy, image_hw: tuple[int, int]) -> tuple[int, ...]:
+    height, width = image_hw
+    return tuple(int(edge * 224.0 / side) for edge, side in zip(box, (width, height, width, height), strict=True))
+
+
+def score_map(heatmap: Map) -> Map:
+    if heatmap.shape == (224, 224):
+        return heatmap
+    fine = cv2.resize(heatmap, (224, 224), interpolation=cv2.INTER_CUBIC)
+    if fine.min() == fine.max():
+        return np.zeros_like(fine)
+    fine = fine - fine.min()
+    return fine / fine.max()
+
+
+def wsol_by_loops(case: Case, step: float, *, any_contour: bool) -> list[float]:
+    """The best IoU at each threshold of arange(0, 1, step)."""
+    levels = (score_map(case.heatmap) * 255).astype(np.uint8)
+    truth = [squashed(box, case.image_hw) for box in case.boxes]
+    best = []
+    for threshold in np.arange(0, 1, step):
+        _, binary = cv2.threshold(levels, int(threshold * np.max(levels)), 255, cv2.THRESH_BINARY)
+        contours = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
+        if not any_contour and contours:
+            contours = [max(contours, key=cv2.contourArea)]
+        rectangles = [cv2.boundingRect(contour) for contour in contours]
+        boxes = [(x, y, min(x + w, 223), min(y + h, 223)) for x, y, w, h in rectangles] or [(0, 0, 0, 0)]
+        best.append(max(iou_plus_one(box, true) for box in boxes for true in truth))
+    return best
+
+
+@pytest.mark.parametrize(("name", "any_contour"), [("wsol-v1", False), ("wsol-v2", True)])
+@settings(max_examples=25)  # the reference takes a tenth of a second for each
+@given(case=cases())
+def test_wsol_is_wsolevaluation_at_every_threshold(name: ProtocolName, any_contour: bool, case: Case) -> None:
+    row = judged(name, case, step=0.01)
+    columns = (np.arange(0, 1, 0.01) * row.peak).astype(int)
+    assert row.sweep[columns].tolist() == wsol_by_loops(case, 0.01, any_contour=any_contour)
+
+
+def test_the_layers_are_those_of_a_thousand_thresholds() -> None:
+    random = np.random.default_rng(0)
+    case = Case((375, 500), [(10, 20, 300, 320)], random.random((7, 7), dtype=np.float32))
+    row = judged("wsol-v2", case)
+    columns = (np.arange(0, 1, 0.001) * row.peak).astype(int)
+    assert set(columns) == set(range(255))
+    assert row.sweep[columns].tolist() == wsol_by_loops(case, 0.001, any_contour=True)
+
+
+@pytest.mark.parametrize("name", ["wsol-v1", "wsol-v2"])
+@pytest.mark.parametrize(
+    ("heatmap", "expected"),
+    [
+        pytest.param(np.zeros((224, 224), np.float32), (0, 0, 0, 0), id="zeros: the corner's pixel"),
+        pytest.param(np.ones((224, 224), np.float32), (0, 0, 223, 223), id="ones of the square's size stay ones"),
+        pytest.param(np.ones((28, 28), np.float32), (0, 0, 0, 0), id="ones of another size are constant"),
+        pytest.param(np.full((224, 224), np.nan, np.float32), (0, 0, 0, 0), id="not a number"),
+        pytest.param(np.pad(np.ones((3, 5), np.float32), ((100, 121), (50, 169))), (50, 100, 55, 103), id="a few pixels"),
+        pytest.param(np.pad(np.full((3, 5), 7, np.float32), ((100, 121), (50, 169))), (50, 100, 55, 103), id="beyond 1"),
+    ],
+)  # fmt: skip
+def test_boxes_of_special_maps_under_wsol(name: ProtocolName, heatmap: Map, expected: tuple[int, ...]) -> None:
+    row = judged(name, Case((224, 224), [(40.0, 0.0, 90.0, 200.0)], heatmap))
+    assert row.sweep[0] == iou_plus_one(expected, (40, 0, 90, 200))
+
+
+# SPOL, read aloud from spec/evaluation.md
+
+
+def spol_by_loops(case: Case, threshold: float) -> tuple[float, bool]:
+    """The IoU of the largest contour's box with the best true box of the crop, and whether there is a contour."""
+    height, width = case.image_hw
+    truth = []
+    for x0, y0, x1, y1 in case.boxes:
+        moved = (x0 * 256 / width - 16, y0 * 256 / height - 16, x1 * 256 / width - 16, y1 * 256 / height - 16)
+        clipped = tuple(min(max(edge, 0.0), 224.0) for edge in moved)
+        if clipped[0] < clipped[2] and clipped[1] < clipped[3]:
+            truth.append(clipped)
+    whole = cv2.resize(case.heatmap, (256, 256), interpolation=cv2.INTER_LINEAR)
+    mask = (whole[16:240, 16:240] > np.float32(threshold)).astype(np.uint8)
+    contours = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
+    if not contours:
+        return 0.0, False
+    x, y, w, h = cv2.boundingRect(max(contours, key=cv2.contourArea))
+    best = 0.0
+    for x0, y0, x1, y1 in truth:
+        common = max(0.0, min(x1, x + w) - max(x0, x)) * max(0.0, min(y1, y + h) - max(y0, y))
+        best = max(best, common / ((x1 - x0) * (y1 - y0) + w * h - common))
+    return best, True
+
+
+@given(cases(), st.sampled_from([0.2, 0.8, 0.05, 0.333]))
+def test_spol_is_its_definition(case: Case, threshold: float) -> None:
+    row = judged("spol", case, threshold)
+    expected, has_box = spol_by_loops(case, threshold)
+    assert row.iou == pytest.approx(expected, abs=1e-12)
+    assert row.has_box == has_box
+    assert row.sweep[19] == pytest.approx(spol_by_loops(case, 0.2)[0], abs=1e-12)
+
+
+def test_spol_takes_a_networks_own_map_of_the_crop() -> None:
+    nothing = Case((100, 100), [(0, 0, 100, 100)], np.zeros((8, 8), np.float32))
+    row = judged("spol", nothing, 0.5, crop_heatmap=np.ones((8, 8), np.float32))
+    assert row.iou == 1 and row.has_box
+    assert not judged("spol", nothing, 0.5).has_box
+
+
+def test_a_box_outside_the_crop_is_dropped_and_the_picture_counts_all_the_same() -> None:
+    row = judged("spol", Case((256, 256), [(0, 0, 16, 256)], np.ones((8, 8), np.float32)), 0.2)
+    assert row.iou == 0 and row.has_box and row.has_truth
+
+
+# The picture's own pixels
+
+
+@given(cases(), st.sampled_from([0.5, 0.2, 0.123, 0.9]))
+def test_original_is_the_largest_component_at_the_pictures_own_size(case: Case, threshold: float) -> None:
+    row = judged("original", case, threshold)
+
+    def by_find_objects(at: float) -> float:
+        found = find_objects(case.heatmap, case.image_hw, Box(threshold=at))
+        return float(iou(Boxes.of([found[0].xyxy]), Boxes.of(case.boxes)).max()) if found else 0.0
+
+    assert row.iou == by_find_objects(threshold)
+    for place in (0, 9, 36, 98):
+        assert row.sweep[place] == by_find_objects(float(HUNDREDTHS[place]))
+
+
+# Boxes instead of maps
+
+
+@pytest.mark.parametrize(
+    ("name", "boxes", "expected"),
+    [
+        pytest.param("original", [(0, 0, 50, 100), (0, 0, 100, 100)], 0.5, id="the first box counts"),
+        pytest.param("wsol-v2", [(0, 0, 50, 100), (0, 0, 100, 100)], 1.0, id="any box counts"),
+        pytest.param("original", [], 0.0, id="no box"),
+        pytest.param("wsol-v1", [], 0.0, id="no box under wsol-v1"),
+        pytest.param("spol", [(0, 0, 100, 100)], 1.0, id="clipped to the crop"),
+        pytest.param("spol", [(0, 0, 6, 100)], 0.0, id="outside the crop"),
+    ],
+)
+def test_boxes_are_judged_in_the_protocols_geometry(name: ProtocolName, boxes: list[Xyxy], expected: float) -> None:
+    opinion = Opinion("a.jpg", 0, (100, 100), None, boxes=Boxes.of(boxes))
+    truth = Truth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
+    row = Judge([PROTOCOLS[name]], {name: None})(opinion, truth)[name]
+    assert row.sweep.tolist() == pytest.approx([expected], abs=0.01)
+    assert np.isnan(row.iou) if name.startswith("wsol") else row.iou == row.sweep[0]
+
+
+# Masks
+
+
+def square_truth(image_hw: tuple[int, int]) -> TrueMask:
+    """The left half is the object, the lowest quarter does not count."""
+    height, width = image_hw
+    is_object, is_ignored = np.zeros(image_hw, dtype=bool), np.zeros(image_hw, dtype=bool)
+    is_object[: height * 3 // 4, : width // 2] = True
+    is_ignored[height * 3 // 4 :] = True
+    return TrueMask(is_object, is_ignored)
+
+
+def test_masks_are_compared_at_the_pictures_size_and_pixels_in_the_square() -> None:
+    heatmap = np.zeros((8, 8), np.float32)
+    heatmap[:, :4] = 1
+    opinion = Opinion("a.jpg", 0, (80, 160), heatmap)
+    truth = Truth(Boxes.of([]), (80, 160), square_truth)
+    rows = Judge([PROTOCOLS["original"], PROTOCOLS["wsol-v1"]], {"original": 0.5, "wsol-v1": None})(opinion, truth)
+    assert rows["original"].mask_iou == 1 and not rows["original"].has_truth
+    pixels = rows["wsol-v1"].pixels
+    assert pixels is not None and pixels[0].sum() == 168 * 112 and pixels.sum() == 168 * 224
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        pytest.param([[1, 1], [0, 0]], 1.0, id="ignored pixels may be either"),
+        pytest.param([[1, 1], [0, 1]], 1.0, id="ignored pixels may be both"),
+        pytest.param([[1, 0], [0, 0]], 0.5, id="half"),
+        pytest.param([[0, 0], [0, 0]], 0.0, id="nothing"),
+        pytest.param([[1, 1], [1, 0]], 2 / 3, id="too much"),
+    ],
+)
+def test_overlap_of_masks_leaves_ignored_pixels_out(mask: list[list[int]], expected: float) -> None:
+    true_mask = TrueMask(np.array([[1, 1], [0, 0]], bool), np.array([[0, 0], [0, 1]], bool))
+    assert mask_overlap(np.array(mask, bool), true_mask) == pytest.approx(expected)
+
+
+def test_two_empty_masks_agree() -> None:
+    empty = np.zeros((2, 2), bool)
+    assert mask_overlap(empty, TrueMask(empty, empty)) == 1

@@ -1,0 +1,102 @@
+"""A whole judgement: every protocol, with what is needed to read it, as JSON and as rows of a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wsol.config import ProtocolName
+from wsol.data.truth import Mistake
+from wsol.metrics.bootstrap import Rate
+from wsol.metrics.judge import Judge, Row
+from wsol.metrics.localization import Judged, Which, gather
+
+COLUMNS = ("protocol", "class", "metric", "value", "low", "high", "n")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a system is worth on a data set."""
+
+    what: str
+    """What was judged, for people: "masks", "class activation maps", ..."""
+    thresholds: Mapping[ProtocolName, float | None]
+    judged: Mapping[ProtocolName, Judged]
+    class_names: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """Why test pictures were not judged: broken, or without a true box."""
+    mistakes: tuple[Mistake, ...]
+    """What is wrong with the truth."""
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """One object per protocol, as `--json` writes them."""
+        return [
+            {
+                "protocol": name,
+                "n": counted(judged),
+                "threshold": self.thresholds[name],
+                "best_threshold": judged.best_threshold() if judged.has_thresholds() else None,
+                "best_thresholds": {
+                    f"{100 * level:.0f}": judged.best_threshold(level)
+                    for level in judged.protocol.levels
+                    if judged.has_thresholds()
+                },
+                "metrics": {metric: rate._asdict() for metric, rate in judged.metrics().items()},
+            }
+            for name, judged in self.judged.items()
+        ]
+
+    def per_class(self, name: ProtocolName) -> dict[str, tuple[int, dict[str, Rate]]]:
+        """For each class with judged pictures how many there are, and its rates at the thresholds of all pictures."""
+        judged = self.judged[name]
+        found = {}
+        for label, class_name in enumerate(self.class_names):
+            which = judged.label == label
+            if which.any():
+                found[class_name] = counted(judged, which), judged.metrics(which)
+        return found
+
+    def as_csv(self, *, per_class: bool) -> str:
+        """One line per protocol, class and metric; the class is empty for all pictures together."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for name, judged in self.judged.items():
+            writer.writerows(_lines(name, "", counted(judged), judged.metrics()))
+            if per_class:
+                for class_name, (n, rates) in self.per_class(name).items():
+                    writer.writerows(_lines(name, class_name, n, rates))
+        return text.getvalue()
+
+
+def counted(judged: Judged, which: Which | None = None) -> int:
+    """How many pictures the rates are means over: those with a true box, or all where masks are the only truth."""
+    counts = judged.counted() if judged.has_truth.any() else ~judged.has_truth
+    return int((counts if which is None else counts & which).sum())
+
+
+def _lines(name: str, class_name: str, n: int, rates: Mapping[str, Rate]) -> Iterable[tuple[object, ...]]:
+    return ((name, class_name, metric, rate.value, rate.low, rate.high, n) for metric, rate in rates.items())
+
+
+def evaluation_of(
+    what: str,
+    judge: Judge,
+    rows: Sequence[Mapping[ProtocolName, Row]],
+    *,
+    expected: int,
+    class_names: tuple[str, ...],
+    left_out: Sequence[str],
+    mistakes: Sequence[Mistake],
+) -> Evaluation:
+    """Gather the rows of all pictures; `expected` of them must have been judged or left out, each counted once."""
+    judged = {one.name: gather(one, [row[one.name] for row in rows], judge.step) for one in judge.protocols}
+    for name, one in judged.items():
+        if len(one.image_ids) + len(left_out) != expected:
+            raise RuntimeError(
+                f"{name}: {len(one.image_ids)} pictures judged and {len(left_out)} left out of {expected}: a picture was lost or counted twice"
+            )
+    return Evaluation(what, judge.thresholds, judged, class_names, tuple(left_out), tuple(mistakes))

@@ -1,0 +1,204 @@
+"""One picture at a time: what a system says of it against the truth, under every protocol that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from wsol.boxes import Boxes, iou
+from wsol.config import Box, ProtocolName
+from wsol.data.truth import TrueMask, Truth
+from wsol.maps import find_objects
+from wsol.metrics.geometry import SQUARE_PX, Map, boxes_in, fraction_map, map_in, map_of_crop
+from wsol.metrics.pixels import Counts, score_counts
+from wsol.metrics.protocols import IouRule, Protocol
+from wsol.metrics.sweep import Layers, best_fits, layers_at
+
+HUNDREDTHS = np.arange(1, 100) / 100
+"""Where the best threshold is looked for under a protocol that has a threshold of its own."""
+STEP = 0.001
+"""How far apart the thresholds of `wsol-v1` and `wsol-v2` are, as in clovaai/wsolevaluation."""
+
+Corners = Float[np.ndarray, "n 4"]
+Fit = Callable[[Corners], Float[np.ndarray, " n"]]
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a system says of a picture: a map of the whole of it, or boxes; and the place that it gives the true class."""
+
+    image_id: str
+    label: int
+    image_hw: tuple[int, int] | None
+    heatmap: Map | None
+    boxes: Boxes | None = None
+    """Best first; looked at where there is no map."""
+    crop_heatmap: Map | None = None
+    """A network's map of `spol`'s crop; without it, the crop of `heatmap` is judged."""
+    rank: int | None = None
+    """Place of the true class among the predicted ones, 0 is first; None where nobody named it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture under one protocol."""
+
+    image_id: str
+    label: int
+    iou: float
+    """Of the box at the protocol's threshold; NaN where the protocol looks for the best."""
+    has_box: bool
+    """Whether anything is above that threshold."""
+    has_truth: bool
+    """Whether the picture has a true box; one with a mask alone is judged by mask."""
+    sweep: Float[np.ndarray, " columns"]
+    """IoU at each of the hundredths, on each layer of an 8-bit map, or once for boxes."""
+    peak: int
+    """The highest level of the 8-bit map, to which the thresholds of `wsol-v1` and `wsol-v2` are relative; 0 elsewhere."""
+    rank: int | None
+    mask_iou: float | None
+    pixels: Counts | None
+
+
+class Judge:
+    """Holds the protocols and their thresholds; picklable, so that several processes can judge."""
+
+    def __init__(
+        self, protocols: Sequence[Protocol], thresholds: Mapping[ProtocolName, float | None], step: float = STEP
+    ) -> None:
+        self.protocols = tuple(protocols)
+        self.thresholds = dict(thresholds)
+        self.step = step
+
+    def __call__(self, opinion: Opinion, truth: Truth) -> dict[ProtocolName, Row]:
+        """The picture's row under every protocol.
+
+        Raises:
+            BrokenPicture: its true mask cannot be read.
+        """
+        if opinion.heatmap is None:
+            return {one.name: _boxes_row(one, opinion, truth) for one in self.protocols}
+        square: Square | None = None
+        if any(one.geometry == "square" for one in self.protocols):  # one component tree for both of them
+            square = Square(opinion.heatmap)
+        return {
+            one.name: _square_row(one, opinion, truth, square, self.step)
+            if square is not None and one.geometry == "square"
+            else _map_row(one, opinion, truth, self.thresholds[one.name])
+            for one in self.protocols
+        }
+
+
+class Square:
+    """A map squashed to 224, and its layers as 8-bit numbers."""
+
+    def __init__(self, heatmap: Map) -> None:
+        self.heatmap = map_in("square", heatmap, None)
+        self.layers = Layers((self.heatmap * 255).astype(np.uint8))
+
+
+def fit_to(protocol: Protocol, truth: Truth) -> Fit:
+    """The protocol's IoU of half-open boxes in its geometry with the true box that each fits best; 0 without a true box."""
+    true_boxes = Boxes.of([]) if truth.image_hw is None else boxes_in(protocol.geometry, truth.boxes, truth.image_hw)
+    return lambda corners: np.asarray(_IOUS[protocol.iou](corners, true_boxes).max(axis=1, initial=0.0))
+
+
+def _plain(corners: Corners, truth: Boxes) -> Float[np.ndarray, "n m"]:
+    return iou(Boxes(corners), truth)
+
+
+def _plus_one(corners: Corners, truth: Boxes) -> Float[np.ndarray, "n m"]:
+    # wsolevaluation ends a box on the last pixel of the square at the latest, and counts both ends as inside.
+    found = np.concatenate([corners[:, :2], corners[:, 2:].clip(max=SQUARE_PX - 1) + 1], axis=1)
+    return iou(Boxes(found), Boxes(truth.xyxy + np.array([0, 0, 1, 1])))
+
+
+_IOUS: dict[IouRule, Callable[[Corners, Boxes], Float[np.ndarray, "n m"]]] = {"plain": _plain, "plus one": _plus_one}
+
+
+def _map_row(protocol: Protocol, opinion: Opinion, truth: Truth, threshold: float | None) -> Row:
+    assert opinion.heatmap is not None and threshold is not None
+    if protocol.geometry == "crop" and opinion.crop_heatmap is not None:
+        heatmap = map_of_crop(opinion.crop_heatmap)
+    else:
+        heatmap = map_in(protocol.geometry, opinion.heatmap, opinion.image_hw)
+    grid = np.union1d(HUNDREDTHS, [threshold])
+    layers = layers_at(heatmap, grid)
+    fits = np.zeros(len(grid))
+    fits[: layers.count] = best_fits(layers, protocol.boxes, fit_to(protocol, truth))
+    own = int(np.searchsorted(grid, threshold))
+    return Row(
+        opinion.image_id,
+        opinion.label,
+        iou=float(fits[own]),
+        has_box=own < layers.count,
+        has_truth=len(truth.boxes) > 0,
+        sweep=fits[np.searchsorted(grid, HUNDREDTHS)],
+        peak=0,
+        rank=opinion.rank,
+        mask_iou=_mask_iou(opinion, truth, threshold) if protocol.geometry == "picture" else None,
+        pixels=None,
+    )
+
+
+def _square_row(protocol: Protocol, opinion: Opinion, truth: Truth, square: Square, step: float) -> Row:
+    fit, layers = fit_to(protocol, truth), square.layers
+    sweep = np.zeros(255)
+    if layers.count:
+        sweep[: layers.count] = best_fits(layers, protocol.boxes, fit)
+    else:
+        sweep[0] = fit(np.zeros((1, 4)))[0]  # no contour: the box [0, 0, 0, 0], a pixel wide
+    pixels = None
+    if truth.read_mask is not None:
+        true_mask = truth.read_mask((SQUARE_PX, SQUARE_PX))
+        pixels = score_counts(square.heatmap, true_mask, np.arange(0, 1, step))
+    return Row(
+        opinion.image_id,
+        opinion.label,
+        iou=np.nan,
+        has_box=layers.count > 0,
+        has_truth=len(truth.boxes) > 0,
+        sweep=sweep,
+        peak=layers.count,
+        rank=opinion.rank,
+        mask_iou=None,
+        pixels=pixels,
+    )
+
+
+def _boxes_row(protocol: Protocol, opinion: Opinion, truth: Truth) -> Row:
+    assert opinion.boxes is not None and opinion.image_hw is not None
+    found = opinion.boxes if protocol.boxes == "any contour" else Boxes(opinion.boxes.xyxy[:1])
+    found = boxes_in(protocol.geometry, found, opinion.image_hw)
+    fits = fit_to(protocol, truth)(found.xyxy)
+    best = float(fits.max(initial=0.0))
+    return Row(
+        opinion.image_id,
+        opinion.label,
+        iou=np.nan if protocol.threshold == "best" else best,
+        has_box=len(found) > 0,
+        has_truth=len(truth.boxes) > 0,
+        sweep=np.array([best]),
+        peak=0,
+        rank=opinion.rank,
+        mask_iou=None,
+        pixels=None,
+    )
+
+
+def _mask_iou(opinion: Opinion, truth: Truth, threshold: float) -> float | None:
+    if truth.read_mask is None or opinion.image_hw is None or opinion.heatmap is None:
+        return None
+    found = find_objects(fraction_map(opinion.heatmap), opinion.image_hw, Box(threshold=threshold))
+    mask = found[0].mask if found else np.zeros(opinion.image_hw, dtype=bool)
+    return mask_overlap(mask, truth.read_mask(opinion.image_hw))
+
+
+def mask_overlap(mask: np.ndarray, true_mask: TrueMask) -> float:
+    """IoU of a mask with the true one, ignored pixels left out; 1 where both are empty."""
+    counts = ~true_mask.is_ignored
+    union = int(((mask | true_mask.is_object) & counts).sum())
+    return float((mask & true_mask.is_object & counts).sum() / union) if union else 1.0

@@ -1,0 +1,80 @@
+"""The field's protocols as values: published numbers cannot be laid side by side without the name of theirs.
+
+| protocol   | ground truth                       | box from a map    | threshold          | IoU            | correct      |
+|------------|------------------------------------|-------------------|--------------------|----------------|--------------|
+| `original` | the picture's own pixels           | largest component | the model's own    | plain          | at least 0.5 |
+| `spol`     | crop of 224 from the middle of 256 | largest contour   | 0.2; ImageNet: 0.8 | plain          | above 0.5    |
+| `wsol-v1`  | squashed to 224, whole numbers     | largest contour   | the best           | +1 on each side | at least 0.5 |
+| `wsol-v2`  | squashed to 224, whole numbers     | any contour       | the best, for each | +1 on each side | 0.3, 0.5, 0.7 |
+
+`spol`: Wei et al. 2021, as their published code judges. `wsol-v1` and `wsol-v2`: Choe et al. 2020 and 2022, MaxBoxAcc and
+MaxBoxAccV2, as clovaai/wsolevaluation computes them. Best thresholds are chosen on the judged boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Literal
+
+from wsol.config import ProtocolName
+from wsol.errors import WsolError
+
+Geometry = Literal["picture", "crop", "square"]
+"""`picture`: its own pixels; `crop`: squashed to 256, the middle 224 of it; `square`: squashed to 224, corners cut to whole numbers."""
+BoxRule = Literal["largest component", "largest contour", "any contour"]
+ThresholdRule = Literal["own", "fixed", "best"]
+IouRule = Literal["plain", "plus one"]
+"""`plus one`: corners name the first and the last pixel, so that width is x1 - x0 + 1."""
+Correct = Literal["at least", "above"]
+Empty = Literal["wrong", "left out"]
+"""What becomes of a picture on whose map nothing is above the threshold."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a system's maps are judged."""
+
+    name: ProtocolName
+    geometry: Geometry
+    boxes: BoxRule
+    threshold: ThresholdRule
+    iou: IouRule
+    correct: Correct = "at least"
+    levels: tuple[float, ...] = (0.5,)
+    """The IoUs at which a box counts as correct; the one in the middle is the headline's."""
+    empty: Empty = "wrong"
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    """The threshold by kind of data set, where the protocol fixes it."""
+
+    def threshold_for(self, own: float | None, kind: str) -> float | None:
+        """Where the mask begins on a data set of this kind; None where the protocol looks for the best."""
+        return {"own": own, "fixed": self.fixed.get(kind, self.fixed.get("", own)), "best": None}[self.threshold]
+
+
+PROTOCOLS: dict[ProtocolName, Protocol] = {
+    "original": Protocol("original", "picture", "largest component", "own", "plain"),
+    "spol": Protocol("spol", "crop", "largest contour", "fixed", "plain", "above", fixed={"": 0.2, "ImageNet-1K": 0.8}),
+    "wsol-v1": Protocol("wsol-v1", "square", "largest contour", "best", "plus one", levels=(0.3, 0.5, 0.7)),
+    "wsol-v2": Protocol("wsol-v2", "square", "any contour", "best", "plus one", levels=(0.3, 0.5, 0.7)),
+}
+
+
+def protocols_named(names: str, *, empty: Empty = "wrong") -> tuple[Protocol, ...]:
+    """The protocols of a comma-separated list; `empty` is `spol`'s switch.
+
+    Raises:
+        WsolError: a name that is none.
+    """
+    found = []
+    for name in dict.fromkeys(part.strip() for part in names.split(",")):
+        if name not in PROTOCOLS:
+            close = get_close_matches(name, PROTOCOLS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise WsolError(
+                f"no protocol {name!r}: expected some of {', '.join(PROTOCOLS)}, separated by commas.{hint}"
+            )
+        protocol = PROTOCOLS[name]
+        found.append(replace(protocol, empty=empty) if name == "spol" else protocol)
+    return tuple(found)

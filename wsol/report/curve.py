@@ -1,0 +1,80 @@
+"""Accuracy over the threshold, as a table and as a plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from wsol.errors import WsolError
+from wsol.folders import write_text
+from wsol.metrics.evaluation import Evaluation
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def check_curve_file(path: Path, others: Sequence[Path | None]) -> None:
+    """Refuse a name that no plot can have, before anything is computed.
+
+    Raises:
+        WsolError: another suffix, or its table of numbers would be one of the `others`.
+    """
+    if path.with_suffix(".csv") in others:
+        raise WsolError(
+            f"--curve {path} also writes {path.with_suffix('.csv')}, which is to hold something else: expected names of their own. Rename one of them."
+        )
+    if path.suffix.lower() not in SUFFIXES:
+        raise WsolError(
+            f"--curve {path}: expected a name that ends in {', '.join(SUFFIXES)}. The same name with .csv takes the numbers."
+        )
+
+
+def write_curve(path: Path, result: Evaluation) -> None:
+    """Write the plot to `path` and its numbers beside it: protocol, threshold, IoU, share of pictures found in percent.
+
+    Raises:
+        WsolError: boxes have no threshold.
+    """
+    swept = {name: judged for name, judged in result.judged.items() if judged.has_thresholds()}
+    if not swept:
+        raise WsolError(
+            "no curve for boxes: expected maps, which a threshold can cut. Leave --curve out, or judge maps."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path.with_suffix(".csv"), _numbers(result))
+    _draw(path, result)
+
+
+def _numbers(result: Evaluation) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("protocol", "iou", "threshold", "accuracy"))
+    for name, judged in result.judged.items():
+        for level in judged.protocol.levels:
+            accuracy = 100 * judged.curve(level)
+            writer.writerows(
+                (name, level, f"{x:.6g}", f"{y:.6g}") for x, y in zip(judged.thresholds, accuracy, strict=True)
+            )
+    return text.getvalue()
+
+
+def _draw(path: Path, result: Evaluation) -> None:
+    from matplotlib.figure import Figure  # half a second, so only where it is needed; a Figure opens no window
+
+    figure = Figure(figsize=(5 * len(result.judged), 5), layout="constrained")
+    axes = figure.subplots(1, len(result.judged), sharey=True, squeeze=False)[0]
+    for plot, (name, judged) in zip(axes, result.judged.items(), strict=True):
+        for level in judged.protocol.levels:
+            curve, best = 100 * judged.curve(level), judged.best_threshold(level)
+            label = f"IoU {level}: best {curve.max():.1f} at {best:.2f}"
+            plot.plot(judged.thresholds, curve, label=label)
+            plot.plot(best, curve.max(), "o", color=plot.lines[-1].get_color())
+        own = result.thresholds[name]
+        if own is not None:
+            plot.axvline(own, color="black", linestyle="--", label=f"own threshold {own:.2f}")
+        plot.set(title=f"protocol {name}, {result.what}", xlabel="threshold", ylim=(0, 100), xlim=(0, 1))
+        plot.grid(alpha=0.3)
+        plot.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    axes[0].set_ylabel("pictures found, %")
+    figure.savefig(path)

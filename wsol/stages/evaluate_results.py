@@ -1,0 +1,182 @@
+"""Judge any system's results against a list of truth: a folder of maps, or a file of boxes, with or without classes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsol.boxes import Boxes
+from wsol.config import ProtocolName
+from wsol.data import coco
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import Mistake, Truth
+from wsol.errors import BrokenPicture, WsolError
+from wsol.metrics.evaluation import Evaluation, evaluation_of
+from wsol.metrics.judge import STEP, Judge, Opinion, Row
+from wsol.metrics.protocols import Protocol
+from wsol.progress import Progress
+from wsol.results.boxes import read_boxes
+from wsol.results.classes import read_classes
+from wsol.results.heatmaps import find_heatmaps, read_heatmap
+
+AT_ONCE = 128
+"""Pictures that a process takes at a time."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where a system's results are: exactly one of maps and boxes, perhaps the classes it names, best first."""
+
+    heatmaps: Path | None = None
+    boxes: Path | None = None
+    classes: Path | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture, its truth, and where its result is; small, so that it can be sent to another process."""
+
+    image_id: str
+    label: int
+    truth: Truth
+    heatmap: Path | None
+    boxes: Boxes | None
+    rank: int | None
+
+
+def run(
+    results: Results,
+    data: DataSet,
+    *,
+    protocols: Sequence[Protocol],
+    threshold: float | None,
+    step: float = STEP,
+    workers: int = 1,
+    progress: Progress,
+) -> Evaluation:
+    """Judge the results for the test pictures; no picture is decoded, and maps are read one at a time.
+
+    A picture without a map, or with a broken one, is left out and listed; one without a box has found nothing; one without a
+    class is wrong in Top-1 and Top-5.
+
+    Raises:
+        WsolError: results or truth are not as expected, or a protocol cannot be told from them.
+    """
+    truth = data.read_truth()
+    samples = [sample for sample in data.test if sample.image_id in truth]
+    if not samples:
+        raise WsolError(
+            f"none of the {len(data.test)} pictures of {data.root} has a truth that can be used ({len(truth.mistakes)} mistakes in it): expected boxes or masks by image path. Mend it, or name another --truth."
+        )
+    thresholds = _thresholds(protocols, threshold, data.kind, has_maps=results.heatmaps is not None)
+    entries, left_out = _entries(results, samples, truth.by_id, data, progress)
+    _check_sizes(protocols, entries, data, needs_sizes=results.boxes is not None)
+    judge = Judge(protocols, thresholds, step)
+    rows: list[dict[ProtocolName, Row]] = []
+    with progress.task("evaluate", -(-len(entries) // AT_ONCE)) as advance:
+        for judged, broken in _judged(judge, entries, workers):
+            rows += judged
+            left_out += broken
+            advance()
+    left_out += [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
+    return evaluation_of(
+        "boxes" if results.heatmaps is None else "maps",
+        judge,
+        rows,
+        expected=len(data.test),
+        class_names=data.class_names,
+        left_out=left_out,
+        mistakes=[*data.mistakes, *truth.mistakes],
+    )
+
+
+def _thresholds(
+    protocols: Sequence[Protocol], asked: float | None, kind: str, *, has_maps: bool
+) -> dict[ProtocolName, float | None]:
+    thresholds: dict[ProtocolName, float | None] = {}
+    for one in protocols:
+        fixed = one.threshold_for(asked, kind)
+        thresholds[one.name] = asked if asked is not None and fixed is not None else fixed
+        if has_maps and one.threshold == "own" and asked is None:
+            raise WsolError(
+                f"protocol {one.name} takes the system's own threshold, which a folder of maps does not tell: expected --threshold. Give it, or use --protocol wsol-v1,wsol-v2, which look for the best."
+            )
+    return thresholds if has_maps else dict.fromkeys(thresholds)
+
+
+def _entries(
+    results: Results, samples: Sequence[Sample], truth: Mapping[str, Truth], data: DataSet, progress: Progress
+) -> tuple[list[Entry], list[str]]:
+    ids = [sample.image_id for sample in samples]
+    ranks = None if results.classes is None else _ranks(results.classes, samples, data.class_names, progress)
+    maps = {} if results.heatmaps is None else find_heatmaps(results.heatmaps, ids)
+    boxes: dict[str, Boxes] = {}
+    if results.boxes is not None:
+        found = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
+        boxes = {image_id: one.boxes for image_id, one in found.by_id.items()}
+        for name in found.unknown:
+            progress.say(f"not judged: {name} is no picture of the truth")
+    entries, left_out = [], []
+    for sample in samples:
+        i = sample.image_id
+        if results.heatmaps is not None and i not in maps:
+            left_out.append(f"{i}: no map")
+            continue
+        rank = None if ranks is None else ranks.get(i, len(data.class_names))
+        own = None if results.boxes is None else boxes.get(i, Boxes.of([]))
+        entries.append(Entry(i, sample.label, truth[i], maps.get(i), own, rank))
+    return entries, left_out
+
+
+def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], progress: Progress) -> dict[str, int]:
+    named = read_classes(file, [sample.image_id for sample in samples], class_names)
+    if len(named) < len(samples):
+        progress.say(
+            f"{len(samples) - len(named)} of {len(samples)} pictures have no class in {file}: counted as wrong"
+        )
+    places = {image_id: {label: place for place, label in enumerate(labels)} for image_id, labels in named.items()}
+    return {
+        sample.image_id: places[sample.image_id].get(sample.label, len(class_names))
+        for sample in samples
+        if sample.image_id in named
+    }
+
+
+def _check_sizes(protocols: Sequence[Protocol], entries: Sequence[Entry], data: DataSet, *, needs_sizes: bool) -> None:
+    without = next((entry.image_id for entry in entries if entry.truth.image_hw is None), None)
+    needing = [one.name for one in protocols if one.geometry != "square"]
+    if without is not None and (needing or needs_sizes):
+        raise WsolError(
+            f"the truth in {data.root} does not say how large {without} is: expected its width and height, which {', '.join(needing) or 'boxes'} need. Add them (image_sizes.txt, width and height), or use --protocol wsol-v1,wsol-v2 with maps."
+        )
+
+
+def _judged(
+    judge: Judge, entries: Sequence[Entry], workers: int
+) -> Iterator[tuple[list[dict[ProtocolName, Row]], list[str]]]:
+    chunks = [entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE)]
+    if workers <= 1:
+        yield from (_judge_chunk(judge, chunk) for chunk in chunks)
+        return
+    # Spawned, not forked: a fork of a process with threads may hang.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(_judge_chunk, [judge] * len(chunks), chunks)
+
+
+def _judge_chunk(judge: Judge, chunk: Sequence[Entry]) -> tuple[list[dict[ProtocolName, Row]], list[str]]:
+    rows, broken = [], []
+    for entry in chunk:
+        try:
+            heatmap = None if entry.heatmap is None else read_heatmap(entry.heatmap)
+            opinion = Opinion(
+                entry.image_id, entry.label, entry.truth.image_hw, heatmap, boxes=entry.boxes, rank=entry.rank
+            )
+            rows.append(judge(opinion, entry.truth))
+        except BrokenPicture as error:
+            broken.append(str(Mistake("broken mask", entry.image_id, str(error))))
+        except WsolError as error:
+            broken.append(f"{entry.image_id}: {error}")
+    return rows, broken

@@ -127,11 +127,15 @@ def test_the_readmes_python_prints_what_the_readme_says(demo: tuple[Path, str]) 
     assert numbers[0] == pytest.approx(numbers[1], abs=20)
 
 
-def test_the_readmes_commands_run(demo: tuple[Path, str]) -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    block = re.search(r"<!-- run by tests/test_pipeline.py -->\n```sh\n(.*?)```", readme, re.S)
-    assert block is not None
-    for line in block[1].splitlines():
+def test_the_commands_of_readme_and_docs_run(demo: tuple[Path, str]) -> None:
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"<!-- run by tests/test_pipeline.py -->\n```sh\n(.*?)```", page.read_text(), re.S)
+    ]
+    assert len(blocks) == 3
+    for line in "".join(blocks).splitlines():
         words = shlex.split(line, comments=True)
         if words:
             assert words[0] == "wsol"

@@ -1,4 +1,4 @@
-"""The recipes are commands that the command line understands."""
+"""Recipes, README and docs hold commands that the command line understands."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ import pytest
 
 from wsol.cli import app
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.sh"))
+REPOSITORY = Path(__file__).parents[1]
+PAGES = [
+    *sorted((REPOSITORY / "recipes").glob("*.sh")),
+    REPOSITORY / "README.md",
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
 LINES = [
-    pytest.param(line, id=f"{path.name}: {line}")
-    for path in RECIPES
-    for line in path.read_text().splitlines()
-    if line.startswith("wsol ")
+    pytest.param(line.strip(), id=f"{page.name}: {line.strip()}")
+    for page in PAGES
+    for line in page.read_text().splitlines()
+    if line.removeprefix("    ").startswith("wsol ")
 ]
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_every_line_of_a_recipe_parses(line: str) -> None:
-    command, bound, _ = app.parse_args(
-        shlex.split(line.replace('"$DATA"', "DATA"))[1:], exit_on_error=False, print_error=False
-    )
+def test_every_command_parses(line: str) -> None:
+    words = shlex.split(line.replace('"$DATA"', "DATA"), comments=True)[1:]
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     assert command is not None and bound.arguments

@@ -24,35 +24,46 @@ from wsol.stages.evaluate import Which
 Path_ = str | Path
 
 
-def fit(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path:
+def fit(
+    data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
+) -> Path:
     """All four stages on a folder of labelled pictures; finished ones are kept, an interrupted one goes on.
 
-    `config` may name a recipe and override any value; see `RunConfig`. Returns the run folder.
+    `config` may name a recipe and override any value; see `RunConfig`. `images` says where the pictures are, if not in the data
+    set's usual place. Returns the run folder.
 
     Raises:
         WsolError: the data, the weights or the folder are not as expected; the text says what to do.
     """
-    return _stage(fitting.run, data, run, config, quiet) or Path(run)
+    return _stage(fitting.run, data, images, run, config, quiet) or Path(run)
 
 
-def train_cam(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path | None:
+def train_cam(
+    data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
+) -> Path | None:
     """Stage 1 alone: `run/cam`."""
-    return _stage(mapping.run, data, run, config, quiet)
+    return _stage(mapping.run, data, images, run, config, quiet)
 
 
-def make_pseudo(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path | None:
+def make_pseudo(
+    data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
+) -> Path | None:
     """Stage 2 alone: `run/pseudo` from `run/cam`."""
-    return _stage(masking.run, data, run, config, quiet)
+    return _stage(masking.run, data, images, run, config, quiet)
 
 
-def train_seg(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path | None:
+def train_seg(
+    data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
+) -> Path | None:
     """Stage 3 alone: `run/seg` from `run/pseudo`."""
-    return _stage(segmenting.run, data, run, config, quiet)
+    return _stage(segmenting.run, data, images, run, config, quiet)
 
 
-def train_classifier(data: Path_, run: Path_, config: RunConfig | None = None, *, quiet: bool = False) -> Path | None:
+def train_classifier(
+    data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
+) -> Path | None:
     """Stage 4 alone: `run/classifier`; None where the configuration goes without one."""
-    return _stage(classifying.run, data, run, config, quiet)
+    return _stage(classifying.run, data, images, run, config, quiet)
 
 
 def predict(
@@ -98,11 +109,12 @@ def evaluate(
 def _stage(
     stage: Callable[[DataSet, Path, RunConfig, Progress], Path | None],
     data: Path_,
+    images: Path_ | None,
     run: Path_,
     config: RunConfig | None,
     quiet: bool,
 ) -> Path | None:
-    found = open_data(Path(data))
+    found = open_data(Path(data), None if images is None else Path(images))
     resolved = preview(Path(run), config)
     folder = stage(found, Path(run), resolved, Progress(quiet=quiet))
     save_config(Path(run), resolved)  # a stage that has work remembers it too; a refused one changes nothing

@@ -31,45 +31,79 @@ Run = Annotated[Path, Parameter(help="Folder of the run; made if absent.")]
 Choices = Annotated[RunConfig | None, Parameter(name="*")]
 Epochs = Annotated[int | None, Parameter(help="Epochs of every training stage; `--cam.epochs` and its like set one.")]
 PerClass = Annotated[bool, Parameter(negative="")]
+Images = Annotated[Path | None, Parameter(help="Where the pictures are, if not in the data set's usual place.")]
 DryRun = Annotated[bool, Parameter(negative="", help="Print the resolved configuration and the data set, and stop.")]
 
 
 @app.command
-def fit(data: Path, *, run: Run, epochs: Epochs = None, dry_run: DryRun = False, config: Choices = None) -> None:
+def fit(
+    data: Path,
+    *,
+    run: Run,
+    epochs: Epochs = None,
+    dry_run: DryRun = False,
+    images: Images = None,
+    config: Choices = None,
+) -> None:
     """Learn from labelled pictures: all four stages. The same command continues an interrupted run.
 
     Parameters
     ----------
     data
-        A folder of class folders (with train/ and test/ if you have a split), or CUB-200-2011 as published.
+        A folder of class folders (with train/ and test/ if you have a split), a CSV table (path,label), COCO JSON, PASCAL VOC,
+        or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published.
     """
-    _stage("fit", data, run, epochs, dry_run, config)
+    _stage("fit", data, images, run, epochs, dry_run, config)
 
 
 @app.command
-def train_cam(data: Path, *, run: Run, epochs: Epochs = None, dry_run: DryRun = False, config: Choices = None) -> None:
+def train_cam(
+    data: Path,
+    *,
+    run: Run,
+    epochs: Epochs = None,
+    dry_run: DryRun = False,
+    images: Images = None,
+    config: Choices = None,
+) -> None:
     """Stage 1: learn the classes, and with them the class activation maps."""
-    _stage("train_cam", data, run, epochs, dry_run, config)
+    _stage("train_cam", data, images, run, epochs, dry_run, config)
 
 
 @app.command
-def make_pseudo(data: Path, *, run: Run, dry_run: DryRun = False, config: Choices = None) -> None:
+def make_pseudo(
+    data: Path, *, run: Run, dry_run: DryRun = False, images: Images = None, config: Choices = None
+) -> None:
     """Stage 2: turn the maps into pseudo masks."""
-    _stage("make_pseudo", data, run, None, dry_run, config)
+    _stage("make_pseudo", data, images, run, None, dry_run, config)
 
 
 @app.command
-def train_seg(data: Path, *, run: Run, epochs: Epochs = None, dry_run: DryRun = False, config: Choices = None) -> None:
+def train_seg(
+    data: Path,
+    *,
+    run: Run,
+    epochs: Epochs = None,
+    dry_run: DryRun = False,
+    images: Images = None,
+    config: Choices = None,
+) -> None:
     """Stage 3: learn one class-agnostic mask from the pseudo masks."""
-    _stage("train_seg", data, run, epochs, dry_run, config)
+    _stage("train_seg", data, images, run, epochs, dry_run, config)
 
 
 @app.command
 def train_classifier(
-    data: Path, *, run: Run, epochs: Epochs = None, dry_run: DryRun = False, config: Choices = None
+    data: Path,
+    *,
+    run: Run,
+    epochs: Epochs = None,
+    dry_run: DryRun = False,
+    images: Images = None,
+    config: Choices = None,
 ) -> None:
     """Stage 4: fine-tune the classifier that names the boxes."""
-    _stage("train_classifier", data, run, epochs, dry_run, config)
+    _stage("train_classifier", data, images, run, epochs, dry_run, config)
 
 
 @app.command
@@ -130,7 +164,7 @@ def export(predictions: Path, *, format: Literal["coco", "yolo"], out: Path) -> 
 @app.command
 def evaluate(
     run: Path | None = None, data: Path | None = None, *, truth: Path | None = None, heatmaps: Path | None = None, boxes: Path | None = None,
-    classes: Path | None = None, images: Path | None = None, protocol: str | None = None, which: Literal["seg", "cam"] = "seg",
+    classes: Path | None = None, images: Images = None, protocol: str | None = None, which: Literal["seg", "cam"] = "seg",
     threshold: float | None = None, threshold_step: float = 0.001, empty: Literal["wrong", "left-out"] = "wrong", per_class: PerClass = False,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None, csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
     curve: Path | None = None, problems: Path | None = None, save_heatmaps: Path | None = None, workers: int = 1, device: str = "auto", precision: Precision = "auto",
@@ -153,8 +187,6 @@ def evaluate(
         COCO results, a CSV table (path,x0,y0,x1,y1), or what `wsol predict` wrote.
     classes
         For Top-1 and Top-5: a CSV table (path,first,second,...), or what `wsol predict` wrote.
-    images
-        Where the pictures are, if not in the data set's usual place.
     protocol
         original, spol, wsol-v1, wsol-v2, or several separated by commas. By default original; wsol-v1,wsol-v2 for maps.
     which
@@ -190,6 +222,10 @@ def evaluate(
     if curve is not None:
         check_curve_file(curve, (json_file, csv_file, problems))
     _check_what_is_judged(run, data, truth, heatmaps, boxes)
+    if run is not None and classes is not None:
+        raise WsolError("--classes is for other systems' results: a run names its own classes. Leave it out.")
+    if run is None and save_heatmaps is not None:
+        raise WsolError("--save-heatmaps writes the maps of a run: expected RUN DATA. Leave it out, or name a run.")
     protocols = protocols_named(
         protocol or ("original" if heatmaps is None else "wsol-v1,wsol-v2"),
         empty="wrong" if empty == "wrong" else "left out",
@@ -269,7 +305,7 @@ def _tell_problems(result: Evaluation, problems: Path | None) -> None:
             print(f"{title}: {len(lines)} in all; {more}", file=sys.stderr)
     if result.mistakes:
         kinds = ", ".join(f"{n} x {kind}" for kind, n in counted(result.mistakes).items())
-        print(f"mistakes in the truth, none of them used: {kinds}", file=sys.stderr)
+        print(f"mistakes in the truth: {kinds}", file=sys.stderr)
 
 
 @app.command
@@ -292,13 +328,15 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
     print(f"pictures: {result.strip}\npage:     {result.page}")
 
 
-def _stage(name: str, data: Path, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None) -> None:
+def _stage(
+    name: str, data: Path, images: Path | None, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None
+) -> None:
     from wsol.data.opening import open_data
     from wsol.run_config import preview, to_yaml
 
     given = _with_epochs(given or RunConfig(), epochs)
     if dry_run:
-        print(f"# {open_data(data).describe()}\n{to_yaml(preview(run, given))}", end="")
+        print(f"# {open_data(data, images).describe()}\n{to_yaml(preview(run, given))}", end="")
         return
     from wsol.models.weights import PARTS, check_weights
 
@@ -309,7 +347,7 @@ def _stage(name: str, data: Path, run: Path, epochs: int | None, dry_run: bool, 
     check_weights(run, preview(run, given), parts)
     import wsol
 
-    folder = getattr(wsol, name)(data, run, given)
+    folder = getattr(wsol, name)(data, run, given, images=images)
     print(folder or "the configuration goes without a classifier of its own: nothing to do")
 
 

@@ -146,10 +146,7 @@ def _text(value: Rate | None) -> str:
 
 
 def _table(rows: list[Row], n: int) -> Table:
-    table = Table(
-        title=f"protocol {PROTOCOL}, synthetic pictures, n = {n}, each at its own threshold, in percent",
-        title_justify="left",
-    )
+    table = Table(title=f"protocol {PROTOCOL}, synthetic pictures, n = {n}, each at its own threshold, in percent")
     table.add_column("")
     for name in COLUMNS:
         table.add_column(NAMES[name], justify="right")

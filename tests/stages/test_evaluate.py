@@ -234,6 +234,8 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         pytest.param(["--boxes", "{tmp}/none.csv", "--truth", "{set}"], "none.csv", id="no such boxes"),
         pytest.param(["{run}", "{set}", "--protocol", "orignal"], "Did you mean original?", id="misspelt protocol"),
         pytest.param(["{run}", "{set}", "--threshold-step", "0"], "above 0", id="no step"),
+        pytest.param(["{run}", "{set}", "--classes", "x.csv"], "a run names its own classes", id="classes of a run"),
+        pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--save-heatmaps", "x"], "--save-heatmaps writes the maps of a run", id="saved maps of maps"),
         pytest.param(["{run}", "{set}", "--curve", "x.gif"], "ends in .png, .svg, .pdf", id="no plot"),
         pytest.param(["{run}", "{set}", "--curve", "x.svg", "--csv", "x.csv"], "names of their own", id="one file for two"),
     ],

@@ -12,6 +12,8 @@ from wsol.folders import write_text
 from wsol.metrics.evaluation import Evaluation
 
 SUFFIXES = (".png", ".svg", ".pdf")
+COLOURS = {0.3: "tab:blue", 0.5: "tab:orange", 0.7: "tab:green"}
+"""Of an IoU, the same in every protocol."""
 
 
 def check_curve_file(path: Path, others: Sequence[Path | None]) -> None:
@@ -68,11 +70,12 @@ def _draw(path: Path, result: Evaluation) -> None:
         for level in judged.protocol.levels:
             curve, best = 100 * judged.curve(level), judged.best_threshold(level)
             label = f"IoU {level}: best {curve.max():.1f} at {best:.2f}"
-            plot.plot(judged.thresholds, curve, label=label)
-            plot.plot(best, curve.max(), "o", color=plot.lines[-1].get_color())
+            plot.plot(judged.thresholds, curve, color=COLOURS[level], label=label)
+            plot.plot(best, curve.max(), "o", color=COLOURS[level])
         own = result.thresholds[name]
         if own is not None:
-            plot.axvline(own, color="black", linestyle="--", label=f"own threshold {own:.2f}")
+            whose = "own threshold" if judged.protocol.threshold == "own" else "the protocol's threshold"
+            plot.axvline(own, color="black", linestyle="--", label=f"{whose} {own:.2f}")
         plot.set(title=f"protocol {name}, {result.what}", xlabel="threshold", ylim=(0, 100), xlim=(0, 1))
         plot.grid(alpha=0.3)
         plot.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))

@@ -36,8 +36,6 @@ def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
     where = "" if threshold is None else f", threshold {threshold:.2f}"
     table = Table(
         title=f"protocol {protocol}, {result.what}, n = {counted(judged)}{where}",
-        title_justify="left",
-        caption_justify="left",
         caption=_caption(result, protocol),
     )
     table.add_column("metric")
@@ -61,7 +59,7 @@ def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
     """One line per class, the fewest found first: its pictures, and the rates at the thresholds of all pictures."""
     rows = result.per_class(protocol)
     metrics = list(result.judged[protocol].metrics())
-    table = Table(title=f"protocol {protocol}, {result.what}, per class", title_justify="left")
+    table = Table(title=f"protocol {protocol}, {result.what}, per class")
     table.add_column("class")
     for name in ("n", *(NAMES[metric] for metric in metrics)):
         table.add_column(name, justify="right")
@@ -72,6 +70,12 @@ def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
 
 
 def print_table(table: Table) -> None:
-    """On standard output, wide enough not to wrap in a log."""
+    """On standard output, wide enough not to wrap in a log; title and caption on lines of their own, however narrow the table."""
     console = Console()
-    (console if console.is_terminal else Console(width=max(120, 20 + 24 * len(table.columns)))).print(table)
+    if not console.is_terminal:
+        console = Console(width=max(120, 20 + 24 * len(table.columns)))
+    title, caption = table.title, table.caption
+    table.title = table.caption = None
+    for part in (title, table, caption):
+        if part is not None:
+            console.print(part, highlight=False)

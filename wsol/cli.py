@@ -222,6 +222,8 @@ def evaluate(
     if curve is not None:
         check_curve_file(curve, (json_file, csv_file, problems))
     _check_what_is_judged(run, data, truth, heatmaps, boxes)
+    if boxes is not None and curve is not None:
+        raise WsolError("--curve needs maps: boxes have no threshold. Leave it out, or judge --heatmaps.")
     if run is not None and classes is not None:
         raise WsolError("--classes is for other systems' results: a run names its own classes. Leave it out.")
     if run is None and save_heatmaps is not None:

@@ -231,6 +231,7 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--protocol", "original"], "expected --threshold", id="no threshold"),
         pytest.param(["--heatmaps", "{tmp}", "--truth", "{set}"], "no heatmap in", id="no maps"),
         pytest.param(["--heatmaps", "{maps}", "--truth", "{tmp}/nowhere"], "does not exist", id="no such truth"),
+        pytest.param(["--boxes", "x.csv", "--truth", "{set}", "--curve", "x.svg"], "boxes have no threshold", id="curve of boxes"),
         pytest.param(["--boxes", "{tmp}/none.csv", "--truth", "{set}"], "none.csv", id="no such boxes"),
         pytest.param(["{run}", "{set}", "--protocol", "orignal"], "Did you mean original?", id="misspelt protocol"),
         pytest.param(["{run}", "{set}", "--threshold-step", "0"], "above 0", id="no step"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from wsol.config import ProtocolName
 from wsol.data.truth import Mistake
+from wsol.errors import WsolError
 from wsol.metrics.bootstrap import Rate
 from wsol.metrics.judge import Judge, Row
 from wsol.metrics.localization import Judged, Which, gather
@@ -92,7 +93,15 @@ def evaluation_of(
     left_out: Sequence[str],
     mistakes: Sequence[Mistake],
 ) -> Evaluation:
-    """Gather the rows of all pictures; `expected` of them must have been judged or left out, each counted once."""
+    """Gather the rows of all pictures; `expected` of them must have been judged or left out, each counted once.
+
+    Raises:
+        WsolError: every picture was left out.
+    """
+    if not rows:
+        raise WsolError(
+            f"none of {expected} pictures could be judged: expected one at least. The first was left out for this: {left_out[0] if left_out else 'there is none'}. Mend that."
+        )
     judged = {one.name: gather(one, [row[one.name] for row in rows], judge.step) for one in judge.protocols}
     for name, one in judged.items():
         if len(one.image_ids) + len(left_out) != expected:

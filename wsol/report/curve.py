@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from wsol.config import ProtocolName
 from wsol.errors import WsolError
 from wsol.folders import write_text
 from wsol.metrics.evaluation import Evaluation
+from wsol.metrics.localization import Judged
 
 SUFFIXES = (".png", ".svg", ".pdf")
 COLOURS = {0.3: "tab:blue", 0.5: "tab:orange", 0.7: "tab:green"}
@@ -33,26 +36,26 @@ def check_curve_file(path: Path, others: Sequence[Path | None]) -> None:
 
 
 def write_curve(path: Path, result: Evaluation) -> None:
-    """Write the plot to `path` and its numbers beside it: protocol, threshold, IoU, share of pictures found in percent.
+    """Write the plot to `path` and its numbers beside it: protocol, IoU, threshold, share of pictures found in percent.
 
     Raises:
-        WsolError: boxes have no threshold.
+        WsolError: there is no threshold (boxes were judged) or no true box (masks are the only truth).
     """
     swept = {name: judged for name, judged in result.judged.items() if judged.has_thresholds()}
     if not swept:
         raise WsolError(
-            "no curve for boxes: expected maps, which a threshold can cut. Leave --curve out, or judge maps."
+            "no curve: expected maps, which a threshold can cut, and true boxes to find. Leave --curve out, or judge maps against boxes."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path.with_suffix(".csv"), _numbers(result))
-    _draw(path, result)
+    write_text(path.with_suffix(".csv"), _numbers(swept))
+    _draw(path, swept, result)
 
 
-def _numbers(result: Evaluation) -> str:
+def _numbers(swept: Mapping[ProtocolName, Judged]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("protocol", "iou", "threshold", "accuracy"))
-    for name, judged in result.judged.items():
+    for name, judged in swept.items():
         for level in judged.protocol.levels:
             accuracy = 100 * judged.curve(level)
             writer.writerows(
@@ -61,12 +64,12 @@ def _numbers(result: Evaluation) -> str:
     return text.getvalue()
 
 
-def _draw(path: Path, result: Evaluation) -> None:
+def _draw(path: Path, swept: Mapping[ProtocolName, Judged], result: Evaluation) -> None:
     from matplotlib.figure import Figure  # half a second, so only where it is needed; a Figure opens no window
 
-    figure = Figure(figsize=(5 * len(result.judged), 5), layout="constrained")
-    axes = figure.subplots(1, len(result.judged), sharey=True, squeeze=False)[0]
-    for plot, (name, judged) in zip(axes, result.judged.items(), strict=True):
+    figure = Figure(figsize=(5 * len(swept), 5), layout="constrained")
+    axes = figure.subplots(1, len(swept), sharey=True, squeeze=False)[0]
+    for plot, (name, judged) in zip(axes, swept.items(), strict=True):
         for level in judged.protocol.levels:
             curve, best = 100 * judged.curve(level), judged.best_threshold(level)
             label = f"IoU {level}: best {curve.max():.1f} at {best:.2f}"
@@ -80,4 +83,6 @@ def _draw(path: Path, result: Evaluation) -> None:
         plot.grid(alpha=0.3)
         plot.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
     axes[0].set_ylabel("pictures found, %")
-    figure.savefig(path)
+    partial = path.with_name(f".{path.name}.partial")
+    figure.savefig(partial, format=path.suffix[1:].lower())
+    os.replace(partial, path)

@@ -1,0 +1,68 @@
+"""A whole judgement: nothing lost, nothing twice, and its rows for machines."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from wsol.errors import WsolError
+from wsol.metrics.evaluation import Evaluation, evaluation_of
+from wsol.metrics.judge import HUNDREDTHS, Judge, Row
+from wsol.metrics.protocols import PROTOCOLS
+
+JUDGE = Judge([PROTOCOLS["original"]], {"original": 0.5})
+
+
+def row(name: str, iou: float, label: int = 0) -> Row:
+    return Row(name, label, iou, True, True, np.full(len(HUNDREDTHS), iou), 0, 0, None, None)
+
+
+def evaluated(*rows: Row, expected: int | None = None, left_out: tuple[str, ...] = ()) -> Evaluation:
+    return evaluation_of(
+        "masks",
+        JUDGE,
+        [{"original": one} for one in rows],
+        expected=len(rows) + len(left_out) if expected is None else expected,
+        class_names=("owl", "hawk", "wren"),
+        left_out=left_out,
+        mistakes=(),
+    )
+
+
+def test_judged_and_left_out_together_are_all() -> None:
+    result = evaluated(row("a", 0.9), row("b", 0.1), left_out=("c: no map",))
+    (judged,) = result.as_json()
+    assert judged["n"] == 2 and judged["metrics"]["gt_known"]["value"] == 50
+    assert judged["best_thresholds"] == {"50": judged["best_threshold"]}
+
+
+@pytest.mark.parametrize("expected", [1, 3])
+def test_a_picture_lost_or_counted_twice_is_a_bug_that_is_told(expected: int) -> None:
+    with pytest.raises(RuntimeError, match="lost or counted twice"):
+        evaluated(row("a", 0.9), row("b", 0.1), expected=expected)
+
+
+def test_a_picture_that_two_processes_judged_counts_once() -> None:
+    assert evaluated(row("a", 0.9), row("a", 0.9), row("b", 0.1), expected=2).as_json()[0]["n"] == 2
+
+
+def test_nothing_to_judge_is_told_with_the_first_reason() -> None:
+    with pytest.raises(WsolError, match="none of 2 pictures.*a: no map"):
+        evaluated(left_out=("a: no map", "b: no map"))
+
+
+def test_rows_for_machines_have_a_line_per_metric_and_class() -> None:
+    result = evaluated(row("a", 0.9, 0), row("b", 0.1, 0), row("c", 0.6, 2))
+    rows = list(csv.DictReader(result.as_csv(per_class=True).splitlines()))
+    known = {one["class"]: (float(one["value"]), int(one["n"])) for one in rows if one["metric"] == "gt_known"}
+    assert known == {"": (pytest.approx(200 / 3), 3), "owl": (50, 2), "wren": (100, 1)}
+    assert {one["class"] for one in csv.DictReader(result.as_csv(per_class=False).splitlines())} == {""}
+
+
+def test_n_of_a_data_set_of_masks_is_that_of_its_pictures() -> None:
+    masks = [replace(row(name, 0.0), has_truth=False, mask_iou=0.5) for name in "ab"]
+    (judged,) = evaluated(*masks).as_json()
+    assert judged["n"] == 2 and set(judged["metrics"]) == {"mask_iou"} and judged["best_threshold"] is None

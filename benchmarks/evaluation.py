@@ -87,7 +87,8 @@ def print_ratios(folder: Path | None) -> None:
             for opinion, one in zip(opinions, maps, strict=True):
                 row = judge(opinion, TRUTH)[name]
                 fits = row.sweep[(np.arange(0, 1, 0.001) * row.peak).astype(int)]
-                assert fits.tolist() == plain_sweep(one, any_contour=name == "wsol-v2"), "the two disagree"
+                expected = np.array(plain_sweep(one, any_contour=name == "wsol-v2"), dtype=np.float32)
+                assert fits.tolist() == expected.tolist(), "the two disagree"
             plain = best_seconds(lambda: [plain_sweep(one, any_contour=name == "wsol-v2") for one in maps], 2)  # noqa: B023
             ours = best_seconds(lambda: [judge(opinion, TRUTH) for opinion in opinions], 5)  # noqa: B023
             print(

@@ -17,7 +17,7 @@ JUDGE = Judge([PROTOCOLS["original"]], {"original": 0.5})
 
 
 def row(name: str, iou: float, label: int = 0) -> Row:
-    return Row(name, label, iou, True, True, np.full(len(HUNDREDTHS), iou), 0, 0, None, None)
+    return Row(name, label, iou, True, True, np.full(len(HUNDREDTHS), iou, np.float32), 0, 0, None, None)
 
 
 def evaluated(*rows: Row, expected: int | None = None, left_out: tuple[str, ...] = ()) -> Evaluation:

@@ -30,7 +30,7 @@ def row(
     peak: int = 0,
 ) -> Row:
     """A picture whose boxes fit equally well at every threshold, unless told otherwise."""
-    fits = np.array([iou] * len(HUNDREDTHS) if sweep is None else sweep, dtype=float)
+    fits = np.array([iou] * len(HUNDREDTHS) if sweep is None else sweep, dtype=np.float32)
     return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None)
 
 

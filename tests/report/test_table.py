@@ -17,7 +17,7 @@ from wsol.report.table import evaluation_table, per_class_table, print_table
 
 
 def row(name: str, label: int, iou: float, columns: int) -> Row:
-    sweep = np.linspace(0, 0.8, columns) * (1 if iou > 0.5 else 0)
+    sweep = np.linspace(0, 0.8 if iou > 0.5 else 0, columns, dtype=np.float32)
     return Row(name, label, iou, True, True, sweep, 255 if columns == 255 else 0, 0, None, None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt16
+from jaxtyping import Bool, Float, Float32, Int, UInt16
 
 from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.judge import HUNDREDTHS, STEP, Row
@@ -29,7 +29,7 @@ class Judged:
     iou: Float[np.ndarray, " n"]
     has_box: Bool[np.ndarray, " n"]
     has_truth: Bool[np.ndarray, " n"]
-    sweep: Float[np.ndarray, "n columns"]
+    sweep: Float32[np.ndarray, "n columns"]
     peak: Int[np.ndarray, " n"]
     rank: Int[np.ndarray, " n"] | None
     """None unless every picture has one."""

@@ -86,6 +86,14 @@ def test_the_largest_contour_is_opencvs_ties_included(levels: Levels) -> None:
     assert_as_opencv(levels)
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_ring_and_a_square_of_its_size_are_a_tie(flip: bool) -> None:
+    levels = np.zeros((9, 5), dtype=np.uint8)
+    levels[1:4, 1:4] = levels[5:8, 1:4] = 1
+    levels[2, 2] = 0
+    assert_as_opencv(levels[::-1] if flip else levels)
+
+
 @pytest.mark.parametrize("make", MAPS)
 @pytest.mark.parametrize("side", [24, 224])
 def test_the_largest_contour_of_all_255_layers_is_opencvs(make: Callable[..., Levels], side: int) -> None:

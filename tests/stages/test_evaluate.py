@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from quick import Cli
+
+from wsol.stages.evaluate import ranks_of
 
 PROTOCOLS = "original,spol,wsol-v1,wsol-v2"
 
@@ -112,6 +115,38 @@ def test_a_table_of_boxes_is_judged_under_every_protocol(cli: Cli, small_set: Pa
     assert found["wsol-v1"]["metrics"]["max_box_acc"]["value"] == five_of_six
     assert found["wsol-v2"]["metrics"]["max_box_acc_v2"]["value"] == five_of_six
     assert found["wsol-v2"]["best_threshold"] is None
+
+
+@pytest.mark.parametrize("which", ["seg", "cam"])
+def test_under_spol_the_networks_see_nothing_but_the_crop(
+    cli: Cli, own_set: Path, small_run: Path, tmp_path: Path, which: str
+) -> None:
+    """The outer 1/16 of a picture may be anything."""
+    found = []
+    for border_px in (0, 3):
+        for path in sorted((own_set / "test").rglob("*.jpg")):
+            pixels = np.asarray(Image.open(path)).copy()
+            inner = pixels[border_px : len(pixels) - border_px, border_px : pixels.shape[1] - border_px].copy()
+            pixels[:] = np.random.default_rng(0).integers(0, 256, pixels.shape) if border_px else pixels
+            pixels[border_px : len(pixels) - border_px, border_px : pixels.shape[1] - border_px] = inner
+            Image.fromarray(pixels).save(path, "PNG")  # without loss, whatever it is called
+        words = ["--which", which, "--protocol", "original,spol", "--json", tmp_path / "m.json", "--threshold", "0.4"]
+        assert cli("evaluate", small_run, own_set, *words) == 0
+        found.append({name: one["metrics"]["mean_box_iou"] for name, one in numbers(tmp_path / "m.json").items()})
+    assert found[0]["spol"] == found[1]["spol"]
+    assert found[0]["original"] != found[1]["original"]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "label", "rank"),
+    [
+        pytest.param([0.7, 0.2, 0.1], 0, 0, id="the most probable"),
+        pytest.param([0.7, 0.2, 0.1], 2, 2, id="the least probable"),
+        pytest.param([0.4, 0.4, 0.2], 1, 0, id="as probable as the first"),
+    ],
+)
+def test_the_rank_of_a_class_is_how_many_are_more_probable(probabilities: list[float], label: int, rank: int) -> None:
+    assert ranks_of(torch.tensor([probabilities]), torch.tensor([label])) == [rank]
 
 
 @pytest.mark.parametrize("processes", [2, 3])

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from wsol.config import Precision, ProtocolName
@@ -182,7 +182,7 @@ def _opinions(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: J
     whole = judged.opinions(batch.pixels, labels)
     needs_crop = any(protocol.geometry == "crop" for protocol in judge.protocols)
     crops = judged.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
-    ranks = [None] * len(samples) if whole.probabilities is None else _ranks(whole.probabilities, labels)
+    ranks = [None] * len(samples) if whole.probabilities is None else ranks_of(whole.probabilities, labels)
     return [
         Opinion(sample.image_id, sample.label, (int(h), int(w)), heatmap, crop_heatmap=crop, rank=rank)
         for sample, (h, w), heatmap, crop, rank in zip(
@@ -191,7 +191,7 @@ def _opinions(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: J
     ]
 
 
-def _ranks(probabilities: Tensor, labels: Tensor) -> list[int]:
-    """How many classes are more probable than the true one."""
+def ranks_of(probabilities: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> list[int]:
+    """For each picture how many classes are more probable than the true one."""
     true = probabilities.gather(1, labels[:, None])
     return [int(rank) for rank in (probabilities > true).sum(dim=1)]

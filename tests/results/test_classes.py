@@ -116,7 +116,7 @@ def test_predictions_of_other_classes_name_the_line(tmp_path: Path) -> None:
         pytest.param("path,first,second\n\na,owl,1\n", "expected each class once, got owl, 1.", id="a class by name and label"),
         pytest.param("path,first\na,owl\na,hawk\n", "expected each picture once, got 'a' again", id="a picture twice"),
         pytest.param("path,first\n\na\n", "expected 2 cells (path,first), got 1", id="a cell lost"),
-        pytest.param("path,class,probability\n\na,hwak,1\n", "Did you mean 'hawk'?", id="a slip in a line a class"),
+        pytest.param("path,class,probability\n\na,hwak,1\na,owl,0\n", "Did you mean 'hawk'?", id="a slip in a line a class"),
         pytest.param("path,class,probability\n\na,owl,high\n", "expected a probability, got 'high'", id="a word"),
         pytest.param("path,class,probability\n\na,owl,nan\n", "expected a probability, got 'nan'", id="not a number"),
         pytest.param("path,class,probability\n\na,owl,\n", "expected a probability, got ''", id="no probability"),

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from wsol.errors import WsolError
-from wsol.results.heatmaps import find_heatmaps, read_heatmap
+from wsol.results.heatmaps import find_heatmaps, read_heatmap, write_heatmap
 
 IDS = ["val2/n01/x.JPEG", "val2/n01/y.JPEG", "val2/n02/x.jpg", "z.v2.png"]
 MAP = np.array([[0.0, 0.25, 0.5], [0.75, 1.0, 0.1]], dtype=np.float32)
@@ -71,7 +71,8 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps/owl").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "maps/again").symlink_to(tmp_path / "maps")
-    assert names_of(tmp_path / "maps", ["owl/1.jpg"]) == {"owl/1.jpg": "owl/1.jpg.npy"}
+    for image_id in ("owl/1.jpg", "1.jpg"):  # the shorter would fit again/owl/1.jpg.npy as well
+        assert names_of(tmp_path / "maps", [image_id]) == {image_id: "owl/1.jpg.npy"}
 
 
 @pytest.mark.parametrize("folders", [("cam", "seg"), ("train", "val")])
@@ -115,6 +116,7 @@ def test_a_short_name_that_is_another_pictures_full_name_is_not_taken_from_it(tm
     ("files", "words"),
     [
         pytest.param([], "got no file. Name the folder", id="empty"),
+        pytest.param([".DS_Store"], "got no file. Name the folder", id="a hidden file"),
         pytest.param(["x.png"], "got no .npy file, but x.png.", id="pictures"),
         pytest.param(["b.npy", "a.npy", "sub/c.npy"], "got .npy files a.npy, b.npy, sub/c.npy.", id="other names"),
         pytest.param(["1.npy", "2.npy", "3.npy", "4.npy", "x.png"], "1.npy, 2.npy, 3.npy and 1 more.", id="many"),
@@ -156,6 +158,15 @@ def test_written_files_are_found(stems: set[str], is_code: bool) -> None:
         assert list(found) == ids
         assert all(path.is_file() for path in found.values())
         assert len(set(found.values())) == len(ids)
+
+
+def test_our_own_heatmaps_are_found_and_come_back_whole(tmp_path: Path) -> None:
+    for image_id in IDS:
+        write_heatmap(tmp_path, image_id, MAP)
+    found = find_heatmaps(tmp_path, IDS)
+    assert list(found) == IDS
+    assert all(np.array_equal(read_heatmap(path), MAP) for path in found.values())
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(IDS)  # nothing unfinished is left
 
 
 # Reading

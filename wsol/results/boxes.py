@@ -54,10 +54,8 @@ def read_boxes(file: Path, image_ids: Sequence[str], coco_ids: Mapping[int, str]
     """
     found = _found(file, coco_ids)
     id_of = matched_in(file, found, image_ids)
-    rows: dict[str, list[_Found]] = {image_id: [] for image_id in image_ids}
-    for name, image_id in id_of.items():
-        rows[image_id] += found[name]
-    by_id = {image_id: _best_first(some) for image_id, some in rows.items()}
+    rows = {image_id: found[name] for name, image_id in id_of.items()}
+    by_id = {image_id: _best_first(rows.get(image_id, [])) for image_id in image_ids}
     return BoxResults(by_id, tuple(name for name in found if name not in id_of))
 
 

@@ -134,12 +134,12 @@ def _loaded(path: Path) -> np.ndarray:
 
 
 def write_heatmap(folder: Path, image_id: str, heatmap: Float[np.ndarray, "height width"]) -> None:
-    """Save a picture's map where `find_heatmaps` finds it, whole or not at all: its id without the picture's suffix.
+    """Save a picture's map as wsolevaluation names it, `<image id>.npy`, whole or not at all.
 
     Raises:
         OSError: the disk is full, read-only, ...
     """
-    path = folder / (os.path.splitext(image_id)[0] + SUFFIX)
+    path = folder / (image_id + SUFFIX)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wsol.version import __version__
 
 if TYPE_CHECKING:
-    from wsol.api import evaluate, fit, make_pseudo, predict, train_cam, train_classifier, train_seg
+    from wsol.api import evaluate, evaluate_results, fit, make_pseudo, predict, train_cam, train_classifier, train_seg
     from wsol.boxes import Boxes
     from wsol.config import RunConfig
     from wsol.data.opening import open_data
@@ -23,6 +23,7 @@ _HOMES = {
     "RunConfig": "wsol.config",
     "WsolError": "wsol.errors",
     "evaluate": "wsol.api",
+    "evaluate_results": "wsol.api",
     "fit": "wsol.api",
     "make_pseudo": "wsol.api",
     "open_data": "wsol.data.opening",
@@ -40,6 +41,7 @@ __all__ = [
     "WsolError",
     "__version__",
     "evaluate",
+    "evaluate_results",
     "fit",
     "make_pseudo",
     "open_data",

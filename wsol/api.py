@@ -8,11 +8,14 @@ from pathlib import Path
 from wsol.config import Objects, Precision, RunConfig
 from wsol.data.opening import open_data, open_truth
 from wsol.data.samples import DataSet
+from wsol.errors import WsolError
 from wsol.metrics.evaluation import Evaluation
-from wsol.metrics.protocols import protocols_named
+from wsol.metrics.judge import STEP
+from wsol.metrics.protocols import default_protocols, protocols_named
 from wsol.progress import Progress
 from wsol.run_config import preview, save_config
 from wsol.stages import evaluate as evaluating
+from wsol.stages import evaluate_results as judging
 from wsol.stages import fit as fitting
 from wsol.stages import make_pseudo as masking
 from wsol.stages import predict as predicting
@@ -87,7 +90,8 @@ def predict(
 
 
 def evaluate(
-    run: Path_, data: Path_, *, which: Which = "seg", protocol: str = "original", threshold: float | None = None, device: str = "auto", precision: Precision = "auto", quiet: bool = False,
+    run: Path_, data: Path_, *, which: Which = "seg", protocol: str = "original", threshold: float | None = None, threshold_step: float = STEP, images: Path_ | None = None,
+    device: str = "auto", precision: Precision = "auto", quiet: bool = False,
 ) -> Evaluation:  # fmt: skip
     """Judge a run on the test pictures of a data set that has boxes, under one protocol or several, separated by commas.
 
@@ -96,12 +100,36 @@ def evaluate(
     """
     return evaluating.run(
         Path(run),
-        open_truth(Path(data)),
+        open_truth(Path(data), None if images is None else Path(images)),
         which=which,
         protocols=protocols_named(protocol),
         threshold=threshold,
+        step=threshold_step,
         device=device,
         precision=precision,
+        progress=Progress(quiet=quiet),
+    )
+
+
+def evaluate_results(
+    truth: Path_, *, heatmaps: Path_ | None = None, boxes: Path_ | None = None, classes: Path_ | None = None, protocol: str | None = None,
+    threshold: float | None = None, threshold_step: float = STEP, images: Path_ | None = None, workers: int = 1, quiet: bool = False,
+) -> Evaluation:  # fmt: skip
+    """Judge any system's maps (`heatmaps`, a folder of .npy) or `boxes` (a file) against a list of truth.
+
+    Raises:
+        WsolError: not exactly one of maps and boxes, results or truth are not as expected, or no such protocol.
+    """
+    if (heatmaps is None) == (boxes is None):
+        raise WsolError("expected either heatmaps or boxes to judge. Name one of them.")
+    files = [None if path is None else Path(path) for path in (heatmaps, boxes, classes)]
+    return judging.run(
+        judging.Results(*files),
+        open_truth(Path(truth), None if images is None else Path(images)),
+        protocols=protocols_named(protocol or default_protocols(has_maps=heatmaps is not None)),
+        threshold=threshold,
+        step=threshold_step,
+        workers=workers,
         progress=Progress(quiet=quiet),
     )
 

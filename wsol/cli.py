@@ -144,7 +144,10 @@ def predict(
 
 
 @app.command
-def export(predictions: Path, *, format: Literal["coco", "yolo"], out: Path) -> None:
+def export(
+    predictions: Path, *, out: Path,
+    format: Literal["coco", "yolo", "yolo-polygons", "voc", "labelstudio", "cvat", "fiftyone", "csv", "crops", "masks"],
+) -> None:  # fmt: skip
     """Write predictions in the format of another tool.
 
     Parameters
@@ -152,7 +155,9 @@ def export(predictions: Path, *, format: Literal["coco", "yolo"], out: Path) -> 
     predictions
         What `wsol predict` wrote.
     format
-        COCO (instances and results) or YOLO (boxes, with the pictures).
+        coco (instances and results), yolo (boxes, with the pictures), yolo-polygons (outlines of masks), voc (PASCAL VOC XML),
+        labelstudio (tasks and labels), cvat (CVAT for images 1.1), fiftyone (a folder with the pictures), csv (one line an
+        object), crops (a folder for each class), masks (one PNG a picture).
     out
         New folder for the export; its README.txt says how to load it.
     """
@@ -180,7 +185,7 @@ def evaluate(
     data
         The data set with its boxes; its test split where it has one.
     truth
-        The same for other systems' results; the pictures need not be there.
+        The same for other systems' results; where it tells the pictures' sizes, the pictures need not be there.
     heatmaps
         A folder with one .npy per picture, named like its image id, with or without the picture's own suffix.
     boxes
@@ -192,7 +197,7 @@ def evaluate(
     which
         Stage 3's masks (`seg`), or stage 1's maps by themselves (`cam`).
     threshold
-        Where the mask begins; the run's own by default, or the protocol's.
+        Where the mask begins under original; the run's own by default.
     threshold_step
         How far apart the thresholds of wsol-v1 and wsol-v2 are.
     empty
@@ -206,21 +211,27 @@ def evaluate(
     curve
         Also draw the accuracy over the threshold here (.png, .svg, .pdf), with its numbers in a .csv beside it.
     problems
-        Also list here what was not judged, and what is wrong with the truth.
+        Also list here what was not judged, what is wrong with the truth, and what else one should know.
     save_heatmaps
         Also write the run's maps below this folder, as --heatmaps reads them.
     workers
         Processes that judge other systems' maps.
     """
     from wsol.launch import part
-    from wsol.metrics.protocols import protocols_named
+    from wsol.metrics.protocols import default_protocols, protocols_named
     from wsol.report.curve import check_curve_file
 
     _check_share("threshold", threshold)
-    if not 0 < threshold_step <= 1:
-        raise WsolError(f"--threshold-step must be above 0 and at most 1, got {threshold_step}. The field's is 0.001.")
+    if not 0.0001 <= threshold_step <= 1:
+        raise WsolError(f"--threshold-step must be from 0.0001 to 1, got {threshold_step}. The field's is 0.001.")
+    if workers < 1:
+        raise WsolError(f"--workers must be at least 1, got {workers}. It is a number of processes.")
     if curve is not None:
-        check_curve_file(curve, (json_file, csv_file, problems))
+        check_curve_file(curve)
+    numbers = None if curve is None else curve.with_suffix(".csv")
+    _check_outputs(
+        {"--json": json_file, "--csv": csv_file, "--problems": problems, "--curve": curve, "--curve's table": numbers}
+    )
     _check_what_is_judged(run, data, truth, heatmaps, boxes)
     if boxes is not None and curve is not None:
         raise WsolError("--curve needs maps: boxes have no threshold. Leave it out, or judge --heatmaps.")
@@ -229,9 +240,16 @@ def evaluate(
     if run is None and save_heatmaps is not None:
         raise WsolError("--save-heatmaps writes the maps of a run: expected RUN DATA. Leave it out, or name a run.")
     protocols = protocols_named(
-        protocol or ("original" if heatmaps is None else "wsol-v1,wsol-v2"),
-        empty="wrong" if empty == "wrong" else "left out",
+        protocol or default_protocols(has_maps=heatmaps is not None), empty="wrong" if empty == "wrong" else "left out"
     )
+    if threshold is not None and not any(one.threshold == "own" for one in protocols):
+        raise WsolError(
+            f"--threshold is for protocol original: {', '.join(one.name for one in protocols)} has its own rule. Leave it out, or add original to --protocol."
+        )
+    if classes is not None and all(one.threshold == "best" for one in protocols):
+        raise WsolError(
+            "--classes is for Top-1 and Top-5 Loc, which wsol-v1 and wsol-v2 do not have. Leave it out, or add original or spol to --protocol."
+        )
     from wsol.data.opening import open_truth
     from wsol.progress import Progress
 
@@ -287,7 +305,9 @@ def _show(
     if csv_file is not None:
         write_text(csv_file, result.as_csv(per_class=per_class))
     if problems is not None:
-        write_text(problems, "".join(f"{line}\n" for line in (*result.left_out, *map(str, result.mistakes))))
+        write_text(
+            problems, "".join(f"{line}\n" for line in (*result.notes, *result.left_out, *map(str, result.mistakes)))
+        )
     if curve is not None:
         write_curve(curve, result)
 
@@ -299,7 +319,11 @@ def _tell_problems(result: Evaluation, problems: Path | None) -> None:
     """Say on the error stream what was not judged and what is wrong with the truth; the first of many."""
     from wsol.data.truth import counted
 
-    for title, lines in (("not judged", result.left_out), ("wrong in the truth", result.mistakes)):
+    for title, lines in (
+        ("note", result.notes),
+        ("not judged", result.left_out),
+        ("wrong in the truth", result.mistakes),
+    ):
         for line in lines[:SHOWN_PROBLEMS]:
             print(f"{title}: {line}", file=sys.stderr)
         if len(lines) > SHOWN_PROBLEMS:
@@ -308,6 +332,57 @@ def _tell_problems(result: Evaluation, problems: Path | None) -> None:
     if result.mistakes:
         kinds = ", ".join(f"{n} x {kind}" for kind, n in counted(result.mistakes).items())
         print(f"mistakes in the truth: {kinds}", file=sys.stderr)
+
+
+@app.command
+def check(
+    data: Path, *, images: Images = None, json_file: Annotated[Path | None, Parameter(name="--json")] = None, page: Path | None = None,
+    strict: Annotated[bool, Parameter(negative="")] = False,
+) -> None:  # fmt: skip
+    """Look at a data set before training on it: broken, odd, duplicate and unlabelled pictures, small classes, mistakes in the truth.
+
+    Parameters
+    ----------
+    data
+        Whatever `wsol fit` or `wsol evaluate` takes as data or truth.
+    json_file
+        Also write everything here.
+    page
+        Also write an HTML page here that shows the pictures found; it needs no network.
+    strict
+        Exit 1 if anything is worse than an info.
+    """
+    from wsol.data.opening import open_truth
+    from wsol.progress import Progress
+    from wsol.report.check_table import print_findings
+    from wsol.stages import check as stage
+
+    _check_outputs({"--json": json_file, "--page": page})
+    findings = stage.run(open_truth(data, images), Progress())
+    print_findings(findings)
+    if json_file is not None:
+        from wsol.folders import write_json
+
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(json_file, findings.as_json())
+    if page is not None:
+        from wsol.report.check_page import write_check_page
+
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_check_page(page, findings)
+    if strict and findings.is_wrong:
+        sys.exit(1)
+
+
+def _check_outputs(files: dict[str, Path | None]) -> None:
+    seen: dict[Path, str] = {}
+    for option, file in files.items():
+        if file is None:
+            continue
+        if file.is_dir():
+            raise WsolError(f"{option} {file} is a folder: expected the name of a file. Name one in it.")
+        if (other := seen.setdefault(file.resolve(), option)) != option:
+            raise WsolError(f"{other} and {option} are both {file}: expected two files. Rename one of them.")
 
 
 @app.command

@@ -13,7 +13,8 @@ from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8
-from numba import njit
+
+from wsol.compiled import compiled
 
 Levels = UInt8[np.ndarray, "height width"]
 Column = Int64[np.ndarray, " rows"]
@@ -113,7 +114,7 @@ _ABSENT = np.int32(2**31 - 1)
 
 
 @no_type_check  # numba compiles the bare function; shapes are checked in front of it
-@njit(cache=True, nogil=True)
+@compiled
 def _grow(levels, lowest, leads, solid_gain, euler_gain):
     """Rows of finished components, corners inclusive; pixels below `lowest` are not looked at."""
     height, width = levels.shape
@@ -183,7 +184,7 @@ def _grow(levels, lowest, leads, solid_gain, euler_gain):
 
 
 @no_type_check
-@njit(cache=True, nogil=True)
+@compiled
 def _root_of(parent, pixel):
     """The root of a pixel's component; the way there is halved for the next time."""
     above = parent[pixel]
@@ -197,7 +198,7 @@ def _root_of(parent, pixel):
 
 
 @no_type_check
-@njit(cache=True, nogil=True)
+@compiled
 def _sorted_by_level(levels, wide):
     """Where each level begins in the order, and the pixels by ascending level, as numbers in the framed map."""
     height, width = levels.shape
@@ -216,7 +217,7 @@ def _sorted_by_level(levels, wide):
 
 
 @no_type_check
-@njit(cache=True, nogil=True)
+@compiled
 def _doubled(table):
     more = np.empty((2 * table.shape[0], table.shape[1]), table.dtype)
     more[: len(table)] = table
@@ -224,14 +225,14 @@ def _doubled(table):
 
 
 @no_type_check
-@njit(cache=True, nogil=True)
+@compiled
 def _begin(row, level, x, y, start):
     row[LAST], row[X0], row[Y0], row[X1], row[Y1], row[START] = level, x, y, x, y, start
     row[PIXELS] = row[SOLID] = row[EULER] = 0
 
 
 @no_type_check
-@njit(cache=True, nogil=True)
+@compiled
 def _add(row, x, y, start, solid_twice, euler_fourfold):
     row[X0], row[Y0] = min(row[X0], x), min(row[Y0], y)
     row[X1], row[Y1] = max(row[X1], x), max(row[Y1], y)
@@ -242,7 +243,7 @@ def _add(row, x, y, start, solid_twice, euler_fourfold):
 
 
 @no_type_check
-@njit(cache=True, nogil=True)
+@compiled
 def _absorb(row, other):
     row[X0], row[Y0] = min(row[X0], other[X0]), min(row[Y0], other[Y0])
     row[X1], row[Y1] = max(row[X1], other[X1]), max(row[Y1], other[Y1])
@@ -253,7 +254,7 @@ def _absorb(row, other):
 
 
 @no_type_check
-@njit(cache=True, nogil=True)
+@compiled
 def _finish(done, growing, first):
     done[:] = growing
     done[FIRST] = first

@@ -117,7 +117,7 @@ def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
 
 
 def _rates(result: Evaluation) -> list[Rate | None]:
-    metrics = result.judged[PROTOCOL].metrics()
+    metrics = result.judged[PROTOCOL].rates
     return [metrics.get(name) for name in COLUMNS]
 
 

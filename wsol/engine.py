@@ -66,7 +66,8 @@ def choose_engine(device: str, precision: Precision) -> Engine:
 
 def _best_device() -> tuple[str, str]:
     if torch.cuda.is_available():
-        return "cuda", "a GPU is there"
+        mine = part()
+        return ("cuda", "a GPU is there") if mine.count == 1 else (f"cuda:{mine.local_rank}", "this process's GPU")
     if torch.backends.mps.is_available():
         return "mps", "Apple GPU"
     return "cpu", "no GPU found"

@@ -16,6 +16,8 @@ class Part:
 
     rank: int
     count: int
+    local_rank: int = 0
+    """Among those on the same machine."""
 
     @property
     def is_first(self) -> bool:
@@ -29,4 +31,8 @@ class Part:
 
 def part() -> Part:
     """The process that asks; one by itself unless a launcher says otherwise."""
-    return Part(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    rank, count, local_rank = (
+        int(os.environ.get(name, default))
+        for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+    )
+    return Part(rank, count, local_rank)

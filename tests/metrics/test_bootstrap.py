@@ -26,6 +26,14 @@ def test_pictures_that_agree_leave_no_doubt(value: float) -> None:
     assert rate(np.full(7, value)) == pytest.approx((100 * value,) * 3)
 
 
+def test_very_many_values_are_drawn_to_a_thousandth() -> None:
+    rows = np.random.default_rng(0).random(6000)
+    one = rate(rows)
+    error = 196 * float(rows.std()) / 6000**0.5
+    assert one.value == pytest.approx(100 * rows.mean())
+    assert (one.low, one.high) == pytest.approx((one.value - error, one.value + error), abs=0.05)
+
+
 def interval_by_resampling(rows: list[float], draws: int) -> tuple[float, float]:
     """Efron 1979: as many pictures again, with replacement, many times; the middle 95 % of the means."""
     random = np.random.default_rng(1)

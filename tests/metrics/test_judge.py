@@ -15,7 +15,7 @@ from wsol.boxes import Boxes, iou
 from wsol.config import Box
 from wsol.data.truth import TrueMask, Truth
 from wsol.maps import find_objects
-from wsol.metrics.judge import HUNDREDTHS, Judge, Opinion, Row, mask_overlap
+from wsol.metrics.judge import HUNDREDTHS, Judge, Opinion, Row, mask_overlap, own_grid
 from wsol.metrics.protocols import PROTOCOLS, ProtocolName
 
 Map = NDArray[np.float32]
@@ -68,9 +68,9 @@ def squashed(box: Xyxy, image_hw: tuple[int, int]) -> tuple[int, ...]:
 def score_map(heatmap: Map) -> Map:
     if heatmap.shape == (224, 224):
         return heatmap
+    if heatmap.min() == heatmap.max():
+        return np.zeros((224, 224), np.float32)
     fine = cv2.resize(heatmap, (224, 224), interpolation=cv2.INTER_CUBIC)
-    if fine.min() == fine.max():
-        return np.zeros_like(fine)
     fine = fine - fine.min()
     return fine / fine.max()
 
@@ -117,7 +117,7 @@ def test_the_layers_are_those_of_a_thousand_thresholds() -> None:
     [
         pytest.param(np.zeros((224, 224), np.float32), (0, 0, 0, 0), id="zeros: the corner's pixel"),
         pytest.param(np.ones((224, 224), np.float32), (0, 0, 223, 223), id="ones of the square's size stay ones"),
-        pytest.param(np.ones((28, 28), np.float32), (0, 0, 0, 0), id="ones of another size are constant"),
+        *(pytest.param(np.full((side, side), value, np.float32), (0, 0, 0, 0), id=f"constant {value}, side {side}") for side in (1, 3, 7, 28) for value in (0.3, 1, 100)),
         pytest.param(np.full((224, 224), np.nan, np.float32), (0, 0, 0, 0), id="not a number"),
         pytest.param(np.pad(np.ones((3, 5), np.float32), ((100, 121), (50, 169))), (50, 100, 55, 103), id="a few pixels"),
         pytest.param(np.pad(np.full((3, 5), 7, np.float32), ((100, 121), (50, 169))), (50, 100, 55, 103), id="beyond 1"),
@@ -159,7 +159,7 @@ def test_spol_is_its_definition(case: Case, threshold: float) -> None:
     expected, has_box = spol_by_loops(case, threshold)
     assert row.iou == pytest.approx(expected, abs=1e-12)
     assert row.has_box == has_box
-    assert row.sweep[19] == pytest.approx(spol_by_loops(case, 0.2)[0], abs=1e-6)
+    assert row.sweep[np.searchsorted(own_grid(threshold), 0.2)] == pytest.approx(spol_by_loops(case, 0.2)[0], abs=1e-6)
 
 
 def test_spol_takes_a_networks_own_map_of_the_crop() -> None:
@@ -187,7 +187,8 @@ def test_original_is_the_largest_component_at_the_pictures_own_size(case: Case, 
 
     assert row.iou == by_find_objects(threshold)
     for place in (0, 9, 36, 98):
-        assert row.sweep[place] == np.float32(by_find_objects(float(HUNDREDTHS[place])))
+        at = float(HUNDREDTHS[place])
+        assert row.sweep[np.searchsorted(own_grid(threshold), at)] == np.float32(by_find_objects(at))
 
 
 # Boxes instead of maps
@@ -200,6 +201,7 @@ def test_original_is_the_largest_component_at_the_pictures_own_size(case: Case, 
         pytest.param("wsol-v2", [(0, 0, 50, 100), (0, 0, 100, 100)], 1.0, id="any box counts"),
         pytest.param("original", [], 0.0, id="no box"),
         pytest.param("wsol-v1", [], 0.0, id="no box under wsol-v1"),
+        pytest.param("wsol-v1", [(150, 10, 190, 70)], 0.0, id="beside the picture"),
         pytest.param("spol", [(0, 0, 100, 100)], 1.0, id="clipped to the crop"),
         pytest.param("spol", [(0, 0, 6, 100)], 0.0, id="outside the crop"),
     ],

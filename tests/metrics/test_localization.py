@@ -35,11 +35,12 @@ def row(
 
 
 def judged(*rows: Row, protocol: Protocol = ORIGINAL, step: float = 0.001) -> Judged:
-    return gather(protocol, [replace(one, image_id=f"{i:03}") for i, one in enumerate(rows)], step)
+    thresholds = np.arange(0, 1, step) if protocol.geometry == "square" else HUNDREDTHS
+    return gather(protocol, [replace(one, image_id=f"{i:03}") for i, one in enumerate(rows)], thresholds)
 
 
 def values(one: Judged) -> dict[str, float]:
-    return {name: rate.value for name, rate in one.metrics().items()}
+    return {name: rate.value for name, rate in one.rates.items()}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,8 @@ def test_under_spol_one_half_is_not_enough() -> None:
 def test_pictures_without_a_contour_are_wrong_or_left_out() -> None:
     rows = [row(0.9), row(0.1), row(0, has_box=False), row(0, has_box=False)]
     assert values(judged(*rows, protocol=SPOL))["gt_known"] == 25
+    nothing = judged(*rows[2:], protocol=replace(SPOL, empty="left out"))
+    assert values(nothing) == {} and not nothing.has_thresholds()
     theirs = judged(*rows, protocol=replace(SPOL, empty="left out"))
     assert values(theirs)["gt_known"] == 50 and theirs.counted().sum() == 2
 
@@ -83,8 +86,16 @@ def test_what_was_not_judged_has_no_rate() -> None:
     assert everything["mask_iou"] == pytest.approx(30)
 
 
-def test_a_rank_or_a_mask_that_only_some_pictures_have_makes_no_rate() -> None:
-    assert not {"top1_loc", "mask_iou"} & set(values(judged(row(0.7, rank=0, mask_iou=0.5), row(0.7))))
+def test_a_rank_that_only_some_pictures_have_makes_no_rate() -> None:
+    assert "top1_loc" not in values(judged(row(0.7, rank=0), row(0.7)))
+
+
+def test_masks_are_a_mean_over_the_pictures_that_have_one() -> None:
+    one = judged(row(0.7, mask_iou=0.5), row(0.7), row(0.7, mask_iou=0.1))
+    assert values(one)["mask_iou"] == pytest.approx(30) and one.masked() == 2
+    pixels = np.array([[0, 5, 0], [5, 0, 0]], dtype=np.uint16)
+    other = judged(replace(row(0.7), pixels=pixels), row(0.7))
+    assert values(other)["pxap"] == pytest.approx(100) and other.masked() == 1
 
 
 def test_pictures_without_a_true_box_do_not_count_for_boxes() -> None:
@@ -161,12 +172,17 @@ some_rows = st.lists(
 )
 
 
-@given(some_rows, st.randoms(use_true_random=False), st.integers(1, 4))
+def pixels_of(one: Row) -> NDArray[np.uint16]:
+    """Some counts that differ between pictures."""
+    return np.array([[one.label, 2, int(20 * one.iou)], [3, 1, 0]], dtype=np.uint16)
+
+
+@given(some_rows, st.randoms(use_true_random=False), st.integers(1, 4), st.sampled_from([ORIGINAL, V2]))
 def test_shuffled_split_into_shards_and_merged_the_numbers_are_the_same(
-    rows: list[Row], random: object, shards: int
+    rows: list[Row], random: object, shards: int, protocol: Protocol
 ) -> None:
-    named = [replace(one, image_id=f"{i:03}") for i, one in enumerate(rows)]
-    whole = gather(ORIGINAL, named)
+    named = [replace(one, image_id=f"{i:03}", pixels=pixels_of(one)) for i, one in enumerate(rows)]
+    whole = gather(protocol, named, HUNDREDTHS)
     shuffled = named.copy()
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     parts = [shuffled[at::shards] for at in range(shards)]
@@ -174,16 +190,16 @@ def test_shuffled_split_into_shards_and_merged_the_numbers_are_the_same(
         *(one for part in parts for one in part),
         *shuffled[:2],
     ]  # samplers repeat pictures to even out the shards
-    merged = gather(ORIGINAL, padded)
+    merged = gather(protocol, padded, HUNDREDTHS)
     assert merged.image_ids == whole.image_ids
-    assert merged.metrics() == whole.metrics()
+    assert merged.rates == whole.rates
 
 
 @given(some_rows)
 def test_classes_together_are_the_whole(rows: list[Row]) -> None:
     one = judged(*rows)
     per_class = [
-        (one.label == label).sum() * one.metrics(one.label == label)["gt_known"].value for label in set(one.label)
+        (one.label == label).sum() * one.rates_of(one.label == label)["gt_known"].value for label in set(one.label)
     ]
     assert sum(per_class) / len(rows) == pytest.approx(values(one)["gt_known"])
 

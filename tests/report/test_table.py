@@ -93,4 +93,4 @@ def test_boxes_have_no_curve(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["c.gif", "c", "c.csv"])
 def test_a_plot_has_a_suffix_of_a_plot(name: str) -> None:
     with pytest.raises(WsolError, match=r"\.png, \.svg, \.pdf"):
-        check_curve_file(Path(name), ())
+        check_curve_file(Path(name))

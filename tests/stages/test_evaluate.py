@@ -130,7 +130,7 @@ def test_under_spol_the_networks_see_nothing_but_the_crop(
             pixels[:] = np.random.default_rng(0).integers(0, 256, pixels.shape) if border_px else pixels
             pixels[border_px : len(pixels) - border_px, border_px : pixels.shape[1] - border_px] = inner
             Image.fromarray(pixels).save(path, "PNG")  # without loss, whatever it is called
-        words = ["--which", which, "--protocol", "original,spol", "--json", tmp_path / "m.json", "--threshold", "0.4"]
+        words = ["--which", which, "--protocol", "original,spol", "--json", tmp_path / "m.json"]
         assert cli("evaluate", small_run, own_set, *words) == 0
         found.append({name: one["metrics"]["mean_box_iou"] for name, one in numbers(tmp_path / "m.json").items()})
     assert found[0]["spol"] == found[1]["spol"]
@@ -142,10 +142,12 @@ def test_under_spol_the_networks_see_nothing_but_the_crop(
     [
         pytest.param([0.7, 0.2, 0.1], 0, 0, id="the most probable"),
         pytest.param([0.7, 0.2, 0.1], 2, 2, id="the least probable"),
-        pytest.param([0.4, 0.4, 0.2], 1, 0, id="as probable as the first"),
+        pytest.param([0.4, 0.4, 0.2], 1, 1, id="as probable as the first: after it"),
+        pytest.param([0.4, 0.4, 0.2], 0, 0, id="as probable as the second: before it"),
+        pytest.param([float("nan")] * 3, 0, 3, id="not a number is last"),
     ],
 )
-def test_the_rank_of_a_class_is_how_many_are_more_probable(probabilities: list[float], label: int, rank: int) -> None:
+def test_the_rank_of_a_class_is_its_place_by_probability(probabilities: list[float], label: int, rank: int) -> None:
     assert ranks_of(torch.tensor([probabilities]), torch.tensor([label])) == [rank]
 
 
@@ -204,24 +206,15 @@ def test_classes_curve_and_problems_are_written_beside_the_table(
 
 
 def test_a_picture_without_a_contour_may_be_left_out_under_spol(
-    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
+    cli: Cli, small_set: Path, small_run: Path, judged_run: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    words = [
-        "evaluate",
-        small_run,
-        small_set,
-        "--protocol",
-        "spol",
-        "--threshold",
-        "1.0",
-        "--json",
-        tmp_path / "m.json",
-    ]
-    assert cli(*words) == 0
+    maps = Path(shutil.copytree(small_run / "maps", tmp_path / "maps"))
+    np.save(sorted(maps.rglob("*.npy"))[0], np.zeros((8, 8), np.float32))
+    words = ["--heatmaps", maps, "--truth", small_set, "--protocol", "spol", "--json", tmp_path / "m.json"]
+    assert cli("evaluate", *words) == 0
     assert numbers(tmp_path / "m.json")["spol"]["n"] == 6
-    assert numbers(tmp_path / "m.json")["spol"]["metrics"]["gt_known"]["value"] == 0
-    assert cli(*words, "--empty", "left-out") == 0
-    assert numbers(tmp_path / "m.json")["spol"]["n"] == 0
+    assert cli("evaluate", *words, "--empty", "left-out") == 0
+    assert numbers(tmp_path / "m.json")["spol"]["n"] == 5
 
 
 def test_a_picture_of_another_size_than_its_truth_is_left_out_and_listed(
@@ -269,11 +262,15 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         pytest.param(["--boxes", "x.csv", "--truth", "{set}", "--curve", "x.svg"], "boxes have no threshold", id="curve of boxes"),
         pytest.param(["--boxes", "{tmp}/none.csv", "--truth", "{set}"], "none.csv", id="no such boxes"),
         pytest.param(["{run}", "{set}", "--protocol", "orignal"], "Did you mean original?", id="misspelt protocol"),
-        pytest.param(["{run}", "{set}", "--threshold-step", "0"], "above 0", id="no step"),
+        pytest.param(["{run}", "{set}", "--threshold-step", "0"], "from 0.0001 to 1", id="no step"),
         pytest.param(["{run}", "{set}", "--classes", "x.csv"], "a run names its own classes", id="classes of a run"),
         pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--save-heatmaps", "x"], "--save-heatmaps writes the maps of a run", id="saved maps of maps"),
+        pytest.param(["{run}", "{set}", "--protocol", "spol", "--threshold", "0.3"], "--threshold is for protocol original", id="a fixed threshold"),
+        pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--classes", "x.csv"], "add original or spol", id="classes without Top-k"),
+        pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--workers", "0"], "at least 1", id="no workers"),
+        pytest.param(["{run}", "{set}", "--json", "{tmp}"], "is a folder", id="a folder for a file"),
         pytest.param(["{run}", "{set}", "--curve", "x.gif"], "ends in .png, .svg, .pdf", id="no plot"),
-        pytest.param(["{run}", "{set}", "--curve", "x.svg", "--csv", "x.csv"], "names of their own", id="one file for two"),
+        pytest.param(["{run}", "{set}", "--curve", "x.svg", "--csv", "x.csv"], "expected two files", id="one file for two"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_before_anything_is_computed(
@@ -290,6 +287,62 @@ def test_mistakes_are_told_before_anything_is_computed(
     assert cli("evaluate", *(word.format(**places) for word in words)) == 2
     told = capsys.readouterr().err
     assert expected in told and "Traceback" not in told
+
+
+def test_a_class_that_is_not_named_is_wrong_however_few_classes_there_are(
+    cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = [row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/")]
+    (tmp_path / "found.csv").write_text("path,x0,y0,x1,y1\n" + "".join(",".join(row.values()) + "\n" for row in test))
+    named = [f"{row['path']},{row['path'].split('/')[1]}\n" for row in test[:2]]
+    (tmp_path / "classes.csv").write_text("path,first\n" + "".join(named))
+    words = ["--boxes", tmp_path / "found.csv", "--classes", tmp_path / "classes.csv", "--truth", small_set]
+    assert cli("evaluate", *words, "--json", tmp_path / "m.json") == 0
+    found = numbers(tmp_path / "m.json")["original"]["metrics"]
+    assert found["gt_known"]["value"] == 100
+    assert found["top1_loc"]["value"] == found["top5_loc"]["value"] == pytest.approx(100 / 3)
+    assert "4 of 6 pictures have no class" in capsys.readouterr().err
+
+
+def test_boxes_of_unknown_pictures_and_pictures_without_boxes_are_told(
+    cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = next(row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/"))
+    rows = [",".join(first.values()), "elsewhere/1.jpg,1,2,3,4"]
+    (tmp_path / "found.csv").write_text("\n".join(["path,x0,y0,x1,y1", *rows]) + "\n")
+    words = ["--boxes", tmp_path / "found.csv", "--truth", small_set, "--problems", tmp_path / "p.txt"]
+    assert cli("evaluate", *words) == 0
+    told = capsys.readouterr().err
+    assert "elsewhere/1.jpg" in told and "5 of 6 pictures have no box" in told
+    assert "elsewhere/1.jpg" in (tmp_path / "p.txt").read_text()
+
+
+def test_a_test_set_that_lacks_classes_of_the_run_can_be_judged(
+    cli: Cli, own_set: Path, small_run: Path, judged_run: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    rows = [row for row in table_of(own_set / "boxes.csv") if row["path"].startswith("test/")]
+    last = sorted({row["path"].split("/")[1] for row in rows})[-1]
+    lines = [
+        f"{row['path']},{last},{row['x0']},{row['y0']},{row['x1']},{row['y1']}"
+        for row in rows
+        if f"/{last}/" in row["path"]
+    ]
+    (own_set / "few.csv").write_text("\n".join(["path,label,x0,y0,x1,y1", *lines]) + "\n")
+    assert (
+        cli(
+            "evaluate",
+            small_run,
+            own_set / "few.csv",
+            "--json",
+            tmp_path / "m.json",
+            "--csv",
+            tmp_path / "m.csv",
+            "--per-class",
+        )
+        == 0
+    )
+    assert numbers(tmp_path / "m.json")["original"]["n"] == 2
+    assert {row["class"] for row in table_of(tmp_path / "m.csv")} == {"", last}
 
 
 def test_masks_of_another_evaluators_data_are_judged_by_pxap(cli: Cli, tmp_path: Path) -> None:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
-from wsol.data.samples import DataSet, Sample
+from wsol.data.samples import WNID, DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.data.voc_xml import VocObject, VocXml, collect, parse
 from wsol.errors import WsolError
 from wsol.images import pictures_under
 
-WNID = re.compile(r"n\d{8}")
 FLAT = re.compile(r"ILSVRC2012_val_\d{8}\.(?i:jpe?g|png)")
 PICTURE_ROOTS = ("", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
 HELD_OUT = ("val", "test")

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from wsol.data.truth import TrueMask
-from wsol.errors import WsolError
+from wsol.errors import BrokenPicture
 from wsol.images import image_hw as upright_hw
 from wsol.images import read_mask
 
@@ -26,12 +26,11 @@ def read_png_mask(mask: Path, picture: Path, image_hw: tuple[int, int]) -> TrueM
     """The mask file of a picture at `image_hw`; every pixel counts, and every value but 0 is object.
 
     Raises:
-        BrokenPicture: the mask or its picture cannot be decoded.
-        WsolError: the mask has not the upright size of its picture.
+        BrokenPicture: the mask or its picture cannot be decoded, or the mask has not the upright size of its picture.
     """
     is_object, own_hw = read_mask(mask), upright_hw(picture)
     if is_object.shape != own_hw:
-        raise WsolError(
+        raise BrokenPicture(
             f"{mask} has (height, width) {is_object.shape}: expected {own_hw}, the upright size of "
             f"{picture}. Resize the mask, or remove it."
         )

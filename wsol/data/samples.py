@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from pathlib import Path
 from wsol.data.truth import GroundTruth, Mistake
 from wsol.errors import WsolError
 from wsol.folders import text_hash
+
+WNID = re.compile(r"n\d{8}")
+"""What ImageNet calls a class."""
+IMAGENET_FILE = "ILSVRC2012_val_"
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,12 @@ class DataSet:
     """Boxes and masks by image id. Raises `WsolError` where the data set has none."""
     mistakes: tuple[Mistake, ...] = ()
     """Pictures that were left out of `train` and `test` because their label cannot be used, and why."""
+
+    @property
+    def is_imagenet(self) -> bool:
+        """Whether these are ImageNet's pictures, in whatever layout: its file names, or wnids for classes."""
+        named = any(IMAGENET_FILE in sample.image_id for sample in self.test[:20])
+        return named or all(WNID.fullmatch(name) for name in self.class_names)
 
     def training_hash(self) -> str:
         """Identity of what training reads: names, labels and sizes of the training pictures."""

@@ -85,6 +85,13 @@ class GroundTruth:
         return self.by_id[image_id]
 
 
+def told(mistakes: tuple[Mistake, ...]) -> str:
+    """What to do about a truth of which nothing can be used, in a sentence or two."""
+    if not mistakes:
+        return "Check the paths in the truth, or name another."
+    return f"There are {len(mistakes)} mistakes in it, first {mistakes[0]}. Mend them, or name another truth."
+
+
 def counted(mistakes: tuple[Mistake, ...]) -> dict[Kind, int]:
     """How many of each kind, the most frequent first."""
     return dict(Counter(mistake.kind for mistake in mistakes).most_common())

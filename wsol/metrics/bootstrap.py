@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
 RESAMPLES = 2000
+FINE = 2000
+"""Up to so many distinct values are told apart."""
 _DRAWS_AT_ONCE = 4_000_000
 """A chunk of resamples is at most this many numbers: fifty thousand pictures need no gigabyte."""
 
@@ -23,10 +25,14 @@ class Rate(NamedTuple):
 
 def rate(values: Shaped[np.ndarray, " n"]) -> Rate:
     """The mean of per-image values in [0, 1], or of yes and no, resampling images; the same values in any order give the same interval."""
-    # Images with the same value are interchangeable: drawing how often each value comes is the same and, for a few values, quick.
+    # Images with the same value are interchangeable: drawing how often each value comes is the same and, for a few values,
+    # quick. Of very many values the interval is taken to a thousandth; its centre stays where the mean is.
     distinct, counts = np.unique(values, return_counts=True)
-    n = len(values)
-    return interval(float(distinct @ counts) / n, counts, lambda drawn: drawn @ distinct / n)
+    n, mean = len(values), float(distinct @ counts) / len(values)
+    if len(distinct) > FINE:
+        distinct, counts = np.unique(np.round(values, 3), return_counts=True)
+    shift = mean - float(distinct @ counts) / n
+    return interval(mean, counts, lambda drawn: drawn @ distinct / n + shift)
 
 
 def interval(

@@ -31,6 +31,8 @@ class Evaluation:
     """Why test pictures were not judged: broken, or without a true box."""
     mistakes: tuple[Mistake, ...]
     """What is wrong with the truth."""
+    notes: tuple[str, ...] = ()
+    """What else somebody who reads the numbers should know of the results."""
 
     def as_json(self) -> list[dict[str, Any]]:
         """One object per protocol, as `--json` writes them."""
@@ -38,6 +40,7 @@ class Evaluation:
             {
                 "protocol": name,
                 "n": counted(judged),
+                "left_out": len(self.left_out),
                 "threshold": self.thresholds[name],
                 "best_threshold": judged.best_threshold() if judged.has_thresholds() else None,
                 "best_thresholds": {
@@ -45,7 +48,7 @@ class Evaluation:
                     for level in judged.protocol.levels
                     if judged.has_thresholds()
                 },
-                "metrics": {metric: rate._asdict() for metric, rate in judged.metrics().items()},
+                "metrics": {metric: rate._asdict() for metric, rate in judged.rates.items()},
             }
             for name, judged in self.judged.items()
         ]
@@ -57,7 +60,7 @@ class Evaluation:
         for label, class_name in enumerate(self.class_names):
             which = judged.label == label
             if which.any():
-                found[class_name] = counted(judged, which), judged.metrics(which)
+                found[class_name] = counted(judged, which), judged.rates_of(which)
         return found
 
     def as_csv(self, *, per_class: bool) -> str:
@@ -66,7 +69,7 @@ class Evaluation:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
         for name, judged in self.judged.items():
-            writer.writerows(_lines(name, "", counted(judged), judged.metrics()))
+            writer.writerows(_lines(name, "", counted(judged), judged.rates))
             if per_class:
                 for class_name, (n, rates) in self.per_class(name).items():
                     writer.writerows(_lines(name, class_name, n, rates))
@@ -92,6 +95,7 @@ def evaluation_of(
     class_names: tuple[str, ...],
     left_out: Sequence[str],
     mistakes: Sequence[Mistake],
+    notes: Sequence[str] = (),
 ) -> Evaluation:
     """Gather the rows of all pictures; `expected` of them must have been judged or left out, each counted once.
 
@@ -102,10 +106,10 @@ def evaluation_of(
         raise WsolError(
             f"none of {expected} pictures could be judged: expected one at least. The first was left out for this: {left_out[0] if left_out else 'there is none'}. Mend that."
         )
-    judged = {one.name: gather(one, [row[one.name] for row in rows], judge.step) for one in judge.protocols}
+    judged = {one.name: gather(one, [row[one.name] for row in rows], judge.grid(one)) for one in judge.protocols}
     for name, one in judged.items():
         if len(one.image_ids) + len(left_out) != expected:
             raise RuntimeError(
                 f"{name}: {len(one.image_ids)} pictures judged and {len(left_out)} left out of {expected}: a picture was lost or counted twice"
             )
-    return Evaluation(what, judge.thresholds, judged, class_names, tuple(left_out), tuple(mistakes))
+    return Evaluation(what, judge.thresholds, judged, class_names, tuple(left_out), tuple(mistakes), tuple(notes))

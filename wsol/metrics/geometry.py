@@ -84,7 +84,8 @@ def _map_in_square(heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
     # wsolevaluation takes maps of this size in [0, 1] as they are, constant ones too, and normalises only those that it resizes.
     if heatmap.shape == (SQUARE_PX, SQUARE_PX) and heatmap.min() >= 0 and heatmap.max() <= 1:
         return heatmap
-    if not np.isfinite(heatmap).all():
+    # Looked at before resizing, which is not exact: a constant map would come out as stretched rounding errors.
+    if not np.isfinite(heatmap).all() or heatmap.min() == heatmap.max():
         return np.zeros((SQUARE_PX, SQUARE_PX), dtype=heatmap.dtype)
     return normalised(np.asarray(cv2.resize(heatmap, (SQUARE_PX, SQUARE_PX), interpolation=cv2.INTER_CUBIC)))
 

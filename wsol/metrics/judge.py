@@ -55,7 +55,7 @@ class Row:
     has_truth: bool
     """Whether the picture has a true box; one with a mask alone is judged by mask."""
     sweep: Float32[np.ndarray, " columns"]
-    """IoU at each of the hundredths, on each layer of an 8-bit map, or once for boxes. Single precision tells 0.7 from the
+    """IoU at each threshold of `own_grid`, on each layer of an 8-bit map, or once for boxes. Single precision tells 0.7 from the
     nearest other ratio of whole pixels of the square, and 50,000 pictures need half the memory."""
     peak: int
     """The highest level of the 8-bit map, to which the thresholds of `wsol-v1` and `wsol-v2` are relative; 0 elsewhere."""
@@ -83,22 +83,34 @@ class Judge:
         if opinion.heatmap is None:
             return {one.name: _boxes_row(one, opinion, truth) for one in self.protocols}
         square: Square | None = None
-        if any(one.geometry == "square" for one in self.protocols):  # one component tree for both of them
-            square = Square(opinion.heatmap)
+        if any(one.geometry == "square" for one in self.protocols):  # one component tree, one mask for both of them
+            square = Square(opinion.heatmap, truth, self.step)
         return {
-            one.name: _square_row(one, opinion, truth, square, self.step)
+            one.name: _square_row(one, opinion, truth, square)
             if square is not None and one.geometry == "square"
             else _map_row(one, opinion, truth, self.thresholds[one.name])
             for one in self.protocols
         }
 
+    def grid(self, protocol: Protocol) -> Float[np.ndarray, " thresholds"]:
+        """Where the sweep of a protocol is read."""
+        return np.arange(0, 1, self.step) if protocol.geometry == "square" else own_grid(self.thresholds[protocol.name])
+
+
+def own_grid(threshold: float | None) -> Float[np.ndarray, " thresholds"]:
+    """The hundredths, and the system's own threshold among them, so that the best one is never worse."""
+    return HUNDREDTHS if threshold is None else np.union1d(HUNDREDTHS, [threshold])
+
 
 class Square:
-    """A map squashed to 224, and its layers as 8-bit numbers."""
+    """A map squashed to 224, its layers as 8-bit numbers, and its pixels by score where there is a true mask."""
 
-    def __init__(self, heatmap: Map) -> None:
+    def __init__(self, heatmap: Map, truth: Truth, step: float) -> None:
         self.heatmap = map_in("square", heatmap, None)
         self.layers = Layers((self.heatmap * 255).astype(np.uint8))
+        self.pixels: Counts | None = None
+        if truth.read_mask is not None:
+            self.pixels = score_counts(self.heatmap, truth.read_mask((SQUARE_PX, SQUARE_PX)), np.arange(0, 1, step))
 
 
 def fit_to(protocol: Protocol, truth: Truth) -> Fit:
@@ -113,8 +125,8 @@ def _plain(corners: Corners, truth: Boxes) -> Float[np.ndarray, "n m"]:
 
 def _plus_one(corners: Corners, truth: Boxes) -> Float[np.ndarray, "n m"]:
     # wsolevaluation ends a box on the last pixel of the square at the latest, and counts both ends as inside.
-    found = np.concatenate([corners[:, :2], corners[:, 2:].clip(max=SQUARE_PX - 1) + 1], axis=1)
-    return iou(Boxes(found), Boxes(truth.xyxy + np.array([0, 0, 1, 1])))
+    ends_inside = np.array([0, 0, 1, 1])
+    return iou(Boxes(corners.clip(max=SQUARE_PX - 1) + ends_inside), Boxes(truth.xyxy + ends_inside))
 
 
 _IOUS: dict[IouRule, Callable[[Corners, Boxes], Float[np.ndarray, "n m"]]] = {"plain": _plain, "plus one": _plus_one}
@@ -126,7 +138,7 @@ def _map_row(protocol: Protocol, opinion: Opinion, truth: Truth, threshold: floa
         heatmap = map_of_crop(opinion.crop_heatmap)
     else:
         heatmap = map_in(protocol.geometry, opinion.heatmap, opinion.image_hw)
-    grid = np.union1d(HUNDREDTHS, [threshold])
+    grid = own_grid(threshold)
     layers = layers_at(heatmap, grid)
     fits = np.zeros(len(grid))
     fits[: layers.count] = best_fits(layers, protocol.boxes, fit_to(protocol, truth))
@@ -137,7 +149,7 @@ def _map_row(protocol: Protocol, opinion: Opinion, truth: Truth, threshold: floa
         iou=float(fits[own]),
         has_box=own < layers.count,
         has_truth=len(truth.boxes) > 0,
-        sweep=fits[np.searchsorted(grid, HUNDREDTHS)].astype(np.float32),
+        sweep=fits.astype(np.float32),
         peak=0,
         rank=opinion.rank,
         mask_iou=_mask_iou(opinion, truth, threshold) if protocol.geometry == "picture" else None,
@@ -145,17 +157,13 @@ def _map_row(protocol: Protocol, opinion: Opinion, truth: Truth, threshold: floa
     )
 
 
-def _square_row(protocol: Protocol, opinion: Opinion, truth: Truth, square: Square, step: float) -> Row:
+def _square_row(protocol: Protocol, opinion: Opinion, truth: Truth, square: Square) -> Row:
     fit, layers = fit_to(protocol, truth), square.layers
     sweep = np.zeros(255, dtype=np.float32)
     if layers.count:
         sweep[: layers.count] = best_fits(layers, protocol.boxes, fit)
     else:
         sweep[0] = fit(np.zeros((1, 4)))[0]  # no contour: the box [0, 0, 0, 0], a pixel wide
-    pixels = None
-    if truth.read_mask is not None:
-        true_mask = truth.read_mask((SQUARE_PX, SQUARE_PX))
-        pixels = score_counts(square.heatmap, true_mask, np.arange(0, 1, step))
     return Row(
         opinion.image_id,
         opinion.label,
@@ -166,7 +174,7 @@ def _square_row(protocol: Protocol, opinion: Opinion, truth: Truth, square: Squa
         peak=layers.count,
         rank=opinion.rank,
         mask_iou=None,
-        pixels=pixels,
+        pixels=square.pixels,
     )
 
 

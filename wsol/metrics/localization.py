@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt16
 
 from wsol.metrics.bootstrap import Rate, rate
-from wsol.metrics.judge import HUNDREDTHS, STEP, Row
+from wsol.metrics.judge import Row
 from wsol.metrics.pixels import pixel_average_precision
 from wsol.metrics.protocols import Protocol
 
@@ -34,16 +35,23 @@ class Judged:
     rank: Int[np.ndarray, " n"] | None
     """None unless every picture has one."""
     mask_iou: Float[np.ndarray, " n"] | None
-    """None unless every picture has a true mask."""
+    """NaN for pictures without a true mask; None where no picture has one."""
     pixels: UInt16[np.ndarray, "n 2 bins"] | None
+    """No pixel counts in pictures without a true mask; None where no picture has one."""
 
     def counted(self) -> Which:
         """The pictures that box rates are means over."""
         return self.has_truth & self.has_box if self.protocol.empty == "left out" else self.has_truth
 
     def has_thresholds(self) -> bool:
-        """Whether there are true boxes and maps, so that one threshold may be better than another."""
-        return bool(self.has_truth.any()) and self.sweep.shape[1] > 1
+        """Whether boxes of maps are counted, so that one threshold may be better than another."""
+        return bool(self.counted().any()) and self.sweep.shape[1] > 1
+
+    def masked(self) -> int:
+        """How many pictures have a true mask that was compared with."""
+        if self.mask_iou is not None:
+            return int(np.isfinite(self.mask_iou).sum())
+        return 0 if self.pixels is None else int(self.pixels.any(axis=(1, 2)).sum())
 
     def is_correct(self, iou: Float[np.ndarray, "*any"], level: float = CORRECT_IOU) -> Bool[np.ndarray, "*any"]:
         """Whether a box that fits so well counts as found."""
@@ -60,35 +68,43 @@ class Judged:
 
     def best_threshold(self, level: float = CORRECT_IOU) -> float:
         """The threshold that finds the most pictures, the middle one of several. Chosen on the judged boxes."""
-        curve = self.curve(level)
-        best = np.flatnonzero(curve == curve.max())
-        return float(self.thresholds[best[len(best) // 2]])
+        return self._best[level][0]
 
-    def iou_at(self, threshold: float) -> Float[np.ndarray, " n"]:
-        """Per picture, at one of `thresholds`."""
-        place = int(np.flatnonzero(self.thresholds == threshold)[0])
-        columns = np.array([self._columns(peak)[place] for peak in range(256)])[self.peak]
-        return np.asarray(self.sweep[np.arange(len(self.sweep)), columns])
+    @cached_property
+    def _best(self) -> dict[float, tuple[float, Float[np.ndarray, " n"]]]:
+        """For each IoU of the protocol the best threshold, and how well each picture's box fits there."""
+        found = {}
+        for level in self.protocol.levels:
+            curve = self.curve(level)
+            best = np.flatnonzero(curve == curve.max())
+            place = int(best[len(best) // 2])
+            columns = np.array([self._columns(peak)[place] for peak in range(256)])[self.peak]
+            found[level] = float(self.thresholds[place]), self.sweep[np.arange(len(self.sweep)), columns]
+        return found
 
     def _columns(self, peak: int) -> Int[np.ndarray, " thresholds"]:
         """Which column of the sweep each threshold reads."""
         if self.sweep.shape[1] == 1:  # boxes
             return np.zeros(len(self.thresholds), dtype=int)
         if self.protocol.geometry == "square":
-            return (self.thresholds * peak).astype(
-                int
-            )  # relative to the peak, cut to whole numbers, as in wsolevaluation
+            # Relative to the map's peak and cut to whole numbers, as in wsolevaluation.
+            return (self.thresholds * peak).astype(int)
         return np.arange(len(self.thresholds))
 
-    def metrics(self, which: Which | None = None) -> dict[str, Rate]:
-        """Every rate in percent, of all pictures or of some; best thresholds are always those of all pictures."""
-        which = np.ones(len(self.image_ids), dtype=bool) if which is None else which
+    @cached_property
+    def rates(self) -> dict[str, Rate]:
+        """Every rate of all pictures, in percent."""
+        return self.rates_of(np.ones(len(self.image_ids), dtype=bool))
+
+    def rates_of(self, which: Which) -> dict[str, Rate]:
+        """Every rate of some pictures, in percent, at the best thresholds of all pictures."""
         counted = which & self.counted()
         rates = {}
         if counted.any():
             rates = self._swept(counted) if self.protocol.threshold == "best" else self._at_threshold(counted)
-        if self.mask_iou is not None:
-            rates["mask_iou"] = rate(self.mask_iou[which])
+        if self.mask_iou is not None and np.isfinite(self.mask_iou[which]).any():
+            fits = self.mask_iou[which]
+            rates["mask_iou"] = rate(fits[np.isfinite(fits)])
         if self.pixels is not None:
             pxap = pixel_average_precision(self.pixels[which])
             rates |= {} if pxap is None else {"pxap": pxap}
@@ -102,29 +118,31 @@ class Judged:
             rates["top5_loc"] = rate((is_found & (self.rank < 5))[counted])
         rates["mean_box_iou"] = rate(self.iou[counted])
         if self.has_thresholds():
-            at_best = self.iou_at(self.best_threshold())
+            _, at_best = self._best[CORRECT_IOU]
             rates["gt_known_best_threshold"] = rate(self.is_correct(at_best)[counted])
         return rates
 
     def _swept(self, counted: Which) -> dict[str, Rate]:
-        at_best = {level: self.iou_at(self.best_threshold(level)) for level in self.protocol.levels}
-        is_found = {level: self.is_correct(iou, level) for level, iou in at_best.items()}
+        is_found = {level: self.is_correct(at_best, level) for level, (_, at_best) in self._best.items()}
         rates = {f"box_acc_{100 * level:.0f}": rate(found[counted]) for level, found in is_found.items()}
         if self.protocol.name == "wsol-v2":
             rates["max_box_acc_v2"] = rate(np.mean(list(is_found.values()), axis=0)[counted])
         else:
             rates["max_box_acc"] = rates["box_acc_50"]
-        return rates | {"mean_box_iou": rate(at_best[CORRECT_IOU][counted])}
+        _, at_best = self._best[CORRECT_IOU]
+        return rates | {"mean_box_iou": rate(at_best[counted])}
 
 
-def gather(protocol: Protocol, rows: Iterable[Row], step: float = STEP) -> Judged:
+def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray, " thresholds"]) -> Judged:
     """Rows from any number of processes, in any order; a picture that several of them judged counts once."""
     once = {row.image_id: row for row in rows}
     ordered = [once[image_id] for image_id in sorted(once)]
-    pixels = [row.pixels for row in ordered if row.pixels is not None]
+    ranks = [row.rank for row in ordered if row.rank is not None]
+    masks = [np.nan if row.mask_iou is None else row.mask_iou for row in ordered]
+    pixels = next((row.pixels for row in ordered if row.pixels is not None), None)
     return Judged(
         protocol=protocol,
-        thresholds=np.arange(0, 1, step) if protocol.geometry == "square" else HUNDREDTHS,
+        thresholds=thresholds,
         image_ids=tuple(row.image_id for row in ordered),
         label=np.array([row.label for row in ordered], dtype=int),
         iou=np.array([row.iou for row in ordered], dtype=float),
@@ -132,11 +150,9 @@ def gather(protocol: Protocol, rows: Iterable[Row], step: float = STEP) -> Judge
         has_truth=np.array([row.has_truth for row in ordered], dtype=bool),
         sweep=np.stack([row.sweep for row in ordered]),
         peak=np.array([row.peak for row in ordered], dtype=int),
-        rank=_all([row.rank for row in ordered], int),
-        mask_iou=_all([row.mask_iou for row in ordered], float),
-        pixels=np.stack(pixels) if len(pixels) == len(ordered) else None,
+        rank=np.array(ranks, dtype=int) if len(ranks) == len(ordered) else None,
+        mask_iou=np.array(masks) if np.isfinite(masks).any() else None,
+        pixels=None
+        if pixels is None
+        else np.stack([np.zeros_like(pixels) if row.pixels is None else row.pixels for row in ordered]),
     )
-
-
-def _all(values: Sequence[float | None], dtype: type) -> np.ndarray | None:
-    return None if None in values else np.array(values, dtype=dtype)

@@ -13,8 +13,7 @@ MaxBoxAccV2, as clovaai/wsolevaluation computes them. Best thresholds are chosen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -45,20 +44,25 @@ class Protocol:
     levels: tuple[float, ...] = (0.5,)
     """The IoUs at which a box counts as correct; the one in the middle is the headline's."""
     empty: Empty = "wrong"
-    fixed: Mapping[str, float] = field(default_factory=dict)
-    """The threshold by kind of data set, where the protocol fixes it."""
+    fixed: tuple[float, float] = (0.2, 0.8)
+    """Where a fixed threshold lies: on ImageNet the second, elsewhere the first."""
 
-    def threshold_for(self, own: float | None, kind: str) -> float | None:
-        """Where the mask begins on a data set of this kind; None where the protocol looks for the best."""
-        return {"own": own, "fixed": self.fixed.get(kind, self.fixed.get("", own)), "best": None}[self.threshold]
+    def threshold_for(self, own: float | None, *, is_imagenet: bool) -> float | None:
+        """Where the mask begins; None where the protocol looks for the best."""
+        return {"own": own, "fixed": self.fixed[is_imagenet], "best": None}[self.threshold]
 
 
 PROTOCOLS: dict[ProtocolName, Protocol] = {
     "original": Protocol("original", "picture", "largest component", "own", "plain"),
-    "spol": Protocol("spol", "crop", "largest contour", "fixed", "plain", "above", fixed={"": 0.2, "ImageNet-1K": 0.8}),
+    "spol": Protocol("spol", "crop", "largest contour", "fixed", "plain", "above"),
     "wsol-v1": Protocol("wsol-v1", "square", "largest contour", "best", "plus one", levels=(0.3, 0.5, 0.7)),
     "wsol-v2": Protocol("wsol-v2", "square", "any contour", "best", "plus one", levels=(0.3, 0.5, 0.7)),
 }
+
+
+def default_protocols(*, has_maps: bool) -> str:
+    """What other systems' results are judged under: maps by their best threshold, boxes as they are."""
+    return "wsol-v1,wsol-v2" if has_maps else "original"
 
 
 def protocols_named(names: str, *, empty: Empty = "wrong") -> tuple[Protocol, ...]:

@@ -9,8 +9,8 @@ from typing import no_type_check
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from numba import njit
 
+from wsol.compiled import compiled
 from wsol.component_tree import Components, bright_components, dark_components
 from wsol.metrics.protocols import BoxRule
 
@@ -110,7 +110,7 @@ _RULES: dict[BoxRule, Callable[[Layers, Fit], PerThreshold]] = {
 
 
 @no_type_check
-@njit(cache=True, nogil=True)
+@compiled
 def _last_painted(order, first, last, count):
     """Paint each row over the layers first .. last in this order; which row is seen on each layer in the end."""
     seen = np.zeros(count, np.int64)
@@ -121,7 +121,7 @@ def _last_painted(order, first, last, count):
 
 
 @no_type_check
-@njit(cache=True, nogil=True)
+@compiled
 def _contested(rows, first, last, most, chosen, least):
     """On which layers one of `rows`, not the chosen one, may have as much as the chosen one has at least."""
     doubtful = np.zeros(len(chosen), np.bool_)

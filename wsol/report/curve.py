@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from wsol.config import ProtocolName
@@ -19,16 +19,12 @@ COLOURS = {0.3: "tab:blue", 0.5: "tab:orange", 0.7: "tab:green"}
 """Of an IoU, the same in every protocol."""
 
 
-def check_curve_file(path: Path, others: Sequence[Path | None]) -> None:
+def check_curve_file(path: Path) -> None:
     """Refuse a name that no plot can have, before anything is computed.
 
     Raises:
-        WsolError: another suffix, or its table of numbers would be one of the `others`.
+        WsolError: another suffix.
     """
-    if path.with_suffix(".csv") in others:
-        raise WsolError(
-            f"--curve {path} also writes {path.with_suffix('.csv')}, which is to hold something else: expected names of their own. Rename one of them."
-        )
     if path.suffix.lower() not in SUFFIXES:
         raise WsolError(
             f"--curve {path}: expected a name that ends in {', '.join(SUFFIXES)}. The same name with .csv takes the numbers."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from wsol.config import ProtocolName
 from wsol.metrics.bootstrap import Rate
@@ -40,32 +41,34 @@ def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
     )
     table.add_column("metric")
     table.add_column("%, 95 % interval", justify="right")
-    for name, rate in judged.metrics().items():
+    for name, rate in judged.rates.items():
         table.add_row(NAMES[name], with_interval(rate))
     return table
 
 
 def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
     judged = result.judged[protocol]
+    n = len(judged.image_ids)
+    masks = f"{judged.masked()} of {n} pictures have a true mask. " if 0 < judged.masked() < n else ""
     if not judged.has_thresholds():
-        return None
+        return masks or None
     levels = judged.protocol.levels
     best = {level: f"{judged.best_threshold(level):.2f}" for level in levels}
     shown = best[levels[0]] if len(levels) == 1 else ", ".join(f"{best[level]} for IoU {level}" for level in levels)
-    return f"Best threshold {shown}, chosen with the true boxes: a user without boxes does not have it."
+    return f"{masks}Best threshold {shown}, chosen with the true boxes: a user without boxes does not have it."
 
 
 def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
     """One line per class, the fewest found first: its pictures, and the rates at the thresholds of all pictures."""
     rows = result.per_class(protocol)
-    metrics = list(result.judged[protocol].metrics())
+    metrics = list(result.judged[protocol].rates)
     table = Table(title=f"protocol {protocol}, {result.what}, per class")
     table.add_column("class")
     for name in ("n", *(NAMES[metric] for metric in metrics)):
         table.add_column(name, justify="right")
     for class_name, (n, rates) in sorted(rows.items(), key=lambda row: [rate.value for rate in row[1][1].values()]):
         cells = (with_interval(rates[metric]) if metric in rates else "" for metric in metrics)
-        table.add_row(class_name, str(n), *cells)
+        table.add_row(Text(class_name), str(n), *cells)  # a name may look like markup
     return table
 
 

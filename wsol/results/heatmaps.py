@@ -127,7 +127,7 @@ def _loaded(path: Path) -> np.ndarray:
         with path.open("rb") as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
     # A broken header is read as Python's words, and breaks in as many ways.
-    except (OSError, ValueError, TypeError, SyntaxError, TokenError, MemoryError) as error:
+    except (OSError, ValueError, TypeError, SyntaxError, TokenError, MemoryError, OverflowError) as error:
         raise WsolError(
             f"cannot read the heatmap {path} ({str(error) or repr(error)}): expected one array as numpy.save writes it, of numbers, not of objects. {DO_SAVE}"
         ) from None
@@ -137,9 +137,14 @@ def write_heatmap(folder: Path, image_id: str, heatmap: Float[np.ndarray, "heigh
     """Save a picture's map as wsolevaluation names it, `<image id>.npy`, whole or not at all.
 
     Raises:
+        WsolError: the image id would lead out of the folder.
         OSError: the disk is full, read-only, ...
     """
     path = folder / (image_id + SUFFIX)
+    if Path(image_id).is_absolute() or ".." in Path(image_id).parts:
+        raise WsolError(
+            f"cannot save the map of {image_id!r} in {folder}: expected a path below it. Rename the picture in its list."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from torch import Tensor
 from wsol.config import Precision, ProtocolName
 from wsol.data.pictures import Batch, Pictures, in_order
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import GroundTruth, Mistake
+from wsol.data.truth import GroundTruth, Mistake, told
 from wsol.engine import Engine, choose_engine, gathered
 from wsol.errors import BrokenPicture, WsolError
 from wsol.inference import BATCH_SIZE, cam_probabilities, normalised_class_maps, score_maps
@@ -60,15 +61,14 @@ def run(
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:
         raise WsolError(
-            f"none of the {len(data.test)} test pictures of {data.root} has a true box that can be used ({len(truth.mistakes)} mistakes in the truth): expected boxes by image path. Check the paths in the table of boxes."
+            f"none of the {len(data.test)} test pictures of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
         )
     judged = _networks(run, which, threshold, device, precision)
-    if judged.class_names != data.class_names:
-        raise WsolError(
-            f"{run} was trained on other classes than {data.root} has: expected {len(judged.class_names)} ({judged.class_names[0]}, ...), got {len(data.class_names)}. Name the data set it was trained on."
-        )
+    samples = _labelled_as_trained(samples, data, judged.class_names, run)
     judge = Judge(
-        protocols, {one.name: _threshold(one, judged.threshold, threshold, data.kind) for one in protocols}, step
+        protocols,
+        {one.name: one.threshold_for(judged.threshold, is_imagenet=data.is_imagenet) for one in protocols},
+        step,
     )
     share = part().of(samples)
     pictures = Pictures([sample.path for sample in share], judged.side_px, cache_gb=0, workers=None)
@@ -81,16 +81,23 @@ def run(
         judge,
         gathered(rows, judged.engine),
         expected=len(data.test),
-        class_names=data.class_names,
+        class_names=judged.class_names,
         left_out=[*missing, *gathered(broken, judged.engine)],
         mistakes=[*data.mistakes, *truth.mistakes],
     )
 
 
-def _threshold(protocol: Protocol, own: float, asked: float | None, kind: str) -> float | None:
-    """What the user asked for goes before what the protocol fixes; a protocol that looks for the best has none."""
-    found = protocol.threshold_for(own, kind)
-    return asked if asked is not None and found is not None else found
+def _labelled_as_trained(
+    samples: Sequence[Sample], data: DataSet, class_names: tuple[str, ...], run: Path
+) -> list[Sample]:
+    """The samples with the run's labels; a list of test pictures may lack some of its classes."""
+    label_of = {name: label for label, name in enumerate(class_names)}
+    unknown = [name for name in data.class_names if name not in label_of]
+    if unknown:
+        raise WsolError(
+            f"{run} was trained on other classes than {data.root} has: expected some of its {len(class_names)} ({class_names[0]}, ...), got {unknown[0]} too. Name the data set it was trained on."
+        )
+    return [replace(sample, label=label_of[data.class_names[sample.label]]) for sample in samples]
 
 
 Pixels = UInt8[Tensor, "batch 3 side side"]
@@ -170,7 +177,7 @@ def _rows(
 ) -> Iterator[dict[ProtocolName, Row]]:
     batches = in_order(len(samples), BATCH_SIZE)
     # Threads do: OpenCV and the compiled component tree let go of the interpreter.
-    with ThreadPoolExecutor() as pool, progress.task("evaluate", len(batches)) as advance:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool, progress.task("evaluate", len(batches)) as advance:
         for batch in pictures.batches(batches):
             opinions = _opinions(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.judge)
             yield from (row for row in pool.map(worker, opinions) if row is not None)
@@ -192,6 +199,9 @@ def _opinions(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: J
 
 
 def ranks_of(probabilities: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> list[int]:
-    """For each picture how many classes are more probable than the true one."""
-    true = probabilities.gather(1, labels[:, None])
-    return [int(rank) for rank in (probabilities > true).sum(dim=1)]
+    """The place of each picture's true class, 0 is first; of equally probable ones the lower label, and NaN is last."""
+    known = probabilities.nan_to_num(nan=-1.0)
+    true = known.gather(1, labels[:, None])
+    is_lower = torch.arange(known.shape[1]) < labels[:, None]
+    is_ahead = (known > true) | ((known == true) & is_lower)
+    return [int(rank) for rank in torch.where(true[:, 0] < 0, known.shape[1], is_ahead.sum(dim=1))]

@@ -12,7 +12,7 @@ from wsol.boxes import Boxes
 from wsol.config import ProtocolName
 from wsol.data import coco
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import Mistake, Truth
+from wsol.data.truth import Mistake, Truth, told
 from wsol.errors import BrokenPicture, WsolError
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.judge import STEP, Judge, Opinion, Row
@@ -24,6 +24,10 @@ from wsol.results.heatmaps import find_heatmaps, read_heatmap
 
 AT_ONCE = 128
 """Pictures that a process takes at a time."""
+
+
+NOT_NAMED = 2**31 - 1
+"""The rank of a class that a system does not name: never among the first five, however few classes there are."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,11 @@ def run(
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:
         raise WsolError(
-            f"none of the {len(data.test)} pictures of {data.root} has a truth that can be used ({len(truth.mistakes)} mistakes in it): expected boxes or masks by image path. Mend it, or name another --truth."
+            f"none of the {len(data.test)} pictures of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
         )
-    thresholds = _thresholds(protocols, threshold, data.kind, has_maps=results.heatmaps is not None)
-    entries, left_out = _entries(results, samples, truth.by_id, data, progress)
+    thresholds = _thresholds(protocols, threshold, data, has_maps=results.heatmaps is not None)
+    notes: list[str] = []
+    entries, left_out = _entries(results, samples, truth.by_id, data, notes)
     _check_sizes(protocols, entries, data, needs_sizes=results.boxes is not None)
     judge = Judge(protocols, thresholds, step)
     rows: list[dict[ProtocolName, Row]] = []
@@ -90,16 +95,16 @@ def run(
         class_names=data.class_names,
         left_out=left_out,
         mistakes=[*data.mistakes, *truth.mistakes],
+        notes=notes,
     )
 
 
 def _thresholds(
-    protocols: Sequence[Protocol], asked: float | None, kind: str, *, has_maps: bool
+    protocols: Sequence[Protocol], asked: float | None, data: DataSet, *, has_maps: bool
 ) -> dict[ProtocolName, float | None]:
     thresholds: dict[ProtocolName, float | None] = {}
     for one in protocols:
-        fixed = one.threshold_for(asked, kind)
-        thresholds[one.name] = asked if asked is not None and fixed is not None else fixed
+        thresholds[one.name] = one.threshold_for(asked, is_imagenet=data.is_imagenet)
         if has_maps and one.threshold == "own" and asked is None:
             raise WsolError(
                 f"protocol {one.name} takes the system's own threshold, which a folder of maps does not tell: expected --threshold. Give it, or use --protocol wsol-v1,wsol-v2, which look for the best."
@@ -108,38 +113,40 @@ def _thresholds(
 
 
 def _entries(
-    results: Results, samples: Sequence[Sample], truth: Mapping[str, Truth], data: DataSet, progress: Progress
+    results: Results, samples: Sequence[Sample], truth: Mapping[str, Truth], data: DataSet, notes: list[str]
 ) -> tuple[list[Entry], list[str]]:
     ids = [sample.image_id for sample in samples]
-    ranks = None if results.classes is None else _ranks(results.classes, samples, data.class_names, progress)
+    ranks = None if results.classes is None else _ranks(results.classes, samples, data.class_names, notes)
     maps = {} if results.heatmaps is None else find_heatmaps(results.heatmaps, ids)
     boxes: dict[str, Boxes] = {}
     if results.boxes is not None:
         found = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
         boxes = {image_id: one.boxes for image_id, one in found.by_id.items()}
-        for name in found.unknown:
-            progress.say(f"not judged: {name} is no picture of the truth")
+        notes += [f"{name} in {results.boxes} is no picture of the truth" for name in found.unknown]
+        without = sum(not len(one) for one in boxes.values())
+        if without:
+            notes.append(f"{without} of {len(samples)} pictures have no box in {results.boxes}: counted as not found")
     entries, left_out = [], []
     for sample in samples:
         i = sample.image_id
         if results.heatmaps is not None and i not in maps:
             left_out.append(f"{i}: no map")
             continue
-        rank = None if ranks is None else ranks.get(i, len(data.class_names))
+        rank = None if ranks is None else ranks.get(i, NOT_NAMED)
         own = None if results.boxes is None else boxes.get(i, Boxes.of([]))
         entries.append(Entry(i, sample.label, truth[i], maps.get(i), own, rank))
     return entries, left_out
 
 
-def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], progress: Progress) -> dict[str, int]:
+def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], notes: list[str]) -> dict[str, int]:
     named = read_classes(file, [sample.image_id for sample in samples], class_names)
     if len(named) < len(samples):
-        progress.say(
+        notes.append(
             f"{len(samples) - len(named)} of {len(samples)} pictures have no class in {file}: counted as wrong"
         )
     places = {image_id: {label: place for place, label in enumerate(labels)} for image_id, labels in named.items()}
     return {
-        sample.image_id: places[sample.image_id].get(sample.label, len(class_names))
+        sample.image_id: places[sample.image_id].get(sample.label, NOT_NAMED)
         for sample in samples
         if sample.image_id in named
     }
@@ -171,12 +178,14 @@ def _judge_chunk(judge: Judge, chunk: Sequence[Entry]) -> tuple[list[dict[Protoc
     for entry in chunk:
         try:
             heatmap = None if entry.heatmap is None else read_heatmap(entry.heatmap)
-            opinion = Opinion(
-                entry.image_id, entry.label, entry.truth.image_hw, heatmap, boxes=entry.boxes, rank=entry.rank
-            )
+        except WsolError as error:
+            broken.append(f"{entry.image_id}: {error}")
+            continue
+        opinion = Opinion(
+            entry.image_id, entry.label, entry.truth.image_hw, heatmap, boxes=entry.boxes, rank=entry.rank
+        )
+        try:
             rows.append(judge(opinion, entry.truth))
         except BrokenPicture as error:
             broken.append(str(Mistake("broken mask", entry.image_id, str(error))))
-        except WsolError as error:
-            broken.append(f"{entry.image_id}: {error}")
     return rows, broken

@@ -11,12 +11,30 @@ from wsol.boxes import Boxes
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished, new_folder, start_over, write_manifest
 from wsol.formats.coco import write_coco
-from wsol.formats.yolo import write_yolo
+from wsol.formats.crops import write_crops
+from wsol.formats.csv_table import write_csv
+from wsol.formats.cvat import write_cvat
+from wsol.formats.fiftyone import write_fiftyone
+from wsol.formats.labelstudio import write_labelstudio
+from wsol.formats.masks import write_masks
+from wsol.formats.voc import write_voc
+from wsol.formats.yolo import write_yolo, write_yolo_polygons
 from wsol.predictions import COMMAND, LINES, Prediction, Predictions, open_predictions
 
-Format = Literal["coco", "yolo"]
+Format = Literal["coco", "yolo", "yolo-polygons", "voc", "labelstudio", "cvat", "fiftyone", "csv", "crops", "masks"]
 
-WRITERS: dict[Format, Callable[[Predictions, Path], dict[str, int]]] = {"coco": write_coco, "yolo": write_yolo}
+WRITERS: dict[Format, Callable[[Predictions, Path], dict[str, int]]] = {
+    "coco": write_coco,
+    "yolo": write_yolo,
+    "yolo-polygons": write_yolo_polygons,
+    "voc": write_voc,
+    "labelstudio": write_labelstudio,
+    "cvat": write_cvat,
+    "fiftyone": write_fiftyone,
+    "csv": write_csv,
+    "crops": write_crops,
+    "masks": write_masks,
+}
 
 
 def run(predictions: Path, format: Format, out: Path) -> Path:

@@ -167,6 +167,8 @@ def test_a_column_of_somebody_elses_is_no_slip(tmp_path: Path, header: str) -> N
         pytest.param(b"path,label\n,\n", "no pictures", id="an empty line"),
         pytest.param(b"path,label\n1.jpg,\n2.jpg\n", "none of the 2 pictures", id="no labels"),
         pytest.param(b"path,label\n1.jpg,owl\n,owl\n", "line 3: expected the path", id="no path"),
+        pytest.param(b'path,label\n1.jpg,owl\n"2.jpg,owl\n3.jpg,owl\n', "not CSV", id="a quote that is not closed"),
+        pytest.param(b"path,label,label\n1.jpg,owl,hawk\n", "'label' twice", id="a column twice"),
         pytest.param(b"path,label\na,b.jpg,owl\n", "line 2: expected 2 cells, got more. Put quotes", id="a comma in a path"),
     ],
 )  # fmt: skip

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeVar
 
 from wsol.boxes import Xyxy
 from wsol.errors import WsolError
+
+Read = TypeVar("Read")
 
 CORNERS = ("x0", "y0", "x1", "y1")
 
@@ -36,13 +39,15 @@ def csv_rows(
     `optional` holds groups of columns, of which all or none must be there.
 
     Raises:
-        WsolError: not UTF-8, columns missing or misspelt, or a line with more cells than the header.
+        WsolError: not UTF-8, a quote that is not closed, columns missing, misspelt or twice, or a line with more cells than the
+            header.
     """
-    reader = csv.DictReader(io.StringIO(_text(table, required), newline=""), restval="")
-    header = [name.strip() for name in reader.fieldnames or []]
+    # Strict: else a quote that is not closed swallows all lines that follow.
+    reader = csv.DictReader(io.StringIO(_text(table, required), newline=""), restval="", strict=True)
+    header = [name.strip() for name in _read(table, reader, lambda: reader.fieldnames) or []]
     _check_header(table, header, required, optional)
     reader.fieldnames = header
-    for row in reader:
+    while (row := _read(table, reader, lambda: next(reader, None))) is not None:
         where = f"{table}, line {reader.line_num}"
         # DictReader puts what is beyond the header under None.
         if any(cell.strip() for cell in row.pop(None, ())):
@@ -52,6 +57,15 @@ def csv_rows(
         cells = {name: cell.strip() for name, cell in row.items()}
         if any(cells.values()):
             yield where, cells
+
+
+def _read(table: Path, reader: csv.DictReader[str], what: Callable[[], Read]) -> Read:
+    try:
+        return what()
+    except csv.Error as error:
+        raise WsolError(
+            f"{table}, line {reader.line_num}: not CSV ({error}): expected cells between commas. Mend its quotes."
+        ) from None
 
 
 def header_of(table: Path) -> list[str]:
@@ -94,6 +108,9 @@ def _text(table: Path, required: Sequence[str]) -> str:
 def _check_header(
     table: Path, header: Sequence[str], required: Sequence[str], optional: Sequence[Sequence[str]]
 ) -> None:
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise WsolError(f"{table} has the column {twice[0]!r} twice: expected each once. Rename or remove one.")
     groups = [group for group in optional if set(group) & set(header)]
     missing = [name for name in (*required, *(name for group in groups for name in group)) if name not in header]
     all_columns = [*required, *(name for group in optional for name in group)]

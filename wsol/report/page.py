@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
-from PIL import Image
 
 from wsol.folders import write_text
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.report.gallery import Shown
+from wsol.report.html import data_uri, environment, own_text
 from wsol.report.strip import COLUMNS, Panel, Rgb
 from wsol.version import __version__
-
-WEBP_QUALITY = 80
 
 
 @dataclass(frozen=True)
@@ -62,8 +57,8 @@ def write_page(
     per_class = Counter(each.class_name for each in shown)
     numbers = {name: number for number, name in enumerate(sorted(per_class))}
     worst_first = sorted(shown, key=lambda each: (each.iou, each.score, each.image_id))
-    script = _own_text("page.js")
-    page = _environment().from_string(_own_text("page.html.j2"))
+    script = own_text("page.js")
+    page = _environment().from_string(own_text("page.html.j2"))
     text = page.render(
         title=title,
         note=note,
@@ -77,35 +72,17 @@ def write_page(
         correct=sum(each.iou >= CORRECT_IOU for each in shown),
         not_found=sum(each.box is None for each in shown),
         version=__version__,
-        style=Markup(_own_text("page.css")),
+        style=Markup(own_text("page.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     write_text(path, text)
 
 
-def _own_text(name: str) -> str:
-    return files("wsol.report").joinpath(name).read_text(encoding="utf-8")
-
-
 def _environment() -> Environment:
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_legible,
-    )
-    environment.filters["hex"] = _hex
-    return environment
-
-
-def _legible(value: object) -> object:
-    """Text without what HTML cannot hold: control characters, and the surrogates of file names that are not UTF-8."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return "".join("\ufffd" if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" else c for c in value)
+    ours = environment()
+    ours.filters["hex"] = _hex
+    return ours
 
 
 def _hex(colour: Rgb) -> str:
@@ -127,10 +104,7 @@ def _pictures(shown: Shown) -> tuple[Picture, ...]:
 
 
 def _picture(title: str, alt: str, panel: Panel) -> Picture:
-    code = io.BytesIO()
-    Image.fromarray(panel).save(code, "WEBP", quality=WEBP_QUALITY)
-    uri = "data:image/webp;base64," + base64.b64encode(code.getvalue()).decode()
-    return Picture(title, alt, uri, panel.shape[1], panel.shape[0])
+    return Picture(title, alt, data_uri(panel), panel.shape[1], panel.shape[0])
 
 
 def _alts(shown: Shown) -> tuple[str, str, str, str, str]:

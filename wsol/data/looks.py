@@ -1,0 +1,76 @@
+"""What one picture looks like, as far as a data set can be checked by it: its size, its colours, and 16 x 16 pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from wsol.errors import BrokenPicture
+from wsol.images import is_turned, read_square
+
+SIDE_PX = 16
+"""Enough to tell pictures apart, little enough to keep a million of them."""
+
+SPREAD = 4
+"""Grey values that differ by no more than this are the same: JPEG leaves that much noise."""
+
+Thumb = UInt8[np.ndarray, "16 16 3"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One picture that could be decoded from its first to its last byte."""
+
+    image_hw: tuple[int, int]
+    """Upright, in pixels."""
+    is_turned: bool
+    """The stored pixels are not upright; EXIF says how to turn them."""
+    thumb: Thumb
+    """Upright RGB, squashed."""
+
+    @property
+    def megapixels(self) -> float:
+        """Millions of pixels."""
+        return self.image_hw[0] * self.image_hw[1] / 1e6
+
+    @property
+    def elongation(self) -> float:
+        """The longer side in shorter sides."""
+        return max(self.image_hw) / min(self.image_hw)
+
+    @property
+    def is_blank(self) -> bool:
+        """Of one colour all over."""
+        return bool((np.ptp(self.thumb, axis=(0, 1)) <= SPREAD).all())
+
+    @property
+    def is_grey(self) -> bool:
+        """Without colour, however it is stored."""
+        return bool((np.ptp(self.thumb, axis=2) <= SPREAD).all())
+
+
+def look(path: Path) -> Look | BrokenPicture:
+    """Decode a picture at a reduced scale; a broken one comes back as its error."""
+    try:
+        thumb, image_hw = read_square(path, SIDE_PX)
+        return Look(image_hw, is_turned(path), thumb)
+    except BrokenPicture as error:
+        return error
+
+
+def looks(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, Look | BrokenPicture]:
+    """Look at each path once, in threads; `count_one` is called after each."""
+    found: dict[Path, Look | BrokenPicture] = {}
+    unique = list(dict.fromkeys(paths))
+    # Threads do here: Pillow lets go of the interpreter while it decodes and scales.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for path, seen in zip(unique, pool.map(look, unique), strict=True):
+            found[path] = seen
+            count_one()
+    return found

@@ -1,0 +1,16 @@
+"""Functions that numba compiles; what it compiled is kept on disk where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile at the first call, and let go of the interpreter while it runs."""
+    try:
+        return njit(function, cache=True, nogil=True)  # type: ignore[no-any-return]
+    except RuntimeError:  # neither the package's folder nor a home can be written: compiled anew in each process
+        return njit(function, nogil=True)  # type: ignore[no-any-return]

@@ -17,7 +17,8 @@ from PIL import Image
 from wsol.boxes import Xyxy
 from wsol.errors import BrokenPicture, WsolError
 from wsol.folders import write_manifest
-from wsol.formats.yolo import _names, _rows, write_yolo
+from wsol.formats.pictures import unique_names
+from wsol.formats.yolo import _rows, write_yolo
 from wsol.images import read_image
 from wsol.predictions import LINES, PredictedObject, Prediction, Predictions, open_predictions, write_lines
 from wsol.stages.export import checked
@@ -233,7 +234,7 @@ def test_trainers_can_open_every_picture(tmp_path: Path, image: str, written: st
 )
 def test_no_two_pictures_share_a_label_file(tmp_path: Path, images: list[str], names: list[str]) -> None:
     write_lines(tmp_path / LINES, (picture(image) for image in images))
-    assert [str(name) for name in _names(Predictions(tmp_path, tmp_path, CLASSES))] == names
+    assert [str(name) for name in unique_names(Predictions(tmp_path, tmp_path, CLASSES))] == names
 
 
 parts = st.sampled_from(["owl", "Owl", "owl_png", "owl_png2", "images", "images_", "\u00f6", "o\u0308", "v.1"])
@@ -255,7 +256,7 @@ def test_label_files_are_as_many_as_pictures_even_where_case_does_not_count(
 ) -> None:
     folder = tmp_path_factory.mktemp("predictions")
     write_lines(folder / LINES, (picture(image) for image in images))
-    names = [str(name) for name in _names(Predictions(folder, folder, CLASSES))]
+    names = [str(name) for name in unique_names(Predictions(folder, folder, CLASSES))]
     labels = {unicodedata.normalize("NFC", name.rpartition(".")[0].casefold()) for name in names}
     assert len(labels) == len(names) == len(images)
     assert not any("/images/" in f"/{name}" for name in names)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from wsol.cli import export
 from wsol.errors import WsolError
 from wsol.folders import file_hash, write_manifest
 from wsol.predictions import LINES, encode
@@ -51,13 +52,30 @@ def files_of(folder: Path) -> set[str]:
 
 COCO_FILES = {"README.txt", "instances.json", "manifest.json", "results.json"}
 YOLO_FILES = {"README.txt", "data.yaml", "images/a/1.jpg", "labels/a/1.txt", "manifest.json", "scores/a/1.txt"}
+SHARED_FILES = {"README.txt", "manifest.json"}
+FILES: dict[Format, set[str]] = {
+    "coco": COCO_FILES,
+    "yolo": YOLO_FILES,
+    "yolo-polygons": YOLO_FILES,
+    "voc": SHARED_FILES | {"Annotations/a/1.xml"},
+    "labelstudio": SHARED_FILES | {"labels.xml", "tasks.json"},
+    "cvat": SHARED_FILES | {"annotations.xml"},
+    "fiftyone": SHARED_FILES | {"data/a/1.jpg", "labels.json"},
+    "csv": SHARED_FILES | {"boxes.csv"},
+    "crops": SHARED_FILES | {"crops/owl/a_1_1.jpg"},
+    "masks": SHARED_FILES | {"masks/a/1.png"},
+}
 
 
 def test_every_format_has_a_writer() -> None:
-    assert set(WRITERS) == set(get_args(Format))
+    assert set(WRITERS) == set(get_args(Format)) == set(FILES)
 
 
-@pytest.mark.parametrize(("format", "files"), [("coco", COCO_FILES), ("yolo", YOLO_FILES)])
+def test_the_command_line_offers_every_format() -> None:
+    assert get_args(get_type_hints(export)["format"]) == get_args(Format)
+
+
+@pytest.mark.parametrize(("format", "files"), FILES.items())
 def test_an_export_is_a_finished_folder_that_says_what_made_it(tmp_path: Path, format: Format, files: set[str]) -> None:
     predictions = predictions_of(tmp_path, line())
     out = run(predictions, format, tmp_path / "deep" / "out")
@@ -68,6 +86,19 @@ def test_an_export_is_a_finished_folder_that_says_what_made_it(tmp_path: Path, f
     assert manifest["settings"] == {"format": format}
     assert manifest["inputs"] == {"predictions": file_hash(predictions / LINES)}
     assert {"images": 1, "objects": 1, "empty_images": 0}.items() <= manifest["figures"].items()
+
+
+@pytest.mark.parametrize("format", get_args(Format))
+def test_an_export_of_nothing_is_an_export(tmp_path: Path, format: Format) -> None:
+    out = run(predictions_of(tmp_path), format, tmp_path / "out")
+    assert json.loads((out / "manifest.json").read_text())["figures"]["images"] == 0
+
+
+@pytest.mark.parametrize("format", get_args(Format))
+def test_an_empty_picture_keeps_its_label_where_objects_have_none(tmp_path: Path, format: Format) -> None:
+    unnamed, empty = line(label=None, class_name=None), line(image="a/2.jpg", objects=[], label=1, class_name="hawk")
+    out = run(predictions_of(tmp_path, unnamed, empty), format, tmp_path / "out")
+    assert json.loads((out / "manifest.json").read_text())["figures"]["objects"] == 1
 
 
 def test_data_yaml_names_the_finished_folder_not_the_scratch_one(tmp_path: Path) -> None:

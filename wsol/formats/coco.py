@@ -10,6 +10,8 @@ from typing import Any
 from pycocotools import mask as coco_mask
 
 from wsol.boxes import Boxes
+from wsol.formats.json_array import array
+from wsol.formats.objects import count
 from wsol.predictions import PredictedObject, Predictions
 from wsol.version import __version__
 
@@ -48,42 +50,38 @@ No object was found: results.json is the empty list, for which `truth.loadRes("r
 
 def write_coco(predictions: Predictions, folder: Path) -> dict[str, int]:
     """Write instances.json, results.json and README.txt; returns how many images, objects and empty images there are."""
-    info = {"description": "Boxes and masks from class labels", "version": __version__, "contributor": "wsol"}
-    categories = [
-        {"id": number, "name": name, "supercategory": ""}
-        for number, name in enumerate(predictions.class_names, start=1)
-    ]
-    # All of it is ASCII: pycocotools opens the file with the locale's encoding.
-    with (folder / "instances.json").open("w", encoding="ascii") as file:
-        file.write(
-            f'{{"info": {json.dumps(info)},\n"licenses": [],\n"categories": {json.dumps(categories)},\n"images": '
-        )
-        file.writelines(_array(_images(predictions)))
-        file.write(',\n"annotations": ')
-        file.writelines(_array(_annotations(predictions)))
-        file.write("}\n")
+    write_instances(predictions, folder / "instances.json", (prediction.image for prediction in predictions))
     with (folder / "results.json").open("w", encoding="ascii") as file:
-        file.writelines(_array(shared | {"score": found.score} for shared, found in _objects(predictions)))
-    counts = _counts(predictions)
+        file.writelines(array(shared | {"score": found.score} for shared, found in _objects(predictions)))
+    counts = count(predictions)
     results = RESULTS if counts["objects"] else NO_RESULTS
     text = README.format(version=__version__, results=results, image_root=predictions.image_root, **counts)
     (folder / "README.txt").write_text(text, encoding="utf-8")
     return counts
 
 
-def _array(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """A JSON array in pieces, one row a line: a million pictures need no memory."""
-    lead = "["
-    for row in rows:
-        yield lead + json.dumps(row, allow_nan=False)
-        lead = ",\n"
-    yield "[]" if lead == "[" else "]"
+def write_instances(predictions: Predictions, path: Path, file_names: Iterable[str], with_scores: bool = False) -> None:
+    """Write one file of pictures, categories and annotations; COCO's own annotations have no scores."""
+    info = {"description": "Boxes and masks from class labels", "version": __version__, "contributor": "wsol"}
+    categories = [
+        {"id": number, "name": name, "supercategory": ""}
+        for number, name in enumerate(predictions.class_names, start=1)
+    ]
+    # All of it is ASCII: pycocotools opens the file with the locale's encoding.
+    with path.open("w", encoding="ascii") as file:
+        file.write(
+            f'{{"info": {json.dumps(info)},\n"licenses": [],\n"categories": {json.dumps(categories)},\n"images": '
+        )
+        file.writelines(array(_images(predictions, file_names)))
+        file.write(',\n"annotations": ')
+        file.writelines(array(_annotations(predictions, with_scores)))
+        file.write("}\n")
 
 
-def _images(predictions: Predictions) -> Iterator[dict[str, Any]]:
-    for image_id, prediction in enumerate(predictions, start=1):
+def _images(predictions: Predictions, file_names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for image_id, (prediction, file_name) in enumerate(zip(predictions, file_names, strict=True), start=1):
         height, width = prediction.image_hw
-        yield {"id": image_id, "file_name": prediction.image, "width": width, "height": height}
+        yield {"id": image_id, "file_name": file_name, "width": width, "height": height}
 
 
 def _objects(predictions: Predictions) -> Iterator[tuple[dict[str, Any], PredictedObject]]:
@@ -103,14 +101,10 @@ def _objects(predictions: Predictions) -> Iterator[tuple[dict[str, Any], Predict
             )
 
 
-def _annotations(predictions: Predictions) -> Iterator[dict[str, Any]]:
+def _annotations(predictions: Predictions, with_scores: bool) -> Iterator[dict[str, Any]]:
     # COCO's own files keep run lengths for crowds. Ours are single objects all the same: COCOeval leaves iscrowd 1 out of the
     # count, and trainers drop it. pycocotools and torchvision's v2 wrapper look at the type of `segmentation`, not at iscrowd;
     # Detectron2 wants INPUT.MASK_FORMAT "bitmask"; readers of polygons only (torchvision's v1 detection references) cannot read it.
     for annotation_id, (shared, found) in enumerate(_objects(predictions), start=1):
-        yield {"id": annotation_id, **shared, "area": int(coco_mask.area(found.rle)), "iscrowd": 0}
-
-
-def _counts(predictions: Predictions) -> dict[str, int]:
-    objects = [len(prediction.objects) for prediction in predictions]
-    return {"images": len(objects), "objects": sum(objects), "empty_images": objects.count(0)}
+        score = {"score": found.score} if with_scores else {}
+        yield {"id": annotation_id, **shared, "area": int(coco_mask.area(found.rle)), "iscrowd": 0} | score

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import unicodedata
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 import yaml
-from PIL import Image
 
 from wsol.boxes import Boxes
-from wsol.errors import WsolError
 from wsol.folders import final_of
-from wsol.images import image_hw, is_turned, read_image
-from wsol.predictions import COMMAND, Prediction, Predictions
+from wsol.formats.objects import clipped_boxes
+from wsol.formats.pictures import below, copy_picture, unique_names
+from wsol.formats.polygons import one_ring
+from wsol.predictions import Prediction, Predictions
 from wsol.version import __version__
-
-# What ultralytics and its forerunners open; they pass over every other suffix without a word.
-READABLE = frozenset({".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
-JPEG_SUFFIXES = frozenset({".jpe", ".jfif"})
 
 README = """\
 YOLO annotations made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
 
   images/    the pictures
-  labels/    beside each picture a text file: `class x_centre y_centre width height`, as shares of the upright picture;
+  labels/    beside each picture a text file: `{row}`, as shares of the upright picture;
              an empty file where no object was found (a background picture)
   scores/    beside each label file its scores, one a line, in the same order (a sixth column would break training)
   data.yaml  the folder and the class names
@@ -47,21 +40,45 @@ Good to know:
 """
 
 
+BOX_ROW = "class x_centre y_centre width height"
+POLYGON_ROW = "class x1 y1 x2 y2 ..."
+POLYGONS = """- Each row is the outline of an object's pixels, and no file mixes rows of five with outlines. One row holds one outline: the
+  parts and holes of an object are joined by lines that go there and back, which enclose nothing. Even-odd filling
+  (pycocotools) gives the mask back; a trainer that draws lines one pixel wide (OpenCV) draws those too.
+"""
+
+
 def write_yolo(predictions: Predictions, folder: Path) -> dict[str, int]:
     """Write pictures, labels, scores, data.yaml and README.txt; returns how many images, objects and so on there are.
 
     Raises:
         WsolError: a picture is missing, broken, or no longer of the size that was predicted on.
     """
+    return _write(predictions, folder, _rows, BOX_ROW)
+
+
+def write_yolo_polygons(predictions: Predictions, folder: Path) -> dict[str, int]:
+    """The same with outlines of masks for segmentation; an object without a mask has the outline of its box.
+
+    Raises:
+        WsolError: as `write_yolo`.
+    """
+    return _write(predictions, folder, _polygon_rows, POLYGON_ROW)
+
+
+Rows = Callable[[Prediction], Iterator[str]]
+
+
+def _write(predictions: Predictions, folder: Path, rows: Rows, row: str) -> dict[str, int]:
     counts = {"images": 0, "objects": 0, "empty_images": 0, "rewritten": 0, "renamed": 0}
     renamed: list[str] = []
-    for prediction, name in zip(predictions, _names(predictions), strict=True):
+    for prediction, name in zip(predictions, unique_names(predictions), strict=True):
         text = f"{name.with_suffix('')}.txt"
-        counts["rewritten"] += _write_picture(
-            predictions.image_root / prediction.image, prediction.image_hw, _below(folder / "images", name)
+        counts["rewritten"] += copy_picture(
+            predictions.image_root / prediction.image, prediction.image_hw, below(folder / "images", name)
         )
-        _below(folder / "labels", text).write_text("".join(_rows(prediction)), encoding="ascii")
-        _below(folder / "scores", text).write_text(
+        below(folder / "labels", text).write_text("".join(rows(prediction)), encoding="ascii")
+        below(folder / "scores", text).write_text(
             "".join(f"{found.score:.6f}\n" for found in prediction.objects), encoding="ascii"
         )
         counts["images"] += 1
@@ -71,7 +88,7 @@ def write_yolo(predictions: Predictions, folder: Path) -> dict[str, int]:
             renamed.append(f"    {prediction.image} -> {name}\n")
     counts["renamed"] = len(renamed)
     _write_data(predictions, folder)
-    _write_readme(predictions, folder, counts, renamed)
+    _write_readme(predictions, folder, counts, renamed, row)
     return counts
 
 
@@ -88,73 +105,11 @@ def _write_data(predictions: Predictions, folder: Path) -> None:
     )
 
 
-def _write_readme(predictions: Predictions, folder: Path, counts: dict[str, int], renamed: list[str]) -> None:
-    text = README.format(
-        version=__version__, data=final_of(folder) / "data.yaml", image_root=predictions.image_root, **counts
-    )
-    (folder / "README.txt").write_text(text + "".join(renamed), encoding="utf-8")
-
-
-def _below(folder: Path, name: PurePosixPath | str) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _names(predictions: Predictions) -> Iterator[PurePosixPath]:
-    """Where each picture goes below images/: its own path, unless its label file would meet another's there."""
-    taken = {_key(_wanted(prediction.image)) for prediction in predictions}
-    met: set[str] = set()
-    for prediction in predictions:
-        name = _wanted(prediction.image)
-        if _key(name) in met:
-            candidates = _other_names(name, PurePosixPath(prediction.image).suffix[1:])
-            name = next(candidate for candidate in candidates if _key(candidate) not in taken)
-            taken.add(_key(name))
-        met.add(_key(name))
-        yield name
-
-
-def _other_names(name: PurePosixPath, suffix: str) -> Iterator[PurePosixPath]:
-    """owl.png -> owl_png.png, owl_png2.png, owl_png3.png, ..."""
-    yield name.with_stem(f"{name.stem}_{suffix}")
-    for number in count(2):
-        yield name.with_stem(f"{name.stem}_{suffix}{number}")
-
-
-def _wanted(image: str) -> PurePosixPath:
-    path = PurePosixPath(image)
-    # Readers put `labels` for the last folder called `images`: data/images/owls/images/1.jpg would look in images/owls/labels.
-    folders = ["images_" if part == "images" else part for part in path.parts[:-1]]
-    suffix = (
-        path.suffix if path.suffix.lower() in READABLE else ".jpg" if path.suffix.lower() in JPEG_SUFFIXES else ".png"
-    )
-    return PurePosixPath(*folders, path.stem + suffix)
-
-
-def _key(name: PurePosixPath) -> str:
-    """Equal for names that share a label file, also on disks that ignore case or the way accents are composed."""
-    return unicodedata.normalize("NFC", str(name.with_suffix("")).casefold())
-
-
-def _write_picture(picture: Path, predicted_hw: tuple[int, int], target: Path) -> bool:
-    """Copy, or (True) rewrite a picture."""
-    if not picture.is_file():
-        raise WsolError(
-            f"no picture at {picture}: expected the one that was predicted on. Put it back, or run `{COMMAND}` on the pictures you have."
-        )
-    found_hw = image_hw(picture)
-    if found_hw != predicted_hw:
-        raise WsolError(
-            f"{picture} has changed: expected (height, width) {predicted_hw} as predicted on, got {found_hw}. Put the old one back, or run `{COMMAND}` again."
-        )
-    is_rewritten = is_turned(picture) or picture.suffix.lower() not in READABLE | JPEG_SUFFIXES
-    if is_rewritten:
-        Image.fromarray(read_image(picture)).save(target, quality=95)
-    else:
-        # No hard link: trainers repair pictures in place, and would repair the user's.
-        shutil.copyfile(picture, target)
-    return is_rewritten
+def _write_readme(predictions: Predictions, folder: Path, counts: dict[str, int], renamed: list[str], row: str) -> None:
+    data = final_of(folder) / "data.yaml"
+    text = README.format(version=__version__, data=data, image_root=predictions.image_root, row=row, **counts)
+    text += "".join(renamed) + (POLYGONS if row == POLYGON_ROW else "")
+    (folder / "README.txt").write_text(text, encoding="utf-8")
 
 
 def _rows(prediction: Prediction) -> Iterator[str]:
@@ -165,6 +120,15 @@ def _rows(prediction: Prediction) -> Iterator[str]:
         x, box_width = _shares(x0, x1, width)
         y, box_height = _shares(y0, y1, height)
         yield f"{prediction.label or 0} {x:.6f} {y:.6f} {box_width:.6f} {box_height:.6f}\n"
+
+
+def _polygon_rows(prediction: Prediction) -> Iterator[str]:
+    height, width = prediction.image_hw
+    for found, (x0, y0, x1, y1) in zip(prediction.objects, clipped_boxes(prediction), strict=True):
+        outline: list[tuple[float, float]] = [*one_ring(found.mask())]
+        ring = outline or [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+        points = " ".join(f"{x / width:.6f} {y / height:.6f}" for x, y in ring)
+        yield f"{prediction.label or 0} {points}\n"
 
 
 def _shares(low: float, high: float, side: int) -> tuple[float, float]:

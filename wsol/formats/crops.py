@@ -1,0 +1,79 @@
+"""Crops: a folder for each class with the boxes cut out of the pictures."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import chain
+from itertools import count as numbers
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from wsol.formats.objects import class_of, count, pixel_boxes
+from wsol.formats.pictures import below, check_unchanged
+from wsol.images import read_image
+from wsol.predictions import Predictions
+from wsol.version import __version__
+
+README = """\
+Crops made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+
+  crops/  a folder for each class; in it every object's box, cut out of its picture and named after it
+
+How to load it: crops/ is a data set of class folders.
+
+    wsol check crops
+
+    from torchvision.datasets import ImageFolder
+    crops = ImageFolder("crops")
+
+Good to know:
+- Crops are upright JPEGs (quality 95) from the pictures in {image_root}.
+- a/owl.jpg becomes a_owl_1.jpg, a_owl_2.jpg for its second object. Names that would meet get a number more.
+- In the names of class folders, characters that a disk may refuse are written as _.
+"""
+
+
+def write_crops(predictions: Predictions, folder: Path) -> dict[str, int]:
+    """Write crops/ and README.txt; returns how many images, objects (one crop each) and empty images there are.
+
+    Raises:
+        WsolError: a picture is missing, broken, or no longer of the size that was predicted on.
+    """
+    (folder / "crops").mkdir()
+    met: set[str] = set()
+    class_folders = {name: _unique(_safe(name), "", met) for name in predictions.class_names}
+    for prediction in predictions:
+        boxes = pixel_boxes(prediction)
+        if not boxes:
+            continue
+        picture = predictions.image_root / prediction.image
+        check_unchanged(picture, prediction.image_hw)
+        pixels = read_image(picture)
+        stem = "_".join(PurePosixPath(prediction.image).with_suffix("").parts)
+        class_folder = class_folders[class_of(predictions, prediction)]
+        for number, (x0, y0, x1, y1) in enumerate(boxes, start=1):
+            name = _unique(f"{class_folder}/{stem}_{number}", ".jpg", met)
+            Image.fromarray(pixels[y0:y1, x0:x1]).save(below(folder / "crops", name), quality=95)
+    counts = count(predictions)
+    text = README.format(version=__version__, image_root=predictions.image_root, **counts)
+    (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+    return counts
+
+
+def _safe(name: str) -> str:
+    """A class as the name of one folder on any disk; a leading dot would hide it."""
+    return re.sub(r'[\x00-\x1f<>:"/\\|?*]|^\.|[. ]$', "_", name) or "_"
+
+
+def _unique(name: str, suffix: str, met: set[str]) -> str:
+    """The name, or with a number that no other has, also on disks that ignore case or the way accents are composed."""
+    endings = chain([suffix], (f"({number}){suffix}" for number in numbers(2)))
+    chosen = next(name + ending for ending in endings if _key(name + ending) not in met)
+    met.add(_key(chosen))
+    return chosen
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())

@@ -1,0 +1,57 @@
+"""A CSV table: one line an object, and one for each picture without any."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from wsol.boxes import Boxes
+from wsol.formats.objects import class_of, count
+from wsol.predictions import Predictions
+from wsol.version import __version__
+
+COLUMNS = ("path", "class", "score", "x0", "y0", "x1", "y1", "width", "height")
+
+README = """\
+A table made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+
+  boxes.csv  one line for each object; a picture without an object has one line with empty score and corners
+
+How to load it with pandas (pip install pandas), in this folder:
+
+    import pandas
+    boxes = pandas.read_csv("boxes.csv", keep_default_na=False, na_values={{"score": "", "x0": "", "y0": "", "x1": "", "y1": ""}})
+
+A spreadsheet opens it too: UTF-8, commas, a point in numbers.
+
+Columns:
+  path           the picture, below {image_root}
+  class          the predicted class of the picture; empty where it has none
+  score          from 0 to 1
+  x0 y0 x1 y1    pixel edges counted from 0 from the top left: the box's width is x1 - x0
+  width height   those of the upright picture, with its EXIF orientation applied
+"""
+
+
+def write_csv(predictions: Predictions, folder: Path) -> dict[str, int]:
+    """Write boxes.csv and README.txt; returns how many images, objects and empty images there are."""
+    # Bytes of file names that are not UTF-8 go out as they came in.
+    with (folder / "boxes.csv").open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(_rows(predictions))
+    counts = count(predictions)
+    text = README.format(version=__version__, image_root=predictions.image_root, **counts)
+    (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+    return counts
+
+
+def _rows(predictions: Predictions) -> Iterator[tuple[str | float, ...]]:
+    for prediction in predictions:
+        height, width = prediction.image_hw
+        boxes = Boxes.of([found.xyxy for found in prediction.objects]).clipped(prediction.image_hw)
+        for found, corners in zip(prediction.objects, boxes.xyxy.tolist(), strict=True):
+            yield prediction.image, class_of(predictions, prediction), found.score, *corners, width, height
+        if not prediction.objects:
+            yield prediction.image, prediction.class_name or "", "", "", "", "", "", width, height

@@ -1,0 +1,98 @@
+"""CVAT 1.1 for images: `annotations.xml`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from wsol.boxes import tight_box
+from wsol.formats.objects import class_of, clipped_boxes, count
+from wsol.formats.run_lengths import run_lengths
+from wsol.formats.xml_text import xml_text
+from wsol.predictions import PredictedObject, Prediction, Predictions
+from wsol.version import __version__
+
+README = """\
+CVAT annotations made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+
+  annotations.xml  CVAT for images 1.1: a box and a mask for each object, in one group
+
+How to import it:
+1. Create a task with the labels below, and the pictures of
+   {image_root}
+   Keep the subfolders (a zip of that folder, or a share): CVAT finds a picture by its path.
+2. In the task, choose Actions > Upload annotations > CVAT 1.1, and annotations.xml.
+
+Labels for the constructor's "Raw" page are not needed: type these names, of the type "any".
+{labels}
+Good to know:
+- Pixels are those of the upright picture, as CVAT shows it.
+- CVAT has no place for scores: `--format csv` has them.
+- To see boxes without masks or masks without boxes, filter by the shape's type.
+"""
+
+
+def write_cvat(predictions: Predictions, folder: Path) -> dict[str, int]:
+    """Write annotations.xml and README.txt; returns how many images, objects and empty images there are.
+
+    Raises:
+        WsolError: a name that XML cannot hold.
+    """
+    counts = count(predictions)
+    with (folder / "annotations.xml").open("w", encoding="utf-8") as file:
+        file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n')
+        file.write(_text(_meta(predictions.class_names, counts["images"])))
+        file.writelines(_text(element) for element in _images(predictions))
+        file.write("</annotations>\n")
+    labels = "".join(f"    {name}\n" for name in predictions.class_names)
+    text = README.format(version=__version__, image_root=predictions.image_root, labels=labels, **counts)
+    (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+    return counts
+
+
+def _text(element: Element) -> str:
+    ElementTree.indent(element)
+    return ElementTree.tostring(element, encoding="unicode") + "\n"
+
+
+def _meta(class_names: tuple[str, ...], images: int) -> Element:
+    meta = Element("meta")
+    task = SubElement(meta, "task")
+    for name, text in (("name", "wsol"), ("size", str(images)), ("mode", "annotation"), ("overlap", "0")):
+        SubElement(task, name).text = text
+    labels = SubElement(task, "labels")
+    for class_name in class_names:
+        label = SubElement(labels, "label")
+        SubElement(label, "name").text = xml_text(class_name)
+        SubElement(label, "type").text = "any"
+        SubElement(label, "attributes")
+    return meta
+
+
+def _images(predictions: Predictions) -> Iterator[Element]:
+    for number, prediction in enumerate(predictions):
+        height, width = prediction.image_hw
+        image = Element("image", id=str(number), name=xml_text(prediction.image), width=str(width), height=str(height))
+        _add_objects(image, prediction, class_of(predictions, prediction))
+        yield image
+
+
+def _add_objects(image: Element, prediction: Prediction, class_name: str) -> None:
+    for number, (found, xyxy) in enumerate(zip(prediction.objects, clipped_boxes(prediction), strict=True), start=1):
+        shared = {"label": class_name, "source": "auto", "occluded": "0", "z_order": "0", "group_id": str(number)}
+        edges = zip(("xtl", "ytl", "xbr", "ybr"), xyxy, strict=True)
+        SubElement(image, "box", shared | {edge: f"{value:.2f}" for edge, value in edges})
+        _add_mask(image, found, shared)
+
+
+def _add_mask(image: Element, found: PredictedObject, shared: dict[str, str]) -> None:
+    mask = found.mask()
+    box = tight_box(mask)
+    if box is None:
+        return
+    left, top, right, bottom = map(int, box)
+    runs = ", ".join(map(str, run_lengths(mask[top:bottom, left:right])))
+    place = {"left": left, "top": top, "width": right - left, "height": bottom - top}
+    SubElement(image, "mask", shared | {"rle": runs} | {name: str(value) for name, value in place.items()})

@@ -1,0 +1,48 @@
+"""FiftyOne: a `COCODetectionDataset` folder, `data/` and `labels.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wsol.folders import final_of
+from wsol.formats.coco import write_instances
+from wsol.formats.objects import count
+from wsol.formats.pictures import below, copy_picture, unique_names
+from wsol.predictions import Predictions
+from wsol.version import __version__
+
+README = """\
+A FiftyOne dataset made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+
+  data/        the pictures, copied from {image_root}
+  labels.json  COCO annotations with a score each, which FiftyOne shows as the confidence
+
+How to load it with FiftyOne (pip install fiftyone):
+
+    import fiftyone as fo
+    dataset = fo.Dataset.from_dir({folder!r}, fo.types.COCODetectionDataset, label_types=["detections", "segmentations"])
+    fo.launch_app(dataset).wait()
+
+Good to know:
+- Rewritten pictures: {rewritten}. A picture that its EXIF orientation turns or mirrors is written upright (JPEG quality 95,
+  without EXIF), and .gif, .ppm and .pgm become .png.
+- Boxes and masks are one label field, since both come from `segmentations`.
+"""
+
+
+def write_fiftyone(predictions: Predictions, folder: Path) -> dict[str, int]:
+    """Write data/, labels.json and README.txt; returns how many images, objects, empty and rewritten images there are.
+
+    Raises:
+        WsolError: a picture is missing, broken, or no longer of the size that was predicted on.
+    """
+    rewritten = 0
+    for prediction, name in zip(predictions, unique_names(predictions), strict=True):
+        target = below(folder / "data", name)
+        rewritten += copy_picture(predictions.image_root / prediction.image, prediction.image_hw, target)
+    names = (str(name) for name in unique_names(predictions))
+    write_instances(predictions, folder / "labels.json", names, with_scores=True)
+    counts = count(predictions) | {"rewritten": rewritten}
+    text = README.format(version=__version__, image_root=predictions.image_root, folder=str(final_of(folder)), **counts)
+    (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+    return counts

@@ -62,7 +62,7 @@ def judged(data: Path, run: Path) -> dict[str, list[dict]]:  # type: ignore[type
         results[name] = json.loads((out / f"{which}.json").read_text())
     write_gaussians(data, out / "gaussian")
     common = ("--heatmaps", out / "gaussian", "--truth", data, "--protocol", PROTOCOLS, "--json", out / "gaussian.json")
-    wsol("evaluate", *common, "--threshold", "0.5")
+    wsol("evaluate", *common, "--threshold", "0.5")  # for `original`; `spol` has its own
     results["a Gaussian in the middle"] = json.loads((out / "gaussian.json").read_text())
     return results
 

@@ -18,7 +18,10 @@ from wsol.errors import WsolError
 from wsol.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wsol.metrics.evaluation import Evaluation
+    from wsol.metrics.protocols import Protocol
 
 app = App(
     name="wsol",
@@ -221,11 +224,7 @@ def evaluate(
     from wsol.metrics.protocols import default_protocols, protocols_named
     from wsol.report.curve import check_curve_file
 
-    _check_share("threshold", threshold)
-    if not 0.0001 <= threshold_step <= 1:
-        raise WsolError(f"--threshold-step must be from 0.0001 to 1, got {threshold_step}. The field's is 0.001.")
-    if workers < 1:
-        raise WsolError(f"--workers must be at least 1, got {workers}. It is a number of processes.")
+    _check_numbers(threshold, threshold_step, workers)
     if curve is not None:
         check_curve_file(curve)
     numbers = None if curve is None else curve.with_suffix(".csv")
@@ -233,23 +232,11 @@ def evaluate(
         {"--json": json_file, "--csv": csv_file, "--problems": problems, "--curve": curve, "--curve's table": numbers}
     )
     _check_what_is_judged(run, data, truth, heatmaps, boxes)
-    if boxes is not None and curve is not None:
-        raise WsolError("--curve needs maps: boxes have no threshold. Leave it out, or judge --heatmaps.")
-    if run is not None and classes is not None:
-        raise WsolError("--classes is for other systems' results: a run names its own classes. Leave it out.")
-    if run is None and save_heatmaps is not None:
-        raise WsolError("--save-heatmaps writes the maps of a run: expected RUN DATA. Leave it out, or name a run.")
+    _check_what_goes_with_it(run, boxes, classes, curve, save_heatmaps)
     protocols = protocols_named(
         protocol or default_protocols(has_maps=heatmaps is not None), empty="wrong" if empty == "wrong" else "left out"
     )
-    if threshold is not None and not any(one.threshold == "own" for one in protocols):
-        raise WsolError(
-            f"--threshold is for protocol original: {', '.join(one.name for one in protocols)} has its own rule. Leave it out, or add original to --protocol."
-        )
-    if classes is not None and all(one.threshold == "best" for one in protocols):
-        raise WsolError(
-            "--classes is for Top-1 and Top-5 Loc, which wsol-v1 and wsol-v2 do not have. Leave it out, or add original or spol to --protocol."
-        )
+    _check_rules(protocols, threshold, classes)
     from wsol.data.opening import open_truth
     from wsol.progress import Progress
 
@@ -272,6 +259,14 @@ def evaluate(
         _show(result, per_class=per_class, json_file=json_file, csv_file=csv_file, curve=curve, problems=problems)
 
 
+def _check_numbers(threshold: float | None, threshold_step: float, workers: int) -> None:
+    _check_share("threshold", threshold)
+    if not 0.0001 <= threshold_step <= 1:
+        raise WsolError(f"--threshold-step must be from 0.0001 to 1, got {threshold_step}. The field's is 0.001.")
+    if workers < 1:
+        raise WsolError(f"--workers must be at least 1, got {workers}. It is a number of processes.")
+
+
 def _check_what_is_judged(
     run: Path | None, data: Path | None, truth: Path | None, heatmaps: Path | None, boxes: Path | None
 ) -> None:
@@ -283,6 +278,30 @@ def _check_what_is_judged(
     raise WsolError(
         "expected what is judged and what it is compared with: either RUN DATA, or --heatmaps DIR --truth TRUTH, or --boxes FILE --truth TRUTH. See `wsol evaluate --help`."
     )
+
+
+def _check_what_goes_with_it(
+    run: Path | None, boxes: Path | None, classes: Path | None, curve: Path | None, save_heatmaps: Path | None
+) -> None:
+    if boxes is not None and curve is not None:
+        raise WsolError("--curve needs maps: boxes have no threshold. Leave it out, or judge --heatmaps.")
+    if run is not None and classes is not None:
+        raise WsolError("--classes is for other systems' results: a run names its own classes. Leave it out.")
+    if run is None and save_heatmaps is not None:
+        raise WsolError("--save-heatmaps writes the maps of a run: expected RUN DATA. Leave it out, or name a run.")
+
+
+def _check_rules(protocols: Sequence[Protocol], threshold: float | None, classes: Path | None) -> None:
+    """Refuse what no protocol asked for would look at."""
+    if threshold is not None and not any(one.threshold == "own" for one in protocols):
+        names = ", ".join(one.name for one in protocols)
+        raise WsolError(
+            f"--threshold is for protocol original: {names} has its own rule. Leave it out, or add original to --protocol."
+        )
+    if classes is not None and all(one.threshold == "best" for one in protocols):
+        raise WsolError(
+            "--classes is for Top-1 and Top-5 Loc, which wsol-v1 and wsol-v2 do not have. Leave it out, or add original or spol to --protocol."
+        )
 
 
 def _show(

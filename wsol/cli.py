@@ -400,6 +400,9 @@ def _check_outputs(files: dict[str, Path | None]) -> None:
             continue
         if file.is_dir():
             raise WsolError(f"{option} {file} is a folder: expected the name of a file. Name one in it.")
+        above = next(parent for parent in file.absolute().parents if parent.exists())
+        if not above.is_dir():
+            raise WsolError(f"{option} {file}: {above} is a file: expected a folder there. Name another place.")
         if (other := seen.setdefault(file.resolve(), option)) != option:
             raise WsolError(f"{other} and {option} are both {file}: expected two files. Rename one of them.")
 

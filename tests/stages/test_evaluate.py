@@ -269,6 +269,7 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--classes", "x.csv"], "add original or spol", id="classes without Top-k"),
         pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--workers", "0"], "at least 1", id="no workers"),
         pytest.param(["{run}", "{set}", "--json", "{tmp}"], "is a folder", id="a folder for a file"),
+        pytest.param(["{run}", "{set}", "--csv", "{set}/boxes.csv/a.csv"], "expected a folder there", id="a file for a folder"),
         pytest.param(["{run}", "{set}", "--curve", "x.gif"], "ends in .png, .svg, .pdf", id="no plot"),
         pytest.param(["{run}", "{set}", "--curve", "x.svg", "--csv", "x.csv"], "expected two files", id="one file for two"),
     ],

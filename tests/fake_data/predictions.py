@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -47,6 +48,20 @@ CORPUS = (
 )
 EMPTY = (CORPUS[5],)
 UNNAMED = (line("a.jpg", None, ones((40, 60), (1, 1, 9, 9))), line("b.jpg", None), line("c.jpg", 2))
+
+COUNTED = [
+    pytest.param((), {"images": 0, "objects": 0, "empty_images": 0}, id="no pictures"),
+    pytest.param(EMPTY, {"images": 1, "objects": 0, "empty_images": 1}, id="no objects"),
+    pytest.param(UNNAMED, {"images": 3, "objects": 1, "empty_images": 2}, id="no classes"),
+    pytest.param(CORPUS, {"images": 8, "objects": 9, "empty_images": 1}, id="corpus"),
+]
+"""What every writer must count."""
+COUNTED_WITH_NAMES = [
+    pytest.param(lines, counts | {"renamed": int(lines is CORPUS)}, id=case.id)
+    for case in COUNTED
+    for lines, counts in [case.values]
+]
+"""The same for writers of one file a picture, where `a/owl.png` would meet `a/owl.jpg`."""
 
 
 def write_predictions(root: Path, lines: tuple[Prediction, ...] = CORPUS) -> Predictions:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_data.predictions import CORPUS, EMPTY, TURNED, UNNAMED, line, ones, write_predictions
+from fake_data.predictions import CORPUS, COUNTED, TURNED, line, ones, write_predictions
 from PIL import Image
 
 from wsol.data.opening import open_data
@@ -59,15 +59,7 @@ def test_the_crops_are_a_data_set_of_class_folders(tmp_path: Path) -> None:
     assert set(open_data(tmp_path / "crops").class_names) == set(FOLDERS)
 
 
-@pytest.mark.parametrize(
-    ("lines", "counts"),
-    [
-        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0}, id="no pictures"),
-        pytest.param(EMPTY, {"images": 1, "objects": 0, "empty_images": 1}, id="no objects"),
-        pytest.param(UNNAMED, {"images": 3, "objects": 1, "empty_images": 2}, id="no classes"),
-        pytest.param(CORPUS, {"images": 8, "objects": 9, "empty_images": 1}, id="corpus"),
-    ],
-)
+@pytest.mark.parametrize(("lines", "counts"), COUNTED)
 def test_counts_tell_pictures_without_an_object(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:

@@ -8,7 +8,7 @@ from xml.dom import minidom
 
 import numpy as np
 import pytest
-from fake_data.predictions import CORPUS, EMPTY, UNNAMED, write_predictions
+from fake_data.predictions import CORPUS, COUNTED, write_predictions
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -58,15 +58,7 @@ def test_a_second_reader_finds_every_picture_box_mask_and_class(tmp_path: Path) 
             assert box.getAttribute("occluded") == mask.getAttribute("occluded") == "0"
 
 
-@pytest.mark.parametrize(
-    ("lines", "counts"),
-    [
-        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0}, id="no pictures"),
-        pytest.param(EMPTY, {"images": 1, "objects": 0, "empty_images": 1}, id="no objects"),
-        pytest.param(UNNAMED, {"images": 3, "objects": 1, "empty_images": 2}, id="no classes"),
-        pytest.param(CORPUS, {"images": 8, "objects": 9, "empty_images": 1}, id="corpus"),
-    ],
-)
+@pytest.mark.parametrize(("lines", "counts"), COUNTED)
 def test_meta_tells_the_labels_and_how_many_pictures_there_are(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:

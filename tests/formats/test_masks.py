@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fake_data.predictions import CORPUS, EMPTY, UNNAMED, line, ones, write_predictions
+from fake_data.predictions import CORPUS, COUNTED_WITH_NAMES, line, ones, write_predictions
 from PIL import Image
 
 from wsol.formats.masks import write_masks
@@ -53,15 +53,7 @@ def test_many_objects_need_sixteen_bits(tmp_path: Path, objects: int, bits: type
     assert np.array_equal(np.unique(values), np.arange(objects + 1))
 
 
-@pytest.mark.parametrize(
-    ("lines", "counts"),
-    [
-        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0, "renamed": 0}, id="no pictures"),
-        pytest.param(EMPTY, {"images": 1, "objects": 0, "empty_images": 1, "renamed": 0}, id="no objects"),
-        pytest.param(UNNAMED, {"images": 3, "objects": 1, "empty_images": 2, "renamed": 0}, id="no classes"),
-        pytest.param(CORPUS, {"images": 8, "objects": 9, "empty_images": 1, "renamed": 1}, id="corpus"),
-    ],
-)
+@pytest.mark.parametrize(("lines", "counts"), COUNTED_WITH_NAMES)
 def test_counts_and_the_readme_tell_what_was_done(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:

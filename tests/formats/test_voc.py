@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.dom import minidom
 
 import pytest
-from fake_data.predictions import CORPUS, EMPTY, UNNAMED, line, ones, write_predictions
+from fake_data.predictions import CORPUS, COUNTED_WITH_NAMES, line, ones, write_predictions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,15 +48,7 @@ def test_a_second_reader_finds_every_picture_size_box_and_class(tmp_path: Path) 
         assert len(parse(tmp_path / "Annotations" / f"{name}.xml").objects) == len(prediction.objects)
 
 
-@pytest.mark.parametrize(
-    ("lines", "counts"),
-    [
-        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0, "renamed": 0}, id="no pictures"),
-        pytest.param(EMPTY, {"images": 1, "objects": 0, "empty_images": 1, "renamed": 0}, id="no objects"),
-        pytest.param(UNNAMED, {"images": 3, "objects": 1, "empty_images": 2, "renamed": 0}, id="no classes"),
-        pytest.param(CORPUS, {"images": 8, "objects": 9, "empty_images": 1, "renamed": 1}, id="corpus"),
-    ],
-)
+@pytest.mark.parametrize(("lines", "counts"), COUNTED_WITH_NAMES)
 def test_counts_and_the_readme_tell_what_was_done(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:

@@ -7,7 +7,7 @@ import ctypes
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
@@ -15,6 +15,9 @@ from torch import nn
 from wsol.config import Precision
 from wsol.errors import WsolError
 from wsol.launch import part
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 Network = TypeVar("Network", bound=nn.Module)
 Thing = TypeVar("Thing")
@@ -77,11 +80,22 @@ def gathered(things: Sequence[Thing], engine: Engine) -> list[Thing]:
     """What all processes have, on each of them; the order is that of the ranks."""
     if part().count == 1:
         return list(things)
-    from accelerate import PartialState  # seconds to import, so only where it is needed
     from accelerate.utils import gather_object
 
-    PartialState(cpu=engine.device.type == "cpu")  # joins the others at the first call
+    _join(engine)
     return list(gather_object(list(things)))
+
+
+def wait_for_all(engine: Engine) -> None:
+    """Go on when every process has come this far."""
+    if part().count > 1:
+        _join(engine).wait_for_everyone()
+
+
+def _join(engine: Engine) -> PartialState:
+    from accelerate import PartialState  # seconds to import, so only where it is needed
+
+    return PartialState(cpu=engine.device.type == "cpu")  # joins the others at the first call
 
 
 def keep_freed_memory() -> None:

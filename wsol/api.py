@@ -9,6 +9,7 @@ from wsol.config import Objects, Precision, RunConfig
 from wsol.data.opening import open_data, open_truth
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
+from wsol.launch import part
 from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.judge import STEP
 from wsol.metrics.protocols import default_protocols, protocols_named
@@ -144,6 +145,7 @@ def _stage(
 ) -> Path | None:
     found = open_data(Path(data), None if images is None else Path(images))
     resolved = preview(Path(run), config)
-    folder = stage(found, Path(run), resolved, Progress(quiet=quiet))
-    save_config(Path(run), resolved)  # a stage that has work remembers it too; a refused one changes nothing
+    folder = stage(found, Path(run), resolved, Progress(quiet=quiet or not part().is_first))
+    if part().is_first:
+        save_config(Path(run), resolved)  # a stage that has work remembers it too; a refused one changes nothing
     return folder

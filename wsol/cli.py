@@ -437,6 +437,7 @@ def _stage(
     if dry_run:
         print(f"# {open_data(data, images).describe()}\n{to_yaml(preview(run, given))}", end="")
         return
+    from wsol.launch import part
     from wsol.models.weights import PARTS, check_weights
 
     # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
@@ -447,7 +448,8 @@ def _stage(
     import wsol
 
     folder = getattr(wsol, name)(data, run, given, images=images)
-    print(folder or "the configuration goes without a classifier of its own: nothing to do")
+    if part().is_first:
+        print(folder or "the configuration goes without a classifier of its own: nothing to do")
 
 
 def _with_epochs(given: RunConfig, epochs: int | None) -> RunConfig:
@@ -483,8 +485,8 @@ def main(arguments: list[str] | None = None) -> None:
         _refuse(
             f"{_USERS_DISK[error.errno]}: {error}. What was finished is kept; mend that, and the same command continues."
         )
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "interrupted; the same command continues", file=sys.stderr)
         sys.exit(130)
 
 

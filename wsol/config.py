@@ -21,6 +21,8 @@ Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
 Objects = Literal["largest", "all"]
 Precision = Literal["auto", "fp32", "bf16"]
+BatchNorm = Literal["live", "frozen", "sync"]
+Track = Literal["none", "tensorboard"]
 ProtocolName = Literal["original", "spol", "wsol-v1", "wsol-v2"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -45,7 +47,7 @@ class Training(Config):
     steps: PositiveInt | None = None
     """Stop after this many batches, however many epochs that takes; overrides `epochs`."""
     batch_size: PositiveInt = 16
-    """Images per step."""
+    """Images per step, on all processes together; learning rates belong to this number and are never scaled by that of processes."""
     lr_backbone: NonNegativeFloat = 0.002
     """Learning rate of the pretrained layers."""
     lr_new: NonNegativeFloat = 0.02
@@ -58,6 +60,9 @@ class Training(Config):
     """Side of the square every picture is squashed to; maps and predictions are made at this size."""
     crop_px: PositiveInt = 224
     """Side of the random crop in training."""
+    batch_norm: BatchNorm = "live"
+    """Statistics of batch norm in training: `live` from the pictures that one process takes at a time, `frozen` those of the
+    pretraining (new layers have none and stay live), `sync` from the pictures of all processes (GPUs only)."""
 
     @model_validator(mode="after")
     def _crop_fits(self, info: Any) -> Training:
@@ -75,6 +80,8 @@ class MffTraining(Training):
     """How many of the last backbone stages are fused; 1 is the original CAM's network."""
     attention: bool = True
     """Multiplicative channel attention before the fusion (Fig. 5)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of the fused features that is dropped in training (published code: 0.5)."""
 
 
 class Cam(MffTraining):
@@ -157,10 +164,22 @@ class RunConfig(Config):
     """auto, cpu, cuda, cuda:1, mps."""
     precision: Precision = "auto"
     """Arithmetic of the networks: fp32, or bf16 where the hardware has it."""
+    micro_batch: PositiveInt | None = None
+    """Images that a process takes at a time; gradients of a larger step are accumulated. By default all, on a GPU as many as fit."""
+    compile: bool = False
+    """Networks through torch.compile, which takes a minute or more before the first step."""
     cache_gb: NonNegativeFloat = 2.0
-    """Decoded pictures are kept in memory up to this size; beyond it they are decoded every epoch."""
+    """Decoded pictures are kept in the memory of a machine up to this size, ..."""
+    disk_cache_gb: NonNegativeFloat = 20.0
+    """... else in one file up to this size, if the disk has that much room twice; beyond it they are decoded every epoch."""
+    cache_folder: Path | None = None
+    """Where that file is made, on a disk of the machine itself where several work together; by default in the run."""
     workers: NonNegativeInt | None = None
     """Decoding processes where pictures are not kept; by default one per core, at most 8."""
+    checkpoint_seconds: NonNegativeFloat = 60.0
+    """At most so much work is lost when a training is killed; 0 saves after every step."""
+    track: Track = "none"
+    """`tensorboard` also writes losses and speed to RUN/tensorboard (`pip install 'wsol[track]'`)."""
     cam: Cam = Cam()
     pseudo: Pseudo = Pseudo()
     seg: Seg = Seg()

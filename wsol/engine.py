@@ -1,23 +1,25 @@
-"""Where the arithmetic runs: device, precision, seeds. The one door to it."""
+"""Where the arithmetic runs: device, precision, processes, seeds. The one door to it, and to Accelerate."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wsol.config import Precision
 from wsol.errors import WsolError
 from wsol.launch import part
 
 if TYPE_CHECKING:
-    from accelerate import PartialState
+    from accelerate import Accelerator
 
 Network = TypeVar("Network", bound=nn.Module)
 Thing = TypeVar("Thing")
@@ -36,6 +38,19 @@ class Engine:
         network.to(self.device)
         network.to(memory_format=torch.channels_last)
         return network
+
+    def sent(self, pixels: Tensor) -> Tensor:
+        """A batch on the device; a GPU fetches it while the processor goes on."""
+        if self.device.type == "cuda":
+            return pixels.pin_memory().to(self.device, non_blocking=True)
+        return pixels.to(self.device)
+
+    def with_bf16(self, is_bf16: bool) -> Engine:
+        """The same device in the precision that was chosen before."""
+        if is_bf16 == self.is_bf16:
+            return self
+        where = self.reason.rpartition(", ")[0]
+        return replace(self, is_bf16=is_bf16, reason=f"{where}, {'bf16' if is_bf16 else 'fp32'} (as at the start)")
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
         """Run networks in the chosen precision; everything else stays fp32."""
@@ -56,8 +71,7 @@ def choose_engine(device: str, precision: Precision) -> Engine:
         raise WsolError(
             f"device {chosen!r} cannot be used ({str(error).splitlines()[0]}): expected auto, cpu, cuda, cuda:N or mps. Use `--device cpu`, or install a torch built for it."
         ) from None
-    # On CPUs the gradient of a depthwise convolution is many times slower in bf16 than in fp32.
-    is_bf16 = precision == "bf16" or (precision == "auto" and found.type == "cuda" and torch.cuda.is_bf16_supported())
+    is_bf16 = precision == "bf16" or (precision == "auto" and found.type == "cuda" and has_bf16(found))
     if found.type == "cpu":
         keep_freed_memory()
     return Engine(
@@ -65,6 +79,50 @@ def choose_engine(device: str, precision: Precision) -> Engine:
         is_bf16,
         f"{found} ({reason}), {'bf16' if is_bf16 else 'fp32'} ({'as asked' if precision != 'auto' else 'auto'})",
     )
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the hardware itself computes in bf16; emulated, it only loses."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # newer than the oldest torch that will do
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+    return False
+
+
+CLEARLY_FASTER = 1.2
+
+
+def measured(engine: Engine, work: Callable[[Engine], object], repetitions: int = 3) -> Engine:
+    """The engine in the precision, fp32 or bf16, in which `work` is faster; the reason tells by how much. All processes take the first's.
+
+    On CPUs bf16 wins for some networks and loses for others: the gradient of a depthwise convolution is several times slower in it.
+    """
+    if not has_bf16(engine.device):
+        return replace(engine, is_bf16=False)
+    best = {False: float("inf"), True: float("inf")}
+    for repetition in range(repetitions + 1):  # interleaved, so that other work on the machine meets both
+        for is_bf16 in best:
+            seconds = _seconds(work, replace(engine, is_bf16=is_bf16))
+            if repetition > 0:  # the first warms up
+                best[is_bf16] = min(best[is_bf16], seconds)
+    (ratio, *_) = gathered([best[False] / best[True]], engine)
+    is_bf16 = ratio > CLEARLY_FASTER
+    where = engine.reason.rpartition(", ")[0]
+    return replace(
+        engine,
+        is_bf16=is_bf16,
+        reason=f"{where}, {'bf16' if is_bf16 else 'fp32'} (measured: bf16 {ratio:.2f} times as fast as fp32)",
+    )
+
+
+def _seconds(work: Callable[[Engine], object], engine: Engine) -> float:
+    started = time.perf_counter()
+    work(engine)
+    if engine.device.type == "cuda":
+        torch.cuda.synchronize(engine.device)
+    return time.perf_counter() - started
 
 
 def _best_device() -> tuple[str, str]:
@@ -82,20 +140,45 @@ def gathered(things: Sequence[Thing], engine: Engine) -> list[Thing]:
         return list(things)
     from accelerate.utils import gather_object
 
-    _join(engine)
+    _joined(engine)
     return list(gather_object(list(things)))
+
+
+def summed(values: Tensor, engine: Engine) -> Tensor:
+    """The sum over all processes, on each of them."""
+    if part().count == 1:
+        return values
+    total: Tensor = _joined(engine).reduce(values, "sum")
+    return total
 
 
 def wait_for_all(engine: Engine) -> None:
     """Go on when every process has come this far."""
     if part().count > 1:
-        _join(engine).wait_for_everyone()
+        _joined(engine).wait_for_everyone()
 
 
-def _join(engine: Engine) -> PartialState:
-    from accelerate import PartialState  # seconds to import, so only where it is needed
+def averaging(network: nn.Module, engine: Engine) -> nn.Module:
+    """The network whose gradients are means over all processes (DistributedDataParallel); itself where there is one process."""
+    if part().count == 1:
+        return network
+    # Its layout of 1x1 filters is not ours; the copy that this costs is small.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+    prepared: nn.Module = _joined(engine).prepare(network)
+    return prepared
 
-    return PartialState(cpu=engine.device.type == "cpu")  # joins the others at the first call
+
+def gradients_kept_apart(network: nn.Module, *, apart: bool) -> contextlib.AbstractContextManager[None]:
+    """Inside, gradients of an `averaging` network are added up in each process; the next backward pass outside sends their sum."""
+    no_sync = getattr(network, "no_sync", None)
+    return no_sync() if apart and no_sync is not None else contextlib.nullcontext()
+
+
+def _joined(engine: Engine) -> Accelerator:
+    from accelerate import Accelerator  # seconds to import, so only where it is needed
+
+    # Precision is the engine's own business, whatever `accelerate config` says.
+    return Accelerator(cpu=engine.device.type == "cpu", mixed_precision="no")
 
 
 def keep_freed_memory() -> None:

@@ -7,11 +7,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
+from wsol.data.views import standardised
 from wsol.engine import Engine
 from wsol.models.checkpoint import ClassifierCard, MffCard
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
 from wsol.pseudo import share_of_peak
-from wsol.training import standardised
 
 Squares = UInt8[Tensor, "batch 3 side side"]
 Heatmaps = Float[Tensor, "batch height width"]

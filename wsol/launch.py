@@ -17,7 +17,9 @@ class Part:
     rank: int
     count: int
     local_rank: int = 0
-    """Among those on the same machine."""
+    """Among those on the same machine, ..."""
+    local_count: int = 1
+    """... which are so many."""
 
     @property
     def is_first(self) -> bool:
@@ -31,8 +33,5 @@ class Part:
 
 def part() -> Part:
     """The process that asks; one by itself unless a launcher says otherwise."""
-    rank, count, local_rank = (
-        int(os.environ.get(name, default))
-        for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
-    )
-    return Part(rank, count, local_rank)
+    names = ("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1")
+    return Part(*(int(os.environ.get(name, default)) for name, default in names))

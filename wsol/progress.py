@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+
+SECONDS_BETWEEN_LINES = 60
 
 
 class Progress:
@@ -22,8 +26,20 @@ class Progress:
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
-        """Count up to `total`; the yielded function counts one."""
+        """Count up to `total`; the yielded function counts one. Without a terminal, a line a minute tells how far it is."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bars(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bars:
             bar = bars.add_task(name, total=total, completed=done)
-            yield lambda: bars.advance(bar)
+            started = told = time.monotonic()
+            begun_with = done
+
+            def advance() -> None:
+                nonlocal done, told
+                done += 1
+                bars.advance(bar)
+                if not self.console.is_terminal and time.monotonic() - told >= SECONDS_BETWEEN_LINES:
+                    told = time.monotonic()
+                    left = (total - done) * (told - started) / (done - begun_with)
+                    self.say(f"{name}: {done} of {total}, {timedelta(seconds=round(left))} left")
+
+            yield advance

@@ -1,11 +1,11 @@
-"""The pixels of many pictures as square uint8 batches: kept in memory if they fit, else decoded by worker processes."""
+"""The pixels of many pictures as square uint8 batches: kept ones, or decoded anew by worker processes."""
 
 from __future__ import annotations
 
-import os
+import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,16 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from wsol.errors import BrokenPicture
+from wsol.data.pixel_cache import BROKEN, WHOLE, Records, cores
+from wsol.errors import BrokenPicture, WsolError
 from wsol.folders import write_json
 from wsol.images import read_square
 
 Squares = UInt8[Tensor, "batch 3 side side"]
 Indices = Int64[Tensor, " batch"]
+
+BROKEN_IN_A_ROW = 100
+"""So many broken pictures one after the other are no accident."""
 
 
 @dataclass(frozen=True)
@@ -34,64 +38,130 @@ class Batch:
 class Pictures:
     """The pictures of a list of paths, squashed to `side_px`; broken ones are left out and remembered in `broken`."""
 
-    def __init__(self, paths: Sequence[Path], side_px: int, *, cache_gb: float, workers: int | None) -> None:
-        self.paths = list(paths)
-        self.side_px = side_px
-        self.workers = min(os.cpu_count() or 1, 8) if workers is None else workers
-        self.broken: dict[int, str] = {}
-        self.is_cached = len(self.paths) * 3 * side_px**2 <= cache_gb * 1e9
-        self._kept: list[tuple[int, UInt8[np.ndarray, "3 side side"], tuple[int, int]] | None] = []
-        if self.is_cached:
-            # Threads do here: Pillow lets go of the interpreter while it decodes and scales.
-            with ThreadPoolExecutor(max(self.workers, 1)) as pool:
-                self._kept = [
-                    self._note(row)
-                    for row in pool.map(_Reader(self.paths, side_px).__getitem__, range(len(self.paths)))
-                ]
-
-    def batches(self, orders: Sequence[list[int]]) -> Iterator[Batch]:
-        """The pictures of each list of indices in turn. A batch that loses all its pictures is left out."""
-        if self.is_cached:
-            rows = ([self._kept[i] for i in order] for order in orders)
-        else:
-            loader: DataLoader[Row] = DataLoader(
-                _Reader(self.paths, self.side_px), batch_sampler=list(orders), num_workers=self.workers, collate_fn=list,
-                prefetch_factor=2 if self.workers else None,
-            )  # fmt: skip
-            rows = ([self._note(row) for row in rows] for rows in loader)
-        for row in rows:
-            whole = [picture for picture in row if picture is not None]
-            if whole:
-                indices, pixels, sizes = zip(*whole, strict=True)
-                yield Batch(torch.tensor(indices), torch.from_numpy(np.stack(pixels)), torch.tensor(sizes))
-
-    def _note(self, row: Row) -> Whole | None:
-        if isinstance(row[1], str):
-            self.broken[row[0]] = row[1]
-            return None
-        return row
-
-
-Whole = tuple[int, UInt8[np.ndarray, "3 side side"], tuple[int, int]]
-Row = Whole | tuple[int, str]
-
-
-class _Reader(Dataset[Row]):
-    """Decodes one picture; why it could not, where it could not."""
-
-    def __init__(self, paths: list[Path], side_px: int) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        side_px: int,
+        *,
+        kept: Records | None = None,
+        workers: int | None = None,
+        cache_gb: float = 0.0,
+    ) -> None:
         self.paths = paths
         self.side_px = side_px
+        self.workers = cores() if workers is None else workers
+        self.kept = kept
+        self.broken: dict[int, str] = {}
+        if kept is not None:
+            self.broken = {i: _reason(paths[i], side_px) for i in np.flatnonzero(kept["state"] == BROKEN).tolist()}
+
+    def batches(self, orders: Sequence[Sequence[int]], stand_ins: Sequence[int] | None = None) -> Iterator[Batch]:
+        """The pictures of each list of indices in turn. A batch that loses all its pictures is left out.
+
+        With `stand_ins`, the indices in their order from which all orders are taken, a broken picture is replaced by the
+        next whole one of them, so that batches keep their size.
+
+        Raises:
+            WsolError: a picture and all its stand-ins are broken.
+        """
+        successors = None if stand_ins is None else _Successors(stand_ins)
+        found = self._kept(orders, successors) if self.kept is not None else self._streamed(orders, successors)
+        for order, batch in zip(orders, found, strict=True):
+            if successors is not None and (batch is None or len(batch.indices) < len(order)):
+                raise WsolError(
+                    f"{len(self.broken)} of {len(self.paths)} pictures cannot be decoded, many of them in a row: expected few. Look at them with `wsol check DATA`."
+                )
+            if batch is not None:
+                yield batch
+
+    def _kept(self, orders: Sequence[Sequence[int]], successors: _Successors | None) -> Iterator[Batch | None]:
+        assert self.kept is not None
+        states = self.kept["state"]
+        for order in orders:
+            firsts = (_first_whole(i, states, successors) for i in order)
+            indices = [i for i in firsts if i is not None]
+            records = self.kept[indices]
+            sizes = torch.from_numpy(records["image_hw"].astype(np.int64))
+            yield Batch(torch.tensor(indices), torch.from_numpy(records["pixels"]), sizes) if indices else None
+
+    def _streamed(self, orders: Sequence[Sequence[int]], successors: _Successors | None) -> Iterator[Batch | None]:
+        loader: DataLoader[list[Row]] = DataLoader(
+            _Reader(self.paths, self.side_px, successors), batch_sampler=list(map(list, orders)), num_workers=self.workers,
+            collate_fn=_joined, prefetch_factor=2 if self.workers else None, worker_init_fn=_deaf,
+        )  # fmt: skip
+        for rows in loader:
+            whole = [row for row in rows if not isinstance(row[1], str)]
+            self.broken |= {row[0]: row[1] for row in rows if isinstance(row[1], str)}
+            if not whole:
+                yield None
+                continue
+            indices, pixels, sizes = zip(*whole, strict=True)
+            yield Batch(torch.tensor(indices), torch.from_numpy(np.stack(pixels)), torch.tensor(sizes))
+
+
+Row = tuple[int, UInt8[np.ndarray, "3 side side"], tuple[int, int]] | tuple[int, str]
+
+
+class _Successors:
+    """Which indices may stand in for a broken one: the next in the list, after its end from the start, a hundred at most."""
+
+    def __init__(self, indices: Sequence[int]) -> None:
+        self.indices = np.asarray(indices)
+        self.places = np.argsort(self.indices)
+
+    def __call__(self, index: int) -> Iterator[int]:
+        start = self.places[np.searchsorted(self.indices, index, sorter=self.places)]
+        for step in range(1, min(len(self.indices), BROKEN_IN_A_ROW)):
+            yield int(self.indices[(start + step) % len(self.indices)])
+
+
+def _first_whole(index: int, states: np.ndarray, successors: _Successors | None) -> int | None:
+    if states[index] == WHOLE:
+        return index
+    return None if successors is None else next((i for i in successors(index) if states[i] == WHOLE), None)
+
+
+class _Reader(Dataset["list[Row]"]):
+    """Decodes one picture; why it could not, where it could not, and then the one that stands in for it."""
+
+    def __init__(self, paths: Sequence[Path], side_px: int, successors: _Successors | None) -> None:
+        self.paths = paths
+        self.side_px = side_px
+        self.successors = successors
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Row:
+    def __getitem__(self, index: int) -> list[Row]:
+        rows = [self._row(index)]
+        others = iter(()) if self.successors is None else self.successors(index)
+        while isinstance(rows[-1][1], str) and (other := next(others, None)) is not None:
+            rows.append(self._row(other))
+        return rows
+
+    def _row(self, index: int) -> Row:
         try:
             pixels, image_hw = read_square(self.paths[index], self.side_px)
         except BrokenPicture as broken:
             return index, str(broken)
         return index, pixels.transpose(2, 0, 1).copy(), image_hw
+
+
+def _joined(rows: list[list[Row]]) -> list[Row]:
+    return list(chain.from_iterable(rows))
+
+
+def _deaf(worker: int) -> None:
+    # Ctrl-C reaches all processes of a terminal; the main one decides when the work ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _reason(path: Path, side_px: int) -> str:
+    try:
+        read_square(path, side_px)
+    except BrokenPicture as broken:
+        return str(broken)
+    return f"cannot decode {path}: it was broken when it was read first. Expected files that do not change in training; run the same command again."
 
 
 def write_skipped(folder: Path, image_ids: Sequence[str], pictures: Pictures) -> None:

@@ -15,7 +15,7 @@ from wsol.config import Config, Fusion
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
 from wsol.models.backbone import feature_pyramid, whole_model
-from wsol.models.mffnet import MffNet, OriginalCam, build_mffnet
+from wsol.models.mffnet import DROPOUT, MffNet, OriginalCam, build_mffnet
 from wsol.tensors import write_tensors
 
 VERSION: Literal[1] = 1
@@ -53,13 +53,15 @@ class ClassifierCard(Config):
 CardType = TypeVar("CardType", MffCard, ClassifierCard)
 
 
-def build(card: MffCard, state: dict[str, torch.Tensor] | None = None) -> MffNet | OriginalCam:
-    """The network of a card; `state` are pretrained weights of its backbone."""
+def build(
+    card: MffCard, state: dict[str, torch.Tensor] | None = None, *, dropout: float = DROPOUT
+) -> MffNet | OriginalCam:
+    """The network of a card; `state` are pretrained weights of its backbone, `dropout` matters in training alone."""
     pyramid = feature_pyramid(card.backbone, card.levels, state)
     channels = pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm attaches it to the module
     return build_mffnet(
-        pyramid, channels, card.outputs, fusion=card.fusion, attention=card.attention, auxiliary=card.auxiliary
-    )
+        pyramid, channels, card.outputs, fusion=card.fusion, attention=card.attention, auxiliary=card.auxiliary, dropout=dropout,
+    )  # fmt: skip
 
 
 def save(folder: Path, network: nn.Module, card: MffCard | ClassifierCard) -> None:

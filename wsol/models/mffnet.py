@@ -99,6 +99,7 @@ class MffNet(nn.Module):
         fusion: Fusion,
         attention: bool,
         auxiliary: bool,
+        dropout: float = DROPOUT,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -107,6 +108,7 @@ class MffNet(nn.Module):
         self.fuse = FUSIONS[fusion]
         self.class_layer = nn.Conv2d(WIDTH * len(channels) if fusion == "concat" else WIDTH, outputs, 1)
         self.has_auxiliary = auxiliary
+        self.dropout = dropout
         for part in (self.attention, self.projections, self.class_layer):
             part.apply(_initialise)
 
@@ -114,13 +116,13 @@ class MffNet(nn.Module):
         """Score maps at the stride of the shallowest fused level."""
         levels = self.attention(self.backbone(images))
         levels = [project(level) for project, level in zip(self.projections, levels, strict=True)]
-        fused = self.class_layer(dropout(self.fuse(upsampled(levels)), DROPOUT, self.training))
+        fused = self.class_layer(dropout(self.fuse(upsampled(levels)), self.dropout, self.training))
         return ScoreMaps(fused, self._deep_scores(levels[-1]) if self.has_auxiliary else None)
 
     def _deep_scores(self, deep: Level) -> Level:
         # After a concatenation the deep level owns the last columns of the class layer; else it owns all.
         weight = self.class_layer.weight[:, -WIDTH:]
-        return conv2d(dropout(deep, DROPOUT, self.training), weight, self.class_layer.bias)
+        return conv2d(dropout(deep, self.dropout, self.training), weight, self.class_layer.bias)
 
 
 class OriginalCam(nn.Module):
@@ -148,12 +150,12 @@ def class_logits(scores: Scores, *, is_rectified: bool) -> Logits:
 
 
 def build_mffnet(
-    backbone: nn.Module, channels: Sequence[int], outputs: int, *, fusion: Fusion, attention: bool, auxiliary: bool
-) -> MffNet | OriginalCam:
+    backbone: nn.Module, channels: Sequence[int], outputs: int, *, fusion: Fusion, attention: bool, auxiliary: bool, dropout: float = DROPOUT,
+) -> MffNet | OriginalCam:  # fmt: skip
     """The network for these levels; one level is the original CAM's, whatever the fusion."""
     if len(channels) == 1:
         return OriginalCam(backbone, channels, outputs)
-    return MffNet(backbone, channels, outputs, fusion=fusion, attention=attention, auxiliary=auxiliary)
+    return MffNet(backbone, channels, outputs, fusion=fusion, attention=attention, auxiliary=auxiliary, dropout=dropout)
 
 
 def _initialise(layer: nn.Module) -> None:

@@ -6,10 +6,13 @@ import time
 from pathlib import Path
 
 from wsol.config import RunConfig
+from wsol.data.pixel_cache import remove_cache
 from wsol.data.samples import DataSet
+from wsol.launch import part
 from wsol.models.weights import PARTS, check_weights
 from wsol.progress import Progress
 from wsol.stages import make_pseudo, train_cam, train_classifier, train_seg
+from wsol.training.folder import PIXELS
 
 
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
@@ -24,4 +27,6 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         folder = stage(data, run, config, progress)
         if folder is not None:
             progress.say(f"{folder}  ({time.perf_counter() - started:.0f} s)")
+    if part().local_rank == 0 and config.cache_folder is None:
+        remove_cache(run / PIXELS)
     return run

@@ -9,16 +9,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from wsol.config import RunConfig, classifier_of
-from wsol.data.pictures import Pictures, write_skipped
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
-from wsol.folders import is_finished, new_folder, text_hash, write_manifest
+from wsol.folders import is_finished
 from wsol.models.backbone import normalisation, pretrained_state, whole_model
-from wsol.models.checkpoint import ClassifierCard, save
+from wsol.models.checkpoint import ClassifierCard
 from wsol.progress import Progress
-from wsol.run_config import save_config
-from wsol.training import Job, train
+from wsol.training.folder import train_into
+from wsol.training.loop import Job
 
 STAGE = "train-classifier"
 NUMBER = 4
@@ -60,29 +59,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         return cross_entropy(network(images).float(), labels[indices].to(images.device))
 
-    save_config(run, config)
-    with new_folder(folder) as scratch:
-        pictures = Pictures(
-            [s.path for s in data.train], config.classify.resize_px, cache_gb=config.cache_gb, workers=config.workers
-        )
-        head = network.get_classifier()  # type: ignore[operator]
-        job = Job(STAGE, network, [head], objective, pictures, range(len(data.train)), mean, std)
-        trained = train(
-            job,
-            config.classify,
-            engine,
-            seed_of(config.seed, NUMBER),
-            scratch,
-            text_hash(iter([str(settings), str(inputs)])),
-            progress,
-        )
-        save(scratch, network, card)
-        write_skipped(scratch, [s.image_id for s in data.train], pictures)
-        write_manifest(
-            scratch,
-            STAGE,
-            settings,
-            inputs,
-            vars(trained) | {"engine": engine.reason, "broken_pictures": len(pictures.broken)},
-        )
-    return folder
+    head = network.get_classifier()  # type: ignore[operator]
+    seed = seed_of(config.seed, NUMBER)
+    job = Job(STAGE, network, card, [head], objective, range(len(data.train)), config.classify, seed, settings, inputs)
+    return train_into(folder, job, data, config, engine, progress)

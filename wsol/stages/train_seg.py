@@ -9,20 +9,19 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from wsol.config import RunConfig
-from wsol.data.pictures import Pictures, write_skipped
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
 from wsol.errors import WsolError
-from wsol.folders import file_hash, is_finished, new_folder, text_hash, write_manifest
+from wsol.folders import file_hash, is_finished
 from wsol.losses import masked_bce
 from wsol.models.backbone import normalisation, pretrained_state
-from wsol.models.checkpoint import MffCard, build, save
+from wsol.models.checkpoint import MffCard, build
 from wsol.progress import Progress
 from wsol.pseudo import targets
 from wsol.pseudo_store import FILE, PseudoStore
-from wsol.run_config import save_config
-from wsol.training import Job, train
+from wsol.training.folder import train_into
+from wsol.training.loop import Job
 
 STAGE = "train-seg"
 NUMBER = 3
@@ -57,7 +56,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         backbone=config.backbone, outputs=1, fusion=config.seg.fusion, levels=config.seg.levels, attention=config.seg.attention,
         auxiliary=False, mean=mean, std=std, resize_px=config.seg.resize_px, class_names=data.class_names,
     )  # fmt: skip
-    network = build(card, dict(state))
+    network = build(card, dict(state), dropout=config.seg.dropout)
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)[
@@ -66,29 +65,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         heatmaps, gaussian = view.apply(store.at_size(indices, config.seg.resize_px, images.device)).unbind(1)
         return masked_bce(logits, *targets(heatmaps, gaussian, config.pseudo))
 
-    save_config(run, config)
-    with new_folder(folder) as scratch:
-        pictures = Pictures(
-            [s.path for s in data.train], config.seg.resize_px, cache_gb=config.cache_gb, workers=config.workers
-        )
-        new_layers = [module for name, module in network.named_children() if name != "backbone"]
-        job = Job(STAGE, network, new_layers, objective, pictures, store.usable(), mean, std)
-        trained = train(
-            job,
-            config.seg,
-            engine,
-            seed_of(config.seed, NUMBER),
-            scratch,
-            text_hash(iter([str(settings), str(inputs)])),
-            progress,
-        )
-        save(scratch, network, card)
-        write_skipped(scratch, store.image_ids, pictures)
-        write_manifest(
-            scratch,
-            STAGE,
-            settings,
-            inputs,
-            vars(trained) | {"engine": engine.reason, "broken_pictures": len(pictures.broken)},
-        )
-    return folder
+    new_layers = [module for name, module in network.named_children() if name != "backbone"]
+    seed = seed_of(config.seed, NUMBER)
+    job = Job(STAGE, network, card, new_layers, objective, store.usable(), config.seg, seed, settings, inputs)
+    return train_into(folder, job, data, config, engine, progress)

@@ -1,0 +1,130 @@
+"""Decoded pictures, kept: in memory, or in one memory-mapped file that all processes of a machine share."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from wsol.arrays import claimed_memmap
+from wsol.errors import BrokenPicture
+from wsol.folders import text_hash
+from wsol.images import read_square
+from wsol.launch import Part
+
+Records = np.ndarray
+"""One per picture: `state`, `image_hw` (upright, on disk), `pixels` (3, side, side)."""
+
+ABSENT, WHOLE, BROKEN = range(3)
+
+FREE_SPACE_FACTOR = 2
+"""The file is made only where the disk has that many times its size free."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may be kept where, in GB of 10^9 bytes."""
+
+    memory_gb: float
+    disk_gb: float
+    folder: Path
+
+
+def record_of(side_px: int) -> np.dtype[Any]:
+    """The layout of a kept picture."""
+    return np.dtype([("state", "u1"), ("image_hw", "<i4", (2,)), ("pixels", "u1", (3, side_px, side_px))])
+
+
+def place_for(count: int, side_px: int, limits: Limits, mine: Part) -> Literal["memory", "disk", "nowhere"]:
+    """Where so many pictures can be kept; the processes of a machine share its memory, so they go to one file together."""
+    size = count * record_of(side_px).itemsize
+    if size * mine.local_count <= limits.memory_gb * 1e9:
+        return "memory"
+    above = next(folder for folder in (limits.folder, *limits.folder.absolute().parents) if folder.exists())
+    # Who has the file already needs no more room for it.
+    has_room = shutil.disk_usage(above).free >= FREE_SPACE_FACTOR * size or limits.folder.exists()
+    return "disk" if size <= limits.disk_gb * 1e9 and has_room else "nowhere"
+
+
+def open_cache(
+    paths: Sequence[Path], side_px: int, limits: Limits, mine: Part, *, threads: int, wait: Callable[[], None], advance: Callable[[], None],
+) -> Records | None:  # fmt: skip
+    """All pictures decoded, or None where they have no place. What a killed process has put into the file is not done again.
+
+    `wait` returns when all processes have called it; `advance` is told of every picture.
+    """
+    place = place_for(len(paths), side_px, limits, mine)
+    if place == "nowhere":
+        return None
+    if place == "memory":
+        records: Records = np.zeros(len(paths), record_of(side_px))
+        _fill(records, paths, side_px, range(len(paths)), threads, advance)
+        return records
+    file = limits.folder / _name_of(paths, side_px, mine)
+    if mine.local_rank == 0 and not file.exists():
+        limits.folder.mkdir(parents=True, exist_ok=True)
+        claimed_memmap(file, record_of(side_px), len(paths))
+    wait()
+    records = np.load(file, mmap_mode="r+")
+    _fill(records, paths, side_px, range(mine.local_rank, len(paths), mine.local_count), threads, advance)
+    wait()
+    return records
+
+
+def _name_of(paths: Sequence[Path], side_px: int, mine: Part) -> str:
+    """The same for the same pictures; machines that share a folder do not share the file."""
+    lines = (f"{path}\t{_stamp(path)}" for path in paths)
+    machine = f"-{platform.node()}" if mine.count > mine.local_count else ""
+    return f"{text_hash(lines)[:16]}-{side_px}{machine}.npy"
+
+
+def _stamp(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return "absent"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _fill(
+    records: Records,
+    paths: Sequence[Path],
+    side_px: int,
+    rows: Iterable[int],
+    threads: int,
+    advance: Callable[[], None],
+) -> None:
+    def decode(row: int) -> None:
+        record = records[row]
+        if record["state"] != ABSENT:
+            return
+        try:
+            pixels, image_hw = read_square(paths[row], side_px)
+        except BrokenPicture:
+            record["state"] = BROKEN
+            return
+        record["pixels"] = pixels.transpose(2, 0, 1)
+        record["image_hw"] = image_hw
+        record["state"] = WHOLE  # last: a killed process redoes what has no state
+
+    # Threads do here: Pillow lets go of the interpreter while it decodes and scales.
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        for _ in pool.map(decode, rows):
+            advance()
+
+
+def remove_cache(folder: Path) -> None:
+    """Give the disk back."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def cores() -> int:
+    """Processes or threads that decode unless somebody says otherwise."""
+    return min(os.cpu_count() or 1, 8)

@@ -1,0 +1,59 @@
+"""From a job to a finished folder: what the three training stages have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wsol.config import RunConfig
+from wsol.data.pictures import Pictures, write_skipped
+from wsol.data.pixel_cache import Limits, cores, open_cache
+from wsol.data.samples import DataSet
+from wsol.engine import Engine, gathered, wait_for_all
+from wsol.folders import write_manifest
+from wsol.launch import part
+from wsol.models.checkpoint import save
+from wsol.progress import Progress
+from wsol.run_config import save_config
+from wsol.together import new_shared_folder
+from wsol.training.loop import Job, train
+
+PIXELS = ".pixels"
+"""Below the run, unless another place is named: pictures decoded once for all stages and epochs."""
+
+
+def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine: Engine, progress: Progress) -> Path:
+    """Train, and write network, card, log, skipped pictures and manifest. An interrupted training goes on.
+
+    Raises:
+        WsolError: as `train`; the folder is not shared by all processes.
+    """
+    is_first = part().is_first
+    if is_first:
+        save_config(folder.parent, config)
+    with new_shared_folder(folder, engine) as scratch:
+        pictures = _pictures(job, data, folder.parent, config, engine, progress)
+        trained = train(job, pictures, config, engine, scratch, progress)
+        for broken in gathered([pictures.broken], engine):
+            pictures.broken |= broken
+        if is_first:
+            save(scratch, job.network, job.card)
+            write_skipped(scratch, [sample.image_id for sample in data.train], pictures)
+            figures = trained.figures() | {
+                "engine": engine.with_bf16(bool(trained.is_bf16)).reason,
+                "processes": part().count,
+                "broken_pictures": len(pictures.broken),
+            }
+            (scratch / "checkpoint.safetensors").unlink(missing_ok=True)
+            write_manifest(scratch, job.stage, job.settings, job.inputs, figures)
+    return folder
+
+
+def _pictures(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Engine, progress: Progress) -> Pictures:
+    paths, side_px = [sample.path for sample in data.train], job.training.resize_px
+    limits = Limits(config.cache_gb, config.disk_cache_gb, config.cache_folder or run / PIXELS)
+    threads = cores() if config.workers is None else config.workers
+    with progress.task(f"{job.stage}: reading pictures", len(paths)) as advance:
+        kept = open_cache(
+            paths, side_px, limits, part(), threads=threads, wait=lambda: wait_for_all(engine), advance=advance
+        )
+    return Pictures(paths, side_px, kept=kept, workers=config.workers)

@@ -1,0 +1,91 @@
+"""What a training leaves for people: a line per ten steps (log.jsonl), a row per epoch (results.csv), TensorBoard where asked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsol.config import Track
+from wsol.errors import WsolError
+from wsol.folders import write_text
+from wsol.training.state import Tally, Trained
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+LINES, ROWS = "log.jsonl", "results.csv"
+STEPS_PER_LINE = 10
+
+
+class TrainingLog:
+    """The files of one training in `folder`; what was written after the step from which it goes on is taken back."""
+
+    def __init__(self, folder: Path, name: str, track: Track, trained: Trained) -> None:
+        self.rows = folder / ROWS
+        self.name = name
+        _cut_after(folder / LINES, trained.step)
+        self.lines = (folder / LINES).open("a", encoding="utf-8")
+        self.board = None if track == "none" else _board(folder.parent / "tensorboard" / name, trained.step)
+        self.window = Tally()
+
+    def add(self, trained: Trained, steps: Tally, *, is_epoch_over: bool) -> None:
+        """Note some steps that `trained` holds already."""
+        self.window.add([steps.loss_sum], steps.images, steps.seconds, steps.waiting_seconds)
+        self.window.steps += steps.steps - 1
+        if self.window.steps >= STEPS_PER_LINE or is_epoch_over:
+            self._write_line(trained.step, len(trained.epochs) + (not is_epoch_over))
+        if is_epoch_over:
+            write_text(self.rows, _table(trained))
+
+    def _write_line(self, step: int, epoch: int) -> None:
+        figures = self.window.figures()
+        row = {"stage": self.name, "epoch": epoch, "step": step, **figures}
+        self.lines.write(json.dumps(row | {"at": datetime.now().astimezone().isoformat(timespec="seconds")}) + "\n")
+        self.lines.flush()
+        if self.board is not None:
+            for name, value in figures.items():
+                self.board.add_scalar(name, value, step)
+        self.window = Tally()
+
+    def __enter__(self) -> TrainingLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lines.close()
+        if self.board is not None:
+            self.board.close()
+
+
+def _cut_after(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if not line.endswith("\n") or json.loads(line)["step"] > step:
+            break
+        kept.append(line)
+    write_text(path, "".join(kept))
+
+
+def _table(trained: Trained) -> str:
+    text = io.StringIO()
+    names = ["epoch", "steps", "seconds", *Tally().figures()]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    for number, epoch in enumerate(trained.epochs, start=1):
+        writer.writerow({"epoch": number, "steps": epoch.steps, "seconds": round(epoch.seconds, 1), **epoch.figures()})
+    return text.getvalue()
+
+
+def _board(folder: Path, step: int) -> SummaryWriter:
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        raise WsolError(
+            "no TensorBoard here: expected the extra for `--track tensorboard`. Install it with `pip install 'wsol[track]'`, or leave `--track` out."
+        ) from None
+    return SummaryWriter(str(folder), purge_step=step + 1)

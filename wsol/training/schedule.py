@@ -1,0 +1,67 @@
+"""Which pictures a step sees: known before the first, whatever happens on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from wsol.config import Training
+from wsol.engine import seed_of
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Whole batches of shuffled pictures; the last, smaller one of an epoch is left out."""
+
+    usable: Sequence[int]
+    batch_size: int
+    steps: int
+    seed: int
+
+    @classmethod
+    def of(cls, usable: Sequence[int], training: Training, seed: int) -> Schedule:
+        """For at least one picture; a batch has at most all of them."""
+        batch_size = min(training.batch_size, len(usable))
+        return cls(usable, batch_size, training.steps or training.epochs * (len(usable) // batch_size), seed)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Of a whole epoch; the last one may end earlier."""
+        return len(self.usable) // self.batch_size
+
+    @property
+    def epochs(self) -> int:
+        """The last one may not be whole."""
+        return -(-self.steps // self.steps_per_epoch)
+
+    def epoch_of(self, step: int) -> range:
+        """All steps of the epoch of a step."""
+        first = step // self.steps_per_epoch * self.steps_per_epoch
+        return range(first, min(first + self.steps_per_epoch, self.steps))
+
+    def batches(self, steps: range) -> list[list[int]]:
+        """The numbers of the pictures of some steps of one epoch, for all processes together."""
+        if not steps:
+            return []
+        epoch = self.epoch_of(steps.start)
+        generator = torch.Generator().manual_seed(seed_of(self.seed, epoch.start // self.steps_per_epoch, 0))
+        shuffled = np.asarray(self.usable)[torch.randperm(len(self.usable), generator=generator).numpy()]
+        rows = shuffled[: self.steps_per_epoch * self.batch_size].reshape(-1, self.batch_size)
+        return [row.tolist() for row in rows[steps.start - epoch.start : steps.stop - epoch.start]]
+
+
+def shares(batch_size: int, processes: int, most: int) -> list[list[slice]]:
+    """For each process the places of a batch that it takes, in pieces of at most `most`; every process has as many pieces.
+
+    No piece is empty: where shares differ by one picture, a piece may be one larger than asked.
+    """
+    largest = math.ceil(batch_size / processes)
+    pieces = min(math.ceil(largest / most), batch_size // processes)
+    return [
+        [slice(rank + processes * piece, None, processes * pieces) for piece in range(pieces)]
+        for rank in range(processes)
+    ]

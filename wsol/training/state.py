@@ -1,0 +1,121 @@
+"""What a training has come to, and the file that brings it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from wsol.tensors import write_tensors
+
+
+@dataclass
+class Tally:
+    """Some steps: their losses added up, and where the time went."""
+
+    steps: int = 0
+    loss_sum: float = 0.0
+    images: int = 0
+    seconds: float = 0.0
+    waiting_seconds: float = 0.0
+    """The part of it in which there was no picture to work on."""
+
+    def add(self, losses: Sequence[float], images: int, seconds: float, waiting_seconds: float) -> None:
+        """Count some steps more."""
+        self.steps += len(losses)
+        for loss in losses:  # one after the other: a resumed training adds in the same order
+            self.loss_sum += loss
+        self.images += images
+        self.seconds += seconds
+        self.waiting_seconds += waiting_seconds
+
+    def figures(self) -> dict[str, float]:
+        """Mean loss, speed, and the share of the time spent waiting for data."""
+        seconds = max(self.seconds, 1e-9)
+        return {
+            "loss": self.loss_sum / max(self.steps, 1),
+            "images_per_second": round(self.images / seconds, 2),
+            "waiting_share": round(self.waiting_seconds / seconds, 4),
+        }
+
+
+@dataclass
+class Trained:
+    """What a training reports: its finished epochs, and the one that it is in."""
+
+    step: int = 0
+    is_bf16: bool | None = None
+    """None until the precision has been chosen."""
+    epochs: list[Tally] = field(default_factory=list)
+    current: Tally = field(default_factory=Tally)
+
+    def add(self, losses: Sequence[float], images: int, seconds: float, waiting_seconds: float) -> None:
+        """Count some steps more."""
+        self.step += len(losses)
+        self.current.add(losses, images, seconds, waiting_seconds)
+
+    def end_epoch(self) -> None:
+        """Put the current epoch to the finished ones."""
+        self.epochs.append(self.current)
+        self.current = Tally()
+
+    def figures(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "losses": [epoch.figures()["loss"] for epoch in self.epochs],
+            "steps": self.step,
+            "images": sum(epoch.images for epoch in self.epochs),
+            "seconds": sum(epoch.seconds for epoch in self.epochs),
+            "waiting_seconds": sum(epoch.waiting_seconds for epoch in self.epochs),
+        }
+
+
+class Checkpoint:
+    """Weights, momentum and report in one file that is replaced as a whole."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path = path
+        self.identity = identity
+
+    def save(self, network: nn.Module, optimiser: torch.optim.Optimizer, trained: Trained) -> None:
+        """Keep the state after a step."""
+        tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+        tensors |= {f"momentum.{i}": state["momentum_buffer"] for i, state in _momenta(optimiser) if state}
+        write_tensors(self.path, tensors, {"identity": self.identity, "trained": json.dumps(asdict(trained))})
+
+    def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> Trained:
+        """Go back to the last saved step; a checkpoint of another configuration, or a damaged one, counts for nothing."""
+        if not self.path.exists():
+            return Trained()
+        try:
+            with safe_open(self.path, "pt") as file:
+                notes = file.metadata()
+                if notes["identity"] != self.identity:
+                    return Trained()
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+        except SafetensorError:
+            return Trained()
+        network.load_state_dict(
+            {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+        )
+        for i, state in _momenta(optimiser):
+            if f"momentum.{i}" in tensors:
+                state["momentum_buffer"] = tensors[f"momentum.{i}"].to(next(network.parameters()).device)
+        report = json.loads(notes["trained"])
+        epochs, current = [Tally(**epoch) for epoch in report.pop("epochs")], Tally(**report.pop("current"))
+        return Trained(**report, epochs=epochs, current=current)
+
+    def remove(self) -> None:
+        """When the training is over."""
+        self.path.unlink(missing_ok=True)
+
+
+def _momenta(optimiser: torch.optim.Optimizer) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    return ((i, optimiser.state[parameter]) for i, parameter in enumerate(parameters))

@@ -27,6 +27,7 @@ app = App(
     name="wsol",
     help="Photographs with nothing but class labels in, boxes and masks out.",
     version=__version__,
+    suppress_keyboard_interrupt=False,  # `main` says what was saved
     help_epilogue="Start with `wsol demo`, or with your own folder of class folders: `wsol fit DATA --run runs/mine`.",
 )
 

@@ -13,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.data.pictures import Batch, Pictures, in_order, write_skipped
+from wsol.data.pixel_cache import Limits, Records, open_cache
+from wsol.errors import WsolError
 from wsol.images import read_square
+from wsol.launch import Part
 
 NewPicture = Callable[..., Path]
 
@@ -31,7 +34,22 @@ def paths(tmp_path: Path, new_picture: NewPicture) -> list[Path]:
 
 
 def opened(paths: Sequence[Path], *, kept: bool, workers: int) -> Pictures:
-    return Pictures(paths, SIDE, cache_gb=float(kept), workers=workers)
+    records = kept_in_memory(paths, SIDE, threads=workers) if kept else None
+    return Pictures(paths, SIDE, kept=records, workers=workers)
+
+
+def kept_in_memory(paths: Sequence[Path], side_px: int, *, threads: int) -> Records:
+    records = open_cache(
+        paths,
+        side_px,
+        Limits(1, 0, Path("nowhere")),
+        Part(0, 1),
+        threads=threads,
+        wait=lambda: None,
+        advance=lambda: None,
+    )
+    assert records is not None
+    return records
 
 
 WAYS = pytest.mark.parametrize(
@@ -58,7 +76,6 @@ def check(batch: Batch, expected: list[int], paths: list[Path]) -> None:
 @WAYS
 def test_batches_come_in_order_without_the_broken(paths: list[Path], kept: bool, workers: int) -> None:
     pictures = opened(paths, kept=kept, workers=workers)
-    assert pictures.is_cached == kept
     batches = list(pictures.batches(ORDERS))
     # [1, 1] and [4] lose all their pictures.
     for batch, expected in zip(batches, [[3, 0, 5], [2, 3, 5, 0]], strict=True):
@@ -89,16 +106,31 @@ def test_no_pictures_are_no_batches() -> None:
     assert list(opened([], kept=True, workers=0).batches([])) == []
 
 
+@WAYS
 @pytest.mark.parametrize(
-    ("cache_gb", "is_kept"),
+    ("order", "expected"),
     [
-        pytest.param(6 * 3 * SIDE**2 / 1e9, True, id="exactly enough"),
-        pytest.param((6 * 3 * SIDE**2 - 1) / 1e9, False, id="a byte less"),
-        pytest.param(0.0, False, id="nothing"),
+        pytest.param([3, 0, 5], [3, 0, 5], id="all whole"),
+        pytest.param([1, 2], [5, 2], id="the next in the list stands in"),
+        pytest.param([4, 4], [0, 0], id="after the last the first"),
+        pytest.param([], [], id="none asked for"),
     ],
 )
-def test_pictures_are_kept_if_they_fit(paths: list[Path], cache_gb: float, is_kept: bool) -> None:
-    assert Pictures(paths, SIDE, cache_gb=cache_gb, workers=0).is_cached == is_kept
+def test_the_next_whole_picture_stands_in_for_a_broken_one(
+    paths: list[Path], kept: bool, workers: int, order: list[int], expected: list[int]
+) -> None:
+    pictures = opened(paths, kept=kept, workers=workers)
+    usable = [0, 2, 3, 1, 5, 4]
+    found = [batch.indices.tolist() for batch in pictures.batches([order], usable)] if order else [[]]
+    assert found == [expected]
+    assert pictures.broken.keys() >= {1, 4} & set(order)
+
+
+@WAYS
+def test_many_broken_pictures_in_a_row_are_told(paths: list[Path], kept: bool, workers: int) -> None:
+    pictures = opened(paths, kept=kept, workers=workers)
+    with pytest.raises(WsolError, match=r"2 of 6 pictures cannot be decoded.*wsol check DATA"):
+        list(pictures.batches([[1, 4]], [1, 4]))
 
 
 def test_kept_pictures_are_read_once(paths: list[Path]) -> None:

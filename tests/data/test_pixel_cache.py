@@ -1,0 +1,115 @@
+"""Decoded pictures, kept: in which place, the same pixels, and never decoded twice."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from wsol.data import pixel_cache
+from wsol.data.pixel_cache import ABSENT, BROKEN, WHOLE, Limits, Records, open_cache, place_for, record_of
+from wsol.images import read_square
+from wsol.launch import Part
+
+NewPicture = Callable[..., Path]
+SIDE = 8
+ONE_GB = record_of(SIDE).itemsize / 1e9
+ALONE = Part(0, 1)
+
+
+@pytest.fixture
+def paths(tmp_path: Path, new_picture: NewPicture) -> list[Path]:
+    """Five pictures, the third one broken."""
+    found = [new_picture(tmp_path / "pictures" / f"{number}.png", (10 + number, 30 - number)) for number in range(5)]
+    found[2].write_bytes(b"no picture")
+    return found
+
+
+def on_disk(paths: list[Path], folder: Path, mine: Part = ALONE) -> Records:
+    counted: list[int] = []
+    records = open_cache(
+        paths, SIDE, Limits(0, 1, folder), mine, threads=2, wait=lambda: None, advance=lambda: counted.append(1)
+    )
+    assert records is not None and len(counted) == len(range(mine.local_rank, len(paths), mine.local_count))
+    return records
+
+
+@pytest.mark.parametrize(
+    ("memory_pictures", "disk_pictures", "processes", "place"),
+    [
+        pytest.param(6, 0, 1, "memory", id="exactly enough memory"),
+        pytest.param(5.9, 6, 1, "disk", id="too little memory"),
+        pytest.param(11.9, 6, 2, "disk", id="memory for one of two processes"),
+        pytest.param(12, 0, 2, "memory", id="memory for both"),
+        pytest.param(5, 5.9, 1, "nowhere", id="too little of both"),
+        pytest.param(0, 0, 1, "nowhere", id="nothing allowed"),
+    ],
+)
+def test_pictures_are_kept_where_they_fit(
+    tmp_path: Path, memory_pictures: float, disk_pictures: float, processes: int, place: str
+) -> None:
+    limits = Limits(memory_pictures * ONE_GB * (1 + 1e-12), disk_pictures * ONE_GB * (1 + 1e-12), tmp_path / "absent")
+    assert place_for(6, SIDE, limits, Part(0, processes, 0, processes)) == place
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_disk_without_twice_the_room_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need = 6 * record_of(SIDE).itemsize
+    limits = Limits(0, 1, tmp_path / "absent")
+    for free, place in ((2 * need, "disk"), (2 * need - 1, "nowhere")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        assert place_for(6, SIDE, limits, ALONE) == place
+
+
+def test_file_and_memory_hold_the_same_pixels_and_mark_the_broken(tmp_path: Path, paths: list[Path]) -> None:
+    kept = open_cache(paths, SIDE, Limits(1, 0, tmp_path), ALONE, threads=0, wait=lambda: None, advance=lambda: None)
+    assert kept is not None
+    for records in (kept, on_disk(paths, tmp_path / "cache")):
+        assert records["state"].tolist() == [WHOLE, WHOLE, BROKEN, WHOLE, WHOLE]
+        for i in (0, 1, 3, 4):
+            pixels, image_hw = read_square(paths[i], SIDE)
+            np.testing.assert_array_equal(records[i]["pixels"].transpose(1, 2, 0), pixels)
+            assert tuple(records[i]["image_hw"]) == image_hw
+
+
+def test_what_is_in_the_file_is_not_decoded_again(
+    tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = on_disk(paths, tmp_path / "cache")
+    first["state"][3] = ABSENT  # where a kill came
+    decoded: list[Path] = []
+
+    def counting(path: Path, side_px: int) -> object:
+        decoded.append(path)
+        return read_square(path, side_px)
+
+    monkeypatch.setattr(pixel_cache, "read_square", counting)
+    again = on_disk(paths, tmp_path / "cache")
+    assert decoded == [paths[3]]
+    np.testing.assert_array_equal(again, first)
+
+
+def test_another_picture_of_the_same_name_is_another_file(
+    tmp_path: Path, paths: list[Path], new_picture: NewPicture
+) -> None:
+    on_disk(paths, tmp_path / "cache")
+    new_picture(paths[0], (50, 60))
+    assert on_disk(paths, tmp_path / "cache")["image_hw"][0].tolist() == [50, 60]
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_the_processes_of_a_machine_fill_one_file_and_other_machines_another(tmp_path: Path, paths: list[Path]) -> None:
+    for rank in (0, 1):
+        records = on_disk(paths, tmp_path / "cache", Part(rank, 2, rank, 2))
+        assert np.flatnonzero(records["state"]).tolist() == ([0, 2, 4] if rank == 0 else [0, 1, 2, 3, 4])
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    on_disk(paths, tmp_path / "cache", Part(0, 4, 0, 2))
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_no_pictures_are_no_records(tmp_path: Path) -> None:
+    assert len(on_disk([], tmp_path / "cache")) == 0

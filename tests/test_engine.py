@@ -1,0 +1,52 @@
+"""Which precision a measurement chooses."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from wsol import engine as engines
+from wsol.engine import Engine, choose_engine, measured
+
+CPU = Engine(torch.device("cpu"), False, "cpu (no GPU found), fp32 (auto)")
+
+
+@pytest.mark.parametrize(
+    ("has_bf16", "fp32_ms", "bf16_ms", "is_bf16"),
+    [
+        pytest.param(True, 20, 5, True, id="much faster"),
+        pytest.param(True, 5, 20, False, id="slower"),
+        pytest.param(True, 10, 10, False, id="as fast: not worth its rounding"),
+        pytest.param(False, 20, 1, False, id="emulated"),
+    ],
+)
+def test_bf16_is_taken_where_it_is_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, has_bf16: bool, fp32_ms: int, bf16_ms: int, is_bf16: bool
+) -> None:
+    monkeypatch.setattr(engines, "has_bf16", lambda device: has_bf16)
+    chosen = measured(CPU, lambda engine: time.sleep((bf16_ms if engine.is_bf16 else fp32_ms) / 1000))
+    assert chosen.is_bf16 == is_bf16
+    if has_bf16:
+        word = "bf16" if is_bf16 else "fp32"
+        assert (
+            chosen.reason.startswith(f"cpu (no GPU found), {word} (measured: bf16 ")
+            and "times as fast" in chosen.reason
+        )
+
+
+def test_a_choice_made_before_is_kept_and_told() -> None:
+    assert CPU.with_bf16(False) is CPU
+    assert CPU.with_bf16(True) == replace(CPU, is_bf16=True, reason="cpu (no GPU found), bf16 (as at the start)")
+
+
+def test_a_cpu_computes_in_fp32_unless_asked() -> None:
+    assert not choose_engine("cpu", "auto").is_bf16
+    assert choose_engine("cpu", "bf16").is_bf16
+
+
+def test_this_machine_says_whether_it_has_bf16() -> None:
+    assert engines.has_bf16(torch.device("cpu")) in (True, False)
+    assert not engines.has_bf16(torch.device("meta"))

@@ -1,0 +1,108 @@
+"""Several processes, on one machine and on two that share a disk, train what one process trains."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wsol.demo_set import write_demo_set
+
+ALL_FROZEN = Path(__file__).with_name("all_frozen.py")
+# Whatever order the sums take, rounding grows from step to step, the slower the smaller the rates.
+COMPARABLE = [
+    *("--cam.resize-px", "64", "--cam.crop-px", "56", "--cam.dropout", "0", "--cam.batch-norm", "frozen"),
+    *("--seg.resize-px", "64", "--seg.crop-px", "56", "--seg.dropout", "0", "--seg.batch-norm", "frozen"),
+    *("--classify.resize-px", "64", "--classify.crop-px", "56", "--classify.batch-norm", "frozen"),
+    *("--cam.lr-new", "1e-7", "--cam.lr-backbone", "1e-7", "--seg.lr-new", "1e-7", "--seg.lr-backbone", "1e-7"),
+    *(
+        "--cam.batch-size",
+        "7",
+        "--seg.batch-size",
+        "7",
+        "--classify.batch-size",
+        "7",
+        "--epochs",
+        "2",
+        "--workers",
+        "0",
+    ),
+]
+TRAINED = ("cam", "seg", "classifier")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("small") / "set"
+    root.mkdir()
+    write_demo_set(root, classes=3, train_per_class=5, test_per_class=1, image_hw=(90, 120))
+    return root
+
+
+def launch(script: Path, *words: object, processes: int = 1, machines: int = 1) -> None:
+    """`torchrun` on each of some machines, all of them this one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    machine = ["--nnodes", str(machines), "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", *machine, "--master-port", str(port), "--node-rank"]
+    single = [sys.executable]
+    running = [
+        subprocess.Popen(
+            [*(single if processes * machines == 1 else [*launcher, str(node)]), str(script), *(() if processes * machines == 1 else ("--",)), *map(str, words)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for node in range(machines)
+    ]  # fmt: skip
+    printed = [process.communicate(timeout=300)[0] for process in running]
+    assert all(process.returncode == 0 for process in running), "\n".join(printed)
+
+
+def losses(run: Path) -> dict[str, list[float]]:
+    return {part: json.loads((run / part / "manifest.json").read_text())["figures"]["losses"] for part in TRAINED}
+
+
+@pytest.fixture(scope="module")
+def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+    """The losses of one process."""
+    run = tmp_path_factory.mktemp("alone") / "run"
+    launch(ALL_FROZEN, "fit", pictures, "--run", run, *COMPARABLE)
+    return losses(run)
+
+
+@pytest.mark.parametrize(
+    ("processes", "machines", "extra"),
+    [
+        pytest.param(2, 1, (), id="two processes, the cache a file that they fill together"),
+        pytest.param(
+            3, 1, ("--cache-gb", "0", "--disk-cache-gb", "0"), id="three processes", marks=pytest.mark.pipeline
+        ),
+        pytest.param(1, 2, (), id="two machines", marks=pytest.mark.pipeline),
+        pytest.param(1, 1, ("--micro-batch", "3"), id="gradients of three pieces added up", marks=pytest.mark.pipeline),
+    ],
+)
+def test_the_loss_curves_are_those_of_one_process(
+    pictures: Path, alone: dict[str, list[float]], tmp_path: Path, processes: int, machines: int, extra: tuple[str, ...]
+) -> None:
+    cache = ("--cache-gb", "0") if processes > 1 else ()
+    words = ("fit", pictures, "--run", tmp_path / "run", *COMPARABLE, *(extra or cache))
+    launch(ALL_FROZEN, *words, processes=processes, machines=machines)
+    found = losses(tmp_path / "run")
+    for part in TRAINED:
+        assert found[part] == pytest.approx(alone[part], rel=1e-3), part
+        assert (
+            json.loads((tmp_path / "run" / part / "manifest.json").read_text())["figures"]["processes"]
+            == processes * machines
+        )
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "cam",
+        "classifier",
+        "config.yaml",
+        "pseudo",
+        "seg",
+    ]

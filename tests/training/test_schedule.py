@@ -1,0 +1,68 @@
+"""Which pictures a step sees, and which of them a process takes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsol.config import Training
+from wsol.training.schedule import Schedule, shares
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 12))
+def test_the_processes_take_every_place_once_in_as_many_pieces_none_of_them_empty(
+    batch_size: int, processes: int, most: int
+) -> None:
+    processes = min(processes, batch_size)
+    places = list(range(batch_size))
+    found = [[places[piece] for piece in pieces] for pieces in shares(batch_size, processes, most)]
+    assert sorted(place for pieces in found for piece in pieces for place in piece) == places
+    assert len({len(pieces) for pieces in found}) == 1
+    assert all(1 <= len(piece) <= most + 1 for pieces in found for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "processes", "most", "expected"),
+    [
+        pytest.param(4, 1, 4, [[[0, 1, 2, 3]]], id="one process, all at once"),
+        pytest.param(4, 1, 2, [[[0, 2], [1, 3]]], id="one process, two at a time"),
+        pytest.param(4, 2, 9, [[[0, 2]], [[1, 3]]], id="two processes"),
+        pytest.param(5, 2, 1, [[[0, 4], [2]], [[1], [3]]], id="unequal shares: one piece is larger than asked"),
+    ],
+)
+def test_who_takes_what(batch_size: int, processes: int, most: int, expected: list[list[list[int]]]) -> None:
+    places = list(range(batch_size))
+    assert [[places[piece] for piece in pieces] for pieces in shares(batch_size, processes, most)] == expected
+
+
+@given(st.integers(2, 30), st.integers(1, 8), st.integers(1, 4), st.integers(0, 99))
+def test_an_epoch_sees_each_picture_once_but_for_the_rest_of_a_batch(
+    count: int, batch_size: int, epochs: int, seed: int
+) -> None:
+    usable = range(100, 100 + count)
+    schedule = Schedule.of(usable, Training(epochs=epochs, batch_size=batch_size), seed)
+    assert schedule.batch_size == min(batch_size, count) and schedule.epochs == epochs
+    for epoch in range(epochs):
+        steps = schedule.epoch_of(epoch * schedule.steps_per_epoch)
+        seen = [i for batch in schedule.batches(steps) for i in batch]
+        assert len(set(seen)) == len(seen) == count // schedule.batch_size * schedule.batch_size
+        assert set(seen) <= set(usable)
+
+
+@given(st.integers(2, 30), st.integers(1, 8), st.integers(1, 40), st.data())
+def test_what_a_step_sees_does_not_depend_on_where_one_starts(
+    count: int, batch_size: int, steps: int, data: st.DataObject
+) -> None:
+    schedule = Schedule.of(range(count), Training(steps=steps, batch_size=batch_size), 7)
+    epoch = schedule.epoch_of(data.draw(st.integers(0, steps - 1)))
+    start = data.draw(st.integers(epoch.start, epoch.stop))
+    whole = schedule.batches(epoch)
+    assert schedule.batches(range(start, epoch.stop)) == whole[start - epoch.start :]
+    assert len(whole) == len(epoch) and schedule.epochs == -(-steps // schedule.steps_per_epoch)
+
+
+def test_epochs_and_seeds_differ() -> None:
+    one, other = (Schedule.of(range(50), Training(epochs=2, batch_size=10), seed) for seed in (0, 1))
+    orders = [schedule.batches(range(at, at + 5)) for schedule in (one, other) for at in (0, 5)]
+    assert all(a != b for i, a in enumerate(orders) for b in orders[i + 1 :])

@@ -1,0 +1,69 @@
+"""What a training has come to: counted, kept, brought back."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from wsol.training.state import Checkpoint, Tally, Trained
+
+
+def trained_a_little(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(seed)
+    network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(2):
+        network(torch.randn(5, 4)).square().sum().backward()
+        optimiser.step()
+    return network, optimiser
+
+
+REPORT = Trained(step=7, is_bf16=False, epochs=[Tally(4, 6.5, 64, 2.5, 0.5)], current=Tally(3, 0.1 + 0.2, 48, 2.0, 0.0))
+
+
+def test_weights_statistics_momentum_and_report_come_back_to_the_bit(tmp_path: Path) -> None:
+    network, optimiser = trained_a_little(0)
+    kept = copy.deepcopy(network.state_dict())
+    momenta = [optimiser.state[p]["momentum_buffer"].clone() for p in network.parameters()]
+    Checkpoint(tmp_path / "c.safetensors", "mine").save(network, optimiser, REPORT)
+    other, others = trained_a_little(1)
+    assert Checkpoint(tmp_path / "c.safetensors", "mine").restore(other, others) == REPORT
+    assert all(torch.equal(value, kept[name]) for name, value in other.state_dict().items())
+    for parameter, momentum in zip(other.parameters(), momenta, strict=True):
+        assert torch.equal(others.state[parameter]["momentum_buffer"], momentum)
+
+
+@pytest.mark.parametrize("spoiled", ["absent", "of another configuration", "cut short", "empty"])
+def test_what_cannot_be_gone_on_from_counts_for_nothing(tmp_path: Path, spoiled: str) -> None:
+    path = tmp_path / "c.safetensors"
+    Checkpoint(path, "other" if spoiled == "of another configuration" else "mine").save(*trained_a_little(0), REPORT)
+    if spoiled == "absent":
+        path.unlink()
+    elif spoiled == "cut short":
+        path.write_bytes(path.read_bytes()[:-7])
+    elif spoiled == "empty":
+        path.write_bytes(b"")
+    network, optimiser = trained_a_little(1)
+    before = copy.deepcopy(network.state_dict())
+    assert Checkpoint(path, "mine").restore(network, optimiser) == Trained()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_steps_are_counted_and_epochs_put_by() -> None:
+    report = Trained()
+    report.add([1.0, 2.0], images=8, seconds=4.0, waiting_seconds=1.0)
+    report.add([6.0], images=4, seconds=2.0, waiting_seconds=0.5)
+    report.end_epoch()
+    report.add([5.0], images=4, seconds=1.0, waiting_seconds=0.0)
+    assert report.step == 4 and report.current.steps == 1
+    assert report.epochs[0].figures() == {"loss": 3.0, "images_per_second": 2.0, "waiting_share": 0.25}
+    assert report.figures() == {"losses": [3.0], "steps": 4, "images": 12, "seconds": 6.0, "waiting_seconds": 1.5}
+
+
+def test_nothing_done_has_figures_too() -> None:
+    assert Tally().figures() == {"loss": 0.0, "images_per_second": 0.0, "waiting_share": 0.0}
+    assert Trained().figures()["losses"] == []

@@ -14,6 +14,7 @@ from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.judge import STEP
 from wsol.metrics.protocols import default_protocols, protocols_named
 from wsol.progress import Progress
+from wsol.report.training_curves import write_training_curves
 from wsol.run_config import preview, save_config
 from wsol.stages import evaluate as evaluating
 from wsol.stages import evaluate_results as judging
@@ -39,7 +40,10 @@ def fit(
     Raises:
         WsolError: the data, the weights or the folder are not as expected; the text says what to do.
     """
-    return _stage(fitting.run, data, images, run, config, quiet) or Path(run)
+    _stage(fitting.run, data, images, run, config, quiet)
+    if part().is_first:
+        write_training_curves(Path(run))
+    return Path(run)
 
 
 def train_cam(

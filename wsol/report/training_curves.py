@@ -1,0 +1,37 @@
+"""The losses of a run's trainings, epoch by epoch, as one picture."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+FILE = "curves.png"
+STAGES = ("cam", "seg", "classifier")
+
+
+def write_training_curves(run: Path) -> Path | None:
+    """Draw what the stages' results.csv say into RUN/curves.png; None where no training has finished an epoch."""
+    losses = {stage: _losses(run / stage / "results.csv") for stage in STAGES}
+    shown = {stage: values for stage, values in losses.items() if values}
+    if not shown:
+        return None
+    from matplotlib.figure import Figure  # seconds to import
+
+    figure = Figure(figsize=(3.6 * len(shown), 3.2), layout="constrained")
+    for axes, (stage, values) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
+        axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3)
+        axes.set(title=stage, xlabel="epoch", ylabel="loss", ylim=(0, None))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    partial = run / f".{FILE}"
+    figure.savefig(partial, format="png", dpi=120)
+    os.replace(partial, run / FILE)
+    return run / FILE
+
+
+def _losses(path: Path) -> list[float]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]

@@ -1,0 +1,143 @@
+"""The one loop, with a network small enough to compare with plain steps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from wsol.config import RunConfig, Training
+from wsol.data.pictures import Pictures
+from wsol.data.pixel_cache import record_of
+from wsol.data.views import View, random_view, standardised
+from wsol.engine import choose_engine, seed_of
+from wsol.errors import WsolError
+from wsol.models.checkpoint import ClassifierCard
+from wsol.progress import Progress
+from wsol.training.loop import Job, frozen_layers, train
+from wsol.training.schedule import Schedule
+
+NewPicture = Callable[..., Path]
+SIDE, CROP, COUNT = 8, 6, 10
+LABELS = torch.arange(COUNT) % 2
+CARD = ClassifierCard(backbone="none", mean=(0.5,) * 3, std=(0.5,) * 3, resize_px=SIDE, class_names=("even", "odd"))
+SETTINGS = Training(epochs=3, batch_size=4, resize_px=SIDE, crop_px=CROP, lr_backbone=0.05, lr_new=0.1)
+CONFIG = RunConfig(device="cpu", precision="fp32")
+
+
+def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
+    return cross_entropy(network(images), LABELS[indices])
+
+
+def new_job(training: Training = SETTINGS, *, has_batch_norm: bool = False) -> Job:
+    torch.manual_seed(3)
+    body = [nn.Conv2d(3, 4, 3), *([nn.BatchNorm2d(4)] if has_batch_norm else []), nn.ReLU(), nn.Flatten()]
+    head = nn.Linear(4 * (CROP - 2) ** 2, 2)
+    network = nn.Sequential(*body, head)
+    return Job("test", network, CARD, [head], objective, range(COUNT), training, 5, {}, {})
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pictures:
+    """Ten pictures of noise, kept."""
+    records = np.zeros(COUNT, record_of(SIDE))
+    records["state"] = 1
+    records["pixels"] = np.random.default_rng(0).integers(0, 256, (COUNT, 3, SIDE, SIDE))
+    return Pictures([Path(f"{i}.png") for i in range(COUNT)], SIDE, kept=records, workers=0)
+
+
+def by_plain_steps(job: Job, pictures: Pictures) -> nn.Module:
+    """SGD with Nesterov momentum on whole batches, read aloud."""
+    network, training = copy.deepcopy(job.network), job.training
+    groups = [
+        {"params": list(network[:-1].parameters()), "lr": training.lr_backbone},  # type: ignore[index]
+        {"params": list(network[-1].parameters()), "lr": training.lr_new},  # type: ignore[index]
+    ]
+    optimiser = torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    schedule = Schedule.of(job.usable, training, job.seed)
+    assert pictures.kept is not None
+    for step in range(schedule.steps):
+        (rows,) = schedule.batches(range(step, step + 1))
+        generator = torch.Generator().manual_seed(seed_of(job.seed, step, 1))
+        view = random_view(len(rows), SIDE, CROP, generator, torch.device("cpu"))
+        images = standardised(view.apply(torch.from_numpy(pictures.kept["pixels"][rows])), CARD.mean, CARD.std)
+        optimiser.zero_grad()
+        cross_entropy(network(images), LABELS[rows]).backward()
+        optimiser.step()
+    return network
+
+
+@pytest.mark.parametrize("micro_batch", [None, 3, 1])
+def test_the_loop_trains_as_plain_steps_do_however_many_pictures_go_in_at_a_time(
+    pictures: Pictures, tmp_path: Path, micro_batch: int | None
+) -> None:
+    expected = by_plain_steps(new_job(), pictures)
+    job = new_job()
+    config = CONFIG.model_copy(update={"micro_batch": micro_batch})
+    trained = train(job, pictures, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    assert trained.step == 6 and [epoch.steps for epoch in trained.epochs] == [2, 2, 2]
+    for found, wanted in zip(job.network.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+    assert not job.network.training
+
+
+def test_steps_count_before_epochs(pictures: Pictures, tmp_path: Path) -> None:
+    job = new_job(SETTINGS.model_copy(update={"steps": 3}))
+    trained = train(job, pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    assert trained.step == 3 and [epoch.steps for epoch in trained.epochs] == [2, 1]
+
+
+@pytest.mark.parametrize(("batch_norm", "moves"), [("live", True), ("frozen", False)])
+def test_frozen_statistics_stay_and_live_ones_move(
+    pictures: Pictures, tmp_path: Path, batch_norm: str, moves: bool
+) -> None:
+    job = new_job(SETTINGS.model_copy(update={"batch_norm": batch_norm}), has_batch_norm=True)
+    train(job, pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    statistics = job.network[1].running_mean  # type: ignore[index]
+    assert bool((statistics != 0).any()) == moves
+
+
+def test_new_layers_have_no_statistics_to_keep() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(2), nn.Sequential(nn.BatchNorm2d(2), nn.ReLU()))
+    assert frozen_layers(network, [network[1]]) == [network[0]]
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        pytest.param(
+            new_job(SETTINGS.model_copy(update={"lr_backbone": 1e20, "lr_new": 1e20})),
+            r"the loss at step \d+ is .*: expected a number. Lower the learning rates \(lr_backbone 1e\+20",
+            id="the loss is no number",
+        ),
+        pytest.param(
+            new_job(SETTINGS.model_copy(update={"batch_norm": "sync"})),
+            r"batch norm over all processes needs GPUs: expected cuda, got cpu",
+            id="statistics over all processes on a CPU",
+        ),
+        pytest.param(
+            replace(new_job(), usable=[4]), r"1 usable pictures of 10: expected at least two", id="one picture"
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_told(pictures: Pictures, tmp_path: Path, job: Job, message: str) -> None:
+    with pytest.raises(WsolError, match=message):
+        train(job, pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+
+
+def test_fewer_pictures_in_a_step_than_processes_are_told(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wsol.training import loop
+
+    monkeypatch.setattr(loop, "part", lambda: SimpleNamespace(rank=0, count=5))
+    with pytest.raises(WsolError, match="4 pictures a step for 5 processes: expected one each at least"):
+        train(new_job(), pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))

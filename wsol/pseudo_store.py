@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from wsol.arrays import claimed_memmap
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
 from wsol.pseudo import Gaussians, Heatmaps, render
@@ -37,17 +37,16 @@ def decode(codes: UInt8[Tensor, "batch height width"]) -> Heatmaps:
     return (codes.float() / 255) ** 2
 
 
-def create(folder: Path, image_ids: list[str], map_hw: tuple[int, int], gaussians: int) -> np.memmap[Any, Any]:
-    """An empty store to be filled record by record."""
+def record_of(map_hw: tuple[int, int], gaussians: int) -> np.dtype[Any]:
+    """The layout of a record."""
     state, small_map, five_each = "u1", ("u1", map_hw), ("<f4", (gaussians, 5))
-    record = np.dtype(list(zip(FIELDS, (state, small_map, five_each), strict=True)))
+    return np.dtype(list(zip(FIELDS, (state, small_map, five_each), strict=True)))
+
+
+def create(folder: Path, image_ids: list[str], map_hw: tuple[int, int], gaussians: int) -> np.memmap[Any, Any]:
+    """An empty store to be filled record by record, its disk space claimed."""
     write_json(folder / INDEX, image_ids)
-    records = np.lib.format.open_memmap(folder / FILE, mode="w+", dtype=record, shape=(len(image_ids),))
-    # A hole in a memory-mapped file turns a full disk into a crash; claimed at once, it is an error that can be told.
-    if hasattr(os, "posix_fallocate"):  # Linux
-        with (folder / FILE).open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, (folder / FILE).stat().st_size)
-    return records
+    return claimed_memmap(folder / FILE, record_of(map_hw, gaussians), len(image_ids))
 
 
 class PseudoStore:

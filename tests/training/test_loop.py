@@ -29,7 +29,7 @@ NewPicture = Callable[..., Path]
 SIDE, CROP, COUNT = 8, 6, 10
 LABELS = torch.arange(COUNT) % 2
 CARD = ClassifierCard(backbone="none", mean=(0.5,) * 3, std=(0.5,) * 3, resize_px=SIDE, class_names=("even", "odd"))
-SETTINGS = Training(epochs=3, batch_size=4, resize_px=SIDE, crop_px=CROP, lr_backbone=0.05, lr_new=0.1)
+SETTINGS = Training(epochs=3, batch_size=5, resize_px=SIDE, crop_px=CROP, lr_backbone=0.05, lr_new=0.1)
 CONFIG = RunConfig(device="cpu", precision="fp32")
 
 
@@ -138,6 +138,6 @@ def test_fewer_pictures_in_a_step_than_processes_are_told(
 ) -> None:
     from wsol.training import loop
 
-    monkeypatch.setattr(loop, "part", lambda: SimpleNamespace(rank=0, count=5))
-    with pytest.raises(WsolError, match="4 pictures a step for 5 processes: expected one each at least"):
+    monkeypatch.setattr(loop, "part", lambda: SimpleNamespace(rank=0, count=6))
+    with pytest.raises(WsolError, match="5 pictures a step for 6 processes: expected one each at least"):
         train(new_job(), pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from jaxtyping import Float, Float32
+from numpy import ndarray
+from torch import Tensor
+
 from wsol.config import Objects, Precision
-from wsol.data.pictures import Pictures, in_order
+from wsol.data.pictures import Batch, Pictures
+from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
-from wsol.folders import (
-    file_hash,
-    is_finished,
-    new_folder,
-    read_json,
-    start_over,
-    text_hash,
-    write_json,
-    write_manifest,
-)
+from wsol.folders import file_hash, is_finished, text_hash, write_manifest
 from wsol.images import SUFFIXES, is_picture, pictures_under
 from wsol.inference import BATCH_SIZE
-from wsol.localizer import Localization, Localizer
+from wsol.launch import part
+from wsol.listing import Names, Paths, write_names
+from wsol.localizer import Localizer
+from wsol.maps import find_objects
 from wsol.predictions import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.progress import Progress
+from wsol.shards import (
+    NAMES,
+    PARTS,
+    Shards,
+    Stopwatch,
+    assemble_skipped,
+    batches_of,
+    clear,
+    figures_of,
+    new_file,
+    open_scratch,
+    skipped_of,
+    unfinished,
+    write_parts,
+)
+from wsol.together import new_shared_folder
 
 STAGE = "predict"
 
@@ -42,60 +61,173 @@ def run(
 ) -> Path:
     """Write `out`: predictions.jsonl in the order of the pictures' names, skipped.json, manifest.json.
 
+    Launched as several processes, each predicts its shards. The same command continues an interrupted prediction, with
+    any number of processes; pictures that were skipped in a finished shard are not tried again.
+
     Raises:
         WsolError: not a run, no pictures, none that can be decoded, or `out` holds something else.
     """
-    root, paths = _pictures(images)
+    root = _root(images)
     localizer = Localizer.load(run, threshold=threshold, objects=objects, device=device, precision=precision)
-    names = [path.relative_to(root).as_posix() for path in paths]
-    weights = [run / part / "model.safetensors" for part in ("seg", "classifier", "cam")]
+    engine, is_first = localizer.engine, part().is_first
     settings = {"box": localizer.box.model_dump(), "precision": precision}
-    inputs = {
-        "pictures": text_hash(iter([str(root.resolve()), *names])),
-        "networks": text_hash(file_hash(path) for path in weights if path.exists()),
-    }
-    if is_finished(out, STAGE, settings, inputs):
+    inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
+    if gathered([is_first and is_finished(out, STAGE, settings, inputs)], engine)[0]:
+        if is_first:
+            clear(out)
         progress.say(f"{STAGE}: finished already, {out}")
         return out
     started = time.perf_counter()
-    with new_folder(out) as scratch:
-        identity = {"settings": settings, "inputs": inputs}
-        if (scratch / "settings.json").exists() and read_json(scratch / "settings.json", STAGE) != json.loads(
-            json.dumps(identity)
-        ):
-            start_over(scratch)
-        write_json(scratch / "settings.json", identity)
-        counts = _predict_rest(localizer, paths, names, scratch, progress)
-        (scratch / "settings.json").unlink()
-        figures = {
-            "image_root": str(root.resolve()),
-            "class_names": localizer.class_names,
-            **vars(counts),
-            "seconds": time.perf_counter() - started,
-        }
-        write_manifest(scratch, STAGE, settings, inputs, figures)
-    progress.say(
-        f"{STAGE}: {counts.images} pictures, {counts.objects} objects, {counts.empty} pictures without one, {counts.skipped} skipped"
-    )
+    with new_shared_folder(out, engine) as scratch:
+        if is_first:
+            open_scratch(scratch, STAGE, settings, inputs)
+            _list(images, scratch / NAMES, inputs["pictures"])
+        wait_for_all(engine)
+        names = Names(scratch / NAMES)
+        shards = Shards(scratch / PARTS, len(names), ".jsonl")
+        watches = gathered([_predict(localizer, Paths(root, names), shards, progress)], engine)
+        if is_first:
+            counts = _assemble(names, shards, scratch, progress)
+            speed = figures_of(watches, time.perf_counter() - started)
+            figures = {
+                "image_root": str(root.resolve()),
+                "class_names": localizer.class_names,
+                **vars(counts),
+                **speed,
+            }
+            write_manifest(scratch, STAGE, settings, inputs, figures)
+    if is_first:
+        clear(out)
+        progress.say(
+            f"{STAGE}: {counts.images} pictures, {counts.objects} objects, {counts.empty} pictures without one, {counts.skipped} skipped"
+        )
+        progress.say(_told(speed))
     return out
 
 
-def _pictures(images: Path) -> tuple[Path, list[Path]]:
-    """The folder that names are relative to, and the files."""
+def _root(images: Path) -> Path:
+    """The folder that names are relative to."""
     if not images.exists():
         raise WsolError(f"{images} does not exist: expected a picture or a folder of pictures. Check the path.")
-    if images.is_file():
-        if not is_picture(images):
-            raise WsolError(
-                f"{images} is no picture by its name: expected one of {', '.join(sorted(SUFFIXES))}. Rename or convert it."
-            )
-        return images.parent, [images]
-    paths = list(pictures_under(images))
-    if not paths:
+    if images.is_dir():
+        return images
+    if not is_picture(images):
+        raise WsolError(
+            f"{images} is no picture by its name: expected one of {', '.join(sorted(SUFFIXES))}. Rename or convert it."
+        )
+    return images.parent
+
+
+def _names(images: Path) -> Iterator[str]:
+    paths = pictures_under(images) if images.is_dir() else [images]
+    root = _root(images)
+    return (path.relative_to(root).as_posix() for path in paths)
+
+
+def _inputs(run: Path, images: Path) -> dict[str, str]:
+    if next(_names(images), None) is None:
         raise WsolError(
             f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them."
         )
-    return images, paths
+    weights = [run / part / "model.safetensors" for part in ("seg", "classifier", "cam")]
+    return {
+        "pictures": _hash(images, _names(images)),
+        "networks": text_hash(file_hash(path) for path in weights if path.exists()),
+    }
+
+
+def _hash(images: Path, names: Iterable[str]) -> str:
+    return text_hash(chain([str(_root(images).resolve())], names))
+
+
+def _list(images: Path, folder: Path, expected_hash: str) -> None:
+    """Write the names to disk, once."""
+    if folder.exists():
+        return
+    if _hash(images, write_names(folder, _names(images))) != expected_hash:
+        shutil.rmtree(folder)
+        raise WsolError(
+            f"pictures came or went below {images} while they were listed: expected a folder at rest. Run the same command again."
+        )
+
+
+def _predict(localizer: Localizer, paths: Paths, shards: Shards, progress: Progress) -> Stopwatch:
+    """Write the parts of this process that an earlier run has not left."""
+    todo = unfinished(shards, part(), lambda shard: _is_whole(shards, shard))
+    orders = batches_of(shards, todo, BATCH_SIZE)
+    everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
+    pictures = Pictures(paths, localizer.side_px)
+    with (
+        ThreadPoolExecutor(BOX_THREADS) as pool,
+        progress.task(STAGE, everything, done=everything - len(orders)) as advance,
+    ):
+        watch = Stopwatch(sum(map(len, orders)))
+        found = _lines(localizer, pictures.batches(orders), paths.names, pool, watch, advance)
+        write_parts(shards, todo, found, _joined, paths.names, pictures.broken)
+    return watch
+
+
+BOX_THREADS = 2
+"""They keep a GPU from waiting for boxes."""
+
+
+def _lines(
+    localizer: Localizer,
+    batches: Iterator[Batch],
+    names: Names,
+    pool: ThreadPoolExecutor,
+    watch: Stopwatch,
+    advance: Callable[[], None],
+) -> Iterator[tuple[int, str]]:
+    """Number and line of every whole picture. The objects of a batch are found while the network looks at the next one."""
+    running: list[tuple[int, Future[str]]] = []
+    for batch in batches:
+        watch.lap("waiting")
+        opinions = localizer.opinions(batch.pixels)
+        watch.lap("network")
+        yield from ((number, line.result()) for number, line in running)
+        rows = zip(batch.indices.tolist(), batch.image_hw.tolist(), opinions.heatmaps, strict=True)
+        running = [
+            (
+                number,
+                pool.submit(
+                    _line,
+                    localizer,
+                    names[number],
+                    (height, width),
+                    heatmap,
+                    None if opinions.probabilities is None else opinions.probabilities[row],
+                ),
+            )
+            for row, (number, (height, width), heatmap) in enumerate(rows)
+        ]
+        watch.lap("boxes")
+        advance()
+    watch.lap("waiting")
+    yield from ((number, line.result()) for number, line in running)
+    watch.lap("boxes")
+
+
+def _line(
+    localizer: Localizer,
+    name: str,
+    image_hw: tuple[int, int],
+    heatmap: Float32[ndarray, "height width"],
+    probabilities: Float[Tensor, " classes"] | None,
+) -> str:
+    found = find_objects(heatmap, image_hw, localizer.box)
+    objects = tuple(PredictedObject(one.xyxy, one.score, encode(one.mask)) for one in found)
+    return to_line(Prediction(name, image_hw, objects, *localizer._named(probabilities)))
+
+
+def _joined(shard: int, lines: dict[int, str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines.values()).encode("utf-8", "surrogateescape")
+
+
+def _is_whole(shards: Shards, shard: int) -> bool:
+    content = shards.path(shard).read_bytes()
+    count = content.count(b"\n") + len(skipped_of(shards, shard))
+    return count == len(shards.items(shard)) and not content.rpartition(b"\n")[2]
 
 
 @dataclass
@@ -105,65 +237,52 @@ class _Counts:
     empty: int = 0
     skipped: int = 0
 
-    def add(self, objects: int) -> None:
-        self.images += 1
-        self.objects += objects
-        self.empty += objects == 0
 
-
-def _predict_rest(
-    localizer: Localizer, paths: list[Path], names: list[str], scratch: Path, progress: Progress
-) -> _Counts:
-    """Append to predictions.jsonl what an interrupted run has not written yet."""
+def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -> _Counts:
+    """All parts as one file, each picture exactly once; what was skipped as another."""
     counts = _Counts()
-    seen = _done(scratch / LINES, counts)
-    skipped: list[dict[str, str]] = []
-    todo = [i for i, name in enumerate(names) if name not in seen]
-    batches = in_order(len(todo), BATCH_SIZE)
-    pictures = Pictures([paths[i] for i in todo], localizer.side_px, cache_gb=0, workers=None)
-    with (
-        (scratch / LINES).open("a", encoding="utf-8", errors="surrogateescape") as file,
-        progress.task(STAGE, len(batches)) as advance,
-    ):
-        for batch in pictures.batches(batches):
-            at = [todo[i] for i in batch.indices.tolist()]
-            sizes = [(int(h), int(w)) for h, w in batch.image_hw]
-            for i, found in zip(at, localizer.localize(batch.pixels, sizes, [paths[i] for i in at]), strict=True):
-                file.write(to_line(_prediction(names[i], found)) + "\n")
-                counts.add(len(found.objects))
-            file.flush()
-            advance()
-    for i in sorted(pictures.broken):
-        skipped.append({"image": names[todo[i]], "reason": pictures.broken[i]})
-        progress.say(f"skipped: {pictures.broken[i]}")
+    with new_file(scratch / LINES) as file:
+        for shard in range(len(shards)):
+            content = shards.path(shard).read_bytes()
+            found = _objects(content, shards, shard, names)
+            counts.images += len(found)
+            counts.objects += sum(found)
+            counts.empty += found.count(0)
+            file.write(content)
+    for skipped in assemble_skipped(shards, scratch / "skipped.json"):
+        counts.skipped += 1
+        progress.say(f"skipped: {skipped['reason']}")
     if not counts.images:
+        shutil.rmtree(shards.folder)  # or the repaired files would not be tried
         raise WsolError(
-            f"none of {len(paths)} pictures can be decoded: expected one at least. The reasons are above; repair the files."
+            f"none of {len(names)} pictures can be decoded: expected one at least. The reasons are above; repair the files."
         )
-    counts.skipped = len(skipped)
-    write_json(scratch / "skipped.json", skipped)
     return counts
 
 
-def _done(lines: Path, counts: _Counts) -> set[str]:
-    """Names of the pictures already predicted; a line that a kill cut short is cut off."""
-    names: set[str] = set()
-    if not lines.exists():
-        return names
-    whole = 0
-    with lines.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            row = json.loads(line.decode("utf-8", "surrogateescape"))
-            names.add(row["image"])
-            counts.add(len(row["objects"]))
-            whole += len(line)
-    with lines.open("r+b") as file:
-        file.truncate(whole)
-    return names
+def _objects(content: bytes, shards: Shards, shard: int, names: Names) -> list[int]:
+    """How many objects each picture of a part has.
+
+    Raises:
+        WsolError: the part does not hold each picture of its shard exactly once, but for the skipped.
+    """
+    skipped = {row["image"] for row in skipped_of(shards, shard)}
+    expected = [name for name in (names[i] for i in shards.items(shard)) if name not in skipped]
+    try:
+        rows = [json.loads(line.decode("utf-8", "surrogateescape")) for line in content.split(b"\n")[:-1]]
+        is_whole = [row["image"] for row in rows] == expected
+        if is_whole and len(rows) + len(skipped) == len(shards.items(shard)):
+            return [len(row["objects"]) for row in rows]
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise WsolError(
+        f"{shards.path(shard)} is damaged: expected the predictions of {len(expected)} pictures. Remove it, and the same command makes it again."
+    )
 
 
-def _prediction(name: str, found: Localization) -> Prediction:
-    objects = tuple(PredictedObject(one.xyxy, one.score, encode(one.mask)) for one in found.objects)
-    return Prediction(name, found.image_hw, objects, found.label, found.class_name, found.top5)
+def _told(speed: dict[str, float]) -> str:
+    spent = [f"{speed.get(f'seconds_{name}', 0.0):.1f} s {what}" for name, what in SPENT.items()]
+    return f"{STAGE}: {speed['images_per_second']:.1f} pictures a second; {', '.join(spent)}"
+
+
+SPENT = {"waiting": "waiting for data", "network": "in the networks", "boxes": "waiting for boxes"}

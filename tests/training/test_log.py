@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from wsol.config import Track
+from wsol.errors import WsolError
 from wsol.training.log import LINES, ROWS, TrainingLog
 from wsol.training.state import Tally, Trained
 
@@ -51,11 +54,33 @@ def test_a_training_that_goes_on_takes_back_the_lines_after_its_step(tmp_path: P
     assert [one["step"] for one in lines(tmp_path)] == [10, 20, 25]
 
 
-def test_tensorboard_has_the_same_figures(tmp_path: Path) -> None:
+def test_looks_of_several_steps_count_as_many(tmp_path: Path) -> None:
+    report = Trained()
+    with TrainingLog(tmp_path, "train-cam", "none", report) as log:
+        for _ in range(2):
+            report.add([1.0] * 5 + [2.0], images=24, seconds=3.0, waiting_seconds=0.0)
+            log.add(report, Tally(6, 7.0, 24, 3.0, 0.0), is_epoch_over=False)
+    assert [(one["step"], one["loss"], one["images_per_second"]) for one in lines(tmp_path)] == [(12, 14 / 12, 8.0)]
+
+
+def scalars(folder: Path) -> list[tuple[int, float]]:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator(str(folder))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars("loss")]
+
+
+def test_tensorboard_has_the_same_figures_and_none_twice(tmp_path: Path) -> None:
     scratch = tmp_path / ".cam.partial"
     scratch.mkdir()
-    logged(scratch, 1, 20, track="tensorboard")
-    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard" / "train-cam"))
-    events.Reload()
-    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(10, 5.5), (20, 15.5)]
+    report = logged(scratch, 1, 20, track="tensorboard")
+    saved = copy.deepcopy(report)
+    logged(scratch, 21, 15, trained=report, track="tensorboard")  # killed before the next checkpoint
+    logged(scratch, 21, 5, trained=saved, track="tensorboard")
+    assert scalars(tmp_path / "tensorboard" / "train-cam") == [(10, 5.5), (20, 15.5), (25, 23.0)]
+
+
+def test_without_tensorboard_its_option_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
+    with pytest.raises(WsolError, match=r"pip install 'wsol\[track\]'"):
+        TrainingLog(tmp_path, "train-cam", "tensorboard", Trained())

@@ -27,15 +27,14 @@ class TrainingLog:
     def __init__(self, folder: Path, name: str, track: Track, trained: Trained) -> None:
         self.rows = folder / ROWS
         self.name = name
+        self.board = None if track == "none" else _board(folder.parent / "tensorboard" / name, trained.step)
         _cut_after(folder / LINES, trained.step)
         self.lines = (folder / LINES).open("a", encoding="utf-8")
-        self.board = None if track == "none" else _board(folder.parent / "tensorboard" / name, trained.step)
         self.window = Tally()
 
     def add(self, trained: Trained, steps: Tally, *, is_epoch_over: bool) -> None:
         """Note some steps that `trained` holds already."""
-        self.window.add([steps.loss_sum], steps.images, steps.seconds, steps.waiting_seconds)
-        self.window.steps += steps.steps - 1
+        self.window.include(steps)
         if self.window.steps >= STEPS_PER_LINE or is_epoch_over:
             self._write_line(trained.step, len(trained.epochs) + (not is_epoch_over))
         if is_epoch_over:

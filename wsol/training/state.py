@@ -35,6 +35,14 @@ class Tally:
         self.seconds += seconds
         self.waiting_seconds += waiting_seconds
 
+    def include(self, other: Tally) -> None:
+        """Count the steps of another tally too."""
+        self.steps += other.steps
+        self.loss_sum += other.loss_sum
+        self.images += other.images
+        self.seconds += other.seconds
+        self.waiting_seconds += other.waiting_seconds
+
     def figures(self) -> dict[str, float]:
         """Mean loss, speed, and the share of the time spent waiting for data."""
         seconds = max(self.seconds, 1e-9)

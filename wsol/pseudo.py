@@ -1,20 +1,21 @@
-"""From class activation maps to three-valued pseudo masks (Wei et al. 2021, sec. 3.4, Eq. 5 and 6), in batches."""
+"""From class activation maps to three-valued pseudo masks (Wei et al. 2021, sec. 3.4, Eq. 5 and 6)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from wsol.config import Gaussian, Pseudo
 
 Heatmaps = Float[Tensor, "batch height width"]
-Regions = Int[Tensor, "batch height width"]
+Heatmap = Float32[np.ndarray, "height width"]
+Five = tuple[float, float, float, float, float]
 Gaussians = Float[Tensor, "batch gaussians 5"]
 """Per Gaussian mean x, mean y, sigma x, sigma y as shares of the picture's sides, and the correlation. Sigma 0: there is none."""
 
@@ -45,77 +46,75 @@ def share_of_peak(heatmaps: Heatmaps) -> Heatmaps:
 
 
 def fit_gaussians(heatmaps: Heatmaps, settings: Pseudo) -> Gaussians:
-    """The Gaussian prior of each map (as a share of its peak), by the recipe's choice of samples."""
-    slots = GAUSSIANS_PER_IMAGE[settings.gaussian]
-    if settings.gaussian == "none":
-        return heatmaps.new_zeros(len(heatmaps), slots, 5)
-    if settings.gaussian == "entire":
-        fitted = moments(heatmaps, torch.ones_like(heatmaps, dtype=torch.int64), slots)
-    else:
-        fine = interpolate(heatmaps[:, None], (CONTOUR_SIDE_PX, CONTOUR_SIDE_PX), mode="bilinear", align_corners=False)[
-            :, 0
-        ]
-        fitted = moments(fine, contour_regions(fine, slots), slots)
-    fitted[..., 2:4] /= settings.gaussian_divisor**0.5
-    return fitted
+    """The Gaussian prior of each map (as a share of its peak), by the recipe's choice of samples.
 
-
-def moments(weights: Heatmaps, regions: Regions, slots: int) -> Gaussians:
-    """Weighted mean, deviation and correlation of the pixel coordinates of regions 1 .. `slots`, weights = map (sec. 3.4).
-
-    A region without weight has no Gaussian. The variance is at least a pixel's own, the correlation at most 0.99.
+    On the processor, picture by picture: connected components are found there anyway, and a component is a small part of a picture.
     """
-    batch, height, width = weights.shape
-    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    x, y = x.to(weights).flatten(), y.to(weights).flatten()
-    where = regions.flatten(1)
+    slots = GAUSSIANS_PER_IMAGE[settings.gaussian]
+    fitted = np.zeros((len(heatmaps), slots, 5))
+    if settings.gaussian != "none":
+        samples = entire if settings.gaussian == "entire" else contours
+        for picture, heatmap in enumerate(heatmaps.float().cpu().numpy()):
+            for slot, five in enumerate(samples(heatmap, slots)):
+                fitted[picture, slot] = five
+        fitted[..., 2:4] /= settings.gaussian_divisor**0.5
+    return torch.from_numpy(fitted).float().to(heatmaps.device)
 
-    def total(values: Tensor) -> Tensor:
-        return values.new_zeros(batch, slots + 1).scatter_add_(1, where, values)[:, 1:]
 
-    w = weights.flatten(1).double()
-    mass = total(w)
-    exists = mass > 0
-    mass = mass.where(exists, 1)
-    mean_x, mean_y = total(w * x) / mass, total(w * y) / mass
+def entire(heatmap: Heatmap, slots: int) -> Iterator[Five]:
+    """One Gaussian from the whole map (Wei et al. 2021, sec. 3.4); none where it is zero everywhere."""
+    if heatmap.max(initial=0) > 0:
+        yield moments(heatmap, (0, 0), heatmap.shape)
+
+
+def contours(heatmap: Heatmap, slots: int) -> Iterator[Five]:
+    """One Gaussian for each connected part of the band 0.1 <= map <= 0.5 at 256 px, largest first, small ones none (published code)."""
+    side_hw = (CONTOUR_SIDE_PX, CONTOUR_SIDE_PX)
+    fine = cv2.resize(heatmap, side_hw, interpolation=cv2.INTER_LINEAR)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.inRange(fine, *CONTOUR_BAND), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0  # the background
+    for part in np.argsort(-areas, kind="stable")[:slots]:
+        if areas[part] < CONTOUR_MIN_AREA_PX:
+            return
+        left, top, width, height = (int(stats[part, i]) for i in range(4))
+        inside = np.s_[top : top + height, left : left + width]
+        yield moments(np.where(labels[inside] == part, fine[inside], 0), (top, left), side_hw)
+
+
+def moments(weights: Heatmap, corner: tuple[int, int], image_hw: tuple[int, int]) -> Five:
+    """Weighted mean, deviation and correlation of pixel coordinates, weights = map (sec. 3.4), as shares of the picture's sides.
+
+    `weights` are a part of the picture whose top left pixel is `corner`, their sum is positive. The variance is at least a
+    pixel's own, the correlation at most 0.99.
+    """
+    weights = weights.astype(np.float64)
+    mass = weights.sum()
+    (height, width), (top, left) = image_hw, corner
+    y, x = (np.arange(side) + 0.5 for side in weights.shape)
+    rows, columns = weights.sum(axis=1), weights.sum(axis=0)
+    mean_y, mean_x = rows @ y / mass, columns @ x / mass
     # Central sums: the difference of raw moments loses a narrow Gaussian's digits.
-    centres = torch.stack([torch.zeros_like(mean_x[:, :1]), torch.zeros_like(mean_y[:, :1])])
-    all_x, all_y = torch.cat([centres[0], mean_x], 1), torch.cat([centres[1], mean_y], 1)
-    dx, dy = x - all_x.gather(1, where), y - all_y.gather(1, where)
-    sigma_x = (total(w * dx * dx) / mass).clamp(min=PIXEL_VARIANCE).sqrt()
-    sigma_y = (total(w * dy * dy) / mass).clamp(min=PIXEL_VARIANCE).sqrt()
-    rho = (total(w * dx * dy) / mass / (sigma_x * sigma_y)).clamp(-MAX_CORRELATION, MAX_CORRELATION)
-    five = torch.stack([mean_x / width, mean_y / height, sigma_x / width, sigma_y / height, rho], dim=-1)
-    return torch.where(exists[..., None], five, 0).float()
-
-
-def contour_regions(heatmaps: Heatmaps, slots: int) -> Regions:
-    """Number the connected parts of the band 0.1 <= map <= 0.5 from 1, largest first, small ones 0 (published code)."""
-    low, high = CONTOUR_BAND
-    regions = []
-    for band in ((heatmaps >= low) & (heatmaps <= high)).cpu().numpy().astype(np.uint8):
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(band, connectivity=8)
-        areas = stats[:, cv2.CC_STAT_AREA].copy()
-        areas[0] = 0
-        number = np.zeros(count, np.int64)
-        for rank, part in enumerate(np.argsort(-areas, kind="stable")[:slots], start=1):
-            if areas[part] >= CONTOUR_MIN_AREA_PX:
-                number[part] = rank
-        regions.append(torch.from_numpy(number[labels]))
-    return torch.stack(regions).to(heatmaps.device)
+    dy, dx = y - mean_y, x - mean_x
+    sigma_y = max(rows @ dy**2 / mass, PIXEL_VARIANCE) ** 0.5
+    sigma_x = max(columns @ dx**2 / mass, PIXEL_VARIANCE) ** 0.5
+    rho = min(max(dy @ weights @ dx / mass / (sigma_x * sigma_y), -MAX_CORRELATION), MAX_CORRELATION)
+    return (mean_x + left) / width, (mean_y + top) / height, sigma_x / width, sigma_y / height, rho
 
 
 def render(gaussians: Gaussians, image_hw: tuple[int, int]) -> Heatmaps:
     """Eq. 5 and 6 with peak 1 instead of unit mass, the largest where several overlap; zeros where there is none."""
     height, width = image_hw
-    mean_x, mean_y, sigma_x, sigma_y, rho = gaussians[..., None, None].unbind(dim=2)
-    exists = sigma_x > 0
+    drawn = gaussians.new_zeros(len(gaussians), height, width)
     y = ((torch.arange(height, device=gaussians.device) + 0.5) / height)[:, None]
     x = ((torch.arange(width, device=gaussians.device) + 0.5) / width)[None, :]
-    dx = (x - mean_x) / sigma_x.where(exists, 1)
-    dy = (y - mean_y) / sigma_y.where(exists, 1)
-    theta = dx**2 - 2 * rho * dx * dy + dy**2
-    return torch.where(exists, torch.exp(-theta / (2 * (1 - rho**2))), 0).amax(dim=1)
+    for slot in gaussians.unbind(dim=1):
+        which = (slot[:, 2] > 0).nonzero()[:, 0]  # most of the slots are empty
+        mean_x, mean_y, sigma_x, sigma_y, rho = slot[which, :, None, None].unbind(dim=1)
+        dx, dy = (x - mean_x) / sigma_x, (y - mean_y) / sigma_y
+        theta = dx**2 + dy**2 - (2 * rho * dx) * dy
+        drawn[which] = torch.maximum(drawn[which], torch.exp(theta / (-2 * (1 - rho**2))))
+    return drawn
 
 
 def targets(heatmaps: Heatmaps, gaussian: Heatmaps, settings: Pseudo) -> Targets:

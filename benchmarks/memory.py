@@ -1,0 +1,157 @@
+"""Whether the memory of a prediction grows with the number of pictures.
+
+    python benchmarks/memory.py --run RUN                       # 1,000, 5,000, 10,000 and 20,000 generated pictures
+    python benchmarks/memory.py --run RUN --counts 1000,50000
+
+Each number is a `wsol predict` in a process of its own, with RUN's networks at the size of the pictures (96 px), so that it takes
+minutes. The peaks are of the resident memory, looked up twenty times a second: of the process that the user starts, and of all its
+workers together, whose pages partly are the first one's too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+
+from wsol.models.weights import PARTS
+
+COUNTS = (1_000, 5_000, 10_000, 20_000)
+SIDE_PX = 96
+THRESHOLD = 0.01
+"""Low, so that blots too give objects, whose masks take memory."""
+SECONDS_BETWEEN_LOOKS = 0.05
+
+
+@dataclass(frozen=True)
+class Peak:
+    """What a command took at most, in megabytes of 10^6 bytes."""
+
+    main_mb: float
+    workers_mb: float
+    """Of all child processes at a time."""
+
+
+def peak_of(command: Sequence[str | Path]) -> Peak:
+    """Run a command to its end and watch its memory.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    process = psutil.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
+    main, workers = 0, 0
+    while process.poll() is None:
+        main = max(main, _resident_bytes(process))
+        workers = max(workers, sum(map(_resident_bytes, _children(process))))
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Peak(main / 1e6, workers / 1e6)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    try:
+        return process.memory_info().rss
+    except psutil.NoSuchProcess:  # ended since the list was made
+        return 0
+
+
+def write_pictures(folder: Path, counts: Sequence[int], side_px: int) -> list[Path]:
+    """For each of the rising `counts` a folder with that many pictures, the smaller ones' by links: soft blots, none like another."""
+    random = np.random.default_rng(0)
+    parts = []
+    for start, stop in pairwise((0, *counts)):
+        part = folder / "pictures" / f"{start:07}"
+        part.mkdir(parents=True)
+        for i in range(start, stop):
+            blots = random.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            cv2.imwrite(str(part / f"{i:07}.jpg"), cv2.resize(blots, (side_px, side_px), interpolation=cv2.INTER_CUBIC))
+        parts.append(part)
+    folders = []
+    for number, count in enumerate(counts, start=1):
+        folders.append(folder / f"{count}")
+        folders[-1].mkdir()
+        for part in parts[:number]:
+            (folders[-1] / part.name).symlink_to(part)
+    return folders
+
+
+def copy_networks(run: Path, copy: Path) -> Path:
+    """What a prediction needs of a finished run."""
+    copy.mkdir()
+    shutil.copy(run / "config.yaml", copy)
+    for part in PARTS:
+        if (run / part).exists():
+            shutil.copytree(run / part, copy / part)
+    return copy
+
+
+def take_pictures_of(side_px: int, run: Path) -> None:
+    """Let the networks of a run take pictures of another side; they are convolutions, any will do."""
+    for card in run.glob("*/model.json"):
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"resize_px": side_px}))
+
+
+def print_memory(run: Path, counts: Sequence[int], scratch: Path, side_px: int = SIDE_PX) -> None:
+    """One row per number of pictures."""
+    small = copy_networks(run, scratch / "run")
+    take_pictures_of(side_px, small)
+    first: Peak | None = None
+    print(
+        "| pictures | seconds | peak of the process, MB | growth | peak of its workers, MB | growth |\n|---|---|---|---|---|---|"
+    )
+    for count, folder in zip(counts, write_pictures(scratch, counts, side_px), strict=True):
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "wsol", "predict", small, folder, "--out", scratch / f"out{count}"]
+        peak = peak_of([*command, "--threshold", str(THRESHOLD)])
+        seconds = time.perf_counter() - started
+        first = first or peak
+        growth = [
+            f"{now / max(then, 1e-9) - 1:+.1%}" if then else "-"
+            for now, then in ((peak.main_mb, first.main_mb), (peak.workers_mb, first.workers_mb))
+        ]
+        print(
+            f"| {count} | {seconds:.0f} | {peak.main_mb:.0f} | {growth[0]} | {peak.workers_mb:.0f} | {growth[1]} |",
+            flush=True,
+        )
+
+
+def counts_of(text: str) -> list[int]:
+    """Rising numbers separated by commas."""
+    counts = [int(word) for word in text.split(",")]
+    if not all(a < b for a, b in pairwise((0, *counts))):
+        raise argparse.ArgumentTypeError(f"expected rising positive numbers like 1000,5000, got {text}")
+    return counts
+
+
+def main() -> None:
+    """The table, in a temporary folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="a finished run")
+    parser.add_argument("--counts", type=counts_of, default=list(COUNTS), help="rising numbers of pictures")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        print_memory(given.run, given.counts, Path(scratch))
+
+
+if __name__ == "__main__":
+    main()

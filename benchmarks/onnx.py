@@ -1,0 +1,108 @@
+"""How fast onnxruntime computes a run's networks beside PyTorch: same pictures, same threads, in turns, the best of some repetitions.
+
+    python benchmarks/onnx.py RUN               # a finished run; writes nothing into it
+    python benchmarks/onnx.py RUN --detail      # also onnxruntime's levels of optimisation
+
+Heatmaps and class probabilities of pictures that are in memory, at the networks' size, on the CPU. No decoding, no boxes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import onnxruntime
+import torch
+
+from wsol import Localizer, export_model
+from wsol.onnx_networks import open_onnx
+
+COUNT = 32
+"""Pictures a measurement."""
+LEVELS = {
+    "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+
+
+def in_batches(answer: Callable[[torch.Tensor], object], pixels: torch.Tensor, batch_size: int) -> Callable[[], None]:
+    """All pictures, some at a time."""
+
+    def work() -> None:
+        for some in torch.split(pixels, batch_size):
+            answer(some)
+
+    return work
+
+
+def session_at(file: Path, level: str) -> Callable[[torch.Tensor], object]:
+    """The file as onnxruntime runs it after that much optimisation."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.graph_optimization_level = LEVELS[level]
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+    return lambda pixels: session.run(None, dict.fromkeys(names, pixels.numpy()))
+
+
+def best_seconds(works: dict[str, Callable[[], None]], repetitions: int) -> dict[str, float]:
+    """Of each, in turns, so that other work on the machine meets all; the first turn warms up."""
+    best = dict.fromkeys(works, float("inf"))
+    for repetition in range(repetitions + 1):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            if repetition:
+                best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+def works_of(run: Path, file: Path, *, detail: bool) -> dict[str, Callable[[], None]]:
+    """What is compared, by what the table calls it; PyTorch with large batches first."""
+    torch_networks = Localizer.load(run, device="cpu").networks
+    pixels = torch.randint(0, 256, (COUNT, 3, torch_networks.side_px, torch_networks.side_px), dtype=torch.uint8)
+    works = {f"PyTorch, batch {size}": in_batches(torch_networks.opinions, pixels, size) for size in (32, 8, 1)}
+    levels = list(LEVELS) if detail else ["all"]
+    for level in levels:
+        answer = session_at(file, level)
+        for size in (32, 8, 4, 1):
+            works[f"onnxruntime, optimisation {level}, batch {size}"] = in_batches(answer, pixels, size)
+    works["onnxruntime, as `--engine onnx` calls it"] = in_batches(open_onnx(file, "cpu").opinions, pixels, COUNT)
+    return works
+
+
+def main() -> None:
+    """The table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--detail", action="store_true", help="all levels of optimisation")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        started = time.perf_counter()
+        file = export_model(given.run, Path(scratch) / "model.onnx", check=True, quiet=True)
+        seconds = time.perf_counter() - started
+        best = best_seconds(works_of(given.run, file, detail=given.detail), given.repetitions)
+    base = next(iter(best.values()))
+    print(
+        f"{date.today()}, {os.cpu_count()} cores ({platform.machine()}), {torch.get_num_threads()} threads, torch {torch.__version__}, onnxruntime {onnxruntime.__version__}\n"
+        f"`python {shlex.join(sys.argv)}`; the best of {given.repetitions} turns; export and check took {seconds:.0f} s\n"
+    )
+    print("| | images/s | times as fast |\n|---|---|---|")
+    for name, took in best.items():
+        print(f"| {name} | {COUNT / took:.1f} | {base / took:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -90,7 +90,7 @@ def predict(
         objects=objects,
         device=device,
         precision=precision,
-        progress=Progress(quiet=quiet),
+        progress=Progress(quiet=quiet or not part().is_first),
     )
 
 

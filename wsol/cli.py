@@ -129,22 +129,16 @@ def predict(
     objects
         The largest object of each picture, or all; the run's own choice by default.
     """
+    from wsol.launch import part
     from wsol.progress import Progress
     from wsol.stages import predict as stage
 
     _check_share("threshold", threshold)
-    print(
-        stage.run(
-            run,
-            images,
-            out,
-            threshold=threshold,
-            objects=objects,
-            device=device,
-            precision=precision,
-            progress=Progress(),
-        )
-    )
+    folder = stage.run(
+        run, images, out, threshold=threshold, objects=objects, device=device, precision=precision, progress=Progress(quiet=not part().is_first),
+    )  # fmt: skip
+    if part().is_first:
+        print(folder)
 
 
 @app.command

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -175,10 +176,12 @@ def gradients_kept_apart(network: nn.Module, *, apart: bool) -> contextlib.Abstr
 
 
 def _joined(engine: Engine) -> Accelerator:
-    from accelerate import Accelerator  # seconds to import, so only where it is needed
+    from accelerate import Accelerator, InitProcessGroupKwargs  # seconds to import, so only where it is needed
 
+    # A process may wait hours for a slower one's shards, or for the first to put them together; a dead one the launcher notices.
+    patience = InitProcessGroupKwargs(timeout=timedelta(days=7))
     # Precision is the engine's own business, whatever `accelerate config` says.
-    return Accelerator(cpu=engine.device.type == "cpu", mixed_precision="no")
+    return Accelerator(cpu=engine.device.type == "cpu", mixed_precision="no", kwargs_handlers=[patience])
 
 
 def keep_freed_memory() -> None:

@@ -164,12 +164,13 @@ class Localizer:
     ) -> list[Localization]:
         """Localize squashed pictures, given their upright (height, width)."""
         opinions = self.opinions(pixels)
-        found = []
-        for i, (image_hw, path) in enumerate(zip(sizes, paths, strict=True)):
-            objects = tuple(find_objects(opinions.heatmaps[i], image_hw, self.box))
-            probabilities = None if opinions.probabilities is None else opinions.probabilities[i]
-            found.append(Localization(path, image_hw, objects, *self._named(probabilities)))
-        return found
+        return [self.localization(opinions, i, *one) for i, one in enumerate(zip(sizes, paths, strict=True))]
+
+    def localization(self, opinions: Opinions, i: int, image_hw: tuple[int, int], path: Path | None) -> Localization:
+        """Objects and class of the i-th picture of a batch."""
+        probabilities = None if opinions.probabilities is None else opinions.probabilities[i]
+        objects = tuple(find_objects(opinions.heatmaps[i], image_hw, self.box))
+        return Localization(path, image_hw, objects, *self._named(probabilities))
 
     def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
         """What the networks say before any threshold."""

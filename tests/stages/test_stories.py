@@ -151,25 +151,6 @@ def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, small_set: Path
     assert [p.name for p in (tmp_path / "killed").iterdir() if "partial" in p.name] == []
 
 
-def test_an_interrupted_prediction_goes_on_where_it_stopped(
-    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
-) -> None:
-    assert cli("predict", small_run, small_set / "test", "--out", tmp_path / "whole") == 0
-    lines = (tmp_path / "whole" / "predictions.jsonl").read_bytes()
-    scratch = tmp_path / ".cut.partial"
-    shutil.copytree(tmp_path / "whole", scratch)
-    manifest = json.loads((scratch / "manifest.json").read_text())
-    (scratch / "manifest.json").unlink()
-    (scratch / "settings.json").write_text(json.dumps({name: manifest[name] for name in ("settings", "inputs")}))
-    (scratch / "predictions.jsonl").write_bytes(lines[: len(lines) // 2])
-    assert cli("predict", small_run, small_set / "test", "--out", tmp_path / "cut") == 0
-    assert (tmp_path / "cut" / "predictions.jsonl").read_bytes().splitlines()[0] == lines.splitlines()[0]
-    assert {one.image for one in open_predictions(tmp_path / "cut")} == {
-        one.image for one in open_predictions(tmp_path / "whole")
-    }
-    assert len((tmp_path / "cut" / "predictions.jsonl").read_bytes().splitlines()) == 6
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 @pytest.mark.parametrize("megabytes", [1, 20, 40])
 def test_a_full_disk_is_told_and_the_same_command_finishes_when_there_is_room(

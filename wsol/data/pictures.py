@@ -86,7 +86,7 @@ class Pictures:
 
     def _streamed(self, orders: Sequence[Sequence[int]], successors: _Successors | None) -> Iterator[Batch | None]:
         loader: DataLoader[list[Row]] = DataLoader(
-            _Reader(self.paths, self.side_px, successors), batch_sampler=list(map(list, orders)), num_workers=self.workers,
+            _Reader(self.paths, self.side_px, successors), batch_sampler=map(list, orders), num_workers=self.workers,
             collate_fn=_joined, prefetch_factor=2 if self.workers else None, worker_init_fn=_deaf,
         )  # fmt: skip
         for rows in loader:

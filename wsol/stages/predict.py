@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from jaxtyping import Float, Float32
-from numpy import ndarray
-from torch import Tensor
-
 from wsol.config import Objects, Precision
 from wsol.data.pictures import Batch, Pictures
 from wsol.engine import gathered, wait_for_all
@@ -24,8 +20,7 @@ from wsol.images import SUFFIXES, is_picture, pictures_under
 from wsol.inference import BATCH_SIZE
 from wsol.launch import part
 from wsol.listing import Names, Paths, write_names
-from wsol.localizer import Localizer
-from wsol.maps import find_objects
+from wsol.localizer import Localizer, Opinions
 from wsol.predictions import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.progress import Progress
 from wsol.shards import (
@@ -186,20 +181,11 @@ def _lines(
         opinions = localizer.opinions(batch.pixels)
         watch.lap("network")
         yield from ((number, line.result()) for number, line in running)
-        rows = zip(batch.indices.tolist(), batch.image_hw.tolist(), opinions.heatmaps, strict=True)
         running = [
-            (
-                number,
-                pool.submit(
-                    _line,
-                    localizer,
-                    names[number],
-                    (height, width),
-                    heatmap,
-                    None if opinions.probabilities is None else opinions.probabilities[row],
-                ),
+            (number, pool.submit(_line, localizer, opinions, row, names[number], (height, width)))
+            for row, (number, (height, width)) in enumerate(
+                zip(batch.indices.tolist(), batch.image_hw.tolist(), strict=True)
             )
-            for row, (number, (height, width), heatmap) in enumerate(rows)
         ]
         watch.lap("boxes")
         advance()
@@ -208,16 +194,10 @@ def _lines(
     watch.lap("boxes")
 
 
-def _line(
-    localizer: Localizer,
-    name: str,
-    image_hw: tuple[int, int],
-    heatmap: Float32[ndarray, "height width"],
-    probabilities: Float[Tensor, " classes"] | None,
-) -> str:
-    found = find_objects(heatmap, image_hw, localizer.box)
-    objects = tuple(PredictedObject(one.xyxy, one.score, encode(one.mask)) for one in found)
-    return to_line(Prediction(name, image_hw, objects, *localizer._named(probabilities)))
+def _line(localizer: Localizer, opinions: Opinions, row: int, name: str, image_hw: tuple[int, int]) -> str:
+    found = localizer.localization(opinions, row, image_hw, None)
+    objects = tuple(PredictedObject(one.xyxy, one.score, encode(one.mask)) for one in found.objects)
+    return to_line(Prediction(name, image_hw, objects, found.label, found.class_name, found.top5))
 
 
 def _joined(shard: int, lines: dict[int, str]) -> bytes:
@@ -269,7 +249,7 @@ def _objects(content: bytes, shards: Shards, shard: int, names: Names) -> list[i
     skipped = {row["image"] for row in skipped_of(shards, shard)}
     expected = [name for name in (names[i] for i in shards.items(shard)) if name not in skipped]
     try:
-        rows = [json.loads(line.decode("utf-8", "surrogateescape")) for line in content.split(b"\n")[:-1]]
+        rows = [json.loads(line.decode("utf-8", "surrogateescape")) for line in content.splitlines()]
         is_whole = [row["image"] for row in rows] == expected
         if is_whole and len(rows) + len(skipped) == len(shards.items(shard)):
             return [len(row["objects"]) for row in rows]

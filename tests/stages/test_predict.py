@@ -1,0 +1,385 @@
+"""Prediction and pseudo masks of many files: killed, shared among processes, on a full disk, the result has the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from quick import Cli
+
+from wsol import WsolError, pseudo_store, shards
+from wsol.cli import main
+from wsol.data.opening import open_data
+from wsol.engine import choose_engine
+from wsol.images import read_square
+from wsol.inference import normalised_class_maps, score_maps
+from wsol.listing import Names, write_names
+from wsol.models.checkpoint import load_mffnet
+from wsol.models.mffnet import ScoreMaps
+from wsol.predictions import open_predictions
+from wsol.progress import Progress
+from wsol.pseudo_store import EMPTY, NOT_FINITE, WHOLE, PseudoStore
+from wsol.stages import make_pseudo, predict
+
+IN_A_SHARD = 3
+NO_WORKERS = ("--workers", "0")
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that few pictures make many shards."""
+    monkeypatch.setattr(shards, "SHARD_SIZE", IN_A_SHARD)
+
+
+@pytest.fixture(scope="module")
+def pictures(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of three classes; below `train`, 16 pictures: the first shard is all broken, a later one in part. Read only."""
+    root = Path(shutil.copytree(small_set, tmp_path_factory.mktemp("many") / "set"))
+    first, second, *_ = sorted((root / "train").iterdir())
+    for number in range(3):
+        (first / f".{number}").touch()  # hidden ones are not counted
+        (first / f"0 broken {number}.jpg").touch()
+    (second / "0 broken, new\nline.jpg").write_bytes(b"no picture")
+    return root
+
+
+class Whole:
+    """What a command that nobody interrupted leaves, shard by shard."""
+
+    def __init__(self, small_run: Path, pictures: Path, folder: Path, cli: Cli) -> None:
+        self.run = folder / "run"
+        shutil.copytree(small_run / "cam", self.run / "cam")
+        assert cli("predict", small_run, pictures / "train", "--out", folder / "out") == 0
+        assert cli("make-pseudo", pictures, "--run", self.run, *NO_WORKERS) == 0
+        self.predictions = folder / "out"
+        self.pseudo = self.run / "pseudo"
+
+
+@pytest.fixture(scope="module")
+def whole(small_run: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    def cli(*words: object) -> int:
+        main([str(word) for word in words])
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "SHARD_SIZE", IN_A_SHARD)
+        return Whole(small_run, pictures, tmp_path_factory.mktemp("whole"), cli)
+
+
+def check_same(folder: Path, expected: Path) -> None:
+    """Every file but the manifest, which has the seconds, and nothing of what was needed on the way."""
+    assert sorted(os.listdir(folder)) == sorted(os.listdir(expected))
+    for name in os.listdir(expected):
+        if name != "manifest.json":
+            assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
+    assert not [path for path in folder.parent.iterdir() if path.name.endswith(".partial")]
+
+
+def test_every_picture_is_predicted_or_skipped_once_in_the_order_of_names(whole: Whole, pictures: Path) -> None:
+    names = [path.relative_to(pictures / "train").as_posix() for path in sorted((pictures / "train").glob("*/[!.]*"))]
+    predicted = [one.image for one in open_predictions(whole.predictions)]
+    skipped = json.loads((whole.predictions / "skipped.json").read_text())
+    assert len(names) == 16 and predicted == [name for name in names if "broken" not in name]
+    assert [row["image"] for row in skipped] == [name for name in names if "broken" in name]
+    assert [("the file is empty" in row["reason"]) for row in skipped] == [True, True, True, False]
+    figures = json.loads((whole.predictions / "manifest.json").read_text())["figures"]
+    assert (figures["images"], figures["skipped"]) == (12, 4)
+    assert sorted(os.listdir(whole.predictions)) == ["manifest.json", "predictions.jsonl", "skipped.json"]
+    masks = json.loads((whole.pseudo / "manifest.json").read_text())["figures"]
+    assert (masks["usable"], masks["broken_pictures"]) == (12, 4)
+    assert [f"train/{row['image']}" for row in skipped] == [
+        row["image"] for row in json.loads((whole.pseudo / "skipped.json").read_text())
+    ]
+    for one, parts in ((figures, ("waiting", "network", "boxes")), (masks, ("waiting", "network", "gaussians"))):
+        assert one["images_per_second"] == pytest.approx(16 / one["seconds"])
+        assert 0 < sum(one[f"seconds_{part}"] for part in parts) <= one["seconds"] and one["processes"] == 1
+
+
+def test_every_record_holds_the_map_of_its_own_picture(whole: Whole, pictures: Path) -> None:
+    network, card = load_mffnet(whole.run / "cam")
+    engine, store, samples = choose_engine("cpu", "fp32"), PseudoStore(whole.pseudo), open_data(pictures).train
+    engine.place(network)
+    assert len(store.usable()) == 12
+    for number in store.usable():
+        pixels = torch.from_numpy(read_square(samples[number].path, card.resize_px)[0].transpose(2, 0, 1)[None].copy())
+        alone = normalised_class_maps(score_maps(network, card, pixels, engine), torch.tensor([samples[number].label]))
+        found = pseudo_store.encode(store.stored(torch.tensor([number]))[0]).int()
+        assert (pseudo_store.encode(alone).int() - found).abs().max() <= 1  # another batch rounds another way
+
+
+def test_maps_that_cannot_be_used_are_told_apart() -> None:
+    maps = torch.zeros(4, 2, 2)
+    maps[1, 0, 1], maps[2, 1, 1], maps[3] = 3.0, float("nan"), float("inf")
+    assert make_pseudo._states(maps).tolist() == [EMPTY, WHOLE, NOT_FINITE, NOT_FINITE]
+
+
+def test_unusable_maps_are_marked_in_the_store(
+    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def class_maps(scores: ScoreMaps, labels: torch.Tensor) -> torch.Tensor:
+        return scores.fused[:, 0].abs() * torch.tensor([0.0, float("nan"), 1.0])[labels][:, None, None]
+
+    monkeypatch.setattr(make_pseudo, "class_maps", class_maps)
+    shutil.copytree(small_run / "cam", tmp_path / "run" / "cam")
+    assert cli("make-pseudo", pictures, "--run", tmp_path / "run", *NO_WORKERS) == 0
+    expected = {"usable": 4, "empty": 4, "not_finite": 4, "broken_pictures": 4}
+    assert PseudoStore(tmp_path / "run" / "pseudo").counts() == expected
+
+
+def test_it_says_how_many_pictures_a_second_and_what_it_waited_for(
+    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("predict", small_run, pictures / "train", "--out", tmp_path / "out")
+    assert cli(*words) == 0
+    told = capsys.readouterr().err
+    assert "12 pictures, " in told and "4 skipped" in told and "0 broken 2.jpg: the file is empty" in told
+    assert "pictures a second; " in told and " s waiting for data, " in told and " s in the networks, " in told
+    shutil.copytree(small_run / "cam", tmp_path / "out" / "parts")  # killed before it had tidied up
+    assert cli(*words) == 0
+    assert "finished already" in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path / "out")) == ["manifest.json", "predictions.jsonl", "skipped.json"]
+
+
+KILLED_OFTEN = """
+import json, os, random, signal, sys
+import wsol.api
+from wsol import cli, shards
+
+def die_at(moment):
+    steps = iter(range(moment))
+
+    def mortal(do):
+        def step(*given):
+            if next(steps, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return do(*given)
+        return step
+
+    os.fsync, os.replace = mortal(os.fsync), mortal(os.replace)
+
+shards.SHARD_SIZE = int(sys.argv[1])
+chance, kills = random.Random(20210620), []
+for words in json.loads(sys.argv[2]):
+    kills.append(-1)
+    status = signal.SIGKILL
+    while os.WIFSIGNALED(status):
+        kills[-1] += 1
+        moment = chance.randrange(4, 12)
+        child = os.fork()
+        if child == 0:
+            die_at(moment)
+            sys.exit(cli.main(words))
+        status = os.waitpid(child, 0)[1]
+print(json.dumps(kills))
+"""
+"""Forks a command that dies at a random one of the moments when a file is made safe or takes its name, again and again until it has finished; then the next one."""
+
+
+def test_killed_again_and_again_both_end_in_the_same_bytes(
+    whole: Whole, small_run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(small_run / "cam", tmp_path / "run" / "cam")
+    commands = [
+        ["predict", small_run, pictures / "train", "--out", tmp_path / "out"],
+        ["make-pseudo", pictures, "--run", tmp_path / "run", *NO_WORKERS],
+    ]
+    words = [str(IN_A_SHARD), json.dumps(commands, default=str)]
+    done = subprocess.run([sys.executable, "-c", KILLED_OFTEN, *words], capture_output=True, text=True)
+    assert done.returncode == 0 and "error" not in done.stderr, done.stderr
+    kills = json.loads(done.stdout.splitlines()[-1])
+    assert len(kills) == 2 and min(kills) >= 3, kills
+    check_same(tmp_path / "out", whole.predictions)
+    check_same(tmp_path / "run" / "pseudo", whole.pseudo)
+
+
+LAUNCHED = """
+import json, sys
+from wsol import cli, shards
+shards.SHARD_SIZE = int(sys.argv[1])
+for words in json.loads(sys.argv[2]):
+    cli.main(words)
+"""
+
+
+@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.pipeline)])
+def test_several_processes_leave_the_bytes_of_one(
+    whole: Whole, small_run: Path, pictures: Path, tmp_path: Path, processes: int
+) -> None:
+    shutil.copytree(small_run / "cam", tmp_path / "run" / "cam")
+    commands = [
+        ["predict", small_run, pictures / "train", "--out", tmp_path / "out", "--device", "cpu"],
+        ["make-pseudo", pictures, "--run", tmp_path / "run", *NO_WORKERS, "--device", "cpu"],
+        ["predict", small_run, pictures / "train", "--out", tmp_path / "out", "--device", "cpu"],
+    ]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    program = ["--no-python", sys.executable, "-c", LAUNCHED, str(IN_A_SHARD), json.dumps(commands, default=str)]
+    done = subprocess.run([*launcher, *program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    check_same(tmp_path / "out", whole.predictions)
+    check_same(tmp_path / "run" / "pseudo", whole.pseudo)
+    figures = json.loads((tmp_path / "out" / "manifest.json").read_text())["figures"]
+    assert figures["processes"] == processes and figures["images_per_second"] > 0
+
+
+@contextmanager
+def stopped_before_the_end() -> Iterator[None]:
+    """Inside, a command does all parts and puts nothing together."""
+
+    def stop(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        for stage in (predict, make_pseudo):
+            patch.setattr(stage, "_assemble", stop)
+        yield
+
+
+@pytest.fixture
+def interrupted(cli: Cli, small_run: Path, pictures: Path, tmp_path: Path) -> Path:
+    """The scratch folder of a prediction whose parts are all there."""
+    with stopped_before_the_end():
+        assert cli("predict", small_run, pictures / "train", "--out", tmp_path / "out") == 130
+    return tmp_path / ".out.partial"
+
+
+def test_finished_parts_are_kept_and_damaged_ones_are_made_again(
+    cli: Cli, interrupted: Path, whole: Whole, small_run: Path, pictures: Path
+) -> None:
+    parts = sorted((interrupted / "parts").glob("*.jsonl"))
+    assert [path.name for path in parts] == [f"{number:06}.jsonl" for number in range(6)]
+    assert b"".join(path.read_bytes() for path in parts) == (whole.predictions / "predictions.jsonl").read_bytes()
+    lines = parts[3].read_bytes()
+    parts[3].write_bytes(lines[: len(lines) // 2])  # in the middle of a line
+    parts[4].write_bytes(parts[4].read_bytes().partition(b"\n")[0] + b"\n")  # between two
+    parts[5].rename(parts[5].with_name(f".{parts[5].name}.partial"))
+    (parts[2].parent / "000002.skipped.json").rename(parts[2].parent / ".000002.skipped.json.partial")
+    before = {path: path.stat().st_mtime_ns for path in parts[:3]}
+    with stopped_before_the_end():
+        assert cli("predict", small_run, pictures / "train", "--out", interrupted.parent / "out") == 130
+    assert [path for path in before if path.stat().st_mtime_ns != before[path]] == parts[2:3]
+    assert cli("predict", small_run, pictures / "train", "--out", interrupted.parent / "out") == 0
+    check_same(interrupted.parent / "out", whole.predictions)
+
+
+def test_damaged_parts_of_pseudo_masks_are_made_again(
+    cli: Cli, whole: Whole, small_run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(small_run / "cam", tmp_path / "run" / "cam")
+    with stopped_before_the_end():
+        assert cli("make-pseudo", pictures, "--run", tmp_path / "run", *NO_WORKERS) == 130
+    parts = sorted((tmp_path / "run" / ".pseudo.partial" / "parts").glob("*.npy"))
+    parts[0].write_bytes(b"")
+    parts[1].write_bytes(parts[1].read_bytes()[:-1])
+    parts[2].write_bytes(parts[5].read_bytes())  # of another number of pictures
+    kept = parts[3].stat().st_mtime_ns
+    with stopped_before_the_end():
+        assert cli("make-pseudo", pictures, "--run", tmp_path / "run", *NO_WORKERS) == 130
+    assert parts[3].stat().st_mtime_ns == kept
+    assert cli("make-pseudo", pictures, "--run", tmp_path / "run", *NO_WORKERS) == 0
+    check_same(tmp_path / "run" / "pseudo", whole.pseudo)
+
+
+@pytest.mark.parametrize(
+    ("lines", "rest"),
+    [
+        pytest.param([0, 0, 2], b"", id="one of them twice"),
+        pytest.param([1, 0, 2], b"", id="in another order"),
+        pytest.param([0, 1], b"", id="one too few"),
+        pytest.param([0, 1, 2], b'{"image', id="and half a line"),
+    ],
+)
+def test_parts_that_do_not_hold_each_picture_once_are_not_put_together(
+    interrupted: Path, lines: list[int], rest: bytes
+) -> None:
+    part = interrupted / "parts" / "000003.jsonl"
+    whole = part.read_bytes().splitlines(keepends=True)
+    part.write_bytes(b"".join(whole[line] for line in lines) + rest)
+    names = Names(interrupted / "names")
+    assert predict._is_whole(shards.Shards(part.parent, len(names), ".jsonl"), 3) == (len(lines) == 3 and not rest)
+    with pytest.raises(WsolError, match=r"000003.jsonl is damaged: expected the predictions of 3 pictures"):
+        predict._assemble(
+            names, shards.Shards(interrupted / "parts", len(names), ".jsonl"), interrupted, Progress(quiet=True)
+        )
+    assert not (interrupted / "predictions.jsonl").exists()
+
+
+def test_other_settings_and_other_pictures_start_over(
+    cli: Cli, interrupted: Path, small_run: Path, pictures: Path, whole: Whole
+) -> None:
+    out = interrupted.parent / "out"
+    before = (interrupted / "parts" / "000003.jsonl").stat().st_mtime_ns
+    with stopped_before_the_end():
+        assert cli("predict", small_run, pictures / "train", "--out", out, "--threshold", "0.4") == 130
+    assert (interrupted / "parts" / "000003.jsonl").stat().st_mtime_ns != before
+    assert cli("predict", small_run, pictures / "test", "--out", out) == 0
+    assert len(list(open_predictions(out))) == 6
+
+
+def test_pictures_that_come_while_they_are_listed_are_told(pictures: Path, tmp_path: Path) -> None:
+    names = predict._names(pictures / "test")
+    digest = predict._hash(pictures / "test", [*names, "new.jpg"])
+    with pytest.raises(WsolError, match="came or went .* while they were listed"):
+        predict._list(pictures / "test", tmp_path / "names", digest)
+    assert not (tmp_path / "names").exists()
+    write_names(tmp_path / "names", ["from before"])
+    predict._list(pictures / "test", tmp_path / "names", digest)  # an interrupted prediction has its listing
+
+
+def test_where_no_picture_can_be_decoded_they_are_tried_again_when_they_are_mended(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.jpg").touch()
+    assert cli("predict", small_run, folder, "--out", tmp_path / "out") == 2
+    told = capsys.readouterr().err
+    assert "none of 4 pictures can be decoded" in told and told.count("the file is empty") == 4
+    shutil.copy(next(small_set.rglob("*.jpg")), folder / "2.jpg")
+    assert cli("predict", small_run, folder, "--out", tmp_path / "out") == 0
+    assert [one.image for one in open_predictions(tmp_path / "out")] == ["2.jpg"]
+
+
+def test_one_picture_can_be_predicted_by_its_own_name(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
+) -> None:
+    picture = next((small_set / "test").rglob("*.jpg"))
+    assert cli("predict", small_run, picture, "--out", tmp_path / "out") == 0
+    assert [one.image for one in open_predictions(tmp_path / "out")] == [picture.name]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+@pytest.mark.parametrize("pages", [3, 6, 11])
+def test_a_full_disk_leaves_finished_parts_whole_and_the_same_command_finishes_when_there_is_room(
+    cli: Cli,
+    whole: Whole,
+    small_run: Path,
+    pictures: Path,
+    tmp_path: Path,
+    pages: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = ["-t", "tmpfs", "-o", f"size={4 * pages}k", "tmpfs", str(disk)]
+    if subprocess.run(["mount", *size], capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        assert cli("predict", small_run, pictures / "train", "--out", disk / "out") == 2
+        assert "no space left on the disk" in capsys.readouterr().err
+        found = b"".join(path.read_bytes() for path in sorted((disk / ".out.partial" / "parts").glob("[0-9]*.jsonl")))
+        assert (whole.predictions / "predictions.jsonl").read_bytes().startswith(found)
+        assert found.endswith(b"\n") or not found
+        subprocess.run(["mount", "-o", "remount,size=20M", str(disk)], check=True)
+        assert cli("predict", small_run, pictures / "train", "--out", disk / "out") == 0
+        check_same(disk / "out", whole.predictions)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

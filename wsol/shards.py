@@ -1,0 +1,168 @@
+"""Work over a long list in shards: each is done once, by one process, into a part file that is whole or not there.
+
+Where a shard begins depends on nothing but the list. So results, their order and, on a CPU with as many threads, their bits
+are the same however often the work was killed, and for any number of processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from wsol.folders import read_json, start_over, write_json
+from wsol.launch import Part
+
+Thing = TypeVar("Thing")
+Skipped = dict[str, str]
+"""The name of an `image` that is in no part, and the `reason`."""
+
+SHARD_SIZE = 256
+PARTS, NAMES, SETTINGS = "parts", "names", "settings.json"
+"""What lies in a scratch folder and not in a finished one: parts, listing of the names, what the parts were made with."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """`total` items in shards of `SHARD_SIZE`, the last one smaller, and their part files."""
+
+    folder: Path
+    total: int
+    suffix: str
+
+    def __len__(self) -> int:
+        return -(-self.total // SHARD_SIZE)
+
+    def items(self, shard: int) -> range:
+        """The numbers of a shard's items."""
+        return range(shard * SHARD_SIZE, min((shard + 1) * SHARD_SIZE, self.total))
+
+    def path(self, shard: int) -> Path:
+        """Where its part is when it is finished."""
+        return self.folder / f"{shard:06}{self.suffix}"
+
+    def skipped_path(self, shard: int) -> Path:
+        """Where its skipped items are listed; absent if there are none."""
+        return self.folder / f"{shard:06}.skipped.json"
+
+
+def open_scratch(scratch: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str]) -> None:
+    """Make room for parts; those of other settings, other inputs or other shards are thrown away."""
+    identity = {"settings": settings, "inputs": inputs, "shard_size": SHARD_SIZE}
+    marker = scratch / SETTINGS
+    if not marker.exists() or read_json(marker, f"wsol {stage}") != json.loads(json.dumps(identity)):
+        start_over(scratch)
+        write_json(marker, identity)
+    (scratch / PARTS).mkdir(exist_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove from a finished folder what only its making needed."""
+    for name in (PARTS, NAMES):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / SETTINGS).unlink(missing_ok=True)
+
+
+def unfinished(shards: Shards, mine: Part, is_whole: Callable[[int], bool]) -> list[int]:
+    """The shards of one process, every `count`-th, without those of which an earlier run has left a whole part."""
+    return [shard for shard in mine.of(range(len(shards))) if not (shards.path(shard).exists() and is_whole(shard))]
+
+
+def batches_of(shards: Shards, todo: Iterable[int], batch_size: int) -> list[range]:
+    """The items of some shards in batches, none of which crosses the border of a shard."""
+    return [
+        items[start : start + batch_size]
+        for items in map(shards.items, todo)
+        for start in range(0, len(items), batch_size)
+    ]
+
+
+def by_shard(todo: Iterable[int], found: Iterable[tuple[int, Thing]]) -> Iterator[tuple[int, dict[int, Thing]]]:
+    """Numbered things, in order, as one dictionary per shard; empty for a shard of which nothing was found."""
+    left = iter(todo)
+    shard, things = next(left, None), dict[int, Thing]()
+    for number, thing in found:
+        while shard is not None and shard != number // SHARD_SIZE:
+            yield shard, things
+            shard, things = next(left, None), {}
+        things[number] = thing
+    while shard is not None:
+        yield shard, things
+        shard, things = next(left, None), {}
+
+
+def write_parts(
+    shards: Shards, todo: Sequence[int], found: Iterable[tuple[int, Thing]], to_bytes: Callable[[int, dict[int, Thing]], bytes],
+    names: Sequence[str], reasons: dict[int, str],
+) -> None:  # fmt: skip
+    """Write each part as soon as its items are there. Why the others are not is taken out of `reasons`, which would grow."""
+    for shard, things in by_shard(todo, found):
+        skipped = [{"image": names[i], "reason": reasons.pop(i)} for i in shards.items(shard) if i not in things]
+        shards.skipped_path(shard).unlink(missing_ok=True)
+        if skipped:  # first: the part alone says that the shard is finished
+            write_json(shards.skipped_path(shard), skipped)
+        with new_file(shards.path(shard)) as file:
+            file.write(to_bytes(shard, things))
+
+
+def skipped_of(shards: Shards, shard: int) -> list[Skipped]:
+    """The items of a finished shard that are not in its part."""
+    path = shards.skipped_path(shard)
+    rows: list[Skipped] = read_json(path, "the same command") if path.exists() else []
+    return rows
+
+
+def assemble_skipped(shards: Shards, path: Path) -> Iterator[Skipped]:
+    """Write the skipped items of all shards as one JSON array, and yield them on the way; one shard in memory at a time."""
+    with new_file(path) as file:
+        lead = "[\n  "
+        for shard in range(len(shards)):
+            for row in skipped_of(shards, shard):
+                file.write((lead + json.dumps(row, ensure_ascii=False)).encode("utf-8", "surrogateescape"))
+                lead = ",\n  "
+                yield row
+        file.write(b"[]\n" if lead.startswith("[") else b"\n]\n")
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name when the block succeeds and everything is on the disk."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+class Stopwatch:
+    """Where the seconds of a process went, and how many items were done in them."""
+
+    def __init__(self, items: int) -> None:
+        self.items = items
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """What has passed since the last lap went into this."""
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+        self._last = now
+
+
+def figures_of(watches: Sequence[Stopwatch], seconds: float) -> dict[str, float]:
+    """What a manifest says about the speed of the last run alone: items a second of all processes, seconds of one by what they went into."""
+    names = dict.fromkeys(name for watch in watches for name in watch.seconds)
+    spent = {f"seconds_{name}": sum(watch.seconds.get(name, 0.0) for watch in watches) / len(watches) for name in names}
+    return {
+        "images_per_second": sum(watch.items for watch in watches) / seconds,
+        **spent,
+        "seconds": seconds,
+        "processes": len(watches),
+    }

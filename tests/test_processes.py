@@ -13,6 +13,8 @@ import pytest
 
 from wsol.demo_set import write_demo_set
 
+pytestmark = pytest.mark.pipeline
+
 ALL_FROZEN = Path(__file__).with_name("all_frozen.py")
 # Whatever order the sums take, rounding grows from step to step, the slower the smaller the rates.
 COMPARABLE = [
@@ -79,11 +81,9 @@ def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     ("processes", "machines", "extra"),
     [
         pytest.param(2, 1, (), id="two processes, the cache a file that they fill together"),
-        pytest.param(
-            3, 1, ("--cache-gb", "0", "--disk-cache-gb", "0"), id="three processes", marks=pytest.mark.pipeline
-        ),
-        pytest.param(1, 2, (), id="two machines", marks=pytest.mark.pipeline),
-        pytest.param(1, 1, ("--micro-batch", "3"), id="gradients of three pieces added up", marks=pytest.mark.pipeline),
+        pytest.param(3, 1, ("--cache-gb", "0", "--disk-cache-gb", "0"), id="three processes"),
+        pytest.param(1, 2, (), id="two machines"),
+        pytest.param(1, 1, ("--micro-batch", "3"), id="gradients of three pieces added up"),
     ],
 )
 def test_the_loss_curves_are_those_of_one_process(
@@ -103,6 +103,7 @@ def test_the_loss_curves_are_those_of_one_process(
         "cam",
         "classifier",
         "config.yaml",
+        "curves.png",
         "pseudo",
         "seg",
     ]

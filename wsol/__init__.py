@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 from wsol.version import __version__
 
 if TYPE_CHECKING:
-    from wsol.api import evaluate, evaluate_results, fit, make_pseudo, predict, train_cam, train_classifier, train_seg
+    from wsol.api import (
+        evaluate,
+        evaluate_results,
+        export_model,
+        fit,
+        make_pseudo,
+        predict,
+        train_cam,
+        train_classifier,
+        train_seg,
+    )
     from wsol.boxes import Boxes
     from wsol.config import RunConfig
     from wsol.data.opening import open_data
@@ -24,6 +34,7 @@ _HOMES = {
     "WsolError": "wsol.errors",
     "evaluate": "wsol.api",
     "evaluate_results": "wsol.api",
+    "export_model": "wsol.api",
     "fit": "wsol.api",
     "make_pseudo": "wsol.api",
     "open_data": "wsol.data.opening",
@@ -42,6 +53,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "evaluate_results",
+    "export_model",
     "fit",
     "make_pseudo",
     "open_data",

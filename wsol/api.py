@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from wsol.config import Objects, Precision, RunConfig
+from wsol.config import EngineName, Objects, Precision, RunConfig
 from wsol.data.opening import open_data, open_truth
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -18,6 +18,7 @@ from wsol.report.training_curves import write_training_curves
 from wsol.run_config import preview, save_config
 from wsol.stages import evaluate as evaluating
 from wsol.stages import evaluate_results as judging
+from wsol.stages import export_model as exporting
 from wsol.stages import fit as fitting
 from wsol.stages import make_pseudo as masking
 from wsol.stages import predict as predicting
@@ -75,7 +76,8 @@ def train_classifier(
 
 
 def predict(
-    run: Path_, images: Path_, out: Path_, *, threshold: float | None = None, objects: Objects | None = None, device: str = "auto", precision: Precision = "auto", quiet: bool = False,
+    run: Path_, images: Path_, out: Path_, *, threshold: float | None = None, objects: Objects | None = None, device: str = "auto", precision: Precision = "auto",
+    engine: EngineName = "torch", quiet: bool = False,
 ) -> Path:  # fmt: skip
     """Localize every picture below `images`; write `out`. Returns it.
 
@@ -90,8 +92,19 @@ def predict(
         objects=objects,
         device=device,
         precision=precision,
+        engine_name=engine,
         progress=Progress(quiet=quiet or not part().is_first),
     )
+
+
+def export_model(run: Path_, out: Path_ | None = None, *, check: bool = False, quiet: bool = False) -> Path:
+    """Write a run's networks as one ONNX file, by default `run/model.onnx`; with `check`, only if it agrees with PyTorch. Returns it.
+
+    Raises:
+        WsolError: not a finished run, no onnx here, a network that cannot be exported, or answers too far apart.
+    """
+    file, _ = exporting.run(Path(run), None if out is None else Path(out), check=check, progress=Progress(quiet=quiet))
+    return file
 
 
 def evaluate(

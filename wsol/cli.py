@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
-from wsol.config import Objects, Precision, RunConfig
+from wsol.config import EngineName, Objects, Precision, RunConfig
 from wsol.errors import WsolError
 from wsol.version import __version__
 
@@ -113,6 +113,7 @@ def train_classifier(
 @app.command
 def predict(
     run: Path, images: Path, *, out: Path, threshold: float | None = None, objects: Objects | None = None, device: str = "auto", precision: Precision = "auto",
+    engine: EngineName = "torch",
 ) -> None:  # fmt: skip
     """Find the objects in pictures: boxes, masks, scores and classes.
 
@@ -128,6 +129,9 @@ def predict(
         Foreground probability above which a pixel belongs to the mask; the run's own by default.
     objects
         The largest object of each picture, or all; the run's own choice by default.
+    engine
+        What computes the networks: PyTorch, or onnxruntime from RUN/model.onnx, which is made on first use
+        (`pip install 'wsol[export]'`).
     """
     from wsol.launch import part
     from wsol.progress import Progress
@@ -135,7 +139,8 @@ def predict(
 
     _check_share("threshold", threshold)
     folder = stage.run(
-        run, images, out, threshold=threshold, objects=objects, device=device, precision=precision, progress=Progress(quiet=not part().is_first),
+        run, images, out, threshold=threshold, objects=objects, device=device, precision=precision,
+        engine_name=engine, progress=Progress(quiet=not part().is_first),
     )  # fmt: skip
     if part().is_first:
         print(folder)
@@ -162,6 +167,37 @@ def export(
     from wsol.stages import export as stage
 
     print(stage.run(predictions, format, out))
+
+
+@app.command
+def export_model(
+    run: Path,
+    *,
+    format: Literal["onnx"],
+    out: Path | None = None,
+    check: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Write a run's networks as one file that needs neither PyTorch nor the run.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    format
+        onnx: uint8 pixels in, heatmap and class probabilities out; the file's metadata says the rest.
+    out
+        The file; model.onnx in the run by default, where `wsol predict --engine onnx` looks for it.
+    check
+        Compare the file with PyTorch on three shapes, and write it only if they agree.
+    """
+    from wsol.progress import Progress
+    from wsol.stages import export_model as stage
+
+    _check_outputs({"--out": out})
+    file, differences = stage.run(run, out, check=check, progress=Progress())
+    if check:
+        print(stage.as_table(differences))
+    print(file)
 
 
 @app.command

@@ -17,8 +17,6 @@ Squares = UInt8[Tensor, "batch 3 side side"]
 Heatmaps = Float[Tensor, "batch height width"]
 Probabilities = Float[Tensor, "batch classes"]
 
-BATCH_SIZE = 32
-
 
 def _prepared(pixels: Squares, card: MffCard | ClassifierCard, engine: Engine, margin_share: float = 0.0) -> Tensor:
     if pixels.shape[-1] != card.resize_px:

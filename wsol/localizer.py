@@ -13,18 +13,17 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from wsol.boxes import Xyxy
-from wsol.config import Box, Objects, Precision
+from wsol.config import Box, EngineName, Objects, Precision
 from wsol.data.pictures import Pictures, in_order
 from wsol.engine import Engine, choose_engine
 from wsol.errors import WsolError
 from wsol.images import as_pixels, from_pillow, pictures_under, read_image, square
-from wsol.inference import BATCH_SIZE, cam_probabilities, classifier_probabilities, foreground, score_maps
 from wsol.maps import Found, find_objects
-from wsol.models.checkpoint import ClassifierCard, MffCard, load_classifier, load_mffnet
-from wsol.models.mffnet import MffNet, OriginalCam
+from wsol.onnx_networks import open_onnx
+from wsol.opinions import BATCH_SIZE, Networks, Opinions
 from wsol.run_config import load_config
 
 Source = str | Path | NDArray[Any] | Image.Image
@@ -64,70 +63,61 @@ class Localization:
         return mask
 
 
-@dataclass(frozen=True)
-class Opinions:
-    """The networks' output for a batch: foreground probability per place, probability per class."""
-
-    heatmaps: Float32[np.ndarray, "batch height width"]
-    probabilities: Float[Tensor, "batch classes"] | None
-
-
-@dataclass(frozen=True)
-class Namer:
-    """The stand-alone classifier, or stage 1 in its place."""
-
-    network: nn.Module
-    card: MffCard | ClassifierCard
-
-    def probabilities(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], engine: Engine
-    ) -> Float[Tensor, "batch classes"]:
-        """How probable each class is for each picture."""
-        if isinstance(self.card, ClassifierCard):
-            return classifier_probabilities(self.network, self.card, pixels, engine)
-        assert isinstance(self.network, MffNet | OriginalCam)
-        return cam_probabilities(self.network, score_maps(self.network, self.card, pixels, engine))
-
-
 class Localizer:
     """Holds the networks of a run. `Localizer.load("runs/birds")("owl.jpg").box`."""
 
-    def __init__(
-        self, network: MffNet | OriginalCam, card: MffCard, namer: Namer | None, box: Box, engine: Engine
-    ) -> None:
-        self.network = engine.place(network)
-        self.card = card
-        self.namer = namer
+    def __init__(self, networks: Networks, box: Box) -> None:
+        self.networks = networks
         self.box = box
-        self.engine = engine
 
     @classmethod
     def load(
         cls, run: str | Path, *, threshold: float | None = None, objects: Objects | None = None, device: str = "auto", precision: Precision = "auto",
+        engine: EngineName = "torch",
     ) -> Localizer:  # fmt: skip
         """Load a finished run; `threshold` and `objects` replace the run's own.
+
+        With `engine="onnx"`, onnxruntime computes the run's `model.onnx`, which is made on first use.
 
         Raises:
             WsolError: not a run, or an unfinished one.
         """
-        run = Path(run)
-        config = load_config(run)
-        engine = choose_engine(device, precision)
-        network, card = load_mffnet(run / "seg")
-        changes = {name: value for name, value in (("threshold", threshold), ("objects", objects)) if value is not None}
-        return cls(
-            network, card, load_namer(run, config.classifier, engine), Box(**config.box.model_dump() | changes), engine
-        )
+        box = _changed(load_config(Path(run)).box, threshold, objects)
+        if engine == "torch":
+            from wsol.torch_networks import load_networks  # with timm, which the other engine has no use for
+
+            return cls(load_networks(Path(run), choose_engine(device, precision)), box)
+        from wsol.onnx_export import fresh_networks
+
+        _check_fp32(precision)
+        return cls(fresh_networks(Path(run), device), box)
+
+    @classmethod
+    def from_onnx(
+        cls, file: str | Path, *, threshold: float | None = None, objects: Objects | None = None, device: str = "auto",
+    ) -> Localizer:  # fmt: skip
+        """Load what `wsol export-model` wrote, alone; `threshold` and `objects` replace those of the run.
+
+        Raises:
+            WsolError: no onnxruntime, or not such a file.
+        """
+        networks = open_onnx(Path(file), device)
+        return cls(networks, _changed(networks.card.box, threshold, objects))
+
+    @property
+    def engine(self) -> Engine:
+        """Where tensors live that processes exchange."""
+        return self.networks.engine
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes of the run, by label."""
-        return self.card.class_names
+        return self.networks.class_names
 
     @property
     def side_px(self) -> int:
         """Pictures are decoded to a square of this side: the larger of what the two networks take."""
-        return max(self.card.resize_px, self.namer.card.resize_px if self.namer else 0)
+        return self.networks.side_px
 
     @overload
     def __call__(self, source: NDArray[Any] | Image.Image) -> Localization: ...
@@ -174,16 +164,13 @@ class Localizer:
 
     def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
         """What the networks say before any threshold."""
-        return Opinions(
-            self.heatmaps(pixels), self.namer.probabilities(pixels, self.engine).cpu() if self.namer else None
-        )
+        return self.networks.opinions(pixels)
 
     def heatmaps(
         self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
-        scores = score_maps(self.network, self.card, pixels, self.engine, margin_share=margin_share)
-        return foreground(scores).cpu().numpy()
+        return self.networks.heatmaps(pixels, margin_share)
 
     def _several(self, sources: Sequence[Source]) -> list[Localization]:
         whole = [_pixels(source) for source in sources]
@@ -206,12 +193,16 @@ class Localizer:
         return int(labels[0]), names[0][0], names
 
 
-def load_namer(run: Path, classifier: str, engine: Engine) -> Namer | None:
-    """What names the boxes of a run; None where it goes without."""
-    if classifier == "none":
-        return None
-    network, card = load_mffnet(run / "cam") if classifier == "cam" else load_classifier(run / "classifier")
-    return Namer(engine.place(network), card)
+def _changed(box: Box, threshold: float | None, objects: Objects | None) -> Box:
+    changes = {name: value for name, value in (("threshold", threshold), ("objects", objects)) if value is not None}
+    return Box(**box.model_dump() | changes)
+
+
+def _check_fp32(precision: Precision) -> None:
+    if precision == "bf16":
+        raise WsolError(
+            "precision bf16 is PyTorch's: expected auto or fp32 with `--engine onnx`, whose file holds fp32. Leave `--precision` out."
+        )
 
 
 def _pixels(source: Source) -> UInt8[np.ndarray, "height width 3"]:

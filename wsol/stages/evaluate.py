@@ -20,14 +20,15 @@ from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, told
 from wsol.engine import Engine, choose_engine, gathered
 from wsol.errors import BrokenPicture, WsolError
-from wsol.inference import BATCH_SIZE, cam_probabilities, normalised_class_maps, score_maps
+from wsol.inference import cam_probabilities, normalised_class_maps, score_maps
 from wsol.launch import part
-from wsol.localizer import Localizer, Opinions
+from wsol.localizer import Localizer
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.geometry import CROP_MARGIN_SHARE
 from wsol.metrics.judge import STEP, Judge, Opinion, Row
 from wsol.metrics.protocols import PROTOCOLS, Protocol
 from wsol.models.checkpoint import load_mffnet
+from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.progress import Progress
 from wsol.results.heatmaps import write_heatmap
 from wsol.run_config import load_config

@@ -17,10 +17,11 @@ from wsol.data.samples import DataSet
 from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished, write_manifest
-from wsol.inference import BATCH_SIZE, class_maps, score_maps
+from wsol.inference import class_maps, score_maps
 from wsol.launch import part
 from wsol.models.checkpoint import MffCard, load_mffnet
 from wsol.models.mffnet import MffNet, OriginalCam
+from wsol.opinions import BATCH_SIZE
 from wsol.progress import Progress
 from wsol.pseudo import GAUSSIANS_PER_IMAGE, fit_gaussians, share_of_peak
 from wsol.pseudo_store import ABSENT, EMPTY, NOT_FINITE, WHOLE, PseudoStore

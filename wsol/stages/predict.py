@@ -10,17 +10,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from wsol.config import Objects, Precision
+from wsol.config import EngineName, Objects, Precision
 from wsol.data.pictures import Batch, Pictures
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished, text_hash, write_manifest
 from wsol.images import SUFFIXES, is_picture, pictures_under
-from wsol.inference import BATCH_SIZE
 from wsol.launch import part
 from wsol.listing import Names, Paths, write_names
-from wsol.localizer import Localizer, Opinions
+from wsol.localizer import Localizer
+from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.predictions import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.progress import Progress
 from wsol.shards import (
@@ -52,6 +53,7 @@ def run(
     objects: Objects | None,
     device: str,
     precision: Precision,
+    engine_name: EngineName = "torch",
     progress: Progress,
 ) -> Path:
     """Write `out`: predictions.jsonl in the order of the pictures' names, skipped.json, manifest.json.
@@ -63,9 +65,13 @@ def run(
         WsolError: not a run, no pictures, none that can be decoded, or `out` holds something else.
     """
     root = _root(images)
-    localizer = Localizer.load(run, threshold=threshold, objects=objects, device=device, precision=precision)
+    localizer = Localizer.load(
+        run, threshold=threshold, objects=objects, device=device, precision=precision, engine=engine_name
+    )
     engine, is_first = localizer.engine, part().is_first
-    settings = {"box": localizer.box.model_dump(), "precision": precision}
+    settings: dict[str, Any] = {"box": localizer.box.model_dump(), "precision": precision}
+    if engine_name != "torch":
+        settings["engine"] = engine_name
     inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
     if gathered([is_first and is_finished(out, STAGE, settings, inputs)], engine)[0]:
         if is_first:

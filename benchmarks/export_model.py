@@ -1,7 +1,7 @@
 """How fast onnxruntime computes a run's networks beside PyTorch: same pictures, same threads, in turns, the best of some repetitions.
 
-    python benchmarks/onnx.py RUN               # a finished run; writes nothing into it
-    python benchmarks/onnx.py RUN --detail      # also onnxruntime's levels of optimisation
+    python benchmarks/export_model.py RUN            # a finished run; writes nothing into it
+    python benchmarks/export_model.py RUN --detail   # also onnxruntime's levels of optimisation
 
 Heatmaps and class probabilities of pictures that are in memory, at the networks' size, on the CPU. No decoding, no boxes.
 """

@@ -142,7 +142,7 @@ class Localizer:
 
     def stream(self, paths: Sequence[Path]) -> Iterator[Localization]:
         """Localize many files one batch at a time; broken ones are warned about and left out."""
-        pictures = Pictures(paths, self.side_px, cache_gb=0, workers=None)
+        pictures = Pictures(paths, self.side_px)
         for batch in pictures.batches(in_order(len(paths), BATCH_SIZE)):
             sizes = [(int(h), int(w)) for h, w in batch.image_hw]
             yield from self.localize(batch.pixels, sizes, [paths[i] for i in batch.indices.tolist()])

@@ -72,7 +72,7 @@ def run(
         step,
     )
     share = part().of(samples)
-    pictures = Pictures([sample.path for sample in share], judged.side_px, cache_gb=0, workers=None)
+    pictures = Pictures([sample.path for sample in share], judged.side_px)
     worker = _Worker(judge, truth, heatmaps)
     rows = list(_rows(pictures, share, judged, worker, progress))
     broken = [*pictures.broken.values(), *worker.broken]

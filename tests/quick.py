@@ -1,8 +1,11 @@
-"""Settings that make a whole run a matter of seconds, and the type of the `cli` fixture."""
+"""Settings that make a whole run a matter of seconds, and two ways to give a command: in this process, in one of its own."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 QUICK = [
     *("--cam.resize-px", "64", "--cam.crop-px", "56", "--cam.batch-size", "4"),
@@ -12,3 +15,10 @@ QUICK = [
 ]
 
 Cli = Callable[..., int]
+
+
+def wsol(*words: object, cwd: Path | None = None) -> str:
+    """A command in a process of its own; its standard output."""
+    done = subprocess.run([sys.executable, "-m", "wsol", *map(str, words)], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,70 @@
+"""The demo as a newcomer runs it, and the README's and docs' commands on what it leaves. Minutes, so behind a marker."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from quick import wsol
+
+pytestmark = pytest.mark.pipeline
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder in which a newcomer gave the README's first command, and what it printed."""
+    place = tmp_path_factory.mktemp("newcomer")
+    return place, wsol("demo", cwd=place)
+
+
+def test_the_demo_ends_with_a_table_a_strip_and_a_page(demo: tuple[Path, str]) -> None:
+    place, printed = demo
+    assert "synthetic" in printed and "protocol original" in printed
+    rates = {
+        row[0]: float(row[1])
+        for row in re.findall(r"│ (centre box|plain CAM|stage 1 \(MFF-Net\)|SPOL) +│ +([\d.]+) │", printed)
+    }
+    assert set(rates) == {"centre box", "plain CAM", "stage 1 (MFF-Net)", "SPOL"}
+    assert rates["SPOL"] > max(rates["centre box"], rates["plain CAM"])
+    page = (place / "wsol-demo" / "index.html").read_text()
+    assert "synthetic" in page and "http://" not in page and "https://" not in page
+    assert (place / "wsol-demo" / "strip.png").stat().st_size > 10_000
+
+
+def test_the_demo_again_is_finished_at_once(demo: tuple[Path, str]) -> None:
+    place, printed = demo
+    assert wsol("demo", cwd=place).splitlines()[-2:] == printed.splitlines()[-2:]
+
+
+def test_the_readmes_python_prints_what_the_readme_says(demo: tuple[Path, str]) -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    code, shown = re.search(r"```python\n(.*?)```\s*```text\n(.*?)```", readme, re.S).groups()  # type: ignore[union-attr]
+    printed = subprocess.run(
+        [sys.executable, "-c", code], cwd=demo[0], capture_output=True, text=True, check=True
+    ).stdout
+    numbers = [[float(x) for x in re.findall(r"\d+\.?\d*", text)] for text in (printed, shown)]
+    words = [re.sub(r"[\d.]+", "#", text).split() for text in (printed, shown)]
+    assert words[0] == words[1]
+    # Another processor rounds otherwise, and training amplifies it: the box may move by a few pixels.
+    assert numbers[0] == pytest.approx(numbers[1], abs=20)
+
+
+def test_the_commands_of_readme_and_docs_run(demo: tuple[Path, str]) -> None:
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"<!-- run by tests/test_demo.py -->\n```sh\n(.*?)```", page.read_text(), re.S)
+    ]
+    assert len(blocks) == 3
+    for line in "".join(blocks).splitlines():
+        words = shlex.split(line, comments=True)
+        if words:
+            assert words[0] == "wsol"
+            wsol(*words[1:], cwd=demo[0])

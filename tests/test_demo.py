@@ -68,3 +68,12 @@ def test_the_commands_of_readme_and_docs_run(demo: tuple[Path, str]) -> None:
         if words:
             assert words[0] == "wsol"
             wsol(*words[1:], cwd=demo[0])
+
+
+def test_the_onnx_pages_python_reads_the_file_that_the_demos_run_becomes(demo: tuple[Path, str]) -> None:
+    page = (REPOSITORY / "docs" / "onnx.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    run = demo[0] / "wsol-demo" / "run"
+    wsol("export-model", run, "--format", "onnx", "--check")
+    printed = subprocess.run([sys.executable, "-c", code], cwd=run, capture_output=True, text=True, check=True).stdout
+    assert "'fish'" in printed and "'threshold': 0.5" in printed and "160" in printed

@@ -124,3 +124,16 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
     finish(*words)
     assert hashes_of_cam(run) == hashes_of_cam(whole)
     assert not list(run.rglob("*partial*"))
+
+
+def test_streamed_pictures_killed_within_an_epoch_end_in_the_bits_of_kept_ones(
+    pictures: Path, whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    nowhere = ("--cache-gb", "0", "--disk-cache-gb", "0", "--checkpoint-seconds", "0")
+    words = ("train-cam", pictures, "--run", run, *SETTINGS, *nowhere)
+    checkpoint = run / ".cam.partial" / "checkpoint.safetensors"
+    for delay_seconds in (0.1, 0.4):
+        interrupted(command(*words), checkpoint.exists, delay_seconds, signal.SIGKILL)
+    finish(*words)
+    assert hashes_of_cam(run) == hashes_of_cam(whole)

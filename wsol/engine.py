@@ -65,6 +65,12 @@ def choose_engine(device: str, precision: Precision) -> Engine:
         WsolError: a device that this machine, or this build of torch, has not.
     """
     chosen, reason = (_best_device()) if device == "auto" else (device, "as asked")
+    if device == "cuda" and part().count > 1:
+        chosen = f"cuda:{part().local_rank}"
+    elif device.startswith("cuda:") and part().count > 1:
+        raise WsolError(
+            f"device {device} cannot be that of {part().count} processes: expected auto, cuda or cpu. Each process takes a GPU of its own; hide others with CUDA_VISIBLE_DEVICES."
+        )
     try:
         found = torch.device(chosen)
         torch.empty(1, device=found)

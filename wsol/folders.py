@@ -106,13 +106,10 @@ def is_finished(folder: Path, stage: str, settings: dict[str, Any], inputs: dict
     if not (folder / MANIFEST).exists():
         return False
     manifest = read_json(folder / MANIFEST, f"wsol {stage}")
-    wanted = flat({"stage": stage, "settings": settings, "inputs": inputs})
-    found = flat({name: manifest.get(name, {}) for name in ("stage", "settings", "inputs")})
-    changed = [
-        f"  {name}: {found.get(name, 'absent')} there, {wanted.get(name, 'absent')} now"
-        for name in sorted(wanted.keys() | found.keys())
-        if wanted.get(name) != found.get(name)
-    ]
+    changed = differences(
+        {name: manifest.get(name, {}) for name in ("stage", "settings", "inputs")},
+        {"stage": stage, "settings": settings, "inputs": inputs},
+    )
     if changed:
         raise WsolError(
             f"{folder} was made with other settings:\n"
@@ -120,6 +117,16 @@ def is_finished(folder: Path, stage: str, settings: dict[str, Any], inputs: dict
             + f"\nName another run, or remove {folder} (and what was made from it) to redo it."
         )
     return True
+
+
+def differences(there: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """A line for each value that is not the same."""
+    found, wanted = flat(there), flat(now)
+    return [
+        f"  {name}: {found.get(name, 'absent')} there, {wanted.get(name, 'absent')} now"
+        for name in sorted(wanted.keys() | found.keys())
+        if wanted.get(name) != found.get(name)
+    ]
 
 
 def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SECONDS_OF_ONE_SIGNAL = 3.0
 
 
 class Interrupts:
-    """`with Interrupts() as interrupts:`: the first signal only sets `came`, the second raises KeyboardInterrupt at once."""
+    """`with Interrupts() as interrupts:`: the first signal only sets `came`; another one some seconds later raises KeyboardInterrupt at once.
+
+    Sooner it is the same one again: a cluster sends it to all processes, and the launcher hands it on.
+    """
 
     def __init__(self) -> None:
         self.came = False
+        self._came_at = 0.0
 
     def __enter__(self) -> Interrupts:
         # Python lets nobody but the main thread look at signals.
@@ -28,6 +34,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.came:
+        if self.came and time.monotonic() - self._came_at > SECONDS_OF_ONE_SIGNAL:
             raise KeyboardInterrupt
-        self.came = True
+        if not self.came:
+            self.came, self._came_at = True, time.monotonic()

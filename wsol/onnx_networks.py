@@ -15,6 +15,7 @@ from torchvision.transforms.v2.functional import resize
 
 from wsol.engine import Engine, choose_engine
 from wsol.errors import WsolError
+from wsol.launch import part
 from wsol.models.onnx_file import RUNNING, OnnxCard, check_installed, read_card
 from wsol.opinions import Opinions
 
@@ -91,6 +92,10 @@ def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
         raise WsolError(
             f"{file} cannot be opened ({str(error).splitlines()[0]}): expected what `wsol export-model RUN --format onnx` wrote. Make it again."
         ) from None
+    if device.startswith("cuda") and "CUDAExecutionProvider" not in session.get_providers():
+        raise WsolError(
+            f"onnxruntime cannot use {device} here, its CUDA libraries did not load: expected those that onnxruntime-gpu was built for. Use `--device cpu`."
+        )
     card = read_card(session.get_modelmeta().custom_metadata_map, file)
     return OnnxNetworks(session, card, choose_engine("cpu", "fp32"))
 
@@ -102,5 +107,7 @@ def _providers(device: str, available: list[str]) -> list[str | tuple[str, dict[
         raise WsolError(
             f"device {device!r} cannot be used by this onnxruntime ({', '.join(available)}): expected auto, cpu, or cuda with `pip install onnxruntime-gpu`. Use `--device cpu`."
         )
-    gpu: list[str | tuple[str, dict[str, int]]] = [("CUDAExecutionProvider", {"device_id": int(number or 0)})]
+    gpu: list[str | tuple[str, dict[str, int]]] = [
+        ("CUDAExecutionProvider", {"device_id": int(number or part().local_rank)})
+    ]
     return [*(gpu if has_cuda and kind != "cpu" else []), "CPUExecutionProvider"]

@@ -27,4 +27,6 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: dict[str, st
         if code is None:
             raise
         raise OSError(int(code[1]), os.strerror(int(code[1])), str(partial)) from None
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())  # or a machine that loses power leaves an empty file under the final name
     os.replace(partial, path)

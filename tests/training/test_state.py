@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from wsol.errors import WsolError
 from wsol.training.state import Checkpoint, Tally, Trained
 
 
@@ -22,25 +23,32 @@ def trained_a_little(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
     return network, optimiser
 
 
-REPORT = Trained(step=7, is_bf16=False, epochs=[Tally(4, 6.5, 64, 2.5, 0.5)], current=Tally(3, 0.1 + 0.2, 48, 2.0, 0.0))
+MINE = {"settings": {"cam": {"lr_new": 0.02}}, "inputs": {}}
+REPORT = Trained(
+    step=7,
+    is_bf16=False,
+    epochs=[Tally(4, 6.5, 64, 2.5, 0.5)],
+    current=Tally(3, 0.1 + 0.2, 48, 2.0, 0.0),
+    broken={"4": "empty"},
+)
 
 
 def test_weights_statistics_momentum_and_report_come_back_to_the_bit(tmp_path: Path) -> None:
     network, optimiser = trained_a_little(0)
     kept = copy.deepcopy(network.state_dict())
     momenta = [optimiser.state[p]["momentum_buffer"].clone() for p in network.parameters()]
-    Checkpoint(tmp_path / "c.safetensors", "mine").save(network, optimiser, REPORT)
+    Checkpoint(tmp_path / "c.safetensors", MINE).save(network, optimiser, REPORT)
     other, others = trained_a_little(1)
-    assert Checkpoint(tmp_path / "c.safetensors", "mine").restore(other, others) == REPORT
+    assert Checkpoint(tmp_path / "c.safetensors", MINE).restore(other, others) == REPORT
     assert all(torch.equal(value, kept[name]) for name, value in other.state_dict().items())
     for parameter, momentum in zip(other.parameters(), momenta, strict=True):
         assert torch.equal(others.state[parameter]["momentum_buffer"], momentum)
 
 
-@pytest.mark.parametrize("spoiled", ["absent", "of another configuration", "cut short", "empty"])
+@pytest.mark.parametrize("spoiled", ["absent", "cut short", "empty"])
 def test_what_cannot_be_gone_on_from_counts_for_nothing(tmp_path: Path, spoiled: str) -> None:
     path = tmp_path / "c.safetensors"
-    Checkpoint(path, "other" if spoiled == "of another configuration" else "mine").save(*trained_a_little(0), REPORT)
+    Checkpoint(path, MINE).save(*trained_a_little(0), REPORT)
     if spoiled == "absent":
         path.unlink()
     elif spoiled == "cut short":
@@ -49,7 +57,7 @@ def test_what_cannot_be_gone_on_from_counts_for_nothing(tmp_path: Path, spoiled:
         path.write_bytes(b"")
     network, optimiser = trained_a_little(1)
     before = copy.deepcopy(network.state_dict())
-    assert Checkpoint(path, "mine").restore(network, optimiser) == Trained()
+    assert Checkpoint(path, MINE).restore(network, optimiser) == Trained()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
@@ -67,3 +75,10 @@ def test_steps_are_counted_and_epochs_put_by() -> None:
 def test_nothing_done_has_figures_too() -> None:
     assert Tally().figures() == {"loss": 0.0, "images_per_second": 0.0, "waiting_share": 0.0}
     assert Trained().figures()["losses"] == []
+
+
+def test_a_checkpoint_of_other_settings_is_refused_with_the_difference(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "c.safetensors", MINE).save(*trained_a_little(0), REPORT)
+    other = {"settings": {"cam": {"lr_new": 0.01}}, "inputs": {}}
+    with pytest.raises(WsolError, match=r"settings\.cam\.lr_new: 0\.02 there, 0\.01 now"):
+        Checkpoint(tmp_path / "c.safetensors", other).restore(*trained_a_little(1))

@@ -88,6 +88,7 @@ class Pictures:
         loader: DataLoader[list[Row]] = DataLoader(
             _Reader(self.paths, self.side_px, successors), batch_sampler=map(list, orders), num_workers=self.workers,
             collate_fn=_joined, prefetch_factor=2 if self.workers else None, worker_init_fn=_deaf,
+            generator=torch.Generator(),  # else it draws from the one that dropout draws from
         )  # fmt: skip
         for rows in loader:
             whole = [row for row in rows if not isinstance(row[1], str)]
@@ -152,8 +153,9 @@ def _joined(rows: list[list[Row]]) -> list[Row]:
 
 
 def _deaf(worker: int) -> None:
-    # Ctrl-C reaches all processes of a terminal; the main one decides when the work ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches all processes of a terminal, SIGTERM those of a job; the main one decides when the work ends.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _reason(path: Path, side_px: int) -> str:

@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from wsol.errors import BrokenPicture
 from wsol.folders import text_hash
 from wsol.images import read_square
 from wsol.launch import Part
+from wsol.version import __version__
+
+Place = Literal["memory", "disk", "nowhere"]
+"""From the best to the poorest."""
 
 Records = np.ndarray
 """One per picture: `state`, `image_hw` (upright, on disk), `pixels` (3, side, side)."""
@@ -42,45 +47,66 @@ def record_of(side_px: int) -> np.dtype[Any]:
     return np.dtype([("state", "u1"), ("image_hw", "<i4", (2,)), ("pixels", "u1", (3, side_px, side_px))])
 
 
-def place_for(count: int, side_px: int, limits: Limits, mine: Part) -> Literal["memory", "disk", "nowhere"]:
-    """Where so many pictures can be kept; the processes of a machine share its memory, so they go to one file together."""
+def poorest(places: Sequence[Place]) -> Place:
+    """What all of several processes can do."""
+    return max(places, key=get_args(Place).index)
+
+
+def place_for(count: int, side_px: int, limits: Limits, mine: Part, *, is_there: bool = False) -> Place:
+    """Where so many pictures can be kept; the processes of a machine share its memory, so they go to one file together.
+
+    A file that `is_there` already needs no more room.
+    """
     size = count * record_of(side_px).itemsize
     if size * mine.local_count <= limits.memory_gb * 1e9:
         return "memory"
     above = next(folder for folder in (limits.folder, *limits.folder.absolute().parents) if folder.exists())
-    # Who has the file already needs no more room for it.
-    has_room = shutil.disk_usage(above).free >= FREE_SPACE_FACTOR * size or limits.folder.exists()
+    has_room = is_there or shutil.disk_usage(above).free >= FREE_SPACE_FACTOR * size
     return "disk" if size <= limits.disk_gb * 1e9 and has_room else "nowhere"
 
 
 def open_cache(
-    paths: Sequence[Path], side_px: int, limits: Limits, mine: Part, *, threads: int, wait: Callable[[], None], advance: Callable[[], None],
+    paths: Sequence[Path], side_px: int, limits: Limits, mine: Part, *, threads: int, agree: Callable[[Place], Place], advance: Callable[[], None],
 ) -> Records | None:  # fmt: skip
     """All pictures decoded, or None where they have no place. What a killed process has put into the file is not done again.
 
-    `wait` returns when all processes have called it; `advance` is told of every picture.
+    `agree` returns when all processes have called it, with the poorest place; `advance` is told of every picture.
     """
-    place = place_for(len(paths), side_px, limits, mine)
+    file = limits.folder / _name_of(paths, side_px, mine)
+    place = agree(place_for(len(paths), side_px, limits, mine, is_there=file.exists()))
     if place == "nowhere":
         return None
     if place == "memory":
         records: Records = np.zeros(len(paths), record_of(side_px))
         _fill(records, paths, side_px, range(len(paths)), threads, advance)
         return records
-    file = limits.folder / _name_of(paths, side_px, mine)
-    if mine.local_rank == 0 and not file.exists():
-        limits.folder.mkdir(parents=True, exist_ok=True)
-        claimed_memmap(file, record_of(side_px), len(paths))
-    wait()
+    if agree(_claimed(file, side_px, len(paths)) if mine.local_rank == 0 else "disk") == "nowhere":
+        return None
     records = np.load(file, mmap_mode="r+")
     _fill(records, paths, side_px, range(mine.local_rank, len(paths), mine.local_count), threads, advance)
-    wait()
+    agree("disk")
     return records
 
 
+def _claimed(file: Path, side_px: int, count: int) -> Place:
+    if not file.exists():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            claimed_memmap(file, record_of(side_px), count)
+        except OSError:  # full after all, or read-only: pictures can be decoded anew
+            return "nowhere"
+    return "disk"
+
+
 def _name_of(paths: Sequence[Path], side_px: int, mine: Part) -> str:
-    """The same for the same pictures; machines that share a folder do not share the file."""
-    lines = (f"{path}\t{_stamp(path)}" for path in paths)
+    """The same for the same pictures; machines that share a folder do not share the file.
+
+    After the machine has started anew it is another one: what a crash left of a memory-mapped file cannot be trusted.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id")  # Linux
+    lines = chain(
+        [__version__, boot.read_text() if boot.exists() else ""], (f"{path}\t{_stamp(path)}" for path in paths)
+    )
     machine = f"-{platform.node()}" if mine.count > mine.local_count else ""
     return f"{text_hash(lines)[:16]}-{side_px}{machine}.npy"
 
@@ -103,7 +129,7 @@ def _fill(
 ) -> None:
     def decode(row: int) -> None:
         record = records[row]
-        if record["state"] != ABSENT:
+        if record["state"] == WHOLE:  # a broken one may have been mended
             return
         try:
             pixels, image_hw = read_square(paths[row], side_px)

@@ -76,7 +76,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         save_config(run, config)
     with new_shared_folder(folder, engine) as scratch:
         if is_first:
-            open_scratch(scratch, STAGE, settings, inputs)
+            open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
             _claim(scratch, data, card.resize_px, network, engine, config.pseudo)
         wait_for_all(engine)
         shards = Shards(scratch / PARTS, len(data.train), ".npy")

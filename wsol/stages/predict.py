@@ -81,7 +81,7 @@ def run(
     started = time.perf_counter()
     with new_shared_folder(out, engine) as scratch:
         if is_first:
-            open_scratch(scratch, STAGE, settings, inputs)
+            open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
             _list(images, scratch / NAMES, inputs["pictures"])
         wait_for_all(engine)
         names = Names(scratch / NAMES)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from wsol.config import RunConfig
 from wsol.data.pictures import Pictures, write_skipped
-from wsol.data.pixel_cache import Limits, cores, open_cache
+from wsol.data.pixel_cache import Limits, Place, cores, open_cache, poorest
 from wsol.data.samples import DataSet
-from wsol.engine import Engine, gathered, wait_for_all
+from wsol.engine import Engine, gathered
 from wsol.folders import write_manifest
 from wsol.launch import part
 from wsol.models.checkpoint import save
@@ -52,8 +52,10 @@ def _pictures(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Eng
     paths, side_px = [sample.path for sample in data.train], job.training.resize_px
     limits = Limits(config.cache_gb, config.disk_cache_gb, config.cache_folder or run / PIXELS)
     threads = cores() if config.workers is None else config.workers
+
+    def agree(place: Place) -> Place:
+        return poorest(gathered([place], engine))
+
     with progress.task(f"{job.stage}: reading pictures", len(paths)) as advance:
-        kept = open_cache(
-            paths, side_px, limits, part(), threads=threads, wait=lambda: wait_for_all(engine), advance=advance
-        )
+        kept = open_cache(paths, side_px, limits, part(), threads=threads, agree=agree, advance=advance)
     return Pictures(paths, side_px, kept=kept, workers=config.workers)

@@ -29,9 +29,9 @@ from wsol.engine import (
     measured,
     seed_of,
     summed,
+    wait_for_all,
 )
 from wsol.errors import WsolError
-from wsol.folders import text_hash
 from wsol.interrupts import Interrupts
 from wsol.launch import part
 from wsol.models.checkpoint import ClassifierCard, MffCard
@@ -68,9 +68,9 @@ class Job:
     """With the settings, all that determines the result."""
 
     @property
-    def identity(self) -> str:
+    def identity(self) -> dict[str, Any]:
         """A training goes on only from a checkpoint of the same."""
-        return text_hash(iter([str(self.settings), str(self.inputs)]))
+        return {"settings": self.settings, "inputs": self.inputs}
 
 
 def train(
@@ -90,6 +90,7 @@ def train(
     optimiser = _optimiser(network, job.new_layers, job.training)
     checkpoint = Checkpoint(scratch / "checkpoint.safetensors", job.identity)
     trained = checkpoint.restore(network, optimiser)
+    pictures.broken |= {int(i): reason for i, reason in trained.broken.items()}
     steps = _Steps(job, pictures, schedule, network, optimiser, engine)
     steps.settle(config, trained, progress)
     writes = part().is_first
@@ -106,11 +107,13 @@ def train(
                 log.add(trained, tally, is_epoch_over=is_epoch_over)
             is_due = has_to_stop or is_epoch_over or time.monotonic() - saved >= config.checkpoint_seconds
             if is_due and writes:
+                trained.broken = {str(i): reason for i, reason in pictures.broken.items()}
                 checkpoint.save(network, optimiser, trained)
                 saved = time.monotonic()
             if is_epoch_over:
                 progress.say(_epoch_line(job.stage, schedule, trained))
-            if has_to_stop and trained.step < schedule.steps:
+            if has_to_stop:
+                wait_for_all(engine)  # the first may still be saving
                 raise KeyboardInterrupt(
                     f"{job.stage}: stopped after step {trained.step} of {schedule.steps}, which is saved; the same command continues"
                 )
@@ -155,15 +158,17 @@ class _Steps:
 
     def settle(self, config: RunConfig, trained: Trained, progress: Progress) -> None:
         """Choose what depends on the machine: the precision, once for a whole training, and how many pictures go in at a time."""
+        most = config.micro_batch or self._most
+        # Statistics over all processes make them wait for each other, even where one has run out of memory.
+        is_alone = self.job.training.batch_norm != "sync" or part().count == 1
+        if config.micro_batch is None and self.engine.device.type == "cuda" and is_alone:
+            most = min(gathered([largest_that_fits(lambda count: self._try(self.engine, count), most)], self.engine))
         if trained.is_bf16 is not None:
             self.engine = self.engine.with_bf16(trained.is_bf16)
         elif config.precision == "auto" and has_bf16(self.engine.device):
-            self.engine = measured(self.engine, lambda engine: self._try(engine, self._most))
+            self.engine = measured(self.engine, lambda engine: self._try(engine, min(most, self._most)))
             progress.say(f"{self.job.stage}: {self.engine.reason}")
         trained.is_bf16 = self.engine.is_bf16
-        most = config.micro_batch or self._most
-        if config.micro_batch is None and self.engine.device.type == "cuda":
-            most = min(gathered([largest_that_fits(lambda count: self._try(self.engine, count), most)], self.engine))
         self.places = shares(self.schedule.batch_size, part().count, most)[part().rank]
         wrapped = averaging(self.network, self.engine)
         self.runner: Any = torch.compile(wrapped) if config.compile else wrapped

@@ -12,6 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from wsol.errors import WsolError
+from wsol.folders import differences
 from wsol.tensors import write_tensors
 
 
@@ -62,6 +64,8 @@ class Trained:
     """None until the precision has been chosen."""
     epochs: list[Tally] = field(default_factory=list)
     current: Tally = field(default_factory=Tally)
+    broken: dict[str, str] = field(default_factory=dict)
+    """Numbers of the pictures that could not be decoded so far, and why."""
 
     def add(self, losses: Sequence[float], images: int, seconds: float, waiting_seconds: float) -> None:
         """Count some steps more."""
@@ -87,7 +91,7 @@ class Trained:
 class Checkpoint:
     """Weights, momentum and report in one file that is replaced as a whole."""
 
-    def __init__(self, path: Path, identity: str) -> None:
+    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path = path
         self.identity = identity
 
@@ -95,17 +99,24 @@ class Checkpoint:
         """Keep the state after a step."""
         tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
         tensors |= {f"momentum.{i}": state["momentum_buffer"] for i, state in _momenta(optimiser) if state}
-        write_tensors(self.path, tensors, {"identity": self.identity, "trained": json.dumps(asdict(trained))})
+        write_tensors(
+            self.path,
+            tensors,
+            {"identity": json.dumps(self.identity, default=str), "trained": json.dumps(asdict(trained))},
+        )
 
     def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> Trained:
-        """Go back to the last saved step; a checkpoint of another configuration, or a damaged one, counts for nothing."""
+        """Go back to the last saved step; a damaged checkpoint counts for nothing.
+
+        Raises:
+            WsolError: it is of other settings or inputs.
+        """
         if not self.path.exists():
             return Trained()
         try:
             with safe_open(self.path, "pt") as file:
                 notes = file.metadata()
-                if notes["identity"] != self.identity:
-                    return Trained()
+                self._check(json.loads(notes["identity"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
         except SafetensorError:
             return Trained()
@@ -118,6 +129,15 @@ class Checkpoint:
         report = json.loads(notes["trained"])
         epochs, current = [Tally(**epoch) for epoch in report.pop("epochs")], Tally(**report.pop("current"))
         return Trained(**report, epochs=epochs, current=current)
+
+    def _check(self, found: dict[str, Any]) -> None:
+        changed = differences(found, self.identity)
+        if changed:
+            raise WsolError(
+                f"{self.path.parent} holds an unfinished training of other settings:\n"
+                + "\n".join(changed)
+                + f"\nGive those to go on with it, name another run, or remove {self.path.parent} to start anew."
+            )
 
     def remove(self) -> None:
         """When the training is over."""

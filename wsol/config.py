@@ -178,7 +178,7 @@ class RunConfig(Config):
     workers: NonNegativeInt | None = None
     """Decoding processes where pictures are not kept; by default one per core, at most 8."""
     checkpoint_seconds: NonNegativeFloat = 60.0
-    """At most so much work is lost when a training is killed; 0 saves after every step."""
+    """About so much work is lost at most when a training is killed; 0 saves after every step, or every tenth with a GPU or several processes."""
     track: Track = "none"
     """`tensorboard` also writes losses and speed to RUN/tensorboard (`pip install 'wsol[track]'`)."""
     cam: Cam = Cam()

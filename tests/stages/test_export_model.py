@@ -237,6 +237,13 @@ def test_a_network_that_takes_one_size_alone_is_told(bare: Path) -> None:
         onnx_export.write_onnx(graph, card, bare / "model.onnx")
 
 
+def test_a_check_that_pytorch_itself_cannot_follow_is_told(toy: tuple[str, Path]) -> None:
+    graph = onnx_export.load_graph(toy[1])
+    graph.finder = OneSize()  # type: ignore[assignment]
+    with pytest.raises(WsolError, match="PyTorch itself does not take pictures of 64 x 64 .expected 96 rows"):
+        export_model.compared(graph, toy[1] / "model.onnx")
+
+
 def test_what_is_known_of_the_weights_licence_is_told(bare: Path) -> None:
     graph = onnx_export.load_graph(bare)
     graph.finder_card = graph.finder_card.model_copy(update={"backbone": "resnet50"})

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from wsol.errors import WsolError
 from wsol.models.onnx_file import EXPORTING, RUNNING, check_installed, whole_file
-from wsol.onnx_export import FILE, Graph, load_graph, run_card, write_onnx
+from wsol.onnx_export import FILE, Answers, Graph, load_graph, run_card, write_onnx
 from wsol.onnx_networks import open_onnx
 from wsol.progress import Progress
 
@@ -52,7 +52,11 @@ def run(run: Path, out: Path | None, *, check: bool, progress: Progress) -> tupl
 
 
 def compared(graph: Graph, file: Path) -> list[Difference]:
-    """Both answers on one picture and on three at the networks' own size, and on two of another size and aspect."""
+    """Both answers on one picture and on three at the networks' own size, and on two of another size and aspect.
+
+    Raises:
+        WsolError: PyTorch does not take that other size.
+    """
     session = open_onnx(file, "cpu").session
     differences = []
     for batch, height_share, width_share in ((1, 1.0, 1.0), (3, 1.0, 1.0), (2, 0.77, 1.3)):
@@ -60,15 +64,24 @@ def compared(graph: Graph, file: Path) -> list[Difference]:
             name: _blots(batch, (round(side * height_share), round(side * width_share)), seed=batch)
             for name, side in graph.inputs.items()
         }
-        with torch.inference_mode():
-            expected = graph(*pixels.values())
-        found = session.run(list(graph.outputs), {name: value.numpy() for name, value in pixels.items()})
         image_hw = (int(pixels["pixels"].shape[2]), int(pixels["pixels"].shape[3]))
+        expected = _by_torch(graph, pixels, image_hw)
+        found = session.run(list(graph.outputs), {name: value.numpy() for name, value in pixels.items()})
         differences += [
             Difference(output, batch, image_hw, float((one - torch.from_numpy(other)).abs().max()))
             for output, one, other in zip(graph.outputs, expected, found, strict=True)
         ]
     return differences
+
+
+@torch.inference_mode()
+def _by_torch(graph: Graph, pixels: dict[str, Tensor], image_hw: tuple[int, int]) -> Answers:
+    try:
+        return graph(*pixels.values())
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise WsolError(
+            f"{' or '.join(graph.backbones)} cannot be checked, PyTorch itself does not take pictures of {image_hw[0]} x {image_hw[1]} ({str(error).strip().splitlines()[0]}): expected networks of convolutions. Predict with `--engine torch`, or train with another `--backbone`."
+        ) from None
 
 
 def _blots(batch: int, image_hw: tuple[int, int], seed: int) -> UInt8[Tensor, "batch 3 _ _"]:

@@ -21,7 +21,7 @@ COMPARABLE = [
     *("--cam.resize-px", "64", "--cam.crop-px", "56", "--cam.dropout", "0", "--cam.batch-norm", "frozen"),
     *("--seg.resize-px", "64", "--seg.crop-px", "56", "--seg.dropout", "0", "--seg.batch-norm", "frozen"),
     *("--classify.resize-px", "64", "--classify.crop-px", "56", "--classify.batch-norm", "frozen"),
-    *("--cam.lr-new", "1e-6", "--cam.lr-backbone", "1e-6", "--seg.lr-new", "1e-3", "--seg.lr-backbone", "1e-4"),
+    *("--cam.lr-new", "1e-6", "--cam.lr-backbone", "1e-6", "--seg.lr-new", "1e-6", "--seg.lr-backbone", "1e-6"),
     *(
         "--cam.batch-size",
         "7",

@@ -23,6 +23,8 @@ from fake_data.cub import write_cub  # noqa: E402
 from fake_data.pictures import write_picture  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from wsol.demo_set import write_demo_set  # noqa: E402
+
 # A deadline measures the machine's other work, not ours.
 settings.register_profile("wsol", deadline=None)
 settings.load_profile("wsol")
@@ -67,3 +69,12 @@ def split_folders(tmp_path: Path, new_picture: NewPicture) -> Path:
 def fake_cub(tmp_path: Path) -> Path:
     """CUB-200-2011's folder layout with three classes of two training pictures and a test picture each."""
     return write_cub(tmp_path / "CUB_200_2011")
+
+
+@pytest.fixture(scope="session")
+def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes, four training and two test pictures each, with boxes and masks. Read only."""
+    root = tmp_path_factory.mktemp("small") / "set"
+    root.mkdir()
+    write_demo_set(root, classes=3, train_per_class=4, test_per_class=2, image_hw=(90, 120))
+    return root

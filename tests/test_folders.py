@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from wsol.folders import (
     scratch_of,
     start_over,
     text_hash,
+    whole_file,
     write_json,
     write_manifest,
     write_text,
@@ -224,3 +226,34 @@ def test_hashes_are_sha256(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"one\ntwo\n")
     assert file_hash(tmp_path / "a") == text_hash(iter(["one", "two"])) == hashlib.sha256(b"one\ntwo\n").hexdigest()
     assert text_hash(iter(["\udcff"])) == hashlib.sha256(b"\xff\n").hexdigest()
+
+
+def test_a_file_is_whole_or_the_earlier_one_stays(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "model.onnx"
+    with whole_file(file) as partial:
+        partial.write_bytes(b"first")
+        assert not file.exists()
+    with pytest.raises(RuntimeError), whole_file(file) as partial:
+        partial.write_bytes(b"sec")
+        raise RuntimeError
+    assert file.read_bytes() == b"first" and list(file.parent.iterdir()) == [file]
+
+
+def test_a_file_that_fails_while_it_is_written_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    with whole_file(path) as partial:
+        partial.write_bytes(b"whole")
+    with pytest.raises(ZeroDivisionError), whole_file(path) as partial:
+        partial.write_bytes(b"half")
+        _ = 1 / 0
+    assert path.read_bytes() == b"whole"
+
+
+def test_a_file_takes_its_name_only_when_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, bool]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda number: seen.append((os.fstat(number).st_size, (tmp_path / "part").exists()))
+    )
+    with whole_file(tmp_path / "part") as partial:
+        partial.write_bytes(b"whole")
+    assert seen == [(5, False)]

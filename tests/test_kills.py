@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from wsol.demo_set import write_demo_set
-
 pytestmark = pytest.mark.pipeline
 
 SETTINGS = [
@@ -25,14 +23,6 @@ SETTINGS = [
     *("--workers", "0"),
 ]
 TRAINED = ("cam", "seg", "classifier")
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("small") / "set"
-    root.mkdir()
-    write_demo_set(root, classes=3, train_per_class=4, test_per_class=1, image_hw=(90, 120))
-    return root
 
 
 def command(*words: object) -> list[str]:
@@ -64,19 +54,19 @@ def interrupted(
 
 
 @pytest.fixture(scope="module")
-def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nobody interrupted."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    finish("fit", pictures, "--run", run, *SETTINGS)
+    finish("fit", small_set, "--run", run, *SETTINGS)
     return run
 
 
 def test_every_stage_killed_at_random_moments_ends_in_the_same_bits(
-    pictures: Path, whole: Path, tmp_path: Path
+    small_set: Path, whole: Path, tmp_path: Path
 ) -> None:
     chance = random.Random(20210620)
     run = tmp_path / "run"
-    words = command("fit", pictures, "--run", run, *SETTINGS, "--checkpoint-seconds", "0")
+    words = command("fit", small_set, "--run", run, *SETTINGS, "--checkpoint-seconds", "0")
     kills = 0
     for stage in ("cam", "pseudo", "seg", "classifier"):
         unfinished, finished = run / f".{stage}.partial", run / stage
@@ -91,10 +81,10 @@ def test_every_stage_killed_at_random_moments_ends_in_the_same_bits(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_and_ends_with_a_sentence(
-    pictures: Path, whole: Path, tmp_path: Path, number: signal.Signals
+    small_set: Path, whole: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     run = tmp_path / "run"
-    words = ("train-cam", pictures, "--run", run, *SETTINGS)
+    words = ("train-cam", small_set, "--run", run, *SETTINGS)
     log = run / ".cam.partial" / "log.jsonl"
     code, said = interrupted(command(*words), log.exists, 0.3, number)
     assert code == 130 and "Traceback" not in said
@@ -112,10 +102,10 @@ def hashes_of_cam(run: Path) -> str:
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
-    pictures: Path, whole: Path, tmp_path: Path
+    small_set: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    words = ("train-cam", pictures, "--run", run, *SETTINGS, "--checkpoint-seconds", "0")
+    words = ("train-cam", small_set, "--run", run, *SETTINGS, "--checkpoint-seconds", "0")
     half = run / ".cam.partial" / ".checkpoint.safetensors.partial"
     checkpoint = run / ".cam.partial" / "checkpoint.safetensors"
     code, _ = interrupted(command(*words), lambda: checkpoint.exists() and half.exists(), 0, signal.SIGKILL)
@@ -127,11 +117,11 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
 
 
 def test_streamed_pictures_killed_within_an_epoch_end_in_the_bits_of_kept_ones(
-    pictures: Path, whole: Path, tmp_path: Path
+    small_set: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     nowhere = ("--cache-gb", "0", "--disk-cache-gb", "0", "--checkpoint-seconds", "0")
-    words = ("train-cam", pictures, "--run", run, *SETTINGS, *nowhere)
+    words = ("train-cam", small_set, "--run", run, *SETTINGS, *nowhere)
     checkpoint = run / ".cam.partial" / "checkpoint.safetensors"
     for delay_seconds in (0.1, 0.4):
         interrupted(command(*words), checkpoint.exists, delay_seconds, signal.SIGKILL)

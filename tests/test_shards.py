@@ -15,13 +15,10 @@ from wsol.shards import (
     PARTS,
     SHARD_SIZE,
     Shards,
-    Stopwatch,
     assemble_skipped,
     batches_of,
     by_shard,
     clear,
-    figures_of,
-    new_file,
     open_scratch,
     skipped_of,
     unfinished,
@@ -135,26 +132,6 @@ def test_whole_parts_are_not_made_again_and_damaged_ones_are(shards: Shards) -> 
     assert unfinished(shards, Part(0, 1), lambda shard: shards.path(shard).read_bytes() != b"cut") == [1, 2]
 
 
-def test_a_file_that_fails_while_it_is_written_leaves_the_one_before(tmp_path: Path) -> None:
-    path = tmp_path / "part"
-    with new_file(path) as file:
-        file.write(b"whole")
-    with pytest.raises(ZeroDivisionError), new_file(path) as file:
-        file.write(b"half")
-        _ = 1 / 0
-    assert path.read_bytes() == b"whole"
-
-
-def test_a_file_takes_its_name_only_when_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[int, bool]] = []
-    monkeypatch.setattr(
-        os, "fsync", lambda number: seen.append((os.fstat(number).st_size, (tmp_path / "part").exists()))
-    )
-    with new_file(tmp_path / "part") as file:
-        file.write(b"whole")
-    assert seen == [(5, False)]
-
-
 def test_parts_of_the_same_work_stay_and_those_of_any_other_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -177,19 +154,3 @@ def test_parts_of_the_same_work_stay_and_those_of_any_other_go(tmp_path: Path, m
     clear(scratch)
     clear(scratch)
     assert os.listdir(scratch) == ["result"]
-
-
-def test_the_speed_is_that_of_all_processes_and_the_seconds_are_those_of_one() -> None:
-    first, second = Stopwatch(30), Stopwatch(10)
-    first.seconds, second.seconds = {"waiting": 1.0, "network": 5.0}, {"network": 3.0}
-    expected = {"images_per_second": 5, "seconds_waiting": 0.5, "seconds_network": 4, "seconds": 8, "processes": 2}
-    assert figures_of([first, second], 8.0) == expected
-
-
-def test_laps_add_up_to_the_time_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([10.0, 11.0, 13.0, 16.0])
-    monkeypatch.setattr("time.perf_counter", lambda: next(times))
-    watch = Stopwatch(0)
-    for name in ("waiting", "network", "waiting"):
-        watch.lap(name)
-    assert watch.seconds == {"waiting": 4.0, "network": 2.0}

@@ -54,14 +54,27 @@ def start_over(scratch: Path) -> None:
     scratch.mkdir()
 
 
+@contextmanager
+def whole_file(path: Path, tag: str = "") -> Iterator[Path]:
+    """Yield a temporary name beside `path`; what was written there takes its name, safe on the disk, only if the block succeeds.
+
+    Processes that may write the same file at once need a `tag` each.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}{tag}.partial")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file that is whole or not there."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: Path, value: Any) -> None:

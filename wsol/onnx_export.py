@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import warnings
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from wsol.config import RunConfig
 from wsol.data.views import standardised
 from wsol.engine import choose_engine, wait_for_all
 from wsol.errors import WsolError
-from wsol.folders import file_hash
+from wsol.folders import file_hash, whole_file
 from wsol.inference import cam_probabilities, foreground
 from wsol.launch import part
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps
-from wsol.models.onnx_file import EXPORTING, OPSET, RUNNING, InputCard, OnnxCard, check_installed, whole_file
+from wsol.models.onnx_file import EXPORTING, OPSET, RUNNING, InputCard, OnnxCard, check_installed
 from wsol.onnx_networks import OnnxNetworks, open_onnx
 from wsol.run_config import load_config
 from wsol.torch_networks import TorchNetworks, load_networks
@@ -240,7 +241,7 @@ def fresh_networks(run: Path, device: str) -> OnnxNetworks:
         file.exists() and open_onnx(file, "cpu").card.weights == weights_of(run, load_config(run))
     ):
         graph = load_graph(run)
-        with whole_file(file) as partial:
+        with whole_file(file, tag=f".{os.getpid()}") as partial:
             write_onnx(graph, run_card(run, graph), partial)
     wait_for_all(engine)
     return open_onnx(file, device)

@@ -7,16 +7,13 @@ are the same however often the work was killed, and for any number of processes.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
-from wsol.folders import read_json, start_over, write_json
+from wsol.folders import read_json, start_over, whole_file, write_json
 from wsol.launch import Part
 
 Thing = TypeVar("Thing")
@@ -107,8 +104,8 @@ def write_parts(
         shards.skipped_path(shard).unlink(missing_ok=True)
         if skipped:  # first: the part alone says that the shard is finished
             write_json(shards.skipped_path(shard), skipped)
-        with new_file(shards.path(shard)) as file:
-            file.write(to_bytes(shard, things))
+        with whole_file(shards.path(shard)) as partial:
+            partial.write_bytes(to_bytes(shard, things))
 
 
 def skipped_of(shards: Shards, shard: int) -> list[Skipped]:
@@ -120,7 +117,7 @@ def skipped_of(shards: Shards, shard: int) -> list[Skipped]:
 
 def assemble_skipped(shards: Shards, path: Path) -> Iterator[Skipped]:
     """Write the skipped items of all shards as one JSON array, and yield them on the way; one shard in memory at a time."""
-    with new_file(path) as file:
+    with whole_file(path) as partial, partial.open("wb") as file:
         lead = "[\n  "
         for shard in range(len(shards)):
             for row in skipped_of(shards, shard):
@@ -128,41 +125,3 @@ def assemble_skipped(shards: Shards, path: Path) -> Iterator[Skipped]:
                 lead = ",\n  "
                 yield row
         file.write(b"[]\n" if lead.startswith("[") else b"\n]\n")
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its name when the block succeeds and everything is on the disk."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
-class Stopwatch:
-    """Where the seconds of a process went, and how many items were done in them."""
-
-    def __init__(self, items: int) -> None:
-        self.items = items
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        """What has passed since the last lap went into this."""
-        now = time.perf_counter()
-        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
-        self._last = now
-
-
-def figures_of(watches: Sequence[Stopwatch], seconds: float) -> dict[str, float]:
-    """What a manifest says about the speed of the last run alone: items a second of all processes, seconds of one by what they went into."""
-    names = dict.fromkeys(name for watch in watches for name in watch.seconds)
-    spent = {f"seconds_{name}": sum(watch.seconds.get(name, 0.0) for watch in watches) / len(watches) for name in names}
-    return {
-        "images_per_second": sum(watch.items for watch in watches) / seconds,
-        **spent,
-        "seconds": seconds,
-        "processes": len(watches),
-    }

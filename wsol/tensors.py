@@ -11,6 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from wsol.folders import whole_file
+
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: dict[str, str] | None = None) -> None:
     """Write and replace in one step.
@@ -18,15 +20,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: dict[str, st
     Raises:
         OSError: the disk is full, read-only, ...
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial, notes)
-    except SafetensorError as error:
-        # The library hides the operating system's error in its text.
-        code = re.search(r"os error (\d+)", str(error))
-        if code is None:
-            raise
-        raise OSError(int(code[1]), os.strerror(int(code[1])), str(partial)) from None
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())  # or a machine that loses power leaves an empty file under the final name
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        try:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, partial, notes)
+        except SafetensorError as error:
+            # The library hides the operating system's error in its text.
+            code = re.search(r"os error (\d+)", str(error))
+            if code is None:
+                raise
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(partial)) from None

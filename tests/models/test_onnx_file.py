@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wsol.config import Box
 from wsol.errors import WsolError
 from wsol.models import onnx_file
-from wsol.models.onnx_file import InputCard, OnnxCard, check_installed, read_card, whole_file
+from wsol.models.onnx_file import InputCard, OnnxCard, check_installed, read_card
 
 LOOK = InputCard(name="pixels", resize_px=64, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1))
 CARD = OnnxCard(
@@ -75,14 +75,3 @@ def test_a_missing_package_is_told_with_the_command_that_brings_it(monkeypatch: 
     check_installed(("onnx",))
     with pytest.raises(WsolError, match=r"needs onnxruntime: .* `pip install 'wsol\[export\]'`"):
         check_installed(("onnx", "onnxruntime"))
-
-
-def test_a_file_is_whole_or_the_earlier_one_stays(tmp_path: Path) -> None:
-    file = tmp_path / "deep" / "model.onnx"
-    with whole_file(file) as partial:
-        partial.write_bytes(b"first")
-        assert not file.exists()
-    with pytest.raises(RuntimeError), whole_file(file) as partial:
-        partial.write_bytes(b"sec")
-        raise RuntimeError
-    assert file.read_bytes() == b"first" and list(file.parent.iterdir()) == [file]

@@ -9,7 +9,6 @@ import pytest
 from quick import QUICK, Cli
 
 from wsol.cli import main
-from wsol.demo_set import write_demo_set
 
 
 @pytest.fixture
@@ -24,15 +23,6 @@ def cli() -> Cli:
         return 0
 
     return call
-
-
-@pytest.fixture(scope="session")
-def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes, four training and two test pictures each, with boxes and masks. Read only."""
-    root = tmp_path_factory.mktemp("small") / "set"
-    root.mkdir()
-    write_demo_set(root, classes=3, train_per_class=4, test_per_class=2, image_hw=(90, 120))
-    return root
 
 
 @pytest.fixture

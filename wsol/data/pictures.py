@@ -45,7 +45,6 @@ class Pictures:
         *,
         kept: Records | None = None,
         workers: int | None = None,
-        cache_gb: float = 0.0,
     ) -> None:
         self.paths = paths
         self.side_px = side_px

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from wsol.config import ProtocolName
 from wsol.errors import WsolError
-from wsol.folders import write_text
+from wsol.folders import whole_file, write_text
 from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.localization import Judged
 
@@ -79,6 +78,5 @@ def _draw(path: Path, swept: Mapping[ProtocolName, Judged], result: Evaluation) 
         plot.grid(alpha=0.3)
         plot.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
     axes[0].set_ylabel("pictures found, %")
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format=path.suffix[1:].lower())
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format=path.suffix[1:].lower())

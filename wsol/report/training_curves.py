@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
+
+from wsol.folders import whole_file
 
 FILE = "curves.png"
 STAGES = ("cam", "seg", "classifier")
@@ -24,9 +25,8 @@ def write_training_curves(run: Path) -> Path | None:
         axes.set(title=stage, xlabel="epoch", ylabel="loss", ylim=(0, None))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
-    partial = run / f".{FILE}"
-    figure.savefig(partial, format="png", dpi=120)
-    os.replace(partial, run / FILE)
+    with whole_file(run / FILE) as partial:
+        figure.savefig(partial, format="png", dpi=120)
     return run / FILE
 
 

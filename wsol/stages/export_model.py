@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from wsol.errors import WsolError
-from wsol.models.onnx_file import EXPORTING, RUNNING, check_installed, whole_file
+from wsol.folders import whole_file
+from wsol.models.onnx_file import EXPORTING, RUNNING, check_installed
 from wsol.onnx_export import FILE, Answers, Graph, load_graph, run_card, write_onnx
 from wsol.onnx_networks import open_onnx
 from wsol.progress import Progress
@@ -40,7 +42,7 @@ def run(run: Path, out: Path | None, *, check: bool, progress: Progress) -> tupl
     check_installed((*EXPORTING, *(RUNNING if check else ())))
     file = run / FILE if out is None else out
     graph = load_graph(run)
-    with whole_file(file) as partial:
+    with whole_file(file, tag=f".{os.getpid()}") as partial:
         write_onnx(graph, run_card(run, graph), partial)
         differences = compared(graph, partial) if check else []
         if not all(one.largest <= TOLERANCE for one in differences):  # NaN is not close either

@@ -29,16 +29,15 @@ from wsol.run_config import save_config
 from wsol.shards import (
     PARTS,
     Shards,
-    Stopwatch,
     assemble_skipped,
     batches_of,
     clear,
-    figures_of,
     open_scratch,
     skipped_of,
     unfinished,
     write_parts,
 )
+from wsol.stopwatch import Stopwatch, figures_of
 from wsol.together import new_shared_folder
 
 STAGE = "make-pseudo"

@@ -16,7 +16,7 @@ from wsol.config import EngineName, Objects, Precision
 from wsol.data.pictures import Batch, Pictures
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
-from wsol.folders import file_hash, is_finished, text_hash, write_manifest
+from wsol.folders import file_hash, is_finished, text_hash, whole_file, write_manifest
 from wsol.images import SUFFIXES, is_picture, pictures_under
 from wsol.launch import part
 from wsol.listing import Names, Paths, write_names
@@ -28,17 +28,15 @@ from wsol.shards import (
     NAMES,
     PARTS,
     Shards,
-    Stopwatch,
     assemble_skipped,
     batches_of,
     clear,
-    figures_of,
-    new_file,
     open_scratch,
     skipped_of,
     unfinished,
     write_parts,
 )
+from wsol.stopwatch import Stopwatch, figures_of
 from wsol.together import new_shared_folder
 
 STAGE = "predict"
@@ -227,7 +225,7 @@ class _Counts:
 def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -> _Counts:
     """All parts as one file, each picture exactly once; what was skipped as another."""
     counts = _Counts()
-    with new_file(scratch / LINES) as file:
+    with whole_file(scratch / LINES) as partial, partial.open("wb") as file:
         for shard in range(len(shards)):
             content = shards.path(shard).read_bytes()
             found = _objects(content, shards, shard, names)

@@ -16,6 +16,7 @@ from wsol.progress import Progress
 from wsol.run_config import save_config
 from wsol.together import new_shared_folder
 from wsol.training.loop import Job, train
+from wsol.training.state import CHECKPOINT
 
 PIXELS = ".pixels"
 """Below the run, unless another place is named: pictures decoded once for all stages and epochs."""
@@ -43,8 +44,9 @@ def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine:
                 "processes": part().count,
                 "broken_pictures": len(pictures.broken),
             }
-            (scratch / "checkpoint.safetensors").unlink(missing_ok=True)
             write_manifest(scratch, job.stage, job.settings, job.inputs, figures)
+    if is_first:  # only now: a kill just before would have cost the whole training
+        (folder / CHECKPOINT).unlink(missing_ok=True)
     return folder
 
 

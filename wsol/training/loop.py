@@ -39,7 +39,7 @@ from wsol.progress import Progress
 from wsol.training.fitting import largest_that_fits
 from wsol.training.log import TrainingLog
 from wsol.training.schedule import Schedule, shares
-from wsol.training.state import Checkpoint, Tally, Trained
+from wsol.training.state import CHECKPOINT, Checkpoint, Tally, Trained
 
 Images = Float[Tensor, "batch 3 side side"]
 Objective = Callable[[nn.Module, Images, Int64[Tensor, " batch"], View], Tensor]
@@ -88,7 +88,7 @@ def train(
     schedule = _schedule(job, pictures)
     network = engine.place(_synchronised(job.network, job.training.batch_norm, engine))
     optimiser = _optimiser(network, job.new_layers, job.training)
-    checkpoint = Checkpoint(scratch / "checkpoint.safetensors", job.identity)
+    checkpoint = Checkpoint(scratch / CHECKPOINT, job.identity)
     trained = checkpoint.restore(network, optimiser)
     pictures.broken |= {int(i): reason for i, reason in trained.broken.items()}
     steps = _Steps(job, pictures, schedule, network, optimiser, engine)
@@ -175,7 +175,8 @@ class _Steps:
 
     @property
     def _most(self) -> int:
-        return -(-self.schedule.batch_size // part().count)
+        """Pictures of a step that a process takes, if it takes them at once."""
+        return math.ceil(self.schedule.batch_size / part().count)
 
     def _try(self, engine: Engine, count: int) -> None:
         """A step's passes on a copy of the network, with black pictures."""

@@ -88,6 +88,9 @@ class Trained:
         }
 
 
+CHECKPOINT = "checkpoint.safetensors"
+
+
 class Checkpoint:
     """Weights, momentum and report in one file that is replaced as a whole."""
 
@@ -138,10 +141,6 @@ class Checkpoint:
                 + "\n".join(changed)
                 + f"\nGive those to go on with it, name another run, or remove {self.path.parent} to start anew."
             )
-
-    def remove(self) -> None:
-        """When the training is over."""
-        self.path.unlink(missing_ok=True)
 
 
 def _momenta(optimiser: torch.optim.Optimizer) -> Iterator[tuple[int, dict[str, Tensor]]]:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32
 
 from wsol.boxes import Xyxy
 from wsol.config import Box
+from wsol.scores import score_of
 
 Heatmap = Float32[np.ndarray, "height width"]
 Mask = Bool[np.ndarray, "height width"]
@@ -17,7 +18,7 @@ Mask = Bool[np.ndarray, "height width"]
 
 @dataclass(frozen=True)
 class Found:
-    """One object: its box, its mask over the whole picture, and the mean of the heatmap over the mask."""
+    """One object: its box, its mask over the whole picture, and how sure it is (`wsol.scores`)."""
 
     xyxy: Xyxy
     mask: Mask
@@ -42,14 +43,15 @@ def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box) -> list[
 
     Components touch by edge or corner. Nothing above the threshold, or a map that is not finite, gives an empty list.
     """
-    fine = resized(_finite(heatmap), image_hw)
+    small = _finite(heatmap)
+    fine = resized(small, image_hw)
     labels, stats = _components(fine > box.threshold)
     order = _largest_first(stats)
     areas = stats[order, cv2.CC_STAT_AREA]
     found = []
     for component in order[:1] if box.objects == "largest" else order[areas >= box.min_area * fine.size]:
         mask = labels == component
-        found.append(Found(_edges(stats[component]), mask, float(fine[mask].mean())))
+        found.append(Found(_edges(stats[component]), mask, score_of(small, mask)))
     return found
 
 

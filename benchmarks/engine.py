@@ -255,7 +255,8 @@ def pseudo_masks(given: Given) -> None:
             Image.fromarray(plain.pseudo_mask(one, image_hw, settings)).save(pngs / f"{i}.png")
 
     def write() -> None:
-        records = pseudo_store.create(folder, ids, tuple(maps.shape[1:]), GAUSSIANS_PER_IMAGE[settings.gaussian])
+        record = pseudo_store.record_of(tuple(maps.shape[1:]), GAUSSIANS_PER_IMAGE[settings.gaussian])
+        records = pseudo_store.create(folder, ids, record)
         for batch in batches:
             shares = share_of_peak(maps[batch])
             records["map"][batch] = pseudo_store.encode(shares).numpy()

@@ -40,7 +40,7 @@ COMMON = {
     "backbone": "resnet50", "cam.fusion": "multiply", "cam.levels": 3, "cam.attention": True, "seg.fusion": "multiply", "seg.levels": 3, "seg.attention": True,
     "cam.momentum": 0.9, "seg.momentum": 0.9, "cam.weight_decay": 1e-4, "seg.weight_decay": 1e-4,
     "cam.resize_px": 256, "cam.crop_px": 224, "seg.resize_px": 256, "seg.crop_px": 224,
-    "cam.lr_backbone": 0.002, "cam.lr_new": 0.02, "seg.lr_new": 0.02, "pseudo.thresholding": True, "box.objects": "largest",
+    "cam.lr_backbone": 0.002, "cam.lr_new": 0.02, "seg.lr_new": 0.02, "pseudo.thresholding": True, "pseudo.masks": "thresholds", "seg.rounds": 1, "box.objects": "largest",
 }  # fmt: skip
 PAPER = {
     "cam.auxiliary": "joint", "pseudo.gaussian": "entire", "pseudo.gaussian_divisor": 1, "pseudo.gaussian_foreground": 0.7,

@@ -13,9 +13,23 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 
+from wsol.edges import SIDE_PX
 from wsol.errors import WsolError
-from wsol.pseudo import render
-from wsol.pseudo_store import ABSENT, EMPTY, FILE, INDEX, NOT_FINITE, WHOLE, PseudoStore, create, decode, encode
+from wsol.pseudo import mask_targets, render
+from wsol.pseudo_store import (
+    ABSENT,
+    EMPTY,
+    FILE,
+    INDEX,
+    NOT_FINITE,
+    WHOLE,
+    PseudoStore,
+    create,
+    decode,
+    encode,
+    mask_record,
+    record_of,
+)
 
 COUNT, MAP_HW, GAUSSIANS = 60, (28, 28), 8
 
@@ -33,7 +47,9 @@ def folder(tmp_path: Path) -> Path:
     place = tmp_path / "run" / "pseudo"
     place.mkdir(parents=True)
     records = create(
-        place, [f"owl/Käuzchen {number}.jpg" for number in range(COUNT - 1)] + ["raw \udcff.jpg"], MAP_HW, GAUSSIANS
+        place,
+        [f"owl/Käuzchen {number}.jpg" for number in range(COUNT - 1)] + ["raw \udcff.jpg"],
+        record_of(MAP_HW, GAUSSIANS),
     )
     for number in range(COUNT):
         heatmap, gaussians = record(number)
@@ -171,3 +187,48 @@ def test_a_damaged_store_says_what_to_do(folder: Path, content: bytes) -> None:
     (folder / FILE).write_bytes(content)
     with pytest.raises(WsolError, match="wsol make-pseudo"):
         PseudoStore(folder).counts()
+
+
+@pytest.fixture
+def masks_folder(tmp_path: Path) -> Path:
+    """A store of three masks that are masks from the start, the last one never written."""
+    place = tmp_path / "run" / "pseudo"
+    place.mkdir(parents=True)
+    records = create(place, ["a.jpg", "b.jpg", "c.jpg"], mask_record())
+    for number in range(2):
+        inside, known = drawn(number)
+        records["inside"][number], records["known"][number] = (np.packbits(p, axis=-1) for p in (inside, known))
+        records["state"][number] = WHOLE
+    records.flush()
+    return place
+
+
+def drawn(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the object is and where that is known, from the number alone."""
+    generator = np.random.default_rng(number)
+    inside, known = generator.random((2, SIDE_PX, SIDE_PX)) < 0.3
+    return inside, known
+
+
+def test_masks_come_back_bit_by_bit_in_any_order(masks_folder: Path) -> None:
+    store = PseudoStore(masks_folder)
+    assert store.holds_masks
+    assert store.usable() == [0, 1]
+    found = store.masks(torch.tensor([1, 0, 1]))
+    assert found.shape == (3, 2, SIDE_PX, SIDE_PX)
+    for row, number in enumerate((1, 0, 1)):
+        np.testing.assert_array_equal(found[row].numpy(), np.stack(drawn(number)))
+
+
+def test_masks_keep_their_place_at_the_pictures_size(masks_folder: Path) -> None:
+    planes = PseudoStore(masks_folder).at_size(torch.tensor([0]), 2 * SIDE_PX, torch.device("cpu"))
+    inside, known = drawn(0)
+    target = mask_targets(*planes.unbind(1))
+    for plane, expected in ((target.value[0], inside), (target.weight[0], known)):
+        agrees = plane.numpy() == np.kron(expected, np.ones((2, 2)))
+        assert agrees.mean() > 0.9  # the rest lies between pixels that differ
+    assert set(target.value.unique().tolist()) == set(target.weight.unique().tolist()) == {0.0, 1.0}
+
+
+def test_maps_are_no_masks(folder: Path) -> None:
+    assert not PseudoStore(folder).holds_masks

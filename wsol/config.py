@@ -19,6 +19,7 @@ Recipe = Literal["wsol", "paper", "released", "paper-imagenet", "released-imagen
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
+Masks = Literal["thresholds", "otsu", "grabcut"]
 Objects = Literal["largest", "all"]
 Precision = Literal["auto", "fp32", "bf16"]
 EngineName = Literal["torch", "onnx"]
@@ -98,8 +99,12 @@ class Cam(MffTraining):
 
 
 class Pseudo(Config):
-    """Stage 2: the true class's map becomes a mask of foreground, background and undecided (Eq. 5 and 6)."""
+    """Stage 2: the true class's map becomes a mask."""
 
+    masks: Masks = "grabcut"
+    """`thresholds`: foreground, background and undecided, helped by a Gaussian (Wei et al. 2021, Eq. 5 and 6; all values below
+    belong to it); `otsu`: parted where the map's own values fall apart (Otsu 1979); `grabcut`: undecided where, redrawn
+    along the picture's edges (Rother et al. 2004), it is another."""
     gaussian: Gaussian = "contours"
     """`entire`: one Gaussian from the whole map (paper); `contours`: one per contour of the map's middle
     values, the maximum of them (published code); `none`: the map alone."""
@@ -128,6 +133,9 @@ class Seg(MffTraining):
     """Passes over the training images."""
     lr_backbone: NonNegativeFloat = 0.02
     """Learning rate of the pretrained layers; ten times stage 1's, as in the published code."""
+    rounds: PositiveInt = 2
+    """How often stage 3 is trained, each time from the ImageNet weights: after the first on the masks that it then finds itself,
+    which `pseudo.masks` redraws."""
 
 
 class Classify(Training):
@@ -191,6 +199,7 @@ class RunConfig(Config):
 # Wei et al. 2021 and their published code disagree; each column is a recipe of its own. Values that both share, or
 # that neither states, are the defaults above.
 _PAPER_MASKS = {
+    "masks": "thresholds",
     "gaussian": "entire",
     "gaussian_divisor": 1,
     "gaussian_foreground": 0.7,
@@ -198,6 +207,7 @@ _PAPER_MASKS = {
     "background": 0.004,
 }
 _RELEASED_MASKS = {
+    "masks": "thresholds",
     "gaussian": "contours",
     "gaussian_divisor": 10,
     "gaussian_foreground": 0.25,
@@ -210,28 +220,28 @@ RECIPES: dict[Recipe, dict[str, Any]] = {
     "paper": {
         "cam": {"epochs": 32, "batch_size": 64, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"epochs": 32, "batch_size": 128, "lr_backbone": 0.002},
+        "seg": {"epochs": 32, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1},
         "classify": {"epochs": 32, "batch_size": 64},
         "box": {"threshold": 0.5},  # the paper states none; the sigmoid's own middle
     },
     "paper-imagenet": {
         "cam": {"epochs": 6, "batch_size": 128, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"epochs": 6, "batch_size": 128, "lr_backbone": 0.002},
+        "seg": {"epochs": 6, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1},
         "classify": {"epochs": 6, "batch_size": 128},
         "box": {"threshold": 0.5},
     },
     "released": {
         "cam": {"epochs": 32, "batch_size": 64, "auxiliary": "distil"},
         "pseudo": _RELEASED_MASKS,
-        "seg": {"epochs": 8, "batch_size": 128, "lr_backbone": 0.02},
+        "seg": {"epochs": 8, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1},
         "classify": {"epochs": 32, "batch_size": 64},
         "box": {"threshold": 0.2},
     },
     "released-imagenet": {
         "cam": {"steps": 6000, "batch_size": 128, "auxiliary": "none"},
         "pseudo": _RELEASED_MASKS,
-        "seg": {"steps": 6000, "batch_size": 128, "lr_backbone": 0.02},
+        "seg": {"steps": 6000, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1},
         "classify": {"epochs": 6, "batch_size": 128},
         "box": {"threshold": 0.8},
     },

@@ -130,3 +130,8 @@ def targets(heatmaps: Heatmaps, gaussian: Heatmaps, settings: Pseudo) -> Targets
     is_foreground = enhanced > settings.foreground
     is_background = enhanced < settings.background
     return Targets(is_foreground.to(heatmaps), (is_foreground | is_background).to(heatmaps))
+
+
+def mask_targets(inside: Heatmaps, known: Heatmaps) -> Targets:
+    """Targets from resampled masks."""
+    return Targets((inside > 0.5).to(inside), (known > 0.5).to(known))

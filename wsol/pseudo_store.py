@@ -1,4 +1,7 @@
-"""All pseudo masks of a data set in one memory-mapped file: the small map and its Gaussians; masks are made when read."""
+"""All pseudo masks of a data set in one memory-mapped file.
+
+Of SPOL's the small map and its Gaussians are kept, so that thresholds apply when they are read; of others the mask itself, two bits a pixel.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from wsol.arrays import claimed_memmap
+from wsol.edges import SIDE_PX
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
 from wsol.pseudo import Gaussians, Heatmaps, render
 
 FILE, INDEX = "pseudo.npy", "index.json"
 FIELDS = ("state", "map", "gaussians")
+MASK_FIELDS = ("state", "inside", "known")
 ABSENT, WHOLE, EMPTY, NOT_FINITE = range(4)
 """States of a record: never written (broken picture), usable, a map without a positive value, a map with NaN or infinity."""
 
@@ -43,10 +48,16 @@ def record_of(map_hw: tuple[int, int], gaussians: int) -> np.dtype[Any]:
     return np.dtype(list(zip(FIELDS, (state, small_map, five_each), strict=True)))
 
 
-def create(folder: Path, image_ids: list[str], map_hw: tuple[int, int], gaussians: int) -> np.memmap[Any, Any]:
+def mask_record() -> np.dtype[Any]:
+    """The layout of a record that is a mask: where the object is and where that is known, eight pixels a byte."""
+    rows = ("u1", (SIDE_PX, SIDE_PX // 8))
+    return np.dtype(list(zip(MASK_FIELDS, ("u1", rows, rows), strict=True)))
+
+
+def create(folder: Path, image_ids: list[str], record: np.dtype[Any]) -> np.memmap[Any, Any]:
     """An empty store to be filled record by record, its disk space claimed."""
     write_json(folder / INDEX, image_ids)
-    return claimed_memmap(folder / FILE, record_of(map_hw, gaussians), len(image_ids))
+    return claimed_memmap(folder / FILE, record, len(image_ids))
 
 
 class PseudoStore:
@@ -75,7 +86,7 @@ class PseudoStore:
         """
         try:
             records = np.asarray(np.load(self.folder / FILE, mmap_mode="r"))
-            if records.dtype.names != FIELDS or len(records) != len(self):
+            if records.dtype.names not in (FIELDS, MASK_FIELDS) or len(records) != len(self):
                 raise ValueError(f"{len(records)} records of {records.dtype}")
             return records
         except (ValueError, OSError, EOFError) as error:
@@ -103,10 +114,22 @@ class PseudoStore:
         rows = self.records[indices.cpu().numpy()]
         return decode(torch.from_numpy(rows["map"].copy())), torch.from_numpy(rows["gaussians"].copy())
 
+    @property
+    def holds_masks(self) -> bool:
+        """Whether the records are masks; else they are maps and Gaussians."""
+        return self.records.dtype.names == MASK_FIELDS
+
+    def masks(self, indices: Int64[Tensor, " batch"]) -> Float[Tensor, "batch 2 height width"]:
+        """Masks at their own resolution: 1 inside of the object, and 1 where that is known."""
+        rows = self.records[indices.cpu().numpy()]
+        return torch.from_numpy(np.stack([np.unpackbits(rows[name], axis=-1) for name in MASK_FIELDS[1:]], 1)).float()
+
     def at_size(
         self, indices: Int64[Tensor, " batch"], side_px: int, device: torch.device
     ) -> Float[Tensor, "batch 2 side side"]:
-        """Map and rendered Gaussian of each record as two planes, at the size of the training pictures."""
+        """Two planes of each record at the size of the training pictures: map and rendered Gaussian, or what `masks` gives."""
+        if self.holds_masks:
+            return interpolate(self.masks(indices).to(device), (side_px, side_px), mode="bilinear", align_corners=False)
         maps, gaussians = (part.to(device) for part in self.stored(indices))
         fine = interpolate(maps[:, None], (side_px, side_px), mode="bilinear", align_corners=False)
         return torch.cat([fine, render(gaussians, (side_px, side_px))[:, None]], dim=1)

@@ -98,7 +98,7 @@ def test_every_picture_is_predicted_or_skipped_once_in_the_order_of_names(whole:
     assert [f"train/{row['image']}" for row in skipped] == [
         row["image"] for row in json.loads((whole.pseudo / "skipped.json").read_text())
     ]
-    for one, parts in ((figures, ("waiting", "network", "boxes")), (masks, ("waiting", "network", "gaussians"))):
+    for one, parts in ((figures, ("waiting", "network", "boxes")), (masks, ("waiting", "network", "masks"))):
         assert one["images_per_second"] == pytest.approx(16 / one["seconds"])
         assert 0 < sum(one[f"seconds_{part}"] for part in parts) <= one["seconds"] and one["processes"] == 1
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from PIL import Image
+from torch import Tensor
 
 from wsol.boxes import Boxes, Xyxy, iou
+from wsol.config import Pseudo
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth
+from wsol.edges import cam_mask
 from wsol.images import read_image, square
 from wsol.inference import normalised_class_maps, score_maps
 from wsol.localizer import Localizer
@@ -74,17 +77,16 @@ def _shown(
     cam = normalised_class_maps(
         score_maps(network, card, squashed, localizer.engine), torch.tensor([sample.label])
     ).cpu()
-    settings = load_config(run).pseudo
-    fine = torch.from_numpy(resized(cam[0].numpy(), shown_hw))[None]
-    value, weight = targets(fine, render(fit_gaussians(cam, settings), shown_hw), settings)
+    fine = resized(cam[0].numpy(), shown_hw)
+    foreground, known = _pseudo_mask(cam, fine, pixels, load_config(run).pseudo)
     scaled_truth = Boxes(true_boxes.xyxy * scale)
     box = None if found.box is None else _scaled(found.box, scale)
     return Shown(
         image_id=sample.image_id,
         photo=np.asarray(Image.fromarray(pixels).resize(shown_hw[::-1], Image.Resampling.LANCZOS)),
-        cam=fine[0].numpy(),
-        foreground=value[0].numpy(),
-        known=weight[0].numpy(),
+        cam=fine,
+        foreground=foreground,
+        known=known,
         mask=np.asarray(Image.fromarray(found.mask).resize(shown_hw[::-1], Image.Resampling.NEAREST)),
         box=box,
         true_boxes=scaled_truth,
@@ -93,6 +95,23 @@ def _shown(
         class_name=data.class_names[sample.label],
         predicted_name=found.class_name,
     )
+
+
+Plane = Float32[np.ndarray, "height width"]
+
+
+def _pseudo_mask(
+    cam: Float[Tensor, "1 _ _"], fine: Plane, photo: UInt8[np.ndarray, "_ _ 3"], settings: Pseudo
+) -> tuple[Plane, Plane]:
+    """What stage 2 would make of a map: where it is foreground, and where it has an opinion."""
+    shown_hw = fine.shape
+    if settings.masks == "thresholds":
+        gaussian = render(fit_gaussians(cam, settings), shown_hw)
+        value, weight = targets(torch.from_numpy(fine)[None], gaussian, settings)
+        return value[0].numpy(), weight[0].numpy()
+    mask = cam_mask(cam[0].numpy(), photo, along_edges=settings.masks == "grabcut")
+    inside, known = ((resized(plane.astype(np.float32), shown_hw) > 0.5).astype(np.float32) for plane in mask)
+    return inside * known, known
 
 
 def _scaled(box: Xyxy, scale: float) -> Xyxy:

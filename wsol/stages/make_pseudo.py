@@ -1,23 +1,29 @@
-"""Stage 2: the true class's map of every training picture, and its Gaussian prior (Wei et al. 2021, Alg. 1, line 3)."""
+"""Stage 2: from the true class's map of every training picture to its pseudo mask (Wei et al. 2021, Alg. 1, line 3)."""
 
 from __future__ import annotations
 
 import io
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 
 from wsol import pseudo_store
-from wsol.config import Pseudo, RunConfig
+from wsol.config import RunConfig
 from wsol.data.pictures import Batch, Pictures
+from wsol.data.pixel_cache import cores
 from wsol.data.samples import DataSet
+from wsol.edges import PseudoMask, cam_mask, probability_mask
 from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished, write_manifest
-from wsol.inference import class_maps, score_maps
+from wsol.inference import class_maps, foreground, score_maps
 from wsol.launch import part
 from wsol.models.checkpoint import MffCard, load_mffnet
 from wsol.models.mffnet import MffNet, OriginalCam
@@ -41,28 +47,40 @@ from wsol.stopwatch import Stopwatch, figures_of
 from wsol.together import new_shared_folder
 
 STAGE = "make-pseudo"
+Source = Literal["cam", "seg"]
 
 
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """Write `run/pseudo`: one small map and its Gaussians per training picture. Thresholds apply when it is read.
+    """Write `run/pseudo`: a mask of every training picture, or the small map and Gaussians of one whose thresholds apply when it is read.
 
     Launched as several processes, each makes its shards.
 
     Raises:
         WsolError: no stage 1 in the run, other classes than it was trained on, or no usable map at all.
     """
-    network, card = load_mffnet(run / "cam")
+    return _masks(data, run, run / "cam", "cam", run / "pseudo", config, progress)
+
+
+def redraw(data: DataSet, run: Path, seg: Path, folder: Path, config: RunConfig, progress: Progress) -> Path:
+    """Write `folder`: masks for another round of stage 3, from what the network in `seg` finds in the training pictures.
+
+    Raises:
+        WsolError: as `run`.
+    """
+    return _masks(data, run, seg, "seg", folder, config, progress)
+
+
+def _masks(
+    data: DataSet, run: Path, source: Path, kind: Source, folder: Path, config: RunConfig, progress: Progress
+) -> Path:
+    network, card = load_mffnet(source)
     if card.class_names != data.class_names:
         raise WsolError(
-            f"{run / 'cam'} was trained on other classes than {data.root} has: expected {len(card.class_names)}, got {len(data.class_names)}. Name the data set it was trained on."
+            f"{source} was trained on other classes than {data.root} has: expected {len(card.class_names)}, got {len(data.class_names)}. Name the data set it was trained on."
         )
-    settings = {
-        "gaussian": config.pseudo.gaussian,
-        "gaussian_divisor": config.pseudo.gaussian_divisor,
-        "precision": config.precision,
-    }
-    inputs = {"training": data.training_hash(), "cam": file_hash(run / "cam" / "model.safetensors")}
-    folder, is_first = run / "pseudo", part().is_first
+    settings = _settings(config)
+    inputs = {"training": data.training_hash(), kind: file_hash(source / "model.safetensors")}
+    is_first = part().is_first
     if is_finished(folder, STAGE, settings, inputs):
         if is_first:
             clear(folder)
@@ -70,17 +88,20 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         return folder
     engine = choose_engine(config.device, config.precision)
     engine.place(network)
+    maker = _Maker(data, network, card, kind, engine, config)
     started = time.perf_counter()
     if is_first:
         save_config(run, config)
     with new_shared_folder(folder, engine) as scratch:
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
-            _claim(scratch, data, card.resize_px, network, engine, config.pseudo)
+            # The whole store, before the work begins: where there is no room for it, one need not wait to be told.
+            if not (scratch / pseudo_store.FILE).exists():
+                pseudo_store.create(scratch, [sample.image_id for sample in data.train], maker.record())
         wait_for_all(engine)
         shards = Shards(scratch / PARTS, len(data.train), ".npy")
         record = np.load(scratch / pseudo_store.FILE, mmap_mode="r").dtype
-        watches = gathered([_make(shards, record, data, network, card, engine, config, progress)], engine)
+        watches = gathered([_make(shards, record, maker, progress)], engine)
         if is_first:
             counts = _assemble(shards, scratch, data)
             figures = (
@@ -97,42 +118,85 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     return folder
 
 
-def _claim(
-    scratch: Path, data: DataSet, side_px: int, network: torch.nn.Module, engine: Engine, pseudo: Pseudo
-) -> None:
-    """The whole store, before the work begins: where there is no room for it, one need not wait to be told."""
-    if (scratch / pseudo_store.FILE).exists():
-        return
-    with torch.inference_mode():
-        map_hw = tuple(network(torch.zeros(1, 3, side_px, side_px, device=engine.device)).fused.shape[2:])
-    pseudo_store.create(scratch, [s.image_id for s in data.train], map_hw, GAUSSIANS_PER_IMAGE[pseudo.gaussian])
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """What the folder's contents depend on. A Gaussian's thresholds apply later, and other masks have no Gaussian."""
+    settings: dict[str, Any] = {"masks": config.pseudo.masks, "precision": config.precision}
+    if config.pseudo.masks == "thresholds":
+        settings |= {"gaussian": config.pseudo.gaussian, "gaussian_divisor": config.pseudo.gaussian_divisor}
+    return settings
 
 
-def _make(
-    shards: Shards, record: np.dtype, data: DataSet, network: MffNet | OriginalCam, card: MffCard, engine: Engine, config: RunConfig, progress: Progress,
-) -> Stopwatch:  # fmt: skip
+@dataclass(frozen=True)
+class _Maker:
+    """Holds the network whose maps become masks."""
+
+    data: DataSet
+    network: MffNet | OriginalCam
+    card: MffCard
+    kind: Source
+    engine: Engine
+    config: RunConfig
+
+    @property
+    def keeps_maps(self) -> bool:
+        """Whether the map itself is kept, as SPOL's thresholds need it."""
+        return self.kind == "cam" and self.config.pseudo.masks == "thresholds"
+
+    def record(self) -> np.dtype[Any]:
+        """The layout of what `records` returns."""
+        if not self.keeps_maps:
+            return pseudo_store.mask_record()
+        side_px = self.card.resize_px
+        with torch.inference_mode():
+            scores = self.network(torch.zeros(1, 3, side_px, side_px, device=self.engine.device))
+        height, width = scores.fused.shape[2:]
+        return pseudo_store.record_of((height, width), GAUSSIANS_PER_IMAGE[self.config.pseudo.gaussian])
+
+    def records(self, batch: Batch, record: np.dtype[Any], watch: Stopwatch) -> np.ndarray:
+        """What is kept of each picture of a batch."""
+        scores = score_maps(self.network, self.card, batch.pixels, self.engine)
+        labels = torch.tensor([self.data.train[i].label for i in batch.indices.tolist()])
+        maps = class_maps(scores, labels) if self.kind == "cam" else foreground(scores)
+        found = np.zeros(len(labels), record)
+        found["state"] = _states(maps)  # waits for the device, so that the next lap is the masks' own
+        watch.lap("network")
+        if self.keeps_maps:
+            shares = share_of_peak(maps)
+            found["map"] = pseudo_store.encode(shares).cpu().numpy()
+            found["gaussians"] = fit_gaussians(shares, self.config.pseudo).cpu().numpy()
+        else:
+            masks = self._drawn(maps, batch.pixels)
+            found["inside"], found["known"] = (np.packbits(plane, axis=-1) for plane in masks.swapaxes(0, 1))
+            is_object = np.logical_and(masks[:, 0], masks[:, 1])
+            found["state"][(found["state"] == WHOLE) & ~is_object.any(axis=(1, 2))] = EMPTY
+        watch.lap("masks")
+        return found
+
+    def _drawn(self, maps: torch.Tensor, pixels: torch.Tensor) -> Bool[np.ndarray, "batch 2 height width"]:
+        """Where the object is, and where that is known, in each picture."""
+        draw = cam_mask if self.kind == "cam" else probability_mask
+        heatmaps = (share_of_peak(maps) if self.kind == "cam" else maps.nan_to_num()).cpu().numpy()
+        along_edges = self.config.pseudo.masks == "grabcut"
+
+        def one(heatmap: np.ndarray, picture: np.ndarray) -> PseudoMask:
+            return draw(heatmap, picture, along_edges=along_edges)
+
+        # Threads do: OpenCV lets go of the interpreter, and its random numbers are each thread's own.
+        with ThreadPoolExecutor(cores()) as pool:
+            return np.array(list(pool.map(one, heatmaps, pixels.permute(0, 2, 3, 1).numpy())))
+
+
+def _make(shards: Shards, record: np.dtype[Any], maker: _Maker, progress: Progress) -> Stopwatch:
     """Write the parts of this process that an earlier run has not left."""
     todo = unfinished(shards, part(), lambda shard: _read(shards, shard, record) is not None)
     orders = batches_of(shards, todo, BATCH_SIZE)
     everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
-    pictures = Pictures([sample.path for sample in data.train], card.resize_px, workers=config.workers)
+    samples = maker.data.train
+    pictures = Pictures([sample.path for sample in samples], maker.card.resize_px, workers=maker.config.workers)
     with progress.task(STAGE, everything, done=everything - len(orders)) as advance:
         watch = Stopwatch(sum(map(len, orders)))
-
-        def records(batch: Batch) -> np.ndarray:
-            labels = torch.tensor([data.train[i].label for i in batch.indices.tolist()])
-            maps = class_maps(score_maps(network, card, batch.pixels, engine), labels)
-            found = np.zeros(len(labels), record)
-            found["state"] = _states(maps)  # waits for the device, so that the next lap is the Gaussians' own
-            watch.lap("network")
-            shares = share_of_peak(maps)
-            found["map"] = pseudo_store.encode(shares).cpu().numpy()
-            found["gaussians"] = fit_gaussians(shares, config.pseudo).cpu().numpy()
-            watch.lap("gaussians")
-            return found
-
-        found = _numbered(pictures.batches(orders), records, watch, advance)
-        ids = [sample.image_id for sample in data.train]
+        found = _numbered(pictures.batches(orders), lambda batch: maker.records(batch, record, watch), watch, advance)
+        ids = [sample.image_id for sample in samples]
         write_parts(
             shards, todo, found, lambda shard, rows: _to_bytes(shards.items(shard), rows, record), ids, pictures.broken
         )
@@ -156,7 +220,7 @@ def _states(maps: torch.Tensor) -> np.ndarray:
     return np.where(~np.isfinite(peaks), NOT_FINITE, np.where(peaks > 0, WHOLE, EMPTY))
 
 
-def _to_bytes(items: range, rows: dict[int, np.void], record: np.dtype) -> bytes:
+def _to_bytes(items: range, rows: dict[int, np.void], record: np.dtype[Any]) -> bytes:
     records = np.zeros(len(items), record)
     for number, row in rows.items():
         records[number - items.start] = row
@@ -165,7 +229,7 @@ def _to_bytes(items: range, rows: dict[int, np.void], record: np.dtype) -> bytes
     return file.getvalue()
 
 
-def _read(shards: Shards, shard: int, record: np.dtype) -> np.ndarray | None:
+def _read(shards: Shards, shard: int, record: np.dtype[Any]) -> np.ndarray | None:
     """The records of a part; None if it is damaged."""
     try:
         records = np.load(shards.path(shard), mmap_mode="r")
@@ -192,6 +256,6 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
     counts = PseudoStore(scratch).counts()
     if not counts["usable"]:
         raise WsolError(
-            f"{STAGE}: none of {len(data.train)} maps can be used ({counts}): expected stage 1 to have learned something. Train it longer, or look at {scratch.parent / 'cam'}."
+            f"{STAGE}: none of {len(data.train)} maps can be used ({counts}): expected the stage before to have learned something. Train it longer, or look at what it finds."
         )
     return counts

@@ -18,8 +18,9 @@ from wsol.losses import masked_bce
 from wsol.models.backbone import normalisation, pretrained_state
 from wsol.models.checkpoint import MffCard, build
 from wsol.progress import Progress
-from wsol.pseudo import targets
+from wsol.pseudo import mask_targets, targets
 from wsol.pseudo_store import FILE, PseudoStore
+from wsol.stages import make_pseudo
 from wsol.training.folder import train_into
 from wsol.training.loop import Job
 
@@ -28,28 +29,40 @@ NUMBER = 3
 
 
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """Train on the training pictures and `run/pseudo`; write `run/seg`. Starts from ImageNet weights, not from stage 1's.
+    """Train on the training pictures and `run/pseudo`, once or in rounds; write `run/seg`, and beside it what earlier rounds left.
 
     Raises:
         WsolError: no pseudo masks, or of other pictures; no weights; a `run/seg` of other settings.
     """
-    store = PseudoStore(run / "pseudo")
+    pseudo, rounds = run / "pseudo", config.seg.rounds
+    for number in range(1, rounds + 1):
+        folder = run / "seg" if number == rounds else run / f"seg-round-{number}"
+        _round(number, data, pseudo, folder, config, progress)
+        if number < rounds:
+            pseudo = make_pseudo.redraw(data, run, folder, run / f"pseudo-round-{number + 1}", config, progress)
+    return folder
+
+
+def _round(number: int, data: DataSet, pseudo: Path, folder: Path, config: RunConfig, progress: Progress) -> None:
+    """Train one network, from ImageNet weights and not from stage 1's or an earlier round's."""
+    store = PseudoStore(pseudo)
     if store.image_ids != [sample.image_id for sample in data.train]:
         raise WsolError(
-            f"{run / 'pseudo'} was made from other pictures than {data.root} has: expected {len(store.image_ids)}, got {len(data.train)}. Name that data set, or remove {run / 'pseudo'} and run `wsol make-pseudo`."
+            f"{pseudo} was made from other pictures than {data.root} has: expected {len(store.image_ids)}, got {len(data.train)}. Name that data set, or remove {pseudo} and run `wsol make-pseudo`."
         )
     settings = {
         "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
         "seg": config.seg.model_dump(), "pseudo": config.pseudo.model_dump(),
     }  # fmt: skip
-    inputs = {"training": data.training_hash(), "pseudo": file_hash(run / "pseudo" / FILE)}
-    folder = run / "seg"
+    inputs = {"training": data.training_hash(), "pseudo": file_hash(pseudo / FILE)}
     if is_finished(folder, STAGE, settings, inputs):
         progress.say(f"{STAGE}: finished already, {folder}")
-        return folder
+        return
     state = pretrained_state(config.backbone, config.weights)
     engine = choose_engine(config.device, config.precision)
-    progress.say(f"{STAGE}: {len(store.usable())} pseudo masks; {config.backbone} on {engine.reason}")
+    progress.say(
+        f"{STAGE}: round {number} of {config.seg.rounds}, {len(store.usable())} pseudo masks; {config.backbone} on {engine.reason}"
+    )
     torch.manual_seed(seed_of(config.seed, NUMBER))
     mean, std = normalisation(config.backbone)
     card = MffCard(
@@ -59,13 +72,12 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     network = build(card, dict(state), dropout=config.seg.dropout)
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
-        logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)[
-            :, 0
-        ]
-        heatmaps, gaussian = view.apply(store.at_size(indices, config.seg.resize_px, images.device)).unbind(1)
-        return masked_bce(logits, *targets(heatmaps, gaussian, config.pseudo))
+        logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)
+        first, second = view.apply(store.at_size(indices, config.seg.resize_px, images.device)).unbind(1)
+        target = mask_targets(first, second) if store.holds_masks else targets(first, second, config.pseudo)
+        return masked_bce(logits[:, 0], *target)
 
     new_layers = [module for name, module in network.named_children() if name != "backbone"]
     seed = seed_of(config.seed, NUMBER)
     job = Job(STAGE, network, card, new_layers, objective, store.usable(), config.seg, seed, settings, inputs)
-    return train_into(folder, job, data, config, engine, progress)
+    train_into(folder, job, data, config, engine, progress)

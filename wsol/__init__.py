@@ -9,6 +9,7 @@ from wsol.version import __version__
 
 if TYPE_CHECKING:
     from wsol.api import (
+        calibrate,
         evaluate,
         evaluate_results,
         export_model,
@@ -32,6 +33,7 @@ _HOMES = {
     "Localizer": "wsol.localizer",
     "RunConfig": "wsol.config",
     "WsolError": "wsol.errors",
+    "calibrate": "wsol.api",
     "evaluate": "wsol.api",
     "evaluate_results": "wsol.api",
     "export_model": "wsol.api",
@@ -51,6 +53,7 @@ __all__ = [
     "RunConfig",
     "WsolError",
     "__version__",
+    "calibrate",
     "evaluate",
     "evaluate_results",
     "export_model",

@@ -16,6 +16,7 @@ from wsol.metrics.protocols import default_protocols, protocols_named
 from wsol.progress import Progress
 from wsol.report.training_curves import write_training_curves
 from wsol.run_config import preview, save_config
+from wsol.stages import calibrate as calibrating
 from wsol.stages import evaluate as evaluating
 from wsol.stages import evaluate_results as judging
 from wsol.stages import export_model as exporting
@@ -25,6 +26,7 @@ from wsol.stages import predict as predicting
 from wsol.stages import train_cam as mapping
 from wsol.stages import train_classifier as classifying
 from wsol.stages import train_seg as segmenting
+from wsol.stages.calibrate import Calibrated
 from wsol.stages.evaluate import Which
 
 Path_ = str | Path
@@ -105,6 +107,25 @@ def export_model(run: Path_, out: Path_ | None = None, *, check: bool = False, q
     """
     file, _ = exporting.run(Path(run), None if out is None else Path(out), check=check, progress=Progress(quiet=quiet))
     return file
+
+
+def calibrate(
+    run: Path_, boxes: Path_, *, images: Path_ | None = None, dry_run: bool = False, device: str = "auto", precision: Precision = "auto",
+    quiet: bool = False,
+) -> Calibrated:  # fmt: skip
+    """Learn a run's box threshold, and what its scores are worth, from a few drawn boxes; `dry_run` only reports.
+
+    Raises:
+        WsolError: an unfinished run, or fewer than five pictures with a usable box.
+    """
+    return calibrating.run(
+        Path(run),
+        open_truth(Path(boxes), None if images is None else Path(images)),
+        is_dry=dry_run,
+        device=device,
+        precision=precision,
+        progress=Progress(quiet=quiet),
+    )
 
 
 def evaluate(

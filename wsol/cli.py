@@ -290,6 +290,56 @@ def evaluate(
         _show(result, per_class=per_class, json_file=json_file, csv_file=csv_file, curve=curve, problems=problems)
 
 
+@app.command
+def calibrate(
+    run: Path, *, boxes: Path | None = None, images: Images = None, json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False, reset: Annotated[bool, Parameter(negative="")] = False,
+    device: str = "auto", precision: Precision = "auto",
+) -> None:  # fmt: skip
+    """Learn the box threshold, and what a score is worth, from 5 to 50 drawn boxes. `predict` and `evaluate` then use both.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    boxes
+        Pictures with drawn boxes: a CSV table (path,label,x0,y0,x1,y1), or whatever `wsol evaluate` takes as truth. Take others
+        than those you judge on.
+    json_file
+        Also write the report here.
+    dry_run
+        Report, and leave the run as it is.
+    reset
+        Remove the calibration of the run instead.
+    """
+    from wsol.calibration import reset_calibration
+    from wsol.run_config import load_config
+
+    if (boxes is None) != reset:
+        raise WsolError("expected either --boxes FEW to learn from, or --reset. See `wsol calibrate --help`.")
+    if boxes is None:
+        load_config(run)  # so that a misspelt run is told
+        print("calibration removed" if reset_calibration(run) else f"{run} is not calibrated: nothing to remove")
+        return
+    _check_outputs({"--json": json_file})
+    from wsol.data.opening import open_truth
+    from wsol.folders import write_json
+    from wsol.progress import Progress
+    from wsol.report.calibration_table import calibration_table
+    from wsol.report.table import print_table
+    from wsol.stages import calibrate as stage
+
+    result = stage.run(
+        run, open_truth(boxes, images), is_dry=dry_run, device=device, precision=precision, progress=Progress()
+    )
+    _tell("not used", result.left_out, "`wsol check` says more")
+    _tell("wrong in the boxes", result.mistakes, "`wsol check` says more")
+    print_table(calibration_table(result))
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(json_file, result.as_json())
+
+
 def _check_numbers(threshold: float | None, threshold_step: float, workers: int) -> None:
     _check_share("threshold", threshold)
     if not 0.0001 <= threshold_step <= 1:
@@ -369,19 +419,20 @@ def _tell_problems(result: Evaluation, problems: Path | None) -> None:
     """Say on the error stream what was not judged and what is wrong with the truth; the first of many."""
     from wsol.data.truth import counted
 
-    for title, lines in (
-        ("note", result.notes),
-        ("not judged", result.left_out),
-        ("wrong in the truth", result.mistakes),
-    ):
-        for line in lines[:SHOWN_PROBLEMS]:
-            print(f"{title}: {line}", file=sys.stderr)
-        if len(lines) > SHOWN_PROBLEMS:
-            more = "see the file" if problems is not None else "`--problems FILE` lists all"
-            print(f"{title}: {len(lines)} in all; {more}", file=sys.stderr)
+    more = "see the file" if problems is not None else "`--problems FILE` lists all"
+    _tell("note", result.notes, more)
+    _tell("not judged", result.left_out, more)
+    _tell("wrong in the truth", result.mistakes, more)
     if result.mistakes:
         kinds = ", ".join(f"{n} x {kind}" for kind, n in counted(result.mistakes).items())
         print(f"mistakes in the truth: {kinds}", file=sys.stderr)
+
+
+def _tell(title: str, lines: Sequence[object], more: str) -> None:
+    for line in lines[:SHOWN_PROBLEMS]:
+        print(f"{title}: {line}", file=sys.stderr)
+    if len(lines) > SHOWN_PROBLEMS:
+        print(f"{title}: {len(lines)} in all; {more}", file=sys.stderr)
 
 
 @app.command

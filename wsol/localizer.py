@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from wsol.boxes import Xyxy
+from wsol.calibration import ScoreCurve, probability, read_calibration
 from wsol.config import Box, EngineName, Objects, Precision
 from wsol.data.pictures import Pictures, in_order
 from wsol.engine import Engine, choose_engine
@@ -51,7 +52,7 @@ class Localization:
 
     @property
     def score(self) -> float:
-        """Mean foreground probability over the largest object's mask; 0 where nothing was found."""
+        """The largest object's: of a calibrated run the probability that its box is right; 0 where nothing was found."""
         return self.objects[0].score if self.objects else 0.0
 
     @property
@@ -66,9 +67,10 @@ class Localization:
 class Localizer:
     """Holds the networks of a run. `Localizer.load("runs/birds")("owl.jpg").box`."""
 
-    def __init__(self, networks: Networks, box: Box) -> None:
+    def __init__(self, networks: Networks, box: Box, curve: ScoreCurve | None = None) -> None:
         self.networks = networks
         self.box = box
+        self.curve = curve
 
     @classmethod
     def load(
@@ -77,20 +79,26 @@ class Localizer:
     ) -> Localizer:  # fmt: skip
         """Load a finished run; `threshold` and `objects` replace the run's own.
 
+        What `wsol calibrate` learned is used, unless a `threshold` is given: scores are then left as they are too.
         With `engine="onnx"`, onnxruntime computes the run's `model.onnx`, which is made on first use.
 
         Raises:
-            WsolError: not a run, or an unfinished one.
+            WsolError: not a run, an unfinished one, or its calibration is damaged.
         """
-        box = _changed(load_config(Path(run)).box, threshold, objects)
+        own = load_config(Path(run)).box
         if engine == "torch":
             from wsol.torch_networks import load_networks  # with timm, which the other engine has no use for
 
-            return cls(load_networks(Path(run), choose_engine(device, precision)), box)
-        from wsol.onnx_export import fresh_networks
+            networks: Networks = load_networks(Path(run), choose_engine(device, precision))
+        else:
+            from wsol.onnx_export import fresh_networks
 
-        _check_fp32(precision)
-        return cls(fresh_networks(Path(run), device), box)
+            _check_fp32(precision)
+            networks = fresh_networks(Path(run), device)
+        calibration = read_calibration(Path(run)) if threshold is None else None
+        if calibration is None:
+            return cls(networks, _changed(own, threshold, objects))
+        return cls(networks, _changed(own, calibration.threshold, objects), calibration.curve)
 
     @classmethod
     def from_onnx(
@@ -159,8 +167,10 @@ class Localizer:
     def localization(self, opinions: Opinions, i: int, image_hw: tuple[int, int], path: Path | None) -> Localization:
         """Objects and class of the i-th picture of a batch."""
         probabilities = None if opinions.probabilities is None else opinions.probabilities[i]
-        objects = tuple(find_objects(opinions.heatmaps[i], image_hw, self.box))
-        return Localization(path, image_hw, objects, *self._named(probabilities))
+        objects = find_objects(opinions.heatmaps[i], image_hw, self.box)
+        if self.curve is not None:
+            objects = [replace(one, score=probability(self.curve, one.score)) for one in objects]
+        return Localization(path, image_hw, tuple(objects), *self._named(probabilities))
 
     def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
         """What the networks say before any threshold."""

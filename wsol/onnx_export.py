@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 from timm.layers import BatchNormAct2d, Conv2dSame
 from torch import Tensor, nn
 
+from wsol.calibration import read_calibration
 from wsol.config import RunConfig
 from wsol.data.views import standardised
 from wsol.engine import choose_engine, wait_for_all
@@ -198,6 +199,8 @@ def load_graph(run: Path) -> Graph:
 def run_card(run: Path, graph: Graph) -> OnnxCard:
     """What the file says of itself."""
     config = load_config(run)
+    calibration = read_calibration(run)
+    own = {} if calibration is None else {"threshold": calibration.threshold}
     inputs = list(graph.inputs)
     heatmap, *_ = cards = [
         InputCard(name=name, resize_px=card.resize_px, mean=card.mean, std=card.std)
@@ -205,8 +208,8 @@ def run_card(run: Path, graph: Graph) -> OnnxCard:
         if card is not None
     ]
     return OnnxCard(
-        heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.finder_card.class_names, box=config.box,
-        licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
+        heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.finder_card.class_names,
+        box=config.box.model_copy(update=own), licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
     )  # fmt: skip
 
 

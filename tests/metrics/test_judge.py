@@ -160,18 +160,28 @@ def test_spol_is_its_definition(case: Case, threshold: float) -> None:
     assert row.iou == pytest.approx(expected, abs=1e-12)
     assert row.has_box == has_box
     assert row.sweep[np.searchsorted(own_grid(threshold), 0.2)] == pytest.approx(spol_by_loops(case, 0.2)[0], abs=1e-6)
+    whole = cv2.resize(case.heatmap, (256, 256), interpolation=cv2.INTER_LINEAR)
+    assert row.score == score_of(whole[16:240, 16:240], (224, 224), threshold)
 
 
 def test_spol_takes_a_networks_own_map_of_the_crop() -> None:
     nothing = Case((100, 100), [(0, 0, 100, 100)], np.zeros((8, 8), np.float32))
-    row = judged("spol", nothing, 0.5, crop_heatmap=np.ones((8, 8), np.float32))
-    assert row.iou == 1 and row.has_box
-    assert not judged("spol", nothing, 0.5).has_box
+    crop = np.random.default_rng(0).random((5, 5), dtype=np.float32)
+    row = judged("spol", nothing, 0.5, crop_heatmap=crop)
+    assert row.iou > 0 and row.has_box and row.score == score_of(crop, (224, 224), 0.5) > 0
+    empty = judged("spol", nothing, 0.5)
+    assert not empty.has_box and empty.score == 0
 
 
 def test_a_box_outside_the_crop_is_dropped_and_the_picture_counts_all_the_same() -> None:
     row = judged("spol", Case((256, 256), [(0, 0, 16, 256)], np.ones((8, 8), np.float32)), 0.2)
     assert row.iou == 0 and row.has_box and row.has_truth
+
+
+def score_of(heatmap: Map, image_hw: tuple[int, int], threshold: float) -> float:
+    """What a prediction says of its largest object."""
+    found = find_objects(heatmap, image_hw, Box(threshold=threshold))
+    return found[0].score if found else 0.0
 
 
 # The picture's own pixels
@@ -186,6 +196,7 @@ def test_original_is_the_largest_component_at_the_pictures_own_size(case: Case, 
         return float(iou(Boxes.of([found[0].xyxy]), Boxes.of(case.boxes)).max()) if found else 0.0
 
     assert row.iou == by_find_objects(threshold)
+    assert row.score == score_of(case.heatmap, case.image_hw, threshold)
     for place in (0, 9, 36, 98):
         at = float(HUNDREDTHS[place])
         assert row.sweep[np.searchsorted(own_grid(threshold), at)] == np.float32(by_find_objects(at))
@@ -212,6 +223,24 @@ def test_boxes_are_judged_in_the_protocols_geometry(name: ProtocolName, boxes: l
     row = Judge([PROTOCOLS[name]], {name: None})(opinion, truth)[name]
     assert row.sweep.tolist() == pytest.approx([expected], abs=0.01)
     assert np.isnan(row.iou) if name.startswith("wsol") else np.float32(row.iou) == row.sweep[0]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        pytest.param([0.7, 0.9], 0.7, id="that of the box that is judged"),
+        pytest.param([], -np.inf, id="no box is less sure than any"),
+        pytest.param(None, None, id="a system without scores"),
+    ],
+)
+def test_the_score_of_boxes_is_their_own(scores: list[float] | None, expected: float | None) -> None:
+    given = None if scores is None else np.array(scores, dtype=float)
+    boxes = Boxes.of([(0, 0, 9, 9)] * len(scores or []))
+    opinion = Opinion("a.jpg", 0, (100, 100), None, boxes=boxes, scores=given)
+    rows = Judge([PROTOCOLS["original"], PROTOCOLS["wsol-v1"]], {"original": None, "wsol-v1": None})(
+        opinion, Truth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
+    )
+    assert rows["original"].score == expected and rows["wsol-v1"].score is None
 
 
 # Masks

@@ -28,10 +28,11 @@ def row(
     rank: int | None = None,
     mask_iou: float | None = None,
     peak: int = 0,
+    score: float | None = None,
 ) -> Row:
     """A picture whose boxes fit equally well at every threshold, unless told otherwise."""
     fits = np.array([iou] * len(HUNDREDTHS) if sweep is None else sweep, dtype=np.float32)
-    return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None)
+    return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None, score)
 
 
 def judged(*rows: Row, protocol: Protocol = ORIGINAL, step: float = 0.001) -> Judged:
@@ -84,6 +85,20 @@ def test_what_was_not_judged_has_no_rate() -> None:
         "gt_known_best_threshold",
     }
     assert everything["mask_iou"] == pytest.approx(30)
+
+
+def test_scores_are_ranked_over_the_counted_pictures_that_all_have_one() -> None:
+    rows = [row(0.9, score=0.9), row(0.6, score=0.4), row(0.5, score=0.3), row(0.1, score=0.35)]
+    assert values(judged(*rows))["score_auc"] == pytest.approx(200 / 3)
+    assert values(judged(*rows, protocol=SPOL))["score_auc"] == 100  # there, 0.5 is wrong
+    hidden = replace(row(0.0, score=0.99), has_truth=False)
+    assert values(judged(*rows, hidden))["score_auc"] == pytest.approx(200 / 3)
+    nothing = row(0.0, has_box=False, score=0.0)
+    assert values(judged(*rows[:3], nothing, protocol=replace(SPOL, empty="left out")))["score_auc"] == 100
+    assert "score_auc" not in values(judged(*rows, row(0.2)))
+    assert "score_auc" not in values(judged(*rows[:3]))
+    one = judged(*rows, protocol=V2)
+    assert "score_auc" not in values(one)
 
 
 def test_a_rank_that_only_some_pictures_have_makes_no_rate() -> None:
@@ -181,7 +196,9 @@ def pixels_of(one: Row) -> NDArray[np.uint16]:
 def test_shuffled_split_into_shards_and_merged_the_numbers_are_the_same(
     rows: list[Row], random: object, shards: int, protocol: Protocol
 ) -> None:
-    named = [replace(one, image_id=f"{i:03}", pixels=pixels_of(one)) for i, one in enumerate(rows)]
+    named = [
+        replace(one, image_id=f"{i:03}", pixels=pixels_of(one), score=float(one.label)) for i, one in enumerate(rows)
+    ]
     whole = gather(protocol, named, HUNDREDTHS)
     shuffled = named.copy()
     random.shuffle(shuffled)  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ from wsol.report.table import evaluation_table, per_class_table, print_table
 
 def row(name: str, label: int, iou: float, columns: int) -> Row:
     sweep = np.linspace(0, 0.8 if iou > 0.5 else 0, columns, dtype=np.float32)
-    return Row(name, label, iou, True, True, sweep, 255 if columns == 255 else 0, 0, None, None)
+    return Row(name, label, iou, True, True, sweep, 255 if columns == 255 else 0, 0, None, None, score=iou)
 
 
 def evaluated(*protocols: ProtocolName, columns: int | None = None) -> Evaluation:
@@ -46,6 +46,7 @@ def test_a_table_names_protocol_number_and_threshold_in_one_line(capsys: pytest.
     lines = printed(capsys)
     assert lines[0] == "protocol original, masks, n = 3, threshold 0.50"
     assert any("GT-known Loc " in line and "66.7 (0.0 to 100.0)" in line for line in lines)
+    assert any("AUC of the score " in line and "100.0 (100.0 to 100.0)" in line for line in lines)
     assert lines[-1].startswith("Best threshold 0.81, chosen with the true boxes")
 
 

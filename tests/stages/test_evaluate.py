@@ -51,7 +51,12 @@ def test_every_protocol_has_its_metrics_with_intervals(judged_run: dict[str, dic
         "wsol-v1": swept | {"max_box_acc"},
         "wsol-v2": swept | {"max_box_acc_v2"},
     }
-    assert {name: set(one["metrics"]) for name, one in judged_run.items()} == expected
+    for one in judged_run.values():
+        known = one["metrics"].get("gt_known", {"value": 0})["value"]
+        assert ("score_auc" in one["metrics"]) == (0 < known < 100), (
+            "with all right or all wrong there is nothing to rank"
+        )
+    assert {name: {*one["metrics"]} - {"score_auc"} for name, one in judged_run.items()} == expected
     assert [one["n"] for one in judged_run.values()] == [6] * 4
     assert [one["threshold"] for one in judged_run.values()] == [0.5, 0.2, None, None]
     for one in judged_run.values():
@@ -95,7 +100,9 @@ def test_predictions_judged_as_boxes_with_classes_give_the_runs_numbers(
         words = ["--boxes", boxes, "--classes", tmp_path / "out", "--truth", small_set, "--json", tmp_path / "m.json"]
         assert cli("evaluate", *words) == 0
         found = numbers(tmp_path / "m.json")["original"]["metrics"]
-        for metric in ("gt_known", "top1_loc", "top5_loc", "mean_box_iou"):
+        for metric in {"gt_known", "top1_loc", "top5_loc", "mean_box_iou", "score_auc"} & set(
+            judged_run["original"]["metrics"]
+        ):
             assert found[metric] == pytest.approx(judged_run["original"]["metrics"][metric], abs=1e-6), metric
 
 
@@ -303,6 +310,32 @@ def test_a_class_that_is_not_named_is_wrong_however_few_classes_there_are(
     assert found["gt_known"]["value"] == 100
     assert found["top1_loc"]["value"] == found["top5_loc"]["value"] == pytest.approx(100 / 3)
     assert "4 of 6 pictures have no class" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        pytest.param([5, 4, 3, 2, 1], 100, id="the wrong one is the least sure"),
+        pytest.param([-5, -4, -3, -2, -1], 50, id="the wrong one is the surest, and no box is less sure than any"),
+        pytest.param([1, 1, 1, 1, 1], None, id="scores that are all alike"),
+        pytest.param(None, None, id="no scores"),
+    ],
+)
+def test_scores_of_boxes_are_judged_by_how_they_rank_them(
+    cli: Cli, small_set: Path, tmp_path: Path, scores: list[int] | None, expected: float | None
+) -> None:
+    """Six pictures: four boxes right, then one wrong, then a picture without a box."""
+    rows = [row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/")][:5]
+    rows[4] |= {"x0": "0", "y0": "0", "x1": "1", "y1": "1"}
+    head = "path,x0,y0,x1,y1" + ("" if scores is None else ",score")
+    ends = [""] * 5 if scores is None else [f",{score}" for score in scores]
+    lines = [",".join(row.values()) + end for row, end in zip(rows, ends, strict=True)]
+    (tmp_path / "found.csv").write_text("\n".join([head, *lines]) + "\n")
+    words = ["--boxes", tmp_path / "found.csv", "--truth", small_set, "--json", tmp_path / "m.json"]
+    assert cli("evaluate", *words, "--protocol", "original,wsol-v1") == 0
+    found = {name: one["metrics"].get("score_auc") for name, one in numbers(tmp_path / "m.json").items()}
+    assert found["wsol-v1"] is None
+    assert (found["original"] or {"value": None})["value"] == (None if expected is None else pytest.approx(expected))
 
 
 def test_boxes_of_unknown_pictures_and_pictures_without_boxes_are_told(

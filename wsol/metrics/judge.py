@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from wsol.boxes import Boxes, iou
 from wsol.config import Box, ProtocolName
 from wsol.data.truth import TrueMask, Truth
-from wsol.maps import find_objects
+from wsol.maps import Found, find_objects
 from wsol.metrics.geometry import SQUARE_PX, Map, boxes_in, fraction_map, map_in, map_of_crop
 from wsol.metrics.pixels import Counts, score_counts
 from wsol.metrics.protocols import IouRule, Protocol
@@ -36,6 +36,8 @@ class Opinion:
     heatmap: Map | None
     boxes: Boxes | None = None
     """Best first; looked at where there is no map."""
+    scores: Float[np.ndarray, " n"] | None = None
+    """Of the boxes; None where the system gives none."""
     crop_heatmap: Map | None = None
     """A network's map of `spol`'s crop; without it, the crop of `heatmap` is judged."""
     rank: int | None = None
@@ -62,6 +64,9 @@ class Row:
     rank: int | None
     mask_iou: float | None
     pixels: Counts | None
+    score: float | None = None
+    """What the system says of the box that is judged, the higher the surer; None where it says nothing, or the protocol looks for
+    the best threshold."""
 
 
 class Judge:
@@ -133,16 +138,14 @@ _IOUS: dict[IouRule, Callable[[Corners, Boxes], Float[np.ndarray, "n m"]]] = {"p
 
 
 def _map_row(protocol: Protocol, opinion: Opinion, truth: Truth, threshold: float | None) -> Row:
-    assert opinion.heatmap is not None and threshold is not None
-    if protocol.geometry == "crop" and opinion.crop_heatmap is not None:
-        heatmap = map_of_crop(opinion.crop_heatmap)
-    else:
-        heatmap = map_in(protocol.geometry, opinion.heatmap, opinion.image_hw)
+    assert threshold is not None
+    heatmap, as_given = _maps(protocol, opinion)
     grid = own_grid(threshold)
     layers = layers_at(heatmap, grid)
     fits = np.zeros(len(grid))
     fits[: layers.count] = best_fits(layers, protocol.boxes, fit_to(protocol, truth))
     own = int(np.searchsorted(grid, threshold))
+    found = find_objects(as_given, heatmap.shape, Box(threshold=threshold))
     return Row(
         opinion.image_id,
         opinion.label,
@@ -152,9 +155,19 @@ def _map_row(protocol: Protocol, opinion: Opinion, truth: Truth, threshold: floa
         sweep=fits.astype(np.float32),
         peak=0,
         rank=opinion.rank,
-        mask_iou=_mask_iou(opinion, truth, threshold) if protocol.geometry == "picture" else None,
+        mask_iou=_mask_iou(found, opinion, truth) if protocol.geometry == "picture" else None,
         pixels=None,
+        score=found[0].score if found else 0.0,
     )
+
+
+def _maps(protocol: Protocol, opinion: Opinion) -> tuple[Map, Map]:
+    """The map in the protocol's geometry; and as the system gave it, from which scores are taken, unless it has to be cropped."""
+    assert opinion.heatmap is not None
+    if protocol.geometry == "crop" and opinion.crop_heatmap is not None:
+        return map_of_crop(opinion.crop_heatmap), fraction_map(opinion.crop_heatmap)
+    heatmap = map_in(protocol.geometry, opinion.heatmap, opinion.image_hw)
+    return heatmap, heatmap if protocol.geometry == "crop" else fraction_map(opinion.heatmap)
 
 
 def _square_row(protocol: Protocol, opinion: Opinion, truth: Truth, square: Square) -> Row:
@@ -195,13 +208,20 @@ def _boxes_row(protocol: Protocol, opinion: Opinion, truth: Truth) -> Row:
         rank=opinion.rank,
         mask_iou=None,
         pixels=None,
+        score=None if protocol.threshold == "best" else _best_score(opinion),
     )
 
 
-def _mask_iou(opinion: Opinion, truth: Truth, threshold: float) -> float | None:
-    if truth.read_mask is None or opinion.image_hw is None or opinion.heatmap is None:
+def _best_score(opinion: Opinion) -> float | None:
+    """The first box's; below all others where there is no box, since another system's scores may be negative."""
+    if opinion.scores is None:
         return None
-    found = find_objects(fraction_map(opinion.heatmap), opinion.image_hw, Box(threshold=threshold))
+    return float(opinion.scores[0]) if len(opinion.scores) else -np.inf
+
+
+def _mask_iou(found: Sequence[Found], opinion: Opinion, truth: Truth) -> float | None:
+    if truth.read_mask is None or opinion.image_hw is None:
+        return None
     mask = found[0].mask if found else np.zeros(opinion.image_hw, dtype=bool)
     return mask_overlap(mask, truth.read_mask(opinion.image_hw))
 

@@ -13,6 +13,7 @@ from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.judge import Row
 from wsol.metrics.pixels import pixel_average_precision
 from wsol.metrics.protocols import Protocol
+from wsol.metrics.ranking import score_auc
 
 CORRECT_IOU = 0.5
 Which = Bool[np.ndarray, " n"]
@@ -38,6 +39,8 @@ class Judged:
     """NaN for pictures without a true mask; None where no picture has one."""
     pixels: UInt16[np.ndarray, "n 2 bins"] | None
     """No pixel counts in pictures without a true mask; None where no picture has one."""
+    score: Float[np.ndarray, " n"] | None = None
+    """None unless every picture has one."""
 
     def counted(self) -> Which:
         """The pictures that box rates are means over."""
@@ -120,6 +123,9 @@ class Judged:
         if self.has_thresholds():
             _, at_best = self._best[CORRECT_IOU]
             rates["gt_known_best_threshold"] = rate(self.is_correct(at_best)[counted])
+        auc = None if self.score is None else score_auc(self.score[counted], is_found[counted])
+        if auc is not None:
+            rates["score_auc"] = auc
         return rates
 
     def _swept(self, counted: Which) -> dict[str, Rate]:
@@ -138,6 +144,7 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
     once = {row.image_id: row for row in rows}
     ordered = [once[image_id] for image_id in sorted(once)]
     ranks = [row.rank for row in ordered if row.rank is not None]
+    scores = [row.score for row in ordered if row.score is not None]
     masks = [np.nan if row.mask_iou is None else row.mask_iou for row in ordered]
     pixels = next((row.pixels for row in ordered if row.pixels is not None), None)
     return Judged(
@@ -155,4 +162,5 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
         pixels=None
         if pixels is None
         else np.stack([np.zeros_like(pixels) if row.pixels is None else row.pixels for row in ordered]),
+        score=np.array(scores, dtype=float) if len(scores) == len(ordered) else None,
     )

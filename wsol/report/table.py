@@ -23,6 +23,7 @@ NAMES = {
     "mask_iou": "mask IoU",
     "pxap": "PxAP",
     "gt_known_best_threshold": "GT-known Loc at the best threshold",
+    "score_auc": "AUC of the score",
 }
 
 

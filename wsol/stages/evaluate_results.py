@@ -8,6 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float
+
 from wsol.boxes import Boxes
 from wsol.config import ProtocolName
 from wsol.data import coco
@@ -18,7 +21,7 @@ from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.judge import STEP, Judge, Opinion, Row
 from wsol.metrics.protocols import Protocol
 from wsol.progress import Progress
-from wsol.results.boxes import read_boxes
+from wsol.results.boxes import ScoredBoxes, read_boxes
 from wsol.results.classes import read_classes
 from wsol.results.heatmaps import find_heatmaps, read_heatmap
 
@@ -48,6 +51,7 @@ class Entry:
     truth: Truth
     heatmap: Path | None
     boxes: Boxes | None
+    scores: Float[np.ndarray, " n"] | None
     rank: int | None
 
 
@@ -118,14 +122,16 @@ def _entries(
     ids = [sample.image_id for sample in samples]
     ranks = None if results.classes is None else _ranks(results.classes, samples, data.class_names, notes)
     maps = {} if results.heatmaps is None else find_heatmaps(results.heatmaps, ids)
-    boxes: dict[str, Boxes] = {}
+    boxes: dict[str, ScoredBoxes] = {}
     if results.boxes is not None:
         found = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
-        boxes = {image_id: one.boxes for image_id, one in found.by_id.items()}
+        boxes = found.by_id
         notes += [f"{name} in {results.boxes} is no picture of the truth" for name in found.unknown]
-        without = sum(not len(one) for one in boxes.values())
+        without = sum(not len(one.boxes) for one in boxes.values())
         if without:
             notes.append(f"{without} of {len(samples)} pictures have no box in {results.boxes}: counted as not found")
+    # All alike, or none in the file: they say nothing of which box is the surer one.
+    has_scores = len({score for one in boxes.values() for score in one.scores.tolist()}) > 1
     entries, left_out = [], []
     for sample in samples:
         i = sample.image_id
@@ -133,8 +139,9 @@ def _entries(
             left_out.append(f"{i}: no map")
             continue
         rank = None if ranks is None else ranks.get(i, NOT_NAMED)
-        own = None if results.boxes is None else boxes.get(i, Boxes.of([]))
-        entries.append(Entry(i, sample.label, truth[i], maps.get(i), own, rank))
+        own = boxes.get(i)
+        found_boxes, scores = (None, None) if own is None else (own.boxes, own.scores if has_scores else None)
+        entries.append(Entry(i, sample.label, truth[i], maps.get(i), found_boxes, scores, rank))
     return entries, left_out
 
 
@@ -182,7 +189,13 @@ def _judge_chunk(judge: Judge, chunk: Sequence[Entry]) -> tuple[list[dict[Protoc
             broken.append(f"{entry.image_id}: {error}")
             continue
         opinion = Opinion(
-            entry.image_id, entry.label, entry.truth.image_hw, heatmap, boxes=entry.boxes, rank=entry.rank
+            entry.image_id,
+            entry.label,
+            entry.truth.image_hw,
+            heatmap,
+            boxes=entry.boxes,
+            scores=entry.scores,
+            rank=entry.rank,
         )
         try:
             rows.append(judge(opinion, entry.truth))

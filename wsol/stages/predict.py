@@ -70,6 +70,8 @@ def run(
     settings: dict[str, Any] = {"box": localizer.box.model_dump(), "precision": precision}
     if engine_name != "torch":
         settings["engine"] = engine_name
+    if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
+        settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
     if gathered([is_first and is_finished(out, STAGE, settings, inputs)], engine)[0]:
         if is_first:

@@ -1,0 +1,117 @@
+"""The area under the ROC curve of a score, against all pairs."""
+
+from __future__ import annotations
+
+import time
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsol.metrics import ranking
+from wsol.metrics.ranking import FINE, score_auc
+
+Picture = tuple[float, bool]
+pictures = st.lists(st.tuples(st.integers(-4, 8).map(lambda step: step / 8), st.booleans()), min_size=1, max_size=40)
+
+
+def by_all_pairs(rows: list[Picture]) -> float | None:
+    """Hanley and McNeil 1982: of each right and each wrong picture, is the right one's score the higher? Equal is a half."""
+    right, wrong = ([score for score, is_found in rows if is_found is wanted] for wanted in (True, False))
+    pairs = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in product(right, wrong)]
+    return 100 * sum(pairs) / len(pairs) if pairs else None
+
+
+def auc(rows: list[Picture]) -> tuple[float, float, float] | None:
+    return score_auc(
+        np.array([score for score, _ in rows], dtype=float), np.array([found for _, found in rows], dtype=bool)
+    )
+
+
+@given(pictures)
+def test_the_area_is_the_share_of_all_pairs_in_the_right_order(rows: list[Picture]) -> None:
+    found, expected = auc(rows), by_all_pairs(rows)
+    assert (found is None) == (expected is None)
+    assert found is None or found[0] == pytest.approx(expected)
+
+
+@given(pictures)
+def test_the_interval_holds_the_area_and_is_the_same_in_any_order(rows: list[Picture]) -> None:
+    found = auc(rows)
+    if found is not None:
+        assert 0 <= found[1] <= found[0] + 1e-9 and found[0] - 1e-9 <= found[2] <= 100
+        assert auc(rows[::-1]) == found
+
+
+@given(pictures)
+def test_only_the_order_of_the_scores_matters(rows: list[Picture]) -> None:
+    assert auc([(np.exp(3 * score) - 7, found) for score, found in rows]) == auc(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param([(0.9, True), (0.8, True), (0.1, False)], 100, id="parted"),
+        pytest.param([(0.1, True), (0.8, False)], 0, id="upside down"),
+        pytest.param([(0.5, True), (0.5, False), (0.5, False)], 50, id="all alike"),
+        pytest.param([(0.9, True), (0.5, True), (0.5, False), (0.1, False)], 87.5, id="one tie of four pairs"),
+        pytest.param([(0.9, True), (-np.inf, False)], 100, id="no box"),
+        pytest.param([(0.9, True), (0.1, True)], None, id="all right"),
+        pytest.param([(0.9, False)], None, id="all wrong"),
+        pytest.param([], None, id="no picture"),
+    ],
+)  # fmt: skip
+def test_areas_counted_by_hand(rows: list[Picture], expected: float | None) -> None:
+    found = auc(rows)
+    assert expected is None if found is None else found[0] == pytest.approx(expected)
+
+
+def interval_by_resampling(scores: np.ndarray, is_found: np.ndarray, draws: int) -> tuple[float, float]:
+    """Efron 1979, picture by picture."""
+    random, found = np.random.default_rng(1), []
+    for _ in range(draws):
+        drawn = random.integers(0, len(scores), len(scores))
+        area = by_all_pairs(list(zip(scores[drawn].tolist(), is_found[drawn].tolist(), strict=True)))
+        found += [] if area is None else [area]
+    return float(np.percentile(found, 2.5)), float(np.percentile(found, 97.5))
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_the_interval_is_that_of_resampled_pictures(n: int) -> None:
+    random = np.random.default_rng(n)
+    is_found = np.arange(n) % 4 > 0
+    scores = random.random(n) + 0.5 * is_found
+    found = score_auc(scores, is_found)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx(interval_by_resampling(scores, is_found, 1500), abs=2.5)
+
+
+def test_coarse_ranks_leave_the_interval_where_the_area_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_found = np.arange(400) % 2 > 0
+    scores = np.random.default_rng(0).random(400) + 0.7 * is_found
+    fine = score_auc(scores, is_found)
+    monkeypatch.setattr(ranking, "FINE", 4)
+    coarse = score_auc(scores, is_found)
+    assert fine is not None and coarse is not None and coarse.value == fine.value
+    assert (coarse.low, coarse.high) == pytest.approx((fine.low, fine.high), abs=1.5)
+
+
+def test_fifty_thousand_pictures_take_no_time_and_their_interval_is_hanleys() -> None:
+    random = np.random.default_rng(0)
+    is_found = random.random(50_000) < 0.8
+    scores = random.exponential(np.where(is_found, 2.0, 1.0))
+    assert len(np.unique(scores)) > FINE
+    started = time.process_time()
+    found = score_auc(scores, is_found)
+    assert time.process_time() - started < 5
+    assert found is not None and found.value == pytest.approx(100 * 2 / 3, abs=1)
+    # Their standard error, with Q1 and Q2 of exponential scores (sec. IV).
+    area, right, wrong = found.value / 100, int(is_found.sum()), int((~is_found).sum())
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    error = (
+        196
+        * ((area * (1 - area) + (right - 1) * (q1 - area**2) + (wrong - 1) * (q2 - area**2)) / (right * wrong)) ** 0.5
+    )
+    assert (found.low, found.high) == pytest.approx((found.value - error, found.value + error), abs=0.15)

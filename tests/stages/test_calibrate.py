@@ -1,0 +1,280 @@
+"""Somebody has drawn a few boxes: `wsol calibrate` through the command line, and what follows from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from quick import Cli
+
+import wsol
+from wsol.calibration import FILE, ScoreCurve, fitted_curve, new_calibration, probability, write_calibration
+from wsol.localizer import Localizer
+from wsol.metrics.bootstrap import Rate
+from wsol.onnx_export import load_graph, run_card
+from wsol.report.calibration_table import calibration_table
+from wsol.stages.calibrate import Calibrated, Compared, _leave_one_out, _Lessons, _Seen
+
+CURVE = ScoreCurve(slope=2.0, intercept=-1.5)
+
+
+@pytest.fixture
+def own_run(small_run: Path, tmp_path: Path) -> Path:
+    """A run that a test may calibrate; its weights are those of `small_run`."""
+    parts = shutil.ignore_patterns("pseudo", "maps", "model.onnx")
+    return Path(shutil.copytree(small_run, tmp_path / "run", copy_function=os.link, ignore=parts))
+
+
+@pytest.fixture
+def few(small_set: Path, tmp_path: Path) -> Path:
+    """Six boxes of test pictures, their labels unknown to the run."""
+    rows = [line for line in (small_set / "boxes.csv").read_text().splitlines() if line.startswith("test/")]
+    lines = [",".join([line.split(",")[0], "thing", *line.split(",")[1:]]) for line in rows]
+    (tmp_path / "few.csv").write_text("\n".join(["path,label,x0,y0,x1,y1", *lines]) + "\n")
+    return tmp_path / "few.csv"
+
+
+def calibrated(run: Path, threshold: float = 0.3, curve: ScoreCurve = CURVE) -> Path:
+    """Leave a calibration in the run, whatever it would have learned."""
+    write_calibration(run, new_calibration(run, Path("few.csv"), threshold, curve, 7))
+    return run
+
+
+def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
+    cli: Cli, own_run: Path, few: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["calibrate", own_run, "--boxes", few, "--images", small_set, "--json", tmp_path / "deep" / "c.json"]
+    assert cli(*words, "--dry-run") == 0 and not (own_run / FILE).exists()
+    dry = capsys.readouterr().out
+    assert cli(*words) == 0
+    assert capsys.readouterr().out == dry
+    report, kept = json.loads((tmp_path / "deep" / "c.json").read_text()), json.loads((own_run / FILE).read_text())
+    assert report["calibration"] == kept and kept["n"] == report["n"] == 6 and kept["boxes"] == str(few)
+    assert report["own_threshold"] == 0.5 and report["verdict"] in " ".join(dry.split())
+    assert f"n = 6, threshold 0.50 by default, {kept['threshold']:.2f} chosen" in dry
+    for name in ("gt_known", "mean_box_iou", "brier"):
+        figures = report["metrics"][name]
+        change = figures["calibrated"]["value"] - figures["own"]["value"]
+        assert figures["difference"]["value"] == pytest.approx(change)
+    assert cli("evaluate", own_run, small_set, "--threshold", "0.5", "--json", tmp_path / "m.json") == 0
+    metrics = json.loads((tmp_path / "m.json").read_text())[0]["metrics"]
+    for name in ("gt_known", "mean_box_iou"):
+        assert report["metrics"][name]["own"] == pytest.approx(metrics[name], abs=1e-4), "the same pictures"
+
+
+def test_any_truth_will_do_and_all_splits_are_used(own_run: Path, small_set: Path, few: Path) -> None:
+    assert wsol.calibrate(own_run, small_set, dry_run=True, quiet=True).calibration.n == 6
+    head, *lines = few.read_text().splitlines()
+    splits = ("train", "test", "train", "test", "test", "train")
+    few.write_text("\n".join([f"{head},split", *map(",".join, zip(lines, splits, strict=True))]) + "\n")
+    assert wsol.calibrate(own_run, few, images=small_set, dry_run=True, quiet=True).calibration.n == 6
+    assert not (own_run / FILE).exists()
+
+
+def test_predict_and_evaluate_take_what_was_learned_up(
+    cli: Cli, own_run: Path, small_set: Path, tmp_path: Path
+) -> None:
+    predict = ["predict", own_run, small_set / "test", "--out"]
+    assert cli(*predict, tmp_path / "raw", "--threshold", "0.3") == 0
+    calibrated(own_run)
+    assert cli(*predict, tmp_path / "out") == 0
+    raw, out = (
+        [json.loads(line) for line in (tmp_path / name / "predictions.jsonl").read_text().splitlines()]
+        for name in ("raw", "out")
+    )
+    for one, other in zip(raw, out, strict=True):
+        for a, b in zip(one["objects"], other["objects"], strict=True):
+            assert a["xyxy"] == b["xyxy"]
+            assert b["score"] == pytest.approx(probability(CURVE, a["score"]), abs=1e-5)
+    settings = [json.loads((tmp_path / name / "manifest.json").read_text())["settings"] for name in ("raw", "out")]
+    assert settings[1]["score_curve"] == CURVE.model_dump() and settings[0]["box"] == settings[1]["box"]
+    assert "score_curve" not in settings[0], "folders from before there were curves stay finished"
+    assert cli("evaluate", own_run, small_set, "--json", tmp_path / "m.json") == 0
+    assert json.loads((tmp_path / "m.json").read_text())[0]["threshold"] == 0.3
+
+
+def test_predictions_of_another_calibration_are_not_finished(
+    cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", calibrated(own_run), small_set / "test", "--out", tmp_path / "out"]
+    assert cli(*words) == 0
+    capsys.readouterr()
+    assert cli(*words) == 0 and "finished already" in capsys.readouterr().err
+    calibrated(own_run, curve=CURVE.model_copy(update={"slope": 2.5}))
+    assert cli(*words) == 2
+    assert "score_curve.slope: 2.0 there, 2.5 now" in capsys.readouterr().err
+    assert cli("calibrate", own_run, "--reset") == 0
+    assert cli(*words) == 2
+
+
+def test_a_threshold_of_the_users_leaves_the_calibration_out(own_run: Path) -> None:
+    learned = Localizer.load(calibrated(own_run), device="cpu")
+    assert (learned.box.threshold, learned.curve) == (0.3, CURVE)
+    asked = Localizer.load(own_run, threshold=0.3, device="cpu")
+    assert (asked.box.threshold, asked.curve) == (0.3, None)
+    every = Localizer.load(own_run, objects="all", device="cpu")
+    assert (every.box.objects, every.box.threshold, every.curve) == ("all", 0.3, CURVE)
+
+
+def test_a_run_that_was_trained_again_is_as_if_never_calibrated_until_it_is(
+    own_run: Path, few: Path, small_set: Path
+) -> None:
+    calibrated(own_run)
+    weights = own_run / "seg" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.unlink()  # a link to the other run's
+    weights.write_bytes(content)
+    with pytest.warns(UserWarning, match="trained again since"):
+        found = Localizer.load(own_run, device="cpu")
+    assert (found.box.threshold, found.curve) == (0.5, None)
+    again = wsol.calibrate(own_run, few, images=small_set, quiet=True)  # without a word about the old one
+    assert Localizer.load(own_run, device="cpu").curve == again.calibration.curve
+
+
+def test_the_threshold_travels_with_the_onnx_file(own_run: Path) -> None:
+    graph = load_graph(own_run)
+    assert run_card(own_run, graph).box.threshold == 0.5
+    assert run_card(calibrated(own_run), graph).box.threshold == 0.3
+
+
+def test_reset_takes_it_back(cli: Cli, own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calibrated(own_run)
+    assert cli("calibrate", own_run, "--reset") == 0 and not (own_run / FILE).exists()
+    assert cli("calibrate", own_run, "--reset") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "calibration removed",
+        f"{own_run} is not calibrated: nothing to remove",
+    ]
+
+
+def test_pictures_that_cannot_be_used_are_told(
+    cli: Cli, own_run: Path, own_set: Path, few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = few.read_text().splitlines()
+    train = sorted(path.relative_to(own_set).as_posix() for path in (own_set / "train").rglob("*.jpg"))
+    Image.new("RGB", (50, 50)).save(own_set / train[0])
+    (own_set / train[1]).write_bytes(b"no picture")
+    more = [
+        f"{train[0]},thing,1,1,30,30,120,90",
+        f"{train[1]},thing,1,1,30,30,120,90",
+        f"{train[2]},thing,60,1,30,9,120,90",
+    ]
+    few.write_text("\n".join([f"{lines[0]},width,height", *(f"{line},120,90" for line in lines[1:]), *more]) + "\n")
+    assert cli("calibrate", own_run, "--boxes", few, "--images", own_set) == 0
+    told = capsys.readouterr()
+    assert "n = 6" in told.out
+    assert (
+        f"not used: other size: {train[0]}" in told.err and f"not used: cannot decode {own_set / train[1]}" in told.err
+    )
+    assert "wrong in the boxes: swapped corners" in told.err
+
+
+def nothing(lines: list[str], root: Path) -> list[str]:
+    return lines
+
+
+def four(lines: list[str], root: Path) -> list[str]:
+    return lines[:5]
+
+
+def two_broken(lines: list[str], root: Path) -> list[str]:
+    for line in lines[1:3]:
+        (root / line.split(",")[0]).write_bytes(b"no picture")
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "words", "expected"),
+    [
+        pytest.param(four, ["--boxes", "{few}"], "4 pictures of {few} have a usable box: expected at least 5", id="four boxes"),
+        pytest.param(two_broken, ["--boxes", "{few}"], "cannot decode", id="two of six are broken"),
+        pytest.param(nothing, [], "either --boxes FEW to learn from, or --reset", id="nothing to learn from"),
+        pytest.param(nothing, ["--boxes", "{few}", "--reset"], "either --boxes FEW", id="both"),
+        pytest.param(nothing, ["--boxes", "{few}x"], "{few}x does not exist", id="no such boxes"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_and_change_nothing(
+    cli: Cli,
+    own_run: Path,
+    own_set: Path,
+    few: Path,
+    capsys: pytest.CaptureFixture[str],
+    spoiled: Callable[[list[str], Path], list[str]],
+    words: list[str],
+    expected: str,
+) -> None:
+    few.write_text("\n".join(spoiled(few.read_text().splitlines(), own_set)) + "\n")
+    assert cli("calibrate", own_run, *(word.format(few=few) for word in words), "--images", own_set) == 2
+    told = capsys.readouterr().err
+    assert expected.format(few=few) in told and "Traceback" not in told and not (own_run / FILE).exists()
+
+
+def test_a_folder_that_is_no_run_is_told(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("calibrate", tmp_path, "--reset") == 2 and "is not a run" in capsys.readouterr().err
+
+
+def pictures(n: int) -> list[_Seen]:
+    """Maps of blots, whose boxes fit now better, now worse."""
+    random = np.random.default_rng(n)
+    seen = []
+    for _ in range(n):
+        heatmap = random.random((6, 6), dtype=np.float32)
+        peak = random.random()
+        fits = np.clip(0.95 - 2 * np.abs(np.array([0.2, 0.5, 0.8]) - peak) + 0.1 * random.random(3), 0, 1)
+        seen.append(_Seen(heatmap, (30, 40), fits))
+    return seen
+
+
+@pytest.mark.parametrize("n", [5, 9])
+def test_each_picture_is_judged_by_what_all_the_others_teach(n: int) -> None:
+    seen, thresholds = pictures(n), np.array([0.2, 0.5, 0.8])
+    found: dict[str, list[float]] = {"gt_known": [], "mean_box_iou": [], "brier": []}
+    for i, one in enumerate(seen):
+        others = _Lessons([*seen[:i], *seen[i + 1 :]], thresholds, 0.5)
+        place = others.place(np.ones(n - 1, dtype=bool))
+        curve = fitted_curve(others.scores_at(place), others.is_right[:, place])
+        is_right = bool(one.fits[place] >= 0.5)
+        score = _Lessons([one], thresholds, 0.5).scores_at(place)
+        found["gt_known"].append(is_right)
+        found["mean_box_iou"].append(one.fits[place])
+        found["brier"].append((probability(curve, float(score[0])) - is_right) ** 2)
+    for compared, values in zip(_leave_one_out(_Lessons(seen, thresholds, 0.5)), found.values(), strict=True):
+        assert compared.calibrated.value == pytest.approx(100 * np.mean(values))
+        assert compared.difference.value == pytest.approx(compared.calibrated.value - compared.own.value)
+
+
+def test_without_a_calibration_figures_are_those_of_the_default() -> None:
+    seen, thresholds = pictures(6), np.array([0.2, 0.5, 0.8])
+    gt_known, mean_box_iou, brier = _leave_one_out(_Lessons(seen, thresholds, 0.5))
+    fits = np.array([one.fits[1] for one in seen])
+    scores = _Lessons(seen, thresholds, 0.5).scores_at(1)
+    assert gt_known.own.value == pytest.approx(100 * (fits >= 0.5).mean())
+    assert mean_box_iou.own.value == pytest.approx(100 * fits.mean())
+    assert brier.own.value == pytest.approx(100 * ((scores - (fits >= 0.5)) ** 2).mean())
+
+
+@pytest.mark.parametrize(
+    ("threshold", "gain", "expected"),
+    [
+        pytest.param(0.5, (0.0, 0.0, 0.0), "The threshold stays at 0.50", id="stays"),
+        pytest.param(0.4, (2.0, 0.5, 4.0), "Threshold 0.40 gains: +2.0 (+0.5 to +4.0) points", id="gains"),
+        pytest.param(0.4, (-2.0, -4.0, -0.5), "Threshold 0.40 loses: -2.0 (-4.0 to -0.5) points", id="loses"),
+        pytest.param(0.4, (1.0, -1.0, 3.0), "No gain to be sure of at threshold 0.40", id="cannot be told"),
+    ],
+)
+def test_whether_it_gained_is_said_in_a_sentence(
+    own_run: Path, threshold: float, gain: tuple[float, float, float], expected: str
+) -> None:
+    rate = Rate(50.0, 40.0, 60.0)
+    one = Compared(rate, rate, Rate(*gain))
+    calibration = new_calibration(own_run, Path("few.csv"), threshold, CURVE, 7)
+    found = Calibrated(calibration, 0.5, one, one, one, (), ())
+    assert found.verdict().startswith(expected)
+    assert calibration_table(found).caption == found.verdict()

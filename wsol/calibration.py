@@ -1,0 +1,154 @@
+"""What a few drawn boxes teach a finished run: its box threshold, and how often a box of some score is right. `RUN/calibration.json`."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+from pydantic import NonNegativeFloat, PositiveInt, ValidationError
+
+from wsol.config import Config, Fraction
+from wsol.errors import WsolError
+from wsol.folders import file_hash, read_json, write_json
+from wsol.version import __version__
+
+FILE = "calibration.json"
+VERSION: Literal[1] = 1
+PRIOR_PICTURES = 2.0
+"""What the scores say by themselves counts as much as so many pictures; Platt's smoothed targets have the same weight."""
+PRIOR_SCORES = np.arange(0.05, 1, 0.1)
+
+Fits = Float[np.ndarray, "n thresholds"]
+
+
+class ScoreCurve(Config):
+    """The probability that a box is right, as a logistic curve of its score: 1 / (1 + exp(-(intercept + slope * score)))."""
+
+    slope: NonNegativeFloat
+    intercept: float
+
+
+class Calibration(Config):
+    """The content of the file."""
+
+    version: Literal[1] = VERSION
+    threshold: Fraction
+    """The box threshold, in place of the run's own."""
+    curve: ScoreCurve
+    """From the scores of boxes at this threshold to the probability of an IoU of at least 0.5."""
+    n: PositiveInt
+    """Pictures with drawn boxes that it was learned from."""
+    boxes: str
+    """Where these were."""
+    made: str
+    """When, in UTC."""
+    wsol: str = __version__
+    weights: str
+    """SHA-256 of the weights that found the boxes."""
+
+
+def weights_of(run: Path) -> str:
+    """SHA-256 of the weights that a calibration belongs to."""
+    return file_hash(run / "seg" / "model.safetensors")
+
+
+def new_calibration(run: Path, boxes: Path, threshold: float, curve: ScoreCurve, n: int) -> Calibration:
+    """What was learned, with when and from what."""
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return Calibration(
+        threshold=threshold, curve=curve, n=n, boxes=str(boxes), made=made, weights=weights_of(run),
+    )  # fmt: skip
+
+
+def write_calibration(run: Path, calibration: Calibration) -> None:
+    """Write the file, whole or not at all."""
+    write_json(run / FILE, calibration.model_dump())
+
+
+def reset_calibration(run: Path) -> bool:
+    """Remove the file; whether there was one."""
+    is_there = (run / FILE).exists()
+    (run / FILE).unlink(missing_ok=True)
+    return is_there
+
+
+def read_calibration(run: Path) -> Calibration | None:
+    """The calibration of a finished run; None, with a warning where it belongs to other weights, if there is none.
+
+    Raises:
+        WsolError: the file is damaged, or of another version.
+    """
+    path = run / FILE
+    if not path.exists():
+        return None
+    try:
+        found = Calibration.model_validate(read_json(path, "wsol calibrate"))
+    except (ValidationError, WsolError):
+        raise WsolError(
+            f"{path} cannot be used: expected what `wsol calibrate` of this version writes. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`."
+        ) from None
+    if found.weights != weights_of(run):
+        warnings.warn(
+            f"{run} was trained again since it was calibrated: {path} is not used. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`.",
+            stacklevel=3,
+        )
+        return None
+    return found
+
+
+def chosen_threshold(fits: Fits, thresholds: Float[np.ndarray, " thresholds"], own: float) -> int:
+    """The place of the threshold nearest to the run's `own` that is as good as the best one, as far as these pictures can tell.
+
+    `fits` is the IoU of each picture's box at each threshold. As good: the mean IoU is within one standard error, of the paired
+    differences, of the best mean (the rule of Breiman et al. 1984, sec. 3.4.3). Of two equally near the better one.
+    """
+    means = fits.mean(axis=0)
+    behind = fits[:, [int(means.argmax())]] - fits
+    error = behind.std(axis=0, ddof=1) / len(fits) ** 0.5
+    # A difference in one picture alone is one standard error exactly, and no reason to move; rounding must not decide it.
+    as_good = np.flatnonzero(behind.mean(axis=0) <= error + 1e-9)
+    distance = np.abs(thresholds[as_good] - own).round(9)  # 0.49 and 0.51 are equally far from 0.5
+    return int(as_good[np.lexsort((-means[as_good], distance))[0]])
+
+
+def probability(curve: ScoreCurve, score: float) -> float:
+    """The probability that a box of this score is right."""
+    return 0.5 + 0.5 * math.tanh((curve.intercept + curve.slope * score) / 2)  # overflows nowhere
+
+
+def fitted_curve(scores: Float[np.ndarray, " n"], is_right: Bool[np.ndarray, " n"]) -> ScoreCurve:
+    """Logistic regression of right and wrong on the score, by Newton's method (Platt 1999), never falling.
+
+    Few pictures must not make a step function of it: as if `PRIOR_PICTURES` more had been seen at scores from 0 to 1, right as often as their score says.
+    """
+    x = np.concatenate([scores, PRIOR_SCORES])
+    targets = np.concatenate([is_right.astype(float), PRIOR_SCORES])
+    weights = np.concatenate([np.ones(len(scores)), np.full(len(PRIOR_SCORES), PRIOR_PICTURES / len(PRIOR_SCORES))])
+    intercept, slope = _newton(np.stack([np.ones(len(x)), x], axis=1), targets, weights)
+    if slope < 0:  # the loss is convex: under slope >= 0 it is lowest at 0
+        (intercept,), slope = _newton(np.ones((len(x), 1)), targets, weights), 0.0
+    return ScoreCurve(slope=slope, intercept=intercept)
+
+
+_STEPS = 100
+
+
+def _newton(
+    inputs: Float[np.ndarray, "n parameters"], targets: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"]
+) -> list[float]:
+    """The parameters of the least weighted cross entropy. From 0, where the curve is gentlest, no step overshoots: the prior sees to it."""
+    found = np.zeros(inputs.shape[1])
+    for _ in range(_STEPS):
+        p = 0.5 + 0.5 * np.tanh(inputs @ found / 2)
+        gradient = inputs.T @ (weights * (p - targets))
+        curvature = (inputs * (weights * p * (1 - p))[:, None]).T @ inputs
+        step = np.linalg.solve(curvature, gradient)
+        found = found - step
+        if np.abs(step).max() < 1e-10:
+            break
+    return [float(one) for one in found]

@@ -1,0 +1,26 @@
+"""What a calibration is worth, as a table on the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from wsol.report.table import with_interval
+from wsol.stages.calibrate import Calibrated
+
+
+def calibration_table(result: Calibrated) -> Table:
+    """The run as it is beside the calibrated one, each picture judged by what the others taught."""
+    table = Table(
+        title=f"calibration, n = {result.calibration.n}, threshold {result.own_threshold:.2f} by default, {result.calibration.threshold:.2f} chosen",
+        caption=result.verdict(),
+    )
+    for name in ("95 % intervals", "by default", "calibrated, leave-one-out", "difference"):
+        table.add_column(name, justify="left" if name == "95 % intervals" else "right")
+    rows = {
+        "GT-known Loc, %": result.gt_known,
+        "mean box IoU, %": result.mean_box_iou,
+        "Brier score, % (low is good)": result.brier,
+    }
+    for name, one in rows.items():
+        table.add_row(name, *map(with_interval, (one.own, one.calibrated, one.difference)))
+    return table

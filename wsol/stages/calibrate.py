@@ -1,0 +1,229 @@
+"""Learn a run's box threshold, and what its scores are worth, from a few drawn boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from wsol.calibration import (
+    Calibration,
+    ScoreCurve,
+    chosen_threshold,
+    fitted_curve,
+    new_calibration,
+    probability,
+    write_calibration,
+)
+from wsol.config import Box, Precision
+from wsol.data.pictures import Pictures, in_order
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import GroundTruth, Mistake, Truth, told
+from wsol.errors import WsolError
+from wsol.localizer import Localizer
+from wsol.maps import Heatmap, find_objects
+from wsol.metrics.bootstrap import Rate, rate
+from wsol.metrics.judge import Judge, Opinion, own_grid
+from wsol.metrics.localization import CORRECT_IOU
+from wsol.metrics.protocols import PROTOCOLS
+from wsol.opinions import BATCH_SIZE
+from wsol.progress import Progress
+from wsol.run_config import load_config
+
+FEWEST = 5
+PROTOCOL = PROTOCOLS["original"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One figure in percent, over the same pictures."""
+
+    own: Rate
+    """At the run's own threshold, of its scores as they are."""
+    calibrated: Rate
+    """Of each picture by a calibration on all the others (leave-one-out)."""
+    difference: Rate
+    """The second less the first, picture by picture."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What was learned, and what it is worth on pictures that it was not learned from."""
+
+    calibration: Calibration
+    own_threshold: float
+    gt_known: Compared
+    mean_box_iou: Compared
+    brier: Compared
+    """The mean squared distance of the score from 1 where the box is right and 0 where it is wrong (Brier 1950); low is good."""
+    left_out: tuple[str, ...]
+    """Why pictures with a box were not used."""
+    mistakes: tuple[Mistake, ...]
+    """What is wrong with the boxes."""
+
+    def verdict(self) -> str:
+        """Whether anything was gained, in a sentence."""
+        gain, to = self.mean_box_iou.difference, self.calibration.threshold
+        shown = f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f}) points of mean box IoU"
+        if to == self.own_threshold:
+            return (
+                f"The threshold stays at {to:.2f}: these {self.calibration.n} boxes do not tell a better one from it."
+            )
+        if gain.low > 0:
+            return f"Threshold {to:.2f} gains: {shown} on pictures that it was not chosen on."
+        if gain.high < 0:
+            return f"Threshold {to:.2f} loses: {shown} on pictures that it was not chosen on. Draw more boxes, or go back to {self.own_threshold:.2f} with `--reset`."
+        return f"No gain to be sure of at threshold {to:.2f}: {shown} on pictures that it was not chosen on. More boxes would tell."
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        figures = {"gt_known": self.gt_known, "mean_box_iou": self.mean_box_iou, "brier": self.brier}
+        return {
+            "n": self.calibration.n,
+            "left_out": len(self.left_out),
+            "own_threshold": self.own_threshold,
+            "calibration": self.calibration.model_dump(),
+            "metrics": {
+                name: {what: rate._asdict() for what, rate in vars(one).items()} for name, one in figures.items()
+            },
+            "verdict": self.verdict(),
+        }
+
+
+def run(
+    run: Path, boxes: DataSet, *, is_dry: bool, device: str, precision: Precision, progress: Progress
+) -> Calibrated:
+    """Write `run/calibration.json`, which `Localizer.load` then uses; `is_dry` only reports. The pictures' labels do not matter.
+
+    Raises:
+        WsolError: an unfinished run, no boxes, or fewer than `FEWEST` pictures with a usable one.
+    """
+    truth = boxes.read_truth()
+    # Without a split, the test pictures are the training pictures.
+    samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(truth, one)}.values())
+    _check_enough(len(samples), boxes, (), truth)
+    own = load_config(run).box.threshold
+    localizer = Localizer.load(run, threshold=own, device=device, precision=precision)
+    seen, left_out = _seen(localizer, samples, truth, own, progress)
+    _check_enough(len(seen), boxes, left_out, truth)
+    lessons = _Lessons(seen, own_grid(own), own)
+    everything = np.ones(len(seen), dtype=bool)
+    place = lessons.place(everything)
+    calibration = new_calibration(
+        run, boxes.root, float(lessons.thresholds[place]), lessons.curve(place, everything), len(seen)
+    )
+    compared = _leave_one_out(lessons)
+    if not is_dry:
+        write_calibration(run, calibration)
+    return Calibrated(calibration, own, *compared, tuple(left_out), (*boxes.mistakes, *truth.mistakes))
+
+
+def _has_box(truth: GroundTruth, sample: Sample) -> bool:
+    return sample.image_id in truth and len(truth[sample.image_id].boxes) > 0
+
+
+def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: GroundTruth) -> None:
+    if n < FEWEST:
+        why = (
+            f"The first that was left out: {left_out[0]}."
+            if left_out
+            else told(truth.mistakes)
+            if truth.mistakes
+            else ""
+        )
+        raise WsolError(
+            f"{n} pictures of {boxes.root} have a usable box: expected at least {FEWEST}, since fewer tell nothing. Draw more boxes; 20 to 50 are worth the while. {why}".rstrip()
+        )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A picture: stage 3's map, and how well the box fits at each threshold."""
+
+    heatmap: Heatmap
+    image_hw: tuple[int, int]
+    fits: Float[np.ndarray, " thresholds"]
+
+
+def _seen(
+    localizer: Localizer, samples: Sequence[Sample], truth: GroundTruth, own: float, progress: Progress
+) -> tuple[list[_Seen], list[str]]:
+    """What the run makes of each picture, and why some could not be used."""
+    judge = Judge([PROTOCOL], {PROTOCOL.name: own})
+    pictures = Pictures([sample.path for sample in samples], localizer.side_px)
+    seen, left_out = [], []
+    orders = in_order(len(samples), BATCH_SIZE)
+    with progress.task("calibrate", len(orders)) as advance:
+        for batch in pictures.batches(orders):
+            heatmaps = localizer.heatmaps(batch.pixels)
+            for i, heatmap, (height, width) in zip(
+                batch.indices.tolist(), heatmaps, batch.image_hw.tolist(), strict=True
+            ):
+                sample, image_hw = samples[i], (height, width)
+                true = truth[sample.image_id]
+                if true.image_hw not in (None, image_hw):
+                    what = f"expected the (height, width) {true.image_hw} that its box is for, got {image_hw}"
+                    left_out.append(str(Mistake("other size", sample.image_id, what)))
+                    continue
+                opinion = Opinion(sample.image_id, sample.label, image_hw, heatmap)
+                row = judge(opinion, Truth(true.boxes, image_hw))[PROTOCOL.name]
+                seen.append(_Seen(heatmap, image_hw, row.sweep.astype(float)))
+            advance()
+    return seen, [*left_out, *pictures.broken.values()]
+
+
+class _Lessons:
+    """The pictures, and what any part of them teaches."""
+
+    def __init__(self, seen: Sequence[_Seen], thresholds: Float[np.ndarray, " thresholds"], own: float) -> None:
+        self.seen = seen
+        self.thresholds = thresholds
+        self.own = int(np.searchsorted(thresholds, own))
+        self.fits = np.stack([one.fits for one in seen])
+        self.is_right = self.fits >= CORRECT_IOU
+        self.scores_at = cache(self._scores_at)  # few thresholds are ever chosen
+
+    def _scores_at(self, place: int) -> Float[np.ndarray, " n"]:
+        """The score of each picture's largest object at a threshold; 0 where there is none."""
+        box = Box(threshold=float(self.thresholds[place]))
+        found = [find_objects(one.heatmap, one.image_hw, box) for one in self.seen]
+        return np.array([objects[0].score if objects else 0.0 for objects in found])
+
+    def place(self, which: Bool[np.ndarray, " n"]) -> int:
+        """Where the threshold lies that some of the pictures choose."""
+        return chosen_threshold(self.fits[which], self.thresholds, float(self.thresholds[self.own]))
+
+    def curve(self, place: int, which: Bool[np.ndarray, " n"]) -> ScoreCurve:
+        """The curve that some of the pictures give at a threshold."""
+        return fitted_curve(self.scores_at(place)[which], self.is_right[which, place])
+
+
+def _leave_one_out(lessons: _Lessons) -> tuple[Compared, Compared, Compared]:
+    """GT-known Loc, mean box IoU and Brier score, each picture by what all the others teach."""
+    n = len(lessons.seen)
+    others = ~np.eye(n, dtype=bool)
+    places = np.array([lessons.place(which) for which in others])
+    rows = np.arange(n)
+    fits, is_right = lessons.fits[rows, places], lessons.is_right[rows, places]
+    scores = np.array([lessons.scores_at(place)[i] for i, place in enumerate(places.tolist())])
+    curves = [lessons.curve(place, which) for place, which in zip(places.tolist(), others, strict=True)]
+    predicted = np.array([probability(curve, score) for curve, score in zip(curves, scores.tolist(), strict=True)])
+    own_fits, own_right, own_scores = (
+        lessons.fits[:, lessons.own],
+        lessons.is_right[:, lessons.own],
+        lessons.scores_at(lessons.own),
+    )
+    return (
+        _compared(own_right.astype(float), is_right.astype(float)),
+        _compared(own_fits, fits),
+        _compared((own_scores - own_right) ** 2, (predicted - is_right) ** 2),
+    )
+
+
+def _compared(own: Float[np.ndarray, " n"], calibrated: Float[np.ndarray, " n"]) -> Compared:
+    return Compared(rate(own), rate(calibrated), rate(calibrated - own))

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wsol.errors import WsolError
-from wsol.models.backbone import check_name, feature_pyramid, normalisation, pretrained_state, whole_model
+from wsol.models.backbone import check_name, check_sides, feature_pyramid, normalisation, pretrained_state, whole_model
 from wsol.models.weights import BUNDLED, BUNDLED_PACKAGE, bundled_file
 
 TINY = "test_resnet"
@@ -184,6 +184,46 @@ def test_a_pyramid_gives_the_last_levels_shallow_first_as_it_says(name: str, lev
         (1, channels, 64 // stride, 64 // stride)
         for channels, stride in zip(pyramid.feature_info.channels(), strides, strict=True)
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "patch_px", "side_px"),
+    [
+        pytest.param("test_vit", 16, 224, id="a ViT away from its 160 pixels"),
+        pytest.param("vit_tiny_patch16_224", 16, 256, id="a ViT on the larger pictures of prediction"),
+        pytest.param("vit_small_patch14_dinov2", 14, 252, id="DINOv2, of 518 pixels"),
+    ],
+)
+def test_levels_of_a_transformer_have_one_resolution(name: str, patch_px: int, side_px: int) -> None:
+    pyramid: Any = feature_pyramid(name, 3, None).eval()
+    with torch.inference_mode():
+        features = pyramid(torch.zeros(1, 3, side_px, side_px))
+    assert pyramid.feature_info.reduction() == [patch_px] * 3
+    assert {level.shape[2:] for level in features} == {(side_px // patch_px, side_px // patch_px)}
+
+
+def test_a_swin_takes_other_sides_than_its_own() -> None:
+    pyramid: Any = feature_pyramid("swin_tiny_patch4_window7_224", 2, None).eval()
+    with torch.inference_mode():
+        features = pyramid(torch.zeros(1, 3, 256, 256))
+    assert [tuple(level.shape) for level in features] == [(1, 384, 16, 16), (1, 768, 8, 8)]
+
+
+@pytest.mark.parametrize(
+    "build", [lambda name: feature_pyramid(name, 3, None), lambda name: whole_model(name, 2, None)]
+)
+def test_sides_that_a_network_cannot_take_are_refused_with_one_that_it_can(build: Callable[[str], nn.Module]) -> None:
+    network = build("test_vit").train()
+    check_sides("test_vit", network, (160, 224))
+    assert network.training
+    with pytest.raises(
+        WsolError, match=r"test_vit takes no pictures of 250 x 250 .*divisible.*240 would do.*--cam.resize-px"
+    ):
+        check_sides("test_vit", network, (224, 250))
+
+
+def test_any_side_does_for_convolutions() -> None:
+    check_sides(TINY, feature_pyramid(TINY, 3, None), (33, 64, 97))
 
 
 def test_a_model_without_so_many_levels_says_so() -> None:

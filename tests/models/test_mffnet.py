@@ -97,7 +97,15 @@ def test_every_choice_of_parts_keeps_the_contract(
 @pytest.mark.parametrize("levels", [1, 2, 3, 4])
 @pytest.mark.parametrize(
     "name",
-    ["resnet50", "densenet161", "efficientnet_b0", "convnext_atto", "mobilenetv3_small_100", "tf_efficientnet_lite0"],
+    [
+        "resnet50",
+        "densenet161",
+        "efficientnet_b0",
+        "convnext_atto",
+        "mobilenetv3_small_100",
+        "tf_efficientnet_lite0",
+        "test_vit",
+    ],
 )
 def test_every_family_of_backbones_keeps_the_contract(name: str, levels: int) -> None:
     torch.manual_seed(0)

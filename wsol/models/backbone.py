@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import logging
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -33,7 +34,7 @@ def feature_pyramid(name: str, levels: int, state: State | None) -> nn.Module:
     # timm warns that a pyramid has no use for the last layers.
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
     try:
-        pyramid: nn.Module = timm.create_model(
+        pyramid = _created(
             name,
             features_only=True,
             out_indices=tuple(range(-levels, 0)),
@@ -64,10 +65,54 @@ def whole_model(name: str, classes: int, state: State | None) -> nn.Module:
     """A timm model with a fresh head for `classes` classes."""
     check_name(name)
     overlay = {"state_dict": dict(state)} if state is not None else None
-    model: nn.Module = timm.create_model(
-        name, num_classes=classes, pretrained=state is not None, pretrained_cfg_overlay=overlay
-    )
-    return model
+    return _created(name, num_classes=classes, pretrained=state is not None, pretrained_cfg_overlay=overlay)
+
+
+# What lets a transformer take pictures of another side than it was pretrained on: ViTs resample their positions, Swins pad their windows.
+_FLEXIBLE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
+
+
+def _created(name: str, **choices: Any) -> nn.Module:
+    config = timm.get_pretrained_cfg(name)
+    for flexible in _FLEXIBLE if config is not None and config.fixed_input_size else ({},):
+        try:
+            model: nn.Module = timm.create_model(name, **choices, **flexible)
+            return model
+        except TypeError:  # it does not know the word
+            if not flexible:
+                raise
+    raise AssertionError("the last one is empty")
+
+
+def check_sides(name: str, network: nn.Module, sides_px: Sequence[int]) -> None:
+    """See, before anything is trained, that a network takes pictures of these sides.
+
+    Raises:
+        WsolError: with the largest smaller side that it takes.
+    """
+    for side_px in dict.fromkeys(sides_px):
+        reason = _refusal(network, side_px)
+        if reason:
+            smaller = range(side_px - 1, max(side_px // 2, 1), -1)
+            fitting = next((one for one in smaller if not _refusal(network, one)), None)
+            advice = f"{fitting} would do" if fitting else "none between half of it and it would do"
+            raise WsolError(
+                f"{name} takes no pictures of {side_px} x {side_px} ({reason}): expected sides that it can part, and {advice}. Set `--cam.resize-px`, `--cam.crop-px` and their like for the other stages."
+            )
+
+
+@torch.inference_mode()
+def _refusal(network: nn.Module, side_px: int) -> str | None:
+    """What a network says of a black picture that it cannot take."""
+    was_training, device = network.training, next(network.parameters()).device
+    network.eval()
+    try:
+        network(torch.zeros(1, 3, side_px, side_px, device=device))
+    except (AssertionError, RuntimeError) as error:
+        return str(error).splitlines()[0].rstrip(".")
+    finally:
+        network.train(was_training)
+    return None
 
 
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

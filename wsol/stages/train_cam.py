@@ -13,7 +13,7 @@ from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
 from wsol.folders import is_finished
 from wsol.losses import CLASS_LOSSES
-from wsol.models.backbone import normalisation, pretrained_state
+from wsol.models.backbone import check_sides, normalisation, pretrained_state
 from wsol.models.checkpoint import MffCard, build
 from wsol.models.mffnet import class_logits
 from wsol.progress import Progress
@@ -53,6 +53,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         auxiliary=has_auxiliary, mean=mean, std=std, resize_px=config.cam.resize_px, class_names=data.class_names,
     )  # fmt: skip
     network = build(card, dict(state), dropout=config.cam.dropout)
+    check_sides(config.backbone, network, (config.cam.crop_px, config.cam.resize_px))
     labels = torch.tensor([sample.label for sample in data.train])
     loss = CLASS_LOSSES[config.cam.auxiliary]
 

@@ -13,7 +13,7 @@ from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
 from wsol.folders import is_finished
-from wsol.models.backbone import normalisation, pretrained_state, whole_model
+from wsol.models.backbone import check_sides, normalisation, pretrained_state, whole_model
 from wsol.models.checkpoint import ClassifierCard
 from wsol.progress import Progress
 from wsol.training.folder import train_into
@@ -51,6 +51,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     torch.manual_seed(seed_of(config.seed, NUMBER))
     mean, std = normalisation(name)
     network = whole_model(name, len(data.class_names), state)
+    check_sides(name, network, (config.classify.crop_px, config.classify.resize_px))
     card = ClassifierCard(
         backbone=name, mean=mean, std=std, resize_px=config.classify.resize_px, class_names=data.class_names
     )

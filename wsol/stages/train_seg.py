@@ -15,7 +15,7 @@ from wsol.engine import choose_engine, seed_of
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished
 from wsol.losses import masked_bce
-from wsol.models.backbone import normalisation, pretrained_state
+from wsol.models.backbone import check_sides, normalisation, pretrained_state
 from wsol.models.checkpoint import MffCard, build
 from wsol.progress import Progress
 from wsol.pseudo import mask_targets, targets
@@ -70,6 +70,7 @@ def _round(number: int, data: DataSet, pseudo: Path, folder: Path, config: RunCo
         auxiliary=False, mean=mean, std=std, resize_px=config.seg.resize_px, class_names=data.class_names,
     )  # fmt: skip
     network = build(card, dict(state), dropout=config.seg.dropout)
+    check_sides(config.backbone, network, (config.seg.crop_px, config.seg.resize_px))
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from quick import Cli
@@ -18,6 +19,7 @@ from quick import Cli
 from wsol import WsolError, pseudo_store, shards
 from wsol.cli import main
 from wsol.data.opening import open_data
+from wsol.edges import cam_mask
 from wsol.engine import choose_engine
 from wsol.images import read_square
 from wsol.inference import normalised_class_maps, score_maps
@@ -103,16 +105,36 @@ def test_every_picture_is_predicted_or_skipped_once_in_the_order_of_names(whole:
         assert 0 < sum(one[f"seconds_{part}"] for part in parts) <= one["seconds"] and one["processes"] == 1
 
 
-def test_every_record_holds_the_map_of_its_own_picture(whole: Whole, pictures: Path) -> None:
+def alone(whole: Whole, pictures: Path, numbers: list[int]) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+    """The map of each picture by itself, and its pixels."""
     network, card = load_mffnet(whole.run / "cam")
-    engine, store, samples = choose_engine("cpu", "fp32"), PseudoStore(whole.pseudo), open_data(pictures).train
+    engine, samples = choose_engine("cpu", "fp32"), open_data(pictures).train
     engine.place(network)
+    for number in numbers:
+        picture = read_square(samples[number].path, card.resize_px)[0]
+        pixels = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy())
+        scores = score_maps(network, card, pixels, engine)
+        yield normalised_class_maps(scores, torch.tensor([samples[number].label])), picture
+
+
+def test_every_record_holds_the_mask_of_its_own_picture(whole: Whole, pictures: Path) -> None:
+    store = PseudoStore(whole.pseudo)
     assert len(store.usable()) == 12
-    for number in store.usable():
-        pixels = torch.from_numpy(read_square(samples[number].path, card.resize_px)[0].transpose(2, 0, 1)[None].copy())
-        alone = normalised_class_maps(score_maps(network, card, pixels, engine), torch.tensor([samples[number].label]))
+    for number, (share, picture) in zip(store.usable(), alone(whole, pictures, store.usable()), strict=True):
+        expected = np.array(cam_mask(share[0].numpy(), picture, along_edges=True))
+        agrees = store.masks(torch.tensor([number]))[0].numpy() == expected
+        assert agrees.mean() > 0.99  # another batch rounds another way
+
+
+def test_every_record_holds_the_map_of_its_own_picture(cli: Cli, whole: Whole, pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole.run / "cam", run / "cam")
+    assert cli("make-pseudo", pictures, "--run", run, *NO_WORKERS, "--pseudo.masks", "thresholds") == 0
+    store = PseudoStore(run / "pseudo")
+    assert len(store.usable()) == 12
+    for number, (share, _) in zip(store.usable(), alone(whole, pictures, store.usable()), strict=True):
         found = pseudo_store.encode(store.stored(torch.tensor([number]))[0]).int()
-        assert (pseudo_store.encode(alone).int() - found).abs().max() <= 1  # another batch rounds another way
+        assert (pseudo_store.encode(share).int() - found).abs().max() <= 1
 
 
 def test_maps_that_cannot_be_used_are_told_apart() -> None:

@@ -289,3 +289,26 @@ def test_a_dry_run_prints_the_configuration_and_touches_nothing(
 def test_help_comes_quickly_and_without_torch() -> None:
     code = "import sys, wsol.cli\ntry: wsol.cli.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_each_round_leaves_its_masks_and_its_network(
+    cli: Cli, small_run: Path, small_set: Path, tmp_path: Path
+) -> None:
+    assert {path.name for path in small_run.iterdir() if path.is_dir()} == {*STAGES, "seg-round-1", "pseudo-round-2"}
+    first, last = (small_run / name / "model.safetensors" for name in ("seg-round-1", "seg"))
+    assert first.read_bytes() != last.read_bytes()
+    inputs = json.loads((small_run / "seg" / "manifest.json").read_text())["inputs"]
+    masks = (small_run / "pseudo-round-2" / "pseudo.npy").read_bytes()
+    assert inputs["pseudo"] == hashlib.sha256(masks).hexdigest()
+    made_from = json.loads((small_run / "pseudo-round-2" / "manifest.json").read_text())["inputs"]
+    assert made_from["seg"] == hashlib.sha256(first.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("masks", ["thresholds", "otsu"])
+def test_one_round_on_other_masks(cli: Cli, small_run: Path, small_set: Path, tmp_path: Path, masks: str) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_run / "cam", run / "cam")
+    assert cli("make-pseudo", small_set, "--run", run, "--workers", "0", "--pseudo.masks", masks) == 0
+    assert cli("train-seg", small_set, "--run", run, *QUICK, "--pseudo.masks", masks, "--seg.rounds", "1") == 0
+    assert {path.name for path in run.iterdir() if path.is_dir()} == {"cam", "pseudo", "seg"}
+    assert PseudoStore(run / "pseudo").holds_masks == (masks == "otsu")

@@ -490,6 +490,47 @@ def _check_outputs(files: dict[str, Path | None]) -> None:
 
 
 @app.command
+def doctor(
+    *, run: Path = Path(), backbone: str = RunConfig().backbone, weights: Path | None = None, offline: Annotated[bool, Parameter(negative="")] = False,
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+) -> None:  # fmt: skip
+    """Try this machine: a tiny job with every part that a run needs, each ok, warn or fail, and what mends it. Exit 1 if any fails.
+
+    Parameters
+    ----------
+    run
+        Where a run would be kept; its disk is looked at.
+    backbone
+        The timm model that you want to use.
+    weights
+        Its ImageNet weights, if they are in a file.
+    offline
+        Do not ask timm's hub.
+    json_file
+        Also write the lines here.
+    """
+    from wsol.doctor.checks import all_checks, examine
+    from wsol.doctor.worker import Worker
+    from wsol.progress import Progress
+    from wsol.report.doctor_table import print_doctor
+
+    _check_outputs({"--json": json_file})
+    with Worker() as worker:
+        checks = all_checks(worker, run, backbone, weights, is_offline=offline)
+        lines = list(examine(checks, Progress()))
+    print_doctor(lines)
+    if json_file is not None:
+        from dataclasses import asdict
+
+        from wsol.folders import write_json
+
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(json_file, [asdict(line) for line in lines])
+    if any(line.state == "fail" for line in lines):
+        sys.exit(1)
+
+
+@app.command
 def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
     """Generate a small synthetic data set, run everything on it, and show what came out. Needs nothing; takes minutes.
 

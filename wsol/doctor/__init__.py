@@ -1,0 +1,1 @@
+"""`wsol doctor`: what a run needs, tried in small, each with what mends it."""

@@ -14,7 +14,7 @@ import io
 from collections import Counter
 from pathlib import Path
 
-from wsol import open_data
+from wsol import WsolError, open_data
 from wsol.data.samples import DataSet
 from wsol.folders import write_text
 from wsol.images import image_hw
@@ -23,7 +23,11 @@ COLUMNS = ("path", "label", "split", "x0", "y0", "x1", "y1", "width", "height")
 
 
 def rows(data: DataSet, every: int) -> list[tuple[object, ...]]:
-    """One row per training picture, or per true box of those that are held out."""
+    """One row per training picture, or per true box of those that are held out.
+
+    Raises:
+        WsolError: none of those to be held out has a true box.
+    """
     truth, seen = data.read_truth(), Counter[int]()
     found: list[tuple[object, ...]] = []
     for sample in data.train:
@@ -34,6 +38,11 @@ def rows(data: DataSet, every: int) -> list[tuple[object, ...]]:
             continue
         height, width = image_hw(sample.path)
         found += [(*named, "test", *box.tolist(), width, height) for box in truth[sample.image_id].boxes.xyxy]
+    # A table without test rows would be read as one without a split: judged on what it was trained with.
+    if all(row[2] == "train" for row in found):
+        raise WsolError(
+            f"nothing to hold out of {data.root} ({data.kind}): expected true boxes of training pictures, and at least {every} pictures in a class, got none. Class folders tell boxes of test pictures only; use a CSV table with boxes, or a smaller --every."
+        )
     return found
 
 
@@ -43,10 +52,17 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--every", type=int, default=3, help="hold out one picture of so many")
+    parser.add_argument("--images", type=Path, help="where the pictures are, if not in the data set's usual place")
     given = parser.parse_args()
+    if given.every < 2:  # with 1, none would be left to train on
+        parser.error(f"--every must be at least 2, got {given.every}. It holds out one picture of so many.")
+    try:
+        found = rows(open_data(given.data, given.images), given.every)
+    except WsolError as error:
+        parser.exit(2, f"error: {error}\n")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([COLUMNS, *rows(open_data(given.data), given.every)])
+    writer.writerows([COLUMNS, *found])
     write_text(given.out, text.getvalue())
 
 

@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
-from wsol.config import merged, resolve
+from wsol.config import ProtocolName, merged, resolve
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
 
 HERE = Path(__file__).parent
@@ -52,6 +53,7 @@ class Grid(_Strict):
 
     title: str
     seeds: tuple[int, ...]
+    protocols: tuple[ProtocolName, ...] = ("original", "wsol-v2")
     common: Tree = {}
     rows: tuple[Row, ...]
 
@@ -64,6 +66,7 @@ class Run:
     seed: int
     config: RunConfig
     """Resolved."""
+    protocols: tuple[ProtocolName, ...]
 
     def folder(self, runs: Path) -> Path:
         """Other values, another folder: a changed row is made anew."""
@@ -76,23 +79,38 @@ class Run:
         return self.folder(runs) / f"{self.row.which}.json"
 
 
-def read_grid(path: Path) -> list[Run]:
-    """All runs of a study, its rows in order, seed by seed.
+def read_grid(path: Path) -> tuple[str, list[Run]]:
+    """A study's title and all its runs, its rows in order, seed by seed.
 
     Raises:
-        WsolError: a misspelt or unknown name, or a value that does not fit.
+        WsolError: a misspelt or unknown name, a value that does not fit or has no word, or two rows of one name.
     """
     try:
         grid = Grid.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        return [
-            Run(row, seed, resolve(RunConfig.model_validate(merged(grid.common, row.config) | {"seed": seed})))
+        runs = [
+            Run(row, seed, _config(merged(grid.common, row.config) | {"seed": seed}, row.name), grid.protocols)
             for row in grid.rows
             for seed in row.seeds or grid.seeds
         ]
-    except (ValidationError, yaml.YAMLError) as error:
+    except (ValidationError, yaml.YAMLError, OSError) as error:
         raise WsolError(
             f"{path} is no grid ({error}): expected title, seeds, common and rows as in studies/grids."
         ) from None
+    twice = [name for name, count in Counter((run.row.name, run.seed) for run in runs).items() if count > 1]
+    if twice:
+        raise WsolError(
+            f"{path} has row {twice[0][0]!r} with seed {twice[0][1]} twice: expected each once, since the table averages what has one name. Rename one of them."
+        )
+    return grid.title, runs
+
+
+def _config(values: Tree, name: str) -> RunConfig:
+    config = resolve(RunConfig.model_validate(values))
+    if resolve(RunConfig.model_validate(config.model_dump(exclude_none=True))) != config:
+        raise WsolError(
+            f"row {name!r} sets a value of its recipe to null: expected a value, since the command line has no word for none. Start from another recipe."
+        )
+    return config
 
 
 def options(values: Tree, lead: str = "--") -> Iterator[str]:
@@ -131,7 +149,7 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
         if shared is not None and (folder / stage / MANIFEST).exists() and not shared.exists():
             _link(folder / stage, shared)
     _wsol(
-        "evaluate", str(folder), str(data), *given, "--which", run.row.which, "--protocol", "original,wsol-v2",
+        "evaluate", str(folder), str(data), *given, "--which", run.row.which, "--protocol", ",".join(run.protocols),
         "--json", str(run.result(runs)),
     )  # fmt: skip
 
@@ -150,18 +168,26 @@ def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.linked")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(source, partial, copy_function=os.link)
+    try:
+        shutil.copytree(source, partial, copy_function=os.link)
+    except (OSError, shutil.Error):  # not every disk has hard links
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial)
     partial.rename(target)
 
 
 def _wsol(*words: str) -> None:
-    subprocess.run([sys.executable, "-m", "wsol", *words], check=True)
+    code = subprocess.run([sys.executable, "-m", "wsol", *words]).returncode
+    if code:
+        raise WsolError(
+            f"`wsol {' '.join(words[:2])}` ended with {code}: expected 0. Its own words are above; the same command goes on."
+        )
 
 
 def training_minutes(folder: Path) -> float:
     """What a user waits for the stages of a run, those of earlier rounds with them, whoever trained them first."""
     manifests = [*folder.glob(f"*/{MANIFEST}")]
-    return sum(json.loads(path.read_text())["figures"]["seconds"] for path in manifests) / 60
+    return sum(float(json.loads(path.read_text())["figures"]["seconds"]) for path in manifests) / 60
 
 
 def main() -> None:
@@ -173,15 +199,24 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
     parser.add_argument("--only", action="append", help="only the row of this name; may be repeated")
     parser.add_argument("--finished", action="store_true", help="train nothing: the table of what is there")
+    parser.add_argument("--list", action="store_true", help="the runs and which are finished, and stop")
     parser.add_argument(
         "--out", type=Path, help="the table; studies/results/<grid>.md by default, the numbers in a .json beside it"
     )
     given = parser.parse_args()
     try:
-        everything, data = read_grid(given.grid), open_data(given.data, given.images)
+        (title, everything), data = read_grid(given.grid), open_data(given.data, given.images)
+        _check_names(given.only or [], everything)
         described = data.describe().replace(f" {data.root}", "")
         runs = given.runs / data.training_hash()[:8]  # so that one folder serves studies of several data sets
         out = given.out or HERE / "results" / f"{given.grid.stem}.md"
+        if given.list:
+            for run in everything:
+                print(
+                    f"{'finished' if run.result(runs).exists() else 'missing':8} {run.row.name}, seed {run.seed}: {run.folder(runs)}"
+                )
+            return
+        described = f"{title}; {described}"
         write(everything, runs, described, out)
         for run in everything:
             if not given.finished and (not given.only or run.row.name in given.only) and not run.result(runs).exists():
@@ -190,6 +225,13 @@ def main() -> None:
                 write(everything, runs, described, out)
     except WsolError as error:
         sys.exit(f"error: {error}")
+
+
+def _check_names(only: Sequence[str], everything: Sequence[Run]) -> None:
+    names = [*dict.fromkeys(run.row.name for run in everything)]
+    for name in only:
+        if name not in names:
+            raise WsolError(f"no row {name!r}: expected one of {', '.join(names)}. Name one of them after --only.")
 
 
 def write(everything: Sequence[Run], runs: Path, described: str, out: Path) -> None:
@@ -218,16 +260,22 @@ COLUMNS = {
 def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> str:
     """Markdown: mean and standard deviation over seeds; of a single one its own 95 % interval over pictures."""
     n = sorted({one["n"] for run in found for one in run["judged"]})
+    protocols = ", ".join(f"`{name}`" for name in everything[0].protocols) if everything else "none"
+    seeds_of_all = ", ".join(map(str, sorted({run.seed for run in everything})))
     lines = [
-        f"Protocols `original` and `wsol-v2` (MaxBoxAccV2); {described}; n = {', '.join(map(str, n)) or 'none yet'}. In percent: mean and standard deviation",
+        f"Protocols {protocols}; {described}; seeds {seeds_of_all}; n = {', '.join(map(str, n)) or 'none yet'}. In percent: mean and standard deviation",
         "over seeds, or the 95 % interval over pictures where there is one seed. The best threshold is chosen with the true boxes.\n",
-        "| row | seeds | threshold | " + " | ".join(COLUMNS) + " | minutes of training | a paper's GT-known |",
-        "|---|" + "---|" * (len(COLUMNS) + 4),
+        "| row | seeds | threshold | "
+        + " | ".join(COLUMNS)
+        + " | gap to the best | minutes of training | a paper's GT-known |",
+        "|---|" + "---|" * (len(COLUMNS) + 5),
     ]
     for name in dict.fromkeys(run.row.name for run in everything):
         of_row = [run for run in everything if run.row.name == name]
         done = [one for one in found if one["row"] == name]
         cells = [_cell([_metric(one, *place) for one in done]) for place in COLUMNS.values()]
+        own, best = (_values(done, name) for name in ("gt_known", "gt_known_best_threshold"))
+        gap = f"{np.mean(best) - np.mean(own):.1f}" if own and len(own) == len(best) == len(done) else ""
         thresholds = sorted(
             {
                 f"{judged['threshold']:.2f}"
@@ -239,14 +287,20 @@ def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> s
         minutes = f"{np.mean([one['minutes'] for one in done]):.0f}" if done else ""
         reference = "" if of_row[0].row.reference is None else f"{of_row[0].row.reference:.1f}"
         seeds = f"{len(done)}" if len(done) == len(of_row) else f"{len(done)} of {len(of_row)}"
-        lines.append(f"| {' | '.join([name, seeds, ', '.join(thresholds), *cells, minutes, reference])} |")
+        lines.append(f"| {' | '.join([name, seeds, ', '.join(thresholds), *cells, gap, minutes, reference])} |")
     return "\n".join(lines) + "\n"
 
 
 def _metric(one: Tree, protocol: str, metric: str) -> Tree | None:
-    judged = next(judged for judged in one["judged"] if judged["protocol"] == protocol)
+    judged: Tree = next((judged for judged in one["judged"] if judged["protocol"] == protocol), {"metrics": {}})
     found: Tree | None = judged["metrics"].get(metric)
     return found
+
+
+def _values(done: Sequence[Tree], metric: str) -> list[float]:
+    """A metric of protocol `original`, of the runs that have it."""
+    rates = [_metric(one, "original", metric) for one in done]
+    return [rate["value"] for rate in rates if rate is not None]
 
 
 def _cell(rates: Sequence[Tree | None]) -> str:

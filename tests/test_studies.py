@@ -41,7 +41,7 @@ def written(folder: Path, **values: object) -> Path:
 
 @pytest.mark.parametrize("path", sorted((STUDIES / "grids").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_grid_can_be_run(path: Path) -> None:
-    runs = runner.read_grid(path)
+    _, runs = runner.read_grid(path)
     assert runs
     folders = [one.folder(Path("runs")) for one in runs]
     assert len(set(folders)) == len(folders)
@@ -76,9 +76,89 @@ def test_a_grid_with_a_mistake_is_refused(tmp_path: Path, values: dict[str, obje
         runner.read_grid(written(tmp_path, **values))
 
 
+def test_a_row_twice_would_be_averaged_with_itself_and_is_refused(tmp_path: Path) -> None:
+    rows = [{"name": "a"}, {"name": "a", "config": {"seg": {"rounds": 1}}}]
+    with pytest.raises(WsolError, match="has row 'a' with seed 0 twice"):
+        runner.read_grid(written(tmp_path, rows=rows))
+
+
+def test_none_over_a_value_of_the_recipe_is_refused_since_no_word_says_it(tmp_path: Path) -> None:
+    rows = [{"name": "a", "config": {"recipe": "released-imagenet", "cam": {"steps": None}}}]
+    with pytest.raises(WsolError, match="sets a value of its recipe to null"):
+        runner.read_grid(written(tmp_path, rows=rows))
+
+
+def test_a_stage_is_copied_where_the_disk_has_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError("no hard links here")
+
+    (tmp_path / "cam/deep").mkdir(parents=True)
+    (tmp_path / "cam/deep/file").write_text("x")
+    monkeypatch.setattr(os, "link", no_links)
+    runner._link(tmp_path / "cam", tmp_path / "other/cam")
+    assert (tmp_path / "other/cam/deep/file").read_text() == "x"
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["cam"]
+
+
+def called(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
+    """The runner in this process."""
+    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, words)])
+    runner.main()
+
+
+def test_the_list_says_what_is_missing_and_writes_nothing(
+    fake_cub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid, out = written(tmp_path, rows=[{"name": "a"}, {"name": "b", "seeds": [5]}]), tmp_path / "table.md"
+    words = (grid, fake_cub, "--runs", tmp_path / "runs", "--out", out, "--list")
+    _, everything = runner.read_grid(grid)
+    finished = everything[0].result(tmp_path / "runs" / open_data(fake_cub).training_hash()[:8])
+    finished.parent.mkdir(parents=True)
+    finished.write_text("[]")
+    called(monkeypatch, *words)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["finished a, seed 0", "missing  a, seed 1", "missing  b, seed 5"]
+    assert not out.exists()
+
+
+def test_the_table_names_its_study_and_seeds(fake_cub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid, out = written(tmp_path, protocols=["original"], rows=[{"name": "a"}]), tmp_path / "table.md"
+    called(monkeypatch, grid, fake_cub, "--runs", tmp_path / "runs", "--out", out, "--finished")
+    assert out.read_text().startswith("Protocols `original`; a test; CUB-200-2011: 3 classes")
+    assert "; seeds 0, 1; n = none yet." in out.read_text()
+
+
+def test_a_row_that_does_not_exist_is_refused(fake_cub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match="no row 'c': expected one of a, b"):
+        called(monkeypatch, written(tmp_path, rows=[{"name": "a"}, {"name": "b"}]), fake_cub, "--only", "c")
+
+
+def test_only_asked_protocols_are_in_the_table(tmp_path: Path) -> None:
+    _, everything = runner.read_grid(written(tmp_path, protocols=["original"], rows=[{"name": "a"}], seeds=[0]))
+    found = [{"row": "a", "seed": 0, "minutes": 1.0, "judged": judged(90.0)[:1]}]
+    last = runner.table(everything, found, "birds").splitlines()[-1]
+    assert [cell.strip() for cell in last.split("|")][6] == ""
+
+
+def test_a_failed_command_ends_the_study_with_its_name() -> None:
+    with pytest.raises(WsolError, match=r"`wsol no-such-command` ended with 2"):
+        runner._wsol("no-such-command")
+
+
+@pytest.mark.parametrize("every", ["0", "1"])
+def test_holding_out_everything_is_refused(
+    fake_cub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["hold_out.py", str(fake_cub), str(tmp_path / "held.csv"), "--every", every])
+    with pytest.raises(SystemExit):
+        hold_out.main()
+    assert not (tmp_path / "held.csv").exists()
+
+
 def test_other_values_have_another_folder_and_other_seeds_the_same(tmp_path: Path) -> None:
-    rows = [{"name": "A b/c"}, {"name": "A b/c", "config": {"seg": {"rounds": 1}}}]
-    one, other_seed, changed, _ = (run.folder(tmp_path) for run in runner.read_grid(written(tmp_path, rows=rows)))
+    rows = [{"name": "A b/c"}, {"name": "A, b, c", "config": {"seg": {"rounds": 1}}}]
+    _, runs = runner.read_grid(written(tmp_path, rows=rows))
+    one, other_seed, changed, _ = (run.folder(tmp_path) for run in runs)
     assert one.name == "seed-0" and other_seed.name == "seed-1"
     assert one.parent == other_seed.parent != changed.parent
     assert one.parent.name.startswith("a-b-c-")
@@ -100,26 +180,26 @@ def judged(gt_known: float, **more: float) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("results", "cells"),
     [
-        pytest.param({}, ["0 of 2", "", "", "", "", "", "", ""], id="nothing yet"),
+        pytest.param({}, ["0 of 2", "", "", "", "", "", "", "", ""], id="nothing yet"),
         pytest.param(
             {0: judged(90.0)},
-            ["1 of 2", "0.50", "90.0 (88.0 to 92.0)", "91.0 (89.0 to 93.0)", "80.0 (78.0 to 82.0)", "60.0 (58.0 to 62.0)", "", "3"],
+            ["1 of 2", "0.50", "90.0 (88.0 to 92.0)", "91.0 (89.0 to 93.0)", "80.0 (78.0 to 82.0)", "60.0 (58.0 to 62.0)", "", "1.0", "3"],
             id="one seed has an interval over pictures",
         ),
         pytest.param(
             {0: judged(90.0), 1: judged(94.0)},
-            ["2", "0.50", "92.0 ± 2.8", "93.0 ± 2.8", "80.0 ± 0.0", "60.0 ± 0.0", "", "3"],
+            ["2", "0.50", "92.0 ± 2.8", "93.0 ± 2.8", "80.0 ± 0.0", "60.0 ± 0.0", "", "1.0", "3"],
             id="several seeds have a deviation",
         ),
         pytest.param(
             {0: judged(90.0, score_auc=80.0), 1: judged(94.0)},
-            ["2", "0.50", "92.0 ± 2.8", "93.0 ± 2.8", "80.0 ± 0.0", "60.0 ± 0.0", "", "3"],
+            ["2", "0.50", "92.0 ± 2.8", "93.0 ± 2.8", "80.0 ± 0.0", "60.0 ± 0.0", "", "1.0", "3"],
             id="a figure of some seeds is no mean",
         ),
     ],
 )  # fmt: skip
 def test_cells_of_a_row(tmp_path: Path, results: dict[int, Any], cells: list[str]) -> None:
-    everything = runner.read_grid(written(tmp_path, rows=[{"name": "wsol", "reference": 96.46}]))
+    _, everything = runner.read_grid(written(tmp_path, rows=[{"name": "wsol", "reference": 96.46}]))
     found = [{"row": "wsol", "seed": seed, "minutes": 3.0, "judged": one} for seed, one in results.items()]
     last = runner.table(everything, found, "birds").splitlines()[-1]
     assert [cell.strip() for cell in last.strip("|").split("|")] == ["wsol", *cells, "96.5"]
@@ -138,6 +218,30 @@ def test_held_out_pictures_are_training_pictures(
     for sample in parted.test:
         assert (truth[sample.image_id].boxes.xyxy == own[sample.image_id].boxes.xyxy).all()
     assert not any(sample.image_id in truth for sample in parted.train)
+
+
+def test_every_third_picture_of_a_class_is_held_out(
+    tmp_path: Path, new_picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{label}/{number}.jpg" for label in ("hawk", "owl") for number in range(7)]
+    for name in names:
+        new_picture(tmp_path / name)
+    lines = [f"{name},{name.split('/')[0]},train,1,2,9,8" for name in names]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label,split,x0,y0,x1,y1", *lines]) + "\n")
+    monkeypatch.setattr(sys, "argv", ["hold_out.py", str(tmp_path / "labels.csv"), str(tmp_path / "held.csv")])
+    hold_out.main()
+    parted = open_data(tmp_path / "held.csv", tmp_path)
+    assert [sample.image_id for sample in parted.test] == ["hawk/2.jpg", "hawk/5.jpg", "owl/2.jpg", "owl/5.jpg"]
+
+
+def test_a_set_without_boxes_of_training_pictures_is_refused(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["hold_out.py", str(small_set), str(tmp_path / "held.csv")])
+    with pytest.raises(SystemExit):
+        hold_out.main()
+    assert "nothing to hold out" in capsys.readouterr().err
+    assert not (tmp_path / "held.csv").exists()
 
 
 @pytest.mark.pipeline

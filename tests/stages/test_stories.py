@@ -55,7 +55,8 @@ def test_evaluation_writes_every_rate_with_its_interval_and_protocol(
     assert (
         judged["protocol"] == "original" and judged["n"] == 6 and judged["threshold"] == {"seg": 0.5, "cam": 0.2}[which]
     )
-    assert set(judged["metrics"]) == {
+    # Of so few pictures all may be right, or all wrong: then the score has nothing to rank.
+    assert set(judged["metrics"]) - {"score_auc"} == {
         "gt_known",
         "top1_loc",
         "top5_loc",
@@ -73,7 +74,9 @@ def test_the_same_command_again_says_that_it_is_finished_and_changes_nothing(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in small_run.rglob("*.safetensors")}
     assert cli("fit", small_set, "--run", small_run, *QUICK) == 0
-    assert capsys.readouterr().err.count("finished already") == 4
+    assert (
+        capsys.readouterr().err.count("finished already") == len(STAGES) + 2
+    )  # the first round's network, the second one's masks
     assert {path: path.stat().st_mtime_ns for path in small_run.rglob("*.safetensors")} == before
 
 
@@ -294,7 +297,7 @@ def test_help_comes_quickly_and_without_torch() -> None:
 def test_each_round_leaves_its_masks_and_its_network(
     cli: Cli, small_run: Path, small_set: Path, tmp_path: Path
 ) -> None:
-    assert {path.name for path in small_run.iterdir() if path.is_dir()} == {*STAGES, "seg-round-1", "pseudo-round-2"}
+    assert {path.name for path in small_run.iterdir() if "round" in path.name} == {"seg-round-1", "pseudo-round-2"}
     first, last = (small_run / name / "model.safetensors" for name in ("seg-round-1", "seg"))
     assert first.read_bytes() != last.read_bytes()
     inputs = json.loads((small_run / "seg" / "manifest.json").read_text())["inputs"]

@@ -3,7 +3,7 @@
     python benchmarks/engine.py DATA --run RUN                # all parts; at most 20 minutes on two cores
     python benchmarks/engine.py DATA --run RUN --only b,c     # some of them
 
-RUN is a finished run on DATA. The plain side is in plain.py, and says there what it does. Each training and each prediction has a
+RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseudo.masks thresholds --seg.rounds 1`). The plain side is in plain.py, and says there what it does. Each training and each prediction has a
 process of its own, which has imported everything before the clock starts. All is repeated, and the best counts on both sides.
 
 a  Training. `first epoch` is the whole call less its later epochs: building the network, decoding into the cache (ours) and
@@ -211,13 +211,22 @@ def _plain_training(job: plain.TrainJob) -> Speeds:
 
 def _plain_masks(given: Given, data: DataSet, numbers: Sequence[int]) -> list[Path]:
     """The plain pseudo masks of some training pictures, from the run's own maps."""
-    maps = pseudo_store.PseudoStore(given.run / "pseudo").stored(torch.tensor(numbers))[0].numpy()
+    maps = _stored_maps(given, numbers).numpy()
     folder = given.scratch / "masks"
     folder.mkdir(exist_ok=True)
     files = [folder / f"{number}.png" for number in numbers]
     for file, number, one in zip(files, numbers, maps, strict=True):
         Image.fromarray(plain.pseudo_mask(one, _image_hw(data.train[number].path), Pseudo())).save(file)
     return files
+
+
+def _stored_maps(given: Given, numbers: Sequence[int]) -> torch.Tensor:
+    store = pseudo_store.PseudoStore(given.run / "pseudo")
+    if store.holds_masks or load_config(given.run).seg.rounds > 1:
+        raise WsolError(
+            f"{given.run} has masks of our own, or trained stage 3 in rounds: expected SPOL's masks and one round, which the plain side has too. Make it with `--pseudo.masks thresholds --seg.rounds 1`."
+        )
+    return store.stored(torch.tensor(numbers))[0]
 
 
 def _image_hw(path: Path) -> tuple[int, int]:
@@ -242,7 +251,7 @@ def pseudo_masks(given: Given) -> None:
     data, settings = open_data(given.data), Pseudo()
     numbers = spread(data.train, given.pictures)
     count, side_px = len(numbers), load_config(given.run).seg.resize_px
-    maps = pseudo_store.PseudoStore(given.run / "pseudo").stored(torch.tensor(numbers))[0]
+    maps = _stored_maps(given, numbers)
     ids = [data.train[number].image_id for number in numbers]
     sizes = [_image_hw(data.train[number].path) for number in numbers]
     folder, pngs = given.scratch / "store", given.scratch / "pngs"

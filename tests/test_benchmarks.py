@@ -56,7 +56,7 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on it. Read only."""
     run = tmp_path_factory.mktemp("benchmarked") / "run"
-    main(["fit", str(small_set), "--run", str(run), *QUICK])
+    main(["fit", str(small_set), "--run", str(run), *QUICK, "--pseudo.masks", "thresholds", "--seg.rounds", "1"])
     return run
 
 

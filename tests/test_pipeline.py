@@ -17,8 +17,8 @@ SIDES = [
     *("--seg.resize-px", "128", "--seg.crop-px", "112", "--seg.batch-size", "8"),
     *("--classify.resize-px", "128", "--classify.crop-px", "112", "--classify.batch-size", "16"),
 ]
-SHORT = [*SIDES, "--cam.steps", "160", "--seg.steps", "80", "--classify.steps", "20"]
-FEW_STEPS = [*SIDES, "--cam.steps", "12", "--seg.steps", "12", "--classify.steps", "12"]
+SHORT = [*SIDES, "--cam.steps", "160", "--seg.steps", "50", "--classify.steps", "20"]
+FEW_STEPS = [*SIDES, "--cam.steps", "12", "--seg.steps", "6", "--classify.steps", "12"]
 
 
 def hashes(run: Path) -> list[str]:

@@ -11,12 +11,12 @@ from hypothesis.extra import numpy as arrays
 
 from wsol.edges import (
     CAM_SHARES,
-    PROBABILITIES,
     SIDE_PX,
     Seeds,
     cam_mask,
     otsu_seeds,
     probability_mask,
+    probability_seeds,
     redrawn,
     upsampled,
 )
@@ -82,7 +82,7 @@ def test_probabilities_that_spill_over_shrink_to_the_edges() -> None:
     body = disc(0.5, 0.5, 0.2)
     heatmap = 0.95 * bump(0.5, 0.5, 0.25)
     assert overlap(heatmap > 0.5, body) < 0.6
-    assert overlap(redrawn(heatmap, photo(body), PROBABILITIES), body) > 0.95
+    assert overlap(redrawn(heatmap, photo(body), probability_seeds(0.5)), body) > 0.95
 
 
 def test_colours_are_told_apart_in_all_three_channels() -> None:
@@ -113,7 +113,7 @@ def test_seeds_are_kept_whatever_the_colours_say() -> None:
     evidence[:20], evidence[-20:] = 0.9, 0.05
     evidence[20:60] = 0.6
     picture = np.random.default_rng(2).integers(0, 255, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
-    mask = redrawn(evidence, picture, PROBABILITIES)
+    mask = redrawn(evidence, picture, probability_seeds(0.5))
     assert mask[:20].all()
     assert not mask[-20:].any()
 
@@ -126,7 +126,7 @@ def test_seeds_are_kept_whatever_the_colours_say() -> None:
     ],
 )
 def test_evidence_of_one_side_alone_decides(evidence: np.ndarray, expected: float) -> None:
-    assert redrawn(evidence, photo(disc(0.5, 0.5, 0.2)), PROBABILITIES).mean() == expected
+    assert redrawn(evidence, photo(disc(0.5, 0.5, 0.2)), probability_seeds(0.5)).mean() == expected
 
 
 def test_a_single_bright_pixel_is_no_error() -> None:

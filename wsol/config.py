@@ -142,15 +142,22 @@ class Classify(Training):
     """Stage 4: a stand-alone classifier names what the box holds."""
 
 
-class Box(Config):
+class BoxChoice(Config):
     """How a foreground map becomes boxes."""
 
-    threshold: Fraction = 0.5
-    """Pixels whose foreground probability is above this belong to the mask."""
+    threshold: Fraction | None = None
+    """Pixels whose foreground probability is above this belong to the mask. By default stage 3 ends with learning it: the threshold
+    whose masks of training pictures overlap best with stage 1's pseudo masks."""
     objects: Objects = "largest"
     """`largest` component only (paper), or `all` of at least `min_area`."""
     min_area: Fraction = 0.005
     """Share of the picture that a component must cover to count under `all`."""
+
+
+class Box(BoxChoice):
+    """The same, the threshold known."""
+
+    threshold: Fraction = 0.5
 
 
 class RunConfig(Config):
@@ -193,7 +200,7 @@ class RunConfig(Config):
     pseudo: Pseudo = Pseudo()
     seg: Seg = Seg()
     classify: Classify = Classify()
-    box: Box = Box()
+    box: BoxChoice = BoxChoice()
 
 
 # Wei et al. 2021 and their published code disagree; each column is a recipe of its own. Values that both share, or

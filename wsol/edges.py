@@ -26,10 +26,13 @@ class Seeds(NamedTuple):
     background: float
 
 
-# Shares of Otsu's threshold, for the root of a class activation map; probabilities have a middle of their own. Chosen on
-# training pictures of CUB (studies/masks.md).
+# Shares of Otsu's threshold, for the root of a class activation map. Chosen on training pictures of CUB (docs/decisions.md).
 CAM_SHARES = Seeds(1.6, 1.0, 0.5)
-PROBABILITIES = Seeds(0.7, 0.5, 0.1)
+
+
+def probability_seeds(threshold: float) -> Seeds:
+    """Seeds around the threshold that parts foreground probabilities: 0.7, 0.5 and 0.1 for 0.5."""
+    return Seeds(threshold + 0.4 * (1 - threshold), threshold, 0.2 * threshold)
 
 
 def upsampled(heatmap: Heatmap) -> Square:
@@ -79,9 +82,9 @@ def cam_mask(share: Heatmap, picture: Picture, *, along_edges: bool) -> PseudoMa
     return _mask(root, picture, otsu_seeds(root), along_edges)
 
 
-def probability_mask(heatmap: Heatmap, picture: Picture, *, along_edges: bool) -> PseudoMask:
-    """The mask of a map of foreground probabilities."""
-    return _mask(upsampled(heatmap), picture, PROBABILITIES, along_edges)
+def probability_mask(heatmap: Heatmap, picture: Picture, threshold: float, *, along_edges: bool) -> PseudoMask:
+    """The mask of a map of foreground probabilities, parted at a threshold."""
+    return _mask(upsampled(heatmap), picture, probability_seeds(threshold), along_edges)
 
 
 def _mask(evidence: Square, picture: Picture, seeds: Seeds, along_edges: bool) -> PseudoMask:

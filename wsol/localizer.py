@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from wsol.box_threshold import own_box
 from wsol.boxes import Xyxy
 from wsol.calibration import ScoreCurve, probability, read_calibration
 from wsol.config import Box, EngineName, Objects, Precision
@@ -25,7 +26,6 @@ from wsol.images import as_pixels, from_pillow, pictures_under, read_image, squa
 from wsol.maps import Found, find_objects
 from wsol.onnx_networks import open_onnx
 from wsol.opinions import BATCH_SIZE, Networks, Opinions
-from wsol.run_config import load_config
 
 Source = str | Path | NDArray[Any] | Image.Image
 
@@ -85,7 +85,7 @@ class Localizer:
         Raises:
             WsolError: not a run, an unfinished one, or its calibration is damaged.
         """
-        own = load_config(Path(run)).box
+        own = own_box(Path(run), threshold)
         if engine == "torch":
             from wsol.torch_networks import load_networks  # with timm, which the other engine has no use for
 

@@ -172,7 +172,7 @@ def opencv() -> Seens:
     """The box of a drawn contour, and an object that GrabCut finds along its edges."""
     import cv2
 
-    from wsol.edges import PROBABILITIES, SIDE_PX, redrawn
+    from wsol.edges import SIDE_PX, probability_seeds, redrawn
     from wsol.metrics.sweep import drawn_largest_contour
 
     mask = np.zeros((40, 60), dtype=bool)
@@ -184,7 +184,7 @@ def opencv() -> Seens:
     evidence = np.full((SIDE_PX, SIDE_PX), 0.05, dtype=np.float32)
     evidence[20:108, 20:108] = 0.6
     evidence[48:80, 48:80] = 0.9
-    found, true = redrawn(evidence, picture, PROBABILITIES), picture[:, :, 0] == 200
+    found, true = redrawn(evidence, picture, probability_seeds(0.5)), picture[:, :, 0] == 200
     iou = (found & true).sum() / (found | true).sum()
     what = f"OpenCV {cv2.__version__}: box {box} of a contour, IoU {iou:.2f} of GrabCut"
     is_right = box == (5, 10, 25, 30) and iou > 0.95

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from wsol.box_threshold import own_box
 from wsol.calibration import (
     Calibration,
     ScoreCurve,
@@ -33,7 +34,6 @@ from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.opinions import BATCH_SIZE
 from wsol.progress import Progress
-from wsol.run_config import load_config
 
 FEWEST = 5
 PROTOCOL = PROTOCOLS["original"]
@@ -107,7 +107,7 @@ def run(
     # Without a split, the test pictures are the training pictures.
     samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(truth, one)}.values())
     _check_enough(len(samples), boxes, (), truth)
-    own = load_config(run).box.threshold
+    own = own_box(run).threshold
     localizer = Localizer.load(run, threshold=own, device=device, precision=precision)
     seen, left_out = _seen(localizer, samples, truth, own, progress)
     _check_enough(len(seen), boxes, left_out, truth)

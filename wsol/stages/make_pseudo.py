@@ -58,27 +58,31 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     Raises:
         WsolError: no stage 1 in the run, other classes than it was trained on, or no usable map at all.
     """
-    return _masks(data, run, run / "cam", "cam", run / "pseudo", config, progress)
+    return _masks(data, run, run / "cam", None, run / "pseudo", config, progress)
 
 
-def redraw(data: DataSet, run: Path, seg: Path, folder: Path, config: RunConfig, progress: Progress) -> Path:
-    """Write `folder`: masks for another round of stage 3, from what the network in `seg` finds in the training pictures.
+def redraw(
+    data: DataSet, run: Path, seg: Path, threshold: float, folder: Path, config: RunConfig, progress: Progress
+) -> Path:
+    """Write `folder`: masks for another round of stage 3, from what the network in `seg` finds in the training pictures above `threshold`.
 
     Raises:
         WsolError: as `run`.
     """
-    return _masks(data, run, seg, "seg", folder, config, progress)
+    return _masks(data, run, seg, threshold, folder, config, progress)
 
 
 def _masks(
-    data: DataSet, run: Path, source: Path, kind: Source, folder: Path, config: RunConfig, progress: Progress
+    data: DataSet, run: Path, source: Path, threshold: float | None, folder: Path, config: RunConfig, progress: Progress
 ) -> Path:
+    """From stage 1's maps, or, with a threshold, from stage 3's."""
+    kind: Source = "cam" if threshold is None else "seg"
     network, card = load_mffnet(source)
     if card.class_names != data.class_names:
         raise WsolError(
             f"{source} was trained on other classes than {data.root} has: expected {len(card.class_names)}, got {len(data.class_names)}. Name the data set it was trained on."
         )
-    settings = _settings(config)
+    settings = _settings(config) | ({} if threshold is None else {"threshold": threshold})
     inputs = {"training": data.training_hash(), kind: file_hash(source / "model.safetensors")}
     is_first = part().is_first
     if is_finished(folder, STAGE, settings, inputs):
@@ -88,7 +92,7 @@ def _masks(
         return folder
     engine = choose_engine(config.device, config.precision)
     engine.place(network)
-    maker = _Maker(data, network, card, kind, engine, config)
+    maker = _Maker(data, network, card, threshold, engine, config)
     started = time.perf_counter()
     if is_first:
         save_config(run, config)
@@ -133,14 +137,15 @@ class _Maker:
     data: DataSet
     network: MffNet | OriginalCam
     card: MffCard
-    kind: Source
+    threshold: float | None
+    """Where stage 3's probabilities are parted; None for stage 1's maps."""
     engine: Engine
     config: RunConfig
 
     @property
     def keeps_maps(self) -> bool:
         """Whether the map itself is kept, as SPOL's thresholds need it."""
-        return self.kind == "cam" and self.config.pseudo.masks == "thresholds"
+        return self.threshold is None and self.config.pseudo.masks == "thresholds"
 
     def record(self) -> np.dtype[Any]:
         """The layout of what `records` returns."""
@@ -156,7 +161,7 @@ class _Maker:
         """What is kept of each picture of a batch."""
         scores = score_maps(self.network, self.card, batch.pixels, self.engine)
         labels = torch.tensor([self.data.train[i].label for i in batch.indices.tolist()])
-        maps = class_maps(scores, labels) if self.kind == "cam" else foreground(scores)
+        maps = class_maps(scores, labels) if self.threshold is None else foreground(scores)
         found = np.zeros(len(labels), record)
         found["state"] = _states(maps)  # waits for the device, so that the next lap is the masks' own
         watch.lap("network")
@@ -174,12 +179,13 @@ class _Maker:
 
     def _drawn(self, maps: torch.Tensor, pixels: torch.Tensor) -> Bool[np.ndarray, "batch 2 height width"]:
         """Where the object is, and where that is known, in each picture."""
-        draw = cam_mask if self.kind == "cam" else probability_mask
-        heatmaps = (share_of_peak(maps) if self.kind == "cam" else maps.nan_to_num()).cpu().numpy()
+        heatmaps = (share_of_peak(maps) if self.threshold is None else maps.nan_to_num()).cpu().numpy()
         along_edges = self.config.pseudo.masks == "grabcut"
 
         def one(heatmap: np.ndarray, picture: np.ndarray) -> PseudoMask:
-            return draw(heatmap, picture, along_edges=along_edges)
+            if self.threshold is None:
+                return cam_mask(heatmap, picture, along_edges=along_edges)
+            return probability_mask(heatmap, picture, self.threshold, along_edges=along_edges)
 
         # Threads do: OpenCV lets go of the interpreter, and its random numbers are each thread's own.
         with ThreadPoolExecutor(cores()) as pool:

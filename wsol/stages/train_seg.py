@@ -20,7 +20,7 @@ from wsol.models.checkpoint import MffCard, build
 from wsol.progress import Progress
 from wsol.pseudo import mask_targets, targets
 from wsol.pseudo_store import FILE, PseudoStore
-from wsol.stages import make_pseudo
+from wsol.stages import learn_threshold, make_pseudo
 from wsol.training.folder import train_into
 from wsol.training.loop import Job
 
@@ -31,6 +31,8 @@ NUMBER = 3
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
     """Train on the training pictures and `run/pseudo`, once or in rounds; write `run/seg`, and beside it what earlier rounds left.
 
+    Where the box threshold is not given, it is learned at last, and written to `run/seg`.
+
     Raises:
         WsolError: no pseudo masks, or of other pictures; no weights; a `run/seg` of other settings.
     """
@@ -38,8 +40,12 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     for number in range(1, rounds + 1):
         folder = run / "seg" if number == rounds else run / f"seg-round-{number}"
         _round(number, data, pseudo, folder, config, progress)
+        if number == rounds and config.box.threshold is not None:
+            break
+        threshold = learn_threshold.run(data, folder, PseudoStore(run / "pseudo"), config, progress)
         if number < rounds:
-            pseudo = make_pseudo.redraw(data, run, folder, run / f"pseudo-round-{number + 1}", config, progress)
+            pseudo = run / f"pseudo-round-{number + 1}"
+            make_pseudo.redraw(data, run, folder, threshold, pseudo, config, progress)
     return folder
 
 

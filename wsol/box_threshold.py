@@ -1,0 +1,92 @@
+"""The box threshold that a run learns without boxes: the one whose masks fit its own pseudo masks best. `RUN/seg/threshold.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+from pydantic import PositiveInt, ValidationError
+
+from wsol.config import Box, Config, Fraction
+from wsol.errors import WsolError
+from wsol.folders import read_json, write_json
+from wsol.run_config import load_config
+
+FILE = "threshold.json"
+THRESHOLDS = np.arange(1, 100) / 100
+
+Plane = Float32[np.ndarray, "side side"]
+Mask = Bool[np.ndarray, "side side"]
+Overlaps = Float[np.ndarray, " thresholds"]
+
+
+class LearnedThreshold(Config):
+    """The content of the file."""
+
+    threshold: Fraction
+    mask_iou: Fraction
+    """Mean mask IoU with the pseudo masks at this threshold, where these are known."""
+    n: PositiveInt
+    """Training pictures that it was learned from."""
+
+
+def write_threshold(folder: Path, learned: LearnedThreshold) -> None:
+    """Write the file, whole or not at all."""
+    write_json(folder / FILE, learned.model_dump())
+
+
+def read_threshold(folder: Path) -> LearnedThreshold | None:
+    """What was learned for the network in a folder; None if nothing was yet.
+
+    Raises:
+        WsolError: the file is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        return LearnedThreshold.model_validate(read_json(path, "wsol train-seg"))
+    except (ValidationError, WsolError):
+        raise WsolError(
+            f"{path} cannot be used: expected a threshold between 0 and 1. Remove it and run `wsol train-seg DATA --run {folder.parent}`, which learns it again."
+        ) from None
+
+
+def own_box(run: Path, threshold: float | None = None) -> Box:
+    """How a run makes boxes: with the threshold that is given here, or it was told, or it learned.
+
+    Raises:
+        WsolError: not a run, or it has not come to learning its threshold.
+    """
+    choice = load_config(run).box
+    threshold = choice.threshold if threshold is None else threshold
+    if threshold is None:
+        learned = read_threshold(run / "seg")
+        if learned is None:
+            raise WsolError(
+                f"{run} has no box threshold yet: expected {run / 'seg' / FILE}. The command that made the run goes on and learns it; or name one with `--threshold`."
+            )
+        threshold = learned.threshold
+    return Box(threshold=threshold, objects=choice.objects, min_area=choice.min_area)
+
+
+def overlaps(heatmap: Plane, inside: Mask, known: Mask) -> Overlaps:
+    """IoU of what is above each of `THRESHOLDS` with `inside`, among the pixels that are known. Needs a known pixel inside."""
+    places = np.searchsorted(THRESHOLDS, heatmap)  # how many thresholds a pixel is above
+    above = [_above(places[known & side]) for side in (inside, ~inside)]
+    return np.asarray(above[0] / ((known & inside).sum() + above[1]))
+
+
+def _above(places: np.ndarray) -> Float[np.ndarray, " thresholds"]:
+    """How many pixels are above each threshold."""
+    counts = np.bincount(places, minlength=len(THRESHOLDS) + 1)
+    return counts[::-1].cumsum()[::-1][1:].astype(np.float64)
+
+
+def best_of(rows: list[Overlaps]) -> LearnedThreshold:
+    """The threshold of the highest mean over pictures; of equal ones the middle."""
+    means = np.mean(rows, axis=0)
+    best = np.flatnonzero(means >= means.max() - 1e-12)
+    place = int(best[len(best) // 2])
+    return LearnedThreshold(threshold=float(THRESHOLDS[place]), mask_iou=float(means[place]), n=len(rows))

@@ -1,0 +1,78 @@
+"""Between the rounds of stage 3 and after the last: where its probabilities part object from background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wsol.box_threshold import LearnedThreshold, Overlaps, best_of, overlaps, read_threshold, write_threshold
+from wsol.config import RunConfig
+from wsol.data.pictures import Pictures, in_order
+from wsol.data.samples import DataSet
+from wsol.edges import SIDE_PX, upsampled
+from wsol.engine import choose_engine, wait_for_all
+from wsol.errors import WsolError
+from wsol.inference import foreground, score_maps
+from wsol.launch import part
+from wsol.models.checkpoint import load_mffnet
+from wsol.opinions import BATCH_SIZE
+from wsol.progress import Progress
+from wsol.pseudo import mask_targets, targets
+from wsol.pseudo_store import PseudoStore
+
+STAGE = "learn-threshold"
+PICTURES = 500
+"""At most so many, spread over the training pictures: their mean IoU is known within a point, and the curve is flat at its top."""
+
+
+def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> float:
+    """The threshold at which the network in `seg` fits stage 1's pseudo masks best; written beside it, and kept if it is there.
+
+    Stage 1's, in whatever round: a later round's masks were cut by the threshold before, and would only confirm it. One process
+    learns it for all.
+
+    Raises:
+        WsolError: none of the masks has an object, or the file is damaged.
+    """
+    engine = choose_engine(config.device, config.precision)
+    if part().is_first and read_threshold(seg) is None:
+        learned = best_of(_rows(data, seg, store, config, progress))
+        write_threshold(seg, learned)
+        progress.say(
+            f"{STAGE}: {learned.threshold:.2f}, where masks fit {learned.n} pseudo masks best (IoU {learned.mask_iou:.2f})"
+        )
+    wait_for_all(engine)
+    found = read_threshold(seg)
+    assert isinstance(found, LearnedThreshold), "the first process has just written it"
+    return found.threshold
+
+
+def _rows(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> list[Overlaps]:
+    """Of each picture that has an object and can be read, how well the masks fit at each threshold."""
+    network, card = load_mffnet(seg)
+    engine = choose_engine(config.device, config.precision)
+    engine.place(network)
+    usable = store.usable()
+    chosen = [usable[i * len(usable) // min(PICTURES, len(usable))] for i in range(min(PICTURES, len(usable)))]
+    pictures = Pictures([data.train[i].path for i in chosen], card.resize_px, workers=config.workers)
+    orders = in_order(len(chosen), BATCH_SIZE)
+    rows = []
+    with progress.task(STAGE, len(orders)) as advance:
+        for batch in pictures.batches(orders):
+            heatmaps = foreground(score_maps(network, card, batch.pixels, engine)).cpu().numpy()
+            planes = store.at_size(
+                torch.tensor([chosen[i] for i in batch.indices.tolist()]), SIDE_PX, torch.device("cpu")
+            )
+            first, second = planes.unbind(1)
+            target, weight = mask_targets(first, second) if store.holds_masks else targets(first, second, config.pseudo)
+            for heatmap, inside, known in zip(heatmaps, target.numpy() > 0.5, weight.numpy() > 0.5, strict=True):
+                if np.logical_and(inside, known).any():
+                    rows.append(overlaps(upsampled(heatmap), inside, known))
+            advance()
+    if not rows:
+        raise WsolError(
+            f"{STAGE}: none of {len(chosen)} pseudo masks has an object: expected stage 1 to have learned something. Train it longer, or give a threshold with `--box.threshold 0.5`."
+        )
+    return rows

@@ -38,6 +38,7 @@ from torchvision.transforms import (
 )
 from torchvision.transforms.functional import crop, hflip, resize, to_tensor
 
+from wsol.box_threshold import own_box
 from wsol.config import MffTraining, Pseudo
 from wsol.models.backbone import pretrained_state
 from wsol.models.checkpoint import ClassifierCard, MffCard, build, load_classifier, load_mffnet
@@ -236,7 +237,7 @@ def predict(job: PredictJob) -> dict[str, Any]:
     """Load the networks, then decode, ask and box one picture after the other; tell the seconds of the whole."""
     started = time.perf_counter()
     run = Path(job.run)
-    threshold = load_config(run).box.threshold
+    threshold = own_box(run).threshold
     network, card = load_mffnet(run / "seg")
     classifier = load_classifier(run / "classifier") if (run / "classifier").exists() else None
     lines = []

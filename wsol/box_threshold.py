@@ -73,7 +73,7 @@ def own_box(run: Path, threshold: float | None = None) -> Box:
 
 def overlaps(heatmap: Plane, inside: Mask, known: Mask) -> Overlaps:
     """IoU of what is above each of `THRESHOLDS` with `inside`, among the pixels that are known. Needs a known pixel inside."""
-    places = np.searchsorted(THRESHOLDS, heatmap)  # how many thresholds a pixel is above
+    places = np.searchsorted(THRESHOLDS.astype(np.float32), heatmap)  # how many thresholds a pixel is above
     above = [_above(places[known & side]) for side in (inside, ~inside)]
     return np.asarray(above[0] / ((known & inside).sum() + above[1]))
 

@@ -14,6 +14,7 @@ from PIL import Image
 from quick import Cli
 
 import wsol
+from wsol.box_threshold import own_box
 from wsol.calibration import FILE, ScoreCurve, fitted_curve, new_calibration, probability, write_calibration
 from wsol.localizer import Localizer
 from wsol.metrics.bootstrap import Rate
@@ -56,13 +57,16 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
     assert capsys.readouterr().out == dry
     report, kept = json.loads((tmp_path / "deep" / "c.json").read_text()), json.loads((own_run / FILE).read_text())
     assert report["calibration"] == kept and kept["n"] == report["n"] == 6 and kept["boxes"] == str(few)
-    assert report["own_threshold"] == 0.5 and report["verdict"] in " ".join(dry.split())
-    assert f"n = 6, threshold 0.50 by default, {kept['threshold']:.2f} chosen" in dry
+    assert report["own_threshold"] == own_box(own_run).threshold and report["verdict"] in " ".join(dry.split())
+    assert f"n = 6, threshold {own_box(own_run).threshold:.2f} by default, {kept['threshold']:.2f} chosen" in dry
     for name in ("gt_known", "mean_box_iou", "brier"):
         figures = report["metrics"][name]
         change = figures["calibrated"]["value"] - figures["own"]["value"]
         assert figures["difference"]["value"] == pytest.approx(change)
-    assert cli("evaluate", own_run, small_set, "--threshold", "0.5", "--json", tmp_path / "m.json") == 0
+    assert (
+        cli("evaluate", own_run, small_set, "--threshold", str(report["own_threshold"]), "--json", tmp_path / "m.json")
+        == 0
+    )
     metrics = json.loads((tmp_path / "m.json").read_text())[0]["metrics"]
     for name in ("gt_known", "mean_box_iou"):
         assert report["metrics"][name]["own"] == pytest.approx(metrics[name], abs=1e-4), "the same pictures"
@@ -133,14 +137,14 @@ def test_a_run_that_was_trained_again_is_as_if_never_calibrated_until_it_is(
     weights.write_bytes(content)
     with pytest.warns(UserWarning, match="trained again since"):
         found = Localizer.load(own_run, device="cpu")
-    assert (found.box.threshold, found.curve) == (0.5, None)
+    assert (found.box.threshold, found.curve) == (own_box(own_run).threshold, None)
     again = wsol.calibrate(own_run, few, images=small_set, quiet=True)  # without a word about the old one
     assert Localizer.load(own_run, device="cpu").curve == again.calibration.curve
 
 
 def test_the_threshold_travels_with_the_onnx_file(own_run: Path) -> None:
     graph = load_graph(own_run)
-    assert run_card(own_run, graph).box.threshold == 0.5
+    assert run_card(own_run, graph).box.threshold == own_box(own_run).threshold
     assert run_card(calibrated(own_run), graph).box.threshold == 0.3
 
 

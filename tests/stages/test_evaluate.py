@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from quick import Cli
 
+from wsol.box_threshold import own_box
 from wsol.stages.evaluate import ranks_of
 
 PROTOCOLS = "original,spol,wsol-v1,wsol-v2"
@@ -42,7 +43,7 @@ def judged_run(small_set: Path, small_run: Path, tmp_path_factory: pytest.TempPa
     return numbers(out)
 
 
-def test_every_protocol_has_its_metrics_with_intervals(judged_run: dict[str, dict[str, Any]]) -> None:
+def test_every_protocol_has_its_metrics_with_intervals(judged_run: dict[str, dict[str, Any]], small_run: Path) -> None:
     at_threshold = {"gt_known", "top1_loc", "top5_loc", "mean_box_iou", "gt_known_best_threshold"}
     swept = {"box_acc_30", "box_acc_50", "box_acc_70", "mean_box_iou", "pxap"}
     expected = {
@@ -58,7 +59,7 @@ def test_every_protocol_has_its_metrics_with_intervals(judged_run: dict[str, dic
         )
     assert {name: {*one["metrics"]} - {"score_auc"} for name, one in judged_run.items()} == expected
     assert [one["n"] for one in judged_run.values()] == [6] * 4
-    assert [one["threshold"] for one in judged_run.values()] == [0.5, 0.2, None, None]
+    assert [one["threshold"] for one in judged_run.values()] == [own_box(small_run).threshold, 0.2, None, None]
     for one in judged_run.values():
         assert all(0 <= rate["low"] <= rate["value"] <= rate["high"] <= 100 for rate in one["metrics"].values())
         assert 0 <= one["best_threshold"] <= 1
@@ -83,7 +84,17 @@ def test_the_maps_of_a_run_judged_as_another_systems_give_the_same_numbers(
         "--json",
         tmp_path / "m.json",
     ]
-    assert cli("evaluate", *words, "--protocol", "original,wsol-v1,wsol-v2", "--threshold", "0.5") == 0
+    assert (
+        cli(
+            "evaluate",
+            *words,
+            "--protocol",
+            "original,wsol-v1,wsol-v2",
+            "--threshold",
+            str(judged_run["original"]["threshold"]),
+        )
+        == 0
+    )
     found = numbers(tmp_path / "m.json")
     for name in ("wsol-v1", "wsol-v2"):
         assert found[name] == judged_run[name]

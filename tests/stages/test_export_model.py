@@ -248,7 +248,7 @@ def test_what_is_known_of_the_weights_licence_is_told(bare: Path) -> None:
     graph = onnx_export.load_graph(bare)
     graph.finder_card = graph.finder_card.model_copy(update={"backbone": "resnet50"})
     assert "weights of resnet50: apache-2.0" in onnx_export.run_card(bare, graph).licence
-    save_config(bare, RunConfig(classifier="none", weights=Path("somebody.safetensors")))
+    save_config(bare, RunConfig(classifier="none", weights=Path("somebody.safetensors"), box=BOX))
     assert "weights of resnet50: not known" in onnx_export.run_card(bare, graph).licence
 
 

@@ -1,0 +1,55 @@
+"""A finished run has a box threshold that nobody gave it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from quick import Cli
+
+from wsol.box_threshold import FILE, own_box, read_threshold
+from wsol.localizer import Localizer
+
+
+def test_a_run_learns_its_threshold_and_boxes_are_made_with_it(small_run: Path) -> None:
+    learned = read_threshold(small_run / "seg")
+    assert learned is not None and 1 <= learned.n <= 12
+    assert own_box(small_run).threshold == learned.threshold == Localizer.load(small_run).box.threshold
+    first = read_threshold(small_run / "seg-round-1")
+    assert (
+        first is not None
+        and f'"threshold": {first.threshold}' in (small_run / "pseudo-round-2" / "manifest.json").read_text()
+    ), "it parts the masks of the second round too"
+
+
+@pytest.fixture
+def own_run(small_run: Path, tmp_path: Path) -> Path:
+    """A copy whose `seg` a test may change."""
+    run = Path(shutil.copytree(small_run, tmp_path / "run", copy_function=os.link))
+    for name in ("config.yaml", f"seg/{FILE}"):
+        kept = (run / name).read_bytes()
+        (run / name).unlink()
+        (run / name).write_bytes(kept)
+    return run
+
+
+def test_without_its_file_the_run_says_what_to_do_and_learns_the_same_again(
+    cli: Cli, own_run: Path, small_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = (own_run / "seg" / FILE).read_text()
+    (own_run / "seg" / FILE).unlink()
+    assert cli("evaluate", own_run, small_set) == 2
+    assert "has no box threshold yet" in capsys.readouterr().err
+    assert Localizer.load(own_run, threshold=0.3).box.threshold == 0.3
+    trained = (own_run / "seg" / "model.safetensors").stat().st_mtime_ns
+    assert cli("train-seg", small_set, "--run", own_run) == 0
+    assert (own_run / "seg" / FILE).read_text() == there
+    assert (own_run / "seg" / "model.safetensors").stat().st_mtime_ns == trained, "nothing was trained again"
+
+
+def test_a_threshold_of_the_user_wins(cli: Cli, own_run: Path, small_set: Path) -> None:
+    assert cli("train-seg", small_set, "--run", own_run, "--box.threshold", "0.45") == 0
+    assert own_box(own_run).threshold == 0.45
+    assert own_box(own_run, 0.6).threshold == 0.6

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from wsol import WsolError
 from wsol.box_threshold import FILE, THRESHOLDS, LearnedThreshold, best_of, overlaps, read_threshold
 
-SIDE = (5, 6)
+SIDE = (6, 6)
 MASKS = arrays.arrays(bool, SIDE)
 
 

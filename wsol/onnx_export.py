@@ -201,7 +201,6 @@ def run_card(run: Path, graph: Graph) -> OnnxCard:
     """What the file says of itself."""
     config = load_config(run)
     calibration = read_calibration(run)
-    own = {} if calibration is None else {"threshold": calibration.threshold}
     inputs = list(graph.inputs)
     heatmap, *_ = cards = [
         InputCard(name=name, resize_px=card.resize_px, mean=card.mean, std=card.std)
@@ -210,7 +209,7 @@ def run_card(run: Path, graph: Graph) -> OnnxCard:
     ]
     return OnnxCard(
         heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.finder_card.class_names,
-        box=own_box(run).model_copy(update=own), licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
+        box=own_box(run, calibration and calibration.threshold), licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
     )  # fmt: skip
 
 

@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from wsol.arrays import claimed_memmap
+from wsol.config import Pseudo
 from wsol.edges import SIDE_PX
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
-from wsol.pseudo import Gaussians, Heatmaps, render
+from wsol.pseudo import Gaussians, Heatmaps, Targets, mask_targets, render, targets
 
 FILE, INDEX = "pseudo.npy", "index.json"
 FIELDS = ("state", "map", "gaussians")
@@ -133,3 +134,8 @@ class PseudoStore:
         maps, gaussians = (part.to(device) for part in self.stored(indices))
         fine = interpolate(maps[:, None], (side_px, side_px), mode="bilinear", align_corners=False)
         return torch.cat([fine, render(gaussians, (side_px, side_px))[:, None]], dim=1)
+
+    def targets(self, planes: Float[Tensor, "batch 2 height width"], settings: Pseudo) -> Targets:
+        """What the planes of `at_size`, or views of them, say to a network that learns from them."""
+        first, second = planes.unbind(1)
+        return mask_targets(first, second) if self.holds_masks else targets(first, second, settings)

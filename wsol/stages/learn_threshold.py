@@ -7,19 +7,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wsol.box_threshold import LearnedThreshold, Overlaps, best_of, overlaps, read_threshold, write_threshold
+from wsol.box_threshold import Overlaps, best_of, overlaps, read_threshold, write_threshold
 from wsol.config import RunConfig
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet
 from wsol.edges import SIDE_PX, upsampled
-from wsol.engine import choose_engine, wait_for_all
+from wsol.engine import Engine, choose_engine, wait_for_all
 from wsol.errors import WsolError
 from wsol.inference import foreground, score_maps
 from wsol.launch import part
 from wsol.models.checkpoint import load_mffnet
 from wsol.opinions import BATCH_SIZE
 from wsol.progress import Progress
-from wsol.pseudo import mask_targets, targets
 from wsol.pseudo_store import PseudoStore
 
 STAGE = "learn-threshold"
@@ -38,36 +37,36 @@ def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progres
     """
     engine = choose_engine(config.device, config.precision)
     if part().is_first and read_threshold(seg) is None:
-        learned = best_of(_rows(data, seg, store, config, progress))
+        learned = best_of(_rows(data, seg, store, config, engine, progress))
         write_threshold(seg, learned)
         progress.say(
             f"{STAGE}: {learned.threshold:.2f}, where masks fit {learned.n} pseudo masks best (IoU {learned.mask_iou:.2f})"
         )
     wait_for_all(engine)
     found = read_threshold(seg)
-    assert isinstance(found, LearnedThreshold), "the first process has just written it"
+    assert found is not None, "the first process has just written it"
     return found.threshold
 
 
-def _rows(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> list[Overlaps]:
+def _rows(
+    data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, engine: Engine, progress: Progress
+) -> list[Overlaps]:
     """Of each picture that has an object and can be read, how well the masks fit at each threshold."""
     network, card = load_mffnet(seg)
-    engine = choose_engine(config.device, config.precision)
     engine.place(network)
     usable = store.usable()
-    chosen = [usable[i * len(usable) // min(PICTURES, len(usable))] for i in range(min(PICTURES, len(usable)))]
+    count = min(PICTURES, len(usable))
+    chosen = [usable[i * len(usable) // count] for i in range(count)]
     pictures = Pictures([data.train[i].path for i in chosen], card.resize_px, workers=config.workers)
     orders = in_order(len(chosen), BATCH_SIZE)
     rows = []
     with progress.task(STAGE, len(orders)) as advance:
         for batch in pictures.batches(orders):
             heatmaps = foreground(score_maps(network, card, batch.pixels, engine)).cpu().numpy()
-            planes = store.at_size(
-                torch.tensor([chosen[i] for i in batch.indices.tolist()]), SIDE_PX, torch.device("cpu")
-            )
-            first, second = planes.unbind(1)
-            target, weight = mask_targets(first, second) if store.holds_masks else targets(first, second, config.pseudo)
-            for heatmap, inside, known in zip(heatmaps, target.numpy() > 0.5, weight.numpy() > 0.5, strict=True):
+            records = torch.tensor([chosen[i] for i in batch.indices.tolist()])
+            planes = store.at_size(records, SIDE_PX, torch.device("cpu"))
+            masks = (plane.numpy() > 0.5 for plane in store.targets(planes, config.pseudo))
+            for heatmap, inside, known in zip(heatmaps, *masks, strict=True):
                 if np.logical_and(inside, known).any():
                     rows.append(overlaps(upsampled(heatmap), inside, known))
             advance()

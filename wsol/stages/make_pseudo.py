@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +47,6 @@ from wsol.stopwatch import Stopwatch, figures_of
 from wsol.together import new_shared_folder
 
 STAGE = "make-pseudo"
-Source = Literal["cam", "seg"]
 
 
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
@@ -76,7 +75,7 @@ def _masks(
     data: DataSet, run: Path, source: Path, threshold: float | None, folder: Path, config: RunConfig, progress: Progress
 ) -> Path:
     """From stage 1's maps, or, with a threshold, from stage 3's."""
-    kind: Source = "cam" if threshold is None else "seg"
+    kind = "cam" if threshold is None else "seg"
     network, card = load_mffnet(source)
     if card.class_names != data.class_names:
         raise WsolError(

@@ -18,7 +18,6 @@ from wsol.losses import masked_bce
 from wsol.models.backbone import check_sides, normalisation, pretrained_state
 from wsol.models.checkpoint import MffCard, build
 from wsol.progress import Progress
-from wsol.pseudo import mask_targets, targets
 from wsol.pseudo_store import FILE, PseudoStore
 from wsol.stages import learn_threshold, make_pseudo
 from wsol.training.folder import train_into
@@ -80,9 +79,8 @@ def _round(number: int, data: DataSet, pseudo: Path, folder: Path, config: RunCo
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)
-        first, second = view.apply(store.at_size(indices, config.seg.resize_px, images.device)).unbind(1)
-        target = mask_targets(first, second) if store.holds_masks else targets(first, second, config.pseudo)
-        return masked_bce(logits[:, 0], *target)
+        planes = view.apply(store.at_size(indices, config.seg.resize_px, images.device))
+        return masked_bce(logits[:, 0], *store.targets(planes, config.pseudo))
 
     new_layers = [module for name, module in network.named_children() if name != "backbone"]
     seed = seed_of(config.seed, NUMBER)

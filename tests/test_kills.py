@@ -20,7 +20,7 @@ SETTINGS = [
     *("--cam.resize-px", "64", "--cam.crop-px", "56", "--cam.batch-size", "4", "--cam.epochs", "8"),
     *("--seg.resize-px", "64", "--seg.crop-px", "56", "--seg.batch-size", "4", "--seg.epochs", "8"),
     *("--classify.resize-px", "64", "--classify.crop-px", "56", "--classify.batch-size", "4", "--classify.epochs", "8"),
-    *("--workers", "0"),
+    *("--workers", "0", "--precision", "fp32"),  # auto takes what a busy machine finds faster
 ]
 TRAINED = ("cam", "seg", "classifier")
 

@@ -175,7 +175,7 @@ class RunConfig(Config):
     classifier_weights: Path | None = None
     """ImageNet weights for the classifier; with `same`, the backbone's are taken."""
     seed: NonNegativeInt = 0
-    """Same seed, same machine, same weights."""
+    """Same seed, same machine, same weights; where `precision` is measured, name it too: a busy machine may choose otherwise."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
     precision: Precision = "auto"

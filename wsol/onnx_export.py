@@ -209,7 +209,7 @@ def run_card(run: Path, graph: Graph) -> OnnxCard:
     ]
     return OnnxCard(
         heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.finder_card.class_names,
-        box=own_box(run, calibration and calibration.threshold), licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
+        box=own_box(run, None if calibration is None else calibration.threshold), licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
     )  # fmt: skip
 
 

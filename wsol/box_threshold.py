@@ -1,34 +1,51 @@
-"""The box threshold that a run learns without boxes: the one whose masks fit its own pseudo masks best. `RUN/seg/threshold.json`."""
+"""The thresholds that a run learns without boxes: where its boxes and masks fit its own pseudo masks best. `RUN/seg/threshold.json`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 from pydantic import PositiveInt, ValidationError
 
+from wsol.boxes import Boxes, iou
 from wsol.config import Box, Config, Fraction
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
+from wsol.metrics.sweep import largest_component, layers_at
 from wsol.run_config import load_config
 
 FILE = "threshold.json"
 THRESHOLDS = np.arange(1, 100) / 100
+ONE_HALF = np.array([0.5])
 
 Plane = Float32[np.ndarray, "side side"]
 Mask = Bool[np.ndarray, "side side"]
-Overlaps = Float[np.ndarray, " thresholds"]
+Fits = Float[np.ndarray, " thresholds"]
+"""Of one picture, the IoU at each of `THRESHOLDS`."""
+
+
+class Best(NamedTuple):
+    """A threshold and the mean IoU over pictures that it reaches."""
+
+    threshold: float
+    mean_iou: float
 
 
 class LearnedThreshold(Config):
     """The content of the file."""
 
     threshold: Fraction
+    """Where the box of the largest component fits that of the pseudo mask best. Lower than the other: a box must hold the thin ends too."""
+    box_iou: Fraction
+    """Mean IoU of these boxes."""
+    mask_threshold: Fraction
+    """Where the mask fits the pseudo mask best, which parts the masks of another round."""
     mask_iou: Fraction
-    """Mean mask IoU with the pseudo masks at this threshold, where these are known."""
+    """Mean IoU of these masks, where the pseudo masks are known."""
     n: PositiveInt
-    """Training pictures that it was learned from."""
+    """Training pictures that both were learned from."""
 
 
 def write_threshold(folder: Path, learned: LearnedThreshold) -> None:
@@ -71,7 +88,18 @@ def own_box(run: Path, threshold: float | None = None) -> Box:
     return Box(threshold=threshold, objects=choice.objects, min_area=choice.min_area)
 
 
-def overlaps(heatmap: Plane, inside: Mask, known: Mask) -> Overlaps:
+def box_fits(heatmap: Plane, inside: Mask) -> Fits:
+    """IoU of the box of the largest component above each of `THRESHOLDS` with that of `inside`; 0 where nothing is above it."""
+    fits = np.zeros(len(THRESHOLDS))
+    found = largest_component(layers_at(heatmap, THRESHOLDS))
+    if len(found) and inside.any():
+        fits[: len(found)] = iou(
+            Boxes(found), Boxes(largest_component(layers_at(inside.astype(np.float32), ONE_HALF)))
+        )[:, 0]
+    return fits
+
+
+def mask_fits(heatmap: Plane, inside: Mask, known: Mask) -> Fits:
     """IoU of what is above each of `THRESHOLDS` with `inside`, among the pixels that are known. Needs a known pixel inside."""
     places = np.searchsorted(THRESHOLDS.astype(np.float32), heatmap)  # how many thresholds a pixel is above
     above = [_above(places[known & side]) for side in (inside, ~inside)]
@@ -84,9 +112,9 @@ def _above(places: np.ndarray) -> Float[np.ndarray, " thresholds"]:
     return counts[::-1].cumsum()[::-1][1:].astype(np.float64)
 
 
-def best_of(rows: list[Overlaps]) -> LearnedThreshold:
+def best_of(rows: list[Fits]) -> Best:
     """The threshold of the highest mean over pictures; of equal ones the middle."""
     means = np.mean(rows, axis=0)
     best = np.flatnonzero(means >= means.max() - 1e-12)
     place = int(best[len(best) // 2])
-    return LearnedThreshold(threshold=float(THRESHOLDS[place]), mask_iou=float(means[place]), n=len(rows))
+    return Best(float(THRESHOLDS[place]), float(means[place]))

@@ -59,7 +59,7 @@ class Training(Config):
     weight_decay: NonNegativeFloat = 1e-4
     """L2 penalty on all weights."""
     resize_px: PositiveInt = 256
-    """Side of the square every picture is squashed to; maps and predictions are made at this size."""
+    """Side of the square every picture is squashed to; maps and predictions are made at this size, or `scale` times as large."""
     crop_px: PositiveInt = 224
     """Side of the random crop in training."""
     batch_norm: BatchNorm = "live"
@@ -84,6 +84,8 @@ class MffTraining(Training):
     """Multiplicative channel attention before the fusion (Fig. 5)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of the fused features that is dropped in training (published code: 0.5)."""
+    scale: Annotated[float, Field(gt=0)] = 1.25
+    """Once trained, the network sees pictures so many times as large: finer maps, for no more training."""
 
 
 class Cam(MffTraining):
@@ -118,6 +120,8 @@ class Pseudo(Config):
     """Where the map is below this, and nothing made it foreground, the mask is background."""
     thresholding: bool = True
     """Off: the larger of map and Gaussian is itself the target, everywhere (Table 4, "w/o Threshold")."""
+    flip: bool = True
+    """A map is the mean of the picture's and of its mirror image's."""
 
     @model_validator(mode="after")
     def _bands_do_not_cross(self, info: Any) -> Pseudo:
@@ -207,6 +211,7 @@ class RunConfig(Config):
 # that neither states, are the defaults above.
 _PAPER_MASKS = {
     "masks": "thresholds",
+    "flip": False,
     "gaussian": "entire",
     "gaussian_divisor": 1,
     "gaussian_foreground": 0.7,
@@ -215,6 +220,7 @@ _PAPER_MASKS = {
 }
 _RELEASED_MASKS = {
     "masks": "thresholds",
+    "flip": False,
     "gaussian": "contours",
     "gaussian_divisor": 10,
     "gaussian_foreground": 0.25,
@@ -225,30 +231,30 @@ _RELEASED_MASKS = {
 RECIPES: dict[Recipe, dict[str, Any]] = {
     "wsol": {},
     "paper": {
-        "cam": {"epochs": 32, "batch_size": 64, "auxiliary": "joint"},
+        "cam": {"scale": 1, "epochs": 32, "batch_size": 64, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"epochs": 32, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1},
+        "seg": {"scale": 1, "epochs": 32, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1},
         "classify": {"epochs": 32, "batch_size": 64},
         "box": {"threshold": 0.5},  # the paper states none; the sigmoid's own middle
     },
     "paper-imagenet": {
-        "cam": {"epochs": 6, "batch_size": 128, "auxiliary": "joint"},
+        "cam": {"scale": 1, "epochs": 6, "batch_size": 128, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"epochs": 6, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1},
+        "seg": {"scale": 1, "epochs": 6, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1},
         "classify": {"epochs": 6, "batch_size": 128},
         "box": {"threshold": 0.5},
     },
     "released": {
-        "cam": {"epochs": 32, "batch_size": 64, "auxiliary": "distil"},
+        "cam": {"scale": 1, "epochs": 32, "batch_size": 64, "auxiliary": "distil"},
         "pseudo": _RELEASED_MASKS,
-        "seg": {"epochs": 8, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1},
+        "seg": {"scale": 1, "epochs": 8, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1},
         "classify": {"epochs": 32, "batch_size": 64},
         "box": {"threshold": 0.2},
     },
     "released-imagenet": {
-        "cam": {"steps": 6000, "batch_size": 128, "auxiliary": "none"},
+        "cam": {"scale": 1, "steps": 6000, "batch_size": 128, "auxiliary": "none"},
         "pseudo": _RELEASED_MASKS,
-        "seg": {"steps": 6000, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1},
+        "seg": {"scale": 1, "steps": 6000, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1},
         "classify": {"epochs": 6, "batch_size": 128},
         "box": {"threshold": 0.8},
     },

@@ -101,6 +101,17 @@ def check_sides(name: str, network: nn.Module, sides_px: Sequence[int]) -> None:
             )
 
 
+def scaled_px(network: nn.Module, resize_px: int, scale: float) -> int:
+    """A side `scale` times as long, of whole strides of the network's backbone, which every one can part; as it is for 1.
+
+    A network that learned from crops of one size finds finer detail in larger pictures (Touvron et al. 2019 on the two resolutions).
+    """
+    if scale == 1:
+        return resize_px
+    stride: int = network.backbone.feature_info.reduction()[-1]  # type: ignore[union-attr,operator]  # timm attaches it
+    return max(round(scale * resize_px / stride), 1) * stride
+
+
 @torch.inference_mode()
 def _refusal(network: nn.Module, side_px: int) -> str | None:
     """What a network says of a black picture that it cannot take."""

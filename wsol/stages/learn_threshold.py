@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wsol.box_threshold import Overlaps, best_of, overlaps, read_threshold, write_threshold
+from wsol.box_threshold import Fits, LearnedThreshold, best_of, box_fits, mask_fits, read_threshold, write_threshold
 from wsol.config import RunConfig
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet
@@ -26,32 +26,38 @@ PICTURES = 500
 """At most so many, spread over the training pictures: their mean IoU is known within a point, and the curve is flat at its top."""
 
 
-def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> float:
-    """The threshold at which the network in `seg` fits stage 1's pseudo masks best; written beside it, and kept if it is there.
+def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> LearnedThreshold:
+    """The thresholds at which the network in `seg` fits stage 1's pseudo masks best; written beside it, and kept if they are there.
 
     Stage 1's, in whatever round: a later round's masks were cut by the threshold before, and would only confirm it. One process
-    learns it for all.
+    learns them for all.
 
     Raises:
         WsolError: none of the masks has an object, or the file is damaged.
     """
     engine = choose_engine(config.device, config.precision)
     if part().is_first and read_threshold(seg) is None:
-        learned = best_of(_rows(data, seg, store, config, engine, progress))
-        write_threshold(seg, learned)
+        boxes, masks = _fits(data, seg, store, config, engine, progress)
+        box, mask = best_of(boxes), best_of(masks)
+        write_threshold(
+            seg,
+            LearnedThreshold(
+                threshold=box.threshold, box_iou=box.mean_iou, mask_threshold=mask.threshold, mask_iou=mask.mean_iou, n=len(boxes),
+            ),
+        )  # fmt: skip
         progress.say(
-            f"{STAGE}: {learned.threshold:.2f}, where masks fit {learned.n} pseudo masks best (IoU {learned.mask_iou:.2f})"
+            f"{STAGE}: {box.threshold:.2f}, where boxes fit those of {len(boxes)} pseudo masks best (IoU {box.mean_iou:.2f}); masks at {mask.threshold:.2f} ({mask.mean_iou:.2f})"
         )
     wait_for_all(engine)
     found = read_threshold(seg)
     assert found is not None, "the first process has just written it"
-    return found.threshold
+    return found
 
 
-def _rows(
+def _fits(
     data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, engine: Engine, progress: Progress
-) -> list[Overlaps]:
-    """Of each picture that has an object and can be read, how well the masks fit at each threshold."""
+) -> tuple[list[Fits], list[Fits]]:
+    """Of each picture that has an object and can be read, how well boxes and masks fit at each threshold."""
     network, card = load_mffnet(seg)
     engine.place(network)
     usable = store.usable()
@@ -59,7 +65,8 @@ def _rows(
     chosen = [usable[i * len(usable) // count] for i in range(count)]
     pictures = Pictures([data.train[i].path for i in chosen], card.resize_px, workers=config.workers)
     orders = in_order(len(chosen), BATCH_SIZE)
-    rows = []
+    boxes: list[Fits] = []
+    overlaps: list[Fits] = []
     with progress.task(STAGE, len(orders)) as advance:
         for batch in pictures.batches(orders):
             heatmaps = foreground(score_maps(network, card, batch.pixels, engine)).cpu().numpy()
@@ -68,10 +75,12 @@ def _rows(
             masks = (plane.numpy() > 0.5 for plane in store.targets(planes, config.pseudo))
             for heatmap, inside, known in zip(heatmaps, *masks, strict=True):
                 if np.logical_and(inside, known).any():
-                    rows.append(overlaps(upsampled(heatmap), inside, known))
+                    evidence = upsampled(heatmap)
+                    boxes.append(box_fits(evidence, inside))
+                    overlaps.append(mask_fits(evidence, inside, known))
             advance()
-    if not rows:
+    if not boxes:
         raise WsolError(
             f"{STAGE}: none of {len(chosen)} pseudo masks has an object: expected stage 1 to have learned something. Train it longer, or give a threshold with `--box.threshold 0.5`."
         )
-    return rows
+    return boxes, overlaps

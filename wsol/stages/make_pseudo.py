@@ -23,7 +23,7 @@ from wsol.edges import PseudoMask, cam_mask, probability_mask
 from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished, write_manifest
-from wsol.inference import class_maps, foreground, score_maps
+from wsol.inference import Heatmaps, class_maps, foreground, score_maps
 from wsol.launch import part
 from wsol.models.checkpoint import MffCard, load_mffnet
 from wsol.models.mffnet import MffNet, OriginalCam
@@ -123,9 +123,10 @@ def _masks(
 
 def _settings(config: RunConfig) -> dict[str, Any]:
     """What the folder's contents depend on. A Gaussian's thresholds apply later, and other masks have no Gaussian."""
-    settings: dict[str, Any] = {"masks": config.pseudo.masks, "precision": config.precision}
-    if config.pseudo.masks == "thresholds":
-        settings |= {"gaussian": config.pseudo.gaussian, "gaussian_divisor": config.pseudo.gaussian_divisor}
+    pseudo = config.pseudo
+    settings: dict[str, Any] = {"masks": pseudo.masks, "flip": pseudo.flip, "precision": config.precision}
+    if pseudo.masks == "thresholds":
+        settings |= {"gaussian": pseudo.gaussian, "gaussian_divisor": pseudo.gaussian_divisor}
     return settings
 
 
@@ -158,9 +159,10 @@ class _Maker:
 
     def records(self, batch: Batch, record: np.dtype[Any], watch: Stopwatch) -> np.ndarray:
         """What is kept of each picture of a batch."""
-        scores = score_maps(self.network, self.card, batch.pixels, self.engine)
         labels = torch.tensor([self.data.train[i].label for i in batch.indices.tolist()])
-        maps = class_maps(scores, labels) if self.threshold is None else foreground(scores)
+        maps = self._maps(batch.pixels, labels)
+        if self.config.pseudo.flip:
+            maps = (maps + self._maps(batch.pixels.flip(-1), labels).flip(-1)) / 2
         found = np.zeros(len(labels), record)
         found["state"] = _states(maps)  # waits for the device, so that the next lap is the masks' own
         watch.lap("network")
@@ -175,6 +177,10 @@ class _Maker:
             found["state"][(found["state"] == WHOLE) & ~is_object.any(axis=(1, 2))] = EMPTY
         watch.lap("masks")
         return found
+
+    def _maps(self, pixels: torch.Tensor, labels: torch.Tensor) -> Heatmaps:
+        scores = score_maps(self.network, self.card, pixels, self.engine)
+        return class_maps(scores, labels) if self.threshold is None else foreground(scores)
 
     def _drawn(self, maps: torch.Tensor, pixels: torch.Tensor) -> Bool[np.ndarray, "batch 2 height width"]:
         """Where the object is, and where that is known, in each picture."""

@@ -13,7 +13,7 @@ from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
 from wsol.folders import is_finished
 from wsol.losses import CLASS_LOSSES
-from wsol.models.backbone import check_sides, normalisation, pretrained_state
+from wsol.models.backbone import check_sides, normalisation, pretrained_state, scaled_px
 from wsol.models.checkpoint import MffCard, build
 from wsol.models.mffnet import class_logits
 from wsol.progress import Progress
@@ -53,7 +53,8 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         auxiliary=has_auxiliary, mean=mean, std=std, resize_px=config.cam.resize_px, class_names=data.class_names,
     )  # fmt: skip
     network = build(card, dict(state), dropout=config.cam.dropout)
-    check_sides(config.backbone, network, (config.cam.crop_px, config.cam.resize_px))
+    card = card.model_copy(update={"resize_px": scaled_px(network, config.cam.resize_px, config.cam.scale)})
+    check_sides(config.backbone, network, (config.cam.crop_px, card.resize_px))
     labels = torch.tensor([sample.label for sample in data.train])
     loss = CLASS_LOSSES[config.cam.auxiliary]
 

@@ -15,7 +15,7 @@ from wsol.engine import choose_engine, seed_of
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished
 from wsol.losses import masked_bce
-from wsol.models.backbone import check_sides, normalisation, pretrained_state
+from wsol.models.backbone import check_sides, normalisation, pretrained_state, scaled_px
 from wsol.models.checkpoint import MffCard, build
 from wsol.progress import Progress
 from wsol.pseudo_store import FILE, PseudoStore
@@ -41,10 +41,10 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         _round(number, data, pseudo, folder, config, progress)
         if number == rounds and config.box.threshold is not None:
             break
-        threshold = learn_threshold.run(data, folder, PseudoStore(run / "pseudo"), config, progress)
+        learned = learn_threshold.run(data, folder, PseudoStore(run / "pseudo"), config, progress)
         if number < rounds:
             pseudo = run / f"pseudo-round-{number + 1}"
-            make_pseudo.redraw(data, run, folder, threshold, pseudo, config, progress)
+            make_pseudo.redraw(data, run, folder, learned.mask_threshold, pseudo, config, progress)
     return folder
 
 
@@ -75,7 +75,8 @@ def _round(number: int, data: DataSet, pseudo: Path, folder: Path, config: RunCo
         auxiliary=False, mean=mean, std=std, resize_px=config.seg.resize_px, class_names=data.class_names,
     )  # fmt: skip
     network = build(card, dict(state), dropout=config.seg.dropout)
-    check_sides(config.backbone, network, (config.seg.crop_px, config.seg.resize_px))
+    card = card.model_copy(update={"resize_px": scaled_px(network, config.seg.resize_px, config.seg.scale)})
+    check_sides(config.backbone, network, (config.seg.crop_px, card.resize_px))
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)

@@ -66,6 +66,20 @@ def test_each_layout_is_read_by_its_reader_and_recognised_by_no_other(tmp_path: 
     assert {name for name, reader in READERS.items() if reader.recognise(tmp_path / "data")} == {kind, "class folders"}
 
 
+@pytest.mark.parametrize("kind", sorted(set(WRITE) - {"CSV table", "wsolevaluation"}))
+def test_the_folder_above_names_the_data_set_below(tmp_path: Path, kind: str) -> None:
+    WRITE[kind](tmp_path / "unpacked" / "data")
+    with pytest.raises(WsolError, match=r"holds one folder, data, .* Name .*data\."):
+        open_data(tmp_path / "unpacked")
+
+
+def test_one_class_stays_one_class(new_picture: NewPicture, tmp_path: Path) -> None:
+    new_picture(tmp_path / "birds/owl/1.jpg")
+    new_picture(tmp_path / "birds/owl/night/2.jpg")
+    with pytest.raises(WsolError, match="has one class"):
+        open_data(tmp_path / "birds")
+
+
 @pytest.mark.parametrize("kind", WRITE)
 def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Path, kind: str) -> None:
     (tmp_path / "birds.zip").write_bytes(b"PK")

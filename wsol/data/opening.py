@@ -45,7 +45,12 @@ def open_data(root: Path, images: Path | None = None) -> DataSet:
     Raises:
         WsolError: no layout that is known, or nothing to learn from in it.
     """
-    return checked(open_truth(root, images))
+    data = open_truth(root, images)
+    if below := _data_below(data):
+        raise WsolError(
+            f"{root} holds one folder, {below.name}, which looks like a data set itself: expected that one. Name {below}."
+        )
+    return checked(data)
 
 
 def open_truth(root: Path, images: Path | None = None) -> DataSet:
@@ -74,6 +79,18 @@ def _read(root: Path, images: Path | None) -> DataSet:
         if reader.recognise(root):
             return reader.read(root, images)
     raise WsolError(f"{root} is a file: expected a folder, or a .json or .csv file: {LAYOUTS}. Name one of them.")
+
+
+def _data_below(data: DataSet) -> Path | None:
+    """The only folder of what would be class folders with one class, when it is a data set in its own right: unpacked archives have it."""
+    if data.kind != "class folders" or len(data.class_names) != 1:
+        return None
+    below = data.root / data.class_names[0]
+    if not below.is_dir():
+        return None
+    kinds = [kind for kind, reader in READERS.items() if reader.recognise(below)]
+    has_classes = sum(child.is_dir() and not child.name.startswith(".") for child in below.iterdir()) > 1
+    return below if has_classes or kinds != ["class folders"] else None
 
 
 def _nothing_in(data: DataSet) -> str:

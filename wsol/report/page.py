@@ -42,10 +42,21 @@ class Table:
 
     @property
     def number_columns(self) -> set[int]:
-        """The columns that belong to the right: those whose cells, where they are not empty, begin with a number."""
+        """The columns that belong to the right: those whose cells, where they are not empty, begin with a number. Names come first."""
         columns = enumerate(zip(*self.rows[1:], strict=False))
         starts = {i: {cell.lstrip("+-\u2212")[:1].isdigit() for cell in cells if cell} for i, cells in columns}
-        return {i for i, is_number in starts.items() if is_number == {True}}
+        return {i for i, is_number in starts.items() if i > 0 and is_number == {True}}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure in large letters."""
+
+    value: str
+    what: str
+    """In plain words."""
+    name: str
+    """What the field calls it, and how sure it is."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +98,10 @@ class Page:
     """How boxes were made of maps."""
     cards: Sequence[Card]
     notes: Sequence[str] = ()
+    tiles: Sequence[Tile] = ()
     tables: Sequence[Table] = ()
     charts: Sequence[Chart] = ()
+    losses: Sequence[Chart] = ()
     rates: Rates | None = None
     per_class: Table | None = None
     """Its first column holds class names."""

@@ -34,23 +34,20 @@ def with_interval(rate: Rate) -> str:
 
 def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
     """One line per metric."""
-    table = Table(title=title_of(result, protocol), caption=caption_of(result, protocol))
+    judged, threshold = result.judged[protocol], result.thresholds[protocol]
+    where = "" if threshold is None else f", threshold {threshold:.2f}"
+    table = Table(
+        title=f"protocol {protocol}, {result.what}, n = {counted(judged)}{where}",
+        caption=_caption(result, protocol),
+    )
     table.add_column("metric")
     table.add_column("%, 95 % interval", justify="right")
-    for name, rate in result.judged[protocol].rates.items():
+    for name, rate in judged.rates.items():
         table.add_row(NAMES[name], with_interval(rate))
     return table
 
 
-def title_of(result: Evaluation, protocol: ProtocolName) -> str:
-    """The protocol, what was judged, on how many pictures, and at which threshold."""
-    judged, threshold = result.judged[protocol], result.thresholds[protocol]
-    where = "" if threshold is None else f", threshold {threshold:.2f}"
-    return f"protocol {protocol}, {result.what}, n = {counted(judged)}{where}"
-
-
-def caption_of(result: Evaluation, protocol: ProtocolName) -> str | None:
-    """What a reader of the numbers must know of masks and thresholds."""
+def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
     judged = result.judged[protocol]
     n = len(judged.image_ids)
     masks = f"{judged.masked()} of {n} pictures have a true mask. " if 0 < judged.masked() < n else ""

@@ -12,14 +12,16 @@ from wsol.config import Precision, ProtocolName
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, told
 from wsol.errors import WsolError
-from wsol.metrics.evaluation import Evaluation
+from wsol.metrics.evaluation import Evaluation, counted
+from wsol.metrics.judge import HUNDREDTHS
+from wsol.metrics.localization import Judged
 from wsol.metrics.protocols import PROTOCOLS, Protocol
 from wsol.progress import Progress
-from wsol.report.charts import Chart, loss_chart, threshold_chart
+from wsol.report.charts import loss_chart, threshold_chart
 from wsol.report.facts import facts_of, licences_of
 from wsol.report.gallery import Gallery
-from wsol.report.page import MAKER, Card, Page, Rates, Table, card_of, write_page
-from wsol.report.table import NAMES, caption_of, title_of, with_interval
+from wsol.report.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
+from wsol.report.table import NAMES, with_interval
 from wsol.report.training_curves import training_losses
 from wsol.run_config import load_config, to_yaml
 from wsol.stages import evaluate
@@ -134,15 +136,18 @@ def _page(
     if len(cards) + len(gallery.broken) < count:
         numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
         notes = [*notes, f"{len(cards)} of {count} pictures are shown, spread evenly; {numbers}."]
+    own = _own(judged)
     mistakes = [] if judged is None else [*judged.left_out, *map(str, judged.mistakes)]
     return Page(
         title=title or f"Report of {run.resolve().name}",
         box=box,
         cards=cards,
         notes=notes,
-        tables=[*tables, *(_tables(judged) if judged is not None else [_summary(cards, calibration is not None)])],
-        charts=_charts(run, judged, box.threshold),
-        rates=_rates(judged, box.threshold),
+        tiles=_unjudged_tiles(cards, calibration is not None) if judged is None else _tiles(judged),
+        tables=[*tables, *([] if judged is None else [_protocols(judged)])],
+        charts=[] if own is None else [threshold_chart(own, box.threshold)],
+        losses=[loss_chart(name, values) for name, values in training_losses(run).items()],
+        rates=None if own is None else _rates(own, box.threshold),
         per_class=_per_class(cards) if judged is None else _judged_per_class(judged),
         facts={
             "data": data.describe(),
@@ -155,32 +160,66 @@ def _page(
     )
 
 
-def _tables(judged: Evaluation) -> list[Table]:
-    return [
-        Table(
-            title_of(judged, name),
-            [("metric", "%, 95 % interval"), *((NAMES[metric], with_interval(rate)) for metric, rate in one.rates.items())],
-            caption_of(judged, name) or "",
-        )
-        for name, one in judged.judged.items()
-    ]  # fmt: skip
+def _tiles(judged: Evaluation) -> list[Tile]:
+    """What people ask first."""
+    asked = {
+        "gt_known": ("boxes right", "GT-known Loc"),
+        "top1_loc": ("box and class right", "Top-1 Loc"),
+        "max_box_acc_v2": ("boxes right at the best threshold", "MaxBoxAccV2"),
+        "score_auc": ("chance that a right box scores higher than a wrong one", "AUC"),
+    }
+    tiles = []
+    for metric, (what, called) in asked.items():
+        name = next((name for name, one in judged.judged.items() if metric in one.rates), None)
+        if name is not None:
+            rate = judged.judged[name].rates[metric]
+            tiles.append(
+                Tile(f"{rate.value:.1f} %", what, f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}")
+            )
+    return tiles
 
 
-def _charts(run: Path, judged: Evaluation | None, own: float) -> list[Chart]:
-    losses = [loss_chart(name, values) for name, values in training_losses(run).items()]
-    if judged is None or OWN not in judged.judged or not judged.judged[OWN].has_thresholds():
-        return losses
-    return [threshold_chart(judged.judged[OWN], own), *losses]
+def _protocols(judged: Evaluation) -> Table:
+    """One column per protocol, one line per figure."""
+    each = judged.judged
+    metrics = [metric for metric in NAMES if any(metric in one.rates for one in each.values())]
+    thresholds = {name: judged.thresholds[name] for name in each}
+    rows = [
+        ("pictures", *(str(counted(one)) for one in each.values())),
+        ("threshold", *("" if value is None else f"{value:.2f}" for value in thresholds.values())),
+        ("best threshold", *(_best(one) for one in each.values())),
+        *((NAMES[metric], *(_rate(one, metric) for one in each.values())) for metric in metrics),
+    ]
+    masked = max(one.masked() for one in each.values())
+    masks = f"{masked} of {len(next(iter(each.values())).image_ids)} pictures have a true mask. " if masked else ""
+    caption = f"{masks}Best thresholds are chosen with the true boxes: a user without boxes does not have them."
+    return Table(
+        f"{judged.what} under each protocol, in percent, with 95 % intervals",
+        [("protocol", *each), *(row for row in rows if any(row[1:]))],
+        caption,
+    )
 
 
-def _rates(judged: Evaluation | None, own: float) -> Rates | None:
-    if judged is None or OWN not in judged.judged or not judged.judged[OWN].has_thresholds():
-        return None
-    one = judged.judged[OWN]
-    curve = 100 * one.curve()
-    at = [int(np.abs(one.thresholds - i / 100).argmin()) for i in range(1, 100)]
-    own_place = int(np.abs(one.thresholds - own).argmin())
-    return Rates([round(float(curve[i]), 2) for i in at], round(float(curve[own_place]), 2), int(one.counted().sum()))
+def _best(judged: Judged) -> str:
+    if not judged.has_thresholds():
+        return ""
+    return ", ".join(dict.fromkeys(f"{judged.best_threshold(level):.2f}" for level in judged.protocol.levels))
+
+
+def _rate(judged: Judged, metric: str) -> str:
+    return with_interval(judged.rates[metric]) if metric in judged.rates else ""
+
+
+def _own(judged: Evaluation | None) -> Judged | None:
+    """Under the protocol whose boxes the gallery shows, if some are judged."""
+    own = None if judged is None else judged.judged.get(OWN)
+    return own if own is not None and own.has_thresholds() else None
+
+
+def _rates(judged: Judged, own: float) -> Rates:
+    curve = 100 * judged.curve()
+    at = [round(float(curve[np.abs(judged.thresholds - x).argmin()]), 2) for x in (*HUNDREDTHS, own)]
+    return Rates(at[:-1], at[-1], int(judged.counted().sum()))
 
 
 def _judged_per_class(judged: Evaluation) -> Table:
@@ -230,12 +269,15 @@ def _counts(cards: Sequence[Card]) -> tuple[str, str, str, str]:
     )
 
 
-def _summary(cards: Sequence[Card], is_calibrated: bool) -> Table:
+def _unjudged_tiles(cards: Sequence[Card], is_calibrated: bool) -> list[Tile]:
     """What can be said of a run without boxes to judge it with."""
-    rows = [(name, value) for name, value in zip(COUNTED, _counts(cards), strict=True) if value]
-    said = (
-        "The run is calibrated: its mean score is the share of boxes that it expects to be right."
-        if is_calibrated
-        else ""
+    count, score, empty, right = _counts(cards)
+    what = (
+        "the share of boxes that it expects to be right" if is_calibrated else "it ranks boxes, and is no probability"
     )
-    return Table("what is known without true boxes", [("", "of the pictures shown"), *rows], said)
+    tiles = [
+        Tile(count, "pictures", "shown"),
+        Tile(empty, "without a box", "nothing found"),
+        Tile(score, "mean score", what),
+    ]
+    return [*tiles, Tile(f"{right} %", "named as labelled", "class right")] if right else tiles

@@ -38,7 +38,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     yield context
     context.close()
-    assert not wrong
+    assert not wrong, wrong
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@
     for (const canvas of [photo, cam, pseudo, mask]) {
       canvas.width = width;
       canvas.height = height;
+      canvas.dataset.drawn = "true";
     }
     const pen = photo.getContext("2d", { willReadFrequently: true });
     pen.drawImage(image, 0, 0);
@@ -73,6 +74,11 @@
     paintCam(cam, state, resized(decoded(card.item.dataset.cam), height, width));
     paintPseudo(pseudo, state, decoded(card.item.dataset.pseudo));
     return state;
+  }
+
+  function emptied(canvas) {
+    canvas.width = canvas.height = 0;
+    delete canvas.dataset.drawn;
   }
 
   /** Fill a canvas: `kinds` says for each pixel which colour of the palette lies over the photo. A colour is red, green, blue,
@@ -194,7 +200,7 @@
         const card = cardOf.get(target);
         if (!isIntersecting) {
           wanted.delete(card);
-          if (near.delete(card)) for (const canvas of target.querySelectorAll("canvas")) canvas.width = canvas.height = 0;
+          if (near.delete(card)) target.querySelectorAll("canvas").forEach(emptied);
           continue;
         }
         wanted.add(card);

@@ -490,6 +490,43 @@ def _check_outputs(files: dict[str, Path | None]) -> None:
 
 
 @app.command
+def report(
+    run: Path, data: Path, *, out: Path | None = None, images: Images = None, protocol: str = "original,spol,wsol-v1,wsol-v2", pictures: int = 1000,
+    device: str = "auto", precision: Precision = "auto",
+) -> None:  # fmt: skip
+    """Write one HTML page to look at and to pass on: numbers, curves, and what each stage makes of every picture, worst first.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    data
+        Labelled pictures, whatever `wsol fit` takes; those of the test split where there is one. Where they have true boxes, the run
+        is judged too.
+    out
+        Folder for index.html, which needs no network; RUN/report by default. An older report in it is replaced.
+    protocol
+        Those that the run is judged under, separated by commas.
+    pictures
+        At most so many are shown, spread evenly over all.
+    """
+    from wsol.metrics.protocols import protocols_named
+
+    if pictures < 1:
+        raise WsolError(f"--pictures must be at least 1, got {pictures}. A thousand make a page of about 15 MB.")
+    protocols = protocols_named(protocol)
+    from wsol.data.opening import open_truth
+    from wsol.progress import Progress
+    from wsol.report import write_report
+
+    page = write_report.run(
+        run, open_truth(data, images), out or run / "report", protocols=protocols, pictures=pictures, device=device, precision=precision,
+        progress=Progress(),
+    )  # fmt: skip
+    print(page)
+
+
+@app.command
 def doctor(
     *, run: Path = Path(), backbone: str = RunConfig().backbone, weights: Path | None = None, offline: Annotated[bool, Parameter(negative="")] = False,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,

@@ -9,21 +9,20 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from wsol.box_threshold import own_box
 from wsol.boxes import Boxes, centre_box, iou
 from wsol.config import Box, Cam, Classify, ProtocolName, Pseudo, RunConfig, Seg
 from wsol.data.opening import open_data
 from wsol.data.samples import DataSet
 from wsol.demo_set import write_demo_set
-from wsol.folders import MANIFEST, is_finished, new_folder, read_json, write_manifest
+from wsol.folders import is_finished, new_folder, write_manifest
 from wsol.images import image_hw
 from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.judge import mask_overlap
 from wsol.metrics.localization import CORRECT_IOU, Judged
 from wsol.progress import Progress
-from wsol.report.gallery import Shown, gallery
-from wsol.report.page import write_page
+from wsol.report import page, write_report
+from wsol.report.gallery import Gallery, Shown
 from wsol.report.strip import draw_strip
 from wsol.report.table import NAMES
 from wsol.run_config import preview
@@ -76,19 +75,21 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
         out / "run", out / "data" / "test", out / "predictions", threshold=None, objects=None, device="auto", precision="auto", progress=progress
     )  # fmt: skip
     rows = _rows(out, data, progress)
-    shown = gallery(out / "run", data, data.test[:: max(len(data.test) // 24, 1)], data.read_truth())
-    best_first = sorted(shown, key=lambda one: -one.iou)
-    draw_strip(_varied(best_first)).save(out / "strip.png")
-    write_page(
-        out / "index.html",
+    shown = list(Gallery(out / "run")(data.test[:: max(len(data.test) // 24, 1)], data.read_truth(), progress))
+    draw_strip(_varied(sorted(shown, key=lambda one: -(one.iou or 0)))).save(out / "strip.png")
+    written = write_report.run(
+        out / "run",
+        data,
+        out,
         title="wsol demo",
-        note=NOTE,
-        table=[["", *(NAMES[name] for name in COLUMNS)], *([name, *map(_text, rates)] for name, rates in rows)],
-        shown=shown,
-        facts=_facts(out, data, time.perf_counter() - started),
+        notes=[NOTE],
+        tables=[_compared(rows, len(data.test))],
+        device="auto",
+        precision="auto",
+        progress=progress,
     )
     progress.say(f"demo: {time.perf_counter() - started:.0f} s")
-    return Demo(_table(rows, len(data.test)), out / "strip.png", out / "index.html")
+    return Demo(_table(rows, len(data.test)), out / "strip.png", written)
 
 
 def _data(folder: Path, seed: int, progress: Progress) -> DataSet:
@@ -150,8 +151,20 @@ def _text(value: Rate | None) -> str:
     return "" if value is None else f"{value.value:.1f}"
 
 
+def _title(n: int) -> str:
+    return f"protocol {PROTOCOL}, synthetic pictures, n = {n}, each at its own threshold, in percent"
+
+
+def _compared(rows: list[Row], n: int) -> page.Table:
+    """The table for the page."""
+    return page.Table(
+        _title(n), [("", *(NAMES[name] for name in COLUMNS)), *((name, *map(_text, rates)) for name, rates in rows)]
+    )
+
+
 def _table(rows: list[Row], n: int) -> Table:
-    table = Table(title=f"protocol {PROTOCOL}, synthetic pictures, n = {n}, each at its own threshold, in percent")
+    """The table for the terminal."""
+    table = Table(title=_title(n))
     table.add_column("")
     for name in COLUMNS:
         table.add_column(NAMES[name], justify="right")
@@ -170,18 +183,3 @@ def _varied(best_first: list[Shown]) -> list[Shown]:
             seen.add(one.class_name)
             chosen.append(one)
     return chosen[:4]
-
-
-def _facts(out: Path, data: DataSet, seconds: float) -> dict[str, str]:
-    figures = {
-        part: read_json(out / "run" / part / MANIFEST, "wsol demo")["figures"]
-        for part in ("cam", "pseudo", "seg", "classifier")
-    }
-    return {
-        "data": data.describe(),
-        "protocol": PROTOCOL,
-        "engine": figures["cam"]["engine"],
-        **{f"seconds in {part}": f"{values['seconds']:.0f}" for part, values in figures.items()},
-        "seconds in all": f"{seconds:.0f}",
-        "box threshold": f"{own_box(out / 'run').threshold:.2f}",
-    }

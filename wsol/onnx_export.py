@@ -8,7 +8,6 @@ import os
 import warnings
 from pathlib import Path
 
-import timm
 import torch
 from jaxtyping import Float, UInt8
 from timm.layers import BatchNormAct2d, Conv2dSame
@@ -23,6 +22,7 @@ from wsol.errors import WsolError
 from wsol.folders import file_hash, whole_file
 from wsol.inference import cam_probabilities, foreground
 from wsol.launch import part
+from wsol.models.licences import weights_licence
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps
 from wsol.models.onnx_file import EXPORTING, OPSET, RUNNING, InputCard, OnnxCard, check_installed
 from wsol.onnx_networks import OnnxNetworks, open_onnx
@@ -223,10 +223,7 @@ def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
     """What is known: ours, and what timm says of the weights that training began with."""
     parts = ["wsol: Apache-2.0"]
     for name in backbones:
-        pretrained = timm.get_pretrained_cfg(name)
-        stated = pretrained.license if pretrained is not None else None
-        if config.weights is not None or config.classifier_weights is not None:
-            stated = None  # somebody's own file
+        stated = weights_licence(name, config.weights or config.classifier_weights)
         parts.append(f"ImageNet weights of {name}: {stated or 'not known'}")
     return "; ".join([*parts, "training pictures: as their owners say"])
 

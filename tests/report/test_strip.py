@@ -44,12 +44,14 @@ def picture(
     middle[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = 1
     return Shown(
         image_id="a/grey.jpg",
+        image_hw=image_hw,
         photo=np.full((height, width, 3), 120, np.uint8),
         cam=middle,
         foreground=middle,
         known=np.ones(image_hw, np.float32),
+        heatmap=middle,
         mask=middle > 0,
-        box=box,
+        boxes=Boxes.of([] if box is None else [box]),
         true_boxes=Boxes.of(list(true_boxes)),
         iou=0.25,
         score=0.5,
@@ -107,7 +109,7 @@ def test_both_boxes_are_seen_where_they_agree() -> None:
 
 
 def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() -> None:
-    half = replace(picture((120, 160)), box=(50, 30, 110, 90), true_boxes=Boxes.of([(20, 15, 140, 105)]))
+    half = replace(picture((120, 160)), boxes=Boxes.of([(50, 30, 110, 90)]), true_boxes=Boxes.of([(20, 15, 140, 105)]))
     strips = [np.asarray(draw_strip([each])) for each in (picture(), half)]
     left, top = LEFT_PX[-1], MARGIN_PX + HEADER_PX
     for strip in strips:
@@ -117,6 +119,16 @@ def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() ->
         assert (cell[208, 278] == TRUE).all()
         assert (cell[120, 160] == 120).all(), "the photo within the box is untouched"
     assert (strips[0][:, left:] == strips[1][:, left:]).all()
+
+
+def test_planes_and_photo_may_have_sizes_of_their_own() -> None:
+    at_one_size = picture((480, 640), box=(200, 120, 440, 360), true_boxes=())
+    small = np.zeros((30, 40), np.float32)
+    small[10:20, 13:27] = 1
+    at_several = replace(at_one_size, photo=np.full((240, 320, 3), 120, np.uint8), cam=small, foreground=small, known=np.ones((7, 9), np.float32))  # fmt: skip
+    strips = [np.asarray(draw_strip([each])).astype(int) for each in (at_one_size, at_several)]
+    assert (strips[0][:, LEFT_PX[-1] :] == strips[1][:, LEFT_PX[-1] :]).all(), "the boxes do not care"
+    assert np.abs(strips[0] - strips[1]).mean() < 3
 
 
 def test_a_tall_photo_stands_in_the_middle_of_a_round_cornered_cell() -> None:

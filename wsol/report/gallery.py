@@ -1,9 +1,11 @@
-"""What each stage makes of a picture, side by side: photo, map, pseudo mask, mask, box against true box."""
+"""What each stage makes of a picture, side by side: photo, map, pseudo mask, mask, boxes against true boxes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,108 +14,153 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from PIL import Image
 from torch import Tensor
 
-from wsol.boxes import Boxes, Xyxy, iou
-from wsol.config import Pseudo
-from wsol.data.samples import DataSet, Sample
+from wsol.boxes import Boxes, iou
+from wsol.config import Precision, Pseudo
+from wsol.data.pictures import Pictures, in_order
+from wsol.data.pixel_cache import cores
+from wsol.data.samples import Sample
 from wsol.data.truth import GroundTruth
 from wsol.edges import cam_mask
-from wsol.images import read_image, square
+from wsol.errors import BrokenPicture
+from wsol.images import read_square
 from wsol.inference import normalised_class_maps, score_maps
 from wsol.localizer import Localizer
 from wsol.maps import resized
-from wsol.models.checkpoint import MffCard, load_mffnet
+from wsol.models.checkpoint import load_mffnet
 from wsol.models.mffnet import MffNet, OriginalCam
+from wsol.opinions import BATCH_SIZE, Opinions
+from wsol.progress import Progress
 from wsol.pseudo import fit_gaussians, render, targets
 from wsol.run_config import load_config
 
 SIDE_PX = 320
-"""Pictures are shown with their longer side at most this long."""
+"""Photos are shown with their longer side at most this long."""
+PSEUDO_SIDE_PX = 64
+"""Pseudo masks of SPOL's thresholds are drawn on a square of this side; others have their own."""
+
+Plane = Float32[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture with what the stages made of it; all planes and boxes are in pixels of the shown size."""
+    """One picture with what the stages made of it. Boxes are in pixels of the upright picture; every plane covers all of it, at a size of its own."""
 
     image_id: str
-    photo: UInt8[np.ndarray, "height width 3"]
-    cam: Float32[np.ndarray, "height width"]
+    image_hw: tuple[int, int]
+    photo: UInt8[np.ndarray, "_ _ 3"]
+    cam: Plane
     """Stage 1's map of the true class, as a share of its peak."""
-    foreground: Float32[np.ndarray, "height width"]
+    foreground: Plane
     """What the pseudo mask would make of it: 1 foreground, 0 not (see `known`)."""
-    known: Float32[np.ndarray, "height width"]
+    known: Plane
     """1 where the pseudo mask has an opinion, 0 where it is undecided."""
-    mask: Bool[np.ndarray, "height width"]
-    box: Xyxy | None
+    heatmap: Plane
+    """Stage 3's foreground probabilities."""
+    mask: Bool[np.ndarray, "_ _"]
+    boxes: Boxes
+    """As `wsol predict` finds them, the largest object's first."""
     true_boxes: Boxes
-    iou: float
+    """Empty where they are unknown."""
+    iou: float | None
+    """Of the first box; None without a true one."""
     score: float
     class_name: str
     predicted_name: str | None
 
 
-def gallery(run: Path, data: DataSet, samples: Sequence[Sample], truth: GroundTruth) -> list[Shown]:
-    """Pass some labelled pictures through the stages of a finished run, in the order given."""
-    localizer = Localizer.load(run)
-    network, card = load_mffnet(run / "cam")
-    localizer.engine.place(network)
-    return [_shown(sample, data, truth[sample.image_id].boxes, localizer, network, card, run) for sample in samples]
+class Gallery:
+    """Holds the networks of a finished run: those that find and name, and stage 1 with its maps."""
+
+    def __init__(self, run: Path, device: str = "auto", precision: Precision = "auto") -> None:
+        """Load them.
+
+        Raises:
+            WsolError: not a run, or an unfinished one.
+        """
+        self.localizer = Localizer.load(run, device=device, precision=precision)
+        network, self.card = load_mffnet(run / "cam")
+        self.network: MffNet | OriginalCam = self.localizer.engine.place(network)
+        self.pseudo = load_config(run).pseudo
+        self.broken: list[str] = []
+        """Why pictures were left out."""
+
+    def __call__(self, samples: Sequence[Sample], truth: GroundTruth | None, progress: Progress) -> Iterator[Shown]:
+        """Pass pictures, labelled with the run's classes, through all stages, in the order given; broken ones are left out."""
+        pictures = Pictures([sample.path for sample in samples], self.localizer.side_px)
+        batches = in_order(len(samples), BATCH_SIZE)
+        # Threads do: decoders, OpenCV and numpy let go of the interpreter.
+        with ThreadPoolExecutor(cores()) as pool, progress.task("gallery", len(batches)) as advance:
+            for batch in pictures.batches(batches):
+                chosen = [samples[i] for i in batch.indices.tolist()]
+                sizes = [(int(h), int(w)) for h, w in batch.image_hw]
+                opinions, cams = self.localizer.opinions(batch.pixels), self._cams(batch.pixels, chosen)
+                show = partial(self._shown, opinions, truth)
+                yield from pool.map(show, range(len(chosen)), chosen, sizes, cams, batch.pixels)
+                advance()
+        self.broken += pictures.broken.values()
+
+    def _cams(
+        self, pixels: UInt8[Tensor, "batch 3 side side"], samples: Sequence[Sample]
+    ) -> Float[Tensor, "batch _ _"]:
+        scores = score_maps(self.network, self.card, pixels, self.localizer.engine)
+        return normalised_class_maps(scores, torch.tensor([sample.label for sample in samples])).cpu()
+
+    def _shown(
+        self, opinions: Opinions, truth: GroundTruth | None, row: int, sample: Sample, image_hw: tuple[int, int], cam: Tensor, pixels: Tensor,
+    ) -> Shown:  # fmt: skip
+        found = self.localizer.localization(opinions, row, image_hw, sample.path)
+        foreground, known = _pseudo_mask(cam, pixels.permute(1, 2, 0).contiguous().numpy(), self.pseudo)
+        photo = _photo(sample.path, found.image_hw)
+        boxes = Boxes.of([one.xyxy for one in found.objects])
+        true_boxes = _true_boxes(truth, sample, found.image_hw)
+        fits = iou(Boxes(boxes.xyxy[:1]), true_boxes)
+        small_mask = Image.fromarray(found.mask).resize(photo.shape[1::-1], Image.Resampling.NEAREST)
+        return Shown(
+            image_id=sample.image_id,
+            image_hw=found.image_hw,
+            photo=photo,
+            cam=cam.numpy(),
+            foreground=foreground,
+            known=known,
+            heatmap=opinions.heatmaps[row],
+            mask=np.asarray(small_mask),
+            boxes=boxes,
+            true_boxes=true_boxes,
+            iou=float(fits.max(initial=0.0)) if len(true_boxes) else None,
+            score=found.score,
+            class_name=self.card.class_names[sample.label],
+            predicted_name=found.class_name,
+        )
 
 
-def _shown(
-    sample: Sample,
-    data: DataSet,
-    true_boxes: Boxes,
-    localizer: Localizer,
-    network: MffNet | OriginalCam,
-    card: MffCard,
-    run: Path,
-) -> Shown:
-    pixels = read_image(sample.path)
-    height, width = pixels.shape[:2]
+def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """The picture at the size at which it is shown."""
+    height, width = image_hw
     scale = min(1.0, SIDE_PX / max(height, width))
-    shown_hw = max(round(height * scale), 1), max(round(width * scale), 1)
-    found = localizer(pixels)
-    squashed = torch.from_numpy(square(Image.fromarray(pixels), card.resize_px).copy()).permute(2, 0, 1)[None]
-    cam = normalised_class_maps(
-        score_maps(network, card, squashed, localizer.engine), torch.tensor([sample.label])
-    ).cpu()
-    fine = resized(cam[0].numpy(), shown_hw)
-    foreground, known = _pseudo_mask(cam, fine, pixels, load_config(run).pseudo)
-    scaled_truth = Boxes(true_boxes.xyxy * scale)
-    box = None if found.box is None else _scaled(found.box, scale)
-    return Shown(
-        image_id=sample.image_id,
-        photo=np.asarray(Image.fromarray(pixels).resize(shown_hw[::-1], Image.Resampling.LANCZOS)),
-        cam=fine,
-        foreground=foreground,
-        known=known,
-        mask=np.asarray(Image.fromarray(found.mask).resize(shown_hw[::-1], Image.Resampling.NEAREST)),
-        box=box,
-        true_boxes=scaled_truth,
-        iou=0.0 if box is None else float(iou(Boxes.of([box]), scaled_truth).max(initial=0.0)),
-        score=found.score,
-        class_name=data.class_names[sample.label],
-        predicted_name=found.class_name,
-    )
+    shown_wh = max(round(width * scale), 1), max(round(height * scale), 1)
+    try:
+        squashed, _ = read_square(path, SIDE_PX)
+    except BrokenPicture:  # it was whole a moment ago
+        squashed = np.zeros((1, 1, 3), np.uint8)
+    return np.asarray(Image.fromarray(squashed).resize(shown_wh, Image.Resampling.LANCZOS))
 
 
-Plane = Float32[np.ndarray, "height width"]
+def _true_boxes(truth: GroundTruth | None, sample: Sample, image_hw: tuple[int, int]) -> Boxes:
+    if truth is None or sample.image_id not in truth:
+        return Boxes.of([])
+    one = truth[sample.image_id]
+    return one.boxes if one.image_hw in (None, image_hw) else Boxes.of([])
 
 
 def _pseudo_mask(
-    cam: Float[Tensor, "1 _ _"], fine: Plane, photo: UInt8[np.ndarray, "_ _ 3"], settings: Pseudo
+    cam: Float[Tensor, "_ _"], picture: UInt8[np.ndarray, "_ _ 3"], settings: Pseudo
 ) -> tuple[Plane, Plane]:
     """What stage 2 would make of a map: where it is foreground, and where it has an opinion."""
-    shown_hw = fine.shape
     if settings.masks == "thresholds":
-        gaussian = render(fit_gaussians(cam, settings), shown_hw)
-        value, weight = targets(torch.from_numpy(fine)[None], gaussian, settings)
+        side = PSEUDO_SIDE_PX, PSEUDO_SIDE_PX
+        fine = torch.from_numpy(resized(cam.numpy(), side))[None]
+        value, weight = targets(fine, render(fit_gaussians(cam[None], settings), side), settings)
         return value[0].numpy(), weight[0].numpy()
-    mask = cam_mask(cam[0].numpy(), photo, along_edges=settings.masks == "grabcut")
-    inside, known = ((resized(plane.astype(np.float32), shown_hw) > 0.5).astype(np.float32) for plane in mask)
+    mask = cam_mask(cam.numpy(), picture, along_edges=settings.masks == "grabcut")
+    inside, known = (plane.astype(np.float32) for plane in mask)
     return inside * known, known
-
-
-def _scaled(box: Xyxy, scale: float) -> Xyxy:
-    x0, y0, x1, y1 = (edge * scale for edge in box)
-    return x0, y0, x1, y1

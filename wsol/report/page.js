@@ -1,33 +1,241 @@
-"use strict";
 (() => {
-  const controls = document.getElementById("controls");
-  if (!controls) return;
-  const chosenClass = document.getElementById("class");
-  const chosenOrder = document.getElementById("order");
-  const count = document.getElementById("count");
   const list = document.getElementById("cards");
-  const worstFirst = [...list.children];
-  const names = new Map(worstFirst.map((card) => [card, card.querySelector(".file").textContent]));
+  if (!list) return;
+  const settings = JSON.parse(list.dataset.settings);
+  const byId = (id) => document.getElementById(id);
+  const [controls, cut, slider, own, effect] = ["controls", "cut", "threshold", "own", "effect"].map(byId);
+  const inferno = Uint8Array.from(atob(settings.inferno), (letter) => letter.charCodeAt(0));
+  const { found: FOUND, background: BACKGROUND, undecided: UNDECIDED, hatch: HATCH } = settings.colours;
+
+  const boxesIn = (text) => (text ? text.split(",").map((box) => box.split(" ").map(Number)) : []);
+  const cards = [...list.children].map((item, place) => ({
+    item,
+    place,
+    name: item.querySelector(".file").textContent,
+    score: Number(item.dataset.score),
+    iou: item.dataset.iou === undefined ? null : Number(item.dataset.iou),
+  }));
+  const cardOf = new Map(cards.map((card) => [card.item, card]));
+  let threshold = settings.threshold;
+  let isOwn = true;
+
+  // Which pictures, in which order. Sorting is stable, so that ties stay as they came: worst first.
+
   const collator = new Intl.Collator(undefined, { numeric: true });
-
-  // Sorting is stable, so that ties stay worst first.
   const ORDERS = {
-    worst: () => 0,
-    unsure: (a, b) => a.dataset.score - b.dataset.score,
-    name: (a, b) => collator.compare(names.get(a), names.get(b)),
+    worst: (a, b) => a.place - b.place,
+    unsure: (a, b) => a.score - b.score || a.place - b.place,
+    name: (a, b) => collator.compare(a.name, b.name),
   };
+  const WHICH = {
+    all: () => true,
+    wrong: (card) => card.iou !== null && card.iou < 0.5,
+    empty: (card) => card.item.dataset.boxes === "",
+    misnamed: (card) => card.item.dataset.misnamed !== undefined,
+  };
+  let order = null;
 
-  function update() {
-    for (const card of worstFirst) {
-      card.hidden = chosenClass.value !== "" && card.dataset.class !== chosenClass.value;
+  function arrange() {
+    const chosen = byId("class").value, is = WHICH[byId("which").value];
+    const [least, most] = ["least", "most"].map((id) => (byId(id).value === "" ? NaN : Number(byId(id).value)));
+    let shown = 0;
+    for (const card of cards) {
+      // Scores are shown with two digits: a bound of 0.75 means what reads 0.75.
+      const score = Math.round(card.score * 100) / 100;
+      const isShown = (chosen === "" || card.item.dataset.class === chosen) && is(card) && !(score < least) && !(score > most);
+      card.item.hidden = !isShown;
+      shown += isShown;
     }
-    list.append(...[...worstFirst].sort(ORDERS[chosenOrder.value]));
-    const seen = worstFirst.filter((card) => !card.hidden).length;
-    count.textContent = `${seen} of ${worstFirst.length} shown`;
+    if (order !== byId("order").value) {
+      order = byId("order").value;
+      list.append(...[...cards].sort(ORDERS[order]).map((card) => card.item));
+    }
+    byId("count").textContent = `${shown} of ${cards.length} shown`;
+    byId("nothing").hidden = shown > 0;
   }
 
-  controls.addEventListener("submit", (event) => event.preventDefault());
-  controls.addEventListener("change", update);
-  controls.hidden = false;
-  update();
+  // What a picture near the window shows. It is drawn when it comes near, and forgotten when it is far again.
+
+  const wanted = new Set(), near = new Map();
+
+  function drawn(card) {
+    const image = card.item.querySelector("img");
+    const [photo, cam, pseudo, mask] = card.item.querySelectorAll("canvas");
+    const width = image.naturalWidth, height = image.naturalHeight;
+    for (const canvas of [photo, cam, pseudo, mask]) {
+      canvas.width = width;
+      canvas.height = height;
+      canvas.dataset.drawn = "true";
+    }
+    const pen = photo.getContext("2d", { willReadFrequently: true });
+    pen.drawImage(image, 0, 0);
+    const pixels = pen.getImageData(0, 0, width, height).data;
+    const state = { width, height, pixels, mask, plane: resized(decoded(card.item.dataset.heat), height, width) };
+    paintCam(cam, state, resized(decoded(card.item.dataset.cam), height, width));
+    paintPseudo(pseudo, state, decoded(card.item.dataset.pseudo));
+    return state;
+  }
+
+  function emptied(canvas) {
+    canvas.width = canvas.height = 0;
+    delete canvas.dataset.drawn;
+  }
+
+  /** Fill a canvas: `kinds` says for each pixel which colour of the palette lies over the photo. A colour is red, green, blue,
+   *  its share, and how much of the photo's own colour goes away under it, so that tints keep theirs. */
+  function paint(canvas, { width, height, pixels }, kinds, palette) {
+    const pen = canvas.getContext("2d"), image = pen.createImageData(width, height), data = image.data;
+    for (let i = 0, j = 0; i < kinds.length; i++, j += 4) {
+      const over = palette[kinds[i]], share = over[3], grey = over[4];
+      const luma = 0.299 * pixels[j] + 0.587 * pixels[j + 1] + 0.114 * pixels[j + 2];
+      for (let k = 0; k < 3; k++) {
+        const under = pixels[j + k] * (1 - grey) + luma * grey;
+        data[j + k] = under * (1 - share) + over[k] * share;
+      }
+      data[j + 3] = 255;
+    }
+    pen.putImageData(image, 0, 0);
+  }
+
+  const GREY = 2 / 3;
+  // Warm places hide more of the photo than cold ones: black at a fixed share would bury it.
+  const HEAT = Array.from({ length: 256 }, (_, i) => [...inferno.subarray(3 * i, 3 * i + 3), 0.42 + (0.3 * i) / 255, GREY]);
+  const PSEUDO = [[...BACKGROUND, 0.66, GREY], [...FOUND, 0.62, GREY], [...UNDECIDED, 0.66, GREY], [...HATCH, 0.8, GREY]];
+  const MASK = [[0, 0, 0, 0.45, GREY], [...FOUND, 0.42, 0], [...FOUND, 1, 0]];
+
+  function paintCam(canvas, state, plane) {
+    paint(canvas, state, Uint8Array.from(plane, Math.round), HEAT);
+  }
+
+  function paintPseudo(canvas, state, map) {
+    const { width, height } = state, kinds = new Uint8Array(width * height);
+    for (let y = 0, i = 0; y < height; y++) {
+      const row = Math.floor((y * map.height) / height) * map.width;
+      for (let x = 0; x < width; x++, i++) {
+        const kind = map.values[row + Math.floor((x * map.width) / width)];
+        kinds[i] = kind === 2 && (x + y) % 10 < 3 ? 3 : kind;
+      }
+    }
+    paint(canvas, state, kinds, PSEUDO);
+  }
+
+  function paintMask(state, labels, chosen) {
+    const { width, height, mask } = state;
+    const isChosen = new Set(chosen.map((part) => part.label));
+    const kinds = Uint8Array.from(labels, (label) => Number(isChosen.has(label)));
+    const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height && kinds[y * width + x] > 0;
+    for (const { x0, y0, x1, y1 } of chosen) {
+      for (let y = y0; y < y1; y++) {
+        for (let x = x0; x < x1; x++) {
+          const isRim = !inside(x - 2, y) || !inside(x + 2, y) || !inside(x, y - 2) || !inside(x, y + 2);
+          if (isRim && inside(x, y)) kinds[y * width + x] = 2;
+        }
+      }
+    }
+    paint(mask, state, kinds, MASK);
+  }
+
+  // Boxes at the threshold of the slider.
+
+  function redraw(card) {
+    const state = near.get(card), data = card.item.dataset;
+    if (!state || state.threshold === threshold) return;
+    state.threshold = threshold;
+    const { labels, found } = parts(state.plane, state.height, state.width, 255 * threshold);
+    const chosen = objectsIn(found, settings.objects, settings.minArea, labels.length);
+    paintMask(state, labels, chosen);
+    const view = card.item.querySelector("svg").viewBox.baseVal;
+    const across = view.width / state.width, down = view.height / state.height;
+    const boxes = isOwn ? boxesIn(data.boxes) : chosen.map((part) => [part.x0 * across, part.y0 * down, part.x1 * across, part.y1 * down]);
+    card.item.querySelector(".found").replaceChildren(...boxes.map(rectangle));
+    tell(card, boxes[0]);
+  }
+
+  function rectangle([x0, y0, x1, y1]) {
+    const one = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) one.setAttribute(name, value);
+    return one;
+  }
+
+  /** The IoU and the words for the picture with the boxes. */
+  function tell(card, box) {
+    const image = card.item.querySelector("img"), truth = boxesIn(card.item.dataset.true);
+    image.dataset.own ??= image.alt;
+    const about = box ? Math.max(0, ...truth.map((one) => iou(box, one))) : 0;
+    const words = box ? "box redrawn" : "no box";
+    const fit = card.iou === null ? "" : `, IoU about ${about.toFixed(2)}`;
+    image.alt = isOwn ? image.dataset.own : `${words} at threshold ${threshold.toFixed(2)}${fit}`;
+    if (card.iou === null) return;
+    const [number, bar] = card.item.querySelectorAll(".iou dd > span");
+    const value = isOwn ? card.iou : about;
+    number.textContent = isOwn ? value.toFixed(2) : `\u2248 ${value.toFixed(2)}`;
+    bar.firstElementChild.style.width = `${Math.round(100 * value)}%`;
+  }
+
+  function sayEffect() {
+    own.disabled = isOwn;
+    const rates = settings.rates, shown = threshold.toFixed(2);
+    const what = isOwn ? `${shown}, the run\u2019s own.` : `${shown}: masks and boxes are redrawn from small maps, approximately.`;
+    slider.setAttribute("aria-valuetext", shown);
+    if (!rates) return (effect.textContent = what);
+    const share = isOwn ? rates.own : rates.hundredths[Math.round(100 * threshold) - 1];
+    const than = isOwn ? "" : `; at its own ${settings.threshold.toFixed(2)}, ${rates.own.toFixed(1)} %`;
+    return (effect.textContent = `${what} It finds ${share.toFixed(1)} % of ${rates.n} judged pictures${than}.`);
+  }
+
+  let isWaiting = false;
+  function cutAgain() {
+    if (isWaiting) return;
+    isWaiting = true;
+    requestAnimationFrame(() => {
+      isWaiting = false;
+      sayEffect();
+      for (const card of near.keys()) redraw(card);
+    });
+  }
+
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        const card = cardOf.get(target);
+        if (!isIntersecting) {
+          wanted.delete(card);
+          if (near.delete(card)) target.querySelectorAll("canvas").forEach(emptied);
+          continue;
+        }
+        wanted.add(card);
+        target.querySelector("img").decode().then(() => {
+          if (near.has(card) || !wanted.has(card)) return;
+          near.set(card, drawn(card));
+          redraw(card);
+        }, () => {});
+      }
+    },
+    { rootMargin: "400px 0px" },
+  );
+
+  for (const form of [controls, cut]) form.addEventListener("submit", (event) => event.preventDefault());
+  controls.addEventListener("input", arrange);
+  slider.addEventListener("input", () => {
+    threshold = Number(slider.value);
+    isOwn = threshold === settings.threshold;
+    cutAgain();
+  });
+  own.addEventListener("click", () => {
+    slider.value = threshold = settings.threshold;
+    isOwn = true;
+    slider.focus();
+    cutAgain();
+  });
+  for (const link of document.querySelectorAll("a[data-class]")) {
+    link.addEventListener("click", () => {
+      byId("class").value = link.dataset.class;
+      arrange();
+    });
+  }
+  document.documentElement.classList.add("scripted");
+  controls.hidden = cut.hidden = false;
+  arrange();
+  sayEffect();
+  for (const card of cards) observer.observe(card.item);
 })();

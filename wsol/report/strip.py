@@ -68,8 +68,8 @@ def panel_mask(shown: Shown) -> Panel:
 def panel_boxes(shown: Shown) -> Panel:
     """The photo with the found box as a line, the true boxes dashed over it, so that both are seen where they agree."""
     panel = shown.photo
-    if shown.box is not None:
-        panel = _painted(panel, _frame(shown.box, panel.shape[:2], FOUND_STROKE_PX), FOUND)
+    for x0, y0, x1, y1 in shown.boxes.xyxy.tolist():
+        panel = _painted(panel, _frame((x0, y0, x1, y1), panel.shape[:2], FOUND_STROKE_PX), FOUND)
     for x0, y0, x1, y1 in shown.true_boxes.xyxy.tolist():
         panel = _painted(panel, _frame((x0, y0, x1, y1), panel.shape[:2], TRUE_STROKE_PX, dashed=True), TRUE)
     return panel
@@ -195,27 +195,23 @@ def _fitted(shown: Shown) -> Shown:
     height, width = shown.photo.shape[:2]
     scale = min(CELL_WIDTH_PX / width, CELL_MAX_HEIGHT_PX / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    x_scale, y_scale = size[0] / width, size[1] / height
+    image_height, image_width = shown.image_hw
+    scales = np.asarray([size[0] / image_width, size[1] / image_height] * 2)
 
     def smooth(plane: Plane) -> Float32[np.ndarray, "new_height new_width"]:
         return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
-    mask = cv2.resize(shown.mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
     return replace(
         shown,
+        image_hw=size[::-1],
         photo=np.asarray(Image.fromarray(shown.photo).resize(size, Image.Resampling.LANCZOS)),
         cam=smooth(shown.cam),
         foreground=smooth(shown.foreground),
         known=smooth(shown.known),
-        mask=mask,
-        box=None if shown.box is None else _scaled(shown.box, x_scale, y_scale),
-        true_boxes=Boxes(shown.true_boxes.xyxy * np.asarray([x_scale, y_scale, x_scale, y_scale])),
+        mask=smooth(shown.mask.astype(np.float32)) > 0.5,
+        boxes=Boxes(shown.boxes.xyxy * scales),
+        true_boxes=Boxes(shown.true_boxes.xyxy * scales),
     )
-
-
-def _scaled(box: Xyxy, x_scale: float, y_scale: float) -> Xyxy:
-    x0, y0, x1, y1 = box
-    return x0 * x_scale, y0 * y_scale, x1 * x_scale, y1 * y_scale
 
 
 def _place(sheet: Image.Image, panel: Panel, at: tuple[int, int]) -> None:
@@ -250,7 +246,13 @@ def _captions(pen: ImageDraw.ImageDraw, shown: Shown, top: int) -> None:
     """The class under the photo, the judgement under the boxes."""
     font = ImageFont.load_default(TEXT_PX)
     pen.text((MARGIN_PX, top), _shortened(_writable(shown.class_name), font), INK, font)
-    pen.text((LEFT_PX[-1], top), "nothing found" if shown.box is None else f"IoU {shown.iou:.2f}", INK, font)
+    pen.text((LEFT_PX[-1], top), _judgement(shown), INK, font)
+
+
+def _judgement(shown: Shown) -> str:
+    if not len(shown.boxes):
+        return "nothing found"
+    return "" if shown.iou is None else f"IoU {shown.iou:.2f}"
 
 
 def _writable(text: str) -> str:

@@ -8,13 +8,11 @@ from pathlib import Path
 from wsol.folders import whole_file
 
 FILE = "curves.png"
-STAGES = ("cam", "seg", "classifier")
 
 
 def write_training_curves(run: Path) -> Path | None:
     """Draw what the stages' results.csv say into RUN/curves.png; None where no training has finished an epoch."""
-    losses = {stage: _losses(run / stage / "results.csv") for stage in STAGES}
-    shown = {stage: values for stage, values in losses.items() if values}
+    shown = training_losses(run)
     if not shown:
         return None
     from matplotlib.figure import Figure  # seconds to import
@@ -28,6 +26,14 @@ def write_training_curves(run: Path) -> Path | None:
     with whole_file(run / FILE) as partial:
         figure.savefig(partial, format="png", dpi=120)
     return run / FILE
+
+
+def training_losses(run: Path) -> dict[str, list[float]]:
+    """The loss of each epoch of each training of a run, in the order in which they were trained."""
+    rounds = sorted(run.glob("seg-round-*"), key=lambda folder: (len(folder.name), folder.name))
+    names = ("cam", *(folder.name for folder in rounds), "seg", "classifier")
+    losses = {name: _losses(run / name / "results.csv") for name in names}
+    return {name: values for name, values in losses.items() if values}
 
 
 def _losses(path: Path) -> list[float]:

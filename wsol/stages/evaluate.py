@@ -65,7 +65,7 @@ def run(
             f"none of the {len(data.test)} test pictures of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
         )
     judged = _networks(run, which, threshold, device, precision)
-    samples = _labelled_as_trained(samples, data, judged.class_names, run)
+    samples = labelled_as_trained(samples, data, judged.class_names, run)
     judge = Judge(
         protocols,
         {one.name: one.threshold_for(judged.threshold, is_imagenet=data.is_imagenet) for one in protocols},
@@ -88,10 +88,14 @@ def run(
     )
 
 
-def _labelled_as_trained(
+def labelled_as_trained(
     samples: Sequence[Sample], data: DataSet, class_names: tuple[str, ...], run: Path
 ) -> list[Sample]:
-    """The samples with the run's labels; a list of test pictures may lack some of its classes."""
+    """The samples with the run's labels; a list of test pictures may lack some of its classes.
+
+    Raises:
+        WsolError: it has classes that the run does not know.
+    """
     label_of = {name: label for label, name in enumerate(class_names)}
     unknown = [name for name in data.class_names if name not in label_of]
     if unknown:

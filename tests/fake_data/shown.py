@@ -1,0 +1,85 @@
+"""Pictures as the gallery gives them, made up: no run is needed to test a page."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from wsol.boxes import Boxes, Xyxy, iou
+from wsol.config import Box
+from wsol.maps import find_objects
+from wsol.report.gallery import Shown
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)>.jpg",
+    '"><script>alert(1)</script>',
+    "' autofocus onfocus='alert(1)",
+    "</script></style></title><svg onload=alert(1)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;b&gt; &amp;amp; javascript:alert(1)",
+    "<!-- ]]> <?php",
+    "not UTF-8: \udcff\udcfe, bell \x07, escape \x1b[2J, null \x00.jpg",
+    "right to left \u202egpj.exe",
+    "Käuzchen 梟 🦉",
+)
+
+
+def picture(
+    image_id: str = "a/one.jpg", iou: float | None = 0.83, score: float = 0.9, class_name: str = "owl"
+) -> Shown:
+    """As small as a picture can be and still be in thirds."""
+    mask = np.zeros((6, 8), dtype=bool)
+    mask[:3, 4:] = True
+    plane = mask.astype(np.float32)
+    return Shown(
+        image_id=image_id,
+        image_hw=(6, 8),
+        photo=np.full((6, 8, 3), 99, np.uint8),
+        cam=plane,
+        foreground=plane,
+        known=np.ones((6, 8), np.float32),
+        heatmap=plane,
+        mask=mask,
+        boxes=Boxes.of([(4, 0, 8, 3)]),
+        true_boxes=Boxes.of([] if iou is None else [(3, 0, 8, 3)]),
+        iou=iou,
+        score=score,
+        class_name=class_name,
+        predicted_name="lark",
+    )
+
+
+def blobs(
+    seed: int, image_hw: tuple[int, int] = (375, 500), box: Box | None = None, class_name: str = "owl", name: str = ""
+) -> Shown:
+    """A picture with a smooth random map, and the boxes that the product finds in it."""
+    random = np.random.default_rng(seed)
+    box = box or Box(threshold=0.5)
+    coarse = random.random((6, 6), np.float32) ** 2
+    heatmap = cv2.resize(coarse, (32, 32), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    found = find_objects(heatmap, image_hw, box)
+    height, width = image_hw
+    scale = min(1.0, 320 / max(image_hw))
+    shown_wh = round(width * scale), round(height * scale)
+    photo = cv2.resize(random.integers(0, 255, (12, 16, 3), np.uint8), shown_wh, interpolation=cv2.INTER_CUBIC)
+    true_box: Xyxy = (0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height)
+    boxes, true_boxes = Boxes.of([one.xyxy for one in found]), Boxes.of([true_box])
+    mask = np.zeros(image_hw, bool)
+    for one in found:
+        mask |= one.mask
+    return Shown(
+        image_id=name or f"{class_name}/{seed:04d}.jpg",
+        image_hw=image_hw,
+        photo=photo,
+        cam=heatmap,
+        foreground=(heatmap > 0.5).astype(np.float32),
+        known=(np.abs(heatmap - 0.5) > 0.1).astype(np.float32),
+        heatmap=heatmap,
+        mask=np.asarray(cv2.resize(mask.astype(np.uint8), shown_wh, interpolation=cv2.INTER_NEAREST) > 0),
+        boxes=boxes,
+        true_boxes=true_boxes,
+        iou=float(iou(Boxes(boxes.xyxy[:1]), true_boxes).max(initial=0.0)),
+        score=float(random.random()),
+        class_name=class_name,
+        predicted_name=class_name if seed % 3 else "lark",
+    )

@@ -1,0 +1,83 @@
+"""How a run was made: its values, its versions, its weights and their licences."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from wsol.box_threshold import own_box, read_threshold
+from wsol.calibration import Calibration
+from wsol.config import RunConfig, classifier_of
+from wsol.folders import MANIFEST, read_json
+from wsol.models.licences import weights_licence
+from wsol.version import __version__
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "pillow")
+
+
+def stages_of(run: Path) -> dict[str, dict[str, Any]]:
+    """The manifests of a run's finished stages, in the order in which they were made."""
+    rounds = [name for i in range(1, 100) for name in (f"seg-round-{i}", f"pseudo-round-{i + 1}")]
+    names = [name for name in ("cam", "pseudo", *rounds, "seg", "classifier") if (run / name / MANIFEST).is_file()]
+    return {name: read_json(run / name / MANIFEST, "wsol fit") for name in names}
+
+
+def facts_of(run: Path, config: RunConfig, calibration: Calibration | None) -> dict[str, str]:
+    """What a reader of the numbers wants to know of the run, as words."""
+    stages = stages_of(run)
+    seconds = {name: float(stage["figures"].get("seconds", 0)) for name, stage in stages.items()}
+    engines = {str(stage["figures"]["engine"]): None for stage in stages.values() if "engine" in stage["figures"]}
+    return {
+        "box threshold": _threshold(run, config, calibration),
+        "objects": {"largest": "the largest of each picture", "all": "all"}[config.box.objects],
+        "engine": ", ".join(engines) or "not known",
+        "training took": f"{sum(seconds.values()):.0f} s: "
+        + ", ".join(f"{name} {s:.0f}" for name, s in seconds.items()),
+        "trained with": ", ".join({f"wsol {stage.get('wsol', '?')}": None for stage in stages.values()}) or "not known",
+        "reported with": ", ".join([f"wsol {__version__}", f"Python {platform.python_version()}", *_versions()]),
+    }
+
+
+def _threshold(run: Path, config: RunConfig, calibration: Calibration | None) -> str:
+    if calibration is not None:
+        return f"{calibration.threshold:.2f}, from {calibration.n} drawn boxes (wsol calibrate)"
+    if config.box.threshold is not None:
+        return f"{config.box.threshold:.2f}, as the configuration says"
+    learned = read_threshold(run / "seg")
+    assert learned is not None, "own_box has found it"
+    return f"{own_box(run).threshold:.2f}, learned from {learned.n} pseudo masks"
+
+
+def _versions() -> Iterator[str]:
+    for name in PACKAGES:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:  # another wheel of the same library
+            continue
+
+
+def licences_of(config: RunConfig) -> list[tuple[str, str, str]]:
+    """What is in the run, where it comes from, and its licence as far as that is known."""
+    rows = [("program", "wsol", "Apache-2.0"), _weights("maps and masks", config.backbone, config.weights)]
+    classifier = classifier_of(config)
+    if classifier is not None:
+        rows.append(_weights("classifier", *classifier))
+    return [*rows, ("training pictures", "your own, or another's", "as their owners say")]
+
+
+def _weights(what: str, name: str, weights: Path | None) -> tuple[str, str, str]:
+    if weights is not None:
+        return (
+            what,
+            f"{name}, its first weights from the file {weights.name}",
+            "unknown: wsol cannot tell it from a file",
+        )
+    stated = weights_licence(name, None)
+    return (
+        what,
+        f"{name}, timm's pretrained weights",
+        f"{stated}, as timm states it" if stated else "unknown: timm states none",
+    )

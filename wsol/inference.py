@@ -9,7 +9,8 @@ from torchvision.transforms.v2.functional import resize
 
 from wsol.data.views import standardised
 from wsol.engine import Engine
-from wsol.models.checkpoint import ClassifierCard, MffCard
+from wsol.models.checkpoint import Card, ClassifierCard, MffCard
+from wsol.models.finder import Answer, Finder
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
 from wsol.pseudo import share_of_peak
 
@@ -18,7 +19,7 @@ Heatmaps = Float[Tensor, "batch height width"]
 Probabilities = Float[Tensor, "batch classes"]
 
 
-def _prepared(pixels: Squares, card: MffCard | ClassifierCard, engine: Engine, margin_share: float = 0.0) -> Tensor:
+def _prepared(pixels: Squares, card: Card, engine: Engine, margin_share: float = 0.0) -> Tensor:
     if pixels.shape[-1] != card.resize_px:
         pixels = resize(pixels, [card.resize_px, card.resize_px], antialias=True)
     margin_px = round(margin_share * card.resize_px)
@@ -34,6 +35,17 @@ def score_maps(
     with engine.autocast():
         fused, deep = network(_prepared(pixels, card, engine, margin_share))
     return ScoreMaps(fused.float(), None if deep is None else deep.float())
+
+
+@torch.inference_mode()
+def answer(
+    finder: Finder, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_share: float = 0.0
+) -> Answer:
+    """What the network that finds says of pictures, for these classes; with a margin, of the middle of the pictures alone."""
+    images = _prepared(pixels, finder.card, engine, margin_share)
+    with engine.autocast():
+        found = finder.ask(finder.network, images, None if labels is None else labels.to(engine.device))
+    return Answer(*(None if part is None else part.float() for part in found))
 
 
 def foreground(scores: ScoreMaps) -> Heatmaps:

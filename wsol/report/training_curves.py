@@ -6,14 +6,15 @@ import csv
 from pathlib import Path
 
 from wsol.folders import whole_file
+from wsol.models.weights import networks_of
+from wsol.run_config import load_config
 
 FILE = "curves.png"
-STAGES = ("cam", "seg", "classifier")
 
 
 def write_training_curves(run: Path) -> Path | None:
     """Draw what the stages' results.csv say into RUN/curves.png; None where no training has finished an epoch."""
-    losses = {stage: _losses(run / stage / "results.csv") for stage in STAGES}
+    losses = {stage: _losses(run / stage / "results.csv") for stage in networks_of(load_config(run))}
     shown = {stage: values for stage, values in losses.items() if values}
     if not shown:
         return None

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 Recipe = Literal["wsol", "paper", "released", "paper-imagenet", "released-imagenet"]
-Method = Literal["spol", "cam"]
+Method = Literal["spol", "cam", "has", "cutmix", "acol", "adl", "ddt", "psol", "tap"]
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
@@ -153,6 +153,68 @@ class MethodTraining(Training):
     2016, sec. 3), where timm knows how for the backbone; others keep their own."""
 
 
+class Has(Config):
+    """Hide-and-Seek (Singh & Lee 2017)."""
+
+    patch_px: PositiveInt = 32
+    """S: side of the squares that are hidden."""
+    p_hide: Fraction = 0.5
+    """Probability of each to be hidden."""
+
+
+class CutMix(Config):
+    """CutMix (Yun et al. 2019)."""
+
+    alpha: Annotated[float, Field(gt=0)] = 1.0
+    """The share of a picture that stays is drawn from Beta(alpha, alpha)."""
+    probability: Fraction = 1.0
+    """Share of the steps with mixed pictures."""
+
+
+class Acol(Config):
+    """Adversarial Complementary Learning (Zhang et al. 2018)."""
+
+    delta: Fraction = 0.6
+    """Share of the first map's range above which features are erased for the second classifier."""
+    width: PositiveInt = 1024
+    """Channels of the classifiers' convolutions."""
+
+
+class Adl(Config):
+    """Attention-based Dropout Layer (Choe & Shim 2019)."""
+
+    drop_rate: Fraction = 0.75
+    """Probability that the drop mask is applied and not the importance map."""
+    gamma: Fraction = 0.9
+    """Share of the attention's maximum above which a place is dropped."""
+    stages: Levels = 3
+    """How many of the last backbone stages are followed by one."""
+
+
+class Ddt(Config):
+    """Deep Descriptor Transforming (Wei et al. 2019)."""
+
+    images: Literal["class", "all"] = "class"
+    """Whose common object is found: that of each class's training pictures, or of all together. A picture whose class nobody tells is
+    looked at with the latter."""
+
+
+class Psol(Config):
+    """Pseudo Supervised Object Localization (Zhang et al. 2020), on boxes by `ddt`."""
+
+    width: PositiveInt = 512
+    """Of the layer between features and box."""
+
+
+class Tap(Config):
+    """Thresholded average pooling and its companions (Bae et al. 2020); theta_loc is `box.threshold`."""
+
+    theta_tap: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of a channel's maximum above which a place is pooled."""
+    percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
+    """Of the map's values, the one that the threshold is a share of."""
+
+
 class BoxChoice(Config):
     """How a foreground map becomes boxes."""
 
@@ -216,6 +278,13 @@ class RunConfig(Config):
     seg: Seg = Seg()
     classify: Classify = Classify()
     training: MethodTraining = MethodTraining()
+    has: Has = Has()
+    cutmix: CutMix = CutMix()
+    acol: Acol = Acol()
+    adl: Adl = Adl()
+    ddt: Ddt = Ddt()
+    psol: Psol = Psol()
+    tap: Tap = Tap()
     box: BoxChoice = BoxChoice()
 
     @model_validator(mode="after")
@@ -233,9 +302,16 @@ _OF_CLASS_MAPS = {"classifier": "cam", "box": {"threshold": 0.2}}
 METHODS: dict[Method, dict[str, Any]] = {
     "spol": {},
     "cam": _OF_CLASS_MAPS,
+    "has": _OF_CLASS_MAPS,
+    "cutmix": _OF_CLASS_MAPS,
+    "acol": _OF_CLASS_MAPS,
+    "adl": _OF_CLASS_MAPS,
+    "ddt": {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
+    "psol": {"box": {"threshold": 0.5}},  # it has none: its boxes are not cut from maps
+    "tap": {"classifier": "cam", "box": {"threshold": 0.35}},
 }
 """What each method takes where nothing else is said."""
-NAMELESS: tuple[Method, ...] = ()
+NAMELESS: tuple[Method, ...] = ("ddt", "psol")
 """Those whose network does not know the classes."""
 
 

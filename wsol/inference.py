@@ -19,7 +19,8 @@ Heatmaps = Float[Tensor, "batch height width"]
 Probabilities = Float[Tensor, "batch classes"]
 
 
-def _prepared(pixels: Squares, card: Card, engine: Engine, margin_share: float = 0.0) -> Tensor:
+def prepared(pixels: Squares, card: Card, engine: Engine, margin_share: float = 0.0) -> Tensor:
+    """Normalised squares of the network's size on its device; with a margin, the middle of the pictures alone."""
     if pixels.shape[-1] != card.resize_px:
         pixels = resize(pixels, [card.resize_px, card.resize_px], antialias=True)
     margin_px = round(margin_share * card.resize_px)
@@ -33,7 +34,7 @@ def score_maps(
 ) -> ScoreMaps:
     """Raw scores of every output at every place; with a margin, of the middle of the pictures alone."""
     with engine.autocast():
-        fused, deep = network(_prepared(pixels, card, engine, margin_share))
+        fused, deep = network(prepared(pixels, card, engine, margin_share))
     return ScoreMaps(fused.float(), None if deep is None else deep.float())
 
 
@@ -42,7 +43,7 @@ def answer(
     finder: Finder, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_share: float = 0.0
 ) -> Answer:
     """What the network that finds says of pictures, for these classes; with a margin, of the middle of the pictures alone."""
-    images = _prepared(pixels, finder.card, engine, margin_share)
+    images = prepared(pixels, finder.card, engine, margin_share)
     with engine.autocast():
         found = finder.ask(finder.network, images, None if labels is None else labels.to(engine.device))
     return Answer(*(None if part is None else part.float() for part in found))
@@ -74,5 +75,5 @@ def classifier_probabilities(
 ) -> Probabilities:
     """The stand-alone classifier's opinion."""
     with engine.autocast():
-        logits: Tensor = network(_prepared(pixels, card, engine))
+        logits: Tensor = network(prepared(pixels, card, engine))
     return logits.float().softmax(1)

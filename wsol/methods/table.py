@@ -9,7 +9,7 @@ from typing import NamedTuple
 from wsol import config as words
 from wsol.config import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods import cam, spol
+from wsol.methods import acol, adl, cam, cutmix, ddt, has, psol, spol, tap
 from wsol.models.finder import Finder
 from wsol.progress import Progress
 
@@ -26,4 +26,11 @@ class Method(NamedTuple):
 METHODS: dict[words.Method, Method] = {
     "spol": Method(spol.fit, spol.load),
     "cam": Method(cam.fit, cam.load),
+    "has": Method(has.fit, has.load),
+    "cutmix": Method(cutmix.fit, cutmix.load),
+    "acol": Method(acol.fit, acol.load),
+    "adl": Method(adl.fit, adl.load),
+    "ddt": Method(ddt.fit, ddt.load),
+    "psol": Method(psol.fit, psol.load),
+    "tap": Method(tap.fit, tap.load),
 }

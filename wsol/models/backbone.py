@@ -66,6 +66,21 @@ class ChannelsFirst(nn.Module):
         return [level.permute(0, 3, 1, 2) for level in self.pyramid(images)]
 
 
+def stage_modules(name: str, pyramid: nn.Module) -> list[nn.Module]:
+    """The modules whose outputs are the levels of a pyramid with channels first.
+
+    Raises:
+        WsolError: timm takes the levels from elsewhere.
+    """
+    modules = dict(pyramid.named_modules())
+    try:
+        return [modules[path] for path in pyramid.feature_info.module_name()]  # type: ignore[union-attr,operator]
+    except KeyError as error:
+        raise WsolError(
+            f"{name} has no module {error} that could be changed: expected a network whose stages stand one after the other. Choose another `--backbone`, or another method."
+        ) from None
+
+
 def whole_model(name: str, classes: int, state: State | None) -> nn.Module:
     """A timm model with a fresh head for `classes` classes."""
     check_name(name)

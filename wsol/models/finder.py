@@ -59,3 +59,9 @@ def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
 def class_answer(maps: Maps, logits: Logits, labels: Labels | None) -> Answer:
     """The answer of a network with a map for each class."""
     return Answer(peak_shares(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
+
+
+def spread(maps: Heatmaps) -> Heatmaps:
+    """Each map from its lowest value, 0, to its highest, 1; zeros for a constant one."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return (maps - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -16,7 +16,15 @@ from pydantic import (
 )
 
 Recipe = Literal["wsol", "paper", "released", "paper-imagenet", "released-imagenet"]
-Method = Literal["spol", "cam", "has", "cutmix", "acol", "adl", "ddt", "psol", "tap"]
+GradCam = Literal[
+    "gradcam:gradcam",
+    "gradcam:gradcam++",
+    "gradcam:xgradcam",
+    "gradcam:hirescam",
+    "gradcam:layercam",
+    "gradcam:scorecam",
+]
+Method = Literal["spol", "cam", "has", "cutmix", "acol", "adl", "ddt", "psol", "tap", GradCam]
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
@@ -309,6 +317,7 @@ METHODS: dict[Method, dict[str, Any]] = {
     "ddt": {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
     "psol": {"box": {"threshold": 0.5}},  # it has none: its boxes are not cut from maps
     "tap": {"classifier": "cam", "box": {"threshold": 0.35}},
+    **dict.fromkeys(get_args(GradCam), _OF_CLASS_MAPS),
 }
 """What each method takes where nothing else is said."""
 NAMELESS: tuple[Method, ...] = ("ddt", "psol")

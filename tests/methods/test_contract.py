@@ -20,7 +20,6 @@ from wsol.data.samples import DataSet
 from wsol.data.truth import GroundTruth
 from wsol.folders import file_hash
 from wsol.localizer import Localizer
-from wsol.methods.table import METHODS
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.predictions import open_predictions
 from wsol.progress import Progress
@@ -28,8 +27,13 @@ from wsol.run_config import load_config
 from wsol.stages import evaluate, export, export_model, fit, predict
 from wsol.torch_networks import TorchNetworks
 
-ALL = get_args(Method)
-CLASS_MAPS = ("cam", "has", "cutmix", "acol", "adl", "tap")
+TRIED = [
+    method for method in get_args(Method) if method in ("gradcam:layercam", "gradcam:scorecam") or ":" not in method
+]
+"""All, but of those by grad-cam one with gradients and one without."""
+SLOWLY = [pytest.param(one, marks=pytest.mark.pipeline) if one == "spol" else one for one in TRIED]
+"""SPOL's three stages have tests of their own (tests/test_kills.py)."""
+CLASS_MAPS = ("cam", "has", "cutmix", "acol", "adl", "tap", "gradcam:layercam", "gradcam:scorecam")
 QUIET = Progress(quiet=True)
 
 
@@ -87,7 +91,7 @@ def weights_in(run: Path) -> str:
     return file_hash(run / finder_folder(load_config(run)) / "model.safetensors")
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])
 def test_a_killed_run_goes_on_to_the_same_weights_and_a_finished_one_is_kept(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
@@ -104,7 +108,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_a_finished_one_is_kept(
     assert not list(run.rglob("*partial*"))
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", SLOWLY)
 def test_what_a_run_says_has_the_shape_that_everybody_reads(made: Made, method: Method, labelled: DataSet) -> None:
     localizer = Localizer.load(made(method), device="cpu", precision="fp32")
     networks = localizer.networks
@@ -139,7 +143,7 @@ def test_a_class_map_is_of_the_class_that_is_asked_for_and_else_of_the_named_one
     assert not np.array_equal(of_class[named], of_class[(named + 1) % 3])
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", SLOWLY)
 def test_predict_evaluate_and_export_take_the_run_as_it_is(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:
@@ -166,7 +170,7 @@ def test_predict_evaluate_and_export_take_the_run_as_it_is(
 
 
 @pytest.mark.pipeline
-@pytest.mark.parametrize("method", [method for method in ALL if not method.startswith("gradcam")])
+@pytest.mark.parametrize("method", [method for method in TRIED if ":" not in method])
 def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_path: Path) -> None:
     file, _ = export_model.run(made(method), tmp_path / "model.onnx", check=True, progress=QUIET)
     ours, theirs = Localizer.load(made(method), device="cpu", precision="fp32"), Localizer.from_onnx(file, device="cpu")
@@ -182,11 +186,9 @@ def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_
             np.testing.assert_allclose(np.asarray(mine), np.asarray(its), atol=1e-4)
 
 
-@pytest.mark.parametrize("method", [method for method in ALL if METHODS[method].fit is not METHODS["spol"].fit])
+@pytest.mark.parametrize("method", [method for method in TRIED if ":" not in method and method not in ("spol", "ddt")])
 def test_another_seed_gives_another_network_where_there_is_anything_to_train(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
-    if method == "ddt":
-        pytest.skip("nothing is trained")
     fit.run(labelled, tmp_path / "run", quick(method, weights, seed=1, classifier="none"), QUIET)
     assert weights_in(tmp_path / "run") != weights_in(made(method))

@@ -8,6 +8,7 @@ no maps.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,7 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
     settings = {"precision": config.precision}
     engine = choose_engine(config.device, config.precision)
     if part().is_first and not is_finished(folder, STAGE, settings, inputs):
+        started = time.perf_counter()
         finder = ddt.load(run)
         engine.place(finder.network)
         side_px = finder.card.resize_px
@@ -126,7 +128,8 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
                     boxes[i] = pseudo_box(heatmap, side_px)
                 advance()
             np.save(scratch / BOXES, boxes)
-            write_manifest(scratch, STAGE, settings, inputs, {"broken_pictures": len(pictures.broken)})
+            figures = {"seconds": time.perf_counter() - started, "broken_pictures": len(pictures.broken)}
+            write_manifest(scratch, STAGE, settings, inputs, figures)
     wait_for_all(engine)
     return folder / BOXES
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from wsol import config as words
 from wsol.config import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods import acol, adl, cam, cutmix, ddt, has, psol, spol, tap
+from wsol.methods import acol, adl, cam, cutmix, ddt, gradcam, has, psol, spol, tap
 from wsol.models.finder import Finder
 from wsol.progress import Progress
 
@@ -33,4 +33,5 @@ METHODS: dict[words.Method, Method] = {
     "ddt": Method(ddt.fit, ddt.load),
     "psol": Method(psol.fit, psol.load),
     "tap": Method(tap.fit, tap.load),
+    **dict.fromkeys(gradcam.CLASSES, Method(gradcam.fit, gradcam.load)),
 }

@@ -138,8 +138,10 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     """The stages that are missing, and the judgement."""
     folder, given = run.folder(runs), ["--images", str(images)] if images else []
     chosen = [*given, *options(run.config.model_dump(mode="json"))]
+    if run.config.method != "spol":
+        _wsol("fit", str(data), "--run", str(folder), *chosen)
     for stage, command in COMMANDS.items():
-        if run.row.which == "cam" and stage != "cam":
+        if run.config.method != "spol" or (run.row.which == "cam" and stage != "cam"):
             break
         shared = _shared(run.config, stage, runs)
         if shared is not None and (shared / MANIFEST).exists() and not (folder / stage).exists():

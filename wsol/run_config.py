@@ -47,10 +47,12 @@ def load_config(run: Path) -> RunConfig:
 def preview(run: Path, given: RunConfig | None) -> RunConfig:
     """The configuration for a stage: what the run remembers, changed by what was set on `given`.
 
-    A run that remembers nothing starts from the recipe. Naming a recipe starts from that recipe again.
+    A run that remembers nothing starts from the recipe. Naming a recipe, or another method, starts from the recipe again.
     """
     given = given or RunConfig()
     if (run / FILE).is_file() and "recipe" not in given.model_fields_set:
-        values = merged(load_config(run).model_dump(), given.model_dump(exclude_unset=True))
-        return RunConfig.model_validate(values, context=RESOLVED)
+        remembered = load_config(run)
+        if "method" not in given.model_fields_set or given.method == remembered.method:
+            values = merged(remembered.model_dump(), given.model_dump(exclude_unset=True))
+            return RunConfig.model_validate(values, context=RESOLVED)
     return resolve(given)

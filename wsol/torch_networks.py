@@ -1,4 +1,4 @@
-"""A run's networks in PyTorch: stage 3 finds, the classifier or stage 1 names."""
+"""A run's networks in PyTorch: the method's finds; the classifier, or a network of class maps, names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
 from wsol.engine import Engine
-from wsol.inference import cam_probabilities, classifier_probabilities, foreground, score_maps
+from wsol.inference import answer, cam_probabilities, classifier_probabilities, score_maps
+from wsol.methods.table import METHODS
 from wsol.models.checkpoint import ClassifierCard, MffCard, load_classifier, load_mffnet
+from wsol.models.finder import Finder
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.opinions import Opinions
 from wsol.run_config import load_config
+
+Squares = UInt8[Tensor, "batch 3 side side"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,7 @@ class Namer:
     network: nn.Module
     card: MffCard | ClassifierCard
 
-    def probabilities(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], engine: Engine
-    ) -> Float[Tensor, "batch classes"]:
+    def probabilities(self, pixels: Squares, engine: Engine) -> Float[Tensor, "batch classes"]:
         """How probable each class is for each picture."""
         if isinstance(self.card, ClassifierCard):
             return classifier_probabilities(self.network, self.card, pixels, engine)
@@ -38,33 +40,51 @@ class Namer:
 class TorchNetworks:
     """Holds the networks of a run, placed on a device."""
 
-    network: MffNet | OriginalCam
-    card: MffCard
+    finder: Finder
     namer: Namer | None
+    """What names beside the finder."""
+    finder_names: bool
+    """Whether the finder itself does."""
     engine: Engine
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes of the run, by label."""
-        return self.card.class_names
+        return self.finder.card.class_names
 
     @property
     def side_px(self) -> int:
         """The larger of what the two networks take."""
-        return max(self.card.resize_px, self.namer.card.resize_px if self.namer else 0)
+        return max(self.finder.card.resize_px, self.namer.card.resize_px if self.namer else 0)
 
-    def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
-        """What the networks say before any threshold."""
+    @property
+    def has_maps(self) -> bool:
+        """Whether the finder makes heatmaps, not boxes."""
+        return self.finder.has_maps
+
+    def opinions(self, pixels: Squares, labels: Tensor | None = None) -> Opinions:
+        """What the networks say before any threshold. Of a method whose maps are of classes, those of the `labels`.
+
+        Without labels they are of the classes that the pictures are named, or of those that the finder thinks most probable.
+        """
+        named = self.namer.probabilities(pixels, self.engine) if self.namer else None
+        wanted = labels if labels is not None or named is None else named.argmax(1)
+        found = answer(self.finder, pixels, self.engine, wanted)
+        if self.finder_names:
+            named = found.probabilities
         return Opinions(
-            self.heatmaps(pixels), self.namer.probabilities(pixels, self.engine).cpu() if self.namer else None
+            None if found.heatmaps is None else found.heatmaps.cpu().numpy(),
+            None if named is None else named.cpu(),
+            None if found.boxes is None else found.boxes.cpu().numpy(),
         )
 
     def heatmaps(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
+        self, pixels: Squares, margin_share: float = 0.0, labels: Tensor | None = None
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
-        scores = score_maps(self.network, self.card, pixels, self.engine, margin_share=margin_share)
-        return foreground(scores).cpu().numpy()
+        heatmaps = answer(self.finder, pixels, self.engine, labels, margin_share=margin_share).heatmaps
+        assert heatmaps is not None, "has_maps is False"
+        return heatmaps.cpu().numpy()
 
 
 def load_networks(run: Path, engine: Engine) -> TorchNetworks:
@@ -73,9 +93,12 @@ def load_networks(run: Path, engine: Engine) -> TorchNetworks:
     Raises:
         WsolError: not a run, or an unfinished one.
     """
-    classifier = load_config(run).classifier
-    network, card = load_mffnet(run / "seg")
-    return TorchNetworks(engine.place(network), card, _load_namer(run, classifier, engine), engine)
+    config = load_config(run)
+    finder = METHODS[config.method].load(run)
+    engine.place(finder.network)
+    finder_names = config.classifier == "cam" and config.method != "spol"
+    namer = None if finder_names else _load_namer(run, config.classifier, engine)
+    return TorchNetworks(finder, namer, finder_names, engine)
 
 
 def _load_namer(run: Path, classifier: str, engine: Engine) -> Namer | None:

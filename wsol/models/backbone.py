@@ -21,10 +21,11 @@ from wsol.models.weights import bundled_file, weights_source
 State = Mapping[str, Tensor]
 
 
-def feature_pyramid(name: str, levels: int, state: State | None) -> nn.Module:
+def feature_pyramid(name: str, levels: int, state: State | None, output_stride: int | None = None) -> nn.Module:
     """A timm model that returns the feature maps of its last `levels` stages, shallow first.
 
-    `feature_info.channels()` and `.reduction()` tell widths and strides. Without `state` the weights are random.
+    `feature_info.channels()` and `.reduction()` tell widths and strides. Without `state` the weights are random. With an
+    `output_stride`, later strides become dilations, where timm has that for the model.
 
     Raises:
         WsolError: unknown to timm, or without that many stages.
@@ -33,19 +34,23 @@ def feature_pyramid(name: str, levels: int, state: State | None) -> nn.Module:
     overlay = {"state_dict": dict(state)} if state is not None else None
     # timm warns that a pyramid has no use for the last layers.
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
+    choices = {
+        "features_only": True, "out_indices": tuple(range(-levels, 0)), "pretrained": state is not None, "pretrained_cfg_overlay": overlay,
+    }  # fmt: skip
     try:
-        pyramid = _created(
-            name,
-            features_only=True,
-            out_indices=tuple(range(-levels, 0)),
-            pretrained=state is not None,
-            pretrained_cfg_overlay=overlay,
-        )
+        pyramid = _created(name, **choices) if output_stride is None else _strided(name, output_stride, choices)
     except (AssertionError, IndexError, RuntimeError, AttributeError, TypeError) as error:
         raise WsolError(
             f"{name} gives no {levels} feature levels ({error}): expected a timm model with `features_only`. Choose another `--backbone`, or fewer levels."
         ) from None
     return ChannelsFirst(pyramid) if getattr(pyramid, "output_fmt", None) == "NHWC" else pyramid
+
+
+def _strided(name: str, output_stride: int, choices: dict[str, Any]) -> nn.Module:
+    try:
+        return _created(name, output_stride=output_stride, **choices)
+    except (AssertionError, TypeError, NotImplementedError):  # the model's own stride is the only one
+        return _created(name, **choices)
 
 
 class ChannelsFirst(nn.Module):
@@ -59,6 +64,21 @@ class ChannelsFirst(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """The same maps, channels first."""
         return [level.permute(0, 3, 1, 2) for level in self.pyramid(images)]
+
+
+def stage_modules(name: str, pyramid: nn.Module) -> list[nn.Module]:
+    """The modules whose outputs are the levels of a pyramid with channels first.
+
+    Raises:
+        WsolError: timm takes the levels from elsewhere.
+    """
+    modules = dict(pyramid.named_modules())
+    try:
+        return [modules[path] for path in pyramid.feature_info.module_name()]  # type: ignore[union-attr,operator]
+    except KeyError as error:
+        raise WsolError(
+            f"{name} has no module {error} that could be changed: expected a network whose stages stand one after the other. Choose another `--backbone`, or another method."
+        ) from None
 
 
 def whole_model(name: str, classes: int, state: State | None) -> nn.Module:

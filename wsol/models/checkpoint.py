@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from wsol.config import Config, Fusion
+from wsol.config import Config, Fusion, Method
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
 from wsol.models.backbone import feature_pyramid, whole_model
@@ -50,7 +50,24 @@ class ClassifierCard(Config):
     class_names: tuple[str, ...]
 
 
-CardType = TypeVar("CardType", MffCard, ClassifierCard)
+class MethodCard(Config):
+    """What builds the network of a method beside SPOL; how is the method's own business (`wsol.methods`)."""
+
+    kind: Literal["method"] = "method"
+    version: Literal[1] = VERSION
+    method: Method
+    options: dict[str, Any]
+    """The method's group of the configuration."""
+    backbone: str
+    output_stride: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize_px: int
+    class_names: tuple[str, ...]
+
+
+Card = MffCard | ClassifierCard | MethodCard
+CardType = TypeVar("CardType", MffCard, ClassifierCard, MethodCard)
 
 
 def build(
@@ -64,7 +81,7 @@ def build(
     )  # fmt: skip
 
 
-def save(folder: Path, network: nn.Module, card: MffCard | ClassifierCard) -> None:
+def save(folder: Path, network: nn.Module, card: Card) -> None:
     """Write weights and card."""
     write_tensors(folder / "model.safetensors", network.state_dict())
     write_json(folder / "model.json", card.model_dump())
@@ -76,9 +93,9 @@ def load_mffnet(folder: Path) -> tuple[MffNet | OriginalCam, MffCard]:
     Raises:
         WsolError: absent, of another version, or damaged.
     """
-    card = _read_card(folder, MffCard)
+    card = read_card(folder, MffCard)
     network = build(card)
-    _fill(network, folder)
+    fill(network, folder)
     return network, card
 
 
@@ -88,13 +105,18 @@ def load_classifier(folder: Path) -> tuple[nn.Module, ClassifierCard]:
     Raises:
         WsolError: absent, of another version, or damaged.
     """
-    card = _read_card(folder, ClassifierCard)
+    card = read_card(folder, ClassifierCard)
     network = whole_model(card.backbone, len(card.class_names), None)
-    _fill(network, folder)
+    fill(network, folder)
     return network, card
 
 
-def _read_card(folder: Path, kind: type[CardType]) -> CardType:
+def read_card(folder: Path, kind: type[CardType]) -> CardType:
+    """The card of a network on disk.
+
+    Raises:
+        WsolError: absent, of another version or kind, or damaged.
+    """
     if not (folder / "model.json").exists() or not (folder / "model.safetensors").exists():
         raise WsolError(
             f"no checkpoint in {folder}: expected model.safetensors and model.json. Train one with `wsol fit DATA --run {folder.parent}`, or name another run."
@@ -117,7 +139,12 @@ def _read_card(folder: Path, kind: type[CardType]) -> CardType:
         ) from None
 
 
-def _fill(network: nn.Module, folder: Path) -> None:
+def fill(network: nn.Module, folder: Path) -> None:
+    """Put the weights on disk into a network, and make it ready to predict.
+
+    Raises:
+        WsolError: damaged, or of another network.
+    """
     try:
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError) as error:

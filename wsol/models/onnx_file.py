@@ -39,7 +39,8 @@ class OnnxCard(Config):
     version: Literal[1] = VERSION
     pixels: str = PIXELS
     heatmap: InputCard
-    """Of the output `heatmap`: foreground probability [batch, rows, columns], smaller than the picture."""
+    """Of the output `heatmap`: foreground probability [batch, rows, columns], smaller than the picture. A method without maps has
+    `boxes` in its place: x0, y0, x1, y1 as shares of the picture's sides [batch, 4]."""
     probabilities: InputCard | None
     """Of the output `probabilities` [batch, classes]; None where the boxes go without names, and the graph without that output."""
     class_names: tuple[str, ...]

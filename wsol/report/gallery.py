@@ -21,16 +21,16 @@ from wsol.data.pixel_cache import cores
 from wsol.data.samples import Sample
 from wsol.data.truth import GroundTruth
 from wsol.edges import cam_mask
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenPicture, WsolError
 from wsol.images import read_square
-from wsol.inference import normalised_class_maps, score_maps
+from wsol.inference import class_maps, score_maps, with_mirror_image
 from wsol.localizer import Localizer
 from wsol.maps import resized
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.progress import Progress
-from wsol.pseudo import fit_gaussians, render, targets
+from wsol.pseudo import fit_gaussians, render, share_of_peak, targets
 from wsol.run_config import load_config
 
 SIDE_PX = 320
@@ -75,12 +75,17 @@ class Gallery:
         """Load them.
 
         Raises:
-            WsolError: not a run, or an unfinished one.
+            WsolError: not a run, an unfinished one, or one of another method than SPOL.
         """
+        config = load_config(run)
+        if config.method != "spol":
+            raise WsolError(
+                f"{run} was made by {config.method}: expected spol, whose stages the page shows side by side. `wsol evaluate {run} DATA` has its numbers."
+            )
         self.localizer = Localizer.load(run, device=device, precision=precision)
         network, self.card = load_mffnet(run / "cam")
         self.network: MffNet | OriginalCam = self.localizer.engine.place(network)
-        self.pseudo = load_config(run).pseudo
+        self.pseudo = config.pseudo
         self.broken: list[str] = []
         """Why pictures were left out."""
 
@@ -102,8 +107,12 @@ class Gallery:
     def _cams(
         self, pixels: UInt8[Tensor, "batch 3 side side"], samples: Sequence[Sample]
     ) -> Float[Tensor, "batch _ _"]:
-        scores = score_maps(self.network, self.card, pixels, self.localizer.engine)
-        return normalised_class_maps(scores, torch.tensor([sample.label for sample in samples])).cpu()
+        labels = torch.tensor([sample.label for sample in samples])
+
+        def maps(pixels: Tensor) -> Tensor:
+            return class_maps(score_maps(self.network, self.card, pixels, self.localizer.engine), labels)
+
+        return share_of_peak(with_mirror_image(maps, pixels) if self.pseudo.flip else maps(pixels)).cpu()
 
     def _shown(
         self, opinions: Opinions, truth: GroundTruth | None, row: int, sample: Sample, image_hw: tuple[int, int], cam: Tensor, pixels: Tensor,
@@ -115,6 +124,7 @@ class Gallery:
         true_boxes = _true_boxes(truth, sample, found.image_hw)
         fits = iou(Boxes(boxes.xyxy[:1]), true_boxes)
         small_mask = Image.fromarray(found.mask).resize(photo.shape[1::-1], Image.Resampling.NEAREST)
+        assert opinions.heatmaps is not None, "SPOL finds by maps"
         return Shown(
             image_id=sample.image_id,
             image_hw=found.image_hw,

@@ -6,6 +6,8 @@ import csv
 from pathlib import Path
 
 from wsol.folders import whole_file
+from wsol.models.weights import networks_of
+from wsol.run_config import load_config
 
 FILE = "curves.png"
 
@@ -31,7 +33,11 @@ def write_training_curves(run: Path) -> Path | None:
 def training_losses(run: Path) -> dict[str, list[float]]:
     """The loss of each epoch of each training of a run, in the order in which they were trained."""
     rounds = sorted(run.glob("seg-round-*"), key=lambda folder: (len(folder.name), folder.name))
-    names = ("cam", *(folder.name for folder in rounds), "seg", "classifier")
+    names = [
+        one
+        for name in networks_of(load_config(run))
+        for one in ([*(r.name for r in rounds), name] if name == "seg" else [name])
+    ]
     losses = {name: _losses(run / name / "results.csv") for name in names}
     return {name: values for name, values in losses.items() if values}
 

@@ -34,6 +34,7 @@ from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.opinions import BATCH_SIZE
 from wsol.progress import Progress
+from wsol.run_config import load_config
 
 FEWEST = 5
 PROTOCOL = PROTOCOLS["original"]
@@ -109,6 +110,10 @@ def run(
     _check_enough(len(samples), boxes, (), truth)
     own = own_box(run).threshold
     localizer = Localizer.load(run, threshold=own, device=device, precision=precision)
+    if not localizer.networks.has_maps:
+        raise WsolError(
+            f"{run} has no threshold to learn: expected a method with maps, and {load_config(run).method} gives boxes without. Use it as it is."
+        )
     seen, left_out = _seen(localizer, samples, truth, own, progress)
     _check_enough(len(seen), boxes, left_out, truth)
     lessons = _Lessons(seen, own_grid(own), own)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
+from wsol.boxes import Boxes
 from wsol.config import Precision, ProtocolName
 from wsol.data.pictures import Batch, Pictures, in_order
 from wsol.data.samples import DataSet, Sample
@@ -23,6 +24,7 @@ from wsol.errors import BrokenPicture, WsolError
 from wsol.inference import cam_probabilities, normalised_class_maps, score_maps
 from wsol.launch import part
 from wsol.localizer import Localizer
+from wsol.maps import box_object
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.geometry import CROP_MARGIN_SHARE
 from wsol.metrics.judge import STEP, Judge, Opinion, Row
@@ -32,9 +34,9 @@ from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.progress import Progress
 from wsol.results.heatmaps import write_heatmap
 from wsol.run_config import load_config
+from wsol.torch_networks import TorchNetworks
 
 Which = Literal["seg", "cam"]
-NAMES: dict[Which, str] = {"seg": "masks", "cam": "class activation maps"}
 
 
 def run(
@@ -50,7 +52,7 @@ def run(
     heatmaps: Path | None = None,
     progress: Progress,
 ) -> Evaluation:
-    """Judge stage 3's masks (`seg`), or stage 1's maps of the true class (`cam`), on the test pictures.
+    """Judge what the run finds (`seg`), or SPOL's stage 1 with its maps (`cam`), on the test pictures. Class maps are of the true class.
 
     Launched as several processes, each judges its share, and all return the judgement of every picture.
     With `heatmaps`, the maps are also written below that folder, as `wsol evaluate --heatmaps` reads them.
@@ -66,11 +68,8 @@ def run(
         )
     judged = _networks(run, which, threshold, device, precision)
     samples = labelled_as_trained(samples, data, judged.class_names, run)
-    judge = Judge(
-        protocols,
-        {one.name: one.threshold_for(judged.threshold, is_imagenet=data.is_imagenet) for one in protocols},
-        step,
-    )
+    thresholds = {one.name: one.threshold_for(judged.threshold, is_imagenet=data.is_imagenet) for one in protocols}
+    judge = Judge(protocols, thresholds if judged.has_maps else dict.fromkeys(thresholds), step)
     share = part().of(samples)
     pictures = Pictures([sample.path for sample in share], judged.side_px)
     worker = _Worker(judge, truth, heatmaps)
@@ -78,7 +77,7 @@ def run(
     broken = [*pictures.broken.values(), *worker.broken]
     missing = [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
     return evaluation_of(
-        NAMES[which],
+        judged.what,
         judge,
         gathered(rows, judged.engine),
         expected=len(data.test),
@@ -113,30 +112,43 @@ Labels = Tensor
 class _Judged:
     """The networks of a run: what they say of a batch, and their maps of its crops."""
 
+    what: str
     opinions: Callable[[Pixels, Labels], Opinions]
     crop_heatmaps: Callable[[Pixels, Labels], Float32[np.ndarray, "batch height width"]]
     threshold: float
     side_px: int
     class_names: tuple[str, ...]
     engine: Engine
+    has_maps: bool = True
 
 
 def _networks(run: Path, which: Which, threshold: float | None, device: str, precision: Precision) -> _Judged:
     if which == "cam":
         return _cam(run, threshold, device, precision)
-    localizer = Localizer.load(run, threshold=threshold, device=device, precision=precision)
+    localizer, method = (
+        Localizer.load(run, threshold=threshold, device=device, precision=precision),
+        load_config(run).method,
+    )
+    networks = localizer.networks
+    assert isinstance(networks, TorchNetworks)
     return _Judged(
-        lambda pixels, labels: localizer.opinions(pixels),
-        lambda pixels, labels: localizer.heatmaps(pixels, CROP_MARGIN_SHARE),
+        "masks" if method == "spol" else f"{method}'s {'maps' if networks.has_maps else 'boxes'}",
+        networks.opinions,
+        lambda pixels, labels: networks.heatmaps(pixels, CROP_MARGIN_SHARE, labels),
         localizer.box.threshold,
         localizer.side_px,
         localizer.class_names,
         localizer.engine,
+        networks.has_maps,
     )
 
 
 def _cam(run: Path, threshold: float | None, device: str, precision: Precision) -> _Judged:
     config = load_config(run)
+    if config.method != "spol":
+        raise WsolError(
+            f"{run} was made by {config.method}: expected spol for `--which cam`, which judges its stage 1. Leave it out: the maps of other methods are judged as they are."
+        )
     engine = choose_engine(device, precision)
     network, card = load_mffnet(run / "cam")
     engine.place(network)
@@ -150,7 +162,7 @@ def _cam(run: Path, threshold: float | None, device: str, precision: Precision) 
         return normalised_class_maps(scores, labels).cpu().numpy()
 
     own = config.cam.threshold if threshold is None else threshold
-    return _Judged(opinions, crop_heatmaps, own, card.resize_px, card.class_names, engine)
+    return _Judged("class activation maps", opinions, crop_heatmaps, own, card.resize_px, card.class_names, engine)
 
 
 class _Worker:
@@ -192,15 +204,22 @@ def _rows(
 def _opinions(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: Judge) -> list[Opinion]:
     labels = torch.tensor([sample.label for sample in samples])
     whole = judged.opinions(batch.pixels, labels)
-    needs_crop = any(protocol.geometry == "crop" for protocol in judge.protocols)
+    needs_crop = judged.has_maps and any(protocol.geometry == "crop" for protocol in judge.protocols)
     crops = judged.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
     ranks = [None] * len(samples) if whole.probabilities is None else ranks_of(whole.probabilities, labels)
+    sizes = [(int(h), int(w)) for h, w in batch.image_hw]
+    heatmaps = [None] * len(samples) if whole.heatmaps is None else list(whole.heatmaps)
+    boxes = [None] * len(samples) if whole.boxes is None else [*map(_box, whole.boxes, sizes)]
     return [
-        Opinion(sample.image_id, sample.label, (int(h), int(w)), heatmap, crop_heatmap=crop, rank=rank)
-        for sample, (h, w), heatmap, crop, rank in zip(
-            samples, batch.image_hw, whole.heatmaps, crops, ranks, strict=True
+        Opinion(sample.image_id, sample.label, image_hw, heatmap, boxes=found, crop_heatmap=crop, rank=rank)
+        for sample, image_hw, heatmap, found, crop, rank in zip(
+            samples, sizes, heatmaps, boxes, crops, ranks, strict=True
         )
     ]
+
+
+def _box(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> Boxes:
+    return Boxes.of([found.xyxy for found in box_object(shares, image_hw)])
 
 
 def ranks_of(probabilities: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> list[int]:

@@ -1,17 +1,18 @@
-"""All four stages, one after the other."""
+"""A method, and the classifier that names what it finds."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
-from wsol.config import RunConfig
+from wsol.config import RunConfig, finder_folder
 from wsol.data.pixel_cache import remove_cache
 from wsol.data.samples import DataSet
 from wsol.launch import part
-from wsol.models.weights import PARTS, check_weights
+from wsol.methods.table import METHODS
+from wsol.models.weights import check_weights, networks_of
 from wsol.progress import Progress
-from wsol.stages import make_pseudo, train_cam, train_classifier, train_seg
+from wsol.stages import train_classifier
 from wsol.training.folder import PIXELS
 
 
@@ -21,12 +22,14 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     Raises:
         WsolError: from any stage; weights that cannot be had are told before the first begins.
     """
-    check_weights(run, config, PARTS)
-    for stage in (train_cam.run, make_pseudo.run, train_seg.run, train_classifier.run):
-        started = time.perf_counter()
-        folder = stage(data, run, config, progress)
-        if folder is not None:
-            progress.say(f"{folder}  ({time.perf_counter() - started:.0f} s)")
+    check_weights(run, config, networks_of(config))
+    started = time.perf_counter()
+    METHODS[config.method].fit(data, run, config, progress)
+    progress.say(f"{run / finder_folder(config)}  ({time.perf_counter() - started:.0f} s)")
+    started = time.perf_counter()
+    folder = train_classifier.run(data, run, config, progress)
+    if folder is not None:
+        progress.say(f"{folder}  ({time.perf_counter() - started:.0f} s)")
     if part().local_rank == 0 and config.cache_folder is None:
         remove_cache(run / PIXELS)
     return run

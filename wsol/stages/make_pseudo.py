@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from wsol.edges import PseudoMask, cam_mask, probability_mask
 from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished, write_manifest
-from wsol.inference import Heatmaps, class_maps, foreground, score_maps
+from wsol.inference import Heatmaps, class_maps, foreground, score_maps, with_mirror_image
 from wsol.launch import part
 from wsol.models.checkpoint import MffCard, load_mffnet
 from wsol.models.mffnet import MffNet, OriginalCam
@@ -160,9 +161,8 @@ class _Maker:
     def records(self, batch: Batch, record: np.dtype[Any], watch: Stopwatch) -> np.ndarray:
         """What is kept of each picture of a batch."""
         labels = torch.tensor([self.data.train[i].label for i in batch.indices.tolist()])
-        maps = self._maps(batch.pixels, labels)
-        if self.config.pseudo.flip:
-            maps = (maps + self._maps(batch.pixels.flip(-1), labels).flip(-1)) / 2
+        of_pictures = partial(self._maps, labels)
+        maps = with_mirror_image(of_pictures, batch.pixels) if self.config.pseudo.flip else of_pictures(batch.pixels)
         found = np.zeros(len(labels), record)
         found["state"] = _states(maps)  # waits for the device, so that the next lap is the masks' own
         watch.lap("network")
@@ -178,7 +178,7 @@ class _Maker:
         watch.lap("masks")
         return found
 
-    def _maps(self, pixels: torch.Tensor, labels: torch.Tensor) -> Heatmaps:
+    def _maps(self, labels: torch.Tensor, pixels: torch.Tensor) -> Heatmaps:
         scores = score_maps(self.network, self.card, pixels, self.engine)
         return class_maps(scores, labels) if self.threshold is None else foreground(scores)
 

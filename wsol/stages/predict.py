@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from wsol.config import EngineName, Objects, Precision
+from wsol.config import EngineName, Objects, Precision, finder_folder
 from wsol.data.pictures import Batch, Pictures
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
@@ -24,6 +24,7 @@ from wsol.localizer import Localizer
 from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.predictions import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.progress import Progress
+from wsol.run_config import load_config
 from wsol.shards import (
     NAMES,
     PARTS,
@@ -130,7 +131,8 @@ def _inputs(run: Path, images: Path) -> dict[str, str]:
         raise WsolError(
             f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them."
         )
-    weights = [run / part / "model.safetensors" for part in ("seg", "classifier", "cam")]
+    folders = dict.fromkeys((finder_folder(load_config(run)), "classifier", "cam"))
+    weights = [run / folder / "model.safetensors" for folder in folders]
     return {
         "pictures": _hash(images, _names(images)),
         "networks": text_hash(file_hash(path) for path in weights if path.exists()),

@@ -34,7 +34,7 @@ from wsol.engine import (
 from wsol.errors import WsolError
 from wsol.interrupts import Interrupts
 from wsol.launch import part
-from wsol.models.checkpoint import ClassifierCard, MffCard
+from wsol.models.checkpoint import Card
 from wsol.progress import Progress
 from wsol.training.fitting import largest_that_fits
 from wsol.training.log import TrainingLog
@@ -55,7 +55,7 @@ class Job:
 
     stage: str
     network: nn.Module
-    card: MffCard | ClassifierCard
+    card: Card
     """What builds the network again."""
     new_layers: Sequence[nn.Module]
     objective: Objective

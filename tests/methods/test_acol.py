@@ -1,0 +1,54 @@
+"""ACoL's algorithm 1 against loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from methods_quick import small_card
+from torch import Tensor
+
+from wsol.methods import acol
+
+
+def erased_by_loops(features: Tensor, seen: Tensor, delta: float) -> Tensor:
+    """Lines 4 to 6, read aloud."""
+    result = features.clone()
+    for picture, heatmap in zip(result, seen, strict=True):
+        low, high = float(heatmap.min()), float(heatmap.max())
+        for y in range(heatmap.shape[0]):
+            for x in range(heatmap.shape[1]):
+                if high > low and (float(heatmap[y, x]) - low) / (high - low) > delta:
+                    picture[:, y, x] = 0
+    return result
+
+
+def test_features_are_erased_where_the_first_map_is_high() -> None:
+    features, seen = torch.rand(3, 4, 6, 5) + 1, torch.randn(3, 6, 5)
+    seen[2] = 0.5
+    for delta in (0.0, 0.6, 1.0):
+        torch.testing.assert_close(acol.erased(features, seen, delta), erased_by_loops(features, seen, delta))
+
+
+def test_the_map_is_the_larger_of_both_and_the_second_never_sees_what_was_erased() -> None:
+    torch.manual_seed(0)
+    network = acol.build(small_card("acol", width=8, delta=0.3), None).eval()
+    assert isinstance(network, acol.AcolNetwork)
+    images, labels = torch.rand(2, 3, 64, 64), torch.tensor([2, 0])
+    with torch.no_grad():
+        features = network.backbone(images)[-1]
+        first = network.first(features)
+        seen = torch.stack([first[i, label] for i, label in enumerate(labels.tolist())])
+        second = network.second(erased_by_loops(features, seen, 0.3))
+        expected = []
+        for i, label in enumerate(labels.tolist()):
+            both = [maps[i, label].numpy() for maps in (first, second)]
+            expected.append(np.max([(one - one.min()) / (one.max() - one.min()) for one in both], axis=0))
+        answer = acol.ask(network, images, labels)
+    assert answer.heatmaps is not None and answer.probabilities is not None
+    np.testing.assert_allclose(answer.heatmaps.numpy(), np.stack(expected), atol=1e-5)
+    torch.testing.assert_close(answer.probabilities, first.mean((2, 3)).softmax(1))
+
+
+def test_no_gradient_flows_through_the_choice_of_what_is_erased() -> None:
+    features, seen = torch.rand(1, 2, 3, 3), torch.rand(1, 3, 3, requires_grad=True)
+    assert not acol.erased(features, seen, 0.5).requires_grad

@@ -1,0 +1,75 @@
+"""ADL's mask, importance and chance against the paper's words; and that nothing of it acts in prediction."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from methods_quick import small_card
+from torch import nn
+
+from wsol.config import Adl
+from wsol.errors import WsolError
+from wsol.methods import adl
+from wsol.models.checkpoint import MethodCard
+
+
+def test_the_drop_mask_is_zero_at_the_places_of_most_attention() -> None:
+    attention = torch.rand(3, 1, 5, 4)
+    mask = adl.drop_mask(attention, 0.7)
+    for picture in range(3):
+        peak = max(attention[picture].flatten().tolist())
+        for y in range(5):
+            for x in range(4):
+                assert mask[picture, 0, y, x] == (0 if float(attention[picture, 0, y, x]) > 0.7 * peak else 1)
+
+
+@pytest.mark.parametrize("drop_rate", [0.0, 1.0])
+def test_features_are_weighed_or_dropped_by_the_mean_of_their_positive_channels(drop_rate: float) -> None:
+    layer, features = adl.AttentionDropout(Adl(drop_rate=drop_rate, gamma=0.8)), torch.randn(2, 6, 4, 4)
+    attention = torch.stack([channel.clamp(min=0) for channel in features.unbind(1)]).mean(0)
+    expected = features.clone()
+    for picture in range(2):
+        for y in range(4):
+            for x in range(4):
+                value = attention[picture, y, x]
+                dropped = 0.0 if value > 0.8 * attention[picture].max() else 1.0
+                expected[picture, :, y, x] *= dropped if drop_rate else torch.sigmoid(value)
+    torch.testing.assert_close(layer.train()(features), expected)
+    assert torch.equal(layer.eval()(features), features)
+
+
+def test_the_mask_comes_as_often_as_the_drop_rate_says() -> None:
+    torch.manual_seed(0)
+    layer, features = adl.AttentionDropout(Adl(drop_rate=0.75)).train(), torch.rand(1, 2, 3, 3) + 0.1
+    dropped = [bool((layer(features) == 0).any()) for _ in range(400)]
+    assert 0.68 < sum(dropped) / 400 < 0.82
+
+
+def test_each_of_the_last_stages_is_followed_by_one_in_training_alone() -> None:
+    torch.manual_seed(0)
+    network = adl.build(small_card("adl", drop_rate=1.0, gamma=0.1, stages=3), None)
+    assert isinstance(network, adl.AdlNetwork) and len(network.layers) == 3
+    seen: list[float] = []
+    for layer in network.layers:
+        layer.register_forward_hook(lambda module, inputs, output: seen.append(float((output == 0).float().mean())))
+    images = torch.rand(2, 3, 64, 64)
+    network.train()(images)
+    assert len(seen) == 3 and min(seen) > 0
+    quiet = network.eval()(images).fused
+    for layer in network.layers:
+        layer.drop_rate = 0.0
+    assert torch.equal(network(images).fused, quiet)
+
+
+def test_a_backbone_without_stages_of_maps_is_refused() -> None:
+    layer = adl.AttentionDropout(Adl())
+    with pytest.raises(WsolError, match="adl needs stages that give maps, got Linear with 2 dimensions: expected"):
+        layer.after(nn.Linear(2, 2), (torch.rand(1, 2),), torch.rand(1, 2))
+
+
+def test_a_backbone_whose_stages_cannot_be_reached_is_refused() -> None:
+    card = MethodCard.model_validate(
+        small_card("adl", **Adl().model_dump()).model_dump() | {"backbone": "mixer_s32_224"}
+    )
+    with pytest.raises(WsolError, match="mixer_s32_224 has no module .* that could be changed: expected"):
+        adl.build(card, None)

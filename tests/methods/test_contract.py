@@ -1,0 +1,194 @@
+"""What every method owes: labels in, a run out that goes on after a kill and that predict, evaluate and export accept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from methods_quick import quick
+
+from wsol.config import Method, finder_folder
+from wsol.data.opening import open_data
+from wsol.data.samples import DataSet
+from wsol.data.truth import GroundTruth
+from wsol.folders import file_hash
+from wsol.localizer import Localizer
+from wsol.metrics.protocols import PROTOCOLS
+from wsol.predictions import open_predictions
+from wsol.progress import Progress
+from wsol.run_config import load_config
+from wsol.stages import evaluate, export, export_model, fit, predict
+from wsol.torch_networks import TorchNetworks
+
+TRIED = [
+    method for method in get_args(Method) if method in ("gradcam:layercam", "gradcam:scorecam") or ":" not in method
+]
+"""All, but of those by grad-cam one with gradients and one without."""
+SLOWLY = [pytest.param(one, marks=pytest.mark.pipeline) if one == "spol" else one for one in TRIED]
+"""SPOL's three stages have tests of their own (tests/test_kills.py)."""
+CLASS_MAPS = ("cam", "has", "cutmix", "acol", "adl", "tap", "gradcam:layercam", "gradcam:scorecam")
+QUIET = Progress(quiet=True)
+
+
+class Killed(BaseException):
+    """As sudden as a signal that nobody hears."""
+
+
+class Deadly(Progress):
+    """Kills after so many steps of the method's own work."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(quiet=True)
+        self.left = steps
+
+    @contextmanager
+    def task(self, title: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
+        """As the parent's, but for the kill."""
+
+        def advance() -> None:
+            if "reading pictures" not in title:
+                self.left -= 1
+            if self.left == 0:
+                raise Killed
+
+        yield advance
+
+
+def no_truth() -> GroundTruth:
+    raise AssertionError("a method looked at boxes")
+
+
+@pytest.fixture(scope="session")
+def labelled(small_set: Path) -> DataSet:
+    """The small set; whoever asks for its boxes fails."""
+    return replace(open_data(small_set), read_truth=no_truth)
+
+
+Made = Callable[[Method], Path]
+
+
+@pytest.fixture(scope="session")
+def made(labelled: DataSet, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """`made(method)`: a finished run of it, made on first use. Read only."""
+    root, runs = tmp_path_factory.mktemp("methods"), dict[Method, Path]()
+
+    def run_of(method: Method) -> Path:
+        if method not in runs:
+            runs[method] = fit.run(labelled, root / method.replace(":", "-"), quick(method, weights), QUIET)
+        return runs[method]
+
+    return run_of
+
+
+def weights_in(run: Path) -> str:
+    return file_hash(run / finder_folder(load_config(run)) / "model.safetensors")
+
+
+@pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])
+def test_a_killed_run_goes_on_to_the_same_weights_and_a_finished_one_is_kept(
+    made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
+) -> None:
+    config, run = quick(method, weights), tmp_path / "run"
+    # The second kill of psol comes when its own network is trained.
+    for steps in (2, 5 if method == "psol" else 1):
+        with pytest.raises(Killed):
+            fit.run(labelled, run, config, Deadly(steps))
+    fit.run(labelled, run, config, QUIET)
+    assert weights_in(run) == weights_in(made(method))
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("model.safetensors")}
+    fit.run(labelled, run, config, QUIET)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("model.safetensors")} == before
+    assert not list(run.rglob("*partial*"))
+
+
+@pytest.mark.parametrize("method", SLOWLY)
+def test_what_a_run_says_has_the_shape_that_everybody_reads(made: Made, method: Method, labelled: DataSet) -> None:
+    localizer = Localizer.load(made(method), device="cpu", precision="fp32")
+    networks = localizer.networks
+    assert isinstance(networks, TorchNetworks)
+    pixels = torch.randint(256, (3, 3, 80, 80), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 2])
+    said = networks.opinions(pixels, labels)
+    if said.heatmaps is None:
+        assert not networks.has_maps and said.boxes is not None and said.boxes.shape == (3, 4)
+        assert (said.boxes[:, :2] <= said.boxes[:, 2:]).all()
+    else:
+        assert networks.has_maps and said.boxes is None and said.heatmaps.ndim == 3
+        np.testing.assert_array_equal(said.heatmaps, networks.heatmaps(pixels, labels=labels))
+        assert networks.heatmaps(pixels, margin_share=1 / 16, labels=labels).shape[0] == 3
+    shown = said.boxes if said.heatmaps is None else said.heatmaps
+    assert np.isfinite(shown).all() and shown.min() >= 0 and shown.max() <= 1
+    assert (said.probabilities is None) == (load_config(made(method)).classifier == "none")
+    if said.probabilities is not None:
+        torch.testing.assert_close(said.probabilities.sum(1), torch.ones(3))
+
+
+@pytest.mark.parametrize("method", CLASS_MAPS)
+def test_a_class_map_is_of_the_class_that_is_asked_for_and_else_of_the_named_one(made: Made, method: Method) -> None:
+    networks = Localizer.load(made(method), device="cpu", precision="fp32").networks
+    assert isinstance(networks, TorchNetworks)
+    pixels = torch.randint(256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    said = networks.opinions(pixels)
+    assert said.probabilities is not None
+    of_class = [networks.heatmaps(pixels, labels=torch.tensor([label])) for label in range(3)]
+    named = int(said.probabilities.argmax())
+    np.testing.assert_array_equal(said.heatmaps, of_class[named])
+    assert not np.array_equal(of_class[named], of_class[(named + 1) % 3])
+
+
+@pytest.mark.parametrize("method", SLOWLY)
+def test_predict_evaluate_and_export_take_the_run_as_it_is(
+    made: Made, method: Method, small_set: Path, tmp_path: Path
+) -> None:
+    run = made(method)
+    folder = predict.run(
+        run, small_set / "test", tmp_path / "out", threshold=None, objects=None, device="cpu", precision="fp32", progress=QUIET
+    )  # fmt: skip
+    rows = list(open_predictions(folder))
+    assert len(rows) == 6
+    for row in rows:
+        for found in row.objects:
+            x0, y0, x1, y1 = found.xyxy
+            assert 0 <= x0 < x1 <= row.image_hw[1] and 0 <= y0 < y1 <= row.image_hw[0] and 0 <= found.score <= 1
+    export.run(folder, "coco", tmp_path / "coco")
+    judged = evaluate.run(
+        run, open_data(small_set), which="seg", protocols=[PROTOCOLS[name] for name in ("original", "spol", "wsol-v1", "wsol-v2")], threshold=None,
+        device="cpu", precision="fp32", progress=QUIET,
+    )  # fmt: skip
+    figures = {one["protocol"]: one for one in judged.as_json()}
+    assert all(one["n"] == 6 for one in figures.values())
+    assert {"gt_known", "mean_box_iou"} <= figures["original"]["metrics"].keys()
+    assert "max_box_acc_v2" in figures["wsol-v2"]["metrics"]
+    json.dumps(judged.as_json())
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("method", [method for method in TRIED if ":" not in method])
+def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_path: Path) -> None:
+    file, _ = export_model.run(made(method), tmp_path / "model.onnx", check=True, progress=QUIET)
+    ours, theirs = Localizer.load(made(method), device="cpu", precision="fp32"), Localizer.from_onnx(file, device="cpu")
+    pixels = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    one, other = ours.opinions(pixels), theirs.opinions(pixels)
+    for mine, its in (
+        (one.heatmaps, other.heatmaps),
+        (one.boxes, other.boxes),
+        (one.probabilities, other.probabilities),
+    ):
+        assert (mine is None) == (its is None)
+        if mine is not None and its is not None:
+            np.testing.assert_allclose(np.asarray(mine), np.asarray(its), atol=1e-4)
+
+
+@pytest.mark.parametrize("method", [method for method in TRIED if ":" not in method and method not in ("spol", "ddt")])
+def test_another_seed_gives_another_network_where_there_is_anything_to_train(
+    made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
+) -> None:
+    fit.run(labelled, tmp_path / "run", quick(method, weights, seed=1, classifier="none"), QUIET)
+    assert weights_in(tmp_path / "run") != weights_in(made(method))

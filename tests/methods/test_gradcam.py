@@ -1,0 +1,60 @@
+"""What the library is handed, against equations; and what a person is told who has not got it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from methods_quick import small_card
+
+from wsol.config import GradCam
+from wsol.errors import WsolError
+from wsol.methods import cam, gradcam
+from wsol.models.backbone import stage_modules
+from wsol.models.mffnet import OriginalCam
+
+
+@pytest.fixture(scope="module")
+def network() -> OriginalCam:
+    torch.manual_seed(0)
+    built = cam.build(small_card("cam"), None).eval()
+    assert isinstance(built, OriginalCam)
+    return built
+
+
+def normalised(heatmap: np.ndarray) -> np.ndarray:
+    heatmap = np.maximum(heatmap, 0)
+    return cv2.resize((heatmap - heatmap.min()) / (heatmap - heatmap.min()).max(), (64, 64))
+
+
+def test_grad_cam_of_a_linear_layer_over_means_is_the_cam_without_its_bias(network: OriginalCam) -> None:
+    """Selvaraju et al. 2017, sec. 3: Grad-CAM generalises CAM, its weights are the layer's."""
+    layer = stage_modules(small_card("cam").backbone, network.backbone)[-1]
+    images, labels = torch.rand(2, 3, 64, 64), torch.tensor([2, 0])
+    with torch.inference_mode():
+        said = gradcam.library_answer("GradCAM", network, layer, images, labels)
+        maps = network(images).fused - network.class_layer.bias[None, :, None, None]
+    assert said.heatmaps is not None and said.probabilities is not None
+    for i, label in enumerate(labels.tolist()):
+        np.testing.assert_allclose(said.heatmaps[i].numpy(), normalised(maps[i, label].numpy()), atol=1e-4)
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert not layer._forward_hooks
+
+
+@pytest.mark.parametrize("method", get_args(GradCam))
+def test_every_name_is_one_of_the_librarys_and_gives_a_map(network: OriginalCam, method: GradCam) -> None:
+    layer = stage_modules(small_card("cam").backbone, network.backbone)[-1]
+    with torch.inference_mode():
+        said = gradcam.library_answer(gradcam.CLASSES[method], network, layer, torch.rand(2, 3, 64, 64), None)
+    assert said.heatmaps is not None and said.heatmaps.shape == (2, 64, 64)
+    assert said.heatmaps.min() >= 0 and said.heatmaps.max() <= 1 and said.heatmaps.std() > 0
+
+
+def test_without_the_library_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(gradcam, "find_spec", lambda name: None)
+    with pytest.raises(WsolError, match=r"need the library grad-cam: expected .* Run `pip install 'wsol\[gradcam\]'`"):
+        gradcam.load(tmp_path)

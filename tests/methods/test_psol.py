@@ -1,0 +1,59 @@
+"""PSOL's targets: the box of a map, and what a crop leaves of it, against pixels that are cropped and mirrored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsol.boxes import tight_box
+from wsol.data.views import View
+from wsol.methods import psol
+from wsol.models.finder import Answer
+
+
+def test_the_box_is_that_of_the_largest_part_above_a_half() -> None:
+    heatmap = np.full((8, 8), 0.1, dtype=np.float32)
+    heatmap[1:4, 2:7] = 0.9
+    heatmap[6, 0] = 1.0
+    x0, y0, x1, y1 = psol.pseudo_box(heatmap, 64)
+    # Bilinear: 0.1 and 0.9 meet at 0.5 between the places.
+    assert (x0, y0, x1, y1) == (2 / 8, 1 / 8, 7 / 8, 4 / 8)
+
+
+def test_where_nothing_is_found_the_box_is_the_whole_picture() -> None:
+    assert psol.pseudo_box(np.full((4, 4), 0.5, dtype=np.float32), 16) == (0, 0, 1, 1)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.booleans())
+def test_a_box_is_moved_cut_and_mirrored_with_its_pixels(seed: int, is_mirrored: bool) -> None:
+    generator = np.random.default_rng(seed)
+    side, crop = 20, 14
+    (x0, x1), (y0, y1) = (np.sort(generator.choice(side + 1, 2, replace=False)) for _ in range(2))
+    mask = np.zeros((side, side), dtype=bool)
+    mask[y0:y1, x0:x1] = True
+    top, left = generator.integers(0, side - crop + 1, 2)
+    view = View(torch.tensor([top]), torch.tensor([left]), torch.tensor([is_mirrored]), crop)
+    expected = tight_box(view.apply(torch.from_numpy(mask)[None, None])[0, 0].numpy())
+    found = psol.seen_through(view, torch.tensor([[x0, y0, x1, y1]]).float() / side, side)[0] * crop
+    if expected is None:
+        assert float((found[2] - found[0]) * (found[3] - found[1])) == pytest.approx(0, abs=1e-4)
+    else:
+        np.testing.assert_allclose(found.numpy(), expected, atol=1e-4)
+
+
+@given(st.integers(0, 10**6))
+def test_corner_and_sides_are_the_same_box(seed: int) -> None:
+    boxes = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(seed)).sort(dim=1).values.flatten(1)
+    torch.testing.assert_close(psol.from_xywh(psol.to_xywh(boxes)), boxes)
+
+
+def test_a_box_that_would_leave_the_picture_ends_at_its_edge() -> None:
+    network = torch.nn.Module()
+    network.forward = lambda images: torch.tensor([[0.5, 0.25, 0.75, 0.5]])  # type: ignore[method-assign]
+    answer = psol.ask(network, torch.zeros(1, 3, 4, 4), None)
+    assert isinstance(answer, Answer) and answer.boxes is not None and answer.heatmaps is None
+    assert answer.boxes.tolist() == [[0.5, 0.25, 1.0, 0.75]]

@@ -1,0 +1,69 @@
+"""The three repairs of TAP against loops over channels and places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from methods_quick import small_card
+from torch import Tensor
+
+from wsol.config import Tap
+from wsol.methods import tap
+
+
+def pooled_by_loops(features: Tensor, theta: float) -> Tensor:
+    """Equation 4, read aloud."""
+    result = torch.zeros(features.shape[:2])
+    for picture, channels in enumerate(features):
+        for number, channel in enumerate(channels):
+            values = channel.flatten().tolist()
+            above = [value for value in values if value > theta * max(values)]
+            result[picture, number] = sum(above) / len(above) if above else 0.0
+    return result
+
+
+@pytest.mark.parametrize("theta", [0.0, 0.1, 0.7])
+def test_a_channel_is_the_mean_of_its_active_places(theta: float) -> None:
+    features = torch.randn(2, 3, 4, 5).relu()
+    features[0, 1] = 0
+    torch.testing.assert_close(tap.pooled(features, theta), pooled_by_loops(features, theta))
+
+
+def test_only_positive_weights_make_the_map() -> None:
+    features, weight = torch.rand(2, 4, 3, 3), torch.randn(5, 4)
+    maps = tap.clamped_maps(features, weight)
+    for label in range(5):
+        expected = sum(
+            max(float(w), 0.0) * channel for w, channel in zip(weight[label], features.unbind(1), strict=True)
+        )
+        torch.testing.assert_close(maps[:, label], torch.as_tensor(expected).expand(2, 3, 3))
+
+
+@pytest.mark.parametrize("percentile", [0.0, 50.0, 90.0, 100.0])
+def test_the_map_is_a_share_of_its_percentile(percentile: float) -> None:
+    maps = torch.rand(3, 5, 5) + 0.1
+    expected = [
+        np.minimum(one / np.percentile(one, percentile, method="nearest"), 1) for one in maps.numpy().astype(np.float64)
+    ]
+    np.testing.assert_allclose(tap.percentile_shares(maps, percentile).numpy(), np.stack(expected), rtol=1e-5)
+
+
+def test_an_empty_map_stays_empty() -> None:
+    assert not tap.percentile_shares(torch.zeros(1, 3, 3), 90.0).any()
+    assert not tap.percentile_shares(-torch.ones(1, 3, 3), 90.0).any()
+
+
+def test_the_network_puts_them_together() -> None:
+    torch.manual_seed(0)
+    network = tap.build(small_card("tap", **Tap().model_dump()), None).eval()
+    assert isinstance(network, tap.TapNetwork)
+    images, labels = torch.rand(2, 3, 64, 64), torch.tensor([1, 2])
+    with torch.no_grad():
+        features = network.backbone(images)[-1].clamp(min=0)
+        logits = network.class_layer(pooled_by_loops(features, 0.1))
+        maps = tap.clamped_maps(features, network.class_layer.weight)[torch.arange(2), labels]
+        answer = tap.ask(network, images, labels)
+    assert answer.heatmaps is not None and answer.probabilities is not None
+    torch.testing.assert_close(answer.probabilities, logits.softmax(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(answer.heatmaps, tap.percentile_shares(maps, 90.0))

@@ -1,0 +1,29 @@
+"""Settings that make a method a matter of seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fake_data.backbone import NAME
+
+from wsol.config import Method, RunConfig, resolve
+from wsol.models.checkpoint import MethodCard
+
+QUICK: dict[str, Any] = {"steps": 3, "batch_size": 4, "resize_px": 64, "crop_px": 56}
+
+
+def quick(method: Method, weights: Path, **values: Any) -> RunConfig:
+    """A configuration of few steps on small pictures, checkpoints after each."""
+    machine = {"device": "cpu", "precision": "fp32", "workers": 0, "checkpoint_seconds": 0}
+    groups = {group: QUICK for group in ("training", "cam", "classify")} | {"seg": QUICK | {"rounds": 1}}
+    given = {"method": method, "backbone": NAME, "weights": weights, "acol": {"width": 16}, **machine, **groups}
+    return resolve(RunConfig.model_validate(given | values))
+
+
+def small_card(method: Method, **options: Any) -> MethodCard:
+    """Of the small backbone, for three classes."""
+    return MethodCard(
+        method=method, options=options, backbone=NAME, output_stride=16, mean=(0.5,) * 3, std=(0.5,) * 3, resize_px=64,
+        class_names=("beetle", "crane", "fish"),
+    )  # fmt: skip

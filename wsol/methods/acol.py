@@ -1,0 +1,90 @@
+"""Zhang et al. 2018, "Adversarial Complementary Learning": a second classifier sees only what the first does not look at.
+
+Two classifiers of convolutions stand on the same features S. Where the first one's map of the label, from its lowest value to
+its highest, is above delta, the features of the second are 0 (Alg. 1, lines 4 to 6); both learn the label. The map is
+the larger of both normalised maps at each place (line 12).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from wsol.config import Acol, RunConfig
+from wsol.data.samples import DataSet
+from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.models.backbone import State
+from wsol.models.checkpoint import MethodCard
+from wsol.models.finder import Answer, Finder, Labels, Maps, map_of_class, spread
+from wsol.progress import Progress
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Train both classifiers."""
+    train_network(Plan(build, of_labels(data, loss)), data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """The trained network."""
+    return load_finder(run / "acol", build, ask)
+
+
+class Branches(NamedTuple):
+    """The maps of the two classifiers."""
+
+    first: Maps
+    second: Maps
+
+
+class AcolNetwork(nn.Module):
+    """Fig. 2: features, classifier A, erasing, classifier B. Each classifier is two convolutions 3 x 3 and one 1 x 1 (sec. 3.3)."""
+
+    def __init__(self, backbone: nn.Module, channels: int, classes: int, options: Acol) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.first = _classifier(channels, options.width, classes)
+        self.second = _classifier(channels, options.width, classes)
+        self.delta = options.delta
+
+    def forward(self, images: Tensor, labels: Labels | None = None) -> Branches:
+        """The maps; erased is what belongs to the label, or to the class that the first classifier believes in."""
+        features = self.backbone(images)[-1]
+        first = self.first(features)
+        seen = map_of_class(first, first.mean((2, 3)), labels)
+        return Branches(first, self.second(erased(features, seen, self.delta)))
+
+
+def _classifier(channels: int, width: int, classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, classes, 1),
+    )  # fmt: skip
+
+
+def erased(features: Tensor, seen: Tensor, delta: float) -> Tensor:
+    """Alg. 1, lines 5 and 6: features are 0 where the normalised map is above delta. No gradient flows through the map."""
+    is_kept = spread(seen.detach()) <= delta
+    return features * is_kept[:, None].to(features)
+
+
+def build(card: MethodCard, state: State | None) -> nn.Module:
+    """The network."""
+    backbone, channels = last_stage(card, state)
+    return AcolNetwork(backbone, channels, len(card.class_names), Acol.model_validate(card.options))
+
+
+def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of both classifiers with the label."""
+    first, second = (maps.mean((2, 3)).float() for maps in network(images, labels))
+    return cross_entropy(first, labels) + cross_entropy(second, labels)
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """Alg. 1, line 12: the larger of both maps, each from its lowest value to its highest. The first classifier names."""
+    first, second = network(images, labels)
+    logits = first.mean((2, 3))
+    fused = torch.maximum(*(spread(map_of_class(maps, logits, labels)) for maps in (first, second)))
+    return Answer(fused, None, logits.float().softmax(1))

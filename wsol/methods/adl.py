@@ -1,0 +1,90 @@
+"""Choe & Shim 2019, "Attention-based Dropout Layer": in training, features are weighed by attention, or lose their best places.
+
+The attention of a place is the mean of its channels, M_att (sec. 3). An ADL multiplies the features, chosen at random each
+time, either by the drop mask, which is 0 where M_att is above gamma times its maximum (with probability drop_rate), or by the
+importance map, the sigmoid of M_att. One follows each of the last stages; none acts in prediction, which is `cam`. Where a stage
+does not end in a ReLU, the mean is that of the positive part.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wsol.config import Adl, RunConfig
+from wsol.data.samples import DataSet
+from wsol.errors import WsolError
+from wsol.methods import cam
+from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.models.backbone import State, stage_modules
+from wsol.models.checkpoint import MethodCard
+from wsol.models.finder import Finder
+from wsol.models.mffnet import OriginalCam, ScoreMaps
+from wsol.progress import Progress
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Train as a classifier with ADLs in the backbone."""
+    train_network(Plan(build, of_labels(data, cam.loss)), data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """The trained network."""
+    return load_finder(run / "adl", build, cam.ask)
+
+
+class AttentionDropout(nn.Module):
+    """An ADL on the output of another module."""
+
+    def __init__(self, options: Adl) -> None:
+        super().__init__()
+        self.drop_rate = options.drop_rate
+        self.gamma = options.gamma
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The features as the next layer sees them."""
+        if not self.training:
+            return features
+        attention = features.relu().mean(1, keepdim=True)
+        is_dropping = bool(torch.rand(()) < self.drop_rate)
+        return features * (drop_mask(attention, self.gamma) if is_dropping else attention.sigmoid())
+
+    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], features: Tensor) -> Tensor:
+        """The hook that takes the other module's output."""
+        if features.dim() != 4:
+            raise WsolError(
+                f"adl needs stages that give maps, got {type(module).__name__} with {features.dim()} dimensions: expected a network of convolutions. Choose another `--backbone`, or another method."
+            )
+        result: Tensor = self(features)
+        return result
+
+
+def drop_mask(attention: Tensor, gamma: float) -> Tensor:
+    """0 at the places of most attention, 1 elsewhere."""
+    return (attention <= gamma * attention.amax((2, 3), keepdim=True)).to(attention)
+
+
+class AdlNetwork(nn.Module):
+    """The network of `cam` with ADLs."""
+
+    def __init__(self, network: OriginalCam, stages: list[nn.Module], options: Adl) -> None:
+        super().__init__()
+        self.backbone, self.class_layer = network.backbone, network.class_layer
+        self.layers = nn.ModuleList(AttentionDropout(options) for _ in stages)
+        for stage, layer in zip(stages, self.layers, strict=True):
+            assert isinstance(layer, AttentionDropout)
+            stage.register_forward_hook(layer.after)
+
+    def forward(self, images: Tensor) -> ScoreMaps:
+        """The maps."""
+        return ScoreMaps(self.class_layer(self.backbone(images)[-1]), None)
+
+
+def build(card: MethodCard, state: State | None) -> nn.Module:
+    """The network."""
+    options = Adl.model_validate(card.options)
+    backbone, channels = last_stage(card, state, options.stages)
+    network = OriginalCam(backbone, [channels], len(card.class_names))
+    return AdlNetwork(network, stage_modules(card.backbone, backbone), options)

@@ -1,0 +1,48 @@
+"""Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": class activation maps.
+
+A linear layer over the spatial mean of the last stage's features tells the classes: S_c = sum_k w_k^c F_k (sec. 2). The same
+layer at each place gives the map M_c(x, y) = sum_k w_k^c f_k(x, y) (Eq. 2), whose mean is S_c again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from wsol.config import RunConfig
+from wsol.data.samples import DataSet
+from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.models.backbone import State
+from wsol.models.checkpoint import MethodCard
+from wsol.models.finder import Answer, Finder, class_answer
+from wsol.models.mffnet import OriginalCam
+from wsol.progress import Progress
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Train as a classifier."""
+    train_network(Plan(build, of_labels(data, loss)), data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """The trained network."""
+    return load_finder(run / "cam", build, ask)
+
+
+def build(card: MethodCard, state: State | None) -> nn.Module:
+    """The network; its scores are the maps."""
+    backbone, channels = last_stage(card, state)
+    return OriginalCam(backbone, [channels], len(card.class_names))
+
+
+def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of S with the label."""
+    return cross_entropy(network(images).fused.mean((2, 3)).float(), labels)
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """M of the label's class."""
+    maps = network(images).fused
+    return class_answer(maps, maps.mean((2, 3)), labels)

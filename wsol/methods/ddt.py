@@ -1,0 +1,207 @@
+"""Wei et al. 2019, "Unsupervised Object Discovery and Co-Localization by Deep Descriptor Transforming": no training.
+
+The descriptors x of all places of all pictures of a class have a mean and a covariance (Eq. 1, 2). The first eigenvector xi of
+the covariance gives each place its value P = xi^T (x - mean) (Eq. 3, 4): descriptors that vary together, those of the common
+object, are on one side of 0. The map here is 0.5 where P is 0, and 1 at its maximum.
+
+An eigenvector's sign is arbitrary. Ours is that of the component along which descriptors are larger, since the pretrained network
+answers objects, not backgrounds.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from wsol.config import Ddt, RunConfig
+from wsol.data.pictures import Pictures, in_order, write_skipped
+from wsol.data.samples import DataSet
+from wsol.engine import Engine, choose_engine, gathered, wait_for_all
+from wsol.folders import is_finished, whole_file, write_manifest
+from wsol.inference import prepared
+from wsol.launch import part
+from wsol.methods.network import card_of, last_stage, load_finder
+from wsol.models.backbone import State, check_sides, pretrained_state
+from wsol.models.checkpoint import MethodCard, save
+from wsol.models.finder import Answer, Finder
+from wsol.opinions import BATCH_SIZE
+from wsol.progress import Progress
+from wsol.run_config import save_config
+from wsol.shards import PARTS, clear, open_scratch
+from wsol.together import new_shared_folder
+
+STAGE = "method ddt"
+Vector = Float64[np.ndarray, " channels"]
+Matrix = Float64[np.ndarray, "channels channels"]
+
+
+def load(run: Path) -> Finder:
+    """The network of a run, its components as a layer."""
+    return load_finder(run / "ddt", build, ask)
+
+
+class DdtNetwork(nn.Module):
+    """P of each class, and of all pictures together as the last; a linear map of each place's descriptor."""
+
+    def __init__(self, backbone: nn.Module, channels: int, classes: int, options: Ddt) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.components = nn.Conv2d(channels, classes + 1, 1)
+        self.is_per_class = options.images == "class"
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Eq. 4 for every component."""
+        maps: Tensor = self.components(self.backbone(images)[-1])
+        return maps
+
+
+def build(card: MethodCard, state: State | None) -> nn.Module:
+    """The network, its components still to be filled in."""
+    backbone, channels = last_stage(card, state)
+    return DdtNetwork(backbone, channels, len(card.class_names), Ddt.model_validate(card.options))
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """P of the label's class, or of all pictures."""
+    assert isinstance(network, DdtNetwork)
+    maps = network(images)
+    chosen = maps[:, -1] if labels is None or not network.is_per_class else maps[torch.arange(len(maps)), labels]
+    return Answer(around_half(chosen.float()), None, None)
+
+
+def around_half(values: Tensor) -> Tensor:
+    """From P to [0, 1]: 0.5 where P is 0, 1 at its maximum, 0 from minus that on; nowhere above 0.5 if P has nothing positive."""
+    peaks = values.amax((1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    return (1 + (values / peaks).clamp(-1, 1)) / 2
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of some descriptors: how many, their sum, the sum of their products, and the sum of each one's length with itself weighed."""
+
+    count: int
+    total: Vector
+    products: Matrix
+    by_length: Vector
+    """Sum of |x| x."""
+    lengths: float
+    """Sum of |x|."""
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+def moments_of(descriptors: Float64[np.ndarray, "n channels"]) -> Moments:
+    """Of the rows."""
+    lengths = np.linalg.norm(descriptors, axis=1)
+    return Moments(
+        len(descriptors), descriptors.sum(0), descriptors.T @ descriptors, lengths @ descriptors, float(lengths.sum())
+    )
+
+
+def first_component(moments: Moments) -> tuple[Vector, Vector]:
+    """The mean (Eq. 1), and the eigenvector xi of the covariance's (Eq. 2) largest eigenvalue; P grows with a descriptor's length."""
+    mean = moments.total / moments.count
+    xi = np.linalg.eigh(moments.products / moments.count - np.outer(mean, mean))[1][:, -1]
+    covariance_with_length = moments.by_length / moments.count - mean * moments.lengths / moments.count
+    return mean, xi if xi @ covariance_with_length >= 0 else -xi
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Look at all training pictures once, class by class; a killed run keeps the classes that it has seen.
+
+    Raises:
+        WsolError: no weights, a backbone that does not fit, or a folder of other settings.
+    """
+    folder = run / "ddt"
+    settings = {
+        "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision, "ddt": config.ddt.model_dump(),
+        "resize_px": config.training.resize_px, "output_stride": config.training.output_stride,
+    }  # fmt: skip
+    inputs = {"training": data.training_hash()}
+    if is_finished(folder, STAGE, settings, inputs):
+        progress.say(f"{STAGE}: finished already, {folder}")
+        return
+    state = pretrained_state(config.backbone, config.weights)
+    engine = choose_engine(config.device, config.precision)
+    progress.say(f"{STAGE}: {data.describe()}; {config.backbone} on {engine.reason}")
+    card = card_of(data, config).model_copy(update={"method": "ddt", "options": config.ddt.model_dump()})
+    network = build(card, dict(state))
+    assert isinstance(network, DdtNetwork)
+    check_sides(config.backbone, network, (config.training.resize_px,))
+    engine.place(network).eval()
+    is_first, started = part().is_first, time.perf_counter()
+    if is_first:
+        save_config(run, config)
+    with new_shared_folder(folder, engine) as scratch:
+        if is_first:
+            open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
+        wait_for_all(engine)
+        pictures = Pictures([sample.path for sample in data.train], config.training.resize_px, workers=config.workers)
+        _see_classes(_Seer(network, card, engine), data, pictures, scratch / PARTS, progress)
+        for broken in gathered([pictures.broken], engine):
+            pictures.broken |= broken
+        if is_first:
+            _fill(network, [_read(scratch / PARTS, label) for label in range(len(data.class_names))])
+            save(scratch, network, card)
+            write_skipped(scratch, [sample.image_id for sample in data.train], pictures)
+            figures = {"seconds": time.perf_counter() - started, "engine": engine.reason, "broken_pictures": len(pictures.broken)}  # fmt: skip
+            write_manifest(scratch, STAGE, settings, inputs, figures)
+    if is_first:
+        clear(folder)
+
+
+@dataclass(frozen=True)
+class _Seer:
+    """The network whose descriptors are counted."""
+
+    network: DdtNetwork
+    card: MethodCard
+    engine: Engine
+
+    @torch.inference_mode()
+    def moments(self, pixels: Tensor) -> Moments:
+        """Of the descriptors of a batch of pictures."""
+        with self.engine.autocast():
+            features = self.network.backbone(prepared(pixels, self.card, self.engine))[-1]
+        return moments_of(features.permute(0, 2, 3, 1).flatten(0, 2).double().cpu().numpy())
+
+
+def _see_classes(seer: _Seer, data: DataSet, pictures: Pictures, parts: Path, progress: Progress) -> None:
+    """Write the moments of each class of this process, one file each."""
+    mine = part().of(range(len(data.class_names)))
+    with progress.task(STAGE, len(mine)) as advance:
+        for label in mine:
+            if not (parts / f"{label}.npz").exists():
+                numbers = [i for i, sample in enumerate(data.train) if sample.label == label]
+                orders = [[numbers[i] for i in rows] for rows in in_order(len(numbers), BATCH_SIZE)]
+                seen = [seer.moments(batch.pixels) for batch in pictures.batches(orders)]
+                total = sum(seen[1:], seen[0]) if seen else None
+                with whole_file(parts / f"{label}.npz") as partial, partial.open("wb") as file:
+                    np.savez(file, **({} if total is None else vars(total)))
+            advance()
+
+
+def _read(parts: Path, label: int) -> Moments | None:
+    with np.load(parts / f"{label}.npz") as file:
+        if not file.files:  # not one picture of the class could be decoded
+            return None
+        values = {name: file[name] for name in file.files}
+    return Moments(**values | {"count": int(values["count"]), "lengths": float(values["lengths"])})
+
+
+def _fill(network: DdtNetwork, classes: list[Moments | None]) -> None:
+    """The components of all classes, and of all pictures as the last, which is also that of a class without a picture."""
+    known = [one for one in classes if one is not None]
+    everything = sum(known[1:], known[0])
+    with torch.no_grad():
+        for number, moments in enumerate([*classes, everything]):
+            mean, xi = first_component(everything if moments is None else moments)
+            network.components.weight[number, :, 0, 0] = torch.from_numpy(xi).float()
+            network.components.bias[number] = float(-xi @ mean)  # type: ignore[index]

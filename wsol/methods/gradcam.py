@@ -1,0 +1,101 @@
+"""Gradient CAMs by the library `grad-cam` (Gildenblat et al. 2021), on the network of `cam`: `--method gradcam:NAME`.
+
+The network learns to classify; the library makes the map of a class from the last stage's features and their gradients, or, for
+Score-CAM, from the scores of pictures that the features mask.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wsol.config import GradCam, RunConfig
+from wsol.data.samples import DataSet
+from wsol.errors import WsolError
+from wsol.methods import cam
+from wsol.methods.network import Plan, load_finder, of_labels, train_network
+from wsol.models.backbone import stage_modules
+from wsol.models.finder import Answer, Finder
+from wsol.models.mffnet import OriginalCam
+from wsol.progress import Progress
+
+CLASSES: dict[GradCam, str] = {
+    "gradcam:gradcam": "GradCAM",
+    "gradcam:gradcam++": "GradCAMPlusPlus",
+    "gradcam:xgradcam": "XGradCAM",
+    "gradcam:hirescam": "HiResCAM",
+    "gradcam:layercam": "LayerCAM",
+    "gradcam:scorecam": "ScoreCAM",
+}
+"""What the library calls them."""
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Train as a classifier, if the library is there.
+
+    Raises:
+        WsolError: it is not.
+    """
+    _check_installed()
+    train_network(Plan(cam.build, of_labels(data, cam.loss)), data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """The trained network, asked through the library.
+
+    Raises:
+        WsolError: the library is not installed.
+    """
+    _check_installed()
+    finder = load_finder(run / "gradcam", cam.build, cam.ask)
+    network = finder.network
+    assert isinstance(network, OriginalCam)
+    layer = stage_modules(finder.card.backbone, network.backbone)[-1]
+    name = finder.card.method  # type: ignore[union-attr]  # load_finder reads a MethodCard
+
+    def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+        return library_answer(CLASSES[name], network, layer, images, labels)  # type: ignore[index]
+
+    return finder._replace(ask=ask, is_exportable=False)
+
+
+class Scores(nn.Module):
+    """The class scores alone, as the library wants them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The mean of the maps."""
+        scores: Tensor = self.network(images).fused.mean((2, 3))
+        return scores
+
+
+def library_answer(name: str, network: nn.Module, layer: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """The library's maps of the labels' classes, at the pictures' size, from their lowest value to their highest."""
+    import pytorch_grad_cam as library
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    # The caller computes without gradients and perhaps in bf16; the library needs the one and knows nothing of the other.
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
+        pictures, scores = images.clone().float(), Scores(network)
+        with torch.no_grad():
+            logits = scores(pictures)
+        wanted = logits.argmax(1) if labels is None else labels
+        targets: list[Any] = [ClassifierOutputTarget(label) for label in wanted.tolist()]
+        with getattr(library, name)(scores, [layer]) as maker:
+            heatmaps = maker(pictures, targets)
+        network.zero_grad(set_to_none=True)
+    return Answer(torch.from_numpy(heatmaps).to(images.device), None, logits.softmax(1))
+
+
+def _check_installed() -> None:
+    if find_spec("pytorch_grad_cam") is None:
+        raise WsolError(
+            "gradient CAMs need the library grad-cam: expected what the extra `gradcam` brings. Run `pip install 'wsol[gradcam]'`."
+        )

@@ -1,0 +1,44 @@
+"""Singh & Lee 2017, "Hide-and-Seek": patches of a training picture are hidden, so that the network must find more than the best part.
+
+The picture is parted into squares of S pixels; each is hidden with probability p_hide, drawn anew every time, and filled with
+the mean pixel of the data, so that activations have the same mean with hidden patches as without (sec. 3.1 and 3.2). In a
+normalised picture that is 0. The rest, and prediction on whole pictures, is `cam`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wsol.config import RunConfig
+from wsol.data.samples import DataSet
+from wsol.methods import cam
+from wsol.methods.network import Plan, load_finder, of_labels, train_network
+from wsol.models.finder import Finder
+from wsol.progress import Progress
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Train as a classifier of pictures with hidden patches."""
+    settings = config.has
+
+    def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return cam.loss(network, hidden(images, settings.patch_px, settings.p_hide), labels)
+
+    train_network(Plan(cam.build, of_labels(data, loss)), data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """The trained network."""
+    return load_finder(run / "has", cam.build, cam.ask)
+
+
+def hidden(images: Tensor, patch_px: int, p_hide: float) -> Tensor:
+    """Some patches of each picture are 0; those at the right and lower edge may be smaller."""
+    batch, _, height, width = images.shape
+    rows, columns = -(-height // patch_px), -(-width // patch_px)
+    is_shown = torch.rand(batch, 1, rows, columns) >= p_hide
+    pixels = is_shown.repeat_interleave(patch_px, 2).repeat_interleave(patch_px, 3)[:, :, :height, :width]
+    return images * pixels.to(images)

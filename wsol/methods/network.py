@@ -1,0 +1,122 @@
+"""What the methods with one trained network have in common: backbone, training, folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wsol.config import Config, RunConfig, finder_folder
+from wsol.data.samples import DataSet
+from wsol.data.views import View
+from wsol.engine import choose_engine, seed_of
+from wsol.folders import is_finished
+from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation, pretrained_state
+from wsol.models.checkpoint import MethodCard, fill, read_card
+from wsol.models.finder import Ask, Finder
+from wsol.progress import Progress
+from wsol.training.folder import train_into
+from wsol.training.loop import Job, Objective
+
+NUMBER = 5
+"""Of the seeds: the stages of SPOL have 1 to 4."""
+
+Build = Callable[[MethodCard, State | None], nn.Module]
+"""The network of a card; with pretrained weights of its backbone, which is the child named `backbone`."""
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""Network, normalised crops and labels to the mean loss."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, and towards what."""
+
+    build: Build
+    objective: Objective
+    inputs: dict[str, str] | None = None
+    """Hashes of what it is made from beside the training pictures and their labels."""
+
+
+def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Train the plan's network by the values of `config.training`, into the folder of the method.
+
+    Raises:
+        WsolError: no weights, a backbone that does not fit, or a folder of other settings.
+    """
+    folder, stage = run / finder_folder(config), f"method {config.method}"
+    settings = settings_of(config)
+    inputs = {"training": data.training_hash(), **(plan.inputs or {})}
+    if is_finished(folder, stage, settings, inputs):
+        progress.say(f"{stage}: finished already, {folder}")
+        return
+    state = pretrained_state(config.backbone, config.weights)
+    engine = choose_engine(config.device, config.precision)
+    progress.say(f"{stage}: {data.describe()}; {config.backbone} on {engine.reason}")
+    seed = seed_of(config.seed, NUMBER)
+    torch.manual_seed(seed)
+    card = card_of(data, config)
+    network = plan.build(card, dict(state))
+    check_sides(config.backbone, network, (config.training.crop_px, config.training.resize_px))
+    new_layers = [module for name, module in network.named_children() if name != "backbone"]
+    usable = range(len(data.train))
+    job = Job(stage, network, card, new_layers, plan.objective, usable, config.training, seed, settings, inputs)
+    train_into(folder, job, data, config, engine, progress)
+
+
+def options_of(config: RunConfig) -> dict[str, Any]:
+    """The method's own group; empty for one without options."""
+    group = getattr(config, config.method.partition(":")[0], None)
+    return group.model_dump() if isinstance(group, Config) and config.method != "cam" else {}  # that group is SPOL's
+
+
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """All values that a method's network depends on."""
+    return {
+        "method": config.method, "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
+        "training": config.training.model_dump(), "options": options_of(config),
+    }  # fmt: skip
+
+
+def card_of(data: DataSet, config: RunConfig) -> MethodCard:
+    """What builds the method's network again."""
+    mean, std = normalisation(config.backbone)
+    return MethodCard(
+        method=config.method, options=options_of(config), backbone=config.backbone, output_stride=config.training.output_stride, mean=mean, std=std,
+        resize_px=config.training.resize_px, class_names=data.class_names,
+    )  # fmt: skip
+
+
+def last_stage(card: MethodCard, state: State | None, levels: int = 1) -> tuple[nn.Module, int]:
+    """The backbone with the maps of its last stage, and how many channels these have; of more `levels`, the last in the list.
+
+    Raises:
+        WsolError: timm has no maps of the model.
+    """
+    pyramid = feature_pyramid(card.backbone, levels, state, card.output_stride)
+    return pyramid, pyramid.feature_info.channels()[-1]  # type: ignore[union-attr,operator]  # timm attaches it to the module
+
+
+def of_labels(data: DataSet, loss: Loss) -> Objective:
+    """The objective of a loss that looks at pictures and labels alone."""
+    labels = torch.tensor([sample.label for sample in data.train])
+
+    def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
+        return loss(network, images, labels[indices].to(images.device))
+
+    return objective
+
+
+def load_finder(folder: Path, build: Build, ask: Ask) -> Finder:
+    """A method's network on disk, ready to predict.
+
+    Raises:
+        WsolError: absent, of another version, or damaged.
+    """
+    card = read_card(folder, MethodCard)
+    network = build(card, None)
+    fill(network, folder)
+    return Finder(network, card, ask)

@@ -1,0 +1,143 @@
+"""Zhang et al. 2020, "Rethinking the Route Towards Weakly Supervised Object Localization": boxes by DDT teach a network to draw boxes.
+
+1. DDT finds a box in each training picture, knowing its class (`wsol.methods.ddt`); 2. a network learns these boxes, of whatever
+class, as (x, y, w, h) in shares of the picture's sides: its features, averaged, go through two linear layers with a ReLU between
+and a sigmoid at the end, and the loss is the squared distance (Alg. 1, sec. 3.2); 3. another network names the class. A run has
+no maps.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from wsol.config import Box, Psol, RunConfig
+from wsol.data.pictures import Pictures, in_order
+from wsol.data.samples import DataSet
+from wsol.data.views import View
+from wsol.engine import choose_engine, wait_for_all
+from wsol.folders import file_hash, is_finished, new_folder, write_manifest
+from wsol.inference import answer
+from wsol.launch import part
+from wsol.maps import find_objects
+from wsol.methods import ddt
+from wsol.methods.network import Plan, last_stage, load_finder, train_network
+from wsol.models.backbone import State
+from wsol.models.checkpoint import MethodCard
+from wsol.models.finder import Answer, Finder
+from wsol.opinions import BATCH_SIZE
+from wsol.progress import Progress
+
+STAGE = "method psol: boxes"
+BOXES = "boxes.npy"
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+Corners = Float[Tensor, "batch 4"]
+"""x0, y0, x1, y1 as shares of the sides."""
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Steps 1 and 2; step 3 is the run's classifier."""
+    ddt.fit(data, run, config, progress)
+    boxes = torch.from_numpy(np.load(_pseudo_boxes(data, run, config, progress)))
+    resize_px = config.training.resize_px
+
+    def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
+        return mse_loss(network(images).float(), to_xywh(seen_through(view, boxes[indices].to(images), resize_px)))
+
+    inputs = {"boxes": file_hash(run / "pseudo-boxes" / BOXES)}
+    train_network(Plan(build, objective, inputs), data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """The network that draws boxes."""
+    return load_finder(run / "psol", build, ask)._replace(has_maps=False)
+
+
+class PsolNetwork(nn.Module):
+    """Features, their mean, two linear layers, a box (x, y, w, h)."""
+
+    def __init__(self, backbone: nn.Module, channels: int, options: Psol) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.box = nn.Sequential(
+            nn.Linear(channels, options.width), nn.ReLU(), nn.Linear(options.width, 4), nn.Sigmoid()
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The box."""
+        box: Tensor = self.box(self.backbone(images)[-1].mean((2, 3)))
+        return box
+
+
+def build(card: MethodCard, state: State | None) -> nn.Module:
+    """The network."""
+    backbone, channels = last_stage(card, state)
+    return PsolNetwork(backbone, channels, Psol.model_validate(card.options))
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """The box, whatever the class."""
+    return Answer(None, from_xywh(network(images).float()), None)
+
+
+def to_xywh(boxes: Corners) -> Tensor:
+    """Corner and sides."""
+    return torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], dim=1)
+
+
+def from_xywh(boxes: Tensor) -> Corners:
+    """Both corners, within the picture."""
+    return torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1).clamp(0, 1)
+
+
+def seen_through(view: View, boxes: Corners, resize_px: int) -> Corners:
+    """Boxes of whole pictures as shares of their crops' sides: moved, cut off at the edges and mirrored with the pixels."""
+    corner = torch.stack([view.left, view.top, view.left, view.top], dim=1).to(boxes)
+    x0, y0, x1, y1 = ((boxes * resize_px - corner).clamp(0, view.crop_px) / view.crop_px).unbind(1)
+    is_mirrored = view.is_mirrored.to(boxes.device)
+    return torch.stack([torch.where(is_mirrored, 1 - x1, x0), y0, torch.where(is_mirrored, 1 - x0, x1), y1], dim=1)
+
+
+def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
+    """`run/pseudo-boxes`: a box for each training picture, the whole picture where DDT finds nothing. One process draws them for all."""
+    folder, network = run / "pseudo-boxes", run / "ddt" / "model.safetensors"
+    inputs = {"training": data.training_hash(), "ddt": file_hash(network)}
+    settings = {"precision": config.precision}
+    engine = choose_engine(config.device, config.precision)
+    if part().is_first and not is_finished(folder, STAGE, settings, inputs):
+        started = time.perf_counter()
+        finder = ddt.load(run)
+        engine.place(finder.network)
+        side_px = finder.card.resize_px
+        boxes = np.tile(np.array(WHOLE, dtype=np.float32), (len(data.train), 1))
+        pictures = Pictures([sample.path for sample in data.train], side_px, workers=config.workers)
+        orders = in_order(len(data.train), BATCH_SIZE)
+        with new_folder(folder) as scratch, progress.task(STAGE, len(orders)) as advance:
+            for batch in pictures.batches(orders):
+                labels = torch.tensor([data.train[i].label for i in batch.indices.tolist()])
+                heatmaps = answer(finder, batch.pixels, engine, labels).heatmaps
+                assert heatmaps is not None
+                for i, heatmap in zip(batch.indices.tolist(), heatmaps.cpu().numpy(), strict=True):
+                    boxes[i] = pseudo_box(heatmap, side_px)
+                advance()
+            np.save(scratch / BOXES, boxes)
+            figures = {"seconds": time.perf_counter() - started, "broken_pictures": len(pictures.broken)}
+            write_manifest(scratch, STAGE, settings, inputs, figures)
+    wait_for_all(engine)
+    return folder / BOXES
+
+
+def pseudo_box(heatmap: Float[np.ndarray, "_ _"], side_px: int) -> tuple[float, float, float, float]:
+    """The box of the largest component where P is above 0, as shares of the picture's sides."""
+    found = find_objects(heatmap, (side_px, side_px), Box(threshold=0.5))
+    if not found:
+        return WHOLE
+    x0, y0, x1, y1 = (edge / side_px for edge in found[0].xyxy)
+    return x0, y0, x1, y1

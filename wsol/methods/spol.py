@@ -1,0 +1,30 @@
+"""Wei et al. 2021, "Shallow Feature Matters for Weakly Supervised Object Localization": class maps, pseudo masks, segmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from wsol.config import RunConfig
+from wsol.data.samples import DataSet
+from wsol.models.checkpoint import load_mffnet
+from wsol.models.finder import Answer, Finder
+from wsol.progress import Progress
+from wsol.stages import make_pseudo, train_cam, train_seg
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Stages 1 to 3."""
+    for stage in (train_cam.run, make_pseudo.run, train_seg.run):
+        stage(data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """Stage 3's network."""
+    return Finder(*load_mffnet(run / "seg"), ask)
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """The probability that a place belongs to an object, of whatever class."""
+    return Answer(network(images).fused[:, 0].float().sigmoid(), None, None)

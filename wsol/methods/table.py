@@ -1,0 +1,37 @@
+"""The methods by the word after `--method`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from wsol import config as words
+from wsol.config import RunConfig
+from wsol.data.samples import DataSet
+from wsol.methods import acol, adl, cam, cutmix, ddt, gradcam, has, psol, spol, tap
+from wsol.models.finder import Finder
+from wsol.progress import Progress
+
+
+class Method(NamedTuple):
+    """What a method has to have."""
+
+    fit: Callable[[DataSet, Path, RunConfig, Progress], None]
+    """From the training pictures and their labels, and nothing else, to the network in `finder_folder`; the same call goes on after a kill."""
+    load: Callable[[Path], Finder]
+    """The network of a finished run."""
+
+
+METHODS: dict[words.Method, Method] = {
+    "spol": Method(spol.fit, spol.load),
+    "cam": Method(cam.fit, cam.load),
+    "has": Method(has.fit, has.load),
+    "cutmix": Method(cutmix.fit, cutmix.load),
+    "acol": Method(acol.fit, acol.load),
+    "adl": Method(adl.fit, adl.load),
+    "ddt": Method(ddt.fit, ddt.load),
+    "psol": Method(psol.fit, psol.load),
+    "tap": Method(tap.fit, tap.load),
+    **dict.fromkeys(gradcam.CLASSES, Method(gradcam.fit, gradcam.load)),
+}

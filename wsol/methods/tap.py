@@ -1,0 +1,86 @@
+"""Bae et al. 2020, "Rethinking Class Activation Mapping": three repairs of `cam`.
+
+Thresholded average pooling: a channel's feature is its mean over the places above tau_tap = theta_tap * max, not over all, so that a
+small area does not look like a weak one (sec. 3.1, Eq. 4). Negative weight clamping: only positive weights of the class layer make
+the map (sec. 3.2). Percentile as a standard for thresholding: the map is a share of its i-th percentile, not of its maximum
+(sec. 3.3). Where the last stage does not end in a ReLU, its positive part is taken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, cross_entropy
+
+from wsol.config import RunConfig, Tap
+from wsol.data.samples import DataSet
+from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.models.backbone import State
+from wsol.models.checkpoint import MethodCard
+from wsol.models.finder import Answer, Finder, Heatmaps, map_of_class
+from wsol.progress import Progress
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Train as a classifier of pooled features."""
+    train_network(Plan(build, of_labels(data, loss)), data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """The trained network."""
+    return load_finder(run / "tap", build, ask)
+
+
+class TapNetwork(nn.Module):
+    """Features, their pooling, and a linear class layer."""
+
+    def __init__(self, backbone: nn.Module, channels: int, classes: int, options: Tap) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.class_layer = nn.Linear(channels, classes)
+        self.options = options
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The class scores, and the features that they come from."""
+        features = self.backbone(images)[-1].relu()
+        return self.class_layer(pooled(features, self.options.theta_tap)), features
+
+
+def pooled(features: Tensor, theta: float) -> Tensor:
+    """Eq. 4: the mean of each channel over the places where it is above theta times its maximum; 0 for one that is nowhere positive."""
+    is_active = features > theta * features.amax((2, 3), keepdim=True)
+    return (features * is_active).sum((2, 3)) / is_active.sum((2, 3)).clamp(min=1)
+
+
+def clamped_maps(features: Tensor, weight: Tensor) -> Tensor:
+    """Sec. 3.2: sum over the channels of positive weight, for each class."""
+    return conv2d(features, weight.clamp(min=0)[:, :, None, None])
+
+
+def percentile_shares(maps: Heatmaps, percentile: float) -> Heatmaps:
+    """Sec. 3.3: the map as a share of its percentile, 1 at most."""
+    maps = maps.float().relu()
+    ranked = maps.flatten(1).sort(dim=1).values
+    standard = ranked[:, round(percentile / 100 * (ranked.shape[1] - 1))]
+    return (maps / standard.clamp(min=torch.finfo(torch.float32).tiny)[:, None, None]).clamp(max=1)
+
+
+def build(card: MethodCard, state: State | None) -> nn.Module:
+    """The network."""
+    backbone, channels = last_stage(card, state)
+    return TapNetwork(backbone, channels, len(card.class_names), Tap.model_validate(card.options))
+
+
+def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy."""
+    return cross_entropy(network(images)[0].float(), labels)
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """The repaired map of the label's class; its box begins at theta_loc, which is `box.threshold`."""
+    assert isinstance(network, TapNetwork)
+    logits, features = network(images)
+    heatmaps = map_of_class(clamped_maps(features, network.class_layer.weight), logits, labels)
+    return Answer(percentile_shares(heatmaps, network.options.percentile), None, logits.float().softmax(1))

@@ -19,6 +19,7 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
+from browser import browser, context, tab  # noqa: E402, F401
 from fake_data.cub import write_cub  # noqa: E402
 from fake_data.pictures import write_picture  # noqa: E402
 from hypothesis import settings  # noqa: E402

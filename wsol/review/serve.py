@@ -1,0 +1,88 @@
+"""Run the page until Ctrl-C."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+
+from wsol.errors import WsolError
+from wsol.journal import Journal
+from wsol.predictions import open_predictions
+from wsol.progress import Progress
+from wsol.review.app import application
+from wsol.review.desk import Desk
+from wsol.review.lock import Address, Lock, locked
+from wsol.stages.export import checked
+
+
+def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Progress) -> None:
+    """Serve the review of a prediction folder on 127.0.0.1; the address goes to standard output.
+
+    Raises:
+        WsolError: no predictions, a line that no format could hold, a damaged journal, a port that is taken, or another server.
+    """
+    opened = checked(open_predictions(predictions))
+    if not opened.image_root.is_dir():
+        raise WsolError(
+            f"{opened.image_root} is no folder: expected the pictures that were predicted on. Put them back, or run `wsol predict` where they are."
+        )
+    with locked(predictions) as lock, Journal(predictions) as journal:
+        desk = Desk(opened, journal)
+        _tell(desk, journal, progress)
+        with _bound(lock, port) as listening:
+            address = Address(listening.getsockname()[1], _token(lock))
+            lock.write(address)
+            print(address.url, flush=True)
+            progress.say("The page is at that address, on this machine alone. Ctrl-C ends it; nothing is lost.")
+            if open_browser:
+                webbrowser.open(address.url)
+            _serve(desk, address, listening)
+        lock.write(None)
+        done = sum(desk.verdict(index) != "undecided" for index in range(len(desk.items)))
+        progress.say(
+            f"review: {done} of {len(desk.items)} pictures decided, in {journal.path}. `wsol export {predictions} --reviewed` uses them."
+        )
+
+
+def _serve(desk: Desk, address: Address, listening: socket.socket) -> None:
+    config = uvicorn.Config(
+        application(desk, address), http="h11", ws="none", lifespan="off", log_level="warning", access_log=False,
+        server_header=False, limit_concurrency=256, timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    with suppress(KeyboardInterrupt):  # the ordinary end
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _tell(desk: Desk, journal: Journal, progress: Progress) -> None:
+    if journal.repaired:
+        progress.say(f"review: half a line at the end of {journal.path}, never saved as a whole, was cut off")
+    if desk.unknown:
+        progress.say(
+            f"review: {desk.unknown} decisions are about pictures that are not among these predictions; they stay in {journal.path}"
+        )
+
+
+def _token(lock: Lock) -> str:
+    left = lock.left()
+    return left.token if left else secrets.token_urlsafe(32)
+
+
+def _bound(lock: Lock, port: int | None) -> socket.socket:
+    """A socket on 127.0.0.1: the port asked for, else that of a server that was killed, else a free one."""
+    left = lock.left()
+    wishes = [port] if port is not None else [left.port, 0] if left else [0]
+    for wish in wishes:
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", wish))
+            return listening
+        except OSError as error:
+            listening.close()
+            reason = error.strerror
+    raise WsolError(f"port {port} cannot be used ({reason}): expected a free one. Name another, or leave out --port.")

@@ -27,7 +27,7 @@ from wsol.review.pictures import LONGEST_PX, Thumbnails
 LONGEST_BODY = 256 * 1024
 
 OWN_FILES = {
-    "page.css": "text/css", "page.js": "text/javascript", "boxes.js": "text/javascript", "classes.js": "text/javascript",
+    "page.css": "text/css", "icon.svg": "image/svg+xml", "page.js": "text/javascript", "boxes.js": "text/javascript", "classes.js": "text/javascript",
     "pace.js": "text/javascript", "pictures.js": "text/javascript", "queue.js": "text/javascript",
 }  # fmt: skip
 """All that is served from the package besides the page; nothing is looked up by a name that came from outside."""

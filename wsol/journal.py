@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, get_args
 
 from wsol.boxes import Boxes, Xyxy
@@ -138,16 +139,26 @@ def _to_line(decision: Decision) -> bytes:
 
 
 def _from_line(line: bytes, before: list[Decision]) -> Decision:
-    row: dict[str, Any] = json.loads(line.decode("utf-8", "surrogateescape"))
+    row: Any = json.loads(line.decode("utf-8", "surrogateescape"))
+    if not isinstance(row, dict):
+        raise ValueError(f"it is {row!r:.50}")
+    for name, kinds in _KINDS.items():
+        if not isinstance(row.get(name), kinds):
+            raise ValueError(f"{name} is {row.get(name)!r}")
+    if row["verdict"] not in get_args(Verdict):
+        raise ValueError(f"the verdict is {row['verdict']!r}")
+    if row["number"] <= (before[-1].number if before else 0):
+        raise ValueError(f"number {row['number']} is none after the one before")
     height, width = map(int, row.pop("image_hw"))
     boxes = tuple(_four(box) for box in row.pop("boxes"))
     Boxes.of(list(boxes))
-    decision = Decision(**row, image_hw=(height, width), boxes=boxes)
-    if decision.verdict not in get_args(Verdict):
-        raise ValueError(f"the verdict is {decision.verdict!r}")
-    if before and decision.number <= before[-1].number:
-        raise ValueError(f"number {decision.number} comes after {before[-1].number}")
-    return decision
+    return Decision(**row, image_hw=(height, width), boxes=boxes)
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "number": (int,), "image": (str,), "class_name": (str, NoneType), "time": (str,), "session": (str,), "id": (str,),
+    "supersedes": (int, NoneType), "undoes": (int, NoneType),
+}  # fmt: skip
 
 
 def _four(box: list[float]) -> Xyxy:

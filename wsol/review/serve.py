@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import webbrowser
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,14 +35,15 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
     with locked(predictions) as lock, Journal(predictions) as journal:
         desk = Desk(opened, journal)
         _tell(desk, journal, progress)
-        with _bound(lock, port) as listening:
+        with bound(_wishes(lock, port)) as listening:
             address = Address(listening.getsockname()[1], _token(lock))
             lock.write(address)
             print(address.url, flush=True)
             progress.say("The page is at that address, on this machine alone. Ctrl-C ends it; nothing is lost.")
             if open_browser:
                 webbrowser.open(address.url)
-            _serve(desk, address, listening)
+            with suppress(KeyboardInterrupt):  # the ordinary end
+                server(desk, address).run(sockets=[listening])
         lock.write(None)
         done = sum(desk.verdict(index) != "undecided" for index in range(len(desk.items)))
         progress.say(
@@ -49,13 +51,13 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
         )
 
 
-def _serve(desk: Desk, address: Address, listening: socket.socket) -> None:
+def server(desk: Desk, address: Address) -> uvicorn.Server:
+    """The page's server, to be run on a socket that is bound."""
     config = uvicorn.Config(
         application(desk, address), http="h11", ws="none", lifespan="off", log_level="warning", access_log=False,
         server_header=False, limit_concurrency=256, timeout_graceful_shutdown=2,
     )  # fmt: skip
-    with suppress(KeyboardInterrupt):  # the ordinary end
-        uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
 
 
 def _tell(desk: Desk, journal: Journal, progress: Progress) -> None:
@@ -72,17 +74,29 @@ def _token(lock: Lock) -> str:
     return left.token if left else secrets.token_urlsafe(32)
 
 
-def _bound(lock: Lock, port: int | None) -> socket.socket:
-    """A socket on 127.0.0.1: the port asked for, else that of a server that was killed, else a free one."""
+def _wishes(lock: Lock, port: int | None) -> list[int]:
+    """The port asked for; else that of a server that was killed, or a free one."""
     left = lock.left()
-    wishes = [port] if port is not None else [left.port, 0] if left else [0]
-    for wish in wishes:
+    return [port] if port is not None else [left.port, 0] if left else [0]
+
+
+def bound(ports: Sequence[int]) -> socket.socket:
+    """A socket on 127.0.0.1, at the first of the ports that can be had; 0 is any free one.
+
+    Raises:
+        WsolError: none of them is free.
+    """
+    reason = None
+    for port in ports:
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Else the port of a server that ended a moment ago cannot be used for a minute.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind(("127.0.0.1", wish))
+            listening.bind(("127.0.0.1", port))
             return listening
         except OSError as error:
             listening.close()
             reason = error.strerror
-    raise WsolError(f"port {port} cannot be used ({reason}): expected a free one. Name another, or leave out --port.")
+    raise WsolError(
+        f"port {ports[0]} cannot be used ({reason}): expected a free one. Name another, or leave out --port."
+    )

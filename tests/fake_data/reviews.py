@@ -75,6 +75,8 @@ def served(out: Path, token: str = "the-key") -> Iterator[Address]:
         thread.start()
         while not running.started:
             time.sleep(0.005)
-        yield address
-        running.should_exit = True
-        thread.join()
+        try:
+            yield address
+        finally:
+            running.should_exit = True
+            thread.join()

@@ -172,7 +172,7 @@ function showDetails() {
   at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: a picture without an object";
   at("name").textContent = here.image;
   sheet.classList.toggle("rejected", verdict === "rejected");
-  document.title = `${here.image} – wsol review`;
+  document.title = `${here.image} - wsol review`;
 }
 
 function showButtons() {
@@ -312,7 +312,7 @@ async function onRefused(entry, status, content) {
   overview.verdicts[picture.index] = picture.verdict[0];
   const text = `Another window was faster with ${picture.image} (${picture.verdict}). Yours is not saved; this is what holds now.`;
   pictures.forget(picture.index);
-  await note(content);
+  await note({ seen: content.seen, changes: content.changes.filter(({ index }) => index !== picture.index) });
   if (here?.index === picture.index) show(picture.index, text);
   else tell(text.replace("this is what holds now", "look at it again"), picture.index);
 }

@@ -81,7 +81,7 @@ def _wishes(lock: Lock, port: int | None) -> list[int]:
 
 
 def bound(ports: Sequence[int]) -> socket.socket:
-    """A socket on 127.0.0.1, at the first of the ports that can be had; 0 is any free one.
+    """A listening socket on 127.0.0.1, at the first of the ports that can be had; 0 is any free one.
 
     Raises:
         WsolError: none of them is free.
@@ -93,6 +93,7 @@ def bound(ports: Sequence[int]) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind(("127.0.0.1", port))
+            listening.listen()  # a browser that is faster than the server waits
             return listening
         except OSError as error:
             listening.close()

@@ -273,12 +273,11 @@ def test_a_body_of_unknown_length_is_cut_off(address: Address) -> None:
 )
 def test_noise_is_no_request(address: Address, noise: bytes) -> None:
     with socket.create_connection(("127.0.0.1", address.port), timeout=20) as connection:
-        connection.sendall(noise)
-        connection.shutdown(socket.SHUT_WR)
-        try:
+        first = b""
+        with contextlib.suppress(OSError):  # hung up on us
+            connection.sendall(noise)
+            connection.shutdown(socket.SHUT_WR)
             first = connection.recv(12)
-        except ConnectionResetError:
-            first = b""
     assert first[9:12] in (b"", b"400", b"421", b"431")
     assert send(address, "GET", "/api/overview", **key(address)).status == 200
 

@@ -128,8 +128,12 @@ def main() -> None:
             server.wait()
         written = [json.loads(line) for line in (out / "review.jsonl").read_text().splitlines()]
         assert len(written) == 2 * given.presses, "every decision is in the journal"
-    print(f"{os.cpu_count()} cores, {given.pictures} predictions, pictures {given.width} x {given.width * 3 // 4}, window 1280 x 860")
-    print(f"ready {ready:.1f} s after the command, first picture {(opened['startTime'] + opened['duration']) / 1000:.1f} s after the page; server {memory:.0f} MB")
+    print(
+        f"{os.cpu_count()} cores, {given.pictures} predictions, pictures {given.width} x {given.width * 3 // 4}, window 1280 x 860"
+    )
+    print(
+        f"ready {ready:.1f} s after the command, first picture {(opened['startTime'] + opened['duration']) / 1000:.1f} s after the page; server {memory:.0f} MB"
+    )
     print("| from key to picture, ms | pictures | median | 95 % | most | below 100 ms, % |\n|---|---|---|---|---|---|")
     print(row("with a pause of 0.3 s", quick))
     print(row("without a pause", hurried))

@@ -1,8 +1,9 @@
-"""How fluid a report is: `wsol report RUN DATA --out OUT`, then
+"""How fluid a report is, in headless Chromium (Debian's).
 
+    wsol report RUN DATA --out OUT
     python benchmarks/report_page.py OUT/index.html
 
-opens it in headless Chromium (Debian's) and tells how long a person waits: until the first pictures are drawn, after a filter or another
+Tells how long a person waits: until the first pictures are drawn, after a filter or another
 order, after each move of the slider, and between frames while the page is scrolled from its start to its end.
 """
 

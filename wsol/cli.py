@@ -150,6 +150,7 @@ def predict(
 def export(
     predictions: Path, *, out: Path,
     format: Literal["coco", "yolo", "yolo-polygons", "voc", "labelstudio", "cvat", "fiftyone", "csv", "crops", "masks"],
+    reviewed: Annotated[bool, Parameter(negative="")] = False, with_undecided: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:  # fmt: skip
     """Write predictions in the format of another tool.
 
@@ -163,10 +164,53 @@ def export(
         object), crops (a folder for each class), masks (one PNG a picture).
     out
         New folder for the export; its README.txt says how to load it.
+    reviewed
+        Only the pictures that were accepted or corrected in `wsol review`, as they were left there. Rejected ones are left out,
+        and those nobody has looked at. Boxes drawn or moved have no mask: yolo-polygons and masks leave their pictures out.
+    with_undecided
+        With --reviewed: the pictures nobody has looked at too, as predicted.
     """
+    from wsol.progress import Progress
     from wsol.stages import export as stage
 
-    print(stage.run(predictions, format, out))
+    if with_undecided and not reviewed:
+        raise WsolError(
+            "--with-undecided goes with --reviewed: without that everything is exported. Add it, or leave both out."
+        )
+    print(stage.run(predictions, format, out, is_reviewed=reviewed, with_undecided=with_undecided, progress=Progress()))
+
+
+@app.command
+def review(
+    predictions: Path, *, port: int | None = None, open_browser: Annotated[bool, Parameter(name="--open", negative="")] = False
+) -> None:  # fmt: skip
+    """Go through predictions in a browser: accept, reject, correct boxes and classes. Needs `pip install 'wsol[review]'`.
+
+    The page is for this machine alone (127.0.0.1). Each decision is in PREDICTIONS/review.jsonl before the page says so;
+    Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed`.
+
+    Parameters
+    ----------
+    predictions
+        What `wsol predict` wrote.
+    port
+        Of the page's address; a free one by default. To see the page of another machine: `ssh -L PORT:127.0.0.1:PORT`.
+    open_browser
+        Open the page in your browser.
+    """
+    from wsol.progress import Progress
+
+    if port is not None and not 1 <= port <= 65535:
+        raise WsolError(f"--port must be from 1 to 65535, got {port}. Leave it out for a free one.")
+    try:
+        from wsol.review import serve
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn", "fcntl"):
+            raise
+        raise WsolError(
+            f"the review page needs {error.name}: expected what the extra `review` brings, on Linux or macOS. Run `pip install 'wsol[review]'`."
+        ) from None
+    serve.run(predictions, port=port, open_browser=open_browser, progress=Progress())
 
 
 @app.command

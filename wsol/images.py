@@ -85,6 +85,20 @@ def read_square(path: Path, side_px: int) -> tuple[Pixels, tuple[int, int]]:
         return square(_rgb(image), side_px), image_hw
 
 
+def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
+    """Decode and scale down, aspect ratio kept, until the longer side is at most `longest_px`; also the upright (height, width) on disk."""
+    with _opened(path) as image:
+        image_hw = _upright_hw(image)
+        scale = min(1.0, longest_px / max(image_hw))
+        height, width = (max(round(side * scale), 1) for side in image_hw)
+        stored_wh = (width, height) if image.size == image_hw[::-1] else (height, width)
+        image.draft("RGB", stored_wh)
+        pixels = _rgb(image)
+        if pixels.size != (width, height):
+            pixels = pixels.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        return np.asarray(pixels), image_hw
+
+
 def square(image: Image.Image, side_px: int) -> Pixels:
     """Squash to a square with an antialiased bilinear filter."""
     return np.asarray(image.resize((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=3.0))

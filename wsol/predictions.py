@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,14 @@ class Predictions:
     folder: Path
     image_root: Path
     class_names: tuple[str, ...]
+    mend: Callable[[Prediction], Prediction | None] | None = None
+    """What a review made of a picture; None leaves the picture out."""
 
     def __iter__(self) -> Iterator[Prediction]:
-        return read_lines(self.folder / LINES)
+        lines = read_lines(self.folder / LINES)
+        if self.mend is None:
+            return lines
+        return (mended for line in lines if (mended := self.mend(line)) is not None)
 
 
 def encode(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from wsol.boxes import Xyxy
 from wsol.formats.csv_table import write_csv
 from wsol.predictions import PredictedObject, Prediction
 
-HEADER = ["path", "class", "score", "x0", "y0", "x1", "y1", "width", "height"]
+HEADER = ["path", "label", "score", "x0", "y0", "x1", "y1", "width", "height"]
 
 
 def read_csv(path: Path) -> list[list[str]]:

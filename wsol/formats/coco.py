@@ -37,6 +37,8 @@ Good to know:
   decoding: `ImageOps.exif_transpose` with Pillow; OpenCV's `imread` does it by itself.
 - Masks are compressed run lengths, also for single objects (iscrowd 0). Detectron2 reads them with
   INPUT.MASK_FORMAT = "bitmask"; a tool that knows polygons only can still read the boxes.
+- A box that was drawn by hand (wsol review) has no mask: its segmentation is [], its area that of the box. Train masks on
+  the others only.
 """
 
 RESULTS = """    results = truth.loadRes("results.json")
@@ -95,7 +97,8 @@ def _objects(predictions: Predictions) -> Iterator[tuple[dict[str, Any], Predict
                     "image_id": image_id,
                     "category_id": category_id,
                     "bbox": [x0, y0, x1 - x0, y1 - y0],
-                    "segmentation": found.rle,
+                    # A box drawn in a review has no mask; an empty list is how data sets of boxes say so.
+                    "segmentation": found.rle if coco_mask.area(found.rle) else [],
                 },
                 found,
             )
@@ -107,4 +110,6 @@ def _annotations(predictions: Predictions, with_scores: bool) -> Iterator[dict[s
     # Detectron2 wants INPUT.MASK_FORMAT "bitmask"; readers of polygons only (torchvision's v1 detection references) cannot read it.
     for annotation_id, (shared, found) in enumerate(_objects(predictions), start=1):
         score = {"score": found.score} if with_scores else {}
-        yield {"id": annotation_id, **shared, "area": int(coco_mask.area(found.rle)), "iscrowd": 0} | score
+        _, _, width, height = shared["bbox"]
+        area = int(coco_mask.area(found.rle)) or width * height
+        yield {"id": annotation_id, **shared, "area": area, "iscrowd": 0} | score

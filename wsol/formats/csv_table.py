@@ -11,7 +11,7 @@ from wsol.formats.objects import class_of, count
 from wsol.predictions import Predictions
 from wsol.version import __version__
 
-COLUMNS = ("path", "class", "score", "x0", "y0", "x1", "y1", "width", "height")
+COLUMNS = ("path", "label", "score", "x0", "y0", "x1", "y1", "width", "height")
 
 README = """\
 A table made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
@@ -27,10 +27,15 @@ A spreadsheet opens it too: UTF-8, commas, a point in numbers.
 
 Columns:
   path           the picture, below {image_root}
-  class          the predicted class of the picture; empty where it has none
+  label          the class of the picture; empty where it has none
   score          from 0 to 1
   x0 y0 x1 y1    pixel edges counted from 0 from the top left: the box's width is x1 - x0
   width height   those of the upright picture, with its EXIF orientation applied
+
+wsol reads it too. Boxes that a person has reviewed are truth (--images is the folder above):
+
+    wsol calibrate RUN --boxes boxes.csv --images FOLDER
+    wsol evaluate --boxes OTHER --truth boxes.csv --images FOLDER
 """
 
 

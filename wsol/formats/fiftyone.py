@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pycocotools import mask as coco_mask
+
 from wsol.folders import final_of
 from wsol.formats.coco import write_instances
 from wsol.formats.objects import count
@@ -20,13 +22,18 @@ A FiftyOne dataset made by wsol {version}: {images} pictures, {objects} objects,
 How to load it with FiftyOne (pip install fiftyone):
 
     import fiftyone as fo
-    dataset = fo.Dataset.from_dir({folder!r}, fo.types.COCODetectionDataset, label_types=["detections", "segmentations"])
+    dataset = fo.Dataset.from_dir({folder!r}, fo.types.COCODetectionDataset, label_types={label_types})
     fo.launch_app(dataset).wait()
 
 Good to know:
 - Rewritten pictures: {rewritten}. A picture that its EXIF orientation turns or mirrors is written upright (JPEG quality 95,
   without EXIF), and .gif, .ppm and .pgm become .png.
-- Boxes and masks are one label field, since both come from `segmentations`.
+{fields}"""
+
+WITH_MASKS = """- Boxes and masks are one label field, since both come from `segmentations`.
+"""
+WITHOUT_MASKS = """- Masks stay in labels.json: boxes drawn by hand (wsol review) have none, and with "segmentations" among the label types
+  FiftyOne would pass over them.
 """
 
 
@@ -43,6 +50,14 @@ def write_fiftyone(predictions: Predictions, folder: Path) -> dict[str, int]:
     names = (str(name) for name in unique_names(predictions))
     write_instances(predictions, folder / "labels.json", names, with_scores=True)
     counts = count(predictions) | {"rewritten": rewritten}
-    text = README.format(version=__version__, image_root=predictions.image_root, folder=str(final_of(folder)), **counts)
+    have_masks = all(coco_mask.area(found.rle) for prediction in predictions for found in prediction.objects)
+    text = README.format(
+        version=__version__,
+        image_root=predictions.image_root,
+        folder=str(final_of(folder)),
+        label_types='["detections", "segmentations"]' if have_masks else '["detections"]',
+        fields=WITH_MASKS if have_masks else WITHOUT_MASKS,
+        **counts,
+    )
     (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
     return counts

@@ -116,12 +116,16 @@ def _from_table(file: Path, table: Table) -> dict[str, list[_Found]]:
     found: dict[str, list[_Found]] = {}
     for where, cells in table.rows:
         row = dict(zip(table.columns, cells, strict=True))
+        rows = found.setdefault(row["path"], [])
+        if not any(row[name] for name in CORNERS):  # how `wsol export` lists a picture without a box
+            continue
         try:
             corners = [float(row[name]) for name in CORNERS]
             score = float(row.get("score", 1.0))
         except ValueError:
             raise WsolError(f"{where}: expected numbers for the corners and the score, got {row}. Mend it.") from None
-        found.setdefault(row["path"], []).append(_checked(corners, score, row.get("class") or None, where))
+        # Tables of `wsol export` are truth too, whose readers call a class the label.
+        rows.append(_checked(corners, score, row.get("class") or row.get("label") or None, where))
     return found
 
 

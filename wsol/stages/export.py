@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Any, Literal
 
 from wsol.boxes import Boxes
 from wsol.errors import WsolError
@@ -19,7 +19,10 @@ from wsol.formats.labelstudio import write_labelstudio
 from wsol.formats.masks import write_masks
 from wsol.formats.voc import write_voc
 from wsol.formats.yolo import write_yolo, write_yolo_polygons
+from wsol.journal import FILE, Decision, heads, read_journal
 from wsol.predictions import COMMAND, LINES, Prediction, Predictions, open_predictions
+from wsol.progress import Progress
+from wsol.reviewed import Tally, reviewed, tally
 
 Format = Literal["coco", "yolo", "yolo-polygons", "voc", "labelstudio", "cvat", "fiftyone", "csv", "crops", "masks"]
 
@@ -37,23 +40,76 @@ WRITERS: dict[Format, Callable[[Predictions, Path], dict[str, int]]] = {
 }
 
 
-def run(predictions: Path, format: Format, out: Path) -> Path:
+NEED_MASKS: frozenset[Format] = frozenset({"yolo-polygons", "masks"})
+"""Where an object without a mask would be taken for background, or its box for its outline."""
+
+
+def run(
+    predictions: Path,
+    format: Format,
+    out: Path,
+    *,
+    is_reviewed: bool = False,
+    with_undecided: bool = False,
+    progress: Progress | None = None,
+) -> Path:
     """Write the predictions of a folder into the new folder `out`, in another tool's format.
 
+    With `is_reviewed`, as `wsol review` left them: rejected pictures are left out, and undecided ones unless asked for.
+
     Raises:
-        WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, or `out` is taken.
+        WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is taken, or
+            nobody reviewed them.
     """
     opened = open_predictions(predictions)
-    settings, inputs = {"format": format}, {"predictions": file_hash(predictions / LINES)}
+    settings: dict[str, Any] = {"format": format}
+    inputs = {"predictions": file_hash(predictions / LINES)}
+    if is_reviewed:
+        decisions = _decisions(predictions)
+        settings |= {"reviewed": True, "with_undecided": with_undecided}
+        inputs["review"] = file_hash(predictions / FILE)
     if is_finished(out, "export", settings, inputs):
         return out
     with new_folder(out) as scratch:
         start_over(
             scratch
         )  # what a killed export left may belong to other predictions, and its hard links are in the way
-        counts = WRITERS[format](checked(opened), scratch)
+        whole = checked(opened)
+        if is_reviewed:
+            counted = tally(whole, decisions, needs_masks=format in NEED_MASKS)
+            whole = reviewed(whole, decisions, with_undecided=with_undecided, needs_masks=format in NEED_MASKS)
+        counts: dict[str, Any] = WRITERS[format](whole, scratch)
+        if is_reviewed:
+            counts |= {**counted.verdicts, "drawn": counted.drawn, "left_out_without_mask": counted.maskless}
+            text = REVIEWED.format(told=_told(counted, with_undecided))
+            with (scratch / "README.txt").open("a", encoding="utf-8") as readme:
+                readme.write(text)
+            if progress is not None:
+                progress.say(f"export: {_told(counted, with_undecided)}")
         write_manifest(scratch, "export", settings, inputs, counts)
     return out
+
+
+REVIEWED = """
+Reviewed by a person (wsol review): {told}
+"""
+
+
+def _told(counted: Tally, with_undecided: bool) -> str:
+    undecided = "are in as predicted" if with_undecided else "are left out (`--with-undecided` keeps them)"
+    maskless = (
+        f" {counted.maskless} pictures are left out since a box of theirs has no mask." if counted.maskless else ""
+    )
+    drawn = " A box drawn or moved by hand has the score 1 and no mask." if counted.drawn else ""
+    return f"{counted.describe()}. Rejected pictures are left out, undecided ones {undecided}.{drawn}{maskless}"
+
+
+def _decisions(predictions: Path) -> dict[str, Decision]:
+    if not (predictions / FILE).exists():
+        raise WsolError(
+            f"nobody has reviewed {predictions}: expected {FILE} in it. Run `wsol review {predictions}` first, or leave out --reviewed."
+        )
+    return heads(read_journal(predictions))
 
 
 def checked(predictions: Predictions) -> Predictions:

@@ -18,6 +18,7 @@ from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished, text_hash, whole_file, write_manifest
 from wsol.images import SUFFIXES, is_picture, pictures_under
+from wsol.journal import FILE as JOURNAL
 from wsol.launch import part
 from wsol.listing import Names, Paths, write_names
 from wsol.localizer import Localizer
@@ -74,7 +75,7 @@ def run(
     if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
         settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
-    if gathered([is_first and is_finished(out, STAGE, settings, inputs)], engine)[0]:
+    if gathered([is_first and _is_finished(out, settings, inputs)], engine)[0]:
         if is_first:
             clear(out)
         progress.say(f"{STAGE}: finished already, {out}")
@@ -105,6 +106,17 @@ def run(
         )
         progress.say(_told(speed))
     return out
+
+
+def _is_finished(out: Path, settings: dict[str, Any], inputs: dict[str, str]) -> bool:
+    try:
+        return is_finished(out, STAGE, settings, inputs)
+    except WsolError as error:
+        if not (out / JOURNAL).exists():
+            raise
+        raise WsolError(
+            f"{error}\nIt holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same pictures."
+        ) from None
 
 
 def _root(images: Path) -> Path:

@@ -1,0 +1,319 @@
+"""The page in a browser: what was pressed, dragged and tapped is what the journal says."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fake_data.reviews import prediction, served, write_reviewable
+from playwright.sync_api import expect
+
+from wsol.journal import read_journal
+from wsol.review.lock import Address
+from wsol.stages import export
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.pipeline
+
+HTML = '<img src=x onerror="document.title=1">.jpg'
+BOX = (40.0, 30.0, 120.0, 90.0)
+
+
+def shown(page: Page) -> str:
+    """The name of the picture on the screen."""
+    expect(page.locator("#sheet")).not_to_have_class(re.compile("waiting"))
+    expect(page.locator("#name")).not_to_be_empty()
+    return page.locator("#name").inner_text()
+
+
+def press(page: Page, key: str) -> str:
+    """Press a key; the picture that it was pressed on."""
+    name = shown(page)
+    page.keyboard.press(key)
+    return name
+
+
+def saved(page: Page) -> None:
+    """Wait until everything is on the disk."""
+    expect(page.locator("#saved")).to_have_attribute("data-state", "saved")
+
+
+def spot(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Where a pixel of the picture is on the screen."""
+    area = page.locator("#boxes").bounding_box()
+    assert area is not None
+    return area["x"] + x * area["width"] / 160, area["y"] + y * area["height"] / 120
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag from one pixel of the picture to another."""
+    page.mouse.move(*spot(page, *start))
+    page.mouse.down()
+    page.mouse.move(*spot(page, (start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
+    page.mouse.move(*spot(page, *end))
+    page.mouse.up()
+
+
+def told(out: Path) -> list[tuple[Any, ...]]:
+    """The journal, as far as a person made it."""
+    return [(one.image, one.verdict, one.boxes, one.class_name) for one in read_journal(out)]
+
+
+@contextmanager
+def process(out: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`wsol review` and its address."""
+    command = [sys.executable, "-m", "wsol", "review", str(out)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        yield server, server.stdout.readline().strip()
+    finally:
+        server.kill()
+        server.communicate()
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A hundred predictions, 0000 the least confident."""
+    return write_reviewable(tmp_path, [prediction(number) for number in range(100)])
+
+
+@pytest.fixture
+def address(out: Path) -> Iterator[Address]:
+    with served(out) as address:
+        yield address
+
+
+def names(*numbers: int) -> list[str]:
+    return [prediction(number).image for number in numbers]
+
+
+def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out: Path, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    expected: list[tuple[Any, ...]] = []
+    with process(out) as (server, url):
+        page.goto(url)
+        for number in range(6):
+            expected.append((press(page, "Enter" if number % 2 else "Space"), "accepted", (BOX,), prediction(number).class_name))  # fmt: skip
+        expected.append((press(page, "x"), "rejected", (BOX,), prediction(6).class_name))
+        assert [image for image, *_ in expected] == names(*range(7))
+        assert press(page, "ArrowRight") == names(7)[0]
+        press(page, "c")
+        page.keyboard.type("OW")
+        page.keyboard.press("Enter")
+        expected.append((shown(page), "corrected", (BOX,), "owl"))
+        press(page, "Enter")  # says no more than was said
+        press(page, "1")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Shift+ArrowDown")
+        page.keyboard.press("Alt+ArrowRight")
+        expected.append((press(page, "Enter"), "corrected", ((39.0, 40.0, 120.0, 100.0),), "hawk"))
+        press(page, "d")
+        expected.append((shown(page), "corrected", (), "owl"))
+        assert "without an object" in page.locator("#count").inner_text()
+        press(page, "Enter")
+        assert shown(page) == names(11)[0] and page.locator("#far").inner_text() == "10 of 100 decided"
+
+        drag(page, (80, 60), (90, 70))
+        expected.append((shown(page), "corrected", ((50.0, 40.0, 130.0, 100.0),), "tit"))
+        drag(page, (130, 70), (150, 75))  # its right edge
+        expected.append((shown(page), "corrected", ((50.0, 40.0, 150.0, 100.0),), "tit"))
+        drag(page, (50, 40), (20, 10))  # its corner
+        expected.append((shown(page), "corrected", ((20.0, 10.0, 150.0, 100.0),), "tit"))
+        press(page, "n")
+        drag(page, (5.2, 105.5), (30.5, 115))
+        expected.append((shown(page), "corrected", ((20.0, 10.0, 150.0, 100.0), (5.0, 105.0, 31.0, 115.0)), "tit"))
+        assert page.locator("#verdict").inner_text() == "corrected"
+        saved(page)
+        page.reload()
+        page.select_option("#filter", "c")
+        while shown(page) != names(11)[0]:
+            press(page, "ArrowRight")
+        assert page.locator("#boxes .box").count() == 2, "the boxes are where they were dragged to"
+        page.select_option("#filter", "u")
+        saved(page)
+        assert told(out) == expected
+
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        last = press(page, "x")
+        assert last == names(12)[0]
+        expected.append((last, "rejected", (BOX,), "hawk"))
+        expect(page.locator("#saved")).to_have_attribute("data-state", "away")
+        assert "1 not saved" in page.locator("#saved").inner_text()
+    with process(out) as (_, again):
+        assert again == url
+        saved(page)  # by itself
+        assert told(out) == expected
+        page.keyboard.press("u")
+        expected.append((last, "undecided", (BOX,), "hawk"))
+        expect(page.locator("#name")).to_have_text(last)
+        saved(page)
+        assert told(out) == expected
+    page.close()
+    folder = export.run(out, "coco", out.parent / "coco", is_reviewed=True)
+    written = json.loads((folder / "instances.json").read_text())
+    holds = {image: (verdict, boxes) for image, verdict, boxes, _ in expected}
+    assert sorted(one["file_name"] for one in written["images"]) == sorted(
+        image for image, (verdict, _) in holds.items() if verdict in ("accepted", "corrected")
+    )
+    by_id = {one["id"]: one["file_name"] for one in written["images"]}
+    for one in written["annotations"]:
+        x, y, width, height = one["bbox"]
+        assert (x, y, x + width, y + height) in holds[by_id[one["image_id"]]][1]
+
+
+def test_two_windows_do_not_overwrite_each_other(out: Path, address: Address, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1000, "height": 800})
+    one, two = context.new_page(), context.new_page()
+    for page in (one, two):
+        page.goto(address.url)
+        assert shown(page) == names(0)[0]
+    # Neither hears of the other before it decides.
+    for page in (one, two):
+        page.route("**/api/changes*", lambda route: route.fulfill(json={"seen": 0, "changes": []}))
+    press(one, "x")
+    saved(one)
+    drag(two, (80, 60), (90, 70))
+    two.wait_for_selector("#notice:not([hidden])")
+    assert "Another window was faster" in two.locator("#notice").inner_text()
+    assert two.locator("#verdict").inner_text() == "rejected", "it shows what holds"
+    assert told(out) == [(names(0)[0], "rejected", (BOX,), "hawk")]
+    two.keyboard.press("Enter")  # now that it knows, it may
+    saved(two)
+    assert told(out)[1:] == [(names(0)[0], "accepted", (BOX,), "hawk")]
+    # And an answer brings along what the others did: 0001 is not offered again.
+    press(one, "Enter")
+    saved(one)
+    press(two, "ArrowLeft")
+    press(two, "x")
+    saved(two)
+    press(two, "ArrowRight")
+    assert shown(two) == names(2)[0]
+    context.close()
+
+
+def test_undo_by_key_and_button_also_after_a_reload(out: Path, address: Address, tab: Page) -> None:
+    tab.goto(address.url)
+    press(tab, "Enter")
+    press(tab, "x")
+    saved(tab)
+    tab.reload()
+    assert shown(tab) == names(2)[0]
+    tab.keyboard.press("Control+z")
+    expect(tab.locator("#name")).to_have_text(names(1)[0])
+    tab.get_by_role("button", name="Undo").click()
+    expect(tab.locator("#name")).to_have_text(names(0)[0])
+    assert tab.locator("#verdict").inner_text() == "undecided"
+    tab.keyboard.press("u")
+    expect(tab.locator("#notice")).to_contain_text("nothing to undo")
+    assert [one.undoes for one in read_journal(out)] == [None, None, 2, 1]
+
+
+def test_a_key_that_is_held_down_decides_once(out: Path, address: Address, tab: Page) -> None:
+    tab.goto(address.url)
+    shown(tab)
+    for _ in range(5):
+        tab.keyboard.down("Enter")  # without a release these are repetitions
+    saved(tab)
+    assert len(told(out)) == 1
+
+
+def test_names_and_classes_with_markup_are_text(tmp_path: Path, tab: Page) -> None:
+    hostile = '"><script>document.title="2"</script>'
+    line = prediction(0, image=HTML).__class__(HTML, (120, 160), prediction(0).objects, 0, hostile, ((hostile, 1.0),))
+    with served(write_reviewable(tmp_path, [line], (hostile, "owl"))) as address:
+        tab.goto(address.url)
+        assert shown(tab) == HTML and tab.locator("#class").inner_text() == hostile
+        assert tab.title() == f"{HTML} - wsol review"
+        tab.keyboard.press("c")
+        assert tab.locator("#class-list li").first.inner_text().startswith(hostile)
+        assert tab.locator("script").count() == 1 and tab.locator("img").count() == 1
+
+
+def test_a_picture_that_changed_since_is_not_shown_and_can_only_be_rejected(out: Path, address: Address, browser: Browser) -> None:  # fmt: skip
+    (out.parent / "pictures" / names(0)[0]).write_bytes(b"no picture")
+    page = browser.new_page()
+    page.goto(address.url)
+    page.wait_for_selector("#empty:not([hidden])")
+    assert "cannot decode" in page.locator("#empty").inner_text()
+    page.keyboard.press("Enter")
+    assert page.get_by_role("button", name="Accept").is_disabled()
+    press(page, "x")
+    assert shown(page) == names(1)[0]
+    saved(page)
+    assert [(image, verdict) for image, verdict, *_ in told(out)] == [(names(0)[0], "rejected")]
+    page.close()
+
+
+def test_a_phone_taps_and_drags(out: Path, address: Address, browser: Browser) -> None:
+    phone = browser.new_context(
+        viewport={"width": 390, "height": 844}, device_scale_factor=2, is_mobile=True, has_touch=True
+    )
+    page = phone.new_page()
+    page.goto(address.url)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing reaches beyond the screen"
+    for name in ("Accept", "Reject", "Undo", "Draw", "Next", "Back"):
+        area = page.get_by_role("button", name=name).bounding_box()
+        assert area is not None and min(area["width"], area["height"]) >= 44 and area["y"] + area["height"] <= 844
+    shown(page)
+    page.get_by_role("button", name="Accept").tap()
+    shown(page)
+    touch = phone.new_cdp_session(page)
+    for kind, x, y in (("touchStart", 80, 60), ("touchMove", 85, 65), ("touchMove", 90, 70), ("touchEnd", 0, 0)):
+        place = spot(page, x, y)
+        points = [] if kind == "touchEnd" else [{"x": place[0], "y": place[1]}]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    page.get_by_role("button", name="Next").tap()
+    saved(page)
+    assert told(out) == [
+        (names(0)[0], "accepted", (BOX,), "hawk"),
+        (names(1)[0], "corrected", ((50.0, 40.0, 130.0, 100.0),), "owl"),
+    ]
+    phone.close()
+
+
+def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address, tab: Page) -> None:  # fmt: skip
+    tab.goto(address.url)
+    shown(tab)
+    box = tab.get_by_role("button", name="Box 1 of 1: left 40, top 30, 80 wide, 60 high")
+    box.focus()
+    tab.keyboard.press("ArrowRight")
+    assert tab.get_by_role("button", name="left 41, top 30").count() == 1
+    tab.keyboard.press("Escape")
+    saved(tab)
+    expect(tab.locator("#said")).to_contain_text("box moved")
+    assert tab.get_by_role("progressbar", name="Pictures decided").count() == 1
+    assert tab.get_by_role("combobox", name="Show").count() == 1
+    tab.keyboard.press("?")
+    assert tab.get_by_role("dialog", name="Keys").is_visible()
+    unnamed = tab.evaluate("[...document.querySelectorAll('button, select, input')].filter(e => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).length")  # fmt: skip
+    assert unnamed == 0
+
+
+def test_filters_show_what_they_say_and_an_end_is_an_end(tmp_path: Path, tab: Page) -> None:
+    out = write_reviewable(tmp_path, [prediction(number) for number in range(3)])
+    with served(out) as address:
+        tab.goto(address.url)
+        for key in ("Enter", "x", "Enter"):
+            press(tab, key)
+        tab.wait_for_selector("#empty:not([hidden])")
+        assert "All 3 pictures are decided" in tab.locator("#empty").inner_text()
+        tab.select_option("#filter", "r")
+        assert shown(tab) == names(1)[0]
+        tab.select_option("#filter", "c")
+        assert "No picture is corrected" in tab.locator("#empty").inner_text()
+        tab.select_option("#filter", "")
+        assert shown(tab) in names(0, 1, 2)
+        saved(tab)
+    assert len(told(out)) == 3

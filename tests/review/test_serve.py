@@ -1,0 +1,118 @@
+"""`wsol review` as a process: one a folder, an address that outlives a kill, a clean end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fake_data.reviews import decide, prediction, write_reviewable
+
+import wsol.review
+from wsol.cli import main
+from wsol.review.lock import Address, locked
+from wsol.review.serve import bound
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return write_reviewable(tmp_path, [prediction(0), prediction(1)])
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """`start(out)`: a server in a process of its own, ended with the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*words: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "wsol", "review", *map(str, words)]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.kill()
+        one.communicate()
+
+
+def address_of(server: subprocess.Popen[str]) -> str:
+    assert server.stdout is not None
+    return server.stdout.readline().strip()
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        main(["review", *map(str, words)])
+    assert stopped.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_killed_server_leaves_its_address_to_the_next_and_a_clean_end_does_not(
+    out: Path, start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = start(out)
+    url = address_of(first)
+    assert url.startswith("http://127.0.0.1:") and len(url.rpartition("/")[2]) >= 40
+    assert (out / ".review.lock").stat().st_mode & 0o077 == 0, "it holds the key"
+    port = url.split(":")[2].partition("/")[0]
+    assert f"is being reviewed already on port {port}" in refusal(capsys, out)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    decide(out, "owl/0001.jpg", "accepted", (40.0, 30.0, 120.0, 90.0))
+    with (out / "review.jsonl").open("a") as journal:
+        journal.write('{"number":2,"ima')
+    second = start(out)
+    assert address_of(second) == url
+    second.send_signal(signal.SIGINT)
+    said = second.communicate()[1]
+    assert second.returncode == 0
+    assert "half a line at the end" in said and "1 of 2 pictures decided" in said and "--reviewed" in said
+    with locked(out) as lock:
+        assert lock.left() is None, "the next key is a new one"
+
+
+def test_two_servers_on_one_folder_are_one_too_many(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with locked(out) as lock:
+        lock.write(Address(4321, "key"))
+        said = refusal(capsys, out)
+    assert "is being reviewed already on port 4321" in said and "Ctrl-C" in said and "key" not in said
+
+
+def test_a_port_that_is_taken_is_told(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with bound([0]) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} cannot be used" in refusal(capsys, out, "--port", port)
+        with bound([port, 0]) as other:
+            assert other.getsockname()[1] != port and other.family == socket.AF_INET
+    assert "from 1 to 65535, got 70000" in refusal(capsys, out, "--port", 70000)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(lambda out: (out / "manifest.json").unlink(), "expected the result of `wsol predict", id="unfinished"),
+        pytest.param(lambda out: (out / "predictions.jsonl").write_text("{}\n"), "line 1: not a prediction", id="a damaged line"),
+        pytest.param(lambda out: (out / "review.jsonl").write_text("{}\n"), "line 1: not a decision", id="a damaged journal"),
+        pytest.param(lambda out: (out.parent / "pictures").rename(out.parent / "moved"), "is no folder: expected the pictures", id="pictures gone"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_reviewed_is_told(
+    out: Path, spoil: Callable[[Path], object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(out)
+    assert said in refusal(capsys, out)
+
+
+def test_without_the_extra_it_is_named(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "wsol.review.serve")
+    monkeypatch.delattr(wsol.review, "serve")
+    assert "pip install 'wsol[review]'" in refusal(capsys, out)

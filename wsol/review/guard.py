@@ -1,0 +1,82 @@
+"""Who may ask: this machine's browser, with the key, from our own page. Everybody else is refused before anything is read."""
+
+from __future__ import annotations
+
+import secrets
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wsol.review.lock import Address
+
+OWN_HEADER = "x-wsol-review"
+"""No form and no link can send it; a foreign script would have to ask first, and is not answered."""
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+}
+
+
+class Guard:
+    """Refuses, or passes on; every answer gets the headers that keep a browser strict."""
+
+    def __init__(self, app: ASGIApp, address: Address) -> None:
+        self.app = app
+        self.token = address.token
+        self.cookie = f"wsol-review-{address.port}"  # cookies do not know ports
+        self.entrance = f"/review/{address.token}"
+        self.hosts = {f"127.0.0.1:{address.port}", f"localhost:{address.port}"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        headers = Headers(scope=scope)
+        is_entrance = secrets.compare_digest(scope["path"].encode(), self.entrance.encode())
+
+        async def send_strictly(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = MutableHeaders(scope=message)
+                given.update(HEADERS)
+                if is_entrance and message["status"] == 200:
+                    given["set-cookie"] = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+            await send(message)
+
+        refusal = self._refusal(scope["method"], headers, is_entrance)
+        answer = self.app if refusal is None else PlainTextResponse(refusal[1] + "\n", refusal[0])
+        await answer(scope, receive, send_strictly)
+
+    def _refusal(self, method: str, headers: Headers, is_entrance: bool) -> tuple[int, str] | None:
+        host = headers.getlist("host")
+        if len(host) != 1 or host[0] not in self.hosts:
+            # A name of somebody else's that points to 127.0.0.1 (DNS rebinding) would make us of one origin with his page.
+            return 421, "This page is at 127.0.0.1 and at no other name."
+        if is_entrance:
+            return None if method in ("GET", "HEAD") else (405, "Only GET.")
+        if not self._has_key(headers):
+            return 403, "Open the address that `wsol review` printed: the key is in it."
+        # Another page of this machine, on another port, counts as the same site and gets the cookie sent along.
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return 403, "Only the review page itself may ask."
+        if method in ("GET", "HEAD"):
+            return None
+        if headers.get("origin", f"http://{host[0]}") != f"http://{host[0]}" or OWN_HEADER not in headers:
+            return 403, "Only the review page itself may ask."
+        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return 415, "Only application/json."
+        return None
+
+    def _has_key(self, headers: Headers) -> bool:
+        try:
+            found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+        except CookieError:
+            return False
+        return found is not None and secrets.compare_digest(found.value.encode(), self.token.encode())

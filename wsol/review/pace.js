@@ -1,0 +1,31 @@
+// How fast the review goes: decisions a minute over the last ones, pauses left out.
+
+const LAST = 30;
+const PAUSE_MS = 60000;
+
+export class Pace {
+  constructor() {
+    this.times = [];
+  }
+
+  decided(now) {
+    this.times.push(now);
+    if (this.times.length > LAST) this.times.shift();
+  }
+
+  // Pictures a minute; undefined before there is anything to go by.
+  perMinute() {
+    const gaps = this.times.slice(1).map((time, i) => time - this.times[i]).filter((gap) => gap < PAUSE_MS);
+    if (gaps.length < 3) return undefined;
+    const sum = gaps.reduce((a, b) => a + b, 0);
+    return (60000 * gaps.length) / Math.max(sum, 1);
+  }
+
+  text(left) {
+    const speed = this.perMinute();
+    if (speed === undefined || !left) return "";
+    const minutes = left / speed;
+    const time = minutes < 1.5 ? "a minute" : minutes < 90 ? `${Math.round(minutes)} min` : `${(minutes / 60).toFixed(1)} h`;
+    return `${speed < 10 ? speed.toFixed(1) : Math.round(speed)} a minute, ${time} left`;
+  }
+}

@@ -1,0 +1,461 @@
+// The review page: which picture is shown, what is decided about it, and what the keys and buttons do.
+
+import { Boxes } from "/page/boxes.js";
+import { Classes } from "/page/classes.js";
+import { Pace } from "/page/pace.js";
+import { Pictures } from "/page/pictures.js";
+import { ask, newId, Queue } from "/page/queue.js";
+
+const AHEAD = 4;
+const LOOK_EVERY_MS = 4000;
+const LARGEST_ZOOM = 6;
+const VERDICTS = { u: "undecided", a: "accepted", c: "corrected", r: "rejected" };
+
+const at = (id) => document.getElementById(id);
+const stage = at("stage");
+const sheet = at("sheet");
+const session = sessionStorage.getItem("wsol-review-session") || newId();
+sessionStorage.setItem("wsol-review-session", session);
+history.replaceState(null, "", "/"); // the key in the address has become a cookie
+
+let overview; // class_names, order, verdicts (an array), seen
+let pictures;
+let here = null; // the picture that is shown: its details as this window has them, decisions on their way included
+let pressed = 0; // when the last key went down
+let going = 0; // counts the times that another picture was asked for
+const visited = []; // in the order they were shown, as Back and Next go through them
+let place = -1;
+const pace = new Pace();
+const queue = new Queue(showSaved, onSaved, onRefused);
+const boxes = new Boxes(at("boxes"), sheet, onBoxes, () => showButtons());
+const classes = new Classes(at("classes"), [], onClass);
+
+// Which picture comes next
+
+function isAsked(index) {
+  const filter = at("filter").value;
+  return !filter || overview.verdicts[index] === filter;
+}
+
+// The next picture that the filter asks for, in the order of confidence, from the beginning again at the end; or undefined.
+function following(index, skipped = new Set()) {
+  const { order } = overview;
+  const start = index === undefined ? -1 : overview.positions[index];
+  for (let step = 1; step <= order.length; step++) {
+    const found = order[(start + step) % order.length];
+    if (found !== index && !skipped.has(found) && isAsked(found)) return found;
+  }
+  return undefined;
+}
+
+function preceding(index) {
+  for (let i = overview.positions[index] - 1; i >= 0; i--) if (isAsked(overview.order[i])) return overview.order[i];
+  return undefined;
+}
+
+function next() {
+  boxes.finishNudge();
+  if (place < visited.length - 1) return void show(visited[++place]);
+  const found = following(visited[place]);
+  if (found !== undefined) visit(found);
+  else if (here && isAsked(here.index)) tell("This is the only picture here.");
+  else showNothing();
+}
+
+function previous() {
+  boxes.finishNudge();
+  if (here === null && place >= 0) return void show(visited[place]);
+  if (place > 0) return void show(visited[--place]);
+  const found = place === 0 ? preceding(visited[0]) : undefined;
+  if (found === undefined) return tell("This is the first picture.");
+  visited.unshift(found);
+  place = 0;
+  show(found);
+}
+
+function visit(index) {
+  if (visited[place] !== index) {
+    visited.splice(place + 1);
+    visited.push(index);
+    place = visited.length - 1;
+  }
+  show(index);
+}
+
+// Showing it
+
+async function show(index, notice = "") {
+  const started = pressed || performance.now();
+  pressed = 0;
+  const mine = ++going;
+  here = null; // what is typed before the picture is there decides nothing
+  sheet.classList.add("waiting");
+  let found;
+  try {
+    found = await pictures.get(index);
+  } catch {
+    tell("This picture does not come: the server is away.");
+    setTimeout(() => mine === going && show(index, notice), 1000);
+    return;
+  }
+  if (mine !== going) return;
+  here = found.details;
+  here.error = found.error;
+  sheet.hidden = false;
+  sheet.classList.remove("waiting");
+  sheet.querySelector("img")?.remove();
+  if (!found.error) sheet.prepend(found.image);
+  at("empty").hidden = !found.error;
+  at("empty").textContent = found.error;
+  fit();
+  boxes.show(here.boxes, here.predicted_boxes, here.image_hw);
+  showState();
+  tell(notice);
+  say(`${at("class").textContent || "picture"}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
+  // In the next frame the picture is on the screen; benchmarks/review.py reads how long it took from the key on.
+  requestAnimationFrame(() => setTimeout(() => performance.measure("wsol-shown", { start: started })));
+  lookAhead(index);
+}
+
+function lookAhead(index) {
+  const coming = new Set([index]);
+  for (let found = index; coming.size <= AHEAD; coming.add(found)) {
+    found = following(found, coming);
+    if (found === undefined) break;
+    pictures.get(found).catch(() => {});
+  }
+}
+
+function fit() {
+  if (!here) return;
+  const style = getComputedStyle(stage);
+  const width = stage.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  const height = stage.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+  const scale = Math.min(width / here.image_hw[1], height / here.image_hw[0], LARGEST_ZOOM);
+  sheet.style.width = `${Math.max(here.image_hw[1] * scale, 1)}px`;
+  sheet.style.height = `${Math.max(here.image_hw[0] * scale, 1)}px`;
+  sheet.hidden = Boolean(here.error);
+}
+
+function showNothing() {
+  going++;
+  here = null;
+  visited.splice(place + 1);
+  sheet.hidden = true;
+  const filter = at("filter").value;
+  const isDone = filter === "u" || !overview.order.length;
+  at("empty").hidden = false;
+  at("empty").textContent = isDone
+    ? `All ${overview.order.length} pictures are decided.\n\nwsol export … --reviewed writes them in another tool's format.`
+    : `No picture is ${VERDICTS[filter]}.`;
+  say(at("empty").textContent);
+  showState();
+}
+
+function showState() {
+  const total = overview.order.length;
+  const left = overview.verdicts.reduce((sum, verdict) => sum + (verdict === "u"), 0);
+  at("progress").max = Math.max(total, 1);
+  at("progress").value = total - left;
+  at("far").textContent = `${total - left} of ${total} decided`;
+  at("pace").textContent = pace.text(left);
+  at("what").hidden = here === null;
+  if (here) showDetails();
+  showButtons();
+}
+
+function showDetails() {
+  const verdict = VERDICTS[overview.verdicts[here.index]];
+  at("verdict").textContent = verdict;
+  at("verdict").dataset.verdict = verdict;
+  at("score").textContent = here.scores.length ? `score ${Math.min(...here.scores).toFixed(2)}` : "nothing was found";
+  at("class-line").hidden = !overview.class_names.length;
+  at("class").textContent = here.class_name ?? (overview.class_names.length ? "no class" : "");
+  at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: a picture without an object";
+  at("name").textContent = here.image;
+  sheet.classList.toggle("rejected", verdict === "rejected");
+  document.title = `${here.image} - wsol review`;
+}
+
+function showButtons() {
+  for (const button of document.querySelectorAll("footer button")) {
+    const needsPicture = ["accept", "draw", "delete"].includes(button.dataset.do);
+    button.disabled = (here === null && !["undo", "previous"].includes(button.dataset.do)) || (needsPicture && Boolean(here?.error));
+  }
+  const remove = document.querySelector("[data-do=delete]");
+  if (here && boxes.chosen < 0 && here.boxes.length !== 1) remove.disabled = true;
+  document.querySelector("[data-do=draw]").setAttribute("aria-pressed", String(boxes.isDrawing));
+}
+
+function counted(number) {
+  return number === 0 ? "no box" : number === 1 ? "1 box" : `${number} boxes`;
+}
+
+function say(text) {
+  at("said").textContent = text;
+}
+
+function tell(text, goTo) {
+  const notice = at("notice");
+  notice.hidden = !text;
+  notice.textContent = text;
+  if (text) at("what").hidden = false;
+  if (goTo === undefined || !text) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Show it";
+  button.addEventListener("click", () => visit(goTo));
+  notice.append(button);
+}
+
+// Deciding
+
+function decide(isRejected) {
+  const isAsPredicted = same(here.boxes, here.predicted_boxes) && here.class_name === here.predicted_class;
+  if (overview.verdicts[here.index] === "u") pace.decided(performance.now());
+  overview.verdicts[here.index] = isRejected ? "r" : isAsPredicted ? "a" : "c";
+  queue.push("/api/decide", {
+    picture: here.index, base: here.version, is_rejected: isRejected, boxes: here.boxes, class_name: here.class_name,
+    session, seen: overview.seen,
+  });
+  showState();
+  say(VERDICTS[overview.verdicts[here.index]]);
+}
+
+function accept() {
+  boxes.finishNudge();
+  if (boxes.isDrawing) return boxes.addInTheMiddle();
+  if (here.error) return;
+  if (needsClass()) return chooseClass();
+  if (!["a", "c"].includes(overview.verdicts[here.index])) decide(false);
+  next();
+}
+
+function reject() {
+  boxes.finishNudge();
+  if (overview.verdicts[here.index] !== "r") decide(true);
+  next();
+}
+
+function undo() {
+  boxes.finishNudge();
+  queue.push("/api/undo", { session, seen: overview.seen });
+}
+
+function needsClass() {
+  return overview.class_names.length > 0 && here.class_name === null && here.boxes.length > 0;
+}
+
+function onBoxes(changed, what) {
+  if (!here) return;
+  here.boxes = changed.map((box) => [...box]);
+  showButtons();
+  if (needsClass()) {
+    showState();
+    chooseClass();
+    return;
+  }
+  decide(false);
+  say(`box ${what}, ${counted(here.boxes.length)}`);
+}
+
+function chooseClass() {
+  if (overview.class_names.length) classes.open(here.class_name, here.likely);
+}
+
+function onClass(name) {
+  if (!here) return;
+  const isNew = name !== here.class_name;
+  here.class_name = name;
+  if (isNew) decide(false);
+  stage.focus();
+}
+
+function same(some, others) {
+  return some.length === others.length && some.every((box, i) => box.every((value, k) => value === others[i][k]));
+}
+
+// What the server says
+
+function showSaved(state, count, reason) {
+  const saved = at("saved");
+  if (state === "away" && saved.dataset.state !== "away") say(`${count} not saved: ${reason}`);
+  saved.dataset.state = state;
+  saved.textContent = state === "saved" ? "saved" : state === "saving" ? "saving" : count ? `${count} not saved: ${reason}` : reason;
+}
+
+async function onSaved(entry, content) {
+  if (content.picture) {
+    await pictures.refresh(content.picture.index, merged(content.picture));
+    if (here?.index === content.picture.index) here.version = content.number;
+  }
+  await note(content);
+  if (entry.path !== "/api/undo") return;
+  if (content.number === null) return tell("There is nothing to undo.");
+  pictures.forget(content.picture.index);
+  overview.verdicts[content.picture.index] = content.picture.verdict[0];
+  visit(content.picture.index);
+}
+
+// What the server knows of a picture; while more decisions of ours are on their way, only its version.
+function merged(picture) {
+  if (here?.index !== picture.index || !queue.waitsFor(picture.index)) return picture;
+  return { ...here, version: picture.version };
+}
+
+async function onRefused(entry, status, content) {
+  const index = entry.body.picture;
+  if (status !== 409) {
+    tell(`Not saved: ${content.error || status}`, index);
+    if (index !== undefined) reread(index);
+    return;
+  }
+  const { picture } = content;
+  overview.verdicts[picture.index] = picture.verdict[0];
+  const text = `Another window was faster with ${picture.image} (${picture.verdict}). Yours is not saved; this is what holds now.`;
+  pictures.forget(picture.index);
+  await note({ seen: content.seen, changes: content.changes.filter(({ index }) => index !== picture.index) });
+  if (here?.index === picture.index) show(picture.index, text);
+  else tell(text.replace("this is what holds now", "look at it again"), picture.index);
+}
+
+async function reread(index) {
+  pictures.forget(index);
+  const details = await pictures.details(index);
+  overview.verdicts[index] = details.verdict[0];
+  if (here?.index === index) show(index, at("notice").textContent);
+}
+
+// Decisions of all windows since we last heard of any.
+async function note({ seen, changes }) {
+  overview.seen = Math.max(overview.seen, seen);
+  for (const { index, version, verdict } of changes) {
+    if (queue.waitsFor(index)) continue;
+    overview.verdicts[index] = verdict[0];
+    if (here?.index === index) {
+      if (here.version < version && !boxes.nudging) {
+        pictures.forget(index);
+        show(index, `Another window has just changed this picture (${verdict}).`);
+      }
+    } else if (pictures.kept.has(index)) {
+      pictures.get(index).then((found) => found.details.version !== version && pictures.forget(index), () => {});
+    }
+  }
+  showState();
+}
+
+async function look() {
+  if (document.hidden || queue.length) return;
+  try {
+    const { status, content } = await ask(`/api/changes?since=${overview.seen}`);
+    if (status !== 200) showSaved("away", 0, "another server is here now: open the address that it printed");
+    else {
+      if (!queue.length) showSaved("saved", 0);
+      if (content.changes.length) await note(content);
+    }
+  } catch {
+    showSaved("away", 0, "the server is away");
+  }
+}
+
+// Keys and buttons
+
+const DO = {
+  accept, reject, undo, next, previous,
+  draw: () => {
+    boxes.draw(!boxes.isDrawing);
+    showButtons();
+    if (boxes.isDrawing) tell("Drag a new box over the picture, or press Enter for one in the middle.");
+    else tell("");
+  },
+  delete: () => boxes.remove() || tell("Choose a box first: Tab, its number, or a click."),
+};
+
+function act(name) {
+  const needsPicture = !["undo", "previous"].includes(name);
+  if (needsPicture && here === null) return;
+  if (here?.error && ["accept", "draw", "delete"].includes(name)) return;
+  DO[name]();
+}
+
+const KEYS = {
+  Enter: "accept", " ": "accept", x: "reject", u: "undo", n: "draw", d: "delete", Delete: "delete", Backspace: "delete",
+  ArrowRight: "next", ArrowDown: "next", ArrowLeft: "previous", ArrowUp: "previous",
+};
+
+function onKey(event) {
+  pressed = event.timeStamp;
+  if (document.querySelector("dialog[open]") || event.altKey) return;
+  if (event.target.matches("select, input")) return;
+  if (event.ctrlKey || event.metaKey) {
+    if (event.key.toLowerCase() !== "z" || event.shiftKey) return;
+    event.preventDefault();
+    if (!event.repeat) act("undo");
+    return;
+  }
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.target.matches("button") && (key === "Enter" || key === " ")) return;
+  if (key === "?") at("help").showModal();
+  else if (key === "Escape") {
+    boxes.draw(false);
+    boxes.choose(-1);
+    tell("");
+    stage.focus();
+  } else if (key === "c" && here) chooseClass();
+  else if (/^[1-9]$/.test(key) && here && Number(key) <= here.boxes.length) boxes.choose(Number(key) - 1);
+  else if (KEYS[key]) {
+    // A key that is held down must not decide about one picture after the other.
+    if (!event.repeat || key.startsWith("Arrow")) act(KEYS[key]);
+  } else return;
+  event.preventDefault();
+}
+
+function listen() {
+  document.addEventListener("keydown", onKey);
+  for (const button of document.querySelectorAll("footer button")) {
+    button.addEventListener("click", () => {
+      act(button.dataset.do);
+      if (!boxes.svg.contains(document.activeElement)) stage.focus(); // Enter should accept, not press the button again
+    });
+  }
+  at("help-button").addEventListener("click", () => at("help").showModal());
+  at("class-button").addEventListener("click", () => here && chooseClass());
+  at("filter").addEventListener("change", () => {
+    boxes.finishNudge();
+    const found = here && isAsked(here.index) ? here.index : following(here?.index ?? visited[place]);
+    if (found === undefined) showNothing();
+    else visit(found);
+    stage.focus();
+  });
+  new ResizeObserver(() => {
+    pictures.fit(stage.clientWidth, stage.clientHeight);
+    fit();
+    boxes.placeAll();
+  }).observe(stage);
+  window.addEventListener("pagehide", () => boxes.finishNudge());
+  window.addEventListener("beforeunload", (event) => queue.length && event.preventDefault());
+  document.addEventListener("visibilitychange", look);
+  setInterval(look, LOOK_EVERY_MS);
+}
+
+async function start() {
+  const { status, content } = await ask("/api/overview");
+  if (status !== 200) {
+    tell("Open the address that wsol review printed: the key is in it.");
+    return;
+  }
+  overview = { ...content, verdicts: [...content.verdicts], positions: [] };
+  overview.order.forEach((index, position) => (overview.positions[index] = position));
+  classes.names = overview.class_names;
+  pictures = new Pictures(overview.sizes);
+  pictures.fit(stage.clientWidth, stage.clientHeight);
+  at("folder").textContent = overview.folder;
+  listen();
+  await queue.run(); // what an earlier load of the page could not save
+  const first = following(undefined);
+  if (first === undefined) showNothing();
+  else visit(first);
+  stage.focus();
+}
+
+start();

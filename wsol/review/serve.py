@@ -1,0 +1,103 @@
+"""Run the page until Ctrl-C."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import webbrowser
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+
+from wsol.errors import WsolError
+from wsol.journal import Journal
+from wsol.predictions import open_predictions
+from wsol.progress import Progress
+from wsol.review.app import application
+from wsol.review.desk import Desk
+from wsol.review.lock import Address, Lock, locked
+from wsol.stages.export import checked
+
+
+def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Progress) -> None:
+    """Serve the review of a prediction folder on 127.0.0.1; the address goes to standard output.
+
+    Raises:
+        WsolError: no predictions, a line that no format could hold, a damaged journal, a port that is taken, or another server.
+    """
+    opened = checked(open_predictions(predictions))
+    if not opened.image_root.is_dir():
+        raise WsolError(
+            f"{opened.image_root} is no folder: expected the pictures that were predicted on. Put them back, or run `wsol predict` where they are."
+        )
+    with locked(predictions) as lock, Journal(predictions) as journal:
+        desk = Desk(opened, journal)
+        _tell(desk, journal, progress)
+        with bound(_wishes(lock, port)) as listening:
+            address = Address(listening.getsockname()[1], _token(lock))
+            lock.write(address)
+            print(address.url, flush=True)
+            progress.say("The page is at that address, on this machine alone. Ctrl-C ends it; nothing is lost.")
+            if open_browser:
+                webbrowser.open(address.url)
+            with suppress(KeyboardInterrupt):  # the ordinary end
+                server(desk, address).run(sockets=[listening])
+        lock.write(None)
+        done = sum(desk.verdict(index) != "undecided" for index in range(len(desk.items)))
+        progress.say(
+            f"review: {done} of {len(desk.items)} pictures decided, in {journal.path}. `wsol export {predictions} --reviewed` uses them."
+        )
+
+
+def server(desk: Desk, address: Address) -> uvicorn.Server:
+    """The page's server, to be run on a socket that is bound."""
+    config = uvicorn.Config(
+        application(desk, address), http="h11", ws="none", lifespan="off", log_level="warning", access_log=False,
+        server_header=False, limit_concurrency=256, timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    return uvicorn.Server(config)
+
+
+def _tell(desk: Desk, journal: Journal, progress: Progress) -> None:
+    if journal.repaired:
+        progress.say(f"review: half a line at the end of {journal.path}, never saved as a whole, was cut off")
+    if desk.unknown:
+        progress.say(
+            f"review: {desk.unknown} decisions are about pictures that are not among these predictions; they stay in {journal.path}"
+        )
+
+
+def _token(lock: Lock) -> str:
+    left = lock.left()
+    return left.token if left else secrets.token_urlsafe(32)
+
+
+def _wishes(lock: Lock, port: int | None) -> list[int]:
+    """The port asked for; else that of a server that was killed, or a free one."""
+    left = lock.left()
+    return [port] if port is not None else [left.port, 0] if left else [0]
+
+
+def bound(ports: Sequence[int]) -> socket.socket:
+    """A listening socket on 127.0.0.1, at the first of the ports that can be had; 0 is any free one.
+
+    Raises:
+        WsolError: none of them is free.
+    """
+    reason = None
+    for port in ports:
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Else the port of a server that ended a moment ago cannot be used for a minute.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+            listening.listen()  # a browser that is faster than the server waits
+            return listening
+        except OSError as error:
+            listening.close()
+            reason = error.strerror
+    raise WsolError(
+        f"port {ports[0]} cannot be used ({reason}): expected a free one. Name another, or leave out --port."
+    )

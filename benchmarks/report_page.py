@@ -1,10 +1,10 @@
-"""How fluid a report is, in headless Chromium (Debian's).
+"""How fluid a report is in headless Chromium (Debian's).
 
     wsol report RUN DATA --out OUT
     python benchmarks/report_page.py OUT/index.html
 
-Tells how long a person waits: until the first pictures are drawn, after a filter or another
-order, after each move of the slider, and between frames while the page is scrolled from its start to its end.
+It tells how long a person waits: until the first pictures are drawn, after a filter or another order, after each move of the slider, and
+between frames while the page is scrolled from its start to its end.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
         )
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         started = time.perf_counter()
-        tab.goto(file.as_uri())
+        tab.goto(f"{file.as_uri()}#pictures")
         loaded = time.perf_counter() - started
         tab.wait_for_selector("canvas[data-drawn]", state="attached")
         drawn = time.perf_counter() - started

@@ -121,6 +121,9 @@ def main() -> None:
                 page.wait_for_timeout(1000)
                 quick = press(page, given.presses, 0.3)
                 hurried = press(page, given.presses, 0.0)
+                page.wait_for_selector(
+                    "#saved[data-state=saved]"
+                )  # sent one after the other, the disk has the last word
                 chromium.close()
             memory = psutil.Process(server.pid).memory_info().rss / 1e6
         finally:

@@ -1,19 +1,19 @@
 """Review the least confident predictions as somebody would who draws every box right; for studies, where true boxes are known.
 
-    python studies/simulated_review.py OUT DATA --most 40
+    python studies/simulated_review.py OUT DATA --most 40      # DATA: class folders with boxes.csv, as the demo draws them
 
-A box of IoU 0.8 or more with the true one is accepted; else the true box takes its place, and a wrong class the true one. The
+A box of IoU 0.8 or more with the true one is accepted; else the true box takes its place, and a wrong class that of its folder. The
 decisions go into the journal that `wsol review` writes, and `wsol export --reviewed` reads.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from collections import Counter
 from pathlib import Path
 
-from wsol.boxes import Boxes, iou
-from wsol.data.opening import open_truth
+from wsol.boxes import Boxes, Xyxy, iou
 from wsol.journal import Journal
 from wsol.predictions import open_predictions
 from wsol.review.desk import Desk, Wish
@@ -21,22 +21,29 @@ from wsol.review.desk import Desk, Wish
 GOOD_IOU = 0.8
 
 
-def review(out: Path, truth: Path, most: int | None) -> Counter[str]:
+def true_boxes(data: Path) -> dict[Path, list[Xyxy]]:
+    """By picture, from the boxes.csv of class folders, training pictures included."""
+    found: dict[Path, list[Xyxy]] = {}
+    with (data / "boxes.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            x0, y0, x1, y1 = (float(row[edge]) for edge in ("x0", "y0", "x1", "y1"))
+            found.setdefault((data / row["path"]).resolve(), []).append((x0, y0, x1, y1))
+    return found
+
+
+def review(out: Path, data: Path, most: int | None) -> Counter[str]:
     """Decide about the `most` least confident pictures (all by default); returns how many of each verdict there are."""
-    data = open_truth(truth)
-    true = data.read_truth()
-    samples = {sample.path.resolve(): sample for sample in (*data.train, *data.test)}
+    true = true_boxes(data)
     verdicts: Counter[str] = Counter()
     with Journal(out) as journal:
         desk = Desk(open_predictions(out), journal)
         for index in desk.order[:most]:
             item = desk.items[index]
-            sample = samples[(desk.image_root / item.image).resolve()]
-            drawn = true[sample.image_id].boxes.xyxy
-            fits = iou(Boxes.of(list(item.boxes)), Boxes(drawn)).max(initial=0.0) if len(item.boxes) == 1 else 0.0
-            boxes = item.boxes if fits >= GOOD_IOU else tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in drawn.tolist())
+            path = (desk.image_root / item.image).resolve()
+            fits = iou(Boxes.of(list(item.boxes)), Boxes.of(true[path])).max(initial=0.0)
+            boxes = item.boxes if fits >= GOOD_IOU and len(item.boxes) == 1 else tuple(true[path])
             base = desk.picture(index)["version"]
-            wish = Wish(index, base, False, boxes, data.class_names[sample.label], "simulated", f"simulated-{index}")
+            wish = Wish(index, base, False, boxes, path.parent.name, "simulated", f"simulated-{index}")
             verdicts[desk.decide(wish).verdict] += 1
     return verdicts
 

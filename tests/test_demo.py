@@ -77,3 +77,21 @@ def test_the_onnx_pages_python_reads_the_file_that_the_demos_run_becomes(demo: t
     wsol("export-model", run, "--format", "onnx", "--check")
     printed = subprocess.run([sys.executable, "-c", code], cwd=run, capture_output=True, text=True, check=True).stdout
     assert "'fish'" in printed and "'threshold': 0.5" in printed and "160" in printed
+
+
+def test_a_detector_learns_from_the_reviewed_predictions_as_the_docs_say(demo: tuple[Path, str]) -> None:
+    page = (REPOSITORY / "docs" / "detector.md").read_text()
+    blocks = re.findall(r"<!-- run in short by tests/test_demo.py -->\n```sh\n(.*?)```", page, re.S)
+    assert len(blocks) == 4
+    predict, *rest = "".join(blocks).splitlines()
+    review = "python studies/simulated_review.py runs/proposed wsol-demo/data --most 48"
+    for line in (predict, review, *rest):  # instead of a person at the page
+        program, *words = shlex.split(line)
+        if program == "wsol":
+            wsol(*words, cwd=demo[0])
+            continue
+        short = ["--epochs", "1"] if words[1] == "train" else []
+        command = [sys.executable, REPOSITORY / words[0], *words[1:], *short]
+        done = subprocess.run(command, cwd=demo[0], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert (demo[0] / "runs" / "found.jpg").stat().st_size > 10_000

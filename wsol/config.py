@@ -223,7 +223,7 @@ class Tap(Config):
 
     theta_tap: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of a channel's maximum above which a place is pooled."""
-    percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
+    percentile: Annotated[int, Field(ge=0, le=100)] = 90
     """Of the map's values, the one that the threshold is a share of."""
 
 

@@ -35,7 +35,8 @@ STRIDE_PX = 32
 """Of the deepest level that any of timm's pyramids has in common use."""
 
 Pixels = UInt8[Tensor, "batch 3 _ _"]
-Answers = tuple[Float[Tensor, "batch _ _"], ...] | tuple[Float[Tensor, "batch _ _"], Float[Tensor, "batch classes"]]
+Found = Float[Tensor, "batch _ _"] | Float[Tensor, "batch 4"]
+Answers = tuple[Found] | tuple[Found, Float[Tensor, "batch classes"]]
 
 
 class Graph(nn.Module):

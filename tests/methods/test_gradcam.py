@@ -28,8 +28,9 @@ def network() -> OriginalCam:
 
 
 def normalised(heatmap: np.ndarray) -> np.ndarray:
-    heatmap = np.maximum(heatmap, 0)
-    return cv2.resize((heatmap - heatmap.min()) / (heatmap - heatmap.min()).max(), (64, 64))
+    """The positive part at the picture's size, from its lowest value to its highest."""
+    fine = cv2.resize(np.maximum(heatmap, 0), (64, 64))
+    return (fine - fine.min()) / (fine - fine.min()).max()
 
 
 def test_grad_cam_of_a_linear_layer_over_means_is_the_cam_without_its_bias(network: OriginalCam) -> None:

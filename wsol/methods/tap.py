@@ -59,11 +59,11 @@ def clamped_maps(features: Tensor, weight: Tensor) -> Tensor:
     return conv2d(features, weight.clamp(min=0)[:, :, None, None])
 
 
-def percentile_shares(maps: Heatmaps, percentile: float) -> Heatmaps:
-    """Sec. 3.3: the map as a share of its percentile, 1 at most."""
+def percentile_shares(maps: Heatmaps, percentile: int) -> Heatmaps:
+    """Sec. 3.3: the map as a share of its percentile (of the two nearest values the lower), 1 at most."""
     maps = maps.float().relu()
     ranked = maps.flatten(1).sort(dim=1).values
-    standard = ranked[:, round(percentile / 100 * (ranked.shape[1] - 1))]
+    standard = ranked[:, percentile * (ranked.shape[1] - 1) // 100]
     return (maps / standard.clamp(min=torch.finfo(torch.float32).tiny)[:, None, None]).clamp(max=1)
 
 

@@ -232,7 +232,7 @@ class BoxChoice(Config):
 
     threshold: Fraction | None = None
     """Pixels whose foreground probability is above this belong to the mask. By default stage 3 ends with learning it: the threshold
-    whose masks of training pictures overlap best with stage 1's pseudo masks; other methods have that of their paper."""
+    whose boxes of training pictures fit those of stage 1's pseudo masks best; other methods have that of their paper."""
     objects: Objects = "largest"
     """`largest` component only (paper), or `all` of at least `min_area`."""
     min_area: Fraction = 0.005

@@ -59,14 +59,14 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
     small = RunConfig(
         seed=seed,
         precision="fp32",  # measured on a busy machine it may come out otherwise, and README shows the numbers
-        cam=Cam(epochs=10, **quick),
+        cam=Cam(epochs=10, scale=1, **quick),
         # SPOL's own masks and the middle of its probabilities: as good on these pictures, and quicker (studies/recipes.md).
-        pseudo=Pseudo(masks="thresholds"),
+        pseudo=Pseudo(masks="thresholds", flip=False),
         box=Box(threshold=0.5),
-        seg=Seg(epochs=8, lr_backbone=0.002, rounds=1, **quick),
+        seg=Seg(epochs=8, scale=1, lr_backbone=0.002, rounds=1, **quick),
         classify=Classify(epochs=4, **quick),
     )
-    plain = RunConfig(seed=seed, precision="fp32", cam=Cam(epochs=10, levels=1, **quick), classifier="cam")
+    plain = RunConfig(seed=seed, precision="fp32", cam=Cam(epochs=10, scale=1, levels=1, **quick), classifier="cam")
     progress.say("plain CAM (Zhou et al. 2016), to compare with")
     train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
     progress.say("SPOL (Wei et al. 2021), four stages")

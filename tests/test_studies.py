@@ -11,18 +11,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from fake_data.pictures import write_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 STUDIES = Path(__file__).parents[1] / "studies"
 sys.path.append(str(STUDIES))
 
+import composites  # noqa: E402
 import hold_out  # noqa: E402
 import run as runner  # noqa: E402
 
 from wsol import RunConfig, WsolError, open_data  # noqa: E402
+from wsol.boxes import Boxes, tight_box  # noqa: E402
 from wsol.cli import app  # noqa: E402
 from wsol.config import RECIPES, resolve  # noqa: E402
 
@@ -265,3 +270,29 @@ def test_a_killed_study_goes_on_and_rows_share_their_first_stage(small_set: Path
     assert [(one["row"], one["seed"]) for one in found] == [(row["name"], seed) for row in rows for seed in (0, 1)]
     stages = [path.stat().st_ino for path in runs.rglob("seed-*/cam/model.safetensors")]
     assert len(stages) == 4 and len(set(stages)) == 2
+
+
+def test_composites_have_tight_boxes_and_share_nothing_between_the_splits(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    for folder in composites.CLASSES.values():
+        for i in range(3):
+            rgba = chance.integers(0, 256, (40, 60, 4), dtype=np.uint8)
+            rgba[:, :, 3] = 255
+            place = tmp_path / "stamps" / folder / f"{i}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rgba).save(place)
+    for i in range(3):
+        write_picture(tmp_path / "landscapes" / f"{i}.jpg", (300, 400))
+    for out in ("set", "again"):
+        composites.write(tmp_path / "stamps", tmp_path / "landscapes", tmp_path / out, {"train": 2, "test": 1}, 0)
+    data = open_data(tmp_path / "set")
+    truth = data.read_truth()
+    assert len(data.train) == 18 and len(data.test) == 9 and data.has_split
+    for sample in data.test:
+        one = truth[sample.image_id]
+        assert one.read_mask is not None and one.image_hw is not None
+        mask = one.read_mask(one.image_hw).is_object
+        assert Boxes.of([tight_box(mask)]).xyxy.tolist() == one.boxes.xyxy.tolist()
+        assert (tmp_path / "again" / sample.image_id).read_bytes() == sample.path.read_bytes()
+    split = composites.halves([Path(str(i)) for i in range(7)])
+    assert not set(split["train"]) & set(split["test"]) and len(split["train"]) == 5

@@ -557,7 +557,7 @@ def report(
     from wsol.metrics.protocols import protocols_named
 
     if pictures < 1:
-        raise WsolError(f"--pictures must be at least 1, got {pictures}. A thousand make a page of about 15 MB.")
+        raise WsolError(f"--pictures must be at least 1, got {pictures}. A thousand make a page of about 18 MB.")
     protocols = protocols_named(protocol)
     from wsol.data.opening import open_truth
     from wsol.progress import Progress

@@ -14,7 +14,7 @@ from fake_data.shown import HOSTILE, blobs, picture
 from wsol.config import Box
 from wsol.maps import find_objects, resized
 from wsol.report.gallery import Shown
-from wsol.report.page import Page, Rates, Table, card_of, write_page
+from wsol.report.page import PORTION, Page, Rates, Table, card_of, write_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
@@ -73,8 +73,10 @@ def report(tab: Tab, file: Path) -> Tab:
 
 
 def shown_files(tab: Tab) -> list[str]:
-    """The files of the cards that are not filtered away, in their order."""
-    return tab.eval_on_selector_all("#cards > li:not([hidden]) .file", "all => all.map((one) => one.textContent)")
+    """The files of the cards that are not filtered away, in their order, after everything was asked for."""
+    while tab.is_visible("#more"):
+        tab.eval_on_selector("#more", "(button) => button.click()")
+    return tab.eval_on_selector_all("#cards > li .file", "all => all.map((one) => one.textContent)")
 
 
 def slide(tab: Tab, threshold: float) -> None:
@@ -93,10 +95,10 @@ def wait_for_effect(tab: Tab, threshold: float) -> None:
 def drawn_boxes(tab: Tab) -> dict[str, list[list[float]]]:
     """The found boxes of the pictures near the window, in their pixels, by file."""
     return tab.eval_on_selector_all(
-        "#cards > li:not([hidden])",
+        "#cards > li",
         """all => Object.fromEntries(all.filter((one) => one.querySelector("canvas").dataset.drawn).map((one) => [
              one.querySelector(".file").textContent,
-             [...one.querySelectorAll(".found rect")].map((box) => {
+             [...one.querySelectorAll(".found .line")].map((box) => {
                const [x, y, width, height] = ["x", "y", "width", "height"].map((name) => box[name].baseVal.value);
                return [x, y, x + width, y + height];
              }),
@@ -104,7 +106,7 @@ def drawn_boxes(tab: Tab) -> dict[str, list[list[float]]]:
     )
 
 
-def wait_for_drawing(tab: Tab, selector: str = "#cards > li:not([hidden])") -> None:
+def wait_for_drawing(tab: Tab, selector: str = "#cards > li") -> None:
     tab.wait_for_selector(f"{selector} canvas[data-drawn]")
 
 
@@ -142,7 +144,7 @@ def test_filters_and_orders_show_what_they_say(report: Tab, hundred: list[Shown]
     report.fill("#most", "0.5")
     between = expected_files(hundred, lambda one: 0.25 <= round(one.score, 2) <= 0.5)
     assert shown_files(report) == between and 0 < len(between) < COUNT
-    assert report.inner_text("#count") == f"{len(between)} of {COUNT} shown"
+    assert report.inner_text("#count") == f"{len(between)} of {COUNT} pictures"
     report.fill("#least", "0.99")
     assert shown_files(report) == [] and report.is_visible("#nothing")
     report.fill("#least", "")
@@ -189,7 +191,7 @@ def test_the_slider_redraws_boxes_by_the_products_rule(report: Tab, hundred: lis
             compared += drawn != own[name]
     assert compared > 8
     assert "approximately" in report.inner_text("#effect") and "finds 99.0 % of 100" in report.inner_text("#effect")
-    assert "about" in (report.get_attribute("#cards > li:not([hidden]) img", "alt") or "")
+    assert "about" in (report.get_attribute("#cards > li img", "alt") or "")
     report.click("#own")
     wait_for_effect(report, 0.50)
     assert drawn_boxes(report) == own
@@ -240,10 +242,10 @@ def test_a_screen_reader_finds_a_name_for_everything(report: Tab) -> None:
     names = report.eval_on_selector_all(
         "canvas, img, svg[role=img]", "all => all.map((one) => one.getAttribute('aria-label') ?? one.alt)"
     )
-    assert len(names) == 5 * COUNT and all(names)
+    assert len(names) == 5 * PORTION and all(names)
     tree = report.locator("#cut").aria_snapshot()
     assert 'slider "Box threshold"' in tree and "status" in tree
-    assert report.locator("h1").count() == 1 and report.locator("#cards h3").count() == COUNT
+    assert report.locator("h1").count() == 1 and report.locator("#cards h3").count() == PORTION
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -300,11 +302,24 @@ def test_a_narrow_window_scrolls_in_one_direction_and_keeps_the_slider(
 
 
 def test_pictures_are_drawn_near_the_window_alone(report: Tab) -> None:
-    report.evaluate("document.getElementById('cards').lastElementChild.scrollIntoView({ behavior: 'instant' })")
-    wait_for_drawing(report, "#cards > li:last-child")
+    report.evaluate("document.querySelectorAll('#cards > li')[44].scrollIntoView({ behavior: 'instant' })")
+    wait_for_drawing(report, "#cards > li:nth-child(45)")
     report.wait_for_selector("#cards > li:first-child canvas:not([data-drawn])", state="attached")
     assert 4 <= report.locator("canvas[data-drawn]").count() <= 4 * 12
     assert report.eval_on_selector("#cards > li:first-child canvas", "(one) => one.width") == 0
+
+
+def test_more_pictures_come_as_one_scrolls_or_asks(report: Tab) -> None:
+    assert report.locator("#cards > li").count() == PORTION
+    report.evaluate("document.getElementById('cards').lastElementChild.scrollIntoView({ behavior: 'instant' })")
+    report.wait_for_selector(f"#cards > li:nth-child({PORTION + 1})", state="attached")
+    assert report.locator("#cards > li").count() == COUNT and report.is_hidden("#more")
+    report.select_option("#order", "name")
+    assert report.locator("#cards > li").count() < COUNT, "another order begins anew"
+    if report.is_visible("#more"):
+        report.focus("#more")
+        report.keyboard.press("Enter")
+        assert report.evaluate("document.activeElement === document.querySelectorAll('#cards > li')[50]")
 
 
 def test_without_scripts_photos_and_boxes_are_there(browser: Browser, file: Path, hundred: list[Shown]) -> None:
@@ -314,8 +329,10 @@ def test_without_scripts_photos_and_boxes_are_there(browser: Browser, file: Path
     assert tab.locator("#controls, #cut").first.is_hidden()
     assert tab.locator("canvas").first.is_hidden()
     assert tab.locator("#cards img").first.is_visible()
-    assert tab.locator(".found rect").count() == sum(len(one.boxes) for one in hundred)
-    assert "Without scripts" in tab.inner_text("main")
+    assert tab.locator("#cards > li").count() == PORTION < COUNT
+    worst_first = sorted(hundred, key=lambda one: (one.iou, one.score, one.image_id))[:PORTION]
+    assert tab.locator(".found .line").count() == sum(len(one.boxes) for one in worst_first)
+    assert "those of the first 50 pictures" in tab.inner_text("main")
     context.close()
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from numpy import ndarray
 from PIL import Image
 
-WEBP_QUALITY = 80
+WEBP_QUALITY = 75
 
 
 def own_text(name: str) -> str:

@@ -3,12 +3,13 @@
   if (!list) return;
   const settings = JSON.parse(list.dataset.settings);
   const byId = (id) => document.getElementById(id);
-  const [controls, cut, slider, own, effect] = ["controls", "cut", "threshold", "own", "effect"].map(byId);
+  const [controls, cut, slider, own, effect, more] = ["controls", "cut", "threshold", "own", "effect", "more"].map(byId);
   const inferno = Uint8Array.from(atob(settings.inferno), (letter) => letter.charCodeAt(0));
   const { found: FOUND, background: BACKGROUND, undecided: UNDECIDED, hatch: HATCH } = settings.colours;
 
   const boxesIn = (text) => (text ? text.split(",").map((box) => box.split(" ").map(Number)) : []);
-  const cards = [...list.children].map((item, place) => ({
+  const rest = byId("rest")?.content.children ?? [];
+  const cards = [...list.children, ...rest].map((item, place) => ({
     item,
     place,
     name: item.querySelector(".file").textContent,
@@ -33,25 +34,33 @@
     empty: (card) => card.item.dataset.boxes === "",
     misnamed: (card) => card.item.dataset.misnamed !== undefined,
   };
-  let order = null;
+  let shown = [];
+  let reached = 0;
 
   function arrange() {
     const chosen = byId("class").value, is = WHICH[byId("which").value];
     const [least, most] = ["least", "most"].map((id) => (byId(id).value === "" ? NaN : Number(byId(id).value)));
-    let shown = 0;
-    for (const card of cards) {
+    const isShown = (card) => {
       // Scores are shown with two digits: a bound of 0.75 means what reads 0.75.
       const score = Math.round(card.score * 100) / 100;
-      const isShown = (chosen === "" || card.item.dataset.class === chosen) && is(card) && !(score < least) && !(score > most);
-      card.item.hidden = !isShown;
-      shown += isShown;
-    }
-    if (order !== byId("order").value) {
-      order = byId("order").value;
-      list.append(...[...cards].sort(ORDERS[order]).map((card) => card.item));
-    }
-    byId("count").textContent = `${shown} of ${cards.length} shown`;
-    byId("nothing").hidden = shown > 0;
+      return (chosen === "" || card.item.dataset.class === chosen) && is(card) && !(score < least) && !(score > most);
+    };
+    shown = cards.filter(isShown).sort(ORDERS[byId("order").value]);
+    reached = 0;
+    list.replaceChildren();
+    showMore();
+    byId("count").textContent = `${shown.length} of ${cards.length} pictures`;
+    byId("nothing").hidden = shown.length > 0;
+  }
+
+  /** A thousand cards in the page would make every filter wait for a second; those to come are added as one scrolls. */
+  function showMore() {
+    const next = shown.slice(reached, reached + settings.portion);
+    list.append(...next.map((card) => card.item));
+    for (const card of next) observer.observe(card.item);
+    reached += next.length;
+    more.hidden = reached === shown.length;
+    return next[0];
   }
 
   // What a picture near the window shows. It is drawn when it comes near, and forgotten when it is far again.
@@ -147,15 +156,18 @@
     const view = card.item.querySelector("svg").viewBox.baseVal;
     const across = view.width / state.width, down = view.height / state.height;
     const boxes = isOwn ? boxesIn(data.boxes) : chosen.map((part) => [part.x0 * across, part.y0 * down, part.x1 * across, part.y1 * down]);
-    card.item.querySelector(".found").replaceChildren(...boxes.map(rectangle));
+    card.item.querySelector(".found").replaceChildren(...boxes.flatMap(rectangles));
     tell(card, boxes[0]);
   }
 
-  function rectangle([x0, y0, x1, y1]) {
+  function rectangle([x0, y0, x1, y1], kind) {
     const one = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) one.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ class: kind, x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) one.setAttribute(name, value);
     return one;
   }
+
+  /** A line, and a dark one under it, so that it is seen on any photo. */
+  const rectangles = (box) => [rectangle(box, "rim"), rectangle(box, "line")];
 
   /** The IoU and the words for the picture with the boxes. */
   function tell(card, box) {
@@ -214,6 +226,17 @@
     { rootMargin: "400px 0px" },
   );
 
+  new IntersectionObserver(
+    (entries) => {
+      if (entries.some((one) => one.isIntersecting)) showMore();
+    },
+    { rootMargin: "2000px 0px" },
+  ).observe(more);
+  more.addEventListener("click", () => {
+    const { item } = showMore();
+    item.tabIndex = -1;
+    item.focus();
+  });
   for (const form of [controls, cut]) form.addEventListener("submit", (event) => event.preventDefault());
   controls.addEventListener("input", arrange);
   slider.addEventListener("input", () => {
@@ -237,5 +260,4 @@
   controls.hidden = cut.hidden = false;
   arrange();
   sayEffect();
-  for (const card of cards) observer.observe(card.item);
 })();

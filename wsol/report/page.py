@@ -28,6 +28,8 @@ from wsol.version import __version__
 
 MAP_SIDE_PX = 64
 """Maps go into the page with their longer side at most this long, a byte a place. Those of the default networks are 32."""
+PORTION = 50
+"""So many pictures are in the page when it opens; the rest lie in a template, from which a script takes them, so many at a time."""
 MAKER = "wsol report"
 """How a page says what wrote it."""
 
@@ -149,6 +151,7 @@ def write_page(path: Path, page: Page) -> None:
         cards=sorted(page.cards, key=_worst_first),
         classes=[(numbers[name], name, per_class[name]) for name in numbers],
         numbers=numbers,
+        portion=PORTION,
         settings=json.dumps(_settings(page)),
         columns=COLUMNS,
         plot=charts,
@@ -183,6 +186,7 @@ def _settings(page: Page) -> dict[str, object]:
     """What the script has to know."""
     inferno = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)[:, 0, ::-1]
     return {
+        "portion": PORTION,
         "threshold": page.box.threshold,
         "objects": page.box.objects,
         "minArea": page.box.min_area,

@@ -28,7 +28,7 @@ from wsol.stages import evaluate
 
 FILE = "index.html"
 PICTURES = 1000
-"""So many are shown by default: a page of about 15 MB."""
+"""So many are shown by default: a page of about 18 MB."""
 OWN: ProtocolName = "original"
 """The protocol whose threshold and boxes the gallery shows."""
 

@@ -70,7 +70,7 @@ def test_a_killed_server_leaves_its_address_to_the_next_and_a_clean_end_does_not
     second = start(out)
     assert address_of(second) == url
     second.send_signal(signal.SIGINT)
-    said = second.communicate()[1]
+    said = second.communicate(timeout=60)[1]
     assert second.returncode == 0
     assert "half a line at the end" in said and "1 of 2 pictures decided" in said and "--reviewed" in said
     with locked(out) as lock:

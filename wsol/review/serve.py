@@ -38,11 +38,11 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
         with bound(_wishes(lock, port)) as listening:
             address = Address(listening.getsockname()[1], _token(lock))
             lock.write(address)
-            print(address.url, flush=True)
-            progress.say("The page is at that address, on this machine alone. Ctrl-C ends it; nothing is lost.")
-            if open_browser:
-                webbrowser.open(address.url)
-            with suppress(KeyboardInterrupt):  # the ordinary end
+            with suppress(KeyboardInterrupt):  # the ordinary end, also before the server has begun
+                print(address.url, flush=True)
+                progress.say("The page is at that address, on this machine alone. Ctrl-C ends it; nothing is lost.")
+                if open_browser:
+                    webbrowser.open(address.url)
                 server(desk, address).run(sockets=[listening])
         lock.write(None)
         done = sum(desk.verdict(index) != "undecided" for index in range(len(desk.items)))

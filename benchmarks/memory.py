@@ -26,7 +26,8 @@ import cv2
 import numpy as np
 import psutil
 
-from wsol.models.weights import PARTS
+from wsol.models.weights import networks_of
+from wsol.run_config import load_config
 
 COUNTS = (1_000, 5_000, 10_000, 20_000)
 SIDE_PX = 96
@@ -99,7 +100,7 @@ def copy_networks(run: Path, copy: Path) -> Path:
     """What a prediction needs of a finished run."""
     copy.mkdir()
     shutil.copy(run / "config.yaml", copy)
-    for part in PARTS:
+    for part in networks_of(load_config(run)):
         if (run / part).exists():
             shutil.copytree(run / part, copy / part)
     return copy

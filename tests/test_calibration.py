@@ -22,7 +22,9 @@ from wsol.calibration import (
     reset_calibration,
     write_calibration,
 )
+from wsol.config import RunConfig
 from wsol.errors import WsolError
+from wsol.run_config import save_config
 
 THRESHOLDS = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
 fits = st.lists(
@@ -128,6 +130,7 @@ def run(tmp_path: Path) -> Path:
     """As much of a run as the file needs."""
     (tmp_path / "run" / "seg").mkdir(parents=True)
     (tmp_path / "run" / "seg" / "model.safetensors").write_bytes(b"weights")
+    save_config(tmp_path / "run", RunConfig())
     return tmp_path / "run"
 
 

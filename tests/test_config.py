@@ -109,6 +109,8 @@ LEAVES = dict(leaves(RunConfig))
 def another(name: str, value: Any) -> Any:
     """A value that fits the field, is not `value`, and contradicts no other of the recipe."""
     annotation = LEAVES[name]
+    if name == "training.output_stride":
+        return {8: 16, 16: 32, 32: 8}[value]
     if get_origin(annotation) is Literal:
         return next(word for word in get_args(annotation) if word != value)
     if get_origin(annotation) is not None and Path in get_args(annotation):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -155,12 +156,19 @@ class Classify(Training):
     """Stage 4: a stand-alone classifier names what the box holds."""
 
 
+def _stride(value: int) -> int:
+    # A Literal of numbers cannot be given on the command line, where all are words.
+    if value not in (8, 16, 32):
+        raise ValueError(f"expected 8, 16 or 32, got {value}")
+    return value
+
+
 class MethodTraining(Training):
     """The networks of all methods beside `spol`: on equal terms, the same for each."""
 
     epochs: PositiveInt = 12
     """Passes over the training images."""
-    output_stride: Literal[8, 16, 32] = 16
+    output_stride: Annotated[int, AfterValidator(_stride)] = 16
     """Pixels that a place of the last stage's map stands for: strides beyond it are removed and the filters dilated (Zhou et al.
     2016, sec. 3), where timm knows how for the backbone; others keep their own."""
 

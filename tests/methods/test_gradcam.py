@@ -23,7 +23,7 @@ def network() -> OriginalCam:
     torch.manual_seed(0)
     built = cam.build(small_card("cam"), None).eval()
     assert isinstance(built, OriginalCam)
-    built.class_layer.weight.data *= 1e4  # untrained features are so small that the library's 1e-7 shows
+    built.class_layer.weight.data *= 1e8  # untrained features are so small that the library's 1e-7 shows
     return built
 
 

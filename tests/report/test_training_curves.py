@@ -6,7 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from wsol.config import RunConfig
 from wsol.report.training_curves import write_training_curves
+from wsol.run_config import save_config
 
 
 def test_each_finished_training_has_its_curve(tmp_path: Path) -> None:
@@ -15,6 +17,7 @@ def test_each_finished_training_has_its_curve(tmp_path: Path) -> None:
         rows = "".join(f"{epoch},4,1.0,{loss},8.0,0.0\n" for epoch, loss in enumerate(losses, start=1))
         text = "epoch,steps,seconds,loss,images_per_second,waiting_share\n" + rows
         (tmp_path / stage / "results.csv").write_text(text)
+    save_config(tmp_path, RunConfig())
     path = write_training_curves(tmp_path)
     assert path == tmp_path / "curves.png"
     with Image.open(path) as picture:
@@ -24,5 +27,6 @@ def test_each_finished_training_has_its_curve(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_finished_epoch_has_none(tmp_path: Path) -> None:
+    save_config(tmp_path, RunConfig())
     assert write_training_curves(tmp_path) is None
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]

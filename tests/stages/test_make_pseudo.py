@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from wsol.config import Pseudo, RunConfig
 from wsol.data.opening import open_data
 from wsol.data.pictures import Batch
 from wsol.engine import choose_engine
+from wsol.models.backbone import scaled_px
 from wsol.models.checkpoint import load_mffnet
 from wsol.pseudo_store import decode
-from wsol.stages.make_pseudo import _Maker, scaled_px
+from wsol.stages.make_pseudo import _Maker
 from wsol.stopwatch import Stopwatch
 
 
@@ -30,14 +33,17 @@ from wsol.stopwatch import Stopwatch
     ],
 )
 def test_sides(resize_px: int, scale: float, stride: int, side_px: int) -> None:
-    assert scaled_px(resize_px, scale, stride) == side_px
+    network = nn.Module()
+    network.backbone = nn.Module()
+    network.backbone.feature_info = SimpleNamespace(reduction=lambda: [8, stride])
+    assert scaled_px(network, resize_px, scale) == side_px
 
 
 def maps_of(run: Path, data_root: Path, pixels: torch.Tensor, *, flip: bool) -> np.ndarray:
     """What is kept of the maps of some pictures."""
     network, card = load_mffnet(run / "cam")
-    config = RunConfig(pseudo=Pseudo(masks="thresholds", gaussian="none", scale=1.5, flip=flip))
-    card = card.model_copy(update={"resize_px": scaled_px(card.resize_px, 1.5, 32)})
+    config = RunConfig(pseudo=Pseudo(masks="thresholds", gaussian="none", flip=flip))
+    card = card.model_copy(update={"resize_px": 96})
     maker = _Maker(open_data(data_root), network, card, None, choose_engine("cpu", "fp32"), config)
     batch = Batch(pixels=pixels, indices=torch.arange(len(pixels)), image_hw=torch.full((len(pixels), 2), 96))
     records = maker.records(batch, maker.record(), Stopwatch(0))

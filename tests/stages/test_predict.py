@@ -22,12 +22,13 @@ from wsol.data.opening import open_data
 from wsol.edges import cam_mask
 from wsol.engine import choose_engine
 from wsol.images import read_square
-from wsol.inference import normalised_class_maps, score_maps
+from wsol.inference import class_maps, score_maps, with_mirror_image
 from wsol.listing import Names, write_names
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.mffnet import ScoreMaps
 from wsol.predictions import open_predictions
 from wsol.progress import Progress
+from wsol.pseudo import share_of_peak
 from wsol.pseudo_store import EMPTY, NOT_FINITE, WHOLE, PseudoStore
 from wsol.stages import make_pseudo, predict
 
@@ -113,8 +114,12 @@ def alone(whole: Whole, pictures: Path, numbers: list[int]) -> Iterator[tuple[to
     for number in numbers:
         picture = read_square(samples[number].path, card.resize_px)[0]
         pixels = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy())
-        scores = score_maps(network, card, pixels, engine)
-        yield normalised_class_maps(scores, torch.tensor([samples[number].label])), picture
+        label = torch.tensor([samples[number].label])
+
+        def maps(pixels: torch.Tensor, label: torch.Tensor = label) -> torch.Tensor:
+            return class_maps(score_maps(network, card, pixels, engine), label)
+
+        yield share_of_peak(with_mirror_image(maps, pixels)), picture
 
 
 def test_every_record_holds_the_mask_of_its_own_picture(whole: Whole, pictures: Path) -> None:

@@ -233,9 +233,10 @@
     { rootMargin: "2000px 0px" },
   ).observe(more);
   more.addEventListener("click", () => {
-    const { item } = showMore();
-    item.tabIndex = -1;
-    item.focus();
+    const first = showMore();
+    if (!first) return; // scrolling was quicker
+    first.item.tabIndex = -1;
+    first.item.focus();
   });
   for (const form of [controls, cut]) form.addEventListener("submit", (event) => event.preventDefault());
   controls.addEventListener("input", arrange);

@@ -165,7 +165,7 @@ def _tiles(judged: Evaluation) -> list[Tile]:
     asked = {
         "gt_known": ("boxes right", "GT-known Loc"),
         "top1_loc": ("box and class right", "Top-1 Loc"),
-        "max_box_acc_v2": ("boxes right at the best threshold", "MaxBoxAccV2"),
+        "max_box_acc_v2": ("boxes right at the best thresholds, mean over IoU 0.3, 0.5 and 0.7", "MaxBoxAccV2"),
         "score_auc": ("chance that a right box scores higher than a wrong one", "AUC"),
     }
     tiles = []

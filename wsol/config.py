@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -156,7 +157,7 @@ class MethodTraining(Training):
 
     epochs: PositiveInt = 12
     """Passes over the training images."""
-    output_stride: Literal[8, 16, 32] = 16
+    output_stride: Annotated[Literal[8, 16, 32], BeforeValidator(int)] = 16  # the command line has words alone
     """Pixels that a place of the last stage's map stands for: strides beyond it are removed and the filters dilated (Zhou et al.
     2016, sec. 3), where timm knows how for the backbone; others keep their own."""
 

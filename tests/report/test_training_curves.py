@@ -6,10 +6,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from wsol.config import RunConfig
 from wsol.report.training_curves import write_training_curves
+from wsol.run_config import save_config
 
 
 def test_each_finished_training_has_its_curve(tmp_path: Path) -> None:
+    save_config(tmp_path, RunConfig())
     for stage, losses in (("cam", [3.0, 2.0, 1.0]), ("seg", [0.4])):
         (tmp_path / stage).mkdir()
         rows = "".join(f"{epoch},4,1.0,{loss},8.0,0.0\n" for epoch, loss in enumerate(losses, start=1))
@@ -24,5 +27,6 @@ def test_each_finished_training_has_its_curve(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_finished_epoch_has_none(tmp_path: Path) -> None:
+    save_config(tmp_path, RunConfig(method="adl"))
     assert write_training_curves(tmp_path) is None
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]

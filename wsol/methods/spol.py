@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from wsol.config import RunConfig
 from wsol.data.samples import DataSet
+from wsol.inference import foreground
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.finder import Answer, Finder
+from wsol.models.mffnet import ScoreMaps
 from wsol.progress import Progress
 from wsol.stages import make_pseudo, train_cam, train_seg
 
@@ -27,4 +29,5 @@ def load(run: Path) -> Finder:
 
 def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
     """The probability that a place belongs to an object, of whatever class."""
-    return Answer(network(images).fused[:, 0].float().sigmoid(), None, None)
+    scores: ScoreMaps = network(images)
+    return Answer(foreground(ScoreMaps(scores.fused.float(), None)), None, None)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from wsol.models.checkpoint import MethodCard, MffCard
+from wsol.pseudo import share_of_peak
 
 Heatmaps = Float[Tensor, "batch height width"]
 Maps = Float[Tensor, "batch classes height width"]
@@ -43,12 +44,6 @@ class Finder(NamedTuple):
     """Whether the answer can be computed without gradients."""
 
 
-def peak_shares(maps: Heatmaps) -> Heatmaps:
-    """Zhou et al. 2016, sec. 3.2: the positive part of each map as a share of its maximum; zeros where there is none."""
-    maps = maps.float().relu()
-    return maps / maps.amax((1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-
-
 def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
     """Of each picture the map of its label; without labels, that of the class which scores highest."""
     chosen = logits.argmax(1) if labels is None else labels
@@ -57,8 +52,8 @@ def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
 
 
 def class_answer(maps: Maps, logits: Logits, labels: Labels | None) -> Answer:
-    """The answer of a network with a map for each class."""
-    return Answer(peak_shares(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
+    """The answer of a network with a map for each class: the positive part as a share of its maximum (Zhou et al. 2016, sec. 3.2)."""
+    return Answer(share_of_peak(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
 
 
 def spread(maps: Heatmaps) -> Heatmaps:

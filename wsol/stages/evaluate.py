@@ -125,10 +125,8 @@ class _Judged:
 def _networks(run: Path, which: Which, threshold: float | None, device: str, precision: Precision) -> _Judged:
     if which == "cam":
         return _cam(run, threshold, device, precision)
-    localizer, method = (
-        Localizer.load(run, threshold=threshold, device=device, precision=precision),
-        load_config(run).method,
-    )
+    localizer = Localizer.load(run, threshold=threshold, device=device, precision=precision)
+    method = load_config(run).method
     networks = localizer.networks
     assert isinstance(networks, TorchNetworks)
     return _Judged(

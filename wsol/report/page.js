@@ -161,7 +161,7 @@
   }
 
   function rectangle([x0, y0, x1, y1], kind) {
-    const one = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const one = document.createElementNS(byId("cards").querySelector("svg").namespaceURI, "rect");
     for (const [name, value] of Object.entries({ class: kind, x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) one.setAttribute(name, value);
     return one;
   }

@@ -16,6 +16,7 @@
     score: Number(item.dataset.score),
     iou: item.dataset.iou === undefined ? null : Number(item.dataset.iou),
   }));
+  const SVG = cards[0]?.item.querySelector("svg").namespaceURI; // spelt out it would look like an address
   const cardOf = new Map(cards.map((card) => [card.item, card]));
   let threshold = settings.threshold;
   let isOwn = true;
@@ -161,7 +162,7 @@
   }
 
   function rectangle([x0, y0, x1, y1], kind) {
-    const one = document.createElementNS(byId("cards").querySelector("svg").namespaceURI, "rect");
+    const one = document.createElementNS(SVG, "rect");
     for (const [name, value] of Object.entries({ class: kind, x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) one.setAttribute(name, value);
     return one;
   }

@@ -4,7 +4,8 @@
 
 A grid is a small YAML file: what all rows share, the rows with what each changes, and the seeds. Every row and seed is a run made with the
 product's own commands, so a killed study goes on when the command is given again, and what is finished is kept. Stages with equal settings and
-inputs are trained once and shared between rows. The table is written to studies/results/, and again after every run.
+inputs are trained once and shared between rows. The table is written to studies/results/, and again after every run; numbers there whose
+runs are gone, or were made on another machine, stay as long as the row's values and the data are the same.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
-from wsol.config import ProtocolName, merged, resolve
+from wsol.config import METHODS, ProtocolName, merged, resolve
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
 
 HERE = Path(__file__).parent
@@ -55,7 +56,14 @@ class Grid(_Strict):
     seeds: tuple[int, ...]
     protocols: tuple[ProtocolName, ...] = ("original", "wsol-v2")
     common: Tree = {}
+    costs: bool = False
+    """Whether the table tells what training and prediction cost."""
     rows: tuple[Row, ...]
+
+
+OF_THE_MACHINE = (
+    "device", "micro_batch", "compile", "cache_gb", "disk_cache_gb", "cache_folder", "workers", "checkpoint_seconds", "track",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,12 +75,19 @@ class Run:
     config: RunConfig
     """Resolved."""
     protocols: tuple[ProtocolName, ...]
+    has_costs: bool
+
+    @property
+    def values(self) -> str:
+        """Short for all that its quality depends on but the seed: neither the machine nor what other methods would take."""
+        # `cam` is also the group of SPOL's first stage.
+        others = {"training", *METHODS} - {"cam"} if self.config.method == "spol" else {"cam", "pseudo", "seg"}
+        return text_hash(iter([self.config.model_dump_json(exclude={"seed", *OF_THE_MACHINE, *others})]))[:8]
 
     def folder(self, runs: Path) -> Path:
         """Other values, another folder: a changed row is made anew."""
         slug = "-".join("".join(letter if letter.isalnum() else " " for letter in self.row.name.lower()).split())
-        values = text_hash(iter([self.config.model_dump_json(exclude={"seed"})]))
-        return runs / f"{slug}-{values[:8]}" / f"seed-{self.seed}"
+        return runs / f"{slug}-{self.values}" / f"seed-{self.seed}"
 
     def result(self, runs: Path) -> Path:
         """Where `wsol evaluate` writes what is judged of it."""
@@ -88,7 +103,13 @@ def read_grid(path: Path) -> tuple[str, list[Run]]:
     try:
         grid = Grid.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
         runs = [
-            Run(row, seed, _config(merged(grid.common, row.config) | {"seed": seed}, row.name), grid.protocols)
+            Run(
+                row,
+                seed,
+                _config(merged(grid.common, row.config) | {"seed": seed}, row.name),
+                grid.protocols,
+                grid.costs,
+            )
             for row in grid.rows
             for seed in row.seeds or grid.seeds
         ]
@@ -138,8 +159,9 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     """The stages that are missing, and the judgement."""
     folder, given = run.folder(runs), ["--images", str(images)] if images else []
     chosen = [*given, *options(run.config.model_dump(mode="json"))]
+    peaks_mb = [_peak_mb(folder)]
     if run.config.method != "spol":
-        _wsol("fit", str(data), "--run", str(folder), *chosen)
+        peaks_mb.append(_wsol("fit", str(data), "--run", str(folder), *chosen))
     for stage, command in COMMANDS.items():
         if run.config.method != "spol" or (run.row.which == "cam" and stage != "cam"):
             break
@@ -147,13 +169,39 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
         if shared is not None and (shared / MANIFEST).exists() and not (folder / stage).exists():
             _link(shared, folder / stage)
         # Also of a stage that is there: the command sees whether it is finished, and the run remembers its configuration.
-        _wsol(command, str(data), "--run", str(folder), *chosen)
+        peaks_mb.append(_wsol(command, str(data), "--run", str(folder), *chosen))
+        write_json(folder / PEAK, max(peaks_mb))
         if shared is not None and (folder / stage / MANIFEST).exists() and not shared.exists():
             _link(folder / stage, shared)
+    write_json(folder / PEAK, max(peaks_mb))
+    if run.has_costs and run.row.which == "seg":
+        _predict(folder, data, images)
     _wsol(
         "evaluate", str(folder), str(data), *given, "--which", run.row.which, "--protocol", ",".join(run.protocols),
         "--json", str(run.result(runs)),
     )  # fmt: skip
+
+
+PREDICTED, PEAK = "predicted", "peak_mb.json"
+
+
+def _peak_mb(folder: Path) -> float:
+    """The most memory that a training command of this row took; 0 if none ran. Stages that another row trained are not in it."""
+    path = folder / PEAK
+    return float(json.loads(path.read_text())) if path.exists() else 0.0
+
+
+def _predict(folder: Path, data: Path, images: Path | None) -> None:
+    """The test pictures, to know the time."""
+    if (folder / PREDICTED / MANIFEST).exists():
+        return
+    pictures = folder / "test-pictures"
+    shutil.rmtree(pictures, ignore_errors=True)
+    pictures.mkdir(parents=True)
+    for number, sample in enumerate(open_data(data, images).test):
+        (pictures / f"{number:06}{sample.path.suffix}").symlink_to(sample.path.resolve())
+    _wsol("predict", str(folder), str(pictures), "--out", str(folder / PREDICTED))
+    shutil.rmtree(pictures)
 
 
 def _shared(config: RunConfig, stage: str, runs: Path) -> Path | None:
@@ -178,12 +226,16 @@ def _link(source: Path, target: Path) -> None:
     partial.rename(target)
 
 
-def _wsol(*words: str) -> None:
-    code = subprocess.run([sys.executable, "-m", "wsol", *words]).returncode
-    if code:
+def _wsol(*words: str) -> float:
+    """Run a command; the most memory that one process of it took, in megabytes of 10^6 bytes."""
+    process = subprocess.Popen([sys.executable, "-m", "wsol", *words])
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)  # else Popen would wait for what is gone
+    if process.returncode:
         raise WsolError(
-            f"`wsol {' '.join(words[:2])}` ended with {code}: expected 0. Its own words are above; the same command goes on."
+            f"`wsol {' '.join(words[:2])}` ended with {process.returncode}: expected 0. Its own words are above; the same command goes on."
         )
+    return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def training_minutes(folder: Path) -> float:
@@ -209,22 +261,22 @@ def main() -> None:
     try:
         (title, everything), data = read_grid(given.grid), open_data(given.data, given.images)
         _check_names(given.only or [], everything)
-        described = data.describe().replace(f" {data.root}", "")
         runs = given.runs / data.training_hash()[:8]  # so that one folder serves studies of several data sets
         out = given.out or HERE / "results" / f"{given.grid.stem}.md"
+        described = f"{title}; {data.describe().replace(f' {data.root}', '')}"
+        study = Study(everything, described, runs.name, len(data.train), runs, out)
         if given.list:
             for run in everything:
                 print(
-                    f"{'finished' if run.result(runs).exists() else 'missing':8} {run.row.name}, seed {run.seed}: {run.folder(runs)}"
+                    f"{'finished' if study.found(run) else 'missing':8} {run.row.name}, seed {run.seed}: {run.folder(runs)}"
                 )
             return
-        described = f"{title}; {described}"
-        write(everything, runs, described, out)
+        study.write()
         for run in everything:
-            if not given.finished and (not given.only or run.row.name in given.only) and not run.result(runs).exists():
+            if not given.finished and (not given.only or run.row.name in given.only) and not study.found(run):
                 print(f"# {run.row.name}, seed {run.seed}: {run.folder(runs)}", flush=True)
                 make(run, given.data, given.images, runs)
-                write(everything, runs, described, out)
+                study.write()
     except WsolError as error:
         sys.exit(f"error: {error}")
 
@@ -236,27 +288,63 @@ def _check_names(only: Sequence[str], everything: Sequence[Run]) -> None:
             raise WsolError(f"no row {name!r}: expected one of {', '.join(names)}. Name one of them after --only.")
 
 
-def write(everything: Sequence[Run], runs: Path, described: str, out: Path) -> None:
-    """Table and numbers of what is finished."""
-    found = []
-    for run in everything:
-        if run.result(runs).exists():
-            judged = json.loads(run.result(runs).read_text())
-            found.append(
-                {"row": run.row.name, "seed": run.seed, "minutes": training_minutes(run.folder(runs)), "judged": judged}
-            )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(out.with_suffix(".json"), found)
-    write_text(out, table(everything, found, described))
+class Study:
+    """The results of a grid: those of runs that are here, and those that were written down before."""
+
+    def __init__(
+        self, everything: Sequence[Run], described: str, data: str, pictures: int, runs: Path, out: Path
+    ) -> None:
+        self.everything, self.described, self.data = everything, described, data
+        self.pictures, self.runs, self.out = pictures, runs, out
+        earlier = out.with_suffix(".json")
+        self._written: list[Tree] = json.loads(earlier.read_text()) if earlier.exists() else []
+
+    def found(self, run: Run) -> Tree | None:
+        """What is known of a run; None if it is still to be made."""
+        key = {"row": run.row.name, "seed": run.seed, "values": run.values, "data": self.data}
+        if not run.result(self.runs).exists():
+            return next((one for one in self._written if key.items() <= one.items()), None)
+        folder = run.folder(self.runs)
+        found = key | {
+            "minutes": training_minutes(folder),
+            "pictures": self.pictures,
+            "judged": json.loads(run.result(self.runs).read_text()),
+        }
+        predicted = folder / PREDICTED / MANIFEST
+        if predicted.exists():
+            found["predicted_per_second"] = json.loads(predicted.read_text())["figures"]["images_per_second"]
+            found["peak_mb"] = _peak_mb(folder)
+        return found
+
+    def write(self) -> None:
+        """Table and numbers of what is finished."""
+        found = [one for one in map(self.found, self.everything) if one is not None]
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.out.with_suffix(".json"), found)
+        write_text(self.out, table(self.everything, found, self.described))
 
 
 COLUMNS = {
     "GT-known at its threshold": ("original", "gt_known"),
     "at the best": ("original", "gt_known_best_threshold"),
+    "MaxBoxAcc": ("wsol-v1", "max_box_acc"),
     "MaxBoxAccV2": ("wsol-v2", "max_box_acc_v2"),
     "mean box IoU": ("original", "mean_box_iou"),
     "AUC of the score": ("original", "score_auc"),
 }
+
+
+COSTS = ("ms of training a picture", "ms a predicted picture", "peak MB")
+
+
+def _costs(done: Sequence[Tree]) -> list[str]:
+    """Means over seeds; without a word where a seed has none."""
+    if not done or any("peak_mb" not in one for one in done):
+        return [""] * len(COSTS)
+    of_each = [
+        (6e4 * one["minutes"] / one["pictures"], 1e3 / one["predicted_per_second"], one["peak_mb"]) for one in done
+    ]
+    return [f"{value:.0f}" for value in np.mean(of_each, axis=0)]
 
 
 def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> str:
@@ -264,18 +352,19 @@ def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> s
     n = sorted({one["n"] for run in found for one in run["judged"]})
     protocols = ", ".join(f"`{name}`" for name in everything[0].protocols) if everything else "none"
     seeds_of_all = ", ".join(map(str, sorted({run.seed for run in everything})))
+    columns = {head: place for head, place in COLUMNS.items() if everything and place[0] in everything[0].protocols}
+    costs = COSTS if everything and everything[0].has_costs else ()
+    heads = ["row", "seeds", "threshold", *columns, "gap to the best", "minutes of training", *costs, "a paper's GT-known"]  # fmt: skip
     lines = [
         f"Protocols {protocols}; {described}; seeds {seeds_of_all}; n = {', '.join(map(str, n)) or 'none yet'}. In percent: mean and standard deviation",
         "over seeds, or the 95 % interval over pictures where there is one seed. The best threshold is chosen with the true boxes.\n",
-        "| row | seeds | threshold | "
-        + " | ".join(COLUMNS)
-        + " | gap to the best | minutes of training | a paper's GT-known |",
-        "|---|" + "---|" * (len(COLUMNS) + 5),
+        f"| {' | '.join(heads)} |",
+        "|" + "---|" * len(heads),
     ]
     for name in dict.fromkeys(run.row.name for run in everything):
         of_row = [run for run in everything if run.row.name == name]
         done = [one for one in found if one["row"] == name]
-        cells = [_cell([_metric(one, *place) for one in done]) for place in COLUMNS.values()]
+        cells = [_cell([_metric(one, *place) for one in done]) for place in columns.values()]
         own, best = (_values(done, name) for name in ("gt_known", "gt_known_best_threshold"))
         gap = f"{np.mean(best) - np.mean(own):.1f}" if own and len(own) == len(best) == len(done) else ""
         thresholds = sorted(
@@ -289,7 +378,9 @@ def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> s
         minutes = f"{np.mean([one['minutes'] for one in done]):.0f}" if done else ""
         reference = "" if of_row[0].row.reference is None else f"{of_row[0].row.reference:.1f}"
         seeds = f"{len(done)}" if len(done) == len(of_row) else f"{len(done)} of {len(of_row)}"
-        lines.append(f"| {' | '.join([name, seeds, ', '.join(thresholds), *cells, gap, minutes, reference])} |")
+        lines.append(
+            f"| {' | '.join([name, seeds, ', '.join(thresholds), *cells, gap, minutes, *_costs(done)[: len(costs)], reference])} |"
+        )
     return "\n".join(lines) + "\n"
 
 

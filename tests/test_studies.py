@@ -141,8 +141,45 @@ def test_a_row_that_does_not_exist_is_refused(fake_cub: Path, tmp_path: Path, mo
 def test_only_asked_protocols_are_in_the_table(tmp_path: Path) -> None:
     _, everything = runner.read_grid(written(tmp_path, protocols=["original"], rows=[{"name": "a"}], seeds=[0]))
     found = [{"row": "a", "seed": 0, "minutes": 1.0, "judged": judged(90.0)[:1]}]
-    last = runner.table(everything, found, "birds").splitlines()[-1]
-    assert [cell.strip() for cell in last.split("|")][6] == ""
+    *_, heads, _, _ = runner.table(everything, found, "birds").splitlines()
+    assert "GT-known" in heads and "MaxBoxAcc" not in heads
+
+
+def test_numbers_stay_where_the_run_is_gone_and_go_where_its_values_changed(
+    fake_cub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid, out = written(tmp_path, rows=[{"name": "a"}], seeds=[0]), tmp_path / "table.md"
+    words = (grid, fake_cub, "--runs", tmp_path / "runs", "--out", out)
+    _, (one,) = runner.read_grid(grid)
+    made = one.folder(tmp_path / "runs" / open_data(fake_cub).training_hash()[:8])
+    made.mkdir(parents=True)
+    (made / "seg.json").write_text(json.dumps(judged(90.0)))
+    called(monkeypatch, *words)
+    (made / "seg.json").unlink()
+    called(monkeypatch, *words)
+    called(monkeypatch, *words, "--list")
+    assert "| a | 1 |" in out.read_text() and "finished a, seed 0" in capsys.readouterr().out
+    changed = written(tmp_path, rows=[{"name": "a", "config": {"seed": 0, "seg": {"steps": 3}}}], seeds=[0])
+    called(monkeypatch, changed, fake_cub, "--runs", tmp_path / "runs", "--out", out, "--finished")
+    assert "| a | 0 of 1 |" in out.read_text() and json.loads(out.with_suffix(".json").read_text()) == []
+
+
+def test_costs_are_in_the_table_where_the_grid_asks(tmp_path: Path) -> None:
+    _, everything = runner.read_grid(written(tmp_path, rows=[{"name": "a"}], seeds=[0, 1], costs=True))
+    found = [
+        {"row": "a", "seed": seed, "minutes": 3.0, "pictures": 900, "predicted_per_second": 50.0, "peak_mb": peak_mb, "judged": judged(90.0)}
+        for seed, peak_mb in ((0, 2000.0), (1, 2400.0))
+    ]  # fmt: skip
+    *_, heads, _, last = runner.table(everything, found, "birds").splitlines()
+    row = dict(zip(heads.split(" | "), last.split(" | "), strict=True))
+    assert [row[name] for name in runner.COSTS] == ["200", "20", "2200"]
+    del found[1]["peak_mb"]
+    row = dict(
+        zip(heads.split(" | "), runner.table(everything, found, "birds").splitlines()[-1].split(" | "), strict=True)
+    )
+    assert [row[name] for name in runner.COSTS] == ["", "", ""], (
+        "a mean over some of the seeds would be of another thing"
+    )
 
 
 def test_a_failed_command_ends_the_study_with_its_name() -> None:

@@ -37,11 +37,13 @@ class LearnedThreshold(Config):
     """The content of the file."""
 
     threshold: Fraction
-    """Where the box of the largest component fits that of the pseudo mask best. Lower than the other: a box must hold the thin ends too."""
+    """Of the boxes: midway between the two below."""
+    box_threshold: Fraction
+    """Where the box of the largest component fits that of the pseudo mask best. Too low: pseudo masks are somewhat wide."""
     box_iou: Fraction
     """Mean IoU of these boxes."""
     mask_threshold: Fraction
-    """Where the mask fits the pseudo mask best, which parts the masks of another round."""
+    """Where the mask fits the pseudo mask best, which parts the masks of another round. Too high for boxes: thin ends are few pixels."""
     mask_iou: Fraction
     """Mean IoU of these masks, where the pseudo masks are known."""
     n: PositiveInt

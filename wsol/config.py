@@ -239,8 +239,8 @@ class BoxChoice(Config):
     """How a foreground map becomes boxes."""
 
     threshold: Fraction | None = None
-    """Pixels whose foreground probability is above this belong to the mask. By default stage 3 ends with learning it: the threshold
-    whose boxes of training pictures fit those of stage 1's pseudo masks best; other methods have that of their paper."""
+    """Pixels whose foreground probability is above this belong to the mask. By default stage 3 ends with learning it: midway between
+    the thresholds whose boxes and whose masks of training pictures fit stage 1's pseudo masks best; other methods have that of their paper."""
     objects: Objects = "largest"
     """`largest` component only (paper), or `all` of at least `min_area`."""
     min_area: Fraction = 0.005

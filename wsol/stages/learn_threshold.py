@@ -39,14 +39,15 @@ def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progres
     if part().is_first and read_threshold(seg) is None:
         boxes, masks = _fits(data, seg, store, config, engine, progress)
         box, mask = best_of(boxes), best_of(masks)
-        write_threshold(
-            seg,
-            LearnedThreshold(
-                threshold=box.threshold, box_iou=box.mean_iou, mask_threshold=mask.threshold, mask_iou=mask.mean_iou, n=len(boxes),
-            ),
+        learned = LearnedThreshold(
+            threshold=round((box.threshold + mask.threshold) / 2, 3),
+            box_threshold=box.threshold, box_iou=box.mean_iou,
+            mask_threshold=mask.threshold, mask_iou=mask.mean_iou,
+            n=len(boxes),
         )  # fmt: skip
+        write_threshold(seg, learned)
         progress.say(
-            f"{STAGE}: {box.threshold:.2f}, where boxes fit those of {len(boxes)} pseudo masks best (IoU {box.mean_iou:.2f}); masks at {mask.threshold:.2f} ({mask.mean_iou:.2f})"
+            f"{STAGE}: {learned.threshold:.2f}, midway between where boxes fit those of {len(boxes)} pseudo masks best ({box.threshold:.2f}, IoU {box.mean_iou:.2f}) and masks do ({mask.threshold:.2f}, {mask.mean_iou:.2f})"
         )
     wait_for_all(engine)
     found = read_threshold(seg)

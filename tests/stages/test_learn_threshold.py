@@ -18,6 +18,7 @@ def test_a_run_learns_its_threshold_and_boxes_are_made_with_it(small_run: Path) 
     learned = read_threshold(small_run / "seg")
     assert learned is not None and 1 <= learned.n <= 12
     assert own_box(small_run).threshold == learned.threshold == Localizer.load(small_run).box.threshold
+    assert learned.threshold == pytest.approx((learned.box_threshold + learned.mask_threshold) / 2, abs=0.001)
     first = read_threshold(small_run / "seg-round-1")
     manifest = json.loads((small_run / "pseudo-round-2" / "manifest.json").read_text())
     assert first is not None and manifest["settings"]["threshold"] == first.mask_threshold, "parts the second round's"

@@ -66,7 +66,12 @@ def test_the_best_mean_is_chosen(means: dict[int, float], threshold: float) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", '{"threshold": 2, "box_threshold": 0.2, "box_iou": 0.5, "mask_threshold": 0.5, "mask_iou": 0.5, "n": 3}']
+    "text",
+    [
+        "",
+        "{}",
+        '{"threshold": 2, "box_threshold": 0.2, "box_iou": 0.5, "mask_threshold": 0.5, "mask_iou": 0.5, "n": 3}',
+    ],
 )
 def test_a_damaged_file_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)

@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +92,21 @@ def test_other_settings_are_refused_and_the_difference_is_named(
     assert (run / "config.yaml").read_text() == (small_run / "config.yaml").read_text(), (
         "a refused command must not change the run"
     )
+
+
+def test_an_interrupted_run_goes_on_without_options_after_other_ones_were_refused(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    run = tmp_path / "run"
+    with monkeypatch.context() as stopping:
+        stopping.setattr("wsol.training.loop.Interrupts", lambda: nullcontext(SimpleNamespace(came=True)))
+        assert cli("fit", small_set, "--run", run, *QUICK) == 130
+    before = (run / "config.yaml").read_text()
+    assert cli("fit", small_set, "--run", run, *QUICK, "--cam.lr-new", "0.03") == 2
+    assert "settings.cam.lr_new: 0.02 there, 0.03 now" in capsys.readouterr().err
+    assert (run / "config.yaml").read_text() == before
+    assert cli("fit", small_set, "--run", run) == 0
+    assert weights_of(run) == weights_of(small_run)
 
 
 def test_same_seed_same_weights_and_another_seed_others(

@@ -16,7 +16,7 @@ from wsol.progress import Progress
 from wsol.run_config import save_config
 from wsol.together import new_shared_folder
 from wsol.training.loop import Job, train
-from wsol.training.state import CHECKPOINT
+from wsol.training.state import CHECKPOINT, Checkpoint
 
 PIXELS = ".pixels"
 """Below the run, unless another place is named: pictures decoded once for all stages and epochs."""
@@ -29,9 +29,10 @@ def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine:
         WsolError: as `train`; the folder is not shared by all processes.
     """
     is_first = part().is_first
-    if is_first:
-        save_config(folder.parent, config)
     with new_shared_folder(folder, engine) as scratch:
+        Checkpoint(scratch / CHECKPOINT, job.identity).check()
+        if is_first:  # only now: what is refused must not become the run's own
+            save_config(folder.parent, config)
         pictures = _pictures(job, data, folder.parent, config, engine, progress)
         trained = train(job, pictures, config, engine, scratch, progress)
         for broken in gathered([pictures.broken], engine):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,16 @@ class Checkpoint:
         report = json.loads(notes["trained"])
         epochs, current = [Tally(**epoch) for epoch in report.pop("epochs")], Tally(**report.pop("current"))
         return Trained(**report, epochs=epochs, current=current)
+
+    def check(self) -> None:
+        """Nothing, where a training of the same can begin or go on.
+
+        Raises:
+            WsolError: the file is of other settings or inputs.
+        """
+        if self.path.exists():
+            with suppress(SafetensorError), safe_open(self.path, "pt") as file:
+                self._check(json.loads(file.metadata()["identity"]))
 
     def _check(self, found: dict[str, Any]) -> None:
         changed = differences(found, self.identity)

@@ -86,7 +86,8 @@ def test_what_hangs_is_ended_in_time_with_all_that_it_started(tmp_path: Path, mo
     plant(monkeypatch, tmp_path, "torch", code)
     started = time.monotonic()
     with Worker() as worker:
-        assert worker.ask("pair", limit_s=3.0) == [Seen("fail", "no answer within 3 s")]
+        (seen,) = worker.ask("pair", limit_s=3.0)
+        assert seen.state == "fail" and seen.seen.startswith("no answer within 3 s")
     assert time.monotonic() - started < 10
     time.sleep(0.1)
     assert not is_running(int((tmp_path / "pid").read_text()))
@@ -614,3 +615,14 @@ def test_this_machine_is_well(tmp_path: Path) -> None:
     assert all(bool(line["mend"]) == (line["state"] != "ok") and line["seconds"] >= 0 for line in lines)
     assert "bundled" in done.stdout and "gloo" in done.stdout and "two workers" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["d.json"]
+
+
+@pytest.mark.parametrize(("load", "is_told"), [(0.2, False), (4.0, False), (4.1, True), (12.0, True)])
+def test_a_late_answer_on_a_busy_machine_is_put_down_to_it(
+    monkeypatch: pytest.MonkeyPatch, load: float, is_told: bool
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with Worker() as worker:
+        (seen,) = worker.ask("pair", limit_s=0.05)
+    assert ("the machine is busy" in seen.seen) == is_told

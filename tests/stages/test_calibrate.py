@@ -281,4 +281,6 @@ def test_whether_it_gained_is_said_in_a_sentence(
     calibration = new_calibration(own_run, Path("few.csv"), threshold, CURVE, 7)
     found = Calibrated(calibration, 0.5, one, one, one, (), ())
     assert found.verdict().startswith(expected)
+    assert ("The scores lose as probabilities: Brier" in found.verdict()) == (gain[1] > 0), "low is good"
+    assert ("The scores gain as probabilities: Brier" in found.verdict()) == (gain[2] < 0)
     assert calibration_table(found).caption == found.verdict()

@@ -8,6 +8,7 @@ from typing import Protocol
 from wsol.data import class_folders, coco, csv_table, cub, imagenet, voc, wsolevaluation
 from wsol.data.samples import DataSet, checked
 from wsol.errors import WsolError
+from wsol.images import SUFFIXES
 
 
 class Reader(Protocol):
@@ -99,6 +100,8 @@ def _nothing_in(data: DataSet) -> str:
             f"none of the {len(data.mistakes)} pictures of {data.root} ({data.kind}) can be used: expected one class each. "
             f"The first is {data.mistakes[0]}. Mend the labels, or name another data set."
         )
+    if data.kind == "class folders" and (here := sum(path.suffix.lower() in SUFFIXES for path in data.root.iterdir())):
+        return f"{data.root} holds pictures ({here}) and no class folders: expected a folder for each class. If it is one of the classes, name {data.root.resolve().parent}."
     if data.kind == "class folders":
         return f"no pictures in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table."
     return f"no pictures in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name another data set."

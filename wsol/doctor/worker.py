@@ -50,7 +50,8 @@ class Worker:
         if answer:
             seen = [Seen(*row) for row in json.loads(answer)]
         else:
-            how = f"no answer within {limit_s:g} s" if time.monotonic() - started >= limit_s else self._end_of_process()
+            is_late = time.monotonic() - started >= limit_s
+            how = f"no answer within {limit_s:g} s{_busy()}" if is_late else self._end_of_process()
             seen = [Seen("fail", how + self._last_words())]
         if any(one.state == "fail" for one in seen):
             self.close()
@@ -113,3 +114,13 @@ def serve() -> None:
         except Exception as error:
             seen = [Seen("fail", first_line(error))]
         print(json.dumps(seen), file=answers, flush=True)
+
+
+def _busy() -> str:
+    """A busy machine is late too, and nothing is wrong with it."""
+    load, count = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, os.cpu_count() or 1
+    return (
+        f" (the machine is busy, load {load:.0f} on {count} cores: ask again when it is quiet)"
+        if load > 2 * count
+        else ""
+    )

@@ -119,7 +119,7 @@ def _notes(data: DataSet, *, is_judged: bool) -> list[str]:
     if not is_judged:
         notes.append(
             "Without true boxes nobody knows how many of these boxes are right. Twenty boxes that you draw are enough for "
-            "`wsol calibrate` to say how far their scores can be trusted."
+            "wsol calibrate to say how far their scores can be trusted."
         )
     if not data.has_split:
         notes.append(

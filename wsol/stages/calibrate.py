@@ -68,7 +68,16 @@ class Calibrated:
     """What is wrong with the boxes."""
 
     def verdict(self) -> str:
-        """Whether anything was gained, in a sentence."""
+        """Whether anything was gained: a sentence for the threshold, one for the scores where it is sure."""
+        brier = self.brier.difference
+        shown = f"Brier {brier.value:+.1f} ({brier.low:+.1f} to {brier.high:+.1f})"
+        if brier.high < 0:
+            return f"{self._of_threshold()} The scores gain as probabilities: {shown}."
+        if brier.low > 0:
+            return f"{self._of_threshold()} The scores lose as probabilities: {shown}. Draw more boxes, or go back with `--reset`."
+        return self._of_threshold()
+
+    def _of_threshold(self) -> str:
         gain, to = self.mean_box_iou.difference, self.calibration.threshold
         shown = f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f}) points of mean box IoU"
         if to == self.own_threshold:

@@ -17,7 +17,8 @@ def quick(method: Method, weights: Path, **values: Any) -> RunConfig:
     """A configuration of few steps on small pictures, checkpoints after each."""
     machine = {"device": "cpu", "precision": "fp32", "workers": 0, "checkpoint_seconds": 0}
     groups = {group: QUICK for group in ("training", "cam", "classify")} | {"seg": QUICK | {"rounds": 1}}
-    given = {"method": method, "backbone": NAME, "weights": weights, "acol": {"width": 16}, **machine, **groups}
+    groups |= {"acol": {"width": 16}, "spg": {"width": 16}}
+    given = {"method": method, "backbone": NAME, "weights": weights, **machine, **groups}
     return resolve(RunConfig.model_validate(given | values))
 
 

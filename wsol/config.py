@@ -25,7 +25,7 @@ GradCam = Literal[
     "gradcam:layercam",
     "gradcam:scorecam",
 ]
-Method = Literal["spol", "cam", "has", "cutmix", "acol", "adl", "ddt", "psol", "tap", GradCam]
+Method = Literal["spol", "cam", "has", "cutmix", "acol", "spg", "adl", "ddt", "psol", "tap", GradCam]
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
@@ -200,6 +200,33 @@ class Acol(Config):
     """Channels of the classifiers' convolutions."""
 
 
+class Spg(Config):
+    """Self-produced Guidance (Zhang et al. 2018)."""
+
+    delta_h_b2: Fraction = 0.7
+    """Share of the class map's range above which a place is foreground to the mask B2, which learns from it."""
+    delta_l_b2: Fraction = 0.1
+    """Share below which it is background (published code: 0.05)."""
+    delta_h_b1: Fraction = 0.5
+    """Probability of B2 above which a place is foreground to B1."""
+    delta_l_b1: Fraction = 0.05
+    """Probability below which it is background."""
+    delta_h_c: Fraction = 0.7
+    """Mean probability of B1 and B2 above which a place is foreground to C (published code)."""
+    delta_l_c: Fraction = 0.1
+    """Mean probability below which it is background (published code)."""
+    width: PositiveInt = 512
+    """Channels of the masks' convolutions (published code)."""
+
+    @model_validator(mode="after")
+    def _bands_do_not_cross(self, info: Any) -> Spg:
+        for mask in ("b2", "b1", "c"):
+            low, high = getattr(self, f"delta_l_{mask}"), getattr(self, f"delta_h_{mask}")
+            if info.context is RESOLVED and low > high:
+                raise ValueError(f"delta_l_{mask} must be at most delta_h_{mask}, got {low} > {high}")
+        return self
+
+
 class Adl(Config):
     """Attention-based Dropout Layer (Choe & Shim 2019)."""
 
@@ -301,6 +328,7 @@ class RunConfig(Config):
     has: Has = Has()
     cutmix: CutMix = CutMix()
     acol: Acol = Acol()
+    spg: Spg = Spg()
     adl: Adl = Adl()
     ddt: Ddt = Ddt()
     psol: Psol = Psol()
@@ -325,6 +353,7 @@ METHODS: dict[Method, dict[str, Any]] = {
     "has": _OF_CLASS_MAPS,
     "cutmix": _OF_CLASS_MAPS,
     "acol": _OF_CLASS_MAPS,
+    "spg": _OF_CLASS_MAPS,
     "adl": _OF_CLASS_MAPS,
     "ddt": {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
     "psol": {"box": {"threshold": 0.5}},  # it has none: its boxes are not cut from maps

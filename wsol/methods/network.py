@@ -96,8 +96,18 @@ def last_stage(card: MethodCard, state: State | None, levels: int = 1) -> tuple[
     Raises:
         WsolError: timm has no maps of the model.
     """
+    pyramid, channels = stages(card, state, levels)
+    return pyramid, channels[-1]
+
+
+def stages(card: MethodCard, state: State | None, levels: int) -> tuple[nn.Module, list[int]]:
+    """The backbone with the maps of its last stages, and how many channels each has.
+
+    Raises:
+        WsolError: timm has no maps of the model, or not so many.
+    """
     pyramid = feature_pyramid(card.backbone, levels, state, card.output_stride)
-    return pyramid, pyramid.feature_info.channels()[-1]  # type: ignore[union-attr,operator]  # timm attaches it to the module
+    return pyramid, pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm attaches it to the module
 
 
 def of_labels(data: DataSet, loss: Loss) -> Objective:

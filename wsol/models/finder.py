@@ -56,6 +56,11 @@ def class_answer(maps: Maps, logits: Logits, labels: Labels | None) -> Answer:
     return Answer(share_of_peak(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
 
 
+def spread_answer(maps: Maps, logits: Logits, labels: Labels | None) -> Answer:
+    """The same, of a method that takes the map from its lowest value to its highest."""
+    return Answer(spread(map_of_class(maps, logits, labels).float()), None, logits.float().softmax(1))
+
+
 def spread(maps: Heatmaps) -> Heatmaps:
     """Each map from its lowest value, 0, to its highest, 1; zeros for a constant one."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)

@@ -159,7 +159,10 @@ def test_a_list_of_truth_needs_no_more_than_a_picture(
     if are_listed:
         assert len(open_truth(tmp_path).test) == 1
     else:
-        with pytest.raises(WsolError, match="(?s)no pictures in.*expected.*COCO.*Name the folder|holds pictures .1. and no class folders"):
+        with pytest.raises(
+            WsolError,
+            match="(?s)no pictures in.*expected.*COCO.*Name the folder|holds pictures .1. and no class folders",
+        ):
             open_truth(tmp_path)
 
 

@@ -25,7 +25,7 @@ GradCam = Literal[
     "gradcam:layercam",
     "gradcam:scorecam",
 ]
-Method = Literal["spol", "cam", "has", "cutmix", "acol", "spg", "adl", "ddt", "psol", "tap", GradCam]
+Method = Literal["spol", "cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "ddt", "psol", "tap", GradCam]
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
@@ -238,6 +238,21 @@ class Adl(Config):
     """How many of the last backbone stages are followed by one."""
 
 
+class I2c(Config):
+    """Inter-Image Communication (Zhang et al. 2020). All values are the published code's."""
+
+    delta: Fraction = 0.7
+    """Share of the class map's range above which a place belongs to the object."""
+    seeds: PositiveInt = 3
+    """Places that each picture draws."""
+    lambda_1: NonNegativeFloat = 0.008
+    """Weight of the distance between seeds of two pictures of a class."""
+    lambda_2: NonNegativeFloat = 0.001
+    """Weight of the distance to the centre of the class (0.001 on ImageNet, 0.003 on CUB)."""
+    gamma: NonNegativeFloat = 0.002
+    """A centre that has been moved t times is moved by exp(-gamma t) the next time."""
+
+
 class Ddt(Config):
     """Deep Descriptor Transforming (Wei et al. 2019)."""
 
@@ -330,6 +345,7 @@ class RunConfig(Config):
     acol: Acol = Acol()
     spg: Spg = Spg()
     adl: Adl = Adl()
+    i2c: I2c = I2c()
     ddt: Ddt = Ddt()
     psol: Psol = Psol()
     tap: Tap = Tap()
@@ -355,6 +371,7 @@ METHODS: dict[Method, dict[str, Any]] = {
     "acol": _OF_CLASS_MAPS,
     "spg": _OF_CLASS_MAPS,
     "adl": _OF_CLASS_MAPS,
+    "i2c": _OF_CLASS_MAPS,
     "ddt": {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
     "psol": {"box": {"threshold": 0.5}},  # it has none: its boxes are not cut from maps
     "tap": {"classifier": "cam", "box": {"threshold": 0.35}},

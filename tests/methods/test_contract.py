@@ -33,7 +33,7 @@ TRIED = [
 """All, but of those by grad-cam one with gradients and one without."""
 SLOWLY = [pytest.param(one, marks=pytest.mark.pipeline) if one == "spol" else one for one in TRIED]
 """SPOL's three stages have tests of their own (tests/test_kills.py)."""
-CLASS_MAPS = ("cam", "has", "cutmix", "acol", "spg", "adl", "tap", "gradcam:layercam", "gradcam:scorecam")
+CLASS_MAPS = ("cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "tap", "gradcam:layercam", "gradcam:scorecam")
 QUIET = Progress(quiet=True)
 
 

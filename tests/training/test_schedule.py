@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.config import Training
-from wsol.training.schedule import Schedule, shares
+from wsol.training.schedule import Schedule, in_pairs, shares
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 12))
@@ -66,3 +68,25 @@ def test_epochs_and_seeds_differ() -> None:
     one, other = (Schedule.of(range(50), Training(epochs=2, batch_size=10), seed) for seed in (0, 1))
     orders = [schedule.batches(range(at, at + 5)) for schedule in (one, other) for at in (0, 5)]
     assert all(a != b for i, a in enumerate(orders) for b in orders[i + 1 :])
+
+
+@given(st.lists(st.integers(0, 5), max_size=40))
+def test_pairs_are_of_a_class_and_what_is_left_over_comes_last(classes: list[int]) -> None:
+    order = in_pairs(range(len(classes)), classes)
+    assert sorted(order) == list(range(len(classes)))
+    pairs = sum(count // 2 for count in Counter(classes).values())
+    assert all(classes[order[2 * i]] == classes[order[2 * i + 1]] for i in range(pairs))
+    left = [classes[i] for i in order[2 * pairs :]]
+    assert len(set(left)) == len(left)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_a_batch_holds_pairs_in_each_part_that_a_process_takes(parts: int) -> None:
+    classes = [i % 20 for i in range(120)]
+    schedule = Schedule.of(range(120), Training(epochs=2, batch_size=16), 3, classes)
+    first, second = (schedule.batches(range(at, at + 7)) for at in (0, 7))
+    assert first != second
+    for batch in (*first, *second):
+        for part in range(parts):
+            taken = [classes[i] for i in batch[part::parts]]
+            assert taken[: len(taken) // 2] == taken[len(taken) // 2 :]

@@ -39,6 +39,8 @@ class Plan:
     objective: Objective
     inputs: dict[str, str] | None = None
     """Hashes of what it is made from beside the training pictures and their labels."""
+    has_pairs: bool = False
+    """Whether batches are to consist of pairs of a class."""
 
 
 def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
@@ -63,7 +65,10 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
     check_sides(config.backbone, network, (config.training.crop_px, config.training.resize_px))
     new_layers = [module for name, module in network.named_children() if name != "backbone"]
     usable = range(len(data.train))
-    job = Job(stage, network, card, new_layers, plan.objective, usable, config.training, seed, settings, inputs)
+    classes = [sample.label for sample in data.train] if plan.has_pairs else None
+    job = Job(
+        stage, network, card, new_layers, plan.objective, usable, config.training, seed, settings, inputs, classes
+    )
     train_into(folder, job, data, config, engine, progress)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from wsol import config as words
 from wsol.config import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods import acol, adl, cam, cutmix, ddt, gradcam, has, psol, spg, spol, tap
+from wsol.methods import acol, adl, cam, cutmix, ddt, gradcam, has, i2c, psol, spg, spol, tap
 from wsol.models.finder import Finder
 from wsol.progress import Progress
 
@@ -31,6 +31,7 @@ METHODS: dict[words.Method, Method] = {
     "acol": Method(acol.fit, acol.load),
     "spg": Method(spg.fit, spg.load),
     "adl": Method(adl.fit, adl.load),
+    "i2c": Method(i2c.fit, i2c.load),
     "ddt": Method(ddt.fit, ddt.load),
     "psol": Method(psol.fit, psol.load),
     "tap": Method(tap.fit, tap.load),

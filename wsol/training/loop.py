@@ -66,6 +66,8 @@ class Job:
     settings: dict[str, Any]
     inputs: dict[str, str]
     """With the settings, all that determines the result."""
+    classes: Sequence[int] | None = None
+    """Of each picture, where batches are to consist of pairs of a class."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def _schedule(job: Job, pictures: Pictures) -> Schedule:
         raise WsolError(
             f"{job.stage}: {whole} usable pictures of {len(pictures.paths)}: expected at least two. See what is wrong with the others with `wsol check DATA`."
         )
-    schedule = Schedule.of(job.usable, job.training, job.seed)
+    schedule = Schedule.of(job.usable, job.training, job.seed, job.classes)
     if schedule.batch_size < part().count:
         raise WsolError(
             f"{job.stage}: {schedule.batch_size} pictures a step for {part().count} processes: expected one each at least. Start fewer, or raise the batch size."

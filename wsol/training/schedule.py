@@ -21,12 +21,14 @@ class Schedule:
     batch_size: int
     steps: int
     seed: int
+    classes: Sequence[int] | None = None
+    """Of each picture by its number, where a batch is to hold two of a class, one in each half, as far as there are two."""
 
     @classmethod
-    def of(cls, usable: Sequence[int], training: Training, seed: int) -> Schedule:
+    def of(cls, usable: Sequence[int], training: Training, seed: int, classes: Sequence[int] | None = None) -> Schedule:
         """For at least one picture; a batch has at most all of them."""
         batch_size = min(training.batch_size, len(usable))
-        return cls(usable, batch_size, training.steps or training.epochs * (len(usable) // batch_size), seed)
+        return cls(usable, batch_size, training.steps or training.epochs * (len(usable) // batch_size), seed, classes)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -50,8 +52,25 @@ class Schedule:
         epoch = self.epoch_of(steps.start)
         generator = torch.Generator().manual_seed(seed_of(self.seed, epoch.start // self.steps_per_epoch, 0))
         shuffled = np.asarray(self.usable)[torch.randperm(len(self.usable), generator=generator).numpy()]
+        if self.classes is not None:
+            shuffled = np.array(in_pairs(shuffled.tolist(), self.classes))
         rows = shuffled[: self.steps_per_epoch * self.batch_size].reshape(-1, self.batch_size)
+        if self.classes is not None:
+            # Halves: whoever takes every second place of a batch, or every fourth, has both of a pair.
+            rows = np.concatenate([rows[:, 0::2], rows[:, 1::2]], axis=1)
         return [row.tolist() for row in rows[steps.start - epoch.start : steps.stop - epoch.start]]
+
+
+def in_pairs(numbers: Sequence[int], classes: Sequence[int]) -> list[int]:
+    """The same numbers with two of a class side by side; what is left over, one of a class at most, comes last."""
+    waiting, paired = dict[int, int](), list[int]()
+    for number in numbers:
+        first = waiting.pop(classes[number], None)
+        if first is None:
+            waiting[classes[number]] = number
+        else:
+            paired += [first, number]
+    return [*paired, *waiting.values()]
 
 
 def shares(batch_size: int, processes: int, most: int) -> list[list[slice]]:

@@ -1,0 +1,146 @@
+"""Zhang et al. 2020, "Inter-Image Communication for Weakly Supervised Localization": objects of a class are to have the same features.
+
+Places are an object's where its class map, from its lowest value to its highest, is above delta; there each picture draws its seeds v,
+vectors of the last stage's features. Stochastic consistency is the mean distance |v_i - v_j| between the seeds of two pictures of a
+class. Global consistency is the distance |v - m| between the mean seed of a class in the batch and its centre m in a memory, which then
+becomes (1 - eta) m + eta v, where eta = exp(-gamma t) when it has been t times before (published code). The loss is the cross entropy of
+`cam` + lambda_1 * stochastic + lambda_2 * global; the network and prediction are `cam`'s, the map of the class from its lowest
+value to its highest. A class that has no centre yet does not count, where the published code begins with random ones.
+
+The paper's batches consist of pairs of a class. So do ours: the order of an epoch puts two pictures of a class into the halves of
+a batch (`training/schedule.py`), and all pictures of a class that a batch happens to hold are compared. Where a batch is parted
+(`micro_batch`, several processes), the parts are looked at by themselves; with several processes the memory is the first's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.linalg import vector_norm
+from torch.nn.functional import cross_entropy
+
+from wsol.config import I2c, RunConfig
+from wsol.data.samples import DataSet
+from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.models.backbone import State
+from wsol.models.checkpoint import MethodCard
+from wsol.models.finder import Answer, Finder, Heatmaps, Labels, Maps, map_of_class, spread, spread_answer
+from wsol.models.mffnet import OriginalCam
+from wsol.progress import Progress
+
+Features = Float[Tensor, "batch channels height width"]
+Seeds = Float[Tensor, "batch seeds channels"]
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Train as a classifier of pairs."""
+    options = config.i2c
+
+    def consistent_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return loss(network, images, labels, options)
+
+    train_network(Plan(build, of_labels(data, consistent_loss), has_pairs=True), data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """The trained network."""
+    return load_finder(run / "i2c", build, ask)
+
+
+class I2cMaps(NamedTuple):
+    """What the network says: a map for each class, and in training what the pictures have in common."""
+
+    classes: Maps
+    stochastic: Tensor | None
+    """Mean distance between the seeds of pictures of a class."""
+    to_centres: Tensor | None
+    """Mean distance between the classes and their centres."""
+
+
+class I2cNetwork(nn.Module):
+    """The network of `cam`, with a memory of what the objects of each class look like."""
+
+    centres: Float[Tensor, "classes channels"]
+    updates: Int64[Tensor, " classes"]
+
+    def __init__(self, network: OriginalCam, channels: int, classes: int, options: I2c) -> None:
+        super().__init__()
+        self.backbone, self.class_layer = network.backbone, network.class_layer
+        self.options = options
+        self.register_buffer("centres", torch.zeros(classes, channels))
+        self.register_buffer("updates", torch.zeros(classes, dtype=torch.int64))
+
+    def forward(self, images: Tensor, labels: Labels | None = None) -> I2cMaps:
+        """The maps; with labels both distances, after which the centres are moved."""
+        features = self.backbone(images)[-1]
+        classes = self.class_layer(features)
+        if labels is None:
+            return I2cMaps(classes, None, None)
+        seeds = drawn(features, map_of_class(classes, classes.mean((2, 3)), labels), self.options)
+        present, vectors = class_vectors(seeds, labels)
+        to_centres = distance_to_centres(vectors, self.centres[present], self.updates[present])
+        self._move(present, vectors.detach())
+        return I2cMaps(classes, distance_within_classes(seeds, labels), to_centres)
+
+    @torch.no_grad()
+    def _move(self, present: Tensor, vectors: Tensor) -> None:
+        """Of each class that is there the centre, by exp(-gamma t); the first time, when t is 0, all the way."""
+        eta = torch.exp(-self.options.gamma * self.updates[present])[:, None]
+        self.centres[present] = (1 - eta) * self.centres[present] + eta * vectors
+        self.updates[present] += 1
+
+
+def drawn(features: Features, seen: Heatmaps, options: I2c) -> Seeds:
+    """Feature vectors at random places of the object, each place as probable as the others; of a constant map, at any place."""
+    is_object = spread(seen.detach().float()).flatten(1) > options.delta
+    is_object |= ~is_object.any(1, keepdim=True)
+    places = torch.multinomial(is_object.float(), options.seeds, replacement=True)
+    index = places[:, None].expand(-1, features.shape[1], -1)
+    return features.float().flatten(2).gather(2, index).transpose(1, 2)
+
+
+def distance_within_classes(seeds: Seeds, labels: Labels) -> Tensor:
+    """Of every two pictures of a class, the mean |v_i - v_j|; 0 where no two are of a class."""
+    first, second = (labels[:, None] == labels).triu(1).nonzero().unbind(1)
+    distances = vector_norm(seeds[first] - seeds[second], dim=2)
+    mean: Tensor = distances.sum() / max(distances.numel(), 1)
+    return mean
+
+
+def class_vectors(seeds: Seeds, labels: Labels) -> tuple[Int64[Tensor, " present"], Float[Tensor, "present channels"]]:
+    """The classes that are there, and the mean of all their pictures' seeds."""
+    present = labels.unique()  # type: ignore[no-untyped-call]
+    is_of = (present[:, None] == labels).to(seeds)[:, :, None]
+    return present, (is_of * seeds.mean(1)).sum(1) / is_of.sum(1)
+
+
+def distance_to_centres(vectors: Tensor, centres: Tensor, updates: Tensor) -> Tensor:
+    """The mean |v - m| of the classes that have a centre; 0 where none has."""
+    has_centre = (updates > 0).to(vectors)
+    mean: Tensor = (vector_norm(vectors - centres, dim=1) * has_centre).sum() / has_centre.sum().clamp(min=1)
+    return mean
+
+
+def build(card: MethodCard, state: State | None) -> nn.Module:
+    """The network, its memory empty."""
+    backbone, channels = last_stage(card, state)
+    classes = len(card.class_names)
+    return I2cNetwork(OriginalCam(backbone, [channels], classes), channels, classes, I2c.model_validate(card.options))
+
+
+def loss(network: nn.Module, images: Tensor, labels: Tensor, options: I2c) -> Tensor:
+    """Cross entropy, and both consistencies by their weights."""
+    classes, stochastic, to_centres = network(images, labels)
+    entropy = cross_entropy(classes.mean((2, 3)).float(), labels)
+    total: Tensor = entropy + options.lambda_1 * stochastic + options.lambda_2 * to_centres
+    return total
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """The map of the label's class."""
+    classes = network(images).classes
+    return spread_answer(classes, classes.mean((2, 3)), labels)

@@ -157,7 +157,7 @@ def test_a_folder_of_other_settings_lists_every_difference(
     first, *listed, last = str(raised.value).splitlines()
     assert [line.strip() for line in listed] == lines
     assert str(tmp_path) in first
-    assert "Name another run, or remove" in last
+    assert "Name another folder (`--run` or `--out`), or remove" in last
 
 
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path) -> None:

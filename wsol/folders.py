@@ -127,7 +127,7 @@ def is_finished(folder: Path, stage: str, settings: dict[str, Any], inputs: dict
         raise WsolError(
             f"{folder} was made with other settings:\n"
             + "\n".join(changed)
-            + f"\nName another run, or remove {folder} (and what was made from it) to redo it."
+            + f"\nName another folder (`--run` or `--out`), or remove {folder} (and what was made from it) to redo it."
         )
     return True
 

@@ -88,7 +88,7 @@ def test_other_settings_are_refused_and_the_difference_is_named(
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     assert cli("fit", small_set, "--run", run, *QUICK, "--cam.fusion", "add") == 2
     message = capsys.readouterr().err
-    assert "settings.cam.fusion: multiply there, add now" in message and "Name another run" in message
+    assert "settings.cam.fusion: multiply there, add now" in message and "Name another folder" in message
     assert (run / "config.yaml").read_text() == (small_run / "config.yaml").read_text(), (
         "a refused command must not change the run"
     )

@@ -31,7 +31,11 @@ def start() -> Iterator[Start]:
     running: list[subprocess.Popen[str]] = []
 
     def begin(*words: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "wsol", "review", *map(str, words)]
+        # Ctrl-C reaches it even where the tests themselves run in the background, whose processes ignore it.
+        listening = (
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from wsol.cli import main; main()"
+        )
+        command = [sys.executable, "-c", listening, "review", *map(str, words)]
         running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return running[-1]
 

@@ -150,9 +150,10 @@ COMMANDS = {"cam": "train-cam", "pseudo": "make-pseudo", "seg": "train-seg", "cl
 SHARED = {
     "cam": ("backbone", "weights", "seed", "precision", "cam"),
     "pseudo": ("backbone", "weights", "seed", "precision", "cam", "pseudo"),
+    "seg": ("backbone", "weights", "seed", "precision", "cam", "pseudo", "seg"),
     "classifier": ("backbone", "weights", "classifier", "classifier_weights", "seed", "precision", "classify"),
 }
-"""The stages that rows may have in common, and what each depends on."""
+"""The stages that rows may have in common, and what each depends on; the rounds of stage 3 one by one."""
 
 
 def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
@@ -165,14 +166,16 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     for stage, command in COMMANDS.items():
         if run.config.method != "spol" or (run.row.which == "cam" and stage != "cam"):
             break
-        shared = _shared(run.config, stage, runs)
-        if shared is not None and (shared / MANIFEST).exists() and not (folder / stage).exists():
-            _link(shared, folder / stage)
+        kept = {folder / name: shared for name, shared in _shared(run.config, stage, runs).items()}
+        for own, shared in kept.items():
+            if (shared / MANIFEST).exists() and not own.exists():
+                _link(shared, own)
         # Also of a stage that is there: the command sees whether it is finished, and the run remembers its configuration.
         peaks_mb.append(_wsol(command, str(data), "--run", str(folder), *chosen))
         write_json(folder / PEAK, max(peaks_mb))
-        if shared is not None and (folder / stage / MANIFEST).exists() and not shared.exists():
-            _link(folder / stage, shared)
+        for own, shared in kept.items():
+            if (own / MANIFEST).exists() and not shared.exists():
+                _link(own, shared)
     write_json(folder / PEAK, max(peaks_mb))
     if run.has_costs and run.row.which == "seg":
         _predict(folder, data, images)
@@ -204,13 +207,16 @@ def _predict(folder: Path, data: Path, images: Path | None) -> None:
     shutil.rmtree(pictures)
 
 
-def _shared(config: RunConfig, stage: str, runs: Path) -> Path | None:
-    """Where a stage lies for other rows with the same values."""
-    if stage not in SHARED:
-        return None
+def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
+    """Where the folders that a stage writes in its run lie for other rows with the same values."""
     values = config.model_dump(mode="json")
-    key = text_hash(iter([json.dumps([values[name] for name in SHARED[stage]], sort_keys=True)]))
-    return runs / "shared" / f"{stage}-{key[:12]}"
+    rounds = values["seg"].pop("rounds")
+    key = text_hash(iter([json.dumps([values[name] for name in SHARED[stage]], sort_keys=True)]))[:12]
+    if stage != "seg":
+        return {stage: runs / "shared" / f"{stage}-{key}"}
+    names = {"seg" if i == rounds else f"seg-round-{i}": f"seg-round-{i}" for i in range(1, rounds + 1)}
+    names |= {f"pseudo-round-{i}": f"pseudo-round-{i}" for i in range(2, rounds + 1)}
+    return {name: runs / "shared" / f"{shared}-{key}" for name, shared in names.items()}
 
 
 def _link(source: Path, target: Path) -> None:

@@ -55,9 +55,10 @@ def _round(number: int, data: DataSet, pseudo: Path, folder: Path, config: RunCo
         raise WsolError(
             f"{pseudo} was made from other pictures than {data.root} has: expected {len(store.image_ids)}, got {len(data.train)}. Name that data set, or remove {pseudo} and run `wsol make-pseudo`."
         )
+    # How many rounds follow changes nothing in this one.
     settings = {
         "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
-        "seg": config.seg.model_dump(), "pseudo": config.pseudo.model_dump(),
+        "seg": config.seg.model_dump(exclude={"rounds"}), "pseudo": config.pseudo.model_dump(),
     }  # fmt: skip
     inputs = {"training": data.training_hash(), "pseudo": file_hash(pseudo / FILE)}
     if is_finished(folder, STAGE, settings, inputs):

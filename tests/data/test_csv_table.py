@@ -110,6 +110,33 @@ def test_order_other_columns_blanks_and_a_byte_order_mark_do_not_matter(tmp_path
     assert boxes_of(data.read_truth()) == {"1.jpg": [(1, 2, 11.5, 10)]}
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        pytest.param("owl/1.jpg", "owl", id="its folder"),
+        pytest.param("owl/2020/1.jpg", "owl", id="the first of several"),
+        pytest.param("test/owl/1.jpg", "owl", id="below a split"),
+        pytest.param("train/1.jpg", "train", id="a class of trains"),
+        pytest.param(".\\owl\\1.jpg", "owl", id="from Windows"),
+    ],
+)
+def test_without_labels_the_folder_is_the_class(tmp_path: Path, path: str, name: str) -> None:
+    table = write_table(tmp_path / "boxes.csv", [(path, 1, 2, 11.5, 10)], ("path", *BOX_COLUMNS[2:]))
+    image_id = path.replace("\\", "/").removeprefix("./")
+    write_pictures(tmp_path, [[image_id]])
+    data = open_truth(table)
+    assert labelled(data, data.test) == {image_id: name}
+    assert boxes_of(data.read_truth()) == {image_id: [(1, 2, 11.5, 10)]}
+
+
+def test_without_labels_and_folders_there_is_no_class(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "boxes.csv", [("owl/1.jpg",), ("2.jpg",)], ("path",))
+    with pytest.raises(
+        WsolError, match=r"line 3: expected the class of 2\.jpg: there is no column label.*Add the column"
+    ):
+        open_truth(table)
+
+
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="\\\0", exclude_categories=["Cc", "Cs", "Z"]), min_size=1
 )

@@ -19,6 +19,7 @@ from wsol.data.opening import LAYOUTS, READERS, open_data, open_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake
 from wsol.errors import WsolError
+from wsol.folders import write_json
 
 NewPicture = Callable[..., Path]
 
@@ -52,6 +53,13 @@ def test_every_reader_has_a_layout_here_and_one_in_the_errors() -> None:
     assert list(WRITE) == list(READERS)
     assert [kind for kind in READERS if kind not in LAYOUTS] == []
     assert LAYOUTS.count("\n") <= 1
+
+
+def test_a_report_of_check_beside_class_folders_is_not_taken_for_coco(tmp_path: Path) -> None:
+    WRITE["class folders"](tmp_path)
+    rows = [{"what": "owl/1.jpg", "images": ["owl/1.jpg"]}, {"what": "a { in a name", "images": []}]
+    write_json(tmp_path / "check.json", {"data": "x", "findings": [{"kind": "grey", "items": rows}]})
+    assert open_data(tmp_path).kind == "class folders"
 
 
 @pytest.mark.parametrize("kind", WRITE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,19 @@ def seems_coco(path: Path) -> bool:
     """Whether the beginning of a file is that of COCO annotations; cheap, however large the file."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         head = file.read(HEAD_CHARACTERS)
-    return head.lstrip().startswith("{") and re.search(rf'"({"|".join(KEYS)})"\s*:\s*\[', head) is not None
+    return head.lstrip().startswith("{") and any(key in KEYS for key in _outer_words(head))
+
+
+def _outer_words(head: str) -> Iterator[str]:
+    """The keys of the outermost object, and its values that are words; deeper ones may be called images in anybody's file."""
+    depth = 0
+    for token in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', head):
+        if token in "[{":
+            depth += 1
+        elif token in "]}":
+            depth -= 1
+        elif depth == 1:
+            yield token[1:-1]
 
 
 def read_coco_file(path: Path) -> CocoFile:

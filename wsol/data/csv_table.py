@@ -1,6 +1,6 @@
 """A CSV table: one line a picture or a box, with the columns path, label and perhaps x0, y0, x1, y1, width, height, split.
 
-Corners are 0-based, half-open pixels of the upright picture; a line without corners lists a picture without a box.
+Without the column label a picture's folder is its class, as in class folders, so that their boxes.csv can be read by itself. Corners are 0-based, half-open pixels of the upright picture; a line without corners lists a picture without a box.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers, header_of, means_a_path
+from wsol.data import class_folders
+from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers, header_of, means
 from wsol.data.on_disk import PictureSizes, picture_root
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.errors import WsolError
 
 NAMES = ("labels.csv", "annotations.csv")
-REQUIRED = ("path", "label")
+SPLIT_FOLDERS = ("train", *class_folders.TEST_NAMES)
 OPTIONAL = (CORNERS, ("width", "height"), ("split",))
 
 Split = Literal["train", "test", "val", ""]
@@ -32,7 +33,7 @@ def recognise(root: Path) -> bool:
     if not root.is_dir():
         return root.suffix.lower() == ".csv"
     found = [root / name for name in NAMES if (root / name).is_file()]
-    return len(found) == 1 and any(means_a_path(name) for name in header_of(found[0]))
+    return len(found) == 1 and any(means(name, "path") for name in header_of(found[0]))
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
@@ -78,18 +79,37 @@ def _image_id(row: Mapping[str, str], where: str) -> str:
     return row["path"].replace("\\", "/").removeprefix("./")
 
 
+def _required(table: Path) -> tuple[str, ...]:
+    """The columns that there must be; a label under another name is to be told, and not passed over."""
+    header = header_of(table)
+    return ("path",) if "path" in header and not any(means(name, "label") for name in header) else ("path", "label")
+
+
+def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
+    if "label" in row:
+        return row["label"]
+    folders = image_id.split("/")[:-1]
+    if len(folders) > 1 and folders[0] in SPLIT_FOLDERS:
+        folders = folders[1:]
+    if not folders:
+        raise WsolError(
+            f"{where}: expected the class of {image_id}: there is no column label, and no folder in its path that would name it. Add the column, or write paths as class/picture."
+        )
+    return folders[0]
+
+
 def _listed(table: Path) -> dict[str, _Listed]:
     """By image id, in the table's order."""
     listed: dict[str, _Listed] = {}
-    for where, row in csv_rows(table, REQUIRED, OPTIONAL):
+    for where, row in csv_rows(table, _required(table), OPTIONAL):
         image_id, split = _image_id(row, where), _split(row, where)
         one = listed.setdefault(image_id, _Listed(split, where))
         if one.split != split:
             raise WsolError(
                 f"{where}: expected {image_id} in one split, got {split or 'none'!r} here and {one.split or 'none'!r} before ({one.first}). Mend one of the lines."
             )
-        if row["label"] not in one.class_names:
-            one.class_names.append(row["label"])
+        if (label := _label(row, image_id, where)) not in one.class_names:
+            one.class_names.append(label)
     if len({one.split == "" for one in listed.values()}) > 1:
         first = next(one.first for one in listed.values() if not one.split)
         raise WsolError(f"{first}: expected a split as in the other lines, got none. Fill it in, or empty the column.")
@@ -134,7 +154,7 @@ def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
     collector = Collector()
     sizes = PictureSizes(collector)
     written_hw: dict[str, tuple[int, int]] = {}
-    for where, row in csv_rows(table, REQUIRED, OPTIONAL):
+    for where, row in csv_rows(table, _required(table), OPTIONAL):
         image_id = _image_id(row, where)
         if image_id not in paths or not any(row.get(name) for name in CORNERS):
             continue

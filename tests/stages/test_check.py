@@ -228,9 +228,12 @@ def test_json_holds_everything(cli: Cli, broken: tuple[Path, Planted], tmp_path:
         pytest.param(lambda root: (root / "train/owl/0.jpg").write_bytes(b""), 1, id="an error"),
     ],
 )
-def test_strict_exits_with_1_from_a_warning_on(cli: Cli, own: Path, spoil: Spoil, code: int, tmp_path: Path) -> None:
+def test_strict_exits_with_1_from_a_warning_on(
+    cli: Cli, own: Path, spoil: Spoil, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     spoil(own)
     assert cli("check", own) == 0
+    assert ("with --strict it is 1" in capsys.readouterr().err) == (code == 1)
     assert cli("check", own, "--strict", "--json", tmp_path / "f.json", "--page", tmp_path / "f.html") == code
     assert (tmp_path / "f.json").exists() and (tmp_path / "f.html").exists()
 

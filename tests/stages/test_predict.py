@@ -383,6 +383,22 @@ def test_one_picture_can_be_predicted_by_its_own_name(
     assert [one.image for one in open_predictions(tmp_path / "out")] == [picture.name]
 
 
+@pytest.mark.parametrize(("threshold", "is_warned"), [(0, True), (1, False)])
+def test_boxes_that_say_nothing_of_where_the_object_is_are_told(
+    cli: Cli,
+    small_set: Path,
+    small_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    threshold: float,
+    is_warned: bool,
+) -> None:
+    words = ("predict", small_run, small_set / "test", "--out", tmp_path / "out", "--threshold", threshold)
+    assert cli(*words) == 0
+    told = capsys.readouterr().err
+    assert ("cover them whole (95% or more)" in told) == is_warned
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 @pytest.mark.parametrize("pages", [3, 6, 11])
 def test_a_full_disk_leaves_finished_parts_whole_and_the_same_command_finishes_when_there_is_room(

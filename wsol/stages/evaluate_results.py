@@ -28,6 +28,9 @@ from wsol.results.heatmaps import find_heatmaps, read_heatmap
 AT_ONCE = 128
 """Pictures that a process takes at a time."""
 
+SHOWN = 3
+"""So many names, where there may be thousands."""
+
 
 NOT_NAMED = 2**31 - 1
 """The rank of a class that a system does not name: never among the first five, however few classes there are."""
@@ -126,7 +129,9 @@ def _entries(
     if results.boxes is not None:
         found = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
         boxes = found.by_id
-        notes += [f"{name} in {results.boxes} is no picture of the truth" for name in found.unknown]
+        if found.unknown:
+            some = ", ".join(found.unknown[:SHOWN]) + (", ..." if len(found.unknown) > SHOWN else "")
+            notes.append(f"{len(found.unknown)} pictures in {results.boxes} are not in the truth: {some}")
         without = sum(not len(one.boxes) for one in boxes.values())
         if without:
             notes.append(f"{without} of {len(samples)} pictures have no box in {results.boxes}: counted as not found")

@@ -104,6 +104,10 @@ def run(
         progress.say(
             f"{STAGE}: {counts.images} pictures, {counts.objects} objects, {counts.empty} pictures without one, {counts.skipped} skipped"
         )
+        if counts.covering > counts.images / 2:
+            progress.say(
+                f"warning: the boxes of {counts.covering} of {counts.images} pictures cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little, or --threshold is too low: look at `wsol report` before you use them."
+            )
         progress.say(_told(speed))
     return out
 
@@ -236,6 +240,8 @@ class _Counts:
     objects: int = 0
     empty: int = 0
     skipped: int = 0
+    covering: int = 0
+    """Pictures that one box covers."""
 
 
 def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -> _Counts:
@@ -244,10 +250,11 @@ def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -
     with whole_file(scratch / LINES) as partial, partial.open("wb") as file:
         for shard in range(len(shards)):
             content = shards.path(shard).read_bytes()
-            found = _objects(content, shards, shard, names)
-            counts.images += len(found)
-            counts.objects += sum(found)
-            counts.empty += found.count(0)
+            rows = _rows(content, shards, shard, names)
+            counts.images += len(rows)
+            counts.objects += sum(len(row["objects"]) for row in rows)
+            counts.empty += sum(not row["objects"] for row in rows)
+            counts.covering += sum(map(_is_covered, rows))
             file.write(content)
     for skipped in assemble_skipped(shards, scratch / "skipped.json"):
         counts.skipped += 1
@@ -260,8 +267,8 @@ def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -
     return counts
 
 
-def _objects(content: bytes, shards: Shards, shard: int, names: Names) -> list[int]:
-    """How many objects each picture of a part has.
+def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict[str, Any]]:
+    """The lines of a part.
 
     Raises:
         WsolError: the part does not hold each picture of its shard exactly once, but for the skipped.
@@ -269,14 +276,27 @@ def _objects(content: bytes, shards: Shards, shard: int, names: Names) -> list[i
     skipped = {row["image"] for row in skipped_of(shards, shard)}
     expected = [name for name in (names[i] for i in shards.items(shard)) if name not in skipped]
     try:
-        rows = [json.loads(line.decode("utf-8", "surrogateescape")) for line in content.splitlines()]
+        rows: list[dict[str, Any]] = [
+            json.loads(line.decode("utf-8", "surrogateescape")) for line in content.splitlines()
+        ]
         is_whole = [row["image"] for row in rows] == expected
         if is_whole and len(rows) + len(skipped) == len(shards.items(shard)):
-            return [len(row["objects"]) for row in rows]
+            return rows
     except (ValueError, KeyError, TypeError):
         pass
     raise WsolError(
         f"{shards.path(shard)} is damaged: expected the predictions of {len(expected)} pictures. Remove it, and the same command makes it again."
+    )
+
+
+COVERING = 0.95
+"""The share of a picture's area from which on a box says nothing of where the object is."""
+
+
+def _is_covered(row: dict[str, Any]) -> bool:
+    height, width = row["image_hw"]
+    return any(
+        (x1 - x0) * (y1 - y0) >= COVERING * height * width for x0, y0, x1, y1 in (one["xyxy"] for one in row["objects"])
     )
 
 

@@ -24,8 +24,10 @@ def with_given_classes(predictions: Predictions, chosen: Collection[str]) -> Pre
 
     def mend(prediction: Prediction) -> Prediction | None:
         left = prediction if before is None else before(prediction)
-        name = left and given_class(left.image, predictions.class_names)
-        if left is None or name is None or left.image in chosen:
+        if left is None or left.image in chosen:
+            return left
+        name = given_class(left.image, predictions.class_names)
+        if name is None:
             return left
         return replace(left, label=predictions.class_names.index(name), class_name=name)
 
@@ -61,6 +63,6 @@ def _fate(name: str | None, prediction: Prediction, chosen: Collection[str]) -> 
 def told(fates: Mapping[Fate, int]) -> str:
     """In a sentence."""
     return (
-        "Classes by folder: {changed} pictures changed to the folder's class, {agreed} had that class already, {chosen} keep the one that a reviewer chose, "
-        "{kept} keep theirs since no folder of theirs is named like a class."
-    ).format(**fates)
+        f"Classes by folder: {fates['changed']} pictures changed to the folder's class, {fates['agreed']} had that class already, "
+        f"{fates['chosen']} keep the one that a reviewer chose, {fates['kept']} keep theirs since no folder of theirs is named like a class."
+    )

@@ -151,6 +151,7 @@ def export(
     predictions: Path, *, out: Path,
     format: Literal["coco", "yolo", "yolo-polygons", "voc", "labelstudio", "cvat", "fiftyone", "csv", "crops", "masks"],
     reviewed: Annotated[bool, Parameter(negative="")] = False, with_undecided: Annotated[bool, Parameter(negative="")] = False,
+    classes: Literal["predicted", "folder"] = "predicted",
 ) -> None:  # fmt: skip
     """Write predictions in the format of another tool.
 
@@ -169,6 +170,9 @@ def export(
         and those nobody has looked at. Boxes drawn or moved have no mask: yolo-polygons and masks leave their pictures out.
     with_undecided
         With --reviewed: the pictures nobody has looked at too, as predicted.
+    classes
+        predicted, or folder: of a picture below a folder named exactly like a class of the run, that class. Other pictures keep
+        the predicted one. With --reviewed a class that was chosen on the page wins; a picture that was only accepted has chosen none.
     """
     from wsol.progress import Progress
     from wsol.stages import export as stage
@@ -177,7 +181,10 @@ def export(
         raise WsolError(
             "--with-undecided goes with --reviewed: without that everything is exported. Add it, or leave both out."
         )
-    print(stage.run(predictions, format, out, is_reviewed=reviewed, with_undecided=with_undecided, progress=Progress()))
+    folder = stage.run(
+        predictions, format, out, is_reviewed=reviewed, with_undecided=with_undecided, classes=classes, progress=Progress()
+    )  # fmt: skip
+    print(folder)
 
 
 @app.command

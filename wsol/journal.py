@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import NoneType
@@ -44,6 +44,16 @@ class Decision:
 def heads(decisions: Iterable[Decision]) -> dict[str, Decision]:
     """The last decision about each picture."""
     return {decision.image: decision for decision in decisions}
+
+
+def named_classes(decisions: Sequence[Decision]) -> dict[str, set[str | None]]:
+    """All classes that each picture had in decisions that nobody took back."""
+    undone = {decision.undoes for decision in decisions}
+    named: dict[str, set[str | None]] = {}
+    for decision in decisions:
+        if decision.undoes is None and decision.number not in undone:
+            named.setdefault(decision.image, set()).add(decision.class_name)
+    return named
 
 
 def read_journal(folder: Path) -> list[Decision]:

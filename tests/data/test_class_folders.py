@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsol.boxes import Xyxy
-from wsol.data.class_folders import read
+from wsol.data.class_folders import given_class, read
 from wsol.data.opening import open_data
 from wsol.data.samples import DataSet
 from wsol.data.truth import GroundTruth
@@ -107,6 +107,43 @@ def test_names_need_not_be_ascii(tmp_path: Path, new_picture: NewPicture) -> Non
     data = open_data(tmp_path)
     assert sorted(sample.image_id for sample in data.train) == sorted(names)
     assert len(data.training_hash()) == 64
+
+
+# The class that a name alone gives
+
+
+@pytest.mark.parametrize("layout", ["class_folders", "split_folders"])
+@pytest.mark.parametrize("more", [(), ("train",), ("test",)], ids=["plain", "trains among them", "tests among them"])
+def test_the_given_class_is_the_one_that_is_read(
+    layout: str, more: tuple[str, ...], request: pytest.FixtureRequest, new_picture: NewPicture
+) -> None:
+    root = request.getfixturevalue(layout)
+    for name in more:
+        for split in ("train", "test") if layout == "split_folders" else ("",):
+            new_picture(root / split / name / "1.jpg")
+    data = read(root)
+    for sample in (*data.train, *data.test):
+        assert given_class(sample.image_id, data.class_names) == data.class_names[sample.label]
+
+
+@pytest.mark.parametrize(
+    ("image_id", "expected"),
+    [
+        pytest.param("owl/1.jpg", "owl", id="first folder"),
+        pytest.param("2024/may/owl/1.jpg", "owl", id="parent folder"),
+        pytest.param("owl/hawk/1.jpg", "owl", id="the outer of two"),
+        pytest.param("train/owl/1.jpg", "owl", id="below a split"),
+        pytest.param("1.jpg", None, id="no folder"),
+        pytest.param("owl.jpg", None, id="a file is no folder"),
+        pytest.param("owl", None, id="nor is one without a suffix"),
+        pytest.param("Owl/1.jpg", None, id="another case"),
+        pytest.param("owls/1.jpg", None, id="a longer name"),
+        pytest.param("snow owl/1.jpg", None, id="a name that holds it"),
+    ],
+)
+def test_a_folder_gives_the_class_that_it_is_named_exactly_like(image_id: str, expected: str | None) -> None:
+    assert given_class(image_id, ("hawk", "owl")) == expected
+    assert given_class(image_id, ()) is None
 
 
 # Truth

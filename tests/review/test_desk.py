@@ -124,6 +124,22 @@ def test_without_classes_none_can_be_named(tmp_path: Path) -> None:
         assert desk.decide(wish(class_name=None)).verdict == "accepted"
 
 
+@pytest.mark.parametrize(
+    ("image", "name", "given"),
+    [
+        pytest.param("owl/1.jpg", "hawk", "owl", id="another class than predicted"),
+        pytest.param("owl/1.jpg", "owl", "owl", id="the predicted one"),
+        pytest.param("eagle/1.jpg", "hawk", None, id="a folder that is no class"),
+        pytest.param("owl/1.jpg", None, None, id="a run without classes"),
+    ],
+)
+def test_a_window_learns_what_the_folder_says(tmp_path: Path, image: str, name: str | None, given: str | None) -> None:
+    label = None if name is None else CLASSES.index(name)
+    one = replace(prediction(0, image=image), label=label, class_name=name, top5=())
+    with Journal(write_reviewable(tmp_path, [one])) as journal:
+        assert Desk(open_predictions(tmp_path / "out"), journal).picture(0)["given_class"] == given
+
+
 def test_undo_goes_back_step_by_step_and_over_a_restart(out: Path) -> None:
     with Journal(out) as journal:
         desk = Desk(open_predictions(out), journal)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -299,6 +300,97 @@ def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address,
     assert tab.get_by_role("dialog", name="Keys").is_visible()
     unnamed = tab.evaluate("[...document.querySelectorAll('button, select, input')].filter(e => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).length")  # fmt: skip
     assert unnamed == 0
+
+
+# What the folder says
+
+
+@pytest.fixture
+def misfiled(tmp_path: Path) -> Path:
+    """Three predicted as hawks; the first two lie in other folders."""
+    images = ("owl/0.jpg", "tit/1.jpg", "hawk/2.jpg")
+    lines = [replace(prediction(n), image=name, label=0, class_name="hawk") for n, name in enumerate(images)]
+    return write_reviewable(tmp_path, lines)
+
+
+def test_the_folders_class_is_taken_by_a_key_and_by_a_button_and_given_back_by_undo(misfiled: Path, tab: Page) -> None:
+    line = tab.locator("#given-line")
+    with served(misfiled) as address:
+        tab.goto(address.url)
+        shown(tab)
+        assert tab.locator("#class").inner_text() == "hawk" and "folder says: owl" in line.inner_text()
+        press(tab, "f")
+        expect(tab.locator("#class")).to_have_text("owl")
+        expect(line).to_be_hidden()
+        assert tab.locator("#verdict").inner_text() == "corrected"
+        saved(tab)
+        tab.keyboard.press("u")
+        expect(tab.locator("#class")).to_have_text("hawk")
+        expect(line).to_be_visible()
+        assert tab.locator("#verdict").inner_text() == "undecided"
+        press(tab, "1")
+        tab.keyboard.press("ArrowRight")
+        tab.keyboard.press("f")  # before the pause that makes the step a change
+        press(tab, "Enter")
+        assert shown(tab) == "tit/1.jpg"
+        tab.get_by_role("button", name="folder says: tit").click()
+        expect(tab.locator("#class")).to_have_text("tit")
+        press(tab, "Enter")  # goes on; the button is not pressed again
+        assert shown(tab) == "hawk/2.jpg"
+        expect(line).to_be_hidden()
+        press(tab, "f")
+        expect(tab.locator("#notice")).to_contain_text("no other class")
+        saved(tab)
+    moved = (41.0, 30.0, 121.0, 90.0)
+    assert told(misfiled) == [
+        ("owl/0.jpg", "corrected", (BOX,), "owl"),
+        ("owl/0.jpg", "undecided", (BOX,), "hawk"),
+        ("owl/0.jpg", "corrected", (moved,), "hawk"),
+        ("owl/0.jpg", "corrected", (moved,), "owl"),
+        ("tit/1.jpg", "corrected", (BOX,), "tit"),
+    ]
+
+
+def test_a_screen_reader_hears_what_the_folder_says(misfiled: Path, tab: Page) -> None:
+    with served(misfiled) as address:
+        tab.goto(address.url)
+        shown(tab)
+        expect(tab.locator("#said")).to_have_text("hawk, folder says owl, undecided, 1 box")
+        press(tab, "f")
+        expect(tab.locator("#said")).to_have_text("class owl, as the folder says")
+        tab.keyboard.press("?")
+        assert "folder" in tab.get_by_role("dialog", name="Keys").inner_text()
+
+
+def test_a_phone_takes_the_folders_class(misfiled: Path, browser: Browser) -> None:
+    phone = browser.new_context(
+        viewport={"width": 390, "height": 844}, device_scale_factor=2, is_mobile=True, has_touch=True
+    )
+    page = phone.new_page()
+    with served(misfiled) as address:
+        page.goto(address.url)
+        shown(page)
+        button = page.get_by_role("button", name="folder says: owl")
+        area = button.bounding_box()
+        assert area is not None and area["height"] >= 44 and area["x"] + area["width"] <= 390
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        button.tap()
+        expect(page.locator("#class")).to_have_text("owl")
+        saved(page)
+    assert told(misfiled) == [("owl/0.jpg", "corrected", (BOX,), "owl")]
+    phone.close()
+
+
+def test_a_picture_that_cannot_be_shown_has_no_class_to_take(misfiled: Path, browser: Browser) -> None:
+    (misfiled.parent / "pictures/owl/0.jpg").write_bytes(b"no picture")
+    page = browser.new_page()
+    with served(misfiled) as address:
+        page.goto(address.url)
+        page.wait_for_selector("#empty:not([hidden])")
+        expect(page.locator("#given-line")).to_be_hidden()
+        page.keyboard.press("f")
+        page.close()
+    assert told(misfiled) == []
 
 
 def test_filters_show_what_they_say_and_an_end_is_an_end(tmp_path: Path, tab: Page) -> None:

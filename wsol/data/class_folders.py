@@ -7,9 +7,9 @@ pixels of the upright picture, several lines a picture allowed) and `masks/<path
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from wsol.boxes import tight_box
 from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers
@@ -50,6 +50,13 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         "class folders", root, class_names, train, test, train is not test,
         lambda: _read_truth(root, pictures, test, frozenset(sample.image_id for sample in train)),
     )  # fmt: skip
+
+
+def given_class(image_id: str, class_names: Collection[str]) -> str | None:
+    """The class that a picture's outermost folder of that name gives it, as `read` does; None where no folder is a class."""
+    named = [folder for folder in PurePosixPath(image_id).parts[:-1] if folder in class_names]
+    # A class of trains may stand in a split: train/bus/1.jpg is a bus.
+    return next((name for name in named if name not in ("train", *TEST_NAMES)), named[0] if named else None)
 
 
 def _is_split(root: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.boxes import Xyxy
+from wsol.data.class_folders import given_class
 from wsol.errors import WsolError
 from wsol.journal import Decision, Journal, Verdict
 from wsol.predictions import Prediction, Predictions
@@ -112,6 +113,7 @@ class Desk:
         return {
             "index": index, "image": item.image, "image_hw": item.image_hw, "predicted_boxes": item.boxes,
             "scores": item.scores, "predicted_class": item.class_name, "likely": item.likely,
+            "given_class": given_class(item.image, self.class_names),
             "version": head.number if head else 0, "verdict": self.verdict(index),
             "boxes": head.boxes if head else item.boxes,
             "class_name": head.class_name if head else item.class_name,

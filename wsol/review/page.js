@@ -111,7 +111,8 @@ async function show(index, notice = "") {
   boxes.show(here.boxes, here.predicted_boxes, here.image_hw);
   showState();
   tell(notice);
-  say(`${at("class").textContent || "picture"}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
+  const doubt = otherClass() === null ? "" : `, folder says ${otherClass()}`;
+  say(`${at("class").textContent || "picture"}${doubt}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
   // In the next frame the picture is on the screen; benchmarks/review.py reads how long it took from the key on.
   requestAnimationFrame(() => setTimeout(() => performance.measure("wsol-shown", { start: started })));
   lookAhead(index);
@@ -171,6 +172,8 @@ function showDetails() {
   at("score").textContent = here.scores.length ? `score ${Math.min(...here.scores).toFixed(2)}` : "nothing was found";
   at("class-line").hidden = !overview.class_names.length;
   at("class").textContent = here.class_name ?? (overview.class_names.length ? "no class" : "");
+  at("given-line").hidden = otherClass() === null;
+  at("given").textContent = otherClass() ?? "";
   at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: a picture without an object";
   at("name").textContent = here.image;
   sheet.classList.toggle("rejected", verdict === "rejected");
@@ -271,6 +274,18 @@ function onClass(name) {
   stage.focus();
 }
 
+// The class that the picture's folder names, where it is another than the one shown.
+function otherClass() {
+  return here.error || here.given_class === here.class_name ? null : here.given_class;
+}
+
+function takeGiven() {
+  boxes.finishNudge();
+  if (otherClass() === null) return tell("The folder names no other class.");
+  onClass(otherClass());
+  say(`class ${here.class_name}, as the folder says`);
+}
+
 function same(some, others) {
   return some.length === others.length && some.every((box, i) => box.every((value, k) => value === others[i][k]));
 }
@@ -368,18 +383,19 @@ const DO = {
     if (boxes.isDrawing) tell("Drag a new box over the picture, or press Enter for one in the middle.");
     else tell("");
   },
+  take: takeGiven,
   delete: () => boxes.remove() || tell("Choose a box first: Tab, its number, or a click."),
 };
 
 function act(name) {
   const needsPicture = !["undo", "previous"].includes(name);
   if (needsPicture && here === null) return;
-  if (here?.error && ["accept", "draw", "delete"].includes(name)) return;
+  if (here?.error && ["accept", "draw", "delete", "take"].includes(name)) return;
   DO[name]();
 }
 
 const KEYS = {
-  Enter: "accept", " ": "accept", x: "reject", u: "undo", n: "draw", d: "delete", Delete: "delete", Backspace: "delete",
+  Enter: "accept", " ": "accept", x: "reject", u: "undo", n: "draw", f: "take", d: "delete", Delete: "delete", Backspace: "delete",
   ArrowRight: "next", ArrowDown: "next", ArrowLeft: "previous", ArrowUp: "previous",
 };
 
@@ -420,6 +436,7 @@ function listen() {
   }
   at("help-button").addEventListener("click", () => at("help").showModal());
   at("class-button").addEventListener("click", () => here && chooseClass());
+  at("given-button").addEventListener("click", () => act("take"));
   at("filter").addEventListener("change", () => {
     boxes.finishNudge();
     const found = here && isAsked(here.index) ? here.index : following(here?.index ?? visited[place]);

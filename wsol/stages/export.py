@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -19,12 +19,15 @@ from wsol.formats.labelstudio import write_labelstudio
 from wsol.formats.masks import write_masks
 from wsol.formats.voc import write_voc
 from wsol.formats.yolo import write_yolo, write_yolo_polygons
-from wsol.journal import FILE, Decision, heads, read_journal
+from wsol.given import tally_given, told, with_given_classes
+from wsol.journal import FILE, Decision, heads, named_classes, read_journal
 from wsol.predictions import COMMAND, LINES, Prediction, Predictions, open_predictions
 from wsol.progress import Progress
 from wsol.reviewed import Tally, reviewed, tally
 
 Format = Literal["coco", "yolo", "yolo-polygons", "voc", "labelstudio", "cvat", "fiftyone", "csv", "crops", "masks"]
+
+Classes = Literal["predicted", "folder"]
 
 WRITERS: dict[Format, Callable[[Predictions, Path], dict[str, int]]] = {
     "coco": write_coco,
@@ -51,23 +54,28 @@ def run(
     *,
     is_reviewed: bool = False,
     with_undecided: bool = False,
+    classes: Classes = "predicted",
     progress: Progress | None = None,
 ) -> Path:
     """Write the predictions of a folder into the new folder `out`, in another tool's format.
 
     With `is_reviewed`, as `wsol review` left them: rejected pictures are left out, and undecided ones unless asked for.
+    With the `classes` of folders, a picture has the class that its folder names, unless a reviewer chose another.
 
     Raises:
-        WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is taken, or
-            nobody reviewed them.
+        WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is taken,
+            nobody reviewed them, or an object has no class, neither predicted nor by its folder.
     """
     opened = open_predictions(predictions)
     settings: dict[str, Any] = {"format": format}
     inputs = {"predictions": file_hash(predictions / LINES)}
     if is_reviewed:
-        decisions = _decisions(predictions)
+        journal = _journal(predictions)
+        decisions = heads(journal)
         settings |= {"reviewed": True, "with_undecided": with_undecided}
         inputs["review"] = file_hash(predictions / FILE)
+    if classes != "predicted":  # absent otherwise, so that exports from before there was a choice stay finished
+        settings["classes"] = classes
     if is_finished(out, "export", settings, inputs):
         return out
     with new_folder(out) as scratch:
@@ -75,24 +83,30 @@ def run(
             scratch
         )  # what a killed export left may belong to other predictions, and its hard links are in the way
         whole = checked(opened)
+        said: list[str] = []
+        counts: dict[str, Any] = {}
+        chosen = _chosen(whole, journal) if is_reviewed and classes == "folder" else frozenset[str]()
         if is_reviewed:
             counted = tally(whole, decisions, needs_masks=format in NEED_MASKS)
             whole = reviewed(whole, decisions, with_undecided=with_undecided, needs_masks=format in NEED_MASKS)
-        counts: dict[str, Any] = WRITERS[format](whole, scratch)
-        if is_reviewed:
             counts |= {**counted.verdicts, "drawn": counted.drawn, "left_out_without_mask": counted.maskless}
-            text = REVIEWED.format(told=_told(counted, with_undecided))
-            with (scratch / "README.txt").open("a", encoding="utf-8") as readme:
-                readme.write(text)
-            if progress is not None:
-                progress.say(f"export: {_told(counted, with_undecided)}")
+            said.append(f"Reviewed by a person (wsol review): {_told(counted, with_undecided)}")
+        if classes == "folder":
+            whole = replace(
+                whole, class_names=opened.class_names or whole.class_names
+            )  # also of a run that predicts none
+            fates = tally_given(whole, chosen)
+            whole = with_given_classes(whole, chosen)
+            counts |= {f"classes_{fate}": number for fate, number in fates.items()}
+            said.append(told(fates))
+        counts = WRITERS[format](whole, scratch) | counts
+        with (scratch / "README.txt").open("a", encoding="utf-8") as readme:
+            readme.writelines(f"\n{line}\n" for line in said)
+        if progress is not None:
+            for line in said:
+                progress.say(f"export: {line}")
         write_manifest(scratch, "export", settings, inputs, counts)
     return out
-
-
-REVIEWED = """
-Reviewed by a person (wsol review): {told}
-"""
 
 
 def _told(counted: Tally, with_undecided: bool) -> str:
@@ -104,12 +118,18 @@ def _told(counted: Tally, with_undecided: bool) -> str:
     return f"{counted.describe()}. Rejected pictures are left out, undecided ones {undecided}.{drawn}{maskless}"
 
 
-def _decisions(predictions: Path) -> dict[str, Decision]:
+def _journal(predictions: Path) -> list[Decision]:
     if not (predictions / FILE).exists():
         raise WsolError(
             f"nobody has reviewed {predictions}: expected {FILE} in it. Run `wsol review {predictions}` first, or leave out --reviewed."
         )
-    return heads(read_journal(predictions))
+    return read_journal(predictions)
+
+
+def _chosen(predictions: Predictions, journal: Sequence[Decision]) -> frozenset[str]:
+    """The pictures whose class a reviewer chose, be it the predicted one in the end; accepting chooses none."""
+    named = named_classes(journal)
+    return frozenset(one.image for one in predictions if named.get(one.image, set()) - {one.class_name, None})
 
 
 def checked(predictions: Predictions) -> Predictions:

@@ -1,0 +1,68 @@
+"""Predictions with the classes that people gave: the folder's that a picture lies in, in place of the predicted one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Literal, get_args
+
+from wsol.data.class_folders import given_class
+from wsol.errors import WsolError
+from wsol.predictions import Prediction, Predictions
+
+Fate = Literal["changed", "agreed", "chosen", "kept"]
+"""The folder names another class; the same; another than a reviewer chose, who wins; none."""
+
+
+def with_given_classes(predictions: Predictions, chosen: Collection[str]) -> Predictions:
+    """The same predictions, reviewed or not, with the class of each picture's folder where that is a class of the run.
+
+    Pictures of `chosen` keep the class that a reviewer chose.
+    """
+    before = predictions.mend
+
+    def mend(prediction: Prediction) -> Prediction | None:
+        left = prediction if before is None else before(prediction)
+        if left is None or left.image in chosen:
+            return left
+        name = given_class(left.image, predictions.class_names)
+        if name is None:
+            return left
+        return replace(left, label=predictions.class_names.index(name), class_name=name)
+
+    return replace(predictions, mend=mend)
+
+
+def tally_given(predictions: Predictions, chosen: Collection[str]) -> Counter[Fate]:
+    """Count what `with_given_classes` makes of the pictures.
+
+    Raises:
+        WsolError: an object has neither a predicted class nor one by its folder.
+    """
+    fates: Counter[Fate] = Counter(dict.fromkeys(get_args(Fate), 0))
+    for prediction in predictions:
+        name = given_class(prediction.image, predictions.class_names)
+        if name is None and prediction.objects and prediction.class_name is None:
+            raise WsolError(
+                f"{prediction.image!r} lies in no folder named like a class, and this run predicts none: expected folders like "
+                f"{', '.join(predictions.class_names[:3])}. Move the picture, or leave out --classes folder."
+            )
+        fates[_fate(name, prediction, chosen)] += 1
+    return fates
+
+
+def _fate(name: str | None, prediction: Prediction, chosen: Collection[str]) -> Fate:
+    if name is None:
+        return "kept"
+    if name == prediction.class_name:
+        return "agreed"
+    return "chosen" if prediction.image in chosen else "changed"
+
+
+def told(fates: Mapping[Fate, int]) -> str:
+    """In a sentence."""
+    return (
+        f"Classes by folder: {fates['changed']} pictures changed to the folder's class, {fates['agreed']} had that class already, "
+        f"{fates['chosen']} keep the one that a reviewer chose, {fates['kept']} keep theirs since no folder of theirs is named like a class."
+    )

@@ -364,9 +364,6 @@ def test_a_page_of_one_tiny_picture_without_truth_works(tab: Tab, tmp_path: Path
     assert tab.locator(".iou").count() == 0
 
 
-PIXELS = """canvas => [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]"""
-
-
 def test_of_a_method_with_a_map_the_slider_cuts_the_map_that_is_shown(tab: Tab, tmp_path: Path) -> None:
     whole = blobs(3, name="one.jpg")
     # Where the method has no map of a first stage, the panel must show what one of the same values looks like.
@@ -379,7 +376,10 @@ def test_of_a_method_with_a_map_the_slider_cuts_the_map_that_is_shown(tab: Tab, 
         own = drawn_boxes(tab)["one.jpg"]
         slide(tab, 0.3)
         cut = drawn_boxes(tab)["one.jpg"]
-        panels = [tab.locator(f"canvas[data-panel={panel}]").evaluate(PIXELS) for panel in ("photo", "map", "mask")]
+        panels = [
+            tab.locator(f"canvas[data-panel={panel}]").evaluate("(one) => one.toDataURL()")
+            for panel in ("photo", "map", "mask")
+        ]
         seen[name] = own, cut, panels
     assert seen["cam"] == seen["spol"]
     own, cut, (photo, heat, mask) = seen["cam"]

@@ -547,7 +547,7 @@ def report(
     run: Path, data: Path, *, out: Path | None = None, images: Images = None, protocol: str = "original,spol,wsol-v1,wsol-v2", pictures: int = 1000,
     device: str = "auto", precision: Precision = "auto",
 ) -> None:  # fmt: skip
-    """Write one HTML page to look at and to pass on: numbers, curves, and what each stage makes of every picture, worst first.
+    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every picture, worst first.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -83,3 +85,13 @@ def blobs(
         class_name=class_name,
         predicted_name=class_name if seed % 3 else "lark",
     )
+
+
+def of_maps(shown: Shown) -> Shown:
+    """The same of a method that has a map and no stages before it."""
+    return replace(shown, cam=None, foreground=None, known=None)
+
+
+def of_boxes(shown: Shown) -> Shown:
+    """The same of a method that draws boxes at once."""
+    return replace(of_maps(shown), heatmap=None, score=None)

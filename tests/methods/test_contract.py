@@ -1,8 +1,9 @@
-"""What every method owes: labels in, a run out that goes on after a kill and that predict, evaluate and export accept."""
+"""What every method owes: labels in, a run out that goes on after a kill and that predict, evaluate, export and report accept."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ from wsol.localizer import Localizer
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.predictions import open_predictions
 from wsol.progress import Progress
+from wsol.report import write_report
 from wsol.run_config import load_config
 from wsol.stages import evaluate, export, export_model, fit, predict
 from wsol.torch_networks import TorchNetworks
@@ -167,6 +169,42 @@ def test_predict_evaluate_and_export_take_the_run_as_it_is(
     assert {"gt_known", "mean_box_iou"} <= figures["original"]["metrics"].keys()
     assert "max_box_acc_v2" in figures["wsol-v2"]["metrics"]
     json.dumps(judged.as_json())
+
+
+TRAINED: dict[Method, list[str]] = {
+    "spol": ["cam", "seg", "classifier"],
+    "ddt": [],
+    "psol": ["psol", "classifier"],
+}
+"""The trainings of a quick run; those of the others are one."""
+TIMED: dict[Method, list[str]] = {"ddt": ["ddt"], "psol": ["ddt", "pseudo-boxes", "psol", "classifier"]}
+
+
+@pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])
+def test_report_shows_what_the_run_has_and_nothing_else(
+    made: Made, method: Method, small_set: Path, tmp_path: Path
+) -> None:
+    run, data, original = made(method), open_data(small_set), PROTOCOLS["original"]
+    page = write_report.run(
+        run, data, tmp_path, protocols=[original], device="cpu", precision="fp32", progress=QUIET
+    ).read_text()  # fmt: skip
+    panels = {"spol": ["photo", "map", "pseudo", "mask"], "psol": ["photo"]}.get(method, ["photo", "map", "mask"])
+    assert re.findall(r'data-panel="(\w+)"', page) == 6 * panels
+    has_maps = method != "psol"
+    for mark in ('id="threshold"', "data-heat=", "data-score=", 'id="least"', "<dt>box threshold</dt>", "own 0."):
+        assert (mark in page) == has_maps, mark
+    assert ("data-pseudo=" in page) == ("data-cam=" in page) == (method == "spol")
+    assert ("no map, no mask, no threshold" in page) == (method == "psol")
+    folder = finder_folder(load_config(run))
+    trained = TRAINED.get(method, [folder])
+    assert re.findall(r"<figcaption>training (.+)</figcaption>", page) == trained
+    (took,) = re.findall(r"<dt>made in</dt>\s+<dd>\d+ s: (.+)</dd>", page)
+    if method != "spol":
+        assert [part.split()[0] for part in took.split(", ")] == TIMED.get(method, [folder])
+    assert f"method: {method}\n" in page and "its first weights from the file weights.safetensors" in page
+    (judged,) = re.findall(r"<bdi>mean box IoU</bdi></th>\s+<td[^>]*>([\d.]+) ", page)
+    ious = [float(fit) for fit in re.findall(r'data-iou="([\d.]+)"', page)]
+    assert 100 * np.mean(ious) == pytest.approx(float(judged), abs=0.06), "the boxes that are judged are shown"
 
 
 @pytest.mark.pipeline

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
-from fake_data.shown import HOSTILE, blobs, picture
+from fake_data.shown import HOSTILE, blobs, of_boxes, of_maps, picture
 
 from wsol.config import Box
 from wsol.maps import find_objects, resized
@@ -361,3 +362,73 @@ def test_a_page_of_one_tiny_picture_without_truth_works(tab: Tab, tmp_path: Path
     slide(tab, 0.3)
     assert len(drawn_boxes(tab)["a/one.jpg"]) == 1
     assert tab.locator(".iou").count() == 0
+
+
+def test_of_a_method_with_a_map_the_slider_cuts_the_map_that_is_shown(tab: Tab, tmp_path: Path) -> None:
+    whole = blobs(3, name="one.jpg")
+    # Where the method has no map of a first stage, the panel must show what one of the same values looks like.
+    pages = {"spol": replace(whole, cam=whole.heatmap), "cam": of_maps(whole)}
+    seen = {}
+    for name, shown in pages.items():
+        write_page(tmp_path / f"{name}.html", Page(title="t", box=Box(), cards=[card_of(shown)]))
+        tab.goto((tmp_path / f"{name}.html").as_uri())
+        wait_for_drawing(tab)
+        own = drawn_boxes(tab)["one.jpg"]
+        slide(tab, 0.3)
+        cut = drawn_boxes(tab)["one.jpg"]
+        panels = [
+            tab.locator(f"canvas[data-panel={panel}]").evaluate("(one) => one.toDataURL()")
+            for panel in ("photo", "map", "mask")
+        ]
+        seen[name] = own, cut, panels
+    assert seen["cam"] == seen["spol"]
+    own, cut, (photo, heat, mask) = seen["cam"]
+    assert own != cut and photo != heat != mask
+    assert tab.locator("#cards canvas").count() == 3
+
+
+def test_boxes_without_maps_are_filtered_and_ordered_and_stay_as_they_are(
+    tab: Tab, tmp_path: Path, hundred: list[Shown]
+) -> None:
+    shown = [of_boxes(one) for one in hundred[:12]]
+    write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(one) for one in shown]))
+    tab.goto((tmp_path / "index.html").as_uri())
+    wait_for_drawing(tab)
+    assert tab.locator("#cut, #threshold, #least, #most").count() == 0
+    assert shown_files(tab) == [legible(one.image_id) for one in sorted(shown, key=lambda one: (one.iou, one.image_id))]
+    drawn, by_name = drawn_boxes(tab), {legible(one.image_id): one for one in shown}
+    assert len(drawn) >= 2
+    for name, boxes in drawn.items():
+        assert boxes == [pytest.approx(row, abs=0.06) for row in by_name[name].boxes.xyxy.tolist()]
+    tab.select_option("#which", "wrong")
+    assert set(shown_files(tab)) == {legible(one.image_id) for one in shown if one.iou < 0.5}
+    tab.select_option("#which", "all")
+    tab.select_option("#order", "name")
+    assert len(shown_files(tab)) == 12 and tab.inner_text("#count") == "12 of 12 pictures"
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "rows"),
+    [
+        pytest.param(None, 1280, [5], id="stages on a desktop"),
+        pytest.param(None, 820, [3, 2], id="stages on a tablet"),
+        pytest.param(None, 390, [2, 2, 1], id="stages on a phone"),
+        pytest.param(of_maps, 1280, [4], id="maps on a desktop"),
+        pytest.param(of_maps, 820, [2, 2], id="maps on a tablet"),
+        pytest.param(of_maps, 390, [2, 2], id="maps on a phone"),
+        pytest.param(of_boxes, 1280, [2], id="boxes on a desktop"),
+        pytest.param(of_boxes, 390, [2], id="boxes on a phone"),
+    ],
+)
+def test_panels_stand_in_whole_rows(
+    browser: Browser, tmp_path: Path, kind: Callable[[Shown], Shown] | None, width: int, rows: list[int]
+) -> None:
+    shown = blobs(3) if kind is None else kind(blobs(3))
+    write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(shown)]))
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.goto((tmp_path / "index.html").as_uri())
+    wait_for_drawing(tab)
+    tops = tab.eval_on_selector_all(".panels figure", "all => all.map((one) => one.offsetTop)")
+    assert [tops.count(top) for top in dict.fromkeys(tops)] == rows
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    tab.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_data.shown import HOSTILE, picture
+from fake_data.shown import HOSTILE, of_boxes, of_maps, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -285,6 +285,34 @@ def test_alternative_texts_say_what_is_seen(tmp_path: Path, shown: Shown, alts: 
     labels = [it["aria-label"] for it in found.of("canvas")] + [it["alt"] for it in found.of("img")]
     assert labels[-len(alts) :] == alts
     assert all(it["role"] == "img" for it in found.of("canvas"))
+
+
+def test_of_a_map_alone_three_panels_are_drawn_and_one_map_is_kept(tmp_path: Path) -> None:
+    found = page(tmp_path, of_maps(picture()))
+    assert found.within("ul.key li b") == ["Photo", "Map", "Mask", "Box"]
+    assert found.within("figure.drawn figcaption") == ["Photo", "Map", "Mask"]
+    assert [it["data-panel"] for it in found.of("canvas")] == ["photo", "map", "mask"]
+    assert [it["aria-label"] for it in found.of("canvas")][1:] == [
+        "heat over the photo where the network looks for owl, warmest at the top centre",
+        "mask over 25% of the photo",
+    ]
+    (card,) = (it for it in found.of("li") if "data-boxes" in it)
+    assert "data-heat" in card and "data-score" in card and card.keys().isdisjoint({"data-cam", "data-pseudo"})
+    assert "Pseudo mask" not in found.text() and "undecided" not in found.text()
+    assert [form["id"] for form in found.of("form")] == ["controls", "cut"]
+
+
+def test_of_boxes_alone_there_is_no_map_no_slider_and_no_score(tmp_path: Path) -> None:
+    found = page(tmp_path, of_boxes(picture("b.jpg", iou=0.4)), of_boxes(picture("a.jpg", iou=0.4)))
+    assert found.files() == ["a.jpg", "b.jpg"]
+    assert found.within("ul.key li b") == ["Photo", "Box"]
+    assert [it["data-panel"] for it in found.of("canvas")] == 2 * ["photo"]
+    assert found.of("img")[0]["alt"] == "box against true box, IoU 0.40"
+    assert [form["id"] for form in found.of("form")] == ["controls"]
+    assert not {"score", "threshold", "mask", "least"} & set(found.text().lower().split())
+    assert found.within("option")[-2:] == ["worst first", "by name"]
+    cards = [it for it in found.of("li") if "data-boxes" in it]
+    assert all(it.keys().isdisjoint({"data-score", "data-heat", "data-cam", "data-pseudo"}) for it in cards)
 
 
 def test_a_wrong_class_is_said_in_words_and_no_class_is_not_mentioned(tmp_path: Path) -> None:

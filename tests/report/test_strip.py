@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from fake_data.shown import of_boxes, of_maps
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -22,15 +24,16 @@ from wsol.report.strip import (
     OUTLINE,
     PAPER,
     TRUE,
+    columns_of,
     draw_strip,
     panel_boxes,
-    panel_cam,
+    panel_map,
     panel_mask,
     panel_photo,
     panel_pseudo,
 )
 
-PANELS = (panel_photo, panel_cam, panel_pseudo, panel_mask, panel_boxes)
+PANELS = (panel_photo, panel_map, panel_pseudo, panel_mask, panel_boxes)
 BOX: Xyxy = (100, 60, 220, 180)
 TRUE_BOX: Xyxy = (40, 30, 280, 210)
 
@@ -200,8 +203,36 @@ def test_a_soft_pseudo_mask_fades_from_background_to_object() -> None:
     assert (np.diff(red) > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "titles"),
+    [
+        pytest.param(of_maps, ["Photo", "Map", "Mask", "Box"], id="maps"),
+        pytest.param(of_boxes, ["Photo", "Box"], id="boxes alone"),
+    ],
+)
+def test_of_a_method_without_stages_the_strip_is_narrower(kind: Callable[[Shown], Shown], titles: list[str]) -> None:
+    shown = kind(picture())
+    assert [column.title for column in columns_of(shown)] == titles
+    strip = np.asarray(draw_strip([shown]))
+    whole = np.asarray(draw_strip([picture()]))
+    last = LEFT_PX[len(titles) - 1]
+    assert strip.shape[1] == whole.shape[1] - (LEFT_PX[-1] - last)
+    below = MARGIN_PX + HEADER_PX
+    assert (strip[below:, last:-2] == whole[below:, LEFT_PX[-1] : -2])[:-2].all(), (
+        "the boxes are the last panel of both"
+    )
+
+
+def test_without_a_stage_1_the_map_is_the_one_that_boxes_are_cut_from() -> None:
+    shown = picture()
+    assert (panel_map(of_maps(shown)) == panel_map(shown)).all()
+    moved = replace(shown, heatmap=np.roll(shown.cam, 80))
+    assert (panel_map(moved) == panel_map(shown)).all()
+    assert (panel_map(of_maps(moved)) != panel_map(shown)).any()
+
+
 def test_heat_is_brighter_than_cold() -> None:
-    panel = panel_cam(picture()).astype(int).sum(axis=2)
+    panel = panel_map(picture()).astype(int).sum(axis=2)
     assert panel[120, 160] > 2 * panel[5, 5]
 
 

@@ -102,6 +102,43 @@ def test_a_run_that_names_nothing_has_a_report_too(cli: Cli, small_set: Path, sm
     assert "named as labelled" not in (tmp_path / "out" / "index.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def run_of_boxes(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of PSOL, finished. Read only."""
+    from wsol.cli import main
+
+    run = tmp_path_factory.mktemp("runs") / "psol"
+    training = ("--training.steps", "2", "--training.batch-size", "4", "--training.resize-px", "64")
+    words = ("--method", "psol", "--classifier", "none", *training, "--training.crop-px", "64", "--workers", "0")
+    main(["fit", str(small_set), "--run", str(run), *words])
+    return run
+
+
+def test_boxes_without_maps_are_judged_and_what_they_have_not_is_said_once(
+    cli: Cli, small_set: Path, run_of_boxes: Path, tmp_path: Path
+) -> None:
+    assert cli("report", run_of_boxes, small_set, "--out", tmp_path) == 0
+    said = words_of((tmp_path / "index.html").read_text())
+    assert "psol draws a box at once: there is no map, no mask, no threshold to move and no score to sort by." in said
+    assert "psol's boxes under each protocol" in said and "boxes right, mean over IoU 0.3, 0.5 and 0.7" in said
+    assert said.partition("The whole configuration")[0].count("threshold") == 1
+    assert "boxes one for each picture, drawn without a map" in said and "method psol" in said
+    assert "boxes tf_efficientnet_lite0, timm's pretrained weights apache-2.0, as timm states it" in said
+
+
+def test_of_boxes_without_maps_and_truth_no_score_is_told(
+    cli: Cli, small_set: Path, run_of_boxes: Path, tmp_path: Path
+) -> None:
+    data = without_boxes(small_set, tmp_path)
+    assert cli("report", run_of_boxes, data, "--out", tmp_path / "out") == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    said = words_of(page)
+    assert "nobody knows how many of these boxes are right. The run" in said, "drawn boxes teach such a run nothing"
+    assert "score" not in said.replace("no score to sort by", "") and "confident" not in said
+    assert files_in(page) == sorted(files_in(page)) and len(files_in(page)) == 4
+    assert "class pictures nothing found" in said
+
+
 def test_of_many_pictures_some_are_shown_and_all_are_counted(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
 ) -> None:

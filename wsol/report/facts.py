@@ -10,7 +10,7 @@ from typing import Any
 
 from wsol.box_threshold import own_box, read_threshold
 from wsol.calibration import Calibration
-from wsol.config import RunConfig, classifier_of
+from wsol.config import Method, RunConfig, classifier_of, finder_folder
 from wsol.folders import MANIFEST, read_json
 from wsol.models.licences import weights_licence
 from wsol.version import __version__
@@ -18,27 +18,39 @@ from wsol.version import __version__
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "pillow")
 
 
-def stages_of(run: Path) -> dict[str, dict[str, Any]]:
+_ROUNDS = tuple(name for i in range(1, 100) for name in (f"seg-round-{i}", f"pseudo-round-{i + 1}"))
+STAGES: dict[Method, tuple[str, ...]] = {
+    "spol": ("cam", "pseudo", *_ROUNDS, "seg"),
+    "psol": ("ddt", "pseudo-boxes", "psol"),
+}
+"""The folders of methods with several stages."""
+
+
+def stages_of(run: Path, config: RunConfig) -> dict[str, dict[str, Any]]:
     """The manifests of a run's finished stages, in the order in which they were made."""
-    rounds = [name for i in range(1, 100) for name in (f"seg-round-{i}", f"pseudo-round-{i + 1}")]
-    names = [name for name in ("cam", "pseudo", *rounds, "seg", "classifier") if (run / name / MANIFEST).is_file()]
-    return {name: read_json(run / name / MANIFEST, "wsol fit") for name in names}
+    names = (*STAGES.get(config.method, (finder_folder(config),)), "classifier")
+    return {name: read_json(run / name / MANIFEST, "wsol fit") for name in names if (run / name / MANIFEST).is_file()}
 
 
-def facts_of(run: Path, config: RunConfig, calibration: Calibration | None) -> dict[str, str]:
+def facts_of(run: Path, config: RunConfig, calibration: Calibration | None, *, has_maps: bool) -> dict[str, str]:
     """What a reader of the numbers wants to know of the run, as words."""
-    stages = stages_of(run)
+    stages = stages_of(run, config)
     seconds = {name: float(stage["figures"].get("seconds", 0)) for name, stage in stages.items()}
     engines = {str(stage["figures"]["engine"]): None for stage in stages.values() if "engine" in stage["figures"]}
     return {
-        "box threshold": _threshold(run, config, calibration),
-        "objects": {"largest": "the largest of each picture", "all": "all"}[config.box.objects],
+        "method": config.method,
+        **(_cut(run, config, calibration) if has_maps else {"boxes": "one for each picture, drawn without a map"}),
         "engine": ", ".join(engines) or "not known",
-        "training took": f"{sum(seconds.values()):.0f} s: "
-        + ", ".join(f"{name} {s:.0f}" for name, s in seconds.items()),
-        "trained with": ", ".join({f"wsol {stage.get('wsol', '?')}": None for stage in stages.values()}) or "not known",
-        "reported with": ", ".join([f"wsol {__version__}", f"Python {platform.python_version()}", *_versions()]),
+        "made in": f"{sum(seconds.values()):.0f} s: " + ", ".join(f"{name} {s:.0f}" for name, s in seconds.items()),
+        "made with": ", ".join({f"wsol {stage.get('wsol', '?')}": None for stage in stages.values()}) or "not known",
+        "reported with": ", ".join([f"wsol {__version__}", f"Python {platform.python_version()}", *_versions(config)]),
     }
+
+
+def _cut(run: Path, config: RunConfig, calibration: Calibration | None) -> dict[str, str]:
+    """How boxes are made of maps."""
+    objects = {"largest": "the largest of each picture", "all": "all"}[config.box.objects]
+    return {"box threshold": _threshold(run, config, calibration), "objects": objects}
 
 
 def _threshold(run: Path, config: RunConfig, calibration: Calibration | None) -> str:
@@ -51,8 +63,8 @@ def _threshold(run: Path, config: RunConfig, calibration: Calibration | None) ->
     return f"{own_box(run).threshold:.2f}, learned from {learned.n} pseudo masks"
 
 
-def _versions() -> Iterator[str]:
-    for name in PACKAGES:
+def _versions(config: RunConfig) -> Iterator[str]:
+    for name in (*PACKAGES, *(("grad-cam",) if config.method.startswith("gradcam:") else ())):
         try:
             yield f"{name} {version(name)}"
         except PackageNotFoundError:  # another wheel of the same library
@@ -61,7 +73,8 @@ def _versions() -> Iterator[str]:
 
 def licences_of(config: RunConfig) -> list[tuple[str, str, str]]:
     """What is in the run, where it comes from, and its licence as far as that is known."""
-    rows = [("program", "wsol", "Apache-2.0"), _weights("maps and masks", config.backbone, config.weights)]
+    finder = {"spol": "maps and masks", "psol": "boxes"}.get(config.method, "maps")
+    rows = [("program", "wsol", "Apache-2.0"), _weights(finder, config.backbone, config.weights)]
     classifier = classifier_of(config)
     if classifier is not None:
         rows.append(_weights("classifier", *classifier))

@@ -1,4 +1,4 @@
-"""What each stage makes of a picture, side by side: photo, map, pseudo mask, mask, boxes against true boxes."""
+"""What a run makes of a picture, side by side: photo, map, pseudo mask, mask, boxes against true boxes; of these, what its method has."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from wsol.data.pixel_cache import cores
 from wsol.data.samples import Sample
 from wsol.data.truth import GroundTruth
 from wsol.edges import cam_mask
-from wsol.errors import BrokenPicture, WsolError
+from wsol.engine import Engine
+from wsol.errors import BrokenPicture
 from wsol.images import read_square
-from wsol.inference import class_maps, score_maps, with_mirror_image
+from wsol.inference import Heatmaps, Squares, class_maps, score_maps, with_mirror_image
 from wsol.localizer import Localizer
 from wsol.maps import resized
-from wsol.models.checkpoint import load_mffnet
+from wsol.models.checkpoint import MffCard, load_mffnet
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.progress import Progress
 from wsol.pseudo import fit_gaussians, render, share_of_peak, targets
 from wsol.run_config import load_config
+from wsol.torch_networks import TorchNetworks
 
 SIDE_PX = 320
 """Photos are shown with their longer side at most this long."""
@@ -43,54 +45,76 @@ Plane = Float32[np.ndarray, "_ _"]
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture with what the stages made of it. Boxes are in pixels of the upright picture; every plane covers all of it, at a size of its own."""
+    """One picture with what the run made of it. Boxes are in pixels of the upright picture; every plane covers all of it, at a size of its own.
+
+    What a method does not have is None: the first two stages are SPOL's, and some methods give boxes without maps.
+    """
 
     image_id: str
     image_hw: tuple[int, int]
     photo: UInt8[np.ndarray, "_ _ 3"]
-    cam: Plane
+    cam: Plane | None
     """Stage 1's map of the true class, as a share of its peak."""
-    foreground: Plane
+    foreground: Plane | None
     """What the pseudo mask would make of it: 1 foreground, 0 not (see `known`)."""
-    known: Plane
+    known: Plane | None
     """1 where the pseudo mask has an opinion, 0 where it is undecided."""
-    heatmap: Plane
-    """Stage 3's foreground probabilities."""
+    heatmap: Plane | None
+    """From which mask and boxes are cut: stage 3's foreground probabilities, or a method's map of the true class."""
     mask: Bool[np.ndarray, "_ _"]
     boxes: Boxes
-    """As `wsol predict` finds them, the largest object's first."""
+    """As `wsol evaluate` judges them, the largest object's first."""
     true_boxes: Boxes
     """Empty where they are unknown."""
     iou: float | None
     """Of the first box; None without a true one."""
-    score: float
+    score: float | None
+    """None where nothing tells how sure a box is."""
     class_name: str
     predicted_name: str | None
 
 
+@dataclass(frozen=True)
+class FirstStages:
+    """Holds SPOL's stage 1, and what makes pseudo masks of its maps."""
+
+    network: MffNet | OriginalCam
+    card: MffCard
+    pseudo: Pseudo
+    engine: Engine
+
+    def cams(self, pixels: Squares, labels: Tensor) -> Heatmaps:
+        """The map of each picture's label, as a share of its peak."""
+
+        def maps(pixels: Squares) -> Heatmaps:
+            return class_maps(score_maps(self.network, self.card, pixels, self.engine), labels)
+
+        return share_of_peak(with_mirror_image(maps, pixels) if self.pseudo.flip else maps(pixels)).cpu()
+
+
 class Gallery:
-    """Holds the networks of a finished run: those that find and name, and stage 1 with its maps."""
+    """Holds the networks of a finished run: those that find and name, and of SPOL's stage 1 too."""
 
     def __init__(self, run: Path, device: str = "auto", precision: Precision = "auto") -> None:
         """Load them.
 
         Raises:
-            WsolError: not a run, an unfinished one, or one of another method than SPOL.
+            WsolError: not a run, or an unfinished one.
         """
         config = load_config(run)
-        if config.method != "spol":
-            raise WsolError(
-                f"{run} was made by {config.method}: expected spol, whose stages the page shows side by side. `wsol evaluate {run} DATA` has its numbers."
-            )
         self.localizer = Localizer.load(run, device=device, precision=precision)
-        network, self.card = load_mffnet(run / "cam")
-        self.network: MffNet | OriginalCam = self.localizer.engine.place(network)
-        self.pseudo = config.pseudo
+        networks = self.localizer.networks
+        assert isinstance(networks, TorchNetworks)
+        self.networks = networks
+        self.stages = _first_stages(run, config.pseudo, networks.engine) if config.method == "spol" else None
         self.broken: list[str] = []
         """Why pictures were left out."""
 
     def __call__(self, samples: Sequence[Sample], truth: GroundTruth | None, progress: Progress) -> Iterator[Shown]:
-        """Pass pictures, labelled with the run's classes, through all stages, in the order given; broken ones are left out."""
+        """Show pictures, labelled with the run's classes, to all networks, in the order given; broken ones are left out.
+
+        Maps are of the true class, as `wsol evaluate` asks for them.
+        """
         pictures = Pictures([sample.path for sample in samples], self.localizer.side_px)
         batches = in_order(len(samples), BATCH_SIZE)
         # Threads do: decoders, OpenCV and numpy let go of the interpreter.
@@ -98,49 +122,47 @@ class Gallery:
             for batch in pictures.batches(batches):
                 chosen = [samples[i] for i in batch.indices.tolist()]
                 sizes = [(int(h), int(w)) for h, w in batch.image_hw]
-                opinions, cams = self.localizer.opinions(batch.pixels), self._cams(batch.pixels, chosen)
+                labels = torch.tensor([sample.label for sample in chosen])
+                opinions = self.networks.opinions(batch.pixels, labels)
+                cams = self.stages.cams(batch.pixels, labels) if self.stages else [None] * len(chosen)
                 show = partial(self._shown, opinions, truth)
                 yield from pool.map(show, range(len(chosen)), chosen, sizes, cams, batch.pixels)
                 advance()
         self.broken += pictures.broken.values()
 
-    def _cams(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], samples: Sequence[Sample]
-    ) -> Float[Tensor, "batch _ _"]:
-        labels = torch.tensor([sample.label for sample in samples])
-
-        def maps(pixels: Tensor) -> Tensor:
-            return class_maps(score_maps(self.network, self.card, pixels, self.localizer.engine), labels)
-
-        return share_of_peak(with_mirror_image(maps, pixels) if self.pseudo.flip else maps(pixels)).cpu()
-
     def _shown(
-        self, opinions: Opinions, truth: GroundTruth | None, row: int, sample: Sample, image_hw: tuple[int, int], cam: Tensor, pixels: Tensor,
+        self, opinions: Opinions, truth: GroundTruth | None, row: int, sample: Sample, image_hw: tuple[int, int], cam: Tensor | None, pixels: Tensor,
     ) -> Shown:  # fmt: skip
         found = self.localizer.localization(opinions, row, image_hw, sample.path)
-        foreground, known = _pseudo_mask(cam, pixels.permute(1, 2, 0).contiguous().numpy(), self.pseudo)
+        foreground = known = None
+        if self.stages is not None and cam is not None:
+            foreground, known = _pseudo_mask(cam, pixels.permute(1, 2, 0).contiguous().numpy(), self.stages.pseudo)
         photo = _photo(sample.path, found.image_hw)
         boxes = Boxes.of([one.xyxy for one in found.objects])
         true_boxes = _true_boxes(truth, sample, found.image_hw)
         fits = iou(Boxes(boxes.xyxy[:1]), true_boxes)
         small_mask = Image.fromarray(found.mask).resize(photo.shape[1::-1], Image.Resampling.NEAREST)
-        assert opinions.heatmaps is not None, "SPOL finds by maps"
         return Shown(
             image_id=sample.image_id,
             image_hw=found.image_hw,
             photo=photo,
-            cam=cam.numpy(),
+            cam=None if cam is None else cam.numpy(),
             foreground=foreground,
             known=known,
-            heatmap=opinions.heatmaps[row],
+            heatmap=None if opinions.heatmaps is None else opinions.heatmaps[row],
             mask=np.asarray(small_mask),
             boxes=boxes,
             true_boxes=true_boxes,
             iou=float(fits.max(initial=0.0)) if len(true_boxes) else None,
-            score=found.score,
-            class_name=self.card.class_names[sample.label],
+            score=found.score if self.networks.has_maps else None,
+            class_name=self.localizer.class_names[sample.label],
             predicted_name=found.class_name,
         )
+
+
+def _first_stages(run: Path, pseudo: Pseudo, engine: Engine) -> FirstStages:
+    network, card = load_mffnet(run / "cam")
+    return FirstStages(engine.place(network), card, pseudo, engine)
 
 
 def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -4,6 +4,7 @@
   const settings = JSON.parse(list.dataset.settings);
   const byId = (id) => document.getElementById(id);
   const [controls, cut, slider, own, effect, more] = ["controls", "cut", "threshold", "own", "effect", "more"].map(byId);
+  const hasMaps = cut !== null; // else boxes were drawn at once: there is nothing to cut, and no score
   const inferno = Uint8Array.from(atob(settings.inferno), (letter) => letter.charCodeAt(0));
   const { found: FOUND, background: BACKGROUND, undecided: UNDECIDED, hatch: HATCH } = settings.colours;
 
@@ -13,7 +14,7 @@
     item,
     place,
     name: item.querySelector(".file").textContent,
-    score: Number(item.dataset.score),
+    score: item.dataset.score === undefined ? null : Number(item.dataset.score),
     iou: item.dataset.iou === undefined ? null : Number(item.dataset.iou),
   }));
   const SVG = cards[0]?.item.querySelector("svg").namespaceURI; // spelt out it would look like an address
@@ -40,7 +41,7 @@
 
   function arrange() {
     const chosen = byId("class").value, is = WHICH[byId("which").value];
-    const [least, most] = ["least", "most"].map((id) => (byId(id).value === "" ? NaN : Number(byId(id).value)));
+    const [least, most] = ["least", "most"].map((id) => (byId(id)?.value ? Number(byId(id).value) : NaN));
     const isShown = (card) => {
       // Scores are shown with two digits: a bound of 0.75 means what reads 0.75.
       const score = Math.round(card.score * 100) / 100;
@@ -70,19 +71,22 @@
 
   function drawn(card) {
     const image = card.item.querySelector("img");
-    const [photo, cam, pseudo, mask] = card.item.querySelectorAll("canvas");
-    const width = image.naturalWidth, height = image.naturalHeight;
-    for (const canvas of [photo, cam, pseudo, mask]) {
+    const width = image.naturalWidth, height = image.naturalHeight, panels = {};
+    for (const canvas of card.item.querySelectorAll("canvas")) {
       canvas.width = width;
       canvas.height = height;
       canvas.dataset.drawn = "true";
+      panels[canvas.dataset.panel] = canvas;
     }
-    const pen = photo.getContext("2d", { willReadFrequently: true });
+    const pen = panels.photo.getContext("2d", { willReadFrequently: true });
     pen.drawImage(image, 0, 0);
     const pixels = pen.getImageData(0, 0, width, height).data;
-    const state = { width, height, pixels, mask, plane: resized(decoded(card.item.dataset.heat), height, width) };
-    paintCam(cam, state, resized(decoded(card.item.dataset.cam), height, width));
-    paintPseudo(pseudo, state, decoded(card.item.dataset.pseudo));
+    const state = { width, height, pixels, mask: panels.mask };
+    if (!hasMaps) return state;
+    const { heat, cam, pseudo } = card.item.dataset;
+    state.plane = resized(decoded(heat), height, width);
+    paintMap(panels.map, state, cam ? resized(decoded(cam), height, width) : state.plane);
+    if (pseudo) paintPseudo(panels.pseudo, state, decoded(pseudo));
     return state;
   }
 
@@ -113,7 +117,7 @@
   const PSEUDO = [[...BACKGROUND, 0.66, GREY], [...FOUND, 0.62, GREY], [...UNDECIDED, 0.66, GREY], [...HATCH, 0.8, GREY]];
   const MASK = [[0, 0, 0, 0.45, GREY], [...FOUND, 0.42, 0], [...FOUND, 1, 0]];
 
-  function paintCam(canvas, state, plane) {
+  function paintMap(canvas, state, plane) {
     paint(canvas, state, Uint8Array.from(plane, Math.round), HEAT);
   }
 
@@ -220,7 +224,7 @@
         target.querySelector("img").decode().then(() => {
           if (near.has(card) || !wanted.has(card)) return;
           near.set(card, drawn(card));
-          redraw(card);
+          if (hasMaps) redraw(card);
         }, () => {});
       }
     },
@@ -239,19 +243,24 @@
     first.item.tabIndex = -1;
     first.item.focus();
   });
-  for (const form of [controls, cut]) form.addEventListener("submit", (event) => event.preventDefault());
+  controls.addEventListener("submit", (event) => event.preventDefault());
   controls.addEventListener("input", arrange);
-  slider.addEventListener("input", () => {
-    threshold = Number(slider.value);
-    isOwn = threshold === settings.threshold;
-    cutAgain();
-  });
-  own.addEventListener("click", () => {
-    slider.value = threshold = settings.threshold;
-    isOwn = true;
-    slider.focus();
-    cutAgain();
-  });
+  if (hasMaps) {
+    cut.addEventListener("submit", (event) => event.preventDefault());
+    slider.addEventListener("input", () => {
+      threshold = Number(slider.value);
+      isOwn = threshold === settings.threshold;
+      cutAgain();
+    });
+    own.addEventListener("click", () => {
+      slider.value = threshold = settings.threshold;
+      isOwn = true;
+      slider.focus();
+      cutAgain();
+    });
+    cut.hidden = false;
+    sayEffect();
+  }
   for (const link of document.querySelectorAll("a[data-class]")) {
     link.addEventListener("click", () => {
       byId("class").value = link.dataset.class;
@@ -259,7 +268,6 @@
     });
   }
   document.documentElement.classList.add("scripted");
-  controls.hidden = cut.hidden = false;
+  controls.hidden = false;
   arrange();
-  sayEffect();
 })();

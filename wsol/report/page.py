@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from wsol.report import charts
 from wsol.report.charts import Chart
 from wsol.report.gallery import Plane, Shown
 from wsol.report.html import data_uri, environment, own_text
-from wsol.report.strip import BACKGROUND, COLUMNS, FOUND, HATCH, TRUE, UNDECIDED, Rgb
+from wsol.report.strip import BACKGROUND, FOUND, HATCH, TRUE, UNDECIDED, Column, PanelName, Rgb, columns_of, warmth_of
 from wsol.version import __version__
 
 MAP_SIDE_PX = 64
@@ -68,18 +68,22 @@ class Card:
     image_id: str
     class_name: str
     predicted_name: str | None
-    score: float
+    score: float | None
     iou: float | None
     image_hw: tuple[int, int]
     photo: str
     photo_wh: tuple[int, int]
     heat: str
+    """The maps as codes, empty where there is none."""
     cam: str
     pseudo: str
     boxes: tuple[str, ...]
     """Each x0 y0 x1 y1 in pixels of the upright picture."""
     true_boxes: tuple[str, ...]
-    alts: tuple[str, str, str, str, str]
+    columns: tuple[Column, ...]
+    """The panels that there are."""
+    alts: tuple[str, ...]
+    """What each shows, in words."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ class Page:
 def card_of(shown: Shown) -> Card:
     """A picture as text."""
     height, width = shown.photo.shape[:2]
+    columns = columns_of(shown)
     return Card(
         image_id=shown.image_id,
         class_name=shown.class_name,
@@ -126,12 +131,13 @@ def card_of(shown: Shown) -> Card:
         image_hw=shown.image_hw,
         photo=data_uri(shown.photo),
         photo_wh=(width, height),
-        heat=coded_map(shown.heatmap),
-        cam=coded_map(shown.cam),
-        pseudo=_coded_pseudo(shown.foreground, shown.known),
+        heat="" if shown.heatmap is None else coded_map(shown.heatmap),
+        cam="" if shown.cam is None else coded_map(shown.cam),
+        pseudo="" if shown.foreground is None or shown.known is None else _coded_pseudo(shown.foreground, shown.known),
         boxes=_corners(shown.boxes),
         true_boxes=_corners(shown.true_boxes),
-        alts=_alts(shown),
+        columns=columns,
+        alts=tuple(WORDS[column.panel](shown) for column in columns),
     )
 
 
@@ -153,7 +159,9 @@ def write_page(path: Path, page: Page) -> None:
         numbers=numbers,
         portion=PORTION,
         settings=json.dumps(_settings(page)),
-        columns=COLUMNS,
+        columns=page.cards[0].columns if page.cards else (),
+        has_maps=any(card.heat for card in page.cards),
+        has_scores=any(card.score is not None for card in page.cards),
         plot=charts,
         correct_iou=CORRECT_IOU,
         known=len(known),
@@ -169,7 +177,7 @@ def write_page(path: Path, page: Page) -> None:
 
 
 def _worst_first(card: Card) -> tuple[float, float, str]:
-    return 2.0 if card.iou is None else card.iou, card.score, card.image_id
+    return 2.0 if card.iou is None else card.iou, card.score or 0.0, card.image_id
 
 
 def _environment() -> Environment:
@@ -227,17 +235,25 @@ def _corners(boxes: Boxes) -> tuple[str, ...]:
     return tuple(" ".join(f"{edge:g}" for edge in row) for row in boxes.xyxy.round(1).tolist())
 
 
-def _alts(shown: Shown) -> tuple[str, str, str, str, str]:
-    """What a person who cannot see the panels would want to hear."""
+def _photo_in_words(shown: Shown) -> str:
+    return f"photo labelled {shown.class_name}"
+
+
+def _map_in_words(shown: Shown) -> str:
+    warmth = warmth_of(shown)
+    assert warmth is not None
+    return f"heat over the photo where the network looks for {shown.class_name}, {_where(warmth)}"
+
+
+def _pseudo_in_words(shown: Shown) -> str:
+    assert shown.foreground is not None and shown.known is not None
     undecided = float((shown.known < 0.5).mean())
     is_object = float(((shown.known >= 0.5) & (shown.foreground >= 0.5)).mean())
-    return (
-        f"photo labelled {shown.class_name}",
-        f"heat over the photo where the network looks for {shown.class_name}, {_where(shown.cam)}",
-        f"pseudo mask: {is_object:.0%} object, {undecided:.0%} undecided, {1 - is_object - undecided:.0%} background",
-        f"mask over {float(shown.mask.mean()):.0%} of the photo" if shown.mask.any() else "empty mask",
-        _boxes_in_words(shown),
-    )
+    return f"pseudo mask: {is_object:.0%} object, {undecided:.0%} undecided, {1 - is_object - undecided:.0%} background"
+
+
+def _mask_in_words(shown: Shown) -> str:
+    return f"mask over {float(shown.mask.mean()):.0%} of the photo" if shown.mask.any() else "empty mask"
 
 
 def _boxes_in_words(shown: Shown) -> str:
@@ -249,11 +265,21 @@ def _boxes_in_words(shown: Shown) -> str:
     return f"box against {truths}, IoU {shown.iou:.2f}"
 
 
-def _where(cam: Plane) -> str:
+WORDS: dict[PanelName, Callable[[Shown], str]] = {
+    "photo": _photo_in_words,
+    "map": _map_in_words,
+    "pseudo": _pseudo_in_words,
+    "mask": _mask_in_words,
+    "box": _boxes_in_words,
+}
+"""What a person who cannot see a panel would want to hear."""
+
+
+def _where(warmth: Plane) -> str:
     """The warmest place, in thirds of the photo."""
-    height, width = cam.shape
-    row, column = divmod(int(cam.argmax()), width)
-    if cam[row, column] <= 0:
+    height, width = warmth.shape
+    row, column = divmod(int(warmth.argmax()), width)
+    if warmth[row, column] <= 0:
         return "cold everywhere"
     down = ("top", "middle", "bottom")[3 * row // height]
     across = ("left", "centre", "right")[3 * column // width]

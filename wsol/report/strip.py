@@ -1,10 +1,11 @@
-"""What the stages make of a picture: five panels, and the strip that shows several pictures on one sheet."""
+"""What a run makes of a picture: a panel for each thing that its method has, and the strip that shows several pictures on one sheet."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -38,19 +39,19 @@ def panel_photo(shown: Shown) -> Panel:
     return shown.photo
 
 
-def panel_cam(shown: Shown) -> Panel:
-    """The class activation map as heat over the photo; where it is cold, the photo is dark."""
-    cam = shown.cam.clip(0, 1)
-    heat = _floats(cv2.applyColorMap(np.rint(cam * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1])
+def panel_map(shown: Shown) -> Panel:
+    """The map as heat over the photo; where it is cold, the photo is dark."""
+    warmth = _there(warmth_of(shown)).clip(0, 1)
+    heat = _floats(cv2.applyColorMap(np.rint(warmth * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1])
     # Warm places hide more of the photo than cold ones: black at a fixed share would bury it.
-    share = (0.42 + 0.3 * cam)[..., None]
+    share = (0.42 + 0.3 * warmth)[..., None]
     return _pixels(_grey(shown.photo) * (1 - share) + heat * share)
 
 
 def panel_pseudo(shown: Shown) -> Panel:
     """The pseudo mask over a dimmed photo: object, background, and hatched where it is undecided."""
     photo = _grey(shown.photo)
-    foreground, known = shown.foreground.clip(0, 1)[..., None], shown.known.clip(0, 1)[..., None]
+    foreground, known = (_there(plane).clip(0, 1)[..., None] for plane in (shown.foreground, shown.known))
     decided = _tinted(photo, FOUND, 0.62) * foreground + _tinted(photo, BACKGROUND, 0.66) * (1 - foreground)
     stripes = _hatch(shown.photo.shape[:2])[..., None]
     undecided = _tinted(photo, UNDECIDED, 0.66) * (1 - stripes) + _tinted(photo, HATCH, 0.8) * stripes
@@ -73,6 +74,16 @@ def panel_boxes(shown: Shown) -> Panel:
     for x0, y0, x1, y1 in shown.true_boxes.xyxy.tolist():
         panel = _painted(panel, _frame((x0, y0, x1, y1), panel.shape[:2], TRUE_STROKE_PX, dashed=True), TRUE)
     return panel
+
+
+def warmth_of(shown: Shown) -> Plane | None:
+    """What the panel of the map shows: stage 1's, or the method's own; None for a method without maps."""
+    return shown.heatmap if shown.cam is None else shown.cam
+
+
+def _there(plane: Plane | None) -> Plane:
+    assert plane is not None, "`columns_of` has chosen the panels"
+    return plane
 
 
 def _floats(pixels: Panel) -> Values:
@@ -145,47 +156,72 @@ PAPER, CELL_GROUND, HAIRLINE = (0xFF, 0xFF, 0xFF), (0xEE, 0xF0, 0xF3), (0xD0, 0x
 INK, PALE_INK, ARROW = (0x1F, 0x23, 0x28), (0x59, 0x63, 0x6E), (0xA8, 0xB1, 0xBB)
 
 
+PanelName = Literal["photo", "map", "pseudo", "mask", "box"]
+
+
 @dataclass(frozen=True)
 class Column:
-    """A stage on the strip: its title, then either a line of text or a key of colours."""
+    """A panel of each picture: its title, then either a line of text or a key of colours."""
 
+    panel: PanelName
     title: str
     draw: Callable[[Shown], Panel]
     text: str = ""
     key: tuple[tuple[Rgb, str], ...] = ()
 
 
+PHOTO = Column("photo", "Photo", panel_photo, text="only its class is known")
+BOX = Column("box", "Box", panel_boxes, key=((FOUND, "found"), (TRUE, "true, unseen in training")))
+PSEUDO_KEY = ((FOUND, "object"), (BACKGROUND, "background"), (UNDECIDED, "undecided"))
+
 COLUMNS = (
-    Column("Photo", panel_photo, text="only its class is known"),
-    Column("Activation map", panel_cam, text="CAM: where the class shows"),
-    Column("Pseudo mask", panel_pseudo, key=((FOUND, "object"), (BACKGROUND, "background"), (UNDECIDED, "undecided"))),
-    Column("Mask", panel_mask, text="learned from pseudo masks"),
-    Column("Box", panel_boxes, key=((FOUND, "found"), (TRUE, "true, unseen in training"))),
+    PHOTO,
+    Column("map", "Activation map", panel_map, text="CAM: where the class shows"),
+    Column("pseudo", "Pseudo mask", panel_pseudo, key=PSEUDO_KEY),
+    Column("mask", "Mask", panel_mask, text="learned from pseudo masks"),
+    BOX,
 )
+"""Of SPOL, whose stages have one each."""
+OF_MAPS = (
+    PHOTO,
+    Column("map", "Map", panel_map, text="where the class shows"),
+    Column("mask", "Mask", panel_mask, text="the map above the threshold"),
+    BOX,
+)
+OF_BOXES = (PHOTO, BOX)
+
+
+def columns_of(shown: Shown) -> tuple[Column, ...]:
+    """What there is to show of a picture, which is the same for all pictures of a run."""
+    if shown.heatmap is None:
+        return OF_BOXES
+    return OF_MAPS if shown.cam is None else COLUMNS
 
 
 LEFT_PX = tuple(MARGIN_PX + number * (CELL_WIDTH_PX + GUTTER_PX) for number in range(len(COLUMNS)))
 
 
 def draw_strip(shown: Sequence[Shown]) -> Image.Image:
-    """One row per picture, one column per stage, on white paper with a border: a card on light and on dark pages."""
+    """One row per picture of a run, one column per panel, on white paper with a border: a card on light and on dark pages."""
     rows = [_fitted(each) for each in shown]
-    width = LEFT_PX[-1] + CELL_WIDTH_PX + MARGIN_PX
+    columns = columns_of(shown[0]) if shown else COLUMNS
+    lefts = LEFT_PX[: len(columns)]
+    width = lefts[-1] + CELL_WIDTH_PX + MARGIN_PX
     # The last caption and the margin share their empty space.
     height = 2 * MARGIN_PX + HEADER_PX + sum(row.photo.shape[0] + CAPTION_PX for row in rows) - TEXT_PX // 2
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.rectangle((0, 0, width - 1, height - 1), outline=HAIRLINE, width=2)
-    for column, left in zip(COLUMNS, LEFT_PX, strict=True):
+    for column, left in zip(columns, lefts, strict=True):
         _head(pen, column, left)
-    for left in LEFT_PX[1:]:
+    for left in lefts[1:]:
         _arrow(pen, left)
     top = MARGIN_PX + HEADER_PX
     for row in rows:
-        for column, left in zip(COLUMNS, LEFT_PX, strict=True):
+        for column, left in zip(columns, lefts, strict=True):
             _place(sheet, column.draw(row), (left, top))
         top += row.photo.shape[0]
-        _captions(pen, row, top + 12)
+        _captions(pen, row, lefts[-1], top + 12)
         top += CAPTION_PX
     return sheet
 
@@ -201,13 +237,17 @@ def _fitted(shown: Shown) -> Shown:
     def smooth(plane: Plane) -> Float32[np.ndarray, "new_height new_width"]:
         return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
+    def smooth_if_there(plane: Plane | None) -> Float32[np.ndarray, "new_height new_width"] | None:
+        return None if plane is None else smooth(plane)
+
     return replace(
         shown,
         image_hw=size[::-1],
         photo=np.asarray(Image.fromarray(shown.photo).resize(size, Image.Resampling.LANCZOS)),
-        cam=smooth(shown.cam),
-        foreground=smooth(shown.foreground),
-        known=smooth(shown.known),
+        cam=smooth_if_there(shown.cam),
+        foreground=smooth_if_there(shown.foreground),
+        known=smooth_if_there(shown.known),
+        heatmap=smooth_if_there(shown.heatmap),
         mask=smooth(shown.mask.astype(np.float32)) > 0.5,
         boxes=Boxes(shown.boxes.xyxy * scales),
         true_boxes=Boxes(shown.true_boxes.xyxy * scales),
@@ -242,11 +282,11 @@ def _arrow(pen: ImageDraw.ImageDraw, left: int) -> None:
     pen.line(((tip - 8, middle - 7), (tip, middle), (tip - 8, middle + 7)), ARROW, 2, joint="curve")
 
 
-def _captions(pen: ImageDraw.ImageDraw, shown: Shown, top: int) -> None:
+def _captions(pen: ImageDraw.ImageDraw, shown: Shown, left_of_boxes: int, top: int) -> None:
     """The class under the photo, the judgement under the boxes."""
     font = ImageFont.load_default(TEXT_PX)
     pen.text((MARGIN_PX, top), _shortened(_writable(shown.class_name), font), INK, font)
-    pen.text((LEFT_PX[-1], top), _judgement(shown), INK, font)
+    pen.text((left_of_boxes, top), _judgement(shown), INK, font)
 
 
 def _judgement(shown: Shown) -> str:

@@ -37,7 +37,7 @@ def run(
     run: Path, data: DataSet, folder: Path, *, protocols: Sequence[Protocol] = tuple(PROTOCOLS.values()), pictures: int = PICTURES, title: str | None = None,
     notes: Sequence[str] = (), tables: Sequence[Table] = (), device: str, precision: Precision, progress: Progress,
 ) -> Path:  # fmt: skip
-    """Judge the run where there is a truth, pass the test pictures through its stages, and write `folder`/index.html.
+    """Judge the run where there is a truth, show the test pictures to its networks, and write `folder`/index.html.
 
     Of more than `pictures` test pictures, so many are shown, spread evenly; the numbers are of all. `notes` and `tables` stand
     above those of the run. The file is whole or not there, and replaces an older report.
@@ -71,7 +71,7 @@ def run(
             judged,
             len(samples),
             title,
-            [*notes, *_notes(data, is_judged=judged is not None)],
+            [*notes, *_notes(data, gallery.networks.has_maps, is_judged=judged is not None), *_of_method(run, gallery)],
             tables,
         ),
     )
@@ -114,17 +114,37 @@ def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
     return None, f"no boxes that can be used for the {len(data.test)} pictures of {data.root}. {told(truth.mistakes)}"
 
 
-def _notes(data: DataSet, *, is_judged: bool) -> list[str]:
+def _notes(data: DataSet, has_scores: bool, *, is_judged: bool) -> list[str]:
     notes = []
     if not is_judged:
+        trusted = (
+            " Twenty boxes that you draw are enough for wsol calibrate to say how far their scores can be trusted."
+        )
         notes.append(
-            "Without true boxes nobody knows how many of these boxes are right. Twenty boxes that you draw are enough for "
-            "wsol calibrate to say how far their scores can be trusted."
+            f"Without true boxes nobody knows how many of these boxes are right.{trusted if has_scores else ''}"
         )
     if not data.has_split:
         notes.append(
             "The run was trained on these pictures: there is no test split. Boxes were never seen, class labels were."
         )
+    return notes
+
+
+def _of_method(run: Path, gallery: Gallery) -> list[str]:
+    """What a reader who knows SPOL's report would look for."""
+    method = load_config(run).method
+    if method == "spol":
+        return []
+    if not gallery.networks.has_maps:
+        return [
+            f"{method} draws a box at once: there is no map, no mask, no threshold to move and no score to sort by."
+        ]
+    notes = [
+        f"{method} has a map, and mask and box are cut from it; there is no pseudo mask. They are of the class that a picture is labelled, as "
+        "wsol evaluate judges them. wsol predict is told no class: where the run names another, or none, its box may differ."
+    ]
+    if method == "ddt":
+        notes.append("ddt trains no network: it looks at the training pictures once, and there is no curve of a loss.")
     return notes
 
 
@@ -153,7 +173,7 @@ def _page(
             "data": data.describe(),
             "shown": f"{len(cards)} pictures of {'the test split' if data.has_split else 'all'}",
         }
-        | facts_of(run, config, calibration),
+        | facts_of(run, config, calibration, has_maps=gallery.networks.has_maps),
         licences=licences_of(config),
         config=to_yaml(config),
         left_out=list(dict.fromkeys([*gallery.broken, *mistakes])),
@@ -173,6 +193,8 @@ def _tiles(judged: Evaluation) -> list[Tile]:
         name = next((name for name, one in judged.judged.items() if metric in one.rates), None)
         if name is not None:
             rate = judged.judged[name].rates[metric]
+            if not judged.judged[name].has_thresholds():
+                what = what.replace(" at the best thresholds", "")
             tiles.append(
                 Tile(f"{rate.value:.1f} %", what, f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}")
             )
@@ -192,7 +214,8 @@ def _protocols(judged: Evaluation) -> Table:
     ]
     masked = max(one.masked() for one in each.values())
     masks = f"{masked} of {len(next(iter(each.values())).image_ids)} pictures have a true mask. " if masked else ""
-    caption = f"{masks}Best thresholds are chosen with the true boxes: a user without boxes does not have them."
+    best = "Best thresholds are chosen with the true boxes: a user without boxes does not have them."
+    caption = masks + best if any(one.has_thresholds() for one in each.values()) else masks.strip()
     return Table(
         f"{judged.what} under each protocol, in percent, with 95 % intervals",
         [("protocol", *each), *(row for row in rows if any(row[1:]))],
@@ -247,37 +270,41 @@ def _per_class(cards: Sequence[Card]) -> Table:
     groups: dict[str, list[Card]] = {}
     for card in cards:
         groups.setdefault(card.class_name, []).append(card)
-    rows = [(name, *_counts(group)) for name, group in groups.items()]
-    header = ("class", *COUNTED)
-    return Table(
-        "The least confident first; a class's name shows its pictures.",
-        [header, *sorted(rows, key=lambda row: (float(row[2]), row[0]))],
-    )
+    counts = {name: _counts(group) for name, group in groups.items()}
+    least_first = sorted(counts, key=lambda name: (float(counts[name].get(SCORE, 0)), name))
+    rows = [("class", *counts[least_first[0]]), *((name, *counts[name].values()) for name in least_first)]
+    order = "The least confident first; a" if SCORE in counts[least_first[0]] else "A"
+    return Table(f"{order} class's name shows its pictures.", rows)
 
 
-COUNTED = ("pictures", "mean score", "nothing found", "class named right, %")
+PICTURES_SHOWN, SCORE, EMPTY, NAMED = "pictures", "mean score", "nothing found", "class named right, %"
 
 
-def _counts(cards: Sequence[Card]) -> tuple[str, str, str, str]:
+def _counts(cards: Sequence[Card]) -> dict[str, str]:
+    """What can be counted without boxes, by what it is called; without what the run does not tell."""
     named = [card.predicted_name == card.class_name for card in cards if card.predicted_name is not None]
-    right = f"{100 * np.mean(named):.1f}" if named else ""
-    return (
-        str(len(cards)),
-        f"{np.mean([card.score for card in cards]):.3f}",
-        str(sum(not card.boxes for card in cards)),
-        right,
-    )
+    scores = [card.score for card in cards if card.score is not None]
+    counts = {PICTURES_SHOWN: str(len(cards))}
+    if scores:
+        counts[SCORE] = f"{np.mean(scores):.3f}"
+    counts[EMPTY] = str(sum(not card.boxes for card in cards))
+    if named:
+        counts[NAMED] = f"{100 * np.mean(named):.1f}"
+    return counts
 
 
 def _unjudged_tiles(cards: Sequence[Card], is_calibrated: bool) -> list[Tile]:
     """What can be said of a run without boxes to judge it with."""
-    count, score, empty, right = _counts(cards)
+    counts = _counts(cards)
     what = (
         "the share of boxes that it expects to be right" if is_calibrated else "it ranks boxes, and is no probability"
     )
     tiles = [
-        Tile(count, "pictures", "shown"),
-        Tile(empty, "without a box", "nothing found"),
-        Tile(score, "mean score", what),
+        Tile(counts[PICTURES_SHOWN], "pictures", "shown"),
+        Tile(counts[EMPTY], "without a box", "nothing found"),
     ]
-    return [*tiles, Tile(f"{right} %", "named as labelled", "class right")] if right else tiles
+    if SCORE in counts:
+        tiles.append(Tile(counts[SCORE], "mean score", what))
+    if NAMED in counts:
+        tiles.append(Tile(f"{counts[NAMED]} %", "named as labelled", "class right"))
+    return tiles

@@ -95,7 +95,7 @@ class Run:
 
 
 def read_grid(path: Path) -> tuple[str, list[Run]]:
-    """A study's title and all its runs, its rows in order, seed by seed.
+    """A study's title and all its runs, its rows in order, each with its seeds.
 
     Raises:
         WsolError: a misspelt or unknown name, a value that does not fit or has no word, or two rows of one name.
@@ -278,7 +278,8 @@ def main() -> None:
                 )
             return
         study.write()
-        for run in everything:
+        # Seed by seed: who is cut off has whole comparisons, and rows of one seed share their first stages.
+        for run in sorted(everything, key=lambda run: run.seed):
             if not given.finished and (not given.only or run.row.name in given.only) and not study.found(run):
                 print(f"# {run.row.name}, seed {run.seed}: {run.folder(runs)}", flush=True)
                 make(run, given.data, given.images, runs)

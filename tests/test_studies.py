@@ -287,8 +287,12 @@ def test_a_set_without_boxes_of_training_pictures_is_refused(
 
 
 @pytest.mark.pipeline
-def test_a_killed_study_goes_on_and_rows_share_their_first_stage(small_set: Path, tmp_path: Path) -> None:
-    rows = [{"name": "masks", "config": {"seg": {"rounds": 1}}}, {"name": "maps", "which": "cam"}]
+def test_a_killed_study_goes_on_and_rows_share_their_stages_and_rounds(small_set: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"name": "twice", "config": {"seg": {"rounds": 2}}},
+        {"name": "once", "config": {"seg": {"rounds": 1}}},
+        {"name": "maps", "which": "cam"},
+    ]
     grid, runs, out = written(tmp_path, rows=rows), tmp_path / "runs", tmp_path / "table.md"
     words = [sys.executable, str(STUDIES / "run.py"), str(grid), str(small_set), "--runs", str(runs), "--out", str(out)]
     with subprocess.Popen(words, start_new_session=True) as study:
@@ -301,12 +305,17 @@ def test_a_killed_study_goes_on_and_rows_share_their_first_stage(small_set: Path
     kept = first.stat().st_mtime_ns
     subprocess.run(words, check=True)
     assert first.stat().st_mtime_ns == kept
-    lines = out.read_text().splitlines()[-2:]
-    assert [line.split("|")[2].strip() for line in lines] == ["2", "2"]
+    lines = out.read_text().splitlines()[-3:]
+    assert [line.split("|")[2].strip() for line in lines] == ["2", "2", "2"]
     found = json.loads(out.with_suffix(".json").read_text())
     assert [(one["row"], one["seed"]) for one in found] == [(row["name"], seed) for row in rows for seed in (0, 1)]
     stages = [path.stat().st_ino for path in runs.rglob("seed-*/cam/model.safetensors")]
-    assert len(stages) == 4 and len(set(stages)) == 2
+    assert len(stages) == 6 and len(set(stages)) == 2
+    first_rounds = [
+        *runs.rglob("twice-*/*/seg-round-1/model.safetensors"),
+        *runs.rglob("once-*/*/seg/model.safetensors"),
+    ]
+    assert len(first_rounds) == 4 and len({path.stat().st_ino for path in first_rounds}) == 2
 
 
 def test_composites_have_tight_boxes_and_share_nothing_between_the_splits(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-QUICK = [
+QUICK_ONCE = [
     *("--cam.resize-px", "64", "--cam.crop-px", "56", "--cam.batch-size", "4"),
     *("--seg.resize-px", "64", "--seg.crop-px", "56", "--seg.batch-size", "4"),
     *("--classify.resize-px", "64", "--classify.crop-px", "56", "--classify.batch-size", "4"),
-    *("--epochs", "1", "--workers", "0"),
+    *("--epochs", "1", "--workers", "0", "--seg.rounds", "1"),
 ]
+QUICK = [*QUICK_ONCE[:-1], "2"]
 
 Cli = Callable[..., int]
 

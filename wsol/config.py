@@ -147,7 +147,7 @@ class Seg(MffTraining):
     """Passes over the training images."""
     lr_backbone: NonNegativeFloat = 0.02
     """Learning rate of the pretrained layers; ten times stage 1's, as in the published code."""
-    rounds: PositiveInt = 2
+    rounds: PositiveInt = 3
     """How often stage 3 is trained, each time from the ImageNet weights: after the first on the masks that it then finds itself,
     which `pseudo.masks` redraws."""
 

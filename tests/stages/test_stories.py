@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from quick import QUICK, Cli
+from quick import QUICK, QUICK_ONCE, Cli
 
 from wsol import Localizer, WsolError
 from wsol.box_threshold import own_box, read_threshold
@@ -150,7 +150,7 @@ def test_a_broken_picture_among_many_is_reported_and_skipped(
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, small_set: Path, tmp_path: Path) -> None:
-    words = ["train-cam", str(small_set), *QUICK[:-4], "--cam.epochs", "6", "--workers", "0", "--run"]
+    words = ["train-cam", str(small_set), *QUICK[:-6], "--cam.epochs", "6", "--workers", "0", "--run"]
     assert cli(*words, tmp_path / "whole") == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "wsol", *words, str(tmp_path / "killed")], stderr=subprocess.DEVNULL
@@ -330,7 +330,7 @@ def test_one_round_on_other_masks(cli: Cli, small_run: Path, small_set: Path, tm
     run = tmp_path / "run"
     shutil.copytree(small_run / "cam", run / "cam")
     assert cli("make-pseudo", small_set, "--run", run, "--workers", "0", "--pseudo.masks", masks) == 0
-    assert cli("train-seg", small_set, "--run", run, *QUICK, "--pseudo.masks", masks, "--seg.rounds", "1") == 0
+    assert cli("train-seg", small_set, "--run", run, *QUICK_ONCE, "--pseudo.masks", masks) == 0
     assert {path.name for path in run.iterdir() if path.is_dir()} == {"cam", "pseudo", "seg"}
     assert PseudoStore(run / "pseudo").holds_masks == (masks == "otsu")
     assert read_threshold(run / "seg") is not None

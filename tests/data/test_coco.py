@@ -210,6 +210,8 @@ def test_slashes_are_slashes(tmp_path: Path) -> None:
         pytest.param({"a.json": [{"image_id": 1}]}, False, id="results"),
         pytest.param({"a.json": {"shapes": [], "imagePath": "a.jpg"}}, False, id="LabelMe"),
         pytest.param({"a.json": {"classes": ["images", "annotations"]}}, False, id="settings of another tool"),
+        pytest.param({"a.json": {"images": 6, "kind": "annotations", "categories": {"a": []}}}, False, id="counts"),
+        pytest.param({"a.json": {"info": {"images": "]{"}, "images": []}}, True, id="brackets in words"),
         pytest.param({f"{n}.json": {"images": [], "annotations": []} for n in range(21)}, False, id="a file a picture"),
         pytest.param({"owl/a.json": {"images": [], "annotations": []}}, False, id="in a class folder"),
     ],

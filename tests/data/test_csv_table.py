@@ -116,7 +116,7 @@ def test_order_other_columns_blanks_and_a_byte_order_mark_do_not_matter(tmp_path
         pytest.param("owl/1.jpg", "owl", id="its folder"),
         pytest.param("owl/2020/1.jpg", "owl", id="the first of several"),
         pytest.param("test/owl/1.jpg", "owl", id="below a split"),
-        pytest.param("train/1.jpg", "train", id="a class of trains"),
+        pytest.param("train/train/1.jpg", "train", id="a class of trains"),
         pytest.param(".\\owl\\1.jpg", "owl", id="from Windows"),
     ],
 )
@@ -129,11 +129,18 @@ def test_without_labels_the_folder_is_the_class(tmp_path: Path, path: str, name:
     assert boxes_of(data.read_truth()) == {image_id: [(1, 2, 11.5, 10)]}
 
 
-def test_without_labels_and_folders_there_is_no_class(tmp_path: Path) -> None:
-    table = write_table(tmp_path / "boxes.csv", [("owl/1.jpg",), ("2.jpg",)], ("path",))
+@pytest.mark.parametrize("path", ["2.jpg", "test/2.jpg", "../owl/2.jpg", "/owl/2.jpg"])
+def test_without_labels_and_folders_there_is_no_class(tmp_path: Path, path: str) -> None:
+    table = write_table(tmp_path / "boxes.csv", [("owl/1.jpg",), (path,)], ("path",))
     with pytest.raises(
-        WsolError, match=r"line 3: expected the class of 2\.jpg: there is no column label.*Add the column"
+        WsolError, match=r"line 3: expected the class of .*2\.jpg: there is no column label.*Add the column"
     ):
+        open_truth(table)
+
+
+def test_a_class_under_a_name_that_nobody_knows_is_not_passed_over_for_the_folder(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.csv", [("site a/1.jpg", "owl")], ("path", "breed"))
+    with pytest.raises(WsolError, match="Missing: label"):
         open_truth(table)
 
 

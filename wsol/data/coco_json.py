@@ -38,19 +38,17 @@ def seems_coco(path: Path) -> bool:
     """Whether the beginning of a file is that of COCO annotations; cheap, however large the file."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         head = file.read(HEAD_CHARACTERS)
-    return head.lstrip().startswith("{") and any(key in KEYS for key in _outer_words(head))
+    return head.lstrip().startswith("{") and any(key in KEYS for key in _outer_lists(head))
 
 
-def _outer_words(head: str) -> Iterator[str]:
-    """The keys of the outermost object, and its values that are words; deeper ones may be called images in anybody's file."""
+def _outer_lists(head: str) -> Iterator[str]:
+    """The keys of the outermost object that hold lists; deeper ones may be called images in anybody's file."""
     depth = 0
-    for token in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', head):
-        if token in "[{":
-            depth += 1
-        elif token in "]}":
-            depth -= 1
-        elif depth == 1:
-            yield token[1:-1]
+    for token in re.finditer(r'"((?:[^"\\]|\\.)*)"(\s*:\s*\[)?|[\[\]{}]', head):
+        is_list = token[2] is not None
+        if is_list and depth == 1:
+            yield token[1]
+        depth += (is_list or token[0] in "[{") - (token[0] in "]}")
 
 
 def read_coco_file(path: Path) -> CocoFile:

@@ -80,9 +80,9 @@ def _image_id(row: Mapping[str, str], where: str) -> str:
 
 
 def _required(table: Path) -> tuple[str, ...]:
-    """The columns that there must be; a label under another name is to be told, and not passed over."""
-    header = header_of(table)
-    return ("path",) if "path" in header and not any(means(name, "label") for name in header) else ("path", "label")
+    """The columns that there must be; a column of another name may be the label, so that folders are not taken for it."""
+    ours = {"path", *(name for group in OPTIONAL for name in group)}
+    return ("path",) if "path" in header_of(table) and set(header_of(table)) <= ours else ("path", "label")
 
 
 def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
@@ -91,9 +91,9 @@ def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
     folders = image_id.split("/")[:-1]
     if len(folders) > 1 and folders[0] in SPLIT_FOLDERS:
         folders = folders[1:]
-    if not folders:
+    if not folders or folders[0] in ("", ".", "..") or (len(folders) == 1 and folders[0].lower() in SPLIT_FOLDERS):
         raise WsolError(
-            f"{where}: expected the class of {image_id}: there is no column label, and no folder in its path that would name it. Add the column, or write paths as class/picture."
+            f"{where}: expected the class of {image_id}: there is no column label, and no folder of a class in its path. Add the column, or write paths as class/picture."
         )
     return folders[0]
 

@@ -16,8 +16,6 @@ from wsol.metrics.protocols import Protocol
 from wsol.metrics.ranking import score_auc
 
 CORRECT_IOU = 0.5
-FEWEST = 5
-"""Right boxes, and wrong ones, that an AUC of the score takes: the rank of one box alone is chance, however many others there are."""
 Which = Bool[np.ndarray, " n"]
 
 
@@ -125,10 +123,9 @@ class Judged:
         if self.has_thresholds():
             _, at_best = self._best[CORRECT_IOU]
             rates["gt_known_best_threshold"] = rate(self.is_correct(at_best)[counted])
-        found, missed = int(is_found[counted].sum()), int((~is_found[counted]).sum())
-        if self.score is not None and min(found, missed) >= FEWEST:
-            auc = score_auc(self.score[counted], is_found[counted])
-            rates |= {} if auc is None else {"score_auc": auc}
+        auc = None if self.score is None else score_auc(self.score[counted], is_found[counted])
+        if auc is not None:
+            rates["score_auc"] = auc
         return rates
 
     def _swept(self, counted: Which) -> dict[str, Rate]:

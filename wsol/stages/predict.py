@@ -254,7 +254,7 @@ def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -
             counts.images += len(rows)
             counts.objects += sum(len(row["objects"]) for row in rows)
             counts.empty += sum(not row["objects"] for row in rows)
-            counts.covering += sum(map(_is_covered, rows))
+            counts.covering += sum(row["is_covered"] for row in rows)
             file.write(content)
     for skipped in assemble_skipped(shards, scratch / "skipped.json"):
         counts.skipped += 1
@@ -281,6 +281,8 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
         ]
         is_whole = [row["image"] for row in rows] == expected
         if is_whole and len(rows) + len(skipped) == len(shards.items(shard)):
+            for row in rows:
+                row["is_covered"] = _is_covered(row)
             return rows
     except (ValueError, KeyError, TypeError):
         pass

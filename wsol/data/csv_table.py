@@ -89,9 +89,9 @@ def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
     if "label" in row:
         return row["label"]
     folders = image_id.split("/")[:-1]
-    if len(folders) > 1 and folders[0] in SPLIT_FOLDERS:
+    if folders and folders[0].lower() in SPLIT_FOLDERS:
         folders = folders[1:]
-    if not folders or folders[0] in ("", ".", "..") or (len(folders) == 1 and folders[0].lower() in SPLIT_FOLDERS):
+    if not folders or folders[0] in ("", ".", ".."):
         raise WsolError(
             f"{where}: expected the class of {image_id}: there is no column label, and no folder of a class in its path. Add the column, or write paths as class/picture."
         )

@@ -22,6 +22,7 @@ from wsol.images import pictures_under
 
 COLUMNS = ("path", *CORNERS)
 TEST_NAMES = ("test", "val", "valid", "validation")
+SPLIT_NAMES = ("train", *TEST_NAMES)
 
 
 def recognise(root: Path) -> bool:
@@ -53,10 +54,13 @@ def read(root: Path, images: Path | None = None) -> DataSet:
 
 
 def given_class(image_id: str, class_names: Collection[str]) -> str | None:
-    """The class that a picture's outermost folder of that name gives it, as `read` does; None where no folder is a class."""
+    """The class that a picture's outermost folder of that name gives it; None where no folder is a class.
+
+    `read` sees the whole tree and may know better of classes that are called like splits.
+    """
     named = [folder for folder in PurePosixPath(image_id).parts[:-1] if folder in class_names]
     # A class of trains may stand in a split: train/bus/1.jpg is a bus.
-    return next((name for name in named if name not in ("train", *TEST_NAMES)), named[0] if named else None)
+    return next((name for name in named if name not in SPLIT_NAMES), named[0] if named else None)
 
 
 def _is_split(root: Path) -> bool:
@@ -65,7 +69,7 @@ def _is_split(root: Path) -> bool:
     if "train" not in names:
         return False
     has_classes, has_test = bool(_folders(root / "train")), bool(names & set(TEST_NAMES))
-    is_alone = names <= {"train", "masks", *TEST_NAMES}
+    is_alone = names <= {"masks", *SPLIT_NAMES}
     return (has_classes and has_test) or (is_alone and (has_classes or has_test))
 
 

@@ -91,9 +91,9 @@ def four_numbers(row: dict[str, str], where: str) -> Xyxy:
     return x0, y0, x1, y1
 
 
-def means(name: str, ours: str) -> bool:
-    """Whether a column seems to be `path` or `label`, under whatever name."""
-    return name.lower() == ours or name.lower() in OTHER_NAMES[ours] or _is_slip(name, ours)
+def means_a_path(name: str) -> bool:
+    """Whether a column seems to name pictures, under whatever name."""
+    return name.lower() == "path" or name.lower() in OTHER_NAMES["path"] or _is_slip(name, "path")
 
 
 def _text(table: Path, required: Sequence[str]) -> str:

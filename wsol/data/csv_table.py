@@ -1,6 +1,7 @@
 """A CSV table: one line a picture or a box, with the columns path, label and perhaps x0, y0, x1, y1, width, height, split.
 
-Without the column label a picture's folder is its class, as in class folders, so that their boxes.csv can be read by itself. Corners are 0-based, half-open pixels of the upright picture; a line without corners lists a picture without a box.
+Corners are 0-based, half-open pixels of the upright picture; a line without corners lists a picture without a box. Without the
+column label a picture's folder is its class, so that the boxes.csv of class folders can be read by itself.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from wsol.data import class_folders
-from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers, header_of, means
+from wsol.data.class_folders import SPLIT_NAMES
+from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers, header_of, means_a_path
 from wsol.data.on_disk import PictureSizes, picture_root
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.errors import WsolError
 
 NAMES = ("labels.csv", "annotations.csv")
-SPLIT_FOLDERS = ("train", *class_folders.TEST_NAMES)
 OPTIONAL = (CORNERS, ("width", "height"), ("split",))
 
 Split = Literal["train", "test", "val", ""]
@@ -33,7 +33,7 @@ def recognise(root: Path) -> bool:
     if not root.is_dir():
         return root.suffix.lower() == ".csv"
     found = [root / name for name in NAMES if (root / name).is_file()]
-    return len(found) == 1 and any(means(name, "path") for name in header_of(found[0]))
+    return len(found) == 1 and any(means_a_path(name) for name in header_of(found[0]))
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
@@ -81,15 +81,15 @@ def _image_id(row: Mapping[str, str], where: str) -> str:
 
 def _required(table: Path) -> tuple[str, ...]:
     """The columns that there must be; a column of another name may be the label, so that folders are not taken for it."""
-    ours = {"path", *(name for group in OPTIONAL for name in group)}
-    return ("path",) if "path" in header_of(table) and set(header_of(table)) <= ours else ("path", "label")
+    header, ours = {*header_of(table)}, {"path", *(name for group in OPTIONAL for name in group)}
+    return ("path",) if {"path"} <= header <= ours else ("path", "label")
 
 
 def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
     if "label" in row:
         return row["label"]
     folders = image_id.split("/")[:-1]
-    if folders and folders[0].lower() in SPLIT_FOLDERS:
+    if folders and folders[0].lower() in SPLIT_NAMES:
         folders = folders[1:]
     if not folders or folders[0] in ("", ".", ".."):
         raise WsolError(

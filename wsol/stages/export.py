@@ -79,9 +79,8 @@ def run(
     if is_finished(out, "export", settings, inputs):
         return out
     with new_folder(out) as scratch:
-        start_over(
-            scratch
-        )  # what a killed export left may belong to other predictions, and its hard links are in the way
+        # What a killed export left may belong to other predictions, and its hard links are in the way.
+        start_over(scratch)
         whole = checked(opened)
         said: list[str] = []
         counts: dict[str, Any] = {}
@@ -92,9 +91,8 @@ def run(
             counts |= {**counted.verdicts, "drawn": counted.drawn, "left_out_without_mask": counted.maskless}
             said.append(f"Reviewed by a person (wsol review): {_told(counted, with_undecided)}")
         if classes == "folder":
-            whole = replace(
-                whole, class_names=opened.class_names or whole.class_names
-            )  # also of a run that predicts none
+            # `checked` drops the names where the run predicts none; the folders name them.
+            whole = replace(whole, class_names=opened.class_names or whole.class_names)
             fates = tally_given(whole, chosen)
             whole = with_given_classes(whole, chosen)
             counts |= {f"classes_{fate}": number for fate, number in fates.items()}

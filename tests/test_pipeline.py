@@ -17,7 +17,10 @@ SIDES = [
     *("--seg.resize-px", "128", "--seg.crop-px", "112", "--seg.batch-size", "8"),
     *("--classify.resize-px", "128", "--classify.crop-px", "112", "--classify.batch-size", "16"),
 ]
-SHORT = [*SIDES, "--cam.steps", "160", "--seg.steps", "50", "--classify.steps", "20", "--precision", "fp32"]
+SHORT = [
+    *SIDES,
+    *("--cam.steps", "160", "--seg.steps", "50", "--seg.rounds", "2", "--classify.steps", "20", "--precision", "fp32"),
+]
 
 
 def hashes(run: Path) -> list[str]:

@@ -210,13 +210,20 @@ def _predict(folder: Path, data: Path, images: Path | None) -> None:
 def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
     """Where the folders that a stage writes in its run lie for other rows with the same values."""
     values = config.model_dump(mode="json")
-    rounds = values["seg"].pop("rounds")
+    rounds, folds = (values["seg"].pop(name) for name in ("rounds", "folds"))
     key = text_hash(iter([json.dumps([values[name] for name in SHARED[stage]], sort_keys=True)]))[:12]
     if stage != "seg":
         return {stage: runs / "shared" / f"{stage}-{key}"}
-    names = {"seg" if i == rounds else f"seg-round-{i}": f"seg-round-{i}" for i in range(1, rounds + 1)}
-    names |= {f"pseudo-round-{i}": f"pseudo-round-{i}" for i in range(2, rounds + 1)}
-    return {name: runs / "shared" / f"{shared}-{key}" for name, shared in names.items()}
+    # The first round knows nothing of folds, which are held against all later ones.
+    later = key if folds == 1 else f"{key}-{folds}-folds"
+    names = {
+        "seg" if i == rounds else f"seg-round-{i}": f"seg-round-{i}-{key if i == 1 else later}"
+        for i in range(1, rounds + 1)
+    }
+    names |= {f"pseudo-round-{i}": f"pseudo-round-{i}-{later}" for i in range(2, rounds + 1)}
+    if rounds > 1 and folds > 1:
+        names |= {name: f"{name}-{later}" for name in (*(f"seg-fold-{i + 1}" for i in range(folds)), "pseudo-folds")}
+    return {name: runs / "shared" / shared for name, shared in names.items()}
 
 
 def _link(source: Path, target: Path) -> None:

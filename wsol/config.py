@@ -147,9 +147,12 @@ class Seg(MffTraining):
     """Passes over the training images."""
     lr_backbone: NonNegativeFloat = 0.02
     """Learning rate of the pretrained layers; ten times stage 1's, as in the published code."""
-    rounds: PositiveInt = 3
+    rounds: PositiveInt = 2
     """How often stage 3 is trained, each time from the ImageNet weights: after the first on the masks that it then finds itself,
     which `pseudo.masks` redraws."""
+    folds: PositiveInt = 2
+    """Between the rounds so many more networks learn, each from the classes of the others; the masks of a further round are
+    undecided where the network that never saw their class says otherwise. 1: none, and the masks are taken as they are."""
 
 
 class Classify(Training):
@@ -408,28 +411,28 @@ RECIPES: dict[Recipe, dict[str, Any]] = {
     "paper": {
         "cam": {"scale": 1, "epochs": 32, "batch_size": 64, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"scale": 1, "epochs": 32, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1},
+        "seg": {"scale": 1, "epochs": 32, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1, "folds": 1},
         "classify": {"epochs": 32, "batch_size": 64},
         "box": {"threshold": 0.5},  # the paper states none; the sigmoid's own middle
     },
     "paper-imagenet": {
         "cam": {"scale": 1, "epochs": 6, "batch_size": 128, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"scale": 1, "epochs": 6, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1},
+        "seg": {"scale": 1, "epochs": 6, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1, "folds": 1},
         "classify": {"epochs": 6, "batch_size": 128},
         "box": {"threshold": 0.5},
     },
     "released": {
         "cam": {"scale": 1, "epochs": 32, "batch_size": 64, "auxiliary": "distil"},
         "pseudo": _RELEASED_MASKS,
-        "seg": {"scale": 1, "epochs": 8, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1},
+        "seg": {"scale": 1, "epochs": 8, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1, "folds": 1},
         "classify": {"epochs": 32, "batch_size": 64},
         "box": {"threshold": 0.2},
     },
     "released-imagenet": {
         "cam": {"scale": 1, "steps": 6000, "batch_size": 128, "auxiliary": "none"},
         "pseudo": _RELEASED_MASKS,
-        "seg": {"scale": 1, "steps": 6000, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1},
+        "seg": {"scale": 1, "steps": 6000, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1, "folds": 1},
         "classify": {"epochs": 6, "batch_size": 128},
         "box": {"threshold": 0.8},
     },

@@ -19,8 +19,9 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "
 
 
 _ROUNDS = tuple(name for i in range(1, 100) for name in (f"seg-round-{i}", f"pseudo-round-{i + 1}"))
+_FOLDS = (*(f"seg-fold-{i}" for i in range(1, 100)), "pseudo-folds")
 STAGES: dict[Method, tuple[str, ...]] = {
-    "spol": ("cam", "pseudo", *_ROUNDS, "seg"),
+    "spol": ("cam", "pseudo", _ROUNDS[0], *_FOLDS, *_ROUNDS[1:], "seg"),
     "psol": ("ddt", "pseudo-boxes", "psol"),
 }
 """The folders of methods with several stages."""

@@ -32,12 +32,12 @@ def write_training_curves(run: Path) -> Path | None:
 
 def training_losses(run: Path) -> dict[str, list[float]]:
     """The loss of each epoch of each training of a run, in the order in which they were trained."""
-    rounds = sorted(run.glob("seg-round-*"), key=lambda folder: (len(folder.name), folder.name))
-    names = [
-        one
-        for name in networks_of(load_config(run))
-        for one in ([*(r.name for r in rounds), name] if name == "seg" else [name])
+    before = [
+        folder.name
+        for kind in ("round", "fold")
+        for folder in sorted(run.glob(f"seg-{kind}-*"), key=lambda folder: (len(folder.name), folder.name))
     ]
+    names = [one for name in networks_of(load_config(run)) for one in ([*before, name] if name == "seg" else [name])]
     losses = {name: _losses(run / name / "results.csv") for name in names}
     return {name: values for name, values in losses.items() if values}
 

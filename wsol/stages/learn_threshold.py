@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,13 @@ PICTURES = 500
 """At most so many, spread over the training pictures: their mean IoU is known within a point, and the curve is flat at its top."""
 
 
-def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> LearnedThreshold:
+def run(
+    data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress, usable: Sequence[int] | None = None
+) -> LearnedThreshold:  # fmt: skip
     """The thresholds at which the network in `seg` fits stage 1's pseudo masks best; written beside it, and kept if they are there.
 
-    Stage 1's, in whatever round: a later round's masks were cut by the threshold before, and would only confirm it. One process
+    `usable` are the numbers of the pictures that may be used, all usable ones by default.
+    Stage 1's masks, in whatever round: a later round's masks were cut by the threshold before, and would only confirm it. One process
     learns them for all.
 
     Raises:
@@ -37,7 +41,7 @@ def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progres
     """
     engine = choose_engine(config.device, config.precision)
     if part().is_first and read_threshold(seg) is None:
-        boxes, masks = _fits(data, seg, store, config, engine, progress)
+        boxes, masks = _fits(data, seg, store, store.usable() if usable is None else usable, config, engine, progress)
         box, mask = best_of(boxes), best_of(masks)
         learned = LearnedThreshold(
             threshold=round((box.threshold + mask.threshold) / 2, 3),
@@ -56,12 +60,11 @@ def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progres
 
 
 def _fits(
-    data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, engine: Engine, progress: Progress
-) -> tuple[list[Fits], list[Fits]]:
+    data: DataSet, seg: Path, store: PseudoStore, usable: Sequence[int], config: RunConfig, engine: Engine, progress: Progress
+) -> tuple[list[Fits], list[Fits]]:  # fmt: skip
     """Of each picture that has an object and can be read, how well boxes and masks fit at each threshold."""
     network, card = load_mffnet(seg)
     engine.place(network)
-    usable = store.usable()
     count = min(PICTURES, len(usable))
     chosen = [usable[i * len(usable) // count] for i in range(count)]
     pictures = Pictures([data.train[i].path for i in chosen], card.resize_px, workers=config.workers)

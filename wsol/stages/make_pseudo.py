@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -58,32 +58,45 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     Raises:
         WsolError: no stage 1 in the run, other classes than it was trained on, or no usable map at all.
     """
-    return _masks(data, run, run / "cam", None, run / "pseudo", config, progress)
+    return _masks(data, run, [Source(run / "cam", None)], run / "pseudo", config, progress)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A finished network, and what becomes of its maps."""
+
+    folder: Path
+    threshold: float | None
+    """Where stage 3's probabilities are parted; None for stage 1's maps."""
+    labels: frozenset[int] | None = None
+    """The classes whose pictures it is asked about; None for all."""
 
 
 def redraw(
-    data: DataSet, run: Path, seg: Path, threshold: float, folder: Path, config: RunConfig, progress: Progress
-) -> Path:
-    """Write `folder`: masks for another round of stage 3, from what the network in `seg` finds in the training pictures above `threshold`.
+    data: DataSet, run: Path, sources: Sequence[Source], folder: Path, config: RunConfig, progress: Progress, confirmed_by: Path | None = None
+) -> Path:  # fmt: skip
+    """Write `folder`: masks for another round of stage 3, from what its networks find in the training pictures.
+
+    Where the masks in `confirmed_by`, if any, say otherwise, nothing is known.
 
     Raises:
         WsolError: as `run`.
     """
-    return _masks(data, run, seg, threshold, folder, config, progress)
+    return _masks(data, run, sources, folder, config, progress, confirmed_by)
 
 
 def _masks(
-    data: DataSet, run: Path, source: Path, threshold: float | None, folder: Path, config: RunConfig, progress: Progress
-) -> Path:
-    """From stage 1's maps, or, with a threshold, from stage 3's."""
-    kind = "cam" if threshold is None else "seg"
-    network, card = load_mffnet(source)
-    if card.class_names != data.class_names:
-        raise WsolError(
-            f"{source} was trained on other classes than {data.root} has: expected {len(card.class_names)}, got {len(data.class_names)}. Name the data set it was trained on."
-        )
-    settings = _settings(config) | ({} if threshold is None else {"threshold": threshold})
-    inputs = {"training": data.training_hash(), kind: file_hash(source / "model.safetensors")}
+    data: DataSet, run: Path, sources: Sequence[Source], folder: Path, config: RunConfig, progress: Progress, confirmed_by: Path | None = None
+) -> Path:  # fmt: skip
+    """From stage 1's maps, or, with thresholds, from stage 3's."""
+    asked = [_Asked.load(source) for source in sources]
+    for one in asked:
+        if one.card.class_names != data.class_names:
+            raise WsolError(
+                f"{one.source.folder} was trained on other classes than {data.root} has: expected {len(one.card.class_names)}, got {len(data.class_names)}. Name the data set it was trained on."
+            )
+    settings = _settings(config) | _thresholds(sources)
+    inputs = {"training": data.training_hash(), **_hashes(sources, confirmed_by)}
     is_first = part().is_first
     if is_finished(folder, STAGE, settings, inputs):
         if is_first:
@@ -91,8 +104,10 @@ def _masks(
         progress.say(f"{STAGE}: finished already, {folder}")
         return folder
     engine = choose_engine(config.device, config.precision)
-    engine.place(network)
-    maker = _Maker(data, network, card, threshold, engine, config)
+    for one in asked:
+        engine.place(one.network)
+    confirming = None if confirmed_by is None else PseudoStore(confirmed_by)
+    maker = _Maker(data, asked, confirming, engine, config)
     started = time.perf_counter()
     if is_first:
         save_config(run, config)
@@ -131,30 +146,75 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     return settings
 
 
-@dataclass(frozen=True)
-class _Maker:
-    """Holds the network whose maps become masks."""
+def _thresholds(sources: Sequence[Source]) -> dict[str, Any]:
+    found = [source.threshold for source in sources]
+    if found == [None]:
+        return {}
+    return {"threshold": found[0]} if len(found) == 1 else {"thresholds": found}
 
-    data: DataSet
+
+def _hashes(sources: Sequence[Source], confirmed_by: Path | None) -> dict[str, str]:
+    """Of the networks and masks that the new masks come from."""
+    kind = "cam" if sources[0].threshold is None else "seg"
+    names = [kind] if len(sources) == 1 else [f"{kind} {number}" for number in range(1, len(sources) + 1)]
+    hashes = {name: file_hash(one.folder / "model.safetensors") for name, one in zip(names, sources, strict=True)}
+    return hashes if confirmed_by is None else hashes | {"confirmed by": file_hash(confirmed_by / pseudo_store.FILE)}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A network whose maps become masks."""
+
+    source: Source
     network: MffNet | OriginalCam
     card: MffCard
-    threshold: float | None
-    """Where stage 3's probabilities are parted; None for stage 1's maps."""
+
+    @classmethod
+    def load(cls, source: Source) -> _Asked:
+        return cls(source, *load_mffnet(source.folder))
+
+    def is_asked(self, label: int) -> bool:
+        """Whether about pictures of the class."""
+        return self.source.labels is None or label in self.source.labels
+
+    def maps(self, labels: torch.Tensor, pixels: torch.Tensor, engine: Engine) -> Heatmaps:
+        """Of pictures of these classes: of stage 1 the class's map, of stage 3 the probabilities."""
+        scores = score_maps(self.network, self.card, pixels, engine)
+        return class_maps(scores, labels) if self.source.threshold is None else foreground(scores)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Holds the networks; each class has one that is asked about it."""
+
+    data: DataSet
+    asked: Sequence[_Asked]
+    confirming: PseudoStore | None
+    """Masks that must say the same, if any."""
     engine: Engine
     config: RunConfig
 
     @property
+    def side_px(self) -> int:
+        """Of the squares that the networks see."""
+        return self.asked[0].card.resize_px
+
+    @property
+    def is_of_cam(self) -> bool:
+        """Whether maps are stage 1's."""
+        return self.asked[0].source.threshold is None
+
+    @property
     def keeps_maps(self) -> bool:
         """Whether the map itself is kept, as SPOL's thresholds need it."""
-        return self.threshold is None and self.config.pseudo.masks == "thresholds"
+        return self.is_of_cam and self.config.pseudo.masks == "thresholds"
 
     def record(self) -> np.dtype[Any]:
         """The layout of what `records` returns."""
         if not self.keeps_maps:
             return pseudo_store.mask_record()
-        side_px = self.card.resize_px
         with torch.inference_mode():
-            scores = self.network(torch.zeros(1, 3, side_px, side_px, device=self.engine.device))
+            scores = self.asked[0].network(torch.zeros(1, 3, self.side_px, self.side_px, device=self.engine.device))
         height, width = scores.fused.shape[2:]
         return pseudo_store.record_of((height, width), GAUSSIANS_PER_IMAGE[self.config.pseudo.gaussian])
 
@@ -171,7 +231,9 @@ class _Maker:
             found["map"] = pseudo_store.encode(shares).cpu().numpy()
             found["gaussians"] = fit_gaussians(shares, self.config.pseudo).cpu().numpy()
         else:
-            masks = self._drawn(maps, batch.pixels)
+            masks = self._drawn(maps, batch.pixels, labels.tolist())
+            if self.confirming is not None:
+                masks[:, 1] &= masks[:, 0] == (self.confirming.masks(batch.indices)[:, 0] > 0).numpy()
             found["inside"], found["known"] = (np.packbits(plane, axis=-1) for plane in masks.swapaxes(0, 1))
             is_object = np.logical_and(masks[:, 0], masks[:, 1])
             found["state"][(found["state"] == WHOLE) & ~is_object.any(axis=(1, 2))] = EMPTY
@@ -179,22 +241,29 @@ class _Maker:
         return found
 
     def _maps(self, labels: torch.Tensor, pixels: torch.Tensor) -> Heatmaps:
-        scores = score_maps(self.network, self.card, pixels, self.engine)
-        return class_maps(scores, labels) if self.threshold is None else foreground(scores)
+        found: dict[int, torch.Tensor] = {}
+        for one in self.asked:
+            rows = [row for row, label in enumerate(labels.tolist()) if one.is_asked(label)]
+            if rows:
+                found |= dict(zip(rows, one.maps(labels[rows], pixels[rows], self.engine), strict=True))
+        return torch.stack([found[row] for row in range(len(labels))])
 
-    def _drawn(self, maps: torch.Tensor, pixels: torch.Tensor) -> Bool[np.ndarray, "batch 2 height width"]:
+    def _drawn(
+        self, maps: torch.Tensor, pixels: torch.Tensor, labels: Sequence[int]
+    ) -> Bool[np.ndarray, "batch 2 height width"]:
         """Where the object is, and where that is known, in each picture."""
-        heatmaps = (share_of_peak(maps) if self.threshold is None else maps.nan_to_num()).cpu().numpy()
+        heatmaps = (share_of_peak(maps) if self.is_of_cam else maps.nan_to_num()).cpu().numpy()
         along_edges = self.config.pseudo.masks == "grabcut"
 
-        def one(heatmap: np.ndarray, picture: np.ndarray) -> PseudoMask:
-            if self.threshold is None:
+        def one(heatmap: np.ndarray, picture: np.ndarray, label: int) -> PseudoMask:
+            threshold = next(asked.source.threshold for asked in self.asked if asked.is_asked(label))
+            if threshold is None:
                 return cam_mask(heatmap, picture, along_edges=along_edges)
-            return probability_mask(heatmap, picture, self.threshold, along_edges=along_edges)
+            return probability_mask(heatmap, picture, threshold, along_edges=along_edges)
 
         # Threads do: OpenCV lets go of the interpreter, and its random numbers are each thread's own.
         with ThreadPoolExecutor(cores()) as pool:
-            return np.array(list(pool.map(one, heatmaps, pixels.permute(0, 2, 3, 1).numpy())))
+            return np.array(list(pool.map(one, heatmaps, pixels.permute(0, 2, 3, 1).numpy(), labels)))
 
 
 def _make(shards: Shards, record: np.dtype[Any], maker: _Maker, progress: Progress) -> Stopwatch:
@@ -203,7 +272,7 @@ def _make(shards: Shards, record: np.dtype[Any], maker: _Maker, progress: Progre
     orders = batches_of(shards, todo, BATCH_SIZE)
     everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
     samples = maker.data.train
-    pictures = Pictures([sample.path for sample in samples], maker.card.resize_px, workers=maker.config.workers)
+    pictures = Pictures([sample.path for sample in samples], maker.side_px, workers=maker.config.workers)
     with progress.task(STAGE, everything, done=everything - len(orders)) as advance:
         watch = Stopwatch(sum(map(len, orders)))
         found = _numbered(pictures.batches(orders), lambda batch: maker.records(batch, record, watch), watch, advance)

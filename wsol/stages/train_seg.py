@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from wsol.class_folds import class_folds
 from wsol.config import RunConfig
 from wsol.data.samples import DataSet
 from wsol.data.views import View
@@ -20,6 +23,7 @@ from wsol.models.checkpoint import MffCard, build
 from wsol.progress import Progress
 from wsol.pseudo_store import FILE, PseudoStore
 from wsol.stages import learn_threshold, make_pseudo
+from wsol.stages.make_pseudo import Source
 from wsol.training.folder import train_into
 from wsol.training.loop import Job
 
@@ -38,27 +42,80 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     pseudo, rounds = run / "pseudo", config.seg.rounds
     for number in range(1, rounds + 1):
         folder = run / "seg" if number == rounds else run / f"seg-round-{number}"
-        _round(number, data, pseudo, folder, config, progress)
+        store = _store(data, pseudo)
+        _train(_Part(f"round {number} of {rounds}", store.usable()), data, pseudo, folder, config, progress)
         if number == rounds and config.box.threshold is not None:
             break
         learned = learn_threshold.run(data, folder, PseudoStore(run / "pseudo"), config, progress)
         if number < rounds:
+            confirmed_by = _of_folds(data, run, config, progress)
             pseudo = run / f"pseudo-round-{number + 1}"
-            make_pseudo.redraw(data, run, folder, learned.mask_threshold, pseudo, config, progress)
+            make_pseudo.redraw(
+                data, run, [Source(folder, learned.mask_threshold)], pseudo, config, progress, confirmed_by
+            )
     return folder
 
 
-def _round(number: int, data: DataSet, pseudo: Path, folder: Path, config: RunConfig, progress: Progress) -> None:
-    """Train one network, from ImageNet weights and not from stage 1's or an earlier round's."""
+def _store(data: DataSet, pseudo: Path) -> PseudoStore:
+    """The masks in a folder, which must be of the training pictures."""
     store = PseudoStore(pseudo)
     if store.image_ids != [sample.image_id for sample in data.train]:
         raise WsolError(
             f"{pseudo} was made from other pictures than {data.root} has: expected {len(store.image_ids)}, got {len(data.train)}. Name that data set, or remove {pseudo} and run `wsol make-pseudo`."
         )
-    # How many rounds follow changes nothing in this one.
+    return store
+
+
+def _of_folds(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path | None:
+    """Masks of all pictures by networks that never saw their class, so that what a class's masks have wrong in common is not learned.
+
+    The networks learn from stage 1's masks, in whatever round. None where there are no folds, or one would have too little to learn from.
+    """
+    store = _store(data, run / "pseudo")
+    fold_of = class_folds([sample.label for sample in data.train], config.seg.folds)
+    folds = range(config.seg.folds)
+    own = [[i for i in store.usable() if fold_of[data.train[i].label] == fold] for fold in folds]
+    others = [[i for i in store.usable() if fold_of[data.train[i].label] != fold] for fold in folds]
+    if config.seg.folds == 1:
+        return None
+    if min(map(len, own)) < 1 or min(map(len, others)) < 2:
+        progress.say(
+            f"{STAGE}: no folds, since {config.seg.folds} parts of the classes are too many for these pictures"
+        )
+        return None
+    sources = []
+    for fold in folds:
+        folder = run / f"seg-fold-{fold + 1}"
+        share = len(others[fold]) / len(store.usable())
+        name = f"fold {fold + 1} of {config.seg.folds}"
+        _train(_Part(name, others[fold], share), data, run / "pseudo", folder, config, progress)
+        learned = learn_threshold.run(data, folder, store, config, progress, own[fold])
+        labels = frozenset(label for label, its_fold in fold_of.items() if its_fold == fold)
+        sources.append(Source(folder, learned.mask_threshold, labels))
+    return make_pseudo.redraw(data, run, sources, run / "pseudo-folds", config, progress)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one network of stage 3 learns from."""
+
+    name: str
+    usable: list[int]
+    """Numbers of its pictures."""
+    share: float = 1.0
+    """Of all pictures that can be used; also of the steps, where these are given."""
+
+    def identity(self) -> dict[str, str]:
+        """Of a fold; how many rounds follow changes nothing in this one."""
+        return {} if self.share == 1 else {"part": self.name}
+
+
+def _train(part: _Part, data: DataSet, pseudo: Path, folder: Path, config: RunConfig, progress: Progress) -> None:
+    """Train one network, from ImageNet weights and not from stage 1's or an earlier round's."""
+    store = PseudoStore(pseudo)
     settings = {
         "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
-        "seg": config.seg.model_dump(exclude={"rounds"}), "pseudo": config.pseudo.model_dump(),
+        "seg": config.seg.model_dump(exclude={"rounds", "folds"}), "pseudo": config.pseudo.model_dump(), **part.identity(),
     }  # fmt: skip
     inputs = {"training": data.training_hash(), "pseudo": file_hash(pseudo / FILE)}
     if is_finished(folder, STAGE, settings, inputs):
@@ -66,9 +123,7 @@ def _round(number: int, data: DataSet, pseudo: Path, folder: Path, config: RunCo
         return
     state = pretrained_state(config.backbone, config.weights)
     engine = choose_engine(config.device, config.precision)
-    progress.say(
-        f"{STAGE}: round {number} of {config.seg.rounds}, {len(store.usable())} pseudo masks; {config.backbone} on {engine.reason}"
-    )
+    progress.say(f"{STAGE}: {part.name}, {len(part.usable)} pseudo masks; {config.backbone} on {engine.reason}")
     torch.manual_seed(seed_of(config.seed, NUMBER))
     mean, std = normalisation(config.backbone)
     card = MffCard(
@@ -86,5 +141,7 @@ def _round(number: int, data: DataSet, pseudo: Path, folder: Path, config: RunCo
 
     new_layers = [module for name, module in network.named_children() if name != "backbone"]
     seed = seed_of(config.seed, NUMBER)
-    job = Job(STAGE, network, card, new_layers, objective, store.usable(), config.seg, seed, settings, inputs)
+    steps = config.seg.steps and math.ceil(config.seg.steps * part.share)
+    training = config.seg.model_copy(update={"steps": steps})
+    job = Job(STAGE, network, card, new_layers, objective, part.usable, training, seed, settings, inputs)
     train_into(folder, job, data, config, engine, progress)

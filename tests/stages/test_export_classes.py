@@ -134,6 +134,14 @@ def test_a_choice_that_was_taken_back_is_none(out: Path) -> None:
     assert exported(out, is_reviewed=True) == {"owl/wrong.jpg": "owl"}
 
 
+def test_a_split_stays_one_when_a_review_leaves_only_its_test_pictures(tmp_path: Path) -> None:
+    names = ("train/hawk/1.jpg", "train/test/2.jpg", "test/hawk/3.jpg")
+    lines = [prediction(0, object_at(40, 30, 120, 90, 0.25), image=name) for name in names]
+    out = write_reviewable(tmp_path, lines, ("hawk", "test"))
+    decide(out, names[2], "accepted", BOX, class_name="hawk")
+    assert exported(out, is_reviewed=True) == {names[2]: "hawk"}
+
+
 def test_what_was_chosen_and_what_nobody_looked_at_come_together(
     cli: Cli, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.boxes import Xyxy
-from wsol.data.class_folders import given_class
+from wsol.data.class_folders import GivenClasses
 from wsol.errors import WsolError
 from wsol.journal import Decision, Journal, Verdict
 from wsol.predictions import Prediction, Predictions
@@ -71,6 +71,7 @@ class Desk:
         has_classes = any(item.class_name is not None for item in self.items)
         self.class_names = predictions.class_names if has_classes else ()
         self.order = sorted(range(len(self.items)), key=lambda i: self.items[i].confidence)
+        self._given = GivenClasses((item.image for item in self.items), self.class_names)
         self._journal = journal
         self._lock = threading.Lock()
         self._index = {item.image: i for i, item in enumerate(self.items)}
@@ -113,7 +114,7 @@ class Desk:
         return {
             "index": index, "image": item.image, "image_hw": item.image_hw, "predicted_boxes": item.boxes,
             "scores": item.scores, "predicted_class": item.class_name, "likely": item.likely,
-            "given_class": given_class(item.image, self.class_names),
+            "given_class": self._given.of(item.image),
             "version": head.number if head else 0, "verdict": self.verdict(index),
             "boxes": head.boxes if head else item.boxes,
             "class_name": head.class_name if head else item.class_name,

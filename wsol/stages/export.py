@@ -19,7 +19,7 @@ from wsol.formats.labelstudio import write_labelstudio
 from wsol.formats.masks import write_masks
 from wsol.formats.voc import write_voc
 from wsol.formats.yolo import write_yolo, write_yolo_polygons
-from wsol.given import tally_given, told, with_given_classes
+from wsol.given import given_classes, tally_given, told, with_given_classes
 from wsol.journal import FILE, Decision, heads, named_classes, read_journal
 from wsol.predictions import COMMAND, LINES, Prediction, Predictions, open_predictions
 from wsol.progress import Progress
@@ -93,8 +93,9 @@ def run(
         if classes == "folder":
             # `checked` drops the names where the run predicts none; the folders name them.
             whole = replace(whole, class_names=opened.class_names or whole.class_names)
-            fates = tally_given(whole, chosen)
-            whole = with_given_classes(whole, chosen)
+            given = given_classes(whole)
+            fates = tally_given(whole, given, chosen)
+            whole = with_given_classes(whole, given, chosen)
             counts |= {f"classes_{fate}": number for fate, number in fates.items()}
             said.append(told(fates))
         counts = WRITERS[format](whole, scratch) | counts

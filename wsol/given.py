@@ -18,7 +18,9 @@ Fate = Literal["changed", "agreed", "chosen", "kept"]
 def given_classes(predictions: Predictions) -> GivenClasses:
     """What the folders of all pictures say, of those too that a review left out."""
     whole = replace(predictions, mend=None)
-    return GivenClasses((prediction.image for prediction in whole), predictions.class_names)
+    return GivenClasses(
+        (prediction.image for prediction in whole), predictions.class_names, predictions.image_root.name
+    )
 
 
 def with_given_classes(predictions: Predictions, given: GivenClasses, chosen: Collection[str]) -> Predictions:

@@ -120,7 +120,7 @@ def test_names_need_not_be_ascii(tmp_path: Path, new_picture: NewPicture) -> Non
 def assert_given_as_read(data: DataSet) -> None:
     samples = (*data.train, *data.test)
     predicted = [path.relative_to(data.root).as_posix() for path in pictures_under(data.root)]
-    given = GivenClasses(predicted, data.class_names)
+    given = GivenClasses(predicted, data.class_names, data.root.name)
     assert [given.of(one.image_id) for one in samples] == [data.class_names[one.label] for one in samples]
 
 
@@ -173,8 +173,23 @@ def test_the_given_class_is_the_one_that_is_read(
     ],
 )
 def test_a_folder_gives_the_class_that_it_is_named_exactly_like(image_id: str, expected: str | None) -> None:
-    assert GivenClasses([image_id], ("hawk", "owl")).of(image_id) == expected
-    assert GivenClasses([image_id], ()).of(image_id) is None
+    assert GivenClasses([image_id], ("hawk", "owl"), "pictures").of(image_id) == expected
+    assert GivenClasses([image_id], (), "owl").of(image_id) is None
+
+
+@pytest.mark.parametrize(
+    ("image_id", "root_name", "expected"),
+    [
+        pytest.param("1.jpg", "owl", "owl", id="a class folder by itself"),
+        pytest.param("2024/may/1.jpg", "owl", "owl", id="pictures deeper in it"),
+        pytest.param("hawk/1.jpg", "owl", "hawk", id="a class folder below"),
+        pytest.param("1.jpg", "Owl", None, id="another case"),
+        pytest.param("1.jpg", "owls", None, id="a longer name"),
+        pytest.param("1.jpg", "", None, id="the root of the disk"),
+    ],
+)
+def test_the_tree_itself_may_be_called_like_a_class(image_id: str, root_name: str, expected: str | None) -> None:
+    assert GivenClasses([image_id], ("hawk", "owl"), root_name).of(image_id) == expected
 
 
 @pytest.mark.parametrize("above", ["", "birds/", "2024/may/"])
@@ -191,7 +206,7 @@ def test_a_folder_called_like_a_split_is_one_where_its_neighbours_say_so(
     above: str, others: list[str], image_id: str, expected: str
 ) -> None:
     tree = [f"{above}{name}" for name in (*others, image_id)]
-    assert GivenClasses(tree, ("bus", "train")).of(tree[-1]) == expected
+    assert GivenClasses(tree, ("bus", "train"), "data").of(tree[-1]) == expected
 
 
 # Truth

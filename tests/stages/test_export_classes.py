@@ -15,6 +15,7 @@ from quick import Cli
 
 from wsol.cli import export
 from wsol.errors import WsolError
+from wsol.folders import write_manifest
 from wsol.journal import Journal
 from wsol.predictions import open_predictions
 from wsol.review.desk import Desk, Wish
@@ -152,6 +153,21 @@ def test_what_was_chosen_and_what_nobody_looked_at_come_together(
     assert classes_of(out.parent / "table") == BY_FOLDER | {"owl/wrong.jpg": "tit", "flat.jpg": "tit"}
     said = capsys.readouterr().err
     assert "2 pictures changed" in said and "1 keep the one that a reviewer chose" in said and "2 keep theirs" in said
+
+
+# A class folder by itself
+
+
+def test_a_class_folder_that_was_predicted_by_itself_gives_its_class(tmp_path: Path) -> None:
+    images = ("1.jpg", "deep/2.jpg", "tit/3.jpg")
+    lines = [prediction(0, object_at(40, 30, 120, 90, 0.25), image=name) for name in images]
+    out = write_reviewable(tmp_path, lines)
+    (tmp_path / "pictures").rename(tmp_path / "owl")
+    write_manifest(out, "predict", {}, {}, {"image_root": str(tmp_path / "owl"), "class_names": CLASSES})
+    assert exported(out) == {"1.jpg": "owl", "deep/2.jpg": "owl", "tit/3.jpg": "tit"}
+    with Journal(out) as journal:
+        desk = Desk(open_predictions(out), journal)
+        assert [desk.picture(index)["given_class"] for index in range(3)] == ["owl", "owl", "tit"]
 
 
 # Where nothing was predicted

@@ -59,11 +59,13 @@ class GivenClasses:
     """The classes that their folders give pictures, by the rule of `read`: below a split, the outermost folder called like a class.
 
     What is a split is told from the folders of all pictures, `image_ids`, in whichever folder of the tree it lies. `read` sees the
-    disk: folders without pictures, too.
+    disk: folders without pictures, too. Where none is a class, the tree's own name, `root_name`, may be one: somebody predicted on
+    a class folder by itself.
     """
 
-    def __init__(self, image_ids: Iterable[str], class_names: Collection[str]) -> None:
+    def __init__(self, image_ids: Iterable[str], class_names: Collection[str], root_name: str) -> None:
         self._class_names = frozenset(class_names)
+        self._by_root = root_name if root_name in self._class_names else None
         below: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
         for folders in set(map(_folders_of, image_ids)):
             for depth, name in enumerate(folders):
@@ -71,7 +73,7 @@ class GivenClasses:
         self._split = {folder for folder, names in below.items() if _is_split(names, (*folder, "train") in below)}
 
     def of(self, image_id: str) -> str | None:
-        """The class of one of the pictures; None where no folder of its is a class."""
+        """The class of one of the pictures; None where no folder is a class."""
         folders, is_below_split = _folders_of(image_id), False
         for depth, name in enumerate(folders):
             # A class below a split may be called like one, so a second split is none.
@@ -79,7 +81,7 @@ class GivenClasses:
                 is_below_split = True
             elif name in self._class_names:
                 return name
-        return None
+        return self._by_root
 
 
 def _folders_of(image_id: str) -> tuple[str, ...]:

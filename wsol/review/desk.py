@@ -71,7 +71,7 @@ class Desk:
         has_classes = any(item.class_name is not None for item in self.items)
         self.class_names = predictions.class_names if has_classes else ()
         self.order = sorted(range(len(self.items)), key=lambda i: self.items[i].confidence)
-        self._given = GivenClasses((item.image for item in self.items), self.class_names)
+        self._given = GivenClasses((item.image for item in self.items), self.class_names, self.image_root.name)
         self._journal = journal
         self._lock = threading.Lock()
         self._index = {item.image: i for i, item in enumerate(self.items)}

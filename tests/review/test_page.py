@@ -351,6 +351,78 @@ def test_the_folders_class_is_taken_by_a_key_and_by_a_button_and_given_back_by_u
     ]
 
 
+def chosen(out: Path) -> list[tuple[Any, ...]]:
+    """Of each line whether a person chose the class, too."""
+    return [(one.image, one.verdict, one.class_name, one.is_class_chosen) for one in read_journal(out)]
+
+
+def test_the_predicted_class_is_kept_against_the_folders_and_given_up_by_undo(misfiled: Path, tab: Page) -> None:
+    mark, keep = tab.locator("#chosen"), tab.get_by_role("button", name="predicted: hawk keep it")
+    with served(misfiled) as address:
+        tab.goto(address.url)
+        shown(tab)
+        expect(mark).to_be_hidden()
+        press(tab, "k")
+        expect(mark).to_have_text("your choice")
+        expect(keep).to_be_hidden()
+        expect(tab.locator("#said")).to_have_text("class hawk kept")
+        assert tab.locator("#verdict").inner_text() == "accepted"
+        press(tab, "k")
+        expect(tab.locator("#notice")).to_contain_text("hawk is your choice already")
+        saved(tab)
+        tab.keyboard.press("u")
+        expect(mark).to_be_hidden()
+        expect(keep).to_be_visible()
+        assert tab.locator("#verdict").inner_text() == "undecided"
+        press(tab, "k")
+        saved(tab)
+        tab.reload()
+        assert shown(tab) == "tit/1.jpg", "it is decided"
+        keep.click()
+        expect(mark).to_be_visible()
+        tab.select_option("#filter", "")
+        press(tab, "ArrowLeft")
+        assert shown(tab) == "owl/0.jpg"
+        expect(mark).to_be_visible()
+        press(tab, "f")  # second thoughts
+        expect(tab.locator("#class")).to_have_text("owl")
+        tab.select_option("#filter", "u")
+        assert shown(tab) == "hawk/2.jpg"
+        expect(keep).to_be_hidden()
+        press(tab, "k")
+        expect(tab.locator("#notice")).to_contain_text("no other class")
+        saved(tab)
+    assert chosen(misfiled) == [
+        ("owl/0.jpg", "accepted", "hawk", True),
+        ("owl/0.jpg", "undecided", "hawk", False),
+        ("owl/0.jpg", "accepted", "hawk", True),
+        ("tit/1.jpg", "accepted", "hawk", True),
+        ("owl/0.jpg", "corrected", "owl", True),
+    ]
+
+
+def test_the_class_that_is_there_can_be_chosen_in_the_list(misfiled: Path, tab: Page) -> None:
+    with served(misfiled) as address:
+        tab.goto(address.url)
+        press(tab, "c")
+        tab.keyboard.press("Escape")  # chooses nothing
+        press(tab, "c")
+        tab.keyboard.type("hawk")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#chosen")).to_be_visible()
+        press(tab, "c")
+        tab.keyboard.type("hawk")
+        tab.keyboard.press("Enter")  # says no more than was said
+        press(tab, "Enter")
+        press(tab, "Enter")  # accepts, and chooses nothing
+        shown(tab)
+        saved(tab)
+    assert chosen(misfiled) == [("owl/0.jpg", "accepted", "hawk", True), ("tit/1.jpg", "accepted", "hawk", False)]
+    folder = export.run(misfiled, "csv", misfiled.parent / "csv", is_reviewed=True, classes="folder")
+    rows = (folder / "boxes.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows[1:]] == [["owl/0.jpg", "hawk"], ["tit/1.jpg", "tit"]]
+
+
 def test_a_screen_reader_hears_what_the_folder_says(misfiled: Path, tab: Page) -> None:
     with served(misfiled) as address:
         tab.goto(address.url)

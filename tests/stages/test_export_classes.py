@@ -18,6 +18,7 @@ from wsol.errors import WsolError
 from wsol.folders import write_manifest
 from wsol.journal import Journal
 from wsol.predictions import open_predictions
+from wsol.progress import Progress
 from wsol.review.desk import Desk, Wish
 from wsol.stages.export import Classes, Format, run
 
@@ -141,6 +142,20 @@ def test_a_split_stays_one_when_a_review_leaves_only_its_test_pictures(tmp_path:
     out = write_reviewable(tmp_path, lines, ("hawk", "test"))
     decide(out, names[2], "accepted", BOX, class_name="hawk")
     assert exported(out, is_reviewed=True) == {names[2]: "hawk"}
+
+
+def test_the_predicted_class_can_be_chosen_against_the_folders(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Journal(out) as journal:
+        desk = Desk(open_predictions(out), journal)
+        desk.decide(Wish(1, 0, False, (BOX,), "hawk", "w", "a", is_class_chosen=True))
+        desk.decide(Wish(1, 1, False, (DRAWN,), "hawk", "w", "b", is_class_chosen=True))
+        desk.decide(Wish(3, 0, False, (BOX,), "hawk", "w", "c", is_class_chosen=True))
+        desk.undo("w", "d")
+        desk.decide(Wish(3, 4, False, (BOX,), "hawk", "w", "e"))
+    expected = {"owl/wrong.jpg": "hawk", "deep/owl/parent.jpg": "owl"}
+    assert exported(out, is_reviewed=True, progress=Progress()) == expected
+    said = capsys.readouterr().err
+    assert "1 pictures changed" in said and "1 keep the one that a reviewer chose" in said
 
 
 def test_what_was_chosen_and_what_nobody_looked_at_come_together(

@@ -20,7 +20,7 @@ from wsol.formats.masks import write_masks
 from wsol.formats.voc import write_voc
 from wsol.formats.yolo import write_yolo, write_yolo_polygons
 from wsol.given import given_classes, tally_given, told, with_given_classes
-from wsol.journal import FILE, Decision, heads, named_classes, read_journal
+from wsol.journal import FILE, Decision, by_picture, has_chosen_class, heads, read_journal
 from wsol.predictions import COMMAND, LINES, Prediction, Predictions, open_predictions
 from wsol.progress import Progress
 from wsol.reviewed import Tally, reviewed, tally
@@ -127,8 +127,8 @@ def _journal(predictions: Path) -> list[Decision]:
 
 def _chosen(predictions: Predictions, journal: Sequence[Decision]) -> frozenset[str]:
     """The pictures whose class a reviewer chose, be it the predicted one in the end; accepting chooses none."""
-    named = named_classes(journal)
-    return frozenset(one.image for one in predictions if named.get(one.image, set()) - {one.class_name, None})
+    made = by_picture(journal)
+    return frozenset(one.image for one in predictions if has_chosen_class(made.get(one.image, []), one.class_name))
 
 
 def checked(predictions: Predictions) -> Predictions:

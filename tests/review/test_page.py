@@ -115,10 +115,10 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
         expected.append((shown(page), "corrected", (BOX,), "owl"))
         press(page, "Enter")  # says no more than was said
         press(page, "1")
-        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Shift+ArrowLeft")
         page.keyboard.press("Shift+ArrowDown")
         page.keyboard.press("Alt+ArrowRight")
-        expected.append((press(page, "Enter"), "corrected", ((39.0, 40.0, 120.0, 100.0),), "hawk"))
+        expected.append((press(page, "Enter"), "corrected", ((39.0, 31.0, 120.0, 91.0),), "hawk"))
         press(page, "d")
         expected.append((shown(page), "corrected", (), "owl"))
         assert "without an object" in page.locator("#count").inner_text()
@@ -230,6 +230,42 @@ def test_a_key_that_is_held_down_decides_once(out: Path, address: Address, tab: 
     assert len(told(out)) == 1
 
 
+def test_arrows_go_to_the_next_picture_whatever_is_chosen_and_move_a_box_with_shift_or_alt_alone(
+    out: Path, address: Address, tab: Page
+) -> None:
+    tab.goto(address.url)
+    keys = tab.locator("#box-keys")
+    press(tab, "n")
+    drag(tab, (5, 5), (20, 20))
+    expect(keys).to_be_visible()
+    press(tab, "ArrowRight")
+    assert shown(tab) == names(1)[0]
+    expect(keys).to_be_hidden()
+    press(tab, "ArrowLeft")
+    assert shown(tab) == names(0)[0]
+    for key in ("Shift+ArrowRight", "Alt+ArrowLeft"):  # neither the first of two boxes, nor the browser's way back
+        press(tab, "Escape")
+        tab.keyboard.press(key)
+        expect(tab.locator("#notice")).to_contain_text("Choose a box first")
+    press(tab, "ArrowDown")
+    assert shown(tab) == names(1)[0]
+    tab.keyboard.down("Shift")
+    for _ in range(3):  # without a release the last two are repetitions
+        tab.keyboard.down("ArrowRight")
+    tab.keyboard.up("ArrowRight")
+    tab.keyboard.up("Shift")
+    expect(keys).to_be_visible()  # the only box was meant
+    tab.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    press(tab, "ArrowUp")
+    assert shown(tab) == names(0)[0]
+    saved(tab)
+    assert told(out) == [
+        (names(0)[0], "corrected", (BOX, (5.0, 5.0, 20.0, 20.0)), "hawk"),
+        (names(1)[0], "corrected", ((61.0, 30.0, 141.0, 90.0),), "owl"),
+    ]
+
+
 def test_names_and_classes_with_markup_are_text(tmp_path: Path, tab: Page) -> None:
     hostile = '"><script>document.title="2"</script>'
     line = prediction(0, image=HTML).__class__(HTML, (120, 160), prediction(0).objects, 0, hostile, ((hostile, 1.0),))
@@ -287,9 +323,10 @@ def test_a_phone_taps_and_drags(out: Path, address: Address, browser: Browser) -
 def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address, tab: Page) -> None:  # fmt: skip
     tab.goto(address.url)
     shown(tab)
-    box = tab.get_by_role("button", name="Box 1 of 1: left 40, top 30, 80 wide, 60 high")
+    words = "Box 1 of 1: left 40, top 30, 80 wide, 60 high. Shift and arrow keys move it, Alt and arrow keys resize it"
+    box = tab.get_by_role("button", name=words)
     box.focus()
-    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Shift+ArrowRight")
     assert tab.get_by_role("button", name="left 41, top 30").count() == 1
     tab.keyboard.press("Escape")
     saved(tab)
@@ -329,7 +366,7 @@ def test_the_folders_class_is_taken_by_a_key_and_by_a_button_and_given_back_by_u
         expect(line).to_be_visible()
         assert tab.locator("#verdict").inner_text() == "undecided"
         press(tab, "1")
-        tab.keyboard.press("ArrowRight")
+        tab.keyboard.press("Shift+ArrowRight")
         tab.keyboard.press("f")  # before the pause that makes the step a change
         press(tab, "Enter")
         assert shown(tab) == "tit/1.jpg"

@@ -189,6 +189,7 @@ function showButtons() {
     const needsPicture = ["accept", "draw", "delete"].includes(button.dataset.do);
     button.disabled = (here === null && !["undo", "previous"].includes(button.dataset.do)) || (needsPicture && Boolean(here?.error));
   }
+  at("box-keys").hidden = here === null || boxes.chosen < 0;
   const remove = document.querySelector("[data-do=delete]");
   if (here && boxes.chosen < 0 && here.boxes.length !== 1) remove.disabled = true;
   document.querySelector("[data-do=draw]").setAttribute("aria-pressed", String(boxes.isDrawing));
@@ -390,6 +391,8 @@ async function look() {
 
 // Keys and buttons
 
+const CHOOSE_FIRST = "Choose a box first: Tab, its number, or a click.";
+
 const DO = {
   accept, reject, undo, next, previous,
   draw: () => {
@@ -400,7 +403,7 @@ const DO = {
   },
   take: takeGiven,
   keep: keepPredicted,
-  delete: () => boxes.remove() || tell("Choose a box first: Tab, its number, or a click."),
+  delete: () => boxes.remove() || tell(CHOOSE_FIRST),
 };
 
 function act(name) {
@@ -415,10 +418,21 @@ const KEYS = {
   ArrowRight: "next", ArrowDown: "next", ArrowLeft: "previous", ArrowUp: "previous",
 };
 
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const HELD_STEP_PX = 10;
+
 function onKey(event) {
   pressed = event.timeStamp;
-  if (document.querySelector("dialog[open]") || event.altKey) return;
+  if (document.querySelector("dialog[open]")) return;
   if (event.target.matches("select, input")) return;
+  const step = STEPS[event.key];
+  if (step && (event.shiftKey || event.altKey) && !event.ctrlKey && !event.metaKey && here && !here.error) {
+    event.preventDefault(); // with Alt the browser would leave the page
+    const isThere = boxes.nudge(step.map((one) => one * (event.repeat ? HELD_STEP_PX : 1)), event.altKey);
+    if (!isThere) tell(CHOOSE_FIRST);
+    return;
+  }
+  if (event.altKey) return;
   if (event.ctrlKey || event.metaKey) {
     if (event.key.toLowerCase() !== "z" || event.shiftKey) return;
     event.preventDefault();

@@ -1,6 +1,6 @@
 """How fluid a report is in headless Chromium (Debian's).
 
-    wsol report RUN DATA --out OUT
+    wsol report RUN DATA --out OUT    # of a run that has maps; a thousand pictures by default
     python benchmarks/report_page.py OUT/index.html
 
 It tells how long a person waits: until the first pictures are drawn, after a filter or another order, after each move of the slider, and
@@ -44,11 +44,14 @@ SCROLL = """async (frames) => {
 def main() -> None:
     """Print one line for each thing that is waited for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("page", type=Path)
+    parser.add_argument("page", type=Path, help="index.html of a report")
     file = parser.parse_args().page.resolve()
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None or not file.is_file():
+        parser.error(f"expected chromium on this machine, and a report at {file}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=executable, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         tab.set_default_timeout(300_000)

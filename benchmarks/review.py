@@ -1,7 +1,7 @@
 """How soon `wsol review` shows the next picture, with 10,000 predictions loaded.
 
-    python benchmarks/review.py                                       # drawn pictures of 1600 x 1200, in a temporary folder
-    python benchmarks/review.py --pictures 10000 --presses 200 --width 4000
+    python benchmarks/review.py                               # drawn pictures of 1600 x 1200, in a temporary folder
+    python benchmarks/review.py --presses 100 --width 4000    # 4000 x 3000
 
 Headless Chromium (Debian's) presses Enter, with a pause as a quick person needs it and without any. The page itself measures from
 the key to the frame in which the next picture is on the screen, decision sent. The pictures are a few, under 10,000 names (hard links).
@@ -91,9 +91,11 @@ def row(name: str, times: list[float]) -> str:
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=10_000)
-    parser.add_argument("--presses", type=int, default=200)
-    parser.add_argument("--width", type=int, default=1600)
+    parser.add_argument("--pictures", type=int, default=10_000, help="predictions (%(default)s)")
+    parser.add_argument(
+        "--presses", type=int, default=200, help="of Enter, with a pause and again without (%(default)s)"
+    )
+    parser.add_argument("--width", type=int, default=1600, help="of the pictures, in pixels (%(default)s)")
     given = parser.parse_args()
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None or given.pictures < 2 * given.presses + DISTINCT:

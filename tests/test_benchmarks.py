@@ -272,3 +272,11 @@ def test_the_table_of_a_gpu_can_be_printed_without_one(
     assert [row[0].strip().partition(",")[0] for row in rows] == ["resnet10t", *["training"] * 3, "prediction"]
     assert all(float(cell) > 0 for row in rows[1:] for cell in row[1:2])
     assert all(0 <= float(row[4].strip().rstrip("%")) <= 100 for row in rows[1:])
+
+
+@pytest.mark.parametrize("name", ["report_page", "review"])
+def test_a_benchmark_of_a_page_starts_and_its_documentation_has_its_command(name: str) -> None:
+    told = subprocess.run([sys.executable, BENCHMARKS / f"{name}.py", "--help"], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert f"python benchmarks/{name}.py" in told.stdout
+    assert f"`python benchmarks/{name}.py" in (BENCHMARKS.parent / "docs/performance.md").read_text()

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.errors import WsolError
-from wsol.journal import FILE, Decision, Journal, heads, read_journal
+from wsol.journal import FILE, Decision, Journal, has_chosen_class, heads, read_journal
 
 EDGES = st.integers(0, 50)
 BOXES = st.tuples(EDGES, EDGES, st.integers(51, 99), st.integers(51, 99)).map(lambda box: tuple(map(float, box)))
@@ -22,15 +22,15 @@ BOXES = st.tuples(EDGES, EDGES, st.integers(51, 99), st.integers(51, 99)).map(la
 NAMES = st.sampled_from(["a.jpg", "b/c.jpg", "two\nlines", "\u2028 \x85\r", "\udcff.jpg", '{"', "梟"])
 ROWS = st.tuples(
     NAMES, st.sampled_from(["accepted", "corrected", "rejected", "undecided"]), st.lists(BOXES, max_size=2),
-    st.sampled_from(["owl", None]), st.sampled_from([None, 1]), st.sampled_from([None, 1]),
+    st.sampled_from(["owl", None]), st.sampled_from([None, 1]), st.sampled_from([None, 1]), st.booleans(),
 )  # fmt: skip
 
 
 def numbered(rows: list[Any]) -> list[Decision]:
     """Some decisions, as they could stand in one file."""
     return [
-        Decision(number, image, (100, 100), verdict, tuple(boxes), class_name, "2026-01-01", "w", "i", before, undoes)
-        for number, (image, verdict, boxes, class_name, before, undoes) in enumerate(rows, start=1)
+        Decision(number, image, (100, 100), verdict, tuple(boxes), class_name, "2026-01-01", "w", "i", *more)
+        for number, (image, verdict, boxes, class_name, *more) in enumerate(rows, start=1)
     ]
 
 
@@ -117,6 +117,14 @@ ROW = json.loads(
 )
 
 
+def test_lines_from_before_a_choice_was_written_are_read_and_chose_another_class_alone(tmp_path: Path) -> None:
+    assert "is_class_chosen" not in ROW
+    (tmp_path / FILE).write_text(json.dumps(ROW | {"class_name": "owl"}) + "\n")
+    made = read_journal(tmp_path)
+    assert [one.is_class_chosen for one in made] == [False]
+    assert has_chosen_class(made, "hawk") and not has_chosen_class(made, "owl")
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -129,6 +137,7 @@ ROW = json.loads(
         pytest.param(json.dumps(ROW | {"boxes": [[float("nan"), 2, 5, 4]]}), id="not a number"),
         pytest.param(json.dumps(ROW | {"boxes": [[1, 2, 5]]}), id="three corners"),
         pytest.param(json.dumps(ROW | {"more": 1}), id="a word that nobody knows"),
+        pytest.param(json.dumps(ROW | {"is_class_chosen": None}), id="no fact"),
         pytest.param(json.dumps({k: v for k, v in ROW.items() if k != "id"}), id="a word is missing"),
     ],
 )

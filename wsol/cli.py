@@ -171,8 +171,9 @@ def export(
     with_undecided
         With --reviewed: the pictures nobody has looked at too, as predicted.
     classes
-        predicted, or folder: of a picture below a folder named exactly like a class of the run, that class. Other pictures keep
-        the predicted one. With --reviewed a class that was chosen on the page wins; a picture that was only accepted has chosen none.
+        predicted, or folder: of a picture below a folder named exactly like a class of the run, that class; the folder that
+        `wsol predict` was given counts, too. Other pictures keep the predicted one. With --reviewed a class that was chosen
+        on the page wins, be it the predicted one; who only accepts a picture chooses none.
     """
     from wsol.progress import Progress
     from wsol.stages import export as stage

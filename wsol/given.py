@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Literal, get_args
 
-from wsol.data.class_folders import given_class
+from wsol.data.class_folders import GivenClasses
 from wsol.errors import WsolError
 from wsol.predictions import Prediction, Predictions
 
@@ -15,7 +15,15 @@ Fate = Literal["changed", "agreed", "chosen", "kept"]
 """The folder names another class; the same; another than a reviewer chose, who wins; none."""
 
 
-def with_given_classes(predictions: Predictions, chosen: Collection[str]) -> Predictions:
+def given_classes(predictions: Predictions) -> GivenClasses:
+    """What the folders of all pictures say, of those too that a review left out."""
+    whole = replace(predictions, mend=None)
+    return GivenClasses(
+        (prediction.image for prediction in whole), predictions.class_names, predictions.image_root.name
+    )
+
+
+def with_given_classes(predictions: Predictions, given: GivenClasses, chosen: Collection[str]) -> Predictions:
     """The same predictions, reviewed or not, with the class of each picture's folder where that is a class of the run.
 
     Pictures of `chosen` keep the class that a reviewer chose.
@@ -26,7 +34,7 @@ def with_given_classes(predictions: Predictions, chosen: Collection[str]) -> Pre
         left = prediction if before is None else before(prediction)
         if left is None or left.image in chosen:
             return left
-        name = given_class(left.image, predictions.class_names)
+        name = given.of(left.image)
         if name is None:
             return left
         return replace(left, label=predictions.class_names.index(name), class_name=name)
@@ -34,7 +42,7 @@ def with_given_classes(predictions: Predictions, chosen: Collection[str]) -> Pre
     return replace(predictions, mend=mend)
 
 
-def tally_given(predictions: Predictions, chosen: Collection[str]) -> Counter[Fate]:
+def tally_given(predictions: Predictions, given: GivenClasses, chosen: Collection[str]) -> Counter[Fate]:
     """Count what `with_given_classes` makes of the pictures.
 
     Raises:
@@ -42,7 +50,7 @@ def tally_given(predictions: Predictions, chosen: Collection[str]) -> Counter[Fa
     """
     fates: Counter[Fate] = Counter(dict.fromkeys(get_args(Fate), 0))
     for prediction in predictions:
-        name = given_class(prediction.image, predictions.class_names)
+        name = given.of(prediction.image)
         if name is None and prediction.objects and prediction.class_name is None:
             raise WsolError(
                 f"{prediction.image!r} lies in no folder named like a class, and this run predicts none: expected folders like "

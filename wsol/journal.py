@@ -39,6 +39,8 @@ class Decision:
     """Made by the window, so that a decision sent twice is written once."""
     supersedes: int | None = None
     undoes: int | None = None
+    is_class_chosen: bool = False
+    """Whether a person chose the class by then, be it the predicted one; journals from before there was the word do not say."""
 
 
 def heads(decisions: Iterable[Decision]) -> dict[str, Decision]:
@@ -46,14 +48,25 @@ def heads(decisions: Iterable[Decision]) -> dict[str, Decision]:
     return {decision.image: decision for decision in decisions}
 
 
-def named_classes(decisions: Sequence[Decision]) -> dict[str, set[str | None]]:
-    """All classes that each picture had in decisions that nobody took back."""
-    undone = {decision.undoes for decision in decisions}
-    named: dict[str, set[str | None]] = {}
+def by_picture(decisions: Iterable[Decision]) -> dict[str, list[Decision]]:
+    """All decisions about each picture, in the order they were made."""
+    found: dict[str, list[Decision]] = {}
     for decision in decisions:
-        if decision.undoes is None and decision.number not in undone:
-            named.setdefault(decision.image, set()).add(decision.class_name)
-    return named
+        found.setdefault(decision.image, []).append(decision)
+    return found
+
+
+def has_chosen_class(decisions: Sequence[Decision], predicted: str | None) -> bool:
+    """Whether a person chose the class of the one picture that these are about, and nobody took it back.
+
+    A class other than the `predicted` one was chosen, whatever the line says of it.
+    """
+    undone = {decision.undoes for decision in decisions}
+    return any(
+        decision.is_class_chosen or decision.class_name not in (predicted, None)
+        for decision in decisions
+        if decision.undoes is None and decision.number not in undone
+    )
 
 
 def read_journal(folder: Path) -> list[Decision]:
@@ -152,6 +165,7 @@ def _from_line(line: bytes, before: list[Decision]) -> Decision:
     row: Any = json.loads(line.decode("utf-8", "surrogateescape"))
     if not isinstance(row, dict):
         raise ValueError(f"it is {row!r:.50}")
+    row.setdefault("is_class_chosen", False)
     for name, kinds in _KINDS.items():
         if not isinstance(row.get(name), kinds):
             raise ValueError(f"{name} is {row.get(name)!r}")
@@ -167,7 +181,7 @@ def _from_line(line: bytes, before: list[Decision]) -> Decision:
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "number": (int,), "image": (str,), "class_name": (str, NoneType), "time": (str,), "session": (str,), "id": (str,),
-    "supersedes": (int, NoneType), "undoes": (int, NoneType),
+    "supersedes": (int, NoneType), "undoes": (int, NoneType), "is_class_chosen": (bool,),
 }  # fmt: skip
 
 

@@ -7,18 +7,23 @@ import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from wsol.boxes import Xyxy
-from wsol.data.class_folders import given_class, read
+from wsol.data.class_folders import GivenClasses, read
 from wsol.data.opening import open_data
 from wsol.data.samples import DataSet
 from wsol.data.truth import GroundTruth
 from wsol.errors import BrokenPicture, WsolError
+from wsol.images import pictures_under
 
 NewPicture = Callable[..., Path]
 
@@ -112,6 +117,34 @@ def test_names_need_not_be_ascii(tmp_path: Path, new_picture: NewPicture) -> Non
 # The class that a name alone gives
 
 
+def assert_given_as_read(data: DataSet) -> None:
+    samples = (*data.train, *data.test)
+    predicted = [path.relative_to(data.root).as_posix() for path in pictures_under(data.root)]
+    given = GivenClasses(predicted, data.class_names, data.root.name)
+    assert [given.of(one.image_id) for one in samples] == [data.class_names[one.label] for one in samples]
+
+
+FOLDERS = st.lists(st.sampled_from(["train", "test", "val", "hawk", "owl", "masks"]), min_size=1, max_size=3)
+
+
+@settings(max_examples=50)
+@hypothesis.given(st.lists(FOLDERS, min_size=1, max_size=7))
+@hypothesis.example([["hawk"], ["train", "hawk"]])  # a class of trains, whatever its folders are called
+@hypothesis.example([["train", "train", "hawk"], ["train", "hawk"], ["test", "train"]])  # the same below a split
+@hypothesis.example([["hawk"], ["owl"], ["test", "hawk"]])  # a class of tests
+def test_whatever_classes_are_called_folders_give_what_is_read(tree: list[list[str]]) -> None:
+    with TemporaryDirectory() as root:
+        for number, folders in enumerate(tree):
+            folder = Path(root, *folders)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.jpg").touch()
+        try:
+            data = read(Path(root))
+        except WsolError:  # the test folder has classes of its own
+            return
+        assert_given_as_read(data)
+
+
 @pytest.mark.parametrize("layout", ["class_folders", "split_folders"])
 @pytest.mark.parametrize("more", [(), ("train",), ("test",)], ids=["plain", "trains among them", "tests among them"])
 def test_the_given_class_is_the_one_that_is_read(
@@ -121,9 +154,7 @@ def test_the_given_class_is_the_one_that_is_read(
     for name in more:
         for split in ("train", "test") if layout == "split_folders" else ("",):
             new_picture(root / split / name / "1.jpg")
-    data = read(root)
-    for sample in (*data.train, *data.test):
-        assert given_class(sample.image_id, data.class_names) == data.class_names[sample.label]
+    assert_given_as_read(read(root))
 
 
 @pytest.mark.parametrize(
@@ -142,8 +173,40 @@ def test_the_given_class_is_the_one_that_is_read(
     ],
 )
 def test_a_folder_gives_the_class_that_it_is_named_exactly_like(image_id: str, expected: str | None) -> None:
-    assert given_class(image_id, ("hawk", "owl")) == expected
-    assert given_class(image_id, ()) is None
+    assert GivenClasses([image_id], ("hawk", "owl"), "pictures").of(image_id) == expected
+    assert GivenClasses([image_id], (), "owl").of(image_id) is None
+
+
+@pytest.mark.parametrize(
+    ("image_id", "root_name", "expected"),
+    [
+        pytest.param("1.jpg", "owl", "owl", id="a class folder by itself"),
+        pytest.param("2024/may/1.jpg", "owl", "owl", id="pictures deeper in it"),
+        pytest.param("hawk/1.jpg", "owl", "hawk", id="a class folder below"),
+        pytest.param("1.jpg", "Owl", None, id="another case"),
+        pytest.param("1.jpg", "owls", None, id="a longer name"),
+        pytest.param("1.jpg", "", None, id="the root of the disk"),
+    ],
+)
+def test_the_tree_itself_may_be_called_like_a_class(image_id: str, root_name: str, expected: str | None) -> None:
+    assert GivenClasses([image_id], ("hawk", "owl"), root_name).of(image_id) == expected
+
+
+@pytest.mark.parametrize("above", ["", "birds/", "2024/may/"])
+@pytest.mark.parametrize(
+    ("others", "image_id", "expected"),
+    [
+        pytest.param(["test/bus/2.jpg"], "train/bus/1.jpg", "bus", id="a split"),
+        pytest.param(["test/bus/2.jpg"], "train/train/bus/1.jpg", "train", id="a class of trains below it"),
+        pytest.param(["bus/2.jpg"], "train/bus/1.jpg", "train", id="a class of trains beside another"),
+        pytest.param(["bus/2.jpg"], "train/1.jpg", "train", id="the same without folders"),
+    ],
+)
+def test_a_folder_called_like_a_split_is_one_where_its_neighbours_say_so(
+    above: str, others: list[str], image_id: str, expected: str
+) -> None:
+    tree = [f"{above}{name}" for name in (*others, image_id)]
+    assert GivenClasses(tree, ("bus", "train"), "data").of(tree[-1]) == expected
 
 
 # Truth

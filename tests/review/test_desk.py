@@ -97,6 +97,7 @@ def test_a_window_that_did_not_see_the_others_decision_is_refused(out: Path) -> 
         pytest.param({"boxes": (OTHER,) * 1001}, "at most 1000 boxes", id="too many"),
         pytest.param({"class_name": "eagle"}, "one of the 3 classes, got 'eagle'", id="unknown class"),
         pytest.param({"class_name": None}, "one of the 3 classes, got None", id="no class"),
+        pytest.param({"class_name": None, "boxes": (), "is_class_chosen": True}, "got None", id="no class was chosen"),
     ],
 )
 def test_what_is_no_decision_is_refused_and_not_written(out: Path, changes: dict[str, Any], said: str) -> None:
@@ -140,6 +141,34 @@ def test_a_window_learns_what_the_folder_says(tmp_path: Path, image: str, name: 
         assert Desk(open_predictions(tmp_path / "out"), journal).picture(0)["given_class"] == given
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_chosen"),
+    [
+        pytest.param({}, False, id="accepted"),
+        pytest.param({"boxes": (OTHER,)}, False, id="another box"),
+        pytest.param({"class_name": "owl"}, True, id="another class"),
+        pytest.param({"is_class_chosen": True}, True, id="the predicted class"),
+        pytest.param({"is_class_chosen": True, "is_rejected": True}, True, id="the predicted class, then of no use"),
+        pytest.param({"class_name": None, "boxes": ()}, False, id="no class"),
+    ],
+)
+def test_a_choice_of_the_class_is_written_stays_and_can_be_undone(
+    out: Path, changes: dict[str, Any], is_chosen: bool
+) -> None:
+    with Journal(out) as journal:
+        desk = Desk(open_predictions(out), journal)
+        assert not desk.picture(0)["is_class_chosen"]
+        made = desk.decide(wish(**changes))
+        assert made.is_class_chosen == desk.picture(0)["is_class_chosen"] == is_chosen
+    with Journal(out) as journal:
+        desk = Desk(open_predictions(out), journal)
+        later = desk.decide(wish(base=1, boxes=(OTHER,)))
+        assert later.is_class_chosen == is_chosen, "also in what is decided later"
+        first, second = desk.undo("one", "u1"), desk.undo("one", "u2")
+        assert first and second and (first.is_class_chosen, second.is_class_chosen) == (is_chosen, False)
+        assert not desk.picture(0)["is_class_chosen"]
+
+
 def test_undo_goes_back_step_by_step_and_over_a_restart(out: Path) -> None:
     with Journal(out) as journal:
         desk = Desk(open_predictions(out), journal)
@@ -175,7 +204,9 @@ def test_undo_leaves_what_another_window_decided(out: Path) -> None:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["accept", "reject", "move", "undo"]), st.integers(0, 2), st.sampled_from(["one", "two"])
+        st.sampled_from(["accept", "reject", "move", "keep", "undo"]),
+        st.integers(0, 2),
+        st.sampled_from(["one", "two"]),
     ),
     max_size=8,
 )
@@ -195,7 +226,8 @@ def test_a_journal_replayed_is_the_desk_that_wrote_it(steps: list[tuple[str, int
                     continue
                 box = (float(number), 2.0, 60.0, 80.0) if what == "move" else BOX
                 base = desk.picture(picture)["version"]
-                words = {"boxes": (box,), "is_rejected": what == "reject", "session": session}
+                facts = {"is_rejected": what == "reject", "is_class_chosen": what == "keep"}
+                words = {"boxes": (box,), "session": session, **facts}
                 made = desk.decide(wish(picture, base, id=f"d{number}", **words))
                 back = desk.undo(session, f"b{number}")
                 assert back is not None and back.undoes == made.number
@@ -210,7 +242,7 @@ def test_a_journal_replayed_is_the_desk_that_wrote_it(steps: list[tuple[str, int
 def state(desk: Desk, index: int) -> tuple[Any, ...]:
     """What a window sees, but for the number of the last decision."""
     shown = desk.picture(index)
-    return shown["verdict"], shown["boxes"], shown["class_name"]
+    return shown["verdict"], shown["boxes"], shown["class_name"], shown["is_class_chosen"]
 
 
 def test_changes_are_those_since_a_decision_each_picture_once(out: Path) -> None:

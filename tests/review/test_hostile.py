@@ -237,6 +237,7 @@ DEEP = b"[" * 100_000
         pytest.param(wish(session="a\nb"), 422, id="a line break in the session"),
         pytest.param(wish(id="i" * 65), 422, id="a long id"),
         pytest.param(wish(is_rejected="no"), 422, id="a word for a fact"),
+        pytest.param(wish(is_class_chosen="yes"), 422, id="a word for a choice"),
         pytest.param(wish(base=7), 409, id="a base that never was"),
     ],
 )

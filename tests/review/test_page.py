@@ -115,10 +115,10 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
         expected.append((shown(page), "corrected", (BOX,), "owl"))
         press(page, "Enter")  # says no more than was said
         press(page, "1")
-        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Shift+ArrowLeft")
         page.keyboard.press("Shift+ArrowDown")
         page.keyboard.press("Alt+ArrowRight")
-        expected.append((press(page, "Enter"), "corrected", ((39.0, 40.0, 120.0, 100.0),), "hawk"))
+        expected.append((press(page, "Enter"), "corrected", ((39.0, 31.0, 120.0, 91.0),), "hawk"))
         press(page, "d")
         expected.append((shown(page), "corrected", (), "owl"))
         assert "without an object" in page.locator("#count").inner_text()
@@ -230,6 +230,42 @@ def test_a_key_that_is_held_down_decides_once(out: Path, address: Address, tab: 
     assert len(told(out)) == 1
 
 
+def test_arrows_go_to_the_next_picture_whatever_is_chosen_and_move_a_box_with_shift_or_alt_alone(
+    out: Path, address: Address, tab: Page
+) -> None:
+    tab.goto(address.url)
+    keys = tab.locator("#box-keys")
+    press(tab, "n")
+    drag(tab, (5, 5), (20, 20))
+    expect(keys).to_be_visible()
+    press(tab, "ArrowRight")
+    assert shown(tab) == names(1)[0]
+    expect(keys).to_be_hidden()
+    press(tab, "ArrowLeft")
+    assert shown(tab) == names(0)[0]
+    for key in ("Shift+ArrowRight", "Alt+ArrowLeft"):  # neither the first of two boxes, nor the browser's way back
+        press(tab, "Escape")
+        tab.keyboard.press(key)
+        expect(tab.locator("#notice")).to_contain_text("Choose a box first")
+    press(tab, "ArrowDown")
+    assert shown(tab) == names(1)[0]
+    tab.keyboard.down("Shift")
+    for _ in range(3):  # without a release the last two are repetitions
+        tab.keyboard.down("ArrowRight")
+    tab.keyboard.up("ArrowRight")
+    tab.keyboard.up("Shift")
+    expect(keys).to_be_visible()  # the only box was meant
+    tab.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    press(tab, "ArrowUp")
+    assert shown(tab) == names(0)[0]
+    saved(tab)
+    assert told(out) == [
+        (names(0)[0], "corrected", (BOX, (5.0, 5.0, 20.0, 20.0)), "hawk"),
+        (names(1)[0], "corrected", ((61.0, 30.0, 141.0, 90.0),), "owl"),
+    ]
+
+
 def test_names_and_classes_with_markup_are_text(tmp_path: Path, tab: Page) -> None:
     hostile = '"><script>document.title="2"</script>'
     line = prediction(0, image=HTML).__class__(HTML, (120, 160), prediction(0).objects, 0, hostile, ((hostile, 1.0),))
@@ -287,9 +323,10 @@ def test_a_phone_taps_and_drags(out: Path, address: Address, browser: Browser) -
 def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address, tab: Page) -> None:  # fmt: skip
     tab.goto(address.url)
     shown(tab)
-    box = tab.get_by_role("button", name="Box 1 of 1: left 40, top 30, 80 wide, 60 high")
+    words = "Box 1 of 1: left 40, top 30, 80 wide, 60 high. Shift and arrow keys move it, Alt and arrow keys resize it"
+    box = tab.get_by_role("button", name=words)
     box.focus()
-    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Shift+ArrowRight")
     assert tab.get_by_role("button", name="left 41, top 30").count() == 1
     tab.keyboard.press("Escape")
     saved(tab)
@@ -329,7 +366,7 @@ def test_the_folders_class_is_taken_by_a_key_and_by_a_button_and_given_back_by_u
         expect(line).to_be_visible()
         assert tab.locator("#verdict").inner_text() == "undecided"
         press(tab, "1")
-        tab.keyboard.press("ArrowRight")
+        tab.keyboard.press("Shift+ArrowRight")
         tab.keyboard.press("f")  # before the pause that makes the step a change
         press(tab, "Enter")
         assert shown(tab) == "tit/1.jpg"
@@ -349,6 +386,78 @@ def test_the_folders_class_is_taken_by_a_key_and_by_a_button_and_given_back_by_u
         ("owl/0.jpg", "corrected", (moved,), "owl"),
         ("tit/1.jpg", "corrected", (BOX,), "tit"),
     ]
+
+
+def chosen(out: Path) -> list[tuple[Any, ...]]:
+    """Of each line whether a person chose the class, too."""
+    return [(one.image, one.verdict, one.class_name, one.is_class_chosen) for one in read_journal(out)]
+
+
+def test_the_predicted_class_is_kept_against_the_folders_and_given_up_by_undo(misfiled: Path, tab: Page) -> None:
+    mark, keep = tab.locator("#chosen"), tab.get_by_role("button", name="predicted: hawk keep it")
+    with served(misfiled) as address:
+        tab.goto(address.url)
+        shown(tab)
+        expect(mark).to_be_hidden()
+        press(tab, "k")
+        expect(mark).to_have_text("your choice")
+        expect(keep).to_be_hidden()
+        expect(tab.locator("#said")).to_have_text("class hawk kept")
+        assert tab.locator("#verdict").inner_text() == "accepted"
+        press(tab, "k")
+        expect(tab.locator("#notice")).to_contain_text("hawk is your choice already")
+        saved(tab)
+        tab.keyboard.press("u")
+        expect(mark).to_be_hidden()
+        expect(keep).to_be_visible()
+        assert tab.locator("#verdict").inner_text() == "undecided"
+        press(tab, "k")
+        saved(tab)
+        tab.reload()
+        assert shown(tab) == "tit/1.jpg", "it is decided"
+        keep.click()
+        expect(mark).to_be_visible()
+        tab.select_option("#filter", "")
+        press(tab, "ArrowLeft")
+        assert shown(tab) == "owl/0.jpg"
+        expect(mark).to_be_visible()
+        press(tab, "f")  # second thoughts
+        expect(tab.locator("#class")).to_have_text("owl")
+        tab.select_option("#filter", "u")
+        assert shown(tab) == "hawk/2.jpg"
+        expect(keep).to_be_hidden()
+        press(tab, "k")
+        expect(tab.locator("#notice")).to_contain_text("no other class")
+        saved(tab)
+    assert chosen(misfiled) == [
+        ("owl/0.jpg", "accepted", "hawk", True),
+        ("owl/0.jpg", "undecided", "hawk", False),
+        ("owl/0.jpg", "accepted", "hawk", True),
+        ("tit/1.jpg", "accepted", "hawk", True),
+        ("owl/0.jpg", "corrected", "owl", True),
+    ]
+
+
+def test_the_class_that_is_there_can_be_chosen_in_the_list(misfiled: Path, tab: Page) -> None:
+    with served(misfiled) as address:
+        tab.goto(address.url)
+        press(tab, "c")
+        tab.keyboard.press("Escape")  # chooses nothing
+        press(tab, "c")
+        tab.keyboard.type("hawk")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#chosen")).to_be_visible()
+        press(tab, "c")
+        tab.keyboard.type("hawk")
+        tab.keyboard.press("Enter")  # says no more than was said
+        press(tab, "Enter")
+        press(tab, "Enter")  # accepts, and chooses nothing
+        shown(tab)
+        saved(tab)
+    assert chosen(misfiled) == [("owl/0.jpg", "accepted", "hawk", True), ("tit/1.jpg", "accepted", "hawk", False)]
+    folder = export.run(misfiled, "csv", misfiled.parent / "csv", is_reviewed=True, classes="folder")
+    rows = (folder / "boxes.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows[1:]] == [["owl/0.jpg", "hawk"], ["tit/1.jpg", "tit"]]
 
 
 def test_a_screen_reader_hears_what_the_folder_says(misfiled: Path, tab: Page) -> None:

@@ -15,8 +15,10 @@ from quick import Cli
 
 from wsol.cli import export
 from wsol.errors import WsolError
+from wsol.folders import write_manifest
 from wsol.journal import Journal
 from wsol.predictions import open_predictions
+from wsol.progress import Progress
 from wsol.review.desk import Desk, Wish
 from wsol.stages.export import Classes, Format, run
 
@@ -134,6 +136,28 @@ def test_a_choice_that_was_taken_back_is_none(out: Path) -> None:
     assert exported(out, is_reviewed=True) == {"owl/wrong.jpg": "owl"}
 
 
+def test_a_split_stays_one_when_a_review_leaves_only_its_test_pictures(tmp_path: Path) -> None:
+    names = ("train/hawk/1.jpg", "train/test/2.jpg", "test/hawk/3.jpg")
+    lines = [prediction(0, object_at(40, 30, 120, 90, 0.25), image=name) for name in names]
+    out = write_reviewable(tmp_path, lines, ("hawk", "test"))
+    decide(out, names[2], "accepted", BOX, class_name="hawk")
+    assert exported(out, is_reviewed=True) == {names[2]: "hawk"}
+
+
+def test_the_predicted_class_can_be_chosen_against_the_folders(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Journal(out) as journal:
+        desk = Desk(open_predictions(out), journal)
+        desk.decide(Wish(1, 0, False, (BOX,), "hawk", "w", "a", is_class_chosen=True))
+        desk.decide(Wish(1, 1, False, (DRAWN,), "hawk", "w", "b", is_class_chosen=True))
+        desk.decide(Wish(3, 0, False, (BOX,), "hawk", "w", "c", is_class_chosen=True))
+        desk.undo("w", "d")
+        desk.decide(Wish(3, 4, False, (BOX,), "hawk", "w", "e"))
+    expected = {"owl/wrong.jpg": "hawk", "deep/owl/parent.jpg": "owl"}
+    assert exported(out, is_reviewed=True, progress=Progress()) == expected
+    said = capsys.readouterr().err
+    assert "1 pictures changed" in said and "1 keep the one that a reviewer chose" in said
+
+
 def test_what_was_chosen_and_what_nobody_looked_at_come_together(
     cli: Cli, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,6 +168,21 @@ def test_what_was_chosen_and_what_nobody_looked_at_come_together(
     assert classes_of(out.parent / "table") == BY_FOLDER | {"owl/wrong.jpg": "tit", "flat.jpg": "tit"}
     said = capsys.readouterr().err
     assert "2 pictures changed" in said and "1 keep the one that a reviewer chose" in said and "2 keep theirs" in said
+
+
+# A class folder by itself
+
+
+def test_a_class_folder_that_was_predicted_by_itself_gives_its_class(tmp_path: Path) -> None:
+    images = ("1.jpg", "deep/2.jpg", "tit/3.jpg")
+    lines = [prediction(0, object_at(40, 30, 120, 90, 0.25), image=name) for name in images]
+    out = write_reviewable(tmp_path, lines)
+    (tmp_path / "pictures").rename(tmp_path / "owl")
+    write_manifest(out, "predict", {}, {}, {"image_root": str(tmp_path / "owl"), "class_names": CLASSES})
+    assert exported(out) == {"1.jpg": "owl", "deep/2.jpg": "owl", "tit/3.jpg": "tit"}
+    with Journal(out) as journal:
+        desk = Desk(open_predictions(out), journal)
+        assert [desk.picture(index)["given_class"] for index in range(3)] == ["owl", "owl", "tit"]
 
 
 # Where nothing was predicted

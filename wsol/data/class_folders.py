@@ -7,7 +7,8 @@ pixels of the upright picture, several lines a picture allowed) and `masks/<path
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Set
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -40,7 +41,8 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     """
     pictures = root if images is None else images
     tests = [name for name in TEST_NAMES if (pictures / name).is_dir()]
-    if _is_split(pictures):
+    names = {child.name for child in _folders(pictures)}
+    if _is_split(names, "train" in names and bool(_folders(pictures / "train"))):
         class_names = _class_names(pictures / "train")
         train = _samples(pictures, pictures / "train", class_names)
         test = _samples(pictures, pictures / tests[0], class_names) if tests else train
@@ -53,24 +55,46 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     )  # fmt: skip
 
 
-def given_class(image_id: str, class_names: Collection[str]) -> str | None:
-    """The class that a picture's outermost folder of that name gives it; None where no folder is a class.
+class GivenClasses:
+    """The classes that their folders give pictures, by the rule of `read`: below a split, the outermost folder called like a class.
 
-    `read` sees the whole tree and may know better of classes that are called like splits.
+    What is a split is told from the folders of all pictures, `image_ids`, in whichever folder of the tree it lies. `read` sees the
+    disk: folders without pictures, too. Where none is a class, the tree's own name, `root_name`, may be one: somebody predicted on
+    a class folder by itself.
     """
-    named = [folder for folder in PurePosixPath(image_id).parts[:-1] if folder in class_names]
-    # A class of trains may stand in a split: train/bus/1.jpg is a bus.
-    return next((name for name in named if name not in SPLIT_NAMES), named[0] if named else None)
+
+    def __init__(self, image_ids: Iterable[str], class_names: Collection[str], root_name: str) -> None:
+        self._class_names = frozenset(class_names)
+        self._by_root = root_name if root_name in self._class_names else None
+        below: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+        for folders in set(map(_folders_of, image_ids)):
+            for depth, name in enumerate(folders):
+                below[folders[:depth]].add(name)
+        self._split = {folder for folder, names in below.items() if _is_split(names, (*folder, "train") in below)}
+
+    def of(self, image_id: str) -> str | None:
+        """The class of one of the pictures; None where no folder is a class."""
+        folders, is_below_split = _folders_of(image_id), False
+        for depth, name in enumerate(folders):
+            # A class below a split may be called like one, so a second split is none.
+            if not is_below_split and name in SPLIT_NAMES and folders[:depth] in self._split:
+                is_below_split = True
+            elif name in self._class_names:
+                return name
+        return self._by_root
 
 
-def _is_split(root: Path) -> bool:
-    """Whether `train` holds classes: a test folder stands beside it, or nothing does. A class of trains holds pictures."""
-    names = {child.name for child in _folders(root)}
-    if "train" not in names:
-        return False
-    has_classes, has_test = bool(_folders(root / "train")), bool(names & set(TEST_NAMES))
-    is_alone = names <= {"masks", *SPLIT_NAMES}
-    return (has_classes and has_test) or (is_alone and (has_classes or has_test))
+def _folders_of(image_id: str) -> tuple[str, ...]:
+    return PurePosixPath(image_id).parts[:-1]
+
+
+def _is_split(names: Set[str], has_classes: bool) -> bool:
+    """Whether `train` among these folders is a split's: classes lie in it, and a test folder beside it or nothing else.
+
+    A class of trains holds pictures.
+    """
+    is_alone, has_test = names <= {"masks", *SPLIT_NAMES}, not names.isdisjoint(TEST_NAMES)
+    return "train" in names and ((has_classes and has_test) or (is_alone and (has_classes or has_test)))
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -49,6 +49,8 @@ class _Decide(_Asked):
     is_rejected: bool
     boxes: list[Annotated[list[float], Field(min_length=4, max_length=4)]]
     class_name: object  # a str or None; pydantic's str refuses the surrogates of folder names that are not UTF-8
+    is_class_chosen: bool = False
+    """Left out by a page that is open since before there was the word."""
     session: Word
     id: Word
     seen: Number
@@ -113,7 +115,10 @@ def application(desk: Desk, address: Address) -> ASGIApp:
         boxes = tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in asked.boxes)
         if not isinstance(asked.class_name, str | None):
             raise HTTPException(422, "class_name: expected a class or null")
-        wish = Wish(asked.picture, asked.base, asked.is_rejected, boxes, asked.class_name, asked.session, asked.id)
+        wish = Wish(
+            asked.picture, asked.base, asked.is_rejected, boxes, asked.class_name, asked.session, asked.id,
+            asked.is_class_chosen,
+        )  # fmt: skip
         try:
             return decided(desk.decide(wish), asked.seen)
         except Stale:

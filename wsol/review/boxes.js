@@ -18,7 +18,6 @@ export class Boxes {
     this.isDrawing = false;
     this.nudging = 0;
     svg.addEventListener("pointerdown", (event) => this.onDown(event));
-    svg.addEventListener("keydown", (event) => this.onKey(event));
     svg.addEventListener("focusin", (event) => this.onFocus(event));
     svg.addEventListener("focusout", () => this.finishNudge());
   }
@@ -97,7 +96,7 @@ export class Boxes {
     const round = box.map((value) => Math.round(value));
     group.setAttribute(
       "aria-label",
-      `Box ${i + 1} of ${this.boxes.length}: left ${round[0]}, top ${round[1]}, ${round[2] - round[0]} wide, ${round[3] - round[1]} high. Arrow keys move it, Alt and arrow keys resize it, D deletes it.`,
+      `Box ${i + 1} of ${this.boxes.length}: left ${round[0]}, top ${round[1]}, ${round[2] - round[0]} wide, ${round[3] - round[1]} high. Shift and arrow keys move it, Alt and arrow keys resize it, D deletes it.`,
     );
   }
 
@@ -236,18 +235,21 @@ export class Boxes {
     return box;
   }
 
-  onKey(event) {
-    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (!step || this.chosen < 0 || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const [dx, dy] = step.map((one) => one * (event.shiftKey ? 10 : 1));
-    const box = this.boxes[this.chosen];
-    const edge = dx ? "e" : "s";
-    this.boxes[this.chosen] = event.altKey ? this.resized(box, edge, dx, dy) : this.moved(box, dx, dy);
+  // The box that a key means: the chosen one, or the only one; -1 for none.
+  get meant() {
+    return this.chosen >= 0 ? this.chosen : this.boxes.length === 1 ? 0 : -1;
+  }
+
+  // Moves the box by a step, or its right or lower edge; false where no box is meant.
+  nudge([dx, dy], isResizing) {
+    const i = this.meant;
+    if (i < 0) return false;
+    if (i !== this.chosen) this.choose(i);
+    this.boxes[i] = isResizing ? this.resized(this.boxes[i], dx ? "e" : "s", dx, dy) : this.moved(this.boxes[i], dx, dy);
     this.placeAll();
     clearTimeout(this.nudging);
     this.nudging = setTimeout(() => this.finishNudge(), NUDGE_PAUSE_MS);
+    return true;
   }
 
   // Steps with the arrow keys that follow one another are one change.
@@ -268,7 +270,7 @@ export class Boxes {
   }
 
   remove() {
-    const i = this.chosen >= 0 ? this.chosen : this.boxes.length === 1 ? 0 : -1;
+    const i = this.meant;
     if (i < 0) return false;
     this.finishNudge();
     this.boxes.splice(i, 1);

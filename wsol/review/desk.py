@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from wsol.boxes import Xyxy
-from wsol.data.class_folders import given_class
+from wsol.data.class_folders import GivenClasses
 from wsol.errors import WsolError
-from wsol.journal import Decision, Journal, Verdict
+from wsol.journal import Decision, Journal, Verdict, has_chosen_class
 from wsol.predictions import Prediction, Predictions
 
 MOST_BOXES = 1000
@@ -60,6 +60,8 @@ class Wish:
     class_name: str | None
     session: str
     id: str
+    is_class_chosen: bool = False
+    """Whether a person chose the class, be it the predicted one."""
 
 
 class Desk:
@@ -71,10 +73,12 @@ class Desk:
         has_classes = any(item.class_name is not None for item in self.items)
         self.class_names = predictions.class_names if has_classes else ()
         self.order = sorted(range(len(self.items)), key=lambda i: self.items[i].confidence)
+        self._given = GivenClasses((item.image for item in self.items), self.class_names, self.image_root.name)
         self._journal = journal
         self._lock = threading.Lock()
         self._index = {item.image: i for i, item in enumerate(self.items)}
         self._heads: dict[int, Decision] = {}
+        self._made: dict[int, list[Decision]] = {}
         self._by_number: dict[int, Decision] = {}
         self._by_id: dict[str, Decision] = {}
         self._undone: set[int] = set()
@@ -92,6 +96,7 @@ class Desk:
         index = self._index.get(decision.image)
         if index is not None and decision.image_hw == self.items[index].image_hw:
             self._heads[index] = decision
+            self._made.setdefault(index, []).append(decision)
 
     def index_of(self, image: str) -> int:
         """The number of a picture."""
@@ -113,10 +118,11 @@ class Desk:
         return {
             "index": index, "image": item.image, "image_hw": item.image_hw, "predicted_boxes": item.boxes,
             "scores": item.scores, "predicted_class": item.class_name, "likely": item.likely,
-            "given_class": given_class(item.image, self.class_names),
+            "given_class": self._given.of(item.image),
             "version": head.number if head else 0, "verdict": self.verdict(index),
             "boxes": head.boxes if head else item.boxes,
             "class_name": head.class_name if head else item.class_name,
+            "is_class_chosen": self._is_class_chosen(index),
         }  # fmt: skip
 
     def changes(self, since: int) -> list[dict[str, Any]]:
@@ -149,7 +155,9 @@ class Desk:
                 raise Stale
             is_as_predicted = wish.boxes == item.boxes and wish.class_name == item.class_name
             verdict: Verdict = "rejected" if wish.is_rejected else "accepted" if is_as_predicted else "corrected"
-            return self._write(item, verdict, wish.boxes, wish.class_name, wish.session, wish.id, head, None)
+            is_other = wish.class_name not in (item.class_name, None)
+            is_chosen = wish.is_class_chosen or is_other or self._is_class_chosen(wish.picture)
+            return self._write(item, verdict, wish.boxes, wish.class_name, is_chosen, wish.session, wish.id, head, None)
 
     def undo(self, session: str, id: str) -> Decision | None:
         """Take back the last decision of this window, or, where it has none, of before the server started; None if there is none.
@@ -173,7 +181,8 @@ class Desk:
                 if before
                 else ("undecided", item.boxes, item.class_name)
             )
-            return self._write(item, *state, session, id, head, taken_back.number)
+            is_chosen = self._is_class_chosen(index, without=taken_back)
+            return self._write(item, *state, is_chosen, session, id, head, taken_back.number)
 
     def _last_of(self, session: str | None) -> Decision | None:
         for decision in reversed(self._journal.decisions):
@@ -192,13 +201,18 @@ class Desk:
             decision = self._by_number.get(taken_back.supersedes or 0) if taken_back else None
         return decision.number if decision else 0
 
+    def _is_class_chosen(self, index: int, without: Decision | None = None) -> bool:
+        made = [one for one in self._made.get(index, []) if one is not without]
+        return has_chosen_class(made, self.items[index].class_name)
+
     def _write(
-        self, item: Item, verdict: Verdict, boxes: tuple[Xyxy, ...], class_name: str | None, session: str, id: str,
-        head: Decision | None, undoes: int | None,
+        self, item: Item, verdict: Verdict, boxes: tuple[Xyxy, ...], class_name: str | None, is_class_chosen: bool,
+        session: str, id: str, head: Decision | None, undoes: int | None,
     ) -> Decision:  # fmt: skip
         decision = Decision(
             self.last_number + 1, item.image, item.image_hw, verdict, boxes, class_name,
             datetime.now(UTC).isoformat(timespec="milliseconds"), session, id, head.number if head else None, undoes,
+            is_class_chosen,
         )  # fmt: skip
         self._journal.append(decision)
         self._note(decision)
@@ -216,7 +230,7 @@ class Desk:
             if box not in item.boxes:  # a predicted one may be odd, and stay
                 _check_box(box, item.image_hw)
         needs_class = self.class_names and wish.boxes and not wish.is_rejected
-        if wish.class_name is None and not needs_class:
+        if wish.class_name is None and not needs_class and not wish.is_class_chosen:
             return
         if wish.class_name not in (*self.class_names, item.class_name) or wish.class_name is None:
             raise WsolError(

@@ -111,7 +111,7 @@ async function show(index, notice = "") {
   boxes.show(here.boxes, here.predicted_boxes, here.image_hw);
   showState();
   tell(notice);
-  const doubt = otherClass() === null ? "" : `, folder says ${otherClass()}`;
+  const doubt = `${here.is_class_chosen ? ", your choice" : ""}${otherClass() === null ? "" : `, folder says ${otherClass()}`}`;
   say(`${at("class").textContent || "picture"}${doubt}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
   // In the next frame the picture is on the screen; benchmarks/review.py reads how long it took from the key on.
   requestAnimationFrame(() => setTimeout(() => performance.measure("wsol-shown", { start: started })));
@@ -173,7 +173,11 @@ function showDetails() {
   at("class-line").hidden = !overview.class_names.length;
   at("class").textContent = here.class_name ?? (overview.class_names.length ? "no class" : "");
   at("given-line").hidden = otherClass() === null;
+  at("given-line").classList.toggle("settled", here.is_class_chosen);
   at("given").textContent = otherClass() ?? "";
+  at("kept").textContent = here.class_name ?? "";
+  at("keep-button").hidden = here.is_class_chosen || here.class_name === null;
+  at("chosen").hidden = !here.is_class_chosen;
   at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: a picture without an object";
   at("name").textContent = here.image;
   sheet.classList.toggle("rejected", verdict === "rejected");
@@ -185,6 +189,7 @@ function showButtons() {
     const needsPicture = ["accept", "draw", "delete"].includes(button.dataset.do);
     button.disabled = (here === null && !["undo", "previous"].includes(button.dataset.do)) || (needsPicture && Boolean(here?.error));
   }
+  at("box-keys").hidden = here === null || boxes.chosen < 0;
   const remove = document.querySelector("[data-do=delete]");
   if (here && boxes.chosen < 0 && here.boxes.length !== 1) remove.disabled = true;
   document.querySelector("[data-do=draw]").setAttribute("aria-pressed", String(boxes.isDrawing));
@@ -219,7 +224,7 @@ function decide(isRejected) {
   overview.verdicts[here.index] = isRejected ? "r" : isAsPredicted ? "a" : "c";
   queue.push("/api/decide", {
     picture: here.index, base: here.version, is_rejected: isRejected, boxes: here.boxes, class_name: here.class_name,
-    session, seen: overview.seen,
+    is_class_chosen: here.is_class_chosen, session, seen: overview.seen,
   });
   showState();
   say(VERDICTS[overview.verdicts[here.index]]);
@@ -263,13 +268,15 @@ function onBoxes(changed, what) {
 }
 
 function chooseClass() {
-  if (overview.class_names.length) classes.open(here.class_name, here.likely);
+  if (overview.class_names.length && !here.error) classes.open(here.class_name, here.likely);
 }
 
+// To choose the class that is there says something, too: it holds against the folder's.
 function onClass(name) {
   if (!here) return;
-  const isNew = name !== here.class_name;
+  const isNew = name !== here.class_name || !here.is_class_chosen;
   here.class_name = name;
+  here.is_class_chosen = true;
   if (isNew) decide(false);
   stage.focus();
 }
@@ -284,6 +291,15 @@ function takeGiven() {
   if (otherClass() === null) return tell("The folder names no other class.");
   onClass(otherClass());
   say(`class ${here.class_name}, as the folder says`);
+}
+
+function keepPredicted() {
+  boxes.finishNudge();
+  if (otherClass() === null) return tell("The folder names no other class.");
+  if (here.class_name === null) return tell("No class was predicted: choose one (c).");
+  if (here.is_class_chosen) return tell(`${here.class_name} is your choice already.`);
+  onClass(here.class_name);
+  say(`class ${here.class_name} kept`);
 }
 
 function same(some, others) {
@@ -375,6 +391,8 @@ async function look() {
 
 // Keys and buttons
 
+const CHOOSE_FIRST = "Choose a box first: Tab, its number, or a click.";
+
 const DO = {
   accept, reject, undo, next, previous,
   draw: () => {
@@ -384,25 +402,37 @@ const DO = {
     else tell("");
   },
   take: takeGiven,
-  delete: () => boxes.remove() || tell("Choose a box first: Tab, its number, or a click."),
+  keep: keepPredicted,
+  delete: () => boxes.remove() || tell(CHOOSE_FIRST),
 };
 
 function act(name) {
   const needsPicture = !["undo", "previous"].includes(name);
   if (needsPicture && here === null) return;
-  if (here?.error && ["accept", "draw", "delete", "take"].includes(name)) return;
+  if (here?.error && ["accept", "draw", "delete", "take", "keep"].includes(name)) return;
   DO[name]();
 }
 
 const KEYS = {
-  Enter: "accept", " ": "accept", x: "reject", u: "undo", n: "draw", f: "take", d: "delete", Delete: "delete", Backspace: "delete",
+  Enter: "accept", " ": "accept", x: "reject", u: "undo", n: "draw", f: "take", k: "keep", d: "delete", Delete: "delete", Backspace: "delete",
   ArrowRight: "next", ArrowDown: "next", ArrowLeft: "previous", ArrowUp: "previous",
 };
 
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const HELD_STEP_PX = 10;
+
 function onKey(event) {
   pressed = event.timeStamp;
-  if (document.querySelector("dialog[open]") || event.altKey) return;
+  if (document.querySelector("dialog[open]")) return;
   if (event.target.matches("select, input")) return;
+  const step = STEPS[event.key];
+  if (step && (event.shiftKey || event.altKey) && !event.ctrlKey && !event.metaKey && here && !here.error) {
+    event.preventDefault(); // with Alt the browser would leave the page
+    const isThere = boxes.nudge(step.map((one) => one * (event.repeat ? HELD_STEP_PX : 1)), event.altKey);
+    if (!isThere) tell(CHOOSE_FIRST);
+    return;
+  }
+  if (event.altKey) return;
   if (event.ctrlKey || event.metaKey) {
     if (event.key.toLowerCase() !== "z" || event.shiftKey) return;
     event.preventDefault();
@@ -437,6 +467,7 @@ function listen() {
   at("help-button").addEventListener("click", () => at("help").showModal());
   at("class-button").addEventListener("click", () => here && chooseClass());
   at("given-button").addEventListener("click", () => act("take"));
+  at("keep-button").addEventListener("click", () => act("keep"));
   at("filter").addEventListener("change", () => {
     boxes.finishNudge();
     const found = here && isAsked(here.index) ? here.index : following(here?.index ?? visited[place]);

@@ -19,8 +19,8 @@ from wsol.formats.labelstudio import write_labelstudio
 from wsol.formats.masks import write_masks
 from wsol.formats.voc import write_voc
 from wsol.formats.yolo import write_yolo, write_yolo_polygons
-from wsol.given import tally_given, told, with_given_classes
-from wsol.journal import FILE, Decision, heads, named_classes, read_journal
+from wsol.given import given_classes, tally_given, told, with_given_classes
+from wsol.journal import FILE, Decision, by_picture, has_chosen_class, heads, read_journal
 from wsol.predictions import COMMAND, LINES, Prediction, Predictions, open_predictions
 from wsol.progress import Progress
 from wsol.reviewed import Tally, reviewed, tally
@@ -93,8 +93,9 @@ def run(
         if classes == "folder":
             # `checked` drops the names where the run predicts none; the folders name them.
             whole = replace(whole, class_names=opened.class_names or whole.class_names)
-            fates = tally_given(whole, chosen)
-            whole = with_given_classes(whole, chosen)
+            given = given_classes(whole)
+            fates = tally_given(whole, given, chosen)
+            whole = with_given_classes(whole, given, chosen)
             counts |= {f"classes_{fate}": number for fate, number in fates.items()}
             said.append(told(fates))
         counts = WRITERS[format](whole, scratch) | counts
@@ -126,8 +127,8 @@ def _journal(predictions: Path) -> list[Decision]:
 
 def _chosen(predictions: Predictions, journal: Sequence[Decision]) -> frozenset[str]:
     """The pictures whose class a reviewer chose, be it the predicted one in the end; accepting chooses none."""
-    named = named_classes(journal)
-    return frozenset(one.image for one in predictions if named.get(one.image, set()) - {one.class_name, None})
+    made = by_picture(journal)
+    return frozenset(one.image for one in predictions if has_chosen_class(made.get(one.image, []), one.class_name))
 
 
 def checked(predictions: Predictions) -> Predictions:

@@ -383,6 +383,19 @@ def test_the_script_is_told_how_the_run_makes_boxes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ys", "place"),
+    [
+        pytest.param((20.0, 30.0, 146.0), 139, id="the line is high there: below it"),
+        pytest.param((140.0, 20.0, 20.0), 21, id="it is low: above it"),
+        pytest.param((20.0, 140.0, 20.0), 21, id="it falls beside the mark"),
+    ],
+)
+def test_the_words_of_a_mark_stand_where_the_line_is_not(ys: tuple[float, ...], place: float) -> None:
+    points = tuple(zip((60.0, 100.0, 300.0), ys, strict=True))
+    assert replace(loss_chart("cam", [1.0]), points=points, mark=(57.0, "own 0.05")).mark_y == place
+
+
+@pytest.mark.parametrize(
     ("losses", "ticks"),
     [
         pytest.param([4.0, 2.0, 1.0], ["0", "1", "2", "3", "4"], id="falls"),

@@ -11,6 +11,7 @@ from wsol.metrics.localization import CORRECT_IOU, Judged
 WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 44, 308, 12, 146
 """The edges of the plot, in the units of the view box."""
+WIDEST_WORDS = 60
 
 Tick = tuple[float, str]
 
@@ -29,6 +30,14 @@ class Chart:
     y_ticks: tuple[Tick, ...]
     mark: Tick | None = None
     """A place on the x axis to point at, and its words."""
+
+    @property
+    def mark_y(self) -> float:
+        """Where the words stand: low, or high where the line would run through them."""
+        if self.mark is None:
+            return BOTTOM
+        near = [y for x, y in self.points if abs(x - self.mark[0]) < WIDEST_WORDS]
+        return TOP + 9 if max(near, default=TOP) > BOTTOM - 20 else BOTTOM - 7
 
 
 def loss_chart(name: str, losses: Sequence[float]) -> Chart:

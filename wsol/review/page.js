@@ -175,7 +175,6 @@ function showDetails() {
   at("given-line").hidden = otherClass() === null;
   at("given-line").classList.toggle("settled", here.is_class_chosen);
   at("given").textContent = otherClass() ?? "";
-  at("kept").textContent = here.class_name ?? "";
   at("keep-button").hidden = here.is_class_chosen || here.class_name === null;
   at("chosen").hidden = !here.is_class_chosen;
   at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: a picture without an object";
@@ -441,7 +440,7 @@ function onKey(event) {
   }
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (event.target.matches("button") && (key === "Enter" || key === " ")) return;
-  if (key === "?") at("help").showModal();
+  if (key === "?") showHelp();
   else if (key === "Escape") {
     boxes.draw(false);
     boxes.choose(-1);
@@ -456,6 +455,11 @@ function onKey(event) {
   event.preventDefault();
 }
 
+function showHelp() {
+  at("help").showModal();
+  at("help").scrollTop = 0; // and not at its button, which has the focus
+}
+
 function listen() {
   document.addEventListener("keydown", onKey);
   for (const button of document.querySelectorAll("footer button")) {
@@ -464,7 +468,7 @@ function listen() {
       if (!boxes.svg.contains(document.activeElement)) stage.focus(); // Enter should accept, not press the button again
     });
   }
-  at("help-button").addEventListener("click", () => at("help").showModal());
+  at("help-button").addEventListener("click", showHelp);
   at("class-button").addEventListener("click", () => here && chooseClass());
   at("given-button").addEventListener("click", () => act("take"));
   at("keep-button").addEventListener("click", () => act("keep"));

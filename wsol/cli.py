@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 from wsol.config import EngineName, Objects, Precision, RunConfig
 from wsol.errors import WsolError
 from wsol.version import __version__
+from wsol.wrong_values import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -673,6 +673,8 @@ def _with_epochs(given: RunConfig, epochs: int | None) -> RunConfig:
     """`--epochs` for each training stage whose own was not set."""
     if epochs is None:
         return given
+    if epochs < 1:
+        raise WsolError(f"--epochs must be at least 1, got {epochs}. Leave it out for those of the recipe.")
     asked = given.model_dump(exclude_unset=True)
     for group in ("cam", "seg", "training", "classify"):
         asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
@@ -693,7 +695,7 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         _refuse(_plain(error))
     except ValidationError as error:
-        _refuse(_first(error))
+        _refuse(told(error))
     except WsolError as error:
         _refuse(str(error))
     except OSError as error:
@@ -718,13 +720,7 @@ _USERS_DISK = {
 
 def _plain(error: CycloptsError) -> str:
     cause = error.__cause__
-    return _first(cause) if isinstance(cause, ValidationError) else str(error)
-
-
-def _first(error: ValidationError) -> str:
-    problem: Any = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"--{where.replace('_', '-')}: {problem['msg']}, got {json.dumps(problem['input'], default=str)}. See `wsol fit --help` for what it takes."
+    return told(cause) if isinstance(cause, ValidationError) else str(error)
 
 
 def _refuse(message: str) -> None:

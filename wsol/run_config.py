@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from wsol.config import RESOLVED, RunConfig, merged, resolve
 from wsol.errors import WsolError
 from wsol.folders import write_text
+from wsol.wrong_values import told
 
 FILE = "config.yaml"
 
@@ -38,18 +39,29 @@ def load_config(run: Path) -> RunConfig:
         )
     try:
         return RunConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WsolError(
             f"{path} cannot be used ({error}): expected what `wsol fit` wrote. Restore it, or make another run."
         ) from None
+    except ValidationError as error:
+        raise WsolError(f"{path} cannot be used: {told(error)} Restore it, or make another run.") from None
 
 
 def preview(run: Path, given: RunConfig | None) -> RunConfig:
     """The configuration for a stage: what the run remembers, changed by what was set on `given`.
 
     A run that remembers nothing starts from the recipe. Naming a recipe, or another method, starts from the recipe again.
+
+    Raises:
+        WsolError: what the run remembers is damaged, or values do not go together.
     """
-    given = given or RunConfig()
+    try:
+        return _together(run, given or RunConfig())
+    except ValidationError as error:
+        raise WsolError(told(error)) from None
+
+
+def _together(run: Path, given: RunConfig) -> RunConfig:
     if (run / FILE).is_file() and "recipe" not in given.model_fields_set:
         remembered = load_config(run)
         if "method" not in given.model_fields_set or given.method == remembered.method:

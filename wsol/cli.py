@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
-from wsol.config import EngineName, Objects, Precision, RunConfig
+from wsol.config import EngineName, Objects, Precision, RunConfig, Training, groups_of
 from wsol.errors import WsolError
 from wsol.version import __version__
 from wsol.wrong_values import told
@@ -646,7 +646,7 @@ def _stage(
     from wsol.data.opening import open_data
     from wsol.run_config import preview, to_yaml
 
-    given = _with_epochs(given or RunConfig(), epochs)
+    given = _with_epochs(run, given or RunConfig(), epochs)
     if dry_run:
         print(f"# {open_data(data, images).describe()}\n{to_yaml(preview(run, given))}", end="")
         return
@@ -669,15 +669,19 @@ def _stage(
         print(folder or "the configuration goes without a classifier of its own: nothing to do")
 
 
-def _with_epochs(given: RunConfig, epochs: int | None) -> RunConfig:
-    """`--epochs` for each training stage whose own was not set."""
+def _with_epochs(run: Path, given: RunConfig, epochs: int | None) -> RunConfig:
+    """`--epochs` for each training stage that the run has and whose own was not set."""
+    from wsol.run_config import preview
+
     if epochs is None:
         return given
     if epochs < 1:
         raise WsolError(f"--epochs must be at least 1, got {epochs}. Leave it out for those of the recipe.")
     asked = given.model_dump(exclude_unset=True)
-    for group in ("cam", "seg", "training", "classify"):
-        asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
+    config = preview(run, given)
+    for group in groups_of(config):
+        if isinstance(getattr(config, group), Training):
+            asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
     return RunConfig.model_validate(asked)
 
 

@@ -389,6 +389,15 @@ NAMELESS: tuple[Method, ...] = ("ddt", "psol")
 """Those whose network does not know the classes."""
 
 
+GROUPS = tuple(name for name, value in RunConfig() if isinstance(value, Config))
+"""The names of all groups of options."""
+_READ_BY: dict[Method, tuple[str, ...]] = {
+    "spol": ("cam", "pseudo", "seg"),
+    "cam": ("training",),  # the group of that name is SPOL's stage 1
+    "psol": ("training", "ddt", "psol"),  # it learns ddt's boxes
+}
+
+
 # Wei et al. 2021 and their published code disagree; each column is a recipe of its own. Values that both share, or
 # that neither states, are the defaults above.
 _PAPER_MASKS = {
@@ -475,6 +484,13 @@ def resolve(given: RunConfig) -> RunConfig:
     if "backbone" not in asked:
         values = merged(values, NETWORKS[given.recipe])
     return RunConfig.model_validate(merged(values, asked), context=RESOLVED)
+
+
+def groups_of(config: RunConfig) -> tuple[str, ...]:
+    """The groups of options that a run reads: its method's, its classifier's if it trains one, and `box`."""
+    own = _READ_BY.get(config.method, ("training", config.method))
+    everything = (*own, *(() if classifier_of(config) is None else ("classify",)), "box")
+    return tuple(name for name in GROUPS if name in everything)
 
 
 def finder_folder(config: RunConfig) -> str:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from quick import QUICK, QUICK_ONCE, Cli
+from quick import QUICK, QUICK_ONCE, QUICK_WITHOUT_CLASSIFIER, Cli
 
 from wsol import Localizer, WsolError
 from wsol.box_threshold import own_box, read_threshold
@@ -196,7 +196,7 @@ def test_a_full_disk_is_told_and_the_same_command_finishes_when_there_is_room(
 
 
 def test_a_run_without_a_classifier_leaves_boxes_unnamed(cli: Cli, small_set: Path, tmp_path: Path) -> None:
-    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK, "--classifier", "none") == 0
+    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK_WITHOUT_CLASSIFIER, "none") == 0
     assert not (tmp_path / "run" / "classifier").exists()
     found = Localizer.load(tmp_path / "run")(next(small_set.rglob("*.jpg")))
     assert found.class_name is None and found.label is None and found.top5 == ()
@@ -205,7 +205,7 @@ def test_a_run_without_a_classifier_leaves_boxes_unnamed(cli: Cli, small_set: Pa
 
 
 def test_stage_one_can_name_the_boxes(cli: Cli, small_set: Path, tmp_path: Path) -> None:
-    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK, "--classifier", "cam") == 0
+    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK_WITHOUT_CLASSIFIER, "cam") == 0
     found = Localizer.load(tmp_path / "run")(next(small_set.rglob("*.jpg")))
     assert found.class_name in open_data(small_set).class_names
     assert sum(probability for _, probability in found.top5) == pytest.approx(1, abs=1e-5)

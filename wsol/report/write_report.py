@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wsol.boxes import COVERING, covers
 from wsol.calibration import read_calibration
 from wsol.config import Precision, ProtocolName
 from wsol.data.samples import DataSet, Sample
@@ -172,12 +173,17 @@ def _page(
         facts={
             "data": data.describe(),
             "shown": f"{len(cards)} pictures of {'the test split' if data.has_split else 'all'}",
+            "boxes that cover their picture": f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)",
         }
         | facts_of(run, config, calibration, has_maps=gallery.networks.has_maps),
         licences=licences_of(config),
         config=to_yaml(config),
         left_out=list(dict.fromkeys([*gallery.broken, *mistakes])),
     )
+
+
+def _is_covered(card: Card) -> bool:
+    return any(covers([float(edge) for edge in box.split()], card.image_hw) for box in card.boxes)
 
 
 def _tiles(judged: Evaluation) -> list[Tile]:

@@ -22,7 +22,7 @@ from wsol.report.charts import loss_chart, threshold_chart
 from wsol.report.facts import facts_of, licences_of
 from wsol.report.gallery import Gallery
 from wsol.report.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
-from wsol.report.table import NAMES, with_interval
+from wsol.report.table import NAMES, few_ranked, with_interval
 from wsol.report.training_curves import training_losses
 from wsol.run_config import load_config, to_yaml
 from wsol.stages import evaluate
@@ -196,15 +196,22 @@ def _tiles(judged: Evaluation) -> list[Tile]:
     }
     tiles = []
     for metric, (what, called) in asked.items():
-        name = next((name for name, one in judged.judged.items() if metric in one.rates), None)
+        name = _protocol_of(metric, judged)
         if name is not None:
             rate = judged.judged[name].rates[metric]
             if not judged.judged[name].has_thresholds():
                 what = what.replace(" at the best thresholds", "")
-            tiles.append(
-                Tile(f"{rate.value:.1f} %", what, f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}")
-            )
+            few = few_ranked(judged.judged[name]) if metric == "score_auc" else None
+            sure = f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}{f', {few}' if few else ''}"
+            tiles.append(Tile(f"{rate.value:.1f} %", what, sure))
     return tiles
+
+
+def _protocol_of(metric: str, judged: Evaluation) -> ProtocolName | None:
+    """The first that has it. The AUC is of the same boxes as GT-known: where it has none there, another protocol's would mislead."""
+    with_it = "gt_known" if metric == "score_auc" else metric
+    name = next((name for name, one in judged.judged.items() if with_it in one.rates), None)
+    return name if name is not None and metric in judged.judged[name].rates else None
 
 
 def _protocols(judged: Evaluation) -> Table:
@@ -218,10 +225,12 @@ def _protocols(judged: Evaluation) -> Table:
         ("best threshold", *(_best(one) for one in each.values())),
         *((NAMES[metric], *(_rate(one, metric) for one in each.values())) for metric in metrics),
     ]
+    few = {name: few_ranked(one) for name, one in each.items()}
+    ranked = "".join(f"The AUC under {name} compares {what}. " for name, what in few.items() if what is not None)
     masked = max(one.masked() for one in each.values())
     masks = f"{masked} of {len(next(iter(each.values())).image_ids)} pictures have a true mask. " if masked else ""
     best = "Best thresholds are chosen with the true boxes: a user without boxes does not have them."
-    caption = masks + best if any(one.has_thresholds() for one in each.values()) else masks.strip()
+    caption = ranked + masks + best if any(one.has_thresholds() for one in each.values()) else (ranked + masks).strip()
     return Table(
         f"{judged.what} under each protocol, in percent, with 95 % intervals",
         [("protocol", *each), *(row for row in rows if any(row[1:]))],

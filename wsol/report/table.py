@@ -59,13 +59,18 @@ def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
     few = few_ranked(judged)
     lines = [] if few is None else [f"The AUC compares {few}."]
     n = len(judged.image_ids)
-    last = f"{judged.masked()} of {n} pictures have a true mask. " if 0 < judged.masked() < n else ""
+    last = f"{masked_of(judged.masked(), n)} " if 0 < judged.masked() < n else ""
     if judged.has_thresholds():
         levels = judged.protocol.levels
         best = {level: f"{judged.best_threshold(level):.2f}" for level in levels}
         shown = best[levels[0]] if len(levels) == 1 else ", ".join(f"{best[level]} for IoU {level}" for level in levels)
         last += f"Best threshold {shown}, chosen with the true boxes: a user without boxes does not have it."
     return "\n".join([*lines, *([last] if last else [])]) or None
+
+
+def masked_of(masked: int, n: int) -> str:
+    """How many pictures a figure of masks is over, in a sentence."""
+    return f"{masked} of {number_of(n, 'picture')} {'has' if masked == 1 else 'have'} a true mask."
 
 
 def few_ranked(judged: Judged) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 from wsol.boxes import COVERING, covers
 from wsol.calibration import read_calibration
 from wsol.config import Precision, ProtocolName
+from wsol.counting import number_of
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, told
 from wsol.errors import WsolError
@@ -22,7 +23,7 @@ from wsol.report.charts import loss_chart, threshold_chart
 from wsol.report.facts import facts_of, licences_of
 from wsol.report.gallery import Gallery
 from wsol.report.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
-from wsol.report.table import NAMES, few_ranked, with_interval
+from wsol.report.table import NAMES, few_ranked, masked_of, with_interval
 from wsol.report.training_curves import training_losses
 from wsol.run_config import load_config, to_yaml
 from wsol.stages import evaluate
@@ -61,7 +62,7 @@ def run(
     chosen = spread(samples, pictures)
     cards = [card_of(one) for one in gallery(chosen, truth, progress)]
     if not cards:
-        raise WsolError(f"none of {len(chosen)} pictures can be shown: {gallery.broken[0]}")
+        raise WsolError(f"none of {number_of(len(chosen), 'picture')} can be shown: {gallery.broken[0]}")
     write_page(
         path,
         _page(
@@ -76,7 +77,7 @@ def run(
             tables,
         ),
     )
-    progress.say(f"report: {len(cards)} pictures, {path.stat().st_size / 1e6:.1f} MB")
+    progress.say(f"report: {number_of(len(cards), 'picture')}, {path.stat().st_size / 1e6:.1f} MB")
     return path
 
 
@@ -112,7 +113,10 @@ def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
         return None, str(error)
     if any(sample.image_id in truth for sample in data.test):
         return truth, ""
-    return None, f"no boxes that can be used for the {len(data.test)} pictures of {data.root}. {told(truth.mistakes)}"
+    return (
+        None,
+        f"no boxes that can be used for the {number_of(len(data.test), 'picture')} of {data.root}. {told(truth.mistakes)}",
+    )
 
 
 def _notes(data: DataSet, has_scores: bool, *, is_judged: bool) -> list[str]:
@@ -156,7 +160,10 @@ def _page(
     box = gallery.localizer.box
     if len(cards) + len(gallery.broken) < count:
         numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
-        notes = [*notes, f"{len(cards)} of {count} pictures are shown, spread evenly; {numbers}."]
+        notes = [
+            *notes,
+            f"{len(cards)} of {number_of(count, 'picture')} {'is' if len(cards) == 1 else 'are'} shown, spread evenly; {numbers}.",
+        ]
     own = _own(judged)
     mistakes = [] if judged is None else [*judged.left_out, *map(str, judged.mistakes)]
     return Page(
@@ -172,7 +179,7 @@ def _page(
         per_class=_per_class(cards) if judged is None else _judged_per_class(judged),
         facts={
             "data": data.describe(),
-            "shown": f"{len(cards)} pictures of {'the test split' if data.has_split else 'all'}",
+            "shown": f"{number_of(len(cards), 'picture')} of {'the test split' if data.has_split else 'all'}",
             "boxes that cover their picture": f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)",
         }
         | facts_of(run, config, calibration, has_maps=gallery.networks.has_maps),
@@ -228,7 +235,7 @@ def _protocols(judged: Evaluation) -> Table:
     few = {name: few_ranked(one) for name, one in each.items()}
     ranked = "".join(f"The AUC under {name} compares {what}. " for name, what in few.items() if what is not None)
     masked = max(one.masked() for one in each.values())
-    masks = f"{masked} of {len(next(iter(each.values())).image_ids)} pictures have a true mask. " if masked else ""
+    masks = f"{masked_of(masked, len(next(iter(each.values())).image_ids))} " if masked else ""
     best = "Best thresholds are chosen with the true boxes: a user without boxes does not have them."
     caption = ranked + masks + best if any(one.has_thresholds() for one in each.values()) else (ranked + masks).strip()
     return Table(

@@ -14,6 +14,7 @@ from typing import Any
 
 from wsol.boxes import COVERING, covers
 from wsol.config import EngineName, Objects, Precision, finder_folder
+from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
@@ -106,7 +107,7 @@ def run(
     if is_first:
         clear(out)
         progress.say(
-            f"{STAGE}: {counts.images} pictures, {counts.objects} objects, {counts.empty} pictures without one, {counts.skipped} skipped"
+            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped"
         )
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_told(speed))
@@ -118,7 +119,7 @@ def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Prog
         return
     too_low = ", or --threshold is too low" if has_maps else ""
     progress.say(
-        f"warning: the boxes of {covering} of {images} pictures cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`, which counts them too, before you use them."
+        f"warning: the boxes of {covering} of {number_of(images, 'picture')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`, which counts them too, before you use them."
     )
 
 
@@ -272,7 +273,7 @@ def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -
     if not counts.images:
         shutil.rmtree(shards.folder)  # or the repaired files would not be tried
         raise WsolError(
-            f"none of {len(names)} pictures can be decoded: expected one at least. The reasons are above; repair the files."
+            f"none of {number_of(len(names), 'picture')} can be decoded: expected one at least. The reasons are above; repair the files."
         )
     return counts
 
@@ -297,7 +298,7 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
     except (ValueError, KeyError, TypeError):
         pass
     raise WsolError(
-        f"{shards.path(shard)} is damaged: expected the predictions of {len(expected)} pictures. Remove it, and the same command makes it again."
+        f"{shards.path(shard)} is damaged: expected the predictions of {number_of(len(expected), 'picture')}. Remove it, and the same command makes it again."
     )
 
 

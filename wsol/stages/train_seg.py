@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from wsol.config import RunConfig
+from wsol.counting import number_of
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
@@ -67,7 +68,7 @@ def _round(number: int, data: DataSet, pseudo: Path, folder: Path, config: RunCo
     state = pretrained_state(config.backbone, config.weights)
     engine = choose_engine(config.device, config.precision)
     progress.say(
-        f"{STAGE}: round {number} of {config.seg.rounds}, {len(store.usable())} pseudo masks; {config.backbone} on {engine.reason}"
+        f"{STAGE}: round {number} of {config.seg.rounds}, {number_of(len(store.usable()), 'pseudo mask')}; {config.backbone} on {engine.reason}"
     )
     torch.manual_seed(seed_of(config.seed, NUMBER))
     mean, std = normalisation(config.backbone)

@@ -27,7 +27,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
-from wsol.config import METHODS, ProtocolName, merged, resolve
+from wsol.config import GROUPS, METHODS, ProtocolName, groups_of, merged, resolve
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
 
 HERE = Path(__file__).parent
@@ -159,7 +159,8 @@ SHARED = {
 def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     """The stages that are missing, and the judgement."""
     folder, given = run.folder(runs), ["--images", str(images)] if images else []
-    chosen = [*given, *options(run.config.model_dump(mode="json"))]
+    unread = set(GROUPS) - set(groups_of(run.config))  # rows may share values of methods that they do not have
+    chosen = [*given, *options(run.config.model_dump(mode="json", exclude=unread))]
     peaks_mb = [_peak_mb(folder)]
     if run.config.method != "spol":
         peaks_mb.append(_wsol("fit", str(data), "--run", str(folder), *chosen))

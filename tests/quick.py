@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-QUICK_ONCE = [
+_MAPS_AND_MASKS = [
     *("--cam.resize-px", "64", "--cam.crop-px", "56", "--cam.batch-size", "4"),
     *("--seg.resize-px", "64", "--seg.crop-px", "56", "--seg.batch-size", "4"),
-    *("--classify.resize-px", "64", "--classify.crop-px", "56", "--classify.batch-size", "4"),
-    *("--epochs", "1", "--workers", "0", "--seg.rounds", "1"),
 ]
+_CLASSIFIER = ["--classify.resize-px", "64", "--classify.crop-px", "56", "--classify.batch-size", "4"]
+_ONCE = ["--epochs", "1", "--workers", "0", "--seg.rounds", "1"]
+QUICK_ONCE = [*_MAPS_AND_MASKS, *_CLASSIFIER, *_ONCE]
 QUICK = [*QUICK_ONCE[:-1], "2"]
+QUICK_WITHOUT_CLASSIFIER = [*_MAPS_AND_MASKS, *_ONCE[:-1], "2", "--classifier"]
+"""To be followed by `none` or `cam`."""
 
 Cli = Callable[..., int]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from wsol.boxes import Boxes, Xyxy, centre_box, iou, tight_box
+from wsol.boxes import Boxes, Xyxy, centre_box, covers, iou, tight_box
 from wsol.errors import WsolError
 
 SIDE = 12
@@ -160,3 +160,16 @@ def test_a_tight_box_is_half_open(pixels: list[tuple[int, int]], expected: Xyxy 
 )
 def test_the_centre_box_shares_the_pictures_middle_and_shape(share: float, expected: Xyxy) -> None:
     assert centre_box((100, 200), share) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        pytest.param((0, 0, 40, 20), True, id="the whole picture"),
+        pytest.param((0, 1, 40, 20), True, id="all but a row, 95 %"),
+        pytest.param((0, 1, 39, 20), False, id="less than 95 %"),
+        pytest.param((5, 5, 5, 5), False, id="empty"),
+    ],
+)
+def test_a_box_that_covers_its_picture(box: Xyxy, expected: bool) -> None:
+    assert covers(box, (20, 40)) == expected

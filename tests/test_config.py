@@ -14,6 +14,7 @@ from wsol.config import (
     NETWORKS,
     RECIPES,
     Auxiliary,
+    Cam,
     Config,
     Fusion,
     Gaussian,
@@ -23,11 +24,14 @@ from wsol.config import (
     Training,
     resolve,
 )
+from wsol.errors import WsolError
 from wsol.folders import flat
 from wsol.losses import CLASS_LOSSES
 from wsol.methods.table import METHODS as FITTED
 from wsol.models.mffnet import FUSIONS
 from wsol.pseudo import GAUSSIANS_PER_IMAGE
+from wsol.run_config import load_config, preview
+from wsol.wrong_values import told
 
 ALL = get_args(Recipe)
 
@@ -164,6 +168,66 @@ def test_an_override_is_judged_beside_the_recipes_other_values(recipe: str, name
 def test_values_that_contradict_each_other_are_refused(recipe: str, over: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="must be at most"):
         resolved(recipe, **over)
+
+
+@pytest.mark.parametrize("value", ["nonsense", "-1.5", []], ids=repr)
+def test_a_wrong_value_is_told_as_all_errors_are(value: Any) -> None:
+    for name in LEAVES:
+        try:
+            RunConfig.model_validate(nested(name, value))
+        except ValidationError as error:
+            lead, _, rest = told(error).partition(": ")
+            assert lead == f"--{name.replace('_', '-')}"
+            assert rest.startswith("expected ") and f", got {value}." in rest and "`wsol fit --help`" in rest, rest
+            pydantics = ("Input", "Value error", "validation", "pars", "string", "integer")
+            assert not any(word in rest for word in pydantics), rest
+        else:
+            assert isinstance(value, str), "names and paths are words"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param(
+            {"method": "has", "training": {"resize_px": 96}},
+            "expected --training.crop-px to be at most --training.resize-px, got 224 > 96. Set --training.crop-px to 96 or less, or --training.resize-px to 224 or more.",
+            id="a value that does not go with another",
+        ),
+        pytest.param({"recipe": "papers"}, "Did you mean paper?", id="a misspelt word"),
+        pytest.param(
+            {"method": "ddt", "classifier": "cam"},
+            "classifier cam needs a network that knows the classes, ddt's does not: expected same, none, or a timm model. Name one",
+            id="of no group",
+        ),
+        pytest.param({"cam": {"epocs": 3}}, "--cam.epocs: expected an option that there is, got 3", id="a misspelt option"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_and_what_to_do(values: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError) as wrong:
+        resolve(RunConfig.model_validate(values))
+    assert expected in told(wrong.value)
+
+
+def test_values_that_do_not_go_together_are_an_error_of_ours_in_python_too(tmp_path: Path) -> None:
+    with pytest.raises(WsolError, match=r"expected --cam.crop-px to be at most --cam.resize-px, got 224 > 96\. Set"):
+        preview(tmp_path, RunConfig(cam=Cam(resize_px=96)))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param("cam: {epochs: none}", "--cam.epochs: expected a whole number, got none.", id="a wrong value"),
+        pytest.param("cam: {", "expected what `wsol fit` wrote", id="no YAML"),
+        pytest.param("", "expected ", id="empty"),
+    ],
+)
+def test_a_damaged_configuration_of_a_run_is_told(tmp_path: Path, content: str, expected: str) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(WsolError) as wrong:
+        load_config(tmp_path)
+    said = str(wrong.value)
+    assert said.startswith(f"{tmp_path / 'config.yaml'} cannot be used") and expected in said
+    assert "Restore it, or make another run." in said and "validation" not in said
 
 
 @pytest.mark.parametrize("recipe", ALL)

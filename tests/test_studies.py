@@ -29,7 +29,8 @@ import run as runner  # noqa: E402
 from wsol import RunConfig, WsolError, open_data  # noqa: E402
 from wsol.boxes import Boxes, tight_box  # noqa: E402
 from wsol.cli import app  # noqa: E402
-from wsol.config import RECIPES, resolve  # noqa: E402
+from wsol.config import RECIPES, groups_of, resolve  # noqa: E402
+from wsol.run_config import preview  # noqa: E402
 
 TINY: dict[str, Any] = {
     "classifier": "cam",
@@ -63,6 +64,26 @@ def test_a_configuration_survives_the_command_line(recipe: Any, seed: int, atten
     words = ["fit", "DATA", "--run", "RUN", *runner.options(config.model_dump(mode="json"))]
     _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     assert resolve(bound.arguments["config"]) == config
+
+
+@pytest.mark.parametrize("recipe", ["wsol", "released"])
+@pytest.mark.parametrize("method", ["spol", "has", "psol"])
+def test_the_product_takes_a_row_of_any_method_beside_values_for_others(
+    method: str, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(runner, "_wsol", lambda *words: commands.append(words) or 1.0)
+    training = {"training": {"steps": 2}, "adl": {"gamma": 0.5}, "classify": {"epochs": 1}}
+    rows = [{"name": "a", "config": {"method": method, "recipe": recipe, "classifier": "none", **training}}]
+    _, (one, _) = runner.read_grid(written(tmp_path, rows=rows))
+    one.folder(tmp_path).mkdir(parents=True)
+    runner.make(one, Path("DATA"), None, tmp_path)
+    for words in (words for words in commands if words[0] != "evaluate"):
+        _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+        taken = preview(tmp_path / "new", bound.arguments["config"])
+        for group in groups_of(one.config):
+            assert getattr(taken, group) == getattr(one.config, group)
+        assert taken.method == method
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,16 @@ def iou(a: Boxes, b: Boxes) -> Float[np.ndarray, "n m"]:
     common = sides[..., 0] * sides[..., 1]
     union = a.areas()[:, None] + b.areas()[None, :] - common
     return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
+
+
+COVERING = 0.95
+"""The share of a picture's area from which on a box says nothing of where the object is."""
+
+
+def covers(corners: Sequence[float], image_hw: Sequence[int]) -> bool:
+    """Whether a box covers its picture whole, or all but."""
+    x0, y0, x1, y1 = corners
+    return (x1 - x0) * (y1 - y0) >= COVERING * image_hw[0] * image_hw[1]
 
 
 def tight_box(mask: Bool[np.ndarray, "height width"]) -> Xyxy | None:

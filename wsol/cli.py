@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
-from wsol.config import EngineName, Objects, Precision, RunConfig
+from wsol.config import EngineName, Objects, Precision, RunConfig, Training, groups_of
 from wsol.errors import WsolError
 from wsol.version import __version__
+from wsol.wrong_values import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -647,7 +647,7 @@ def _stage(
     from wsol.data.opening import open_data
     from wsol.run_config import preview, to_yaml
 
-    given = _with_epochs(given or RunConfig(), epochs)
+    given = _with_epochs(run, given or RunConfig(), epochs)
     if dry_run:
         print(f"# {open_data(data, images).describe()}\n{to_yaml(preview(run, given))}", end="")
         return
@@ -670,13 +670,19 @@ def _stage(
         print(folder or "the configuration goes without a classifier of its own: nothing to do")
 
 
-def _with_epochs(given: RunConfig, epochs: int | None) -> RunConfig:
-    """`--epochs` for each training stage whose own was not set."""
+def _with_epochs(run: Path, given: RunConfig, epochs: int | None) -> RunConfig:
+    """`--epochs` for each training stage that the run has and whose own was not set."""
+    from wsol.run_config import preview
+
     if epochs is None:
         return given
+    if epochs < 1:
+        raise WsolError(f"--epochs must be at least 1, got {epochs}. Leave it out for those of the recipe.")
     asked = given.model_dump(exclude_unset=True)
-    for group in ("cam", "seg", "training", "classify"):
-        asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
+    config = preview(run, given)
+    for group in groups_of(config):
+        if isinstance(getattr(config, group), Training):
+            asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
     return RunConfig.model_validate(asked)
 
 
@@ -694,7 +700,7 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         _refuse(_plain(error))
     except ValidationError as error:
-        _refuse(_first(error))
+        _refuse(told(error))
     except WsolError as error:
         _refuse(str(error))
     except OSError as error:
@@ -719,13 +725,7 @@ _USERS_DISK = {
 
 def _plain(error: CycloptsError) -> str:
     cause = error.__cause__
-    return _first(cause) if isinstance(cause, ValidationError) else str(error)
-
-
-def _first(error: ValidationError) -> str:
-    problem: Any = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"--{where.replace('_', '-')}: {problem['msg']}, got {json.dumps(problem['input'], default=str)}. See `wsol fit --help` for what it takes."
+    return told(cause) if isinstance(cause, ValidationError) else str(error)
 
 
 def _refuse(message: str) -> None:

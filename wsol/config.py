@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 Recipe = Literal["wsol", "paper", "released", "paper-imagenet", "released-imagenet"]
 GradCam = Literal[
@@ -51,6 +52,18 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+Group = TypeVar("Group", bound=Config)
+
+
+def _in_order(group: Group, info: Any, low: str, high: str) -> Group:
+    """The group, if one of its values is not above another; `wsol.wrong_values` says it with the options' names."""
+    below, above = getattr(group, low), getattr(group, high)
+    if info.context is RESOLVED and below > above:
+        names = {"low": low, "high": high, "below": below, "above": above}
+        raise PydanticCustomError("order", "{low} must be at most {high}, got {below} > {above}", names)
+    return group
+
+
 class Training(Config):
     """What all three trainings share: SGD with Nesterov momentum at a constant rate (Wei et al. 2021, sec. 4.2)."""
 
@@ -78,9 +91,7 @@ class Training(Config):
 
     @model_validator(mode="after")
     def _crop_fits(self, info: Any) -> Training:
-        if info.context is RESOLVED and self.crop_px > self.resize_px:
-            raise ValueError(f"crop_px must be at most resize_px, got {self.crop_px} > {self.resize_px}")
-        return self
+        return _in_order(self, info, "crop_px", "resize_px")
 
 
 class MffTraining(Training):
@@ -135,9 +146,7 @@ class Pseudo(Config):
 
     @model_validator(mode="after")
     def _bands_do_not_cross(self, info: Any) -> Pseudo:
-        if info.context is RESOLVED and self.background > self.foreground:
-            raise ValueError(f"background must be at most foreground, got {self.background} > {self.foreground}")
-        return self
+        return _in_order(self, info, "background", "foreground")
 
 
 class Seg(MffTraining):
@@ -224,9 +233,7 @@ class Spg(Config):
     @model_validator(mode="after")
     def _bands_do_not_cross(self, info: Any) -> Spg:
         for mask in ("b2", "b1", "c"):
-            low, high = getattr(self, f"delta_l_{mask}"), getattr(self, f"delta_h_{mask}")
-            if info.context is RESOLVED and low > high:
-                raise ValueError(f"delta_l_{mask} must be at most delta_h_{mask}, got {low} > {high}")
+            _in_order(self, info, f"delta_l_{mask}", f"delta_h_{mask}")
         return self
 
 
@@ -358,7 +365,7 @@ class RunConfig(Config):
     def _somebody_names(self, info: Any) -> RunConfig:
         if info.context is RESOLVED and self.classifier == "cam" and self.method in NAMELESS:
             raise ValueError(
-                f"classifier cam needs a network that knows the classes, {self.method}'s does not: expected same, none, or a timm model"
+                f"classifier cam needs a network that knows the classes, {self.method}'s does not: expected same, none, or a timm model. Name one of them, or leave --classifier out"
             )
         return self
 
@@ -383,6 +390,15 @@ METHODS: dict[Method, dict[str, Any]] = {
 """What each method takes where nothing else is said."""
 NAMELESS: tuple[Method, ...] = ("ddt", "psol")
 """Those whose network does not know the classes."""
+
+
+GROUPS = tuple(name for name, value in RunConfig() if isinstance(value, Config))
+"""The names of all groups of options."""
+_READ_BY: dict[Method, tuple[str, ...]] = {
+    "spol": ("cam", "pseudo", "seg"),
+    "cam": ("training",),  # the group of that name is SPOL's stage 1
+    "psol": ("training", "ddt", "psol"),  # it learns ddt's boxes
+}
 
 
 # Wei et al. 2021 and their published code disagree; each column is a recipe of its own. Values that both share, or
@@ -471,6 +487,13 @@ def resolve(given: RunConfig) -> RunConfig:
     if "backbone" not in asked:
         values = merged(values, NETWORKS[given.recipe])
     return RunConfig.model_validate(merged(values, asked), context=RESOLVED)
+
+
+def groups_of(config: RunConfig) -> tuple[str, ...]:
+    """The groups of options that a run reads: its method's, its classifier's if it trains one, and `box`."""
+    own = _READ_BY.get(config.method, ("training", config.method))
+    everything = (*own, *(() if classifier_of(config) is None else ("classify",)), "box")
+    return tuple(name for name in GROUPS if name in everything)
 
 
 def finder_folder(config: RunConfig) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Literal, get_args
 
+from wsol.counting import number_of
 from wsol.data.class_folders import GivenClasses
 from wsol.errors import WsolError
 from wsol.predictions import Prediction, Predictions
@@ -68,9 +69,13 @@ def _fate(name: str | None, prediction: Prediction, chosen: Collection[str]) -> 
     return "chosen" if prediction.image in chosen else "changed"
 
 
+KEEPS = "keeps its own since no folder of its path is named like a class"
+KEEP = "keep theirs since no folder of theirs is named like a class"
+
+
 def told(fates: Mapping[Fate, int]) -> str:
     """In a sentence."""
     return (
-        f"Classes by folder: {fates['changed']} pictures changed to the folder's class, {fates['agreed']} had that class already, "
-        f"{fates['chosen']} keep the one that a reviewer chose, {fates['kept']} keep theirs since no folder of theirs is named like a class."
+        f"Classes by folder: {number_of(fates['changed'], 'picture')} changed to the folder's class, {fates['agreed']} had that class already, "
+        f"{number_of(fates['chosen'], 'keeps', 'keep')} the one that a reviewer chose, {number_of(fates['kept'], KEEPS, KEEP)}."
     )

@@ -17,6 +17,7 @@ from torch.nn.functional import interpolate
 
 from wsol.arrays import claimed_memmap
 from wsol.config import Pseudo
+from wsol.counting import number_of
 from wsol.edges import SIDE_PX
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
@@ -92,7 +93,7 @@ class PseudoStore:
             return records
         except (ValueError, OSError, EOFError) as error:
             raise WsolError(
-                f"{self.folder / FILE} is damaged ({error}): expected the pseudo masks of {len(self)} pictures. "
+                f"{self.folder / FILE} is damaged ({error}): expected the pseudo masks of {number_of(len(self), 'picture')}. "
                 f"Remove {self.folder} and run `wsol make-pseudo DATA --run {self.folder.parent}`."
             ) from None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wsol.boxes import Xyxy
+from wsol.counting import number_of
 from wsol.errors import WsolError
 from wsol.journal import FILE, Decision
 from wsol.predictions import PredictedObject, Prediction, Predictions, encode
@@ -30,7 +31,7 @@ class Tally:
     def describe(self) -> str:
         """In a sentence."""
         shown = ", ".join(f"{self.verdicts.get(verdict, 0)} {verdict}" for verdict in ("accepted", "corrected", "rejected", "undecided"))  # fmt: skip
-        return f"{shown}; {self.drawn} boxes drawn or moved by hand"
+        return f"{shown}; {number_of(self.drawn, 'box')} drawn or moved by hand"
 
 
 def reviewed(
@@ -88,7 +89,7 @@ def _decided(prediction: Prediction, decision: Decision, class_names: tuple[str,
         return replace(prediction, objects=objects)
     if decision.class_name not in class_names:
         raise WsolError(
-            f"{FILE}, decision {decision.number}: expected one of the {len(class_names)} classes in manifest.json, got {decision.class_name!r}. Mend that line, or review {prediction.image!r} again."
+            f"{FILE}, decision {decision.number}: expected one of the {number_of(len(class_names), 'class')} in manifest.json, got {decision.class_name!r}. Mend that line, or review {prediction.image!r} again."
         )
     return replace(
         prediction, objects=objects, label=class_names.index(decision.class_name), class_name=decision.class_name

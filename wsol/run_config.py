@@ -7,9 +7,10 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from wsol.config import RESOLVED, RunConfig, merged, resolve
+from wsol.config import GROUPS, METHODS, RESOLVED, RunConfig, Training, groups_of, merged, resolve
 from wsol.errors import WsolError
 from wsol.folders import write_text
+from wsol.wrong_values import option, told
 
 FILE = "config.yaml"
 
@@ -38,21 +39,68 @@ def load_config(run: Path) -> RunConfig:
         )
     try:
         return RunConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WsolError(
             f"{path} cannot be used ({error}): expected what `wsol fit` wrote. Restore it, or make another run."
         ) from None
+    except ValidationError as error:
+        raise WsolError(f"{path} cannot be used: {told(error)} Restore it, or make another run.") from None
 
 
 def preview(run: Path, given: RunConfig | None) -> RunConfig:
     """The configuration for a stage: what the run remembers, changed by what was set on `given`.
 
     A run that remembers nothing starts from the recipe. Naming a recipe, or another method, starts from the recipe again.
+
+    Raises:
+        WsolError: what the run remembers is damaged, values do not go together, or the run would not read one of them.
     """
     given = given or RunConfig()
+    try:
+        _check_read(run, given)
+        return _together(run, given)
+    except ValidationError as error:
+        raise WsolError(told(error)) from None
+
+
+def _together(run: Path, given: RunConfig) -> RunConfig:
     if (run / FILE).is_file() and "recipe" not in given.model_fields_set:
         remembered = load_config(run)
         if "method" not in given.model_fields_set or given.method == remembered.method:
             values = merged(remembered.model_dump(), given.model_dump(exclude_unset=True))
             return RunConfig.model_validate(values, context=RESOLVED)
     return resolve(given)
+
+
+def _check_read(run: Path, given: RunConfig) -> None:
+    """Refuse a value that the run would remember and never read.
+
+    One that stands there anyway is let through: whole configurations are given too, and commands again.
+    """
+    plain = _together(run, RunConfig.model_validate(given.model_dump(exclude_unset=True, exclude=set(GROUPS))))
+    used = groups_of(plain)
+    for group, values in given.model_dump(exclude_unset=True, include=set(GROUPS) - set(used)).items():
+        for name, value in values.items():
+            if value != getattr(getattr(plain, group), name):
+                raise WsolError(_not_read(plain, used, group, name, value))
+
+
+def _not_read(config: RunConfig, used: tuple[str, ...], group: str, name: str, value: object) -> str:
+    who = f"method {config.method}"
+    if group == "classify":
+        who = f"{who} with --classifier {config.classifier}"
+        do = "Have a classifier trained with `--classifier same` or a timm model"
+    elif same := _same_option(config, used, group, name):
+        do = f"Use {' and '.join(same)}"
+    else:
+        owners = [method for method in METHODS if group in groups_of(config.model_copy(update={"method": method}))]
+        do = f"Choose `--method {owners[0]}`" if len(owners) < 3 else "Choose another `--method`"
+    return f"{who} does not read {option(group, name)}: expected options of {', '.join(used)}, got {option(group, name)} {value}. {do}, or leave it out."
+
+
+def _same_option(config: RunConfig, used: tuple[str, ...], group: str, name: str) -> list[str]:
+    """What it is called in the trainings of this method, if it is an option of a training."""
+    if not isinstance(getattr(config, group), Training):
+        return []
+    trainings = {one: getattr(config, one) for one in used if one != "classify"}
+    return [option(one, name) for one, kind in trainings.items() if isinstance(kind, Training) and hasattr(kind, name)]

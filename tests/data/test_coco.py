@@ -249,7 +249,7 @@ def test_a_picture_without_one_class_is_left_out_and_noted(
     assert [mistake.kind for mistake in data.mistakes] == [kind]
     assert "000000000025.jpg" in data.mistakes[0].where
     assert words in data.mistakes[0].what
-    assert ", 1 pictures left out" in data.describe()
+    assert ", 1 picture left out" in data.describe()
     truth = data.read_truth()
     assert boxes_of(truth) == {n: b for n, b in TRAIN_BOXES.items() if n != "000000000025.jpg"}
     assert truth.mistakes == ()  # told once

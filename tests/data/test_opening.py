@@ -184,9 +184,9 @@ def described(train: int, test: int, has_split: bool, mistakes: int = 0) -> str:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        pytest.param(described(3, 2, True), "1 classes, 3 training and 2 test pictures, 3 to 3 a class", id="split"),
-        pytest.param(described(3, 0, False), "1 classes, 3 pictures, no split, 3 to 3 a class", id="no split"),
-        pytest.param(described(0, 2, True), "1 classes, 2 test pictures, none to train on, 2 to 2 a class", id="truth"),
+        pytest.param(described(3, 2, True), "1 class, 3 training and 2 test pictures, 3 to 3 a class", id="split"),
+        pytest.param(described(3, 0, False), "1 class, 3 pictures, no split, 3 to 3 a class", id="no split"),
+        pytest.param(described(0, 2, True), "1 class, 2 test pictures, none to train on, 2 to 2 a class", id="truth"),
         pytest.param(described(0, 0, True), "0 test pictures, none to train on, 0 to 0 a class", id="nothing"),
         pytest.param(described(1, 0, False, 2), "1 to 1 a class, 2 pictures left out", id="mistakes"),
     ],
@@ -200,7 +200,7 @@ def test_a_table_of_one_class_is_nothing_to_learn_from(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match=r"one class \(owl\)"):
         open_data(tmp_path)
     (tmp_path / "labels.csv").write_text("path,label,split\n1.jpg,owl,test\n")
-    with pytest.raises(WsolError, match=r"no training pictures in.*1 test pictures.*Add a training split"):
+    with pytest.raises(WsolError, match=r"no training pictures in.*1 test picture,.*Add a training split"):
         open_data(tmp_path)
 
 

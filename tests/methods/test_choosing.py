@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+import yaml
 from methods_quick import quick
 from pydantic import ValidationError
 
 from wsol.cli import main
-from wsol.config import Method, RunConfig, finder_folder, resolve
+from wsol.config import Cam, Method, Recipe, RunConfig, finder_folder, groups_of, resolve
+from wsol.errors import WsolError
 from wsol.models.backbone import feature_pyramid
 from wsol.run_config import load_config, preview, save_config
 
@@ -54,3 +57,88 @@ def test_a_misspelt_method_is_told_what_there_is(capsys: pytest.CaptureFixture[s
 )
 def test_the_last_map_has_the_stride_that_is_asked_for_where_the_model_can(name: str, expected: int) -> None:
     assert feature_pyramid(name, 1, None, 16).feature_info.reduction() == [expected]
+
+
+A_VALUE: dict[str, dict[str, Any]] = {
+    **{group: {"epochs": 3} for group in ("cam", "seg", "classify", "training")}, "pseudo": {"foreground": 0.3}, "has": {"p_hide": 0.3}, "cutmix": {"alpha": 0.3},
+    **{group: {"width": 3} for group in ("acol", "spg", "psol")}, "adl": {"gamma": 0.3}, "i2c": {"gamma": 0.3}, "ddt": {"images": "all"}, "tap": {"percentile": 3},
+    "box": {"objects": "all"},
+}  # fmt: skip
+"""One of each group that is nobody's default."""
+
+
+@pytest.mark.parametrize(
+    ("method", "groups"),
+    [
+        ("spol", "cam pseudo seg classify box"),
+        ("cam", "training box"),
+        ("has", "training has box"),
+        ("ddt", "training ddt box"),
+        ("psol", "classify training ddt psol box"),
+        ("gradcam:layercam", "training box"),
+    ],
+)
+def test_what_a_method_reads(method: Method, groups: str) -> None:
+    assert " ".join(groups_of(resolve(RunConfig(method=method)))) == groups
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+@pytest.mark.parametrize("classifier", ["same", "none"])
+def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, classifier: str, tmp_path: Path) -> None:
+    for group, values in A_VALUE.items():
+        given = RunConfig.model_validate({"method": method, "classifier": classifier, group: values})
+        if group in groups_of(resolve(RunConfig(method=method, classifier=classifier))):
+            assert preview(tmp_path, given) == resolve(given)
+        else:
+            with pytest.raises(WsolError, match=f"^method {re.escape(method)}.* does not read --{group}[.].* or leave"):
+                preview(tmp_path, given)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(
+            "--method cam --cam.resize-px 96",
+            "method cam does not read --cam.resize-px: expected options of training, box, got --cam.resize-px 96. Use --training.resize-px, or leave it out.",
+            id="that group is SPOL's stage 1",
+        ),
+        pytest.param("--training.resize-px 96", "Use --cam.resize-px and --seg.resize-px, or leave it out.", id="SPOL has two trainings"),
+        pytest.param("--training.output-stride 8", "Choose another `--method`, or leave it out.", id="an option of all others"),
+        pytest.param("--method has --adl.gamma 0.5", "Choose `--method adl`, or leave it out.", id="another method's"),
+        pytest.param("--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="of the fused network alone"),
+        pytest.param("--method cam --pseudo.no-flip", "Choose `--method spol`, or leave it out.", id="a stage of SPOL's"),
+        pytest.param("--classifier cam --classify.epochs 3", "with --classifier cam does not read --classify.epochs: expected options of cam, pseudo, seg, box, got", id="nobody trains a classifier"),
+    ],
+)  # fmt: skip
+def test_an_option_that_nothing_reads_is_refused_with_the_one_that_was_meant(
+    words: str, expected: str, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", str(class_folders), "--run", str(tmp_path / "run"), *words.split(), "--dry-run"])
+    assert stopped.value.code == 2 and expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+@pytest.mark.parametrize("recipe", get_args(Recipe))
+def test_a_whole_configuration_may_be_given_again(method: Method, recipe: Recipe, tmp_path: Path) -> None:
+    config = resolve(RunConfig(method=method, recipe=recipe, backbone="tf_efficientnet_lite0"))
+    assert preview(tmp_path, config) == config
+
+
+def test_what_a_run_remembers_from_before_such_options_were_refused_may_be_given_again(tmp_path: Path) -> None:
+    given = RunConfig(method="cam", cam=Cam(epochs=3))
+    with pytest.raises(WsolError):
+        preview(tmp_path, given)
+    save_config(tmp_path, resolve(given))
+    assert preview(tmp_path, given) == resolve(given)
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_epochs_are_those_of_every_training_of_the_method(
+    method: Method, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["fit", str(class_folders), "--run", str(tmp_path / "run"), "--method", method, "--epochs", "3", "--dry-run"])
+    shown = RunConfig.model_validate(yaml.safe_load(capsys.readouterr().out))
+    before, read = resolve(RunConfig(method=method)), groups_of(shown)
+    for group in ("cam", "seg", "classify", "training"):
+        assert getattr(shown, group).epochs == (3 if group in read else getattr(before, group).epochs)

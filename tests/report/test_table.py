@@ -14,6 +14,7 @@ from wsol.metrics.judge import HUNDREDTHS, Judge, Row
 from wsol.metrics.protocols import PROTOCOLS, ProtocolName
 from wsol.report.curve import check_curve_file, write_curve
 from wsol.report.table import evaluation_table, per_class_table, print_table
+from wsol.report.write_report import _protocols, _tiles
 
 
 def row(name: str, label: int, iou: float, columns: int) -> Row:
@@ -47,7 +48,55 @@ def test_a_table_names_protocol_number_and_threshold_in_one_line(capsys: pytest.
     assert lines[0] == "protocol original, masks, n = 3, threshold 0.50"
     assert any("GT-known Loc " in line and "66.7 (0.0 to 100.0)" in line for line in lines)
     assert any("AUC of the score " in line and "100.0 (100.0 to 100.0)" in line for line in lines)
+    assert lines[-2] == "The AUC compares 2 right boxes with 1 wrong."
     assert lines[-1].startswith("Best threshold 0.81, chosen with the true boxes")
+
+
+def of_boxes(**rights_and_wrongs: tuple[int, int]) -> Evaluation:
+    """So many right and so many wrong boxes of an owl under each protocol, of pictures that are the same."""
+    judge = Judge([PROTOCOLS[name] for name in rights_and_wrongs], dict.fromkeys(rights_and_wrongs, 0.5))
+    n = sum(next(iter(rights_and_wrongs.values())))
+    rows = [
+        {name: row(f"{i}", 0, 0.9 if i < right else 0.1, 1) for name, (right, _) in rights_and_wrongs.items()}
+        for i in range(n)
+    ]
+    return evaluation_of("boxes", judge, rows, expected=n, class_names=("owl",), left_out=(), mistakes=())
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "expected"),
+    [
+        pytest.param(10, 10, None, id="enough"),
+        pytest.param(9, 30, "9 right boxes with 30 wrong", id="few right ones"),
+        pytest.param(1, 9, "1 right box with 9 wrong", id="one right box"),
+        pytest.param(30, 1, "30 right boxes with 1 wrong", id="one wrong box"),
+        pytest.param(4, 0, None, id="no AUC"),
+    ],
+)
+def test_an_auc_of_few_boxes_says_how_few(
+    right: int, wrong: int, expected: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = of_boxes(original=(right, wrong))
+    print_table(evaluation_table(result, "original"))
+    print_table(per_class_table(result, "original"))
+    lines = printed(capsys)
+    assert (f"The AUC compares {expected}." in lines) == (expected is not None)
+    assert ("The AUC of a class with fewer than 10 right or 10 wrong boxes says little." in lines) == bool(expected)
+    notes = " ".join([_protocols(result).caption, *(tile.name for tile in _tiles(result))])
+    assert notes.count("wrong") == (0 if expected is None else 2) and (expected or "") in notes
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        pytest.param({"original": (6, 0), "spol": (5, 1)}, {"GT-known Loc": "original"}, id="where all are right there is no AUC"),
+        pytest.param({"spol": (5, 1), "original": (6, 0)}, {"GT-known Loc": "spol", "AUC": "spol"}, id="the first protocol"),
+    ],
+)  # fmt: skip
+def test_boxes_right_and_auc_are_of_the_same_boxes(boxes: dict[str, tuple[int, int]], expected: dict[str, str]) -> None:
+    names = [tile.name.partition("; ")[2] for tile in _tiles(of_boxes(**boxes))]
+    found = dict(name.split(", ")[:2] for name in names)
+    assert {name: place.removeprefix("protocol ") for name, place in found.items() if "Top" not in name} == expected
 
 
 def test_a_best_threshold_is_told_for_each_iou(capsys: pytest.CaptureFixture[str]) -> None:

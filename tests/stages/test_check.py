@@ -116,7 +116,7 @@ def remove_classes(root: Path) -> None:
         pytest.param(lambda root: keep(root / "train/owl", 10), "small class", [], id="ten pictures"),
         pytest.param(lambda root: keep(root / "train/owl", 0), "empty class", ["owl: 0 pictures"], id="none"),
         pytest.param(lambda root: keep(root / "train/owl", 0), "small class", [], id="an empty class is not small too"),
-        pytest.param(lambda root: keep(root / "train/owl", 1), "imbalance", ["owl: 1 pictures, the largest has 12"], id="12 times as many"),
+        pytest.param(lambda root: keep(root / "train/owl", 1), "imbalance", ["owl: 1 picture, the largest has 12"], id="12 times as many"),
         pytest.param(lambda root: (keep(root / "train/owl", 2), add(root / "train/hawk", 8)), "imbalance", [], id="10 times as many"),
         pytest.param(remove_classes, "one class", ["hawk"], id="one class"),
         pytest.param(write_boxes, "wrong in the truth", [], id="good boxes"),

@@ -167,7 +167,7 @@ def test_what_was_chosen_and_what_nobody_looked_at_come_together(
     assert cli("export", out, *words) == 0
     assert classes_of(out.parent / "table") == BY_FOLDER | {"owl/wrong.jpg": "tit", "flat.jpg": "tit"}
     said = capsys.readouterr().err
-    assert "2 pictures changed" in said and "1 keep the one that a reviewer chose" in said and "2 keep theirs" in said
+    assert "2 pictures changed" in said and "1 keeps the one that a reviewer chose" in said and "2 keep theirs" in said
 
 
 # A class folder by itself

@@ -384,19 +384,28 @@ def test_one_picture_can_be_predicted_by_its_own_name(
 
 
 @pytest.mark.parametrize(("threshold", "is_warned"), [(0, True), (1, False)])
-def test_boxes_that_say_nothing_of_where_the_object_is_are_told(
-    cli: Cli,
-    small_set: Path,
-    small_run: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    threshold: float,
-    is_warned: bool,
-) -> None:
+def test_boxes_that_say_nothing_of_where_the_object_is_are_told_each_time(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], threshold: float, is_warned: bool,
+) -> None:  # fmt: skip
     words = ("predict", small_run, small_set / "test", "--out", tmp_path / "out", "--threshold", threshold)
-    assert cli(*words) == 0
-    told = capsys.readouterr().err
-    assert ("cover them whole (95% or more)" in told) == is_warned
+    for has_finished in (False, True):
+        assert cli(*words) == 0
+        told = capsys.readouterr().err
+        assert ("finished already" in told) == has_finished
+        assert ("cover them whole (95% or more)" in told) == is_warned
+        assert ("--threshold is too low: see them with `wsol report`" in told) == is_warned
+
+
+@pytest.mark.parametrize(
+    ("has_maps", "expected"), [(True, "too little, or --threshold is"), (False, "too little: see them")]
+)
+def test_a_method_without_a_threshold_is_not_told_to_change_it(
+    has_maps: bool, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict._warn_of_covering(6, 10, has_maps, Progress())
+    assert expected in capsys.readouterr().err
+    predict._warn_of_covering(5, 10, has_maps, Progress())
+    assert capsys.readouterr().err == "", "half of them are not most"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")

@@ -51,6 +51,9 @@ def test_the_report_judges_shows_and_says_how_the_run_was_made(page: str, small_
     assert "torch 2." in said and "resize_px: 64" in page
     ious = [float(fit) for fit in re.findall(r'data-iou="([\d.]+)"', page)]
     assert len(ious) == 6 and ious == sorted(ious), "worst first"
+    corners = [[float(edge) for edge in box.split()] for box in re.findall(r'data-boxes="([\d. ]+)"', page)]
+    covering = sum((x1 - x0) * (y1 - y0) >= 0.95 * 90 * 120 for x0, y0, x1, y1 in corners)
+    assert len(corners) == 6 and f"boxes that cover their picture {covering} of 6 (95% of it or more)" in said
 
 
 def test_the_numbers_and_the_gallery_are_those_of_evaluate(

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from quick import QUICK, QUICK_ONCE, Cli
+from quick import QUICK, QUICK_ONCE, QUICK_WITHOUT_CLASSIFIER, Cli
 
 from wsol import Localizer, WsolError
 from wsol.box_threshold import own_box, read_threshold
@@ -196,7 +196,7 @@ def test_a_full_disk_is_told_and_the_same_command_finishes_when_there_is_room(
 
 
 def test_a_run_without_a_classifier_leaves_boxes_unnamed(cli: Cli, small_set: Path, tmp_path: Path) -> None:
-    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK, "--classifier", "none") == 0
+    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK_WITHOUT_CLASSIFIER, "none") == 0
     assert not (tmp_path / "run" / "classifier").exists()
     found = Localizer.load(tmp_path / "run")(next(small_set.rglob("*.jpg")))
     assert found.class_name is None and found.label is None and found.top5 == ()
@@ -205,7 +205,7 @@ def test_a_run_without_a_classifier_leaves_boxes_unnamed(cli: Cli, small_set: Pa
 
 
 def test_stage_one_can_name_the_boxes(cli: Cli, small_set: Path, tmp_path: Path) -> None:
-    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK, "--classifier", "cam") == 0
+    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK_WITHOUT_CLASSIFIER, "cam") == 0
     found = Localizer.load(tmp_path / "run")(next(small_set.rglob("*.jpg")))
     assert found.class_name in open_data(small_set).class_names
     assert sum(probability for _, probability in found.top5) == pytest.approx(1, abs=1e-5)
@@ -254,7 +254,9 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--backbone", "resnet500"], "--weights FILE", id="offline, unknown"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--weights", "{tmp}/w"], "no weights in", id="no weights file"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--device", "cuda:7"], "cannot be used", id="no such device"),
-        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--cam.crop-px", "300"], "crop_px must be at most resize_px", id="crop"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--cam.crop-px", "300"], "error: expected --cam.crop-px to be at most --cam.resize-px, got 300 > 256. Set", id="crop"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--cam.levels", "7"], "error: --cam.levels: expected a value less than or equal to 4, got 7. See", id="a wrong value"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs must be at least 1, got 0", id="no epoch"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--bakbone", "x"], "Did you mean --backbone?", id="misspelt option"),
         pytest.param(["fti"], 'Did you mean "fit"?', id="misspelt command"),
     ],

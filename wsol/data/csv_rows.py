@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wsol.boxes import Xyxy
+from wsol.counting import number_of
 from wsol.errors import WsolError
 
 Read = TypeVar("Read")
@@ -52,7 +53,7 @@ def csv_rows(
         # DictReader puts what is beyond the header under None.
         if any(cell.strip() for cell in row.pop(None, ())):
             raise WsolError(
-                f"{where}: expected {len(header)} cells, got more. Put quotes around a path that has a comma."
+                f"{where}: expected {number_of(len(header), 'cell')}, got more. Put quotes around a path that has a comma."
             )
         cells = {name: cell.strip() for name, cell in row.items()}
         if any(cells.values()):

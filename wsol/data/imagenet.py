@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
+from wsol.counting import number_of
 from wsol.data.samples import WNID, DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.data.voc_xml import VocObject, VocXml, collect, parse
@@ -132,7 +133,7 @@ def _labelled(
         if isinstance(name, Mistake):
             mistakes.append(name)
         elif name not in labels:
-            expected = f"expected one of the {len(labels)} classes of {pictures / 'train'}, got {name!r}"
+            expected = f"expected one of the {number_of(len(labels), 'class')} of {pictures / 'train'}, got {name!r}"
             mistakes.append(Mistake("unknown class", str(path), expected))
         else:
             # A million times: relative_to takes ten times as long.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from wsol.counting import number_of
 from wsol.data import class_folders, coco, csv_table, cub, imagenet, voc, wsolevaluation
 from wsol.data.samples import DataSet, checked
 from wsol.errors import WsolError
@@ -97,7 +98,7 @@ def _data_below(data: DataSet) -> Path | None:
 def _nothing_in(data: DataSet) -> str:
     if data.mistakes:
         return (
-            f"none of the {len(data.mistakes)} pictures of {data.root} ({data.kind}) can be used: expected one class each. "
+            f"none of the {number_of(len(data.mistakes), 'picture')} of {data.root} ({data.kind}) can be used: expected one class each. "
             f"The first is {data.mistakes[0]}. Mend the labels, or name another data set."
         )
     if data.kind == "class folders" and (here := sum(path.suffix.lower() in SUFFIXES for path in data.root.iterdir())):

@@ -14,6 +14,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from wsol.counting import number_of
 from wsol.data.pixel_cache import BROKEN, WHOLE, Records, cores
 from wsol.errors import BrokenPicture, WsolError
 from wsol.folders import write_json
@@ -68,7 +69,7 @@ class Pictures:
         for order, batch in zip(orders, found, strict=True):
             if successors is not None and (batch is None or len(batch.indices) < len(order)):
                 raise WsolError(
-                    f"{len(self.broken)} of {len(self.paths)} pictures cannot be decoded, many of them in a row: expected few. Look at them with `wsol check DATA`."
+                    f"{len(self.broken)} of {number_of(len(self.paths), 'picture')} cannot be decoded, many of them in a row: expected few. Look at them with `wsol check DATA`."
                 )
             if batch is not None:
                 yield batch

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsol.counting import number_of
 from wsol.data.truth import GroundTruth, Mistake
 from wsol.errors import WsolError
 from wsol.folders import text_hash
@@ -58,14 +59,14 @@ class DataSet:
         """One line for people."""
         counts = Counter(sample.label for sample in self.train or self.test)
         if not self.train:
-            split = f"{len(self.test)} test pictures, none to train on"
+            split = f"{number_of(len(self.test), 'test picture')}, none to train on"
         elif self.has_split:
-            split = f"{len(self.train)} training and {len(self.test)} test pictures"
+            split = f"{len(self.train)} training and {number_of(len(self.test), 'test picture')}"
         else:
-            split = f"{len(self.train)} pictures, no split"
-        left_out = f", {len(self.mistakes)} pictures left out" if self.mistakes else ""
+            split = f"{number_of(len(self.train), 'picture')}, no split"
+        left_out = f", {number_of(len(self.mistakes), 'picture')} left out" if self.mistakes else ""
         few, many = min(counts.values(), default=0), max(counts.values(), default=0)
-        return f"{self.kind} {self.root}: {len(self.class_names)} classes, {split}, {few} to {many} a class{left_out}"
+        return f"{self.kind} {self.root}: {number_of(len(self.class_names), 'class')}, {split}, {few} to {many} a class{left_out}"
 
 
 def checked(data: DataSet) -> DataSet:
@@ -88,6 +89,6 @@ def checked(data: DataSet) -> DataSet:
     if empty:
         names = ", ".join(data.class_names[label] for label in sorted(empty)[:5])
         raise WsolError(
-            f"{len(empty)} classes of {data.root} have no training pictures ({names}): expected one at least. Add pictures, or remove the classes."
+            f"{number_of(len(empty), f'class of {data.root} has', f'classes of {data.root} have')} no training pictures ({names}): expected one at least. Add pictures, or remove the class."
         )
     return data

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from wsol.boxes import Boxes, Xyxy
+from wsol.counting import number_of
 
 Kind = Literal[
     "swapped corners",
@@ -89,7 +90,7 @@ def told(mistakes: tuple[Mistake, ...]) -> str:
     """What to do about a truth of which nothing can be used, in a sentence or two."""
     if not mistakes:
         return "Check the paths in the truth, or name another."
-    return f"There are {len(mistakes)} mistakes in it, first {mistakes[0]}. Mend them, or name another truth."
+    return f"It has {number_of(len(mistakes), 'mistake')}, first {mistakes[0]}. Mend that, or name another truth."
 
 
 def counted(mistakes: tuple[Mistake, ...]) -> dict[Kind, int]:

@@ -13,6 +13,7 @@ import time
 from threading import Timer
 from typing import IO, Any
 
+from wsol.counting import number_of
 from wsol.doctor.lines import Seen, first_line
 
 ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
@@ -120,7 +121,7 @@ def _busy() -> str:
     """A busy machine is late too, and nothing is wrong with it."""
     load, count = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, os.cpu_count() or 1
     return (
-        f" (the machine is busy, load {load:.0f} on {count} cores: ask again when it is quiet)"
+        f" (the machine is busy, load {load:.0f} on {number_of(count, 'core')}: ask again when it is quiet)"
         if load > 2 * count
         else ""
     )

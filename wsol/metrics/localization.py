@@ -60,6 +60,12 @@ class Judged:
         """Whether a box that fits so well counts as found."""
         return iou >= level if self.protocol.correct == "at least" else iou > level
 
+    def ranked(self, which: Which | None = None) -> tuple[int, int]:
+        """How many right and how many wrong boxes the AUC of the score compares."""
+        counted = self.counted() if which is None else self.counted() & which
+        right = int(self.is_correct(self.iou[counted]).sum())
+        return right, int(counted.sum()) - right
+
     def curve(self, level: float = CORRECT_IOU) -> Float[np.ndarray, " thresholds"]:
         """The share of pictures found, for each threshold."""
         counted = self.counted()

@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float, Int64
 
 from wsol.metrics.bootstrap import Rate, interval
 
+FEW = 10
+"""With fewer right or fewer wrong boxes an area is told with how many there are."""
 FINE = 1000
 """Up to so many distinct scores are told apart by the interval."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from wsol.box_threshold import own_box, read_threshold
 from wsol.calibration import Calibration
 from wsol.config import Method, RunConfig, classifier_of, finder_folder
+from wsol.counting import number_of
 from wsol.folders import MANIFEST, read_json
 from wsol.models.licences import weights_licence
 from wsol.version import __version__
@@ -56,12 +57,12 @@ def _cut(run: Path, config: RunConfig, calibration: Calibration | None) -> dict[
 
 def _threshold(run: Path, config: RunConfig, calibration: Calibration | None) -> str:
     if calibration is not None:
-        return f"{calibration.threshold:.2f}, from {calibration.n} drawn boxes (wsol calibrate)"
+        return f"{calibration.threshold:.2f}, from {number_of(calibration.n, 'drawn box')} (wsol calibrate)"
     if config.box.threshold is not None:
         return f"{config.box.threshold:.2f}, as the configuration says"
     learned = read_threshold(run / "seg")
     assert learned is not None, "own_box has found it"
-    return f"{own_box(run).threshold:.2f}, learned from {learned.n} pseudo masks"
+    return f"{own_box(run).threshold:.2f}, learned from {number_of(learned.n, 'pseudo mask')}"
 
 
 def _versions(config: RunConfig) -> Iterator[str]:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from wsol.boxes import Boxes
 from wsol.config import Box
+from wsol.counting import number_of
 from wsol.folders import write_text
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.report import charts
@@ -261,7 +262,7 @@ def _boxes_in_words(shown: Shown) -> str:
     if not len(shown.boxes):
         return f"no box found, {truths} only" if truths else "no box found"
     if shown.iou is None:
-        return f"{len(shown.boxes)} box{'es' if len(shown.boxes) > 1 else ''} found"
+        return f"{number_of(len(shown.boxes), 'box')} found"
     return f"box against {truths}, IoU {shown.iou:.2f}"
 
 

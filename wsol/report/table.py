@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from wsol.config import ProtocolName
+from wsol.counting import number_of
 from wsol.metrics.bootstrap import Rate
 from wsol.metrics.evaluation import Evaluation, counted
+from wsol.metrics.localization import Judged
+from wsol.metrics.ranking import FEW
 
 NAMES = {
     "gt_known": "GT-known Loc",
@@ -25,6 +29,9 @@ NAMES = {
     "gt_known_best_threshold": "GT-known Loc at the best threshold",
     "score_auc": "AUC of the score",
 }
+
+
+FEW_IN_CLASSES = f"The AUC of a class with fewer than {FEW} right or {FEW} wrong boxes says little."
 
 
 def with_interval(rate: Rate) -> str:
@@ -49,21 +56,39 @@ def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
 
 def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
     judged = result.judged[protocol]
+    few = few_ranked(judged)
+    lines = [] if few is None else [f"The AUC compares {few}."]
     n = len(judged.image_ids)
-    masks = f"{judged.masked()} of {n} pictures have a true mask. " if 0 < judged.masked() < n else ""
-    if not judged.has_thresholds():
-        return masks or None
-    levels = judged.protocol.levels
-    best = {level: f"{judged.best_threshold(level):.2f}" for level in levels}
-    shown = best[levels[0]] if len(levels) == 1 else ", ".join(f"{best[level]} for IoU {level}" for level in levels)
-    return f"{masks}Best threshold {shown}, chosen with the true boxes: a user without boxes does not have it."
+    last = f"{masked_of(judged.masked(), n)} " if 0 < judged.masked() < n else ""
+    if judged.has_thresholds():
+        levels = judged.protocol.levels
+        best = {level: f"{judged.best_threshold(level):.2f}" for level in levels}
+        shown = best[levels[0]] if len(levels) == 1 else ", ".join(f"{best[level]} for IoU {level}" for level in levels)
+        last += f"Best threshold {shown}, chosen with the true boxes: a user without boxes does not have it."
+    return "\n".join([*lines, *([last] if last else [])]) or None
+
+
+def masked_of(masked: int, n: int) -> str:
+    """How many pictures a figure of masks is over, in a sentence."""
+    return f"{masked} of {number_of(n, 'picture')} {'has' if masked == 1 else 'have'} a true mask."
+
+
+def few_ranked(judged: Judged) -> str | None:
+    """What the AUC of the score rests on, where that is little."""
+    right, wrong = judged.ranked()
+    if "score_auc" not in judged.rates or min(right, wrong) >= FEW:
+        return None
+    return f"{number_of(right, 'right box')} with {wrong} wrong"
 
 
 def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
     """One line per class, the fewest found first: its pictures, and the rates at the thresholds of all pictures."""
     rows = result.per_class(protocol)
-    metrics = list(result.judged[protocol].rates)
-    table = Table(title=f"protocol {protocol}, {result.what}, per class")
+    metrics, label = list(result.judged[protocol].rates), result.judged[protocol].label
+    few = (
+        any(min(result.judged[protocol].ranked(label == i)) < FEW for i in np.unique(label)) and "score_auc" in metrics
+    )
+    table = Table(title=f"protocol {protocol}, {result.what}, per class", caption=FEW_IN_CLASSES if few else None)
     table.add_column("class")
     for name in ("n", *(NAMES[metric] for metric in metrics)):
         table.add_column(name, justify="right")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from wsol.boxes import COVERING, covers
 from wsol.calibration import read_calibration
 from wsol.config import Precision, ProtocolName
+from wsol.counting import number_of
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, told
 from wsol.errors import WsolError
@@ -21,7 +23,7 @@ from wsol.report.charts import loss_chart, threshold_chart
 from wsol.report.facts import facts_of, licences_of
 from wsol.report.gallery import Gallery
 from wsol.report.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
-from wsol.report.table import NAMES, with_interval
+from wsol.report.table import NAMES, few_ranked, masked_of, with_interval
 from wsol.report.training_curves import training_losses
 from wsol.run_config import load_config, to_yaml
 from wsol.stages import evaluate
@@ -60,7 +62,7 @@ def run(
     chosen = spread(samples, pictures)
     cards = [card_of(one) for one in gallery(chosen, truth, progress)]
     if not cards:
-        raise WsolError(f"none of {len(chosen)} pictures can be shown: {gallery.broken[0]}")
+        raise WsolError(f"none of {number_of(len(chosen), 'picture')} can be shown: {gallery.broken[0]}")
     write_page(
         path,
         _page(
@@ -75,7 +77,7 @@ def run(
             tables,
         ),
     )
-    progress.say(f"report: {len(cards)} pictures, {path.stat().st_size / 1e6:.1f} MB")
+    progress.say(f"report: {number_of(len(cards), 'picture')}, {path.stat().st_size / 1e6:.1f} MB")
     return path
 
 
@@ -111,7 +113,10 @@ def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
         return None, str(error)
     if any(sample.image_id in truth for sample in data.test):
         return truth, ""
-    return None, f"no boxes that can be used for the {len(data.test)} pictures of {data.root}. {told(truth.mistakes)}"
+    return (
+        None,
+        f"no boxes that can be used for the {number_of(len(data.test), 'picture')} of {data.root}. {told(truth.mistakes)}",
+    )
 
 
 def _notes(data: DataSet, has_scores: bool, *, is_judged: bool) -> list[str]:
@@ -155,7 +160,10 @@ def _page(
     box = gallery.localizer.box
     if len(cards) + len(gallery.broken) < count:
         numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
-        notes = [*notes, f"{len(cards)} of {count} pictures are shown, spread evenly; {numbers}."]
+        notes = [
+            *notes,
+            f"{len(cards)} of {number_of(count, 'picture')} {'is' if len(cards) == 1 else 'are'} shown, spread evenly; {numbers}.",
+        ]
     own = _own(judged)
     mistakes = [] if judged is None else [*judged.left_out, *map(str, judged.mistakes)]
     return Page(
@@ -171,13 +179,18 @@ def _page(
         per_class=_per_class(cards) if judged is None else _judged_per_class(judged),
         facts={
             "data": data.describe(),
-            "shown": f"{len(cards)} pictures of {'the test split' if data.has_split else 'all'}",
+            "shown": f"{number_of(len(cards), 'picture')} of {'the test split' if data.has_split else 'all'}",
+            "boxes that cover their picture": f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)",
         }
         | facts_of(run, config, calibration, has_maps=gallery.networks.has_maps),
         licences=licences_of(config),
         config=to_yaml(config),
         left_out=list(dict.fromkeys([*gallery.broken, *mistakes])),
     )
+
+
+def _is_covered(card: Card) -> bool:
+    return any(covers([float(edge) for edge in box.split()], card.image_hw) for box in card.boxes)
 
 
 def _tiles(judged: Evaluation) -> list[Tile]:
@@ -190,15 +203,22 @@ def _tiles(judged: Evaluation) -> list[Tile]:
     }
     tiles = []
     for metric, (what, called) in asked.items():
-        name = next((name for name, one in judged.judged.items() if metric in one.rates), None)
+        name = _protocol_of(metric, judged)
         if name is not None:
             rate = judged.judged[name].rates[metric]
             if not judged.judged[name].has_thresholds():
                 what = what.replace(" at the best thresholds", "")
-            tiles.append(
-                Tile(f"{rate.value:.1f} %", what, f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}")
-            )
+            few = few_ranked(judged.judged[name]) if metric == "score_auc" else None
+            sure = f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}{f', {few}' if few else ''}"
+            tiles.append(Tile(f"{rate.value:.1f} %", what, sure))
     return tiles
+
+
+def _protocol_of(metric: str, judged: Evaluation) -> ProtocolName | None:
+    """The first that has it. The AUC is of the same boxes as GT-known: where it has none there, another protocol's would mislead."""
+    with_it = "gt_known" if metric == "score_auc" else metric
+    name = next((name for name, one in judged.judged.items() if with_it in one.rates), None)
+    return name if name is not None and metric in judged.judged[name].rates else None
 
 
 def _protocols(judged: Evaluation) -> Table:
@@ -212,10 +232,12 @@ def _protocols(judged: Evaluation) -> Table:
         ("best threshold", *(_best(one) for one in each.values())),
         *((NAMES[metric], *(_rate(one, metric) for one in each.values())) for metric in metrics),
     ]
+    few = {name: few_ranked(one) for name, one in each.items()}
+    ranked = "".join(f"The AUC under {name} compares {what}. " for name, what in few.items() if what is not None)
     masked = max(one.masked() for one in each.values())
-    masks = f"{masked} of {len(next(iter(each.values())).image_ids)} pictures have a true mask. " if masked else ""
+    masks = f"{masked_of(masked, len(next(iter(each.values())).image_ids))} " if masked else ""
     best = "Best thresholds are chosen with the true boxes: a user without boxes does not have them."
-    caption = masks + best if any(one.has_thresholds() for one in each.values()) else masks.strip()
+    caption = ranked + masks + best if any(one.has_thresholds() for one in each.values()) else (ranked + masks).strip()
     return Table(
         f"{judged.what} under each protocol, in percent, with 95 % intervals",
         [("protocol", *each), *(row for row in rows if any(row[1:]))],

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from wsol.counting import number_of
 from wsol.errors import WsolError
 
 
@@ -57,7 +58,7 @@ def matched_in(file: Path, found: Collection[str], image_ids: Sequence[str]) -> 
         raise WsolError(f"{file}: {error}") from None
     if found and image_ids and not by_name:
         raise WsolError(
-            f"{file} has {len(found)} pictures, such as {next(iter(found))!r}, and none is in the truth: expected names such as {image_ids[0]!r}. Write the paths as the truth has them, or name the truth of these pictures."
+            f"{file} has {number_of(len(found), 'picture')}, such as {next(iter(found))!r}, and none is in the truth: expected names such as {image_ids[0]!r}. Write the paths as the truth has them, or name the truth of these pictures."
         )
     return by_name
 

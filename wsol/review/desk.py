@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.boxes import Xyxy
+from wsol.counting import number_of
 from wsol.data.class_folders import GivenClasses
 from wsol.errors import WsolError
 from wsol.journal import Decision, Journal, Verdict, has_chosen_class
@@ -234,7 +235,7 @@ class Desk:
             return
         if wish.class_name not in (*self.class_names, item.class_name) or wish.class_name is None:
             raise WsolError(
-                f"expected one of the {len(self.class_names)} classes, got {wish.class_name!r}. Choose a class (c)."
+                f"expected one of the {number_of(len(self.class_names), 'class')}, got {wish.class_name!r}. Choose a class (c)."
             )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
+from wsol.counting import number_of
 from wsol.errors import WsolError
 from wsol.journal import Journal
 from wsol.predictions import open_predictions
@@ -47,7 +48,7 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
         lock.write(None)
         done = sum(desk.verdict(index) != "undecided" for index in range(len(desk.items)))
         progress.say(
-            f"review: {done} of {len(desk.items)} pictures decided, in {journal.path}. `wsol export {predictions} --reviewed` uses them."
+            f"review: {done} of {number_of(len(desk.items), 'picture')} decided, in {journal.path}. `wsol export {predictions} --reviewed` uses them."
         )
 
 
@@ -65,7 +66,7 @@ def _tell(desk: Desk, journal: Journal, progress: Progress) -> None:
         progress.say(f"review: half a line at the end of {journal.path}, never saved as a whole, was cut off")
     if desk.unknown:
         progress.say(
-            f"review: {desk.unknown} decisions are about pictures that are not among these predictions; they stay in {journal.path}"
+            f"review: {number_of(desk.unknown, 'decision is about a picture that is', 'decisions are about pictures that are')} not among these predictions, and kept in {journal.path}"
         )
 
 

@@ -22,6 +22,7 @@ from wsol.calibration import (
     write_calibration,
 )
 from wsol.config import Box, Precision
+from wsol.counting import number_of
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, Truth, told
@@ -151,7 +152,7 @@ def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: Ground
             else ""
         )
         raise WsolError(
-            f"{n} pictures of {boxes.root} have a usable box: expected at least {FEWEST}, since fewer tell nothing. Draw more boxes; 20 to 50 are worth the while. {why}".rstrip()
+            f"{number_of(n, f'picture of {boxes.root} has', f'pictures of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. Draw more boxes; 20 to 50 are worth the while. {why}".rstrip()
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wsol.counting import number_of
 from wsol.data.duplicates import Group, alike, same_files
 from wsol.data.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
 from wsol.data.looks import Look, looks
@@ -114,14 +115,16 @@ def _count(data: DataSet, items: Items) -> None:
     if len(data.class_names) < 2:
         items["one class"].append(Item(", ".join(data.class_names)))
     for label, name in enumerate(data.class_names):
-        item = Item(f"{name}: {counts[label]} pictures")
+        item = Item(f"{name}: {number_of(counts[label], 'picture')}")
         if not counts[label]:
             items["empty class"].append(item)
             continue
         if counts[label] < FEW:
             items["small class"].append(item)
         if counts[label] * TIMES < max(counts.values()):
-            items["imbalance"].append(Item(f"{name}: {counts[label]} pictures, the largest has {max(counts.values())}"))
+            items["imbalance"].append(
+                Item(f"{name}: {number_of(counts[label], 'picture')}, the largest has {max(counts.values())}")
+            )
 
 
 def _look_at_truth(data: DataSet, items: Items) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wsol.boxes import Boxes
 from wsol.config import Precision, ProtocolName
+from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures, in_order
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, told
@@ -64,7 +65,7 @@ def run(
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:
         raise WsolError(
-            f"none of the {len(data.test)} test pictures of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
+            f"none of the {number_of(len(data.test), 'test picture')} of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
         )
     judged = _networks(run, which, threshold, device, precision)
     samples = labelled_as_trained(samples, data, judged.class_names, run)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from wsol.boxes import Boxes
 from wsol.config import ProtocolName
+from wsol.counting import number_of
 from wsol.data import coco
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Mistake, Truth, told
@@ -80,7 +81,7 @@ def run(
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:
         raise WsolError(
-            f"none of the {len(data.test)} pictures of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
+            f"none of the {number_of(len(data.test), 'picture')} of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
         )
     thresholds = _thresholds(protocols, threshold, data, has_maps=results.heatmaps is not None)
     notes: list[str] = []
@@ -131,10 +132,14 @@ def _entries(
         boxes = found.by_id
         if found.unknown:
             some = ", ".join(found.unknown[:SHOWN]) + (", ..." if len(found.unknown) > SHOWN else "")
-            notes.append(f"{len(found.unknown)} pictures in {results.boxes} are not in the truth: {some}")
+            notes.append(
+                f"{number_of(len(found.unknown), f'picture in {results.boxes} is', f'pictures in {results.boxes} are')} not in the truth: {some}"
+            )
         without = sum(not len(one.boxes) for one in boxes.values())
         if without:
-            notes.append(f"{without} of {len(samples)} pictures have no box in {results.boxes}: counted as not found")
+            notes.append(
+                f"{without} of {number_of(len(samples), 'picture')} {'has' if without == 1 else 'have'} no box in {results.boxes}: counted as not found"
+            )
     # All alike, or none in the file: they say nothing of which box is the surer one.
     has_scores = len({score for one in boxes.values() for score in one.scores.tolist()}) > 1
     entries, left_out = [], []
@@ -152,9 +157,10 @@ def _entries(
 
 def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], notes: list[str]) -> dict[str, int]:
     named = read_classes(file, [sample.image_id for sample in samples], class_names)
-    if len(named) < len(samples):
+    without = len(samples) - len(named)
+    if without:
         notes.append(
-            f"{len(samples) - len(named)} of {len(samples)} pictures have no class in {file}: counted as wrong"
+            f"{without} of {number_of(len(samples), 'picture')} {'has' if without == 1 else 'have'} no class in {file}: counted as wrong"
         )
     places = {image_id: {label: place for place, label in enumerate(labels)} for image_id, labels in named.items()}
     return {

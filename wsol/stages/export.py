@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from wsol.boxes import Boxes
+from wsol.counting import number_of
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished, new_folder, start_over, write_manifest
 from wsol.formats.coco import write_coco
@@ -111,7 +112,9 @@ def run(
 def _told(counted: Tally, with_undecided: bool) -> str:
     undecided = "are in as predicted" if with_undecided else "are left out (`--with-undecided` keeps them)"
     maskless = (
-        f" {counted.maskless} pictures are left out since a box of theirs has no mask." if counted.maskless else ""
+        f" {number_of(counted.maskless, 'picture is', 'pictures are')} left out since a box of theirs has no mask."
+        if counted.maskless
+        else ""
     )
     drawn = " A box drawn or moved by hand has the score 1 and no mask." if counted.drawn else ""
     return f"{counted.describe()}. Rejected pictures are left out, undecided ones {undecided}.{drawn}{maskless}"

@@ -10,6 +10,7 @@ import torch
 
 from wsol.box_threshold import Fits, LearnedThreshold, best_of, box_fits, mask_fits, read_threshold, write_threshold
 from wsol.config import RunConfig
+from wsol.counting import number_of
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet
 from wsol.edges import SIDE_PX, upsampled
@@ -51,7 +52,7 @@ def run(
         )  # fmt: skip
         write_threshold(seg, learned)
         progress.say(
-            f"{STAGE}: {learned.threshold:.2f}, midway between where boxes fit those of {len(boxes)} pseudo masks best ({box.threshold:.2f}, IoU {box.mean_iou:.2f}) and masks do ({mask.threshold:.2f}, {mask.mean_iou:.2f})"
+            f"{STAGE}: {learned.threshold:.2f}, midway between where boxes fit those of {number_of(len(boxes), 'pseudo mask')} best ({box.threshold:.2f}, IoU {box.mean_iou:.2f}) and masks do ({mask.threshold:.2f}, {mask.mean_iou:.2f})"
         )
     wait_for_all(engine)
     found = read_threshold(seg)
@@ -85,6 +86,6 @@ def _fits(
             advance()
     if not boxes:
         raise WsolError(
-            f"{STAGE}: none of {len(chosen)} pseudo masks has an object: expected stage 1 to have learned something. Train it longer, or give a threshold with `--box.threshold 0.5`."
+            f"{STAGE}: none of {number_of(len(chosen), 'pseudo mask')} has an object: expected stage 1 to have learned something. Train it longer, or give a threshold with `--box.threshold 0.5`."
         )
     return boxes, overlaps

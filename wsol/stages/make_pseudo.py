@@ -17,6 +17,7 @@ from jaxtyping import Bool
 
 from wsol import pseudo_store
 from wsol.config import RunConfig
+from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import DataSet
@@ -132,7 +133,7 @@ def _masks(
     if is_first:
         clear(folder)
         progress.say(
-            f"{STAGE}: {counts['usable']} maps, {counts['empty']} empty, {counts['not_finite']} not finite, {counts['broken_pictures']} broken pictures"
+            f"{STAGE}: {number_of(counts['usable'], 'map')}, {counts['empty']} empty, {counts['not_finite']} not finite, {number_of(counts['broken_pictures'], 'broken picture')}"
         )
     return folder
 
@@ -327,7 +328,7 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
         skipped = [row["image"] for row in skipped_of(shards, shard)]
         if records is None or [data.train[items[i]].image_id for i in absent] != skipped:
             raise WsolError(
-                f"{shards.path(shard)} is damaged: expected the maps of {len(items)} pictures. Remove it, and the same command makes it again."
+                f"{shards.path(shard)} is damaged: expected the maps of {number_of(len(items), 'picture')}. Remove it, and the same command makes it again."
             )
         store[items.start : items.stop] = records
     store.flush()
@@ -336,6 +337,6 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
     counts = PseudoStore(scratch).counts()
     if not counts["usable"]:
         raise WsolError(
-            f"{STAGE}: none of {len(data.train)} maps can be used ({counts}): expected the stage before to have learned something. Train it longer, or look at what it finds."
+            f"{STAGE}: none of {number_of(len(data.train), 'map')} can be used ({counts}): expected the stage before to have learned something. Train it longer, or look at what it finds."
         )
     return counts

@@ -12,11 +12,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from wsol.boxes import COVERING, covers
 from wsol.config import EngineName, Objects, Precision, finder_folder
+from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
-from wsol.folders import file_hash, is_finished, text_hash, whole_file, write_manifest
+from wsol.folders import MANIFEST, file_hash, is_finished, read_json, text_hash, whole_file, write_manifest
 from wsol.images import SUFFIXES, is_picture, pictures_under
 from wsol.journal import FILE as JOURNAL
 from wsol.launch import part
@@ -68,7 +70,7 @@ def run(
     localizer = Localizer.load(
         run, threshold=threshold, objects=objects, device=device, precision=precision, engine=engine_name
     )
-    engine, is_first = localizer.engine, part().is_first
+    engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
     settings: dict[str, Any] = {"box": localizer.box.model_dump(), "precision": precision}
     if engine_name != "torch":
         settings["engine"] = engine_name
@@ -79,6 +81,9 @@ def run(
         if is_first:
             clear(out)
         progress.say(f"{STAGE}: finished already, {out}")
+        if is_first:
+            figures = read_json(out / MANIFEST, f"wsol {STAGE}")["figures"]
+            _warn_of_covering(figures.get("covering", 0), figures["images"], has_maps, progress)
         return out
     started = time.perf_counter()
     with new_shared_folder(out, engine) as scratch:
@@ -102,14 +107,20 @@ def run(
     if is_first:
         clear(out)
         progress.say(
-            f"{STAGE}: {counts.images} pictures, {counts.objects} objects, {counts.empty} pictures without one, {counts.skipped} skipped"
+            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped"
         )
-        if counts.covering > counts.images / 2:
-            progress.say(
-                f"warning: the boxes of {counts.covering} of {counts.images} pictures cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little, or --threshold is too low: look at `wsol report` before you use them."
-            )
+        _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_told(speed))
     return out
+
+
+def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Progress) -> None:
+    if covering <= images / 2:
+        return
+    too_low = ", or --threshold is too low" if has_maps else ""
+    progress.say(
+        f"warning: the boxes of {covering} of {number_of(images, 'picture')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`, which counts them too, before you use them."
+    )
 
 
 def _is_finished(out: Path, settings: dict[str, Any], inputs: dict[str, str]) -> bool:
@@ -262,7 +273,7 @@ def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -
     if not counts.images:
         shutil.rmtree(shards.folder)  # or the repaired files would not be tried
         raise WsolError(
-            f"none of {len(names)} pictures can be decoded: expected one at least. The reasons are above; repair the files."
+            f"none of {number_of(len(names), 'picture')} can be decoded: expected one at least. The reasons are above; repair the files."
         )
     return counts
 
@@ -282,23 +293,12 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
         is_whole = [row["image"] for row in rows] == expected
         if is_whole and len(rows) + len(skipped) == len(shards.items(shard)):
             for row in rows:
-                row["is_covered"] = _is_covered(row)
+                row["is_covered"] = any(covers(one["xyxy"], row["image_hw"]) for one in row["objects"])
             return rows
     except (ValueError, KeyError, TypeError):
         pass
     raise WsolError(
-        f"{shards.path(shard)} is damaged: expected the predictions of {len(expected)} pictures. Remove it, and the same command makes it again."
-    )
-
-
-COVERING = 0.95
-"""The share of a picture's area from which on a box says nothing of where the object is."""
-
-
-def _is_covered(row: dict[str, Any]) -> bool:
-    height, width = row["image_hw"]
-    return any(
-        (x1 - x0) * (y1 - y0) >= COVERING * height * width for x0, y0, x1, y1 in (one["xyxy"] for one in row["objects"])
+        f"{shards.path(shard)} is damaged: expected the predictions of {number_of(len(expected), 'picture')}. Remove it, and the same command makes it again."
     )
 
 

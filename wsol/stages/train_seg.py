@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 
 from wsol.class_folds import class_folds
 from wsol.config import RunConfig
+from wsol.counting import number_of
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
@@ -123,7 +124,9 @@ def _train(part: _Part, data: DataSet, pseudo: Path, folder: Path, config: RunCo
         return
     state = pretrained_state(config.backbone, config.weights)
     engine = choose_engine(config.device, config.precision)
-    progress.say(f"{STAGE}: {part.name}, {len(part.usable)} pseudo masks; {config.backbone} on {engine.reason}")
+    progress.say(
+        f"{STAGE}: {part.name}, {number_of(len(part.usable), 'pseudo mask')}; {config.backbone} on {engine.reason}"
+    )
     torch.manual_seed(seed_of(config.seed, NUMBER))
     mean, std = normalisation(config.backbone)
     card = MffCard(

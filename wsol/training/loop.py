@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wsol.config import BatchNorm, RunConfig, Training
+from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
 from wsol.data.views import View, random_view, standardised
 from wsol.engine import (
@@ -127,12 +128,12 @@ def _schedule(job: Job, pictures: Pictures) -> Schedule:
     whole = len(set(job.usable) - pictures.broken.keys())
     if whole < 2:
         raise WsolError(
-            f"{job.stage}: {whole} usable pictures of {len(pictures.paths)}: expected at least two. See what is wrong with the others with `wsol check DATA`."
+            f"{job.stage}: {number_of(whole, 'usable picture')} of {len(pictures.paths)}: expected at least two. See what is wrong with the others with `wsol check DATA`."
         )
     schedule = Schedule.of(job.usable, job.training, job.seed, job.classes)
     if schedule.batch_size < part().count:
         raise WsolError(
-            f"{job.stage}: {schedule.batch_size} pictures a step for {part().count} processes: expected one each at least. Start fewer, or raise the batch size."
+            f"{job.stage}: {number_of(schedule.batch_size, 'picture')} a step for {part().count} processes: expected one each at least. Start fewer, or raise the batch size."
         )
     return schedule
 

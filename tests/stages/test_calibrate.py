@@ -112,9 +112,25 @@ def test_predictions_of_another_calibration_are_not_finished(
     assert cli(*words) == 0 and "finished already" in capsys.readouterr().err
     calibrated(own_run, curve=CURVE.model_copy(update={"slope": 2.5}))
     assert cli(*words) == 2
-    assert "score_curve.slope: 2.0 there, 2.5 now" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "score_curve.slope: 2.0 there, 2.5 now" in told
+    assert "The run was calibrated again since" in told and f"`wsol calibrate {own_run} --reset` takes it back" in told
     assert cli("calibrate", own_run, "--reset") == 0
     assert cli(*words) == 2
+    assert "It was made with a calibration that is not used now" in capsys.readouterr().err
+
+
+def test_predicting_again_after_a_calibration_says_what_changed(
+    cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", own_run, small_set / "test", "--out", tmp_path / "out"]
+    assert cli(*words) == 0
+    calibrated(own_run)
+    assert cli(*words) == 2
+    assert "The run was calibrated since (`wsol calibrate`), and its threshold" in capsys.readouterr().err
+    assert cli(*words, "--threshold", "0.9") == 2
+    told = capsys.readouterr().err
+    assert "0.9 now" in told and "wsol calibrate" not in told, "a threshold of the user's leaves the calibration out"
 
 
 def test_a_threshold_of_the_users_leaves_the_calibration_out(own_run: Path) -> None:

@@ -274,7 +274,7 @@ def evaluate(
     heatmaps
         A folder with one .npy per picture, named like its image id, with or without the picture's own suffix.
     boxes
-        COCO results, a CSV table (path,x0,y0,x1,y1), or what `wsol predict` wrote.
+        COCO results, a CSV table (path,x0,y0,x1,y1), what `wsol predict` wrote, or the folder of an export as coco or csv.
     classes
         For Top-1 and Top-5: a CSV table (path,first,second,...), or what `wsol predict` wrote.
     protocol

@@ -236,6 +236,20 @@ def test_mistakes_are_told_and_change_nothing(
     assert expected.format(few=few) in told and "Traceback" not in told and not (own_run / FILE).exists()
 
 
+@pytest.mark.parametrize("has_sizes", [False, True])
+def test_pictures_that_are_elsewhere_are_asked_for(
+    cli: Cli, own_run: Path, few: Path, capsys: pytest.CaptureFixture[str], has_sizes: bool
+) -> None:
+    head, *lines = few.read_text().splitlines()
+    if has_sizes:
+        few.write_text("\n".join([f"{head},width,height", *(f"{line},120,90" for line in lines)]) + "\n")
+    assert cli("calibrate", own_run, "--boxes", few) == 2
+    told = capsys.readouterr().err
+    first = few.parent / lines[0].split(",")[0]
+    assert f"0 of 6 pictures that {few} lists can be found: expected files such as {first}. Name" in told
+    assert "`--images FOLDER`" in told and "Draw more" not in told
+
+
 def test_a_folder_that_is_no_run_is_told(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli("calibrate", tmp_path, "--reset") == 2 and "is not a run" in capsys.readouterr().err
 

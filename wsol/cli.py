@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
+import select
+import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TextIO
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
@@ -275,7 +278,7 @@ def evaluate(
     heatmaps
         A folder with one .npy per picture, named like its image id, with or without the picture's own suffix.
     boxes
-        COCO results, a CSV table (path,x0,y0,x1,y1), or what `wsol predict` wrote.
+        COCO results, a CSV table (path,x0,y0,x1,y1), what `wsol predict` wrote, or the folder of an export as coco or csv.
     classes
         For Top-1 and Top-5: a CSV table (path,first,second,...), or what `wsol predict` wrote.
     protocol
@@ -692,9 +695,23 @@ def _check_share(name: str, value: float | None) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command: exit 0 when done, 2 for what the user can mend, 130 after Ctrl-C; a bug shows its traceback."""
+    """Run one command: exit 0 when done, 2 for what the user can mend, 130 after Ctrl-C, 141 where nobody reads on; a bug shows its traceback."""
     # Pillow warns of pictures above 89 megapixels, which are decoded all the same.
     warnings.filterwarnings("ignore", "Image size", module="PIL")
+    try:
+        _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_unread(sys.stdout) and not _is_unread(sys.stderr):
+            raise
+        _end_unread()
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, BrokenPipeError):  # rich makes an exit of its own of it
+            raise
+        _end_unread()
+
+
+def _run(arguments: list[str] | None) -> None:
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
@@ -712,6 +729,22 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt as stop:
         print(str(stop) or "interrupted; the same command continues", file=sys.stderr)
         sys.exit(130)
+
+
+def _is_unread(stream: TextIO) -> bool:
+    """Whether it is a pipe at whose other end nobody reads any more."""
+    pipe = select.poll()
+    pipe.register(stream, 0)  # what has gone wrong is told without being asked for
+    return bool(pipe.poll(0))
+
+
+def _end_unread() -> NoReturn:
+    """As `| head` ends every program: without a word, with the status of SIGPIPE."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if _is_unread(stream):
+            os.dup2(nowhere, stream.fileno())  # or Python would complain at its end
+    sys.exit(128 + signal.SIGPIPE)
 
 
 _USERS_DISK = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from hypothesis import strategies as st
 
 from wsol.boxes import Boxes, Xyxy
 from wsol.errors import WsolError
-from wsol.results.boxes import BoxResults, ScoredBoxes, read_boxes
+from wsol.folders import write_manifest
+from wsol.predictions import open_predictions
+from wsol.results.boxes import EXPORTED, BoxResults, ScoredBoxes, read_boxes
+from wsol.stages import export
+from wsol.stages.export import Format
 
 IDS = ["test/hawk/1.jpg", "test/owl/1.jpg", "test/owl/2.jpg"]
 COLUMNS = ("path", "x0", "y0", "x1", "y1", "score", "class")
@@ -76,6 +81,22 @@ def test_every_format_gives_the_same_best_first(tmp_path: Path, write: Any) -> N
 
 def test_predictions_may_be_named_by_their_file(tmp_path: Path) -> None:
     assert rows_of(read_boxes(as_predictions(tmp_path) / "predictions.jsonl", IDS, None)) == OWLS
+
+
+@pytest.mark.parametrize("form", ["coco", "csv"])
+def test_an_export_is_read_by_its_folder(tmp_path: Path, form: Format) -> None:
+    hawk_and_owls = [
+        replace(one, label=int(one.class_name == "owl")) for one in open_predictions(as_predictions(tmp_path))
+    ]
+    folder = export.run(write_predictions(tmp_path / "again", hawk_and_owls), form, tmp_path / "exported.csv")
+    by_folder, by_file = (read_boxes(path, IDS, None) for path in (folder, folder / EXPORTED[form]))
+    assert rows_of(by_folder) == rows_of(by_file) == OWLS
+
+
+def test_an_export_in_another_format_says_which_are_read(tmp_path: Path) -> None:
+    write_manifest(tmp_path, "export", {"format": "voc"}, {}, {})
+    with pytest.raises(WsolError, match="is an export in the format voc: expected coco or csv, or what .* Name"):
+        read_boxes(tmp_path, IDS, None)
 
 
 def test_a_picture_without_a_row_has_found_nothing(tmp_path: Path) -> None:

@@ -112,9 +112,25 @@ def test_predictions_of_another_calibration_are_not_finished(
     assert cli(*words) == 0 and "finished already" in capsys.readouterr().err
     calibrated(own_run, curve=CURVE.model_copy(update={"slope": 2.5}))
     assert cli(*words) == 2
-    assert "score_curve.slope: 2.0 there, 2.5 now" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "score_curve.slope: 2.0 there, 2.5 now" in told
+    assert "The run was calibrated again since" in told and f"`wsol calibrate {own_run} --reset` takes it back" in told
     assert cli("calibrate", own_run, "--reset") == 0
     assert cli(*words) == 2
+    assert "It was made with a calibration that is not used now" in capsys.readouterr().err
+
+
+def test_predicting_again_after_a_calibration_says_what_changed(
+    cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", own_run, small_set / "test", "--out", tmp_path / "out"]
+    assert cli(*words) == 0
+    calibrated(own_run)
+    assert cli(*words) == 2
+    assert "The run was calibrated since (`wsol calibrate`), and its threshold" in capsys.readouterr().err
+    assert cli(*words, "--threshold", "0.9") == 2
+    told = capsys.readouterr().err
+    assert "0.9 now" in told and "wsol calibrate" not in told, "a threshold of the user's leaves the calibration out"
 
 
 def test_a_threshold_of_the_users_leaves_the_calibration_out(own_run: Path) -> None:
@@ -218,6 +234,20 @@ def test_mistakes_are_told_and_change_nothing(
     assert cli("calibrate", own_run, *(word.format(few=few) for word in words), "--images", own_set) == 2
     told = capsys.readouterr().err
     assert expected.format(few=few) in told and "Traceback" not in told and not (own_run / FILE).exists()
+
+
+@pytest.mark.parametrize("has_sizes", [False, True])
+def test_pictures_that_are_elsewhere_are_asked_for(
+    cli: Cli, own_run: Path, few: Path, capsys: pytest.CaptureFixture[str], has_sizes: bool
+) -> None:
+    head, *lines = few.read_text().splitlines()
+    if has_sizes:
+        few.write_text("\n".join([f"{head},width,height", *(f"{line},120,90" for line in lines)]) + "\n")
+    assert cli("calibrate", own_run, "--boxes", few) == 2
+    told = capsys.readouterr().err
+    first = few.parent / lines[0].split(",")[0]
+    assert f"0 of 6 pictures that {few} lists can be found: expected files such as {first}. Name" in told
+    assert "`--images FOLDER`" in told and "Draw more" not in told
 
 
 def test_a_folder_that_is_no_run_is_told(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -314,6 +314,39 @@ def test_help_comes_quickly_and_without_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.parametrize(
+    ("words", "stream"),
+    [
+        pytest.param(["--help"], "stdout", id="help"),
+        pytest.param(["check", "{set}"], "stdout", id="a table"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--dry-run"], "stdout", id="plain lines"),
+        pytest.param(["fit", "{tmp}/nowhere", "--run", "{tmp}/r"], "stderr", id="an error"),
+    ],
+)
+def test_where_nobody_reads_on_a_command_ends_without_a_word(
+    words: list[str], stream: str, class_folders: Path, tmp_path: Path
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: writing}
+    filled = [word.format(set=class_folders, tmp=tmp_path) for word in words]
+    done = subprocess.run([sys.executable, "-m", "wsol", *filled], **streams)  # type: ignore[call-overload]
+    os.close(writing)
+    assert done.returncode == 128 + signal.SIGPIPE and not done.stdout and not done.stderr
+
+
+def test_the_first_line_of_many_can_be_had_in_a_shell() -> None:
+    command = f"set -o pipefail; {sys.executable} -m wsol fit --help | head -n 2"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stdout.count("\n") == 2 and done.stderr == "" and done.returncode in (0, 128 + signal.SIGPIPE)
+
+
+def test_a_pipe_of_our_own_that_breaks_is_a_bug_and_shows_itself() -> None:
+    code = "import wsol.cli as c\ndef broken(*_, **__): raise BrokenPipeError(32, 'a worker is gone')\nc.app = broken\nc.main([])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1 and "a worker is gone" in done.stderr
+
+
 def test_each_round_leaves_its_masks_and_its_network(
     cli: Cli, small_run: Path, small_set: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from wsol.boxes import Boxes, Xyxy
 from wsol.errors import WsolError
+from wsol.folders import MANIFEST
 from wsol.results.names import alike, matched_in
 from wsol.results.rows import Table, read_json, read_predictions, read_table
 
@@ -20,6 +21,8 @@ CORNERS = ("x0", "y0", "x1", "y1")
 REQUIRED = ("path", *CORNERS)
 OPTIONAL = ("score", "class")
 INSTANCES = "instances.json"
+EXPORTED = {"coco": "results.json", "csv": "boxes.csv"}
+"""The file of boxes in what `wsol export` writes, for the formats that are read here."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class BoxResults:
 
 
 def read_boxes(file: Path, image_ids: Sequence[str], coco_ids: Mapping[int, str] | None) -> BoxResults:
-    """Read boxes from COCO results (.json), a table (.csv), or `wsol predict`'s folder or predictions.jsonl.
+    """Read boxes from COCO results (.json), a table (.csv), `wsol predict`'s folder or predictions.jsonl, or the folder of an export.
 
     `coco_ids` are the numbers of the truth's pictures, where it is COCO's too; an instances.json beside the results comes first.
 
@@ -78,6 +81,7 @@ def _found(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Fo
     """By the file's own names of pictures."""
     if not file.exists():
         raise WsolError(f"{file} does not exist: expected a file of boxes. Check the path.")
+    file = _exported(file) or file
     suffix = file.suffix.lower()
     if file.is_dir() or suffix == ".jsonl":
         return _from_predictions(file)
@@ -88,6 +92,21 @@ def _found(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Fo
     raise WsolError(
         f"{file} is no file of boxes by its name: expected COCO results (.json), a table {','.join(REQUIRED)} (.csv), or what `wsol predict` wrote (.jsonl). Rename or convert it."
     )
+
+
+def _exported(folder: Path) -> Path | None:
+    """The file of boxes where the folder is an export of ours."""
+    if not (folder / MANIFEST).is_file():
+        return None
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("stage") != "export":
+        return None
+    form = manifest["settings"]["format"]
+    if form not in EXPORTED:
+        raise WsolError(
+            f"{folder} is an export in the format {form}: expected {' or '.join(EXPORTED)}, or what `wsol predict` wrote. Name the folder of predictions, or export them with `--format coco`."
+        )
+    return folder / EXPORTED[form]
 
 
 def _checked(corners: Sequence[float], score: float, class_name: str | None, where: str) -> _Found:

@@ -144,6 +144,7 @@ def _has_box(truth: GroundTruth, sample: Sample) -> bool:
 
 def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: GroundTruth) -> None:
     if n < FEWEST:
+        _check_there(boxes)
         why = (
             f"The first that was left out: {left_out[0]}."
             if left_out
@@ -153,6 +154,15 @@ def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: Ground
         )
         raise WsolError(
             f"{number_of(n, f'picture of {boxes.root} has', f'pictures of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. Draw more boxes; 20 to 50 are worth the while. {why}".rstrip()
+        )
+
+
+def _check_there(boxes: DataSet) -> None:
+    listed = {sample.path: None for sample in (*boxes.train, *boxes.test)}
+    absent = [path for path in listed if not path.is_file()]
+    if len(absent) > len(listed) / 2:
+        raise WsolError(
+            f"{len(listed) - len(absent)} of {number_of(len(listed), 'picture')} that {boxes.root} lists can be found: expected files such as {absent[0]}. Name the folder in which their paths begin with `--images FOLDER`."
         )
 
 

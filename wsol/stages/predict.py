@@ -77,7 +77,7 @@ def run(
     if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
         settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
-    if gathered([is_first and _is_finished(out, settings, inputs)], engine)[0]:
+    if gathered([is_first and _is_finished(out, settings, inputs, run)], engine)[0]:
         if is_first:
             clear(out)
         progress.say(f"{STAGE}: finished already, {out}")
@@ -123,15 +123,30 @@ def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Prog
     )
 
 
-def _is_finished(out: Path, settings: dict[str, Any], inputs: dict[str, str]) -> bool:
+def _is_finished(out: Path, settings: dict[str, Any], inputs: dict[str, str], run: Path) -> bool:
     try:
         return is_finished(out, STAGE, settings, inputs)
     except WsolError as error:
-        if not (out / JOURNAL).exists():
-            raise
-        raise WsolError(
-            f"{error}\nIt holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same pictures."
-        ) from None
+        more = [_of_calibration(out, settings, run), _of_review(out)]
+        raise WsolError("\n".join([str(error), *filter(None, more)])) from None
+
+
+def _of_calibration(out: Path, settings: dict[str, Any], run: Path) -> str | None:
+    """Whether it is why the settings are others: it changes them without an option."""
+    manifest = read_json(out / MANIFEST, f"wsol {STAGE}")
+    there, now = manifest.get("settings", {}).get("score_curve"), settings.get("score_curve")
+    if manifest.get("stage") != STAGE or there == now:
+        return None
+    if now is None:
+        return "It was made with a calibration that is not used now: it was taken back, or --threshold was given."
+    again = " again" if there else ""
+    return f"The run was calibrated{again} since (`wsol calibrate`), and its threshold and scores are those of the calibration now. `wsol calibrate {run} --reset` takes it back."
+
+
+def _of_review(out: Path) -> str | None:
+    if not (out / JOURNAL).exists():
+        return None
+    return f"It holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same pictures."
 
 
 def _root(images: Path) -> Path:

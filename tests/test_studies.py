@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -337,6 +338,37 @@ def test_a_killed_study_goes_on_and_rows_share_their_stages_and_rounds(small_set
         *runs.rglob("once-*/*/seg/model.safetensors"),
     ]
     assert len(first_rounds) == 4 and len({path.stat().st_ino for path in first_rounds}) == 2
+    assert len([*runs.glob("*/shared/pseudo-folds-*")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "common"),
+    [
+        pytest.param((1, 1), (1, 2), {"seg-round-1"}, id="one round has no folds"),
+        pytest.param((2, 1), (2, 2), {"seg-round-1"}, id="folds change all rounds but the first"),
+        pytest.param((2, 1), (3, 1), {"seg-round-1", "pseudo-round-2", "seg-round-2"}, id="rounds follow each other"),
+        pytest.param((2, 2), (3, 3), {"seg-round-1"}, id="other folds"),
+        pytest.param(
+            (2, 2),
+            (3, 2),
+            {"seg-round-1", "seg-fold-1", "seg-fold-2", "pseudo-folds", "pseudo-round-2", "seg-round-2"},
+            id="the same folds",
+        ),
+    ],
+)
+def test_rows_have_in_common_what_their_rounds_and_folds_have(
+    one: tuple[int, int], other: tuple[int, int], common: set[str]
+) -> None:
+    kept = [
+        {
+            path.name
+            for path in runner._shared(
+                resolve(RunConfig.model_validate({"seg": {"rounds": rounds, "folds": folds}})), "seg", Path("runs")
+            ).values()
+        }
+        for rounds, folds in (one, other)
+    ]
+    assert {re.sub("-[0-9a-f]{12}(-[0-9]-folds)?$", "", name) for name in kept[0] & kept[1]} == common
 
 
 def test_composites_have_tight_boxes_and_share_nothing_between_the_splits(tmp_path: Path) -> None:

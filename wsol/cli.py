@@ -699,7 +699,11 @@ def main(arguments: list[str] | None = None) -> None:
     # Pillow warns of pictures above 89 megapixels, which are decoded all the same.
     warnings.filterwarnings("ignore", "Image size", module="PIL")
     try:
-        _run(arguments)
+        try:
+            _run(arguments)
+        except SystemExit:  # with a status of its own, and perhaps words that wait to be written
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
     except BrokenPipeError:
         if not _is_unread(sys.stdout) and not _is_unread(sys.stderr):

@@ -38,7 +38,10 @@ def load_config(run: Path) -> RunConfig:
             f"{run} is not a run: expected {FILE} in it. Make one with `wsol fit DATA --run {run}`, or name another run."
         )
     try:
-        return RunConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict) and isinstance(values.get("seg"), dict):
+            values["seg"].setdefault("folds", 1)  # a run from before there were any has none
+        return RunConfig.model_validate(values)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WsolError(
             f"{path} cannot be used ({error}): expected what `wsol fit` wrote. Restore it, or make another run."

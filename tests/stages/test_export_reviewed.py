@@ -215,3 +215,6 @@ def test_reviewed_boxes_calibrate_the_run_that_found_them(
     # Other predictions into the reviewed folder are refused, and the review is named.
     assert cli("predict", small_run, images, "--out", out, "--threshold", "0.9") == 2
     assert f"It holds a review: keep {out / FILE}" in capsys.readouterr().err
+    (out / "manifest.json").write_text("{")
+    assert cli("predict", small_run, images, "--out", out) == 2
+    assert f"It holds a review: keep {out / FILE}" in capsys.readouterr().err

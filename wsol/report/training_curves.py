@@ -32,11 +32,14 @@ def write_training_curves(run: Path) -> Path | None:
 
 def training_losses(run: Path) -> dict[str, list[float]]:
     """The loss of each epoch of each training of a run, in the order in which they were trained."""
-    before = [
-        folder.name
+    rounds, folds = (
+        [
+            folder.name
+            for folder in sorted(run.glob(f"seg-{kind}-*"), key=lambda folder: (len(folder.name), folder.name))
+        ]
         for kind in ("round", "fold")
-        for folder in sorted(run.glob(f"seg-{kind}-*"), key=lambda folder: (len(folder.name), folder.name))
-    ]
+    )
+    before = [*rounds[:1], *folds, *rounds[1:]]
     names = [one for name in networks_of(load_config(run)) for one in ([*before, name] if name == "seg" else [name])]
     losses = {name: _losses(run / name / "results.csv") for name in names}
     return {name: values for name, values in losses.items() if values}

@@ -1,4 +1,4 @@
-"""Between the rounds of stage 3 and after the last: where its probabilities part object from background."""
+"""Between the rounds of stage 3, for its folds, and after the last: where its probabilities part object from background."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def run(
 ) -> LearnedThreshold:  # fmt: skip
     """The thresholds at which the network in `seg` fits stage 1's pseudo masks best; written beside it, and kept if they are there.
 
-    `usable` are the numbers of the pictures that may be used, all usable ones by default.
+    `usable` are the numbers of the pictures that may be used; by default all that can be.
+
     Stage 1's masks, in whatever round: a later round's masks were cut by the threshold before, and would only confirm it. One process
     learns them for all.
 
@@ -86,6 +87,6 @@ def _fits(
             advance()
     if not boxes:
         raise WsolError(
-            f"{STAGE}: none of {number_of(len(chosen), 'pseudo mask')} has an object: expected stage 1 to have learned something. Train it longer, or give a threshold with `--box.threshold 0.5`."
+            f"{STAGE}: none of {number_of(len(chosen), 'pseudo mask')} has an object: expected stage 1 to have learned something. Train it longer (`--cam.epochs`)."
         )
     return boxes, overlaps

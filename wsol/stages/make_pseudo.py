@@ -59,7 +59,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     Raises:
         WsolError: no stage 1 in the run, other classes than it was trained on, or no usable map at all.
     """
-    return _masks(data, run, [Source(run / "cam", None)], run / "pseudo", config, progress)
+    return redraw(data, run, [Source(run / "cam", None)], run / "pseudo", config, progress)
 
 
 @dataclass(frozen=True)
@@ -76,20 +76,13 @@ class Source:
 def redraw(
     data: DataSet, run: Path, sources: Sequence[Source], folder: Path, config: RunConfig, progress: Progress, confirmed_by: Path | None = None
 ) -> Path:  # fmt: skip
-    """Write `folder`: masks for another round of stage 3, from what its networks find in the training pictures.
+    """Write `folder`: masks from what networks find in the training pictures, stage 1's or, for another round, stage 3's.
 
-    Where the masks in `confirmed_by`, if any, say otherwise, nothing is known.
+    Where the masks in `confirmed_by`, if any, say otherwise, nothing is known; where they hold no object they say nothing.
 
     Raises:
         WsolError: as `run`.
     """
-    return _masks(data, run, sources, folder, config, progress, confirmed_by)
-
-
-def _masks(
-    data: DataSet, run: Path, sources: Sequence[Source], folder: Path, config: RunConfig, progress: Progress, confirmed_by: Path | None = None
-) -> Path:  # fmt: skip
-    """From stage 1's maps, or, with thresholds, from stage 3's."""
     asked = [_Asked.load(source) for source in sources]
     for one in asked:
         if one.card.class_names != data.class_names:
@@ -234,7 +227,7 @@ class _Maker:
         else:
             masks = self._drawn(maps, batch.pixels, labels.tolist())
             if self.confirming is not None:
-                masks[:, 1] &= masks[:, 0] == (self.confirming.masks(batch.indices)[:, 0] > 0).numpy()
+                masks[:, 1] &= is_confirmed(masks[:, 0], self.confirming, batch.indices)
             found["inside"], found["known"] = (np.packbits(plane, axis=-1) for plane in masks.swapaxes(0, 1))
             is_object = np.logical_and(masks[:, 0], masks[:, 1])
             found["state"][(found["state"] == WHOLE) & ~is_object.any(axis=(1, 2))] = EMPTY
@@ -265,6 +258,15 @@ class _Maker:
         # Threads do: OpenCV lets go of the interpreter, and its random numbers are each thread's own.
         with ThreadPoolExecutor(cores()) as pool:
             return np.array(list(pool.map(one, heatmaps, pixels.permute(0, 2, 3, 1).numpy(), labels)))
+
+
+def is_confirmed(
+    inside: Bool[np.ndarray, "batch height width"], confirming: PseudoStore, indices: torch.Tensor
+) -> Bool[np.ndarray, "batch height width"]:
+    """Where other masks say the same. Of a picture in which they have no object they say nothing, since there is one."""
+    others = confirming.masks(indices)[:, 0].numpy() > 0
+    is_silent = ~np.isin(indices.numpy(), confirming.usable())
+    return np.asarray((inside == others) | is_silent[:, None, None])
 
 
 def _make(shards: Shards, record: np.dtype[Any], maker: _Maker, progress: Progress) -> Stopwatch:

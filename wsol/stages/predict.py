@@ -133,7 +133,10 @@ def _is_finished(out: Path, settings: dict[str, Any], inputs: dict[str, str], ru
 
 def _of_calibration(out: Path, settings: dict[str, Any], run: Path) -> str | None:
     """Whether it is why the settings are others: it changes them without an option."""
-    manifest = read_json(out / MANIFEST, f"wsol {STAGE}")
+    try:
+        manifest = read_json(out / MANIFEST, f"wsol {STAGE}")
+    except WsolError:  # damaged, which the caller is telling
+        return None
     there, now = manifest.get("settings", {}).get("score_curve"), settings.get("score_curve")
     if manifest.get("stage") != STAGE or there == now:
         return None

@@ -18,6 +18,7 @@ from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished
+from wsol.launch import part as processes
 from wsol.losses import masked_bce
 from wsol.models.backbone import check_sides, normalisation, pretrained_state, scaled_px
 from wsol.models.checkpoint import MffCard, build
@@ -43,17 +44,16 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     pseudo, rounds = run / "pseudo", config.seg.rounds
     for number in range(1, rounds + 1):
         folder = run / "seg" if number == rounds else run / f"seg-round-{number}"
-        store = _store(data, pseudo)
-        _train(_Part(f"round {number} of {rounds}", store.usable()), data, pseudo, folder, config, progress)
+        usable = _store(data, pseudo).usable()
+        _train(_Part(f"round {number} of {rounds}", usable), data, pseudo, folder, config, progress)
         if number == rounds and config.box.threshold is not None:
             break
         learned = learn_threshold.run(data, folder, PseudoStore(run / "pseudo"), config, progress)
         if number < rounds:
-            confirmed_by = _of_folds(data, run, config, progress)
-            pseudo = run / f"pseudo-round-{number + 1}"
-            make_pseudo.redraw(
-                data, run, [Source(folder, learned.mask_threshold)], pseudo, config, progress, confirmed_by
-            )
+            if number == 1:
+                confirmed_by = _of_folds(data, run, config, progress)
+            source, pseudo = Source(folder, learned.mask_threshold), run / f"pseudo-round-{number + 1}"
+            make_pseudo.redraw(data, run, [source], pseudo, config, progress, confirmed_by)
     return folder
 
 
@@ -67,29 +67,36 @@ def _store(data: DataSet, pseudo: Path) -> PseudoStore:
     return store
 
 
+LEAST_SHARE = 0.25
+"""Of the pictures, that each fold's network has to learn from: one that has seen little has no opinion worth asking for."""
+
+
 def _of_folds(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path | None:
     """Masks of all pictures by networks that never saw their class, so that what a class's masks have wrong in common is not learned.
 
-    The networks learn from stage 1's masks, in whatever round. None where there are no folds, or one would have too little to learn from.
+    The networks learn from stage 1's masks; only where they part object from background is learned from those of their own classes.
+    None where there are no folds, or one would have too little to learn from.
     """
-    store = _store(data, run / "pseudo")
-    fold_of = class_folds([sample.label for sample in data.train], config.seg.folds)
-    folds = range(config.seg.folds)
-    own = [[i for i in store.usable() if fold_of[data.train[i].label] == fold] for fold in folds]
-    others = [[i for i in store.usable() if fold_of[data.train[i].label] != fold] for fold in folds]
     if config.seg.folds == 1:
         return None
-    if min(map(len, own)) < 1 or min(map(len, others)) < 2:
+    store = _store(data, run / "pseudo")
+    usable, folds = store.usable(), range(config.seg.folds)
+    fold_of = class_folds([sample.label for sample in data.train], config.seg.folds)
+    own = [[i for i in usable if fold_of[data.train[i].label] == fold] for fold in folds]
+    others = [[i for i in usable if fold_of[data.train[i].label] != fold] for fold in folds]
+    least = max(LEAST_SHARE * len(usable), 2, processes().count)
+    if not all(own) or min(map(len, others)) < least:
         progress.say(
-            f"{STAGE}: no folds, since {config.seg.folds} parts of the classes are too many for these pictures"
+            f"{STAGE}: no folds, the masks of further rounds are taken as they are: {config.seg.folds} parts of the classes, each with {least:.0f} pictures or more in the others, cannot be made of these. `--seg.folds 1` says so beforehand."
         )
         return None
     sources = []
     for fold in folds:
         folder = run / f"seg-fold-{fold + 1}"
-        share = len(others[fold]) / len(store.usable())
-        name = f"fold {fold + 1} of {config.seg.folds}"
-        _train(_Part(name, others[fold], share), data, run / "pseudo", folder, config, progress)
+        part = _Part(
+            f"fold {fold + 1} of {config.seg.folds}", others[fold], is_fold=True, share=len(others[fold]) / len(usable)
+        )
+        _train(part, data, run / "pseudo", folder, config, progress)
         learned = learn_threshold.run(data, folder, store, config, progress, own[fold])
         labels = frozenset(label for label, its_fold in fold_of.items() if its_fold == fold)
         sources.append(Source(folder, learned.mask_threshold, labels))
@@ -103,12 +110,13 @@ class _Part:
     name: str
     usable: list[int]
     """Numbers of its pictures."""
+    is_fold: bool = False
     share: float = 1.0
     """Of all pictures that can be used; also of the steps, where these are given."""
 
     def identity(self) -> dict[str, str]:
-        """Of a fold; how many rounds follow changes nothing in this one."""
-        return {} if self.share == 1 else {"part": self.name}
+        """Which fold it is. Of rounds nothing: how many follow changes nothing in this one, and its masks tell the rest."""
+        return {"part": self.name} if self.is_fold else {}
 
 
 def _train(part: _Part, data: DataSet, pseudo: Path, folder: Path, config: RunConfig, progress: Progress) -> None:

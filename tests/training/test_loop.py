@@ -124,7 +124,7 @@ def test_new_layers_have_no_statistics_to_keep() -> None:
             id="statistics over all processes on a CPU",
         ),
         pytest.param(
-            replace(new_job(), usable=[4]), r"1 usable pictures of 10: expected at least two", id="one picture"
+            replace(new_job(), usable=[4]), r"1 usable picture of 10: expected at least two", id="one picture"
         ),
     ],
 )

@@ -155,7 +155,7 @@ def test_the_predicted_class_can_be_chosen_against_the_folders(out: Path, capsys
     expected = {"owl/wrong.jpg": "hawk", "deep/owl/parent.jpg": "owl"}
     assert exported(out, is_reviewed=True, progress=Progress()) == expected
     said = capsys.readouterr().err
-    assert "1 pictures changed" in said and "1 keep the one that a reviewer chose" in said
+    assert "1 picture changed" in said and "1 keeps the one that a reviewer chose" in said
 
 
 def test_what_was_chosen_and_what_nobody_looked_at_come_together(

@@ -17,7 +17,7 @@ from wsol.engine import choose_engine
 from wsol.models.backbone import scaled_px
 from wsol.models.checkpoint import load_mffnet
 from wsol.pseudo_store import decode
-from wsol.stages.make_pseudo import _Maker
+from wsol.stages.make_pseudo import Source, _Asked, _Maker
 from wsol.stopwatch import Stopwatch
 
 
@@ -44,7 +44,8 @@ def maps_of(run: Path, data_root: Path, pixels: torch.Tensor, *, flip: bool) -> 
     network, card = load_mffnet(run / "cam")
     config = RunConfig(pseudo=Pseudo(masks="thresholds", gaussian="none", flip=flip))
     card = card.model_copy(update={"resize_px": 96})
-    maker = _Maker(open_data(data_root), network, card, None, choose_engine("cpu", "fp32"), config)
+    asked = [_Asked(Source(run / "cam", None), network, card)]
+    maker = _Maker(open_data(data_root), asked, None, choose_engine("cpu", "fp32"), config)
     batch = Batch(pixels=pixels, indices=torch.arange(len(pixels)), image_hw=torch.full((len(pixels), 2), 96))
     records = maker.records(batch, maker.record(), Stopwatch(0))
     assert records["map"].shape[1:] == (12, 12), "of pictures one and a half times as large"

@@ -17,7 +17,7 @@ def quick(method: Method, weights: Path, **values: Any) -> RunConfig:
     """A configuration of few steps on small pictures, checkpoints after each."""
     machine = {"device": "cpu", "precision": "fp32", "workers": 0, "checkpoint_seconds": 0}
     groups = {group: QUICK for group in ("training", "cam", "classify")} | {"seg": QUICK | {"rounds": 1}}
-    groups |= {"acol": {"width": 16}, "spg": {"width": 16}}
+    groups |= {"acol": {"width": 16}, "spg": {"width": 16}, "gcnet": {"width": 16}}
     given = {"method": method, "backbone": NAME, "weights": weights, **machine, **groups}
     return resolve(RunConfig.model_validate(given | values))
 

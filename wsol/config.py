@@ -26,13 +26,14 @@ GradCam = Literal[
     "gradcam:layercam",
     "gradcam:scorecam",
 ]
-Method = Literal["spol", "cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "ddt", "psol", "tap", GradCam]
+Method = Literal["spol", "cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "ddt", "psol", "gcnet", "tap", GradCam]
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
 Masks = Literal["thresholds", "otsu", "grabcut"]
 Objects = Literal["largest", "all"]
 Precision = Literal["auto", "fp32", "bf16"]
+MaskShape = Literal["rectangle", "rotated-rectangle", "ellipse", "rotated-ellipse"]
 EngineName = Literal["torch", "onnx"]
 BatchNorm = Literal["live", "frozen", "sync"]
 Track = Literal["none", "tensorboard"]
@@ -278,6 +279,23 @@ class Psol(Config):
     """Of the layer between features and box."""
 
 
+class GcNet(Config):
+    """Geometry Constrained localization (Lu et al. 2020). Values are the published code's, where it draws shapes in closed form."""
+
+    mask_shape: MaskShape = "rotated-ellipse"
+    """What is drawn around the object."""
+    area_loss: NonNegativeFloat = 2.5
+    """Weight of the shape's area."""
+    obj_loss: NonNegativeFloat = 1.0
+    """Weight of the class's cross entropy in what the shape holds."""
+    back_loss: NonNegativeFloat = 1.0
+    """Weight of what the classes' entropy lacks in what it leaves."""
+    smooth: Annotated[float, Field(gt=0)] = 10.0
+    """How steep the mask is at its edge."""
+    width: PositiveInt = 256
+    """Of the detector's layers between features and shape (VGG16: 4096)."""
+
+
 class Tap(Config):
     """Thresholded average pooling and its companions (Bae et al. 2020); theta_loc is `box.threshold`."""
 
@@ -358,6 +376,7 @@ class RunConfig(Config):
     i2c: I2c = I2c()
     ddt: Ddt = Ddt()
     psol: Psol = Psol()
+    gcnet: GcNet = GcNet()
     tap: Tap = Tap()
     box: BoxChoice = BoxChoice()
 
@@ -384,6 +403,7 @@ METHODS: dict[Method, dict[str, Any]] = {
     "i2c": _OF_CLASS_MAPS,
     "ddt": {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
     "psol": {"box": {"threshold": 0.5}},  # it has none: its boxes are not cut from maps
+    "gcnet": {"classifier": "cam", "box": {"threshold": 0.5}},  # the edge of its shape
     "tap": {"classifier": "cam", "box": {"threshold": 0.35}},
     **dict.fromkeys(get_args(GradCam), _OF_CLASS_MAPS),
 }

@@ -98,8 +98,8 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_a_finished_one_is_kept(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
     config, run = quick(method, weights), tmp_path / "run"
-    # The second kill of psol comes when its own network is trained.
-    for steps in (2, 5 if method == "psol" else 1):
+    # The second kill of those with two trainings comes in the second.
+    for steps in (2, {"psol": 5, "gcnet": 4}.get(method, 1)):
         with pytest.raises(Killed):
             fit.run(labelled, run, config, Deadly(steps))
     fit.run(labelled, run, config, QUIET)
@@ -175,9 +175,14 @@ TRAINED: dict[Method, list[str]] = {
     "spol": ["cam", "seg", "classifier"],
     "ddt": [],
     "psol": ["psol", "classifier"],
+    "gcnet": ["cam", "gcnet"],
 }
 """The trainings of a quick run; those of the others are one."""
-TIMED: dict[Method, list[str]] = {"ddt": ["ddt"], "psol": ["ddt", "pseudo-boxes", "psol", "classifier"]}
+TIMED: dict[Method, list[str]] = {
+    "ddt": ["ddt"],
+    "psol": ["ddt", "pseudo-boxes", "psol", "classifier"],
+    "gcnet": ["cam", "gcnet"],
+}
 
 
 @pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])

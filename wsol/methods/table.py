@@ -9,7 +9,7 @@ from typing import NamedTuple
 from wsol import config as words
 from wsol.config import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods import acol, adl, cam, cutmix, ddt, gradcam, has, i2c, psol, spg, spol, tap
+from wsol.methods import acol, adl, cam, cutmix, ddt, gcnet, gradcam, has, i2c, psol, spg, spol, tap
 from wsol.models.finder import Finder
 from wsol.progress import Progress
 
@@ -34,6 +34,7 @@ METHODS: dict[words.Method, Method] = {
     "i2c": Method(i2c.fit, i2c.load),
     "ddt": Method(ddt.fit, ddt.load),
     "psol": Method(psol.fit, psol.load),
+    "gcnet": Method(gcnet.fit, gcnet.load),
     "tap": Method(tap.fit, tap.load),
     **dict.fromkeys(gradcam.CLASSES, Method(gradcam.fit, gradcam.load)),
 }

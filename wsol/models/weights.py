@@ -47,7 +47,8 @@ def weights_source(name: str, weights: Path | None) -> Source:
 
 def networks_of(config: RunConfig) -> tuple[str, ...]:
     """The folders of a run that hold trained networks."""
-    return (*(("cam", "seg") if config.method == "spol" else (finder_folder(config),)), "classifier")
+    first = ("cam",) if config.method in ("spol", "gcnet") else ()
+    return (*first, finder_folder(config), "classifier")
 
 
 def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:

@@ -1,0 +1,210 @@
+"""GC-Net's shapes against loops over pixels, its losses read aloud, and a detector that finds squares which a classifier sees."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from methods_quick import quick, small_card
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from wsol.boxes import Boxes, iou, tight_box
+from wsol.config import GcNet, MaskShape
+from wsol.data.opening import open_data
+from wsol.methods import gcnet
+from wsol.models.mffnet import ScoreMaps
+from wsol.progress import Progress
+
+SHAPES: tuple[MaskShape, ...] = ("rectangle", "rotated-rectangle", "ellipse", "rotated-ellipse")
+
+
+def shape_of(seed: int) -> list[float]:
+    generator = np.random.default_rng(seed)
+    return [*generator.uniform(0, 1, 2), *generator.uniform(0.1, 1, 2), generator.uniform(-0.5, 0.5)]
+
+
+def drawn_by_loops(shape: list[float], image_hw: tuple[int, int], mask_shape: MaskShape, smooth: float) -> np.ndarray:
+    """The mask, pixel by pixel: where each would lie if the shape stood upright in the middle, with half sides of 1."""
+    x, y, w, h, angle = shape
+    mask = np.zeros(image_hw)
+    for row in range(image_hw[0]):
+        for column in range(image_hw[1]):
+            place = complex((column + 0.5) / image_hw[1] - x, (row + 0.5) / image_hw[0] - y)
+            if mask_shape in ("rotated-rectangle", "rotated-ellipse"):
+                place *= cmath.exp(-1j * math.pi * angle)
+            along, across = place.real / (w / 2), place.imag / (h / 2)
+            is_round = mask_shape in ("ellipse", "rotated-ellipse")
+            d = along**2 + across**2 if is_round else max(abs(along), abs(across))
+            mask[row, column] = 1 - (0.5 + math.atan(smooth * d - smooth) / math.pi)
+    return mask
+
+
+@pytest.mark.parametrize("mask_shape", SHAPES)
+@settings(max_examples=15)
+@given(st.integers(0, 10**6), st.sampled_from([1.0, 10.0]))
+def test_a_mask_is_what_its_coefficients_say(mask_shape: MaskShape, seed: int, smooth: float) -> None:
+    shapes = [shape_of(seed), shape_of(seed + 1)]
+    found = gcnet.drawn(torch.tensor(shapes), (9, 13), mask_shape, smooth)
+    expected = [drawn_by_loops(shape, (9, 13), mask_shape, smooth) for shape in shapes]
+    np.testing.assert_allclose(found.numpy(), np.stack(expected), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("mask_shape", "shape", "expected"),
+    [
+        pytest.param("rectangle", [0.5, 0.25, 0.5, 0.25, 0.3], [25, 12, 75, 38], id="an upright shape has no angle"),
+        pytest.param("rotated-rectangle", [0.5, 0.5, 0.8, 0.2, 0.5], [40, 10, 60, 90], id="a quarter turn"),
+        pytest.param("ellipse", [0.5, 0.5, 0.6, 0.2, 0.3], [20, 40, 80, 60], id="an ellipse fills its box"),
+        # Half of the box: sqrt((0.3 cos)^2 + (0.1 sin)^2) with 45 degrees.
+        pytest.param("rotated-ellipse", [0.5, 0.5, 0.6, 0.2, 0.25], [28, 28, 72, 72], id="a turned ellipse"),
+        pytest.param("ellipse", [0.0, 0.5, 0.4, 0.4, 0.0], [0, 30, 20, 70], id="a shape may leave the picture"),
+    ],
+)
+def test_the_box_at_one_half_is_that_of_the_shape(
+    mask_shape: MaskShape, shape: list[float], expected: list[int]
+) -> None:
+    mask = gcnet.drawn(torch.tensor([shape]), (100, 100), mask_shape, 10.0)[0] > 0.5
+    np.testing.assert_allclose(np.asarray(tight_box(mask.numpy())), expected, atol=1)
+
+
+def test_a_shape_turns_clockwise() -> None:
+    mask = gcnet.drawn(torch.tensor([[0.5, 0.5, 0.8, 0.1, 0.25]]), (20, 20), "rotated-ellipse", 10.0)[0]
+    assert mask[14, 14] > 0.5 > mask[14, 5], "from the upper left to the lower right"
+
+
+def entropy(logits: list[float]) -> float:
+    total = sum(math.exp(value) for value in logits)
+    return -sum(math.exp(value) / total * math.log(math.exp(value) / total) for value in logits)
+
+
+def test_the_loss_is_area_and_class_inside_and_entropy_outside() -> None:
+    torch.manual_seed(0)
+    shapes, inside, outside = torch.rand(3, 5), torch.randn(3, 4), torch.randn(3, 4)
+    labels = torch.tensor([0, 3, 1])
+    network = nn.Module()
+    network.forward = lambda images: gcnet.Judged(shapes, inside, outside)  # type: ignore[method-assign]
+    expected = 0.0
+    for i, label in enumerate(labels.tolist()):
+        chosen = math.exp(inside[i, label]) / sum(math.exp(value) for value in inside[i].tolist())
+        area = float(shapes[i, 2] * shapes[i, 3])
+        expected += (2.0 * area - 0.5 * math.log(chosen) + 3.0 * (math.log(4) - entropy(outside[i].tolist()))) / 3
+    options = GcNet(area_loss=2.0, obj_loss=0.5, back_loss=3.0)
+    assert float(gcnet.loss(network, torch.zeros(3, 3, 2, 2), labels, options)) == pytest.approx(expected, abs=1e-5)
+    assert float(gcnet.lack_of_entropy(torch.ones(2, 7))) == pytest.approx(0, abs=1e-6)
+
+
+class Taps(nn.Module):
+    """A backbone of two convolutions, its features as large as one likes."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU()
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [self.scale * self.layers(images)]
+
+
+class ByColour(nn.Module):
+    """A classifier: the class is the channel in which most is to be seen."""
+
+    def forward(self, images: Tensor) -> ScoreMaps:
+        return ScoreMaps(40 * images.mean((2, 3), keepdim=True), None)
+
+
+def coloured_squares() -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures, labels, and the boxes of the squares."""
+    boxes = torch.tensor([[2, 2, 12, 12], [12, 12, 24, 24], [14, 1, 23, 10], [2, 13, 14, 25], [8, 8, 18, 18]])
+    labels = torch.tensor([0, 1, 2, 0, 1])
+    images = torch.zeros(5, 3, 26, 26)
+    for image, label, (x0, y0, x1, y1) in zip(images, labels, boxes.tolist(), strict=True):
+        image[label, y0:y1, x0:x1] = 1
+    return images, labels, boxes
+
+
+@pytest.mark.parametrize(
+    ("mask_shape", "scale"),
+    [
+        pytest.param("rectangle", 1.0, id="rectangle"),
+        pytest.param("rotated-ellipse", 1.0, id="turned ellipse"),
+        pytest.param("rectangle", 300.0, id="features that would throw the last layer to where sigmoids are flat"),
+    ],
+)
+def test_the_detector_draws_around_what_the_classifier_needs(mask_shape: MaskShape, scale: float) -> None:
+    torch.manual_seed(0)
+    images, labels, boxes = coloured_squares()
+    options = GcNet(mask_shape=mask_shape, width=32)
+    network = gcnet.GcNetwork(Taps(scale), 8, ByColour(), options).train()
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9, nesterov=True)
+    losses = []
+    for _ in range(200):
+        loss = gcnet.loss(network, images, labels, options)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
+    with torch.no_grad():
+        heatmaps = gcnet.drawn(network.eval()(images).shapes, (26, 26), mask_shape, options.smooth)
+    found = Boxes.of([tight_box(heatmap.numpy() > 0.5) or (0.0, 0.0, 0.0, 0.0) for heatmap in heatmaps])
+    fits = iou(found, Boxes(boxes.numpy().astype(np.float32))).diagonal()
+    assert fits.min() >= 0.5, fits
+
+
+def test_it_begins_with_an_upright_shape_in_the_middle_of_every_picture() -> None:
+    torch.manual_seed(0)
+    network = gcnet.build(small_card("gcnet", width=8), None).eval()
+    shapes = network(torch.rand(2, 3, 64, 64)).shapes
+    torch.testing.assert_close(shapes, torch.tensor([[0.5, 0.5, 0.525, 0.525, 0.0]]).expand(2, 5))
+
+
+def test_the_detector_learns_and_the_classifier_does_not() -> None:
+    torch.manual_seed(0)
+    options = GcNet(width=8)
+    network = gcnet.build(small_card("gcnet", **options.model_dump()), None).train()
+    assert isinstance(network, gcnet.GcNetwork)
+    before = {name: value.clone() for name, value in network.classifier.state_dict().items()}
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=0.1)
+    for _ in range(2):  # in the first step the shape hangs on no feature yet
+        optimiser.zero_grad()
+        gcnet.loss(network, torch.rand(2, 3, 64, 64), torch.tensor([0, 1]), options).backward()
+        optimiser.step()
+    for name, parameter in network.named_parameters():
+        assert (parameter.grad is None) == name.startswith("classifier."), name
+        assert parameter.grad is None or parameter.grad.any(), name
+    after = network.classifier.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items()), "statistics of batch norm as well"
+
+
+def test_the_answer_is_the_mask_of_any_class_and_the_names_of_the_classifier() -> None:
+    torch.manual_seed(0)
+    network = gcnet.build(small_card("gcnet", width=8), None).eval()
+    assert isinstance(network, gcnet.GcNetwork)
+    images = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        answer, others = (gcnet.ask(network, images, torch.tensor(labels)) for labels in ([0, 1], [2, 2]))
+        named = network.classifier(images).fused.mean((2, 3)).softmax(1)
+    assert answer.heatmaps is not None and answer.probabilities is not None and answer.boxes is None
+    expected = drawn_by_loops([0.5, 0.5, 0.525, 0.525, 0.0], (64, 64), "rotated-ellipse", 10.0)
+    np.testing.assert_allclose(answer.heatmaps.numpy(), [expected] * 2, atol=1e-5)
+    torch.testing.assert_close(answer.probabilities, named)
+    assert others.heatmaps is not None and torch.equal(answer.heatmaps, others.heatmaps)
+
+
+def test_a_run_trains_the_network_of_cam_first_and_judges_by_it(small_set: Path, weights: Path, tmp_path: Path) -> None:
+    gcnet.fit(open_data(small_set), tmp_path, quick("gcnet", weights), Progress(quiet=True))
+    cam, both = (load_file(tmp_path / name / "model.safetensors") for name in ("cam", "gcnet"))
+    for name, value in cam.items():
+        assert torch.equal(value, both[f"classifier.{name}"]), name
+    stages = [(tmp_path / name / "manifest.json").stat().st_mtime_ns for name in ("cam", "gcnet")]
+    assert all(first < second for first, second in pairwise(stages))

@@ -1,0 +1,178 @@
+"""Lu et al. 2020, "Geometry Constrained Weakly Supervised Object Localization" (GC-Net): a shape is drawn around what a classifier needs.
+
+1. A classifier learns the classes from whole pictures (`cam`, in a folder of its own), and is then frozen. 2. A detector regresses
+a shape from its features: middle, sides and angle (x, y, w, h, theta), each through a sigmoid; a generator turns them
+into a mask M in [0, 1]; the classifier sees I M, the object, and I (1 - M), the background. The detector learns
+
+    L = area_loss * w h  +  obj_loss * CE(p(I M), label)  +  back_loss * (log C - H(p(I (1 - M))))
+
+the shape is small, holds what tells the class, and leaves nothing outside that does: there the entropy H of the C classes'
+probabilities is to be high. The picture is normalised before it is masked, so that what is hidden has the mean colour.
+
+Of the paper's generators, one learned from drawn shapes and one in closed form, this is the closed one: it needs no training of its
+own, and is exact. M = 1/2 - arctan(smooth (d - 1)) / pi, where d is 1 on the shape's edge: (2u / w)^2 + (2v / h)^2 for an
+ellipse, max(|2u / w|, |2v / h|) for a rectangle, of a place (u, v) as seen from the middle, turned back by theta. It falls off so slowly that the
+detector feels pixels far from the edge. Its threshold, 0.5, is the edge itself: the box is that of the shape.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, interpolate, normalize
+
+from wsol.config import GcNet, MaskShape, RunConfig
+from wsol.data.samples import DataSet
+from wsol.folders import file_hash
+from wsol.methods import cam
+from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.models.backbone import State
+from wsol.models.checkpoint import MethodCard, fill
+from wsol.models.finder import Answer, Finder, Heatmaps, Logits
+from wsol.progress import Progress
+
+PLACES = 7
+"""Rows and columns of features that the detector's linear layers see, as in VGG16, one of the paper's."""
+LEAST = 0.05
+"""Of a side, as a share of the picture's: what is divided by it stays finite."""
+MASK_HW = (64, 64)
+"""Rows and columns of a predicted mask, whatever the picture's: its shape has any resolution."""
+
+Shapes = Float[Tensor, "batch 5"]
+"""x, y, w, h as shares of the picture's sides, and the angle in half turns, clockwise."""
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """The classifier, in `run/cam`, then the detector."""
+    options = config.gcnet
+    train_network(Plan(cam.build, of_labels(data, cam.loss), method="cam"), data, run, config, progress)
+
+    def build_taught(card: MethodCard, state: State | None) -> nn.Module:
+        network = build(card, state)
+        assert isinstance(network, GcNetwork)
+        fill(network.classifier, run / "cam")
+        return network
+
+    def shape_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return loss(network, images, labels, options)
+
+    inputs = {"classifier": file_hash(run / "cam" / "model.safetensors")}
+    train_network(Plan(build_taught, of_labels(data, shape_loss), inputs), data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """Detector and classifier."""
+    return load_finder(run / "gcnet", build, ask)
+
+
+class Judged(NamedTuple):
+    """What the classifier says of both parts of pictures."""
+
+    shapes: Shapes
+    of_object: Logits
+    of_background: Logits
+
+
+class Seen(NamedTuple):
+    """What the network says of whole pictures."""
+
+    shapes: Shapes
+    logits: Logits
+
+
+class GcNetwork(nn.Module):
+    """Detector, generator, classifier. The classifier never learns here, and is a network that predicts all the time."""
+
+    def __init__(self, backbone: nn.Module, channels: int, classifier: nn.Module, options: GcNet) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.reduction = nn.Sequential(nn.Conv2d(channels, options.width, 1, bias=False), nn.ReLU())
+        places = options.width * PLACES**2
+        # As large as a backbone's features are, so far does SGD throw the last layer: a few steps, and sigmoids of 0 and 1 draw one
+        # and the same shape into every picture for ever. Normalised here and again before it, they may be of any size.
+        self.hidden = nn.Sequential(
+            nn.Flatten(), nn.LayerNorm(places, elementwise_affine=False), nn.Linear(places, options.width), nn.ReLU()
+        )
+        self.shape = nn.Linear(options.width, 5)
+        # Every picture begins with the same upright shape in its middle, about half as wide and as high as the picture.
+        nn.init.zeros_(self.shape.weight)
+        nn.init.zeros_(self.shape.bias)
+        self.classifier = classifier.requires_grad_(False)
+        self.mask_shape = options.mask_shape
+        self.smooth = options.smooth
+
+    def train(self, mode: bool = True) -> GcNetwork:
+        """The detector alone."""
+        super().train(mode)
+        self.classifier.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Judged | Seen:
+        """In training, what the classifier says of object and background; else of whole pictures."""
+        features = self.reduction(self.backbone(images)[-1])
+        places = interpolate(features.float(), (PLACES, PLACES), mode="bilinear", align_corners=False)
+        shapes = shapes_of(self.shape(normalize(self.hidden(places))).float())
+        if not self.training:
+            return Seen(shapes, self._named(images))
+        masks = drawn(shapes, (images.shape[2], images.shape[3]), self.mask_shape, self.smooth)[:, None]
+        return Judged(shapes, self._named(images * masks), self._named(images * (1 - masks)))
+
+    def _named(self, images: Tensor) -> Logits:
+        logits: Tensor = self.classifier(images).fused.mean((2, 3)).float()
+        return logits
+
+
+def shapes_of(outputs: Float[Tensor, "batch 5"]) -> Shapes:
+    """From the detector's last layer: the middle anywhere in the picture, no side below `LEAST`, a quarter turn either way at most."""
+    shares = outputs.sigmoid()
+    middle, sides, angle = shares[:, :2], shares[:, 2:4], shares[:, 4:]
+    return torch.cat([middle, LEAST + (1 - LEAST) * sides, angle - 0.5], dim=1)
+
+
+def drawn(shapes: Shapes, image_hw: tuple[int, int], mask_shape: MaskShape, smooth: float) -> Heatmaps:
+    """The generator: M at the middle of each pixel."""
+    height, width = image_hw
+    x, y, w, h, angle = (value[:, None, None] for value in shapes.unbind(1))
+    columns, rows = ((torch.arange(side, device=shapes.device) + 0.5) / side for side in (width, height))
+    right, down = columns[None, None, :] - x, rows[None, :, None] - y
+    turn = angle * (math.pi if mask_shape.startswith("rotated") else 0)
+    along = (right * turn.cos() + down * turn.sin()) / (w / 2)
+    across = (down * turn.cos() - right * turn.sin()) / (h / 2)
+    d = along**2 + across**2 if mask_shape.endswith("ellipse") else torch.maximum(along.abs(), across.abs())
+    return 0.5 - torch.atan(smooth * (d - 1)) / math.pi
+
+
+def build(card: MethodCard, state: State | None) -> nn.Module:
+    """The network; pretrained weights are the detector's, the classifier's are to be filled in."""
+    backbone, channels = last_stage(card, state)
+    return GcNetwork(backbone, channels, cam.build(card, None), GcNet.model_validate(card.options))
+
+
+def loss(network: nn.Module, images: Tensor, labels: Tensor, options: GcNet) -> Tensor:
+    """L."""
+    shapes, of_object, of_background = network(images)
+    area = (shapes[:, 2] * shapes[:, 3]).mean()
+    total: Tensor = (
+        options.area_loss * area
+        + options.obj_loss * cross_entropy(of_object, labels)
+        + options.back_loss * lack_of_entropy(of_background)
+    )
+    return total
+
+
+def lack_of_entropy(logits: Logits) -> Tensor:
+    """The mean of log C - H over pictures: 0 where all C classes are as probable as one another."""
+    entropies = -(logits.softmax(1) * logits.log_softmax(1)).sum(1)
+    return math.log(logits.shape[1]) - entropies.mean()
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """The mask, whatever the class; the classifier names the whole picture."""
+    assert isinstance(network, GcNetwork)
+    shapes, logits = network(images)
+    return Answer(drawn(shapes, MASK_HW, network.mask_shape, network.smooth), None, logits.softmax(1))

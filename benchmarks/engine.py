@@ -383,6 +383,7 @@ def print_card(
     """
     data, run = open_data(given.data), given.scratch / "card"
     weights = given.scratch / f"{backbone}.safetensors"
+    torch.manual_seed(0)  # of some random weights all maps are empty, and there is nothing to train on
     save_file({k: v.contiguous() for k, v in timm.create_model(backbone).state_dict().items()}, weights)
     shape = {"resize_px": side_px, "crop_px": side_px, "batch_size": batch_size, "epochs": max(given.epochs, 2)}
     values = {"backbone": backbone, "weights": weights, "device": device, "precision": "bf16"}

@@ -383,9 +383,11 @@ def print_card(
     """
     data, run = open_data(given.data), given.scratch / "card"
     weights = given.scratch / f"{backbone}.safetensors"
-    torch.manual_seed(0)  # of some random weights all maps are empty, and there is nothing to train on
+    torch.manual_seed(0)
     save_file({k: v.contiguous() for k, v in timm.create_model(backbone).state_dict().items()}, weights)
     shape = {"resize_px": side_px, "crop_px": side_px, "batch_size": batch_size, "epochs": max(given.epochs, 2)}
+    # Of random weights that learn fast all maps may soon be empty, and there is nothing to make masks of.
+    shape |= {"lr_backbone": 0, "lr_new": 1e-6}
     values = {"backbone": backbone, "weights": weights, "device": device, "precision": "bf16"}
     save_config(run, RunConfig.model_validate(values | {stage: shape for stage in ("cam", "seg", "classify")}))
     wsol.fit(data.root, run, quiet=True)

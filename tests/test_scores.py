@@ -35,7 +35,7 @@ def stability_by_loops(heatmap: np.ndarray, inside: np.ndarray) -> float:
     x0, y0, x1, y1 = corners(inside)
     found = []
     for level in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
-        mask = heatmap > level
+        mask = heatmap.astype(np.float64) > level  # else numpy rounds the level to 32 bits, and 0.6 is not above it
         if not mask[peak]:
             found.append(0.0)
             continue

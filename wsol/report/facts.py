@@ -22,7 +22,7 @@ _ROUNDS = tuple(name for i in range(1, 100) for name in (f"seg-round-{i}", f"pse
 STAGES: dict[Method, tuple[str, ...]] = {
     "spol": ("cam", "pseudo", *_ROUNDS, "seg"),
     "psol": ("ddt", "pseudo-boxes", "psol"),
-    "gcnet": ("cam", "gcnet"),
+    "gcnet": ("gcnet-classifier", "gcnet"),
 }
 """The folders of methods with several stages."""
 

@@ -290,6 +290,8 @@ class GcNet(Config):
     """Weight of the class's cross entropy in what the shape holds."""
     back_loss: NonNegativeFloat = 1.0
     """Weight of what the classes' entropy lacks in what it leaves."""
+    p_hide: Fraction = 0.5
+    """Share of the classifier's training pictures that are shown through a random shape, or around one (the paper: none)."""
     smooth: Annotated[float, Field(gt=0)] = 10.0
     """How steep the mask is at its edge."""
     width: PositiveInt = 256

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cmath
 import math
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -201,10 +200,22 @@ def test_the_answer_is_the_mask_of_any_class_and_the_names_of_the_classifier() -
     assert others.heatmaps is not None and torch.equal(answer.heatmaps, others.heatmaps)
 
 
-def test_a_run_trains_the_network_of_cam_first_and_judges_by_it(small_set: Path, weights: Path, tmp_path: Path) -> None:
+@settings(max_examples=10)
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 1.0]))
+def test_pictures_of_the_classifier_are_whole_or_seen_through_or_around_a_shape(seed: int, p_hide: float) -> None:
+    torch.manual_seed(seed)
+    images = torch.ones(40, 3, 8, 10)
+    shown = gcnet.partly_hidden(images, GcNet(p_hide=p_hide, smooth=1e4))
+    is_whole = (shown == 1).flatten(1).all(1)
+    torch.manual_seed(seed)
+    drawn = gcnet.drawn(gcnet.shapes_of(torch.rand(40, 5).logit()), (8, 10), "rotated-ellipse", 1e4)
+    for picture, mask in zip(shown[~is_whole], drawn[~is_whole], strict=True):
+        assert torch.equal(picture, mask.expand(3, 8, 10)) or torch.equal(picture, (1 - mask).expand(3, 8, 10))
+    assert {0.0: is_whole.all(), 0.5: 5 < int(is_whole.sum()) < 35, 1.0: not is_whole.any()}[p_hide]
+
+
+def test_a_run_trains_its_classifier_first_and_judges_by_it(small_set: Path, weights: Path, tmp_path: Path) -> None:
     gcnet.fit(open_data(small_set), tmp_path, quick("gcnet", weights), Progress(quiet=True))
-    cam, both = (load_file(tmp_path / name / "model.safetensors") for name in ("cam", "gcnet"))
-    for name, value in cam.items():
+    classifier, both = (load_file(tmp_path / name / "model.safetensors") for name in (gcnet.CLASSIFIER, "gcnet"))
+    for name, value in classifier.items():
         assert torch.equal(value, both[f"classifier.{name}"]), name
-    stages = [(tmp_path / name / "manifest.json").stat().st_mtime_ns for name in ("cam", "gcnet")]
-    assert all(first < second for first, second in pairwise(stages))

@@ -1,6 +1,6 @@
 """Lu et al. 2020, "Geometry Constrained Weakly Supervised Object Localization" (GC-Net): a shape is drawn around what a classifier needs.
 
-1. A classifier learns the classes from whole pictures (`cam`, in a folder of its own), and is then frozen. 2. A detector regresses
+1. A classifier (that of `cam`) learns the classes, and is then frozen. 2. A detector regresses
 a shape from its features: middle, sides and angle (x, y, w, h, theta), each through a sigmoid; a generator turns them
 into a mask M in [0, 1]; the classifier sees I M, the object, and I (1 - M), the background. The detector learns
 
@@ -8,6 +8,10 @@ into a mask M in [0, 1]; the classifier sees I M, the object, and I (1 - M), the
 
 the shape is small, holds what tells the class, and leaves nothing outside that does: there the entropy H of the C classes'
 probabilities is to be high. The picture is normalised before it is masked, so that what is hidden has the mean colour.
+
+The paper's classifier has seen whole pictures alone. A network with batch norm then takes grey for a mark of some class, and the shape
+grows until no grey is left. Here a share `p_hide` of its pictures is shown through a shape drawn at random, or around one: it knows pictures with parts, and
+how little some parts tell.
 
 Of the paper's generators, one learned from drawn shapes and one in closed form, this is the closed one: it needs no training of its
 own, and is exact. M = 1/2 - arctan(smooth (d - 1)) / pi, where d is 1 on the shape's edge: (2u / w)^2 + (2v / h)^2 for an
@@ -36,6 +40,8 @@ from wsol.models.checkpoint import MethodCard, fill
 from wsol.models.finder import Answer, Finder, Heatmaps, Logits
 from wsol.progress import Progress
 
+CLASSIFIER = "gcnet-classifier"
+"""Its folder in the run."""
 PLACES = 7
 """Rows and columns of features that the detector's linear layers see, as in VGG16, one of the paper's."""
 LEAST = 0.05
@@ -48,20 +54,24 @@ Shapes = Float[Tensor, "batch 5"]
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """The classifier, in `run/cam`, then the detector."""
+    """The classifier, then the detector."""
     options = config.gcnet
-    train_network(Plan(cam.build, of_labels(data, cam.loss), method="cam"), data, run, config, progress)
+
+    def class_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return cam.loss(network, partly_hidden(images, options), labels)
+
+    train_network(Plan(cam.build, of_labels(data, class_loss), folder=CLASSIFIER), data, run, config, progress)
 
     def build_taught(card: MethodCard, state: State | None) -> nn.Module:
         network = build(card, state)
         assert isinstance(network, GcNetwork)
-        fill(network.classifier, run / "cam")
+        fill(network.classifier, run / CLASSIFIER)
         return network
 
     def shape_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return loss(network, images, labels, options)
 
-    inputs = {"classifier": file_hash(run / "cam" / "model.safetensors")}
+    inputs = {"classifier": file_hash(run / CLASSIFIER / "model.safetensors")}
     train_network(Plan(build_taught, of_labels(data, shape_loss), inputs), data, run, config, progress)
 
 
@@ -145,6 +155,16 @@ def drawn(shapes: Shapes, image_hw: tuple[int, int], mask_shape: MaskShape, smoo
     across = (down * turn.cos() - right * turn.sin()) / (h / 2)
     d = along**2 + across**2 if mask_shape.endswith("ellipse") else torch.maximum(along.abs(), across.abs())
     return 0.5 - torch.atan(smooth * (d - 1)) / math.pi
+
+
+def partly_hidden(images: Tensor, options: GcNet) -> Tensor:
+    """Some pictures, as many as p_hide says, seen through a shape anywhere, of any size and angle, or around one."""
+    count = len(images)
+    image_hw = images.shape[2], images.shape[3]
+    masks = drawn(shapes_of(torch.rand(count, 5).logit()), image_hw, options.mask_shape, options.smooth)
+    masks = torch.where(torch.rand(count, 1, 1) < 0.5, masks, 1 - masks)
+    masks = torch.where(torch.rand(count, 1, 1) < options.p_hide, masks, 1)
+    return images * masks[:, None].to(images)
 
 
 def build(card: MethodCard, state: State | None) -> nn.Module:

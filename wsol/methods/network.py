@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsol.config import Config, Method, RunConfig, finder_folder
+from wsol.config import Config, RunConfig, finder_folder
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
@@ -41,19 +41,19 @@ class Plan:
     """Hashes of what it is made from beside the training pictures and their labels."""
     has_pairs: bool = False
     """Whether batches are to consist of pairs of a class."""
-    method: Method | None = None
-    """Whose network it is, where the run's own begins with that of another; it lies in that one's folder."""
+    folder: str | None = None
+    """Where in the run the network lies, if not where the method's does: one that is trained before that."""
 
 
 def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Train the plan's network by the values of `config.training`, into the folder of its method.
+    """Train the plan's network by the values of `config.training`, into its folder.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
-    own = config.model_copy(update={"method": plan.method or config.method})
-    folder, stage = run / finder_folder(own), f"method {own.method}"
-    settings = settings_of(own)
+    folder = run / (plan.folder or finder_folder(config))
+    stage = f"method {config.method}" + (f": {plan.folder}" if plan.folder else "")
+    settings = settings_of(config)
     inputs = {"training": data.training_hash(), **(plan.inputs or {})}
     if is_finished(folder, stage, settings, inputs):
         progress.say(f"{stage}: finished already, {folder}")
@@ -63,7 +63,7 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
     progress.say(f"{stage}: {data.describe()}; {config.backbone} on {engine.reason}")
     seed = seed_of(config.seed, NUMBER)
     torch.manual_seed(seed)
-    card = card_of(data, own)
+    card = card_of(data, config)
     network = plan.build(card, dict(state))
     check_sides(config.backbone, network, (config.training.crop_px, config.training.resize_px))
     new_layers = [module for name, module in network.named_children() if name != "backbone"]

@@ -47,8 +47,8 @@ def weights_source(name: str, weights: Path | None) -> Source:
 
 def networks_of(config: RunConfig) -> tuple[str, ...]:
     """The folders of a run that hold trained networks."""
-    first = ("cam",) if config.method in ("spol", "gcnet") else ()
-    return (*first, finder_folder(config), "classifier")
+    before = {"spol": ("cam",), "gcnet": ("gcnet-classifier",)}.get(config.method, ())
+    return (*before, finder_folder(config), "classifier")
 
 
 def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:

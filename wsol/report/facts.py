@@ -24,7 +24,7 @@ _FOLDS = (*(f"seg-fold-{i}" for i in range(1, 100)), "pseudo-folds")
 STAGES: dict[Method, tuple[str, ...]] = {
     "spol": ("cam", "pseudo", _ROUNDS[0], *_FOLDS, *_ROUNDS[1:], "seg"),
     "psol": ("ddt", "pseudo-boxes", "psol"),
-    "gcnet": ("cam", "gcnet"),
+    "gcnet": ("gcnet-classifier", "gcnet"),
 }
 """The folders of methods with several stages."""
 

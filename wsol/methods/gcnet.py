@@ -9,8 +9,8 @@ into a mask M in [0, 1]; the classifier sees I M, the object, and I (1 - M), the
 the shape is small, holds what tells the class, and leaves nothing outside that does: there the entropy H of the C classes'
 probabilities is to be high. The picture is normalised before it is masked, so that what is hidden has the mean colour.
 
-The paper's classifier has seen whole pictures alone. A network with batch norm then takes grey for a mark of some class, and the shape
-grows until no grey is left. Here a share `p_hide` of its pictures is shown through a shape drawn at random, or around one: it knows pictures with parts, and
+The paper's classifier has seen whole pictures alone. A network with batch norm then takes grey for a mark of some class, and the loss
+is least where next to none is left. Here a share `p_hide` of its pictures is shown through a shape drawn at random, or around one: it knows pictures with parts, and
 how little some parts tell.
 
 Of the paper's generators, one learned from drawn shapes and one in closed form, this is the closed one: it needs no training of its

@@ -416,6 +416,7 @@ NAMELESS: tuple[Method, ...] = ("ddt", "psol")
 
 GROUPS = tuple(name for name, value in RunConfig() if isinstance(value, Config))
 """The names of all groups of options."""
+# Where that is not `training` and the group of the method's own name.
 _READ_BY: dict[Method, tuple[str, ...]] = {
     "spol": ("cam", "pseudo", "seg"),
     "cam": ("training",),  # the group of that name is SPOL's stage 1
@@ -521,6 +522,22 @@ def groups_of(config: RunConfig) -> tuple[str, ...]:
 def finder_folder(config: RunConfig) -> str:
     """Where in a run the network lies that finds the objects."""
     return "seg" if config.method == "spol" else config.method.partition(":")[0]
+
+
+GCNET_CLASSIFIER = "gcnet-classifier"
+"""Where in a run of `gcnet` the network lies that judges its shapes."""
+_ROUNDS = tuple(name for i in range(1, 100) for name in (f"seg-round-{i}", f"pseudo-round-{i + 1}"))
+_FOLDS = (*(f"seg-fold-{i}" for i in range(1, 100)), "pseudo-folds")
+_SEVERAL_STAGES: dict[Method, tuple[str, ...]] = {
+    "spol": ("cam", "pseudo", _ROUNDS[0], *_FOLDS, *_ROUNDS[1:], "seg"),
+    "psol": ("ddt", "pseudo-boxes", "psol"),
+    "gcnet": (GCNET_CLASSIFIER, "gcnet"),
+}
+
+
+def stage_folders(config: RunConfig) -> tuple[str, ...]:
+    """Where in a run its stages may lie, in the order in which they are made."""
+    return (*_SEVERAL_STAGES.get(config.method, (finder_folder(config),)), "classifier")
 
 
 def classifier_of(config: RunConfig) -> tuple[str, Path | None] | None:

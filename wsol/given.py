@@ -69,13 +69,13 @@ def _fate(name: str | None, prediction: Prediction, chosen: Collection[str]) -> 
     return "chosen" if prediction.image in chosen else "changed"
 
 
-KEEPS = "keeps its own since no folder of its path is named like a class"
-KEEP = "keep theirs since no folder of theirs is named like a class"
+_KEEPS = "keeps its own since no folder of its path is named like a class"
+_KEEP = "keep theirs since no folder of theirs is named like a class"
 
 
 def told(fates: Mapping[Fate, int]) -> str:
     """In a sentence."""
     return (
         f"Classes by folder: {number_of(fates['changed'], 'picture')} changed to the folder's class, {fates['agreed']} had that class already, "
-        f"{number_of(fates['chosen'], 'keeps', 'keep')} the one that a reviewer chose, {number_of(fates['kept'], KEEPS, KEEP)}."
+        f"{number_of(fates['chosen'], 'keeps', 'keep')} the one that a reviewer chose, {number_of(fates['kept'], _KEEPS, _KEEP)}."
     )

@@ -32,12 +32,8 @@ def told(error: ValidationError) -> str:
     kind, got, lead = problem["type"], problem["input"], f"{option(*place)}: " if place else ""
     if kind == "order":
         values = problem["ctx"]
-        low, high, below, above = (
-            option(*place, values["low"]),
-            option(*place, values["high"]),
-            values["below"],
-            values["above"],
-        )
+        low, high = (option(*place, values[name]) for name in ("low", "high"))
+        below, above = values["below"], values["above"]
         return f"expected {low} to be at most {high}, got {below} > {above}. Set {low} to {above} or less, or {high} to {below} or more."
     if kind == "value_error":  # our own words, which say what came
         return f"{lead}{problem['ctx']['error']}. {HELP}"

@@ -61,7 +61,7 @@ def test_the_last_map_has_the_stride_that_is_asked_for_where_the_model_can(name:
 
 A_VALUE: dict[str, dict[str, Any]] = {
     **{group: {"epochs": 3} for group in ("cam", "seg", "classify", "training")}, "pseudo": {"foreground": 0.3}, "has": {"p_hide": 0.3}, "cutmix": {"alpha": 0.3},
-    **{group: {"width": 3} for group in ("acol", "spg", "psol")}, "adl": {"gamma": 0.3}, "i2c": {"gamma": 0.3}, "ddt": {"images": "all"}, "tap": {"percentile": 3},
+    **{group: {"width": 3} for group in ("acol", "spg", "psol", "gcnet")}, "adl": {"gamma": 0.3}, "i2c": {"gamma": 0.3}, "ddt": {"images": "all"}, "tap": {"percentile": 3},
     "box": {"objects": "all"},
 }  # fmt: skip
 """One of each group that is nobody's default."""
@@ -75,6 +75,7 @@ A_VALUE: dict[str, dict[str, Any]] = {
         ("has", "training has box"),
         ("ddt", "training ddt box"),
         ("psol", "classify training ddt psol box"),
+        ("gcnet", "training gcnet box"),
         ("gradcam:layercam", "training box"),
     ],
 )

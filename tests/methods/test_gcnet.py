@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from wsol.boxes import Boxes, iou, tight_box
-from wsol.config import GcNet, MaskShape
+from wsol.config import GCNET_CLASSIFIER, GcNet, MaskShape
 from wsol.data.opening import open_data
 from wsol.methods import gcnet
 from wsol.models.mffnet import ScoreMaps
@@ -216,6 +216,6 @@ def test_pictures_of_the_classifier_are_whole_or_seen_through_or_around_a_shape(
 
 def test_a_run_trains_its_classifier_first_and_judges_by_it(small_set: Path, weights: Path, tmp_path: Path) -> None:
     gcnet.fit(open_data(small_set), tmp_path, quick("gcnet", weights), Progress(quiet=True))
-    classifier, both = (load_file(tmp_path / name / "model.safetensors") for name in (gcnet.CLASSIFIER, "gcnet"))
+    classifier, both = (load_file(tmp_path / name / "model.safetensors") for name in (GCNET_CLASSIFIER, "gcnet"))
     for name, value in classifier.items():
         assert torch.equal(value, both[f"classifier.{name}"]), name

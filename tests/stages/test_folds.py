@@ -25,6 +25,14 @@ def masks(folder: Path) -> np.ndarray:
     return store.masks(torch.arange(len(store))).numpy() > 0
 
 
+@pytest.fixture
+def begun(small_run: Path, tmp_path: Path) -> Path:
+    """A copy as far as the first round."""
+    for name in ("cam", "pseudo", "seg-round-1"):
+        shutil.copytree(small_run / name, tmp_path / "run" / name)
+    return tmp_path / "run"
+
+
 def test_a_further_rounds_masks_are_known_only_where_the_folds_say_the_same(small_run: Path) -> None:
     assert {path.name for path in small_run.iterdir() if "fold" in path.name} == {
         "seg-fold-1", "seg-fold-2", "pseudo-folds"
@@ -55,22 +63,11 @@ def test_a_folds_network_knows_nothing_of_its_classes_masks(
     assert kept[0] == kept[1] and changed[0] != changed[1]
 
 
-def test_without_folds_masks_are_taken_as_they_are(cli: Cli, small_run: Path, small_set: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    for name in ("cam", "pseudo", "seg-round-1"):
-        shutil.copytree(small_run / name, run / name)
-    assert cli("train-seg", small_set, "--run", run, *QUICK, "--seg.folds", "1") == 0
-    assert not list(run.glob("*fold*"))
-    alone, confirmed = masks(run / "pseudo-round-2"), masks(small_run / "pseudo-round-2")
+def test_without_folds_masks_are_taken_as_they_are(cli: Cli, begun: Path, small_run: Path, small_set: Path) -> None:
+    assert cli("train-seg", small_set, "--run", begun, *QUICK, "--seg.folds", "1") == 0
+    assert not list(begun.glob("*fold*"))
+    alone, confirmed = masks(begun / "pseudo-round-2"), masks(small_run / "pseudo-round-2")
     assert np.array_equal(alone[:, 0], confirmed[:, 0]) and alone[:, 1].sum() > confirmed[:, 1].sum()
-
-
-@pytest.fixture
-def begun(small_run: Path, tmp_path: Path) -> Path:
-    """A copy as far as the first round."""
-    for name in ("cam", "pseudo", "seg-round-1"):
-        shutil.copytree(small_run / name, tmp_path / "run" / name)
-    return tmp_path / "run"
 
 
 def test_folds_that_would_see_too_little_are_left_out_and_said(

@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, normalize
 
-from wsol.config import GcNet, MaskShape, RunConfig
+from wsol.config import GCNET_CLASSIFIER, GcNet, MaskShape, RunConfig
 from wsol.data.samples import DataSet
 from wsol.folders import file_hash
 from wsol.methods import cam
@@ -40,8 +40,6 @@ from wsol.models.checkpoint import MethodCard, fill
 from wsol.models.finder import Answer, Finder, Heatmaps, Logits
 from wsol.progress import Progress
 
-CLASSIFIER = "gcnet-classifier"
-"""Its folder in the run."""
 PLACES = 7
 """Rows and columns of features that the detector's linear layers see, as in VGG16, one of the paper's."""
 LEAST = 0.05
@@ -60,18 +58,18 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     def class_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return cam.loss(network, partly_hidden(images, options), labels)
 
-    train_network(Plan(cam.build, of_labels(data, class_loss), folder=CLASSIFIER), data, run, config, progress)
+    train_network(Plan(cam.build, of_labels(data, class_loss), folder=GCNET_CLASSIFIER), data, run, config, progress)
 
     def build_taught(card: MethodCard, state: State | None) -> nn.Module:
         network = build(card, state)
         assert isinstance(network, GcNetwork)
-        fill(network.classifier, run / CLASSIFIER)
+        fill(network.classifier, run / GCNET_CLASSIFIER)
         return network
 
     def shape_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return loss(network, images, labels, options)
 
-    inputs = {"classifier": file_hash(run / CLASSIFIER / "model.safetensors")}
+    inputs = {"classifier": file_hash(run / GCNET_CLASSIFIER / "model.safetensors")}
     train_network(Plan(build_taught, of_labels(data, shape_loss), inputs), data, run, config, progress)
 
 

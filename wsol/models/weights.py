@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from wsol.config import RunConfig, classifier_of, finder_folder
+from wsol.config import GCNET_CLASSIFIER, RunConfig, classifier_of, finder_folder
 from wsol.errors import WsolError
 from wsol.folders import MANIFEST
 
@@ -47,7 +47,7 @@ def weights_source(name: str, weights: Path | None) -> Source:
 
 def networks_of(config: RunConfig) -> tuple[str, ...]:
     """The folders of a run that hold trained networks."""
-    before = {"spol": ("cam",), "gcnet": ("gcnet-classifier",)}.get(config.method, ())
+    before = {"spol": ("cam",), "gcnet": (GCNET_CLASSIFIER,)}.get(config.method, ())
     return (*before, finder_folder(config), "classifier")
 
 

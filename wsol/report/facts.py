@@ -10,7 +10,7 @@ from typing import Any
 
 from wsol.box_threshold import own_box, read_threshold
 from wsol.calibration import Calibration
-from wsol.config import Method, RunConfig, classifier_of, finder_folder
+from wsol.config import RunConfig, classifier_of, stage_folders
 from wsol.counting import number_of
 from wsol.folders import MANIFEST, read_json
 from wsol.models.licences import weights_licence
@@ -19,20 +19,10 @@ from wsol.version import __version__
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "pillow")
 
 
-_ROUNDS = tuple(name for i in range(1, 100) for name in (f"seg-round-{i}", f"pseudo-round-{i + 1}"))
-_FOLDS = (*(f"seg-fold-{i}" for i in range(1, 100)), "pseudo-folds")
-STAGES: dict[Method, tuple[str, ...]] = {
-    "spol": ("cam", "pseudo", _ROUNDS[0], *_FOLDS, *_ROUNDS[1:], "seg"),
-    "psol": ("ddt", "pseudo-boxes", "psol"),
-    "gcnet": ("gcnet-classifier", "gcnet"),
-}
-"""The folders of methods with several stages."""
-
-
 def stages_of(run: Path, config: RunConfig) -> dict[str, dict[str, Any]]:
     """The manifests of a run's finished stages, in the order in which they were made."""
-    names = (*STAGES.get(config.method, (finder_folder(config),)), "classifier")
-    return {name: read_json(run / name / MANIFEST, "wsol fit") for name in names if (run / name / MANIFEST).is_file()}
+    finished = [name for name in stage_folders(config) if (run / name / MANIFEST).is_file()]
+    return {name: read_json(run / name / MANIFEST, "wsol fit") for name in finished}
 
 
 def facts_of(run: Path, config: RunConfig, calibration: Calibration | None, *, has_maps: bool) -> dict[str, str]:

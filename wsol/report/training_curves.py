@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from wsol.config import stage_folders
 from wsol.folders import whole_file
-from wsol.models.weights import networks_of
 from wsol.run_config import load_config
 
 FILE = "curves.png"
@@ -32,16 +32,7 @@ def write_training_curves(run: Path) -> Path | None:
 
 def training_losses(run: Path) -> dict[str, list[float]]:
     """The loss of each epoch of each training of a run, in the order in which they were trained."""
-    rounds, folds = (
-        [
-            folder.name
-            for folder in sorted(run.glob(f"seg-{kind}-*"), key=lambda folder: (len(folder.name), folder.name))
-        ]
-        for kind in ("round", "fold")
-    )
-    before = [*rounds[:1], *folds, *rounds[1:]]
-    names = [one for name in networks_of(load_config(run)) for one in ([*before, name] if name == "seg" else [name])]
-    losses = {name: _losses(run / name / "results.csv") for name in names}
+    losses = {name: _losses(run / name / "results.csv") for name in stage_folders(load_config(run))}
     return {name: values for name, values in losses.items() if values}
 
 

@@ -59,7 +59,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     Raises:
         WsolError: no stage 1 in the run, other classes than it was trained on, or no usable map at all.
     """
-    return redraw(data, run, [Source(run / "cam", None)], run / "pseudo", config, progress)
+    return draw(data, run, [Source(run / "cam", None)], run / "pseudo", config, progress)
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class Source:
     """The classes whose pictures it is asked about; None for all."""
 
 
-def redraw(
+def draw(
     data: DataSet, run: Path, sources: Sequence[Source], folder: Path, config: RunConfig, progress: Progress, confirmed_by: Path | None = None
 ) -> Path:  # fmt: skip
-    """Write `folder`: masks from what networks find in the training pictures, stage 1's or, for another round, stage 3's.
+    """Write `folder`: masks from what networks find in the training pictures, stage 1's or, for another round or a fold, stage 3's.
 
     Where the masks in `confirmed_by`, if any, say otherwise, nothing is known; where they hold no object they say nothing.
 

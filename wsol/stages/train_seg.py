@@ -18,7 +18,7 @@ from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished
-from wsol.launch import part as processes
+from wsol.launch import part
 from wsol.losses import masked_bce
 from wsol.models.backbone import check_sides, normalisation, pretrained_state, scaled_px
 from wsol.models.checkpoint import MffCard, build
@@ -41,19 +41,19 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     Raises:
         WsolError: no pseudo masks, or of other pictures; no weights; a `run/seg` of other settings.
     """
-    pseudo, rounds = run / "pseudo", config.seg.rounds
+    rounds, of_stage_1 = config.seg.rounds, _store(data, run / "pseudo")
+    store = of_stage_1
     for number in range(1, rounds + 1):
         folder = run / "seg" if number == rounds else run / f"seg-round-{number}"
-        usable = _store(data, pseudo).usable()
-        _train(_Part(f"round {number} of {rounds}", usable), data, pseudo, folder, config, progress)
+        _train(_Subset(f"round {number} of {rounds}", store.usable()), store, folder, data, config, progress)
         if number == rounds and config.box.threshold is not None:
             break
-        learned = learn_threshold.run(data, folder, PseudoStore(run / "pseudo"), config, progress)
+        learned = learn_threshold.run(data, folder, of_stage_1, config, progress)
         if number < rounds:
             if number == 1:
-                confirmed_by = _of_folds(data, run, config, progress)
+                confirmed_by = _of_folds(of_stage_1, run, data, config, progress)
             source, pseudo = Source(folder, learned.mask_threshold), run / f"pseudo-round-{number + 1}"
-            make_pseudo.redraw(data, run, [source], pseudo, config, progress, confirmed_by)
+            store = _store(data, make_pseudo.draw(data, run, [source], pseudo, config, progress, confirmed_by))
     return folder
 
 
@@ -71,20 +71,19 @@ LEAST_SHARE = 0.25
 """Of the pictures, that each fold's network has to learn from: one that has seen little has no opinion worth asking for."""
 
 
-def _of_folds(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path | None:
+def _of_folds(store: PseudoStore, run: Path, data: DataSet, config: RunConfig, progress: Progress) -> Path | None:
     """Masks of all pictures by networks that never saw their class, so that what a class's masks have wrong in common is not learned.
 
-    The networks learn from stage 1's masks; only where they part object from background is learned from those of their own classes.
+    The networks learn from `store`, stage 1's masks; only where they part object from background is learned from those of their own classes.
     None where there are no folds, or one would have too little to learn from.
     """
     if config.seg.folds == 1:
         return None
-    store = _store(data, run / "pseudo")
     usable, folds = store.usable(), range(config.seg.folds)
     fold_of = class_folds([sample.label for sample in data.train], config.seg.folds)
     own = [[i for i in usable if fold_of[data.train[i].label] == fold] for fold in folds]
     others = [[i for i in usable if fold_of[data.train[i].label] != fold] for fold in folds]
-    least = max(LEAST_SHARE * len(usable), 2, processes().count)
+    least = max(LEAST_SHARE * len(usable), 2, part().count)
     if not all(own) or min(map(len, others)) < least:
         progress.say(
             f"{STAGE}: no folds, the masks of further rounds are taken as they are: {config.seg.folds} parts of the classes, each with {least:.0f} pictures or more in the others, cannot be made of these. `--seg.folds 1` says so beforehand."
@@ -93,23 +92,21 @@ def _of_folds(data: DataSet, run: Path, config: RunConfig, progress: Progress) -
     sources = []
     for fold in folds:
         folder = run / f"seg-fold-{fold + 1}"
-        part = _Part(
-            f"fold {fold + 1} of {config.seg.folds}", others[fold], is_fold=True, share=len(others[fold]) / len(usable)
-        )
-        _train(part, data, run / "pseudo", folder, config, progress)
+        name, share = f"fold {fold + 1} of {config.seg.folds}", len(others[fold]) / len(usable)
+        _train(_Subset(name, others[fold], is_fold=True, share=share), store, folder, data, config, progress)
         learned = learn_threshold.run(data, folder, store, config, progress, own[fold])
         labels = frozenset(label for label, its_fold in fold_of.items() if its_fold == fold)
         sources.append(Source(folder, learned.mask_threshold, labels))
-    return make_pseudo.redraw(data, run, sources, run / "pseudo-folds", config, progress)
+    return make_pseudo.draw(data, run, sources, run / "pseudo-folds", config, progress)
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What one network of stage 3 learns from."""
+class _Subset:
+    """The pictures that one network of stage 3 learns from."""
 
     name: str
     usable: list[int]
-    """Numbers of its pictures."""
+    """Their numbers."""
     is_fold: bool = False
     share: float = 1.0
     """Of all pictures that can be used; also of the steps, where these are given."""
@@ -119,21 +116,22 @@ class _Part:
         return {"part": self.name} if self.is_fold else {}
 
 
-def _train(part: _Part, data: DataSet, pseudo: Path, folder: Path, config: RunConfig, progress: Progress) -> None:
-    """Train one network, from ImageNet weights and not from stage 1's or an earlier round's."""
-    store = PseudoStore(pseudo)
+def _train(
+    subset: _Subset, store: PseudoStore, folder: Path, data: DataSet, config: RunConfig, progress: Progress
+) -> None:
+    """Train one network on the masks of the store, from ImageNet weights and not from stage 1's or an earlier round's."""
     settings = {
         "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
-        "seg": config.seg.model_dump(exclude={"rounds", "folds"}), "pseudo": config.pseudo.model_dump(), **part.identity(),
+        "seg": config.seg.model_dump(exclude={"rounds", "folds"}), "pseudo": config.pseudo.model_dump(), **subset.identity(),
     }  # fmt: skip
-    inputs = {"training": data.training_hash(), "pseudo": file_hash(pseudo / FILE)}
+    inputs = {"training": data.training_hash(), "pseudo": file_hash(store.folder / FILE)}
     if is_finished(folder, STAGE, settings, inputs):
         progress.say(f"{STAGE}: finished already, {folder}")
         return
     state = pretrained_state(config.backbone, config.weights)
     engine = choose_engine(config.device, config.precision)
     progress.say(
-        f"{STAGE}: {part.name}, {number_of(len(part.usable), 'pseudo mask')}; {config.backbone} on {engine.reason}"
+        f"{STAGE}: {subset.name}, {number_of(len(subset.usable), 'pseudo mask')}; {config.backbone} on {engine.reason}"
     )
     torch.manual_seed(seed_of(config.seed, NUMBER))
     mean, std = normalisation(config.backbone)
@@ -152,7 +150,7 @@ def _train(part: _Part, data: DataSet, pseudo: Path, folder: Path, config: RunCo
 
     new_layers = [module for name, module in network.named_children() if name != "backbone"]
     seed = seed_of(config.seed, NUMBER)
-    steps = config.seg.steps and math.ceil(config.seg.steps * part.share)
+    steps = config.seg.steps and math.ceil(config.seg.steps * subset.share)
     training = config.seg.model_copy(update={"steps": steps})
-    job = Job(STAGE, network, card, new_layers, objective, part.usable, training, seed, settings, inputs)
+    job = Job(STAGE, network, card, new_layers, objective, subset.usable, training, seed, settings, inputs)
     train_into(folder, job, data, config, engine, progress)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wsol.boxes import Xyxy
 from wsol.data.voc_xml import parse
 from wsol.errors import WsolError
-from wsol.formats.objects import pixel_boxes
+from wsol.formats.objects import pixel_boxes, told
 from wsol.formats.voc import write_voc
 from wsol.predictions import PredictedObject, Prediction
 
@@ -54,7 +54,7 @@ def test_counts_and_the_readme_tell_what_was_done(
 ) -> None:
     assert write_voc(write_predictions(tmp_path, lines), tmp_path) == counts
     text = (tmp_path / "README.txt").read_text(encoding="utf-8")
-    assert f"{counts['images']} pictures, {counts['objects']} objects" in text
+    assert f" {told(counts)}.\n" in text
     assert ("    a/owl.png -> a/owl_png.xml\n" in text) == bool(counts["renamed"])
 
 

@@ -11,12 +11,12 @@ from pycocotools import mask as coco_mask
 
 from wsol.boxes import Boxes
 from wsol.formats.json_array import array
-from wsol.formats.objects import count
+from wsol.formats.objects import count, told
 from wsol.predictions import PredictedObject, Predictions
 from wsol.version import __version__
 
 README = """\
-COCO annotations made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+COCO annotations made by wsol {version}: {told}.
 
   instances.json  pictures, categories, annotations (boxes and masks)
   results.json    the same objects with their scores, in COCO's results format
@@ -57,7 +57,9 @@ def write_coco(predictions: Predictions, folder: Path) -> dict[str, int]:
         file.writelines(array(shared | {"score": found.score} for shared, found in _objects(predictions)))
     counts = count(predictions)
     results = RESULTS if counts["objects"] else NO_RESULTS
-    text = README.format(version=__version__, results=results, image_root=predictions.image_root, **counts)
+    text = README.format(
+        version=__version__, results=results, image_root=predictions.image_root, told=told(counts), **counts
+    )
     (folder / "README.txt").write_text(text, encoding="utf-8")
     return counts
 

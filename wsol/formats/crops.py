@@ -10,14 +10,14 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from wsol.formats.objects import class_of, count, pixel_boxes
+from wsol.formats.objects import class_of, count, pixel_boxes, told
 from wsol.formats.pictures import below, check_unchanged
 from wsol.images import read_image
 from wsol.predictions import Predictions
 from wsol.version import __version__
 
 README = """\
-Crops made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+Crops made by wsol {version}: {told}.
 
   crops/  a folder for each class; in it every object's box, cut out of its picture and named after it
 
@@ -57,7 +57,7 @@ def write_crops(predictions: Predictions, folder: Path) -> dict[str, int]:
             name = _unique(f"{class_folder}/{stem}_{number}", ".jpg", met)
             Image.fromarray(pixels[y0:y1, x0:x1]).save(below(folder / "crops", name), quality=95)
     counts = count(predictions)
-    text = README.format(version=__version__, image_root=predictions.image_root, **counts)
+    text = README.format(version=__version__, image_root=predictions.image_root, told=told(counts), **counts)
     (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
     return counts
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wsol.boxes import Boxes
-from wsol.formats.objects import class_of, count
+from wsol.formats.objects import class_of, count, told
 from wsol.predictions import Predictions
 from wsol.version import __version__
 
 COLUMNS = ("path", "label", "score", "x0", "y0", "x1", "y1", "width", "height")
 
 README = """\
-A table made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+A table made by wsol {version}: {told}.
 
   boxes.csv  one line for each object; a picture without an object has one line with empty score and corners
 
@@ -47,7 +47,7 @@ def write_csv(predictions: Predictions, folder: Path) -> dict[str, int]:
         writer.writerow(COLUMNS)
         writer.writerows(_rows(predictions))
     counts = count(predictions)
-    text = README.format(version=__version__, image_root=predictions.image_root, **counts)
+    text = README.format(version=__version__, image_root=predictions.image_root, told=told(counts), **counts)
     (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
     return counts
 

@@ -8,14 +8,14 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from wsol.boxes import tight_box
-from wsol.formats.objects import class_of, clipped_boxes, count
+from wsol.formats.objects import class_of, clipped_boxes, count, told
 from wsol.formats.run_lengths import run_lengths
 from wsol.formats.xml_text import xml_text
 from wsol.predictions import PredictedObject, Prediction, Predictions
 from wsol.version import __version__
 
 README = """\
-CVAT annotations made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+CVAT annotations made by wsol {version}: {told}.
 
   annotations.xml  CVAT for images 1.1: a box and a mask for each object, in one group
 
@@ -47,7 +47,9 @@ def write_cvat(predictions: Predictions, folder: Path) -> dict[str, int]:
         file.writelines(_text(element) for element in _images(predictions))
         file.write("</annotations>\n")
     labels = "".join(f"    {name}\n" for name in predictions.class_names)
-    text = README.format(version=__version__, image_root=predictions.image_root, labels=labels, **counts)
+    text = README.format(
+        version=__version__, image_root=predictions.image_root, labels=labels, told=told(counts), **counts
+    )
     (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
     return counts
 

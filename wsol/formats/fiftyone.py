@@ -8,13 +8,13 @@ from pycocotools import mask as coco_mask
 
 from wsol.folders import final_of
 from wsol.formats.coco import write_instances
-from wsol.formats.objects import count
+from wsol.formats.objects import count, told
 from wsol.formats.pictures import below, copy_picture, unique_names
 from wsol.predictions import Predictions
 from wsol.version import __version__
 
 README = """\
-A FiftyOne dataset made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+A FiftyOne dataset made by wsol {version}: {told}.
 
   data/        the pictures, copied from {image_root}
   labels.json  COCO annotations with a score each, which FiftyOne shows as the confidence
@@ -57,6 +57,7 @@ def write_fiftyone(predictions: Predictions, folder: Path) -> dict[str, int]:
         folder=str(final_of(folder)),
         label_types='["detections", "segmentations"]' if have_masks else '["detections"]',
         fields=WITH_MASKS if have_masks else WITHOUT_MASKS,
+        told=told(counts),
         **counts,
     )
     (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")

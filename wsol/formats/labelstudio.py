@@ -14,14 +14,14 @@ import numpy as np
 from jaxtyping import Bool
 
 from wsol.formats.json_array import array
-from wsol.formats.objects import class_of, clipped_boxes, count
+from wsol.formats.objects import class_of, clipped_boxes, count, told
 from wsol.formats.run_lengths import run_lengths
 from wsol.formats.xml_text import xml_text
 from wsol.predictions import Prediction, Predictions
 from wsol.version import __version__
 
 README = """\
-Label Studio tasks made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+Label Studio tasks made by wsol {version}: {told}.
 
   tasks.json  one task for each picture, with one prediction: a rectangle and a brush mask for each object
   labels.xml  the labelling interface: the names in it are those that tasks.json refers to
@@ -56,7 +56,7 @@ def write_labelstudio(predictions: Predictions, folder: Path) -> dict[str, int]:
         file.writelines(array(_tasks(predictions)))
     counts = count(predictions)
     root = predictions.image_root
-    text = README.format(version=__version__, image_root=root, document_root=root.parent, **counts)
+    text = README.format(version=__version__, image_root=root, document_root=root.parent, told=told(counts), **counts)
     (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
     return counts
 

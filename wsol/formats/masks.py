@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
-from wsol.formats.objects import count
+from wsol.formats.objects import count, told
 from wsol.formats.pictures import below, unique_names
 from wsol.predictions import Prediction, Predictions
 from wsol.version import __version__
 
 README = """\
-Masks made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+Masks made by wsol {version}: {told}.
 
   masks/  one PNG for each picture, of the upright picture's size, in the picture's subfolder
 
@@ -44,7 +44,7 @@ def write_masks(predictions: Predictions, folder: Path) -> dict[str, int]:
         if name != PurePosixPath(prediction.image):
             renamed.append(f"    {prediction.image} -> {target}\n")
     counts = count(predictions) | {"renamed": len(renamed)}
-    text = README.format(version=__version__, image_root=predictions.image_root, **counts)
+    text = README.format(version=__version__, image_root=predictions.image_root, told=told(counts), **counts)
     (folder / "README.txt").write_text(text + "".join(renamed), encoding="utf-8", errors="surrogateescape")
     return counts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from wsol.boxes import Boxes, Xyxy
+from wsol.counting import number_of
 from wsol.predictions import Prediction, Predictions
 
 Pixels = tuple[int, int, int, int]
@@ -48,3 +49,11 @@ def count(predictions: Predictions) -> dict[str, int]:
     """How many images, objects and images without an object there are."""
     objects = [len(prediction.objects) for prediction in predictions]
     return {"images": len(objects), "objects": sum(objects), "empty_images": objects.count(0)}
+
+
+def told(counts: dict[str, int]) -> str:
+    """The same for a reader, `{told}` in the README of every format."""
+    empty = number_of(counts["empty_images"], "picture")
+    return (
+        f"{number_of(counts['images'], 'picture')}, {number_of(counts['objects'], 'object')}, {empty} without an object"
+    )

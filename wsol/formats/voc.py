@@ -6,14 +6,14 @@ from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from wsol.formats.objects import class_of, count, pixel_boxes
+from wsol.formats.objects import class_of, count, pixel_boxes, told
 from wsol.formats.pictures import below, unique_names
 from wsol.formats.xml_text import xml_text
 from wsol.predictions import Prediction, Predictions
 from wsol.version import __version__
 
 README = """\
-PASCAL VOC annotations made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+PASCAL VOC annotations made by wsol {version}: {told}.
 
   Annotations/  one XML for each picture, in the picture's subfolder, also where no object was found
 
@@ -53,7 +53,7 @@ def write_voc(predictions: Predictions, folder: Path) -> dict[str, int]:
         if name != PurePosixPath(prediction.image):
             renamed.append(f"    {prediction.image} -> {target}\n")
     counts = count(predictions) | {"renamed": len(renamed)}
-    text = README.format(version=__version__, image_root=predictions.image_root, **counts)
+    text = README.format(version=__version__, image_root=predictions.image_root, told=told(counts), **counts)
     (folder / "README.txt").write_text(text + "".join(renamed), encoding="utf-8", errors="surrogateescape")
     return counts
 

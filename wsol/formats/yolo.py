@@ -9,14 +9,14 @@ import yaml
 
 from wsol.boxes import Boxes
 from wsol.folders import final_of
-from wsol.formats.objects import clipped_boxes
+from wsol.formats.objects import clipped_boxes, told
 from wsol.formats.pictures import below, copy_picture, unique_names
 from wsol.formats.polygons import one_ring
 from wsol.predictions import Prediction, Predictions
 from wsol.version import __version__
 
 README = """\
-YOLO annotations made by wsol {version}: {images} pictures, {objects} objects, {empty_images} pictures without an object.
+YOLO annotations made by wsol {version}: {told}.
 
   images/    the pictures
   labels/    beside each picture a text file: `{row}`, as shares of the upright picture;
@@ -107,7 +107,9 @@ def _write_data(predictions: Predictions, folder: Path) -> None:
 
 def _write_readme(predictions: Predictions, folder: Path, counts: dict[str, int], renamed: list[str], row: str) -> None:
     data = final_of(folder) / "data.yaml"
-    text = README.format(version=__version__, data=data, image_root=predictions.image_root, row=row, **counts)
+    text = README.format(
+        version=__version__, data=data, image_root=predictions.image_root, row=row, told=told(counts), **counts
+    )
     text += "".join(renamed) + (POLYGONS if row == POLYGON_ROW else "")
     (folder / "README.txt").write_text(text, encoding="utf-8")
 

@@ -513,9 +513,10 @@ def resolve(given: RunConfig) -> RunConfig:
 
 
 def groups_of(config: RunConfig) -> tuple[str, ...]:
-    """The groups of options that a run reads: its method's, its classifier's if it trains one, and `box`."""
+    """The groups of options that a run reads: its method's, its classifier's if it trains one, and `box` where boxes are cut from maps."""
     own = _READ_BY.get(config.method, ("training", config.method))
-    everything = (*own, *(() if classifier_of(config) is None else ("classify",)), "box")
+    trained = () if classifier_of(config) is None else ("classify",)
+    everything = (*own, *trained, *(() if config.method == "psol" else ("box",)))
     return tuple(name for name in GROUPS if name in everything)
 
 

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from wsol import RunConfig, WsolError, open_data
 from wsol.config import GROUPS, METHODS, ProtocolName, groups_of, merged, resolve
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
+from wsol.wrong_values import told
 
 HERE = Path(__file__).parent
 Tree = dict[str, Any]
@@ -114,8 +115,9 @@ def read_grid(path: Path) -> tuple[str, list[Run]]:
             for seed in row.seeds or grid.seeds
         ]
     except (ValidationError, yaml.YAMLError, OSError) as error:
+        mistake = _told(error) if isinstance(error, ValidationError) else str(error)
         raise WsolError(
-            f"{path} is no grid ({error}): expected title, seeds, common and rows as in studies/grids."
+            f"{path} is no grid ({mistake}): expected title, seeds, common and rows as in studies/grids."
         ) from None
     twice = [name for name, count in Counter((run.row.name, run.seed) for run in runs).items() if count > 1]
     if twice:
@@ -125,8 +127,17 @@ def read_grid(path: Path) -> tuple[str, list[Run]]:
     return grid.title, runs
 
 
+def _told(error: ValidationError) -> str:
+    """The first mistake and where it stands, `rows.0.which`."""
+    problem = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, got {json.dumps(problem['input'], default=str)}"
+
+
 def _config(values: Tree, name: str) -> RunConfig:
-    config = resolve(RunConfig.model_validate(values))
+    try:
+        config = resolve(RunConfig.model_validate(values))
+    except ValidationError as error:
+        raise WsolError(f"row {name!r}: {told(error)}") from None
     if resolve(RunConfig.model_validate(config.model_dump(exclude_none=True))) != config:
         raise WsolError(
             f"row {name!r} sets a value of its recipe to null: expected a value, since the command line has no word for none. Start from another recipe."

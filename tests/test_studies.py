@@ -90,17 +90,22 @@ def test_the_product_takes_a_row_of_any_method_beside_values_for_others(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        pytest.param({"rows": [{"name": "a", "sedes": [1]}]}, "sedes", id="a misspelt name"),
+        pytest.param({"rows": [{"name": "a", "sedes": [1]}]}, r"rows\.0\.sedes: .*, got \[1\]", id="a misspelt name"),
+        pytest.param({}, "rows: Field required", id="no rows"),
         pytest.param(
-            {"rows": [{"name": "a", "config": {"cam": {"epocs": 1}}}]}, "epocs", id="a misspelt value of wsol"
+            {"rows": [{"name": "a", "which": "both"}]}, r'rows\.0\.which: .*, got "both"', id="no such judgement"
         ),
-        pytest.param({}, "rows", id="no rows"),
-        pytest.param({"rows": [{"name": "a", "which": "both"}]}, "which", id="no such judgement"),
     ],
 )
 def test_a_grid_with_a_mistake_is_refused(tmp_path: Path, values: dict[str, object], message: str) -> None:
-    with pytest.raises(WsolError, match=rf"(?s)is no grid .*{message}.*expected title, seeds, common and rows"):
+    with pytest.raises(WsolError, match=rf"^.* is no grid \({message}.*\): expected title, seeds, common and rows"):
         runner.read_grid(written(tmp_path, **values))
+
+
+def test_a_misspelt_value_of_wsol_is_told_with_its_row(tmp_path: Path) -> None:
+    rows = [{"name": "a", "config": {"cam": {"epocs": 1}}}]
+    with pytest.raises(WsolError, match=r"^row 'a': --cam\.epocs: expected an option that there is"):
+        runner.read_grid(written(tmp_path, rows=rows))
 
 
 def test_a_row_twice_would_be_averaged_with_itself_and_is_refused(tmp_path: Path) -> None:

@@ -27,8 +27,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
-from wsol.config import GROUPS, METHODS, ProtocolName, groups_of, merged, resolve
+from wsol.config import GROUPS, METHODS, ProtocolName, finder_folder, groups_of, merged, resolve
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
+from wsol.methods.network import settings_of, trained_as
 from wsol.wrong_values import told
 
 HERE = Path(__file__).parent
@@ -174,20 +175,21 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     chosen = [*given, *options(run.config.model_dump(mode="json", exclude=unread))]
     peaks_mb = [_peak_mb(folder)]
     if run.config.method != "spol":
+        own, shared = _network(run.config, folder, runs)
+        _take(shared, own)
         peaks_mb.append(_wsol("fit", str(data), "--run", str(folder), *chosen))
+        _take(own, shared)
     for stage, command in COMMANDS.items():
         if run.config.method != "spol" or (run.row.which == "cam" and stage != "cam"):
             break
         kept = {folder / name: shared for name, shared in _shared(run.config, stage, runs).items()}
         for own, shared in kept.items():
-            if (shared / MANIFEST).exists() and not own.exists():
-                _link(shared, own)
+            _take(shared, own)
         # Also of a stage that is there: the command sees whether it is finished, and the run remembers its configuration.
         peaks_mb.append(_wsol(command, str(data), "--run", str(folder), *chosen))
         write_json(folder / PEAK, max(peaks_mb))
         for own, shared in kept.items():
-            if (own / MANIFEST).exists() and not shared.exists():
-                _link(own, shared)
+            _take(own, shared)
     write_json(folder / PEAK, max(peaks_mb))
     if run.has_costs and run.row.which == "seg":
         _predict(folder, data, images)
@@ -238,8 +240,16 @@ def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
     return {name: runs / "shared" / shared for name, shared in names.items()}
 
 
-def _link(source: Path, target: Path) -> None:
-    """The same files under another name, without taking room twice."""
+def _network(config: RunConfig, run: Path, runs: Path) -> tuple[Path, Path]:
+    """Where a method's network lies in its run, and for rows that train the same: all gradient CAMs look at that of `cam`."""
+    key = text_hash(iter([json.dumps(settings_of(config), sort_keys=True, default=str)]))[:12]
+    return run / finder_folder(config), runs / "shared" / f"{trained_as(config)}-network-{key}"
+
+
+def _take(source: Path, target: Path) -> None:
+    """The same files under another name, without taking room twice; nothing where they are not finished, or there already."""
+    if not (source / MANIFEST).exists() or target.exists():
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.linked")
     shutil.rmtree(partial, ignore_errors=True)

@@ -30,7 +30,7 @@ import run as runner  # noqa: E402
 from wsol import RunConfig, WsolError, open_data  # noqa: E402
 from wsol.boxes import Boxes, tight_box  # noqa: E402
 from wsol.cli import app  # noqa: E402
-from wsol.config import RECIPES, groups_of, resolve  # noqa: E402
+from wsol.config import RECIPES, Method, groups_of, resolve  # noqa: E402
 from wsol.run_config import preview  # noqa: E402
 
 TINY: dict[str, Any] = {
@@ -120,14 +120,24 @@ def test_none_over_a_value_of_the_recipe_is_refused_since_no_word_says_it(tmp_pa
         runner.read_grid(written(tmp_path, rows=rows))
 
 
+def test_all_gradient_cams_take_the_network_of_cam_and_nobody_else_does(tmp_path: Path) -> None:
+    def shared(method: Method, **values: Any) -> Path:
+        found: Path = runner._network(resolve(RunConfig(method=method, **values)), tmp_path / "run", tmp_path)[1]
+        return found
+
+    assert shared("cam") == shared("gradcam:layercam") == shared("gradcam:gradcam++")
+    assert len({shared("cam"), shared("has"), shared("cam", seed=1), shared("cam", precision="fp32")}) == 4
+
+
 def test_a_stage_is_copied_where_the_disk_has_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(*_: object) -> None:
         raise PermissionError("no hard links here")
 
     (tmp_path / "cam/deep").mkdir(parents=True)
     (tmp_path / "cam/deep/file").write_text("x")
+    (tmp_path / "cam/manifest.json").write_text("{}")
     monkeypatch.setattr(os, "link", no_links)
-    runner._link(tmp_path / "cam", tmp_path / "other/cam")
+    runner._take(tmp_path / "cam", tmp_path / "other/cam")
     assert (tmp_path / "other/cam/deep/file").read_text() == "x"
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["cam"]
 

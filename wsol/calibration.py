@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import NonNegativeFloat, PositiveInt, ValidationError
 
-from wsol.config import Config, Fraction, finder_folder
+from wsol.config import Config, Fraction, finder_folder, is_gradient_cam
 from wsol.errors import WsolError
 from wsol.folders import file_hash, read_json, write_json
 from wsol.run_config import load_config
@@ -54,8 +54,10 @@ class Calibration(Config):
 
 
 def weights_of(run: Path) -> str:
-    """SHA-256 of the weights that a calibration belongs to."""
-    return file_hash(run / finder_folder(load_config(run)) / "model.safetensors")
+    """SHA-256 of the weights that a calibration belongs to, with what `grad-cam` makes of them."""
+    config = load_config(run)
+    found = file_hash(run / finder_folder(config) / "model.safetensors")
+    return f"{found} {config.method}" if is_gradient_cam(config) else found
 
 
 def new_calibration(run: Path, boxes: Path, threshold: float, curve: ScoreCurve, n: int) -> Calibration:

@@ -520,6 +520,11 @@ def groups_of(config: RunConfig) -> tuple[str, ...]:
     return tuple(name for name in GROUPS if name in everything)
 
 
+def is_gradient_cam(config: RunConfig) -> bool:
+    """Whether `grad-cam` makes the maps, so that the method's name is the way to them and not the network."""
+    return config.method.startswith("gradcam:")
+
+
 def finder_folder(config: RunConfig) -> str:
     """Where in a run the network lies that finds the objects."""
     return "seg" if config.method == "spol" else config.method.partition(":")[0]

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from methods_quick import quick
 
+from wsol.calibration import weights_of
 from wsol.config import Method, finder_folder
 from wsol.data.opening import open_data
 from wsol.data.samples import DataSet
 from wsol.data.truth import GroundTruth
+from wsol.errors import WsolError
 from wsol.folders import file_hash
 from wsol.localizer import Localizer
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.predictions import open_predictions
 from wsol.progress import Progress
 from wsol.report import write_report
-from wsol.run_config import load_config
+from wsol.run_config import load_config, save_config
 from wsol.stages import evaluate, export, export_model, fit, predict
 from wsol.torch_networks import TorchNetworks
 
@@ -108,6 +111,27 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_a_finished_one_is_kept(
     fit.run(labelled, run, config, QUIET)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("model.safetensors")} == before
     assert not list(run.rglob("*partial*"))
+
+
+def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_made_of_it(
+    made: Made, labelled: DataSet, weights: Path, tmp_path: Path
+) -> None:
+    run, photos = tmp_path / "run", labelled.root / "test"
+    shutil.copytree(made("gradcam:layercam"), run)
+    trained, hashed = (run / "gradcam" / "model.safetensors").stat().st_mtime_ns, weights_of(run)
+    asked: dict[str, Any] = {
+        "threshold": None,
+        "objects": None,
+        "device": "cpu",
+        "precision": "fp32",
+        "progress": QUIET,
+    }
+    predict.run(run, photos, tmp_path / "boxes", **asked)
+    save_config(fit.run(labelled, run, quick("gradcam:hirescam", weights), QUIET), quick("gradcam:hirescam", weights))
+    assert (run / "gradcam" / "model.safetensors").stat().st_mtime_ns == trained
+    assert weights_of(run) != hashed, "else a calibration of the other maps would be taken"
+    with pytest.raises(WsolError, match="networks"):
+        predict.run(run, photos, tmp_path / "boxes", **asked)
 
 
 @pytest.mark.parametrize("method", SLOWLY)

@@ -1,6 +1,6 @@
 """Gradient CAMs by the library `grad-cam` (Gildenblat et al. 2021), on the network of `cam`: `--method gradcam:NAME`.
 
-The network learns to classify; the library makes the map of a class from the last stage's features and their gradients, or, for
+The network learns to classify, once for all names: a finished run is given another as it is. The library makes the map of a class from the last stage's features and their gradients, or, for
 Score-CAM, from the scores of pictures that the features mask.
 """
 
@@ -22,6 +22,7 @@ from wsol.models.backbone import stage_modules
 from wsol.models.finder import Answer, Finder
 from wsol.models.mffnet import OriginalCam
 from wsol.progress import Progress
+from wsol.run_config import load_config
 
 CLASSES: dict[GradCam, str] = {
     "gradcam:gradcam": "GradCAM",
@@ -51,11 +52,10 @@ def load(run: Path) -> Finder:
         WsolError: the library is not installed.
     """
     _check_installed()
-    finder = load_finder(run / "gradcam", cam.build, cam.ask)
+    finder, name = load_finder(run / "gradcam", cam.build, cam.ask), load_config(run).method
     network = finder.network
     assert isinstance(network, OriginalCam)
     layer = stage_modules(finder.card.backbone, network.backbone)[-1]
-    name = finder.card.method  # type: ignore[union-attr]  # load_finder reads a MethodCard
 
     def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
         return library_answer(CLASSES[name], network, layer, images, labels)  # type: ignore[index]

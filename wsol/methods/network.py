@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsol.config import Config, RunConfig, finder_folder
+from wsol.config import Config, RunConfig, finder_folder, is_gradient_cam
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
@@ -52,7 +52,7 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
     folder = run / (plan.folder or finder_folder(config))
-    stage = f"method {config.method}" + (f": {plan.folder}" if plan.folder else "")
+    stage = f"method {trained_as(config)}" + (f": {plan.folder}" if plan.folder else "")
     settings = settings_of(config)
     inputs = {"training": data.training_hash(), **(plan.inputs or {})}
     if is_finished(folder, stage, settings, inputs):
@@ -81,10 +81,15 @@ def options_of(config: RunConfig) -> dict[str, Any]:
     return group.model_dump() if isinstance(group, Config) and config.method != "cam" else {}  # that group is SPOL's
 
 
+def trained_as(config: RunConfig) -> str:
+    """The method whose training it is. All gradient CAMs look at the network of `cam`, so that another name needs no training."""
+    return "cam" if is_gradient_cam(config) else config.method
+
+
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """All values that a method's network depends on."""
     return {
-        "method": config.method, "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
+        "method": trained_as(config), "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
         "training": config.training.model_dump(), "options": options_of(config),
     }  # fmt: skip
 
@@ -93,7 +98,7 @@ def card_of(data: DataSet, config: RunConfig) -> MethodCard:
     """What builds the method's network again."""
     mean, std = normalisation(config.backbone)
     return MethodCard(
-        method=config.method, options=options_of(config), backbone=config.backbone, output_stride=config.training.output_stride, mean=mean, std=std,
+        method=trained_as(config), options=options_of(config), backbone=config.backbone, output_stride=config.training.output_stride, mean=mean, std=std,
         resize_px=config.training.resize_px, class_names=data.class_names,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from wsol.box_threshold import own_box, read_threshold
 from wsol.calibration import Calibration
-from wsol.config import RunConfig, classifier_of, stage_folders
+from wsol.config import RunConfig, classifier_of, is_gradient_cam, stage_folders
 from wsol.counting import number_of
 from wsol.folders import MANIFEST, read_json
 from wsol.models.licences import weights_licence
@@ -57,7 +57,7 @@ def _threshold(run: Path, config: RunConfig, calibration: Calibration | None) ->
 
 
 def _versions(config: RunConfig) -> Iterator[str]:
-    for name in (*PACKAGES, *(("grad-cam",) if config.method.startswith("gradcam:") else ())):
+    for name in (*PACKAGES, *(("grad-cam",) if is_gradient_cam(config) else ())):
         try:
             yield f"{name} {version(name)}"
         except PackageNotFoundError:  # another wheel of the same library

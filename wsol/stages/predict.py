@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.boxes import COVERING, covers
-from wsol.config import EngineName, Objects, Precision, finder_folder
+from wsol.config import EngineName, Objects, Precision, finder_folder, is_gradient_cam
 from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
 from wsol.engine import gathered, wait_for_all
@@ -176,11 +176,13 @@ def _inputs(run: Path, images: Path) -> dict[str, str]:
         raise WsolError(
             f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them."
         )
-    folders = dict.fromkeys((finder_folder(load_config(run)), "classifier", "cam"))
+    config = load_config(run)
+    folders = dict.fromkeys((finder_folder(config), "classifier", "cam"))
     weights = [run / folder / "model.safetensors" for folder in folders]
+    gradient = [config.method] if is_gradient_cam(config) else []
     return {
         "pictures": _hash(images, _names(images)),
-        "networks": text_hash(file_hash(path) for path in weights if path.exists()),
+        "networks": text_hash(chain((file_hash(path) for path in weights if path.exists()), gradient)),
     }
 
 

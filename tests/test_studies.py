@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from fake_data.pictures import write_picture
+from fake_data.shown import blobs, of_boxes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -25,12 +26,14 @@ sys.path.append(str(STUDIES))
 
 import composites  # noqa: E402
 import hold_out  # noqa: E402
+import methods_picture  # noqa: E402
 import run as runner  # noqa: E402
 
 from wsol import RunConfig, WsolError, open_data  # noqa: E402
 from wsol.boxes import Boxes, tight_box  # noqa: E402
 from wsol.cli import app  # noqa: E402
 from wsol.config import RECIPES, Method, groups_of, resolve  # noqa: E402
+from wsol.report.strip import TRUE  # noqa: E402
 from wsol.run_config import preview  # noqa: E402
 
 TINY: dict[str, Any] = {
@@ -410,3 +413,28 @@ def test_composites_have_tight_boxes_and_share_nothing_between_the_splits(tmp_pa
         assert (tmp_path / "again" / sample.image_id).read_bytes() == sample.path.read_bytes()
     split = composites.halves([Path(str(i)) for i in range(7)])
     assert not set(split["train"]) & set(split["test"]) and len(split["train"]) == 5
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_a_picture_of_methods_shows_the_first_test_picture_of_spread_classes(small_set: Path, number: int) -> None:
+    data = open_data(small_set)
+    chosen = methods_picture.photographs(data, number)
+    assert len({one.label for one in chosen}) == len(chosen) == min(number, len(data.class_names))
+    assert all(one == next(sample for sample in data.test if sample.label == one.label) for one in chosen)
+
+
+def test_a_picture_of_methods_has_a_line_of_panels_for_each() -> None:
+    shown = [blobs(seed, hw) for seed, hw in ((1, (375, 500)), (2, (500, 300)))]
+    sheet = methods_picture.sheet([("CAM (Zhou et al. 2016)", shown), ("PSOL", [of_boxes(one) for one in shown])])
+    cell_w, cell_h = (side + methods_picture.GAP_PX for side in methods_picture.CELL_WH)
+    assert sheet.size == (methods_picture.LABEL_WIDTH_PX + 2 * cell_w, methods_picture.GAP_PX + 3 * cell_h)
+    pixels = np.asarray(sheet).astype(int)
+    photo, cam, psol = (
+        pixels[methods_picture.GAP_PX + i * cell_h :][
+            : cell_h - methods_picture.GAP_PX, methods_picture.LABEL_WIDTH_PX :
+        ]
+        for i in range(3)
+    )
+    blue = np.asarray(TRUE)
+    assert not (photo == blue).all(-1).any() and (cam == blue).all(-1).any() and (psol == blue).all(-1).any()
+    assert np.abs(cam - photo).mean() > np.abs(psol - photo).mean() > 0, "a map covers its photograph, a box does not"

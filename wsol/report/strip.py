@@ -203,7 +203,7 @@ LEFT_PX = tuple(MARGIN_PX + number * (CELL_WIDTH_PX + GUTTER_PX) for number in r
 
 def draw_strip(shown: Sequence[Shown]) -> Image.Image:
     """One row per picture of a run, one column per panel, on white paper with a border: a card on light and on dark pages."""
-    rows = [_fitted(each) for each in shown]
+    rows = [fitted(each) for each in shown]
     columns = columns_of(shown[0]) if shown else COLUMNS
     lefts = LEFT_PX[: len(columns)]
     width = lefts[-1] + CELL_WIDTH_PX + MARGIN_PX
@@ -226,7 +226,7 @@ def draw_strip(shown: Sequence[Shown]) -> Image.Image:
     return sheet
 
 
-def _fitted(shown: Shown) -> Shown:
+def fitted(shown: Shown) -> Shown:
     """The same at a cell's size, so that lines drawn later are as thick on a small picture as on a large one."""
     height, width = shown.photo.shape[:2]
     scale = min(CELL_WIDTH_PX / width, CELL_MAX_HEIGHT_PX / height)

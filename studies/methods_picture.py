@@ -1,0 +1,120 @@
+"""Draw what every run of a grid makes of the same photographs: its map, its box, and the true one.
+
+    python studies/methods_picture.py studies/grids/table1.yaml DATA --runs runs/studies --out docs/methods.jpg
+
+One line per row of the grid whose run of the first seed is finished. The photographs are not chosen by anybody: the first test picture of
+classes at equal distances.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from run import Run, read_grid
+
+from wsol import WsolError, open_data
+from wsol.data.samples import DataSet, Sample
+from wsol.progress import Progress
+from wsol.report.gallery import Gallery, Shown
+from wsol.report.strip import INK, PALE_INK, PAPER, Panel, fitted, panel_boxes, panel_map
+
+PHOTOS = 5
+CELL_WH = 320, 240
+GAP_PX, LABEL_WIDTH_PX, TEXT_PX, NOTE_PX = 12, 330, 26, 20
+
+
+def photographs(data: DataSet, number: int) -> list[Sample]:
+    """The first test picture of so many classes, evenly spread."""
+    first = {sample.label: sample for sample in reversed(data.test)}
+    labels = sorted(first)
+    number = min(number, len(labels))
+    return [first[labels[i * len(labels) // number]] for i in range(number)]
+
+
+def panel(shown: Shown) -> Panel:
+    """The map from which the box is cut, and both boxes; the photograph where a method has no map."""
+    small = replace(fitted(shown), cam=None)
+    return panel_boxes(small if small.heatmap is None else replace(small, photo=panel_map(small)))
+
+
+def sheet(lines: Sequence[tuple[str, Sequence[Shown]]]) -> Image.Image:
+    """Photographs side by side, a line for each method below them."""
+    columns = len(lines[0][1])
+    size = (
+        LABEL_WIDTH_PX + columns * (CELL_WH[0] + GAP_PX),
+        GAP_PX + (1 + len(lines)) * (CELL_WH[1] + GAP_PX),
+    )
+    paper = Image.new("RGB", size, PAPER)
+    pen = ImageDraw.Draw(paper)
+    photos = [fitted(one).photo for one in lines[0][1]]
+    cells = [("photograph", photos, [""] * columns)]
+    cells += [
+        (name, [panel(one) for one in shown], ["" if one.iou is None else f"{one.iou:.2f}" for one in shown])
+        for name, shown in lines
+    ]
+    for row, (name, panels, notes) in enumerate(cells):
+        top = GAP_PX + row * (CELL_WH[1] + GAP_PX)
+        for line, words in enumerate(_halves(name)):
+            pen.text((GAP_PX, top + CELL_WH[1] // 2 + 32 * line), words, (INK, PALE_INK)[line], ImageFont.load_default(TEXT_PX), anchor="lm")  # fmt: skip
+        for column, (pixels, note) in enumerate(zip(panels, notes, strict=True)):
+            left = LABEL_WIDTH_PX + column * (CELL_WH[0] + GAP_PX)
+            _place(paper, pen, pixels, note, (left, top))
+    return paper
+
+
+def _halves(name: str) -> list[str]:
+    """`CAM (Zhou et al. 2016)` as a name and where it is from."""
+    name, _, source = name.partition(" (")
+    return [name, source.rstrip(")")] if source else [name]
+
+
+def _place(paper: Image.Image, pen: ImageDraw.ImageDraw, pixels: Panel, note: str, at: tuple[int, int]) -> None:
+    """A panel in the middle of its cell, the IoU in its corner."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    x, y = (at[i] + (CELL_WH[i] - picture.size[i]) // 2 for i in range(2))
+    paper.paste(picture, (x, y))
+    if note:
+        font = ImageFont.load_default(NOTE_PX)
+        pen.rectangle((x, y, x + font.getlength(note) + 10, y + NOTE_PX + 6), fill=INK)
+        pen.text((x + 5, y + 3), note, PAPER, font)
+
+
+def finished(everything: Sequence[Run], runs: Path) -> list[Run]:
+    """Those of the first seed that are there and can predict."""
+    first = min(run.seed for run in everything)
+    return [run for run in everything if run.seed == first and run.row.which == "seg" and run.result(runs).exists()]
+
+
+def main() -> None:
+    """Load one run after the other, and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("grid", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--images", type=Path, help="where the pictures are, if not in the data set's usual place")
+    parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    try:
+        (_, everything), data = read_grid(given.grid), open_data(given.data, given.images)
+        runs = given.runs / data.training_hash()[:8]
+        done = finished(everything, runs)
+        if not done:
+            raise WsolError(f"no finished run of {given.grid} below {runs}. Make them with studies/run.py first.")
+        chosen, truth = photographs(data, PHOTOS), data.read_truth()
+        lines = [
+            (run.row.name, list(Gallery(run.folder(runs), device="cpu", precision="fp32")(chosen, truth, Progress(quiet=True))))
+            for run in done
+        ]  # fmt: skip
+        sheet(lines).save(given.out, quality=85)
+    except WsolError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

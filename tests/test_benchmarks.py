@@ -23,6 +23,7 @@ from torch import nn
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # where `python benchmarks/engine.py` finds its neighbours
 
+import backbones  # noqa: E402
 import engine  # noqa: E402
 import memory  # noqa: E402
 import plain  # noqa: E402
@@ -280,3 +281,10 @@ def test_a_benchmark_of_a_page_starts_and_its_documentation_has_its_command(name
     assert told.returncode == 0, told.stderr
     assert f"python benchmarks/{name}.py" in told.stdout
     assert f"`python benchmarks/{name}.py" in (BENCHMARKS.parent / "docs/performance.md").read_text()
+
+
+@pytest.mark.parametrize(("name", "strides"), [("test_convnext", [8, 16, 32]), ("test_vit", [16, 16, 16])])
+def test_a_backbones_cost_is_of_whole_patches(name: str, strides: list[int]) -> None:
+    found = backbones.measured(name, 70)
+    assert found["strides"] == strides and found["side_px"] == 64
+    assert min(found["train_s"], found["predict_s"], found["parameters"], found["peak_mb"]) > 0

@@ -649,10 +649,13 @@ def _stage(
 ) -> None:
     from wsol.data.opening import open_data
     from wsol.run_config import preview, to_yaml
+    from wsol.run_folder import check_outside
 
     given = _with_epochs(run, given or RunConfig(), epochs)
     if dry_run:
-        print(f"# {open_data(data, images).describe()}\n{to_yaml(preview(run, given))}", end="")
+        found = open_data(data, images)
+        check_outside(run, found)
+        print(f"# {found.describe()}\n{to_yaml(preview(run, given))}", end="")
         return
     from wsol.launch import part
     from wsol.models.weights import check_weights, networks_of

@@ -7,9 +7,21 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from wsol.config import GROUPS, METHODS, RESOLVED, RunConfig, Training, groups_of, merged, resolve
+from wsol.config import (
+    GROUPS,
+    METHODS,
+    RESOLVED,
+    RunConfig,
+    Training,
+    groups_of,
+    is_gradient_cam,
+    merged,
+    resolve,
+    stage_folders,
+)
 from wsol.errors import WsolError
-from wsol.folders import write_text
+from wsol.folders import CHECKPOINT, MANIFEST, scratch_of, write_text
+from wsol.shards import PARTS
 from wsol.wrong_values import option, told
 
 FILE = "config.yaml"
@@ -56,10 +68,12 @@ def preview(run: Path, given: RunConfig | None) -> RunConfig:
     A run that remembers nothing starts from the recipe. Naming a recipe, or another method, starts from the recipe again.
 
     Raises:
-        WsolError: what the run remembers is damaged, values do not go together, or the run would not read one of them.
+        WsolError: what the run remembers is damaged, it is another method's, values do not go together, or the run would not
+            read one of them.
     """
     given = given or RunConfig()
     try:
+        _check_method(run, given)
         _check_read(run, given)
         return _together(run, given)
     except ValidationError as error:
@@ -75,6 +89,26 @@ def _together(run: Path, given: RunConfig) -> RunConfig:
     return resolve(given)
 
 
+def is_begun(folder: Path) -> bool:
+    """Whether a stage is finished, or something of it has been saved."""
+    scratch = scratch_of(folder)
+    return (folder / MANIFEST).exists() or (scratch / CHECKPOINT).exists() or any((scratch / PARTS).glob("*"))
+
+
+def _check_method(run: Path, given: RunConfig) -> None:
+    """Refuse to lay one method's networks beside another's: the run would be judged as the last one's. Gradient CAMs share theirs."""
+    if not (run / FILE).is_file() or not given.model_fields_set & {"method", "recipe"}:
+        return
+    remembered = load_config(run)
+    is_shared = is_gradient_cam(remembered) and is_gradient_cam(given)
+    own = (run / name for name in stage_folders(remembered) if name != "classifier")  # which serves any
+    if given.method != remembered.method and not is_shared and any(map(is_begun, own)):
+        or_say = "" if "method" in given.model_fields_set else f", or give `--method {remembered.method}` too"
+        raise WsolError(
+            f"{run} is a run of method {remembered.method}: expected the same, got {given.method}. Name another --run{or_say}."
+        )
+
+
 def _check_read(run: Path, given: RunConfig) -> None:
     """Refuse a value that the run would remember and never read.
 
@@ -85,19 +119,26 @@ def _check_read(run: Path, given: RunConfig) -> None:
     for group, values in given.model_dump(exclude_unset=True, include=set(GROUPS) - set(used)).items():
         for name, value in values.items():
             if value != getattr(getattr(plain, group), name):
-                raise WsolError(_not_read(plain, used, group, name, value))
+                made_with = "" if given.model_fields_set & {"method", "recipe"} else _made_with(run)
+                raise WsolError(_not_read(plain, used, group, name, value, made_with))
 
 
-def _not_read(config: RunConfig, used: tuple[str, ...], group: str, name: str, value: object) -> str:
-    who = f"method {config.method}"
+def _made_with(run: Path) -> str:
+    """To be put behind a method that nobody has named now."""
+    return f", which {run} was made with," if (run / FILE).is_file() else ""
+
+
+def _not_read(config: RunConfig, used: tuple[str, ...], group: str, name: str, value: object, made_with: str) -> str:
+    who = f"method {config.method}{made_with}"
     if group == "classify":
-        who = f"{who} with --classifier {config.classifier}"
+        who = f"method {config.method} with --classifier {config.classifier}{made_with}"
         do = "Have a classifier trained with `--classifier same` or a timm model"
     elif same := _same_option(config, used, group, name):
         do = f"Use {' and '.join(same)}"
     else:
         owners = [method for method in METHODS if group in groups_of(config.model_copy(update={"method": method}))]
         do = f"Choose `--method {owners[0]}`" if len(owners) < 3 else "Choose another `--method`"
+        do += " and another --run" if made_with else ""
     return f"{who} does not read {option(group, name)}: expected options of {', '.join(used)}, got {option(group, name)} {value}. {do}, or leave it out."
 
 

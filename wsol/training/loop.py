@@ -33,6 +33,7 @@ from wsol.engine import (
     wait_for_all,
 )
 from wsol.errors import WsolError
+from wsol.folders import CHECKPOINT
 from wsol.interrupts import Interrupts
 from wsol.launch import part
 from wsol.models.checkpoint import Card
@@ -40,7 +41,7 @@ from wsol.progress import Progress
 from wsol.training.fitting import largest_that_fits
 from wsol.training.log import TrainingLog
 from wsol.training.schedule import Schedule, shares
-from wsol.training.state import CHECKPOINT, Checkpoint, Tally, Trained
+from wsol.training.state import Checkpoint, Tally, Trained
 
 Images = Float[Tensor, "batch 3 side side"]
 Objective = Callable[[nn.Module, Images, Int64[Tensor, " batch"], View], Tensor]

@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
-from wsol.config import EngineName, Objects, Precision, RunConfig, Training, groups_of
+from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read
 from wsol.errors import WsolError
 from wsol.version import __version__
 from wsol.wrong_values import told
@@ -686,9 +686,13 @@ def _with_epochs(run: Path, given: RunConfig, epochs: int | None) -> RunConfig:
         raise WsolError(f"--epochs must be at least 1, got {epochs}. Leave it out for those of the recipe.")
     asked = given.model_dump(exclude_unset=True)
     config = preview(run, given)
-    for group in groups_of(config):
-        if isinstance(getattr(config, group), Training):
-            asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
+    trained = [group for group in groups_of(config) if "epochs" in options_read(config, group)]
+    if not trained:
+        raise WsolError(
+            f"method {config.method} trains nothing: expected no --epochs, got --epochs {epochs}. Choose another `--method`, or leave it out."
+        )
+    for group in trained:
+        asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
     return RunConfig.model_validate(asked)
 
 

@@ -16,6 +16,8 @@ from wsol.config import (
     groups_of,
     is_gradient_cam,
     merged,
+    options_read,
+    options_unread,
     resolve,
     stage_folders,
 )
@@ -115,36 +117,44 @@ def _check_read(run: Path, given: RunConfig) -> None:
     One that stands there anyway is let through: whole configurations are given too, and commands again.
     """
     plain = _together(run, RunConfig.model_validate(given.model_dump(exclude_unset=True, exclude=set(GROUPS))))
-    used = groups_of(plain)
-    for group, values in given.model_dump(exclude_unset=True, include=set(GROUPS) - set(used)).items():
-        for name, value in values.items():
+    for group, names in options_unread(plain).items():
+        for name in sorted(names & getattr(given, group).model_fields_set):
+            value = getattr(getattr(given, group), name)
             if value != getattr(getattr(plain, group), name):
-                made_with = "" if given.model_fields_set & {"method", "recipe"} else _made_with(run)
-                raise WsolError(_not_read(plain, used, group, name, value, made_with))
+                raise WsolError(_not_read(plain, group, name, value, _made_with(run, given)))
 
 
-def _made_with(run: Path) -> str:
-    """To be put behind a method that nobody has named now."""
-    return f", which {run} was made with," if (run / FILE).is_file() else ""
+def _made_with(run: Path, given: RunConfig) -> str:
+    """To be put behind a method that is the run's own and was not named now."""
+    is_remembered = (run / FILE).is_file() and not given.model_fields_set & {"method", "recipe"}
+    return f", which {run} was made with," if is_remembered else ""
 
 
-def _not_read(config: RunConfig, used: tuple[str, ...], group: str, name: str, value: object, made_with: str) -> str:
+def _not_read(config: RunConfig, group: str, name: str, value: object, made_with: str) -> str:
     who = f"method {config.method}{made_with}"
     if group == "classify":
         who = f"method {config.method} with --classifier {config.classifier}{made_with}"
         do = "Have a classifier trained with `--classifier same` or a timm model"
-    elif same := _same_option(config, used, group, name):
+    elif same := _same_option(config, group, name):
         do = f"Use {' and '.join(same)}"
     else:
-        owners = [method for method in METHODS if group in groups_of(config.model_copy(update={"method": method}))]
+        others = {method: config.model_copy(update={"method": method}) for method in METHODS}
+        owners = [method for method, other in others.items() if name in options_read(other, group)]
         do = f"Choose `--method {owners[0]}`" if len(owners) < 3 else "Choose another `--method`"
         do += " and another --run" if made_with else ""
-    return f"{who} does not read {option(group, name)}: expected options of {', '.join(used)}, got {option(group, name)} {value}. {do}, or leave it out."
+    return f"{who} does not read {option(group, name)}: expected options of {_read(config)}, got {option(group, name)} {value}. {do}, or leave it out."
 
 
-def _same_option(config: RunConfig, used: tuple[str, ...], group: str, name: str) -> list[str]:
+def _read(config: RunConfig) -> str:
+    """The groups that a run reads; of one that it reads in part, the options."""
+    unread = options_unread(config)
+    in_part = {group: ", ".join(options_read(config, group)).replace("_", "-") for group in GROUPS if unread[group]}
+    return ", ".join(f"{group} ({in_part[group]})" if group in in_part else group for group in groups_of(config))
+
+
+def _same_option(config: RunConfig, group: str, name: str) -> list[str]:
     """What it is called in the trainings of this method, if it is an option of a training."""
     if not isinstance(getattr(config, group), Training):
         return []
-    trainings = {one: getattr(config, one) for one in used if one != "classify"}
-    return [option(one, name) for one, kind in trainings.items() if isinstance(kind, Training) and hasattr(kind, name)]
+    read = [one for one in groups_of(config) if one != "classify" and isinstance(getattr(config, one), Training)]
+    return [option(one, name) for one in read if name in options_read(config, one)]

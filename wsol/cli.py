@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TextIO
 
 from cyclopts import App, Parameter
-from cyclopts.exceptions import CycloptsError
+from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnusedCliTokensError
 from pydantic import ValidationError
 
 from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read
@@ -198,7 +198,7 @@ def review(
     """Go through predictions in a browser: accept, reject, correct boxes and classes. Needs `pip install 'wsol[review]'`.
 
     The page is for this machine alone (127.0.0.1). Each decision is in PREDICTIONS/review.jsonl before the page says so;
-    Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed`.
+    Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed --format FORMAT --out OUT`.
 
     Parameters
     ----------
@@ -768,8 +768,20 @@ _USERS_DISK = {
 
 
 def _plain(error: CycloptsError) -> str:
-    cause = error.__cause__
-    return told(cause) if isinstance(cause, ValidationError) else str(error)
+    if isinstance(error.__cause__, ValidationError):
+        return told(error.__cause__)
+    command = " ".join(("wsol", *(error.command_chain or ())))
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        words = " ".join(error.unused_tokens)
+        return f"{words!r} is more than `{command}` takes: expected no further word. A path with spaces needs quotes ('my photos'); see `{command} --help` for the rest."
+    if type(error) is MissingArgumentError and error.argument is not None:
+        meant = str(error).partition("requires an argument.")[2]  # Did you mean ...?
+        name = error.argument.name
+        if error.keyword or error.argument.tokens:
+            return f"{name} has no value: expected one behind it. See `{command} --help`."
+        shown = name if error.argument.field_info.is_keyword_only else name.removeprefix("--").upper()
+        return f"{shown} is missing: `{command}` needs it.{meant} See `{command} --help`."
+    return str(error)
 
 
 def _refuse(message: str) -> None:

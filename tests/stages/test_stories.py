@@ -257,6 +257,11 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--cam.levels", "7"], "error: --cam.levels: expected a value less than or equal to 4, got 7. See", id="a wrong value"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs must be at least 1, got 0", id="no epoch"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--bakbone", "x"], "Did you mean --backbone?", id="misspelt option"),
+        pytest.param(["fit", "{set}", "photos", "--run", "{tmp}/r"], "error: 'photos' is more than `wsol fit` takes: expected no further word. A path with spaces needs quotes", id="a space without quotes"),
+        pytest.param(["export", "{set}", "--format", "coco"], "error: --out is missing: `wsol export` needs it. See", id="a missing option"),
+        pytest.param(["predict", "{run}", "--out", "{tmp}/o"], "error: IMAGES is missing: `wsol predict` needs it. See", id="a missing path"),
+        pytest.param(["fit", "{set}", "--runs", "{tmp}/r"], "--run is missing: `wsol fit` needs it. Did you mean --run instead of --runs?", id="a misspelt option that is needed"),
+        pytest.param(["fit", "{set}", "--run"], "error: --run has no value: expected one behind it.", id="an option without its value"),
         pytest.param(["fti"], 'Did you mean "fit"?', id="misspelt command"),
     ],
 )  # fmt: skip

@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnusedCliTokensError
 from pydantic import ValidationError
 
-from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read
+from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read, stage_folders
 from wsol.errors import WsolError
 from wsol.version import __version__
 from wsol.wrong_values import told
@@ -648,7 +648,7 @@ def _stage(
     name: str, data: Path, images: Path | None, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None
 ) -> None:
     from wsol.data.opening import open_data
-    from wsol.run_config import preview, to_yaml
+    from wsol.run_config import is_begun, preview, to_yaml
     from wsol.run_folder import check_outside
 
     given = _with_epochs(run, given or RunConfig(), epochs)
@@ -671,7 +671,12 @@ def _stage(
     check_weights(run, config, own.get(name, ()))
     import wsol
 
-    folder = getattr(wsol, name)(data, run, given, images=images)
+    try:
+        folder = getattr(wsol, name)(data, run, given, images=images)
+    except KeyboardInterrupt as stop:
+        if str(stop) or any(map(is_begun, (run / stage for stage in stage_folders(config)))):
+            raise
+        raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
     if part().is_first:
         print(folder or "the configuration goes without a classifier of its own: nothing to do")
 

@@ -108,6 +108,27 @@ def test_an_interrupted_run_goes_on_without_options_after_other_ones_were_refuse
     assert weights_of(run) == weights_of(small_run)
 
 
+@pytest.mark.parametrize(
+    ("saved", "told"),
+    [
+        pytest.param("cam/log.jsonl", "interrupted before anything was saved; the same command starts again", id="nothing"),
+        pytest.param(".cam.partial/checkpoint.safetensors", "interrupted; the same command continues", id="some steps"),
+        pytest.param("cam/manifest.json", "interrupted; the same command continues", id="a stage"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_says_whether_anything_was_saved(
+    saved: str, told: str, cli: Cli, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    def stop(*_: object) -> None:
+        (tmp_path / "run" / saved).parent.mkdir(parents=True)
+        (tmp_path / "run" / saved).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wsol.api.fitting.run", stop)
+    assert cli("fit", small_set, "--run", tmp_path / "run") == 130
+    assert capsys.readouterr().err == f"{told}\n"
+
+
 def test_same_seed_same_weights_and_another_seed_others(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
-from wsol.config import GROUPS, METHODS, ProtocolName, finder_folder, groups_of, merged, resolve
+from wsol.config import METHODS, ProtocolName, finder_folder, merged, options_unread, resolve
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
 from wsol.methods.network import settings_of, trained_as
 from wsol.wrong_values import told
@@ -171,7 +171,7 @@ SHARED = {
 def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     """The stages that are missing, and the judgement."""
     folder, given = run.folder(runs), ["--images", str(images)] if images else []
-    unread = set(GROUPS) - set(groups_of(run.config))  # rows may share values of methods that they do not have
+    unread = options_unread(run.config)  # rows may share values of methods that they do not have
     chosen = [*given, *options(run.config.model_dump(mode="json", exclude=unread))]
     peaks_mb = [_peak_mb(folder)]
     if run.config.method != "spol":

@@ -38,6 +38,29 @@ def test_bf16_is_taken_where_it_is_clearly_faster(
         )
 
 
+@pytest.mark.parametrize(
+    ("fp32_seconds", "bf16_seconds", "passes", "is_told"),
+    [
+        pytest.param(2, 4, 4, True, id="bf16 loses in the first round, and that is enough"),
+        pytest.param(4, 2, 8, True, id="where it may win it has to do so three times"),
+        pytest.param(0.02, 0.01, 8, False, id="nobody waits for so little"),
+    ],
+)
+def test_a_measurement_tells_that_it_takes_time_and_ends_when_it_is_decided(
+    monkeypatch: pytest.MonkeyPatch, fp32_seconds: float, bf16_seconds: float, passes: int, is_told: bool
+) -> None:
+    seen: list[str] = []
+
+    def seconds(work: object, engine: Engine) -> float:
+        seen.append("bf16" if engine.is_bf16 else "fp32")
+        return bf16_seconds if engine.is_bf16 else fp32_seconds
+
+    monkeypatch.setattr(engines, "has_bf16", lambda device: True)
+    monkeypatch.setattr(engines, "_seconds", seconds)
+    measured(CPU, lambda engine: None, tell=lambda: seen.append("told"))
+    assert seen == ["fp32", *["told"] * is_told, "bf16", *["fp32", "bf16"] * ((passes - 2) // 2)]
+
+
 def test_a_choice_made_before_is_kept_and_told() -> None:
     assert CPU.with_bf16(False) is CPU
     assert CPU.with_bf16(True) == replace(CPU, is_bf16=True, reason="cpu (no GPU found), bf16 (as at the start)")

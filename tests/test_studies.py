@@ -32,7 +32,7 @@ import run as runner  # noqa: E402
 from wsol import RunConfig, WsolError, open_data  # noqa: E402
 from wsol.boxes import Boxes, tight_box  # noqa: E402
 from wsol.cli import app  # noqa: E402
-from wsol.config import RECIPES, Method, groups_of, resolve  # noqa: E402
+from wsol.config import RECIPES, Method, groups_of, options_read, resolve  # noqa: E402
 from wsol.report.strip import TRUE  # noqa: E402
 from wsol.run_config import preview  # noqa: E402
 
@@ -71,7 +71,7 @@ def test_a_configuration_survives_the_command_line(recipe: Any, seed: int, atten
 
 
 @pytest.mark.parametrize("recipe", ["wsol", "released"])
-@pytest.mark.parametrize("method", ["spol", "has", "psol"])
+@pytest.mark.parametrize("method", ["spol", "has", "psol", "ddt"])
 def test_the_product_takes_a_row_of_any_method_beside_values_for_others(
     method: str, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +86,8 @@ def test_the_product_takes_a_row_of_any_method_beside_values_for_others(
         _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
         taken = preview(tmp_path / "new", bound.arguments["config"])
         for group in groups_of(one.config):
-            assert getattr(taken, group) == getattr(one.config, group)
+            for name in options_read(one.config, group):
+                assert getattr(getattr(taken, group), name) == getattr(getattr(one.config, group), name)
         assert taken.method == method
 
 

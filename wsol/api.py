@@ -16,6 +16,7 @@ from wsol.metrics.protocols import default_protocols, protocols_named
 from wsol.progress import Progress
 from wsol.report.training_curves import write_training_curves
 from wsol.run_config import preview, save_config
+from wsol.run_folder import check_outside, locked
 from wsol.stages import calibrate as calibrating
 from wsol.stages import evaluate as evaluating
 from wsol.stages import evaluate_results as judging
@@ -182,8 +183,10 @@ def _stage(
     quiet: bool,
 ) -> Path | None:
     found = open_data(Path(data), None if images is None else Path(images))
+    check_outside(Path(run), found)
     resolved = preview(Path(run), config)
-    folder = stage(found, Path(run), resolved, Progress(quiet=quiet or not part().is_first))
-    if part().is_first:
-        save_config(Path(run), resolved)  # a stage that has work remembers it too; a refused one changes nothing
+    with locked(Path(run)):
+        folder = stage(found, Path(run), resolved, Progress(quiet=quiet or not part().is_first))
+        if part().is_first:
+            save_config(Path(run), resolved)  # a stage that has work remembers it too; a refused one changes nothing
     return folder

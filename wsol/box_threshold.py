@@ -82,6 +82,10 @@ def own_box(run: Path, threshold: float | None = None) -> Box:
     threshold = choice.threshold if threshold is None else threshold
     if threshold is None:
         learned = read_threshold(run / "seg")
+        if not (run / "seg").exists():
+            raise WsolError(
+                f"{run} is unfinished: expected stage 3's network in {run / 'seg'}. `wsol fit DATA --run {run}` goes on with it."
+            )
         if learned is None:
             raise WsolError(
                 f"{run} has no box threshold yet: expected {run / 'seg' / FILE}. The command that made the run goes on and learns it; or name one with `--threshold`."

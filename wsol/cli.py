@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TextIO
 
 from cyclopts import App, Parameter
-from cyclopts.exceptions import CycloptsError
+from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnusedCliTokensError
 from pydantic import ValidationError
 
-from wsol.config import EngineName, Objects, Precision, RunConfig, Training, groups_of
+from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read, stage_folders
 from wsol.errors import WsolError
 from wsol.version import __version__
 from wsol.wrong_values import told
@@ -198,7 +198,7 @@ def review(
     """Go through predictions in a browser: accept, reject, correct boxes and classes. Needs `pip install 'wsol[review]'`.
 
     The page is for this machine alone (127.0.0.1). Each decision is in PREDICTIONS/review.jsonl before the page says so;
-    Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed`.
+    Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed --format FORMAT --out OUT`.
 
     Parameters
     ----------
@@ -648,11 +648,14 @@ def _stage(
     name: str, data: Path, images: Path | None, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None
 ) -> None:
     from wsol.data.opening import open_data
-    from wsol.run_config import preview, to_yaml
+    from wsol.run_config import is_begun, preview, to_yaml
+    from wsol.run_folder import check_outside
 
     given = _with_epochs(run, given or RunConfig(), epochs)
     if dry_run:
-        print(f"# {open_data(data, images).describe()}\n{to_yaml(preview(run, given))}", end="")
+        found = open_data(data, images)
+        check_outside(run, found)
+        print(f"# {found.describe()}\n{to_yaml(preview(run, given))}", end="")
         return
     from wsol.launch import part
     from wsol.models.weights import check_weights, networks_of
@@ -668,7 +671,12 @@ def _stage(
     check_weights(run, config, own.get(name, ()))
     import wsol
 
-    folder = getattr(wsol, name)(data, run, given, images=images)
+    try:
+        folder = getattr(wsol, name)(data, run, given, images=images)
+    except KeyboardInterrupt as stop:
+        if str(stop) or any(map(is_begun, (run / stage for stage in stage_folders(config)))):
+            raise
+        raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
     if part().is_first:
         print(folder or "the configuration goes without a classifier of its own: nothing to do")
 
@@ -683,9 +691,13 @@ def _with_epochs(run: Path, given: RunConfig, epochs: int | None) -> RunConfig:
         raise WsolError(f"--epochs must be at least 1, got {epochs}. Leave it out for those of the recipe.")
     asked = given.model_dump(exclude_unset=True)
     config = preview(run, given)
-    for group in groups_of(config):
-        if isinstance(getattr(config, group), Training):
-            asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
+    trained = [group for group in groups_of(config) if "epochs" in options_read(config, group)]
+    if not trained:
+        raise WsolError(
+            f"method {config.method} trains nothing: expected no --epochs, got --epochs {epochs}. Choose another `--method`, or leave it out."
+        )
+    for group in trained:
+        asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
     return RunConfig.model_validate(asked)
 
 
@@ -761,8 +773,20 @@ _USERS_DISK = {
 
 
 def _plain(error: CycloptsError) -> str:
-    cause = error.__cause__
-    return told(cause) if isinstance(cause, ValidationError) else str(error)
+    if isinstance(error.__cause__, ValidationError):
+        return told(error.__cause__)
+    command = " ".join(("wsol", *(error.command_chain or ())))
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        words = " ".join(error.unused_tokens)
+        return f"{words!r} is more than `{command}` takes: expected no further word. A path with spaces needs quotes ('my photos'); see `{command} --help` for the rest."
+    if type(error) is MissingArgumentError and error.argument is not None:
+        meant = str(error).partition("requires an argument.")[2]  # Did you mean ...?
+        name = error.argument.name
+        if error.keyword or error.argument.tokens:
+            return f"{name} has no value: expected one behind it. See `{command} --help`."
+        shown = name if error.argument.field_info.is_keyword_only else name.removeprefix("--").upper()
+        return f"{shown} is missing: `{command}` needs it.{meant} See `{command} --help`."
+    return str(error)
 
 
 def _refuse(message: str) -> None:

@@ -422,6 +422,10 @@ _READ_BY: dict[Method, tuple[str, ...]] = {
     "cam": ("training",),  # the group of that name is SPOL's stage 1
     "psol": ("training", "ddt", "psol"),  # it learns ddt's boxes
 }
+# Where that is not the whole group: DDT looks at pictures and trains nothing. The crop is not looked at, but has to fit the square.
+_READ_IN_PART: dict[tuple[Method, str], tuple[str, ...]] = {
+    ("ddt", "training"): ("resize_px", "crop_px", "output_stride")
+}
 
 
 # Wei et al. 2021 and their published code disagree; each column is a recipe of its own. Values that both share, or
@@ -518,6 +522,18 @@ def groups_of(config: RunConfig) -> tuple[str, ...]:
     trained = () if classifier_of(config) is None else ("classify",)
     everything = (*own, *trained, *(() if config.method == "psol" else ("box",)))
     return tuple(name for name in GROUPS if name in everything)
+
+
+def options_read(config: RunConfig, group: str) -> tuple[str, ...]:
+    """The names of a group's options that a run reads; none of a group that is not its own."""
+    if group not in groups_of(config):
+        return ()
+    return _READ_IN_PART.get((config.method, group), tuple(type(getattr(config, group)).model_fields))
+
+
+def options_unread(config: RunConfig) -> dict[str, set[str]]:
+    """The names of the options in groups that a run does not read, group by group."""
+    return {name: {*type(getattr(config, name)).model_fields} - {*options_read(config, name)} for name in GROUPS}
 
 
 def is_gradient_cam(config: RunConfig) -> bool:

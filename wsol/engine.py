@@ -99,12 +99,17 @@ def has_bf16(device: torch.device) -> bool:
 
 
 CLEARLY_FASTER = 1.2
+NOTICEABLE_SECONDS = 0.3
+"""A first pass of more makes the measurement one that people wait for."""
 
 
-def measured(engine: Engine, work: Callable[[Engine], object], repetitions: int = 3) -> Engine:
+def measured(
+    engine: Engine, work: Callable[[Engine], object], repetitions: int = 3, tell: Callable[[], None] = lambda: None
+) -> Engine:
     """The engine in the precision, fp32 or bf16, in which `work` is faster; the reason tells by how much. All processes take the first's.
 
     On CPUs bf16 wins for some networks and loses for others: the gradient of a depthwise convolution is several times slower in it.
+    Where it takes a noticeable time, `tell` is called soon after the beginning.
     """
     if not has_bf16(engine.device):
         return replace(engine, is_bf16=False)
@@ -114,7 +119,12 @@ def measured(engine: Engine, work: Callable[[Engine], object], repetitions: int 
             seconds = _seconds(work, replace(engine, is_bf16=is_bf16))
             if repetition > 0:  # the first warms up
                 best[is_bf16] = min(best[is_bf16], seconds)
-    (ratio, *_) = gathered([best[False] / best[True]], engine)
+            elif not is_bf16 and seconds > NOTICEABLE_SECONDS:
+                tell()
+        # Of all processes, since all have to make as many passes; nan after the warming up.
+        (ratio, *_) = gathered([best[False] / best[True]], engine)
+        if ratio < 1:  # bf16 would have to win by a fifth: no need to wait for more of its slow passes
+            break
     is_bf16 = ratio > CLEARLY_FASTER
     where = engine.reason.rpartition(", ")[0]
     return replace(

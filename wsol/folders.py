@@ -15,6 +15,8 @@ from wsol.errors import WsolError
 from wsol.version import __version__
 
 MANIFEST = "manifest.json"
+CHECKPOINT = "checkpoint.safetensors"
+"""In the scratch folder of a training."""
 
 
 def scratch_of(folder: Path) -> Path:

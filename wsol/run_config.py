@@ -7,9 +7,23 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from wsol.config import GROUPS, METHODS, RESOLVED, RunConfig, Training, groups_of, merged, resolve
+from wsol.config import (
+    GROUPS,
+    METHODS,
+    RESOLVED,
+    RunConfig,
+    Training,
+    groups_of,
+    is_gradient_cam,
+    merged,
+    options_read,
+    options_unread,
+    resolve,
+    stage_folders,
+)
 from wsol.errors import WsolError
-from wsol.folders import write_text
+from wsol.folders import CHECKPOINT, MANIFEST, scratch_of, write_text
+from wsol.shards import PARTS
 from wsol.wrong_values import option, told
 
 FILE = "config.yaml"
@@ -56,10 +70,12 @@ def preview(run: Path, given: RunConfig | None) -> RunConfig:
     A run that remembers nothing starts from the recipe. Naming a recipe, or another method, starts from the recipe again.
 
     Raises:
-        WsolError: what the run remembers is damaged, values do not go together, or the run would not read one of them.
+        WsolError: what the run remembers is damaged, it is another method's, values do not go together, or the run would not
+            read one of them.
     """
     given = given or RunConfig()
     try:
+        _check_method(run, given)
         _check_read(run, given)
         return _together(run, given)
     except ValidationError as error:
@@ -75,35 +91,70 @@ def _together(run: Path, given: RunConfig) -> RunConfig:
     return resolve(given)
 
 
+def is_begun(folder: Path) -> bool:
+    """Whether a stage is finished, or something of it has been saved."""
+    scratch = scratch_of(folder)
+    return (folder / MANIFEST).exists() or (scratch / CHECKPOINT).exists() or any((scratch / PARTS).glob("*"))
+
+
+def _check_method(run: Path, given: RunConfig) -> None:
+    """Refuse to lay one method's networks beside another's: the run would be judged as the last one's. Gradient CAMs share theirs."""
+    if not (run / FILE).is_file() or not given.model_fields_set & {"method", "recipe"}:
+        return
+    remembered = load_config(run)
+    is_shared = is_gradient_cam(remembered) and is_gradient_cam(given)
+    own = (run / name for name in stage_folders(remembered) if name != "classifier")  # which serves any
+    if given.method != remembered.method and not is_shared and any(map(is_begun, own)):
+        or_say = "" if "method" in given.model_fields_set else f", or give `--method {remembered.method}` too"
+        raise WsolError(
+            f"{run} is a run of method {remembered.method}: expected the same, got {given.method}. Name another --run{or_say}."
+        )
+
+
 def _check_read(run: Path, given: RunConfig) -> None:
     """Refuse a value that the run would remember and never read.
 
     One that stands there anyway is let through: whole configurations are given too, and commands again.
     """
     plain = _together(run, RunConfig.model_validate(given.model_dump(exclude_unset=True, exclude=set(GROUPS))))
-    used = groups_of(plain)
-    for group, values in given.model_dump(exclude_unset=True, include=set(GROUPS) - set(used)).items():
-        for name, value in values.items():
+    for group, names in options_unread(plain).items():
+        for name in sorted(names & getattr(given, group).model_fields_set):
+            value = getattr(getattr(given, group), name)
             if value != getattr(getattr(plain, group), name):
-                raise WsolError(_not_read(plain, used, group, name, value))
+                raise WsolError(_not_read(plain, group, name, value, _made_with(run, given)))
 
 
-def _not_read(config: RunConfig, used: tuple[str, ...], group: str, name: str, value: object) -> str:
-    who = f"method {config.method}"
+def _made_with(run: Path, given: RunConfig) -> str:
+    """To be put behind a method that is the run's own and was not named now."""
+    is_remembered = (run / FILE).is_file() and not given.model_fields_set & {"method", "recipe"}
+    return f", which {run} was made with," if is_remembered else ""
+
+
+def _not_read(config: RunConfig, group: str, name: str, value: object, made_with: str) -> str:
+    who = f"method {config.method}{made_with}"
     if group == "classify":
-        who = f"{who} with --classifier {config.classifier}"
+        who = f"method {config.method} with --classifier {config.classifier}{made_with}"
         do = "Have a classifier trained with `--classifier same` or a timm model"
-    elif same := _same_option(config, used, group, name):
+    elif same := _same_option(config, group, name):
         do = f"Use {' and '.join(same)}"
     else:
-        owners = [method for method in METHODS if group in groups_of(config.model_copy(update={"method": method}))]
+        others = {method: config.model_copy(update={"method": method}) for method in METHODS}
+        owners = [method for method, other in others.items() if name in options_read(other, group)]
         do = f"Choose `--method {owners[0]}`" if len(owners) < 3 else "Choose another `--method`"
-    return f"{who} does not read {option(group, name)}: expected options of {', '.join(used)}, got {option(group, name)} {value}. {do}, or leave it out."
+        do += " and another --run" if made_with else ""
+    return f"{who} does not read {option(group, name)}: expected options of {_read(config)}, got {option(group, name)} {value}. {do}, or leave it out."
 
 
-def _same_option(config: RunConfig, used: tuple[str, ...], group: str, name: str) -> list[str]:
+def _read(config: RunConfig) -> str:
+    """The groups that a run reads; of one that it reads in part, the options."""
+    unread = options_unread(config)
+    in_part = {group: ", ".join(options_read(config, group)).replace("_", "-") for group in GROUPS if unread[group]}
+    return ", ".join(f"{group} ({in_part[group]})" if group in in_part else group for group in groups_of(config))
+
+
+def _same_option(config: RunConfig, group: str, name: str) -> list[str]:
     """What it is called in the trainings of this method, if it is an option of a training."""
     if not isinstance(getattr(config, group), Training):
         return []
-    trainings = {one: getattr(config, one) for one in used if one != "classify"}
-    return [option(one, name) for one, kind in trainings.items() if isinstance(kind, Training) and hasattr(kind, name)]
+    read = [one for one in groups_of(config) if one != "classify" and isinstance(getattr(config, one), Training)]
+    return [option(one, name) for one in read if name in options_read(config, one)]

@@ -11,9 +11,23 @@ import yaml
 from methods_quick import quick
 from pydantic import ValidationError
 
+import wsol
 from wsol.cli import main
-from wsol.config import Cam, Method, Recipe, RunConfig, finder_folder, groups_of, resolve
+from wsol.config import (
+    Adl,
+    Cam,
+    Classify,
+    Method,
+    MethodTraining,
+    Recipe,
+    RunConfig,
+    finder_folder,
+    groups_of,
+    options_read,
+    resolve,
+)
 from wsol.errors import WsolError
+from wsol.folders import write_text
 from wsol.models.backbone import feature_pyramid
 from wsol.run_config import load_config, preview, save_config
 
@@ -39,6 +53,68 @@ def test_the_same_method_goes_on_with_what_the_run_remembers_and_another_starts_
     assert preview(tmp_path, RunConfig(method="adl")).adl.gamma == 0.8
     assert preview(tmp_path, None) == load_config(tmp_path)
     assert preview(tmp_path, RunConfig(method="tap")) == resolve(RunConfig(method="tap"))
+
+
+BEGUN = {
+    "finished": "ddt/manifest.json",
+    "begun": ".ddt.partial/parts/0.npz",
+    "of a training": ".ddt.partial/checkpoint.safetensors",
+}
+
+
+@pytest.mark.parametrize("file", BEGUN.values(), ids=BEGUN)
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param("--method cam", "expected the same, got cam. Name another --run.", id="another method"),
+        pytest.param("--method psol", "expected the same, got psol. Name another --run.", id="one that would take its network"),
+        pytest.param("--recipe paper", "expected the same, got spol. Name another --run, or give `--method ddt` too.", id="the method of a recipe"),
+    ],
+)  # fmt: skip
+def test_a_run_belongs_to_the_method_that_has_begun_a_network_in_it(
+    file: str, words: str, told: str, tmp_path: Path, class_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    save_config(run, resolve(RunConfig(method="ddt")))
+    command = ["fit", str(class_folders), "--run", str(run), *words.split()]
+    main([*command, "--dry-run"])  # a configuration alone binds nobody
+    (run / file).parent.mkdir(parents=True)
+    (run / file).touch()
+    with pytest.raises(SystemExit) as stopped:
+        main(command)
+    assert stopped.value.code == 2 and f"error: {run} is a run of method ddt: {told}" in capsys.readouterr().err
+    with pytest.raises(WsolError, match="is a run of method ddt"):
+        wsol.fit(class_folders, run, RunConfig(method="adl"))
+    assert preview(run, None).method == preview(run, RunConfig(method="ddt")).method == "ddt"
+
+
+def test_gradient_cams_share_a_run_and_a_classifier_serves_any_method(tmp_path: Path) -> None:
+    for folder, first, then in (("gradcam", "gradcam:layercam", "gradcam:scorecam"), ("classifier", "spol", "psol")):
+        run = tmp_path / folder
+        save_config(run, resolve(RunConfig(method=first)))
+        write_text(run / folder / "manifest.json", "{}")
+        assert preview(run, RunConfig(method=then)) == resolve(RunConfig(method=then))
+    with pytest.raises(WsolError, match="is a run of method gradcam:layercam"):
+        preview(tmp_path / "gradcam", RunConfig(method="cam"))
+
+
+def test_an_option_that_the_method_of_the_run_does_not_read_is_refused_with_where_that_method_comes_from(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    save_config(run, resolve(RunConfig(method="has")))
+    said = (
+        f"^method has, which {run} was made with, does not read --adl.gamma.* Choose `--method adl` and another --run"
+    )
+    with pytest.raises(WsolError, match=said):
+        preview(run, RunConfig(adl=Adl(gamma=0.5)))
+    said = f"^method has with --classifier cam, which {run} was made with, does not read --classify.epochs"
+    with pytest.raises(WsolError, match=said):
+        preview(run, RunConfig(classify=Classify(epochs=50)))
+    with pytest.raises(
+        WsolError, match="^method has does not read --adl.gamma.* Choose `--method adl`, or leave it out"
+    ):
+        preview(run, RunConfig(method="has", adl=Adl(gamma=0.5)))
 
 
 def test_a_misspelt_method_is_told_what_there_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -88,7 +164,7 @@ def test_what_a_method_reads(method: Method, groups: str) -> None:
 def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, classifier: str, tmp_path: Path) -> None:
     for group, values in A_VALUE.items():
         given = RunConfig.model_validate({"method": method, "classifier": classifier, group: values})
-        if group in groups_of(resolve(RunConfig(method=method, classifier=classifier))):
+        if set(values) <= set(options_read(resolve(RunConfig(method=method, classifier=classifier)), group)):
             assert preview(tmp_path, given) == resolve(given)
         else:
             with pytest.raises(WsolError, match=f"^method {re.escape(method)}.* does not read --{group}[.].* or leave"):
@@ -107,6 +183,10 @@ def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, clas
         pytest.param("--training.output-stride 8", "Choose another `--method`, or leave it out.", id="an option of all others"),
         pytest.param("--method has --adl.gamma 0.5", "Choose `--method adl`, or leave it out.", id="another method's"),
         pytest.param("--method psol --box.threshold 0.3", "method psol does not read --box.threshold: expected options of classify, training, ddt, psol, got --box.threshold 0.3. Choose another `--method`", id="no maps, no threshold"),
+        pytest.param("--method ddt --training.epochs 3", "method ddt does not read --training.epochs: expected options of training (resize-px, crop-px, output-stride), ddt, box, got --training.epochs 3. Choose another `--method`, or leave it out.", id="a method that does not train"),
+        pytest.param("--method ddt --cam.epochs 3", "got --cam.epochs 3. Choose `--method spol`, or leave it out.", id="not to be meant by it either"),
+        pytest.param("--method ddt --cam.resize-px 96", "Use --training.resize-px, or leave it out.", id="how it sees pictures"),
+        pytest.param("--method ddt --epochs 2", "method ddt trains nothing: expected no --epochs, got --epochs 2. Choose another", id="epochs of nothing"),
         pytest.param("--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="of the fused network alone"),
         pytest.param("--method cam --pseudo.no-flip", "Choose `--method spol`, or leave it out.", id="a stage of SPOL's"),
         pytest.param("--classifier cam --classify.epochs 3", "with --classifier cam does not read --classify.epochs: expected options of cam, pseudo, seg, box, got", id="nobody trains a classifier"),
@@ -135,7 +215,21 @@ def test_what_a_run_remembers_from_before_such_options_were_refused_may_be_given
     assert preview(tmp_path, given) == resolve(given)
 
 
-@pytest.mark.parametrize("method", get_args(Method))
+def test_a_method_that_trains_nothing_reads_how_pictures_are_seen(tmp_path: Path) -> None:
+    seen = MethodTraining(resize_px=96, crop_px=96, output_stride=8)
+    assert preview(tmp_path, RunConfig(method="ddt", training=seen)).training == seen
+    for name, value in {
+        "steps": 3,
+        "batch_size": 2,
+        "lr_new": 0.5,
+        "weight_decay": 0.5,
+        "batch_norm": "frozen",
+    }.items():
+        with pytest.raises(WsolError, match=f"^method ddt does not read --training.{name.replace('_', '-')}"):
+            preview(tmp_path, RunConfig.model_validate({"method": "ddt", "training": {name: value}}))
+
+
+@pytest.mark.parametrize("method", [method for method in get_args(Method) if method != "ddt"])
 def test_epochs_are_those_of_every_training_of_the_method(
     method: Method, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

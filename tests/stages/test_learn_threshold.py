@@ -49,6 +49,18 @@ def test_without_its_file_the_run_says_what_to_do_and_learns_the_same_again(
     assert (own_run / "seg" / "model.safetensors").stat().st_mtime_ns == trained, "nothing was trained again"
 
 
+def test_an_unfinished_run_is_told_the_command_that_goes_on_and_that_leads_to_boxes(
+    cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(own_run / "seg")
+    assert cli("predict", own_run, small_set / "test", "--out", tmp_path / "boxes") == 2
+    told = capsys.readouterr().err
+    assert f"{own_run} is unfinished: " in told and f"`wsol fit DATA --run {own_run}` goes on" in told
+    assert "--threshold" not in told
+    assert cli("fit", small_set, "--run", own_run) == 0
+    assert Localizer.load(own_run).box.threshold == own_box(own_run).threshold
+
+
 def test_a_threshold_of_the_user_wins(cli: Cli, own_run: Path, small_set: Path) -> None:
     assert cli("train-seg", small_set, "--run", own_run, "--box.threshold", "0.45") == 0
     assert own_box(own_run).threshold == 0.45

@@ -108,6 +108,27 @@ def test_an_interrupted_run_goes_on_without_options_after_other_ones_were_refuse
     assert weights_of(run) == weights_of(small_run)
 
 
+@pytest.mark.parametrize(
+    ("saved", "told"),
+    [
+        pytest.param("cam/log.jsonl", "interrupted before anything was saved; the same command starts again", id="nothing"),
+        pytest.param(".cam.partial/checkpoint.safetensors", "interrupted; the same command continues", id="some steps"),
+        pytest.param("cam/manifest.json", "interrupted; the same command continues", id="a stage"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_says_whether_anything_was_saved(
+    saved: str, told: str, cli: Cli, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    def stop(*_: object) -> None:
+        (tmp_path / "run" / saved).parent.mkdir(parents=True)
+        (tmp_path / "run" / saved).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wsol.api.fitting.run", stop)
+    assert cli("fit", small_set, "--run", tmp_path / "run") == 130
+    assert capsys.readouterr().err == f"{told}\n"
+
+
 def test_same_seed_same_weights_and_another_seed_others(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
 ) -> None:
@@ -257,6 +278,11 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--cam.levels", "7"], "error: --cam.levels: expected a value less than or equal to 4, got 7. See", id="a wrong value"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs must be at least 1, got 0", id="no epoch"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--bakbone", "x"], "Did you mean --backbone?", id="misspelt option"),
+        pytest.param(["fit", "{set}", "photos", "--run", "{tmp}/r"], "error: 'photos' is more than `wsol fit` takes: expected no further word. A path with spaces needs quotes", id="a space without quotes"),
+        pytest.param(["export", "{set}", "--format", "coco"], "error: --out is missing: `wsol export` needs it. See", id="a missing option"),
+        pytest.param(["predict", "{run}", "--out", "{tmp}/o"], "error: IMAGES is missing: `wsol predict` needs it. See", id="a missing path"),
+        pytest.param(["fit", "{set}", "--runs", "{tmp}/r"], "--run is missing: `wsol fit` needs it. Did you mean --run instead of --runs?", id="a misspelt option that is needed"),
+        pytest.param(["fit", "{set}", "--run"], "error: --run has no value: expected one behind it.", id="an option without its value"),
         pytest.param(["fti"], 'Did you mean "fit"?', id="misspelt command"),
     ],
 )  # fmt: skip

@@ -89,6 +89,19 @@ def test_the_loop_trains_as_plain_steps_do_however_many_pictures_go_in_at_a_time
     assert not job.network.training
 
 
+def test_on_a_cpu_the_precision_is_measured_on_few_pictures_and_said_when_it_takes_time(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr("wsol.training.loop.has_bf16", lambda device: True)
+    monkeypatch.setattr("wsol.engine.has_bf16", lambda device: True)
+    monkeypatch.setattr("wsol.engine.NOTICEABLE_SECONDS", 0.0)
+    monkeypatch.setattr("wsol.training.loop._Steps._try", lambda steps, engine, count: counts.append(count))
+    job = new_job(SETTINGS.model_copy(update={"batch_size": 10, "steps": 1}))
+    train(job, pictures, RunConfig(device="cpu"), choose_engine("cpu", "auto"), tmp_path, Progress())
+    assert set(counts) == {4} and "test: measuring fp32 and bf16\n" in capsys.readouterr().err
+
+
 def test_steps_count_before_epochs(pictures: Pictures, tmp_path: Path) -> None:
     job = new_job(SETTINGS.model_copy(update={"steps": 3}))
     trained = train(job, pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))

@@ -42,16 +42,22 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     pictures = root if images is None else images
     tests = [name for name in TEST_NAMES if (pictures / name).is_dir()]
     names = {child.name for child in _folders(pictures)}
-    if _is_split(names, "train" in names and bool(_folders(pictures / "train"))):
+    has_classes = "train" in names and bool(_folders(pictures / "train"))
+    if _is_split(names, has_classes):
         class_names = _class_names(pictures / "train")
         train = _samples(pictures, pictures / "train", class_names)
         test = _samples(pictures, pictures / tests[0], class_names) if tests else train
+        # Where there is no test folder, another one beside `train` would end the split.
+        stays = _is_split({*names, "another"}, has_classes)
+        trees = [pictures / name for name in ("train", *tests[:1])] if stays else [pictures]
     else:
         class_names = _class_names(pictures)
         train = test = _samples(pictures, pictures, class_names)
+        trees = [pictures]
     return DataSet(
         "class folders", root, class_names, train, test, train is not test,
         lambda: _read_truth(root, pictures, test, frozenset(sample.image_id for sample in train)),
+        listed=tuple(path for tree in trees for path in (tree, *_folders(tree))),
     )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         held_out is not None,
         lambda: _read_truth(test, class_names, annotations),
         tuple(mistakes),
+        tuple(folder for folder in (pictures / "train", held_out) if folder and folder.is_dir()),
     )
 
 

@@ -41,6 +41,8 @@ class DataSet:
     """Boxes and masks by image id. Raises `WsolError` where the data set has none."""
     mistakes: tuple[Mistake, ...] = ()
     """Pictures that were left out of `train` and `test` because their label cannot be used, and why."""
+    listed: tuple[Path, ...] = ()
+    """Folders that are there, in which whatever else is put is read as classes or pictures of the data set; hidden ones are not."""
 
     @property
     def is_imagenet(self) -> bool:

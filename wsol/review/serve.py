@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import socket
 import webbrowser
 from collections.abc import Sequence
@@ -47,8 +48,11 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
                 server(desk, address).run(sockets=[listening])
         lock.write(None)
         done = sum(desk.verdict(index) != "undecided" for index in range(len(desk.items)))
+        export = shlex.join(
+            ["wsol", "export", f"{predictions}", "--reviewed", "--format", "coco", "--out", f"{predictions}-coco"]
+        )
         progress.say(
-            f"review: {done} of {number_of(len(desk.items), 'picture')} decided, in {journal.path}. `wsol export {predictions} --reviewed` uses them."
+            f"review: {done} of {number_of(len(desk.items), 'picture')} decided, in {journal.path}. `{export}` writes them; other formats are in `wsol export --help`."
         )
 
 

@@ -9,14 +9,14 @@ from wsol.data.pictures import Pictures, write_skipped
 from wsol.data.pixel_cache import Limits, Place, cores, open_cache, poorest
 from wsol.data.samples import DataSet
 from wsol.engine import Engine, gathered
-from wsol.folders import write_manifest
+from wsol.folders import CHECKPOINT, write_manifest
 from wsol.launch import part
 from wsol.models.checkpoint import save
 from wsol.progress import Progress
 from wsol.run_config import save_config
 from wsol.together import new_shared_folder
 from wsol.training.loop import Job, train
-from wsol.training.state import CHECKPOINT, Checkpoint
+from wsol.training.state import Checkpoint
 
 PIXELS = ".pixels"
 """Below the run, unless another place is named: pictures decoded once for all stages and epochs."""

@@ -33,6 +33,7 @@ from wsol.engine import (
     wait_for_all,
 )
 from wsol.errors import WsolError
+from wsol.folders import CHECKPOINT
 from wsol.interrupts import Interrupts
 from wsol.launch import part
 from wsol.models.checkpoint import Card
@@ -40,7 +41,7 @@ from wsol.progress import Progress
 from wsol.training.fitting import largest_that_fits
 from wsol.training.log import TrainingLog
 from wsol.training.schedule import Schedule, shares
-from wsol.training.state import CHECKPOINT, Checkpoint, Tally, Trained
+from wsol.training.state import Checkpoint, Tally, Trained
 
 Images = Float[Tensor, "batch 3 side side"]
 Objective = Callable[[nn.Module, Images, Int64[Tensor, " batch"], View], Tensor]
@@ -48,6 +49,9 @@ Objective = Callable[[nn.Module, Images, Int64[Tensor, " batch"], View], Tensor]
 
 STEPS_BETWEEN_LOOKS = 10
 """A GPU is asked for its losses, and other processes for their signals, this seldom: both make it wait."""
+
+MEASURED_PICTURES = 4
+"""So many tell on a CPU in which precision a step is faster."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,13 @@ class _Steps:
         if trained.is_bf16 is not None:
             self.engine = self.engine.with_bf16(trained.is_bf16)
         elif config.precision == "auto" and has_bf16(self.engine.device):
-            self.engine = measured(self.engine, lambda engine: self._try(engine, min(most, self._most)))
+            # A GPU is slow on few pictures; a CPU is not, and slow enough on as many as a step has.
+            count = min(most, self._most, self._most if self.engine.device.type == "cuda" else MEASURED_PICTURES)
+            self.engine = measured(
+                self.engine,
+                lambda engine: self._try(engine, count),
+                tell=lambda: progress.say(f"{self.job.stage}: measuring fp32 and bf16"),
+            )
             progress.say(f"{self.job.stage}: {self.engine.reason}")
         trained.is_bf16 = self.engine.is_bf16
         self.places = shares(self.schedule.batch_size, part().count, most)[part().rank]

@@ -89,9 +89,6 @@ class Trained:
         }
 
 
-CHECKPOINT = "checkpoint.safetensors"
-
-
 class Checkpoint:
     """Weights, momentum and report in one file that is replaced as a whole."""
 

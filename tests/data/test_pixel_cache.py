@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 
 from wsol.data import pixel_cache
-from wsol.data.pixel_cache import ABSENT, BROKEN, WHOLE, Limits, Records, open_cache, place_for, poorest, record_of
+from wsol.data.pixel_cache import (
+    ABSENT,
+    BROKEN,
+    WHOLE,
+    Limits,
+    Records,
+    cores,
+    open_cache,
+    place_for,
+    poorest,
+    record_of,
+)
 from wsol.images import read_square
 from wsol.launch import Part
 
@@ -140,3 +151,14 @@ def test_a_file_that_is_there_needs_no_more_room(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
     for is_there, place in ((True, "disk"), (False, "nowhere")):
         assert place_for(6, SIDE, Limits(0, 1, tmp_path), ALONE, is_there=is_there) == place
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process to cores")
+def test_a_process_that_was_given_one_core_counts_one() -> None:
+    given = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(given)})
+    try:
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, given)
+    assert cores() == min(len(given), 8)

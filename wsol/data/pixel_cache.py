@@ -153,4 +153,6 @@ def remove_cache(folder: Path) -> None:
 
 def cores() -> int:
     """Processes or threads that decode unless somebody says otherwise."""
-    return min(os.cpu_count() or 1, 8)
+    # A job on a cluster may have been given some of the machine's cores.
+    given = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(given, 8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from wsol.boxes import Boxes
 from wsol.config import Precision, ProtocolName
 from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures, in_order
+from wsol.data.pixel_cache import cores
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, told
 from wsol.engine import Engine, choose_engine, gathered
@@ -193,7 +193,7 @@ def _rows(
 ) -> Iterator[dict[ProtocolName, Row]]:
     batches = in_order(len(samples), BATCH_SIZE)
     # Threads do: OpenCV and the compiled component tree let go of the interpreter.
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool, progress.task("evaluate", len(batches)) as advance:
+    with ThreadPoolExecutor(cores()) as pool, progress.task("evaluate", len(batches)) as advance:
         for batch in pictures.batches(batches):
             opinions = _opinions(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.judge)
             yield from (row for row in pool.map(worker, opinions) if row is not None)

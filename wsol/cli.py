@@ -367,7 +367,7 @@ def calibrate(
     reset
         Remove the calibration of the run instead.
     """
-    from wsol.calibration import reset_calibration
+    from wsol.calibration import FILE, reset_calibration
     from wsol.run_config import load_config
 
     if (boxes is None) != reset:
@@ -390,6 +390,11 @@ def calibrate(
     _tell("not used", result.left_out, "`wsol check` says more")
     _tell("wrong in the boxes", result.mistakes, "`wsol check` says more")
     print_table(calibration_table(result))
+    print(
+        f"Nothing is written, {run} stays as it is (--dry-run)."
+        if dry_run
+        else f"Written: {run / FILE}. Boxes and scores that were predicted before stay as they are: run `wsol predict` again, into a new folder."
+    )
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         write_json(json_file, result.as_json())

@@ -131,9 +131,8 @@ def _entries(
         found = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
         boxes = found.by_id
         if found.unknown:
-            some = ", ".join(found.unknown[:SHOWN]) + (", ..." if len(found.unknown) > SHOWN else "")
             notes.append(
-                f"{number_of(len(found.unknown), f'picture in {results.boxes} is', f'pictures in {results.boxes} are')} not in the truth: {some}"
+                f"{number_of(len(found.unknown), f'picture in {results.boxes} is', f'pictures in {results.boxes} are')} not in the truth: {_some(found.unknown)}"
             )
         without = sum(not len(one.boxes) for one in boxes.values())
         if without:
@@ -155,8 +154,17 @@ def _entries(
     return entries, left_out
 
 
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
 def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], notes: list[str]) -> dict[str, int]:
-    named = read_classes(file, [sample.image_id for sample in samples], class_names)
+    found = read_classes(file, [sample.image_id for sample in samples], class_names)
+    named = found.by_id
+    if found.unknown:
+        notes.append(
+            f"{number_of(len(found.unknown), f'class in {file} is', f'classes in {file} are')} not in the truth: {_some(found.unknown)}; wrong for every picture"
+        )
     without = len(samples) - len(named)
     if without:
         notes.append(

@@ -128,11 +128,15 @@ def test_predictions_of_another_calibration_are_not_finished(
     calibrated(own_run, curve=CURVE.model_copy(update={"slope": 2.5}))
     assert cli(*words) == 2
     told = capsys.readouterr().err
-    assert "score_curve.slope: 2.0 there, 2.5 now" in told
-    assert "The run was calibrated again since" in told and f"`wsol calibrate {own_run} --reset` takes it back" in told
+    assert told.count("the run was calibrated again since") == 1 and "slope" not in told
+    assert f"`wsol calibrate {own_run} --reset` takes that back" in told and "another folder with `--out`" in told
+    calibrated(own_run, threshold=0.4, curve=None)
+    assert cli(*words) == 2
+    told = capsys.readouterr().err
+    assert "calibrated again since: only its threshold" in told and "slope" not in told and "0.4 now" not in told
     assert cli("calibrate", own_run, "--reset") == 0
     assert cli(*words) == 2
-    assert "It was made with a calibration that is not used now" in capsys.readouterr().err
+    assert "it was made with a calibration that is not used now" in capsys.readouterr().err
 
 
 def test_predicting_again_after_a_calibration_says_what_changed(
@@ -140,9 +144,12 @@ def test_predicting_again_after_a_calibration_says_what_changed(
 ) -> None:
     words = ["predict", own_run, small_set / "test", "--out", tmp_path / "out"]
     assert cli(*words) == 0
+    calibrated(own_run, curve=None)
+    assert cli(*words) == 2
+    assert "the run was calibrated since, or that was made with --threshold" in capsys.readouterr().err
     calibrated(own_run)
     assert cli(*words) == 2
-    assert "The run was calibrated since (`wsol calibrate`), and its threshold" in capsys.readouterr().err
+    assert "the run was calibrated since: threshold and scores are" in capsys.readouterr().err
     assert cli(*words, "--threshold", "0.9") == 2
     told = capsys.readouterr().err
     assert "0.9 now" in told and "wsol calibrate" not in told, "a threshold of the user's leaves the calibration out"

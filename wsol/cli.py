@@ -656,14 +656,16 @@ def _stage(
     from wsol.run_config import preview, to_yaml
 
     given = _with_epochs(run, given or RunConfig(), epochs)
+    config = preview(run, given)
     if dry_run:
-        print(f"# {open_data(data, images).describe()}\n{to_yaml(preview(run, given))}", end="")
+        described = open_data(data, images).describe()
+        _check_names(config)
+        print(f"# {described}\n{to_yaml(config)}", end="")
         return
     from wsol.launch import part
     from wsol.models.weights import check_weights, networks_of
 
     # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
-    config = preview(run, given)
     own = {
         "fit": networks_of(config),
         "train_cam": ("cam",),
@@ -676,6 +678,16 @@ def _stage(
     folder = getattr(wsol, name)(data, run, given, images=images)
     if part().is_first:
         print(folder or "the configuration goes without a classifier of its own: nothing to do")
+
+
+def _check_names(config: RunConfig) -> None:
+    from wsol.models.weights import BUNDLED
+
+    # The list of names comes with timm, whose import takes seconds; the default is known without.
+    if config.backbone != BUNDLED or config.classifier not in ("same", "cam", "none", BUNDLED):
+        from wsol.models.backbone import check_names
+
+        check_names(config)
 
 
 def _with_epochs(run: Path, given: RunConfig, epochs: int | None) -> RunConfig:

@@ -23,6 +23,7 @@ from wsol.calibration import (
 )
 from wsol.config import Box, Precision
 from wsol.counting import number_of
+from wsol.data.on_disk import check_there
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, Truth, told
@@ -153,7 +154,7 @@ def _has_box(truth: GroundTruth, sample: Sample) -> bool:
 
 def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: GroundTruth) -> None:
     if n < FEWEST:
-        _check_there(boxes)
+        check_there(boxes.root, (*boxes.train, *boxes.test))
         why = (
             f"The first that was left out: {left_out[0]}."
             if left_out
@@ -163,15 +164,6 @@ def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: Ground
         )
         raise WsolError(
             f"{number_of(n, f'picture of {boxes.root} has', f'pictures of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. Draw more boxes; 20 to 50 are worth the while. {why}".rstrip()
-        )
-
-
-def _check_there(boxes: DataSet) -> None:
-    listed = {sample.path: None for sample in (*boxes.train, *boxes.test)}
-    absent = [path for path in listed if not path.is_file()]
-    if len(absent) > len(listed) / 2:
-        raise WsolError(
-            f"{len(listed) - len(absent)} of {number_of(len(listed), 'picture')} that {boxes.root} lists can be found: expected files such as {absent[0]}. Name the folder in which their paths begin with `--images FOLDER`."
         )
 
 

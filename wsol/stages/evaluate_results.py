@@ -15,6 +15,7 @@ from wsol.boxes import Boxes
 from wsol.config import ProtocolName
 from wsol.counting import number_of
 from wsol.data import coco
+from wsol.data.on_disk import check_there
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Mistake, Truth, told
 from wsol.errors import BrokenPicture, WsolError
@@ -80,6 +81,7 @@ def run(
     truth = data.read_truth()
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:
+        check_there(data.root, data.test)
         raise WsolError(
             f"none of the {number_of(len(data.test), 'picture')} of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
         )

@@ -427,10 +427,10 @@ def test_boxes_that_say_nothing_of_where_the_object_is_are_told_each_time(
 def test_a_method_without_a_threshold_is_not_told_to_change_it(
     has_maps: bool, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    predict._warn_of_covering(6, 10, has_maps, Progress())
-    assert expected in capsys.readouterr().err
-    predict._warn_of_covering(5, 10, has_maps, Progress())
-    assert capsys.readouterr().err == "", "half of them are not most"
+    predict._warn_of_covering(3, 12, has_maps, Progress())
+    assert expected in capsys.readouterr().err, "a quarter"
+    predict._warn_of_covering(2, 12, has_maps, Progress())
+    assert capsys.readouterr().err == "", "some objects do fill their pictures"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")

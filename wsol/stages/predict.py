@@ -125,11 +125,11 @@ def run(
 
 
 def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Progress) -> None:
-    if covering <= images / 2:
+    if covering < images / 4:
         return
     too_low = ", or --threshold is too low" if has_maps else ""
     progress.say(
-        f"warning: the boxes of {covering} of {number_of(images, 'picture')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`, which counts them too, before you use them."
+        f"warning: the boxes of {covering} of {number_of(images, 'picture')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`."
     )
 
 

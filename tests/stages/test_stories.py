@@ -140,6 +140,7 @@ def test_a_broken_picture_among_many_is_reported_and_skipped(
     for stage in ("cam", "pseudo", "classifier"):
         assert name in [one["image"] for one in json.loads((run / stage / "skipped.json").read_text())], stage
     assert PseudoStore(run / "pseudo").counts()["broken_pictures"] == 1
+    assert f"1 broken picture, first {name}: see {run / 'pseudo' / 'skipped.json'}" in capsys.readouterr().err
     assert cli("predict", run, own_set / "test", "--out", tmp_path / "out") == 0
     assert "the file is empty" in capsys.readouterr().err
     assert len(json.loads((tmp_path / "out" / "skipped.json").read_text())) == 1

@@ -97,8 +97,12 @@ def test_what_stands_there_already_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "full" / "mine.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
     for name in ("full", "file"):
-        with pytest.raises(WsolError, match=f"{name} exists already.*Remove it"), new_folder(tmp_path / name):
+        with (
+            pytest.raises(WsolError, match=f"{name} exists already.*Name another folder") as raised,
+            new_folder(tmp_path / name),
+        ):
             pytest.fail("the block must not run")
+        assert "emove" not in str(raised.value)
     assert (tmp_path / "full" / "mine.txt").read_text() == (tmp_path / "file").read_text() == "mine"
 
 
@@ -141,11 +145,11 @@ def test_a_finished_folder_is_recognised(tmp_path: Path) -> None:
     [
         pytest.param("train-cam", SETTINGS | {"seed": 1}, INPUTS, ["settings.seed: 0 there, 1 now"], id="a value"),
         pytest.param(
-            "train-cam", SETTINGS | {"cam": {"epochs": 3, "mean": (0.5, 0.5)}}, {"training": "xyz"}, ["inputs.training: abc there, xyz now", "settings.cam.epochs: 2 there, 3 now"], id="two values, sorted",
+            "train-cam", SETTINGS | {"cam": {"epochs": 3, "mean": (0.5, 0.5)}}, {"training": "xyz"}, ["the training pictures or their classes are others", "settings.cam.epochs: 2 there, 3 now"], id="two values, sorted",
         ),
         pytest.param("train-cam", SETTINGS | {"new": 1}, INPUTS, ["settings.new: absent there, 1 now"], id="a new name"),
-        pytest.param("train-cam", SETTINGS, {}, ["inputs.training: abc there, absent now"], id="a name gone"),
-        pytest.param("train-seg", SETTINGS, INPUTS, ["stage: train-cam there, train-seg now"], id="another stage"),
+        pytest.param("train-cam", SETTINGS, {}, ["the training pictures or their classes are others"], id="a name gone"),
+        pytest.param("train-cam", SETTINGS, INPUTS | {"ddt": "xyz"}, ["ddt, which it was made from: another file"], id="a hash without words"),
     ],
 )  # fmt: skip
 def test_a_folder_of_other_settings_lists_every_difference(
@@ -157,7 +161,30 @@ def test_a_folder_of_other_settings_lists_every_difference(
     first, *listed, last = str(raised.value).splitlines()
     assert [line.strip() for line in listed] == lines
     assert str(tmp_path) in first
-    assert "Name another folder (`--run` or `--out`), or remove" in last
+    assert last.startswith(f"Name another folder with `--run`, or remove {tmp_path} ")
+
+
+def test_a_difference_is_told_in_the_words_that_there_are_for_it_and_once(tmp_path: Path) -> None:
+    write_manifest(tmp_path, "predict", {"slope": 1, "intercept": 2}, {}, {})
+    words = {"settings.slope": "calibrated since", "settings.intercept": "calibrated since"}
+    with pytest.raises(WsolError) as raised:
+        is_finished(tmp_path, "predict", {}, {}, option="--out", words=words, may_be_removed=False)
+    assert str(raised.value).splitlines()[1:] == ["  calibrated since", "Name another folder with `--out`."]
+
+
+def test_the_result_of_another_stage_is_never_to_be_removed(tmp_path: Path) -> None:
+    write_manifest(tmp_path, "export", SETTINGS, INPUTS, {})
+    with pytest.raises(WsolError, match="holds the result of export: .*Name another folder with `--out`") as raised:
+        is_finished(tmp_path, "predict", {}, {}, option="--out")
+    assert "remove" not in str(raised.value)
+
+
+@pytest.mark.parametrize("manifest", ['{"name": "my photos", "icons": []}', "[]"])
+def test_a_manifest_of_somebody_elses_is_no_result_and_nothing_to_remove(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / MANIFEST).write_text(manifest)
+    assert not is_finished(tmp_path, "predict", {}, {})
+    with pytest.raises(WsolError, match="exists already.*Name another folder"), new_folder(tmp_path):
+        pytest.fail("the block must not run")
 
 
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path) -> None:
@@ -198,8 +225,9 @@ def test_json_that_is_not_there_names_the_command_that_makes_it(tmp_path: Path, 
     path = tmp_path / "index.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(WsolError, match=r"index\.json.*`wsol make-pseudo`"):
+    with pytest.raises(WsolError, match=r"index\.json.*`wsol make-pseudo`") as raised:
         read_json(path, "wsol make-pseudo")
+    assert "emove" not in str(raised.value)
 
 
 names = st.text(st.characters(exclude_characters="."), max_size=3)

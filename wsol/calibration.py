@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
-from pydantic import NonNegativeFloat, PositiveInt, ValidationError
+from pydantic import PositiveFloat, PositiveInt, ValidationError
 
 from wsol.config import Config, Fraction, finder_folder, is_gradient_cam
 from wsol.errors import WsolError
@@ -30,7 +30,7 @@ Fits = Float[np.ndarray, "n thresholds"]
 class ScoreCurve(Config):
     """The probability that a box is right, as a logistic curve of its score: 1 / (1 + exp(-(intercept + slope * score)))."""
 
-    slope: NonNegativeFloat
+    slope: PositiveFloat
     intercept: float
 
 
@@ -40,8 +40,8 @@ class Calibration(Config):
     version: Literal[1] = VERSION
     threshold: Fraction
     """The box threshold, in place of the run's own."""
-    curve: ScoreCurve
-    """From the scores of boxes at this threshold to the probability of an IoU of at least 0.5."""
+    curve: ScoreCurve | None
+    """From the scores of boxes at this threshold to the probability of an IoU of at least 0.5; None leaves them as they are."""
     n: PositiveInt
     """Pictures with drawn boxes that it was learned from."""
     boxes: str
@@ -60,7 +60,7 @@ def weights_of(run: Path) -> str:
     return f"{found} {config.method}" if is_gradient_cam(config) else found
 
 
-def new_calibration(run: Path, boxes: Path, threshold: float, curve: ScoreCurve, n: int) -> Calibration:
+def new_calibration(run: Path, boxes: Path, threshold: float, curve: ScoreCurve | None, n: int) -> Calibration:
     """What was learned, with when and from what."""
     made = datetime.now(UTC).isoformat(timespec="seconds")
     return Calibration(
@@ -124,8 +124,8 @@ def probability(curve: ScoreCurve, score: float) -> float:
     return 0.5 + 0.5 * math.tanh((curve.intercept + curve.slope * score) / 2)  # overflows nowhere
 
 
-def fitted_curve(scores: Float[np.ndarray, " n"], is_right: Bool[np.ndarray, " n"]) -> ScoreCurve:
-    """Logistic regression of right and wrong on the score, by Newton's method (Platt 1999), never falling.
+def fitted_curve(scores: Float[np.ndarray, " n"], is_right: Bool[np.ndarray, " n"]) -> ScoreCurve | None:
+    """Logistic regression of right and wrong on the score, by Newton's method (Platt 1999); None where it does not rise.
 
     Few pictures must not make a step function of it: as if `PRIOR_PICTURES` more had been seen at scores from 0 to 1, right as often as their score says.
     """
@@ -133,12 +133,13 @@ def fitted_curve(scores: Float[np.ndarray, " n"], is_right: Bool[np.ndarray, " n
     targets = np.concatenate([is_right.astype(float), PRIOR_SCORES])
     weights = np.concatenate([np.ones(len(scores)), np.full(len(PRIOR_SCORES), PRIOR_PICTURES / len(PRIOR_SCORES))])
     intercept, slope = _newton(np.stack([np.ones(len(x)), x], axis=1), targets, weights)
-    if slope < 0:  # the loss is convex: under slope >= 0 it is lowest at 0
-        (intercept,), slope = _newton(np.ones((len(x), 1)), targets, weights), 0.0
-    return ScoreCurve(slope=slope, intercept=intercept)
+    # A flat one would give every box the same score, and a falling one show the surest boxes first to who looks for doubtful ones.
+    return ScoreCurve(slope=slope, intercept=intercept) if slope > _FLAT else None
 
 
 _STEPS = 100
+_FLAT = 1e-6
+"""A slope up to this is rounding."""
 
 
 def _newton(

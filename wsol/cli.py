@@ -367,7 +367,7 @@ def calibrate(
     reset
         Remove the calibration of the run instead.
     """
-    from wsol.calibration import reset_calibration
+    from wsol.calibration import FILE, reset_calibration
     from wsol.run_config import load_config
 
     if (boxes is None) != reset:
@@ -390,6 +390,11 @@ def calibrate(
     _tell("not used", result.left_out, "`wsol check` says more")
     _tell("wrong in the boxes", result.mistakes, "`wsol check` says more")
     print_table(calibration_table(result))
+    print(
+        f"Nothing is written, {run} stays as it is (--dry-run)."
+        if dry_run
+        else f"Written: {run / FILE}. Boxes and scores that were predicted before stay as they are: run `wsol predict` again, into a new folder."
+    )
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         write_json(json_file, result.as_json())
@@ -652,16 +657,17 @@ def _stage(
     from wsol.run_folder import check_outside
 
     given = _with_epochs(run, given or RunConfig(), epochs)
+    config = preview(run, given)
     if dry_run:
         found = open_data(data, images)
         check_outside(run, found)
-        print(f"# {found.describe()}\n{to_yaml(preview(run, given))}", end="")
+        _check_names(config)
+        print(f"# {found.describe()}\n{to_yaml(config)}", end="")
         return
     from wsol.launch import part
     from wsol.models.weights import check_weights, networks_of
 
     # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
-    config = preview(run, given)
     own = {
         "fit": networks_of(config),
         "train_cam": ("cam",),
@@ -679,6 +685,16 @@ def _stage(
         raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
     if part().is_first:
         print(folder or "the configuration goes without a classifier of its own: nothing to do")
+
+
+def _check_names(config: RunConfig) -> None:
+    from wsol.models.weights import BUNDLED
+
+    # The list of names comes with timm, whose import takes seconds; the default is known without.
+    if config.backbone != BUNDLED or config.classifier not in ("same", "cam", "none", BUNDLED):
+        from wsol.models.backbone import check_names
+
+        check_names(config)
 
 
 def _with_epochs(run: Path, given: RunConfig, epochs: int | None) -> RunConfig:

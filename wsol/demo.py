@@ -94,7 +94,7 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
 
 def _data(folder: Path, seed: int, progress: Progress) -> DataSet:
     settings = {"classes": CLASSES, "train_per_class": TRAIN_PER_CLASS, "test_per_class": TEST_PER_CLASS, "seed": seed}
-    if not is_finished(folder, "demo-data", settings, {}):
+    if not is_finished(folder, "demo-data", settings, {}, option="--out"):
         progress.say(f"drawing {CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS)} pictures")
         with new_folder(folder) as scratch:
             write_demo_set(

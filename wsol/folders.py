@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists():
         if not folder.is_dir() or any(folder.iterdir()):
-            raise WsolError(f"{folder} exists already: expected a free name. Remove it, or name another folder.")
+            # Not a word of removing it: it may hold photographs.
+            raise WsolError(f"{folder} exists already: expected a free name. Name another folder.")
         folder.rmdir()
     scratch = scratch_of(folder)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -98,7 +99,7 @@ def read_json(path: Path, made_by: str) -> Any:
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise WsolError(
-            f"{path} is not JSON ({error}): expected what `{made_by}` wrote. Remove {path.parent} and run that again."
+            f"{path} is not JSON ({error}): expected what `{made_by}` wrote. Move {path.parent} away and run that again, or name another folder."
         ) from None
 
 
@@ -112,36 +113,72 @@ def write_manifest(
     )
 
 
-def is_finished(folder: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str]) -> bool:
-    """Whether `folder` already holds this stage's result for these settings.
+def manifest_of(folder: Path, stage: str) -> dict[str, Any] | None:
+    """The manifest of a folder that wsol finished; None where there is none, or somebody else's (web pages have a file of that name).
 
     Raises:
-        WsolError: it holds a result, but of other settings or inputs.
+        WsolError: a damaged one.
     """
-    if not (folder / MANIFEST).exists():
-        return False
+    if not (folder / MANIFEST).is_file():
+        return None
     manifest = read_json(folder / MANIFEST, f"wsol {stage}")
-    changed = differences(
-        {name: manifest.get(name, {}) for name in ("stage", "settings", "inputs")},
-        {"stage": stage, "settings": settings, "inputs": inputs},
-    )
-    if changed:
+    return manifest if isinstance(manifest, dict) and {"stage", "wsol"} <= manifest.keys() else None
+
+
+def is_finished(
+    folder: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str], *, option: str = "--run", words: Mapping[str, str] | None = None,
+    may_be_removed: bool = True,
+) -> bool:  # fmt: skip
+    """Whether `folder` already holds this stage's result for these settings.
+
+    `option` names the folder on the command line; `words` tell a difference better than its two values do.
+
+    Raises:
+        WsolError: it holds a result, but of another stage, other settings or inputs.
+    """
+    manifest = manifest_of(folder, stage)
+    if manifest is None:
+        return False
+    if manifest["stage"] != stage:
         raise WsolError(
-            f"{folder} was made with other settings:\n"
-            + "\n".join(changed)
-            + f"\nName another folder (`--run` or `--out`), or remove {folder} (and what was made from it) to redo it."
+            f"{folder} holds the result of {manifest['stage']}: expected that of {stage}, or a free name. Name another folder with `{option}`."
+        )
+    changed = differences(
+        {name: manifest.get(name, {}) for name in ("settings", "inputs")}, {"settings": settings, "inputs": inputs}, words,
+    )  # fmt: skip
+    if changed:
+        remove = f", or remove {folder} (and what was made from it) to redo it" if may_be_removed else ""
+        raise WsolError(
+            "\n".join([f"{folder} was made otherwise:", *changed, f"Name another folder with `{option}`{remove}."])
         )
     return True
 
 
-def differences(there: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """A line for each value that is not the same."""
-    found, wanted = flat(there), flat(now)
-    return [
-        f"  {name}: {found.get(name, 'absent')} there, {wanted.get(name, 'absent')} now"
+# Hashes tell a person nothing.
+_WORDS = {
+    "inputs.pictures": "the pictures are others (another folder, or some came or went)",
+    "inputs.networks": "the run is another one, or was trained again",
+    "inputs.training": "the training pictures or their classes are others",
+    "inputs.predictions": "the predictions are others",
+    "inputs.review": "the review went on",
+}
+
+
+def differences(there: dict[str, Any], now: dict[str, Any], words: Mapping[str, str] | None = None) -> list[str]:
+    """A line for each value that is not the same, in `words` where there are some for its name; equal lines once."""
+    found, wanted, said = flat(there), flat(now), _WORDS | dict(words or {})
+    lines = [
+        said.get(name) or _difference(name, found.get(name, "absent"), wanted.get(name, "absent"))
         for name in sorted(wanted.keys() | found.keys())
         if wanted.get(name) != found.get(name)
     ]
+    return [f"  {line}" for line in dict.fromkeys(lines)]
+
+
+def _difference(name: str, there: Any, now: Any) -> str:
+    if name.startswith("inputs."):
+        return f"{name.removeprefix('inputs.')}, which it was made from: another file"
+    return f"{name}: {there} there, {now} now"
 
 
 def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.boxes import Xyxy
-from wsol.data.truth import ROUNDING_PX, Collector, GroundTruth, Kind, Mistake, TrueMask, counted
+from wsol.data.truth import ROUNDING_PX, Collector, GroundTruth, Kind, Mistake, TrueMask, counted, told
 
 HW = (30, 40)
 INF, NAN = float("inf"), float("nan")
@@ -198,3 +198,8 @@ def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
     assert list(counts.items())[:2] == [("no area", 3), ("broken mask", 2)]
     assert counts.keys() == set(get_args(Kind))
     assert sum(counts.values()) == len(get_args(Kind)) + 3
+
+
+def test_what_to_do_is_a_sentence_after_one_that_has_an_end() -> None:
+    said = told((Mistake("broken picture", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
+    assert said.endswith("repair or remove it. Mend that, or name another truth.")

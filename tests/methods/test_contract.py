@@ -259,3 +259,16 @@ def test_another_seed_gives_another_network_where_there_is_anything_to_train(
 ) -> None:
     fit.run(labelled, tmp_path / "run", quick(method, weights, seed=1, classifier="none"), QUIET)
     assert weights_in(tmp_path / "run") != weights_in(made(method))
+
+
+@pytest.mark.parametrize("method", ["cam", "ddt"])
+def test_broken_pictures_are_named_on_the_console(
+    method: Method, small_set: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(small_set, tmp_path / "set"))
+    first, second, *_ = sorted((root / "train").rglob("*.jpg"))
+    for path in (first, second):
+        path.write_bytes(b"no picture")
+    fit.run(open_data(root), tmp_path / "run", quick(method, weights), Progress())
+    name, listed = first.relative_to(root).as_posix(), tmp_path / "run" / method / "skipped.json"
+    assert f"2 broken pictures, first {name}: see {listed}" in capsys.readouterr().err

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from wsol.config import RunConfig, resolve
 from wsol.errors import WsolError
 from wsol.models import weights
-from wsol.models.weights import BUNDLED, BUNDLED_PACKAGE, bundled_file, weights_source
+from wsol.models.weights import BUNDLED, BUNDLED_PACKAGE, bundled_file, check_weights, weights_source
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +49,16 @@ def test_without_a_network_the_way_out_is_told_at_once() -> None:
         "HF_HOME",
     ):
         assert words in text
+
+
+def test_of_a_classifier_its_own_options_are_named(tmp_path: Path) -> None:
+    with pytest.raises(WsolError, match="no pretrained weights for the classifier resnet50") as raised:
+        check_weights(tmp_path, resolve(RunConfig(classifier="resnet50")), ("cam", "classifier"))
+    for words in ("`--classifier-weights FILE`", "`--classifier same`", "`cam`", "`none`", "HF_HOME"):
+        assert words in str(raised.value)
+    assert "--backbone" not in str(raised.value) and "`--weights" not in str(raised.value)
+    with pytest.raises(WsolError, match="`--weights FILE`"):
+        check_weights(tmp_path, resolve(RunConfig(backbone="resnet50")), ("cam", "classifier"))
 
 
 def test_a_name_server_that_does_not_answer_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:

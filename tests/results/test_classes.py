@@ -24,7 +24,7 @@ def table(root: Path, text: str) -> Path:
 
 
 def read(root: Path, text: str, class_names: tuple[str, ...] = CLASSES) -> dict[str, tuple[int, ...]]:
-    return read_classes(table(root, text), IDS, class_names)
+    return read_classes(table(root, text), IDS, class_names).by_id
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_predictions_bring_their_five_best(tmp_path: Path) -> None:
     lines = [predicted("owl/1.jpg", top5=["owl", "hawk"]), predicted("x.jpg", top5=["hawk"]), predicted("owl/2.jpg")]
     folder = write_predictions(tmp_path / "predictions", lines)
     for path in (folder, folder / "predictions.jsonl"):
-        assert read_classes(path, IDS, CLASSES) == {IDS[1]: (1, 0)}
+        assert read_classes(path, IDS, CLASSES).by_id == {IDS[1]: (1, 0)}
 
 
 def test_predictions_of_other_classes_name_the_line(tmp_path: Path) -> None:
@@ -111,12 +111,13 @@ def test_predictions_of_other_classes_name_the_line(tmp_path: Path) -> None:
         pytest.param("path,first\n\na,1.0\n", "'1.0' is no class", id="a fraction"),
         pytest.param("path,first\n\na,²\n", "'²' is no class", id="a digit that is no number"),
         pytest.param(f"path,first\n\na,{'1' * 5000}\n", "is no class", id="a number without end"),
+        pytest.param("path,first,second\n\na,zebra,owl\nb,gnu,newt\n", "'zebra' is no class", id="one of four, of another four"),
         pytest.param("path,first,second\n\na,,owl\n", "'' is no class", id="no first, but a second"),
         pytest.param("path,first,second\n\na,owl,owl\n", "expected each class once, got owl, owl.", id="a class twice"),
         pytest.param("path,first,second\n\na,owl,1\n", "expected each class once, got owl, 1.", id="a class by name and label"),
         pytest.param("path,first\na,owl\na,hawk\n", "expected each picture once, got 'a' again", id="a picture twice"),
         pytest.param("path,first\n\na\n", "expected 2 cells (path,first), got 1", id="a cell lost"),
-        pytest.param("path,class,probability\n\na,hwak,1\na,owl,0\n", "Did you mean 'hawk'?", id="a slip in a line a class"),
+        pytest.param("path,class,probability\n\na,hwak,1\n", "Did you mean 'hawk'?", id="a slip in a line a class"),
         pytest.param("path,class,probability\n\na,owl,high\n", "expected a probability, got 'high'", id="a word"),
         pytest.param("path,class,probability\n\na,owl,nan\n", "expected a probability, got 'nan'", id="not a number"),
         pytest.param("path,class,probability\n\na,owl,\n", "expected a probability, got ''", id="no probability"),
@@ -127,6 +128,21 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, words: str) -
     with pytest.raises(WsolError, match=r"classes\.csv, line 3: ") as raised:
         read_classes(table(tmp_path, text), ["a"], CLASSES)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("class_names", "top5"),
+    [
+        pytest.param(("hawk", "owl", "newt"), ["fish", "owl", "hawk"], id="one class too many"),
+        pytest.param(("owl",), ["fish", "newt", "hawk", "owl", "gnu"], id="the truth has one class of five"),
+        pytest.param(("hawk", "owl"), ["fish", "owl"], id="the other class of the truth is never named"),
+    ],
+)
+def test_a_truth_may_lack_classes_that_are_named(tmp_path: Path, class_names: tuple[str, ...], top5: list[str]) -> None:
+    found = read_classes(write_predictions(tmp_path, [predicted("owl/1.jpg", top5=top5)]), IDS, class_names)
+    labels = found.by_id[IDS[1]]
+    assert [class_names[i] for i in labels if i < len(class_names)] == [name for name in top5 if name in class_names]
+    assert len(set(labels)) == len(top5) and found.unknown == tuple(name for name in top5 if name not in class_names)
 
 
 @pytest.mark.parametrize(
@@ -207,4 +223,5 @@ def test_tables_give_back_what_was_written(write: object, data: tuple[tuple[str,
     names, labels = data
     with tempfile.TemporaryDirectory() as folder:
         file = write(Path(folder), names, labels)  # type: ignore[operator]
-        assert read_classes(file, [*labels, "another"], names) == {path: tuple(some) for path, some in labels.items()}
+        found = read_classes(file, [*labels, "another"], names)
+        assert found.by_id == {path: tuple(some) for path, some in labels.items()} and found.unknown == ()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from wsol.errors import WsolError
 from wsol.journal import Journal, heads, read_journal
 from wsol.predictions import Prediction, open_predictions
-from wsol.review.desk import Desk, Stale, Wish
+from wsol.review.desk import Desk, Item, Stale, Wish
 
 BOX = (40.0, 30.0, 120.0, 90.0)
 OTHER = (1.0, 2.0, 30.0, 40.0)
@@ -42,6 +42,20 @@ def wish(picture: int = 0, base: int = 0, **changes: Any) -> Wish:
 def test_the_least_confident_come_first_and_those_without_an_object_before_them(out: Path) -> None:
     with Journal(out) as journal:
         assert Desk(open_predictions(out), journal).order == [3, 0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("top5", "expected"),
+    [
+        pytest.param([0.9, 0.06, 0.02, 0.01, 0.01], "a", id="one is sure"),
+        pytest.param([0.4, 0.3, 0.15, 0.1, 0.05], "abc", id="never more than three"),
+        pytest.param([0.05, 0.05, 0.04, 0.04, 0.03], "a", id="the first of many, none likely"),
+        pytest.param([], "", id="nobody names it"),
+    ],
+)
+def test_only_classes_that_are_likely_head_the_list(top5: list[float], expected: str) -> None:
+    named = replace(prediction(0), top5=tuple(zip("abcde", top5, strict=False)))
+    assert "".join(Item.of(named).likely) == expected
 
 
 @pytest.mark.parametrize(

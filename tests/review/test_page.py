@@ -221,6 +221,62 @@ def test_undo_by_key_and_button_also_after_a_reload(out: Path, address: Address,
     assert [one.undoes for one in read_journal(out)] == [None, None, 2, 1]
 
 
+def test_a_box_is_drawn_anew_in_one_decision_and_undone_in_one(out: Path, address: Address, tab: Page) -> None:
+    tab.goto(address.url)
+    notice = tab.locator("#notice")
+    press(tab, "b")
+    expect(notice).to_contain_text("the box anew: the old one goes")
+    drag(tab, (10, 20), (60, 70))
+    expect(notice).to_be_hidden()
+    assert tab.locator("#boxes .box").count() == 1
+    press(tab, "b")
+    press(tab, "Enter")
+    saved(tab)
+    anew = [(names(0)[0], "corrected", (box,), "hawk") for box in ((10.0, 20.0, 60.0, 70.0), (40.0, 30.0, 120.0, 90.0))]
+    assert told(out) == [anew[0], (*anew[1][:1], "accepted", *anew[1][2:])], "in the middle it is as predicted"
+    press(tab, "u")
+    expect(tab.locator("#verdict")).to_have_text("corrected")
+    saved(tab)
+    assert told(out)[-1] == anew[0]
+
+
+def test_what_is_said_of_drawing_goes_and_a_box_over_another_is_told(out: Path, address: Address, tab: Page) -> None:
+    tab.goto(address.url)
+    notice = tab.locator("#notice")
+    press(tab, "n")
+    expect(notice).to_contain_text("one more box; b draws one anew, d deletes the chosen one")
+    drag(tab, (2, 100), (30, 118))
+    expect(notice).to_be_hidden()
+    press(tab, "n")
+    drag(tab, (50, 40), (110, 80))
+    expect(notice).to_contain_text("It lies over box 1. Is that the wrong one? 1, then d")
+    press(tab, "b")  # the third is chosen
+    drag(tab, (100, 2), (150, 20))
+    expect(notice).to_be_hidden()
+    press(tab, "Escape")
+    press(tab, "b")
+    expect(notice).to_contain_text("Choose a box first")
+    press(tab, "1")
+    press(tab, "d")
+    expect(notice).to_be_hidden()
+    saved(tab)
+    assert told(out)[-1][2] == ((2.0, 100.0, 30.0, 118.0), (100.0, 2.0, 150.0, 20.0))
+
+
+def test_after_a_reload_back_says_where_the_decided_ones_are(out: Path, address: Address, tab: Page) -> None:
+    tab.goto(address.url)
+    press(tab, "ArrowLeft")
+    expect(tab.locator("#notice")).to_have_text("This is the first picture.")
+    press(tab, "Enter")
+    saved(tab)
+    tab.reload()
+    assert press(tab, "ArrowLeft") == names(1)[0]
+    expect(tab.locator("#notice")).to_have_text("No undecided picture comes before. Show: all has the others.")
+    tab.select_option("#filter", "")
+    press(tab, "ArrowLeft")
+    expect(tab.locator("#name")).to_have_text(names(0)[0])
+
+
 def test_a_key_that_is_held_down_decides_once(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     shown(tab)
@@ -300,7 +356,7 @@ def test_a_phone_taps_and_drags(out: Path, address: Address, browser: Browser) -
     page = phone.new_page()
     page.goto(address.url)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing reaches beyond the screen"
-    for name in ("Accept", "Reject", "Undo", "Draw", "Next", "Back"):
+    for name in ("Accept", "Reject", "Undo", "Draw", "Replace", "Next", "Back"):
         area = page.get_by_role("button", name=name).bounding_box()
         assert area is not None and min(area["width"], area["height"]) >= 44 and area["y"] + area["height"] <= 844
     shown(page)

@@ -41,7 +41,7 @@ def few(small_set: Path, tmp_path: Path) -> Path:
     return tmp_path / "few.csv"
 
 
-def calibrated(run: Path, threshold: float = 0.3, curve: ScoreCurve = CURVE) -> Path:
+def calibrated(run: Path, threshold: float = 0.3, curve: ScoreCurve | None = CURVE) -> Path:
     """Leave a calibration in the run, whatever it would have learned."""
     write_calibration(run, new_calibration(run, Path("few.csv"), threshold, curve, 7))
     return run
@@ -52,13 +52,19 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
 ) -> None:
     words = ["calibrate", own_run, "--boxes", few, "--images", small_set, "--json", tmp_path / "deep" / "c.json"]
     assert cli(*words, "--dry-run") == 0 and not (own_run / FILE).exists()
-    dry = capsys.readouterr().out
+    *dry, end = capsys.readouterr().out.splitlines()
+    assert end == f"Nothing is written, {own_run} stays as it is (--dry-run)."
     assert cli(*words) == 0
-    assert capsys.readouterr().out == dry
+    *table, end = capsys.readouterr().out.splitlines()
+    assert table == dry and end.startswith(f"Written: {own_run / FILE}. ") and "`wsol predict` again" in end
     report, kept = json.loads((tmp_path / "deep" / "c.json").read_text()), json.loads((own_run / FILE).read_text())
     assert report["calibration"] == kept and kept["n"] == report["n"] == 6 and kept["boxes"] == str(few)
-    assert report["own_threshold"] == own_box(own_run).threshold and report["verdict"] in " ".join(dry.split())
-    assert f"n = 6, threshold {own_box(own_run).threshold:.2f} by default, {kept['threshold']:.2f} chosen" in dry
+    assert report["own_threshold"] == own_box(own_run).threshold and report["verdict"] in " ".join(
+        " ".join(dry).split()
+    )
+    assert f"n = 6, threshold {own_box(own_run).threshold:.2f} by default, {kept['threshold']:.2f} chosen" in "\n".join(
+        dry
+    )
     for name in ("gt_known", "mean_box_iou", "brier"):
         figures = report["metrics"][name]
         change = figures["calibrated"]["value"] - figures["own"]["value"]
@@ -103,6 +109,15 @@ def test_predict_and_evaluate_take_what_was_learned_up(
     assert json.loads((tmp_path / "m.json").read_text())[0]["threshold"] == 0.3
 
 
+def test_without_a_curve_scores_stay_as_they_are(cli: Cli, own_run: Path, small_set: Path, tmp_path: Path) -> None:
+    predict = ["predict", own_run, small_set / "test", "--out"]
+    assert cli(*predict, tmp_path / "raw", "--threshold", "0.3") == 0
+    calibrated(own_run, curve=None)
+    assert cli(*predict, tmp_path / "out") == 0
+    raw, out = ((tmp_path / name / "predictions.jsonl").read_text() for name in ("raw", "out"))
+    assert raw == out
+
+
 def test_predictions_of_another_calibration_are_not_finished(
     cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,11 +128,15 @@ def test_predictions_of_another_calibration_are_not_finished(
     calibrated(own_run, curve=CURVE.model_copy(update={"slope": 2.5}))
     assert cli(*words) == 2
     told = capsys.readouterr().err
-    assert "score_curve.slope: 2.0 there, 2.5 now" in told
-    assert "The run was calibrated again since" in told and f"`wsol calibrate {own_run} --reset` takes it back" in told
+    assert told.count("the run was calibrated again since") == 1 and "slope" not in told
+    assert f"`wsol calibrate {own_run} --reset` takes that back" in told and "another folder with `--out`" in told
+    calibrated(own_run, threshold=0.4, curve=None)
+    assert cli(*words) == 2
+    told = capsys.readouterr().err
+    assert "calibrated again since: only its threshold" in told and "slope" not in told and "0.4 now" not in told
     assert cli("calibrate", own_run, "--reset") == 0
     assert cli(*words) == 2
-    assert "It was made with a calibration that is not used now" in capsys.readouterr().err
+    assert "it was made with a calibration that is not used now" in capsys.readouterr().err
 
 
 def test_predicting_again_after_a_calibration_says_what_changed(
@@ -125,9 +144,12 @@ def test_predicting_again_after_a_calibration_says_what_changed(
 ) -> None:
     words = ["predict", own_run, small_set / "test", "--out", tmp_path / "out"]
     assert cli(*words) == 0
+    calibrated(own_run, curve=None)
+    assert cli(*words) == 2
+    assert "the run was calibrated since, or that was made with --threshold" in capsys.readouterr().err
     calibrated(own_run)
     assert cli(*words) == 2
-    assert "The run was calibrated since (`wsol calibrate`), and its threshold" in capsys.readouterr().err
+    assert "the run was calibrated since: threshold and scores are" in capsys.readouterr().err
     assert cli(*words, "--threshold", "0.9") == 2
     told = capsys.readouterr().err
     assert "0.9 now" in told and "wsol calibrate" not in told, "a threshold of the user's leaves the calibration out"
@@ -275,10 +297,10 @@ def test_each_picture_is_judged_by_what_all_the_others_teach(n: int) -> None:
         place = others.place(np.ones(n - 1, dtype=bool))
         curve = fitted_curve(others.scores_at(place), others.is_right[:, place])
         is_right = bool(one.fits[place] >= 0.5)
-        score = _Lessons([one], thresholds, 0.5).scores_at(place)
+        score = float(_Lessons([one], thresholds, 0.5).scores_at(place)[0])
         found["gt_known"].append(is_right)
         found["mean_box_iou"].append(one.fits[place])
-        found["brier"].append((probability(curve, float(score[0])) - is_right) ** 2)
+        found["brier"].append(((score if curve is None else probability(curve, score)) - is_right) ** 2)
     for compared, values in zip(_leave_one_out(_Lessons(seen, thresholds, 0.5)), found.values(), strict=True):
         assert compared.calibrated.value == pytest.approx(100 * np.mean(values))
         assert compared.difference.value == pytest.approx(compared.calibrated.value - compared.own.value)
@@ -309,8 +331,16 @@ def test_whether_it_gained_is_said_in_a_sentence(
     rate = Rate(50.0, 40.0, 60.0)
     one = Compared(rate, rate, Rate(*gain))
     calibration = new_calibration(own_run, Path("few.csv"), threshold, CURVE, 7)
-    found = Calibrated(calibration, 0.5, one, one, one, (), ())
+    found = Calibrated(calibration, 0.5, 3, one, one, one, (), ())
     assert found.verdict().startswith(expected)
     assert ("The scores lose as probabilities: Brier" in found.verdict()) == (gain[1] > 0), "low is good"
     assert ("The scores gain as probabilities: Brier" in found.verdict()) == (gain[2] < 0)
     assert calibration_table(found).caption == found.verdict()
+
+
+def test_scores_that_the_boxes_tell_nothing_about_are_said_to_stay(own_run: Path) -> None:
+    one = Compared(Rate(50.0, 40.0, 60.0), Rate(50.0, 40.0, 60.0), Rate(-2.0, -3.0, -1.0))
+    calibration = new_calibration(own_run, Path("few.csv"), 0.5, None, 9)
+    told = Calibrated(calibration, 0.5, 2, one, one, one, (), ()).verdict()
+    assert "The threshold stays at 0.50" in told and "More boxes, right ones and wrong ones" in told
+    assert "The scores stay as they are: of these 9 boxes, 2 of them right" in told and "Brier" not in told

@@ -325,6 +325,39 @@ def test_a_class_that_is_not_named_is_wrong_however_few_classes_there_are(
     assert "4 of 6 pictures have no class" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("has_sizes", [False, True])
+def test_pictures_that_are_elsewhere_are_asked_for(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], has_sizes: bool
+) -> None:
+    rows = [row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/")]
+    head, end = ("path,x0,y0,x1,y1,width,height", ",120,90") if has_sizes else ("path,x0,y0,x1,y1", "")
+    truth, found = tmp_path / "truth.csv", tmp_path / "found.csv"
+    truth.write_text("\n".join([head, *(",".join(row.values()) + end for row in rows)]) + "\n")
+    found.write_text("\n".join(["path,x0,y0,x1,y1", *(",".join(row.values()) for row in rows)]) + "\n")
+    commands = [[small_run, truth], *([] if has_sizes else [["--boxes", found, "--truth", truth]])]
+    for words in commands:
+        assert cli("evaluate", *words) == 2
+        told = capsys.readouterr().err
+        assert f"0 of 6 pictures that {truth} lists can be found: expected files such as" in told
+        assert "`--images FOLDER`" in told and ".." not in told
+        assert cli("evaluate", *words, "--images", small_set) == 0
+        capsys.readouterr()
+
+
+def test_a_class_that_the_truth_lacks_is_wrong_and_told(
+    cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = [row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/")]
+    (tmp_path / "found.csv").write_text("path,x0,y0,x1,y1\n" + "".join(",".join(row.values()) + "\n" for row in test))
+    named = [f"{row['path']},instrument,{row['path'].split('/')[1]}\n" for row in test]
+    (tmp_path / "classes.csv").write_text("path,first,second\n" + "".join(named))
+    words = ["--boxes", tmp_path / "found.csv", "--classes", tmp_path / "classes.csv", "--truth", small_set]
+    assert cli("evaluate", *words, "--json", tmp_path / "m.json") == 0
+    found = numbers(tmp_path / "m.json")["original"]["metrics"]
+    assert (found["top1_loc"]["value"], found["top5_loc"]["value"]) == (0, 100)
+    assert f"1 class in {tmp_path / 'classes.csv'} is not in the truth: instrument; wrong" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [

@@ -113,7 +113,7 @@ def test_the_same_export_again_changes_nothing_and_another_is_refused(tmp_path: 
     before = (out / "instances.json").stat()
     assert run(predictions, "coco", out) == out
     assert (out / "instances.json").stat() == before
-    with pytest.raises(WsolError, match="other settings"):
+    with pytest.raises(WsolError, match="made otherwise:\n.*coco there, yolo now"):
         run(predictions, "yolo", out)
 
 

@@ -131,7 +131,7 @@ def test_more_decisions_are_another_export(out: Path) -> None:
     folder = exported(out, "csv")
     assert exported(out, "csv") == folder
     decide(out, "undecided.jpg", "accepted", KEPT, class_name="hawk")
-    with pytest.raises(WsolError, match=r"inputs\.review"):
+    with pytest.raises(WsolError, match=r"the review went on\n.*`--out`"):
         exported(out, "csv")
 
 

@@ -350,6 +350,31 @@ def test_other_settings_and_other_pictures_start_over(
     assert len(list(open_predictions(out))) == 6
 
 
+def test_other_pictures_over_a_finished_prediction_are_told_in_words(
+    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("predict", small_run, pictures / "test", "--out", tmp_path / "out")
+    assert cli(*words) == 0
+    other = ("predict", small_run, pictures / "train", "--out", tmp_path / "out")
+    assert cli(*other) == 2
+    told = capsys.readouterr().err
+    assert "the pictures are others" in told and "another folder with `--out`, or remove" in told
+    assert "--run" not in told and "inputs" not in told
+    (tmp_path / "out" / "review.jsonl").touch()
+    assert cli(*other) == 2
+    told = capsys.readouterr().err
+    assert f"It holds a review: keep {tmp_path / 'out' / 'review.jsonl'}" in told and "remove" not in told
+
+
+def test_a_folder_of_photographs_is_not_to_be_removed(
+    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(pictures / "test", tmp_path / "my photos")
+    assert cli("predict", small_run, pictures / "test", "--out", tmp_path / "my photos") == 2
+    told = capsys.readouterr().err
+    assert "my photos exists already: expected a free name. Name another folder." in told and "emove" not in told
+
+
 def test_pictures_that_come_while_they_are_listed_are_told(pictures: Path, tmp_path: Path) -> None:
     names = predict._names(pictures / "test")
     digest = predict._hash(pictures / "test", [*names, "new.jpg"])
@@ -402,10 +427,10 @@ def test_boxes_that_say_nothing_of_where_the_object_is_are_told_each_time(
 def test_a_method_without_a_threshold_is_not_told_to_change_it(
     has_maps: bool, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    predict._warn_of_covering(6, 10, has_maps, Progress())
-    assert expected in capsys.readouterr().err
-    predict._warn_of_covering(5, 10, has_maps, Progress())
-    assert capsys.readouterr().err == "", "half of them are not most"
+    predict._warn_of_covering(3, 12, has_maps, Progress())
+    assert expected in capsys.readouterr().err, "a quarter"
+    predict._warn_of_covering(2, 12, has_maps, Progress())
+    assert capsys.readouterr().err == "", "some objects do fill their pictures"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")

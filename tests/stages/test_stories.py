@@ -161,6 +161,7 @@ def test_a_broken_picture_among_many_is_reported_and_skipped(
     for stage in ("cam", "pseudo", "classifier"):
         assert name in [one["image"] for one in json.loads((run / stage / "skipped.json").read_text())], stage
     assert PseudoStore(run / "pseudo").counts()["broken_pictures"] == 1
+    assert f"1 broken picture, first {name}: see {run / 'pseudo' / 'skipped.json'}" in capsys.readouterr().err
     assert cli("predict", run, own_set / "test", "--out", tmp_path / "out") == 0
     assert "the file is empty" in capsys.readouterr().err
     assert len(json.loads((tmp_path / "out" / "skipped.json").read_text())) == 1
@@ -332,6 +333,21 @@ def test_a_dry_run_prints_the_configuration_and_touches_nothing(
     shown = capsys.readouterr().out
     assert "recipe: released" in shown and "classifier: tf_efficientnet_b7" in shown and "lr_backbone: 0.02" in shown
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("words", [["--backbone", "resnet51"], ["--classifier", "resnet51"]])
+def test_a_dry_run_knows_the_names_of_networks(
+    cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert cli("fit", small_set, "--run", tmp_path / "r", *words, "--dry-run") == 2
+    told = capsys.readouterr()
+    assert "timm has no model 'resnet51'" in told.err and "resnet50, " in told.err and told.out == ""
+
+
+def test_a_dry_run_of_the_default_networks_needs_no_torch(small_set: Path, tmp_path: Path) -> None:
+    code = "import sys, wsol.cli\nwsol.cli.main(sys.argv[1:])\nassert 'torch' not in sys.modules and 'timm' not in sys.modules"
+    words = ["fit", str(small_set), "--run", str(tmp_path / "r"), "--dry-run"]
+    subprocess.run([sys.executable, "-c", code, *words], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_help_comes_quickly_and_without_torch() -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from wsol.counting import number_of
+from wsol.data.samples import Sample
 from wsol.data.truth import Collector, Kind
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenPicture, WsolError
 from wsol.images import image_hw
 
 LOOKED_AT = 20
@@ -21,6 +23,20 @@ def picture_root(candidates: Sequence[Path], names: Iterable[str]) -> Path:
     first = list(islice(names, LOOKED_AT))
     found = (folder for folder in candidates if any(os.path.isfile(folder / name) for name in first))
     return next(found, candidates[0])
+
+
+def check_there(root: Path, samples: Iterable[Sample]) -> None:
+    """Tell a list whose pictures are elsewhere from one of broken pictures.
+
+    Raises:
+        WsolError: most of the files do not exist.
+    """
+    listed = {sample.path: None for sample in samples}
+    absent = [path for path in listed if not path.is_file()]
+    if len(absent) > len(listed) / 2:
+        raise WsolError(
+            f"{len(listed) - len(absent)} of {number_of(len(listed), 'picture')} that {root} lists can be found: expected files such as {absent[0]}. Name the folder in which their paths begin with `--images FOLDER`."
+        )
 
 
 @dataclass

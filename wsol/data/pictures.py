@@ -17,12 +17,13 @@ from torch.utils.data import DataLoader, Dataset
 from wsol.counting import number_of
 from wsol.data.pixel_cache import BROKEN, WHOLE, Records, cores
 from wsol.errors import BrokenPicture, WsolError
-from wsol.folders import write_json
+from wsol.folders import read_json, write_json
 from wsol.images import read_square
 
 Squares = UInt8[Tensor, "batch 3 side side"]
 Indices = Int64[Tensor, " batch"]
 
+SKIPPED = "skipped.json"
 BROKEN_IN_A_ROW = 100
 """So many broken pictures one after the other are no accident."""
 
@@ -169,9 +170,16 @@ def _reason(path: Path, side_px: int) -> str:
 def write_skipped(folder: Path, image_ids: Sequence[str], pictures: Pictures) -> None:
     """List the broken pictures and why, in `skipped.json`."""
     write_json(
-        folder / "skipped.json",
+        folder / SKIPPED,
         [{"image": image_ids[i], "reason": pictures.broken[i]} for i in sorted(pictures.broken)],
     )
+
+
+def told_broken(folder: Path) -> str:
+    """How many pictures a finished stage skipped, the first by name, and where the others are listed."""
+    skipped = [row["image"] for row in read_json(folder / SKIPPED, "wsol fit")]
+    broken = number_of(len(skipped), "broken picture")
+    return f"{broken}, first {skipped[0]}: see {folder / SKIPPED}" if skipped else broken
 
 
 def in_order(count: int, batch_size: int) -> list[list[int]]:

@@ -90,7 +90,7 @@ def told(mistakes: tuple[Mistake, ...]) -> str:
     """What to do about a truth of which nothing can be used, in a sentence or two."""
     if not mistakes:
         return "Check the paths in the truth, or name another."
-    return f"It has {number_of(len(mistakes), 'mistake')}, first {mistakes[0]}. Mend that, or name another truth."
+    return f"It has {number_of(len(mistakes), 'mistake')}, first {str(mistakes[0]).rstrip('.')}. Mend that, or name another truth."
 
 
 def counted(mistakes: tuple[Mistake, ...]) -> dict[Kind, int]:

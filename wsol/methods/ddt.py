@@ -20,7 +20,8 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from wsol.config import Ddt, RunConfig
-from wsol.data.pictures import Pictures, in_order, write_skipped
+from wsol.counting import number_of
+from wsol.data.pictures import Pictures, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
 from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.folders import is_finished, whole_file, write_manifest
@@ -155,6 +156,7 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
             write_manifest(scratch, STAGE, settings, inputs, figures)
     if is_first:
         clear(folder)
+        progress.say(f"{STAGE}: {number_of(len(data.class_names), 'class')} seen, {told_broken(folder)}")
 
 
 @dataclass(frozen=True)

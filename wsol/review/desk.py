@@ -20,6 +20,10 @@ MOST_BOXES = 1000
 """In one picture; more than any person draws."""
 
 
+MOST_LIKELY, LIKELY = 3, 0.1
+"""So many classes head the list of them, and all but the first have so much of the probability: five of six would say nothing."""
+
+
 class Stale(Exception):
     """Somebody decided about the picture since the window that asks has seen it."""
 
@@ -41,7 +45,9 @@ class Item:
         return cls(
             prediction.image, prediction.image_hw, tuple(found.xyxy for found in prediction.objects),
             tuple(found.score for found in prediction.objects), prediction.class_name,
-            tuple(name for name, _ in prediction.top5),
+            tuple(
+                name for place, (name, share) in enumerate(prediction.top5[:MOST_LIKELY]) if not place or share >= LIKELY
+            ),
         )  # fmt: skip
 
     @property

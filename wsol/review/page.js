@@ -67,10 +67,17 @@ function previous() {
   if (here === null && place >= 0) return void show(visited[place]);
   if (place > 0) return void show(visited[--place]);
   const found = place === 0 ? preceding(visited[0]) : undefined;
-  if (found === undefined) return tell("This is the first picture.");
+  if (found === undefined) return tell(isFirst());
   visited.unshift(found);
   place = 0;
   show(found);
+}
+
+// Decided pictures may come before, which the filter leaves out.
+function isFirst() {
+  const filter = at("filter").value;
+  const before = place === 0 ? overview.positions[visited[0]] : overview.order.length;
+  return filter && before > 0 ? `No ${VERDICTS[filter]} picture comes before. Show: all has the others.` : "This is the first picture.";
 }
 
 function visit(index) {
@@ -185,13 +192,14 @@ function showDetails() {
 
 function showButtons() {
   for (const button of document.querySelectorAll("footer button")) {
-    const needsPicture = ["accept", "draw", "delete"].includes(button.dataset.do);
+    const needsPicture = ["accept", "draw", "redraw", "delete"].includes(button.dataset.do);
     button.disabled = (here === null && !["undo", "previous"].includes(button.dataset.do)) || (needsPicture && Boolean(here?.error));
   }
   at("box-keys").hidden = here === null || boxes.chosen < 0;
-  const remove = document.querySelector("[data-do=delete]");
-  if (here && boxes.chosen < 0 && here.boxes.length !== 1) remove.disabled = true;
-  document.querySelector("[data-do=draw]").setAttribute("aria-pressed", String(boxes.isDrawing));
+  const ofBox = document.querySelectorAll("[data-do=delete], [data-do=redraw]");
+  if (here && boxes.chosen < 0 && here.boxes.length !== 1) for (const button of ofBox) button.disabled = true;
+  document.querySelector("[data-do=draw]").setAttribute("aria-pressed", String(boxes.isDrawing && !boxes.isAnew));
+  document.querySelector("[data-do=redraw]").setAttribute("aria-pressed", String(boxes.isAnew));
 }
 
 function counted(number) {
@@ -256,6 +264,9 @@ function needsClass() {
 function onBoxes(changed, what) {
   if (!here) return;
   here.boxes = changed.map((box) => [...box]);
+  const other = what === "drawn" ? boxes.overlapping(boxes.chosen) : -1;
+  if (other >= 0) tell(`It lies over box ${other + 1}. Is that the wrong one? ${other + 1}, then d deletes it; b draws a box anew.`);
+  else if (["drawn", "deleted"].includes(what)) tell(""); // what was said of drawing is done
   showButtons();
   if (needsClass()) {
     showState();
@@ -394,26 +405,34 @@ const CHOOSE_FIRST = "Choose a box first: Tab, its number, or a click.";
 
 const DO = {
   accept, reject, undo, next, previous,
-  draw: () => {
-    boxes.draw(!boxes.isDrawing);
-    showButtons();
-    if (boxes.isDrawing) tell("Drag a new box over the picture, or press Enter for one in the middle.");
-    else tell("");
+  draw: () => draw(!boxes.isDrawing || boxes.isAnew, false),
+  redraw: () => {
+    if (here.boxes.length && boxes.meant < 0) return tell(CHOOSE_FIRST);
+    draw(!boxes.isAnew, here.boxes.length > 0);
   },
   take: takeGiven,
   keep: keepPredicted,
   delete: () => boxes.remove() || tell(CHOOSE_FIRST),
 };
 
+function draw(isDrawing, isAnew) {
+  boxes.finishNudge();
+  boxes.draw(isDrawing, isAnew);
+  if (isAnew && isDrawing) boxes.choose(boxes.meant);
+  showButtons();
+  const what = isAnew ? "the box anew: the old one goes" : here.boxes.length ? "one more box; b draws one anew, d deletes the chosen one" : "a new box";
+  tell(isDrawing ? `Drag ${what}. Enter puts it in the middle.` : "");
+}
+
 function act(name) {
   const needsPicture = !["undo", "previous"].includes(name);
   if (needsPicture && here === null) return;
-  if (here?.error && ["accept", "draw", "delete", "take", "keep"].includes(name)) return;
+  if (here?.error && ["accept", "draw", "redraw", "delete", "take", "keep"].includes(name)) return;
   DO[name]();
 }
 
 const KEYS = {
-  Enter: "accept", " ": "accept", x: "reject", u: "undo", n: "draw", f: "take", k: "keep", d: "delete", Delete: "delete", Backspace: "delete",
+  Enter: "accept", " ": "accept", x: "reject", u: "undo", n: "draw", b: "redraw", f: "take", k: "keep", d: "delete", Delete: "delete", Backspace: "delete",
   ArrowRight: "next", ArrowDown: "next", ArrowLeft: "previous", ArrowUp: "previous",
 };
 

@@ -23,6 +23,7 @@ from wsol.calibration import (
 )
 from wsol.config import Box, Precision
 from wsol.counting import number_of
+from wsol.data.on_disk import check_there
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, Truth, told
@@ -59,6 +60,8 @@ class Calibrated:
 
     calibration: Calibration
     own_threshold: float
+    right: int
+    """How many of the pictures have a right box at the chosen threshold."""
     gt_known: Compared
     mean_box_iou: Compared
     brier: Compared
@@ -70,13 +73,18 @@ class Calibrated:
 
     def verdict(self) -> str:
         """Whether anything was gained: a sentence for the threshold, one for the scores where it is sure."""
+        return f"{self._of_threshold()} {self._of_scores()}".rstrip()
+
+    def _of_scores(self) -> str:
         brier = self.brier.difference
         shown = f"Brier {brier.value:+.1f} ({brier.low:+.1f} to {brier.high:+.1f})"
+        if self.calibration.curve is None:
+            return f"The scores stay as they are: of these {self.calibration.n} boxes, {self.right} of them right, those of a higher score are not right more often. More boxes, right ones and wrong ones, would help."
         if brier.high < 0:
-            return f"{self._of_threshold()} The scores gain as probabilities: {shown}."
+            return f"The scores gain as probabilities: {shown}."
         if brier.low > 0:
-            return f"{self._of_threshold()} The scores lose as probabilities: {shown}. Draw more boxes, or go back with `--reset`."
-        return self._of_threshold()
+            return f"The scores lose as probabilities: {shown}. Draw more boxes, or go back with `--reset`."
+        return ""
 
     def _of_threshold(self) -> str:
         gain, to = self.mean_box_iou.difference, self.calibration.threshold
@@ -96,6 +104,7 @@ class Calibrated:
         figures = {"gt_known": self.gt_known, "mean_box_iou": self.mean_box_iou, "brier": self.brier}
         return {
             "n": self.calibration.n,
+            "right": self.right,
             "left_out": len(self.left_out),
             "own_threshold": self.own_threshold,
             "calibration": self.calibration.model_dump(),
@@ -135,7 +144,8 @@ def run(
     compared = _leave_one_out(lessons)
     if not is_dry:
         write_calibration(run, calibration)
-    return Calibrated(calibration, own, *compared, tuple(left_out), (*boxes.mistakes, *truth.mistakes))
+    right = int(lessons.is_right[:, place].sum())
+    return Calibrated(calibration, own, right, *compared, tuple(left_out), (*boxes.mistakes, *truth.mistakes))
 
 
 def _has_box(truth: GroundTruth, sample: Sample) -> bool:
@@ -144,7 +154,7 @@ def _has_box(truth: GroundTruth, sample: Sample) -> bool:
 
 def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: GroundTruth) -> None:
     if n < FEWEST:
-        _check_there(boxes)
+        check_there(boxes.root, (*boxes.train, *boxes.test))
         why = (
             f"The first that was left out: {left_out[0]}."
             if left_out
@@ -154,15 +164,6 @@ def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: Ground
         )
         raise WsolError(
             f"{number_of(n, f'picture of {boxes.root} has', f'pictures of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. Draw more boxes; 20 to 50 are worth the while. {why}".rstrip()
-        )
-
-
-def _check_there(boxes: DataSet) -> None:
-    listed = {sample.path: None for sample in (*boxes.train, *boxes.test)}
-    absent = [path for path in listed if not path.is_file()]
-    if len(absent) > len(listed) / 2:
-        raise WsolError(
-            f"{len(listed) - len(absent)} of {number_of(len(listed), 'picture')} that {boxes.root} lists can be found: expected files such as {absent[0]}. Name the folder in which their paths begin with `--images FOLDER`."
         )
 
 
@@ -223,8 +224,8 @@ class _Lessons:
         """Where the threshold lies that some of the pictures choose."""
         return chosen_threshold(self.fits[which], self.thresholds, float(self.thresholds[self.own]))
 
-    def curve(self, place: int, which: Bool[np.ndarray, " n"]) -> ScoreCurve:
-        """The curve that some of the pictures give at a threshold."""
+    def curve(self, place: int, which: Bool[np.ndarray, " n"]) -> ScoreCurve | None:
+        """The curve that some of the pictures give at a threshold, if they give one."""
         return fitted_curve(self.scores_at(place)[which], self.is_right[which, place])
 
 
@@ -237,7 +238,12 @@ def _leave_one_out(lessons: _Lessons) -> tuple[Compared, Compared, Compared]:
     fits, is_right = lessons.fits[rows, places], lessons.is_right[rows, places]
     scores = np.array([lessons.scores_at(place)[i] for i, place in enumerate(places.tolist())])
     curves = [lessons.curve(place, which) for place, which in zip(places.tolist(), others, strict=True)]
-    predicted = np.array([probability(curve, score) for curve, score in zip(curves, scores.tolist(), strict=True)])
+    predicted = np.array(
+        [
+            score if curve is None else probability(curve, score)
+            for curve, score in zip(curves, scores.tolist(), strict=True)
+        ]
+    )
     own_fits, own_right, own_scores = (
         lessons.fits[:, lessons.own],
         lessons.is_right[:, lessons.own],

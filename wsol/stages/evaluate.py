@@ -16,6 +16,7 @@ from torch import Tensor
 from wsol.boxes import Boxes
 from wsol.config import Precision, ProtocolName
 from wsol.counting import number_of
+from wsol.data.on_disk import check_there
 from wsol.data.pictures import Batch, Pictures, in_order
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import DataSet, Sample
@@ -64,6 +65,7 @@ def run(
     truth = data.read_truth()
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:
+        check_there(data.root, data.test)
         raise WsolError(
             f"none of the {number_of(len(data.test), 'test picture')} of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
         )
@@ -74,13 +76,15 @@ def run(
     share = part().of(samples)
     pictures = Pictures([sample.path for sample in share], judged.side_px)
     worker = _Worker(judge, truth, heatmaps)
-    rows = list(_rows(pictures, share, judged, worker, progress))
+    rows = gathered(list(_rows(pictures, share, judged, worker, progress)), judged.engine)
+    if not rows:
+        check_there(data.root, data.test)
     broken = [*pictures.broken.values(), *worker.broken]
     missing = [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
     return evaluation_of(
         judged.what,
         judge,
-        gathered(rows, judged.engine),
+        rows,
         expected=len(data.test),
         class_names=judged.class_names,
         left_out=[*missing, *gathered(broken, judged.engine)],

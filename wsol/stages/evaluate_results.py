@@ -15,6 +15,7 @@ from wsol.boxes import Boxes
 from wsol.config import ProtocolName
 from wsol.counting import number_of
 from wsol.data import coco
+from wsol.data.on_disk import check_there
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Mistake, Truth, told
 from wsol.errors import BrokenPicture, WsolError
@@ -80,6 +81,7 @@ def run(
     truth = data.read_truth()
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:
+        check_there(data.root, data.test)
         raise WsolError(
             f"none of the {number_of(len(data.test), 'picture')} of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
         )
@@ -131,9 +133,8 @@ def _entries(
         found = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
         boxes = found.by_id
         if found.unknown:
-            some = ", ".join(found.unknown[:SHOWN]) + (", ..." if len(found.unknown) > SHOWN else "")
             notes.append(
-                f"{number_of(len(found.unknown), f'picture in {results.boxes} is', f'pictures in {results.boxes} are')} not in the truth: {some}"
+                f"{number_of(len(found.unknown), f'picture in {results.boxes} is', f'pictures in {results.boxes} are')} not in the truth: {_some(found.unknown)}"
             )
         without = sum(not len(one.boxes) for one in boxes.values())
         if without:
@@ -155,8 +156,17 @@ def _entries(
     return entries, left_out
 
 
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
 def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], notes: list[str]) -> dict[str, int]:
-    named = read_classes(file, [sample.image_id for sample in samples], class_names)
+    found = read_classes(file, [sample.image_id for sample in samples], class_names)
+    named = found.by_id
+    if found.unknown:
+        notes.append(
+            f"{number_of(len(found.unknown), f'class in {file} is', f'classes in {file} are')} not in the truth: {_some(found.unknown)}; wrong for every picture"
+        )
     without = len(samples) - len(named)
     if without:
         notes.append(

@@ -77,7 +77,7 @@ def run(
         inputs["review"] = file_hash(predictions / FILE)
     if classes != "predicted":  # absent otherwise, so that exports from before there was a choice stay finished
         settings["classes"] = classes
-    if is_finished(out, "export", settings, inputs):
+    if is_finished(out, "export", settings, inputs, option="--out"):
         return out
     with new_folder(out) as scratch:
         # What a killed export left may belong to other predictions, and its hard links are in the way.

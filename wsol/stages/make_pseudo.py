@@ -18,7 +18,7 @@ from jaxtyping import Bool
 from wsol import pseudo_store
 from wsol.config import RunConfig
 from wsol.counting import number_of
-from wsol.data.pictures import Batch, Pictures
+from wsol.data.pictures import SKIPPED, Batch, Pictures, told_broken
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import DataSet
 from wsol.edges import PseudoMask, cam_mask, probability_mask
@@ -126,7 +126,7 @@ def draw(
     if is_first:
         clear(folder)
         progress.say(
-            f"{STAGE}: {number_of(counts['usable'], 'map')}, {counts['empty']} empty, {counts['not_finite']} not finite, {number_of(counts['broken_pictures'], 'broken picture')}"
+            f"{STAGE}: {number_of(counts['usable'], 'map')}, {counts['empty']} empty, {counts['not_finite']} not finite, {told_broken(folder)}"
         )
     return folder
 
@@ -334,7 +334,7 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
             )
         store[items.start : items.stop] = records
     store.flush()
-    for _ in assemble_skipped(shards, scratch / "skipped.json"):
+    for _ in assemble_skipped(shards, scratch / SKIPPED):
         pass
     counts = PseudoStore(scratch).counts()
     if not counts["usable"]:

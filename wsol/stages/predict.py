@@ -13,12 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from wsol.boxes import COVERING, covers
+from wsol.calibration import FILE as CALIBRATION
 from wsol.config import EngineName, Objects, Precision, finder_folder, is_gradient_cam
 from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
-from wsol.folders import MANIFEST, file_hash, is_finished, read_json, text_hash, whole_file, write_manifest
+from wsol.folders import (
+    MANIFEST,
+    file_hash,
+    is_finished,
+    manifest_of,
+    read_json,
+    text_hash,
+    whole_file,
+    write_manifest,
+)
 from wsol.images import SUFFIXES, is_picture, pictures_under
 from wsol.journal import FILE as JOURNAL
 from wsol.launch import part
@@ -77,7 +87,7 @@ def run(
     if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
         settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
-    if gathered([is_first and _is_finished(out, settings, inputs, run)], engine)[0]:
+    if gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]:
         if is_first:
             clear(out)
         progress.say(f"{STAGE}: finished already, {out}")
@@ -115,41 +125,45 @@ def run(
 
 
 def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Progress) -> None:
-    if covering <= images / 2:
+    if covering < images / 4:
         return
     too_low = ", or --threshold is too low" if has_maps else ""
     progress.say(
-        f"warning: the boxes of {covering} of {number_of(images, 'picture')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`, which counts them too, before you use them."
+        f"warning: the boxes of {covering} of {number_of(images, 'picture')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`."
     )
 
 
-def _is_finished(out: Path, settings: dict[str, Any], inputs: dict[str, str], run: Path) -> bool:
+def _is_finished(
+    out: Path, settings: dict[str, Any], inputs: dict[str, str], run: Path, threshold: float | None
+) -> bool:
+    has_review = (out / JOURNAL).exists()
     try:
-        return is_finished(out, STAGE, settings, inputs)
+        words = _words_of_calibration(out, settings, run, threshold)
+        return is_finished(out, STAGE, settings, inputs, option="--out", words=words, may_be_removed=not has_review)
     except WsolError as error:
-        more = [_of_calibration(out, settings, run), _of_review(out)]
-        raise WsolError("\n".join([str(error), *filter(None, more)])) from None
+        review = (
+            f" It holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same pictures."
+        )
+        raise WsolError(f"{error}{review if has_review else ''}") from None
 
 
-def _of_calibration(out: Path, settings: dict[str, Any], run: Path) -> str | None:
-    """Whether it is why the settings are others: it changes them without an option."""
-    try:
-        manifest = read_json(out / MANIFEST, f"wsol {STAGE}")
-    except WsolError:  # damaged, which the caller is telling
-        return None
-    there, now = manifest.get("settings", {}).get("score_curve"), settings.get("score_curve")
-    if manifest.get("stage") != STAGE or there == now:
-        return None
-    if now is None:
-        return "It was made with a calibration that is not used now: it was taken back, or --threshold was given."
-    again = " again" if there else ""
-    return f"The run was calibrated{again} since (`wsol calibrate`), and its threshold and scores are those of the calibration now. `wsol calibrate {run} --reset` takes it back."
-
-
-def _of_review(out: Path) -> str | None:
-    if not (out / JOURNAL).exists():
-        return None
-    return f"It holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same pictures."
+def _words_of_calibration(out: Path, settings: dict[str, Any], run: Path, threshold: float | None) -> dict[str, str]:
+    """Whether it is why threshold and scores are others: it changes them without an option."""
+    before = (manifest_of(out, STAGE) or {}).get("settings", {})
+    there, now = before.get("score_curve"), settings.get("score_curve")
+    is_calibrated = threshold is None and (run / CALIBRATION).exists()
+    back = f"(`wsol calibrate {run} --reset` takes that back)"
+    if there == now:
+        learned = f"the run was calibrated since, or that was made with --threshold {back}"
+        return {"settings.box.threshold": learned} if is_calibrated else {}
+    if now is not None:
+        said = f"the run was calibrated{' again' if there else ''} since: threshold and scores are those of the calibration now {back}"
+    elif is_calibrated:
+        said = f"the run was calibrated again since: only its threshold is the calibration's now {back}"
+    else:
+        said = "it was made with a calibration that is not used now: it was taken back, or --threshold was given"
+    names = ("box.threshold", "score_curve", "score_curve.slope", "score_curve.intercept")
+    return {f"settings.{name}": said for name in names if name != "box.threshold" or threshold is None}
 
 
 def _root(images: Path) -> Path:

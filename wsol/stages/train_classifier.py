@@ -45,7 +45,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     if is_finished(folder, STAGE, settings, inputs):
         progress.say(f"{STAGE}: finished already, {folder}")
         return folder
-    state = pretrained_state(name, weights)
+    state = pretrained_state(name, weights, is_classifier=config.classifier != "same")
     engine = choose_engine(config.device, config.precision)
     progress.say(f"{STAGE}: {name} on {engine.reason}")
     torch.manual_seed(seed_of(config.seed, NUMBER))

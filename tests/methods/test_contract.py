@@ -130,7 +130,7 @@ def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_m
     save_config(fit.run(labelled, run, quick("gradcam:hirescam", weights), QUIET), quick("gradcam:hirescam", weights))
     assert (run / "gradcam" / "model.safetensors").stat().st_mtime_ns == trained
     assert weights_of(run) != hashed, "else a calibration of the other maps would be taken"
-    with pytest.raises(WsolError, match="networks"):
+    with pytest.raises(WsolError, match="the run is another one"):
         predict.run(run, photos, tmp_path / "boxes", **asked)
 
 

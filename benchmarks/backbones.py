@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -67,8 +66,15 @@ def measured(name: str, px: int) -> dict[str, Any]:
         "side_px": side_px,
         "train_s": train_s / BATCH_SIZE,
         "predict_s": predict_s / BATCH_SIZE,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        "peak_mb": peak_mb(),
     }
+
+
+def peak_mb() -> float:
+    """Of this process, in megabytes of 10^6 bytes."""
+    import resource  # Windows has none
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def pictures(side_px: int) -> Tensor:
@@ -112,7 +118,8 @@ def main() -> None:
         command = [sys.executable, __file__, "--one", name, "--px", str(given.px)]
         said = subprocess.run(command, capture_output=True, text=True)
         if said.returncode:
-            print(f"| {name} | {weights_of(name)} | {said.stderr.strip().splitlines()[-1]} | | | | | |", flush=True)
+            why = said.stderr.strip().splitlines()[-1:] or [f"ended with {said.returncode}"]
+            print(f"| {name} | {weights_of(name)} | {why[0]} | | | | | |", flush=True)
             continue
         found = json.loads(said.stdout.splitlines()[-1])
         first = first or found

@@ -175,10 +175,7 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     chosen = [*given, *options(run.config.model_dump(mode="json", exclude=unread))]
     peaks_mb = [_peak_mb(folder)]
     if run.config.method != "spol":
-        own, shared = _network(run.config, folder, runs)
-        _take(shared, own)
-        peaks_mb.append(_wsol("fit", str(data), "--run", str(folder), *chosen))
-        _take(own, shared)
+        peaks_mb.append(_fit(run.config, folder, runs, [str(data), "--run", str(folder), *chosen]))
     for stage, command in COMMANDS.items():
         if run.config.method != "spol" or (run.row.which == "cam" and stage != "cam"):
             break
@@ -240,10 +237,22 @@ def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
     return {name: runs / "shared" / shared for name, shared in names.items()}
 
 
-def _network(config: RunConfig, run: Path, runs: Path) -> tuple[Path, Path]:
-    """Where a method's network lies in its run, and for rows that train the same: all gradient CAMs look at that of `cam`."""
+def _fit(config: RunConfig, run: Path, runs: Path, words: Sequence[str]) -> float:
+    """Train a method beside SPOL; the most memory that took, also where another row has trained the network."""
+    if trained_as(config) != "cam":
+        return _wsol("fit", *words)
+    own, shared = run / finder_folder(config), _network(config, runs)
+    _take(shared, own)
+    peak_mb = max(_wsol("fit", *words), _peak_mb(own))
+    write_json(own / PEAK, peak_mb)
+    _take(own, shared)
+    return peak_mb
+
+
+def _network(config: RunConfig, runs: Path) -> Path:
+    """Where the network of `cam` lies for other rows, since all gradient CAMs look at it."""
     key = text_hash(iter([json.dumps(settings_of(config), sort_keys=True, default=str)]))[:12]
-    return run / finder_folder(config), runs / "shared" / f"{trained_as(config)}-network-{key}"
+    return runs / "shared" / f"{trained_as(config)}-network-{key}"
 
 
 def _take(source: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from wsol.calibration import (
     ScoreCurve,
     chosen_threshold,
     fitted_curve,
+    is_calibrated,
     new_calibration,
     probability,
     read_calibration,
@@ -158,6 +159,14 @@ def test_a_calibration_reads_as_it_was_written_and_goes_when_it_is_reset(run: Pa
     assert reset_calibration(run) and not (run / FILE).exists() and read_calibration(run) is None
 
 
+def test_a_run_that_was_trained_again_is_not_calibrated(run: Path) -> None:
+    assert not is_calibrated(run)
+    write_calibration(run, new_calibration(run, Path("few.csv"), 0.35, CURVE, 7))
+    assert is_calibrated(run)
+    (run / "seg" / "model.safetensors").write_bytes(b"other weights")
+    assert not is_calibrated(run)
+
+
 def test_a_calibration_may_have_no_curve_but_not_a_flat_one(run: Path) -> None:
     write_calibration(run, new_calibration(run, Path("few.csv"), 0.35, None, 9))
     found = read_calibration(run)
@@ -170,7 +179,7 @@ def test_a_calibration_may_have_no_curve_but_not_a_flat_one(run: Path) -> None:
 def test_a_calibration_of_other_weights_is_warned_about_and_not_used(run: Path) -> None:
     write_calibration(run, new_calibration(run, Path("few.csv"), 0.35, CURVE, 7))
     (run / "seg" / "model.safetensors").write_bytes(b"other weights")
-    with pytest.warns(UserWarning, match="trained again since.*wsol calibrate"):
+    with pytest.warns(UserWarning, match="trained again, or given another method, since.*wsol calibrate"):
         assert read_calibration(run) is None
 
 

@@ -18,6 +18,7 @@ from fake_data.cub import write_cub
 from fake_data.imagenet import write_train, write_val, write_xmls
 from fake_data.pictures import write_picture
 from fake_data.voc import write_voc
+from filelock import FileLock
 
 import wsol
 from wsol.cli import main
@@ -189,6 +190,19 @@ def test_only_the_first_of_several_processes_takes_the_lock(tmp_path: Path, monk
         with pytest.raises(WsolError, match="another training works"), locked(tmp_path):
             pass
         assert names(tmp_path) == [LOCK]
+
+
+def test_the_lock_of_another_user_is_no_reason_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "not yours")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with locked(tmp_path):  # nothing may be written here at all: the training tells it
+        pass
+    (tmp_path / LOCK).write_text("process 7 on there")
+    with pytest.raises(WsolError, match=r"another user's training .*\(process 7 on there\)"), locked(tmp_path):
+        pass
+    assert names(tmp_path) == [LOCK]
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.ENOSPC])

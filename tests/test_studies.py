@@ -126,7 +126,7 @@ def test_none_over_a_value_of_the_recipe_is_refused_since_no_word_says_it(tmp_pa
 
 def test_all_gradient_cams_take_the_network_of_cam_and_nobody_else_does(tmp_path: Path) -> None:
     def shared(method: Method, **values: Any) -> Path:
-        found: Path = runner._network(resolve(RunConfig(method=method, **values)), tmp_path / "run", tmp_path)[1]
+        found: Path = runner._network(resolve(RunConfig(method=method, **values)), tmp_path)
         return found
 
     assert shared("cam") == shared("gradcam:layercam") == shared("gradcam:gradcam++")

@@ -97,11 +97,22 @@ def read_calibration(run: Path) -> Calibration | None:
         ) from None
     if found.weights != weights_of(run):
         warnings.warn(
-            f"{run} was trained again since it was calibrated: {path} is not used. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`.",
+            f"{run} was trained again, or given another method, since it was calibrated: {path} is not used. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`.",
             stacklevel=3,
         )
         return None
     return found
+
+
+def is_calibrated(run: Path) -> bool:
+    """Whether there is a calibration, and it belongs to the weights that the run has now.
+
+    Raises:
+        WsolError: the file is damaged, or of another version.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whoever uses it is told
+        return read_calibration(run) is not None
 
 
 def chosen_threshold(fits: Fits, thresholds: Float[np.ndarray, " thresholds"], own: float) -> int:

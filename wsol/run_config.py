@@ -85,10 +85,15 @@ def preview(run: Path, given: RunConfig | None) -> RunConfig:
 def _together(run: Path, given: RunConfig) -> RunConfig:
     if (run / FILE).is_file() and "recipe" not in given.model_fields_set:
         remembered = load_config(run)
-        if "method" not in given.model_fields_set or given.method == remembered.method:
+        if "method" not in given.model_fields_set or _is_same_training(remembered, given):
             values = merged(remembered.model_dump(), given.model_dump(exclude_unset=True))
             return RunConfig.model_validate(values, context=RESOLVED)
     return resolve(given)
+
+
+def _is_same_training(one: RunConfig, other: RunConfig) -> bool:
+    """Whether the methods train the same: gradient CAMs share their network."""
+    return one.method == other.method or (is_gradient_cam(one) and is_gradient_cam(other))
 
 
 def is_begun(folder: Path) -> bool:
@@ -98,13 +103,12 @@ def is_begun(folder: Path) -> bool:
 
 
 def _check_method(run: Path, given: RunConfig) -> None:
-    """Refuse to lay one method's networks beside another's: the run would be judged as the last one's. Gradient CAMs share theirs."""
+    """Refuse to lay one method's networks beside another's: the run would be judged as the last one's."""
     if not (run / FILE).is_file() or not given.model_fields_set & {"method", "recipe"}:
         return
     remembered = load_config(run)
-    is_shared = is_gradient_cam(remembered) and is_gradient_cam(given)
     own = (run / name for name in stage_folders(remembered) if name != "classifier")  # which serves any
-    if given.method != remembered.method and not is_shared and any(map(is_begun, own)):
+    if not _is_same_training(remembered, given) and any(map(is_begun, own)):
         or_say = "" if "method" in given.model_fields_set else f", or give `--method {remembered.method}` too"
         raise WsolError(
             f"{run} is a run of method {remembered.method}: expected the same, got {given.method}. Name another --run{or_say}."

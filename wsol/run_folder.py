@@ -62,13 +62,19 @@ def locked(run: Path) -> Iterator[None]:
         raise WsolError(
             f"another training works in {run} ({_holder(run)}): expected one at a time. Wait for it, stop it, or name another --run."
         ) from None
+    except PermissionError:
+        if (run / LOCK).exists():
+            raise WsolError(
+                f"another user's training works in {run}, or was ended there ({_holder(run)}): expected one at a time. Wait for it, remove {run / LOCK} if it has ended, or name another --run."
+            ) from None
     except OSError:  # no locks, or no room: where that matters, the training tells it
         pass
     try:
         yield
     finally:
         if lock.is_locked:
-            (run / LOCK).unlink(missing_ok=True)  # before it may be another's
+            with suppress(OSError):  # the disk is gone, or Windows keeps what is open
+                (run / LOCK).unlink()  # before it may be another's
             lock.release()
         if not was_there:
             with suppress(OSError):  # it holds something

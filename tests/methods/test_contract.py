@@ -17,7 +17,7 @@ import torch
 from methods_quick import quick
 
 from wsol.calibration import weights_of
-from wsol.config import Method, finder_folder
+from wsol.config import Method, RunConfig, finder_folder
 from wsol.data.opening import open_data
 from wsol.data.samples import DataSet
 from wsol.data.truth import GroundTruth
@@ -28,7 +28,7 @@ from wsol.metrics.protocols import PROTOCOLS
 from wsol.predictions import open_predictions
 from wsol.progress import Progress
 from wsol.report import write_report
-from wsol.run_config import load_config, save_config
+from wsol.run_config import load_config, preview, save_config
 from wsol.stages import evaluate, export, export_model, fit, predict
 from wsol.torch_networks import TorchNetworks
 
@@ -127,7 +127,8 @@ def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_m
         "progress": QUIET,
     }
     predict.run(run, photos, tmp_path / "boxes", **asked)
-    save_config(fit.run(labelled, run, quick("gradcam:hirescam", weights), QUIET), quick("gradcam:hirescam", weights))
+    config = preview(run, RunConfig(method="gradcam:hirescam"))  # the run's own values but for the name
+    save_config(fit.run(labelled, run, config, QUIET), config)
     assert (run / "gradcam" / "model.safetensors").stat().st_mtime_ns == trained
     assert weights_of(run) != hashed, "else a calibration of the other maps would be taken"
     with pytest.raises(WsolError, match="the run is another one"):

@@ -240,6 +240,18 @@ def test_a_box_is_drawn_anew_in_one_decision_and_undone_in_one(out: Path, addres
     assert told(out)[-1] == anew[0]
 
 
+def test_deleting_ends_drawing_anew_or_another_box_would_go(out: Path, address: Address, tab: Page) -> None:
+    tab.goto(address.url)
+    press(tab, "n")
+    drag(tab, (2, 100), (30, 118))
+    for key in ("2", "b", "d"):
+        press(tab, key)
+    expect(tab.locator("[data-do=redraw]")).to_have_attribute("aria-pressed", "false")
+    drag(tab, (2, 2), (20, 20))
+    saved(tab)
+    assert told(out)[-1] == (names(0)[0], "accepted", ((40.0, 30.0, 120.0, 90.0),), "hawk")
+
+
 def test_what_is_said_of_drawing_goes_and_a_box_over_another_is_told(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     notice = tab.locator("#notice")

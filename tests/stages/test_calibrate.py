@@ -173,7 +173,7 @@ def test_a_run_that_was_trained_again_is_as_if_never_calibrated_until_it_is(
     content[-1] ^= 1
     weights.unlink()  # a link to the other run's
     weights.write_bytes(content)
-    with pytest.warns(UserWarning, match="trained again since"):
+    with pytest.warns(UserWarning, match="trained again, or given another method, since"):
         found = Localizer.load(own_run, device="cpu")
     assert (found.box.threshold, found.curve) == (own_box(own_run).threshold, None)
     again = wsol.calibrate(own_run, few, images=small_set, quiet=True)  # without a word about the old one

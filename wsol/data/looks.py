@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from wsol.data.pixel_cache import cores
+from wsol.data.pixel_cache import given_cores
 from wsol.errors import BrokenPicture
 from wsol.images import is_turned, read_square
 
@@ -69,7 +69,7 @@ def looks(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, Lo
     found: dict[Path, Look | BrokenPicture] = {}
     unique = list(dict.fromkeys(paths))
     # Threads do here: Pillow lets go of the interpreter while it decodes and scales.
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(given_cores()) as pool:
         for path, seen in zip(unique, pool.map(look, unique), strict=True):
             found[path] = seen
             count_one()

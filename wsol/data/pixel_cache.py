@@ -151,8 +151,11 @@ def remove_cache(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def given_cores() -> int:
+    """Cores that this process may use: a job on a cluster may have been given some of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def cores() -> int:
     """Processes or threads that decode unless somebody says otherwise."""
-    # A job on a cluster may have been given some of the machine's cores.
-    given = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(given, 8)
+    return min(given_cores(), 8)

@@ -16,6 +16,7 @@ from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
 from wsol.folders import is_finished
+from wsol.launch import part
 from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation, pretrained_state
 from wsol.models.checkpoint import MethodCard, fill, read_card
 from wsol.models.finder import Ask, Finder
@@ -74,7 +75,8 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
         stage, network, card, new_layers, plan.objective, usable, config.training, seed, settings, inputs, classes
     )
     train_into(folder, job, data, config, engine, progress)
-    progress.say(f"{stage}: trained, {told_broken(folder)}")
+    if part().is_first:  # another machine may not see the file yet
+        progress.say(f"{stage}: trained, {told_broken(folder)}")
 
 
 def options_of(config: RunConfig) -> dict[str, Any]:

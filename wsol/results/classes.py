@@ -89,9 +89,8 @@ class _Labels:
             label = self.by_name[cell]
         elif self.are_numbers and _is_number(cell) and int(cell) < len(self.class_names):
             label = int(cell)
-        elif not cell or _is_number(
-            cell
-        ):  # counted from 1, or in the order of more classes: the others would be wrong too
+        elif not cell or _is_number(cell):
+            # Counted from 1, or in the order of more classes: the others would be wrong too.
             raise self._no_class(cell, where)
         else:
             label = self.by_name[cell] = len(self.by_name)

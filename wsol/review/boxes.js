@@ -294,6 +294,7 @@ export class Boxes {
     const i = this.meant;
     if (i < 0) return false;
     this.finishNudge();
+    this.draw(false); // else a box drawn anew would take the place of another one than it was meant for
     this.boxes.splice(i, 1);
     this.choose(-1);
     this.render();

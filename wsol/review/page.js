@@ -408,7 +408,8 @@ const DO = {
   draw: () => draw(!boxes.isDrawing || boxes.isAnew, false),
   redraw: () => {
     if (here.boxes.length && boxes.meant < 0) return tell(CHOOSE_FIRST);
-    draw(!boxes.isAnew, here.boxes.length > 0);
+    if (here.boxes.length) draw(!boxes.isAnew, true);
+    else draw(!boxes.isDrawing, false);
   },
   take: takeGiven,
   keep: keepPredicted,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.boxes import COVERING, covers
-from wsol.calibration import FILE as CALIBRATION
+from wsol.calibration import is_calibrated
 from wsol.config import EngineName, Objects, Precision, finder_folder, is_gradient_cam
 from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
@@ -151,14 +151,14 @@ def _words_of_calibration(out: Path, settings: dict[str, Any], run: Path, thresh
     """Whether it is why threshold and scores are others: it changes them without an option."""
     before = (manifest_of(out, STAGE) or {}).get("settings", {})
     there, now = before.get("score_curve"), settings.get("score_curve")
-    is_calibrated = threshold is None and (run / CALIBRATION).exists()
+    has_calibration = threshold is None and is_calibrated(run)
     back = f"(`wsol calibrate {run} --reset` takes that back)"
     if there == now:
         learned = f"the run was calibrated since, or that was made with --threshold {back}"
-        return {"settings.box.threshold": learned} if is_calibrated else {}
+        return {"settings.box.threshold": learned} if has_calibration else {}
     if now is not None:
         said = f"the run was calibrated{' again' if there else ''} since: threshold and scores are those of the calibration now {back}"
-    elif is_calibrated:
+    elif has_calibration:
         said = f"the run was calibrated again since: only its threshold is the calibration's now {back}"
     else:
         said = "it was made with a calibration that is not used now: it was taken back, or --threshold was given"

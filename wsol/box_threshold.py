@@ -39,11 +39,11 @@ class LearnedThreshold(Config):
     threshold: Fraction
     """Of the boxes: midway between the two below."""
     box_threshold: Fraction
-    """Where the box of the largest component fits that of the pseudo mask best. Too low: pseudo masks are somewhat wide."""
+    """Where the box of the largest component fits that of the pseudo mask best. Rather low: pseudo masks are somewhat wide."""
     box_iou: Fraction
     """Mean IoU of these boxes."""
     mask_threshold: Fraction
-    """Where the mask fits the pseudo mask best, which parts the masks of another round. Too high for boxes: thin ends are few pixels."""
+    """Where the mask fits the pseudo mask best, which parts the masks of another round. Rather high for boxes: thin ends are few pixels."""
     mask_iou: Fraction
     """Mean IoU of these masks, where the pseudo masks are known."""
     n: PositiveInt

@@ -312,7 +312,7 @@ class BoxChoice(Config):
 
     threshold: Fraction | None = None
     """Pixels whose foreground probability is above this belong to the mask. By default stage 3 ends with learning it: midway between
-    the thresholds whose boxes and whose masks of training pictures fit stage 1's pseudo masks best; other methods have that of their paper."""
+    the thresholds whose boxes and whose masks of training pictures fit the pseudo masks best that it learned from; other methods have that of their paper."""
     objects: Objects = "largest"
     """`largest` component only (paper), or `all` of at least `min_area`."""
     min_area: Fraction = 0.005

@@ -31,12 +31,9 @@ PICTURES = 500
 def run(
     data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress, usable: Sequence[int] | None = None
 ) -> LearnedThreshold:  # fmt: skip
-    """The thresholds at which the network in `seg` fits stage 1's pseudo masks best; written beside it, and kept if they are there.
+    """The thresholds at which the network in `seg` fits the pseudo masks of `store` best; written beside it, and kept if they are there.
 
-    `usable` are the numbers of the pictures that may be used; by default all that can be.
-
-    Stage 1's masks, in whatever round: a later round's masks were cut by the threshold before, and would only confirm it. One process
-    learns them for all.
+    `usable` are the numbers of the pictures that may be used; by default all that can be. One process learns them for all.
 
     Raises:
         WsolError: none of the masks has an object, or the file is damaged.

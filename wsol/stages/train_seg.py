@@ -48,7 +48,8 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         _train(_Subset(f"round {number} of {rounds}", store.usable()), store, folder, data, config, progress)
         if number == rounds and config.box.threshold is not None:
             break
-        learned = learn_threshold.run(data, folder, of_stage_1, config, progress)
+        # What parts the next masks is learned from stage 1's: those of a round were cut by the one before, and would only confirm it.
+        learned = learn_threshold.run(data, folder, store if number == rounds else of_stage_1, config, progress)
         if number < rounds:
             if number == 1:
                 confirmed_by = _of_folds(of_stage_1, run, data, config, progress)

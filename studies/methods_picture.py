@@ -69,9 +69,10 @@ def sheet(lines: Sequence[tuple[str, Sequence[Shown]]]) -> Image.Image:
 
 
 def _halves(name: str) -> list[str]:
-    """`CAM (Zhou et al. 2016)` as a name and where it is from."""
-    name, _, source = name.partition(" (")
-    return [name, source.rstrip(")")] if source else [name]
+    """`CAM (Zhou et al. 2016)` as a name and where it is from, `SPOL, released values` as a name and what is special."""
+    mark = " (" if "(" in name else ", "
+    name, _, rest = name.partition(mark)
+    return [name, rest.rstrip(")")] if rest else [name]
 
 
 def _place(paper: Image.Image, pen: ImageDraw.ImageDraw, pixels: Panel, note: str, at: tuple[int, int]) -> None:

@@ -8,7 +8,6 @@ classes at equal distances.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from run import Run, read_grid
+from run import Run, parser_of, read_grid, runs_of
 
 from wsol import WsolError, open_data
 from wsol.data.samples import DataSet, Sample
@@ -94,16 +93,12 @@ def finished(everything: Sequence[Run], runs: Path) -> list[Run]:
 
 def main() -> None:
     """Load one run after the other, and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("grid", type=Path)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--images", type=Path, help="where the pictures are, if not in the data set's usual place")
-    parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     try:
         (_, everything), data = read_grid(given.grid), open_data(given.data, given.images)
-        runs = given.runs / data.training_hash()[:8]
+        runs = runs_of(data, given.runs)
         done = finished(everything, runs)
         if not done:
             raise WsolError(f"no finished run of {given.grid} below {runs}. Make them with studies/run.py first.")

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
 from wsol.config import METHODS, ProtocolName, finder_folder, merged, options_unread, resolve
+from wsol.data.samples import DataSet
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
 from wsol.methods.network import settings_of, trained_as
 from wsol.wrong_values import told
@@ -252,7 +253,7 @@ def _fit(config: RunConfig, run: Path, runs: Path, words: Sequence[str]) -> floa
 def _network(config: RunConfig, runs: Path) -> Path:
     """Where the network of `cam` lies for other rows, since all gradient CAMs look at it."""
     key = text_hash(iter([json.dumps(settings_of(config), sort_keys=True, default=str)]))[:12]
-    return runs / "shared" / f"{trained_as(config)}-network-{key}"
+    return runs / "shared" / f"cam-network-{key}"
 
 
 def _take(source: Path, target: Path) -> None:
@@ -288,13 +289,24 @@ def training_minutes(folder: Path) -> float:
     return sum(float(json.loads(path.read_text())["figures"]["seconds"]) for path in manifests) / 60
 
 
-def main() -> None:
-    """Make every run that is missing, and the table after each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """What every command on a grid takes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("grid", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--images", type=Path, help="where the pictures are, if not in the data set's usual place")
     parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
+    return parser
+
+
+def runs_of(data: DataSet, runs: Path) -> Path:
+    """Where the runs on a data set lie, so that one folder serves studies of several."""
+    return runs / data.training_hash()[:8]
+
+
+def main() -> None:
+    """Make every run that is missing, and the table after each."""
+    parser = parser_of(__doc__)
     parser.add_argument("--only", action="append", help="only the row of this name; may be repeated")
     parser.add_argument("--finished", action="store_true", help="train nothing: the table of what is there")
     parser.add_argument("--list", action="store_true", help="the runs and which are finished, and stop")
@@ -305,7 +317,7 @@ def main() -> None:
     try:
         (title, everything), data = read_grid(given.grid), open_data(given.data, given.images)
         _check_names(given.only or [], everything)
-        runs = given.runs / data.training_hash()[:8]  # so that one folder serves studies of several data sets
+        runs = runs_of(data, given.runs)
         out = given.out or HERE / "results" / f"{given.grid.stem}.md"
         described = f"{title}; {data.describe().replace(f' {data.root}', '')}"
         study = Study(everything, described, runs.name, len(data.train), runs, out)

@@ -1,7 +1,7 @@
 """Gradient CAMs by the library `grad-cam` (Gildenblat et al. 2021), on the network of `cam`: `--method gradcam:NAME`.
 
-The network learns to classify, once for all names: a finished run is given another as it is. The library makes the map of a class from the last stage's features and their gradients, or, for
-Score-CAM, from the scores of pictures that the features mask.
+The network learns to classify, once for all names: a finished run takes another one without a training. The library makes the map of a
+class from the last stage's features and their gradients, or, for Score-CAM, from the scores of pictures that the features mask.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ def _words_of_calibration(out: Path, settings: dict[str, Any], run: Path, thresh
     elif has_calibration:
         said = f"the run was calibrated again since: only its threshold is the calibration's now {back}"
     else:
-        said = "it was made with a calibration that is not used now: it was taken back, or --threshold was given"
+        said = "it was made with a calibration that is not used now: it was taken back, belongs to other weights, or --threshold was given"
     names = ("box.threshold", "score_curve", "score_curve.slope", "score_curve.intercept")
     return {f"settings.{name}": said for name in names if name != "box.threshold" or threshold is None}
 

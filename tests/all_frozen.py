@@ -3,7 +3,12 @@
 Without that, several processes cannot train to the weights of one: each normalises with the pictures that it has.
 """
 
-from torch import nn
+import atexit
+import faulthandler
+import os
+import sys
+
+from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wsol.cli import main
@@ -14,5 +19,14 @@ def all_batch_norms(network: nn.Module, new_layers: object) -> list[nn.Module]:
     return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
+def check_left() -> None:
+    """The connections between processes are closed before the interpreter ends."""
+    if distributed.is_initialized():
+        print("processes ended without having left each other", file=sys.stderr, flush=True)
+        os._exit(3)
+
+
+atexit.register(check_left)
+faulthandler.dump_traceback_later(180)  # where it hangs, if it does
 loop.frozen_layers = all_batch_norms
 main()

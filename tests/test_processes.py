@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,7 @@ COMPARABLE = [
     ),
 ]
 TRAINED = ("cam", "seg", "classifier")
+PATIENCE_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +66,22 @@ def launch(script: Path, *words: object, processes: int = 1, machines: int = 1) 
         )
         for node in range(machines)
     ]  # fmt: skip
-    printed = [process.communicate(timeout=300)[0] for process in running]
+    with ThreadPoolExecutor(machines) as readers:
+        printed = list(readers.map(lambda process: _all_it_prints(process, running), running))
     assert all(process.returncode == 0 for process in running), "\n".join(printed)
+
+
+def _all_it_prints(process: subprocess.Popen[str], together: Sequence[subprocess.Popen[str]]) -> str:
+    """To its end. One that fails or takes long ends all: others would wait for it, for minutes where torchrun does."""
+    try:
+        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # torchrun ends what it started, with a kill if need be
+        printed = f"Was still running after {PATIENCE_SECONDS} s:\n{process.communicate()[0]}"
+    if process.returncode != 0:
+        for one in together:
+            one.terminate()
+    return printed
 
 
 def losses(run: Path) -> dict[str, list[float]]:

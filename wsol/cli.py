@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read, stage_folders
 from wsol.errors import WsolError
+from wsol.launch import leave, part
 from wsol.version import __version__
 from wsol.wrong_values import told
 
@@ -136,7 +137,6 @@ def predict(
         What computes the networks: PyTorch, or onnxruntime from RUN/model.onnx, which is made on first use
         (`pip install 'wsol[export]'`).
     """
-    from wsol.launch import part
     from wsol.progress import Progress
     from wsol.stages import predict as stage
 
@@ -306,7 +306,6 @@ def evaluate(
     workers
         Processes that judge other systems' maps.
     """
-    from wsol.launch import part
     from wsol.metrics.protocols import default_protocols, protocols_named
     from wsol.report.curve import check_curve_file
 
@@ -664,7 +663,6 @@ def _stage(
         _check_names(config)
         print(f"# {found.describe()}\n{to_yaml(config)}", end="")
         return
-    from wsol.launch import part
     from wsol.models.weights import check_weights, networks_of
 
     # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
@@ -746,6 +744,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> None:
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        leave()
     except CycloptsError as error:
         _refuse(_plain(error))
     except ValidationError as error:

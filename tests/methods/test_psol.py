@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsol.boxes import tight_box
+from wsol.config import Psol
 from wsol.data.views import View
 from wsol.methods import psol
 from wsol.models.finder import Answer
@@ -49,6 +50,15 @@ def test_a_box_is_moved_cut_and_mirrored_with_its_pixels(seed: int, is_mirrored:
 def test_corner_and_sides_are_the_same_box(seed: int) -> None:
     boxes = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(seed)).sort(dim=1).values.flatten(1)
     torch.testing.assert_close(psol.from_xywh(psol.to_xywh(boxes)), boxes)
+
+
+def test_the_loss_is_the_mean_of_squares_over_four_numbers_of_each_box_times_lambda() -> None:
+    found, expected = [(0.5, 0.5, 0.2, 0.4), (0.1, 0.0, 1.0, 0.7)], [(0.4, 0.5, 0.7, 0.9), (0.0, 0.0, 1.0, 1.0)]
+    squares = []
+    for (x, y, w, h), (x0, y0, x1, y1) in zip(found, expected, strict=True):
+        squares += [(x - x0) ** 2, (y - y0) ** 2, (w - (x1 - x0)) ** 2, (h - (y1 - y0)) ** 2]
+    loss = psol.loss(torch.tensor(found), torch.tensor(expected), Psol(lambda_reg=7))
+    assert float(loss) == pytest.approx(7 * sum(squares) / 8)
 
 
 def test_a_box_that_would_leave_the_picture_ends_at_its_edge() -> None:

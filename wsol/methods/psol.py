@@ -2,8 +2,8 @@
 
 1. DDT finds a box in each training picture, knowing its class (`wsol.methods.ddt`); 2. a network learns these boxes, of whatever
 class, as (x, y, w, h) in shares of the picture's sides: its features, averaged, go through two linear layers with a ReLU between
-and a sigmoid at the end, and the loss is the squared distance (Alg. 1, sec. 3.2); 3. another network names the class. A run has
-no maps.
+and a sigmoid at the end, and the loss is the squared distance (Alg. 1, sec. 3.2), weighed by lambda_reg (published code); 3. another
+network names the class. A run has no maps.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     resize_px = config.training.resize_px
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
-        return mse_loss(network(images).float(), to_xywh(seen_through(view, boxes[indices].to(images), resize_px)))
+        return loss(network(images), seen_through(view, boxes[indices].to(images), resize_px), config.psol)
 
     inputs = {"boxes": file_hash(run / "pseudo-boxes" / BOXES)}
     train_network(Plan(build, objective, inputs), data, run, config, progress)
@@ -85,6 +85,11 @@ def build(card: MethodCard, state: State | None) -> nn.Module:
 def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
     """The box, whatever the class."""
     return Answer(None, from_xywh(network(images).float()), None)
+
+
+def loss(found: Tensor, expected: Corners, options: Psol) -> Tensor:
+    """The mean squared distance of (x, y, w, h) as found from those of the expected boxes, weighed."""
+    return options.lambda_reg * mse_loss(found.float(), to_xywh(expected))
 
 
 def to_xywh(boxes: Corners) -> Tensor:

@@ -27,7 +27,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
-from wsol.config import METHODS, ProtocolName, finder_folder, merged, options_unread, resolve
+from wsol.config import GROUPS, ProtocolName, finder_folder, groups_of, merged, options_unread, resolve
 from wsol.data.samples import DataSet
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
 from wsol.methods.network import settings_of, trained_as
@@ -83,8 +83,7 @@ class Run:
     @property
     def values(self) -> str:
         """Short for all that its quality depends on but the seed: neither the machine nor what other methods would take."""
-        # `cam` is also the group of SPOL's first stage.
-        others = {"training", *METHODS} - {"cam"} if self.config.method == "spol" else {"cam", "pseudo", "seg"}
+        others = {*GROUPS} - {*groups_of(self.config)}
         return text_hash(iter([self.config.model_dump_json(exclude={"seed", *OF_THE_MACHINE, *others})]))[:8]
 
     def folder(self, runs: Path) -> Path:

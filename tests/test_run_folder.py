@@ -163,6 +163,9 @@ def test_a_second_training_is_told_of_the_first_and_a_killed_one_leaves_no_lock(
         told = capsys.readouterr().err
         assert stopped.value.code == 2 and names(run) == [LOCK]
         assert re.search(rf"another training works in {run} \(process {first.pid} on .*\): .* name another --run", told)
+        with pytest.raises(SystemExit):
+            main(["demo", "--out", str(run)])
+        assert "name another --out" in capsys.readouterr().err and names(run) == [LOCK]
         first.send_signal(signal.SIGKILL)
         first.wait()
         with locked(run):

@@ -642,8 +642,10 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
     from wsol import demo as stage
     from wsol.progress import Progress
     from wsol.report.table import print_table
+    from wsol.run_folder import locked
 
-    result = stage.run(out, seed, Progress())
+    with locked(out, "--out"):
+        result = stage.run(out, seed, Progress())
     print_table(result.table)
     print(f"pictures: {result.strip}\npage:     {result.page}")
 

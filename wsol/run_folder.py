@@ -42,8 +42,10 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def locked(run: Path) -> Iterator[None]:
+def locked(run: Path, option: str = "--run") -> Iterator[None]:
     """Hold a run while it is trained; the system lets go of it with the process. Where a file system has no locks, go on without.
+
+    `option` is the command's, by which another folder is named.
 
     Of several processes the first holds it for all: the lock of a shared disk would keep out those on other machines.
 
@@ -60,12 +62,12 @@ def locked(run: Path) -> Iterator[None]:
         (run / LOCK).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
     except Timeout:
         raise WsolError(
-            f"another training works in {run} ({_holder(run)}): expected one at a time. Wait for it, stop it, or name another --run."
+            f"another training works in {run} ({_holder(run)}): expected one at a time. Wait for it, stop it, or name another {option}."
         ) from None
     except PermissionError:
         if (run / LOCK).exists():
             raise WsolError(
-                f"another user's training works in {run}, or was ended there ({_holder(run)}): expected one at a time. Wait for it, remove {run / LOCK} if it has ended, or name another --run."
+                f"another user's training works in {run}, or was ended there ({_holder(run)}): expected one at a time. Wait for it, remove {run / LOCK} if it has ended, or name another {option}."
             ) from None
     except OSError:  # no locks, or no room: where that matters, the training tells it
         pass

@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from wsol.boxes import Boxes, centre_box, iou
-from wsol.config import Box, Cam, Classify, ProtocolName, Pseudo, RunConfig, Seg
+from wsol.config import Cam, Classify, ProtocolName, RunConfig, Seg
 from wsol.data.opening import open_data
 from wsol.data.samples import DataSet
 from wsol.demo_set import write_demo_set
@@ -47,7 +47,7 @@ class Demo:
 
 
 def run(out: Path, seed: int, progress: Progress) -> Demo:
-    """Draw a data set, train a plain CAM and SPOL on its labels, predict, judge, and write a strip and a page.
+    """Draw a data set, train a plain CAM and the default recipe on its labels, predict, judge, and write a strip and a page.
 
     Raises:
         WsolError: `out` holds something else, or the bundled weights are not installed.
@@ -59,17 +59,14 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
     small = RunConfig(
         seed=seed,
         precision="fp32",  # measured on a busy machine it may come out otherwise, and README shows the numbers
-        cam=Cam(epochs=10, scale=1, **quick),
-        # SPOL's own masks and the middle of its probabilities: as good on these pictures, and quicker (studies/recipes.md).
-        pseudo=Pseudo(masks="thresholds", flip=False),
-        box=Box(threshold=0.5),
-        seg=Seg(epochs=8, scale=1, lr_backbone=0.002, rounds=1, **quick),
+        cam=Cam(epochs=10, **quick),
+        seg=Seg(**quick),
         classify=Classify(epochs=4, **quick),
     )
-    plain = RunConfig(seed=seed, precision="fp32", cam=Cam(epochs=10, scale=1, levels=1, **quick), classifier="cam")
+    plain = RunConfig(seed=seed, precision="fp32", cam=Cam(epochs=10, levels=1, **quick), classifier="cam")
     progress.say("plain CAM (Zhou et al. 2016), to compare with")
     train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
-    progress.say("SPOL (Wei et al. 2021), four stages")
+    progress.say("SPOL (Wei et al. 2021) by our own recipe, four stages")
     fit.run(data, out / "run", preview(out / "run", small), progress)
     predict.run(
         out / "run", out / "data" / "test", out / "predictions", threshold=None, objects=None, device="auto", precision="auto", progress=progress
@@ -108,7 +105,7 @@ Row = tuple[str, list[Rate | None]]
 
 
 def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
-    """The table's lines: what looks at nothing, what was before, the first half, and all of SPOL."""
+    """The table's lines: what looks at nothing, what was before, the first half, and all of it."""
 
     def judge(run: Path, which: evaluate.Which) -> Evaluation:
         return evaluate.run(run, data, which=which, threshold=None, device="auto", precision="auto", progress=progress)
@@ -118,7 +115,7 @@ def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
         ("centre box", _centre(data, full.judged[PROTOCOL])),
         ("plain CAM", _rates(judge(out / "plain-cam", "cam"))),
         ("stage 1 (MFF-Net)", _rates(judge(out / "run", "cam"))),
-        ("SPOL", _rates(full)),
+        ("wsol", _rates(full)),
     ]
 
 
@@ -128,7 +125,7 @@ def _rates(result: Evaluation) -> list[Rate | None]:
 
 
 def _centre(data: DataSet, named: Judged) -> list[Rate | None]:
-    """The box in the middle; its classes are those that SPOL's classifier named."""
+    """The box in the middle; its classes are those that the run's classifier named."""
     truth = data.read_truth()
     boxes, masks = [], []
     for image_id in named.image_ids:

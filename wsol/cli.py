@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read, stage_folders
 from wsol.errors import WsolError
-from wsol.launch import leave, part
+from wsol.launch import part
 from wsol.version import __version__
 from wsol.wrong_values import told
 
@@ -746,7 +746,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> None:
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-        leave()
+        if part().count > 1:
+            from wsol.engine import leave
+
+            leave()
     except CycloptsError as error:
         _refuse(_plain(error))
     except ValidationError as error:

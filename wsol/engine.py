@@ -175,6 +175,18 @@ def wait_for_all(engine: Engine) -> None:
         _joined(engine).wait_for_everyone()
 
 
+def leave() -> None:
+    """All processes together, when their work is done: close the connections between them.
+
+    Left to the interpreter's end, the first to go may take another with it, and torchrun waits five minutes for its machine.
+    """
+    if part().count > 1 and torch.distributed.is_initialized():
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+        PartialState().destroy_process_group()
+
+
 def averaging(network: nn.Module, engine: Engine) -> nn.Module:
     """The network whose gradients are means over all processes (DistributedDataParallel); itself where there is one process."""
     if part().count == 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -36,16 +35,3 @@ def part() -> Part:
     """The process that asks; one by itself unless a launcher says otherwise."""
     names = ("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1")
     return Part(*(int(os.environ.get(name, default)) for name, default in names))
-
-
-def leave() -> None:
-    """All processes together, when their work is done: close the connections between them.
-
-    Left to the interpreter's end, the first to go may take another with it, and torchrun waits five minutes for its machine.
-    """
-    if part().count > 1 and "torch" in sys.modules:
-        from torch import distributed
-
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.barrier()
-            distributed.destroy_process_group()

@@ -93,7 +93,7 @@ def fits(data_root: Path, run: Path, every: int) -> dict[str, list[float]]:
                 mask = way(share, picture).astype(np.float32)
                 objects = find_objects(mask, tuple(size), Box())
                 fit = iou(Boxes.of([objects[0].xyxy]), truth[sample.image_id].boxes).max() if objects else 0.0
-                found[name].append(float(fit))
+                found[name].append(round(float(fit), 4))
     return found
 
 

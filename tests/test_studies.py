@@ -208,18 +208,18 @@ def test_numbers_stay_where_the_run_is_gone_and_go_where_its_values_changed(
 def test_costs_are_in_the_table_where_the_grid_asks(tmp_path: Path) -> None:
     _, everything = runner.read_grid(written(tmp_path, rows=[{"name": "a"}], seeds=[0, 1], costs=True))
     found = [
-        {"row": "a", "seed": seed, "minutes": 3.0, "pictures": 900, "predicted_per_second": 50.0, "peak_mb": peak_mb, "judged": judged(90.0)}
-        for seed, peak_mb in ((0, 2000.0), (1, 2400.0))
+        {"row": "a", "seed": seed, "minutes": minutes, "pictures": 900, "predicted_per_second": 50.0, "peak_mb": peak_mb, "judged": judged(90.0)}
+        for seed, minutes, peak_mb in ((0, 3.0, 2000.0), (1, 6.0, 2400.0))
     ]  # fmt: skip
     *_, heads, _, last = runner.table(everything, found, "birds").splitlines()
     row = dict(zip(heads.split(" | "), last.split(" | "), strict=True))
-    assert [row[name] for name in runner.COSTS] == ["200", "20", "2200"]
+    assert [row[name] for name in runner.COSTS] == ["200", "20", "2000"] and row["minutes of training"] == "3"
     del found[1]["peak_mb"]
     row = dict(
         zip(heads.split(" | "), runner.table(everything, found, "birds").splitlines()[-1].split(" | "), strict=True)
     )
     assert [row[name] for name in runner.COSTS] == ["", "", ""], (
-        "a mean over some of the seeds would be of another thing"
+        "the least of some of the seeds would be of another thing"
     )
 
 

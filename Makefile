@@ -7,9 +7,6 @@ BIN := .venv/bin
 demo: .venv/.ready
 	$(BIN)/wsol demo
 
-# Two processes of tests on two cores: with two threads each they would mostly wait for each other.
-test test-fast: export OMP_NUM_THREADS = 1
-
 test: .venv/.ready  ## everything, whole pipelines included
 	$(BIN)/pytest -q -n 2 --dist loadfile
 	$(BIN)/pytest -q -m pipeline -n 2 --dist loadfile --durations 20

@@ -27,7 +27,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
-from wsol.config import GROUPS, ProtocolName, finder_folder, groups_of, merged, options_unread, resolve
+from wsol.config import ProtocolName, finder_folder, groups_of, merged, options_unread, resolve
 from wsol.data.samples import DataSet
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
 from wsol.methods.network import settings_of, trained_as
@@ -83,8 +83,10 @@ class Run:
     @property
     def values(self) -> str:
         """Short for all that its quality depends on but the seed: neither the machine nor what other methods would take."""
-        others = {*GROUPS} - {*groups_of(self.config)}
-        return text_hash(iter([self.config.model_dump_json(exclude={"seed", *OF_THE_MACHINE, *others})]))[:8]
+        read = groups_of(self.config)
+        unread = {name: names if name in read else True for name, names in options_unread(self.config).items()}
+        others = unread | dict.fromkeys(("seed", *OF_THE_MACHINE), True)
+        return text_hash(iter([self.config.model_dump_json(exclude=others)]))[:8]
 
     def folder(self, runs: Path) -> Path:
         """Other values, another folder: a changed row is made anew."""

@@ -26,7 +26,7 @@ def check_left() -> None:
         os._exit(3)
 
 
-atexit.register(check_left)
+atexit.register(check_left)  # called after whatever is registered later
 faulthandler.dump_traceback_later(180)  # where it hangs, if it does
 loop.frozen_layers = all_batch_norms
 main()

@@ -62,7 +62,7 @@ def launch(script: Path, *words: object, processes: int = 1, machines: int = 1) 
     running = [
         subprocess.Popen(
             [*(single if processes * machines == 1 else [*launcher, str(node)]), str(script), *(() if processes * machines == 1 else ("--",)), *map(str, words)],
-            env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "LOGLEVEL": "INFO"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         for node in range(machines)
     ]  # fmt: skip
@@ -76,12 +76,20 @@ def _all_it_prints(process: subprocess.Popen[str], together: Sequence[subprocess
     try:
         printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
-        process.terminate()  # torchrun ends what it started, with a kill if need be
-        printed = f"Was still running after {PATIENCE_SECONDS} s:\n{process.communicate()[0]}"
+        printed = f"Was still running after {PATIENCE_SECONDS} s:\n{_all_when_ended(process)}"
     if process.returncode != 0:
         for one in together:
             one.terminate()
     return printed
+
+
+def _all_when_ended(process: subprocess.Popen[str]) -> str:
+    process.terminate()  # torchrun kills what it started after half a minute, if need be
+    try:
+        return process.communicate(timeout=45)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.communicate()[0]
 
 
 def losses(run: Path) -> dict[str, list[float]]:

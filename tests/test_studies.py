@@ -247,7 +247,7 @@ def test_other_values_have_another_folder_and_other_seeds_the_same(tmp_path: Pat
     assert one.parent.name.startswith("a-b-c-")
 
 
-@pytest.mark.parametrize("method", ["spol", "cam", "psol"])
+@pytest.mark.parametrize("method", ["spol", "cam", "psol", "ddt"])
 def test_only_options_that_a_method_reads_make_another_folder(method: str, tmp_path: Path) -> None:
     groups = {"cam": {"levels": 1}, "training": {"epochs": 1}, "psol": {"width": 8}, "adl": {"gamma": 0.5}}
     rows = [
@@ -257,7 +257,7 @@ def test_only_options_that_a_method_reads_make_another_folder(method: str, tmp_p
     _, runs = runner.read_grid(written(tmp_path, rows=rows, seeds=[0]))
     plain, *others = runs
     read = {name for name, one in zip(groups, others, strict=True) if one.values != plain.values}
-    assert read == {"spol": {"cam"}, "cam": {"training"}, "psol": {"training", "psol"}}[method]
+    assert read == {"spol": {"cam"}, "cam": {"training"}, "psol": {"training", "psol"}, "ddt": set()}[method]
 
 
 def judged(gt_known: float, **more: float) -> list[dict[str, Any]]:

@@ -644,7 +644,7 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
     from wsol.report.table import print_table
     from wsol.run_folder import locked
 
-    with locked(out, "--out"):
+    with locked(out, "--out"), locked(out / "run", "--out"):
         result = stage.run(out, seed, Progress())
     print_table(result.table)
     print(f"pictures: {result.strip}\npage:     {result.page}")
@@ -746,10 +746,6 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> None:
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-        if part().count > 1:
-            from wsol.engine import leave
-
-            leave()
     except CycloptsError as error:
         _refuse(_plain(error))
     except ValidationError as error:

@@ -278,7 +278,7 @@ class Psol(Config):
     width: PositiveInt = 512
     """Of the layer between features and box."""
     lambda_reg: NonNegativeFloat = 10.0
-    """Weight of the squared distance, small where boxes are shares of a side (published code: 50, for rates ten times lower)."""
+    """Weight of the squared distance, small where boxes are shares of a side (published code: 50, new layers at a tenth of our rate)."""
 
 
 class GcNet(Config):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import sys
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -175,18 +177,6 @@ def wait_for_all(engine: Engine) -> None:
         _joined(engine).wait_for_everyone()
 
 
-def leave() -> None:
-    """All processes together, when their work is done: close the connections between them.
-
-    Left to the interpreter's end, the first to go may take another with it, and torchrun waits five minutes for its machine.
-    """
-    if part().count > 1 and torch.distributed.is_initialized():
-        from accelerate import PartialState
-
-        PartialState().wait_for_everyone()
-        PartialState().destroy_process_group()
-
-
 def averaging(network: nn.Module, engine: Engine) -> nn.Module:
     """The network whose gradients are means over all processes (DistributedDataParallel); itself where there is one process."""
     if part().count == 1:
@@ -208,6 +198,7 @@ def _joined(engine: Engine) -> Accelerator:
 
     # A process may wait hours for a slower one's shards, or for the first to put them together; a dead one the launcher notices.
     patience = InitProcessGroupKwargs(timeout=timedelta(days=7))
+    _leave_at_exit()
     # Precision is the engine's own business, whatever `accelerate config` says.
     return Accelerator(cpu=engine.device.type == "cpu", mixed_precision="no", kwargs_handlers=[patience])
 
@@ -232,3 +223,14 @@ def seed_of(*words: int) -> int:
     for word in words:
         value = (value * 6364136223846793005 + word + 1442695040888963407) % 2**63
     return value
+
+
+@cache
+def _leave_at_exit() -> None:
+    """Close the connections before the interpreter takes itself down: a process that ends badly among their threads would keep torchrun waiting for its machine."""
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -12,7 +12,8 @@ _MAPS_AND_MASKS = [
     *("--seg.resize-px", "64", "--seg.crop-px", "56", "--seg.batch-size", "4"),
 ]
 _CLASSIFIER = ["--classify.resize-px", "64", "--classify.crop-px", "56", "--classify.batch-size", "4"]
-_ONCE = ["--epochs", "1", "--workers", "0", "--seg.rounds", "1"]
+# Precision by name: `auto` takes what a busy machine finds faster, and bits are compared.
+_ONCE = ["--precision", "fp32", "--epochs", "1", "--workers", "0", "--seg.rounds", "1"]
 QUICK_ONCE = [*_MAPS_AND_MASKS, *_CLASSIFIER, *_ONCE]
 QUICK = [*QUICK_ONCE[:-1], "2"]
 QUICK_WITHOUT_CLASSIFIER = [*_MAPS_AND_MASKS, *_ONCE[:-1], "2", "--classifier"]

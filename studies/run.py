@@ -83,10 +83,13 @@ class Run:
     @property
     def values(self) -> str:
         """Short for all that its quality depends on but the seed: neither the machine nor what other methods would take."""
-        read = groups_of(self.config)
-        unread = {name: names if name in read else True for name, names in options_unread(self.config).items()}
-        others = unread | dict.fromkeys(("seed", *OF_THE_MACHINE), True)
-        return text_hash(iter([self.config.model_dump_json(exclude=others)]))[:8]
+        # Of a group that is not read not even the name is left: a new method brings a new group.
+        unread: Tree = {
+            group: names if group in groups_of(self.config) else True
+            for group, names in options_unread(self.config).items()
+        }
+        machine = dict.fromkeys(("seed", *OF_THE_MACHINE), True)
+        return text_hash(iter([self.config.model_dump_json(exclude=unread | machine)]))[:8]
 
     def folder(self, runs: Path) -> Path:
         """Other values, another folder: a changed row is made anew."""

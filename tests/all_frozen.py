@@ -19,14 +19,14 @@ def all_batch_norms(network: nn.Module, new_layers: object) -> list[nn.Module]:
     return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
-def check_left() -> None:
+def check_closed() -> None:
     """The connections between processes are closed before the interpreter ends."""
     if distributed.is_initialized():
-        print("processes ended without having left each other", file=sys.stderr, flush=True)
+        print("connections to other processes were still open at the end", file=sys.stderr, flush=True)
         os._exit(3)
 
 
-atexit.register(check_left)  # called after whatever is registered later
+atexit.register(check_closed)  # called after whatever is registered later, so after wsol's own
 faulthandler.dump_traceback_later(180)  # where it hangs, if it does
 loop.frozen_layers = all_batch_norms
 main()

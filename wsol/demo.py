@@ -56,7 +56,7 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
     data = _data(out / "data", seed, progress)
     # The pictures are 320 px wide and two cores are slow: smaller squares leave time for more steps.
     quick = {"batch_size": 8, "resize_px": 160, "crop_px": 144}
-    small = RunConfig(
+    ours = RunConfig(
         seed=seed,
         precision="fp32",  # measured on a busy machine it may come out otherwise, and README shows the numbers
         cam=Cam(epochs=10, **quick),
@@ -67,7 +67,7 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
     progress.say("plain CAM (Zhou et al. 2016), to compare with")
     train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
     progress.say("SPOL (Wei et al. 2021) by our own recipe, four stages")
-    fit.run(data, out / "run", preview(out / "run", small), progress)
+    fit.run(data, out / "run", preview(out / "run", ours), progress)
     predict.run(
         out / "run", out / "data" / "test", out / "predictions", threshold=None, objects=None, device="auto", precision="auto", progress=progress
     )  # fmt: skip
@@ -105,7 +105,7 @@ Row = tuple[str, list[Rate | None]]
 
 
 def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
-    """The table's lines: what looks at nothing, what was before, the first half, and all of it."""
+    """The table's lines: what looks at nothing, what was before SPOL, SPOL's first half, and the whole."""
 
     def judge(run: Path, which: evaluate.Which) -> Evaluation:
         return evaluate.run(run, data, which=which, threshold=None, device="auto", precision="auto", progress=progress)

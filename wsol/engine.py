@@ -198,9 +198,20 @@ def _joined(engine: Engine) -> Accelerator:
 
     # A process may wait hours for a slower one's shards, or for the first to put them together; a dead one the launcher notices.
     patience = InitProcessGroupKwargs(timeout=timedelta(days=7))
-    _leave_at_exit()
+    _close_at_exit()
     # Precision is the engine's own business, whatever `accelerate config` says.
     return Accelerator(cpu=engine.device.type == "cpu", mixed_precision="no", kwargs_handlers=[patience])
+
+
+@cache
+def _close_at_exit() -> None:
+    """Close the connections to other processes before the interpreter takes itself down; asked again, nothing more."""
+    atexit.register(_close)
+
+
+def _close() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def keep_freed_memory() -> None:
@@ -223,14 +234,3 @@ def seed_of(*words: int) -> int:
     for word in words:
         value = (value * 6364136223846793005 + word + 1442695040888963407) % 2**63
     return value
-
-
-@cache
-def _leave_at_exit() -> None:
-    """Close the connections before the interpreter takes itself down: a process that ends badly among their threads would keep torchrun waiting for its machine."""
-    atexit.register(_leave)
-
-
-def _leave() -> None:
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()

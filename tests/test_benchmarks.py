@@ -206,7 +206,7 @@ def test_folders_of_pictures_grow_by_links(tmp_path: Path) -> None:
 
 
 def test_peaks_of_a_process_and_of_its_workers_are_told_apart() -> None:
-    hold = "held = b'x' * {}; import time; time.sleep(0.5)"
+    hold = "held = b'x' * {}; import time; time.sleep(2)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold.format(150_000_000)!r}]); {hold.format(50_000_000)}"
     peak = memory.peak_of([sys.executable, "-c", parent])
     assert 50 < peak.main_mb < 100 and 150 < peak.workers_mb < 200

@@ -40,7 +40,7 @@ COMPARABLE = [
     ),
 ]
 TRAINED = ("cam", "seg", "classifier")
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 600
 
 
 @pytest.fixture(scope="module")

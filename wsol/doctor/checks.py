@@ -23,7 +23,7 @@ from wsol.progress import Progress
 
 IMPORT_LIMIT_S = 60.0
 """A cold disk may need most of it for torch alone; what hangs, hangs longer."""
-TOGETHER_LIMIT_S = 30.0
+TOGETHER_LIMIT_S = 60.0
 LIMIT_S = 20.0
 
 

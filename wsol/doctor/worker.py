@@ -82,7 +82,8 @@ class Worker:
         """End the process, and those that it started."""
         if self.process is not None and self.errors is not None:
             _end(self.process)
-            with self.process:  # closes its pipes and waits
+            # Closes its pipes and waits. A question that the killed process has not read is still in the buffer, and breaks the pipe.
+            with contextlib.suppress(BrokenPipeError), self.process:
                 pass
             self.errors.close()
             self.process = None

@@ -69,7 +69,7 @@ def asked(context: BrowserContext) -> list[str]:
 def report(tab: Tab, file: Path) -> Tab:
     """The page, opened, its first pictures drawn."""
     tab.goto(file.as_uri())
-    wait_for_drawing(tab)
+    wait_for_drawing(tab, "#cards > li:first-child")
     return tab
 
 
@@ -120,7 +120,7 @@ def legible(name: str) -> str:
     return "".join("\ufffd" if c in "\udcff\udcfe\x07\x1b\x00" else c for c in name)
 
 
-def test_hostile_names_are_text_and_nothing_is_fetched(report: Tab, asked: list[str], hundred: list[Shown]) -> None:
+def test_hostile_names_are_text_and_nothing_is_fetched(asked: list[str], report: Tab, hundred: list[Shown]) -> None:
     assert report.title() == "Report of <b>birds</b>"
     assert shown_files(report) == expected_files(hundred)
     assert report.locator("#cards script, #cards img[onerror], [onfocus], #cards b, svg[onload]").count() == 0
@@ -180,7 +180,8 @@ def test_the_slider_redraws_boxes_by_the_products_rule(report: Tab, hundred: lis
     by_name = {one.image_id: one for one in hundred}
     report.select_option("#class", "1" if report.inner_text("#class option >> nth=2").startswith("lark") else "0")
     report.evaluate("document.getElementById('controls').scrollIntoView({ behavior: 'instant' })")
-    wait_for_drawing(report)
+    for place in (1, 2, 3):
+        wait_for_drawing(report, f"#cards > li:nth-child({place})")
     own = drawn_boxes(report)
     assert len(own) >= 3
     compared = 0
@@ -190,13 +191,14 @@ def test_the_slider_redraws_boxes_by_the_products_rule(report: Tab, hundred: lis
             one = by_name[name]
             expected, pixel = by_the_products_rule(one, threshold), one.image_hw[1] / one.photo.shape[1]
             assert drawn == ([] if expected is None else [pytest.approx(expected, abs=1.01 * pixel)]), (name, threshold)
-            compared += drawn != own[name]
+            compared += name in own and drawn != own[name]  # another may have come near since
     assert compared > 8
     assert "approximately" in report.inner_text("#effect") and "finds 99.0 % of 100" in report.inner_text("#effect")
     assert "about" in (report.get_attribute("#cards > li img", "alt") or "")
     report.click("#own")
     wait_for_effect(report, 0.50)
-    assert drawn_boxes(report) == own
+    again = drawn_boxes(report)
+    assert {name: again[name] for name in own} == own
     for name, drawn in own.items():
         assert drawn == [pytest.approx(row, abs=0.06) for row in by_name[name].boxes.xyxy.tolist()], (
             "the run's own, exactly"
@@ -393,7 +395,8 @@ def test_boxes_without_maps_are_filtered_and_ordered_and_stay_as_they_are(
     shown = [of_boxes(one) for one in hundred[:12]]
     write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(one) for one in shown]))
     tab.goto((tmp_path / "index.html").as_uri())
-    wait_for_drawing(tab)
+    for place in (1, 2):
+        wait_for_drawing(tab, f"#cards > li:nth-child({place})")
     assert tab.locator("#cut, #threshold, #least, #most").count() == 0
     assert shown_files(tab) == [legible(one.image_id) for one in sorted(shown, key=lambda one: (one.iou, one.image_id))]
     drawn, by_name = drawn_boxes(tab), {legible(one.image_id): one for one in shown}

@@ -22,7 +22,7 @@ from wsol.review.lock import Address
 from wsol.stages import export
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 pytestmark = pytest.mark.pipeline
 
@@ -95,6 +95,14 @@ def address(out: Path) -> Iterator[Address]:
         yield address
 
 
+@contextmanager
+def served_to(tab: Page, out: Path) -> Iterator[Address]:
+    """The server for a page that goes before it does: it would say on the console that the server is away."""
+    with served(out) as address:
+        yield address
+        tab.close()
+
+
 def names(*numbers: int) -> list[str]:
     return [prediction(number).image for number in numbers]
 
@@ -152,7 +160,7 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
         assert last == names(12)[0]
         expected.append((last, "rejected", (BOX,), "hawk"))
         expect(page.locator("#saved")).to_have_attribute("data-state", "away")
-        assert "1 not saved" in page.locator("#saved").inner_text()
+        expect(page.locator("#saved")).to_contain_text("1 not saved")
     with process(out) as (_, again):
         assert again == url
         saved(page)  # by itself
@@ -220,6 +228,47 @@ def test_undo_by_key_and_button_also_after_a_reload(out: Path, address: Address,
     tab.keyboard.press("u")
     expect(tab.locator("#notice")).to_contain_text("nothing to undo")
     assert [one.undoes for one in read_journal(out)] == [None, None, 2, 1]
+
+
+def test_a_box_moved_again_before_the_first_is_saved_is_there_when_one_comes_back(
+    out: Path, address: Address, tab: Page
+) -> None:
+    held: list[Route] = []
+    tab.goto(address.url)
+    shown(tab)
+    drag(tab, (80, 60), (90, 70))
+    saved(tab)
+    tab.route("**/api/decide", lambda route: held.append(route))
+    drag(tab, (90, 70), (95, 70))
+    press(tab, "ArrowRight")
+    assert press(tab, "ArrowLeft") == names(1)[0] and shown(tab) == names(0)[0]
+    held[0].continue_()
+    tab.unroute("**/api/decide")
+    saved(tab)
+    press(tab, "x")
+    saved(tab)
+    moved = ((55.0, 40.0, 135.0, 100.0),)
+    assert told(out)[-1][:3] == (names(0)[0], "rejected", moved)
+
+
+def test_keys_before_an_undo_is_answered_decide_about_no_other_picture(out: Path, address: Address, tab: Page) -> None:
+    held: list[Route] = []
+    tab.goto(address.url)
+    press(tab, "Enter")
+    saved(tab)
+    tab.route("**/api/undo", lambda route: held.append(route))
+    for key in ("u", "x", "Enter"):
+        tab.keyboard.press(key)
+    expect(tab.locator("#saved")).to_have_attribute("data-state", "saving")
+    held[0].continue_()
+    tab.unroute("**/api/undo")
+    expect(tab.locator("#name")).to_have_text(names(0)[0])
+    saved(tab)
+    press(tab, "u")
+    expect(tab.locator("#notice")).to_contain_text("nothing to undo")
+    assert press(tab, "Enter") == names(0)[0] and shown(tab) == names(1)[0]
+    saved(tab)
+    assert {line[0] for line in told(out)} == {names(0)[0]} and told(out)[-1][1] == "accepted"
 
 
 def test_a_box_is_drawn_anew_in_one_decision_and_undone_in_one(out: Path, address: Address, tab: Page) -> None:
@@ -338,7 +387,7 @@ def test_arrows_go_to_the_next_picture_whatever_is_chosen_and_move_a_box_with_sh
 def test_names_and_classes_with_markup_are_text(tmp_path: Path, tab: Page) -> None:
     hostile = '"><script>document.title="2"</script>'
     line = prediction(0, image=HTML).__class__(HTML, (120, 160), prediction(0).objects, 0, hostile, ((hostile, 1.0),))
-    with served(write_reviewable(tmp_path, [line], (hostile, "owl"))) as address:
+    with served_to(tab, write_reviewable(tmp_path, [line], (hostile, "owl"))) as address:
         tab.goto(address.url)
         assert shown(tab) == HTML and tab.locator("#class").inner_text() == hostile
         assert tab.title() == f"{HTML} - wsol review"
@@ -434,7 +483,7 @@ def misfiled(tmp_path: Path) -> Path:
 
 def test_the_folders_class_is_taken_by_a_key_and_by_a_button_and_given_back_by_undo(misfiled: Path, tab: Page) -> None:
     line = tab.locator("#given-line")
-    with served(misfiled) as address:
+    with served_to(tab, misfiled) as address:
         tab.goto(address.url)
         shown(tab)
         assert tab.locator("#class").inner_text() == "hawk" and "folder says: owl" in line.inner_text()
@@ -477,7 +526,7 @@ def chosen(out: Path) -> list[tuple[Any, ...]]:
 
 def test_the_predicted_class_is_kept_against_the_folders_and_given_up_by_undo(misfiled: Path, tab: Page) -> None:
     mark, keep = tab.locator("#chosen"), tab.get_by_role("button", name="keep predicted class")
-    with served(misfiled) as address:
+    with served_to(tab, misfiled) as address:
         tab.goto(address.url)
         shown(tab)
         expect(mark).to_be_hidden()
@@ -522,7 +571,7 @@ def test_the_predicted_class_is_kept_against_the_folders_and_given_up_by_undo(mi
 
 
 def test_the_class_that_is_there_can_be_chosen_in_the_list(misfiled: Path, tab: Page) -> None:
-    with served(misfiled) as address:
+    with served_to(tab, misfiled) as address:
         tab.goto(address.url)
         press(tab, "c")
         tab.keyboard.press("Escape")  # chooses nothing
@@ -544,7 +593,7 @@ def test_the_class_that_is_there_can_be_chosen_in_the_list(misfiled: Path, tab: 
 
 
 def test_a_screen_reader_hears_what_the_folder_says(misfiled: Path, tab: Page) -> None:
-    with served(misfiled) as address:
+    with served_to(tab, misfiled) as address:
         tab.goto(address.url)
         shown(tab)
         expect(tab.locator("#said")).to_have_text("hawk, folder says owl, undecided, 1 box")
@@ -587,7 +636,7 @@ def test_a_picture_that_cannot_be_shown_has_no_class_to_take(misfiled: Path, bro
 
 def test_filters_show_what_they_say_and_an_end_is_an_end(tmp_path: Path, tab: Page) -> None:
     out = write_reviewable(tmp_path, [prediction(number) for number in range(3)])
-    with served(out) as address:
+    with served_to(tab, out) as address:
         tab.goto(address.url)
         for key in ("Enter", "x", "Enter"):
             press(tab, key)

@@ -23,6 +23,8 @@ let pictures;
 let here = null; // the picture that is shown: its details as this window has them, decisions on their way included
 let pressed = 0; // when the last key went down
 let going = 0; // counts the times that another picture was asked for
+let isEmpty = false; // whether the filter leaves nothing to show
+let left; // the picture that was shown when an undo was asked for
 const visited = []; // in the order they were shown, as Back and Next go through them
 let place = -1;
 const pace = new Pace();
@@ -91,12 +93,18 @@ function visit(index) {
 
 // Showing it
 
+// What is typed before the picture is there decides nothing.
+function wait() {
+  here = null;
+  sheet.classList.add("waiting");
+  return ++going;
+}
+
 async function show(index, notice = "") {
   const started = pressed || performance.now();
   pressed = 0;
-  const mine = ++going;
-  here = null; // what is typed before the picture is there decides nothing
-  sheet.classList.add("waiting");
+  const mine = wait();
+  isEmpty = false;
   let found;
   try {
     found = await pictures.get(index);
@@ -146,8 +154,8 @@ function fit() {
 }
 
 function showNothing() {
-  going++;
-  here = null;
+  wait();
+  isEmpty = true;
   visited.splice(place + 1);
   sheet.hidden = true;
   const filter = at("filter").value;
@@ -254,7 +262,14 @@ function reject() {
 
 function undo() {
   boxes.finishNudge();
+  left = isEmpty ? undefined : here?.index ?? visited[place];
+  wait(); // which picture it will be is known with the answer
   queue.push("/api/undo", { session, seen: overview.seen });
+}
+
+function nothingUndone(text) {
+  if (left !== undefined) show(left, text);
+  else tell(text);
 }
 
 function needsClass() {
@@ -332,20 +347,21 @@ async function onSaved(entry, content) {
   }
   await note(content);
   if (entry.path !== "/api/undo") return;
-  if (content.number === null) return tell("There is nothing to undo.");
-  pictures.forget(content.picture.index);
-  overview.verdicts[content.picture.index] = content.picture.verdict[0];
-  visit(content.picture.index);
+  if (content.number === null) return nothingUndone("There is nothing to undo.");
+  left = content.picture.index;
+  pictures.forget(left);
+  overview.verdicts[left] = content.picture.verdict[0];
+  if (!queue.waitsForUndo) visit(left);
 }
 
 // What the server knows of a picture; while more decisions of ours are on their way, only its version.
 function merged(picture) {
-  if (here?.index !== picture.index || !queue.waitsFor(picture.index)) return picture;
-  return { ...here, version: picture.version };
+  return queue.waitsFor(picture.index) ? { version: picture.version } : picture;
 }
 
 async function onRefused(entry, status, content) {
   const index = entry.body.picture;
+  if (entry.path === "/api/undo") return nothingUndone(`Not undone: ${content.error || status}`);
   if (status !== 409) {
     tell(`Not saved: ${content.error || status}`, index);
     if (index !== undefined) reread(index);
@@ -387,15 +403,14 @@ async function note({ seen, changes }) {
 
 async function look() {
   if (document.hidden || queue.length) return;
+  const told = (state, reason) => queue.length || showSaved(state, 0, reason); // the queue says itself what is left to save
   try {
     const { status, content } = await ask(`/api/changes?since=${overview.seen}`);
-    if (status !== 200) showSaved("away", 0, "another server is here now: open the address that it printed");
-    else {
-      if (!queue.length) showSaved("saved", 0);
-      if (content.changes.length) await note(content);
-    }
+    if (status !== 200) return void told("away", "another server is here now: open the address that it printed");
+    told("saved");
+    if (content.changes.length) await note(content);
   } catch {
-    showSaved("away", 0, "the server is away");
+    told("away", "the server is away");
   }
 }
 

@@ -69,6 +69,6 @@ export class Pictures {
   async refresh(index, details) {
     if (!this.kept.has(index)) return;
     const found = await this.kept.get(index);
-    found.details = details;
+    Object.assign(found.details, details); // and not another object: who shows it changes this one
   }
 }

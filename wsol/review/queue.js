@@ -33,6 +33,10 @@ export class Queue {
     return this.entries.length;
   }
 
+  get waitsForUndo() {
+    return this.entries.some((entry) => entry.path === "/api/undo");
+  }
+
   waitsFor(picture) {
     return this.entries.some((entry) => entry.body.picture === picture);
   }

@@ -271,6 +271,75 @@ def test_keys_before_an_undo_is_answered_decide_about_no_other_picture(out: Path
     assert {line[0] for line in told(out)} == {names(0)[0]} and told(out)[-1][1] == "accepted"
 
 
+def test_two_undos_before_an_answer_end_at_what_was_undone_and_skip_nothing(
+    out: Path, address: Address, tab: Page
+) -> None:
+    held: list[Route] = []
+    tab.goto(address.url)
+    press(tab, "Enter")
+    saved(tab)
+    shown(tab)
+    tab.route("**/api/undo", lambda route: held.append(route))
+    tab.keyboard.press("u")
+    tab.keyboard.press("u")
+    expect(tab.get_by_role("button", name="Accept")).to_be_disabled()
+    tab.keyboard.press("ArrowRight")  # goes nowhere before the answer
+    held[0].continue_()
+    tab.unroute("**/api/undo")
+    expect(tab.locator("#notice")).to_contain_text("nothing to undo")
+    assert press(tab, "Enter") == names(0)[0] and shown(tab) == names(1)[0]
+
+
+def test_who_has_gone_on_is_told_of_the_undo_and_stays(out: Path, address: Address, tab: Page) -> None:
+    held: list[Route] = []
+    tab.goto(address.url)
+    for _ in range(2):
+        press(tab, "Enter")
+    shown(tab)
+    saved(tab)
+    tab.route("**/api/undo", lambda route: held.append(route))
+    tab.keyboard.press("u")
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("ArrowLeft")
+    assert shown(tab) == names(1)[0]
+    tab.keyboard.press("ArrowLeft")
+    assert shown(tab) == names(0)[0]
+    held[0].continue_()
+    expect(tab.locator("#notice")).to_contain_text("Undone")
+    assert shown(tab) == names(0)[0]
+    tab.get_by_role("button", name="Show it").click()
+    expect(tab.locator("#name")).to_have_text(names(1)[0])
+    assert tab.locator("#verdict").inner_text() == "undecided"
+
+
+def test_a_drag_that_outlasts_its_picture_changes_no_other(out: Path, address: Address, tab: Page) -> None:
+    tab.goto(address.url)
+    press(tab, "Enter")
+    shown(tab)
+    saved(tab)
+    tab.mouse.move(*spot(tab, 80, 60))
+    tab.mouse.down()
+    tab.mouse.move(*spot(tab, 90, 70))
+    tab.keyboard.press("u")
+    expect(tab.locator("#name")).to_have_text(names(0)[0])
+    tab.mouse.move(*spot(tab, 95, 75))
+    tab.mouse.up()
+    press(tab, "Enter")
+    shown(tab)
+    saved(tab)
+    assert {line[0] for line in told(out)} == {names(0)[0]} and told(out)[-1][1:3] == ("accepted", (BOX,))
+
+
+def test_the_picture_that_is_left_is_found_by_its_own_filter(tmp_path: Path, tab: Page) -> None:
+    with served_to(tab, write_reviewable(tmp_path, [prediction(number) for number in range(2)])) as address:
+        tab.goto(address.url)
+        for key in ("Enter", "x"):
+            press(tab, key)
+        tab.wait_for_selector("#empty:not([hidden])")
+        tab.select_option("#filter", "r")
+        assert shown(tab) == names(1)[0]
+
+
 def test_a_box_is_drawn_anew_in_one_decision_and_undone_in_one(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     notice = tab.locator("#notice")

@@ -19,13 +19,18 @@ export class Boxes {
     this.isAnew = false; // what is drawn takes the place of the box that is meant
     this.replaced = -1;
     this.nudging = 0;
+    this.shown = new AbortController(); // ends the drags on a picture with it
     svg.addEventListener("pointerdown", (event) => this.onDown(event));
     svg.addEventListener("focusin", (event) => this.onFocus(event));
     svg.addEventListener("focusout", () => this.finishNudge());
   }
 
+  // What is under way belongs to the picture before.
   show(boxes, predicted, hw) {
-    this.finishNudge();
+    clearTimeout(this.nudging);
+    this.nudging = 0;
+    this.shown.abort();
+    this.shown = new AbortController();
     this.boxes = boxes.map((box) => [...box]);
     this.predicted = predicted;
     this.hw = hw;
@@ -211,9 +216,9 @@ export class Boxes {
         this.changed(this.boxes, what);
       }
     };
-    this.svg.addEventListener("pointermove", onMove);
-    this.svg.addEventListener("pointerup", stop);
-    this.svg.addEventListener("pointercancel", stop);
+    for (const [kind, listener] of [["pointermove", onMove], ["pointerup", stop], ["pointercancel", stop]]) {
+      this.svg.addEventListener(kind, listener, { signal: this.shown.signal });
+    }
   }
 
   // The last box has just been drawn; it takes the place of the one that it replaces.

@@ -24,7 +24,8 @@ let here = null; // the picture that is shown: its details as this window has th
 let pressed = 0; // when the last key went down
 let going = 0; // counts the times that another picture was asked for
 let isEmpty = false; // whether the filter leaves nothing to show
-let left; // the picture that was shown when an undo was asked for
+let undoing = 0; // what `going` was when the last undo was asked for
+let left; // the picture to show when nothing more is undone
 const visited = []; // in the order they were shown, as Back and Next go through them
 let place = -1;
 const pace = new Pace();
@@ -82,13 +83,14 @@ function isFirst() {
   return filter && before > 0 ? `No ${VERDICTS[filter]} picture comes before. Show: all has the others.` : "This is the first picture.";
 }
 
-function visit(index) {
+function visit(index, notice) {
+  boxes.finishNudge();
   if (visited[place] !== index) {
     visited.splice(place + 1);
     visited.push(index);
     place = visited.length - 1;
   }
-  show(index);
+  show(index, notice);
 }
 
 // Showing it
@@ -116,6 +118,8 @@ async function show(index, notice = "") {
   if (mine !== going) return;
   here = found.details;
   here.error = found.error;
+  const unsaved = queue.latest(index);
+  if (unsaved) for (const name of ["boxes", "class_name", "is_class_chosen"]) here[name] = unsaved[name];
   sheet.hidden = false;
   sheet.classList.remove("waiting");
   sheet.querySelector("img")?.remove();
@@ -262,14 +266,20 @@ function reject() {
 
 function undo() {
   boxes.finishNudge();
-  left = isEmpty ? undefined : here?.index ?? visited[place];
-  wait(); // which picture it will be is known with the answer
+  if (!queue.waitsForUndo) left = isEmpty ? undefined : here?.index ?? visited[place];
+  undoing = wait(); // which picture it will be is known with the answer
+  showButtons();
   queue.push("/api/undo", { session, seen: overview.seen });
 }
 
-function nothingUndone(text) {
-  if (left !== undefined) show(left, text);
-  else tell(text);
+// The answer: of which picture something was taken back, or why of none.
+function undone(index, text) {
+  left = index ?? left;
+  if (queue.waitsForUndo) return;
+  const isElsewhere = going !== undoing && (index === undefined || here?.index !== index);
+  if (isElsewhere) tell(text || "Undone.", index); // another picture was asked for meanwhile
+  else if (left === undefined) tell(text);
+  else visit(left, text);
 }
 
 function needsClass() {
@@ -341,27 +351,31 @@ function showSaved(state, count, reason) {
 }
 
 async function onSaved(entry, content) {
-  if (content.picture) {
-    await pictures.refresh(content.picture.index, merged(content.picture));
-    if (here?.index === content.picture.index) here.version = content.number;
-  }
+  const { picture } = content;
+  if (picture && here?.index === picture.index) here.version = content.number;
+  if (entry.path === "/api/undo") return onUndone(content);
+  await pictures.refresh(picture.index, merged(picture));
   await note(content);
-  if (entry.path !== "/api/undo") return;
-  if (content.number === null) return nothingUndone("There is nothing to undo.");
-  left = content.picture.index;
-  pictures.forget(left);
-  overview.verdicts[left] = content.picture.verdict[0];
-  if (!queue.waitsForUndo) visit(left);
 }
 
-// What the server knows of a picture; while more decisions of ours are on their way, only its version.
+async function onUndone(content) {
+  const index = content.picture?.index;
+  if (index !== undefined) {
+    pictures.forget(index);
+    overview.verdicts[index] = content.picture.verdict[0];
+  }
+  await note(content);
+  undone(index, index === undefined ? "There is nothing to undo." : "");
+}
+
+// What the server knows of a picture; of the one that is shown, and while more decisions are on their way, only its version.
 function merged(picture) {
-  return queue.waitsFor(picture.index) ? { version: picture.version } : picture;
+  return here?.index === picture.index || queue.waitsFor(picture.index) ? { version: picture.version } : picture;
 }
 
 async function onRefused(entry, status, content) {
   const index = entry.body.picture;
-  if (entry.path === "/api/undo") return nothingUndone(`Not undone: ${content.error || status}`);
+  if (entry.path === "/api/undo") return undone(undefined, `Not undone: ${content.error || status}`);
   if (status !== 409) {
     tell(`Not saved: ${content.error || status}`, index);
     if (index !== undefined) reread(index);
@@ -509,7 +523,9 @@ function listen() {
   at("keep-button").addEventListener("click", () => act("keep"));
   at("filter").addEventListener("change", () => {
     boxes.finishNudge();
-    const found = here && isAsked(here.index) ? here.index : following(here?.index ?? visited[place]);
+    const from = here?.index ?? visited[place];
+    const isThere = from !== undefined && isAsked(from);
+    const found = here && isThere ? from : following(from) ?? (isThere ? from : undefined);
     if (found === undefined) showNothing();
     else visit(found);
     stage.focus();

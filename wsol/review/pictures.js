@@ -68,7 +68,7 @@ export class Pictures {
 
   async refresh(index, details) {
     if (!this.kept.has(index)) return;
-    const found = await this.kept.get(index);
-    Object.assign(found.details, details); // and not another object: who shows it changes this one
+    const found = await this.kept.get(index).catch(() => null);
+    if (found) Object.assign(found.details, details); // and not another object: who shows it changes this one
   }
 }

@@ -41,6 +41,11 @@ export class Queue {
     return this.entries.some((entry) => entry.body.picture === picture);
   }
 
+  // The last decision about a picture that is on its way, or undefined.
+  latest(picture) {
+    return this.entries.findLast((entry) => entry.body.picture === picture)?.body;
+  }
+
   push(path, body) {
     this.entries.push({ path, body: { id: newId(), ...body } });
     this.keep();
@@ -87,8 +92,9 @@ export class Queue {
   settle(entry, content) {
     this.entries.shift();
     for (const later of this.entries) {
-      // Decided by this window before it knew the number of its own last decision.
-      const isOnTop = entry.body.picture !== undefined && later.body.picture === entry.body.picture && later.body.base === entry.body.base;
+      // Decided by this window before it knew the number of its own last decision, or of its undo.
+      const isOfSame = content.picture && later.body.picture === content.picture.index;
+      const isOnTop = isOfSame && (entry.path === "/api/undo" || later.body.base === entry.body.base);
       if (isOnTop) later.body.base = content.number;
     }
     this.keep();

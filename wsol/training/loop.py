@@ -103,8 +103,8 @@ def train(
     writes = part().is_first
     with (
         progress.task(job.stage, schedule.steps, done=trained.step) as advance,
-        TrainingLog(scratch, job.stage, config.track, trained) if writes else nullcontext() as log,
         Interrupts() as interrupts,
+        TrainingLog(scratch, job.stage, config.track, trained) if writes else nullcontext() as log,
     ):
         saved = time.monotonic()
         for tally in steps.looks(trained, advance):

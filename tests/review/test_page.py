@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +101,20 @@ def served_to(tab: Page, out: Path) -> Iterator[Address]:
     with served(out) as address:
         yield address
         tab.close()
+
+
+def hold(tab: Page, path: str) -> Callable[[], None]:
+    """Hold back what the page posts there, until the returned function lets the first go and all that come after it."""
+    held: list[Route] = []
+    tab.route(f"**/api/{path}", lambda route: held.append(route))
+
+    def let_go() -> None:
+        while not held:  # it is on its way
+            tab.wait_for_timeout(10)
+        held[0].continue_()
+        tab.unroute(f"**/api/{path}")
+
+    return let_go
 
 
 def names(*numbers: int) -> list[str]:
@@ -233,17 +247,15 @@ def test_undo_by_key_and_button_also_after_a_reload(out: Path, address: Address,
 def test_a_box_moved_again_before_the_first_is_saved_is_there_when_one_comes_back(
     out: Path, address: Address, tab: Page
 ) -> None:
-    held: list[Route] = []
     tab.goto(address.url)
     shown(tab)
     drag(tab, (80, 60), (90, 70))
     saved(tab)
-    tab.route("**/api/decide", lambda route: held.append(route))
+    let_go = hold(tab, "decide")
     drag(tab, (90, 70), (95, 70))
     press(tab, "ArrowRight")
     assert press(tab, "ArrowLeft") == names(1)[0] and shown(tab) == names(0)[0]
-    held[0].continue_()
-    tab.unroute("**/api/decide")
+    let_go()
     saved(tab)
     press(tab, "x")
     saved(tab)
@@ -252,16 +264,14 @@ def test_a_box_moved_again_before_the_first_is_saved_is_there_when_one_comes_bac
 
 
 def test_keys_before_an_undo_is_answered_decide_about_no_other_picture(out: Path, address: Address, tab: Page) -> None:
-    held: list[Route] = []
     tab.goto(address.url)
     press(tab, "Enter")
     saved(tab)
-    tab.route("**/api/undo", lambda route: held.append(route))
+    let_go = hold(tab, "undo")
     for key in ("u", "x", "Enter"):
         tab.keyboard.press(key)
     expect(tab.locator("#saved")).to_have_attribute("data-state", "saving")
-    held[0].continue_()
-    tab.unroute("**/api/undo")
+    let_go()
     expect(tab.locator("#name")).to_have_text(names(0)[0])
     saved(tab)
     press(tab, "u")
@@ -274,37 +284,34 @@ def test_keys_before_an_undo_is_answered_decide_about_no_other_picture(out: Path
 def test_two_undos_before_an_answer_end_at_what_was_undone_and_skip_nothing(
     out: Path, address: Address, tab: Page
 ) -> None:
-    held: list[Route] = []
     tab.goto(address.url)
     press(tab, "Enter")
     saved(tab)
     shown(tab)
-    tab.route("**/api/undo", lambda route: held.append(route))
+    let_go = hold(tab, "undo")
     tab.keyboard.press("u")
     tab.keyboard.press("u")
     expect(tab.get_by_role("button", name="Accept")).to_be_disabled()
     tab.keyboard.press("ArrowRight")  # goes nowhere before the answer
-    held[0].continue_()
-    tab.unroute("**/api/undo")
+    let_go()
     expect(tab.locator("#notice")).to_contain_text("nothing to undo")
     assert press(tab, "Enter") == names(0)[0] and shown(tab) == names(1)[0]
 
 
 def test_who_has_gone_on_is_told_of_the_undo_and_stays(out: Path, address: Address, tab: Page) -> None:
-    held: list[Route] = []
     tab.goto(address.url)
     for _ in range(2):
         press(tab, "Enter")
     shown(tab)
     saved(tab)
-    tab.route("**/api/undo", lambda route: held.append(route))
+    let_go = hold(tab, "undo")
     tab.keyboard.press("u")
     tab.keyboard.press("ArrowLeft")
     tab.keyboard.press("ArrowLeft")
     assert shown(tab) == names(1)[0]
     tab.keyboard.press("ArrowLeft")
     assert shown(tab) == names(0)[0]
-    held[0].continue_()
+    let_go()
     expect(tab.locator("#notice")).to_contain_text("Undone")
     assert shown(tab) == names(0)[0]
     tab.get_by_role("button", name="Show it").click()

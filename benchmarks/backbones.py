@@ -27,10 +27,11 @@ from wsol.errors import WsolError
 from wsol.losses import CLASS_LOSSES
 from wsol.models.backbone import feature_pyramid, scaled_px
 from wsol.models.mffnet import build_mffnet, class_logits
+from wsol.models.weights import WHEELS
 
 BACKBONES = (
-    "tf_efficientnet_lite0", "mobilenetv3_large_100", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "convnext_tiny", "vgg16", "swin_tiny_patch4_window7_224",
-    "vit_small_patch16_224", "vit_small_patch14_dinov2",
+    *WHEELS, "mobilenetv3_large_100", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "convnext_tiny", "vgg16",
+    "swin_tiny_patch4_window7_224", "vit_small_patch16_224", "vit_small_patch14_dinov2",
 )  # fmt: skip
 CLASSES, BATCH_SIZE, STEPS = 30, 8, 4
 RECIPE = Cam()
@@ -94,7 +95,7 @@ def best(work: Callable[[], object]) -> float:
 
 def weights_of(name: str) -> str:
     """Where its ImageNet weights come from."""
-    if name == "tf_efficientnet_lite0":
+    if name in WHEELS:
         return "wheel"
     licence = getattr(timm.get_pretrained_cfg(name), "license", None)
     return f"hub, {licence}" if licence else "hub"

@@ -14,9 +14,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from wsol import open_data
+from wsol.data.pictures import Pictures, in_order
 from wsol.errors import WsolError
 from wsol.models.backbone import check_name, check_sides, feature_pyramid, normalisation, pretrained_state, whole_model
-from wsol.models.weights import BUNDLED, BUNDLED_PACKAGE, bundled_file
+from wsol.models.weights import BUNDLED, WHEELS, wheel_file
 
 TINY = "test_resnet"
 """timm's own model for tests, a third of a megabyte."""
@@ -245,12 +247,13 @@ def test_pixels_are_normalised_as_the_backbone_was_pretrained(
     assert normalisation(name) == (mean, std)
 
 
-@pytest.mark.skipif(find_spec(BUNDLED_PACKAGE) is None, reason="wsol[bundled] is not installed")
-def test_the_bundled_weights_fill_every_tensor_of_the_default_backbone() -> None:
-    state = pretrained_state(BUNDLED, None)
-    own = timm.create_model(BUNDLED).state_dict()
+@pytest.mark.skipif(None in map(find_spec, WHEELS.values()), reason="wsol[backbones] is not installed")
+@pytest.mark.parametrize("name", WHEELS)
+def test_the_weights_of_a_wheel_fill_every_tensor_of_their_backbone(name: str) -> None:
+    state = pretrained_state(name, None)
+    own = timm.create_model(name).state_dict()
     assert {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}
-    wheel = torch.load(bundled_file(), map_location="cpu", weights_only=True)
+    wheel = torch.load(wheel_file(name), map_location="cpu", weights_only=True)
     sums = sorted(
         float(value.double().sum()) for name, value in wheel.items() if not name.endswith("num_batches_tracked")
     )
@@ -258,8 +261,24 @@ def test_the_bundled_weights_fill_every_tensor_of_the_default_backbone() -> None
         sorted(float(value.double().sum()) for name, value in state.items() if not name.endswith("num_batches_tracked"))
         == sums
     )
-    pyramid = feature_pyramid(BUNDLED, 3, state)
+    pyramid = feature_pyramid(name, 3, state)
     assert all(torch.equal(value, state[name]) for name, value in pyramid.state_dict().items())
+
+
+@pytest.mark.skipif(None in map(find_spec, WHEELS.values()), reason="wsol[backbones] is not installed")
+@pytest.mark.parametrize("name", WHEELS)
+def test_with_the_weights_of_a_wheel_a_backbone_names_what_it_sees(name: str, cub30: Path) -> None:
+    # Tensors of one shape in another order would pass every other test.
+    named = {"014.Indigo_Bunting": 14, "001.Black_footed_Albatross": 146}  # the labels of ImageNet
+    model = timm.create_model(name)
+    model.load_state_dict(dict(pretrained_state(name, None)))
+    data = open_data(cub30)
+    samples = [one for one in data.test if data.class_names[one.label] in named][::6]
+    batch = next(iter(Pictures([one.path for one in samples], 224).batches(in_order(len(samples), len(samples)))))
+    with torch.inference_mode():
+        found = model.eval()(batch.pixels / 127.5 - 1).argmax(1).tolist()
+    right = sum(one == named[data.class_names[sample.label]] for one, sample in zip(found, samples, strict=True))
+    assert len(samples) >= 8 and right >= 0.8 * len(samples)
 
 
 def test_a_hub_that_breaks_off_says_what_else_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

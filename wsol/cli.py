@@ -357,7 +357,7 @@ def calibrate(
     run
         A finished run.
     boxes
-        Pictures with drawn boxes: a CSV table (path,label,x0,y0,x1,y1), or whatever `wsol evaluate` takes as truth. Take others
+        Pictures with drawn boxes: a CSV table (path,x0,y0,x1,y1), or whatever `wsol evaluate` takes as truth. Take others
         than those you judge on.
     json_file
         Also write the report here.
@@ -366,14 +366,12 @@ def calibrate(
     reset
         Remove the calibration of the run instead.
     """
-    from wsol.calibration import FILE, reset_calibration
-    from wsol.run_config import load_config
+    from wsol.calibration import FILE
 
     if (boxes is None) != reset:
         raise WsolError("expected either --boxes FEW to learn from, or --reset. See `wsol calibrate --help`.")
     if boxes is None:
-        load_config(run)  # so that a misspelt run is told
-        print("calibration removed" if reset_calibration(run) else f"{run} is not calibrated: nothing to remove")
+        _reset(run, json_file, is_dry=dry_run)
         return
     _check_outputs({"--json": json_file})
     from wsol.data.opening import open_truth
@@ -397,6 +395,22 @@ def calibrate(
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         write_json(json_file, result.as_json())
+
+
+def _reset(run: Path, json_file: Path | None, *, is_dry: bool) -> None:
+    from wsol.calibration import FILE, reset_calibration
+    from wsol.run_config import load_config
+
+    if json_file is not None:
+        raise WsolError("--json has nothing to say of a --reset: it is the report on drawn boxes. Leave it out.")
+    load_config(run)  # so that a misspelt run is told
+    if not (run / FILE).exists():
+        print(f"{run} is not calibrated: nothing to remove")
+    elif is_dry:
+        print(f"{run / FILE} would be removed; it stays (--dry-run).")
+    else:
+        reset_calibration(run)
+        print("calibration removed")
 
 
 def _check_numbers(threshold: float | None, threshold_step: float, workers: int) -> None:

@@ -20,6 +20,7 @@ from wsol.localizer import Localizer
 from wsol.metrics.bootstrap import Rate
 from wsol.onnx_export import load_graph, run_card
 from wsol.report.calibration_table import calibration_table
+from wsol.stages import calibrate as stage
 from wsol.stages.calibrate import Calibrated, Compared, _leave_one_out, _Lessons, _Seen
 
 CURVE = ScoreCurve(slope=2.0, intercept=-1.5)
@@ -106,7 +107,11 @@ def test_predict_and_evaluate_take_what_was_learned_up(
     assert settings[1]["score_curve"] == CURVE.model_dump() and settings[0]["box"] == settings[1]["box"]
     assert "score_curve" not in settings[0], "folders from before there were curves stay finished"
     assert cli("evaluate", own_run, small_set, "--json", tmp_path / "m.json") == 0
-    assert json.loads((tmp_path / "m.json").read_text())[0]["threshold"] == 0.3
+    judged = json.loads((tmp_path / "m.json").read_text())[0]
+    assert judged["threshold"] == 0.3
+    assert "the threshold 0.30 comes from 7 drawn boxes of few.csv" in judged["notes"][0]
+    assert cli("evaluate", own_run, small_set, "--threshold", "0.3", "--json", tmp_path / "m.json") == 0
+    assert not json.loads((tmp_path / "m.json").read_text())[0]["notes"]
 
 
 def test_without_a_curve_scores_stay_as_they_are(cli: Cli, own_run: Path, small_set: Path, tmp_path: Path) -> None:
@@ -188,9 +193,11 @@ def test_the_threshold_travels_with_the_onnx_file(own_run: Path) -> None:
 
 def test_reset_takes_it_back(cli: Cli, own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calibrated(own_run)
+    assert cli("calibrate", own_run, "--reset", "--dry-run") == 0 and (own_run / FILE).exists()
     assert cli("calibrate", own_run, "--reset") == 0 and not (own_run / FILE).exists()
     assert cli("calibrate", own_run, "--reset") == 0
     assert capsys.readouterr().out.splitlines() == [
+        f"{own_run / FILE} would be removed; it stays (--dry-run).",
         "calibration removed",
         f"{own_run} is not calibrated: nothing to remove",
     ]
@@ -239,6 +246,7 @@ def two_broken(lines: list[str], root: Path) -> list[str]:
         pytest.param(two_broken, ["--boxes", "{few}"], "cannot decode", id="two of six are broken"),
         pytest.param(nothing, [], "either --boxes FEW to learn from, or --reset", id="nothing to learn from"),
         pytest.param(nothing, ["--boxes", "{few}", "--reset"], "either --boxes FEW", id="both"),
+        pytest.param(nothing, ["--reset", "--json", "{few}.json"], "--json has nothing to say of a --reset", id="a report on nothing"),
         pytest.param(nothing, ["--boxes", "{few}x"], "{few}x does not exist", id="no such boxes"),
     ],
 )  # fmt: skip
@@ -306,6 +314,22 @@ def test_each_picture_is_judged_by_what_all_the_others_teach(n: int) -> None:
         assert compared.difference.value == pytest.approx(compared.calibrated.value - compared.own.value)
 
 
+@pytest.mark.parametrize("gain", [-2.0, 2.0])
+def test_what_surely_loses_on_other_pictures_is_not_taken(
+    own_run: Path, few: Path, small_set: Path, monkeypatch: pytest.MonkeyPatch, gain: float
+) -> None:
+    own, rate = own_box(own_run).threshold, Rate(50.0, 40.0, 60.0)
+    sure = Compared(rate, rate, Rate(gain, gain - 0.5, gain + 0.5))
+    monkeypatch.setattr(stage, "_leave_one_out", lambda lessons: (sure, sure, sure))
+    monkeypatch.setattr(_Lessons, "place", lambda self, which: self.own + 3)
+    monkeypatch.setattr(_Lessons, "curve", lambda self, place, which: CURVE)
+    found = wsol.calibrate(own_run, few, images=small_set, quiet=True)
+    read = Localizer.load(own_run, device="cpu")
+    assert (read.box.threshold, read.curve) == (found.calibration.threshold, found.calibration.curve)
+    assert (found.calibration.threshold == own) == (gain < 0) and found.tried_threshold > own
+    assert (found.calibration.curve is None) == (gain > 0), "of the Brier score low is good"
+
+
 def test_without_a_calibration_figures_are_those_of_the_default() -> None:
     seen, thresholds = pictures(6), np.array([0.2, 0.5, 0.8])
     gt_known, mean_box_iou, brier = _leave_one_out(_Lessons(seen, thresholds, 0.5))
@@ -321,7 +345,12 @@ def test_without_a_calibration_figures_are_those_of_the_default() -> None:
     [
         pytest.param(0.5, (0.0, 0.0, 0.0), "The threshold stays at 0.50", id="stays"),
         pytest.param(0.4, (2.0, 0.5, 4.0), "Threshold 0.40 gains: +2.0 (+0.5 to +4.0) points", id="gains"),
-        pytest.param(0.4, (-2.0, -4.0, -0.5), "Threshold 0.40 loses: -2.0 (-4.0 to -0.5) points", id="loses"),
+        pytest.param(
+            0.4,
+            (-2.0, -4.0, -0.5),
+            "The threshold stays at 0.50: 0.40, which these 7 boxes choose, loses -2.0 (-4.0 to -0.5) points",
+            id="loses",
+        ),
         pytest.param(0.4, (1.0, -1.0, 3.0), "No gain to be sure of at threshold 0.40", id="cannot be told"),
     ],
 )
@@ -331,9 +360,11 @@ def test_whether_it_gained_is_said_in_a_sentence(
     rate = Rate(50.0, 40.0, 60.0)
     one = Compared(rate, rate, Rate(*gain))
     calibration = new_calibration(own_run, Path("few.csv"), threshold, CURVE, 7)
-    found = Calibrated(calibration, 0.5, 3, one, one, one, (), ())
+    found = Calibrated(calibration, 0.5, threshold, 3, one, one, one, (), ())
     assert found.verdict().startswith(expected)
-    assert ("The scores lose as probabilities: Brier" in found.verdict()) == (gain[1] > 0), "low is good"
+    assert ("The scores stay as they are, since as probabilities they would lose" in found.verdict()) == (
+        gain[1] > 0
+    ), "low is good"
     assert ("The scores gain as probabilities: Brier" in found.verdict()) == (gain[2] < 0)
     assert calibration_table(found).caption == found.verdict()
 
@@ -341,6 +372,8 @@ def test_whether_it_gained_is_said_in_a_sentence(
 def test_scores_that_the_boxes_tell_nothing_about_are_said_to_stay(own_run: Path) -> None:
     one = Compared(Rate(50.0, 40.0, 60.0), Rate(50.0, 40.0, 60.0), Rate(-2.0, -3.0, -1.0))
     calibration = new_calibration(own_run, Path("few.csv"), 0.5, None, 9)
-    told = Calibrated(calibration, 0.5, 2, one, one, one, (), ()).verdict()
+    found = Calibrated(calibration, 0.5, 0.5, 2, one, one, one, (), ())
+    told = found.verdict()
+    assert list(calibration_table(found).columns[3].cells)[2] == "", "no figure of what is not used"
     assert "The threshold stays at 0.50" in told and "More boxes, right ones and wrong ones" in told
     assert "The scores stay as they are: of these 9 boxes, 2 of them right" in told and "Brier" not in told

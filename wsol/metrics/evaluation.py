@@ -50,6 +50,7 @@ class Evaluation:
                     if judged.has_thresholds()
                 },
                 "metrics": {metric: rate._asdict() for metric, rate in judged.rates.items()},
+                "notes": list(self.notes),
             }
             for name, judged in self.judged.items()
         ]

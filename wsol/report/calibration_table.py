@@ -19,8 +19,11 @@ def calibration_table(result: Calibrated) -> Table:
     rows = {
         "GT-known Loc, %": result.gt_known,
         "mean box IoU, %": result.mean_box_iou,
-        "Brier score, % (low is good)": result.brier,
     }
     for name, one in rows.items():
         table.add_row(name, *map(with_interval, (one.own, one.calibrated, one.difference)))
+    # Without a curve the scores stay as they are, whatever curves some of the boxes would give.
+    brier = result.brier if result.calibration.curve else None
+    after = ("", "") if brier is None else map(with_interval, (brier.calibrated, brier.difference))
+    table.add_row("Brier score, % (low is good)", with_interval(result.brier.own), *after)
     return table

@@ -60,8 +60,10 @@ class Calibrated:
 
     calibration: Calibration
     own_threshold: float
+    tried_threshold: float
+    """What the boxes chose. Where that surely loses on others than they were chosen on, the calibration keeps the run's own."""
     right: int
-    """How many of the pictures have a right box at the chosen threshold."""
+    """How many of the pictures have a right box at the calibration's threshold."""
     gt_known: Compared
     mean_box_iou: Compared
     brier: Compared
@@ -78,16 +80,18 @@ class Calibrated:
     def _of_scores(self) -> str:
         brier = self.brier.difference
         shown = f"Brier {brier.value:+.1f} ({brier.low:+.1f} to {brier.high:+.1f})"
+        if brier.low > 0:
+            return (
+                f"The scores stay as they are, since as probabilities they would lose: {shown}. More boxes would help."
+            )
         if self.calibration.curve is None:
             return f"The scores stay as they are: of these {self.calibration.n} boxes, {self.right} of them right, those of a higher score are not right more often. More boxes, right ones and wrong ones, would help."
         if brier.high < 0:
             return f"The scores gain as probabilities: {shown}."
-        if brier.low > 0:
-            return f"The scores lose as probabilities: {shown}. Draw more boxes, or go back with `--reset`."
         return ""
 
     def _of_threshold(self) -> str:
-        gain, to = self.mean_box_iou.difference, self.calibration.threshold
+        gain, to = self.mean_box_iou.difference, self.tried_threshold
         shown = f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f}) points of mean box IoU"
         if to == self.own_threshold:
             return (
@@ -96,7 +100,7 @@ class Calibrated:
         if gain.low > 0:
             return f"Threshold {to:.2f} gains: {shown} on pictures that it was not chosen on."
         if gain.high < 0:
-            return f"Threshold {to:.2f} loses: {shown} on pictures that it was not chosen on. Draw more boxes, or go back to {self.own_threshold:.2f} with `--reset`."
+            return f"The threshold stays at {self.own_threshold:.2f}: {to:.2f}, which these {self.calibration.n} boxes choose, loses {shown} on pictures that it was not chosen on. More boxes would tell."
         return f"No gain to be sure of at threshold {to:.2f}: {shown} on pictures that it was not chosen on. More boxes would tell."
 
     def as_json(self) -> dict[str, Any]:
@@ -107,6 +111,7 @@ class Calibrated:
             "right": self.right,
             "left_out": len(self.left_out),
             "own_threshold": self.own_threshold,
+            "tried_threshold": self.tried_threshold,
             "calibration": self.calibration.model_dump(),
             "metrics": {
                 name: {what: rate._asdict() for what, rate in vars(one).items()} for name, one in figures.items()
@@ -137,15 +142,18 @@ def run(
     _check_enough(len(seen), boxes, left_out, truth)
     lessons = _Lessons(seen, own_grid(own), own)
     everything = np.ones(len(seen), dtype=bool)
-    place = lessons.place(everything)
-    calibration = new_calibration(
-        run, boxes.root, float(lessons.thresholds[place]), lessons.curve(place, everything), len(seen)
-    )
-    compared = _leave_one_out(lessons)
+    chosen = lessons.place(everything)
+    gt_known, mean_box_iou, brier = _leave_one_out(lessons)
+    # What surely loses on pictures that it was not learned from is not taken.
+    place = lessons.own if mean_box_iou.difference.high < 0 else chosen
+    curve = None if brier.difference.low > 0 else lessons.curve(place, everything)
+    calibration = new_calibration(run, boxes.root, float(lessons.thresholds[place]), curve, len(seen))
     if not is_dry:
         write_calibration(run, calibration)
-    right = int(lessons.is_right[:, place].sum())
-    return Calibrated(calibration, own, right, *compared, tuple(left_out), (*boxes.mistakes, *truth.mistakes))
+    return Calibrated(
+        calibration, own, float(lessons.thresholds[chosen]), int(lessons.is_right[:, place].sum()), gt_known, mean_box_iou, brier,
+        tuple(left_out), (*boxes.mistakes, *truth.mistakes),
+    )  # fmt: skip
 
 
 def _has_box(truth: GroundTruth, sample: Sample) -> bool:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from wsol.boxes import Boxes
+from wsol.calibration import read_calibration
 from wsol.config import Precision, ProtocolName
 from wsol.counting import number_of
 from wsol.data.on_disk import check_there
@@ -89,7 +90,18 @@ def run(
         class_names=judged.class_names,
         left_out=[*missing, *gathered(broken, judged.engine)],
         mistakes=[*data.mistakes, *truth.mistakes],
+        notes=_calibrated(run, which, threshold),
     )
+
+
+def _calibrated(run: Path, which: Which, threshold: float | None) -> list[str]:
+    """What makes numbers better than they are where it was done on the pictures that are judged."""
+    found = read_calibration(run) if which == "seg" and threshold is None else None
+    if found is None:
+        return []
+    return [
+        f"the threshold {found.threshold:.2f} comes from {number_of(found.n, 'drawn box')} of {found.boxes} (`wsol calibrate`): judged on these pictures it would look better than it is"
+    ]
 
 
 def labelled_as_trained(

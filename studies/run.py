@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -278,13 +279,23 @@ def _take(source: Path, target: Path) -> None:
 def _wsol(*words: str) -> float:
     """Run a command; the most memory that one process of it took, in megabytes of 10^6 bytes."""
     process = subprocess.Popen([sys.executable, "-m", "wsol", *words])
-    _, status, used = os.wait4(process.pid, 0)
+    try:
+        _, status, used = os.wait4(process.pid, 0)
+    except BaseException:  # else it would train on, and hold the run's lock against the next start
+        process.terminate()
+        process.wait()
+        raise
     process.returncode = os.waitstatus_to_exitcode(status)  # else Popen would wait for what is gone
     if process.returncode:
         raise WsolError(
             f"`wsol {' '.join(words[:2])}` ended with {process.returncode}: expected 0. Its own words are above; the same command goes on."
         )
     return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def unwind_when_terminated() -> None:
+    """Let SIGTERM end this process as an interrupt does, by way of whatever cleans up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def training_minutes(folder: Path) -> float:
@@ -357,8 +368,16 @@ class Study:
     ) -> None:
         self.everything, self.described, self.data = everything, described, data
         self.pictures, self.runs, self.out = pictures, runs, out
-        earlier = out.with_suffix(".json")
-        self._written: list[Tree] = json.loads(earlier.read_text()) if earlier.exists() else []
+        self._written = self._read()
+        if self._written and all(one["data"] != data for one in self._written):
+            raise WsolError(
+                f"{out.with_suffix('.json')} has results of other data: expected those of {data}, got {self._written[0]['data']}. Name another table with --out; these would be lost."
+            )
+
+    def _read(self) -> list[Tree]:
+        earlier = self.out.with_suffix(".json")
+        found: list[Tree] = json.loads(earlier.read_text()) if earlier.exists() else []
+        return found
 
     def found(self, run: Run) -> Tree | None:
         """What is known of a run; None if it is still to be made."""
@@ -378,7 +397,8 @@ class Study:
         return found
 
     def write(self) -> None:
-        """Table and numbers of what is finished."""
+        """Table and numbers of what is finished, by others meanwhile too."""
+        self._written = self._read()
         found = [one for one in map(self.found, self.everything) if one is not None]
         self.out.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.out.with_suffix(".json"), found)
@@ -418,7 +438,7 @@ def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> s
     heads = ["row", "seeds", "threshold", *columns, "gap to the best", "minutes of training", *costs, "a paper's GT-known"]  # fmt: skip
     lines = [
         f"Protocols {protocols}; {described}; seeds {seeds_of_all}; n = {', '.join(map(str, n)) or 'none yet'}. In percent: mean and standard deviation",
-        "over seeds, or the 95 % interval over pictures where there is one seed. The best threshold is chosen with the true boxes. Times and memory are the least of all seeds.\n",
+        f"over seeds, or the 95 % interval over pictures where there is one seed. The best threshold is chosen with the true boxes. {'Times and memory' if costs else 'Minutes'} are the least of all seeds.\n",
         f"| {' | '.join(heads)} |",
         "|" + "---|" * len(heads),
     ]
@@ -468,4 +488,5 @@ def _cell(rates: Sequence[Tree | None]) -> str:
 
 
 if __name__ == "__main__":
+    unwind_when_terminated()
     main()

@@ -205,6 +205,55 @@ def test_numbers_stay_where_the_run_is_gone_and_go_where_its_values_changed(
     assert "| a | 0 of 1 |" in out.read_text() and json.loads(out.with_suffix(".json").read_text()) == []
 
 
+def test_results_of_other_data_are_not_overwritten(
+    fake_cub: Path, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid, out = written(tmp_path, rows=[{"name": "a"}], seeds=[0]), tmp_path / "table.md"
+    _, (one,) = runner.read_grid(grid)
+    made = one.folder(runner.runs_of(open_data(fake_cub), tmp_path / "runs"))
+    made.mkdir(parents=True)
+    (made / "seg.json").write_text(json.dumps(judged(90.0)))
+    called(monkeypatch, grid, fake_cub, "--runs", tmp_path / "runs", "--out", out)
+    before = out.read_text(), out.with_suffix(".json").read_text()
+    with pytest.raises(SystemExit, match=r"table.json has results of other data: .*--out"):
+        called(monkeypatch, grid, small_set, "--runs", tmp_path / "runs", "--out", out, "--finished")
+    assert before == (out.read_text(), out.with_suffix(".json").read_text()) and "| a | 1 |" in before[0]
+
+
+def test_what_another_runner_has_written_meanwhile_stays(tmp_path: Path) -> None:
+    _, everything = runner.read_grid(written(tmp_path, rows=[{"name": "a"}], seeds=[0, 1]))
+    study = runner.Study(everything, "birds", "data", 9, tmp_path / "runs", tmp_path / "table.md")
+    other = {
+        "row": "a",
+        "seed": 1,
+        "values": everything[1].values,
+        "data": "data",
+        "minutes": 1.0,
+        "judged": judged(9.0),
+    }
+    (tmp_path / "table.json").write_text(json.dumps([other]))
+    study.write()
+    assert json.loads((tmp_path / "table.json").read_text()) == [other]
+    assert "| a | 1 of 2 |" in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_study_that_is_told_to_stop_ends_its_command_too(tmp_path: Path, number: int) -> None:
+    (tmp_path / "wsol").mkdir()  # in the working folder, and so the one that the command finds
+    (tmp_path / "wsol" / "__init__.py").touch()
+    (tmp_path / "wsol" / "__main__.py").write_text(
+        "import os, time\nopen('pid.new', 'w').write(str(os.getpid()))\nos.rename('pid.new', 'pid')\ntime.sleep(60)\n"
+    )
+    script = f"import sys; sys.path[0] = {str(STUDIES)!r}; import run; run.unwind_when_terminated(); run._wsol('fit')"
+    with subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stderr=subprocess.DEVNULL) as study:
+        while not (tmp_path / "pid").exists():
+            assert study.poll() is None
+            time.sleep(0.02)
+        study.send_signal(number)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
 def test_costs_are_in_the_table_where_the_grid_asks(tmp_path: Path) -> None:
     _, everything = runner.read_grid(written(tmp_path, rows=[{"name": "a"}], seeds=[0, 1], costs=True))
     found = [

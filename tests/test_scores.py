@@ -100,6 +100,14 @@ def test_another_object_far_away_takes_from_agreement_alone() -> None:
     assert agreement(both, inside) == pytest.approx(400 / 500)
 
 
+def test_objects_that_are_found_together_do_not_take_from_one_another() -> None:
+    both = np.zeros((SIDE_PX, SIDE_PX), np.float32)
+    both[20:50, 20:50] = both[80:110, 70:110] = 1
+    assert [found.score for found in find_objects(both, both.shape, Box(objects="all"))] == [1, 1]
+    (alone,) = find_objects(both, both.shape, Box())
+    assert alone.score == pytest.approx(1200 / 2100), "which of the two it is, nothing tells"
+
+
 def test_the_size_of_the_picture_does_not_matter() -> None:
     heatmap = np.exp(-((Y - 0.4) ** 2 + (X - 0.6) ** 2) / 0.05).astype(np.float32)
     scores = [find_objects(heatmap, hw, Box())[0].score for hw in ((SIDE_PX, SIDE_PX), (500, 900), (64, 64))]

@@ -48,11 +48,13 @@ def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box) -> list[
     labels, stats = _components(fine > box.threshold)
     order = _largest_first(stats)
     areas = stats[order, cv2.CC_STAT_AREA]
-    found = []
-    for component in order[:1] if box.objects == "largest" else order[areas >= box.min_area * fine.size]:
-        mask = labels == component
-        found.append(Found(_edges(stats[component]), mask, score_of(small, mask)))
-    return found
+    kept = order[:1] if box.objects == "largest" else order[areas >= box.min_area * fine.size]
+    masks = [labels == component for component in kept]
+    others = [np.isin(labels, kept) & ~mask if len(kept) > 1 else None for mask in masks]
+    return [
+        Found(_edges(stats[component]), mask, score_of(small, mask, elsewhere))
+        for component, mask, elsewhere in zip(kept, masks, others, strict=True)
+    ]
 
 
 def box_object(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> list[Found]:

@@ -14,15 +14,24 @@ Square = Float32[np.ndarray, "side side"]
 Inside = Bool[np.ndarray, "side side"]
 
 
-def score_of(heatmap: Float32[np.ndarray, "_ _"], mask: Bool[np.ndarray, "_ _"]) -> float:
+def score_of(
+    heatmap: Float32[np.ndarray, "_ _"], mask: Bool[np.ndarray, "_ _"], others: Bool[np.ndarray, "_ _"] | None = None
+) -> float:
     """How sure an object is, 0 to 1: `stability` times `agreement`; it ranks, and is no probability (see `wsol calibrate`).
 
     `heatmap` holds foreground probabilities, `mask` the object's pixels; both cover the whole picture, each at a size of its own.
+    What the map says at the pixels of `others`, objects that are found too, is not held against this one.
     """
     fine = np.asarray(cv2.resize(heatmap, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR))
-    share = cv2.resize(mask.astype(np.float32), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    share = _share(mask)
     inside = share >= 0.5 if share.max() >= 0.5 else share > 0
+    if others is not None:
+        fine = np.where((_share(others) > 0) & ~inside, np.float32(0), fine)
     return stability(fine, inside) * agreement(fine, inside)
+
+
+def _share(mask: Bool[np.ndarray, "_ _"]) -> Square:
+    return np.asarray(cv2.resize(mask.astype(np.float32), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA))
 
 
 def stability(heatmap: Square, inside: Inside) -> float:

@@ -90,7 +90,8 @@ def test_every_object_is_boxed_tightly_at_the_pictures_size_and_scored(
     for one in objects:
         assert one.mask.shape == image_hw
         assert tight_box(one.mask) == one.xyxy
-        assert one.score == score_of(heatmap, one.mask)
+        others = np.logical_or.reduce([other.mask for other in objects if other is not one], initial=False)
+        assert one.score == score_of(heatmap, one.mask, np.broadcast_to(others, image_hw))
         together += one.mask
     assert together.max() <= 1
     assert (together.astype(bool) == (fine > threshold)).all()

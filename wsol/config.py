@@ -127,7 +127,7 @@ class Pseudo(Config):
 
     masks: Masks = "grabcut"
     """`thresholds`: foreground, background and undecided, helped by a Gaussian (Wei et al. 2021, Eq. 5 and 6; all values below
-    belong to it); `otsu`: parted where the map's own values fall apart (Otsu 1979); `grabcut`: undecided where, redrawn
+    but `flip` belong to it); `otsu`: parted where the map's own values fall apart (Otsu 1979); `grabcut`: undecided where, redrawn
     along the picture's edges (Rother et al. 2004), it is another."""
     gaussian: Gaussian = "contours"
     """`entire`: one Gaussian from the whole map (paper); `contours`: one per contour of the map's middle

@@ -136,7 +136,7 @@ def test_the_last_map_has_the_stride_that_is_asked_for_where_the_model_can(name:
 
 
 A_VALUE: dict[str, dict[str, Any]] = {
-    **{group: {"epochs": 3} for group in ("cam", "seg", "classify", "training")}, "pseudo": {"foreground": 0.3}, "has": {"p_hide": 0.3}, "cutmix": {"alpha": 0.3},
+    **{group: {"epochs": 3} for group in ("cam", "seg", "classify", "training")}, "pseudo": {"flip": False}, "has": {"p_hide": 0.3}, "cutmix": {"alpha": 0.3},
     **{group: {"width": 3} for group in ("acol", "spg", "psol", "gcnet")}, "adl": {"gamma": 0.3}, "i2c": {"gamma": 0.3}, "ddt": {"images": "all"}, "tap": {"percentile": 3},
     "box": {"objects": "all"},
 }  # fmt: skip
@@ -189,6 +189,8 @@ def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, clas
         pytest.param("--method ddt --epochs 2", "method ddt trains nothing: expected no --epochs, got --epochs 2. Choose another", id="epochs of nothing"),
         pytest.param("--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="of the fused network alone"),
         pytest.param("--method cam --pseudo.no-flip", "Choose `--method spol`, or leave it out.", id="a stage of SPOL's"),
+        pytest.param("--pseudo.gaussian none", "--pseudo.gaussian none would change nothing: expected `--pseudo.masks thresholds` beside it, whose option it is. Add that, or leave it out.", id="of SPOL's masks alone"),
+        pytest.param("--seg.rounds 1 --seg.folds 3", "--seg.folds 3 would change nothing: expected `--seg.rounds 2` or more beside it", id="folds serve further rounds"),
         pytest.param("--classifier cam --classify.epochs 3", "with --classifier cam does not read --classify.epochs: expected options of cam, pseudo, seg, box, got", id="nobody trains a classifier"),
     ],
 )  # fmt: skip
@@ -198,6 +200,28 @@ def test_an_option_that_nothing_reads_is_refused_with_the_one_that_was_meant(
     with pytest.raises(SystemExit) as stopped:
         main(["fit", str(class_folders), "--run", str(tmp_path / "run"), *words.split(), "--dry-run"])
     assert stopped.value.code == 2 and expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--pseudo.masks thresholds --pseudo.gaussian none", "--recipe paper --pseudo.gaussian contours", "--seg.rounds 1", "--pseudo.masks otsu --pseudo.no-flip", "--seg.folds 3"],
+)  # fmt: skip
+def test_an_option_is_taken_beside_the_value_that_it_goes_with(
+    words: str, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(
+        [
+            "fit",
+            str(class_folders),
+            "--run",
+            str(tmp_path / "run"),
+            *words.split(),
+            "--backbone",
+            "tf_efficientnet_lite0",
+            "--dry-run",
+        ]
+    )
+    assert "pseudo" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("method", get_args(Method))

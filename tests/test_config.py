@@ -30,7 +30,7 @@ from wsol.losses import CLASS_LOSSES
 from wsol.methods.table import METHODS as FITTED
 from wsol.models.mffnet import FUSIONS
 from wsol.pseudo import GAUSSIANS_PER_IMAGE
-from wsol.run_config import load_config, preview
+from wsol.run_config import load_config, preview, save_config
 from wsol.wrong_values import told
 
 ALL = get_args(Recipe)
@@ -46,7 +46,7 @@ COMMON = {
     "backbone": "resnet50", "cam.fusion": "multiply", "cam.levels": 3, "cam.attention": True, "seg.fusion": "multiply", "seg.levels": 3, "seg.attention": True,
     "cam.momentum": 0.9, "seg.momentum": 0.9, "cam.weight_decay": 1e-4, "seg.weight_decay": 1e-4,
     "cam.resize_px": 256, "cam.crop_px": 224, "seg.resize_px": 256, "seg.crop_px": 224,
-    "cam.lr_backbone": 0.002, "cam.lr_new": 0.02, "seg.lr_new": 0.02, "pseudo.thresholding": True, "pseudo.masks": "thresholds", "seg.rounds": 1, "box.objects": "largest",
+    "cam.least_steps": 0, "seg.least_steps": 0, "cam.lr_backbone": 0.002, "cam.lr_new": 0.02, "seg.lr_new": 0.02, "pseudo.thresholding": True, "pseudo.masks": "thresholds", "seg.rounds": 1, "box.objects": "largest",
 }  # fmt: skip
 PAPER = {
     "cam.auxiliary": "joint", "pseudo.gaussian": "entire", "pseudo.gaussian_divisor": 1, "pseudo.gaussian_foreground": 0.7,
@@ -142,7 +142,18 @@ def test_any_single_value_of_a_recipe_can_be_overridden(recipe: str) -> None:
     for name in LEAVES.keys() - {"backbone"}:
         chosen = another(name, before[name])
         after = resolved(recipe, **nested(name, chosen))
-        assert after == before | flat({name: chosen}), name
+        group, _, last = name.rpartition(".")
+        exact = {f"{group}.least_steps": 0} if last in ("epochs", "steps") else {}
+        assert after == before | exact | flat({name: chosen}), name
+
+
+def test_who_names_epochs_gets_those_and_who_names_both_gets_both(tmp_path: Path) -> None:
+    assert resolved("wsol")["cam.least_steps"] > 0 and resolved("wsol")["seg.least_steps"] > 0
+    both = {"cam": {"epochs": 2, "least_steps": 9}, "seg": {"steps": 3}}
+    assert [resolved("wsol", **both)[f"{group}.least_steps"] for group in ("cam", "seg")] == [9, 0]
+    save_config(tmp_path, resolve(RunConfig()))
+    again = preview(tmp_path, RunConfig(cam=Cam(epochs=2)))
+    assert (again.cam.least_steps, again.seg.least_steps) == (0, RunConfig().seg.least_steps)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,8 @@ class Training(Config):
     """Passes over the training images."""
     steps: PositiveInt | None = None
     """Stop after this many batches, however many epochs that takes; overrides `epochs`."""
+    least_steps: NonNegativeInt = 0
+    """At least so many batches, however many epochs that takes: a small set needs more passes. 0 where `epochs` or `steps` are given."""
     batch_size: PositiveInt = 16
     """Images per step, on all processes together; learning rates belong to this number and are never scaled by that of processes."""
     lr_backbone: NonNegativeFloat = 0.002
@@ -115,6 +117,8 @@ class Cam(MffTraining):
 
     epochs: PositiveInt = 12
     """Passes over the training images."""
+    least_steps: NonNegativeInt = 336
+    """At least so many batches, however many epochs that takes: a small set needs more passes. 0 where `epochs` or `steps` are given."""
     auxiliary: Auxiliary = "joint"
     """Loss with the deep branch: `joint` CE + CE (paper), `distil` CE on the deep branch and the fused one
     towards its softmax (published code, CUB), `none` CE on the fused branch (published code, ImageNet)."""
@@ -155,6 +159,8 @@ class Seg(MffTraining):
 
     epochs: PositiveInt = 5
     """Passes over the training images."""
+    least_steps: NonNegativeInt = 140
+    """At least so many batches, of folds their share; as for stage 1."""
     lr_backbone: NonNegativeFloat = 0.02
     """Learning rate of the pretrained layers; ten times stage 1's, as in the published code."""
     rounds: PositiveInt = 2
@@ -505,14 +511,22 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
+def exactly(values: dict[str, Any]) -> dict[str, Any]:
+    """Who names a stage's epochs or steps gets those: no least number of steps, unless that is named too."""
+    return {
+        name: {"least_steps": 0} | value if isinstance(value, dict) and value.keys() & {"epochs", "steps"} else value
+        for name, value in values.items()
+    }
+
+
 def resolve(given: RunConfig) -> RunConfig:
     """The recipe's values, overridden by exactly those that were set on `given`.
 
     Raises:
         pydantic.ValidationError: an override does not fit the recipe's other values.
     """
-    asked = given.model_dump(exclude_unset=True)
-    values = merged(RECIPES[given.recipe], METHODS[given.method])
+    asked = exactly(given.model_dump(exclude_unset=True))
+    values = merged(exactly(RECIPES[given.recipe]), METHODS[given.method])
     if "backbone" not in asked:
         values = merged(values, NETWORKS[given.recipe])
     return RunConfig.model_validate(merged(values, asked), context=RESOLVED)

@@ -15,6 +15,7 @@ from wsol.config import (
     Pseudo,
     RunConfig,
     Training,
+    exactly,
     groups_of,
     is_gradient_cam,
     merged,
@@ -89,7 +90,7 @@ def _together(run: Path, given: RunConfig) -> RunConfig:
     if (run / FILE).is_file() and "recipe" not in given.model_fields_set:
         remembered = load_config(run)
         if "method" not in given.model_fields_set or _is_same_training(remembered, given):
-            values = merged(remembered.model_dump(), given.model_dump(exclude_unset=True))
+            values = merged(remembered.model_dump(), exactly(given.model_dump(exclude_unset=True)))
             return RunConfig.model_validate(values, context=RESOLVED)
     return resolve(given)
 

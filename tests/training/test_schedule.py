@@ -52,6 +52,22 @@ def test_an_epoch_sees_each_picture_once_but_for_the_rest_of_a_batch(
         assert set(seen) <= set(usable)
 
 
+@pytest.mark.parametrize(
+    ("training", "steps"),
+    [
+        pytest.param(Training(epochs=2, batch_size=5), 8, id="no least number"),
+        pytest.param(Training(epochs=2, batch_size=5, least_steps=8), 8, id="enough"),
+        pytest.param(Training(epochs=2, batch_size=5, least_steps=9), 9, id="one more than these epochs make"),
+        pytest.param(Training(epochs=2, steps=3, batch_size=5, least_steps=9), 3, id="steps are steps"),
+        pytest.param(Training(epochs=2, batch_size=50, least_steps=9), 9, id="a batch of all pictures"),
+    ],
+)
+def test_a_small_set_is_passed_more_often(training: Training, steps: int) -> None:
+    schedule = Schedule.of(range(20), training, 0)
+    assert schedule.steps == steps
+    assert [len(batch) for batch in schedule.batches(schedule.epoch_of(steps - 1))][-1:] == [schedule.batch_size]
+
+
 @given(st.integers(2, 30), st.integers(1, 8), st.integers(1, 40), st.data())
 def test_what_a_step_sees_does_not_depend_on_where_one_starts(
     count: int, batch_size: int, steps: int, data: st.DataObject

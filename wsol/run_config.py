@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -12,7 +11,6 @@ from wsol.config import (
     GROUPS,
     METHODS,
     RESOLVED,
-    Pseudo,
     RunConfig,
     Training,
     exactly,
@@ -80,7 +78,6 @@ def preview(run: Path, given: RunConfig | None) -> RunConfig:
     try:
         _check_method(run, given)
         _check_read(run, given)
-        _check_has_use(run, given)
         return _together(run, given)
     except ValidationError as error:
         raise WsolError(told(error)) from None
@@ -130,28 +127,6 @@ def _check_read(run: Path, given: RunConfig) -> None:
             value = getattr(getattr(given, group), name)
             if value != getattr(getattr(plain, group), name):
                 raise WsolError(_not_read(plain, group, name, value, _made_with(run, given)))
-
-
-def _check_has_use(run: Path, given: RunConfig) -> None:
-    """Refuse a value that was set, and that another value makes useless; one that stands there anyway is let through, as above."""
-    plain = _together(run, RunConfig.model_validate(given.model_dump(exclude_unset=True, exclude=set(GROUPS))))
-    whole = _together(run, given)
-    for group, name, needed in _without_use(whole):
-        value = getattr(getattr(whole, group), name)
-        if name in getattr(given, group).model_fields_set and value != getattr(getattr(plain, group), name):
-            raise WsolError(
-                f"{option(group, name)} {value} would change nothing: expected {needed} beside it, whose option it is. Add that, or leave it out."
-            )
-
-
-def _without_use(config: RunConfig) -> Iterator[tuple[str, str, str]]:
-    """Group and name of options that a run does not come to, and what they go with."""
-    if config.pseudo.masks != "thresholds":
-        for name in Pseudo.model_fields:
-            if name not in ("masks", "flip"):
-                yield "pseudo", name, "`--pseudo.masks thresholds`"
-    if config.seg.rounds == 1:
-        yield "seg", "folds", "`--seg.rounds 2` or more"
 
 
 def _made_with(run: Path, given: RunConfig) -> str:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
+from wsol.box_threshold import own_box
 from wsol.boxes import Boxes
 from wsol.calibration import read_calibration
 from wsol.config import Precision, ProtocolName
@@ -97,7 +98,7 @@ def run(
 def _calibrated(run: Path, which: Which, threshold: float | None) -> list[str]:
     """What makes numbers better than they are where it was done on the pictures that are judged."""
     found = read_calibration(run) if which == "seg" and threshold is None else None
-    if found is None:
+    if found is None or found.threshold == own_box(run).threshold:
         return []
     return [
         f"the threshold {found.threshold:.2f} comes from {number_of(found.n, 'drawn box')} of {found.boxes} (`wsol calibrate`): judged on these pictures it would look better than it is"

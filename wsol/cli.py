@@ -155,7 +155,7 @@ def export(
     predictions: Path, *, out: Path,
     format: Literal["coco", "yolo", "yolo-polygons", "voc", "labelstudio", "cvat", "fiftyone", "csv", "crops", "masks"],
     reviewed: Annotated[bool, Parameter(negative="")] = False, with_undecided: Annotated[bool, Parameter(negative="")] = False,
-    classes: Literal["predicted", "folder"] = "predicted",
+    classes: Literal["predicted", "folder"] = "predicted", images: Path | None = None,
 ) -> None:  # fmt: skip
     """Write predictions in the format of another tool.
 
@@ -178,6 +178,9 @@ def export(
         predicted, or folder: of a picture below a folder named exactly like a class of the run, that class; the folder that
         `wsol predict` was given counts, too. Other pictures keep the predicted one. With --reviewed a class that was chosen
         on the page wins, be it the predicted one; who only accepts a picture chooses none.
+    images
+        The folder of the images, if they moved since. Also needed where images are copied and it is not sure that you mean these:
+        the predictions are another user's, or an image is a link that leads out of the folder.
     """
     from wsol.progress import Progress
     from wsol.stages import export as stage
@@ -187,7 +190,8 @@ def export(
             "--with-undecided goes with --reviewed: without that everything is exported. Add it, or leave both out."
         )
     folder = stage.run(
-        predictions, format, out, is_reviewed=reviewed, with_undecided=with_undecided, classes=classes, progress=Progress()
+        predictions, format, out, is_reviewed=reviewed, with_undecided=with_undecided, classes=classes,
+        images=images, progress=Progress(),
     )  # fmt: skip
     answer(folder)
 
@@ -814,6 +818,7 @@ _USERS_DISK = {
     errno.ENOSPC: "no space left on the disk",
     errno.EFBIG: "the file would be larger than allowed",
     errno.EDQUOT: "the disk quota is used up",
+    errno.ENAMETOOLONG: "a path is longer than the disk allows",
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "a file or folder may not be written or read",
 }

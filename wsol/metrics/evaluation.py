@@ -10,6 +10,7 @@ from typing import Any
 
 from wsol.config import ProtocolName
 from wsol.counting import number_of
+from wsol.data.csv_cells import guarded
 from wsol.data.truth import Mistake
 from wsol.errors import WsolError
 from wsol.metrics.bootstrap import Rate
@@ -85,7 +86,7 @@ def counted(judged: Judged, which: Which | None = None) -> int:
 
 
 def _lines(name: str, class_name: str, n: int, rates: Mapping[str, Rate]) -> Iterable[tuple[object, ...]]:
-    return ((name, class_name, metric, rate.value, rate.low, rate.high, n) for metric, rate in rates.items())
+    return ((name, guarded(class_name), metric, rate.value, rate.low, rate.high, n) for metric, rate in rates.items())
 
 
 def evaluation_of(

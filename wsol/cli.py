@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read, stage_folders
 from wsol.errors import WsolError
 from wsol.launch import part
-from wsol.streams import answer, prepare, tell
+from wsol.streams import answer, prepare, tell, visible
 from wsol.version import __version__
 from wsol.wrong_values import told
 
@@ -480,7 +480,7 @@ def _show(
         write_text(csv_file, result.as_csv(per_class=per_class))
     if problems is not None:
         write_text(
-            problems, "".join(f"{line}\n" for line in (*result.notes, *result.left_out, *map(str, result.mistakes)))
+            problems, "".join(f"{visible(str(line))}\n" for line in (*result.notes, *result.left_out, *result.mistakes))
         )
     try:
         if curve is not None:

@@ -18,10 +18,10 @@ def check_source(predictions: Predictions) -> None:
         WsolError: the prediction folder belongs to another user, or an image is a link that leads out of the image root.
     """
     _check_owner(predictions)
-    root = os.path.realpath(predictions.image_root)
+    root = predictions.image_root.resolve()
     for prediction in predictions:
-        path = os.path.realpath(predictions.path_of(prediction))
-        if os.path.commonpath([root, path]) != root:
+        path = predictions.path_of(prediction).resolve()
+        if not path.is_relative_to(root):
             raise WsolError(
                 f"{predictions.path_of(prediction)} is a link to {path}: expected an image inside {root}, since this format copies it. {_remedy(predictions)}"
             )

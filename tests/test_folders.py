@@ -220,6 +220,13 @@ def test_text_comes_back_as_it_was_written(tmp_path: Path, text: str) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "a.json"}
 
 
+@pytest.mark.parametrize("text", ["raw byte \udcff", "half a character \ud83d", '\\"\udcff', "Käuzchen 梟 🦉"])
+def test_json_is_utf_8_whatever_names_are_in_it(tmp_path: Path, text: str) -> None:
+    write_json(tmp_path / "a.json", {text: [text]})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {text: [text]}
+    assert "梟" not in text or "梟" in (tmp_path / "a.json").read_text(encoding="utf-8"), "a person can read it"
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\x00\x01"])
 def test_json_that_is_not_there_names_the_command_that_makes_it(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "index.json"

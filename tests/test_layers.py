@@ -35,3 +35,8 @@ def test_every_public_name_is_there() -> None:
         assert getattr(wsol, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = wsol.nonsense
+
+
+def test_dir_shows_every_public_name_before_one_is_used() -> None:
+    code = "import wsol\nassert set(wsol.__all__) <= set(dir(wsol)), sorted(set(wsol.__all__) - set(dir(wsol)))"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read, stage_folders
 from wsol.errors import WsolError
 from wsol.launch import part
+from wsol.streams import answer, prepare, tell, visible
 from wsol.version import __version__
 from wsol.wrong_values import told
 
@@ -146,7 +147,7 @@ def predict(
         engine_name=engine, progress=Progress(quiet=not part().is_first),
     )  # fmt: skip
     if part().is_first:
-        print(folder)
+        answer(folder)
 
 
 @app.command
@@ -154,7 +155,7 @@ def export(
     predictions: Path, *, out: Path,
     format: Literal["coco", "yolo", "yolo-polygons", "voc", "labelstudio", "cvat", "fiftyone", "csv", "crops", "masks"],
     reviewed: Annotated[bool, Parameter(negative="")] = False, with_undecided: Annotated[bool, Parameter(negative="")] = False,
-    classes: Literal["predicted", "folder"] = "predicted",
+    classes: Literal["predicted", "folder"] = "predicted", images: Path | None = None,
 ) -> None:  # fmt: skip
     """Write predictions in the format of another tool.
 
@@ -177,6 +178,9 @@ def export(
         predicted, or folder: of a picture below a folder named exactly like a class of the run, that class; the folder that
         `wsol predict` was given counts, too. Other pictures keep the predicted one. With --reviewed a class that was chosen
         on the page wins, be it the predicted one; who only accepts a picture chooses none.
+    images
+        The folder of the images, if they moved since. Also needed where images are copied and it is not sure that you mean these:
+        the predictions are another user's, or an image is a link that leads out of the folder.
     """
     from wsol.progress import Progress
     from wsol.stages import export as stage
@@ -186,9 +190,10 @@ def export(
             "--with-undecided goes with --reviewed: without that everything is exported. Add it, or leave both out."
         )
     folder = stage.run(
-        predictions, format, out, is_reviewed=reviewed, with_undecided=with_undecided, classes=classes, progress=Progress()
+        predictions, format, out, is_reviewed=reviewed, with_undecided=with_undecided, classes=classes,
+        images=images, progress=Progress(),
     )  # fmt: skip
-    print(folder)
+    answer(folder)
 
 
 @app.command
@@ -251,8 +256,8 @@ def export_model(
     _check_outputs({"--out": out})
     file, differences = stage.run(run, out, check=check, progress=Progress())
     if check:
-        print(stage.as_table(differences))
-    print(file)
+        answer(stage.as_table(differences))
+    answer(file)
 
 
 @app.command
@@ -386,15 +391,15 @@ def calibrate(
     )
     _tell("not used", result.left_out, "`wsol check` says more")
     _tell("wrong in the boxes", result.mistakes, "`wsol check` says more")
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(json_file, result.as_json())
     print_table(calibration_table(result))
-    print(
+    answer(
         f"Nothing is written, {run} stays as it is (--dry-run)."
         if dry_run
         else f"Written: {run / FILE}. Boxes and scores that were predicted before stay as they are: run `wsol predict` again, into a new folder."
     )
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(json_file, result.as_json())
 
 
 def _reset(run: Path, json_file: Path | None, *, is_dry: bool) -> None:
@@ -405,12 +410,12 @@ def _reset(run: Path, json_file: Path | None, *, is_dry: bool) -> None:
         raise WsolError("--json has nothing to say of a --reset: it is the report on drawn boxes. Leave it out.")
     load_config(run)  # so that a misspelt run is told
     if not (run / FILE).exists():
-        print(f"{run} is not calibrated: nothing to remove")
+        answer(f"{run} is not calibrated: nothing to remove")
     elif is_dry:
-        print(f"{run / FILE} would be removed; it stays (--dry-run).")
+        answer(f"{run / FILE} would be removed; it stays (--dry-run).")
     else:
         reset_calibration(run)
-        print("calibration removed")
+        answer("calibration removed")
 
 
 def _check_numbers(threshold: float | None, threshold_step: float, workers: int) -> None:
@@ -465,11 +470,7 @@ def _show(
     from wsol.report.curve import write_curve
     from wsol.report.table import evaluation_table, per_class_table, print_table
 
-    _tell_problems(result, problems)
-    for name in result.judged:
-        print_table(evaluation_table(result, name))
-        if per_class:
-            print_table(per_class_table(result, name))
+    # Ahead of the tables, which end the command where nobody reads on (`| head`).
     for file in (json_file, csv_file, problems):
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -479,10 +480,17 @@ def _show(
         write_text(csv_file, result.as_csv(per_class=per_class))
     if problems is not None:
         write_text(
-            problems, "".join(f"{line}\n" for line in (*result.notes, *result.left_out, *map(str, result.mistakes)))
+            problems, "".join(f"{visible(str(line))}\n" for line in (*result.notes, *result.left_out, *result.mistakes))
         )
-    if curve is not None:
-        write_curve(curve, result)
+    try:
+        if curve is not None:
+            write_curve(curve, result)
+    finally:  # a curve that cannot be drawn costs no table
+        _tell_problems(result, problems)
+        for name in result.judged:
+            print_table(evaluation_table(result, name))
+            if per_class:
+                print_table(per_class_table(result, name))
 
 
 SHOWN_PROBLEMS = 10
@@ -498,14 +506,14 @@ def _tell_problems(result: Evaluation, problems: Path | None) -> None:
     _tell("wrong in the truth", result.mistakes, more)
     if result.mistakes:
         kinds = ", ".join(f"{n} x {kind}" for kind, n in counted(result.mistakes).items())
-        print(f"mistakes in the truth: {kinds}", file=sys.stderr)
+        tell(f"mistakes in the truth: {kinds}")
 
 
 def _tell(title: str, lines: Sequence[object], more: str) -> None:
     for line in lines[:SHOWN_PROBLEMS]:
-        print(f"{title}: {line}", file=sys.stderr)
+        tell(f"{title}: {line}")
     if len(lines) > SHOWN_PROBLEMS:
-        print(f"{title}: {len(lines)} in all; {more}", file=sys.stderr)
+        tell(f"{title}: {len(lines)} in all; {more}")
 
 
 @app.command
@@ -533,7 +541,6 @@ def check(
 
     _check_outputs({"--json": json_file, "--page": page})
     findings = stage.run(open_truth(data, images), Progress())
-    print_findings(findings)
     if json_file is not None:
         from wsol.folders import write_json
 
@@ -544,10 +551,11 @@ def check(
 
         page.parent.mkdir(parents=True, exist_ok=True)
         write_check_page(page, findings)
+    print_findings(findings)
     if strict and findings.is_wrong:
         sys.exit(1)
     if findings.is_wrong:
-        print("exit code 0: with --strict it is 1 where something should be mended", file=sys.stderr)
+        tell("exit code 0: with --strict it is 1 where something should be mended")
 
 
 def _check_outputs(files: dict[str, Path | None]) -> None:
@@ -598,7 +606,7 @@ def report(
         run, open_truth(data, images), out or run / "report", protocols=protocols, pictures=pictures, device=device, precision=precision,
         progress=Progress(),
     )  # fmt: skip
-    print(page)
+    answer(page)
 
 
 @app.command
@@ -630,7 +638,6 @@ def doctor(
     with Worker() as worker:
         checks = all_checks(worker, run, backbone, weights, is_offline=offline)
         lines = list(examine(checks, Progress()))
-    print_doctor(lines)
     if json_file is not None:
         from dataclasses import asdict
 
@@ -638,6 +645,7 @@ def doctor(
 
         json_file.parent.mkdir(parents=True, exist_ok=True)
         write_json(json_file, [asdict(line) for line in lines])
+    print_doctor(lines)
     if any(line.state == "fail" for line in lines):
         sys.exit(1)
 
@@ -661,7 +669,7 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
     with locked(out, "--out"), locked(out / "run", "--out"):
         result = stage.run(out, seed, Progress())
     print_table(result.table)
-    print(f"pictures: {result.strip}\npage:     {result.page}")
+    answer(f"pictures: {result.strip}\npage:     {result.page}")
 
 
 def _stage(
@@ -677,7 +685,7 @@ def _stage(
         found = open_data(data, images)
         check_outside(run, found)
         _check_names(config)
-        print(f"# {found.describe()}\n{to_yaml(config)}", end="")
+        answer(f"# {found.describe()}\n{to_yaml(config)}".removesuffix("\n"))
         return
     from wsol.models.weights import check_weights, networks_of
 
@@ -698,7 +706,7 @@ def _stage(
             raise
         raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
     if part().is_first:
-        print(folder or "the configuration goes without a classifier of its own: nothing to do")
+        answer(folder or "the configuration goes without a classifier of its own: nothing to do")
 
 
 def _check_names(config: RunConfig) -> None:
@@ -738,15 +746,16 @@ def _check_share(name: str, value: float | None) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command: exit 0 when done, 2 for what the user can mend, 130 after Ctrl-C, 141 where nobody reads on; a bug shows its traceback."""
+    prepare()
     # Pillow warns of pictures above 89 megapixels, which are decoded all the same.
     warnings.filterwarnings("ignore", "Image size", module="PIL")
     try:
         try:
             _run(arguments)
         except SystemExit:  # with a status of its own, and perhaps words that wait to be written
-            sys.stdout.flush()
+            _flush()
             raise
-        sys.stdout.flush()
+        _flush()
     except BrokenPipeError:
         if not _is_unread(sys.stdout) and not _is_unread(sys.stderr):
             raise
@@ -773,8 +782,20 @@ def _run(arguments: list[str] | None) -> None:
             f"{_USERS_DISK[error.errno]}: {error}. What was finished is kept; mend that, and the same command continues."
         )
     except KeyboardInterrupt as stop:
-        print(str(stop) or "interrupted; the same command continues", file=sys.stderr)
+        tell(str(stop) or "interrupted; the same command continues")
         sys.exit(130)
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
+        _refuse(
+            f"cannot write to standard output ({error.strerror}): expected a place for it. The work is done and kept; the same command says the result again."
+        )
 
 
 def _is_unread(stream: TextIO) -> bool:
@@ -797,6 +818,7 @@ _USERS_DISK = {
     errno.ENOSPC: "no space left on the disk",
     errno.EFBIG: "the file would be larger than allowed",
     errno.EDQUOT: "the disk quota is used up",
+    errno.ENAMETOOLONG: "a path is longer than the disk allows",
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "a file or folder may not be written or read",
 }
@@ -820,5 +842,5 @@ def _plain(error: CycloptsError) -> str:
 
 
 def _refuse(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    tell(f"error: {message}")
     sys.exit(2)

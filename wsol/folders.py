@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -81,8 +82,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON that a person can read, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    r"""Write JSON that a person can read, whole or not at all; UTF-8, with bytes of file names that are not as `\udcXX`."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    # They stand in strings alone, where JSON has an escape for them.
+    write_text(path, re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def read_json(path: Path, made_by: str) -> Any:

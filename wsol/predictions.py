@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,18 @@ class Predictions:
     class_names: tuple[str, ...]
     mend: Callable[[Prediction], Prediction | None] | None = None
     """What a review made of a picture; None leaves the picture out."""
+    originals: Mapping[str, str] = field(default_factory=dict)
+    """The names on the disk of images that are called otherwise here, since no format could hold their own."""
 
     def __iter__(self) -> Iterator[Prediction]:
         lines = read_lines(self.folder / LINES)
         if self.mend is None:
             return lines
         return (mended for line in lines if (mended := self.mend(line)) is not None)
+
+    def path_of(self, prediction: Prediction) -> Path:
+        """Where the image is."""
+        return self.image_root / self.originals.get(prediction.image, prediction.image)
 
 
 def encode(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:

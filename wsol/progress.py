@@ -10,6 +10,9 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
+
+from wsol.streams import visible
 
 SECONDS_BETWEEN_LINES = 60
 
@@ -22,7 +25,8 @@ class Progress:
 
     def say(self, line: str) -> None:
         """One line that stays."""
-        self.console.print(line, markup=False)
+        # As Text: in a str rich would see markup, and an emoji in the file name a:dog:b.jpg.
+        self.console.print(Text(visible(line)))
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:

@@ -332,6 +332,13 @@ def test_a_table_of_another_kind_says_what_is_expected(class_folders: Path, cont
         read(class_folders).read_truth()
 
 
+def test_a_path_may_begin_with_the_folder_it_is_relative_to(class_folders: Path) -> None:
+    """As `wsol export` writes it where a spreadsheet would take the path for a formula."""
+    table(class_folders, "./owl/1.jpg,1,2,3,4")
+    truth = read(class_folders).read_truth()
+    assert boxes_of(truth) == {"owl/1.jpg": [(1, 2, 3, 4)]} and not mistakes_of(truth)
+
+
 def test_a_broken_picture_costs_its_own_boxes_only(class_folders: Path) -> None:
     table(class_folders, "owl/1.jpg,1,2,3,4", "owl/2.jpg,1,2,3,4", "owl/1.jpg,5,6,7,8")
     (class_folders / "owl/1.jpg").write_bytes(b"")

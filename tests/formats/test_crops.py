@@ -92,6 +92,9 @@ def test_class_folders_that_would_meet_get_a_number_too(tmp_path: Path) -> None:
         pytest.param(".hidden", "_hidden", id="hidden"),
         pytest.param("end. ", "end._", id="an end that Windows drops"),
         pytest.param("", "_", id="empty"),
+        pytest.param("con", "con_", id="a device of Windows"),
+        pytest.param("Aux.old", "Aux_.old", id="the same with a suffix"),
+        pytest.param("contour", "contour", id="no device"),
     ],
 )
 def test_a_class_is_the_name_of_one_folder(name: str, safe: str) -> None:

@@ -55,7 +55,7 @@ def test_pictures_without_an_object_have_a_line(
     assert [row[1] for row in read_csv(tmp_path / "boxes.csv")] == classes
 
 
-@pytest.mark.parametrize("image", ["a,b.jpg", 'a"b.jpg', "two\nlines.jpg", "\udcff.jpg", " space .jpg"])
+@pytest.mark.parametrize("image", ["a,b.jpg", 'a"b.jpg', "two\nlines.jpg", " space .jpg"])
 def test_odd_names_come_back(tmp_path: Path, image: str) -> None:
     write_csv(write_predictions(tmp_path, (line(image, 0, ones((40, 60), (1, 1, 9, 9))),)), tmp_path)
     assert [row[0] for row in read_csv(tmp_path / "boxes.csv")] == [image]

@@ -6,13 +6,12 @@ from pathlib import Path
 from xml.dom import minidom
 
 import pytest
-from fake_data.predictions import CORPUS, COUNTED_WITH_NAMES, line, ones, write_predictions
+from fake_data.predictions import CORPUS, COUNTED_WITH_NAMES, write_predictions
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.boxes import Xyxy
 from wsol.data.voc_xml import parse
-from wsol.errors import WsolError
 from wsol.formats.objects import pixel_boxes, told
 from wsol.formats.voc import write_voc
 from wsol.predictions import PredictedObject, Prediction
@@ -56,13 +55,6 @@ def test_counts_and_the_readme_tell_what_was_done(
     text = (tmp_path / "README.txt").read_text(encoding="utf-8")
     assert f" {told(counts)}.\n" in text
     assert ("    a/owl.png -> a/owl_png.xml\n" in text) == bool(counts["renamed"])
-
-
-@pytest.mark.parametrize("image", ["bell\x07.jpg", "\udcff.jpg"], ids=["control character", "not UTF-8"])
-def test_a_name_that_xml_cannot_hold_is_an_error(tmp_path: Path, image: str) -> None:
-    predictions = write_predictions(tmp_path, (line(image, 0, ones((40, 60), (1, 1, 9, 9))),))
-    with pytest.raises(WsolError, match="expected names without control characters .* choose another --format"):
-        write_voc(predictions, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from wsol.boxes import Xyxy
 from wsol.errors import BrokenPicture, WsolError
 from wsol.folders import write_manifest
 from wsol.formats.pictures import unique_names
-from wsol.formats.yolo import _rows, write_yolo
+from wsol.formats.yolo import _rows, write_yolo, write_yolo_polygons
 from wsol.images import read_image
 from wsol.predictions import LINES, PredictedObject, Prediction, Predictions, open_predictions, write_lines
 from wsol.stages.export import checked
@@ -333,3 +333,25 @@ def test_a_picture_that_is_no_longer_what_it_was_is_an_error(
         write_yolo(opened, tmp_path)
     assert "owl.jpg" in str(caught.value)
     assert "xpected" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("write", "task"),
+    [pytest.param(write_yolo, "detect", id="boxes"), pytest.param(write_yolo_polygons, "segment", id="outlines")],
+)
+def test_the_readme_names_the_trainer_of_what_the_rows_are(
+    tmp_path: Path, write: Callable[[Predictions, Path], dict[str, int]], task: str
+) -> None:
+    write(folder_of(tmp_path, []), tmp_path)
+    assert f'yolo {task} train "data={tmp_path}' in (tmp_path / "README.txt").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_data_yaml_cannot_name_is_refused_before_a_copy(tmp_path: Path) -> None:
+    out = tmp_path / "\udce4"
+    try:
+        out.mkdir()
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    with pytest.raises(WsolError, match="is not UTF-8: expected one that is"):
+        write_yolo(folder_of(tmp_path, CORPUS[:1]), out)
+    assert not list(out.iterdir())

@@ -62,6 +62,13 @@ def test_rows_for_machines_have_a_line_per_metric_and_class() -> None:
     assert {one["class"] for one in csv.DictReader(result.as_csv(per_class=False).splitlines())} == {""}
 
 
+def test_a_class_is_no_formula_in_a_spreadsheet_and_the_rows_are_utf_8() -> None:
+    result = replace(evaluated(row("a", 0.9, 0), row("b", 0.1, 2)), class_names=("=1+1", "hawk", "K\udce4uz"))
+    text = result.as_csv(per_class=True)
+    assert {one["class"] for one in csv.DictReader(text.splitlines())} == {"", "'=1+1", "K\\xe4uz"}
+    assert text.encode("utf-8")
+
+
 def test_n_of_a_data_set_of_masks_is_that_of_its_pictures() -> None:
     masks = [replace(row(name, 0.0), has_truth=False, mask_iou=0.5) for name in "ab"]
     (judged,) = evaluated(*masks).as_json()

@@ -159,7 +159,7 @@ def _add_boxes(
 ) -> None:
     sizes = PictureSizes(collector)
     for where, row in csv_rows(table, COLUMNS):
-        image_id = row["path"]
+        image_id = row["path"].removeprefix("./")
         if image_id in paths:
             if size := sizes(paths[image_id]):
                 collector.add(image_id, four_numbers(row, where), size, where)

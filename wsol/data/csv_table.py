@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from wsol.data.class_folders import SPLIT_NAMES
+from wsol.data.csv_cells import unguarded
 from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers, header_of, means_a_path
 from wsol.data.on_disk import PictureSizes, picture_root
 from wsol.data.samples import DataSet, Sample
@@ -87,7 +88,7 @@ def _required(table: Path) -> tuple[str, ...]:
 
 def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
     if "label" in row:
-        return row["label"]
+        return unguarded(row["label"])
     folders = image_id.split("/")[:-1]
     if folders and folders[0].lower() in SPLIT_NAMES:
         folders = folders[1:]

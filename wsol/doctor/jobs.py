@@ -52,7 +52,7 @@ def steps() -> Seens:
     seen = [_as_seen("cpu", reference, reference)]
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     for device in [*gpus, *(["mps"] if torch.backends.mps.is_available() else [])]:
-        print(f"trying {device}", file=sys.stderr)  # its last words if that device hangs
+        print(f"trying {device}", file=sys.stderr)  # noqa: T201, its last words if that device hangs
         try:
             seen.append(_as_seen(device, training_step(device), reference))
         except Exception as error:  # the others are still worth a try

@@ -12,6 +12,7 @@ from pycocotools import mask as coco_mask
 from wsol.boxes import Boxes
 from wsol.formats.json_array import array
 from wsol.formats.objects import count, told
+from wsol.formats.readme import write_readme
 from wsol.predictions import PredictedObject, Predictions
 from wsol.version import __version__
 
@@ -60,7 +61,7 @@ def write_coco(predictions: Predictions, folder: Path) -> dict[str, int]:
     text = README.format(
         version=__version__, results=results, image_root=predictions.image_root, told=told(counts), **counts
     )
-    (folder / "README.txt").write_text(text, encoding="utf-8")
+    write_readme(folder, text)
     return counts
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wsol.boxes import Boxes
+from wsol.data.csv_cells import guarded, guarded_path
 from wsol.formats.objects import class_of, count, told
+from wsol.formats.readme import write_readme
 from wsol.predictions import Predictions
 from wsol.version import __version__
 
@@ -28,6 +30,8 @@ A spreadsheet opens it too: UTF-8, commas, a point in numbers.
 Columns:
   path           the picture, below {image_root}
   label          the class of the picture; empty where it has none
+                 A spreadsheet would compute what begins with = + - or @: such a path begins with ./, such a class with '
+                 (which wsol takes off again).
   score          from 0 to 1
   x0 y0 x1 y1    pixel edges counted from 0 from the top left: the box's width is x1 - x0
   width height   those of the upright picture, with its EXIF orientation applied
@@ -41,22 +45,21 @@ wsol reads it too. Boxes that a person has reviewed are truth (--images is the f
 
 def write_csv(predictions: Predictions, folder: Path) -> dict[str, int]:
     """Write boxes.csv and README.txt; returns how many images, objects and empty images there are."""
-    # Bytes of file names that are not UTF-8 go out as they came in.
-    with (folder / "boxes.csv").open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with (folder / "boxes.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(_rows(predictions))
     counts = count(predictions)
     text = README.format(version=__version__, image_root=predictions.image_root, told=told(counts), **counts)
-    (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+    write_readme(folder, text)
     return counts
 
 
 def _rows(predictions: Predictions) -> Iterator[tuple[str | float, ...]]:
     for prediction in predictions:
-        height, width = prediction.image_hw
+        path, (height, width) = guarded_path(prediction.image), prediction.image_hw
         boxes = Boxes.of([found.xyxy for found in prediction.objects]).clipped(prediction.image_hw)
         for found, corners in zip(prediction.objects, boxes.xyxy.tolist(), strict=True):
-            yield prediction.image, class_of(predictions, prediction), found.score, *corners, width, height
+            yield path, guarded(class_of(predictions, prediction)), found.score, *corners, width, height
         if not prediction.objects:
-            yield prediction.image, prediction.class_name or "", "", "", "", "", "", width, height
+            yield path, guarded(prediction.class_name or ""), "", "", "", "", "", width, height

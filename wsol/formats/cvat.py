@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from wsol.boxes import tight_box
 from wsol.formats.objects import class_of, clipped_boxes, count, told
+from wsol.formats.readme import write_readme
 from wsol.formats.run_lengths import run_lengths
-from wsol.formats.xml_text import xml_text
 from wsol.predictions import PredictedObject, Prediction, Predictions
 from wsol.version import __version__
 
@@ -35,11 +35,7 @@ Good to know:
 
 
 def write_cvat(predictions: Predictions, folder: Path) -> dict[str, int]:
-    """Write annotations.xml and README.txt; returns how many images, objects and empty images there are.
-
-    Raises:
-        WsolError: a name that XML cannot hold.
-    """
+    """Write annotations.xml and README.txt; returns how many images, objects and empty images there are."""
     counts = count(predictions)
     with (folder / "annotations.xml").open("w", encoding="utf-8") as file:
         file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n')
@@ -50,7 +46,7 @@ def write_cvat(predictions: Predictions, folder: Path) -> dict[str, int]:
     text = README.format(
         version=__version__, image_root=predictions.image_root, labels=labels, told=told(counts), **counts
     )
-    (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+    write_readme(folder, text)
     return counts
 
 
@@ -67,7 +63,7 @@ def _meta(class_names: tuple[str, ...], images: int) -> Element:
     labels = SubElement(task, "labels")
     for class_name in class_names:
         label = SubElement(labels, "label")
-        SubElement(label, "name").text = xml_text(class_name)
+        SubElement(label, "name").text = class_name
         SubElement(label, "type").text = "any"
         SubElement(label, "attributes")
     return meta
@@ -76,7 +72,7 @@ def _meta(class_names: tuple[str, ...], images: int) -> Element:
 def _images(predictions: Predictions) -> Iterator[Element]:
     for number, prediction in enumerate(predictions):
         height, width = prediction.image_hw
-        image = Element("image", id=str(number), name=xml_text(prediction.image), width=str(width), height=str(height))
+        image = Element("image", id=str(number), name=prediction.image, width=str(width), height=str(height))
         _add_objects(image, prediction, class_of(predictions, prediction))
         yield image
 

@@ -10,6 +10,7 @@ from wsol.folders import final_of
 from wsol.formats.coco import write_instances
 from wsol.formats.objects import count, told
 from wsol.formats.pictures import below, copy_picture, unique_names
+from wsol.formats.readme import write_readme
 from wsol.predictions import Predictions
 from wsol.version import __version__
 
@@ -46,7 +47,7 @@ def write_fiftyone(predictions: Predictions, folder: Path) -> dict[str, int]:
     rewritten = 0
     for prediction, name in zip(predictions, unique_names(predictions), strict=True):
         target = below(folder / "data", name)
-        rewritten += copy_picture(predictions.image_root / prediction.image, prediction.image_hw, target)
+        rewritten += copy_picture(predictions.path_of(prediction), prediction.image_hw, target)
     names = (str(name) for name in unique_names(predictions))
     write_instances(predictions, folder / "labels.json", names, with_scores=True)
     counts = count(predictions) | {"rewritten": rewritten}
@@ -60,5 +61,5 @@ def write_fiftyone(predictions: Predictions, folder: Path) -> dict[str, int]:
         told=told(counts),
         **counts,
     )
-    (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+    write_readme(folder, text)
     return counts

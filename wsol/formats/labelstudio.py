@@ -15,8 +15,8 @@ from jaxtyping import Bool
 
 from wsol.formats.json_array import array
 from wsol.formats.objects import class_of, clipped_boxes, count, told
+from wsol.formats.readme import write_readme
 from wsol.formats.run_lengths import run_lengths
-from wsol.formats.xml_text import xml_text
 from wsol.predictions import Prediction, Predictions
 from wsol.version import __version__
 
@@ -44,11 +44,7 @@ Good to know:
 
 
 def write_labelstudio(predictions: Predictions, folder: Path) -> dict[str, int]:
-    """Write tasks.json, labels.xml and README.txt; returns how many images, objects and empty images there are.
-
-    Raises:
-        WsolError: a class name that XML cannot hold.
-    """
+    """Write tasks.json, labels.xml and README.txt; returns how many images, objects and empty images there are."""
     view = _interface(predictions.class_names)
     ElementTree.indent(view)
     ElementTree.ElementTree(view).write(folder / "labels.xml", encoding="utf-8")
@@ -57,7 +53,7 @@ def write_labelstudio(predictions: Predictions, folder: Path) -> dict[str, int]:
     counts = count(predictions)
     root = predictions.image_root
     text = README.format(version=__version__, image_root=root, document_root=root.parent, told=told(counts), **counts)
-    (folder / "README.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+    write_readme(folder, text)
     return counts
 
 
@@ -67,16 +63,17 @@ def _interface(class_names: tuple[str, ...]) -> Element:
     for tag, name in (("RectangleLabels", "box"), ("BrushLabels", "mask")):
         labels = SubElement(view, tag, name=name, toName="image")
         for class_name in class_names:
-            SubElement(labels, "Label", value=xml_text(class_name))
+            SubElement(labels, "Label", value=class_name)
     return view
 
 
 def _tasks(predictions: Predictions) -> Iterator[dict[str, Any]]:
     for prediction in predictions:
         # Label Studio serves what lies below the document root, and refuses a storage that is the document root itself.
-        path = f"{predictions.image_root.name}/{prediction.image}"
+        # In the URL are the bytes of its name on the disk, whatever they are.
+        path = predictions.path_of(prediction).relative_to(predictions.image_root.parent)
         yield {
-            "data": {"image": "/data/local-files/?d=" + quote(os.fsencode(path))},
+            "data": {"image": "/data/local-files/?d=" + quote(os.fsencode(path.as_posix()))},
             "predictions": [
                 {
                     "model_version": f"wsol {__version__}",

@@ -10,6 +10,7 @@ from PIL import Image
 
 from wsol.formats.objects import count, told
 from wsol.formats.pictures import below, unique_names
+from wsol.formats.readme import write_readme
 from wsol.predictions import Prediction, Predictions
 from wsol.version import __version__
 
@@ -45,7 +46,7 @@ def write_masks(predictions: Predictions, folder: Path) -> dict[str, int]:
             renamed.append(f"    {prediction.image} -> {target}\n")
     counts = count(predictions) | {"renamed": len(renamed)}
     text = README.format(version=__version__, image_root=predictions.image_root, told=told(counts), **counts)
-    (folder / "README.txt").write_text(text + "".join(renamed), encoding="utf-8", errors="surrogateescape")
+    write_readme(folder, text + "".join(renamed))
     return counts
 
 

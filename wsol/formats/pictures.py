@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from wsol.errors import WsolError
+from wsol.formats.names import fitting
 from wsol.images import image_hw, is_turned, read_image
 from wsol.predictions import COMMAND, Predictions
 
@@ -33,11 +34,14 @@ def readable_name(image: str) -> PurePosixPath:
 def unique_names(
     predictions: Predictions, wanted: Callable[[str], PurePosixPath] = readable_name
 ) -> Iterator[PurePosixPath]:
-    """Each picture's name as `wanted`, but no two that differ in nothing but the suffix: files beside them would meet."""
-    taken = {_key(wanted(prediction.image)) for prediction in predictions}
+    """Each picture's name as `wanted`, but no two that differ in nothing but the suffix: files beside them would meet.
+
+    None is too long for a disk, nor would be with another suffix of three letters.
+    """
+    taken = {_key(_fitting(wanted(prediction.image))) for prediction in predictions}
     met: set[str] = set()
     for prediction in predictions:
-        name = wanted(prediction.image)
+        name = _fitting(wanted(prediction.image))
         if _key(name) in met:
             candidates = _other_names(name, PurePosixPath(prediction.image).suffix[1:])
             name = next(candidate for candidate in candidates if _key(candidate) not in taken)
@@ -48,9 +52,13 @@ def unique_names(
 
 def _other_names(name: PurePosixPath, suffix: str) -> Iterator[PurePosixPath]:
     """owl.png -> owl_png.png, owl_png2.png, owl_png3.png, ..."""
-    yield name.with_stem(f"{name.stem}_{suffix}")
-    for number in count(2):
-        yield name.with_stem(f"{name.stem}_{suffix}{number}")
+    for number in chain([""], count(2)):
+        yield _fitting(name, f"_{suffix}{number}")
+
+
+def _fitting(name: PurePosixPath, ending: str = "") -> PurePosixPath:
+    longest = max(name.suffix, ".txt", key=len)
+    return name.with_name(fitting(name.stem, ending + longest).removesuffix(longest) + name.suffix)
 
 
 def _key(name: PurePosixPath) -> str:

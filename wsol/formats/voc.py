@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from wsol.formats.names import readable
 from wsol.formats.objects import class_of, count, pixel_boxes, told
 from wsol.formats.pictures import below, unique_names
-from wsol.formats.xml_text import xml_text
+from wsol.formats.readme import write_readme
 from wsol.predictions import Prediction, Predictions
 from wsol.version import __version__
 
@@ -39,9 +40,6 @@ def write_voc(predictions: Predictions, folder: Path) -> dict[str, int]:
     """Write Annotations/ and README.txt; returns how many images, objects, empty images and renamed files there are.
 
     The pictures are not copied: unlike trainers of YOLO, annotation tools ask for two folders.
-
-    Raises:
-        WsolError: a name that XML cannot hold.
     """
     (folder / "Annotations").mkdir()
     renamed: list[str] = []
@@ -54,15 +52,15 @@ def write_voc(predictions: Predictions, folder: Path) -> dict[str, int]:
             renamed.append(f"    {prediction.image} -> {target}\n")
     counts = count(predictions) | {"renamed": len(renamed)}
     text = README.format(version=__version__, image_root=predictions.image_root, told=told(counts), **counts)
-    (folder / "README.txt").write_text(text + "".join(renamed), encoding="utf-8", errors="surrogateescape")
+    write_readme(folder, text + "".join(renamed))
     return counts
 
 
 def _annotation(prediction: Prediction, predictions: Predictions) -> Element:
     element = Element("annotation")
     height, width = prediction.image_hw
-    _add(element, "folder", xml_text(predictions.image_root.name))
-    _add(element, "filename", xml_text(prediction.image))
+    _add(element, "folder", readable(predictions.image_root.name))
+    _add(element, "filename", prediction.image)
     _add(SubElement(element, "source"), "database", f"wsol {__version__}")
     size = SubElement(element, "size")
     for side, length in (("width", width), ("height", height), ("depth", 3)):
@@ -70,7 +68,7 @@ def _annotation(prediction: Prediction, predictions: Predictions) -> Element:
     _add(element, "segmented", "0")
     for x0, y0, x1, y1 in pixel_boxes(prediction):
         one = SubElement(element, "object")
-        _add(one, "name", xml_text(class_of(predictions, prediction)))
+        _add(one, "name", class_of(predictions, prediction))
         for name, text in (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
             _add(one, name, text)
         box = SubElement(one, "bndbox")

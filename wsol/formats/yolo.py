@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import yaml
 
 from wsol.boxes import Boxes
+from wsol.errors import WsolError
 from wsol.folders import final_of
 from wsol.formats.objects import clipped_boxes, told
 from wsol.formats.pictures import below, copy_picture, unique_names
 from wsol.formats.polygons import one_ring
+from wsol.formats.readme import write_readme
 from wsol.predictions import Prediction, Predictions
 from wsol.version import __version__
 
@@ -27,7 +30,7 @@ YOLO annotations made by wsol {version}: {told}.
 How to load it:
 1. If you moved this folder, write its new place into `path:` of data.yaml.
 2. Give data.yaml to your trainer. With ultralytics, MODEL being the model of your choice:
-       yolo detect train "data={data}" model=MODEL
+       yolo {task} train "data={data}" model=MODEL
 3. `val:` names the same pictures as `train:`, since these predictions know no other. Figures from it say nothing about new
    pictures: name a folder of your own there.
 
@@ -40,21 +43,13 @@ Good to know:
 """
 
 
-BOX_ROW = "class x_centre y_centre width height"
-POLYGON_ROW = "class x1 y1 x2 y2 ..."
-POLYGONS = """- Each row is the outline of an object's pixels, and no file mixes rows of five with outlines. One row holds one outline: the
-  parts and holes of an object are joined by lines that go there and back, which enclose nothing. Even-odd filling
-  (pycocotools) gives the mask back; a trainer that draws lines one pixel wide (OpenCV) draws those too.
-"""
-
-
 def write_yolo(predictions: Predictions, folder: Path) -> dict[str, int]:
     """Write pictures, labels, scores, data.yaml and README.txt; returns how many images, objects and so on there are.
 
     Raises:
         WsolError: a picture is missing, broken, or no longer of the size that was predicted on.
     """
-    return _write(predictions, folder, _rows, BOX_ROW)
+    return _write(predictions, folder, BOXES)
 
 
 def write_yolo_polygons(predictions: Predictions, folder: Path) -> dict[str, int]:
@@ -63,21 +58,29 @@ def write_yolo_polygons(predictions: Predictions, folder: Path) -> dict[str, int
     Raises:
         WsolError: as `write_yolo`.
     """
-    return _write(predictions, folder, _polygon_rows, POLYGON_ROW)
+    return _write(predictions, folder, POLYGONS)
 
 
-Rows = Callable[[Prediction], Iterator[str]]
+@dataclass(frozen=True)
+class _Kind:
+    """Boxes or outlines: the rows of a label file, what they hold, the trainer's word for it, and what there is to say of it."""
+
+    rows: Callable[[Prediction], Iterator[str]]
+    row: str
+    task: str
+    note: str
 
 
-def _write(predictions: Predictions, folder: Path, rows: Rows, row: str) -> dict[str, int]:
+def _write(predictions: Predictions, folder: Path, kind: _Kind) -> dict[str, int]:
+    _check_encodable(folder)
     counts = {"images": 0, "objects": 0, "empty_images": 0, "rewritten": 0, "renamed": 0}
     renamed: list[str] = []
     for prediction, name in zip(predictions, unique_names(predictions), strict=True):
         text = f"{name.with_suffix('')}.txt"
         counts["rewritten"] += copy_picture(
-            predictions.image_root / prediction.image, prediction.image_hw, below(folder / "images", name)
+            predictions.path_of(prediction), prediction.image_hw, below(folder / "images", name)
         )
-        below(folder / "labels", text).write_text("".join(rows(prediction)), encoding="ascii")
+        below(folder / "labels", text).write_text("".join(kind.rows(prediction)), encoding="ascii")
         below(folder / "scores", text).write_text(
             "".join(f"{found.score:.6f}\n" for found in prediction.objects), encoding="ascii"
         )
@@ -88,8 +91,18 @@ def _write(predictions: Predictions, folder: Path, rows: Rows, row: str) -> dict
             renamed.append(f"    {prediction.image} -> {name}\n")
     counts["renamed"] = len(renamed)
     _write_data(predictions, folder)
-    _write_readme(predictions, folder, counts, renamed, row)
+    _write_readme(predictions, folder, counts, renamed, kind)
     return counts
+
+
+def _check_encodable(folder: Path) -> None:
+    """Ahead of the copies: data.yaml has to name the folder."""
+    try:
+        str(final_of(folder)).encode("utf-8")
+    except UnicodeEncodeError:
+        raise WsolError(
+            f"the path {final_of(folder)} is not UTF-8: expected one that is, since data.yaml has to name it. Choose another folder for --out."
+        ) from None
 
 
 def _write_data(predictions: Predictions, folder: Path) -> None:
@@ -105,13 +118,14 @@ def _write_data(predictions: Predictions, folder: Path) -> None:
     )
 
 
-def _write_readme(predictions: Predictions, folder: Path, counts: dict[str, int], renamed: list[str], row: str) -> None:
-    data = final_of(folder) / "data.yaml"
+def _write_readme(
+    predictions: Predictions, folder: Path, counts: dict[str, int], renamed: list[str], kind: _Kind
+) -> None:
     text = README.format(
-        version=__version__, data=data, image_root=predictions.image_root, row=row, told=told(counts), **counts
-    )
-    text += "".join(renamed) + (POLYGONS if row == POLYGON_ROW else "")
-    (folder / "README.txt").write_text(text, encoding="utf-8")
+        version=__version__, data=final_of(folder) / "data.yaml", image_root=predictions.image_root,
+        row=kind.row, task=kind.task, told=told(counts), **counts,
+    )  # fmt: skip
+    write_readme(folder, text + "".join(renamed) + kind.note)
 
 
 def _rows(prediction: Prediction) -> Iterator[str]:
@@ -140,3 +154,15 @@ def _shares(low: float, high: float, side: int) -> tuple[float, float]:
         length = max(round(1 / side, 6), 1e-6)
         centre = min(max(centre, length / 2), 1 - length / 2)
     return centre, length
+
+
+BOXES = _Kind(_rows, "class x_centre y_centre width height", "detect", "")
+POLYGONS = _Kind(
+    _polygon_rows,
+    "class x1 y1 x2 y2 ...",
+    "segment",
+    """- Each row is the outline of an object's pixels, and no file mixes rows of five with outlines. One row holds one outline: the
+  parts and holes of an object are joined by lines that go there and back, which enclose nothing. Even-odd filling
+  (pycocotools) gives the mask back; a trainer that draws lines one pixel wide (OpenCV) draws those too.
+""",
+)

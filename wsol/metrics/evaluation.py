@@ -10,11 +10,13 @@ from typing import Any
 
 from wsol.config import ProtocolName
 from wsol.counting import number_of
+from wsol.data.csv_cells import guarded
 from wsol.data.truth import Mistake
 from wsol.errors import WsolError
 from wsol.metrics.bootstrap import Rate
 from wsol.metrics.judge import Judge, Row
 from wsol.metrics.localization import Judged, Which, gather
+from wsol.streams import visible
 
 COLUMNS = ("protocol", "class", "metric", "value", "low", "high", "n")
 
@@ -85,7 +87,10 @@ def counted(judged: Judged, which: Which | None = None) -> int:
 
 
 def _lines(name: str, class_name: str, n: int, rates: Mapping[str, Rate]) -> Iterable[tuple[object, ...]]:
-    return ((name, class_name, metric, rate.value, rate.low, rate.high, n) for metric, rate in rates.items())
+    return (
+        (name, guarded(visible(class_name)), metric, rate.value, rate.low, rate.high, n)
+        for metric, rate in rates.items()
+    )
 
 
 def evaluation_of(

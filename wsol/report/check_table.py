@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wsol.data.findings import Finding, Findings, Severity
-from wsol.report.html import legible
+from wsol.streams import visible
 
 COLOURS: dict[Severity, str] = {"error": "bold red", "warn": "yellow", "info": "dim"}
 EXAMPLES = 3
@@ -32,7 +32,7 @@ def check_table(findings: Findings) -> Table:
 
 def examples(finding: Finding) -> str:
     """The first few, a line each, long ones cut."""
-    lines = [str(legible(str(item))).replace("\n", " ") for item in finding.items[:EXAMPLES]]
+    lines = [visible(str(item)).replace("\n", " ") for item in finding.items[:EXAMPLES]]
     return "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]}…" for line in lines)
 
 
@@ -41,7 +41,7 @@ def print_findings(findings: Findings) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)
-    console.print(Text(str(legible(findings.data.describe()))))
+    console.print(Text(visible(findings.data.describe())))
     if findings.found:
         console.print(check_table(findings))
     else:

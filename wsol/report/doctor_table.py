@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wsol.doctor.lines import Line, State
-from wsol.report.html import legible
+from wsol.streams import visible
 
 COLOURS: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 LOG_WIDTH, LONGEST = 160, 400
@@ -23,7 +23,7 @@ def doctor_table(lines: Sequence[Line]) -> Table:
     table.add_column("seen", overflow="fold", ratio=1)
     table.add_column("what mends it", overflow="fold", ratio=1)
     for line in lines:
-        seen, mend = (str(legible(words)).replace("\n", " ") for words in (line.seen, line.mend))
+        seen, mend = (visible(words).replace("\n", " ") for words in (line.seen, line.mend))
         shown = seen if len(seen) <= LONGEST else f"{seen[:LONGEST]}…"
         # As Text: a folder may be called [red].
         table.add_row(Text(line.check), Text(line.state, COLOURS[line.state]), Text(shown), Text(mend))

@@ -13,6 +13,7 @@ from wsol.metrics.bootstrap import Rate
 from wsol.metrics.evaluation import Evaluation, counted
 from wsol.metrics.localization import Judged
 from wsol.metrics.ranking import FEW
+from wsol.streams import visible
 
 NAMES = {
     "gt_known": "GT-known Loc",
@@ -94,7 +95,7 @@ def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
         table.add_column(name, justify="right")
     for class_name, (n, rates) in sorted(rows.items(), key=lambda row: [rate.value for rate in row[1][1].values()]):
         cells = (with_interval(rates[metric]) if metric in rates else "" for metric in metrics)
-        table.add_row(Text(class_name), str(n), *cells)  # a name may look like markup
+        table.add_row(Text(visible(class_name)), str(n), *cells)  # a name may look like markup
     return table
 
 
@@ -107,4 +108,5 @@ def print_table(table: Table) -> None:
     table.title = table.caption = None
     for part in (title, table, caption):
         if part is not None:
-            console.print(part, highlight=False)
+            # A run's folder may look like markup, too.
+            console.print(Text(visible(part)) if isinstance(part, str) else part, highlight=False)

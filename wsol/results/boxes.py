@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol.boxes import Boxes, Xyxy
+from wsol.data.csv_cells import unguarded
 from wsol.errors import WsolError
 from wsol.folders import MANIFEST
 from wsol.results.names import alike, matched_in
@@ -144,7 +145,7 @@ def _from_table(file: Path, table: Table) -> dict[str, list[_Found]]:
         except ValueError:
             raise WsolError(f"{where}: expected numbers for the corners and the score, got {row}. Mend it.") from None
         # Tables of `wsol export` are truth too, whose readers call a class the label.
-        rows.append(_checked(corners, score, row.get("class") or row.get("label") or None, where))
+        rows.append(_checked(corners, score, unguarded(row.get("class") or row.get("label") or "") or None, where))
     return found
 
 

@@ -41,7 +41,7 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
             address = Address(listening.getsockname()[1], _token(lock))
             lock.write(address)
             with suppress(KeyboardInterrupt):  # the ordinary end, also before the server has begun
-                print(address.url, flush=True)
+                print(address.url, flush=True)  # noqa: T201
                 progress.say("The page is at that address, on this machine alone. Ctrl-C ends it; nothing is lost.")
                 if open_browser:
                     webbrowser.open(address.url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -18,6 +18,9 @@ from wsol.formats.cvat import write_cvat
 from wsol.formats.fiftyone import write_fiftyone
 from wsol.formats.labelstudio import write_labelstudio
 from wsol.formats.masks import write_masks
+from wsol.formats.names import renamed_lines, with_readable_names
+from wsol.formats.readme import write_readme
+from wsol.formats.source import check_source
 from wsol.formats.voc import write_voc
 from wsol.formats.yolo import write_yolo, write_yolo_polygons
 from wsol.given import given_classes, tally_given, told, with_given_classes
@@ -44,6 +47,16 @@ WRITERS: dict[Format, Callable[[Predictions, Path], dict[str, int]]] = {
 }
 
 
+COPY_IMAGES: Mapping[Format, str] = {
+    "yolo": "copies", "yolo-polygons": "copies", "fiftyone": "copies", "crops": "cuts crops out of",
+}  # fmt: skip
+"""The formats that hold pixels, and what they do with the images."""
+
+RENAMED = (
+    "Some formats cannot hold control characters or bytes that are not UTF-8. Copies of images have the new names; a tool that looks "
+    "for an image where it lies needs it renamed there. README.txt lists them."
+)
+
 NEED_MASKS: frozenset[Format] = frozenset({"yolo-polygons", "masks"})
 """Where an object without a mask would be taken for background, or its box for its outline."""
 
@@ -56,17 +69,22 @@ def run(
     is_reviewed: bool = False,
     with_undecided: bool = False,
     classes: Classes = "predicted",
+    images: Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Write the predictions of a folder into the new folder `out`, in another tool's format.
 
     With `is_reviewed`, as `wsol review` left them: rejected pictures are left out, and undecided ones unless asked for.
     With the `classes` of folders, a picture has the class that its folder names, unless a reviewer chose another.
+    The images are in `images`, or where they were predicted on.
 
     Raises:
         WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is taken,
-            nobody reviewed them, or an object has no class, neither predicted nor by its folder.
+            nobody reviewed them, an object has no class, neither predicted nor by its folder, or images that might be
+            private would be copied without `images`.
     """
+    if images is not None and not images.is_dir():
+        raise WsolError(f"--images {images} is no folder: expected the one that the images are in. Check the path.")
     opened = open_predictions(predictions)
     settings: dict[str, Any] = {"format": format}
     inputs = {"predictions": file_hash(predictions / LINES)}
@@ -77,6 +95,8 @@ def run(
         inputs["review"] = file_hash(predictions / FILE)
     if classes != "predicted":  # absent otherwise, so that exports from before there was a choice stay finished
         settings["classes"] = classes
+    if images is not None:
+        settings["images"] = str(images.absolute())
     if is_finished(out, "export", settings, inputs, option="--out"):
         return out
     with new_folder(out) as scratch:
@@ -99,14 +119,35 @@ def run(
             whole = with_given_classes(whole, given, chosen)
             counts |= {f"classes_{fate}": number for fate, number in fates.items()}
             said.append(told(fates))
-        counts = WRITERS[format](whole, scratch) | counts
-        with (scratch / "README.txt").open("a", encoding="utf-8") as readme:
-            readme.writelines(f"\n{line}\n" for line in said)
-        if progress is not None:
-            for line in said:
-                progress.say(f"export: {line}")
+        if images is not None:
+            whole = replace(whole, image_root=images.absolute())
+        counts = _written(whole, format, scratch, said, progress, is_named=images is not None) | counts
         write_manifest(scratch, "export", settings, inputs, counts)
     return out
+
+
+def _written(
+    whole: Predictions, format: Format, scratch: Path, said: list[str], progress: Progress | None, *, is_named: bool
+) -> dict[str, Any]:
+    """Write the files, after a word of whose pixels go into them; `said` is added to the README."""
+    named = with_readable_names(whole)
+    renamed = renamed_lines(whole, named)
+    if renamed:
+        said.append(f"{number_of(len(renamed), 'name')} written otherwise. {RENAMED}")
+    if format in COPY_IMAGES:
+        if not is_named:
+            check_source(named)
+        if progress is not None:
+            many = sum(bool(one.objects) or format != "crops" for one in named)
+            progress.say(
+                f"export: {COPY_IMAGES[format]} {many:,} {'image' if many == 1 else 'images'} from {named.image_root}"
+            )
+    counts = WRITERS[format](named, scratch)
+    write_readme(scratch, "".join(f"\n{line}\n" for line in said) + "".join(f"{line}\n" for line in renamed))
+    if progress is not None:
+        for line in said:
+            progress.say(f"export: {line}")
+    return counts
 
 
 def _told(counted: Tally, with_undecided: bool) -> str:
@@ -159,11 +200,21 @@ def checked(predictions: Predictions) -> Predictions:
 
 def _check_path(image: str, seen: set[str]) -> None:
     path = PurePath(image)
+    if "\0" in image or not _is_bytes(image):
+        raise WsolError(f"expected a name that a file can have, got {image!r}.")
     if path.anchor or ".." in path.parts or not path.parts:
         raise WsolError(f"expected a path below the image root, got {image!r}, which leads elsewhere.")
     if str(path) in seen:
         raise WsolError(f"expected each picture once, got {image!r} again.")
     seen.add(str(path))
+
+
+def _is_bytes(image: str) -> bool:
+    try:
+        image.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a character, which JSON can hold
+        return False
+    return True
 
 
 def _check_objects(prediction: Prediction) -> None:

@@ -1,0 +1,48 @@
+"""Whose images an export copies. The prediction folder says where they are, and may be somebody else's: so may be what it says."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from wsol.errors import WsolError
+from wsol.folders import MANIFEST
+from wsol.predictions import LINES, Predictions
+
+
+def check_source(predictions: Predictions) -> None:
+    """Make sure that the images may be copied from where the predictions say that they are.
+
+    Raises:
+        WsolError: the prediction folder belongs to another user, or an image is a link that leads out of the image root.
+    """
+    _check_owner(predictions)
+    root = predictions.image_root.resolve()
+    for prediction in predictions:
+        path = predictions.path_of(prediction).resolve()
+        if not path.is_relative_to(root):
+            raise WsolError(
+                f"{predictions.path_of(prediction)} is a link to {path}: expected an image inside {root}, since this format copies it. {_remedy(predictions)}"
+            )
+
+
+def _check_owner(predictions: Predictions) -> None:
+    if not hasattr(os, "getuid"):  # Windows
+        return
+    for path in (predictions.folder, predictions.folder / MANIFEST, predictions.folder / LINES):
+        if path.stat().st_uid != os.getuid():
+            raise WsolError(
+                f"{path} belongs to another user ({_owner(path)}): expected predictions of your own, since this format copies images from the folder that they name, {predictions.image_root}. {_remedy(predictions)}"
+            )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:
+        return f"number {path.stat().st_uid}"
+
+
+def _remedy(predictions: Predictions) -> str:
+    return f"If these are the images that you want to pass on, run the same command with `--images {shlex.quote(str(predictions.image_root))}`."

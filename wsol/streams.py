@@ -1,0 +1,78 @@
+"""What goes to the terminal: text that no stream refuses, and that cannot drive a terminal."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+import unicodedata
+from pathlib import Path
+
+# U+202E and its like show `gpj.exe` as `exe.jpg`; U+2028 and U+2029 end lines.
+_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
+
+
+def visible(text: str) -> str:
+    r"""The text with what a terminal would obey, or could not show, as escapes: `\x1b`, `\u202e`.
+
+    Line breaks and tabs stay. A byte of a file name that is not UTF-8 is shown as that byte: `\xe4`.
+    """
+    return "".join(_escaped(c) if _is_hidden(c) else c for c in text)
+
+
+def _is_hidden(character: str) -> bool:
+    return character not in "\n\t" and (unicodedata.category(character) in ("Cc", "Cs") or character in _REORDERING)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else character.encode("unicode_escape").decode()
+
+
+def tell(line: str) -> None:
+    """One line for the person, on standard error."""
+    print(visible(line), file=sys.stderr)  # noqa: T201
+
+
+def answer(line: str | Path) -> None:
+    """One line of results, on standard output; a path goes into a pipe exactly as it is, for scripts."""
+    is_exact = isinstance(line, Path) and not sys.stdout.isatty()
+    print(line if is_exact else visible(str(line)))  # noqa: T201
+
+
+ERRORS = "wsol"
+"""The name of our way to write what an encoding lacks."""
+
+
+def prepare() -> None:
+    """Make both streams write every text, whatever their encoding, and open those that were closed.
+
+    Without it a folder called `Käuzchen` ends a finished command with a UnicodeEncodeError where the encoding is ASCII.
+    """
+    _open_closed()
+    codecs.register_error(ERRORS, _instead)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ERRORS)
+
+
+def _open_closed() -> None:
+    """Give the null device to standard streams that were closed (`>&-`), or the next file opened would be one of them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False, encoding="utf-8"))  # noqa: SIM115
+
+
+def _instead(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Bytes of file names as they came in, everything else as a backslash escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    code = ord(error.object[error.start])
+    if 0xDC80 <= code <= 0xDCFF:
+        return bytes([code - 0xDC00]), error.start + 1
+    return error.object[error.start].encode("ascii", "backslashreplace").decode(), error.start + 1

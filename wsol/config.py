@@ -26,7 +26,7 @@ GradCam = Literal[
     "gradcam:layercam",
     "gradcam:scorecam",
 ]
-Method = Literal["spol", "cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "ddt", "psol", "gcnet", "tap", GradCam]
+Method = Literal["spol", "instant", "cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "ddt", "psol", "gcnet", "tap", GradCam]
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
@@ -278,6 +278,13 @@ class Ddt(Config):
     looked at with the latter."""
 
 
+class Instant(Config):
+    """No training: what the images share (DDT, Wei et al. 2019), where the pretrained features are large (SCDA, Wei et al. 2017)."""
+
+    sample: PositiveInt = 200
+    """Images, spread evenly over all, from which the component that they share is computed."""
+
+
 class Psol(Config):
     """Pseudo Supervised Object Localization (Zhang et al. 2020), on boxes by `ddt`."""
 
@@ -385,6 +392,7 @@ class RunConfig(Config):
     adl: Adl = Adl()
     i2c: I2c = I2c()
     ddt: Ddt = Ddt()
+    instant: Instant = Instant()
     psol: Psol = Psol()
     gcnet: GcNet = GcNet()
     tap: Tap = Tap()
@@ -411,6 +419,7 @@ METHODS: dict[Method, dict[str, Any]] = {
     "spg": _OF_CLASS_MAPS,
     "adl": _OF_CLASS_MAPS,
     "i2c": _OF_CLASS_MAPS,
+    "instant": {"classifier": "none", "training": {"resize_px": 448}, "box": {"threshold": 0.5}},  # Otsu's, by the map's own scale
     "ddt": {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
     "psol": {"box": {"threshold": 0.5}},  # it has none: its boxes are not cut from maps
     "gcnet": {"classifier": "cam", "box": {"threshold": 0.5}},  # the edge of its shape
@@ -418,7 +427,7 @@ METHODS: dict[Method, dict[str, Any]] = {
     **dict.fromkeys(get_args(GradCam), _OF_CLASS_MAPS),
 }
 """What each method takes where nothing else is said."""
-NAMELESS: tuple[Method, ...] = ("ddt", "psol")
+NAMELESS: tuple[Method, ...] = ("instant", "ddt", "psol")
 """Those whose network does not know the classes."""
 
 
@@ -430,9 +439,9 @@ _READ_BY: dict[Method, tuple[str, ...]] = {
     "cam": ("training",),  # the group of that name is SPOL's stage 1
     "psol": ("training", "ddt", "psol"),  # it learns ddt's boxes
 }
-# Where that is not the whole group: DDT looks at pictures and trains nothing. The crop is not looked at, but has to fit the square.
+# Where that is not the whole group: these two train nothing. The crop is not looked at, but has to fit the square.
 _READ_IN_PART: dict[tuple[Method, str], tuple[str, ...]] = {
-    ("ddt", "training"): ("resize_px", "crop_px", "output_stride")
+    (method, "training"): ("resize_px", "crop_px", "output_stride") for method in ("instant", "ddt")
 }
 
 

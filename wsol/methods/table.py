@@ -9,7 +9,7 @@ from typing import NamedTuple
 from wsol import config as words
 from wsol.config import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods import acol, adl, cam, cutmix, ddt, gcnet, gradcam, has, i2c, psol, spg, spol, tap
+from wsol.methods import acol, adl, cam, cutmix, ddt, gcnet, gradcam, has, i2c, instant, psol, spg, spol, tap
 from wsol.models.finder import Finder
 from wsol.progress import Progress
 
@@ -25,6 +25,7 @@ class Method(NamedTuple):
 
 METHODS: dict[words.Method, Method] = {
     "spol": Method(spol.fit, spol.load),
+    "instant": Method(instant.fit, instant.load),
     "cam": Method(cam.fit, cam.load),
     "has": Method(has.fit, has.load),
     "cutmix": Method(cutmix.fit, cutmix.load),

@@ -1,0 +1,203 @@
+"""Boxes without training and without labels: what the images share, where the pretrained features are large.
+
+Two maps of the backbone's rectified features x (`wsol.models.features`), joined by their geometric mean, as SPOL joins its levels:
+
+- the common component: P = xi^T (sqrt(x) - mean), positive part, where xi is the first eigenvector of the covariance of all positions of
+  all images (Deep Descriptor Transforming, Wei et al. 2019, Eq. 1 to 4, here of the square roots: large features are bursts that would
+  decide everything, Arandjelovic & Zisserman 2012, sec. 3);
+- the norm |x|, as SCDA aggregates activations (Wei et al. 2017, sec. 3.1).
+
+Each map's own threshold is Otsu's (1979). Values are stretched so that it stands at 0.5, which is then one box threshold for all images.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from wsol.config import RunConfig
+from wsol.counting import number_of
+from wsol.data.pictures import Pictures, in_order, told_broken, write_skipped
+from wsol.data.samples import DataSet
+from wsol.engine import Engine, choose_engine, gathered
+from wsol.errors import WsolError
+from wsol.folders import is_finished, write_manifest
+from wsol.inference import prepared
+from wsol.launch import part
+from wsol.methods.ddt import Moments, first_component
+from wsol.methods.network import card_of, last_stage, load_finder
+from wsol.models.backbone import State, check_sides, pretrained_state
+from wsol.models.checkpoint import MethodCard, save
+from wsol.models.features import Features, RectifiedFeatures
+from wsol.models.finder import Answer, Finder, Heatmaps, spread
+from wsol.opinions import BATCH_SIZE
+from wsol.progress import Progress
+from wsol.pseudo import share_of_peak
+from wsol.run_config import save_config
+from wsol.together import new_shared_folder
+
+STAGE = "method instant"
+FINER = 4
+"""The maps are split at so many times the resolution of the features: Otsu's histogram of 28 x 28 positions is a rough one."""
+
+
+def load(run: Path) -> Finder:
+    """The network of a run, its component as a layer."""
+    return load_finder(run / "instant", build, ask)
+
+
+class InstantNetwork(nn.Module):
+    """Features, and the component that the images share as a linear layer."""
+
+    def __init__(self, features: RectifiedFeatures) -> None:
+        super().__init__()
+        self.features = features
+        self.component = nn.Conv2d(features.channels, 1, 1)
+
+    def forward(self, images: Tensor) -> Heatmaps:
+        """The joined map of each image, 1 at its peak."""
+        features = self.features(images).float()
+        common = share_of_peak(self.component(features.sqrt())[:, 0])
+        joined = (common * spread(features.norm(dim=1))).sqrt()
+        finer = interpolate(joined[:, None], scale_factor=FINER, mode="bilinear", align_corners=False)
+        return share_of_peak(finer[:, 0])
+
+
+def build(card: MethodCard, state: State | None) -> nn.Module:
+    """The network, its component still to be filled in."""
+    return InstantNetwork(RectifiedFeatures(last_stage(card, state)[0]))
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """The joined map, its own threshold at 0.5; of whatever class."""
+    return Answer(split_at_half(network(images)), None, None)
+
+
+def split_at_half(maps: Heatmaps) -> Heatmaps:
+    """Maps of peak 1, stretched on both sides of Otsu's threshold so that it stands at 0.5; zeros stay zeros."""
+    thresholds = otsu(maps)[:, None, None]
+    tiny = torch.finfo(torch.float32).tiny
+    low = maps / thresholds.clamp(min=tiny) / 2
+    high = 0.5 + (maps - thresholds) / (1 - thresholds).clamp(min=tiny) / 2
+    return torch.where(maps > thresholds, high, low).clamp(0, 1)
+
+
+def otsu(maps: Heatmaps) -> Float[Tensor, " batch"]:
+    """Of each map the threshold that splits its values into two groups of the largest variance between them (Otsu 1979, Eq. 14).
+
+    Of all values, not of a histogram: midway between the two values on its sides.
+    """
+    values = maps.flatten(1).sort(dim=1).values
+    count = values.shape[1]
+    below = torch.arange(1, count, device=maps.device)
+    sums = values.cumsum(1)
+    low = sums[:, :-1] / below
+    high = (sums[:, -1:] - sums[:, :-1]) / (count - below)
+    between = below * (count - below) * (high - low) ** 2
+    split = between.argmax(1, keepdim=True)
+    return (values.gather(1, split) + values.gather(1, split + 1))[:, 0] / 2
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Look at a sample of the training images once. Their labels are not used.
+
+    Raises:
+        WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be decoded.
+    """
+    folder = run / "instant"
+    settings = {
+        "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision, "instant": config.instant.model_dump(),
+        "resize_px": config.training.resize_px, "output_stride": config.training.output_stride,
+    }  # fmt: skip
+    inputs = {"training": data.training_hash()}
+    if is_finished(folder, STAGE, settings, inputs):
+        progress.say(f"{STAGE}: finished already, {folder}")
+        return
+    state = pretrained_state(config.backbone, config.weights)
+    engine = choose_engine(config.device, config.precision)
+    progress.say(f"{STAGE}: {data.describe()}; {config.backbone} on {engine.reason}")
+    card = card_of(data, config)
+    network = build(card, dict(state))
+    assert isinstance(network, InstantNetwork)
+    check_sides(config.backbone, network.features.pyramid, (config.training.resize_px,))
+    engine.place(network).eval()
+    if part().is_first:
+        save_config(run, config)
+    started = time.perf_counter()
+    with new_shared_folder(folder, engine) as scratch:
+        chosen = spread_over(len(data.train), config.instant.sample)
+        pictures = Pictures([sample.path for sample in data.train], config.training.resize_px, workers=config.workers)
+        moments = _moments(_Seer(network, card, engine), pictures, list(part().of(chosen)), progress)
+        seen = [one for one in gathered([moments], engine) if one is not None]
+        for broken in gathered([pictures.broken], engine):
+            pictures.broken |= broken
+        if not seen:
+            raise WsolError(
+                f"{STAGE}: none of {number_of(len(chosen), 'image')} can be decoded: expected one at least. See what is wrong with them with `wsol check {data.root}`."
+            )
+        if part().is_first:
+            fill(network, sum(seen[1:], seen[0]))
+            save(scratch, network, card)
+            write_skipped(scratch, [sample.image_id for sample in data.train], pictures)
+            figures = {"seconds": time.perf_counter() - started, "engine": engine.reason, "sample": len(chosen), "broken_pictures": len(pictures.broken)}  # fmt: skip
+            write_manifest(scratch, STAGE, settings, inputs, figures)
+    if part().is_first:
+        progress.say(f"{STAGE}: {number_of(len(chosen), 'image')} seen, {told_broken(folder)}")
+
+
+def spread_over(count: int, sample: int) -> list[int]:
+    """At most `sample` of `count` numbers, evenly spaced: of images in the order of their classes some of each."""
+    taken = min(count, sample)
+    return [i * count // taken for i in range(taken)]
+
+
+@dataclass(frozen=True)
+class _Seer:
+    """The network whose features are counted."""
+
+    network: InstantNetwork
+    card: MethodCard
+    engine: Engine
+
+    @torch.inference_mode()
+    def moments(self, pixels: Tensor) -> Moments:
+        """Of the square roots of the features of a batch of images."""
+        with self.engine.autocast():
+            features = self.network.features(prepared(pixels, self.card, self.engine))
+        return moments_of_roots(features.float())
+
+
+def moments_of_roots(features: Features) -> Moments:
+    """Of the square roots of features, over all positions of all images; products in 32 bits, whose sums over batches are taken in 64."""
+    roots = features.sqrt().permute(0, 2, 3, 1).flatten(0, 2)
+    lengths = roots.norm(dim=1)
+    sums = (roots.sum(0), roots.T @ roots, lengths @ roots)
+    total, products, by_length = (one.double().cpu().numpy() for one in sums)
+    return Moments(len(roots), total, products, by_length, float(lengths.sum()))
+
+
+def _moments(seer: _Seer, pictures: Pictures, numbers: list[int], progress: Progress) -> Moments | None:
+    """Of the images of this process; None where none could be decoded."""
+    orders = [[numbers[i] for i in rows] for rows in in_order(len(numbers), BATCH_SIZE)]
+    found: Moments | None = None
+    with progress.task(STAGE, len(orders)) as advance:
+        for batch in pictures.batches(orders):
+            moments = seer.moments(batch.pixels)
+            found = moments if found is None else found + moments
+            advance()
+    return found
+
+
+def fill(network: InstantNetwork, moments: Moments) -> None:
+    """Set the layer to the first component of the moments."""
+    mean, xi = first_component(moments)
+    with torch.no_grad():
+        network.component.weight[0, :, 0, 0] = torch.from_numpy(xi).float()
+        network.component.bias[0] = float(-np.dot(xi, mean))  # type: ignore[index]

@@ -61,7 +61,7 @@ def look(path: Path) -> Look | BrokenPicture:
         thumb, image_hw = read_square(path, SIDE_PX)
         return Look(image_hw, is_turned(path), thumb)
     except BrokenPicture as error:
-        return error
+        return BrokenPicture(str(error))  # the one that was raised keeps the decoder's frames, and their pixels
 
 
 def looks(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, Look | BrokenPicture]:

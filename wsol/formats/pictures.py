@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from wsol.errors import WsolError
-from wsol.images import image_hw, is_turned, read_image
+from wsol.images import image_hw, is_turned, open_regular, read_image
 from wsol.predictions import COMMAND, Predictions
 
 # What ultralytics and its forerunners open; they pass over every other suffix without a word.
@@ -87,7 +87,8 @@ def copy_picture(picture: Path, predicted_hw: tuple[int, int], target: Path) -> 
         Image.fromarray(read_image(picture)).save(target, quality=95)
     else:
         # No hard link: trainers repair pictures in place, and would repair the user's.
-        shutil.copyfile(picture, target)
+        with open_regular(picture) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
     return is_rewritten
 
 

@@ -668,6 +668,7 @@ def _stage(
     name: str, data: Path, images: Path | None, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None
 ) -> None:
     from wsol.data.opening import open_data
+    from wsol.data.unread import in_words, unread_of
     from wsol.run_config import is_begun, preview, to_yaml
     from wsol.run_folder import check_outside
 
@@ -677,7 +678,8 @@ def _stage(
         found = open_data(data, images)
         check_outside(run, found)
         _check_names(config)
-        print(f"# {found.describe()}\n{to_yaml(config)}", end="")
+        unread = in_words(unread_of(found))
+        print(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}", end="")
         return
     from wsol.models.weights import check_weights, networks_of
 

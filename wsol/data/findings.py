@@ -12,7 +12,7 @@ FindingKind = Literal[
     "missing picture", "broken picture", "no usable label", "one class", "empty class",
     "same in train and test", "same in two classes", "alike in train and test", "alike in two classes", "same picture", "alike",
     "wrong in the truth", "small class", "imbalance", "tiny", "blank", "elongated",
-    "huge", "turned", "grey", "not used", "no truth", "no true box", "not compared",
+    "huge", "turned", "grey", "type not read", "not used", "no truth", "no true box", "not compared",
 ]  # fmt: skip
 Severity = Literal["error", "warn", "info"]
 
@@ -31,6 +31,7 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "alike in two classes": ("warn", "Look at them; one photograph has one class."),
     "same picture": ("warn", "Keep one of each: these files are the same, byte by byte."),
     "alike": ("warn", "Look at them; keep one of each photograph."),
+    "type not read": ("warn", "Convert them to JPEG or PNG if they should be used: no file of these types is read."),
     "wrong in the truth": ("warn", "Mend them; what is wrong is not judged (except boxes that are clipped)."),
     "small class": ("warn", f"Add pictures: fewer than {FEW} to train on teach little."),
     "imbalance": ("warn", f"Add pictures: the largest class has more than {TIMES} times as many."),

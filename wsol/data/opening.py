@@ -8,6 +8,7 @@ from typing import Protocol
 from wsol.counting import number_of
 from wsol.data import class_folders, coco, csv_table, cub, imagenet, voc, wsolevaluation
 from wsol.data.samples import DataSet, checked
+from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.errors import WsolError
 from wsol.images import is_picture
 from wsol.litter import is_litter
@@ -53,7 +54,10 @@ def open_data(root: Path, images: Path | None = None) -> DataSet:
         raise WsolError(
             f"{root} holds one folder, {below.name}, which looks like a data set itself: expected that one. Name {below}."
         )
-    return checked(data)
+    try:
+        return checked(data)
+    except WsolError as error:
+        raise WsolError(f"{error}{_hint_of_unread(data)}") from None
 
 
 def open_truth(root: Path, images: Path | None = None) -> DataSet:
@@ -96,6 +100,11 @@ def _data_below(data: DataSet) -> Path | None:
     return below if has_classes or kinds != ["class folders"] else None
 
 
+def _hint_of_unread(data: DataSet) -> str:
+    words = in_words(unread_of(data))
+    return f" It holds {words}: {CONVERT}" if words else ""
+
+
 def _nothing_in(data: DataSet) -> str:
     if data.mistakes:
         return (
@@ -105,5 +114,5 @@ def _nothing_in(data: DataSet) -> str:
     if data.kind == "class folders" and (here := sum(map(is_picture, data.root.iterdir()))):
         return f"{data.root} holds pictures ({here}) and no class folders: expected a folder for each class. If it is one of the classes, name {data.root.resolve().parent}."
     if data.kind == "class folders":
-        return f"no pictures in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table."
+        return f"no pictures in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table.{_hint_of_unread(data)}"
     return f"no pictures in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name another data set."

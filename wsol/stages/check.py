@@ -14,6 +14,7 @@ from wsol.data.duplicates import Group, alike, same_files
 from wsol.data.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
 from wsol.data.looks import Look, looks
 from wsol.data.samples import DataSet, Sample
+from wsol.data.unread import unread_of
 from wsol.errors import BrokenPicture, WsolError
 from wsol.images import pictures_under
 from wsol.progress import Progress
@@ -45,6 +46,9 @@ def run(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findi
     _look_at_truth(data, items)
     items["no usable label"] += [Item(str(mistake)) for mistake in data.mistakes]
     items["not used"] += _unused(data, {sample.path for sample in samples})
+    items["type not read"] += [
+        Item(f"{len(paths)} {suffix}, first {paths[0]}") for suffix, paths in unread_of(data).items()
+    ]
     return Findings.of(data, items)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from fake_data.broken import CLASSES, HUGE_WH, Planted, jpeg, photo, write_broken, write_clean
@@ -242,7 +243,16 @@ def test_grey_of_unusual_depth_is_not_blank(own: Path) -> None:
     for name, dtype, factor in (("10.png", np.uint16, 4), ("12.png", np.uint16, 16), ("int.tif", np.int32, 1)):
         Image.fromarray((values * factor).astype(dtype)).save(own / "train/owl" / name)
     found = found_in(own)
-    assert not found["blank"] and len(found["grey"]) == 3
+    assert not found["blank"] and not found["dark"] and len(found["grey"]) == 3
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_colours_that_leave_their_upper_bits_empty_are_called_dark_and_not_blank(own: Path, bits: int) -> None:
+    values = np.repeat(np.linspace(10, 250, 120 * 96).reshape(96, 120, 1), 3, axis=2) * 2 ** (bits - 8)
+    cv2.imwrite(str(own / "train/owl/deep.png"), values.astype(np.uint16))
+    found = found_in(own)
+    assert [item.samples[0].image_id for item in found["dark"]] == ["train/owl/deep.png"]
+    assert not found["blank"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from wsol.data.samples import DataSet, Sample
 FindingKind = Literal[
     "missing picture", "broken picture", "no usable label", "one class", "empty class",
     "same in train and test", "same in two classes", "alike in train and test", "alike in two classes", "same picture", "alike",
-    "wrong in the truth", "small class", "imbalance", "tiny", "blank", "elongated",
+    "wrong in the truth", "small class", "imbalance", "tiny", "dark", "blank", "elongated",
     "huge", "turned", "grey", "type not read", "not used", "no truth", "no true box", "not compared",
 ]  # fmt: skip
 Severity = Literal["error", "warn", "info"]
@@ -36,6 +36,7 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "small class": ("warn", f"Add pictures: fewer than {FEW} to train on teach little."),
     "imbalance": ("warn", f"Add pictures: the largest class has more than {TIMES} times as many."),
     "tiny": ("warn", f"Find larger ones: the shorter side is below {TINY_PX} pixels."),
+    "dark": ("warn", "Stretch their values: nothing in them is brighter than a sixteenth of the range. Of colours of 16 bits the upper 8 are read."),
     "blank": ("warn", "Remove them: one colour all over."),
     "elongated": ("warn", f"Crop them: longer than {ELONGATED} times their width, and networks see them squashed."),
     "huge": ("info", f"Scale them down to be quicker: above {HUGE_MEGAPIXELS} megapixels."),

@@ -65,6 +65,7 @@ def _judge(sample: Sample, look: Look, items: Items) -> None:
         "huge": look.megapixels > HUGE_MEGAPIXELS,
         "elongated": look.elongation > ELONGATED,
         "turned": look.is_turned,
+        "dark": look.is_dark,
         "blank": look.is_blank,
         "grey": look.is_grey and not look.is_blank,
     }
@@ -79,8 +80,8 @@ def _compare(data: DataSet, samples: Sequence[Sample], whole: dict[Sample, Look]
     same = same_files([sample.path for sample in entries])
     for group in same:
         _note_group(group, entries, is_train, items, ("same in train and test", "same in two classes", "same picture"))
-    # A picture without contents looks like every other one.
-    telling = [i for i, sample in enumerate(entries) if not whole[sample].is_blank]
+    # A picture without contents looks like every other one, and in a dark one there is too little to compare.
+    telling = [i for i, sample in enumerate(entries) if not (whole[sample].is_blank or whole[sample].is_dark)]
     if len(telling) > compared:
         items["not compared"].append(
             Item(f"{len(telling)} pictures, more than {compared}: no look for near duplicates")

@@ -51,13 +51,17 @@ def test_a_large_image_is_not_overtaken_by_small_ones_for_ever() -> None:
     with ThreadPoolExecutor(2) as pool:
         with memory.claimed(5):
             large = pool.submit(take, "large", 10)
-            while not memory._turn.locked():
-                time.sleep(0.001)
+            time.sleep(0.02)
             small = pool.submit(take, "small", 1)
             time.sleep(0.02)
             assert not small.done()
         large.result(), small.result()
     assert order == ["large", "small"]
+
+
+def test_what_never_fits_is_not_waited_for() -> None:
+    with pytest.raises(ValueError, match="2 bytes of 1"), Memory(1).claimed(2):
+        pass
 
 
 def test_an_error_gives_the_memory_back() -> None:

@@ -434,8 +434,8 @@ def test_a_file_that_becomes_a_pipe_while_it_is_opened_is_broken_too(
     FOUR.save(tmp_path / "before.png")
     os.mkfifo(tmp_path / "a.png")
     regular = os.stat(tmp_path / "before.png")
-    monkeypatch.setattr("wsol.images.os.stat", lambda path: regular)
-    with pytest.raises(BrokenPicture, match="a named pipe"):
+    with monkeypatch.context() as patch, pytest.raises(BrokenPicture, match="a named pipe"):
+        patch.setattr(os, "stat", lambda path: regular)
         read_image(tmp_path / "a.png")
 
 

@@ -34,6 +34,8 @@ class Memory:
     @contextmanager
     def claimed(self, size: int) -> Iterator[None]:
         """Hold `size` bytes, at most `limit`."""
+        if size > self.limit:
+            raise ValueError(f"{size} bytes of {self.limit} would be waited for for ever")
         # In turn, or small images would overtake a large one for ever.
         with self._turn, self._freed:
             self._freed.wait_for(lambda: self._used + size <= self.limit)

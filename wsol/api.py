@@ -8,6 +8,7 @@ from pathlib import Path
 from wsol.config import EngineName, Objects, Precision, RunConfig
 from wsol.data.opening import open_data, open_truth
 from wsol.data.samples import DataSet
+from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.errors import WsolError
 from wsol.launch import part
 from wsol.metrics.evaluation import Evaluation
@@ -185,8 +186,11 @@ def _stage(
     found = open_data(Path(data), None if images is None else Path(images))
     check_outside(Path(run), found)
     resolved = preview(Path(run), config)
+    progress = Progress(quiet=quiet or not part().is_first)
     with locked(Path(run)):
-        folder = stage(found, Path(run), resolved, Progress(quiet=quiet or not part().is_first))
+        if part().is_first and (words := in_words(unread_of(found))):
+            progress.say(f"{found.root}: {words}; {CONVERT}")
+        folder = stage(found, Path(run), resolved, progress)
         if part().is_first:
             save_config(Path(run), resolved)  # a stage that has work remembers it too; a refused one changes nothing
     return folder

@@ -676,6 +676,7 @@ def _stage(
     name: str, data: Path, images: Path | None, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None
 ) -> None:
     from wsol.data.opening import open_data
+    from wsol.data.unread import in_words, unread_of
     from wsol.run_config import is_begun, preview, to_yaml
     from wsol.run_folder import check_outside
 
@@ -685,7 +686,8 @@ def _stage(
         found = open_data(data, images)
         check_outside(run, found)
         _check_names(config)
-        answer(f"# {found.describe()}\n{to_yaml(config)}".removesuffix("\n"))
+        unread = in_words(unread_of(found))
+        answer(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
         return
     from wsol.models.weights import check_weights, networks_of
 

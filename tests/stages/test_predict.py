@@ -175,6 +175,37 @@ def test_it_says_how_many_pictures_a_second_and_what_it_waited_for(
     assert sorted(os.listdir(tmp_path / "out")) == ["manifest.json", "predictions.jsonl", "skipped.json"]
 
 
+def test_what_is_not_read_is_counted_and_what_is_no_file_or_damaged_is_skipped(
+    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Telephone images, a pipe, a damaged AVIF, litter: one command, to its end, with numbers for all of them."""
+    root = tmp_path / "own"
+    shutil.copytree(next(path for path in (pictures / "train").iterdir() if not any(path.glob("0 *"))), root)
+    whole = len(list(root.iterdir()))
+    for name in ("a.heic", "b.HEIC", "c.cr2", "notes.txt", "@eaDir/thumb.jpg", "__MACOSX/._1.jpg", "Thumbs.db"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"")
+    os.mkfifo(root / "pipe.jpg")
+    container = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(100)
+    (root / "broken.jpg").write_bytes(container)
+    for _ in range(2):
+        assert cli("predict", small_run, root, "--out", tmp_path / "out") == 0
+        assert "; 3 files of types that are not read (2 .heic, 1 .cr2)" in capsys.readouterr().err
+    figures = json.loads((tmp_path / "out/manifest.json").read_text())["figures"]
+    assert (figures["images"], figures["skipped"], figures["not_read"]) == (whole, 2, {".heic": 2, ".cr2": 1})
+    reasons = {row["image"]: row["reason"] for row in json.loads((tmp_path / "out/skipped.json").read_text())}
+    assert "a named pipe" in reasons["pipe.jpg"] and "cannot decode" in reasons["broken.jpg"]
+
+
+def test_a_folder_of_types_that_are_not_read_is_refused_with_their_number(
+    cli: Cli, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/a.heic").touch()
+    assert cli("predict", small_run, tmp_path / "own", "--out", tmp_path / "out") == 2
+    assert "It holds 1 file of a type that is not read (1 .heic): convert them" in capsys.readouterr().err
+
+
 KILLED_OFTEN = """
 import json, os, random, signal, sys
 import wsol.api

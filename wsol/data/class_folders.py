@@ -20,6 +20,7 @@ from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth
 from wsol.errors import BrokenPicture, WsolError
 from wsol.images import pictures_under
+from wsol.litter import is_litter
 
 COLUMNS = ("path", *CORNERS)
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -104,7 +105,7 @@ def _is_split(names: Set[str], has_classes: bool) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not is_litter(child.name)]
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
@@ -115,7 +116,7 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 def _is_truth(child: Path, siblings: set[str]) -> bool:
     # A class may be called "masks"; a folder of truth repeats its siblings' names.
-    below = {folder.name for folder in child.iterdir() if folder.is_dir()} if child.name == "masks" else set()
+    below = {folder.name for folder in _folders(child)} if child.name == "masks" else set()
     return bool(below) and below <= siblings
 
 

@@ -11,8 +11,8 @@ from wsol.data.samples import DataSet, Sample
 FindingKind = Literal[
     "missing picture", "broken picture", "no usable label", "one class", "empty class",
     "same in train and test", "same in two classes", "alike in train and test", "alike in two classes", "same picture", "alike",
-    "wrong in the truth", "small class", "imbalance", "tiny", "blank", "elongated",
-    "huge", "turned", "grey", "not used", "no truth", "no true box", "not compared",
+    "wrong in the truth", "small class", "imbalance", "tiny", "dark", "blank", "elongated",
+    "huge", "turned", "grey", "type not read", "not used", "no truth", "no true box", "not compared",
 ]  # fmt: skip
 Severity = Literal["error", "warn", "info"]
 
@@ -31,10 +31,12 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "alike in two classes": ("warn", "Look at them; one photograph has one class."),
     "same picture": ("warn", "Keep one of each: these files are the same, byte by byte."),
     "alike": ("warn", "Look at them; keep one of each photograph."),
+    "type not read": ("warn", "Convert them to JPEG or PNG if they should be used: no file of these types is read."),
     "wrong in the truth": ("warn", "Mend them; what is wrong is not judged (except boxes that are clipped)."),
     "small class": ("warn", f"Add pictures: fewer than {FEW} to train on teach little."),
     "imbalance": ("warn", f"Add pictures: the largest class has more than {TIMES} times as many."),
     "tiny": ("warn", f"Find larger ones: the shorter side is below {TINY_PX} pixels."),
+    "dark": ("warn", "Stretch their values: nothing in them is brighter than a sixteenth of the range. Of colours of 16 bits the upper 8 are read."),
     "blank": ("warn", "Remove them: one colour all over."),
     "elongated": ("warn", f"Crop them: longer than {ELONGATED} times their width, and networks see them squashed."),
     "huge": ("info", f"Scale them down to be quicker: above {HUGE_MEGAPIXELS} megapixels."),

@@ -19,6 +19,7 @@ from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.data.voc_xml import VocObject, VocXml, collect, parse
 from wsol.errors import WsolError
 from wsol.images import pictures_under
+from wsol.litter import is_litter
 
 FLAT = re.compile(r"ILSVRC2012_val_\d{8}\.(?i:jpe?g|png)")
 PICTURE_ROOTS = ("", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
@@ -93,7 +94,7 @@ def _folders(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(entry.name for entry in entries if entry.is_dir() and not is_litter(entry.name))
 
 
 def _wnids(folder: Path) -> list[str]:

@@ -19,7 +19,7 @@ from wsol.data.on_disk import picture_root
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake, TrueMask
 from wsol.errors import BrokenPicture, WsolError
-from wsol.images import is_picture
+from wsol.images import check_format, is_picture, open_regular
 
 IDS, LABELS, PLACES, SIZES = "image_ids.txt", "class_labels.txt", "localization.txt", "image_sizes.txt"
 TRAIN_NAMES = ("train", "train-weaksup")
@@ -220,8 +220,10 @@ def _any_of(paths: tuple[Path, ...], image_hw: tuple[int, int]) -> Bool[np.ndarr
 
 def _decoded(path: Path, image_hw: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
     # OpenCV from file to threshold, as the reference evaluator does it: grey values and nearest pixels are its own.
+    check_format(path)  # OpenCV knows more formats than we ask for
     try:
-        grey = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+        with open_regular(path) as file:
+            grey = cv2.imdecode(np.frombuffer(file.read(), dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
         reason = "no decoder knows its contents"
     except (OSError, cv2.error) as error:
         grey, reason = None, str(error).strip()

@@ -14,6 +14,7 @@ from wsol.data.duplicates import Group, alike, same_files
 from wsol.data.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
 from wsol.data.looks import Look, looks
 from wsol.data.samples import DataSet, Sample
+from wsol.data.unread import unread_of
 from wsol.errors import BrokenPicture, WsolError
 from wsol.images import pictures_under
 from wsol.progress import Progress
@@ -45,6 +46,9 @@ def run(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findi
     _look_at_truth(data, items)
     items["no usable label"] += [Item(str(mistake)) for mistake in data.mistakes]
     items["not used"] += _unused(data, {sample.path for sample in samples})
+    items["type not read"] += [
+        Item(f"{len(paths)} {suffix}, first {paths[0]}") for suffix, paths in unread_of(data).items()
+    ]
     return Findings.of(data, items)
 
 
@@ -61,6 +65,7 @@ def _judge(sample: Sample, look: Look, items: Items) -> None:
         "huge": look.megapixels > HUGE_MEGAPIXELS,
         "elongated": look.elongation > ELONGATED,
         "turned": look.is_turned,
+        "dark": look.is_dark,
         "blank": look.is_blank,
         "grey": look.is_grey and not look.is_blank,
     }
@@ -75,8 +80,8 @@ def _compare(data: DataSet, samples: Sequence[Sample], whole: dict[Sample, Look]
     same = same_files([sample.path for sample in entries])
     for group in same:
         _note_group(group, entries, is_train, items, ("same in train and test", "same in two classes", "same picture"))
-    # A picture without contents looks like every other one.
-    telling = [i for i, sample in enumerate(entries) if not whole[sample].is_blank]
+    # A picture without contents looks like every other one, and in a dark one there is too little to compare.
+    telling = [i for i, sample in enumerate(entries) if not (whole[sample].is_blank or whole[sample].is_dark)]
     if len(telling) > compared:
         items["not compared"].append(
             Item(f"{len(telling)} pictures, more than {compared}: no look for near duplicates")

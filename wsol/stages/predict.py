@@ -17,6 +17,7 @@ from wsol.calibration import is_calibrated
 from wsol.config import EngineName, Objects, Precision, finder_folder, is_gradient_cam
 from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
+from wsol.data.unread import CONVERT, in_words, unread_under
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import (
@@ -87,10 +88,12 @@ def run(
     if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
         settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
+    unread = unread_under([images]) if is_first and images.is_dir() else {}
+    not_read = f"; {in_words(unread)}" if unread else ""
     if gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]:
         if is_first:
             clear(out)
-        progress.say(f"{STAGE}: finished already, {out}")
+        progress.say(f"{STAGE}: finished already, {out}{not_read}")
         if is_first:
             figures = read_json(out / MANIFEST, f"wsol {STAGE}")["figures"]
             _warn_of_covering(figures.get("covering", 0), figures["images"], has_maps, progress)
@@ -111,13 +114,14 @@ def run(
                 "image_root": str(root.resolve()),
                 "class_names": localizer.class_names,
                 **vars(counts),
+                "not_read": {suffix: len(paths) for suffix, paths in unread.items()},
                 **speed,
             }
             write_manifest(scratch, STAGE, settings, inputs, figures)
     if is_first:
         clear(out)
         progress.say(
-            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped"
+            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped{not_read}"
         )
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_told(speed))
@@ -187,8 +191,9 @@ def _names(images: Path) -> Iterator[str]:
 
 def _inputs(run: Path, images: Path) -> dict[str, str]:
     if next(_names(images), None) is None:
+        words = in_words(unread_under([images]))
         raise WsolError(
-            f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them."
+            f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them.{words and f' It holds {words}: {CONVERT}'}"
         )
     config = load_config(run)
     folders = dict.fromkeys((finder_folder(config), "classifier", "cam"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_data.run_lengths import written
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -38,19 +39,6 @@ def decoded_slowly(counts: str, height: int, width: int) -> NDArray[np.bool_] | 
         return None
     pixels = [number % 2 == 1 for number, run in enumerate(runs) for _ in range(run)]
     return np.array(pixels, dtype=bool).reshape(width, height).T
-
-
-def written(runs: list[int]) -> str:
-    """`rleToString`, read aloud."""
-    text = ""
-    for number, run in enumerate(runs):
-        value, more = run - runs[number - 2] if number > 2 else run, True
-        while more:
-            code = value & 31
-            value >>= 5
-            more = value != -1 if code & 16 else value != 0
-            text += chr((code | 32 if more else code) + 48)
-    return text
 
 
 ANY = st.text(st.characters(max_codepoint=130), max_size=30)

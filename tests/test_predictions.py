@@ -121,7 +121,10 @@ COUNTS: dict[str, object] = {
         pytest.param(text(row()).replace(b"0.75", b"1e999"), id="an infinite score"),
         pytest.param(text(row()).replace(b"0.75", b"NaN"), id="a score that is no number"),
         pytest.param(b"\0" * 100, id="NULs"),
-        *(pytest.param(text(row(objects=[with_counts(counts)])), id=f"run lengths {case}") for case, counts in COUNTS.items()),
+        *(
+            pytest.param(text(row(objects=[with_counts(counts)])), id=f"run lengths {case}")
+            for case, counts in COUNTS.items()
+        ),
     ],
 )
 def test_a_malformed_line_is_named_by_its_number(tmp_path: Path, line: bytes) -> None:

@@ -20,10 +20,10 @@ def check_run_lengths(rle: Any, image_hw: tuple[int, int]) -> None:
     """
     height, width = image_hw
     if not isinstance(rle, dict) or rle.keys() != {"size", "counts"}:
-        raise ValueError(f"expected run lengths with size and counts, got {str(rle):.60}")
+        raise ValueError(f"expected run lengths with size and counts, got {rle!s:.60}")
     size, counts = rle["size"], rle["counts"]
     if not isinstance(size, list) or any(type(side) is not int for side in size) or size != [height, width]:
-        raise ValueError(f"expected run lengths of size [{height}, {width}] (height, width), got size {str(size):.60}")
+        raise ValueError(f"expected run lengths of size [{height}, {width}] (height, width), got size {size!s:.60}")
     if height * width > MOST_PIXELS:
         raise ValueError(f"expected at most {MOST_PIXELS} pixels, got {height} x {width}")
     if not isinstance(counts, str) or not cover(counts, height * width):

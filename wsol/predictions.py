@@ -133,7 +133,8 @@ def _told(error: ValueError | RecursionError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = _first(error)
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first["loc"] else first["msg"]
+    said = first["msg"].replace("Input should be", "expected")
+    return f"{'.'.join(map(str, first['loc']))}: {said}" if first["loc"] else said
 
 
 def _first(error: ValidationError) -> Any:

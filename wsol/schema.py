@@ -25,5 +25,5 @@ def check_schema(found: object, reads: int, where: object, made_by: str) -> None
             f"{where} was made by a newer wsol: expected schema {reads}, which wsol {__version__} reads, got schema {found}. Upgrade with `pip install -U wsol`, or make it again with `{made_by}`."
         )
     raise WsolError(
-        f"{where} has no schema that wsol {__version__} knows: expected {reads}, got {str(found):.40}. Install the wsol that wrote it, or make it again with `{made_by}`."
+        f"{where} has no schema that wsol {__version__} knows: expected {reads}, got {found!s:.40}. Install the wsol that wrote it, or make it again with `{made_by}`."
     )

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from wsol.boxes import Boxes, Xyxy
 from wsol.errors import WsolError
+from wsol.folders import opened, parse_json
 
 FILE = "review.jsonl"
 
@@ -78,7 +79,10 @@ def read_journal(folder: Path) -> list[Decision]:
         WsolError: another line is damaged.
     """
     path = folder / FILE
-    return _parsed(path, path.read_bytes())[0] if path.exists() else []
+    if not path.exists():
+        return []
+    with opened(path, "wsol review") as file:
+        return _parsed(path, file.read())[0]
 
 
 class Journal:
@@ -139,6 +143,10 @@ def _sync_folder(folder: Path) -> None:
         os.close(file)
 
 
+_DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError, WsolError)
+"""What a line that `wsol review` never wrote makes of its reader."""
+
+
 def _parsed(path: Path, content: bytes) -> tuple[list[Decision], bytes]:
     """The decisions, and the beginning of a line that was never finished."""
     *lines, last = content.split(b"\n")
@@ -146,13 +154,13 @@ def _parsed(path: Path, content: bytes) -> tuple[list[Decision], bytes]:
     for number, line in enumerate(lines, start=1):
         try:
             decisions.append(_from_line(line, decisions))
-        except (ValueError, KeyError, TypeError, WsolError) as error:
+        except _DAMAGED as error:
             raise WsolError(
                 f"{path}, line {number}: not a decision ({error}): expected what `wsol review` writes. Mend that line, or remove it."
             ) from None
     try:
         return ([*decisions, _from_line(last, decisions)] if last else decisions), b""
-    except (ValueError, KeyError, TypeError, WsolError):
+    except _DAMAGED:
         return decisions, last
 
 
@@ -162,7 +170,7 @@ def _to_line(decision: Decision) -> bytes:
 
 
 def _from_line(line: bytes, before: list[Decision]) -> Decision:
-    row: Any = json.loads(line.decode("utf-8", "surrogateescape"))
+    row: Any = parse_json(line)
     if not isinstance(row, dict):
         raise ValueError(f"it is {row!r:.50}")
     row.setdefault("is_class_chosen", False)

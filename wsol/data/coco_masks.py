@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 from pycocotools import mask as coco_mask
 
+from wsol.coco_runs import cover
 from wsol.data.masks import nearest
 from wsol.data.truth import TrueMask
 from wsol.errors import BrokenPicture
@@ -50,8 +51,8 @@ def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
         size, counts = segmentation.get("size"), segmentation.get("counts")
         if size != [height, width]:
             raise ValueError(f"expected run lengths of size [{height}, {width}] (height, width), got size {size}")
-        runs = _runs(counts) if isinstance(counts, str) else counts
-        if not _are_runs(runs, height * width):
+        is_whole = cover(counts, height * width) if isinstance(counts, str) else _are_runs(counts, height * width)
+        if not is_whole:
             raise ValueError(f"expected run lengths of {height * width} pixels together, got others")
         if isinstance(counts, str):
             return {"size": [height, width], "counts": counts.encode("ascii")}
@@ -76,22 +77,3 @@ def _is_polygon(polygon: object, limit: float) -> bool:
 
 def _are_runs(runs: object, pixels: int) -> bool:
     return isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs) and sum(runs) == pixels
-
-
-def _runs(counts: str) -> list[int] | None:
-    """COCO's run lengths from their text: five bits a character, low ones first, and from the third run on differences."""
-    runs: list[int] = []
-    value = shift = 0
-    for character in counts:
-        bits = ord(character) - 48
-        if not 0 <= bits < 64:
-            return None
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        runs.append(value + runs[-2] if len(runs) > 2 else value)
-        value = shift = 0
-    return runs if shift == 0 else None

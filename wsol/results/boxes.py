@@ -14,7 +14,7 @@ from jaxtyping import Float
 from wsol.boxes import Boxes, Xyxy
 from wsol.data.csv_cells import unguarded
 from wsol.errors import WsolError
-from wsol.folders import MANIFEST
+from wsol.folders import manifest_of
 from wsol.results.names import alike, matched_in
 from wsol.results.rows import Table, read_json, read_predictions, read_table
 
@@ -97,12 +97,10 @@ def _found(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Fo
 
 def _exported(folder: Path) -> Path | None:
     """The file of boxes where the folder is an export of ours."""
-    if not (folder / MANIFEST).is_file():
+    manifest = manifest_of(folder, "export")
+    if manifest is None or manifest["stage"] != "export":
         return None
-    manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("stage") != "export":
-        return None
-    form = manifest["settings"]["format"]
+    form = str(manifest["settings"].get("format"))
     if form not in EXPORTED:
         raise WsolError(
             f"{folder} is an export in the format {form}: expected {' or '.join(EXPORTED)}, or what `wsol predict` wrote. Name the folder of predictions, or export them with `--format coco`."

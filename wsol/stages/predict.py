@@ -21,11 +21,9 @@ from wsol.data.unread import CONVERT, in_words, unread_under
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import (
-    MANIFEST,
     file_hash,
     is_finished,
     manifest_of,
-    read_json,
     text_hash,
     whole_file,
     write_manifest,
@@ -95,8 +93,8 @@ def run(
             clear(out)
         progress.say(f"{STAGE}: finished already, {out}{not_read}")
         if is_first:
-            figures = read_json(out / MANIFEST, f"wsol {STAGE}")["figures"]
-            _warn_of_covering(figures.get("covering", 0), figures["images"], has_maps, progress)
+            figures = (manifest_of(out, STAGE) or {"figures": {}})["figures"]
+            _warn_of_covering(figures.get("covering", 0), figures.get("images", 1), has_maps, progress)
         return out
     started = time.perf_counter()
     with new_shared_folder(out, engine) as scratch:
@@ -334,7 +332,7 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
             for row in rows:
                 row["is_covered"] = any(covers(one["xyxy"], row["image_hw"]) for one in row["objects"])
             return rows
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         pass
     raise WsolError(
         f"{shards.path(shard)} is damaged: expected the predictions of {number_of(len(expected), 'picture')}. Remove it, and the same command makes it again."

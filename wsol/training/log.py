@@ -63,11 +63,18 @@ def _cut_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n") or json.loads(line)["step"] > step:
+    for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True):
+        if not line.endswith("\n") or not _is_up_to(line, step):
             break
         kept.append(line)
     write_text(path, "".join(kept))
+
+
+def _is_up_to(line: str, step: int) -> bool:
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except (ValueError, KeyError, TypeError, RecursionError):  # damaged, as are those that follow it
+        return False
 
 
 def _table(trained: Trained) -> str:

@@ -32,8 +32,10 @@ from wsol.folders import (
 from wsol.images import SUFFIXES, is_picture, pictures_under
 from wsol.journal import FILE as JOURNAL
 from wsol.launch import part
+from wsol.links import led_to
 from wsol.listing import Names, Paths, write_names
 from wsol.localizer import Localizer
+from wsol.locks import held
 from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.predictions import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.progress import Progress
@@ -74,7 +76,7 @@ def run(
     any number of processes; pictures that were skipped in a finished shard are not tried again.
 
     Raises:
-        WsolError: not a run, no pictures, none that can be decoded, or `out` holds something else.
+        WsolError: not a run, no pictures, none that can be decoded, `out` holds something else, or another command writes it.
     """
     root = _root(images)
     localizer = Localizer.load(
@@ -87,16 +89,30 @@ def run(
     if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
         settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
-    if gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]:
-        if is_first:
-            clear(out)
-        progress.say(f"{STAGE}: finished already, {out}")
-        if is_first:
-            figures = read_json(out / MANIFEST, f"wsol {STAGE}")["figures"]
-            _warn_of_covering(figures.get("covering", 0), figures["images"], has_maps, progress)
-        return out
+
+    def is_made() -> bool:
+        found: bool = gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]
+        return found
+
+    if not is_made():  # asked before the folder is held: a review may have it, which changes no prediction
+        with held(out, f"wsol {STAGE}", "name another --out"):
+            if not is_made():  # another process may just have come to its end
+                return _make(out, images, root, localizer, settings, inputs, progress)
+    if is_first:
+        clear(out)
+    progress.say(f"{STAGE}: finished already, {out}")
+    if is_first:
+        figures = read_json(out / MANIFEST, f"wsol {STAGE}")["figures"]
+        _warn_of_covering(figures.get("covering", 0), figures["images"], has_maps, progress)
+    return out
+
+
+def _make(
+    out: Path, images: Path, root: Path, localizer: Localizer, settings: dict[str, Any], inputs: dict[str, str], progress: Progress
+) -> Path:  # fmt: skip
+    engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
     started = time.perf_counter()
-    with new_shared_folder(out, engine) as scratch:
+    with new_shared_folder(led_to(out), engine) as scratch:
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
             _list(images, scratch / NAMES, inputs["pictures"])

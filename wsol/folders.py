@@ -6,16 +6,18 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from wsol.errors import WsolError
+from wsol.links import is_link, open_own, refuse_link
 from wsol.schema import check_schema
 from wsol.version import __version__
 
@@ -38,18 +40,22 @@ def final_of(scratch: Path) -> Path:
 def new_folder(folder: Path) -> Iterator[Path]:
     """Yield a scratch folder that takes the name `folder` only if the block succeeds.
 
-    After a failure or a kill the scratch folder stays, so that the same command can go on in it.
+    After a failure or a kill the scratch folder stays, so that the same command can go on in it. Only one process at a time
+    may be here (`wsol.locks.held`): what a killed one left of unfinished files is removed.
 
     Raises:
-        WsolError: something that is not ours already stands at `folder`.
+        WsolError: something that is not ours already stands at `folder`, or a link, be it in the place of the scratch folder.
     """
+    refuse_link(folder)
     if folder.exists():
         if not folder.is_dir() or any(folder.iterdir()):
             # Not a word of removing it: it may hold photographs.
             raise WsolError(f"{folder} exists already: expected a free name. Name another folder.")
         folder.rmdir()
     scratch = scratch_of(folder)
+    refuse_link(scratch)
     scratch.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(scratch)
     yield scratch
     if not (scratch / MANIFEST).exists():
         raise RuntimeError(f"{scratch} has no {MANIFEST}: a stage writes it last")
@@ -62,17 +68,56 @@ def start_over(scratch: Path) -> None:
     scratch.mkdir()
 
 
+def partial_of(path: Path) -> Path:
+    """A name beside `path` that nobody can know before, for what is not finished."""
+    # As many letters as fit into a file name with the rest, if each takes four bytes.
+    return path.with_name(f".{path.name[:50]}.{secrets.token_hex(6)}.partial")
+
+
+_UNFINISHED = re.compile(r"\..*\.[0-9a-f]{12}\.partial|\.tmp\w{6}")
+"""What `partial_of` gives, and the file that safetensors makes for itself."""
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes left of unfinished files, here and below. To be called where no other process can be writing here."""
+    for above, folders, files in os.walk(folder):
+        for name in filter(_UNFINISHED.fullmatch, [*folders, *files]):
+            _remove(Path(above, name))
+
+
+def remove_left(path: Path) -> None:
+    """Remove what killed processes left of an unfinished `path`. To be called where no other process can be writing it."""
+    pattern = re.compile(rf"\.{re.escape(path.name[:50])}\.[0-9a-f]{{12}}\.partial")
+    with suppress(FileNotFoundError, PermissionError):  # of a folder that may be written and not read
+        for name in filter(pattern.fullmatch, os.listdir(path.parent)):
+            _remove(path.with_name(name))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not is_link(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 @contextmanager
-def whole_file(path: Path, tag: str = "") -> Iterator[Path]:
+def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; what was written there takes its name, safe on the disk, only if the block succeeds.
 
-    Processes that may write the same file at once need a `tag` each.
+    The temporary file is new and nobody else's, so no link leads it elsewhere; a link at `path` is replaced, and not followed.
+    Several processes may write the same file at once: the last one wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}{tag}.partial")
+    partial = partial_of(path)
+    made = open_own(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    mode = os.fstat(made).st_mode
+    os.close(made)
     try:
         yield partial
-        with partial.open("rb+") as file:
+        with open(open_own(partial, os.O_RDWR), "rb+") as file:
+            # safetensors puts a file of its own there, which only its owner can read.
+            if os.fstat(file.fileno()).st_mode != mode:
+                os.chmod(file.fileno() if os.chmod in os.supports_fd else partial, stat.S_IMODE(mode))
             os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
@@ -80,7 +125,8 @@ def whole_file(path: Path, tag: str = "") -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is whole or not there."""
+    """Write a file that is whole or not there. Of several processes that write the same one, none may be writing it now."""
+    remove_left(path)
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from wsol.boxes import Boxes, Xyxy
 from wsol.errors import WsolError
 from wsol.folders import opened, parse_json
+from wsol.links import open_own
 
 FILE = "review.jsonl"
 
@@ -86,7 +87,11 @@ def read_journal(folder: Path) -> list[Decision]:
 
 
 class Journal:
-    """`with Journal(folder) as journal`: the decisions so far, and a way to add one that is on the disk when it returns."""
+    """`with Journal(folder) as journal`: the decisions so far, and a way to add one that is on the disk when it returns.
+
+    Raises:
+        WsolError: a damaged line, or a link in the place of the file.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
@@ -95,9 +100,9 @@ class Journal:
         """What a killed server had left of a line, if anything; it was cut off."""
 
     def __enter__(self) -> Journal:
-        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = open_own(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
-            self._repair(self.path.read_bytes())
+            self._repair(_read(self._file))
             _sync_folder(self.path.parent)
         except BaseException:
             os.close(self._file)
@@ -134,8 +139,15 @@ class Journal:
         os.fsync(self._file)
 
 
+def _read(file: int) -> bytes:
+    with open(file, "rb", closefd=False) as whole:
+        return whole.read()
+
+
 def _sync_folder(folder: Path) -> None:
     """A file that is new must be found again after the power failed."""
+    if os.name == "nt":  # where folders cannot be opened
+        return
     file = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(file)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from wsol.errors import WsolError
 from wsol.folders import read_json, start_over, whole_file, write_json
 from wsol.launch import Part
+from wsol.links import make_below
 
 Thing = TypeVar("Thing")
 Skipped = dict[str, str]
@@ -57,7 +58,7 @@ def open_scratch(scratch: Path, stage: str, settings: dict[str, Any], inputs: di
     if not marker.exists() or read_json(marker, f"wsol {stage}") != json.loads(json.dumps(identity)):
         start_over(scratch)
         write_json(marker, identity)
-    (scratch / PARTS).mkdir(exist_ok=True)
+    make_below(scratch, PARTS)
 
 
 def clear(folder: Path) -> None:

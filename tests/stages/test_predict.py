@@ -24,6 +24,7 @@ from wsol.engine import choose_engine
 from wsol.images import read_square
 from wsol.inference import class_maps, score_maps, with_mirror_image
 from wsol.listing import Names, write_names
+from wsol.locks import held
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.mffnet import ScoreMaps
 from wsol.predictions import open_predictions
@@ -104,6 +105,32 @@ def test_every_picture_is_predicted_or_skipped_once_in_the_order_of_names(whole:
     for one, parts in ((figures, ("waiting", "network", "boxes")), (masks, ("waiting", "network", "masks"))):
         assert one["images_per_second"] == pytest.approx(16 / one["seconds"])
         assert 0 < sum(one[f"seconds_{part}"] for part in parts) <= one["seconds"] and one["processes"] == 1
+
+
+def test_a_second_prediction_is_refused_while_the_first_works_and_finished_ones_are_found_by_any(
+    whole: Whole, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", str(small_run), str(pictures / "train"), "--out"]
+    with held(tmp_path / "out", "wsol predict", "wait"), pytest.raises(SystemExit) as stopped:
+        main([*words, str(tmp_path / "out")])
+    assert stopped.value.code == 2 and "is in use by `wsol predict`, process" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+    with held(whole.predictions, "wsol review", "wait"):  # a page is open, which changes no prediction
+        main([*words, str(whole.predictions)])
+    assert "finished already" in capsys.readouterr().err
+
+
+def test_maps_and_a_model_are_not_written_where_another_command_works(
+    small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, words in (
+        (tmp_path / "maps", ["evaluate", str(small_run), str(pictures), "--save-heatmaps", str(tmp_path / "maps")]),
+        (small_run, ["export-model", str(small_run), "--format", "onnx"]),
+    ):
+        with held(folder, "wsol a", "wait"), pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert stopped.value.code == 2 and f"{folder} is in use by `wsol a`" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
 
 
 def alone(whole: Whole, pictures: Path, numbers: list[int]) -> Iterator[tuple[torch.Tensor, np.ndarray]]:

@@ -31,6 +31,8 @@ BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
 BRANDS = (b"WEBP", b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"hevc")
 """Of WebP and the HEIF family, from the ninth byte on; films have others in the same place."""
 NO_SUFFIX = "without a suffix"
+Unread = Mapping[str, Sequence[Path]]
+"""The files of each suffix."""
 CONVERT = "convert them to JPEG or PNG if they should be used."
 
 
@@ -51,7 +53,7 @@ def unread_under(folders: Iterable[Path]) -> dict[str, list[Path]]:
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
-def in_words(unread: Mapping[str, Sequence[Path]]) -> str:
+def in_words(unread: Unread) -> str:
     """`12 files of types that are not read (10 .heic, 2 .cr2)`; empty where there are none."""
     if not unread:
         return ""

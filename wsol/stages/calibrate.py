@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, Truth, told
 from wsol.errors import WsolError
 from wsol.localizer import Localizer
+from wsol.locks import held
 from wsol.maps import Heatmap, find_objects
 from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.judge import Judge, Opinion, own_grid
@@ -126,8 +128,15 @@ def run(
     """Write `run/calibration.json`, which `Localizer.load` then uses; `is_dry` only reports. The pictures' labels do not matter.
 
     Raises:
-        WsolError: an unfinished run, no boxes, or fewer than `FEWEST` pictures with a usable one.
+        WsolError: an unfinished run, no boxes, fewer than `FEWEST` pictures with a usable one, or another command writes the run.
     """
+    with nullcontext() if is_dry else held(run, "wsol calibrate", "name another run"):
+        return _calibrated(run, boxes, is_dry=is_dry, device=device, precision=precision, progress=progress)
+
+
+def _calibrated(
+    run: Path, boxes: DataSet, *, is_dry: bool, device: str, precision: Precision, progress: Progress
+) -> Calibrated:
     truth = boxes.read_truth()
     # Without a split, the test pictures are the training pictures.
     samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(truth, one)}.values())

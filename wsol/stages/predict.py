@@ -17,7 +17,7 @@ from wsol.calibration import is_calibrated
 from wsol.config import EngineName, Objects, Precision, finder_folder, is_gradient_cam
 from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
-from wsol.data.unread import CONVERT, in_words, unread_under
+from wsol.data.unread import CONVERT, Unread, in_words, unread_under
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import (
@@ -31,8 +31,10 @@ from wsol.folders import (
 from wsol.images import SUFFIXES, is_picture, pictures_under
 from wsol.journal import FILE as JOURNAL
 from wsol.launch import part
+from wsol.links import led_to
 from wsol.listing import Names, Paths, write_names
 from wsol.localizer import Localizer
+from wsol.locks import held
 from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.predictions import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.progress import Progress
@@ -73,7 +75,7 @@ def run(
     any number of processes; pictures that were skipped in a finished shard are not tried again.
 
     Raises:
-        WsolError: not a run, no pictures, none that can be decoded, or `out` holds something else.
+        WsolError: not a run, no pictures, none that can be decoded, `out` holds something else, or another command writes it.
     """
     root = _root(images)
     localizer = Localizer.load(
@@ -87,17 +89,30 @@ def run(
         settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
     unread = unread_under([images]) if is_first and images.is_dir() else {}
-    not_read = f"; {in_words(unread)}" if unread else ""
-    if gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]:
-        if is_first:
-            clear(out)
-        progress.say(f"{STAGE}: finished already, {out}{not_read}")
-        if is_first:
-            figures = (manifest_of(out, STAGE) or {"figures": {}})["figures"]
-            _warn_of_covering(figures.get("covering", 0), figures.get("images", 1), has_maps, progress)
-        return out
+
+    def is_made() -> bool:
+        found: bool = gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]
+        return found
+
+    if not is_made():  # asked before the folder is held: a review may have it, which changes no prediction
+        with held(out, f"wsol {STAGE}", "name another --out"):
+            if not is_made():  # another process may just have come to its end
+                return _make(out, images, root, localizer, settings, inputs, unread, progress)
+    if is_first:
+        clear(out)
+    progress.say(f"{STAGE}: finished already, {out}{_not_read(unread)}")
+    if is_first:
+        figures = (manifest_of(out, STAGE) or {"figures": {}})["figures"]
+        _warn_of_covering(figures.get("covering", 0), figures.get("images", 1), has_maps, progress)
+    return out
+
+
+def _make(
+    out: Path, images: Path, root: Path, localizer: Localizer, settings: dict[str, Any], inputs: dict[str, str], unread: Unread, progress: Progress
+) -> Path:  # fmt: skip
+    engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
     started = time.perf_counter()
-    with new_shared_folder(out, engine) as scratch:
+    with new_shared_folder(led_to(out), engine) as scratch:
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
             _list(images, scratch / NAMES, inputs["pictures"])
@@ -119,11 +134,15 @@ def run(
     if is_first:
         clear(out)
         progress.say(
-            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped{not_read}"
+            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped{_not_read(unread)}"
         )
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_told(speed))
     return out
+
+
+def _not_read(unread: Unread) -> str:
+    return f"; {in_words(unread)}" if unread else ""
 
 
 def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Progress) -> None:

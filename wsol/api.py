@@ -185,8 +185,11 @@ def _stage(
     found = open_data(Path(data), None if images is None else Path(images))
     check_outside(Path(run), found)
     resolved = preview(Path(run), config)
+    progress = Progress(quiet=quiet or not part().is_first)
+    for note in found.notes():
+        progress.say(f"note: {note}")
     with locked(Path(run)):
-        folder = stage(found, Path(run), resolved, Progress(quiet=quiet or not part().is_first))
+        folder = stage(found, Path(run), resolved, progress)
         if part().is_first:
             save_config(Path(run), resolved)  # a stage that has work remembers it too; a refused one changes nothing
     return folder

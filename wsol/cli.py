@@ -677,6 +677,7 @@ def _stage(
         found = open_data(data, images)
         check_outside(run, found)
         _check_names(config)
+        _tell("note", found.notes(), "`wsol check` says more")
         print(f"# {found.describe()}\n{to_yaml(config)}", end="")
         return
     from wsol.models.weights import check_weights, networks_of

@@ -187,6 +187,8 @@ def _stage(
     check_outside(Path(run), found)
     resolved = preview(Path(run), config)
     progress = Progress(quiet=quiet or not part().is_first)
+    for note in found.notes():
+        progress.say(f"note: {note}")
     with held(Path(run), f"wsol {command}", "name another --run"):
         if part().is_first and (words := in_words(unread_of(found))):
             progress.say(f"{found.root}: {words}; {CONVERT}")

@@ -695,6 +695,7 @@ def _stage(
         found = open_data(data, images)
         check_outside(run, found)
         _check_names(config)
+        _tell("note", found.notes(), "`wsol check` says more")
         unread = in_words(unread_of(found))
         answer(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
         return

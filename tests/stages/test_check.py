@@ -127,7 +127,7 @@ def remove_classes(root: Path) -> None:
         pytest.param(write_boxes, "no truth", [], id="there is a truth"),
         pytest.param(lambda root: write_boxes(root, "test/owl/3.jpg,9,9,1,1", "test/owl/99.jpg,1,1,2,2"), "wrong in the truth", ["swapped corners", "unknown picture"], id="bad boxes"),
         pytest.param(lambda root: (root / "boxes.csv").write_text("path,x0,y0,x1,y1\ntest/hawk/0.jpg,1,1,5,5\n"), "no true box", ["test/hawk/1.jpg"], id="a box for one picture"),
-        pytest.param(lambda root: (root / "boxes.csv").write_text("path;x0\n"), "no truth", ["boxes.csv"], id="no table of boxes"),
+        pytest.param(lambda root: (root / "boxes.csv").write_text("path;x0\n"), "unusable ground truth", ["boxes.csv"], id="no table of boxes"),
         pytest.param(lambda root: (root / "train/wren/0.jpg").write_bytes(b""), "broken picture", ["wren/0.jpg: the file is empty"], id="an empty file"),
         pytest.param(lambda root: (root / "train/wren/x.jpg").symlink_to("gone"), "missing picture", ["wren/x.jpg: it does not exist"], id="a link to nothing"),
         pytest.param(lambda root: (root / "train/wren/0.jpg").write_bytes(jpeg(photo(1).convert("1").resize((9, 9)).point(lambda _: 0))), "grey", [], id="blank is not grey too"),

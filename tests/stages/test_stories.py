@@ -335,6 +335,19 @@ def test_a_dry_run_prints_the_configuration_and_touches_nothing(
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.parametrize("command", ["fit", "train-cam", "make-pseudo", "train-seg", "train-classifier"])
+@pytest.mark.parametrize("words", [["--dry-run"], []], ids=["dry", "real"])
+def test_a_list_of_images_that_are_elsewhere_is_refused_dry_or_not(
+    cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]
+) -> None:
+    rows = [f"photographs/{number}.jpg,{('owl', 'hawk')[number % 2]}" for number in range(9)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    assert cli(command, tmp_path / "list.csv", "--run", tmp_path / "r", *words) == 2
+    told = capsys.readouterr()
+    assert f"expected files such as {tmp_path / 'photographs/0.jpg'}" in told.err and "`--images FOLDER`" in told.err
+    assert told.out == "" and not (tmp_path / "r").exists()
+
+
 @pytest.mark.parametrize("words", [["--backbone", "resnet51"], ["--classifier", "resnet51"]])
 def test_a_dry_run_knows_the_names_of_networks(
     cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from wsol.counting import number_of
 from wsol.data import class_folders, coco, csv_table, cub, imagenet, voc, wsolevaluation
+from wsol.data.on_disk import check_there
 from wsol.data.samples import DataSet, checked
+from wsol.data.splits import part_of
 from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.errors import WsolError
 from wsol.images import is_picture
@@ -47,7 +49,7 @@ def open_data(root: Path, images: Path | None = None) -> DataSet:
     """Recognise and read a data set to learn from; `images` says where the pictures are, if not in their usual place.
 
     Raises:
-        WsolError: no layout that is known, or nothing to learn from in it.
+        WsolError: no layout that is known, nothing to learn from in it, or most of its images are elsewhere.
     """
     data = open_truth(root, images)
     if below := _data_below(data):
@@ -55,9 +57,12 @@ def open_data(root: Path, images: Path | None = None) -> DataSet:
             f"{root} holds one folder, {below.name}, which looks like a data set itself: expected that one. Name {below}."
         )
     try:
-        return checked(data)
+        checked(data)
     except WsolError as error:
         raise WsolError(f"{error}{_hint_of_unread(data)}") from None
+    if not data.listed:  # else the images were found by looking into these folders
+        check_there(root, data.train)
+    return data
 
 
 def open_truth(root: Path, images: Path | None = None) -> DataSet:
@@ -96,7 +101,8 @@ def _data_below(data: DataSet) -> Path | None:
     if not below.is_dir():
         return None
     kinds = [kind for kind, reader in READERS.items() if reader.recognise(below)]
-    has_classes = sum(child.is_dir() and not is_litter(child.name) for child in below.iterdir()) > 1
+    folders = [child.name for child in below.iterdir() if child.is_dir() and not is_litter(child.name)]
+    has_classes = len(folders) > 1 or any(map(part_of, folders))
     return below if has_classes or kinds != ["class folders"] else None
 
 

@@ -15,7 +15,8 @@ from jaxtyping import install_import_hook
 # The numeric tower is what mypy means by `float`: an int will do.
 install_import_hook("wsol", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
-from collections.abc import Callable  # noqa: E402
+import signal  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
@@ -47,6 +48,20 @@ def cub30() -> Path:
 def new_picture() -> NewPicture:
     """`new_picture(path, image_hw=(30, 40))` writes a picture of random pixels, its folders included, and returns its path."""
     return write_picture
+
+
+@pytest.fixture
+def soon() -> Iterator[None]:
+    """What waits for ever is ended after some seconds, as an error."""
+
+    def give_up(*_: object) -> None:
+        pytest.fail("it waited")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

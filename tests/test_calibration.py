@@ -183,7 +183,7 @@ def test_a_calibration_of_other_weights_is_warned_about_and_not_used(run: Path) 
         assert read_calibration(run) is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 2}', '{"threshold": 0.5}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"threshold": 0.5}'])
 def test_a_damaged_file_is_told_with_what_to_do(run: Path, text: str) -> None:
     (run / FILE).write_text(text)
     with pytest.raises(WsolError, match=r"calibration.json cannot be used.*--reset"):

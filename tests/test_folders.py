@@ -284,6 +284,89 @@ def test_a_file_that_fails_while_it_is_written_leaves_the_one_before(tmp_path: P
     assert path.read_bytes() == b"whole"
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_every_file_may_be_read_by_whom_the_user_lets_read_files(tmp_path: Path, umask: int) -> None:
+    ran = python(
+        """
+import os, sys
+from pathlib import Path
+import numpy as np
+import torch
+from wsol.arrays import claimed_memmap
+from wsol.folders import write_json
+from wsol.tensors import write_tensors
+from wsol.journal import Journal
+os.umask(int(sys.argv[2]))
+folder = Path(sys.argv[1])
+write_tensors(folder / "model.safetensors", {"a": torch.zeros(3)})
+write_json(folder / "model.json", {})
+claimed_memmap(folder / "pseudo.npy", np.dtype("u1"), 3)
+with Journal(folder):
+    pass
+(folder / "plain").touch()
+""",
+        tmp_path,
+        umask,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("model.safetensors", "model.json", "pseudo.npy", "review.jsonl", "plain"), 0o666 & ~umask
+    )
+
+
+def test_what_killed_processes_left_of_a_file_goes_when_it_is_written_again(tmp_path: Path) -> None:
+    killed = python(
+        """
+import os, sys
+from pathlib import Path
+from wsol.folders import whole_file
+with whole_file(Path(sys.argv[1], "a.txt")) as partial:
+    partial.write_text("half")
+    os._exit(9)
+""",
+        tmp_path,
+    )
+    assert killed.returncode == 9 and len(list(tmp_path.glob(".a.txt.*.partial"))) == 1
+    others = {".b.txt.0123456789ab.partial", ".a.txt.partial", "a.txt.0123456789ab.partial", ".a.txt.0123456789AB.partial"}  # fmt: skip
+    for name in others:
+        (tmp_path / name).write_text("another's")
+    write_text(tmp_path / "a.txt", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", *others}
+
+
+def test_what_killed_processes_left_in_a_scratch_folder_goes_when_the_work_goes_on(tmp_path: Path) -> None:
+    scratch = scratch_of(tmp_path / "out")
+    (scratch / "parts" / ".names.0123456789ab.partial").mkdir(parents=True)
+    (scratch / "parts" / ".names.0123456789ab.partial" / "names.bin").write_text("half")
+    (tmp_path / "victim").mkdir()
+    (scratch / ".link.0123456789ab.partial").symlink_to(tmp_path / "victim")
+    for name in (
+        ".tmpAbc123",
+        "parts/.000001.jsonl.0123456789ab.partial",
+        "parts/000002.jsonl",
+        "checkpoint.safetensors",
+    ):
+        (scratch / name).write_text("half")
+    with new_folder(tmp_path / "out"):
+        assert sorted(path.relative_to(scratch).as_posix() for path in scratch.rglob("*")) == ["checkpoint.safetensors", "parts", "parts/000002.jsonl"]  # fmt: skip
+        finish(scratch)
+    assert (tmp_path / "victim").is_dir()
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "梟" * 85, "a" * 50 + "😀" * 51])
+def test_a_file_may_have_as_long_a_name_as_the_disk_takes(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "whole")
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_temporary_name_is_known_to_nobody_before_and_not_shared(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "a") as one, whole_file(tmp_path / "a") as other:
+        assert one != other and one.name.startswith(".a.") and one.suffix == ".partial"
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "a").read_text() == "one", "the last one that ends"
+
+
 def test_a_file_takes_its_name_only_when_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, bool]] = []
     monkeypatch.setattr(

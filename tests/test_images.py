@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import struct
 import sys
 import zlib
@@ -12,19 +13,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import EpsImagePlugin, Image, ImageOps
 
+from wsol.eight_bits import used_bits
 from wsol.errors import BrokenPicture, WsolError
 from wsol.images import (
+    FORMATS,
     ORIENTATION,
+    SUFFIXES,
     as_pixels,
     from_pillow,
     image_hw,
     is_picture,
     is_turned,
+    open_regular,
     pictures_under,
+    read_fitting,
     read_image,
+    read_mask,
     read_square,
 )
 
@@ -79,8 +88,20 @@ CASES = [
     pytest.param("a.jpg", quarters(0, 80, 160, 255, mode="L"), {"quality": 95}, grey(0, 80, 160, 255), id="grey jpeg"),  # type: ignore[arg-type]
     pytest.param("a.png", of_values([0, 16448, 32896, 65535], "uint16"), {}, grey(0, 64, 128, 255), id="16-bit png, not all white"),
     pytest.param("a.tif", of_values([0, 16448, 32896, 65535], "uint16"), {}, grey(0, 64, 128, 255), id="16-bit tiff"),
-    pytest.param("a.tif", of_values([-5, 16448, 32896, 70000], "int32"), {}, grey(0, 64, 128, 255), id="32-bit integer tiff"),
+    pytest.param("a.tif", of_values([-5, 16448, 32896, 65535], "int32"), {}, grey(0, 64, 128, 255), id="32-bit integer tiff"),
+    pytest.param("a.tif", of_values([-5, 0, 2**29, 2**30 - 1], "int32"), {}, grey(0, 0, 127, 255), id="32-bit integer tiff of 30 bits"),
+    pytest.param("a.tif", of_values([10, 80, 160, 200], "int32"), {}, grey(10, 80, 160, 200), id="8 bits in 32"),
+    pytest.param("a.png", of_values([10, 80, 160, 200], "uint16"), {}, grey(10, 80, 160, 200), id="8 bits in 16"),
+    pytest.param("a.png", of_values([40, 320, 640, 800], "uint16"), {}, grey(10, 80, 160, 200), id="10 bits in 16"),
+    pytest.param("a.png", of_values([160, 1280, 2560, 3200], "uint16"), {}, grey(10, 80, 160, 200), id="12 bits in 16"),
+    pytest.param("a.tif", of_values([640, 5120, 10240, 12800], "uint16"), {}, grey(10, 80, 160, 200), id="14 bits in 16"),
+    pytest.param("a.png", of_values([0, 16448, 32896, 65535], "uint16"), {"transparency": 32896}, grey(0, 64, 255, 255), id="16-bit png, one grey transparent"),
+    pytest.param("a.png", of_values([160, 1280, 3200, 65535], "uint16"), {"transparency": 65535}, grey(10, 80, 200, 255), id="12 bits in 16, no data is transparent"),
+    pytest.param("a.png", of_values([0, 0, 0, 0], "uint16"), {}, grey(0, 0, 0, 0), id="16-bit png of zeros"),
     pytest.param("a.tif", of_values([0, 0.25, 0.5, 1], "float32"), {}, grey(0, 63, 127, 255), id="float tiff"),
+    pytest.param("a.tif", of_values([float("-inf"), 500, 1000, float("inf")], "float32"), {}, grey(0, 127, 255, 255), id="float tiff with infinities"),
+    pytest.param("a.tif", of_values([-3e38, 0, 1e-30, 3e38], "float32"), {}, grey(0, 0, 0, 255), id="float tiff of all sizes"),
+    pytest.param("a.tif", of_values([-2, -1, float("nan"), -3], "float32"), {}, grey(0, 0, 0, 0), id="float tiff without a positive value"),
     pytest.param("a.tif", of_values([-1, float("nan"), 500, 1000], "float32"), {}, grey(0, 0, 127, 255), id="float tiff with nan"),
     pytest.param("a.tif", of_values([0, 0, 0, 0], "float32"), {}, grey(0, 0, 0, 0), id="float tiff of zeros"),
     pytest.param("a.png", quarters(0, 1, 1, 0, mode="1"), {}, grey(0, 255, 255, 0), id="1 bit"),  # type: ignore[arg-type]
@@ -117,6 +138,59 @@ def test_every_kind_of_file_comes_out_as_rgb(
     assert small.shape == (8, 8, 3)
     np.testing.assert_allclose(colours(small), expected, atol=12)
     assert not is_turned(path)
+
+
+def png_of(depth: int, colour_type: int, rows: list[bytes], clear: bytes) -> bytes:
+    """A PNG of 32 x 16 pixels that Pillow cannot write: other depths, with a colour declared transparent."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">L", len(data)) + name + data + struct.pack(">L", zlib.crc32(name + data))
+
+    header = struct.pack(">LLBBBBB", HW[1], HW[0], depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"tRNS", clear)
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour_type", "left", "right", "clear", "expected"),
+    [
+        pytest.param(2, 0, b"\x55" * 4, b"\xaa" * 4, b"\0\x02", [85, 255], id="grey of 2 bits"),
+        pytest.param(4, 0, b"\x55" * 8, b"\xaa" * 8, b"\0\x05", [255, 170], id="grey of 4 bits"),
+        pytest.param(4, 0, b"\x55" * 8, b"\xaa" * 8, b"\0\x09", [85, 170], id="grey of 4 bits, no pixel is transparent"),
+        pytest.param(16, 0, b"\x11\x11" * 16, b"\xff\xff" * 16, b"\x11\x11", [255, 255], id="grey of 16 bits"),
+        pytest.param(16, 2, b"\x11\x12" * 48, b"\x88\x90" * 48, b"\x11\x12" * 3, [255, 136], id="colours of 16 bits"),
+        pytest.param(16, 2, b"\x11\x12" * 48, b"\x88\x90" * 48, b"\x90\x88" * 3, [17, 136], id="colours of 16 bits, no pixel is transparent"),
+    ],
+)  # fmt: skip
+def test_a_transparent_colour_is_the_one_that_the_file_names(
+    tmp_path: Path, depth: int, colour_type: int, left: bytes, right: bytes, clear: bytes, expected: list[int]
+) -> None:
+    (tmp_path / "a.png").write_bytes(png_of(depth, colour_type, [left + right] * HW[0], clear))
+    assert [colour[0] for colour in colours(read_image(tmp_path / "a.png"))] == expected * 2
+
+
+@given(st.integers(0, 2**31 - 1))
+def test_an_image_uses_a_quarter_of_its_range_at_least(peak: int) -> None:
+    bits = used_bits(peak)
+    assert bits in range(8, 33, 2)
+    assert peak < 2**bits
+    assert bits == 8 or peak >= 2 ** (bits - 2)
+
+
+@given(st.integers(1, 400), st.integers(1, 30), st.integers(1, 500))
+def test_bands_make_no_difference(width: int, height: int, band_px: int) -> None:
+    values = (np.arange(width * height).reshape(height, width) * 37 % 65536).astype(np.uint16)
+    for image in (Image.fromarray(values), Image.fromarray(values.astype(np.uint8)).convert("RGBA")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("wsol.eight_bits.BAND_PX", band_px)
+            in_bands = from_pillow(image)
+        np.testing.assert_array_equal(in_bands, from_pillow(image))
 
 
 TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
@@ -231,6 +305,138 @@ def test_what_cannot_be_decoded_is_a_broken_picture_with_a_reason(
         assert str(path) in str(raised.value)
         assert reason in str(raised.value)
         assert "repair or remove it" in str(raised.value)
+
+
+READS: dict[str, Callable[[Path], object]] = {
+    "image": read_image,
+    "mask": read_mask,
+    "square": lambda path: read_square(path, 8),
+    "fitting": lambda path: read_fitting(path, 8),
+    "size": image_hw,
+    "turned": is_turned,
+}
+RAISED = [
+    RuntimeError("Failed to decode frame 0"), MemoryError(), struct.error("unpack requires 2 bytes"), zlib.error("Error -3"),
+    OverflowError("too large"), AssertionError(), KeyError("tag"), AttributeError("no tile"), TypeError("bytes"), ZeroDivisionError("0"),
+    RecursionError("depth"), SystemError("error return without exception set"), EOFError("no more"), IndexError("list"),
+    NotImplementedError("later"), UserWarning("a warning made an error"), Image.DecompressionBombError("Image size exceeds the limit."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", ["PIL.Image.open", "PIL.PngImagePlugin.PngImageFile.load"])
+def test_whatever_a_decoder_raises_is_a_broken_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> object:
+        raise error
+
+    FOUR.save(tmp_path / "a.png")
+    monkeypatch.setattr(where, fail)
+    for read in READS.values():
+        with pytest.raises(BrokenPicture, match=r"a\.png.*(repair|Scale it down)"):
+            read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(3), WsolError("ours")], ids=lambda e: type(e).__name__
+)
+def test_what_no_decoder_raises_is_no_broken_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(*_: object, **__: object) -> object:
+        raise error
+
+    FOUR.save(tmp_path / "a.png")
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fail)
+    for read in READS.values():
+        with pytest.raises(type(error)) as raised:
+            read(tmp_path / "a.png")
+        assert not isinstance(raised.value, BrokenPicture)
+
+
+@pytest.mark.skipif("AVIF" not in FORMATS, reason="this Pillow reads no AVIF")
+def test_a_damaged_avif_is_a_broken_image_under_any_name(tmp_path: Path) -> None:
+    whole = encoded("avif")
+    start = whole.find(b"mdat") + 4
+    path = tmp_path / "a.jpg"
+    for damaged in (
+        whole[:start] + bytes(len(whole) - start),
+        whole.replace(b"ftypavif", b"ftypmif1").replace(b"av01", b"hvc1").replace(b"av1C", b"hvcC"),
+        whole[: len(whole) // 2],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(BrokenPicture, match=r"a\.jpg"):
+            read_image(path)
+    path.write_bytes(whole)
+    assert read_image(path).shape[:2] == image_hw(path) == HW
+
+
+def test_every_format_is_pillows_and_every_suffix_belongs_to_it() -> None:
+    Image.init()
+    known = Image.registered_extensions()
+    assert set(FORMATS) <= set(Image.OPEN)
+    assert {known[suffix] for suffix in SUFFIXES} <= {*FORMATS, "MPO"}
+
+
+OTHERS = ["DIB", "ICNS", "ICO", "JPEG2000", "MSP", "PCX", "PDF", "SGI", "SPIDER", "TGA", "XBM", "BLP", "DDS", "EPS"]
+
+
+@pytest.mark.parametrize("format", OTHERS)
+def test_no_other_decoder_runs_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tools / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    mode = {"BLP": "P", "MSP": "1", "XBM": "1", "SPIDER": "F"}.get(format, "RGB")
+    path, code = tmp_path / "a.jpg", io.BytesIO()  # given a name, SPIDER's encoder takes its suffix for its own
+    Image.new("RGB", (64, 64)).convert(mode).save(code, format)
+    path.write_bytes(code.getvalue())
+    for read in READS.values():
+        with pytest.raises(BrokenPicture, match="no decoder knows its contents"):
+            read(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+
+
+SPECIAL = [
+    pytest.param(os.mkfifo, "a named pipe", id="a pipe"),
+    pytest.param(make_socket, "a socket", id="a socket"),
+    pytest.param(lambda path: path.symlink_to("/dev/zero"), "a device", id="a link to a device without end"),
+    pytest.param(lambda path: path.symlink_to("/dev/tty"), "a device", id="a link to the terminal"),
+    pytest.param(lambda path: path.symlink_to(path.parent), "a folder", id="a link to a folder"),
+]
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(("make", "reason"), SPECIAL)
+def test_what_is_no_regular_file_is_broken_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path may not be long
+    path = Path("a.jpg")
+    make(path)
+    for read in (*READS.values(), open_regular):
+        with pytest.raises(BrokenPicture, match=f"a.jpg: it is {reason}"):
+            read(path)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_file_that_becomes_a_pipe_while_it_is_opened_is_broken_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FOUR.save(tmp_path / "before.png")
+    os.mkfifo(tmp_path / "a.png")
+    regular = os.stat(tmp_path / "before.png")
+    with monkeypatch.context() as patch, pytest.raises(BrokenPicture, match="a named pipe"):
+        patch.setattr(os, "stat", lambda path: regular)
+        read_image(tmp_path / "a.png")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

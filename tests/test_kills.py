@@ -106,14 +106,19 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
 ) -> None:
     run = tmp_path / "run"
     words = ("train-cam", small_set, "--run", run, *SETTINGS, "--checkpoint-seconds", "0")
-    half = run / ".cam.partial" / ".checkpoint.safetensors.partial"
-    checkpoint = run / ".cam.partial" / "checkpoint.safetensors"
-    code, _ = interrupted(command(*words), lambda: checkpoint.exists() and half.exists(), 0, signal.SIGKILL)
+    scratch = run / ".cam.partial"
+    checkpoint = scratch / "checkpoint.safetensors"
+
+    def is_being_written() -> bool:
+        return checkpoint.exists() and any(scratch.glob(".checkpoint.safetensors.*.partial"))
+
+    code, _ = interrupted(command(*words), is_being_written, 0, signal.SIGKILL)
     assert code == -signal.SIGKILL and checkpoint.exists()
-    half.write_bytes(b"half of it")
+    (scratch / ".checkpoint.safetensors.0123456789ab.partial").write_bytes(b"half of it")
+    (scratch / ".tmp0a1B2c").write_bytes(b"half of what safetensors writes")
     finish(*words)
     assert hashes_of_cam(run) == hashes_of_cam(whole)
-    assert not list(run.rglob("*partial*"))
+    assert not [*run.rglob("*partial*"), *run.rglob(".tmp*")]
 
 
 def test_streamed_pictures_killed_within_an_epoch_end_in_the_bits_of_kept_ones(

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import re
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,13 +13,12 @@ from fake_data.cub import write_cub
 from fake_data.imagenet import write_train, write_val, write_xmls
 from fake_data.pictures import write_picture
 from fake_data.voc import write_voc
-from filelock import FileLock
 
 import wsol
 from wsol.cli import main
 from wsol.data.opening import open_data
 from wsol.errors import WsolError
-from wsol.run_folder import LOCK, check_outside, locked
+from wsol.run_folder import check_outside
 
 COMMANDS = ("fit", "train-cam", "make-pseudo", "train-seg", "train-classifier")
 
@@ -139,83 +133,3 @@ def test_where_only_the_truth_lies_apart_the_pictures_folders_count(class_folder
     check_outside(tmp_path / "truth" / "run", data)
     with pytest.raises(WsolError, match=f"lies in the data set {class_folders}"):
         check_outside(class_folders / "run", data)
-
-
-HOLD = """
-import multiprocessing, sys, time
-from pathlib import Path
-from wsol.run_folder import locked
-with locked(Path(sys.argv[1])):
-    multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,), daemon=True).start()  # as pictures are decoded
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_second_training_is_told_of_the_first_and_a_killed_one_leaves_no_lock(
-    class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tmp_path / "run"
-    with subprocess.Popen([sys.executable, "-c", HOLD, run], stdout=subprocess.PIPE, text=True) as first:
-        assert first.stdout is not None and first.stdout.readline() == "held\n"
-        with pytest.raises(SystemExit) as stopped:
-            main(["train-cam", str(class_folders), "--run", str(run)])
-        told = capsys.readouterr().err
-        assert stopped.value.code == 2 and names(run) == [LOCK]
-        assert re.search(rf"another training works in {run} \(process {first.pid} on .*\): .* name another --run", told)
-        with pytest.raises(SystemExit):
-            main(["demo", "--out", str(run)])
-        assert "name another --out" in capsys.readouterr().err and names(run) == [LOCK]
-        first.send_signal(signal.SIGKILL)
-        first.wait()
-        with locked(run):
-            pass
-        assert names(run) == []
-
-
-def test_a_lock_is_gone_after_the_training_and_so_is_a_folder_that_nothing_came_into(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), locked(tmp_path / "run"):
-        assert names(tmp_path) == ["run", f"run/{LOCK}"]
-        raise ZeroDivisionError
-    assert names(tmp_path) == []
-    with locked(tmp_path / "run"):
-        (tmp_path / "run" / "cam").mkdir()
-    assert names(tmp_path) == ["run", "run/cam"]
-
-
-def test_only_the_first_of_several_processes_takes_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with locked(tmp_path):
-        monkeypatch.setenv("WORLD_SIZE", "2")
-        monkeypatch.setenv("RANK", "1")
-        with locked(tmp_path):
-            assert names(tmp_path) == [LOCK]
-        monkeypatch.setenv("RANK", "0")
-        with pytest.raises(WsolError, match="another training works"), locked(tmp_path):
-            pass
-        assert names(tmp_path) == [LOCK]
-
-
-def test_the_lock_of_another_user_is_no_reason_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(errno.EACCES, "not yours")
-
-    monkeypatch.setattr(FileLock, "acquire", refuse)
-    with locked(tmp_path):  # nothing may be written here at all: the training tells it
-        pass
-    (tmp_path / LOCK).write_text("process 7 on there")
-    with pytest.raises(WsolError, match=r"another user's training .*\(process 7 on there\)"), locked(tmp_path):
-        pass
-    assert names(tmp_path) == [LOCK]
-
-
-@pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.ENOSPC])
-def test_where_nothing_can_be_locked_the_training_goes_on(
-    tmp_path: Path, reason: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(reason, os.strerror(reason))
-
-    monkeypatch.setattr("fcntl.flock", refuse)
-    with locked(tmp_path), locked(tmp_path):
-        (tmp_path / "cam").mkdir()
-    assert (tmp_path / "cam").is_dir()

@@ -8,15 +8,17 @@ from pathlib import Path
 from wsol.config import EngineName, Objects, Precision, RunConfig
 from wsol.data.opening import open_data, open_truth
 from wsol.data.samples import DataSet
+from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.errors import WsolError
 from wsol.launch import part
+from wsol.locks import held
 from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.judge import STEP
 from wsol.metrics.protocols import default_protocols, protocols_named
 from wsol.progress import Progress
 from wsol.report.training_curves import write_training_curves
 from wsol.run_config import preview, save_config
-from wsol.run_folder import check_outside, locked
+from wsol.run_folder import check_outside
 from wsol.stages import calibrate as calibrating
 from wsol.stages import evaluate as evaluating
 from wsol.stages import evaluate_results as judging
@@ -44,9 +46,7 @@ def fit(
     Raises:
         WsolError: the data, the weights or the folder are not as expected; the text says what to do.
     """
-    _stage(fitting.run, data, images, run, config, quiet)
-    if part().is_first:
-        write_training_curves(Path(run))
+    _stage("fit", fitting.run, data, images, run, config, quiet)
     return Path(run)
 
 
@@ -54,28 +54,28 @@ def train_cam(
     data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
 ) -> Path | None:
     """Stage 1 alone: `run/cam`."""
-    return _stage(mapping.run, data, images, run, config, quiet)
+    return _stage("train-cam", mapping.run, data, images, run, config, quiet)
 
 
 def make_pseudo(
     data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
 ) -> Path | None:
     """Stage 2 alone: `run/pseudo` from `run/cam`."""
-    return _stage(masking.run, data, images, run, config, quiet)
+    return _stage("make-pseudo", masking.run, data, images, run, config, quiet)
 
 
 def train_seg(
     data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
 ) -> Path | None:
     """Stage 3 alone: `run/seg` from `run/pseudo`."""
-    return _stage(segmenting.run, data, images, run, config, quiet)
+    return _stage("train-seg", segmenting.run, data, images, run, config, quiet)
 
 
 def train_classifier(
     data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
 ) -> Path | None:
     """Stage 4 alone: `run/classifier`; None where the configuration goes without one."""
-    return _stage(classifying.run, data, images, run, config, quiet)
+    return _stage("train-classifier", classifying.run, data, images, run, config, quiet)
 
 
 def predict(
@@ -175,6 +175,7 @@ def evaluate_results(
 
 
 def _stage(
+    command: str,
     stage: Callable[[DataSet, Path, RunConfig, Progress], Path | None],
     data: Path_,
     images: Path_ | None,
@@ -185,8 +186,15 @@ def _stage(
     found = open_data(Path(data), None if images is None else Path(images))
     check_outside(Path(run), found)
     resolved = preview(Path(run), config)
-    with locked(Path(run)):
-        folder = stage(found, Path(run), resolved, Progress(quiet=quiet or not part().is_first))
+    progress = Progress(quiet=quiet or not part().is_first)
+    for note in found.notes():
+        progress.say(f"note: {note}")
+    with held(Path(run), f"wsol {command}", "name another --run"):
+        if part().is_first and (words := in_words(unread_of(found))):
+            progress.say(f"{found.root}: {words}; {CONVERT}")
+        folder = stage(found, Path(run), resolved, progress)
         if part().is_first:
             save_config(Path(run), resolved)  # a stage that has work remembers it too; a refused one changes nothing
+            if command == "fit":
+                write_training_curves(Path(run))
     return folder

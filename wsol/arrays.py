@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from wsol.folders import remove_left, whole_file
+from wsol.links import open_own
+
 
 def claimed_memmap(path: Path, dtype: np.dtype[Any], count: int) -> np.memmap[Any, Any]:
     """A new .npy file of `count` zero records, its disk space claimed.
@@ -15,15 +18,26 @@ def claimed_memmap(path: Path, dtype: np.dtype[Any], count: int) -> np.memmap[An
     Raises:
         OSError: the disk is full, read-only, ...
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    remove_left(path)
+    with whole_file(path) as partial:
         np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=(count,)).flush()
         # A hole in a memory-mapped file turns a full disk into a crash; claimed at once, it is an error that can be told.
         if hasattr(os, "posix_fallocate"):  # Linux
             with partial.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    os.replace(partial, path)
-    return np.lib.format.open_memmap(path, mode="r+")
+    return writable_memmap(path)
+
+
+def writable_memmap(path: Path) -> np.memmap[Any, Any]:
+    """What `claimed_memmap` made, to be written to; never through a link.
+
+    Raises:
+        WsolError: a link, or no regular file.
+        ValueError: another file.
+        OSError: absent, read-only, ...
+    """
+    with open(open_own(path, os.O_RDWR), "r+b") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{path} is no array of ours")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        return np.memmap(file, dtype, "r+", file.tell(), shape)

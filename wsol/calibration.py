@@ -6,7 +6,7 @@ import math
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,6 +16,7 @@ from wsol.config import Config, Fraction, finder_folder, is_gradient_cam
 from wsol.errors import WsolError
 from wsol.folders import file_hash, read_json, write_json
 from wsol.run_config import load_config
+from wsol.schema import check_schema
 from wsol.version import __version__
 
 FILE = "calibration.json"
@@ -27,7 +28,7 @@ PRIOR_SCORES = np.arange(0.05, 1, 0.1)
 Fits = Float[np.ndarray, "n thresholds"]
 
 
-class ScoreCurve(Config):
+class ScoreCurve(Config, allow_inf_nan=False):
     """The probability that a box is right, as a logistic curve of its score: 1 / (1 + exp(-(intercept + slope * score)))."""
 
     slope: PositiveFloat
@@ -89,12 +90,13 @@ def read_calibration(run: Path) -> Calibration | None:
     path = run / FILE
     if not path.exists():
         return None
+    values = _values_in(run)
+    if isinstance(values, dict):
+        check_schema(values.get("version", VERSION), VERSION, path, f"wsol calibrate {run} --boxes FEW")
     try:
-        found = Calibration.model_validate(read_json(path, "wsol calibrate"))
-    except (ValidationError, WsolError):
-        raise WsolError(
-            f"{path} cannot be used: expected what `wsol calibrate` of this version writes. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`."
-        ) from None
+        found = Calibration.model_validate(values)
+    except ValidationError:
+        raise _unusable(run) from None
     if found.weights != weights_of(run):
         warnings.warn(
             f"{run} was trained again, or given another method, since it was calibrated: {path} is not used. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`.",
@@ -102,6 +104,19 @@ def read_calibration(run: Path) -> Calibration | None:
         )
         return None
     return found
+
+
+def _values_in(run: Path) -> Any:
+    try:
+        return read_json(run / FILE, "wsol calibrate")
+    except WsolError:
+        raise _unusable(run) from None
+
+
+def _unusable(run: Path) -> WsolError:
+    return WsolError(
+        f"{run / FILE} cannot be used: expected what `wsol calibrate` writes. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`."
+    )
 
 
 def is_calibrated(run: Path) -> bool:

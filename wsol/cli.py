@@ -221,10 +221,10 @@ def review(
     try:
         from wsol.review import serve
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn", "fcntl"):
+        if error.name not in ("starlette", "uvicorn"):
             raise
         raise WsolError(
-            f"the review page needs {error.name}: expected what the extra `review` brings, on Linux or macOS. Run `pip install 'wsol[review]'`."
+            f"the review page needs {error.name}: expected what the extra `review` brings. Run `pip install 'wsol[review]'`."
         ) from None
     serve.run(predictions, port=port, open_browser=open_browser, progress=Progress())
 
@@ -404,6 +404,7 @@ def calibrate(
 
 def _reset(run: Path, json_file: Path | None, *, is_dry: bool) -> None:
     from wsol.calibration import FILE, reset_calibration
+    from wsol.locks import held
     from wsol.run_config import load_config
 
     if json_file is not None:
@@ -414,7 +415,8 @@ def _reset(run: Path, json_file: Path | None, *, is_dry: bool) -> None:
     elif is_dry:
         answer(f"{run / FILE} would be removed; it stays (--dry-run).")
     else:
-        reset_calibration(run)
+        with held(run, "wsol calibrate", "name another run"):
+            reset_calibration(run)
         answer("calibration removed")
 
 
@@ -599,13 +601,19 @@ def report(
         raise WsolError(f"--pictures must be at least 1, got {pictures}. A thousand make a page of about 18 MB.")
     protocols = protocols_named(protocol)
     from wsol.data.opening import open_truth
+    from wsol.links import refuse_link
+    from wsol.locks import held
     from wsol.progress import Progress
     from wsol.report import write_report
 
-    page = write_report.run(
-        run, open_truth(data, images), out or run / "report", protocols=protocols, pictures=pictures, device=device, precision=precision,
-        progress=Progress(),
-    )  # fmt: skip
+    folder = out or run / "report"
+    if out is None:
+        refuse_link(folder)
+    with held(folder, "wsol report", "name another --out"):
+        page = write_report.run(
+            run, open_truth(data, images), folder, protocols=protocols, pictures=pictures, device=device, precision=precision,
+            progress=Progress(),
+        )  # fmt: skip
     answer(page)
 
 
@@ -662,11 +670,12 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
         Another seed, other pictures.
     """
     from wsol import demo as stage
+    from wsol.locks import held
     from wsol.progress import Progress
     from wsol.report.table import print_table
-    from wsol.run_folder import locked
 
-    with locked(out, "--out"), locked(out / "run", "--out"):
+    doing, otherwise = "wsol demo", "name another --out"
+    with held(out, doing, otherwise), held(out / "run", doing, otherwise), held(out / "plain-cam", doing, otherwise):
         result = stage.run(out, seed, Progress())
     print_table(result.table)
     answer(f"pictures: {result.strip}\npage:     {result.page}")
@@ -676,6 +685,7 @@ def _stage(
     name: str, data: Path, images: Path | None, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None
 ) -> None:
     from wsol.data.opening import open_data
+    from wsol.data.unread import in_words, unread_of
     from wsol.run_config import is_begun, preview, to_yaml
     from wsol.run_folder import check_outside
 
@@ -685,7 +695,9 @@ def _stage(
         found = open_data(data, images)
         check_outside(run, found)
         _check_names(config)
-        answer(f"# {found.describe()}\n{to_yaml(config)}".removesuffix("\n"))
+        _tell("note", found.notes(), "`wsol check` says more")
+        unread = in_words(unread_of(found))
+        answer(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
         return
     from wsol.models.weights import check_weights, networks_of
 

@@ -14,8 +14,9 @@ from wsol.config import Cam, Classify, ProtocolName, RunConfig, Seg
 from wsol.data.opening import open_data
 from wsol.data.samples import DataSet
 from wsol.demo_set import write_demo_set
-from wsol.folders import is_finished, new_folder, write_manifest
+from wsol.folders import is_finished, new_folder, remove_left, start_over, whole_file, write_manifest
 from wsol.images import image_hw
+from wsol.links import refuse_link
 from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.judge import mask_overlap
@@ -53,6 +54,8 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
         WsolError: `out` holds something else, or the bundled weights are not installed.
     """
     started = time.perf_counter()
+    for name in ("run", "plain-cam", "predictions"):
+        refuse_link(out / name)
     data = _data(out / "data", seed, progress)
     # The pictures are 320 px wide and two cores are slow: smaller squares leave time for more steps.
     quick = {"batch_size": 8, "resize_px": 160, "crop_px": 144}
@@ -73,7 +76,9 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
     )  # fmt: skip
     rows = _rows(out, data, progress)
     shown = list(Gallery(out / "run")(data.test[:: max(len(data.test) // 24, 1)], data.read_truth(), progress))
-    draw_strip(_varied(sorted(shown, key=lambda one: -(one.iou or 0)))).save(out / "strip.png")
+    remove_left(out / "strip.png")
+    with whole_file(out / "strip.png") as partial:
+        draw_strip(_varied(sorted(shown, key=lambda one: -(one.iou or 0)))).save(partial, "PNG")
     written = write_report.run(
         out / "run",
         data,
@@ -94,6 +99,7 @@ def _data(folder: Path, seed: int, progress: Progress) -> DataSet:
     if not is_finished(folder, "demo-data", settings, {}, option="--out"):
         progress.say(f"drawing {CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS)} pictures")
         with new_folder(folder) as scratch:
+            start_over(scratch)
             write_demo_set(
                 scratch, classes=CLASSES, train_per_class=TRAIN_PER_CLASS, test_per_class=TEST_PER_CLASS, seed=seed
             )

@@ -7,3 +7,7 @@ class WsolError(Exception):
 
 class BrokenPicture(WsolError):
     """One file that cannot be decoded; callers with many files report it and go on."""
+
+
+class NoGroundTruth(WsolError):
+    """A data set without boxes or masks; nothing is wrong with it, and it can be trained on."""

@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 
 from wsol.boxes import Boxes, Xyxy
 from wsol.errors import WsolError
+from wsol.folders import opened, parse_json
+from wsol.links import open_own
 
 FILE = "review.jsonl"
 
@@ -78,11 +80,18 @@ def read_journal(folder: Path) -> list[Decision]:
         WsolError: another line is damaged.
     """
     path = folder / FILE
-    return _parsed(path, path.read_bytes())[0] if path.exists() else []
+    if not path.exists():
+        return []
+    with opened(path, "wsol review") as file:
+        return _parsed(path, file.read())[0]
 
 
 class Journal:
-    """`with Journal(folder) as journal`: the decisions so far, and a way to add one that is on the disk when it returns."""
+    """`with Journal(folder) as journal`: the decisions so far, and a way to add one that is on the disk when it returns.
+
+    Raises:
+        WsolError: a damaged line, or a link in the place of the file.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
@@ -91,9 +100,9 @@ class Journal:
         """What a killed server had left of a line, if anything; it was cut off."""
 
     def __enter__(self) -> Journal:
-        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = open_own(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
-            self._repair(self.path.read_bytes())
+            self._repair(_read(self._file))
             _sync_folder(self.path.parent)
         except BaseException:
             os.close(self._file)
@@ -130,13 +139,24 @@ class Journal:
         os.fsync(self._file)
 
 
+def _read(file: int) -> bytes:
+    with open(file, "rb", closefd=False) as whole:
+        return whole.read()
+
+
 def _sync_folder(folder: Path) -> None:
     """A file that is new must be found again after the power failed."""
+    if os.name == "nt":  # where folders cannot be opened
+        return
     file = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+_DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError, WsolError)
+"""What a line that `wsol review` never wrote makes of its reader."""
 
 
 def _parsed(path: Path, content: bytes) -> tuple[list[Decision], bytes]:
@@ -146,13 +166,13 @@ def _parsed(path: Path, content: bytes) -> tuple[list[Decision], bytes]:
     for number, line in enumerate(lines, start=1):
         try:
             decisions.append(_from_line(line, decisions))
-        except (ValueError, KeyError, TypeError, WsolError) as error:
+        except _DAMAGED as error:
             raise WsolError(
                 f"{path}, line {number}: not a decision ({error}): expected what `wsol review` writes. Mend that line, or remove it."
             ) from None
     try:
         return ([*decisions, _from_line(last, decisions)] if last else decisions), b""
-    except (ValueError, KeyError, TypeError, WsolError):
+    except _DAMAGED:
         return decisions, last
 
 
@@ -162,7 +182,7 @@ def _to_line(decision: Decision) -> bytes:
 
 
 def _from_line(line: bytes, before: list[Decision]) -> Decision:
-    row: Any = json.loads(line.decode("utf-8", "surrogateescape"))
+    row: Any = parse_json(line)
     if not isinstance(row, dict):
         raise ValueError(f"it is {row!r:.50}")
     row.setdefault("is_class_chosen", False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numpy as np
+
+from wsol.folders import partial_of, remove_left
 
 Thing = TypeVar("Thing")
 
@@ -75,8 +76,8 @@ class Paths(_OnDemand[Path]):
 
 def write_names(folder: Path, names: Iterable[str]) -> Names:
     """Write names, one after the other without a separator, and where each ends; `folder` is whole or not there."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    remove_left(folder)
+    partial = partial_of(folder)
     partial.mkdir()
     end = 0
     with (partial / TEXT).open("wb") as text, (partial / ENDS).open("wb") as ends:

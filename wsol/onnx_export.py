@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import warnings
 from pathlib import Path
 
@@ -259,7 +258,7 @@ def fresh_networks(run: Path, device: str) -> OnnxNetworks:
         file.exists() and open_onnx(file, "cpu").card.weights == weights_of(run, load_config(run))
     ):
         graph = load_graph(run)
-        with whole_file(file, tag=f".{os.getpid()}") as partial:
+        with whole_file(file) as partial:
             write_onnx(graph, run_card(run, graph), partial)
     wait_for_all(engine)
     return open_onnx(file, device)

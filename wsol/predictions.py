@@ -6,20 +6,29 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool
 from pycocotools import mask as coco_mask
+from pydantic import PositiveInt, TypeAdapter, ValidationError, with_config
 
 from wsol.boxes import Xyxy
+from wsol.coco_runs import check_run_lengths
 from wsol.errors import WsolError
-from wsol.folders import read_json
+from wsol.folders import MANIFEST, manifest_of, opened, parse_json
+from wsol.schema import check_schema
 
 LINES = "predictions.jsonl"
 COMMAND = "wsol predict RUN IMAGES --out OUT"
+SCHEMA: Literal[1] = 1
+"""Of a line."""
+
+_as_written = with_config(extra="forbid", strict=True, allow_inf_nan=False)
+"""How a line is read; what is made in Python is taken as it is."""
 
 
+@_as_written
 @dataclass(frozen=True)
 class PredictedObject:
     """One object: half-open pixel box, score in [0, 1], mask as COCO's compressed run lengths (`size`, `counts`)."""
@@ -33,12 +42,15 @@ class PredictedObject:
         return np.asarray(coco_mask.decode(self.rle), dtype=bool)
 
 
+@_as_written
 @dataclass(frozen=True)
 class Prediction:
     """One picture: its path below the image root, upright size, objects (none is a result), and class."""
 
+    schema: Literal[1] = field(default=SCHEMA, kw_only=True, repr=False)
+    """Of the line: it may travel without its folder. Lines from before there was the number have none, and are the same."""
     image: str
-    image_hw: tuple[int, int]
+    image_hw: tuple[PositiveInt, PositiveInt]
     objects: tuple[PredictedObject, ...]
     label: int | None
     class_name: str | None
@@ -83,34 +95,56 @@ def read_lines(path: Path) -> Iterator[Prediction]:
     """The predictions of a file, in its order.
 
     Raises:
-        WsolError: the file is absent, or a line is not what `wsol predict` writes.
+        WsolError: the file is absent or unreadable, or a line is not what `wsol predict` writes, run lengths included.
     """
-    try:
-        file = path.open(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        raise WsolError(
-            f"no {path.name} in {path.parent}: expected the result of `{COMMAND}`. Run that again."
-        ) from None
-    with file:
+    with opened(path, COMMAND) as file:
         for number, line in enumerate(file, start=1):
             try:
-                yield _from_row(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                yield _from_line(line)
+            except (ValueError, RecursionError) as error:
+                where = f"{path}, line {number}"
+                check_schema(_schema_of(line), SCHEMA, where, COMMAND)
                 raise WsolError(
-                    f"{path}, line {number}: not a prediction ({error!r}). Correct that line, or run `{COMMAND}` again."
+                    f"{where}: not a prediction ({_told(error)}): expected what `wsol predict` writes. Correct that line, or run `{COMMAND}` again."
                 ) from None
 
 
-def _from_row(row: dict[str, Any]) -> Prediction:
-    objects = tuple(PredictedObject(_four(one["xyxy"]), float(one["score"]), one["rle"]) for one in row.pop("objects"))
-    top5 = tuple((str(name), float(probability)) for name, probability in row.pop("top5"))
-    height, width = row.pop("image_hw")
-    return Prediction(**row, image_hw=(height, width), objects=objects, top5=top5)
+_LINE = TypeAdapter(Prediction)
 
 
-def _four(values: list[float]) -> Xyxy:
-    x0, y0, x1, y1 = map(float, values)
-    return x0, y0, x1, y1
+def _from_line(line: bytes) -> Prediction:
+    try:
+        found = _LINE.validate_json(line)
+    except ValidationError as error:
+        if _first(error)["type"] != "json_invalid":
+            raise
+        # Names of files that are not UTF-8 are JSON for Python alone. Not strict: a dictionary is no Prediction yet.
+        found = _LINE.validate_python(parse_json(line), strict=False)
+    if "\0" in found.image:
+        raise ValueError("the name of an image holds a NUL")
+    for one in found.objects:
+        check_run_lengths(one.rle, found.image_hw)
+    return found
+
+
+def _schema_of(line: bytes) -> object:
+    try:
+        row = parse_json(line)
+    except (ValueError, RecursionError):
+        return SCHEMA
+    return row.get("schema", SCHEMA) if isinstance(row, dict) else SCHEMA
+
+
+def _told(error: ValueError | RecursionError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = _first(error)
+    said = first["msg"].replace("Input should be", "expected")
+    return f"{'.'.join(map(str, first['loc']))}: {said}" if first["loc"] else said
+
+
+def _first(error: ValidationError) -> Any:
+    return error.errors(include_url=False, include_input=False, include_context=False)[0]
 
 
 def write_lines(path: Path, predictions: Iterable[Prediction]) -> None:
@@ -125,9 +159,18 @@ def open_predictions(folder: Path) -> Predictions:
     Raises:
         WsolError: the folder is not a finished prediction folder.
     """
-    manifest = read_json(folder / "manifest.json", COMMAND)
-    if manifest.get("stage") != "predict":
+    manifest = manifest_of(folder, "predict")
+    if manifest is None:
         raise WsolError(
-            f"{folder} holds the result of `wsol {manifest.get('stage')}`: expected that of `{COMMAND}`. Name that folder."
+            f"no {MANIFEST} of wsol in {folder}: expected the result of `{COMMAND}`. Run that first, or name another folder."
         )
-    return Predictions(folder, Path(manifest["figures"]["image_root"]), tuple(manifest["figures"]["class_names"]))
+    if manifest["stage"] != "predict":
+        raise WsolError(
+            f"{folder} holds the result of `wsol {manifest['stage']}`: expected that of `{COMMAND}`. Name that folder."
+        )
+    root, class_names = (manifest["figures"].get(name) for name in ("image_root", "class_names"))
+    if not root or "\0" in root or class_names is None:
+        raise WsolError(
+            f"{folder / MANIFEST} does not say where the images are and what their classes are: expected what `{COMMAND}` wrote. Run that again, into another folder."
+        )
+    return Predictions(folder, Path(root), tuple(class_names))

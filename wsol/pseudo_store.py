@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -72,6 +73,10 @@ class PseudoStore:
             )
         self.folder = folder
         self.image_ids: list[str] = read_json(folder / INDEX, "wsol make-pseudo")
+        if not isinstance(self.image_ids, list) or not all(isinstance(name, str) for name in self.image_ids):
+            raise WsolError(
+                f"{folder / INDEX} is damaged: expected a list of names. Remove {folder} and run `wsol make-pseudo DATA --run {folder.parent}`."
+            )
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -91,7 +96,7 @@ class PseudoStore:
             if records.dtype.names not in (FIELDS, MASK_FIELDS) or len(records) != len(self):
                 raise ValueError(f"{len(records)} records of {records.dtype}")
             return records
-        except (ValueError, OSError, EOFError) as error:
+        except (ValueError, OSError, EOFError, AttributeError, BadZipFile) as error:
             raise WsolError(
                 f"{self.folder / FILE} is damaged ({error}): expected the pseudo masks of {number_of(len(self), 'picture')}. "
                 f"Remove {self.folder} and run `wsol make-pseudo DATA --run {self.folder.parent}`."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -23,16 +25,23 @@ from wsol.config import (
     stage_folders,
 )
 from wsol.errors import WsolError
-from wsol.folders import CHECKPOINT, MANIFEST, scratch_of, write_text
+from wsol.folders import CHECKPOINT, MANIFEST, opened, parse_json, scratch_of, write_text
+from wsol.schema import check_schema
 from wsol.shards import PARTS
 from wsol.wrong_values import option, told
 
 FILE = "config.yaml"
 
 
+SCHEMA = 1
+"""Of the file; without a number, from before there was one, it is the same."""
+_MOST_BYTES = 100_000
+
+
 def to_yaml(config: RunConfig) -> str:
     """The resolved configuration as text."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    values = {"schema": SCHEMA, **config.model_dump(mode="json")}
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def save_config(run: Path, config: RunConfig) -> None:
@@ -45,24 +54,47 @@ def load_config(run: Path) -> RunConfig:
     """The configuration of a run.
 
     Raises:
-        WsolError: not a run folder, or its configuration is damaged.
+        WsolError: not a run folder, or its configuration is damaged or of another schema.
     """
     path = run / FILE
-    if not path.is_file():
+    if not path.exists():
         raise WsolError(
             f"{run} is not a run: expected {FILE} in it. Make one with `wsol fit DATA --run {run}`, or name another run."
         )
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if isinstance(values, dict) and isinstance(values.get("seg"), dict):
+    values = _values_in(path)
+    if isinstance(values, dict):
+        check_schema(values.pop("schema", SCHEMA), SCHEMA, path, "wsol fit")
+        if isinstance(values.get("seg"), dict):
             values["seg"].setdefault("folds", 1)  # a run from before there were any has none
+    try:
         return RunConfig.model_validate(values)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValidationError as error:
+        raise WsolError(f"{path} cannot be used: {told(error)} Restore it, or make another run.") from None
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML as wsol writes it: a few lines with references to one another can grow to any size."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("a reference (*), which wsol never writes")
+        return super().compose_node(parent, index)
+
+
+def _values_in(path: Path) -> Any:
+    with opened(path, "wsol fit") as file:
+        content = file.read(_MOST_BYTES + 1)
+    try:
+        if len(content) > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES} bytes")
+        values = yaml.load(content.decode("utf-8"), _Plain)
+        return parse_json(
+            json.dumps(values).encode("ascii")
+        )  # nothing but what JSON has, and no number or text beyond it
+    except Exception as error:  # PyYAML's constructors let through whatever Python raises of the text
         raise WsolError(
             f"{path} cannot be used ({error}): expected what `wsol fit` wrote. Restore it, or make another run."
         ) from None
-    except ValidationError as error:
-        raise WsolError(f"{path} cannot be used: {told(error)} Restore it, or make another run.") from None
 
 
 def preview(run: Path, given: RunConfig | None) -> RunConfig:

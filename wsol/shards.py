@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wsol.errors import WsolError
 from wsol.folders import read_json, start_over, whole_file, write_json
 from wsol.launch import Part
+from wsol.links import make_below
 
 Thing = TypeVar("Thing")
 Skipped = dict[str, str]
@@ -56,7 +58,7 @@ def open_scratch(scratch: Path, stage: str, settings: dict[str, Any], inputs: di
     if not marker.exists() or read_json(marker, f"wsol {stage}") != json.loads(json.dumps(identity)):
         start_over(scratch)
         write_json(marker, identity)
-    (scratch / PARTS).mkdir(exist_ok=True)
+    make_below(scratch, PARTS)
 
 
 def clear(folder: Path) -> None:
@@ -111,8 +113,25 @@ def write_parts(
 def skipped_of(shards: Shards, shard: int) -> list[Skipped]:
     """The items of a finished shard that are not in its part."""
     path = shards.skipped_path(shard)
-    rows: list[Skipped] = read_json(path, "the same command") if path.exists() else []
+    return read_skipped(path, "the same command") if path.exists() else []
+
+
+def read_skipped(path: Path, made_by: str) -> list[Skipped]:
+    """What `made_by` (a command) skipped, from the file that lists it.
+
+    Raises:
+        WsolError: absent, unreadable, or not such a list.
+    """
+    rows: list[Skipped] = read_json(path, made_by)
+    if not isinstance(rows, list) or not all(map(_is_skipped, rows)):
+        raise WsolError(
+            f"{path} is damaged: expected a list of image and reason. Remove {path.parent}, and `{made_by}` makes it again."
+        )
     return rows
+
+
+def _is_skipped(row: Any) -> bool:
+    return isinstance(row, dict) and all(isinstance(row.get(name), str) for name in ("image", "reason"))
 
 
 def assemble_skipped(shards: Shards, path: Path) -> Iterator[Skipped]:

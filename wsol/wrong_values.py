@@ -51,7 +51,8 @@ def option(*names: str) -> str:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) and value else json.dumps(value, default=str)
+    text = value if isinstance(value, str) and value else json.dumps(value, default=str)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _meant(kind: str, expected: str, got: object) -> str:

@@ -266,11 +266,12 @@ def test_a_path_with_a_comma_is_quoted(tmp_path: Path, new_picture: NewPicture) 
         pytest.param("owl/1.jpg,,,,", "four numbers", id="nothing"),
     ],
 )
-def test_a_bad_row_is_named_by_its_line(class_folders: Path, row: str, words: str) -> None:
+def test_a_bad_row_is_one_mistake_with_its_line(class_folders: Path, row: str, words: str) -> None:
     table(class_folders, "hawk/1.jpg,1,2,3,4", row)
-    with pytest.raises(WsolError, match=r"boxes\.csv, line 3") as raised:
-        read(class_folders).read_truth()
-    assert words in str(raised.value)
+    truth = read(class_folders).read_truth()
+    assert boxes_of(truth) == {"hawk/1.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(truth) == [("not a number", "boxes.csv, line 3")]
+    assert words in truth.mistakes[0].what
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_absent_pictures_do_not_hinder_the_truth(tmp_path: Path) -> None:
 
 def test_slashes_are_slashes(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", coco_of({r"owls\night\1.jpg": [OWL], "./hawks/1.jpg": [HAWK]}))
-    data = open_data(tmp_path)
+    data = open_truth(tmp_path)
     assert labelled(data, data.train) == {"owls/night/1.jpg": "owl", "hawks/1.jpg": "hawk"}
     assert data.train[0].path == tmp_path / "owls/night/1.jpg"
 
@@ -236,7 +236,7 @@ def test_a_json_file_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
         pytest.param(lambda d: d["annotations"][1].update(category_id=HAWK), "several classes", "[3, 7]", id="two classes"),
         pytest.param(lambda d: [a.update(category_id=5) for a in d["annotations"][1:3]], "unknown class", "[5]", id="a class that is not listed"),
         pytest.param(lambda d: d["annotations"].__delitem__(slice(1, 3)), "no true box", "got none", id="no annotation"),
-        pytest.param(lambda d: [a.update(iscrowd=1) for a in d["annotations"][1:3]], "no true box", "got none", id="crowds alone"),
+        pytest.param(lambda d: [a.update(iscrowd=1) for a in d["annotations"][1:3]], "no true box", "got crowds alone", id="crowds alone"),
     ],
 )  # fmt: skip
 def test_a_picture_without_one_class_is_left_out_and_noted(
@@ -244,7 +244,7 @@ def test_a_picture_without_one_class_is_left_out_and_noted(
 ) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
-    data = open_data(file)
+    data = open_truth(file)
     assert labelled(data, data.train) == {n: c for n, c in TRAIN_LABELS.items() if n != "000000000025.jpg"}
     assert [mistake.kind for mistake in data.mistakes] == [kind]
     assert "000000000025.jpg" in data.mistakes[0].where
@@ -283,8 +283,11 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
     poisoned = open_data(tmp_path)
     assert (poisoned.train, poisoned.test) == (whole.train, whole.test)
     assert poisoned.training_hash() == whole.training_hash()
-    with pytest.raises(WsolError, match=r"instances_val2017\.json, annotation 2: expected bbox.*poison.*Mend"):
-        poisoned.read_truth()
+    truth = poisoned.read_truth()
+    (mistake,) = truth.mistakes
+    assert mistake.kind == "not a number" and mistake.where == f"{file}, annotation 2"
+    assert "expected bbox [x, y, width, height] of four numbers, got ['poison'" in mistake.what
+    assert set(truth.by_id) == set(whole.read_truth().by_id) - {"000000000285.jpg"}
 
 
 @pytest.mark.parametrize(
@@ -294,8 +297,15 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
         pytest.param({"bbox": [5, 2, 0, 8]}, "no area", id="no width"),
         pytest.param({"bbox": [5, 2, float("nan"), 8]}, "not a number", id="nan"),
         pytest.param({"bbox": [40, 2, 3, 8]}, "outside the picture", id="outside"),
-        pytest.param({"bbox": []}, "no true box", id="no numbers"),
-        pytest.param({"bbox": None}, "no true box", id="no box"),
+        pytest.param({"bbox": ["5", "2", "3", "8"]}, "not a number", id="letters"),
+        pytest.param({"bbox": [5, 2, 3]}, "not a number", id="three numbers"),
+        pytest.param({"bbox": [5, 2, 10**400, 8]}, "not a number", id="a number that no float holds"),
+        pytest.param({"bbox": {"x": 5}}, "not a number", id="names for numbers"),
+        pytest.param({"bbox": [0.2, 0.3, 0.5, 0.4]}, "fractions", id="fractions of the image"),
+        pytest.param({"bbox": [], "segmentation": []}, "no true box", id="no numbers"),
+        pytest.param({"bbox": None, "segmentation": None}, "no true box", id="no box"),
+        pytest.param({"bbox": None, "segmentation": [[1, 2, 3, 4]]}, "no true box", id="no polygon"),
+        pytest.param({"bbox": None, "segmentation": None, "keypoints": [1, 2, 2]}, "no true box", id="keypoints alone"),
         pytest.param({"image_id": 99}, "unknown picture", id="a picture that is not listed"),
         pytest.param({"category_id": 99}, "unknown class", id="a class that is not listed"),
     ],
@@ -494,9 +504,6 @@ def test_what_is_no_coco_is_told_by_what_it_looks_like(tmp_path: Path, content: 
         pytest.param(lambda d: d["images"][1].update(file_name="000000000009.jpg"), "'000000000009.jpg' twice", id="a name twice"),
         pytest.param(lambda d: d["categories"][1].pop("name"), "categories[1]", id="a category without name"),
         pytest.param(lambda d: d["categories"][1].update(name="owl"), "'owl' twice", id="two categories of one name"),
-        pytest.param(lambda d: d["annotations"][1].pop("category_id"), "annotations[1]: expected integers image_id and category_id", id="captions"),
-        pytest.param(lambda d: d["annotations"][1].pop("image_id"), "annotations[1]", id="an annotation of nothing"),
-        pytest.param(lambda d: d["annotations"].append(None), "annotations[4]", id="an annotation that is null"),
     ],
 )  # fmt: skip
 def test_a_senseless_entry_is_named(tmp_path: Path, change: Change, words: str) -> None:
@@ -505,6 +512,68 @@ def test_a_senseless_entry_is_named(tmp_path: Path, change: Change, words: str) 
     with pytest.raises(WsolError, match=r"a\.json.*expected.*got.*(Mend|Number|Merge)") as raised:
         read(file)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(lambda d: d["annotations"][0].pop("category_id"), "annotations[0]: expected integers", id="no category"),
+        pytest.param(lambda d: d["annotations"][0].update(image_id="1"), "annotations[0]", id="an image by letters"),
+        pytest.param(lambda d: d["annotations"][0].update(image_id=True), "annotations[0]", id="an image by truth"),
+        pytest.param(lambda d: d["annotations"].append(None), "annotations[4]", id="an annotation that is null"),
+        pytest.param(lambda d: d["annotations"].append({"image_id": 1, "caption": "an owl"}), "got a caption", id="a caption"),
+    ],
+)  # fmt: skip
+def test_one_annotation_of_nothing_is_one_mistake(tmp_path: Path, change: Change, words: str) -> None:
+    file = write_json(tmp_path / "a.json", coco_of(TRAIN))
+    changed(file, change)
+    truth = read(file).read_truth()
+    assert len(truth.by_id) >= 2
+    (mistake,) = truth.mistakes
+    assert words in f"{mistake.where}: {mistake.what}"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        pytest.param({"image_id": 1, "caption": "an owl"}, "a caption", id="captions"),
+        pytest.param({"image_id": 1, "segments_info": [{"id": 1, "category_id": 7}]}, "a panoptic segmentation", id="panoptic"),
+        pytest.param({"image_id": "1", "category_id": 7}, "'image_id': '1'", id="letters"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_kind_of_annotations_is_refused_by_its_kind(
+    tmp_path: Path, annotation: dict[str, Any], words: str
+) -> None:
+    file = write_json(tmp_path / "a.json", coco_of(TRAIN) | {"annotations": [annotation, annotation]})
+    with pytest.raises(
+        WsolError, match=r"a\.json, annotations\[0\]: expected.*Name the file of the instances"
+    ) as raised:
+        read(file)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "box"),
+    [
+        pytest.param([[3, 4, 13, 4, 13, 9, 3, 9]], (3, 4, 13, 9), id="a polygon"),
+        pytest.param([[3, 4, 8, 4, 8, 9, 3, 9], [20, 1, 25, 1, 25, 5, 20, 5]], (3, 1, 25, 9), id="two polygons"),
+        pytest.param({"size": [30, 40], "counts": [30 * 3 + 4, 5, 25, 5, 30 * 35 + 21]}, (3, 4, 5, 9), id="run lengths"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("bbox", [None, []])
+def test_an_annotation_without_a_box_takes_that_of_its_segmentation(
+    tmp_path: Path, segmentation: object, box: Xyxy, bbox: object
+) -> None:
+    file = write_json(tmp_path / "a.json", coco_of(TRAIN))
+    changed(file, lambda d: d["annotations"][0].update(bbox=bbox, segmentation=segmentation))
+    truth = read(file).read_truth()
+    assert boxes_of(truth)["000000000009.jpg"] == [box] and not truth.mistakes
+
+
+def test_an_annotation_of_keypoints_with_a_box_is_a_box(tmp_path: Path) -> None:
+    file = write_json(tmp_path / "a.json", coco_of(TRAIN))
+    changed(file, lambda d: d["annotations"][0].update(keypoints=[1, 2, 2], num_keypoints=1, segmentation=[]))
+    assert boxes_of(read(file).read_truth()) == TRAIN_BOXES
 
 
 def test_both_splits_must_mean_the_same_by_a_category(tmp_path: Path) -> None:
@@ -518,7 +587,35 @@ def test_a_category_of_one_split_alone_is_a_class_of_both(tmp_path: Path) -> Non
     write_published_coco(tmp_path)
     file = tmp_path / "annotations/instances_val2017.json"
     changed(file, lambda d: d.update(categories=[{"id": 5, "name": "eagle"}, *CATEGORIES]))
+    changed(file, lambda d: d["annotations"][0].update(category_id=5))
     assert read(tmp_path).class_names == ("hawk", "eagle", "owl")
+
+
+@pytest.mark.parametrize(
+    "categories",
+    [
+        pytest.param([{"id": 0, "name": "background"}, *CATEGORIES], id="a background"),
+        pytest.param(
+            [*CATEGORIES, *({"id": 10 + n, "name": f"c{n}"} for n in range(78))], id="all of a subset's whole"
+        ),
+        pytest.param([{"id": 0, "name": "birds", "supercategory": "none"}, *CATEGORIES], id="Roboflow's project"),
+    ],
+)
+def test_categories_of_no_image_are_left_out_and_reported(tmp_path: Path, categories: list[dict[str, Any]]) -> None:
+    file = write_json(write_single_coco(tmp_path) / "instances.json", coco_of(TRAIN) | {"categories": categories})
+    data = open_data(file)
+    assert data.class_names == ("hawk", "owl")
+    assert data.unused == tuple(one["name"] for one in categories if one not in CATEGORIES)
+    assert f"{len(data.unused)} unused class" in data.describe()
+    assert data.unused[0] in data.notes()[0]
+    assert boxes_of(data.read_truth()) == TRAIN_BOXES
+
+
+def test_a_category_of_images_with_several_classes_alone_is_left_out(tmp_path: Path) -> None:
+    document = coco_of(TRAIN | {"both.jpg": [HAWK, 5]}) | {"categories": [*CATEGORIES, {"id": 5, "name": "eagle"}]}
+    data = read(write_json(tmp_path / "a.json", document))
+    assert data.class_names == ("hawk", "owl") and data.unused == ("eagle",)
+    assert [mistake.kind for mistake in data.mistakes] == ["several classes"]
 
 
 def test_several_files_for_one_split_are_named(tmp_path: Path) -> None:

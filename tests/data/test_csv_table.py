@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.boxes import Xyxy
-from wsol.data.csv_table import read, recognise
+from wsol.data.csv_rows import _check_header
+from wsol.data.csv_table import OPTIONAL, read, recognise
 from wsol.data.opening import open_data, open_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth
@@ -280,8 +281,9 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
     poisoned = open_data(tmp_path)
     assert (poisoned.train, poisoned.test) == (whole.train, whole.test)
     assert poisoned.training_hash() == whole.training_hash()
-    with pytest.raises(WsolError, match=r"labels\.csv, line 5: expected four numbers.*po,i,s,on"):
-        poisoned.read_truth()
+    (mistake,) = poisoned.read_truth().mistakes
+    assert str(mistake).startswith("not a number: ") and "labels.csv, line 5: expected four numbers" in str(mistake)
+    assert "po,i,s,on" in mistake.what
 
 
 @pytest.mark.parametrize(
@@ -302,11 +304,16 @@ def test_a_senseless_box_is_noted_and_not_used(tmp_path: Path, corners: tuple[ob
 
 
 @pytest.mark.parametrize("corners", [("", 2, 3, 4), (1, 2, "", ""), (1, 2, 3, "four")])
-def test_a_box_that_is_no_four_numbers_names_its_line(tmp_path: Path, corners: tuple[object, ...]) -> None:
+def test_a_box_that_is_no_four_numbers_is_one_mistake_with_its_line(
+    tmp_path: Path, corners: tuple[object, ...]
+) -> None:
     write_csv_set(tmp_path)
     write_table(tmp_path / "labels.csv", [*ROWS, ("1.jpg", "owl", *corners)])
-    with pytest.raises(WsolError, match=r"labels\.csv, line 6: expected four numbers \(x0,y0,x1,y1\), got"):
-        read(tmp_path).read_truth()
+    truth = read(tmp_path).read_truth()
+    assert boxes_of(truth) == BOXES
+    (mistake,) = truth.mistakes
+    assert (mistake.kind, Path(mistake.where).name) == ("not a number", "labels.csv, line 6")
+    assert "expected four numbers (x0,y0,x1,y1), got" in mistake.what
 
 
 def test_sizes_come_from_the_table_if_it_has_them_else_from_the_pictures(tmp_path: Path) -> None:
@@ -330,7 +337,9 @@ def test_two_sizes_of_one_picture_are_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [("", 30), (40, ""), (0, 30), (-40, 30), (40, "thirty"), ("40.5", 30)])
 def test_a_senseless_size_names_its_line(tmp_path: Path, size: tuple[object, object]) -> None:
     table = write_table(tmp_path / "t.csv", [("1.jpg", "owl", 1, 2, 3, 4, *size)], (*BOX_COLUMNS, "width", "height"))
-    with pytest.raises(WsolError, match=r"t\.csv, line 2: expected width and height in whole pixels, got.*Mend"):
+    with pytest.raises(
+        WsolError, match=r"t\.csv, line 2: expected width and height of an image in whole pixels, got.*Mend"
+    ):
         read(table).read_truth()
 
 
@@ -339,7 +348,7 @@ def test_missing_and_broken_pictures_cost_their_own_boxes_and_are_noted_once(tmp
     (tmp_path / "images/1.jpg").write_bytes(b"")
     (tmp_path / "images/2.jpg").unlink()
     (tmp_path / "images/night/3.jpg").unlink()
-    data = open_data(tmp_path)
+    data = open_truth(tmp_path)
     assert labelled(data, data.train) == LABELS
     truth = data.read_truth()
     assert boxes_of(truth) == {}
@@ -348,3 +357,30 @@ def test_missing_and_broken_pictures_cost_their_own_boxes_and_are_noted_once(tmp
         ("broken picture", "1.jpg"),
         ("missing picture", "2.jpg"),
     ]
+
+
+class Counted(str):
+    """A name that counts how often it is compared with another."""
+
+    comparisons = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counted.comparisons += 1
+        return str.__eq__(self, other)
+
+
+@pytest.mark.parametrize("columns", [500, 2000])
+def test_the_columns_of_a_wide_table_are_compared_a_few_times_each(columns: int) -> None:
+    header = [Counted(name) for name in (*BOX_COLUMNS, *(f"column {number}" for number in range(columns)))]
+    Counted.comparisons = 0
+    _check_header(Path("wide.csv"), header, ("path", "label"), OPTIONAL)
+    assert Counted.comparisons < 20 * columns
+
+
+def test_an_error_shows_the_first_of_many_columns(tmp_path: Path) -> None:
+    columns = [f"column {number} {'x' * 300}" for number in range(20_000)]
+    (tmp_path / "t.csv").write_text(",".join(["path", *columns]) + "\n")
+    with pytest.raises(WsolError, match=r"has the columns path, column 0.*\(20001 in all\): expected path") as raised:
+        read(tmp_path / "t.csv")
+    assert len(str(raised.value)) < 5000

@@ -109,7 +109,7 @@ def test_the_pictures_may_lie_elsewhere(fake_cub: Path, tmp_path: Path) -> None:
     data = open_data(fake_cub, tmp_path / "photos")
     assert data.train[0].path == tmp_path / "photos" / data.train[0].image_id
     assert data.read_truth().by_id.keys() == whole.by_id.keys()
-    assert [mistake.kind for mistake in open_data(fake_cub).read_truth().mistakes] == ["missing picture"] * 9
+    assert [mistake.kind for mistake in open_truth(fake_cub).read_truth().mistakes] == ["missing picture"] * 9
 
 
 @pytest.mark.parametrize(

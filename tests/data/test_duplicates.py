@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import combinations
 from pathlib import Path
 
@@ -98,3 +99,17 @@ def test_same_files_have_the_same_bytes(tmp_path_factory: pytest.TempPathFactory
     together = {pair for group in groups for pair in combinations(group, 2)}
     assert together == {(i, j) for i, j in combinations(range(len(contents)), 2) if contents[i] == contents[j]}
     assert len({i for group in groups for i in group}) == sum(map(len, groups))
+
+
+@pytest.mark.usefixtures("soon")
+def test_what_went_or_became_a_pipe_is_like_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / name for name in ("a", "b", "gone", "pipe", "later")]
+    for path in paths[:2]:
+        path.write_bytes(b"same")
+    os.mkfifo(paths[3])
+    os.mkfifo(paths[4])
+    is_file, size_of = os.path.isfile, os.path.getsize
+    # The last one has become a pipe since it was seen.
+    monkeypatch.setattr(os.path, "isfile", lambda path: path == paths[4] or is_file(path))
+    monkeypatch.setattr(os.path, "getsize", lambda path: 4 if path == paths[4] else size_of(path))
+    assert same_files(paths) == [(0, 1)]

@@ -46,6 +46,8 @@ RED, GREY, PALE = (200, 30, 30), (120, 120, 120), (120, 122, 118)
         pytest.param(Image.new("RGB", (80, 60), GREY), True, True, id="all grey"),
         pytest.param(Image.new("RGB", (80, 60), PALE), True, True, id="as grey as JPEG leaves it"),
         pytest.param(Image.new("1", (80, 60)), True, True, id="all black"),
+        pytest.param(Image.new("RGB", (80, 60), (5, 0, 0)), False, True, id="all of a dark red"),
+        pytest.param(Image.linear_gradient("L").point(lambda value: value // 64), True, False, id="dark"),
         pytest.param(Image.new("RGBA", (80, 60), (0, 0, 0, 0)), True, True, id="all transparent"),
     ],
 )

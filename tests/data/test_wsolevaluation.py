@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -429,9 +430,9 @@ def test_masks_are_looked_for(tmp_path: Path, masked: Path, holder: str) -> None
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        pytest.param("test/a_2.png", None, "No such file", id="a mask missing"),
-        pytest.param("test/a_ignore.png", None, "No such file", id="a region missing"),
-        pytest.param("test/a_2.png", b"", "cannot decode the mask", id="an empty file"),
+        pytest.param("test/a_2.png", None, "does not exist", id="a mask missing"),
+        pytest.param("test/a_ignore.png", None, "does not exist", id="a region missing"),
+        pytest.param("test/a_2.png", b"", "the file is empty", id="an empty file"),
         pytest.param("test/a_2.png", b"no picture", "no decoder", id="no picture"),
     ],
 )
@@ -446,6 +447,25 @@ def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
     with pytest.raises(BrokenPicture, match=words) as raised:
         read_mask((30, 40))
     assert str(masked / name) in str(raised.value)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(
+    ("replace", "words"),
+    [
+        pytest.param(os.mkfifo, "a named pipe", id="a pipe"),
+        pytest.param(lambda path: Image.new("L", (40, 30)).save(path, "JPEG2000"), "no decoder", id="a format that only OpenCV reads"),
+    ],
+)  # fmt: skip
+def test_a_mask_that_we_would_not_open_is_not_given_to_opencv(
+    masked: Path, replace: Callable[[Path], object], words: str
+) -> None:
+    read_mask = read(masked).read_truth()["test/a.jpg"].read_mask
+    assert read_mask is not None
+    (masked / "test/a_2.png").unlink()
+    replace(masked / "test/a_2.png")
+    with pytest.raises(BrokenPicture, match=words):
+        read_mask((30, 40))
 
 
 def test_half_a_mask_is_no_mask(masked: Path) -> None:

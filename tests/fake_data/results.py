@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fake_data.run_lengths import no_mask
 from wsol.folders import write_manifest
 from wsol.predictions import LINES, PredictedObject, Prediction, write_lines
 
@@ -55,8 +56,9 @@ def write_instances(root: Path, images: Mapping[int, str], categories: Mapping[i
 def predicted(
     image: str, *boxes: tuple[tuple[float, float, float, float], float], top5: Sequence[str] = ()
 ) -> Prediction:
-    """A line of predictions.jsonl; the masks are not read here, and are nothing."""
-    objects = tuple(PredictedObject(xyxy, score, {"size": [30, 40], "counts": ""}) for xyxy, score in boxes)
+    """A line of predictions.jsonl; the masks are empty."""
+    rle = no_mask((30, 40))
+    objects = tuple(PredictedObject(xyxy, score, rle) for xyxy, score in boxes)
     ranked = tuple((name, 0.5 / place) for place, name in enumerate(top5, start=1))
     return Prediction(image, (30, 40), objects, 0 if top5 else None, top5[0] if top5 else None, ranked)
 

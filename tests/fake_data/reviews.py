@@ -15,8 +15,8 @@ from PIL import Image
 from wsol.folders import write_manifest
 from wsol.journal import Decision, Journal, Verdict
 from wsol.predictions import LINES, PredictedObject, Prediction, encode, open_predictions, write_lines
+from wsol.review.address import Address
 from wsol.review.desk import Desk
-from wsol.review.lock import Address
 from wsol.review.serve import bound, server
 
 CLASSES = ("hawk", "owl", "tit")

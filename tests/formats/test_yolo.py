@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from fake_data.run_lengths import no_mask
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,7 +30,7 @@ READ_BY_ULTRALYTICS = {".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".png", ".tif", 
 
 def picture(image: str, *boxes: Xyxy, label: int | None = 0, image_hw: tuple[int, int] = (40, 60)) -> Prediction:
     """A line of predictions.jsonl; YOLO has no masks."""
-    rle = {"size": list(image_hw), "counts": ""}
+    rle = no_mask(image_hw)
     objects = tuple(
         PredictedObject((float(x0), float(y0), float(x1), float(y1)), 0.875 - number / 8, rle)
         for number, (x0, y0, x1, y1) in enumerate(boxes)

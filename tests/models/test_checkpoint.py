@@ -112,13 +112,18 @@ def cut(folder: Path) -> None:
 
 
 DAMAGE: list[Any] = [
-    pytest.param(rewritten(version=2), "checkpoint version 2: this wsol reads version 1", id="of a later version"),
-    pytest.param(rewritten(version=None), "checkpoint version None", id="without version"),
+    pytest.param(rewritten(version=2), "made by a newer wsol: expected schema 1", id="of a later version"),
+    pytest.param(rewritten(version=None), "has no schema that wsol", id="without version"),
     pytest.param(rewritten(kind="classifier"), "is not a MffCard", id="a card of another kind"),
     pytest.param(rewritten(surprise=1), "is not a MffCard", id="a card with more"),
     pytest.param(rewritten(fusion="blend"), "is not a MffCard", id="an unknown fusion"),
     pytest.param(rewritten(backbone="resnet5O"), "Did you mean resnet50", id="an unknown backbone"),
-    pytest.param(rewritten(outputs=4), "of another network", id="weights of other outputs"),
+    pytest.param(rewritten(outputs=10**9), "is not a MffCard", id="outputs beyond any memory"),
+    pytest.param(rewritten(levels=9), "is not a MffCard", id="levels that no network has"),
+    pytest.param(rewritten(std=(0, 0, 0)), "is not a MffCard", id="a deviation of nothing"),
+    pytest.param(rewritten(mean=(0.5,)), "is not a MffCard", id="a mean of one channel"),
+    pytest.param(rewritten(outputs=1), "of another network", id="weights of other outputs"),
+    pytest.param(rewritten(outputs=4), "is not a MffCard", id="more outputs than classes"),
     pytest.param(rewritten(levels=2), "of another network", id="weights of more levels"),
     pytest.param(lambda folder: (folder / "model.json").write_text("{"), "is not JSON", id="half a card"),
     pytest.param(lambda folder: (folder / "model.json").write_text("[]"), "model.json", id="a card that is a list"),
@@ -135,7 +140,7 @@ def test_a_damaged_checkpoint_says_what_to_do(folder: Path, damage: Callable[[Pa
     with pytest.raises(WsolError) as raised:
         load_mffnet(folder)
     assert words in str(raised.value)
-    assert any(advice in str(raised.value) for advice in ("again", "Remove", "Did you mean"))
+    assert any(advice in str(raised.value) for advice in ("again", "Remove", "Did you mean", "Upgrade"))
 
 
 def test_each_loader_refuses_the_others_checkpoint(tmp_path: Path, folder: Path) -> None:

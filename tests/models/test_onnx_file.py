@@ -55,7 +55,7 @@ def with_entry(name: str, text: str) -> Callable[[Metadata], Metadata]:
     ("damage", "words"),
     [
         pytest.param(lambda metadata: {}, "wsol export-model RUN", id="nothing said"),
-        pytest.param(with_entry("version", "99"), "has version 99: this wsol reads version 1", id="another version"),
+        pytest.param(with_entry("version", "99"), "made by a newer wsol: expected schema 1", id="another version"),
         pytest.param(with_entry("kind", '"yolo"'), "wsol export-model RUN", id="another kind"),
         pytest.param(with_entry("box", "{"), "wsol export-model RUN", id="no JSON"),
         pytest.param(with_entry("box", '{"threshold": 7}'), "less than or equal to 1", id="an impossible threshold"),

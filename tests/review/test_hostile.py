@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import logging
 import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +18,9 @@ import pytest
 from fake_data.reviews import prediction, served, write_reviewable
 
 from wsol.journal import FILE, read_journal
+from wsol.review import connections
+from wsol.review.address import Address
 from wsol.review.app import LONGEST_BODY
-from wsol.review.lock import Address
 
 HTML = '<img src=x onerror="alert(1)">.jpg'
 SECRET = b"the secret beside the pictures"
@@ -291,6 +295,92 @@ def test_names_stay_data(address: Address) -> None:
         assert not (is_page and (b"onerror" in answer.body or b"alert(" in answer.body))
     shown = json.loads(send(address, "GET", "/api/pictures/1", **key(address)).body)
     assert shown["image"] == HTML
+
+
+def half_requests(address: Address) -> dict[str, bytes]:
+    """Of somebody without the key, none of which comes to its end."""
+    host = f"Host: 127.0.0.1:{address.port}\r\n".encode()
+    return {
+        "nothing": b"",
+        "a head": b"GET / HTTP/1.1\r\n" + host + b"X: ",
+        "a body": b"POST /api/decide HTTP/1.1\r\n" + host + b"Content-Length: 100\r\n\r\n{",
+        "one, and the half of another": b"GET / HTTP/1.1\r\n" + host + b"\r\nGET / HTTP/1.1\r\n",
+    }
+
+
+KINDS = ("nothing", "a head", "a body", "one, and the half of another")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_three_hundred_half_requests_do_not_keep_the_owner_out(address: Address, kind: str) -> None:
+    with contextlib.ExitStack() as stack:
+        strangers = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", address.port), timeout=20)) for _ in range(300)
+        ]
+        for one in strangers:
+            with contextlib.suppress(OSError):  # closed already, for one that came later
+                one.sendall(half_requests(address)[kind])
+        for _ in range(3):
+            assert send(address, "GET", "/api/overview", **key(address)).status == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_does_not_come_to_an_end_is_hung_up_on(
+    address: Address, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.3)
+    with socket.create_connection(("127.0.0.1", address.port), timeout=20) as stranger:
+        stranger.sendall(half_requests(address)[kind])
+        began, seen = time.monotonic(), b""
+        with contextlib.suppress(OSError):
+            while time.monotonic() < began + 10:
+                stranger.sendall(b"x")  # a byte now and then does not help
+                stranger.settimeout(0.05)
+                with contextlib.suppress(TimeoutError):
+                    more = stranger.recv(10_000)
+                    seen += more
+                    if not more:
+                        break
+    assert time.monotonic() < began + 5
+    assert seen.count(b"HTTP/1.1 403") == (kind in ("a body", "one, and the half of another"))
+
+
+def test_who_does_not_read_the_answers_is_hung_up_on(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.3)
+    one = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{address.port}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", address.port), timeout=5) as stranger:
+        began = time.monotonic()
+        with pytest.raises(ConnectionError):  # not a timeout
+            while time.monotonic() < began + 60:
+                stranger.sendall(one * 100)
+    assert send(address, "GET", "/api/overview", **key(address)).status == 200
+
+
+def test_a_client_that_leaves_is_no_line_in_the_log(address: Address) -> None:
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("uvicorn.error").addHandler(handler)
+    head = "".join(f"{name}: {value}\r\n" for name, value in own(address).items()) + f"Host: 127.0.0.1:{address.port}\r\n"  # fmt: skip
+    requests = [
+        f"POST /api/decide HTTP/1.1\r\n{head}Content-Length: 100\r\n\r\n" + '{"picture"',
+        f"POST /api/undo HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n",
+        f"GET /pictures/0/2560 HTTP/1.1\r\n{head}\r\n",
+        f"GET / HTTP/1.1\r\n{head}\r\n" * 20,
+        f"GET / HTTP/1.1\r\n{head}",
+    ]
+    try:
+        for request in requests:
+            for is_reset in (False, True):
+                with socket.create_connection(("127.0.0.1", address.port), timeout=20) as connection:
+                    if is_reset:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.sendall(request.encode())
+                    time.sleep(0.05)  # the server is in the middle of it
+        assert send(address, "GET", "/api/overview", **key(address)).status == 200
+    finally:
+        logging.getLogger("uvicorn.error").removeHandler(handler)
+    assert lines == []
 
 
 @pytest.mark.pipeline

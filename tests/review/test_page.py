@@ -18,7 +18,7 @@ from fake_data.reviews import prediction, served, write_reviewable
 from playwright.sync_api import expect
 
 from wsol.journal import read_journal
-from wsol.review.lock import Address
+from wsol.review.address import Address
 from wsol.stages import export
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def names(*numbers: int) -> list[str]:
 
 
 def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out: Path, browser: Browser) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
     expected: list[tuple[Any, ...]] = []
     with process(out) as (server, url):
         page.goto(url)
@@ -176,15 +177,21 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
         expect(page.locator("#saved")).to_have_attribute("data-state", "away")
         expect(page.locator("#saved")).to_contain_text("1 not saved")
     with process(out) as (_, again):
-        assert again == url
-        saved(page)  # by itself
+        assert again != url and again.rpartition("/")[0] == url.rpartition("/")[0]
+        expect(page.locator("#saved")).to_contain_text("1 not saved: another server is here now: open the address that it printed")  # fmt: skip
+        assert shown(page) == names(13)[0] and told(out) == expected[:-1]
+        anew = context.new_page()
+        anew.goto(again)
+        shown(anew)
+        saved(page)  # by itself: the new key is this browser's now
+        anew.close()
         assert told(out) == expected
         page.keyboard.press("u")
         expected.append((last, "undecided", (BOX,), "hawk"))
         expect(page.locator("#name")).to_have_text(last)
         saved(page)
         assert told(out) == expected
-    page.close()
+    context.close()
     folder = export.run(out, "coco", out.parent / "coco", is_reviewed=True)
     written = json.loads((folder / "instances.json").read_text())
     holds = {image: (verdict, boxes) for image, verdict, boxes, _ in expected}

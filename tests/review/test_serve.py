@@ -16,7 +16,8 @@ from fake_data.reviews import decide, prediction, write_reviewable
 
 import wsol.review
 from wsol.cli import app, main
-from wsol.review.lock import Address, locked
+from wsol.locks import held, lock_file
+from wsol.review.address import noted_port, port_note
 from wsol.review.serve import bound
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -59,37 +60,80 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     return capsys.readouterr().err
 
 
-def test_a_killed_server_leaves_its_address_to_the_next_and_a_clean_end_does_not(
+def test_a_killed_server_leaves_its_port_to_the_next_but_not_its_key_and_a_clean_end_leaves_nothing(
     out: Path, start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    before = sorted(out.parent.rglob("*"))
     first = start(out)
     url = address_of(first)
-    assert url.startswith("http://127.0.0.1:") and len(url.rpartition("/")[2]) >= 40
-    assert (out / ".review.lock").stat().st_mode & 0o077 == 0, "it holds the key"
+    front, _, key = url.rpartition("/")
+    assert front.startswith("http://127.0.0.1:") and len(key) >= 40
     port = url.split(":")[2].partition("/")[0]
-    assert f"is being reviewed already on port {port}" in refusal(capsys, out)
+    said = refusal(capsys, out)
+    assert f"is in use by `wsol review`, process {first.pid} on " in said and f", port {port}: expected" in said
+    assert not [path for path in out.parent.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
     first.send_signal(signal.SIGKILL)
     first.wait()
     decide(out, "owl/0001.jpg", "accepted", (40.0, 30.0, 120.0, 90.0))
     with (out / "review.jsonl").open("a") as journal:
         journal.write('{"number":2,"ima')
     second = start(out)
-    assert address_of(second) == url
+    again = address_of(second).rpartition("/")
+    assert again[0] == front and len(again[2]) >= 40 and again[2] != key
     second.send_signal(signal.SIGINT)
     said = second.communicate(timeout=60)[1]
     assert second.returncode == 0
     assert "half a line at the end" in said and "1 of 2 pictures decided" in said
     (hint,) = re.findall("`wsol (export .*--reviewed .*?)`", said)
     app.parse_args(shlex.split(hint), exit_on_error=False, print_error=False)  # a whole command
-    with locked(out) as lock:
-        assert lock.left() is None, "the next key is a new one"
+    assert sorted(out.parent.rglob("*")) == sorted([*before, out / "review.jsonl"])
 
 
 def test_two_servers_on_one_folder_are_one_too_many(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with locked(out) as lock:
-        lock.write(Address(4321, "key"))
+    with held(out, "wsol review", "wait") as hold:
+        hold.note(port_note(4321))
         said = refusal(capsys, out)
-    assert "is being reviewed already on port 4321" in said and "Ctrl-C" in said and "key" not in said
+    assert "is in use by `wsol review`" in said and "port 4321" in said and "open its page" in said
+
+
+@pytest.mark.parametrize(
+    "content", ['{"port": 4321, "token": "known"}', '{"port": 4321, "token": ""}', "port 4321 known"]
+)
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_nobody_who_hands_over_a_folder_chooses_the_key(out: Path, start: Start, content: str, mode: int) -> None:
+    for file in (out / ".review.lock", lock_file(out)):
+        file.write_text(content)
+        file.chmod(mode)
+    key = address_of(start(out)).rpartition("/")[2]
+    assert len(key) >= 40 and "known" not in key
+
+
+def test_links_in_the_place_of_what_the_server_writes_are_not_followed(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = out.parent / "victim.txt"
+    victim.write_text("a line that is not whole")
+    for link in (lock_file(out), out / "review.jsonl"):
+        link.symlink_to(victim)
+        assert f"{link} is a link to {victim}" in refusal(capsys, out)
+        link.unlink()
+    assert victim.read_text() == "a line that is not whole"
+
+
+@pytest.mark.parametrize(
+    ("note", "port"),
+    [
+        pytest.param("`wsol review`, process 7 on there, port 4321", 4321, id="a server's"),
+        pytest.param("`wsol predict`, process 7 on there", None, id="another command's"),
+        pytest.param("", None, id="none"),
+        pytest.param("port 0", None, id="no port"),
+        pytest.param("port 65536", None, id="beyond all ports"),
+        pytest.param("port 99999999", None, id="many digits"),
+        pytest.param("port 4321 ", None, id="more behind it"),
+    ],
+)
+def test_the_port_that_a_killed_server_noted(note: str, port: int | None) -> None:
+    assert noted_port(note) == port
 
 
 def test_a_port_that_is_taken_is_told(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,29 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
         assert report["metrics"][name]["own"] == pytest.approx(metrics[name], abs=1e-4), "the same pictures"
 
 
+def test_fractions_of_images_teach_nothing_and_are_refused(
+    cli: Cli, own_run: Path, few: Path, small_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, *lines = [line.split(",") for line in few.read_text().splitlines()]
+    shares = [[*line[:2], *(f"{float(cell) / 200:.4f}" for cell in line[2:])] for line in lines]
+    few.write_text("\n".join(map(",".join, [head, *shares])) + "\n")
+    assert cli("calibrate", own_run, "--boxes", few, "--images", small_set) == 2
+    told = capsys.readouterr().err
+    assert "few.csv, line 2: all 6 boxes lie within 0..1" in told and "expected corners in pixels" in told
+    assert not (own_run / FILE).exists()
+
+
+def test_boxes_that_lie_elsewhere_teach_nothing_and_are_refused(
+    cli: Cli, own_run: Path, few: Path, small_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, *lines = [line.split(",") for line in few.read_text().splitlines()]
+    few.write_text("\n".join(map(",".join, [head, *([*line[:2], "0", "0", "3", "2"] for line in lines)])) + "\n")
+    assert cli("calibrate", own_run, "--boxes", few, "--images", small_set) == 2
+    told = capsys.readouterr().err
+    assert "none of the 6 boxes" in told and "the best IoU is 0.0" in told and "expected boxes x0,y0,x1,y1" in told
+    assert not (own_run / FILE).exists()
+
+
 def test_any_truth_will_do_and_all_splits_are_used(own_run: Path, small_set: Path, few: Path) -> None:
     assert wsol.calibrate(own_run, small_set, dry_run=True, quiet=True).calibration.n == 6
     head, *lines = few.read_text().splitlines()

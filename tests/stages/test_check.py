@@ -12,9 +12,12 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from fake_data.broken import CLASSES, HUGE_WH, Planted, jpeg, photo, write_broken, write_clean
 from fake_data.cub import write_cub
+from PIL import Image
 from quick import Cli
 
 from wsol.data.findings import ADVICE, Findings
@@ -124,7 +127,7 @@ def remove_classes(root: Path) -> None:
         pytest.param(write_boxes, "no truth", [], id="there is a truth"),
         pytest.param(lambda root: write_boxes(root, "test/owl/3.jpg,9,9,1,1", "test/owl/99.jpg,1,1,2,2"), "wrong in the truth", ["swapped corners", "unknown picture"], id="bad boxes"),
         pytest.param(lambda root: (root / "boxes.csv").write_text("path,x0,y0,x1,y1\ntest/hawk/0.jpg,1,1,5,5\n"), "no true box", ["test/hawk/1.jpg"], id="a box for one picture"),
-        pytest.param(lambda root: (root / "boxes.csv").write_text("path;x0\n"), "no truth", ["boxes.csv"], id="no table of boxes"),
+        pytest.param(lambda root: (root / "boxes.csv").write_text("path;x0\n"), "unusable ground truth", ["boxes.csv"], id="no table of boxes"),
         pytest.param(lambda root: (root / "train/wren/0.jpg").write_bytes(b""), "broken picture", ["wren/0.jpg: the file is empty"], id="an empty file"),
         pytest.param(lambda root: (root / "train/wren/x.jpg").symlink_to("gone"), "missing picture", ["wren/x.jpg: it does not exist"], id="a link to nothing"),
         pytest.param(lambda root: (root / "train/wren/0.jpg").write_bytes(jpeg(photo(1).convert("1").resize((9, 9)).point(lambda _: 0))), "grey", [], id="blank is not grey too"),
@@ -218,6 +221,39 @@ def test_json_holds_everything(cli: Cli, broken: tuple[Path, Planted], tmp_path:
         assert by_kind[kind]["count"] == len(items) == len(by_kind[kind]["items"])
         assert {frozenset(item["images"]) for item in by_kind[kind]["items"]} == set(items)
         assert by_kind[kind]["severity"] in ("error", "warn", "info") and by_kind[kind]["what_to_do"].endswith(".")
+
+
+def test_images_of_types_that_are_not_read_are_counted(cli: Cli, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("train/owl/a.heic", "train/owl/b.HEIC", "test/hawk/c.nef", "test/hawk/labels.txt"):
+        (own / name).write_bytes(b"")
+    assert cli("check", own) == 0
+    shown = capsys.readouterr().out
+    assert "type not read" in shown and "2 .heic, first" in shown and "1 .nef, first" in shown
+    assert cli("fit", own, "--run", own.parent / "run", "--dry-run") == 0
+    assert "3 files of types that are not read (2 .heic, 1 .nef)" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_pipe_among_the_images_is_a_broken_one(own: Path) -> None:
+    os.mkfifo(own / "train/owl/pipe.jpg")
+    assert [str(item) for item in found_in(own)["broken picture"]] == ["train/owl/pipe.jpg: it is a named pipe"]
+
+
+def test_grey_of_unusual_depth_is_not_blank(own: Path) -> None:
+    values = np.linspace(10, 200, 120 * 96).reshape(96, 120)
+    for name, dtype, factor in (("10.png", np.uint16, 4), ("12.png", np.uint16, 16), ("int.tif", np.int32, 1)):
+        Image.fromarray((values * factor).astype(dtype)).save(own / "train/owl" / name)
+    found = found_in(own)
+    assert not found["blank"] and not found["dark"] and len(found["grey"]) == 3
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_colours_that_leave_their_upper_bits_empty_are_called_dark_and_not_blank(own: Path, bits: int) -> None:
+    values = np.repeat(np.linspace(10, 250, 120 * 96).reshape(96, 120, 1), 3, axis=2) * 2 ** (bits - 8)
+    cv2.imwrite(str(own / "train/owl/deep.png"), values.astype(np.uint16))
+    found = found_in(own)
+    assert [item.samples[0].image_id for item in found["dark"]] == ["train/owl/deep.png"]
+    assert not found["blank"]
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_an_export_that_failed_leaves_nothing_that_looks_finished_and_can_be_rep
         pytest.param(
             {"label": None, "class_name": None}, "on every picture with objects or on none", id="one without a class"
         ),
-        pytest.param({"image_hw": [16, 12]}, "masks of the picture's", id="mask of another size"),
+        pytest.param({"image_hw": [16, 12]}, "expected run lengths of size", id="mask of another size"),
         pytest.param(
             {"objects": [line()["objects"][0] | {"xyxy": [8.0, 2.0, 3.0, 6.0]}]},
             "swapped corners",
@@ -154,9 +154,8 @@ def test_an_export_that_failed_leaves_nothing_that_looks_finished_and_can_be_rep
         pytest.param(
             {"objects": [line()["objects"][0] | {"xyxy": [float("nan"), 2.0, 3.0, 6.0]}]}, "finite", id="not finite"
         ),
-        pytest.param(
-            {"objects": [line()["objects"][0] | {"score": float("nan")}]}, "scores from 0 to 1", id="score not a number"
-        ),
+        pytest.param({"objects": [line()["objects"][0] | {"score": float("nan")}]}, "finite", id="score not a number"),
+        pytest.param({"objects": [line()["objects"][0] | {"score": 1.5}]}, "scores from 0 to 1", id="score above 1"),
     ],
 )
 def test_a_line_that_no_format_can_hold_is_named(

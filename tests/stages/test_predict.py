@@ -24,6 +24,7 @@ from wsol.engine import choose_engine
 from wsol.images import read_square
 from wsol.inference import class_maps, score_maps, with_mirror_image
 from wsol.listing import Names, write_names
+from wsol.locks import held
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.mffnet import ScoreMaps
 from wsol.predictions import open_predictions
@@ -106,6 +107,32 @@ def test_every_picture_is_predicted_or_skipped_once_in_the_order_of_names(whole:
         assert 0 < sum(one[f"seconds_{part}"] for part in parts) <= one["seconds"] and one["processes"] == 1
 
 
+def test_a_second_prediction_is_refused_while_the_first_works_and_finished_ones_are_found_by_any(
+    whole: Whole, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", str(small_run), str(pictures / "train"), "--out"]
+    with held(tmp_path / "out", "wsol predict", "wait"), pytest.raises(SystemExit) as stopped:
+        main([*words, str(tmp_path / "out")])
+    assert stopped.value.code == 2 and "is in use by `wsol predict`, process" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+    with held(whole.predictions, "wsol review", "wait"):  # a page is open, which changes no prediction
+        main([*words, str(whole.predictions)])
+    assert "finished already" in capsys.readouterr().err
+
+
+def test_maps_and_a_model_are_not_written_where_another_command_works(
+    small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, words in (
+        (tmp_path / "maps", ["evaluate", str(small_run), str(pictures), "--save-heatmaps", str(tmp_path / "maps")]),
+        (small_run, ["export-model", str(small_run), "--format", "onnx"]),
+    ):
+        with held(folder, "wsol a", "wait"), pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert stopped.value.code == 2 and f"{folder} is in use by `wsol a`" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
 def alone(whole: Whole, pictures: Path, numbers: list[int]) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
     """The map of each picture by itself, and its pixels."""
     network, card = load_mffnet(whole.run / "cam")
@@ -173,6 +200,37 @@ def test_it_says_how_many_pictures_a_second_and_what_it_waited_for(
     assert cli(*words) == 0
     assert "finished already" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path / "out")) == ["manifest.json", "predictions.jsonl", "skipped.json"]
+
+
+def test_what_is_not_read_is_counted_and_what_is_no_file_or_damaged_is_skipped(
+    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Telephone images, a pipe, a damaged AVIF, litter: one command, to its end, with numbers for all of them."""
+    root = tmp_path / "own"
+    shutil.copytree(next(path for path in (pictures / "train").iterdir() if not any(path.glob("0 *"))), root)
+    whole = len(list(root.iterdir()))
+    for name in ("a.heic", "b.HEIC", "c.cr2", "notes.txt", "@eaDir/thumb.jpg", "__MACOSX/._1.jpg", "Thumbs.db"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"")
+    os.mkfifo(root / "pipe.jpg")
+    container = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(100)
+    (root / "broken.jpg").write_bytes(container)
+    for _ in range(2):
+        assert cli("predict", small_run, root, "--out", tmp_path / "out") == 0
+        assert "; 3 files of types that are not read (2 .heic, 1 .cr2)" in capsys.readouterr().err
+    figures = json.loads((tmp_path / "out/manifest.json").read_text())["figures"]
+    assert (figures["images"], figures["skipped"], figures["not_read"]) == (whole, 2, {".heic": 2, ".cr2": 1})
+    reasons = {row["image"]: row["reason"] for row in json.loads((tmp_path / "out/skipped.json").read_text())}
+    assert "a named pipe" in reasons["pipe.jpg"] and "cannot decode" in reasons["broken.jpg"]
+
+
+def test_a_folder_of_types_that_are_not_read_is_refused_with_their_number(
+    cli: Cli, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/a.heic").touch()
+    assert cli("predict", small_run, tmp_path / "own", "--out", tmp_path / "out") == 2
+    assert "It holds 1 file of a type that is not read (1 .heic): convert them" in capsys.readouterr().err
 
 
 KILLED_OFTEN = """

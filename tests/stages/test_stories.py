@@ -322,7 +322,7 @@ def test_a_checkpoint_of_another_version_is_refused(small_run: Path, tmp_path: P
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     card = json.loads((run / "seg" / "model.json").read_text())
     (run / "seg" / "model.json").write_text(json.dumps(card | {"version": 99}))
-    with pytest.raises(WsolError, match="checkpoint version 99: this wsol reads version 1"):
+    with pytest.raises(WsolError, match="made by a newer wsol: expected schema 1, .* got schema 99"):
         Localizer.load(run)
 
 
@@ -333,6 +333,19 @@ def test_a_dry_run_prints_the_configuration_and_touches_nothing(
     shown = capsys.readouterr().out
     assert "recipe: released" in shown and "classifier: tf_efficientnet_b7" in shown and "lr_backbone: 0.02" in shown
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("command", ["fit", "train-cam", "make-pseudo", "train-seg", "train-classifier"])
+@pytest.mark.parametrize("words", [["--dry-run"], []], ids=["dry", "real"])
+def test_a_list_of_images_that_are_elsewhere_is_refused_dry_or_not(
+    cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]
+) -> None:
+    rows = [f"photographs/{number}.jpg,{('owl', 'hawk')[number % 2]}" for number in range(9)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    assert cli(command, tmp_path / "list.csv", "--run", tmp_path / "r", *words) == 2
+    told = capsys.readouterr()
+    assert f"expected files such as {tmp_path / 'photographs/0.jpg'}" in told.err and "`--images FOLDER`" in told.err
+    assert told.out == "" and not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("words", [["--backbone", "resnet51"], ["--classifier", "resnet51"]])

@@ -1,4 +1,4 @@
-"""Class folders: `root/<class>/**/*.jpg`, or the same below `root/train` and `root/test`.
+"""Class folders: `root/<class>/**/*.jpg`, or the same below `root/train` and `root/test`, by whatever name (`splits.py`).
 
 Truth, where there is one, stands beside the classes: `boxes.csv` with the columns path, x0, y0, x1, y1 (0-based, half-open
 pixels of the upright picture, several lines a picture allowed) and `masks/<path>.png` (0 is background).
@@ -13,17 +13,18 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from wsol.boxes import tight_box
-from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers
+from wsol.data.csv_rows import CORNERS, add_box, csv_rows
 from wsol.data.masks import read_png_mask
+from wsol.data.not_classes import check_classes
 from wsol.data.on_disk import PictureSizes
 from wsol.data.samples import DataSet, Sample
+from wsol.data.splits import halves_of, part_of
 from wsol.data.truth import Collector, GroundTruth
-from wsol.errors import BrokenPicture, WsolError
-from wsol.images import pictures_under
+from wsol.errors import BrokenPicture, NoGroundTruth, WsolError
+from wsol.images import is_picture, pictures_under
+from wsol.litter import is_litter
 
 COLUMNS = ("path", *CORNERS)
-TEST_NAMES = ("test", "val", "valid", "validation")
-SPLIT_NAMES = ("train", *TEST_NAMES)
 
 
 def recognise(root: Path) -> bool:
@@ -32,32 +33,37 @@ def recognise(root: Path) -> bool:
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read a tree of class folders; a split is taken where `train` and `test` (or `val`) exist.
+    """Read a tree of class folders; a split is taken where folders are called like one, as `splits.py` says.
 
     `images` holds the tree where only the truth lies in `root`.
 
     Raises:
-        WsolError: the test folder has classes that the training folder has not.
+        WsolError: the folders are no classes, or the test folder has classes that the training folder has not.
     """
     pictures = root if images is None else images
-    tests = [name for name in TEST_NAMES if (pictures / name).is_dir()]
     names = {child.name for child in _folders(pictures)}
-    has_classes = "train" in names and bool(_folders(pictures / "train"))
-    if _is_split(names, has_classes):
-        class_names = _class_names(pictures / "train")
-        train = _samples(pictures, pictures / "train", class_names)
-        test = _samples(pictures, pictures / tests[0], class_names) if tests else train
-        # Where there is no test folder, another one beside `train` would end the split.
-        stays = _is_split({*names, "another"}, has_classes)
-        trees = [pictures / name for name in ("train", *tests[:1])] if stays else [pictures]
-    else:
-        class_names = _class_names(pictures)
-        train = test = _samples(pictures, pictures, class_names)
-        trees = [pictures]
+
+    def has_folders(name: str) -> bool:
+        return bool(_folders(pictures / name))
+
+    halves = halves_of(names, has_folders)
+    tree = pictures if halves is None else pictures / halves.train
+    class_names = _class_names(tree)
+    if halves and not class_names and any(map(is_picture, tree.iterdir())):
+        raise WsolError(
+            f"{tree} holds images and no class folders: expected {halves.train}/<class>/*.jpg. Sort its images into a folder for each class, or write a CSV table (path,label)."
+        )
+    train = test = _samples(pictures, tree, tree, class_names)
+    if halves and halves.test:
+        test = _samples(pictures, pictures / halves.test, tree, class_names)
+    doubts = check_classes(tree, _files(pictures, tree, train, class_names))
+    # Where there is no test folder, another one beside `train` would end the split.
+    stays = halves is not None and halves_of({*names, "another"}, has_folders) is not None
+    trees = [pictures / name for name in halves or () if name] if stays else [pictures]
     return DataSet(
         "class folders", root, class_names, train, test, train is not test,
         lambda: _read_truth(root, pictures, test, frozenset(sample.image_id for sample in train)),
-        listed=tuple(path for tree in trees for path in (tree, *_folders(tree))),
+        listed=tuple(path for tree in trees for path in (tree, *_folders(tree))), doubts=doubts,
     )  # fmt: skip
 
 
@@ -76,14 +82,18 @@ class GivenClasses:
         for folders in set(map(_folders_of, image_ids)):
             for depth, name in enumerate(folders):
                 below[folders[:depth]].add(name)
-        self._split = {folder for folder, names in below.items() if _is_split(names, (*folder, "train") in below)}
+
+        def is_split(folder: tuple[str, ...], names: Set[str]) -> bool:
+            return halves_of(names, lambda name: (*folder, name) in below) is not None
+
+        self._split = {folder for folder, names in below.items() if is_split(folder, names)}
 
     def of(self, image_id: str) -> str | None:
         """The class of one of the pictures; None where no folder is a class."""
         folders, is_below_split = _folders_of(image_id), False
         for depth, name in enumerate(folders):
             # A class below a split may be called like one, so a second split is none.
-            if not is_below_split and name in SPLIT_NAMES and folders[:depth] in self._split:
+            if not is_below_split and folders[:depth] in self._split and part_of(name):
                 is_below_split = True
             elif name in self._class_names:
                 return name
@@ -94,17 +104,8 @@ def _folders_of(image_id: str) -> tuple[str, ...]:
     return PurePosixPath(image_id).parts[:-1]
 
 
-def _is_split(names: Set[str], has_classes: bool) -> bool:
-    """Whether `train` among these folders is a split's: classes lie in it, and a test folder beside it or nothing else.
-
-    A class of trains holds pictures.
-    """
-    is_alone, has_test = names <= {"masks", *SPLIT_NAMES}, not names.isdisjoint(TEST_NAMES)
-    return "train" in names and ((has_classes and has_test) or (is_alone and (has_classes or has_test)))
-
-
 def _folders(folder: Path) -> list[Path]:
-    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not is_litter(child.name)]
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
@@ -115,22 +116,35 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 def _is_truth(child: Path, siblings: set[str]) -> bool:
     # A class may be called "masks"; a folder of truth repeats its siblings' names.
-    below = {folder.name for folder in child.iterdir() if folder.is_dir()} if child.name == "masks" else set()
+    below = {folder.name for folder in _folders(child)} if child.name == "masks" else set()
     return bool(below) and below <= siblings
 
 
-def _samples(root: Path, folder: Path, class_names: tuple[str, ...]) -> tuple[Sample, ...]:
+def _samples(pictures: Path, folder: Path, train: Path, class_names: tuple[str, ...]) -> tuple[Sample, ...]:
     unknown = {child.name for child in _folders(folder)} - set(class_names) - {"masks"}
-    if unknown and folder != root:
+    if unknown and folder not in (pictures, train):
         raise WsolError(
-            f"{folder} has classes that {root / 'train'} has not: {', '.join(sorted(unknown)[:5])}. Expected the same class folders in both; rename or remove them."
+            f"{folder} has classes that {train} has not: {', '.join(sorted(unknown)[:5])}. Expected the same class folders in both; rename or remove them."
         )
     return tuple(
-        Sample(path.relative_to(root).as_posix(), path, label)
+        Sample(path.relative_to(pictures).as_posix(), path, label)
         for label, name in enumerate(class_names)
         if (folder / name).is_dir()
         for path in pictures_under(folder / name)
     )
+
+
+def _files(
+    pictures: Path, tree: Path, samples: tuple[Sample, ...], class_names: tuple[str, ...]
+) -> dict[str, list[str]]:
+    """The images of each class: paths below its folder, without their suffix."""
+    above = tree.relative_to(pictures).as_posix()
+    start = 0 if above == "." else len(above) + 1
+    files: dict[str, list[str]] = {name: [] for name in class_names}
+    for sample in samples:
+        name = class_names[sample.label]
+        files[name].append(os.path.splitext(sample.image_id[start + len(name) + 1 :])[0])
+    return files
 
 
 def _read_truth(root: Path, pictures: Path, test: tuple[Sample, ...], other_ids: frozenset[str]) -> GroundTruth:
@@ -146,7 +160,7 @@ def _read_truth(root: Path, pictures: Path, test: tuple[Sample, ...], other_ids:
     elif masks:
         masks = {image_id: path for image_id, path in masks.items() if _add_box_of(collector, image_id, path, paths)}
     else:
-        raise WsolError(
+        raise NoGroundTruth(
             f"no boxes to compare with in {root}: expected boxes.csv (path,x0,y0,x1,y1) or masks/<path>.png. Write one of them, or use `wsol predict` for boxes without a judgement."
         )
     for image_id, path in masks.items():
@@ -162,7 +176,7 @@ def _add_boxes(
         image_id = row["path"].removeprefix("./")
         if image_id in paths:
             if size := sizes(paths[image_id]):
-                collector.add(image_id, four_numbers(row, where), size, where)
+                add_box(collector, image_id, row, size, where)
         # A validation picture beside train and test is not judged, and no mistake.
         elif image_id not in other_ids and not os.path.isfile(pictures / image_id):
             collector.note(

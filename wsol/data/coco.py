@@ -12,11 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from wsol.data.coco_json import CocoFile, CocoPicture, read_coco_file, seems_coco
-from wsol.data.coco_masks import read_coco_mask
+from wsol.boxes import Xyxy
+from wsol.data.coco_json import CocoFile, CocoPicture, kind_of, read_coco_file, seems_coco
+from wsol.data.coco_masks import bounds_of, read_coco_mask
 from wsol.data.on_disk import PictureSizes, picture_root
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import Collector, GroundTruth, Mistake
+from wsol.data.truth import Collector, GroundTruth, Kind, Mistake
+from wsol.data.untrusted import is_id, is_number, is_path, number_of, shown
 from wsol.errors import WsolError
 
 TRAIN = ("train/_annotations.coco.json", "annotations/instances_train*.json")
@@ -51,25 +53,32 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         WsolError: several files where one is expected, or a file that is not COCO.
     """
     parts = _read_parts(root)
-    names = _class_names(parts)
-    labels = {category: label for label, category in enumerate(names)}
-    samples: dict[Split, tuple[Sample, ...]] = {}
+    categories = _categories(parts)
     mistakes: list[Mistake] = []
-    for part in parts:
+    category_of = [_category_of(part, categories, mistakes) for part in parts]
+    # Subsets list all categories of the whole; one of no image is no class.
+    used = sorted({category for found in category_of for category in found.values()})
+    labels = {category: label for label, category in enumerate(used)}
+    samples: dict[Split, tuple[Sample, ...]] = {}
+    for part, found in zip(parts, category_of, strict=True):
         folder = picture_root(part.folders(images), (picture.file_name for picture in part.file.pictures.values()))
-        found, left_out = _labels(part, labels)
         samples[part.split] = tuple(
-            Sample(part.image_id(part.file.pictures[number]), folder / part.file.pictures[number].file_name, label)
-            for number, label in found.items()
+            Sample(
+                part.image_id(part.file.pictures[number]),
+                folder / part.file.pictures[number].file_name,
+                labels[category],
+            )
+            for number, category in found.items()
         )
-        mistakes += left_out
     train, test = samples.get("train", ()), samples.get("test", ())
     has_split = "all" not in samples
     if not has_split:
         train = test = samples["all"]
     paths = {sample.image_id: sample.path for sample in (*train, *test)}
     return DataSet(
-        "COCO", root, tuple(names.values()), train, test, has_split, lambda: _read_truth(root, names, paths), tuple(mistakes)
+        "COCO", root, tuple(categories[category] for category in used), train, test, has_split,
+        lambda: _read_truth(root, categories, paths), tuple(mistakes),
+        unused=tuple(name for category, name in categories.items() if category not in labels),
     )  # fmt: skip
 
 
@@ -156,50 +165,45 @@ def _only(root: Path, found: list[Path]) -> Path:
     return found[0]
 
 
-def _class_names(parts: Iterable[_Part]) -> dict[int, str]:
+def _categories(parts: Iterable[_Part]) -> dict[int, str]:
     """Names by category id, in the order of the ids, of all splits."""
-    categories: dict[int, tuple[str, str]] = {}
+    categories: dict[int, str] = {}
     for part in parts:
-        for number, category in part.file.categories.items():
-            if categories.setdefault(number, category)[0] != category[0]:
+        for number, name in part.file.categories.items():
+            if categories.setdefault(number, name) != name:
                 raise WsolError(
-                    f"{part.file.path}: expected category {number} to be {categories[number][0]!r} as in the other split, got {category[0]!r}. Number the categories alike in both."
+                    f"{part.file.path}: expected category {number} to be {categories[number]!r} as in the other split, got {name!r}. Number the categories alike in both."
                 )
-    used = {annotation["category_id"] for part in parts for annotation in part.file.annotations}
-    # Roboflow lists the project as category 0, above all others; it is no class of any picture.
-    parents = {parent for number, (name, parent) in categories.items() if parent != name}
-    return {
-        number: categories[number][0]
-        for number in sorted(categories)
-        if number in used or categories[number][0] not in parents
-    }
+    return dict(sorted(categories.items()))
 
 
-def _labels(part: _Part, labels: Mapping[int, int]) -> tuple[dict[int, int], list[Mistake]]:
-    """Label by picture number, and why some pictures have none."""
+def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake]) -> dict[int, int]:
+    """The category of each picture by its number; why some have none is added to `mistakes`."""
     categories: dict[int, set[int]] = defaultdict(set)
+    crowded = {annotation["image_id"] for annotation in part.file.annotations if annotation.get("iscrowd")}
     for annotation in part.file.annotations:
         if not annotation.get("iscrowd"):
             categories[annotation["image_id"]].add(annotation["category_id"])
-    found, mistakes = {}, []
+    found = {}
     for number, picture in part.file.pictures.items():
-        known = sorted(categories[number] & labels.keys())
+        named = sorted(categories[number] & known.keys())
         where = f"{part.file.path}, {picture.file_name}"
-        if len(known) == 1:
-            found[number] = labels[known[0]]
-        elif known:
-            mistakes.append(
-                Mistake("several classes", where, f"expected annotations of one class, got categories {known}")
-            )
+        if not is_path(picture.file_name):
+            expected = f"expected the path of a file, got {shown(picture.file_name)}"
+            mistakes.append(Mistake("unknown picture", str(part.file.path), expected))
+        elif len(named) == 1:
+            found[number] = named[0]
+        elif named:
+            expected = f"expected annotations of one class, got categories {named}"
+            mistakes.append(Mistake("several classes", where, expected))
         elif categories[number]:
-            mistakes.append(
-                Mistake("unknown class", where, f"expected a category of the file, got {sorted(categories[number])}")
-            )
+            expected = f"expected a category of the file, got {sorted(categories[number])}"
+            mistakes.append(Mistake("unknown class", where, expected))
         else:
-            mistakes.append(
-                Mistake("no true box", where, "expected an annotation, which gives the picture its class, got none")
-            )
-    return found, mistakes
+            got = "crowds alone (iscrowd), which are no objects" if number in crowded else "none"
+            expected = f"expected an annotation, which gives the picture its class, got {got}"
+            mistakes.append(Mistake("no true box", where, expected))
+    return found
 
 
 def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path]) -> GroundTruth:
@@ -207,8 +211,10 @@ def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path])
     sizes = PictureSizes(collector)
     for part in _read_parts(root):
         drawn = _Drawn()
+        collector.mistakes += part.file.mistakes
         for index, annotation in enumerate(part.file.annotations):
-            where = f"{part.file.path}, annotation {annotation.get('id', f'number {index + 1}')}"
+            name = annotation["id"] if is_id(annotation.get("id")) else f"number {index + 1}"
+            where = f"{part.file.path}, annotation {name}"
             picture = part.file.pictures.get(annotation["image_id"])
             if picture is None:
                 collector.note("unknown picture", where, f"expected the id of a picture, got {annotation['image_id']}")
@@ -245,10 +251,10 @@ def _add_annotation(
         collector.note("unknown class", where, f"expected a category of the file, got {annotation['category_id']}")
     else:
         drawn.objects[image_id].append(segmentation)
-        if corners := _corners(annotation.get("bbox"), where):
-            collector.add(image_id, corners, image_hw, where)
-        else:
-            collector.note("no true box", where, "expected bbox [x, y, width, height], got none")
+        try:
+            collector.add(image_id, _corners(annotation, image_hw), image_hw, where)
+        except _NoBoxError as error:
+            collector.note(error.kind, where, str(error))
 
 
 def _add_masks(collector: Collector, drawn: _Drawn, path: Path) -> None:
@@ -260,12 +266,30 @@ def _add_masks(collector: Collector, drawn: _Drawn, path: Path) -> None:
             collector.add_mask(image_id, partial(read_coco_mask, objects, crowds, hw, f"{path}, {image_id}"), hw)
 
 
-def _corners(bbox: object, where: str) -> tuple[float, float, float, float] | None:
-    if not bbox:
-        return None
-    if not (isinstance(bbox, list) and len(bbox) == 4 and all(isinstance(value, int | float) for value in bbox)):
-        raise WsolError(
-            f"{where}: expected bbox [x, y, width, height] of four numbers, got {bbox}. Mend the annotation."
-        )
-    x, y, width, height = (float(value) for value in bbox)
-    return x, y, x + width, y + height
+class _NoBoxError(Exception):
+    """What was expected of an annotation, and what came."""
+
+    def __init__(self, kind: Kind, what: str) -> None:
+        super().__init__(what)
+        self.kind = kind
+
+
+def _corners(annotation: Mapping[str, Any], image_hw: tuple[int, int]) -> Xyxy:
+    """The box of an annotation, or else that of its segmentation.
+
+    Raises:
+        _NoBoxError: it has neither.
+    """
+    bbox, segmentation = annotation.get("bbox"), annotation.get("segmentation")
+    if bbox:
+        if not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
+            raise _NoBoxError("not a number", f"expected bbox [x, y, width, height] of four numbers, got {shown(bbox)}")
+        x, y, width, height = map(number_of, bbox)
+        return x, y, x + width, y + height
+    if not segmentation:
+        what = f"expected bbox [x, y, width, height] or a segmentation, got {kind_of(annotation)}"
+        raise _NoBoxError("no true box", what)
+    try:
+        return bounds_of(segmentation, image_hw)
+    except ValueError as error:
+        raise _NoBoxError("no true box", f"there is no bbox, and of the segmentation {error}") from None

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsol.data.truth import Mistake
+from wsol.data.untrusted import is_id, is_text, number_of, shown, size_of
 from wsol.errors import WsolError
 
 HEAD_CHARACTERS = 1 << 16
@@ -26,12 +28,13 @@ class CocoPicture:
 
 @dataclass(frozen=True)
 class CocoFile:
-    """A file's pictures by id, its categories by id as (name, supercategory), and its annotations as they stand."""
+    """A file's pictures by id, its categories by id, and its annotations as they stand; those that name neither are mistakes."""
 
     path: Path
     pictures: dict[int, CocoPicture]
-    categories: dict[int, tuple[str, str]]
+    categories: dict[int, str]
     annotations: list[dict[str, Any]]
+    mistakes: tuple[Mistake, ...] = ()
 
 
 def seems_coco(path: Path) -> bool:
@@ -59,7 +62,8 @@ def read_coco_file(path: Path) -> CocoFile:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    # Numbers of some thousand digits are a ValueError of their own, depth is a RecursionError.
+    except (ValueError, RecursionError) as error:
         raise WsolError(f"{path} is not JSON ({error}): expected COCO annotations. Name another file.") from None
     if not (isinstance(document, dict) and all(isinstance(document.get(key), list) for key in KEYS)):
         raise WsolError(
@@ -67,12 +71,18 @@ def read_coco_file(path: Path) -> CocoFile:
         )
     pictures = _by_id(path, "images", document["images"], ("file_name",))
     categories = _by_id(path, "categories", document["categories"], ("name",))
-    _check_annotations(path, document["annotations"])
+    for number, row in categories.items():
+        if not is_text(str(row["name"])):
+            raise WsolError(
+                f"{path}, category {number}: expected a name, got {shown(row['name'])}, which is no text. Rename it."
+            )
+    annotations, mistakes = _annotations(path, document["annotations"])
     return CocoFile(
         path,
         {number: CocoPicture(_slashes(row["file_name"]), _image_hw(row)) for number, row in pictures.items()},
-        {number: (str(row["name"]), str(row.get("supercategory", ""))) for number, row in categories.items()},
-        document["annotations"],
+        {number: str(row["name"]) for number, row in categories.items()},
+        annotations,
+        mistakes,
     )
 
 
@@ -97,9 +107,13 @@ def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> 
     by_id: dict[int, dict[str, Any]] = {}
     for number, row in enumerate(rows):
         where = f"{path}, {key}[{number}]"
-        if not isinstance(row, dict) or not isinstance(row.get("id"), int) or any(name not in row for name in needed):
+        if not (
+            isinstance(row, dict)
+            and is_id(row.get("id"))
+            and all(isinstance(row.get(name), str | int) for name in needed)
+        ):
             raise WsolError(
-                f"{where}: expected an integer id and {', '.join(needed)}, got {str(row)[:80]}. Mend the entry."
+                f"{where}: expected an integer id and {', '.join(needed)}, got {shown(row)}. Mend the entry."
             )
         if row["id"] in by_id:
             raise WsolError(f"{where}: expected ids that differ, got {row['id']} twice. Number the {key} anew.")
@@ -113,15 +127,33 @@ def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> 
     return by_id
 
 
-def _check_annotations(path: Path, rows: Sequence[Any]) -> None:
+def _annotations(path: Path, rows: Sequence[Any]) -> tuple[list[dict[str, Any]], tuple[Mistake, ...]]:
+    """Those that say of which image and category they are, and why the others do not."""
+    known, mistakes = [], []
     for number, row in enumerate(rows):
-        if not (
-            isinstance(row, dict) and isinstance(row.get("image_id"), int) and isinstance(row.get("category_id"), int)
-        ):
-            raise WsolError(
-                f"{path}, annotations[{number}]: expected integers image_id and category_id, got {str(row)[:80]}. "
-                "Mend the entry, or name the file of the instances (not of captions)."
-            )
+        if isinstance(row, dict) and is_id(row.get("image_id")) and is_id(row.get("category_id")):
+            known.append(row)
+        else:
+            what = f"expected integers image_id and category_id, got {kind_of(row)}"
+            mistakes.append(Mistake("unknown class", f"{path}, annotations[{number}]", what))
+    if mistakes and not known:
+        raise WsolError(f"{mistakes[0].where}: {mistakes[0].what}, and so are all. Name the file of the instances.")
+    return known, tuple(mistakes)
+
+
+KINDS = {
+    "caption": "a caption",
+    "segments_info": "a panoptic segmentation (segments_info)",
+    "keypoints": "keypoints alone",
+    "rbox": "a rotated box",
+}
+"""What an annotation without a box is, by a key that it has."""
+
+
+def kind_of(annotation: object) -> str:
+    """What sort of annotation this is, for a person."""
+    keys = annotation if isinstance(annotation, dict) else {}
+    return next((name for key, name in KINDS.items() if keys.get(key)), shown(annotation))
 
 
 def _slashes(file_name: Any) -> str:
@@ -129,7 +161,4 @@ def _slashes(file_name: Any) -> str:
 
 
 def _image_hw(row: dict[str, Any]) -> tuple[int, int] | None:
-    height, width = row.get("height"), row.get("width")
-    if isinstance(height, int | float) and isinstance(width, int | float) and height >= 1 and width >= 1:
-        return int(height), int(width)
-    return None
+    return size_of(number_of(row.get("height")), number_of(row.get("width")))

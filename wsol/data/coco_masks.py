@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 from pycocotools import mask as coco_mask
 
+from wsol.boxes import Xyxy
+from wsol.coco_runs import cover
 from wsol.data.masks import nearest
 from wsol.data.truth import TrueMask
+from wsol.data.untrusted import is_id, number_of, shown
 from wsol.errors import BrokenPicture
 
 
@@ -35,6 +37,16 @@ def read_coco_mask(
     return TrueMask(is_object, is_crowd & ~is_object)
 
 
+def bounds_of(segmentation: object, image_hw: tuple[int, int]) -> Xyxy:
+    """The tight box x0, y0, x1, y1 of one segmentation.
+
+    Raises:
+        ValueError: it is none, or was drawn on another size.
+    """
+    x, y, width, height = (float(value) for value in coco_mask.toBbox(_compressed(segmentation, image_hw)))
+    return x, y, x + width, y + height
+
+
 def _union(segmentations: Iterable[object], hw: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
     runs = [_compressed(segmentation, hw) for segmentation in segmentations]
     return np.asarray(coco_mask.decode(coco_mask.merge(runs)), dtype=bool) if runs else np.zeros(hw, dtype=bool)
@@ -49,9 +61,11 @@ def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
     if isinstance(segmentation, dict):
         size, counts = segmentation.get("size"), segmentation.get("counts")
         if size != [height, width]:
-            raise ValueError(f"expected run lengths of size [{height}, {width}] (height, width), got size {size}")
-        runs = _runs(counts) if isinstance(counts, str) else counts
-        if not _are_runs(runs, height * width):
+            raise ValueError(
+                f"expected run lengths of size [{height}, {width}] (height, width), got size {shown(size)}"
+            )
+        is_whole = cover(counts, height * width) if isinstance(counts, str) else _are_runs(counts, height * width)
+        if not is_whole:
             raise ValueError(f"expected run lengths of {height * width} pixels together, got others")
         if isinstance(counts, str):
             return {"size": [height, width], "counts": counts.encode("ascii")}
@@ -59,7 +73,7 @@ def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
     for polygon in segmentation if isinstance(segmentation, list) else [segmentation]:
         if not _is_polygon(polygon, 3 * max(hw)):
             raise ValueError(
-                f"expected polygons [x, y, x, y, x, y, ...] in a picture of {width} x {height}, got {str(polygon)[:60]}"
+                f"expected polygons [x, y, x, y, x, y, ...] in a picture of {width} x {height}, got {shown(polygon)}"
             )
     return dict(coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width)))
 
@@ -70,28 +84,9 @@ def _is_polygon(polygon: object, limit: float) -> bool:
         isinstance(polygon, list)
         and len(polygon) >= 6
         and len(polygon) % 2 == 0
-        and all(isinstance(value, int | float) and isfinite(value) and abs(value) <= limit for value in polygon)
+        and all(abs(number_of(value)) <= limit for value in polygon)
     )
 
 
 def _are_runs(runs: object, pixels: int) -> bool:
-    return isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs) and sum(runs) == pixels
-
-
-def _runs(counts: str) -> list[int] | None:
-    """COCO's run lengths from their text: five bits a character, low ones first, and from the third run on differences."""
-    runs: list[int] = []
-    value = shift = 0
-    for character in counts:
-        bits = ord(character) - 48
-        if not 0 <= bits < 64:
-            return None
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        runs.append(value + runs[-2] if len(runs) > 2 else value)
-        value = shift = 0
-    return runs if shift == 0 else None
+    return isinstance(runs, list) and all(is_id(run) and run >= 0 for run in runs) and sum(runs) == pixels

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
-from wsol.boxes import Xyxy
 from wsol.counting import number_of
+from wsol.data.truth import Collector
+from wsol.data.untrusted import number_in, shown
 from wsol.errors import WsolError
 
 Read = TypeVar("Read")
 
 CORNERS = ("x0", "y0", "x1", "y1")
+SHOWN, SHOWN_LETTERS = 30, 40
+"""So many columns, and so many letters of each, in an error."""
 
 OTHER_CORNERS = {
     ("xmin", "ymin", "xmax", "ymax"): "rename them to x0,y0,x1,y1 (and subtract 1 from xmin and ymin if pixels are counted from 1, as in PASCAL VOC)",
@@ -78,18 +83,14 @@ def header_of(table: Path) -> list[str]:
         return []
 
 
-def four_numbers(row: dict[str, str], where: str) -> Xyxy:
-    """The cells x0, y0, x1, y1 as numbers.
-
-    Raises:
-        WsolError: one of them is absent, or a word.
-    """
-    try:
-        x0, y0, x1, y1 = (float(row[name]) for name in CORNERS)
-    except ValueError:
-        shown = ",".join(row[name] for name in CORNERS)
-        raise WsolError(f"{where}: expected four numbers ({','.join(CORNERS)}), got {shown}. Mend the line.") from None
-    return x0, y0, x1, y1
+def add_box(collector: Collector, image_id: str, row: Mapping[str, str], image_hw: tuple[int, int], where: str) -> None:
+    """Add the box of the cells x0, y0, x1, y1; a word, or nothing, where a number should be is noted."""
+    x0, y0, x1, y1 = corners = tuple(number_in(row[name]) for name in CORNERS)
+    if any(math.isnan(corner) for corner in corners):
+        cells = shown(",".join(row[name] for name in CORNERS))
+        collector.note("not a number", where, f"expected four numbers ({','.join(CORNERS)}), got {cells}")
+    else:
+        collector.add(image_id, (x0, y0, x1, y1), image_hw, where)
 
 
 def means_a_path(name: str) -> bool:
@@ -109,17 +110,18 @@ def _text(table: Path, required: Sequence[str]) -> str:
 def _check_header(
     table: Path, header: Sequence[str], required: Sequence[str], optional: Sequence[Sequence[str]]
 ) -> None:
-    twice = [name for name in header if header.count(name) > 1]
+    names = Counter(header)  # a table may have many thousand columns: nothing here compares each with each
+    twice = [name for name, count in names.items() if count > 1]
     if twice:
-        raise WsolError(f"{table} has the column {twice[0]!r} twice: expected each once. Rename or remove one.")
-    groups = [group for group in optional if set(group) & set(header)]
-    missing = [name for name in (*required, *(name for group in groups for name in group)) if name not in header]
+        raise WsolError(f"{table} has the column {shown(twice[0])} twice: expected each once. Rename or remove one.")
+    groups = [group for group in optional if names.keys() & set(group)]
+    missing = [name for name in (*required, *(name for group in groups for name in group)) if name not in names]
     all_columns = [*required, *(name for group in optional for name in group)]
     advice = list(_advice(header, missing, all_columns))
     if missing or advice:
         also = f", and perhaps {', '.join(','.join(group) for group in optional)}" if optional else ""
         raise WsolError(
-            f"{table} has the columns {', '.join(header) or '(none)'}: expected {', '.join(required)}{also}. "
+            f"{table} has the columns {listed(header, ', ')}: expected {', '.join(required)}{also}. "
             + (f"Missing: {', '.join(missing)}. " if missing else "")
             + " ".join(advice or ["Rename or add them."])
         )
@@ -146,8 +148,16 @@ def _advice(header: Sequence[str], missing: Sequence[str], columns: Sequence[str
             yield f"Did you mean {name} by {found}? Rename it."
 
 
+def listed(columns: Sequence[str], comma: str = ",") -> str:
+    """The names of columns, the first of many."""
+    first = comma.join(name if len(name) <= SHOWN_LETTERS else f"{name[:SHOWN_LETTERS]}..." for name in columns[:SHOWN])
+    return f"{first}, ... ({len(columns)} in all)" if len(columns) > SHOWN else first or "(none)"
+
+
 def _is_slip(written: str, name: str) -> bool:
     """Another case, letters in another order, or one letter too many or too few in a longer word."""
+    if abs(len(written) - len(name)) > 2:  # the letters need not be compared
+        return False
     written = written.lower()
     return (
         written == name

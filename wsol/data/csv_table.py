@@ -12,21 +12,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from wsol.data.class_folders import SPLIT_NAMES
 from wsol.data.csv_cells import unguarded
-from wsol.data.csv_rows import CORNERS, csv_rows, four_numbers, header_of, means_a_path
+from wsol.data.csv_rows import CORNERS, add_box, csv_rows, header_of, means_a_path
 from wsol.data.on_disk import PictureSizes, picture_root
 from wsol.data.samples import DataSet, Sample
+from wsol.data.splits import Part, part_of
 from wsol.data.truth import Collector, GroundTruth, Mistake
-from wsol.errors import WsolError
+from wsol.data.untrusted import is_path, shown, size_of, whole_in
+from wsol.errors import NoGroundTruth, WsolError
 
 NAMES = ("labels.csv", "annotations.csv")
 OPTIONAL = (CORNERS, ("width", "height"), ("split",))
 
-Split = Literal["train", "test", "val", ""]
-SPLITS: dict[str, Split] = {
-    "train": "train", "training": "train", "test": "test", "val": "val", "valid": "val", "validation": "val", "": "",
-}  # fmt: skip
+Split = Part | Literal[""]
 
 
 def recognise(root: Path) -> bool:
@@ -77,6 +75,10 @@ def _table(root: Path) -> Path:
 def _image_id(row: Mapping[str, str], where: str) -> str:
     if not row["path"]:
         raise WsolError(f"{where}: expected the path of a picture, got none. Mend the line, or remove it.")
+    if not is_path(row["path"]):
+        raise WsolError(
+            f"{where}: expected the path of an image, got {shown(row['path'])}. Mend the line, or remove it."
+        )
     return row["path"].replace("\\", "/").removeprefix("./")
 
 
@@ -90,7 +92,7 @@ def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
     if "label" in row:
         return unguarded(row["label"])
     folders = image_id.split("/")[:-1]
-    if folders and folders[0].lower() in SPLIT_NAMES:
+    if folders and part_of(folders[0]):
         folders = folders[1:]
     if not folders or folders[0] in ("", ".", ".."):
         raise WsolError(
@@ -118,12 +120,15 @@ def _listed(table: Path) -> dict[str, _Listed]:
 
 
 def _split(row: Mapping[str, str], where: str) -> Split:
-    written = row.get("split", "").lower()
-    if written not in SPLITS:
-        near = get_close_matches(written, SPLITS, n=1)
+    written = row.get("split", "")
+    if not written:
+        return ""
+    part = part_of(written)
+    if part is None:
+        near = get_close_matches(written.lower(), ("train", "test", "val"), n=1)
         meant = f" Did you mean {near[0]}?" if near else ""
         raise WsolError(f"{where}: expected split to be train, test or val, got {written!r}.{meant} Mend the line.")
-    return SPLITS[written]
+    return part
 
 
 def _splits(samples: Mapping[Split, list[Sample]]) -> tuple[tuple[Sample, ...], tuple[Sample, ...], bool]:
@@ -149,7 +154,7 @@ def _left_out(table: Path, listed: Iterable[tuple[str, _Listed]]) -> Iterator[Mi
 
 def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
     if "x0" not in header_of(table):
-        raise WsolError(
+        raise NoGroundTruth(
             f"no boxes to compare with in {table}: expected the columns {', '.join(CORNERS)}. Add them, or use `wsol predict` for boxes without a judgement."
         )
     collector = Collector()
@@ -168,7 +173,7 @@ def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
                 "other size", where, f"expected {width} x {height} as before, got {image_hw[1]} x {image_hw[0]}"
             )
             continue
-        collector.add(image_id, four_numbers(row, where), image_hw, where)
+        add_box(collector, image_id, row, image_hw, where)
     return collector.truth()
 
 
@@ -177,6 +182,8 @@ def _written_hw(row: Mapping[str, str], where: str) -> tuple[int, int] | None:
     width, height = row.get("width", ""), row.get("height", "")
     if not width and not height:
         return None
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise WsolError(f"{where}: expected width and height in whole pixels, got {width},{height}. Mend the line.")
-    return int(height), int(width)
+    image_hw = size_of(whole_in(height) or 0, whole_in(width) or 0)
+    if image_hw is None:
+        cells = shown(f"{width},{height}")
+        raise WsolError(f"{where}: expected width and height of an image in whole pixels, got {cells}. Mend the line.")
+    return image_hw

@@ -9,7 +9,8 @@ from wsol.boxes import Xyxy
 from wsol.data.on_disk import PictureSizes
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth
-from wsol.errors import WsolError
+from wsol.data.untrusted import is_path, shown
+from wsol.errors import NoGroundTruth, WsolError
 
 TABLES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
 
@@ -33,6 +34,10 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     is_train = _table(root / "train_test_split.txt", 2)
     split: dict[bool, list[Sample]] = {True: [], False: []}
     for number, name in names.items():
+        if not is_path(name):
+            raise WsolError(
+                f"{root / 'images.txt'}: expected the path of an image, got {shown(name)}. Restore the published tables."
+            )
         try:
             label, in_train = labels[class_of[number][0]], is_train[number][0] == "1"
         except KeyError as missing:
@@ -69,7 +74,7 @@ def _corners(number: str, row: list[str], table: Path) -> Xyxy:
         x, y, width, height = (float(value) for value in row)
     except ValueError:
         raise WsolError(
-            f"{table}: expected `{number} x y width height`, got {' '.join((number, *row))}. Restore the published table."
+            f"{table}: expected `{number} x y width height`, got {shown(' '.join((number, *row)))}. Restore the published table."
         ) from None
     return x, y, x + width, y + height
 
@@ -81,7 +86,7 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
     except UnicodeDecodeError as error:
         raise WsolError(f"{path} is not text ({error}): expected UTF-8. Restore the published table.") from None
     except FileNotFoundError:
-        raise WsolError(
+        raise NoGroundTruth(
             f"no {path.name} in {path.parent}: expected CUB-200-2011 as published. Restore that file."
         ) from None
     rows: dict[str, list[str]] = {}
@@ -91,7 +96,7 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
         parts = line.split(maxsplit=columns - 1)
         if len(parts) != columns:
             raise WsolError(
-                f"{path}, line {number}: expected {columns} columns, got {line!r}. Restore the published table."
+                f"{path}, line {number}: expected {columns} columns, got {shown(line)}. Restore the published table."
             )
         rows[parts[0]] = parts[1:]
     return rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt64
 
-from wsol.folders import file_hash
+from wsol.errors import BrokenPicture
+from wsol.images import open_regular
 
 Thumbs = UInt8[np.ndarray, "n 16 16 3"]
 Grey = Float32[np.ndarray, "n 16 16"]
@@ -26,16 +29,27 @@ BLOCK = 1024
 
 
 def same_files(paths: Sequence[Path]) -> list[Group]:
-    """Groups of files with the same bytes. Only files of one length are read."""
+    """Groups of files with the same bytes. Only files of one length are read; one that went meanwhile is like no other."""
     by_length: dict[int, list[int]] = defaultdict(list)
     for index, path in enumerate(paths):
-        by_length[path.stat().st_size].append(index)
+        if os.path.isfile(path):
+            by_length[os.path.getsize(path)].append(index)
     by_hash: dict[tuple[int, str], list[int]] = defaultdict(list)
     for length, indices in by_length.items():
         if len(indices) > 1:
             for index in indices:
-                by_hash[length, file_hash(paths[index])].append(index)
+                if content := _hash(paths[index]):
+                    by_hash[length, content].append(index)
     return sorted(tuple(group) for group in by_hash.values() if len(group) > 1)
+
+
+def _hash(path: Path) -> str | None:
+    """SHA-256 of a file; None where it cannot be read, or is no regular file any more."""
+    try:
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (BrokenPicture, OSError):
+        return None
 
 
 def alike(thumbs: Thumbs) -> list[Group]:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from wsol.data.samples import DataSet, Sample
 
 FindingKind = Literal[
-    "missing picture", "broken picture", "no usable label", "one class", "empty class",
+    "missing picture", "broken picture", "no usable label", "one class", "empty class", "unusable ground truth",
     "same in train and test", "same in two classes", "alike in train and test", "alike in two classes", "same picture", "alike",
-    "wrong in the truth", "small class", "imbalance", "tiny", "blank", "elongated",
-    "huge", "turned", "grey", "not used", "no truth", "no true box", "not compared",
+    "doubtful classes", "wrong in the truth", "small class", "imbalance", "tiny", "dark", "blank", "elongated",
+    "huge", "turned", "grey", "type not read", "not used", "unused class", "no truth", "no true box", "not compared",
 ]  # fmt: skip
 Severity = Literal["error", "warn", "info"]
 
@@ -25,22 +25,27 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "no usable label": ("error", "Mend the labels; these pictures are left out."),
     "one class": ("error", "Add a class of other pictures: one class alone teaches nothing."),
     "empty class": ("error", "Add training pictures, or remove the classes."),
+    "unusable ground truth": ("error", "Fix what it says; until then nothing can be evaluated."),
     "same in train and test": ("error", "Remove them from one of the two, or the evaluation flatters."),
     "same in two classes": ("error", "Decide for one class: these files are the same, byte by byte."),
     "alike in train and test": ("warn", "Look at them; one photograph in both flatters the evaluation."),
     "alike in two classes": ("warn", "Look at them; one photograph has one class."),
     "same picture": ("warn", "Keep one of each: these files are the same, byte by byte."),
     "alike": ("warn", "Look at them; keep one of each photograph."),
+    "type not read": ("warn", "Convert them to JPEG or PNG if they should be used: no file of these types is read."),
+    "doubtful classes": ("warn", "Look whether these folders are classes, or something else."),
     "wrong in the truth": ("warn", "Mend them; what is wrong is not judged (except boxes that are clipped)."),
     "small class": ("warn", f"Add pictures: fewer than {FEW} to train on teach little."),
     "imbalance": ("warn", f"Add pictures: the largest class has more than {TIMES} times as many."),
     "tiny": ("warn", f"Find larger ones: the shorter side is below {TINY_PX} pixels."),
+    "dark": ("warn", "Stretch their values: nothing in them is brighter than a sixteenth of the range. Of colours of 16 bits the upper 8 are read."),
     "blank": ("warn", "Remove them: one colour all over."),
     "elongated": ("warn", f"Crop them: longer than {ELONGATED} times their width, and networks see them squashed."),
     "huge": ("info", f"Scale them down to be quicker: above {HUGE_MEGAPIXELS} megapixels."),
     "turned": ("info", "Nothing for wsol, which applies EXIF; other tools may show them lying on their side."),
     "grey": ("info", "Nothing, if they are meant to be without colour."),
     "not used": ("info", "Move them into the folder of a class if they should be: these lie in none that is read."),
+    "unused class": ("info", "Nothing, if no image of them should be learned from: these classes are left out."),
     "no truth": ("info", "Nothing for training; `wsol evaluate` needs boxes or masks."),
     "no true box": ("info", "Nothing for training; `wsol evaluate` leaves these test pictures out."),
     "not compared": ("info", "Check a part at a time: every picture is compared with every other."),

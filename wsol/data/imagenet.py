@@ -17,8 +17,9 @@ from wsol.counting import number_of
 from wsol.data.samples import WNID, DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.data.voc_xml import VocObject, VocXml, collect, parse
-from wsol.errors import WsolError
+from wsol.errors import NoGroundTruth, WsolError
 from wsol.images import pictures_under
+from wsol.litter import is_litter
 
 FLAT = re.compile(r"ILSVRC2012_val_\d{8}\.(?i:jpe?g|png)")
 PICTURE_ROOTS = ("", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
@@ -93,7 +94,7 @@ def _folders(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(entry.name for entry in entries if entry.is_dir() and not is_litter(entry.name))
 
 
 def _wnids(folder: Path) -> list[str]:
@@ -166,7 +167,7 @@ def _annotations(root: Path, pictures: Path) -> Annotate:
     files = next(filter(None, (_xml_files(folder, folder not in flat) for folder in (*deep, *flat, pictures))), {})
     if not files and not solution:
         looked = ", ".join(str(place) for place in (*tables, *deep, *flat, pictures))
-        raise WsolError(f"no boxes for {pictures}: expected <picture>.xml in one of {looked}. {RESTORE}")
+        raise NoGroundTruth(f"no boxes for {pictures}: expected <picture>.xml in one of {looked}. {RESTORE}")
 
     @cache
     def annotate(picture: Path) -> VocXml:
@@ -198,17 +199,20 @@ def _read_solution(table: Path) -> dict[str, VocXml]:
     """Kaggle's table: `ImageId,PredictionString` with five words a box."""
     found = {}
     with table.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        for number, row in enumerate(csv.reader(lines), start=1):
-            if not row or row == ["ImageId", "PredictionString"]:
-                continue
-            try:
-                picture, text = row
-                words = text.split()
-                boxes = (words[i : i + 5] for i in range(0, len(words), 5))
-                objects = tuple(VocObject(n, (float(a), float(b), float(c), float(d))) for n, a, b, c, d in boxes)
-            except ValueError:
-                raise WsolError(
-                    f"{table}, line {number}: expected `ImageId,PredictionString` with wnid x0 y0 x1 y1 a box, got {row}. Restore the published table."
-                ) from None
-            found[picture] = VocXml(f"{table}, line {number}", objects=objects)
+        rows = csv.reader(lines)
+        try:
+            for row in rows:
+                if row and row != ["ImageId", "PredictionString"]:
+                    where = f"{table}, line {rows.line_num}"
+                    picture, text = row
+                    found[picture] = VocXml(where, objects=_solved(text.split()))
+        except (ValueError, csv.Error):
+            raise WsolError(
+                f"{table}, line {rows.line_num}: expected `ImageId,PredictionString` with wnid x0 y0 x1 y1 a box, got something else. Restore the published table."
+            ) from None
     return found
+
+
+def _solved(words: list[str]) -> tuple[VocObject, ...]:
+    boxes = (words[i : i + 5] for i in range(0, len(words), 5))
+    return tuple(VocObject(n, (float(a), float(b), float(c), float(d))) for n, a, b, c, d in boxes)

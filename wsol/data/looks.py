@@ -20,6 +20,9 @@ SIDE_PX = 16
 SPREAD = 4
 """Grey values that differ by no more than this are the same: JPEG leaves that much noise."""
 
+DARK = 16
+"""Where no grey value reaches this, the image is black to the eye: 10 or 12 bits in 16 a channel, of which the upper 8 are read."""
+
 Thumb = UInt8[np.ndarray, "16 16 3"]
 
 
@@ -46,8 +49,13 @@ class Look:
 
     @property
     def is_blank(self) -> bool:
-        """Of one colour all over."""
-        return bool((np.ptp(self.thumb, axis=(0, 1)) <= SPREAD).all())
+        """Of one colour all over; what is merely dark is not."""
+        return not self.is_dark and bool((np.ptp(self.thumb, axis=(0, 1)) <= SPREAD).all())
+
+    @property
+    def is_dark(self) -> bool:
+        """Not black all over, though it looks so."""
+        return 0 < int(self.thumb.max()) < DARK and bool(np.ptp(self.thumb, axis=(0, 1)).any())
 
     @property
     def is_grey(self) -> bool:
@@ -61,7 +69,7 @@ def look(path: Path) -> Look | BrokenPicture:
         thumb, image_hw = read_square(path, SIDE_PX)
         return Look(image_hw, is_turned(path), thumb)
     except BrokenPicture as error:
-        return error
+        return BrokenPicture(str(error))  # the one that was raised keeps the decoder's frames, and their pixels
 
 
 def looks(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, Look | BrokenPicture]:

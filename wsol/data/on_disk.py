@@ -32,7 +32,7 @@ def check_there(root: Path, samples: Iterable[Sample]) -> None:
         WsolError: most of the files do not exist.
     """
     listed = {sample.path: None for sample in samples}
-    absent = [path for path in listed if not path.is_file()]
+    absent = [path for path in listed if not os.path.isfile(path)]
     if len(absent) > len(listed) / 2:
         raise WsolError(
             f"{len(listed) - len(absent)} of {number_of(len(listed), 'picture')} that {root} lists can be found: expected files such as {absent[0]}. Name the folder in which their paths begin with `--images FOLDER`."

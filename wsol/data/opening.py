@@ -7,9 +7,13 @@ from typing import Protocol
 
 from wsol.counting import number_of
 from wsol.data import class_folders, coco, csv_table, cub, imagenet, voc, wsolevaluation
+from wsol.data.on_disk import check_there
 from wsol.data.samples import DataSet, checked
+from wsol.data.splits import part_of
+from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.errors import WsolError
-from wsol.images import SUFFIXES
+from wsol.images import is_picture
+from wsol.litter import is_litter
 
 
 class Reader(Protocol):
@@ -45,14 +49,20 @@ def open_data(root: Path, images: Path | None = None) -> DataSet:
     """Recognise and read a data set to learn from; `images` says where the pictures are, if not in their usual place.
 
     Raises:
-        WsolError: no layout that is known, or nothing to learn from in it.
+        WsolError: no layout that is known, nothing to learn from in it, or most of its images are elsewhere.
     """
     data = open_truth(root, images)
     if below := _data_below(data):
         raise WsolError(
             f"{root} holds one folder, {below.name}, which looks like a data set itself: expected that one. Name {below}."
         )
-    return checked(data)
+    try:
+        checked(data)
+    except WsolError as error:
+        raise WsolError(f"{error}{_hint_of_unread(data)}") from None
+    if not data.listed:  # else the images were found by looking into these folders
+        check_there(root, data.train)
+    return data
 
 
 def open_truth(root: Path, images: Path | None = None) -> DataSet:
@@ -91,8 +101,14 @@ def _data_below(data: DataSet) -> Path | None:
     if not below.is_dir():
         return None
     kinds = [kind for kind, reader in READERS.items() if reader.recognise(below)]
-    has_classes = sum(child.is_dir() and not child.name.startswith(".") for child in below.iterdir()) > 1
+    folders = [child.name for child in below.iterdir() if child.is_dir() and not is_litter(child.name)]
+    has_classes = len(folders) > 1 or any(map(part_of, folders))
     return below if has_classes or kinds != ["class folders"] else None
+
+
+def _hint_of_unread(data: DataSet) -> str:
+    words = in_words(unread_of(data))
+    return f" It holds {words}: {CONVERT}" if words else ""
 
 
 def _nothing_in(data: DataSet) -> str:
@@ -101,8 +117,8 @@ def _nothing_in(data: DataSet) -> str:
             f"none of the {number_of(len(data.mistakes), 'picture')} of {data.root} ({data.kind}) can be used: expected one class each. "
             f"The first is {data.mistakes[0]}. Mend the labels, or name another data set."
         )
-    if data.kind == "class folders" and (here := sum(path.suffix.lower() in SUFFIXES for path in data.root.iterdir())):
+    if data.kind == "class folders" and (here := sum(map(is_picture, data.root.iterdir()))):
         return f"{data.root} holds pictures ({here}) and no class folders: expected a folder for each class. If it is one of the classes, name {data.root.resolve().parent}."
     if data.kind == "class folders":
-        return f"no pictures in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table."
+        return f"no pictures in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table.{_hint_of_unread(data)}"
     return f"no pictures in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name another data set."

@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 from wsol.counting import number_of
 from wsol.data.pixel_cache import BROKEN, WHOLE, Records, cores
 from wsol.errors import BrokenPicture, WsolError
-from wsol.folders import read_json, write_json
+from wsol.folders import write_json
 from wsol.images import read_square
+from wsol.shards import read_skipped
 
 Squares = UInt8[Tensor, "batch 3 side side"]
 Indices = Int64[Tensor, " batch"]
@@ -177,7 +178,7 @@ def write_skipped(folder: Path, image_ids: Sequence[str], pictures: Pictures) ->
 
 def told_broken(folder: Path) -> str:
     """How many pictures a finished stage skipped, the first by name, and where the others are listed."""
-    skipped = [row["image"] for row in read_json(folder / SKIPPED, "wsol fit")]
+    skipped = [row["image"] for row in read_skipped(folder / SKIPPED, "wsol fit")]
     broken = number_of(len(skipped), "broken picture")
     return f"{broken}, first {skipped[0]}: see {folder / SKIPPED}" if skipped else broken
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from wsol.arrays import claimed_memmap
+from wsol.arrays import claimed_memmap, writable_memmap
 from wsol.errors import BrokenPicture
 from wsol.folders import text_hash
 from wsol.images import read_square
@@ -82,7 +82,7 @@ def open_cache(
         return records
     if agree(_claimed(file, side_px, len(paths)) if mine.local_rank == 0 else "disk") == "nowhere":
         return None
-    records = np.load(file, mmap_mode="r+")
+    records = writable_memmap(file)
     _fill(records, paths, side_px, range(mine.local_rank, len(paths), mine.local_count), threads, advance)
     agree("disk")
     return records

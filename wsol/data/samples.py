@@ -43,12 +43,22 @@ class DataSet:
     """Pictures that were left out of `train` and `test` because their label cannot be used, and why."""
     listed: tuple[Path, ...] = ()
     """Folders that are there, in which whatever else is put is read as classes or pictures of the data set; hidden ones are not."""
+    doubts: tuple[str, ...] = ()
+    """What may not be meant as it was read, as sentences."""
+    unused: tuple[str, ...] = ()
+    """Classes of the list that were left out, since no picture is of them alone."""
 
     @property
     def is_imagenet(self) -> bool:
         """Whether these are ImageNet's pictures, in whatever layout: its file names, or wnids for classes."""
         named = any(IMAGENET_FILE in sample.image_id for sample in self.test[:20])
         return named or all(WNID.fullmatch(name) for name in self.class_names)
+
+    def notes(self) -> list[str]:
+        """What somebody should know who trains on it."""
+        names = ", ".join(self.unused[:5]) + (", ..." if len(self.unused) > 5 else "")
+        unused = [f"no image is of these classes alone, they are left out: {names}"] if self.unused else []
+        return [*unused, *self.doubts]
 
     def training_hash(self) -> str:
         """Identity of what training reads: names, labels and sizes of the training pictures."""
@@ -67,6 +77,7 @@ class DataSet:
         else:
             split = f"{number_of(len(self.train), 'picture')}, no split"
         left_out = f", {number_of(len(self.mistakes), 'picture')} left out" if self.mistakes else ""
+        left_out += f", {number_of(len(self.unused), 'unused class', 'unused classes')} left out" if self.unused else ""
         few, many = min(counts.values(), default=0), max(counts.values(), default=0)
         return f"{self.kind} {self.root}: {number_of(len(self.class_names), 'class')}, {split}, {few} to {many} a class{left_out}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,12 +13,14 @@ from jaxtyping import Bool
 
 from wsol.boxes import Boxes, Xyxy
 from wsol.counting import number_of
+from wsol.errors import WsolError
 
 Kind = Literal[
     "swapped corners",
     "outside the picture",
     "reaches outside, clipped",
     "not a number",
+    "fractions",
     "no area",
     "unknown class",
     "several classes",
@@ -32,6 +34,12 @@ Kind = Literal[
 
 ROUNDING_PX = 1.0
 """Published boxes end a pixel beyond the picture here and there (CUB's do): so far a box is clipped without a word."""
+
+
+FRACTIONS = (-1.0, 1.5)
+"""Pixels that all lie between these are fractions of the image: of centre boxes, a little beyond it, or counted from 1."""
+
+MANY_FIRST_PIXELS = 5
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,8 @@ class GroundTruth:
 
     by_id: Mapping[str, Truth]
     mistakes: tuple[Mistake, ...] = ()
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Upright (height, width) by image id as the ground truth has it, of images too whose boxes are all wrong."""
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self.by_id
@@ -93,6 +103,46 @@ def told(mistakes: tuple[Mistake, ...]) -> str:
     return f"It has {number_of(len(mistakes), 'mistake')}, first {str(mistakes[0]).rstrip('.')}. Mend that, or name another truth."
 
 
+def size_mistake(truth: GroundTruth, image_id: str, image_hw: tuple[int, int]) -> Mistake | None:
+    """What is wrong where an image has another upright (height, width) than its ground truth was drawn on."""
+    drawn = truth.sizes.get(image_id, image_hw)
+    if drawn == image_hw:
+        return None
+    swapped = ", the two swapped, as tools write them that ignore EXIF" if drawn == image_hw[::-1] else ""
+    return Mistake(
+        "other size",
+        image_id,
+        f"expected the (height, width) {drawn} that its ground truth is for, got {image_hw}{swapped}",
+    )
+
+
+def are_fractions(corners: Iterable[float]) -> bool:
+    """Whether corners of boxes can be no pixels, all of them together."""
+    low, high = FRACTIONS
+    return all(low <= corner <= high for corner in corners)
+
+
+def _has_fraction(corners: Iterable[float]) -> bool:
+    return not all(float(corner).is_integer() for corner in corners)
+
+
+def check_pixels(boxes: Sequence[Xyxy], where: str) -> None:
+    """Refuse boxes that are all fractions of their images.
+
+    Raises:
+        WsolError: they are.
+    """
+    # 0,0,0,0 is how some say that nothing is there.
+    boxes = [box for box in boxes if box[2] > box[0] and box[3] > box[1]]
+    # A box or two of the first pixel may be meant; many of them, or parts of pixels, are not.
+    is_odd = len(boxes) >= MANY_FIRST_PIXELS or any(map(_has_fraction, boxes))
+    if is_odd and all(map(are_fractions, boxes)):
+        x0, y0, x1, y1 = boxes[0]
+        raise WsolError(
+            f"{where}: all {number_of(len(boxes), 'box')} lie within 0..1, the first is {x0:g},{y0:g},{x1:g},{y1:g}: expected corners in pixels, these seem to be fractions of the image. Multiply x by the width and y by the height of each image."
+        )
+
+
 def counted(mistakes: tuple[Mistake, ...]) -> dict[Kind, int]:
     """How many of each kind, the most frequent first."""
     return dict(Counter(mistake.kind for mistake in mistakes).most_common())
@@ -106,6 +156,10 @@ class Collector:
     """The corners name the first and last pixel (wsolevaluation's lists), so that x0 == x1 is a box one pixel wide."""
     mistakes: list[Mistake] = field(default_factory=list)
     _rows: dict[str, list[Xyxy]] = field(default_factory=dict)
+    _fractions: list[Xyxy] = field(default_factory=list)
+    """Boxes that are no pixels."""
+    _first: str = ""
+    """Where the first box stands that is one."""
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     _masks: dict[str, ReadMask] = field(default_factory=dict)
 
@@ -124,6 +178,10 @@ class Collector:
             self.note("not a number", where, f"expected four finite numbers, got {shown}")
         elif x1 < x0 or y1 < y0:
             self.note("swapped corners", where, f"expected x0 < x1 and y0 < y1, got {shown}; swapped corners or xywh?")
+        elif are_fractions(corners) and _has_fraction(corners) and max(image_hw) > 1:
+            self._fractions.append(corners)
+            self._first = self._first or where
+            self.note("fractions", where, f"expected corners in pixels, got {shown}; fractions of the image?")
         elif x0 >= width or y0 >= height or x1 < 0 or y1 < 0 or (not self.corners_are_pixels and (x1 == 0 or y1 == 0)):
             self.note("outside the picture", where, f"expected a box in a picture of {width} x {height}, got {shown}")
         elif (x1 == x0 or y1 == y0) and not self.corners_are_pixels:
@@ -133,6 +191,7 @@ class Collector:
                 self.note(
                     "reaches outside, clipped", where, f"expected a box in a picture of {width} x {height}, got {shown}"
                 )
+            self._first = self._first or where
             self._rows.setdefault(image_id, []).append(
                 (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
             )
@@ -145,7 +204,15 @@ class Collector:
             self._sizes[image_id] = image_hw
 
     def truth(self) -> GroundTruth:
-        """Everything that was good, and the mistakes."""
+        """Everything that was good, and the mistakes.
+
+        Raises:
+            WsolError: all boxes are fractions of their images.
+        """
+        self._check_pixels()
         ids = self._rows | self._masks
         by_id = {i: Truth(Boxes.of(self._rows.get(i, [])), self._sizes.get(i), self._masks.get(i)) for i in ids}
-        return GroundTruth(by_id, tuple(self.mistakes))
+        return GroundTruth(by_id, tuple(self.mistakes), dict(self._sizes))
+
+    def _check_pixels(self) -> None:
+        check_pixels([*self._fractions, *(box for boxes in self._rows.values() for box in boxes)], self._first)

@@ -11,7 +11,11 @@ from wsol.boxes import Xyxy
 from wsol.data.on_disk import PictureSizes
 from wsol.data.samples import Sample
 from wsol.data.truth import Collector
+from wsol.data.untrusted import is_path, number_in, shown, size_of
 from wsol.errors import WsolError
+
+OTHER_SHAPES = ("polygon", "robndbox", "point", "polyline", "segm")
+"""What tools write of an object that has no upright box."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class VocObject:
     """Empty where the file names none."""
     corners: Xyxy
     """xmin, ymin, xmax, ymax as written; not a number where none stands."""
+    other: str = ""
+    """What stands there instead of a `<bndbox>`, of those that other tools write."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,9 @@ def parse(path: Path) -> VocXml:
         ) from None
     if root.tag != "annotation":
         raise WsolError(f"{path} holds <{root.tag}>: expected <annotation>. Restore the file, or remove it.")
+    for name in ("folder", "filename"):
+        if not is_path(text := root.findtext(name, "")):
+            raise WsolError(f"{path}: expected the path of an image in <{name}>, got {shown(text)}. Mend the file.")
     return VocXml(
         str(path),
         root.findtext("folder", "").strip(),
@@ -75,6 +84,9 @@ def collect(truth: Collector, sample: Sample, class_name: str, xml: VocXml, firs
         if one.class_name != class_name:
             truth.note("unknown class", where, f"expected {class_name}, the picture's class, got {one.class_name!r}")
             continue
+        if one.other:
+            truth.note("no true box", where, f"expected <bndbox>, got <{one.other}> alone")
+            continue
         x0, y0, x1, y1 = one.corners
         truth.add(sample.image_id, (x0 - first_pixel, y0 - first_pixel, x1, y1), size, where)
 
@@ -82,16 +94,14 @@ def collect(truth: Collector, sample: Sample, class_name: str, xml: VocXml, firs
 def _object(element: ElementTree.Element) -> VocObject:
     box = element.find("bndbox")
     corners = _number(box, "xmin"), _number(box, "ymin"), _number(box, "xmax"), _number(box, "ymax")
-    return VocObject(element.findtext("name", "").strip(), corners)
+    other = next((name for name in OTHER_SHAPES if element.find(name) is not None), "") if box is None else ""
+    return VocObject(element.findtext("name", "").strip(), corners, other)
 
 
 def _size(element: ElementTree.Element | None) -> tuple[int, int] | None:
     height, width = _number(element, "height"), _number(element, "width")
-    return (int(height), int(width)) if 1 <= height < math.inf and 1 <= width < math.inf else None
+    return size_of(height, width)
 
 
 def _number(element: ElementTree.Element | None, name: str) -> float:
-    try:
-        return float("nan" if element is None else element.findtext(name, "nan"))
-    except ValueError:
-        return math.nan
+    return math.nan if element is None else number_in(element.findtext(name, "nan"))

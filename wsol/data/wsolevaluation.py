@@ -18,8 +18,9 @@ from jaxtyping import Bool
 from wsol.data.on_disk import picture_root
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake, TrueMask
-from wsol.errors import BrokenPicture, WsolError
-from wsol.images import is_picture
+from wsol.data.untrusted import is_path, shown, size_of, whole_in
+from wsol.errors import BrokenPicture, NoGroundTruth, WsolError
+from wsol.images import check_format, is_picture, open_regular
 
 IDS, LABELS, PLACES, SIZES = "image_ids.txt", "class_labels.txt", "localization.txt", "image_sizes.txt"
 TRAIN_NAMES = ("train", "train-weaksup")
@@ -52,7 +53,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     """
     trains = [] if _is_list(root) else [root / name for name in TRAIN_NAMES if _is_list(root / name)]
     tests = [root] if _is_list(root) else [root / name for name in TEST_NAMES if _is_list(root / name)]
-    lists = [_List(folder, {path: None for _, path in _lines(folder / IDS)}) for folder in (*trains[:1], *tests[:1])]
+    lists = [_List(folder, dict.fromkeys(_image_ids(folder / IDS))) for folder in (*trains[:1], *tests[:1])]
     if not lists:
         raise WsolError(f"no {IDS} in {root}: expected wsolevaluation's tables. Name the folder that holds them.")
     folders = [folder for folder in (images, root, root / "images") if folder is not None]
@@ -81,10 +82,17 @@ def _lines(table: Path) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError as error:
         raise WsolError(f"{table} is not text ({error}): expected UTF-8. Restore the published table.") from None
     except FileNotFoundError:
-        raise WsolError(
+        raise NoGroundTruth(
             f"no {table.name} in {table.parent}: expected the tables of wsolevaluation ({IDS}, {LABELS}, {PLACES}, {SIZES}). Restore that file, or write it."
         ) from None
     return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+
+
+def _image_ids(table: Path) -> Iterator[str]:
+    for number, line in _lines(table):
+        if not is_path(line):
+            raise WsolError(f"{table}, line {number}: expected the path of an image, got {shown(line)}. {MEND}")
+        yield line
 
 
 def _samples(listed: _List, folders: list[Path], mistakes: list[Mistake]) -> tuple[Sample, ...]:
@@ -102,9 +110,11 @@ def _labels(table: Path, mistakes: list[Mistake]) -> dict[str, int | None]:
     labels: dict[str, int | None] = {}
     for number, line in _lines(table):
         path, _, text = line.rpartition(",")
-        label = int(text) if text.strip().isdecimal() else -1
-        if not (path and 0 <= label < MOST_CLASSES):
-            raise WsolError(f"{table}, line {number}: expected `path,label` with a label from 0, got {line!r}. {MEND}")
+        label = whole_in(text)
+        if not path or label is None or label >= MOST_CLASSES:
+            raise WsolError(
+                f"{table}, line {number}: expected `path,label` with a label from 0, got {shown(line)}. {MEND}"
+            )
         if labels.setdefault(path, label) not in (label, None):
             expected = f"expected one label of {path}, got {labels[path]} and {label}"
             mistakes.append(Mistake("several classes", f"{table}, line {number}", expected))
@@ -158,7 +168,7 @@ def _collect_boxes(truth: Collector, listed: _List, lines: list[tuple[int, str]]
             path, *texts = line.rsplit(",", 4)
             x0, y0, x1, y1 = map(float, texts)
         except ValueError:
-            raise WsolError(f"{where}: expected `path,x0,y0,x1,y1`, got {line!r}. {MEND}") from None
+            raise WsolError(f"{where}: expected `path,x0,y0,x1,y1`, got {shown(line)}. {MEND}") from None
         if path not in listed.image_ids:
             truth.note("unknown picture", where, f"expected a picture of {IDS}, got {path}")
         elif path in sizes:
@@ -174,12 +184,13 @@ def _sizes(table: Path) -> dict[str, tuple[int, int]]:
     sizes = {}
     for number, line in _lines(table):
         path, *texts = line.rsplit(",", 2)
-        numbers = [int(text) for text in texts if text.strip().isdecimal()]
-        if len(numbers) != 2 or min(numbers) < 1:
+        width, height = (whole_in(text) or 0 for text in texts) if len(texts) == 2 else (0, 0)
+        image_hw = size_of(height, width)
+        if image_hw is None:
             raise WsolError(
-                f"{table}, line {number}: expected `path,width,height` in whole pixels, got {line!r}. {MEND}"
+                f"{table}, line {number}: expected `path,width,height` in whole pixels, got {shown(line)}. {MEND}"
             )
-        sizes[path] = numbers[1], numbers[0]
+        sizes[path] = image_hw
     return sizes
 
 
@@ -190,8 +201,8 @@ def _collect_masks(truth: Collector, listed: _List, lines: list[tuple[int, str]]
     ignored: dict[str, list[str]] = defaultdict(list)
     for number, line in lines:
         path, *files = line.rsplit(",", 2)
-        if len(files) != 2 or not files[0]:
-            raise WsolError(f"{table}, line {number}: expected `path,mask,ignored`, got {line!r}. {MEND}")
+        if len(files) != 2 or not files[0] or not all(map(is_path, files)):
+            raise WsolError(f"{table}, line {number}: expected `path,mask,ignored`, got {shown(line)}. {MEND}")
         if path not in listed.image_ids:
             truth.note("unknown picture", f"{table}, line {number}", f"expected a picture of {IDS}, got {path}")
             continue
@@ -220,8 +231,10 @@ def _any_of(paths: tuple[Path, ...], image_hw: tuple[int, int]) -> Bool[np.ndarr
 
 def _decoded(path: Path, image_hw: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
     # OpenCV from file to threshold, as the reference evaluator does it: grey values and nearest pixels are its own.
+    check_format(path)  # OpenCV knows more formats than we ask for
     try:
-        grey = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+        with open_regular(path) as file:
+            grey = cv2.imdecode(np.frombuffer(file.read(), dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
         reason = "no decoder knows its contents"
     except (OSError, cv2.error) as error:
         grey, reason = None, str(error).strip()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from wsol.errors import WsolError
 from wsol.formats.names import fitting
-from wsol.images import image_hw, is_turned, read_image
+from wsol.images import image_hw, is_turned, open_regular, read_image
 from wsol.predictions import COMMAND, Predictions
 
 # What ultralytics and its forerunners open; they pass over every other suffix without a word.
@@ -95,7 +95,8 @@ def copy_picture(picture: Path, predicted_hw: tuple[int, int], target: Path) -> 
         Image.fromarray(read_image(picture)).save(target, quality=95)
     else:
         # No hard link: trainers repair pictures in place, and would repair the user's.
-        shutil.copyfile(picture, target)
+        with open_regular(picture) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
     return is_rewritten
 
 

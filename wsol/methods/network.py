@@ -18,7 +18,7 @@ from wsol.engine import choose_engine, seed_of
 from wsol.folders import is_finished
 from wsol.launch import part
 from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation, pretrained_state
-from wsol.models.checkpoint import MethodCard, fill, read_card
+from wsol.models.checkpoint import MethodCard, built_of, fill, read_card
 from wsol.models.finder import Ask, Finder
 from wsol.progress import Progress
 from wsol.training.folder import train_into
@@ -144,6 +144,7 @@ def load_finder(folder: Path, build: Build, ask: Ask) -> Finder:
         WsolError: absent, of another version, or damaged.
     """
     card = read_card(folder, MethodCard)
-    network = build(card, None)
+    with built_of(folder):
+        network = build(card, None)
     fill(network, folder)
     return Finder(network, card, ask)

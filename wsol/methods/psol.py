@@ -22,7 +22,7 @@ from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, wait_for_all
-from wsol.folders import file_hash, is_finished, new_folder, write_manifest
+from wsol.folders import file_hash, is_finished, new_folder, whole_file, write_manifest
 from wsol.inference import answer
 from wsol.launch import part
 from wsol.maps import find_objects
@@ -132,7 +132,8 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
                 for i, heatmap in zip(batch.indices.tolist(), heatmaps.cpu().numpy(), strict=True):
                     boxes[i] = pseudo_box(heatmap, side_px)
                 advance()
-            np.save(scratch / BOXES, boxes)
+            with whole_file(scratch / BOXES) as partial, partial.open("wb") as file:
+                np.save(file, boxes)
             figures = {"seconds": time.perf_counter() - started, "broken_pictures": len(pictures.broken)}
             write_manifest(scratch, STAGE, settings, inputs, figures)
     wait_for_all(engine)

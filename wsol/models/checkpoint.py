@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from wsol.config import Config, Fusion, Method
+from wsol.config import Config, Fusion, Levels, Method
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
 from wsol.models.backbone import feature_pyramid, whole_model
 from wsol.models.mffnet import DROPOUT, MffNet, OriginalCam, build_mffnet
+from wsol.schema import check_schema
 from wsol.tensors import write_tensors
 
 VERSION: Literal[1] = 1
+"""The schema of a card."""
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SidePx = Annotated[int, Field(ge=1, le=16_384)]
+Means = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+Deviations = tuple[_Positive, _Positive, _Positive]
 
 
 class MffCard(Config):
@@ -27,15 +36,21 @@ class MffCard(Config):
     kind: Literal["mffnet"] = "mffnet"
     version: Literal[1] = VERSION
     backbone: str
-    outputs: int
+    outputs: Annotated[int, Field(ge=1, le=1_000_000)]
     fusion: Fusion
-    levels: int
+    levels: Levels
     attention: bool
     auxiliary: bool
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resize_px: int
+    mean: Means
+    std: Deviations
+    resize_px: SidePx
     class_names: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _each_output_has_a_name(self) -> MffCard:
+        if self.outputs not in (1, len(self.class_names)):  # one is a mask of any class
+            raise ValueError(f"{self.outputs} outputs for {len(self.class_names)} class names")
+        return self
 
 
 class ClassifierCard(Config):
@@ -44,9 +59,9 @@ class ClassifierCard(Config):
     kind: Literal["classifier"] = "classifier"
     version: Literal[1] = VERSION
     backbone: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resize_px: int
+    mean: Means
+    std: Deviations
+    resize_px: SidePx
     class_names: tuple[str, ...]
 
 
@@ -59,10 +74,10 @@ class MethodCard(Config):
     options: dict[str, Any]
     """The method's group of the configuration."""
     backbone: str
-    output_stride: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resize_px: int
+    output_stride: Literal[8, 16, 32]
+    mean: Means
+    std: Deviations
+    resize_px: SidePx
     class_names: tuple[str, ...]
 
 
@@ -94,7 +109,8 @@ def load_mffnet(folder: Path) -> tuple[MffNet | OriginalCam, MffCard]:
         WsolError: absent, of another version, or damaged.
     """
     card = read_card(folder, MffCard)
-    network = build(card)
+    with built_of(folder):
+        network = build(card)
     fill(network, folder)
     return network, card
 
@@ -106,7 +122,8 @@ def load_classifier(folder: Path) -> tuple[nn.Module, ClassifierCard]:
         WsolError: absent, of another version, or damaged.
     """
     card = read_card(folder, ClassifierCard)
-    network = whole_model(card.backbone, len(card.class_names), None)
+    with built_of(folder):
+        network = whole_model(card.backbone, len(card.class_names), None)
     fill(network, folder)
     return network, card
 
@@ -117,7 +134,7 @@ def read_card(folder: Path, kind: type[CardType]) -> CardType:
     Raises:
         WsolError: absent, of another version or kind, or damaged.
     """
-    if not (folder / "model.json").exists() or not (folder / "model.safetensors").exists():
+    if not (folder / "model.json").is_file() or not (folder / "model.safetensors").is_file():
         raise WsolError(
             f"no checkpoint in {folder}: expected model.safetensors and model.json. Train one with `wsol fit DATA --run {folder.parent}`, or name another run."
         )
@@ -127,15 +144,27 @@ def read_card(folder: Path, kind: type[CardType]) -> CardType:
             f"{folder / 'model.json'} holds a {type(values).__name__}: expected what `wsol fit` wrote. "
             f"Remove {folder} and run it again."
         )
-    if values.get("version") != VERSION:
-        raise WsolError(
-            f"{folder} has checkpoint version {values.get('version')}: this wsol reads version {VERSION}. Install the wsol that wrote it, or train again."
-        )
+    check_schema(values.get("version"), VERSION, folder / "model.json", "wsol fit")
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         raise WsolError(
             f"{folder / 'model.json'} is not a {kind.__name__} ({error.errors()[0]['msg']}): expected what `wsol fit` wrote. Remove {folder} and run it again."
+        ) from None
+
+
+@contextmanager
+def built_of(folder: Path) -> Iterator[None]:
+    """Let a network be built as the card in `folder` says.
+
+    Raises:
+        WsolError: no network is like that, or it does not fit into the memory.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError, OverflowError, ValueError, TypeError, AssertionError) as error:
+        raise WsolError(
+            f"{folder / 'model.json'} describes no network that can be built ({str(error).partition(chr(10))[0]:.200}): expected what `wsol fit` wrote. Remove {folder} and run it again."
         ) from None
 
 
@@ -147,8 +176,8 @@ def fill(network: nn.Module, folder: Path) -> None:
     """
     try:
         network.load_state_dict(load_file(folder / "model.safetensors"))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, OSError, KeyError, TypeError, ValueError, MemoryError) as error:
         raise WsolError(
-            f"{folder / 'model.safetensors'} is damaged or of another network ({str(error).splitlines()[0]}): expected the weights of model.json. Remove {folder} and run `wsol fit` again."
+            f"{folder / 'model.safetensors'} is damaged or of another network ({str(error).partition(chr(10))[0]:.200}): expected the weights of model.json. Remove {folder} and run `wsol fit` again."
         ) from None
     network.eval()

@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from wsol.config import Box, Config
 from wsol.errors import WsolError
+from wsol.folders import parse_json
+from wsol.schema import check_schema
 
 VERSION: Literal[1] = 1
 OPSET = 20
@@ -25,7 +27,7 @@ class InputCard(Config):
 
     name: str
     """Of the graph's input."""
-    resize_px: int
+    resize_px: Annotated[int, Field(ge=1, le=16_384)]
     """Side of the squares that it was trained for."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -65,13 +67,15 @@ def read_card(metadata: Mapping[str, str], path: Path) -> OnnxCard:
         WsolError: the file is not ours, of another version, or was changed.
     """
     try:
-        values = {name: json.loads(metadata[name]) for name in OnnxCard.model_fields if name in metadata}
-        if values.get("kind") == "wsol" and values.get("version") != VERSION:
-            raise WsolError(
-                f"{path} has version {values.get('version')}: this wsol reads version {VERSION}. Install the wsol that wrote it, or run `wsol export-model` again."
-            )
+        values = {
+            name: parse_json(metadata[name].encode("utf-8", "surrogateescape"))
+            for name in OnnxCard.model_fields
+            if name in metadata
+        }
+        if values.get("kind") == "wsol":
+            check_schema(values.get("version"), VERSION, path, "wsol export-model RUN --format onnx")
         return OnnxCard.model_validate(values)
-    except (json.JSONDecodeError, ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise WsolError(
             f"{path} does not say what its networks are for ({why}): expected a file that `wsol export-model RUN --format onnx` wrote. Make one, or name another file."

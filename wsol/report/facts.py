@@ -12,7 +12,7 @@ from wsol.box_threshold import own_box, read_threshold
 from wsol.calibration import Calibration
 from wsol.config import RunConfig, classifier_of, is_gradient_cam, stage_folders
 from wsol.counting import number_of
-from wsol.folders import MANIFEST, read_json
+from wsol.folders import manifest_of
 from wsol.models.licences import weights_licence
 from wsol.version import __version__
 
@@ -21,8 +21,8 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "
 
 def stages_of(run: Path, config: RunConfig) -> dict[str, dict[str, Any]]:
     """The manifests of a run's finished stages, in the order in which they were made."""
-    finished = [name for name in stage_folders(config) if (run / name / MANIFEST).is_file()]
-    return {name: read_json(run / name / MANIFEST, "wsol fit") for name in finished}
+    manifests = {name: manifest_of(run / name, "fit") for name in stage_folders(config)}
+    return {name: manifest for name, manifest in manifests.items() if manifest is not None}
 
 
 def facts_of(run: Path, config: RunConfig, calibration: Calibration | None, *, has_maps: bool) -> dict[str, str]:

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from wsol.config import stage_folders
-from wsol.folders import whole_file
+from wsol.folders import remove_left, whole_file
 from wsol.run_config import load_config
 
 FILE = "curves.png"
@@ -25,6 +25,7 @@ def write_training_curves(run: Path) -> Path | None:
         axes.set(title=stage, xlabel="epoch", ylabel="loss", ylim=(0, None))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
+    remove_left(run / FILE)
     with whole_file(run / FILE) as partial:
         figure.savefig(partial, format="png", dpi=120)
     return run / FILE

@@ -13,8 +13,11 @@ from jaxtyping import Float
 
 from wsol.boxes import Boxes, Xyxy
 from wsol.data.csv_cells import unguarded
+from wsol.data.csv_rows import listed
+from wsol.data.truth import check_pixels
+from wsol.data.untrusted import is_id, shown
 from wsol.errors import WsolError
-from wsol.folders import MANIFEST
+from wsol.folders import manifest_of
 from wsol.results.names import alike, matched_in
 from wsol.results.rows import Table, read_json, read_predictions, read_table
 
@@ -57,6 +60,7 @@ def read_boxes(file: Path, image_ids: Sequence[str], coco_ids: Mapping[int, str]
         WsolError: another kind of file, a bad row, names that fit several pictures, or none of a picture asked for.
     """
     found = _found(file, coco_ids)
+    check_pixels([one.xyxy for some in found.values() for one in some], str(file))
     id_of = matched_in(file, found, image_ids)
     rows = {image_id: found[name] for name, image_id in id_of.items()}
     by_id = {image_id: _best_first(rows.get(image_id, [])) for image_id in image_ids}
@@ -97,15 +101,13 @@ def _found(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Fo
 
 def _exported(folder: Path) -> Path | None:
     """The file of boxes where the folder is an export of ours."""
-    if not (folder / MANIFEST).is_file():
+    manifest = manifest_of(folder, "export")
+    if manifest is None or manifest["stage"] != "export":
         return None
-    manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("stage") != "export":
-        return None
-    form = manifest["settings"]["format"]
-    if form not in EXPORTED:
+    form = manifest["settings"].get("format")
+    if not isinstance(form, str) or form not in EXPORTED:
         raise WsolError(
-            f"{folder} is an export in the format {form}: expected {' or '.join(EXPORTED)}, or what `wsol predict` wrote. Name the folder of predictions, or export them with `--format coco`."
+            f"{folder} is an export in the format {form if isinstance(form, str) else shown(form)}: expected {' or '.join(EXPORTED)}, or what `wsol predict` wrote. Name the folder of predictions, or export them with `--format coco`."
         )
     return folder / EXPORTED[form]
 
@@ -143,7 +145,9 @@ def _from_table(file: Path, table: Table) -> dict[str, list[_Found]]:
             corners = [float(row[name]) for name in CORNERS]
             score = float(row.get("score", 1.0))
         except ValueError:
-            raise WsolError(f"{where}: expected numbers for the corners and the score, got {row}. Mend it.") from None
+            raise WsolError(
+                f"{where}: expected numbers for the corners and the score, got {shown(row)}. Mend it."
+            ) from None
         # Tables of `wsol export` are truth too, whose readers call a class the label.
         rows.append(_checked(corners, score, unguarded(row.get("class") or row.get("label") or "") or None, where))
     return found
@@ -153,7 +157,7 @@ def _check_columns(file: Path, columns: tuple[str, ...]) -> None:
     wanted = (*REQUIRED, *OPTIONAL)
     others = [name for name in columns if name not in wanted]
     missing = [name for name in REQUIRED if name not in columns]
-    head = f"{file} has the columns {','.join(columns)}: expected {','.join(REQUIRED)} (corners in pixels, x1 = x0 + width) and, if you have them, {','.join(OPTIONAL)}."
+    head = f"{file} has the columns {listed(columns)}: expected {','.join(REQUIRED)} (corners in pixels, x1 = x0 + width) and, if you have them, {','.join(OPTIONAL)}."
     if missing:
         near = {name: _holding(name, others) or alike(name, others) for name in missing}
         hints = "".join(f" Did you mean {some[0]!r} to be {name}?" for name, some in near.items() if some)
@@ -176,9 +180,9 @@ def _holding(word: str, columns: list[str]) -> list[str]:
 def _from_coco(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Found]]:
     rows = read_json(file)
     if not isinstance(rows, list):
-        got = f"an object with {', '.join(map(str, rows))}" if isinstance(rows, dict) else repr(rows)
+        got = f"an object with {listed([*rows], ', ')}" if isinstance(rows, dict) else shown(rows)
         raise WsolError(
-            f"{file} holds {got:.200}: expected COCO results, a list of {{image_id, bbox, score, category_id}}. Name the file of results, which is not that of annotations."
+            f"{file} holds {got}: expected COCO results, a list of {{image_id, bbox, score, category_id}}. Name the file of results, which is not that of annotations."
         )
     beside = file.with_name(INSTANCES)
     name_of, class_of = _instances(beside) if beside.exists() else (coco_ids, {})
@@ -201,7 +205,7 @@ def _coco_row(row: Any, where: str) -> tuple[int | str, list[float], float, Any]
         return image_id, [x, y, x + width, y + height], float(row["score"]), category_id
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
         raise WsolError(
-            f"{where}: expected an image_id (a number or a path), a bbox [x, y, width, height] and a score, got {row!r:.300}. Mend it."
+            f"{where}: expected an image_id (a number or a path), a bbox [x, y, width, height] and a score, got {shown(row)}. Mend it."
         ) from None
 
 
@@ -213,13 +217,19 @@ def _coco_name(image_id: int, name_of: Mapping[int, str] | None, where: str) -> 
     return name_of.get(image_id, f"image_id {image_id}")
 
 
-def _instances(file: Path) -> tuple[dict[Any, str], dict[Any, str]]:
+def _instances(file: Path) -> tuple[dict[int, str], dict[int, str]]:
     """Names of pictures and of classes by their numbers."""
+    content = read_json(file)
     try:
-        content = read_json(file)
-        pictures = {image["id"]: str(image["file_name"]) for image in content["images"]}
-        return pictures, {category["id"]: str(category["name"]) for category in content.get("categories", [])}
+        return _names(content["images"], "file_name"), _names(content.get("categories", []), "name")
     except (KeyError, TypeError, AttributeError) as error:
         raise WsolError(
-            f"{file} is not COCO ({error!r}): expected images with id and file_name, and categories with id and name. Mend it, or move it away from the results."
+            f"{file} is not COCO ({shown(error)}): expected images with id and file_name, and categories with id and name. Mend it, or move it away from the results."
         ) from None
+
+
+def _names(rows: list[dict[str, Any]], key: str) -> dict[int, str]:
+    names = {row["id"]: row[key] for row in rows}
+    if not all(is_id(number) and isinstance(name, str) for number, name in names.items()):
+        raise TypeError(f"an id is no integer, or a {key} no text")
+    return names

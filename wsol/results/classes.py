@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsol.data.csv_rows import listed
 from wsol.errors import WsolError
 from wsol.results.names import alike, matched_in
 from wsol.results.rows import Table, read_predictions, read_table
@@ -71,7 +72,7 @@ class _Labels:
         """
         labels = tuple(self._label(cell, where) for cell in cells)
         if len(set(labels)) < len(labels):
-            raise WsolError(f"{where}: expected each class once, got {', '.join(cells)}. Mend the line.")
+            raise WsolError(f"{where}: expected each class once, got {listed(cells, ', ')}. Mend the line.")
         return labels
 
     def check_vocabulary(self) -> None:
@@ -120,12 +121,12 @@ def _from_predictions(file: Path, labels: _Labels) -> dict[str, tuple[int, ...]]
 def _from_table(file: Path, table: Table, labels: _Labels) -> dict[str, tuple[int, ...]]:
     columns = table.columns
     if columns[0] != "path" or len(columns) < 2:
-        raise WsolError(f"{file} has the columns {','.join(columns)}: expected {EXPECTED}. Rename or add columns.")
+        raise WsolError(f"{file} has the columns {listed(columns)}: expected {EXPECTED}. Rename or add columns.")
     if {"class", "probability"} <= {*columns}:
         return _long(table, labels)
     # Labels would be read from the cells of such a table, where corners and scores happen to be whole numbers.
     if "x0" in columns or ("class" in columns and len(columns) > 2):
-        raise WsolError(f"{file} has the columns {','.join(columns)}: expected {EXPECTED}. Rename or remove columns.")
+        raise WsolError(f"{file} has the columns {listed(columns)}: expected {EXPECTED}. Rename or remove columns.")
     return _wide(table, labels)
 
 

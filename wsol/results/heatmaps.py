@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol.errors import WsolError
+from wsol.folders import whole_file
+from wsol.links import make_below
 from wsol.results.names import matched
 
 SUFFIX = ".npy"
@@ -137,7 +139,7 @@ def write_heatmap(folder: Path, image_id: str, heatmap: Float[np.ndarray, "heigh
     """Save a picture's map as wsolevaluation names it, `<image id>.npy`, whole or not at all.
 
     Raises:
-        WsolError: the image id would lead out of the folder.
+        WsolError: the image id, or a link, would lead out of the folder.
         OSError: the disk is full, read-only, ...
     """
     path = folder / (image_id + SUFFIX)
@@ -145,8 +147,6 @@ def write_heatmap(folder: Path, image_id: str, heatmap: Float[np.ndarray, "heigh
         raise WsolError(
             f"cannot save the map of {image_id!r} in {folder}: expected a path below it. Rename the picture in its list."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    make_below(folder, *path.relative_to(folder).parts[:-1])
+    with whole_file(path) as partial, partial.open("wb") as file:
         np.save(file, heatmap)
-    os.replace(partial, path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.counting import number_of
+from wsol.data.csv_rows import listed
 from wsol.errors import WsolError
 from wsol.predictions import LINES, Prediction, open_predictions, read_lines
 
@@ -47,7 +48,7 @@ def read_table(file: Path) -> Table:
     for where, cells in rows:
         if len(cells) != len(columns):
             raise WsolError(
-                f"{where}: expected {number_of(len(columns), 'cell')} ({','.join(columns)}), got {len(cells)} ({','.join(cells)}). Mend the line; quote a cell that holds a comma."
+                f"{where}: expected {number_of(len(columns), 'cell')} ({listed(columns)}), got {len(cells)} ({listed(cells)}). Mend the line; quote a cell that holds a comma."
             )
     return Table(columns, rows)
 

@@ -12,16 +12,16 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from wsol.errors import BrokenPicture, WsolError
 from wsol.journal import Decision
+from wsol.review.address import Address
 from wsol.review.desk import Desk, Stale, Wish
 from wsol.review.guard import Guard
-from wsol.review.lock import Address
 from wsol.review.pictures import LONGEST_PX, Thumbnails
 
 LONGEST_BODY = 256 * 1024
@@ -149,7 +149,7 @@ def application(desk: Desk, address: Address) -> ASGIApp:
             Route("/api/undo", undo, methods=["POST"]),
         ],
         middleware=[Middleware(Guard, address=address)],
-        exception_handlers={HTTPException: _refused},
+        exception_handlers={HTTPException: _refused, ClientDisconnect: _gone},
     )
 
 
@@ -165,6 +165,11 @@ def _json(value: Any, status: int = 200) -> Response:
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return _json({"error": error.detail}, error.status_code)
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """Nobody reads it: the client left in the middle of its request, which is no fault of ours to be logged."""
+    return Response(status_code=400)
 
 
 def _on_disk(work: Any, asked: Any) -> Response:

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wsol.review.lock import Address
+from wsol.review.address import Address
 
 OWN_HEADER = "x-wsol-review"
 """No form and no link can send it; a foreign script would have to ask first, and is not answered."""

@@ -15,11 +15,13 @@ import uvicorn
 from wsol.counting import number_of
 from wsol.errors import WsolError
 from wsol.journal import Journal
+from wsol.locks import held
 from wsol.predictions import open_predictions
 from wsol.progress import Progress
+from wsol.review.address import Address, noted_port, port_note
 from wsol.review.app import application
+from wsol.review.connections import ImpatientProtocol
 from wsol.review.desk import Desk
-from wsol.review.lock import Address, Lock, locked
 from wsol.stages.export import checked
 
 
@@ -34,19 +36,20 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
         raise WsolError(
             f"{opened.image_root} is no folder: expected the pictures that were predicted on. Put them back, or run `wsol predict` where they are."
         )
-    with locked(predictions) as lock, Journal(predictions) as journal:
+    otherwise = "open its page, which takes any number of windows, at the address that it printed"
+    with held(predictions, "wsol review", otherwise) as hold, Journal(predictions) as journal:
         desk = Desk(opened, journal)
         _tell(desk, journal, progress)
-        with bound(_wishes(lock, port)) as listening:
-            address = Address(listening.getsockname()[1], _token(lock))
-            lock.write(address)
+        with bound(_wishes(noted_port(hold.left), port)) as listening:
+            # A new key each time: one that is found with the folder may be known to whoever made the folder.
+            address = Address(listening.getsockname()[1], secrets.token_urlsafe(32))
+            hold.note(port_note(address.port))
             with suppress(KeyboardInterrupt):  # the ordinary end, also before the server has begun
                 print(address.url, flush=True)  # noqa: T201
                 progress.say("The page is at that address, on this machine alone. Ctrl-C ends it; nothing is lost.")
                 if open_browser:
                     webbrowser.open(address.url)
                 server(desk, address).run(sockets=[listening])
-        lock.write(None)
         done = sum(desk.verdict(index) != "undecided" for index in range(len(desk.items)))
         export = shlex.join(
             ["wsol", "export", f"{predictions}", "--reviewed", "--format", "coco", "--out", f"{predictions}-coco"]
@@ -59,8 +62,8 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
 def server(desk: Desk, address: Address) -> uvicorn.Server:
     """The page's server, to be run on a socket that is bound."""
     config = uvicorn.Config(
-        application(desk, address), http="h11", ws="none", lifespan="off", log_level="warning", access_log=False,
-        server_header=False, limit_concurrency=256, timeout_graceful_shutdown=2,
+        application(desk, address), http=ImpatientProtocol, ws="none", lifespan="off", log_level="warning", access_log=False,
+        server_header=False, limit_concurrency=512, timeout_graceful_shutdown=2,
     )  # fmt: skip
     return uvicorn.Server(config)
 
@@ -74,15 +77,9 @@ def _tell(desk: Desk, journal: Journal, progress: Progress) -> None:
         )
 
 
-def _token(lock: Lock) -> str:
-    left = lock.left()
-    return left.token if left else secrets.token_urlsafe(32)
-
-
-def _wishes(lock: Lock, port: int | None) -> list[int]:
+def _wishes(left: int | None, port: int | None) -> list[int]:
     """The port asked for; else that of a server that was killed, or a free one."""
-    left = lock.left()
-    return [port] if port is not None else [left.port, 0] if left else [0]
+    return [port] if port is not None else [0] if left is None else [left, 0]
 
 
 def bound(ports: Sequence[int]) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, Truth, told
 from wsol.errors import WsolError
 from wsol.localizer import Localizer
+from wsol.locks import held
 from wsol.maps import Heatmap, find_objects
 from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.judge import Judge, Opinion, own_grid
@@ -39,6 +41,8 @@ from wsol.progress import Progress
 from wsol.run_config import load_config
 
 FEWEST = 5
+LEAST_OVERLAP = 0.1
+"""The IoU that one box at least reaches at one threshold at least; a map of noise has higher ones with boxes of the objects."""
 PROTOCOL = PROTOCOLS["original"]
 
 
@@ -126,8 +130,16 @@ def run(
     """Write `run/calibration.json`, which `Localizer.load` then uses; `is_dry` only reports. The pictures' labels do not matter.
 
     Raises:
-        WsolError: an unfinished run, no boxes, or fewer than `FEWEST` pictures with a usable one.
+        WsolError: an unfinished run, no boxes, fewer than `FEWEST` pictures with a usable one, none overlaps its prediction, or
+            another command writes the run.
     """
+    with nullcontext() if is_dry else held(run, "wsol calibrate", "name another run"):
+        return _calibrated(run, boxes, is_dry=is_dry, device=device, precision=precision, progress=progress)
+
+
+def _calibrated(
+    run: Path, boxes: DataSet, *, is_dry: bool, device: str, precision: Precision, progress: Progress
+) -> Calibrated:
     truth = boxes.read_truth()
     # Without a split, the test pictures are the training pictures.
     samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(truth, one)}.values())
@@ -141,6 +153,7 @@ def run(
     seen, left_out = _seen(localizer, samples, truth, own, progress)
     _check_enough(len(seen), boxes, left_out, truth)
     lessons = _Lessons(seen, own_grid(own), own)
+    _check_overlap(run, boxes, lessons)
     everything = np.ones(len(seen), dtype=bool)
     chosen = lessons.place(everything)
     gt_known, mean_box_iou, brier = _leave_one_out(lessons)
@@ -172,6 +185,15 @@ def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: Ground
         )
         raise WsolError(
             f"{number_of(n, f'picture of {boxes.root} has', f'pictures of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. Draw more boxes; 20 to 50 are worth the while. {why}".rstrip()
+        )
+
+
+def _check_overlap(run: Path, boxes: DataSet, lessons: _Lessons) -> None:
+    """Refuse boxes of which none fits what the run finds: they would move the threshold to wherever chance has it."""
+    best = float(lessons.fits.max())
+    if best < LEAST_OVERLAP:
+        raise WsolError(
+            f"none of the {len(lessons.seen)} boxes of {boxes.root} overlaps what {run} finds, at any threshold (the best IoU is {best:.2f}): expected boxes x0,y0,x1,y1 in pixels around the objects of these images. Look whether the boxes belong to these images, and whether the run finds anything (`wsol report`)."
         )
 
 

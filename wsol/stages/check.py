@@ -14,7 +14,9 @@ from wsol.data.duplicates import Group, alike, same_files
 from wsol.data.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
 from wsol.data.looks import Look, looks
 from wsol.data.samples import DataSet, Sample
-from wsol.errors import BrokenPicture, WsolError
+from wsol.data.truth import size_mistake
+from wsol.data.unread import unread_of
+from wsol.errors import BrokenPicture, NoGroundTruth, WsolError
 from wsol.images import pictures_under
 from wsol.progress import Progress
 
@@ -42,9 +44,14 @@ def run(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findi
             _judge(sample, found, items)
     _compare(data, samples, whole, items, compared)
     _count(data, items)
-    _look_at_truth(data, items)
+    _look_at_truth(data, items, whole)
+    items["doubtful classes"] += map(Item, data.doubts)
+    items["unused class"] += map(Item, data.unused)
     items["no usable label"] += [Item(str(mistake)) for mistake in data.mistakes]
     items["not used"] += _unused(data, {sample.path for sample in samples})
+    items["type not read"] += [
+        Item(f"{len(paths)} {suffix}, first {paths[0]}") for suffix, paths in unread_of(data).items()
+    ]
     return Findings.of(data, items)
 
 
@@ -61,6 +68,7 @@ def _judge(sample: Sample, look: Look, items: Items) -> None:
         "huge": look.megapixels > HUGE_MEGAPIXELS,
         "elongated": look.elongation > ELONGATED,
         "turned": look.is_turned,
+        "dark": look.is_dark,
         "blank": look.is_blank,
         "grey": look.is_grey and not look.is_blank,
     }
@@ -75,8 +83,8 @@ def _compare(data: DataSet, samples: Sequence[Sample], whole: dict[Sample, Look]
     same = same_files([sample.path for sample in entries])
     for group in same:
         _note_group(group, entries, is_train, items, ("same in train and test", "same in two classes", "same picture"))
-    # A picture without contents looks like every other one.
-    telling = [i for i, sample in enumerate(entries) if not whole[sample].is_blank]
+    # A picture without contents looks like every other one, and in a dark one there is too little to compare.
+    telling = [i for i, sample in enumerate(entries) if not (whole[sample].is_blank or whole[sample].is_dark)]
     if len(telling) > compared:
         items["not compared"].append(
             Item(f"{len(telling)} pictures, more than {compared}: no look for near duplicates")
@@ -127,15 +135,19 @@ def _count(data: DataSet, items: Items) -> None:
             )
 
 
-def _look_at_truth(data: DataSet, items: Items) -> None:
+def _look_at_truth(data: DataSet, items: Items, whole: dict[Sample, Look]) -> None:
     try:
         truth = data.read_truth()
-    except WsolError as error:
+    except NoGroundTruth as error:
         items["no truth"].append(Item(str(error)))
         return
+    except WsolError as error:
+        items["unusable ground truth"].append(Item(str(error)))
+        return
     # Missing and broken pictures were found by themselves.
-    mistakes = (mistake for mistake in truth.mistakes if mistake.kind not in ("missing picture", "broken picture"))
-    items["wrong in the truth"] += [Item(str(mistake)) for mistake in mistakes]
+    mistakes = [mistake for mistake in truth.mistakes if mistake.kind not in ("missing picture", "broken picture")]
+    sizes = (size_mistake(truth, sample.image_id, look.image_hw) for sample, look in whole.items())
+    items["wrong in the truth"] += [Item(str(mistake)) for mistake in (*mistakes, *filter(None, sizes))]
     items["no true box"] += [Item("", (sample,)) for sample in data.test if sample.image_id not in truth]
 
 

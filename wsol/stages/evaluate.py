@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -23,11 +24,13 @@ from wsol.data.pictures import Batch, Pictures, in_order
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, told
-from wsol.engine import Engine, choose_engine, gathered
+from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.errors import BrokenPicture, WsolError
+from wsol.folders import remove_unfinished
 from wsol.inference import cam_probabilities, normalised_class_maps, score_maps
 from wsol.launch import part
 from wsol.localizer import Localizer
+from wsol.locks import held
 from wsol.maps import box_object
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.geometry import CROP_MARGIN_SHARE
@@ -78,7 +81,8 @@ def run(
     share = part().of(samples)
     pictures = Pictures([sample.path for sample in share], judged.side_px)
     worker = _Worker(judge, truth, heatmaps)
-    rows = gathered(list(_rows(pictures, share, judged, worker, progress)), judged.engine)
+    with nullcontext() if heatmaps is None else _saving(heatmaps, judged.engine):
+        rows = gathered(list(_rows(pictures, share, judged, worker, progress)), judged.engine)
     if not rows:
         check_there(data.root, data.test)
     broken = [*pictures.broken.values(), *worker.broken]
@@ -93,6 +97,16 @@ def run(
         mistakes=[*data.mistakes, *truth.mistakes],
         notes=_calibrated(run, which, threshold),
     )
+
+
+@contextmanager
+def _saving(heatmaps: Path, engine: Engine) -> Iterator[None]:
+    """Hold the folder that the maps are written to."""
+    with held(heatmaps, "wsol evaluate --save-heatmaps", "name another folder"):
+        if part().is_first:
+            remove_unfinished(heatmaps)
+        wait_for_all(engine)
+        yield
 
 
 def _calibrated(run: Path, which: Which, threshold: float | None) -> list[str]:

@@ -25,6 +25,8 @@ from wsol.formats.voc import write_voc
 from wsol.formats.yolo import write_yolo, write_yolo_polygons
 from wsol.given import given_classes, tally_given, told, with_given_classes
 from wsol.journal import FILE, Decision, by_picture, has_chosen_class, heads, read_journal
+from wsol.links import led_to
+from wsol.locks import held
 from wsol.predictions import COMMAND, LINES, Prediction, Predictions, open_predictions
 from wsol.progress import Progress
 from wsol.reviewed import Tally, reviewed, tally
@@ -79,12 +81,20 @@ def run(
     The images are in `images`, or where they were predicted on.
 
     Raises:
-        WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is taken,
-            nobody reviewed them, an object has no class, neither predicted nor by its folder, or images that might be
-            private would be copied without `images`.
+        WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is taken or
+            another command writes it, nobody reviewed them, an object has no class, neither predicted nor by its folder, or
+            images that might be private would be copied without `images`.
     """
     if images is not None and not images.is_dir():
         raise WsolError(f"--images {images} is no folder: expected the one that the images are in. Check the path.")
+    with held(out, "wsol export", "name another --out"):
+        return _run(predictions, format, out, is_reviewed, with_undecided, classes, images, progress)
+
+
+def _run(
+    predictions: Path, format: Format, out: Path, is_reviewed: bool, with_undecided: bool, classes: Classes, images: Path | None,
+    progress: Progress | None,
+) -> Path:  # fmt: skip
     opened = open_predictions(predictions)
     settings: dict[str, Any] = {"format": format}
     inputs = {"predictions": file_hash(predictions / LINES)}
@@ -99,7 +109,7 @@ def run(
         settings["images"] = str(images.absolute())
     if is_finished(out, "export", settings, inputs, option="--out"):
         return out
-    with new_folder(out) as scratch:
+    with new_folder(led_to(out)) as scratch:
         # What a killed export left may belong to other predictions, and its hard links are in the way.
         start_over(scratch)
         whole = checked(opened)
@@ -220,10 +230,6 @@ def _is_bytes(image: str) -> bool:
 def _check_objects(prediction: Prediction) -> None:
     Boxes.of([found.xyxy for found in prediction.objects])
     for found in prediction.objects:
-        if tuple(found.rle["size"]) != prediction.image_hw:
-            raise WsolError(
-                f"expected masks of the picture's (height, width) {prediction.image_hw}, got one of {tuple(found.rle['size'])}."
-            )
         if not 0 <= found.score <= 1:
             raise WsolError(f"expected scores from 0 to 1, got {found.score}.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 
 from wsol.errors import WsolError
 from wsol.folders import whole_file
+from wsol.locks import held
 from wsol.models.onnx_file import EXPORTING, RUNNING, check_installed
 from wsol.onnx_export import FILE, Answers, Graph, load_graph, run_card, write_onnx
 from wsol.onnx_networks import open_onnx
@@ -42,7 +43,8 @@ def run(run: Path, out: Path | None, *, check: bool, progress: Progress) -> tupl
     check_installed((*EXPORTING, *(RUNNING if check else ())))
     file = run / FILE if out is None else out
     graph = load_graph(run)
-    with whole_file(file, tag=f".{os.getpid()}") as partial:
+    held_run = held(run, "wsol export-model", "name a file with --out") if out is None else nullcontext()
+    with held_run, whole_file(file) as partial:
         write_onnx(graph, run_card(run, graph), partial)
         differences = compared(graph, partial) if check else []
         if not all(one.largest <= TOLERANCE for one in differences):  # NaN is not close either

@@ -18,6 +18,7 @@ from wsol.engine import Engine, choose_engine, wait_for_all
 from wsol.errors import WsolError
 from wsol.inference import foreground, score_maps
 from wsol.launch import part
+from wsol.links import refuse_link
 from wsol.models.checkpoint import load_mffnet
 from wsol.opinions import BATCH_SIZE
 from wsol.progress import Progress
@@ -40,6 +41,7 @@ def run(
     """
     engine = choose_engine(config.device, config.precision)
     if part().is_first and read_threshold(seg) is None:
+        refuse_link(seg)
         boxes, masks = _fits(data, seg, store, store.usable() if usable is None else usable, config, engine, progress)
         box, mask = best_of(boxes), best_of(masks)
         learned = LearnedThreshold(

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool
 
 from wsol import pseudo_store
+from wsol.arrays import writable_memmap
 from wsol.config import RunConfig
 from wsol.counting import number_of
 from wsol.data.pictures import SKIPPED, Batch, Pictures, told_broken
@@ -323,7 +324,7 @@ def _read(shards: Shards, shard: int, record: np.dtype[Any]) -> np.ndarray | Non
 
 def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
     """Copy all parts into the store, every picture there or skipped."""
-    store = np.load(scratch / pseudo_store.FILE, mmap_mode="r+")
+    store = writable_memmap(scratch / pseudo_store.FILE)
     for shard in range(len(shards)):
         items, records = shards.items(shard), _read(shards, shard, store.dtype)
         absent = [] if records is None else np.flatnonzero(records["state"] == ABSENT).tolist()

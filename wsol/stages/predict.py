@@ -17,14 +17,13 @@ from wsol.calibration import is_calibrated
 from wsol.config import EngineName, Objects, Precision, finder_folder, is_gradient_cam
 from wsol.counting import number_of
 from wsol.data.pictures import Batch, Pictures
+from wsol.data.unread import CONVERT, Unread, in_words, unread_under
 from wsol.engine import gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import (
-    MANIFEST,
     file_hash,
     is_finished,
     manifest_of,
-    read_json,
     text_hash,
     whole_file,
     write_manifest,
@@ -32,8 +31,10 @@ from wsol.folders import (
 from wsol.images import SUFFIXES, is_picture, pictures_under
 from wsol.journal import FILE as JOURNAL
 from wsol.launch import part
+from wsol.links import led_to
 from wsol.listing import Names, Paths, write_names
 from wsol.localizer import Localizer
+from wsol.locks import held
 from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.predictions import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.progress import Progress
@@ -74,7 +75,7 @@ def run(
     any number of processes; pictures that were skipped in a finished shard are not tried again.
 
     Raises:
-        WsolError: not a run, no pictures, none that can be decoded, or `out` holds something else.
+        WsolError: not a run, no pictures, none that can be decoded, `out` holds something else, or another command writes it.
     """
     root = _root(images)
     localizer = Localizer.load(
@@ -87,16 +88,31 @@ def run(
     if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
         settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
-    if gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]:
-        if is_first:
-            clear(out)
-        progress.say(f"{STAGE}: finished already, {out}")
-        if is_first:
-            figures = read_json(out / MANIFEST, f"wsol {STAGE}")["figures"]
-            _warn_of_covering(figures.get("covering", 0), figures["images"], has_maps, progress)
-        return out
+    unread = unread_under([images]) if is_first and images.is_dir() else {}
+
+    def is_made() -> bool:
+        found: bool = gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]
+        return found
+
+    if not is_made():  # asked before the folder is held: a review may have it, which changes no prediction
+        with held(out, f"wsol {STAGE}", "name another --out"):
+            if not is_made():  # another process may just have come to its end
+                return _make(out, images, root, localizer, settings, inputs, unread, progress)
+    if is_first:
+        clear(out)
+    progress.say(f"{STAGE}: finished already, {out}{_not_read(unread)}")
+    if is_first:
+        figures = (manifest_of(out, STAGE) or {"figures": {}})["figures"]
+        _warn_of_covering(figures.get("covering", 0), figures.get("images", 1), has_maps, progress)
+    return out
+
+
+def _make(
+    out: Path, images: Path, root: Path, localizer: Localizer, settings: dict[str, Any], inputs: dict[str, str], unread: Unread, progress: Progress
+) -> Path:  # fmt: skip
+    engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
     started = time.perf_counter()
-    with new_shared_folder(out, engine) as scratch:
+    with new_shared_folder(led_to(out), engine) as scratch:
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
             _list(images, scratch / NAMES, inputs["pictures"])
@@ -111,17 +127,22 @@ def run(
                 "image_root": str(root.resolve()),
                 "class_names": localizer.class_names,
                 **vars(counts),
+                "not_read": {suffix: len(paths) for suffix, paths in unread.items()},
                 **speed,
             }
             write_manifest(scratch, STAGE, settings, inputs, figures)
     if is_first:
         clear(out)
         progress.say(
-            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped"
+            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped{_not_read(unread)}"
         )
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_told(speed))
     return out
+
+
+def _not_read(unread: Unread) -> str:
+    return f"; {in_words(unread)}" if unread else ""
 
 
 def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Progress) -> None:
@@ -187,8 +208,9 @@ def _names(images: Path) -> Iterator[str]:
 
 def _inputs(run: Path, images: Path) -> dict[str, str]:
     if next(_names(images), None) is None:
+        words = in_words(unread_under([images]))
         raise WsolError(
-            f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them."
+            f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them.{words and f' It holds {words}: {CONVERT}'}"
         )
     config = load_config(run)
     folders = dict.fromkeys((finder_folder(config), "classifier", "cam"))
@@ -329,7 +351,7 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
             for row in rows:
                 row["is_covered"] = any(covers(one["xyxy"], row["image_hw"]) for one in row["objects"])
             return rows
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         pass
     raise WsolError(
         f"{shards.path(shard)} is damaged: expected the predictions of {number_of(len(expected), 'picture')}. Remove it, and the same command makes it again."

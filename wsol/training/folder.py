@@ -11,6 +11,7 @@ from wsol.data.samples import DataSet
 from wsol.engine import Engine, gathered
 from wsol.folders import CHECKPOINT, write_manifest
 from wsol.launch import part
+from wsol.links import refuse_link
 from wsol.models.checkpoint import save
 from wsol.progress import Progress
 from wsol.run_config import save_config
@@ -55,6 +56,8 @@ def _pictures(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Eng
     paths, side_px = [sample.path for sample in data.train], job.training.resize_px
     limits = Limits(config.cache_gb, config.disk_cache_gb, config.cache_folder or run / PIXELS)
     threads = cores() if config.workers is None else config.workers
+    if config.cache_folder is None:  # which lies in the run, and may be somebody else's link
+        refuse_link(limits.folder)
 
     def agree(place: Place) -> Place:
         return poorest(gathered([place], engine))

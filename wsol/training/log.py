@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from wsol.config import Track
 from wsol.errors import WsolError
 from wsol.folders import write_text
+from wsol.links import make_below, open_own, refuse_link
 from wsol.training.state import Tally, Trained
 
 if TYPE_CHECKING:
@@ -27,9 +29,11 @@ class TrainingLog:
     def __init__(self, folder: Path, name: str, track: Track, trained: Trained) -> None:
         self.rows = folder / ROWS
         self.name = name
-        self.board = None if track == "none" else _board(folder.parent / "tensorboard" / name, trained.step)
+        self.board = None if track == "none" else _board(make_below(folder.parent, "tensorboard", name), trained.step)
+        refuse_link(folder / LINES)
         _cut_after(folder / LINES, trained.step)
-        self.lines = (folder / LINES).open("a", encoding="utf-8")
+        lines = open_own(folder / LINES, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self.lines = os.fdopen(lines, "a", encoding="utf-8")
         self.window = Tally()
 
     def add(self, trained: Trained, steps: Tally, *, is_epoch_over: bool) -> None:
@@ -63,11 +67,18 @@ def _cut_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n") or json.loads(line)["step"] > step:
+    for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True):
+        if not line.endswith("\n") or not _is_up_to(line, step):
             break
         kept.append(line)
     write_text(path, "".join(kept))
+
+
+def _is_up_to(line: str, step: int) -> bool:
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except (ValueError, KeyError, TypeError, RecursionError):  # damaged, as are those that follow it
+        return False
 
 
 def _table(trained: Trained) -> str:

@@ -89,6 +89,15 @@ class Trained:
         }
 
 
+_DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
+"""What a file makes of its reader that no training wrote, or wrote in part."""
+
+
+def _read(report: dict[str, Any]) -> Trained:
+    epochs, current = [Tally(**epoch) for epoch in report.pop("epochs")], Tally(**report.pop("current"))
+    return Trained(**report, epochs=epochs, current=current)
+
+
 class Checkpoint:
     """Weights, momentum and report in one file that is replaced as a whole."""
 
@@ -118,8 +127,9 @@ class Checkpoint:
             with safe_open(self.path, "pt") as file:
                 notes = file.metadata()
                 self._check(json.loads(notes["identity"]))
+                trained = _read(json.loads(notes["trained"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-        except SafetensorError:
+        except _DAMAGE:
             return Trained()
         network.load_state_dict(
             {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
@@ -127,9 +137,7 @@ class Checkpoint:
         for i, state in _momenta(optimiser):
             if f"momentum.{i}" in tensors:
                 state["momentum_buffer"] = tensors[f"momentum.{i}"].to(next(network.parameters()).device)
-        report = json.loads(notes["trained"])
-        epochs, current = [Tally(**epoch) for epoch in report.pop("epochs")], Tally(**report.pop("current"))
-        return Trained(**report, epochs=epochs, current=current)
+        return trained
 
     def check(self) -> None:
         """Nothing, where a training of the same can begin or go on.
@@ -138,7 +146,7 @@ class Checkpoint:
             WsolError: the file is of other settings or inputs.
         """
         if self.path.exists():
-            with suppress(SafetensorError), safe_open(self.path, "pt") as file:
+            with suppress(*_DAMAGE), safe_open(self.path, "pt") as file:
                 self._check(json.loads(file.metadata()["identity"]))
 
     def _check(self, found: dict[str, Any]) -> None:

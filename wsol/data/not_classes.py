@@ -1,0 +1,161 @@
+"""Folders that are no classes: parts of a data set, or different things (images, masks, depth) about the same images."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from pathlib import Path
+
+from wsol.data.splits import halves_of, mentions_part, words_of
+from wsol.errors import WsolError
+
+Files = Mapping[str, Sequence[str]]
+"""The images of each class folder: paths below that folder, without their suffix."""
+
+PIECES = frozenset({"fold", "part", "batch", "set", "subset", "split", "chunk", "shard", "half", "portion", "section"})
+# fmt: off
+IMAGE_KINDS = frozenset({
+    "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "rgb", "color", "colour", "jpegimages", "original",
+    "originals", "input", "inputs",
+})
+OTHER_KINDS = frozenset({
+    "mask", "masks", "label", "labels", "annotation", "annotations", "gt", "groundtruth", "seg", "segmentation", "segmentations",
+    "segmentationclass", "segmentationobject", "depth", "disparity", "normals", "edges", "heatmap", "heatmaps", "overlay", "overlays",
+    "target", "targets", "ir", "nir", "infrared", "thermal",
+})
+# fmt: on
+_KIND_AT_END = re.compile(rf"[ _.-]+(?:{'|'.join(sorted(IMAGE_KINDS | OTHER_KINDS))})$", re.IGNORECASE)
+_LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
+
+FEWEST_SHARED = 5
+"""So many names must be common to two folders before they mean anything."""
+SPARSE = 10
+"""Numbers are counted ones where they are at least one in so many of their range: two folders share such numbers by chance."""
+
+
+def check_classes(root: Path, files: Files) -> tuple[str, ...]:
+    """What is doubtful about class folders, as sentences.
+
+    Raises:
+        WsolError: the folders are surely no classes.
+    """
+    _refuse_kinds(root, files)  # folders without images too: labels may be text
+    files = {name: paths for name, paths in files.items() if paths}
+    if len(files) < 2:
+        return ()
+    below = {name: {path.split("/")[0] for path in paths if "/" in path} for name, paths in files.items()}
+    _refuse_parts(root, files)
+    _refuse_parts_within(root, below)
+    _refuse_kinds_within(root, below)
+    doubts = _same_folders(root, below)
+    _refuse_shared_names(root, files)
+    return doubts
+
+
+def _refuse_parts(root: Path, names: Iterable[str]) -> None:
+    """`birds_train` and `birds_test`, `test` and `val`: each is a part of a data set, and nothing else is there."""
+    parts = {name: mentions_part(name) for name in names}
+    if len(set(parts.values())) > 1 and all(parts.values()):
+        raise WsolError(
+            f"{_some(parts)} in {root} look like the parts of a split: expected train/<class>/ and test/<class>/, or a folder for each class. Rename them to train and test and sort their images by class, or name the folder that holds the classes."
+        )
+
+
+def _refuse_parts_within(root: Path, below: Mapping[str, Set[str]]) -> None:
+    """`owl/train` and `owl/test`: the test images would be trained on."""
+    if all(halves_of(folders, lambda _: False) for folders in below.values()):
+        name, folders = next(iter(below.items()))
+        raise WsolError(
+            f"each class of {root} is split by itself, {name} into {_some(folders)}: expected the split above the classes. Move the folders, {name}/train to train/{name} and so on."
+        )
+
+
+def _refuse_kinds(root: Path, files: Files) -> None:
+    """`images` and `masks`: other names beside them may be classes, unless the two hold the same names."""
+    images = [name for name in files if _kind(name) in IMAGE_KINDS]
+    others = [name for name in files if _kind(name) in OTHER_KINDS]
+    stems = {name: _stems(files[name]) for name in (*images, *others)} if images and others else {}
+    for image, other in ((image, other) for image in images for other in others):
+        if len(images) + len(others) == len(files) or _share_most(stems[image], stems[other]):
+            raise WsolError(
+                f"{image} and {other} in {root} hold different things about the same images: expected a folder for each class. Sort the images by class, and name that folder; masks may stand beside the classes as masks/<class>/<image>.png."
+            )
+
+
+def _refuse_kinds_within(root: Path, below: Mapping[str, Set[str]]) -> None:
+    """`owl/images` and `owl/masks` in every class: the masks would be trained on."""
+    kinds = [{_kind(name) for name in folders} for folders in below.values()]
+    if all(found & IMAGE_KINDS and found & OTHER_KINDS for found in kinds):
+        name, folders = next(iter(below.items()))
+        raise WsolError(
+            f"each class of {root} holds different things about its images, {name} has {_some(folders)}: expected images alone. Move the images up into the folder of their class, and masks to masks/<class>/<image>.png beside the classes."
+        )
+
+
+def _refuse_shared_names(root: Path, files: Files) -> None:
+    """Two folders with most names in common; names that somebody counted (`000`, `IMG_0001`) are common by chance."""
+    telling = {name: _without_counted(_stems(paths)) for name, paths in files.items()}
+    sizes = {name: len(_stems(paths)) for name, paths in files.items()}
+    first: dict[str, str] = {}
+    shared: Counter[tuple[str, str]] = Counter()
+    for name, stems in telling.items():
+        shared.update((first[stem], name) for stem in stems if first.setdefault(stem, name) != name)
+    for (one, other), count in shared.items():
+        smaller = min(sizes[one], sizes[other])
+        if count >= FEWEST_SHARED and 2 * count > smaller:
+            example = sorted(telling[one] & telling[other])[0]
+            raise WsolError(
+                f"{one} and {other} in {root} have {count} of {smaller} file names in common, such as {example}: expected other images in each class, these seem to be different things about the same images. Keep one of the two folders, or give the files of each class names of their own."
+            )
+
+
+def _same_folders(root: Path, below: Mapping[str, Set[str]]) -> tuple[str, ...]:
+    """Every class has the same folders: classes within parts, or views and days within classes. The names may tell."""
+    folders = next(iter(below.values()))
+    if len(folders) < 2 or any(other != folders for other in below.values()):
+        return ()
+    what = f"{_some(below)} in {root} have the same folders each, {_some(folders)}"
+    if any(map(mentions_part, below)) or all(PIECES.intersection(words_of(name)) for name in below):
+        raise WsolError(
+            f"{what}, and look like the parts of a data set: expected a folder for each class. If they are a split, rename them to train and test; if not, merge their folders, or name one of them."
+        )
+    return (f"{what}: if those are the classes, and this is a split, rename it to train and test.",)
+
+
+def _kind(name: str) -> str:
+    return "".join(words_of(name))
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    if len(listed) == 2:
+        return " and ".join(listed)
+    return ", ".join(listed[:3]) + (", ..." if len(listed) > 3 else "")
+
+
+def _stems(paths: Iterable[str]) -> set[str]:
+    """Names that are the same for `owl-1.jpg` and `owl-1_mask.png`."""
+    return {_KIND_AT_END.sub("", path) for path in paths}
+
+
+def _share_most(one: Set[str], other: Set[str]) -> bool:
+    return 2 * len(one & other) > min(len(one), len(other))
+
+
+def _without_counted(stems: Set[str]) -> set[str]:
+    """The names that are not what a camera or a script gives to one file after the other: `IMG_0001`, `owl (3)`, `007`."""
+    numbers: defaultdict[str, list[int]] = defaultdict(list)
+    for stem in stems:
+        if match := _LAST_NUMBER.search(stem):
+            numbers[_masked(stem, match)].append(int(match[0]))
+    counted = {
+        key
+        for key, found in numbers.items()
+        if (len(found) > 1 or key == "#") and max(found) - min(found) < SPARSE * len(found)
+    }
+    return {stem for stem in stems if not ((match := _LAST_NUMBER.search(stem)) and _masked(stem, match) in counted)}
+
+
+def _masked(stem: str, number: re.Match[str]) -> str:
+    return f"{stem[: number.start()]}#{stem[number.end() :]}"

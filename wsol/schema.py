@@ -1,0 +1,29 @@
+"""The number in each file that wsol writes and reads again: it grows when the meaning of the file changes."""
+
+from __future__ import annotations
+
+from wsol.errors import WsolError
+from wsol.version import __version__
+
+
+def check_schema(found: object, reads: int, where: object, made_by: str) -> None:
+    """See that a file is of the schema that this wsol reads. Files from before there were numbers are of schema 1.
+
+    Args:
+        found: the number in the file.
+        reads: the number that this wsol reads and writes.
+        where: the file, and the line if it has several.
+        made_by: the command that writes such a file.
+
+    Raises:
+        WsolError: the file is of another schema, or what stands there is none.
+    """
+    if type(found) is int and found == reads:
+        return
+    if type(found) is int and found > reads:
+        raise WsolError(
+            f"{where} was made by a newer wsol: expected schema {reads}, which wsol {__version__} reads, got schema {found}. Upgrade with `pip install -U wsol`, or make it again with `{made_by}`."
+        )
+    raise WsolError(
+        f"{where} has no schema that wsol {__version__} knows: expected {reads}, got {found!s:.40}. Install the wsol that wrote it, or make it again with `{made_by}`."
+    )

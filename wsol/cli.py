@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read, stage_folders
 from wsol.errors import WsolError
+from wsol.interrupts import INTERRUPTED, EndedBySignals
 from wsol.launch import part
 from wsol.version import __version__
 from wsol.wrong_values import told
@@ -737,12 +738,22 @@ def _check_share(name: str, value: float | None) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command: exit 0 when done, 2 for what the user can mend, 130 after Ctrl-C, 141 where nobody reads on; a bug shows its traceback."""
+    """Run one command: exit 0 when done, 2 for what the user can fix, 130 after Ctrl-C or SIGTERM, 141 where nobody reads on; a bug shows its traceback.
+
+    With `arguments` from Python, signals are the caller's.
+    """
+    if arguments is not None:
+        return _main(arguments, None)
+    with EndedBySignals() as signals:
+        _main(None, signals)
+
+
+def _main(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
     # Pillow warns of pictures above 89 megapixels, which are decoded all the same.
     warnings.filterwarnings("ignore", "Image size", module="PIL")
     try:
         try:
-            _run(arguments)
+            _run(arguments, signals)
         except SystemExit:  # with a status of its own, and perhaps words that wait to be written
             sys.stdout.flush()
             raise
@@ -757,7 +768,7 @@ def main(arguments: list[str] | None = None) -> None:
         _end_unread()
 
 
-def _run(arguments: list[str] | None) -> None:
+def _run(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
@@ -773,8 +784,10 @@ def _run(arguments: list[str] | None) -> None:
             f"{_USERS_DISK[error.errno]}: {error}. What was finished is kept; mend that, and the same command continues."
         )
     except KeyboardInterrupt as stop:
+        if signals is not None:
+            signals.is_ending = True
         print(str(stop) or "interrupted; the same command continues", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _is_unread(stream: TextIO) -> bool:

@@ -144,3 +144,30 @@ def test_the_second_ctrl_c_ends_a_training_that_is_stuck_in_a_step() -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and said.startswith("error: still busy")
+
+
+LAUNCHER = """
+import os, subprocess, sys, time
+words = [sys.executable, "-c", sys.argv[1]]
+subprocess.Popen(words, env=os.environ | {"RANK": "0", "WORLD_SIZE": "2"})
+time.sleep(60)
+"""
+
+RANK = """
+import time
+from wsol.interrupts import EndedBySignals
+with EndedBySignals():
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process does not learn that its parent died")
+def test_a_process_that_works_with_others_ends_with_their_launcher() -> None:
+    launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER, RANK], stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout is not None and launcher.stdout.readline() == "ready\n"
+    launcher.kill()
+    assert launcher.communicate(timeout=30)[0] == "interrupted\n"

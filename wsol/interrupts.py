@@ -21,6 +21,8 @@ SECONDS_OF_ONE_CTRL_C = 1.0
 """The same without a launcher: a key that bounced, or a wrapper that hands on what the terminal sent to both."""
 SECONDS_TO_END = 10.0
 """Between a signal and the end of the process, whatever it is doing."""
+SECONDS_BETWEEN_LOOKS = 1.0
+"""At the launcher."""
 INTERRUPTED = 130
 """The exit status."""
 
@@ -30,6 +32,7 @@ class EndedBySignals:
 
     A process that is still there `SECONDS_TO_END` later is ended hard: its main thread reads from a disk that does not answer, waits
     for a process that died, or is in a library's long computation. A kill loses nothing that was finished.
+    One of several processes ends with the launcher that started them.
     """
 
     def __init__(self) -> None:
@@ -42,6 +45,8 @@ class EndedBySignals:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job is not asked by Ctrl-C
                     self._stack.callback(signal.signal, number, signal.signal(number, self._interrupt))
             self._stack.enter_context(_heard(_end_hard_later))
+            if part().count > 1:
+                threading.Thread(target=_follow, args=[os.getppid()], daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,6 +122,13 @@ def _heard(hear: Callable[[int], bool]) -> Iterator[None]:
         there.close()
         thread.join(1.0)
         here.close()
+
+
+def _follow(launcher: int) -> None:
+    """Take its death for a SIGTERM: killed, it had no time to hand one on."""
+    while os.getppid() == launcher:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end_hard_later(number: int) -> bool:

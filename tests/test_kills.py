@@ -99,8 +99,9 @@ def test_ctrl_c_saves_and_ends_with_a_sentence(
     log = run / ".cam.partial" / "log.jsonl"
     code, said = interrupted(command(*words), log.exists, 0.3, number)
     assert code == 130 and "Traceback" not in said
-    assert "which is saved; the same command continues" in said
-    finish(*words)
+    assert "train-cam: stopping after this step, Ctrl-C again to stop at once" in said
+    (step,) = re.findall(r"stopped after (step \d+ of \d+), which is saved; the same command continues", said)
+    assert f"train-cam: continues after {step}, in epoch" in finish(*words)
     assert hashes_of_cam(run) == hashes_of_cam(whole)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -89,22 +90,37 @@ def test_what_was_not_begun_when_the_caller_gives_up_is_not_done() -> None:
 
 
 HANGING = """
-import os, sys, time
+import os, sys
+from wsol.interrupts import EndedBySignals
 from wsol.threads import in_threads
 silent, _ = os.pipe()
+
 def work(number):
     return os.read(silent, 1) if number else number  # a disk that does not answer
-for number in in_threads(work, range(9), threads=3):
-    print(number, flush=True)
-    if sys.argv[1] == "leave":
-        break
+
+with EndedBySignals():
+    for number in in_threads(work, range(9), threads=3):
+        print(number, flush=True)
+        if sys.argv[1] == "leaves":
+            sys.exit(3)
 """
 
 
-def test_a_thread_that_never_comes_back_does_not_keep_the_interpreter() -> None:
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [pytest.param("leaves", {3}, id="the caller leaves"), pytest.param("waits", {1, -signal.SIGINT}, id="SIGTERM")],
+)
+def test_a_thread_that_never_comes_back_keeps_nobody(caller: str, expected: set[int]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGING, caller], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "0\n"
     started = time.monotonic()
-    subprocess.run([sys.executable, "-c", HANGING, "leave"], check=True, timeout=60)
-    assert time.monotonic() - started < 30
+    if caller == "waits":
+        process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in expected and "still busy" not in said
+    assert time.monotonic() - started < 9, "two seconds, and those of a busy machine"
 
 
 def test_a_result_is_not_kept_by_the_thread_that_made_it() -> None:

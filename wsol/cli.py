@@ -305,7 +305,7 @@ def evaluate(
     save_heatmaps
         Also write the run's maps below this folder, as --heatmaps reads them.
     workers
-        Processes that judge other systems' maps.
+        Threads that evaluate other systems' maps.
     """
     from wsol.metrics.protocols import default_protocols, protocols_named
     from wsol.report.curve import check_curve_file
@@ -419,7 +419,7 @@ def _check_numbers(threshold: float | None, threshold_step: float, workers: int)
     if not 0.0001 <= threshold_step <= 1:
         raise WsolError(f"--threshold-step must be from 0.0001 to 1, got {threshold_step}. The field's is 0.001.")
     if workers < 1:
-        raise WsolError(f"--workers must be at least 1, got {workers}. It is a number of processes.")
+        raise WsolError(f"--workers must be at least 1, got {workers}. It is a number of threads.")
 
 
 def _check_what_is_judged(

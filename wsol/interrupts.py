@@ -50,6 +50,7 @@ class EndedBySignals:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.is_ending = True
         self._stack.close()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:

@@ -825,6 +825,12 @@ def _flush() -> None:
 
 def _is_unread(stream: TextIO) -> bool:
     """Whether it is a pipe at whose other end nobody reads any more."""
+    if not hasattr(select, "poll"):  # Windows, where what could not be written fails once more
+        try:
+            stream.flush()
+        except OSError:
+            return True
+        return False
     pipe = select.poll()
     pipe.register(stream, 0)  # what has gone wrong is told without being asked for
     return bool(pipe.poll(0))
@@ -836,7 +842,7 @@ def _end_unread() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if _is_unread(stream):
             os.dup2(nowhere, stream.fileno())  # or Python would complain at its end
-    sys.exit(128 + signal.SIGPIPE)
+    sys.exit(128 + getattr(signal, "SIGPIPE", 13))
 
 
 _USERS_DISK = {

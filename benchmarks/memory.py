@@ -4,13 +4,13 @@
     python benchmarks/memory.py --run RUN --counts 1000,50000
 
 Each number is a `wsol predict` in a process of its own, with RUN's networks at the size of the pictures (96 px), so that it takes
-minutes. The peaks are of the resident memory, looked up twenty times a second: of the process that the user starts, and of all its
-workers together, whose pages partly are the first one's too.
+minutes. The peak is of the resident memory, looked up twenty times a second.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import subprocess
@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,44 +35,21 @@ THRESHOLD = 0.01
 SECONDS_BETWEEN_LOOKS = 0.05
 
 
-@dataclass(frozen=True)
-class Peak:
-    """What a command took at most, in megabytes of 10^6 bytes."""
-
-    main_mb: float
-    workers_mb: float
-    """Of all child processes at a time."""
-
-
-def peak_of(command: Sequence[str | Path]) -> Peak:
-    """Run a command to its end and watch its memory.
+def peak_mb_of(command: Sequence[str | Path]) -> float:
+    """Run a command to its end; the most memory that it took, in megabytes of 10^6 bytes.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
     process = psutil.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
-    main, workers = 0, 0
+    peak = 0
     while process.poll() is None:
-        main = max(main, _resident_bytes(process))
-        workers = max(workers, sum(map(_resident_bytes, _children(process))))
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+            peak = max(peak, process.memory_info().rss)
         time.sleep(SECONDS_BETWEEN_LOOKS)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Peak(main / 1e6, workers / 1e6)
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.NoSuchProcess:  # ended since the list was made
-        return 0
+    return peak / 1e6
 
 
 def write_pictures(folder: Path, counts: Sequence[int], side_px: int) -> list[Path]:
@@ -116,24 +92,15 @@ def print_memory(run: Path, counts: Sequence[int], scratch: Path, side_px: int =
     """One row per number of pictures."""
     small = copy_networks(run, scratch / "run")
     take_pictures_of(side_px, small)
-    first: Peak | None = None
-    print(
-        "| pictures | seconds | peak of the process, MB | growth | peak of its workers, MB | growth |\n|---|---|---|---|---|---|"
-    )
+    first: float | None = None
+    print("| pictures | seconds | peak, MB | growth |\n|---|---|---|---|")
     for count, folder in zip(counts, write_pictures(scratch, counts, side_px), strict=True):
         started = time.perf_counter()
         command = [sys.executable, "-m", "wsol", "predict", small, folder, "--out", scratch / f"out{count}"]
-        peak = peak_of([*command, "--threshold", str(THRESHOLD)])
+        peak = peak_mb_of([*command, "--threshold", str(THRESHOLD)])
         seconds = time.perf_counter() - started
         first = first or peak
-        growth = [
-            f"{now / max(then, 1e-9) - 1:+.1%}" if then else "-"
-            for now, then in ((peak.main_mb, first.main_mb), (peak.workers_mb, first.workers_mb))
-        ]
-        print(
-            f"| {count} | {seconds:.0f} | {peak.main_mb:.0f} | {growth[0]} | {peak.workers_mb:.0f} | {growth[1]} |",
-            flush=True,
-        )
+        print(f"| {count} | {seconds:.0f} | {peak:.0f} | {peak / first - 1:+.1%} |", flush=True)
 
 
 def counts_of(text: str) -> list[int]:

@@ -230,6 +230,11 @@ def test_values_that_do_not_go_together_are_an_error_of_ours_in_python_too(tmp_p
         pytest.param("cam: {epochs: none}", "--cam.epochs: expected a whole number, got none.", id="a wrong value"),
         pytest.param("cam: {", "expected what `wsol fit` wrote", id="no YAML"),
         pytest.param("", "expected ", id="empty"),
+        pytest.param("cam: &a {}\nseg: *a", "a reference", id="references"),
+        pytest.param("seed: 1\n" + "#" * 100_000, "more than 100000 bytes", id="very long"),
+        pytest.param('weights: "a\\uD800"', "surrogates", id="half a character"),
+        pytest.param("seed: 0x" + "F" * 5000, "digits", id="a number of 5,000 digits"),
+        pytest.param("seed: 2001-01-01", "date", id="a date"),
     ],
 )
 def test_a_damaged_configuration_of_a_run_is_told(tmp_path: Path, content: str, expected: str) -> None:
@@ -239,6 +244,18 @@ def test_a_damaged_configuration_of_a_run_is_told(tmp_path: Path, content: str, 
     said = str(wrong.value)
     assert said.startswith(f"{tmp_path / 'config.yaml'} cannot be used") and expected in said
     assert "Restore it, or make another run." in said and "validation" not in said
+
+
+def test_a_configuration_says_its_schema_and_one_from_before_there_was_one_is_read(tmp_path: Path) -> None:
+    config = resolve(RunConfig(seed=3))
+    save_config(tmp_path, config)
+    text = (tmp_path / "config.yaml").read_text()
+    assert text.startswith("schema: 1\n")
+    (tmp_path / "config.yaml").write_text(text.removeprefix("schema: 1\n"))
+    assert load_config(tmp_path) == config
+    (tmp_path / "config.yaml").write_text("schema: 2\nmodel: of a new kind\n")
+    with pytest.raises(WsolError, match="made by a newer wsol: expected schema 1, .* got schema 2. Upgrade"):
+        load_config(tmp_path)
 
 
 @pytest.mark.parametrize("recipe", ALL)

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -46,11 +47,10 @@ def states(seen: list[Seen]) -> list[str]:
 # The process that does the jobs.
 
 
-def plant(monkeypatch: pytest.MonkeyPatch, folder: Path, package: str, code: str) -> None:
-    """A package of that name, ahead of the true one, for workers that start from now on."""
+def plant(folder: Path, package: str, code: str) -> None:
+    """A package of that name, instead of the true one where the folder is ahead in the path."""
     (folder / package).mkdir()
     (folder / package / "__init__.py").write_text(code)
-    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,9 @@ def plant(monkeypatch: pytest.MonkeyPatch, folder: Path, package: str, code: str
 def test_a_broken_library_is_a_line_and_the_next_job_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, expected: str
 ) -> None:
-    plant(monkeypatch, tmp_path, "torch", "")
-    plant(monkeypatch, tmp_path, "torchvision", code)
+    plant(tmp_path, "torch", "")
+    plant(tmp_path, "torchvision", code)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with Worker() as worker:
         assert worker.ask("pair", limit_s=LIMIT_S) == [Seen("fail", expected)]
         assert states(worker.ask("masks", limit_s=LIMIT_S)) == ["ok"]
@@ -83,7 +84,8 @@ def is_running(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in Linux's way")
 def test_what_hangs_is_ended_in_time_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = f"import subprocess, time; child = subprocess.Popen(['sleep', '60']); open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); time.sleep(60)"
-    plant(monkeypatch, tmp_path, "torch", code)
+    plant(tmp_path, "torch", code)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with Worker() as worker:
         worker.ask("masks", limit_s=LIMIT_S)  # it is there, and three seconds are those of the next job
         started = time.monotonic()
@@ -94,6 +96,47 @@ def test_what_hangs_is_ended_in_time_with_all_that_it_started(tmp_path: Path, mo
     while is_running(child):  # killed, though not yet gone
         assert time.monotonic() - started < 50
         time.sleep(0.05)
+
+
+DOCTOR = """
+import sys
+from wsol.doctor.worker import Worker
+sys.path.insert(0, sys.argv[1])
+with Worker() as worker:
+    worker.ask("masks", limit_s=30)
+    print(worker.process.pid, flush=True)
+    worker.ask("pair", limit_s=float(sys.argv[2]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in Linux's way")
+@pytest.mark.parametrize(
+    ("number", "limit_s", "then"),
+    [
+        pytest.param(signal.SIGKILL, 60, "time.sleep(60)", id="SIGKILL"),
+        pytest.param(signal.SIGHUP, 60, "time.sleep(60)", id="SIGHUP"),
+        pytest.param(signal.SIGKILL, 3, "child.kill(); ctypes.PyDLL(None).sleep(60)", id="no thread can run"),
+    ],
+)
+def test_what_a_killed_doctor_leaves_ends_with_all_that_it_started(
+    tmp_path: Path, number: signal.Signals, limit_s: int, then: str
+) -> None:
+    code = f"import ctypes, subprocess, time; child = subprocess.Popen(['sleep', '60']); open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); {then}"
+    plant(tmp_path, "torchvision", "")
+    plant(tmp_path, "torch", code)
+    words = [sys.executable, "-c", DOCTOR, str(tmp_path), str(limit_s)]
+    doctor = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert doctor.stdout is not None
+    worker = int(doctor.stdout.readline())
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.05)
+    doctor.send_signal(number)
+    doctor.communicate(timeout=30)
+    until = time.monotonic() + 30
+    for pid in (worker, int((tmp_path / "pid").read_text())):
+        while is_running(pid):
+            assert time.monotonic() < until, "it outlives the command that started it"
+            time.sleep(0.05)
 
 
 def test_one_process_does_many_jobs_and_goes_with_the_block() -> None:
@@ -124,7 +167,7 @@ def test_two_processes_that_never_meet_are_given_up() -> None:
 # The jobs, here in this process.
 
 
-@pytest.mark.parametrize("job", ["pair", "steps", "opencv", "masks", "onnx", "tensorboard", "summed_up"])
+@pytest.mark.parametrize("job", ["pair", "steps", "reading", "opencv", "masks", "onnx", "tensorboard", "summed_up"])
 def test_a_job_where_all_is_well_says_so(job: str) -> None:
     assert {one.state for one in jobs.JOBS[job]() if "NVIDIA" not in one.seen} == {"ok"}
 
@@ -140,7 +183,7 @@ def no_spec(name: str) -> None:
         pytest.param("opencv", lambda m: m.setattr(sweep, "drawn_largest_contour", lambda mask: (5, 10, 24, 29)), "fail", "(5, 10, 24, 29)", id="a box one pixel short"),
         pytest.param("opencv", lambda m: m.setattr(edges, "redrawn", lambda evidence, picture, seeds: evidence > seeds.middle), "fail", "IoU 0.53", id="GrabCut does nothing"),
         pytest.param("masks", lambda m: m.setattr(predictions.coco_mask, "decode", lambda rle: np.zeros((17, 23))), "fail", "as another", id="empty masks"),
-        pytest.param("loader", lambda m: m.setattr("torch.utils.data.DataLoader", lambda pictures, **_: [torch.zeros(16, 3, 256, 256, dtype=torch.uint8)] * 4), "fail", "not as they were", id="black batches"),
+        pytest.param("reading", lambda m: m.setattr("wsol.data.pictures.read_square", lambda path, side_px: (np.zeros((side_px, side_px, 3), np.uint8), (512, 512))), "fail", "not as they were", id="black batches"),
         pytest.param("summed_up", lambda m: m.setattr("wsol.engine.summed", lambda values, engine: values * 2), "fail", "expected 1", id="a sum that is none"),
         pytest.param("onnx", lambda m: m.setattr(jobs, "find_spec", no_spec), "warn", "onnx and onnxscript and onnxruntime not installed", id="no ONNX"),
         pytest.param("tensorboard", lambda m: m.setattr(jobs, "find_spec", no_spec), "warn", "tensorboard not installed", id="no TensorBoard"),
@@ -616,7 +659,7 @@ def test_this_machine_is_well(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [f"{name} ..." for name in names]
     assert all(name in done.stdout for name in names) and len(names) == 12
     assert all(bool(line["mend"]) == (line["state"] != "ok") and line["seconds"] >= 0 for line in lines)
-    assert "bundled" in done.stdout and "gloo" in done.stdout and "two workers" in done.stdout
+    assert "bundled" in done.stdout and "gloo" in done.stdout and "two threads" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["d.json"]
 
 

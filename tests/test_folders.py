@@ -187,6 +187,30 @@ def test_a_manifest_of_somebody_elses_is_no_result_and_nothing_to_remove(tmp_pat
         pytest.fail("the block must not run")
 
 
+def test_a_manifest_says_its_schema_and_one_from_before_there_was_one_still_counts(tmp_path: Path) -> None:
+    write_manifest(tmp_path, "train-cam", SETTINGS, INPUTS, {})
+    written = json.loads((tmp_path / MANIFEST).read_text())
+    assert written.pop("schema") == 1
+    (tmp_path / MANIFEST).write_text(json.dumps(written))
+    assert is_finished(tmp_path, "train-cam", SETTINGS, INPUTS)
+
+
+def test_a_manifest_of_another_schema_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text('{"schema": 2, "stage": "train-cam", "wsol": "9", "folders": "of a new kind"}')
+    with pytest.raises(WsolError, match="made by a newer wsol: expected schema 1, .* got schema 2. Upgrade"):
+        is_finished(tmp_path, "train-cam", SETTINGS, INPUTS)
+
+
+def test_deep_json_is_refused_and_ordinary_json_is_not(tmp_path: Path) -> None:
+    for depth, is_read in ((100, True), (101, False), (100_000, False)):
+        (tmp_path / "a.json").write_text("[" * depth + "]" * depth)
+        if is_read:
+            assert read_json(tmp_path / "a.json", "wsol fit")
+        else:
+            with pytest.raises(WsolError, match="is not JSON"):
+                read_json(tmp_path / "a.json", "wsol fit")
+
+
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path) -> None:
     old, new = tmp_path / "old.txt", tmp_path / "new.txt"
     old.write_text("old")

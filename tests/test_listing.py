@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,12 +50,3 @@ def test_a_listing_that_was_cut_off_is_not_there_and_can_be_written_anew(tmp_pat
     assert not (tmp_path / "names").exists()
     assert list(write_names(tmp_path / "names", ["hawk.jpg"])) == ["hawk.jpg"]
     assert [path.name for path in tmp_path.iterdir()] == ["names"]
-
-
-def test_sending_paths_to_a_process_does_not_send_the_names(tmp_path: Path) -> None:
-    names = write_names(tmp_path / "names", (f"{number}.jpg" for number in range(1000)))
-    paths = Paths(tmp_path, names)
-    assert paths[999] == tmp_path / "999.jpg"  # mapped before it is sent
-    sent = pickle.dumps(paths)
-    assert len(sent) < 1000
-    assert pickle.loads(sent)[-1] == tmp_path / "999.jpg"

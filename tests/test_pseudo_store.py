@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torch.utils.data import DataLoader
 
 from wsol.edges import SIDE_PX
 from wsol.errors import WsolError
@@ -132,47 +130,6 @@ def test_planes_are_the_map_and_its_gaussians_at_the_pictures_size(folder: Path)
         planes[:, 0], interpolate(maps[:, None], (40, 40), mode="bilinear", align_corners=False)[:, 0]
     )
     torch.testing.assert_close(planes[:, 1], render(gaussians, (40, 40)))
-
-
-class Numbered:
-    """A data set of (number, map, Gaussians)."""
-
-    def __init__(self, store: PseudoStore) -> None:
-        self.store = store
-
-    def __len__(self) -> int:
-        return len(self.store)
-
-    def __getitem__(self, number: int) -> tuple[int, Tensor, Tensor]:
-        maps, gaussians = self.store.stored(torch.tensor([number]))
-        return number, maps[0], gaussians[0]
-
-
-@pytest.mark.parametrize("context", ["fork", "spawn"])
-def test_worker_processes_read_what_this_one_reads(folder: Path, context: str) -> None:
-    store = PseudoStore(folder)
-    assert store.records.shape == (COUNT,)  # mapped before the workers start
-    order = np.random.default_rng(0).permutation(COUNT).tolist()
-    loader: Any = DataLoader(
-        Numbered(store), batch_size=7, sampler=order, num_workers=2, multiprocessing_context=context
-    )  # type: ignore[arg-type]
-    seen = []
-    for numbers, maps, gaussians in loader:
-        seen += numbers.tolist()
-        here = store.stored(numbers)
-        assert torch.equal(maps, here[0])
-        assert torch.equal(gaussians, here[1])
-    assert seen == order
-
-
-def test_sending_a_store_to_a_process_does_not_send_the_file(folder: Path) -> None:
-    store = PseudoStore(folder)
-    check(store, [1])
-    sent = pickle.dumps(store)
-    assert len(sent) < (folder / FILE).stat().st_size / 10
-    arrived = pickle.loads(sent)
-    assert arrived.image_ids == store.image_ids
-    check(arrived, [1, 50])
 
 
 @pytest.mark.parametrize("absent", [FILE, INDEX])

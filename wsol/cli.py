@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read, stage_folders
 from wsol.errors import WsolError
+from wsol.interrupts import INTERRUPTED, EndedBySignals
 from wsol.launch import part
 from wsol.streams import answer, prepare, tell, visible
 from wsol.version import __version__
@@ -309,7 +310,7 @@ def evaluate(
     save_heatmaps
         Also write the run's maps below this folder, as --heatmaps reads them.
     workers
-        Processes that judge other systems' maps.
+        Threads that evaluate other systems' maps.
     """
     from wsol.metrics.protocols import default_protocols, protocols_named
     from wsol.report.curve import check_curve_file
@@ -425,7 +426,7 @@ def _check_numbers(threshold: float | None, threshold_step: float, workers: int)
     if not 0.0001 <= threshold_step <= 1:
         raise WsolError(f"--threshold-step must be from 0.0001 to 1, got {threshold_step}. The field's is 0.001.")
     if workers < 1:
-        raise WsolError(f"--workers must be at least 1, got {workers}. It is a number of processes.")
+        raise WsolError(f"--workers must be at least 1, got {workers}. It is a number of threads.")
 
 
 def _check_what_is_judged(
@@ -757,13 +758,23 @@ def _check_share(name: str, value: float | None) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command: exit 0 when done, 2 for what the user can mend, 130 after Ctrl-C, 141 where nobody reads on; a bug shows its traceback."""
+    """Run one command: exit 0 when done, 2 for what the user can fix, 130 after Ctrl-C or SIGTERM, 141 where nobody reads on; a bug shows its traceback.
+
+    With `arguments` from Python, signals are the caller's.
+    """
+    if arguments is not None:
+        return _main(arguments, None)
+    with EndedBySignals() as signals:
+        _main(None, signals)
+
+
+def _main(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
     prepare()
     # Pillow warns of pictures above 89 megapixels, which are decoded all the same.
     warnings.filterwarnings("ignore", "Image size", module="PIL")
     try:
         try:
-            _run(arguments)
+            _run(arguments, signals)
         except SystemExit:  # with a status of its own, and perhaps words that wait to be written
             _flush()
             raise
@@ -778,7 +789,7 @@ def main(arguments: list[str] | None = None) -> None:
         _end_unread()
 
 
-def _run(arguments: list[str] | None) -> None:
+def _run(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
@@ -794,8 +805,10 @@ def _run(arguments: list[str] | None) -> None:
             f"{_USERS_DISK[error.errno]}: {error}. What was finished is kept; mend that, and the same command continues."
         )
     except KeyboardInterrupt as stop:
+        if signals is not None:
+            signals.is_ending = True
         tell(str(stop) or "interrupted; the same command continues")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _flush() -> None:
@@ -812,6 +825,12 @@ def _flush() -> None:
 
 def _is_unread(stream: TextIO) -> bool:
     """Whether it is a pipe at whose other end nobody reads any more."""
+    if not hasattr(select, "poll"):  # Windows, where what could not be written fails once more
+        try:
+            stream.flush()
+        except OSError:
+            return True
+        return False
     pipe = select.poll()
     pipe.register(stream, 0)  # what has gone wrong is told without being asked for
     return bool(pipe.poll(0))
@@ -823,7 +842,7 @@ def _end_unread() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if _is_unread(stream):
             os.dup2(nowhere, stream.fileno())  # or Python would complain at its end
-    sys.exit(128 + signal.SIGPIPE)
+    sys.exit(128 + getattr(signal, "SIGPIPE", 13))
 
 
 _USERS_DISK = {

@@ -375,7 +375,7 @@ class RunConfig(Config):
     cache_folder: Path | None = None
     """Where that file is made, on a disk of the machine itself where several work together; by default in the run."""
     workers: NonNegativeInt | None = None
-    """Decoding processes where pictures are not kept; by default one per core, at most 8."""
+    """Decoding threads; by default one per core, at most 8. 0 decodes without threads."""
     checkpoint_seconds: NonNegativeFloat = 60.0
     """About so much work is lost at most when a training is killed; 0 saves after every step, or every tenth with a GPU or several processes."""
     track: Track = "none"

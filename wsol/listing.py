@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -35,13 +35,10 @@ class _OnDemand(Sequence[Thing]):
 
 
 class Names(_OnDemand[str]):
-    """Reads what `write_names` wrote; cheap to send to worker processes, each of which maps the files itself."""
+    """Reads what `write_names` wrote, name by name."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}
 
     def __len__(self) -> int:
         return len(self._ends) - 1

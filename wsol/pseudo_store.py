@@ -64,7 +64,7 @@ def create(folder: Path, image_ids: list[str], record: np.dtype[Any]) -> np.memm
 
 
 class PseudoStore:
-    """Reads records by number; cheap to send to worker processes, each of which maps the file itself."""
+    """Reads records by number."""
 
     def __init__(self, folder: Path) -> None:
         if not (folder / FILE).exists():
@@ -80,9 +80,6 @@ class PseudoStore:
 
     def __len__(self) -> int:
         return len(self.image_ids)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "image_ids": self.image_ids}
 
     @cached_property
     def records(self) -> np.ndarray:

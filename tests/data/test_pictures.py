@@ -58,7 +58,7 @@ WAYS = pytest.mark.parametrize(
         pytest.param(True, 0, id="kept"),
         pytest.param(True, 2, id="kept, two threads"),
         pytest.param(False, 0, id="streamed"),
-        pytest.param(False, 2, id="streamed, two processes"),
+        pytest.param(False, 2, id="streamed, two threads"),
     ],
 )
 
@@ -131,6 +131,16 @@ def test_many_broken_pictures_in_a_row_are_told(paths: list[Path], kept: bool, w
     pictures = opened(paths, kept=kept, workers=workers)
     with pytest.raises(WsolError, match=r"2 of 6 pictures cannot be decoded.*wsol check DATA"):
         list(pictures.batches([[1, 4]], [1, 4]))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_no_broken_image_ends_the_pass(paths: list[Path], workers: int, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    def fail(path: Path, side_px: int) -> None:
+        raise RuntimeError(f"out of a decoder, at {path.name}")
+
+    monkeypatch.setattr("wsol.data.pictures.read_square", fail)
+    with pytest.raises(RuntimeError, match="at 3.png"):
+        next(opened(paths, kept=False, workers=workers).batches(ORDERS))
 
 
 def test_kept_pictures_are_read_once(paths: list[Path]) -> None:

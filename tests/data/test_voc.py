@@ -323,6 +323,16 @@ def test_a_bad_object_costs_its_own_box_only(voc: Path, one: Object, kind: str) 
     assert f"{A}.xml, object 1" in truth.mistakes[0].where
 
 
+@pytest.mark.parametrize("shape", ["polygon", "robndbox", "point"])
+def test_another_shape_than_a_box_is_named(tmp_path: Path, shape: str) -> None:
+    write_voc(tmp_path, {"1": [("owl", 1, 2, 3, 4)], "2": [("hawk", 1, 2, 3, 4)]})
+    file = tmp_path / "Annotations/1.xml"
+    file.write_text(file.read_text().replace("<bndbox>", f"<{shape}>", 1).replace("</bndbox>", f"</{shape}>", 1))
+    truth = read(tmp_path).read_truth()
+    (mistake,) = truth.mistakes
+    assert mistake.kind == "no true box" and f"expected <bndbox>, got <{shape}> alone" in mistake.what
+
+
 def test_a_writer_that_counts_from_zero_loses_nothing(tmp_path: Path) -> None:
     write_xml(tmp_path / "Annotations/1.xml", [("bird", 0.0, 0.0, 40, 30)])
     truth = read(tmp_path).read_truth()

@@ -98,13 +98,14 @@ def test_an_interrupted_run_goes_on_without_options_after_other_ones_were_refuse
 ) -> None:  # fmt: skip
     run = tmp_path / "run"
     with monkeypatch.context() as stopping:
-        stopping.setattr("wsol.training.loop.Interrupts", lambda: nullcontext(SimpleNamespace(came=True)))
+        stopping.setattr("wsol.training.loop.Interrupts", lambda tell: nullcontext(SimpleNamespace(came=True)))
         assert cli("fit", small_set, "--run", run, *QUICK) == 130
     before = (run / "config.yaml").read_text()
     assert cli("fit", small_set, "--run", run, *QUICK, "--cam.lr-new", "0.03") == 2
     assert "settings.cam.lr_new: 0.02 there, 0.03 now" in capsys.readouterr().err
     assert (run / "config.yaml").read_text() == before
     assert cli("fit", small_set, "--run", run) == 0
+    assert "train-cam: continues after step 1 of 3, in epoch 1 of 1\n" in capsys.readouterr().err
     assert weights_of(run) == weights_of(small_run)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from jaxtyping import UInt8
 from wsol.data.pixel_cache import given_cores
 from wsol.errors import BrokenPicture
 from wsol.images import is_turned, read_square
+from wsol.threads import in_threads
 
 SIDE_PX = 16
 """Enough to tell pictures apart, little enough to keep a million of them."""
@@ -76,9 +76,8 @@ def looks(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, Lo
     """Look at each path once, in threads; `count_one` is called after each."""
     found: dict[Path, Look | BrokenPicture] = {}
     unique = list(dict.fromkeys(paths))
-    # Threads do here: Pillow lets go of the interpreter while it decodes and scales.
-    with ThreadPoolExecutor(given_cores()) as pool:
-        for path, seen in zip(unique, pool.map(look, unique), strict=True):
-            found[path] = seen
-            count_one()
+    # Threads are enough: Pillow releases the GIL while it decodes and scales.
+    for path, seen in zip(unique, in_threads(look, unique, threads=given_cores()), strict=True):
+        found[path] = seen
+        count_one()
     return found

@@ -1,18 +1,16 @@
-"""The pixels of many pictures as square uint8 batches: kept ones, or decoded anew by worker processes."""
+"""The pixels of many pictures as square uint8 batches: kept ones, or decoded anew by threads."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from wsol.counting import number_of
 from wsol.data.pixel_cache import BROKEN, WHOLE, Records, cores
@@ -20,6 +18,7 @@ from wsol.errors import BrokenPicture, WsolError
 from wsol.folders import write_json
 from wsol.images import read_square
 from wsol.shards import read_skipped
+from wsol.threads import in_threads
 
 Squares = UInt8[Tensor, "batch 3 side side"]
 Indices = Int64[Tensor, " batch"]
@@ -87,12 +86,12 @@ class Pictures:
             yield Batch(torch.tensor(indices), torch.from_numpy(records["pixels"]), sizes) if indices else None
 
     def _streamed(self, orders: Sequence[Sequence[int]], successors: _Successors | None) -> Iterator[Batch | None]:
-        loader: DataLoader[list[Row]] = DataLoader(
-            _Reader(self.paths, self.side_px, successors), batch_sampler=map(list, orders), num_workers=self.workers,
-            collate_fn=_joined, prefetch_factor=2 if self.workers else None, worker_init_fn=_deaf,
-            generator=torch.Generator(),  # else it draws from the one that dropout draws from
-        )  # fmt: skip
-        for rows in loader:
+        reader = _Reader(self.paths, self.side_px, successors)
+        # Two batches: one is decoded while the network works on the one before, and no more memory is taken than that.
+        ahead = 2 * max(map(len, orders), default=0)
+        found = in_threads(reader, chain.from_iterable(orders), threads=self.workers, ahead=ahead)
+        for order in orders:
+            rows = list(chain.from_iterable(islice(found, len(order))))
             whole = [row for row in rows if not isinstance(row[1], str)]
             self.broken |= {row[0]: row[1] for row in rows if isinstance(row[1], str)}
             if not whole:
@@ -124,7 +123,7 @@ def _first_whole(index: int, states: np.ndarray, successors: _Successors | None)
     return None if successors is None else next((i for i in successors(index) if states[i] == WHOLE), None)
 
 
-class _Reader(Dataset["list[Row]"]):
+class _Reader:
     """Decodes one picture; why it could not, where it could not, and then the one that stands in for it."""
 
     def __init__(self, paths: Sequence[Path], side_px: int, successors: _Successors | None) -> None:
@@ -132,10 +131,7 @@ class _Reader(Dataset["list[Row]"]):
         self.side_px = side_px
         self.successors = successors
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> list[Row]:
+    def __call__(self, index: int) -> list[Row]:
         rows = [self._row(index)]
         others = iter(()) if self.successors is None else self.successors(index)
         while isinstance(rows[-1][1], str) and (other := next(others, None)) is not None:
@@ -148,16 +144,6 @@ class _Reader(Dataset["list[Row]"]):
         except BrokenPicture as broken:
             return index, str(broken)
         return index, pixels.transpose(2, 0, 1).copy(), image_hw
-
-
-def _joined(rows: list[list[Row]]) -> list[Row]:
-    return list(chain.from_iterable(rows))
-
-
-def _deaf(worker: int) -> None:
-    # Ctrl-C reaches all processes of a terminal, SIGTERM those of a job; the main one decides when the work ends.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _reason(path: Path, side_px: int) -> str:

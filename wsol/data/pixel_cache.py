@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,6 +18,7 @@ from wsol.errors import BrokenPicture
 from wsol.folders import text_hash
 from wsol.images import read_square
 from wsol.launch import Part
+from wsol.threads import in_threads
 from wsol.version import __version__
 
 Place = Literal["memory", "disk", "nowhere"]
@@ -140,10 +140,9 @@ def _fill(
         record["image_hw"] = image_hw
         record["state"] = WHOLE  # last: a killed process redoes what has no state
 
-    # Threads do here: Pillow lets go of the interpreter while it decodes and scales.
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
-        for _ in pool.map(decode, rows):
-            advance()
+    # Threads are enough: Pillow releases the GIL while it decodes and scales.
+    for _ in in_threads(decode, rows, threads=threads):
+        advance()
 
 
 def remove_cache(folder: Path) -> None:
@@ -157,5 +156,5 @@ def given_cores() -> int:
 
 
 def cores() -> int:
-    """Processes or threads that decode unless somebody says otherwise."""
+    """Threads that decode unless the caller sets another number."""
     return min(given_cores(), 8)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsol.counting import number_of
 from wsol.doctor.lines import Seen, first_line
 
 if TYPE_CHECKING:
@@ -139,19 +140,23 @@ def backbone(name: str, source: str, weights: str) -> Seens:
     return [Seen("ok", f"{name}: {source}{fits}")]
 
 
-def loader() -> Seens:
-    """Batches of the default size from two worker processes, through shared memory."""
-    import torch
-    from torch.utils.data import DataLoader
+def reading() -> Seens:
+    """Batches of the default size, decoded by two threads."""
+    from PIL import Image
 
-    pictures = [torch.full((3, SIDE_PX, SIDE_PX), number, dtype=torch.uint8) for number in range(4 * BATCH)]
-    loaded: DataLoader[torch.Tensor] = DataLoader(pictures, batch_size=BATCH, num_workers=2)  # type: ignore[arg-type]
-    started = time.perf_counter()
-    sums = [int(batch.sum(dtype=torch.int64)) for batch in loaded]
-    seconds = time.perf_counter() - started
-    expected = [sum(range(first, first + BATCH)) * 3 * SIDE_PX**2 for first in range(0, len(pictures), BATCH)]
-    what = f"two workers sent {len(sums)} batches of {BATCH} x 3 x {SIDE_PX} x {SIDE_PX} in {seconds:.1f} s"
-    return [Seen("ok", what) if sums == expected else Seen("fail", f"{what}, not as they were")]
+    from wsol.data.pictures import Pictures, in_order
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.jpg" for number in range(4 * BATCH)]
+        for number, path in enumerate(paths):
+            Image.new("L", (2 * SIDE_PX, 2 * SIDE_PX), number).save(path, quality=95)
+        started = time.perf_counter()
+        images = Pictures(paths, SIDE_PX, workers=2)
+        means = [mean for batch in images.batches(in_order(len(paths), BATCH)) for mean in batch.pixels.float().mean((1, 2, 3)).tolist()]  # fmt: skip
+        seconds = time.perf_counter() - started
+    what = f"two threads read {number_of(len(means), 'image')} in batches of {BATCH} x 3 x {SIDE_PX} x {SIDE_PX}, {len(means) / seconds:.0f} a second"
+    is_right = len(means) == len(paths) and all(abs(mean - number) <= 1 for number, mean in enumerate(means))
+    return [Seen("ok", what) if is_right else Seen("fail", f"{what}, not as they were")]
 
 
 def summed_up() -> Seens:
@@ -240,6 +245,6 @@ def _not_installed(names: str, extra: str) -> Seen:
 
 
 JOBS: dict[str, Callable[..., Seens]] = {
-    "pair": pair, "steps": steps, "backbone": backbone, "loader": loader, "summed_up": summed_up, "opencv": opencv, "masks": masks,
+    "pair": pair, "steps": steps, "backbone": backbone, "reading": reading, "summed_up": summed_up, "opencv": opencv, "masks": masks,
     "onnx": onnx, "tensorboard": tensorboard,
 }  # fmt: skip

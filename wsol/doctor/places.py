@@ -51,8 +51,9 @@ def writing(folder: Path) -> list[Seen]:
 
 
 def shared_memory() -> list[Seen]:
-    """Room for what processes send one another; no line where the system has no limit of its own for it."""
+    """Room for what the processes of several GPUs send one another; no line where the system has no limit of its own for it."""
     if not SHARED.is_dir():
         return []
     free_mb = shutil.disk_usage(SHARED).free / 1e6
-    return [Seen("ok" if free_mb >= LITTLE_SHARED_MB else "warn", f"{free_mb:.0f} MB free in {SHARED}")]
+    advice = "`docker run --shm-size=2g`, or `mount -o remount,size=2g /dev/shm`, if several GPUs are to work together"
+    return [Seen("ok" if free_mb >= LITTLE_SHARED_MB else "warn", f"{free_mb:.0f} MB free in {SHARED}", advice)]

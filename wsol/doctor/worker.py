@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from threading import Timer
+from queue import SimpleQueue
+from threading import Thread, Timer
 from typing import IO, Any
 
 from wsol.counting import number_of
@@ -43,7 +45,7 @@ class Worker:
         timer.start()
         try:
             with contextlib.suppress(BrokenPipeError):  # it crashed at its start; its answer will be empty
-                self.process.stdin.write(json.dumps([job, *words]) + "\n")
+                self.process.stdin.write(json.dumps([job, limit_s, *words]) + "\n")
                 self.process.stdin.flush()
             answer = self.process.stdout.readline()
         finally:
@@ -104,18 +106,35 @@ def _end(process: subprocess.Popen[Any]) -> None:
 
 
 def serve() -> None:
-    """The child's side: a job a line on standard input, a list of what was seen a line on standard output."""
+    """The child's side: a job a line on standard input, a list of what was seen a line on standard output.
+
+    It ends with the process that asks, however that one ends.
+    """
     from wsol.doctor.jobs import JOBS
 
+    asked: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=_listen, args=[asked], daemon=True).start()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
-    for line in sys.stdin:
-        job, *words = json.loads(line)
+    while True:
+        job, limit_s, *words = json.loads(asked.get())
+        if hasattr(signal, "alarm"):  # for a job that hangs and lets no thread of ours run: the system ends the process
+            signal.alarm(math.ceil(limit_s) + 1)
         try:
             seen = JOBS[job](*words)
         except Exception as error:
             seen = [Seen("fail", first_line(error))]
         print(json.dumps(seen), file=answers, flush=True)
+
+
+def _listen(asked: SimpleQueue[bytes]) -> None:
+    # Unbuffered: a buffer's lock, held here, would break the interpreter's end.
+    with open(0, "rb", buffering=0, closefd=False) as questions:
+        for line in questions:
+            asked.put(line)
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)  # whoever asked is gone: with what the job has started
+    os._exit(1)
 
 
 def _busy() -> str:

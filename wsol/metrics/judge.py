@@ -70,7 +70,7 @@ class Row:
 
 
 class Judge:
-    """Holds the protocols and their thresholds; picklable, so that several processes can judge."""
+    """Holds the protocols and their thresholds; several threads can use it at a time."""
 
     def __init__(
         self, protocols: Sequence[Protocol], thresholds: Mapping[ProtocolName, float | None], step: float = STEP

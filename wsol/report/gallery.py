@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +32,7 @@ from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.progress import Progress
 from wsol.pseudo import fit_gaussians, render, share_of_peak, targets
 from wsol.run_config import load_config
+from wsol.threads import in_threads
 from wsol.torch_networks import TorchNetworks
 
 SIDE_PX = 320
@@ -117,22 +117,23 @@ class Gallery:
         """
         pictures = Pictures([sample.path for sample in samples], self.localizer.side_px)
         batches = in_order(len(samples), BATCH_SIZE)
-        # Threads do: decoders, OpenCV and numpy let go of the interpreter.
-        with ThreadPoolExecutor(cores()) as pool, progress.task("gallery", len(batches)) as advance:
+        # Threads are enough: decoders, OpenCV and numpy release the GIL.
+        with progress.task("gallery", len(batches)) as advance:
             for batch in pictures.batches(batches):
                 chosen = [samples[i] for i in batch.indices.tolist()]
                 sizes = [(int(h), int(w)) for h, w in batch.image_hw]
                 labels = torch.tensor([sample.label for sample in chosen])
                 opinions = self.networks.opinions(batch.pixels, labels)
                 cams = self.stages.cams(batch.pixels, labels) if self.stages else [None] * len(chosen)
-                show = partial(self._shown, opinions, truth)
-                yield from pool.map(show, range(len(chosen)), chosen, sizes, cams, batch.pixels)
+                rows = zip(range(len(chosen)), chosen, sizes, cams, batch.pixels, strict=True)
+                yield from in_threads(partial(self._shown, opinions, truth), rows, threads=cores())
                 advance()
         self.broken += pictures.broken.values()
 
     def _shown(
-        self, opinions: Opinions, truth: GroundTruth | None, row: int, sample: Sample, image_hw: tuple[int, int], cam: Tensor | None, pixels: Tensor,
+        self, opinions: Opinions, truth: GroundTruth | None, shown: tuple[int, Sample, tuple[int, int], Tensor | None, Tensor]
     ) -> Shown:  # fmt: skip
+        row, sample, image_hw, cam, pixels = shown
         found = self.localizer.localization(opinions, row, image_hw, sample.path)
         foreground = known = None
         if self.stages is not None and cam is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.progress import Progress
 from wsol.results.heatmaps import write_heatmap
 from wsol.run_config import load_config
+from wsol.threads import in_threads
 from wsol.torch_networks import TorchNetworks
 
 Which = Literal["seg", "cam"]
@@ -223,11 +223,11 @@ def _rows(
     pictures: Pictures, samples: Sequence[Sample], judged: _Judged, worker: _Worker, progress: Progress
 ) -> Iterator[dict[ProtocolName, Row]]:
     batches = in_order(len(samples), BATCH_SIZE)
-    # Threads do: OpenCV and the compiled component tree let go of the interpreter.
-    with ThreadPoolExecutor(cores()) as pool, progress.task("evaluate", len(batches)) as advance:
+    # Threads are enough: OpenCV and the compiled component tree release the GIL.
+    with progress.task("evaluate", len(batches)) as advance:
         for batch in pictures.batches(batches):
             opinions = _opinions(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.judge)
-            yield from (row for row in pool.map(worker, opinions) if row is not None)
+            yield from (row for row in in_threads(worker, opinions, threads=cores()) if row is not None)
             advance()
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,10 @@ from wsol.progress import Progress
 from wsol.results.boxes import ScoredBoxes, read_boxes
 from wsol.results.classes import read_classes
 from wsol.results.heatmaps import find_heatmaps, read_heatmap
+from wsol.threads import in_threads
 
 AT_ONCE = 128
-"""Pictures that a process takes at a time."""
+"""Pictures that a thread takes at a time."""
 
 SHOWN = 3
 """So many names, where there may be thousands."""
@@ -49,7 +49,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture, its truth, and where its result is; small, so that it can be sent to another process."""
+    """One picture, its truth, and where its result is."""
 
     image_id: str
     label: int
@@ -193,12 +193,8 @@ def _judged(
     judge: Judge, entries: Sequence[Entry], workers: int
 ) -> Iterator[tuple[list[dict[ProtocolName, Row]], list[str]]]:
     chunks = [entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE)]
-    if workers <= 1:
-        yield from (_judge_chunk(judge, chunk) for chunk in chunks)
-        return
-    # Spawned, not forked: a fork of a process with threads may hang.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_judge_chunk, [judge] * len(chunks), chunks)
+    # Threads are enough: OpenCV and the compiled component tree release the GIL.
+    return in_threads(partial(_judge_chunk, judge), chunks, threads=workers if workers > 1 else 0)
 
 
 def _judge_chunk(judge: Judge, chunk: Sequence[Entry]) -> tuple[list[dict[ProtocolName, Row]], list[str]]:

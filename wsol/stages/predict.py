@@ -123,6 +123,7 @@ def _make(
         if is_first:
             counts = _assemble(names, shards, scratch, progress)
             speed = figures_of(watches, time.perf_counter() - started)
+            del names  # its files are mapped, and Windows renames no folder in which a file is open
             figures = {
                 "image_root": str(root.resolve()),
                 "class_names": localizer.class_names,

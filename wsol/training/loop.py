@@ -104,10 +104,14 @@ def train(
     pictures.broken |= {int(i): reason for i, reason in trained.broken.items()}
     steps = _Steps(job, pictures, schedule, network, optimiser, engine)
     steps.settle(config, trained, progress)
+    if trained.step:
+        progress.say(
+            f"{job.stage}: continues after step {trained.step} of {schedule.steps}, in epoch {len(trained.epochs) + 1} of {schedule.epochs}"
+        )
     writes = part().is_first
     with (
         progress.task(job.stage, schedule.steps, done=trained.step) as advance,
-        Interrupts() as interrupts,
+        Interrupts(lambda: progress.say(f"{job.stage}: {steps.stopping}, Ctrl-C again to stop at once")) as interrupts,
         TrainingLog(scratch, job.stage, config.track, trained) if writes else nullcontext() as log,
     ):
         saved = time.monotonic()
@@ -195,6 +199,16 @@ class _Steps:
         """Pictures of a step that a process takes, if it takes them at once."""
         return math.ceil(self.schedule.batch_size / part().count)
 
+    @property
+    def _every(self) -> int:
+        """Steps between two looks."""
+        return 1 if self.engine.device.type == "cpu" and part().count == 1 else STEPS_BETWEEN_LOOKS
+
+    @property
+    def stopping(self) -> str:
+        """When a signal takes effect."""
+        return "stopping after this step" if self._every == 1 else f"stopping within {self._every} steps"
+
     def _try(self, engine: Engine, count: int) -> None:
         """A step's passes on a copy of the network, with black pictures."""
         side_px = self.job.training.resize_px
@@ -205,7 +219,6 @@ class _Steps:
 
     def looks(self, trained: Trained, advance: Callable[[], None]) -> Iterator[Tally]:
         """Train to the end; stop now and then with what was done since the last stop, which `trained` holds already."""
-        every = 1 if self.engine.device.type == "cpu" and part().count == 1 else STEPS_BETWEEN_LOOKS
         while trained.step < self.schedule.steps:
             epoch = self.schedule.epoch_of(trained.step)
             losses: list[Tensor] = []
@@ -215,7 +228,7 @@ class _Steps:
                 waited += waiting_seconds
                 advance()
                 is_epoch_over = trained.step + len(losses) == epoch.stop
-                if len(losses) == every or is_epoch_over:
+                if len(losses) == self._every or is_epoch_over:
                     tally = Tally()
                     values = summed(torch.stack(losses), self.engine).tolist()
                     seconds = time.perf_counter() - started

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from wsol.config import EngineName, Objects, Precision, RunConfig
+from wsol.config import EngineName, Objects, Precision, RunConfig, needs_labels
 from wsol.data.opening import open_data, open_truth
 from wsol.data.samples import DataSet
 from wsol.data.unread import CONVERT, in_words, unread_of
@@ -183,9 +183,10 @@ def _stage(
     config: RunConfig | None,
     quiet: bool,
 ) -> Path | None:
-    found = open_data(Path(data), None if images is None else Path(images))
-    check_outside(Path(run), found)
     resolved = preview(Path(run), config)
+    place = None if images is None else Path(images)
+    found = open_data(Path(data), place, needs_labels=needs_labels(resolved))
+    check_outside(Path(run), found)
     progress = Progress(quiet=quiet or not part().is_first)
     for note in found.notes():
         progress.say(f"note: {note}")

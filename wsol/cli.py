@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnusedCliTokensError
 from pydantic import ValidationError
 
-from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, options_read, stage_folders
+from wsol.config import EngineName, Objects, Precision, RunConfig, groups_of, needs_labels, options_read, stage_folders
 from wsol.errors import WsolError
 from wsol.interrupts import INTERRUPTED, EndedBySignals
 from wsol.launch import part
@@ -693,7 +693,7 @@ def _stage(
     given = _with_epochs(run, given or RunConfig(), epochs)
     config = preview(run, given)
     if dry_run:
-        found = open_data(data, images)
+        found = open_data(data, images, needs_labels=needs_labels(config))
         check_outside(run, found)
         _check_names(config)
         _tell("note", found.notes(), "`wsol check` says more")

@@ -26,7 +26,9 @@ GradCam = Literal[
     "gradcam:layercam",
     "gradcam:scorecam",
 ]
-Method = Literal["spol", "instant", "cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "ddt", "psol", "gcnet", "tap", GradCam]
+Method = Literal[
+    "spol", "instant", "cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "ddt", "psol", "gcnet", "tap", GradCam
+]
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
@@ -419,7 +421,11 @@ METHODS: dict[Method, dict[str, Any]] = {
     "spg": _OF_CLASS_MAPS,
     "adl": _OF_CLASS_MAPS,
     "i2c": _OF_CLASS_MAPS,
-    "instant": {"classifier": "none", "training": {"resize_px": 448}, "box": {"threshold": 0.5}},  # Otsu's, by the map's own scale
+    "instant": {
+        "classifier": "none",
+        "training": {"resize_px": 448},
+        "box": {"threshold": 0.5},
+    },  # Otsu's, by the map's own scale
     "ddt": {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
     "psol": {"box": {"threshold": 0.5}},  # it has none: its boxes are not cut from maps
     "gcnet": {"classifier": "cam", "box": {"threshold": 0.5}},  # the edge of its shape
@@ -429,6 +435,8 @@ METHODS: dict[Method, dict[str, Any]] = {
 """What each method takes where nothing else is said."""
 NAMELESS: tuple[Method, ...] = ("instant", "ddt", "psol")
 """Those whose network does not know the classes."""
+LABEL_FREE: tuple[Method, ...] = ("instant",)
+"""Those that use no labels."""
 
 
 GROUPS = tuple(name for name, value in RunConfig() if isinstance(value, Config))
@@ -559,6 +567,11 @@ def options_read(config: RunConfig, group: str) -> tuple[str, ...]:
 def options_unread(config: RunConfig) -> dict[str, set[str]]:
     """The names of the options in groups that a run does not read, group by group."""
     return {name: {*type(getattr(config, name)).model_fields} - {*options_read(config, name)} for name in GROUPS}
+
+
+def needs_labels(config: RunConfig) -> bool:
+    """Whether a run learns from class labels, in finding or in naming."""
+    return config.method not in LABEL_FREE or classifier_of(config) is not None
 
 
 def is_gradient_cam(config: RunConfig) -> bool:

@@ -62,7 +62,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     trees = [pictures / name for name in halves or () if name] if stays else [pictures]
     return DataSet(
         "class folders", root, class_names, train, test, train is not test,
-        lambda: _read_truth(root, pictures, test, frozenset(sample.image_id for sample in train)),
+        lambda: read_ground_truth(root, pictures, test, frozenset(sample.image_id for sample in train)),
         listed=tuple(path for tree in trees for path in (tree, *_folders(tree))), doubts=doubts,
     )  # fmt: skip
 
@@ -147,7 +147,13 @@ def _files(
     return files
 
 
-def _read_truth(root: Path, pictures: Path, test: tuple[Sample, ...], other_ids: frozenset[str]) -> GroundTruth:
+def read_ground_truth(root: Path, pictures: Path, test: tuple[Sample, ...], other_ids: frozenset[str]) -> GroundTruth:
+    """`boxes.csv` and `masks/` in `root`, of the `test` images; lines about `other_ids` are no mistakes.
+
+    Raises:
+        NoGroundTruth: neither is there.
+        WsolError: the table cannot be read.
+    """
     masks = {sample.image_id: root / "masks" / Path(sample.image_id).with_suffix(".png") for sample in test}
     masks = {image_id: path for image_id, path in masks.items() if path.exists()}
     paths = {sample.image_id: sample.path for sample in test}

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from wsol.counting import number_of
-from wsol.data import class_folders, coco, csv_table, cub, imagenet, voc, wsolevaluation
+from wsol.data import class_folders, coco, csv_table, cub, imagenet, unlabelled, voc, wsolevaluation
 from wsol.data.on_disk import check_there
 from wsol.data.samples import DataSet, checked
 from wsol.data.splits import part_of
 from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.errors import WsolError
-from wsol.images import is_picture
 from wsol.litter import is_litter
 
 
@@ -45,19 +44,28 @@ LAYOUTS = (
 )
 
 
-def open_data(root: Path, images: Path | None = None) -> DataSet:
+def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = True) -> DataSet:
     """Recognise and read a data set to learn from; `images` says where the pictures are, if not in their usual place.
+
+    Where no labels are needed, a folder that holds images is a data set too, and one class is enough.
 
     Raises:
         WsolError: no layout that is known, nothing to learn from in it, or most of its images are elsewhere.
     """
+    if not needs_labels and images is None and unlabelled.recognise(root):
+        return unlabelled.read(root)
     data = open_truth(root, images)
+    if needs_labels and data.kind == unlabelled.KIND:
+        raise WsolError(
+            f"{root} holds images ({len(data.train)}) and no class folders: expected a folder for each class. If it is one of the classes, name {root.resolve().parent}; boxes without labels come from `wsol fit {root} --method instant`."
+        )
     if below := _data_below(data):
         raise WsolError(
             f"{root} holds one folder, {below.name}, which looks like a data set itself: expected that one. Name {below}."
         )
     try:
-        checked(data)
+        if needs_labels or not data.train:
+            checked(data)
     except WsolError as error:
         raise WsolError(f"{error}{_hint_of_unread(data)}") from None
     if not data.listed:  # else the images were found by looking into these folders
@@ -66,7 +74,7 @@ def open_data(root: Path, images: Path | None = None) -> DataSet:
 
 
 def open_truth(root: Path, images: Path | None = None) -> DataSet:
-    """Recognise and read a data set to compare with; a mere list of test pictures will do, and they may be absent.
+    """Recognise and read a data set to compare with; a mere list of test pictures will do, and they may be absent. Labels may be, too.
 
     Raises:
         WsolError: no layout that is known, or no labelled picture listed in it.
@@ -81,9 +89,11 @@ def open_truth(root: Path, images: Path | None = None) -> DataSet:
         raise WsolError(
             f"cannot read {error.filename}: expected a readable folder. Change its permissions, or move it elsewhere."
         ) from None
-    if not (data.train or data.test):
-        raise WsolError(_nothing_in(data))
-    return data
+    if data.train or data.test:
+        return data
+    if data.kind == "class folders" and images is None and unlabelled.recognise(root):
+        return unlabelled.read(root)
+    raise WsolError(_nothing_in(data))
 
 
 def _read(root: Path, images: Path | None) -> DataSet:
@@ -117,8 +127,6 @@ def _nothing_in(data: DataSet) -> str:
             f"none of the {number_of(len(data.mistakes), 'picture')} of {data.root} ({data.kind}) can be used: expected one class each. "
             f"The first is {data.mistakes[0]}. Mend the labels, or name another data set."
         )
-    if data.kind == "class folders" and (here := sum(map(is_picture, data.root.iterdir()))):
-        return f"{data.root} holds pictures ({here}) and no class folders: expected a folder for each class. If it is one of the classes, name {data.root.resolve().parent}."
     if data.kind == "class folders":
         return f"no pictures in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table.{_hint_of_unread(data)}"
     return f"no pictures in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name another data set."

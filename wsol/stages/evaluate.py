@@ -23,6 +23,7 @@ from wsol.data.pictures import Batch, Pictures, in_order
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, told
+from wsol.data.unlabelled import CLASS_NAMES
 from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.errors import BrokenPicture, WsolError
 from wsol.folders import remove_unfinished
@@ -122,11 +123,13 @@ def _calibrated(run: Path, which: Which, threshold: float | None) -> list[str]:
 def labelled_as_trained(
     samples: Sequence[Sample], data: DataSet, class_names: tuple[str, ...], run: Path
 ) -> list[Sample]:
-    """The samples with the run's labels; a list of test pictures may lack some of its classes.
+    """The samples with the run's labels; a list of test pictures may lack some of its classes. A run without classes finds objects of any.
 
     Raises:
         WsolError: it has classes that the run does not know.
     """
+    if class_names == CLASS_NAMES:
+        return [replace(sample, label=0) for sample in samples]
     label_of = {name: label for label, name in enumerate(class_names)}
     unknown = [name for name in data.class_names if name not in label_of]
     if unknown:

@@ -162,6 +162,16 @@ def test_nothing_comes_into_a_folder_that_a_link_leads_to(tmp_path: Path, name: 
     assert contents(tmp_path / "elsewhere") == before
 
 
+@pytest.mark.parametrize("name", ["a lock", "a journal", "a training's log", "an array left by a kill"])
+def test_what_is_not_replaced_as_a_whole_is_refused_where_it_is_a_link(tmp_path: Path, name: str) -> None:
+    link, act = OF_FILES[name]
+    (tmp_path / "victim").write_text("private")
+    plant(tmp_path / "ours", link, tmp_path / "victim")
+    with pytest.raises(WsolError, match=f"{link} is a link to {tmp_path}/victim: .*remove the link, or name another"):
+        act(tmp_path / "ours")
+    assert (tmp_path / "ours" / link).is_symlink()
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a FIFO", "a folder"])
 @pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_APPEND | os.O_CREAT, os.O_RDWR | os.O_CREAT, os.O_RDWR])
 def test_what_is_no_regular_file_is_not_written(tmp_path: Path, make: Callable[[Path], None], flags: int) -> None:

@@ -40,14 +40,13 @@ _MOST_BYTES = 100_000
 
 def to_yaml(config: RunConfig) -> str:
     """The resolved configuration as text."""
-    values = {"schema": SCHEMA, **config.model_dump(mode="json")}
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def save_config(run: Path, config: RunConfig) -> None:
     """Remember the configuration with the run."""
     run.mkdir(parents=True, exist_ok=True)
-    write_text(run / FILE, to_yaml(config))
+    write_text(run / FILE, f"schema: {SCHEMA}\n{to_yaml(config)}")
 
 
 def load_config(run: Path) -> RunConfig:

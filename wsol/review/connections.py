@@ -20,13 +20,13 @@ class ImpatientProtocol(H11Protocol):
     _since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Begin to wait for a request, and make room for it."""
-        super().connection_made(transport)
-        self._watch()
+        """Make room, and begin to wait for a request."""
         open_ones = [one for one in self.connections if not one.transport.is_closing()]
         waiting = [one for one in open_ones if isinstance(one, ImpatientProtocol) and one._timer is not None]
-        if len(open_ones) > MOST and waiting:
+        if len(open_ones) >= MOST and waiting:
             min(waiting, key=lambda one: one._since)._give_up()
+        super().connection_made(transport)
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""

@@ -63,7 +63,7 @@ def server(desk: Desk, address: Address) -> uvicorn.Server:
     """The page's server, to be run on a socket that is bound."""
     config = uvicorn.Config(
         application(desk, address), http=ImpatientProtocol, ws="none", lifespan="off", log_level="warning", access_log=False,
-        server_header=False, limit_concurrency=512, timeout_graceful_shutdown=2,
+        server_header=False, timeout_graceful_shutdown=2,
     )  # fmt: skip
     return uvicorn.Server(config)
 

@@ -137,7 +137,7 @@ def test_the_last_map_has_the_stride_that_is_asked_for_where_the_model_can(name:
 
 A_VALUE: dict[str, dict[str, Any]] = {
     **{group: {"epochs": 3} for group in ("cam", "seg", "classify", "training")}, "pseudo": {"flip": False}, "has": {"p_hide": 0.3}, "cutmix": {"alpha": 0.3},
-    **{group: {"width": 3} for group in ("acol", "spg", "psol", "gcnet")}, "adl": {"gamma": 0.3}, "i2c": {"gamma": 0.3}, "ddt": {"images": "all"}, "tap": {"percentile": 3},
+    **{group: {"width": 3} for group in ("acol", "spg", "psol", "gcnet")}, "adl": {"gamma": 0.3}, "i2c": {"gamma": 0.3}, "ddt": {"images": "all"}, "instant": {"sample": 3}, "tap": {"percentile": 3},
     "box": {"objects": "all"},
 }  # fmt: skip
 """One of each group that is nobody's default."""
@@ -149,6 +149,7 @@ A_VALUE: dict[str, dict[str, Any]] = {
         ("spol", "cam pseudo seg classify box"),
         ("cam", "training box"),
         ("has", "training has box"),
+        ("instant", "training instant box"),
         ("ddt", "training ddt box"),
         ("psol", "classify training ddt psol"),
         ("gcnet", "training gcnet box"),
@@ -237,9 +238,10 @@ def test_what_a_run_remembers_from_before_such_options_were_refused_may_be_given
     assert preview(tmp_path, given) == resolve(given)
 
 
-def test_a_method_that_trains_nothing_reads_how_pictures_are_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["instant", "ddt"])
+def test_a_method_that_trains_nothing_reads_how_pictures_are_seen(method: Method, tmp_path: Path) -> None:
     seen = MethodTraining(resize_px=96, crop_px=96, output_stride=8)
-    assert preview(tmp_path, RunConfig(method="ddt", training=seen)).training == seen
+    assert preview(tmp_path, RunConfig(method=method, training=seen)).training == seen
     for name, value in {
         "steps": 3,
         "batch_size": 2,
@@ -247,11 +249,11 @@ def test_a_method_that_trains_nothing_reads_how_pictures_are_seen(tmp_path: Path
         "weight_decay": 0.5,
         "batch_norm": "frozen",
     }.items():
-        with pytest.raises(WsolError, match=f"^method ddt does not read --training.{name.replace('_', '-')}"):
-            preview(tmp_path, RunConfig.model_validate({"method": "ddt", "training": {name: value}}))
+        with pytest.raises(WsolError, match=f"^method {method} does not read --training.{name.replace('_', '-')}"):
+            preview(tmp_path, RunConfig.model_validate({"method": method, "training": {name: value}}))
 
 
-@pytest.mark.parametrize("method", [method for method in get_args(Method) if method != "ddt"])
+@pytest.mark.parametrize("method", [method for method in get_args(Method) if method not in ("instant", "ddt")])
 def test_epochs_are_those_of_every_training_of_the_method(
     method: Method, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -198,12 +198,14 @@ def test_predict_evaluate_and_export_take_the_run_as_it_is(
 
 TRAINED: dict[Method, list[str]] = {
     "spol": ["cam", "seg", "classifier"],
+    "instant": [],
     "ddt": [],
     "psol": ["psol", "classifier"],
     "gcnet": ["gcnet-classifier", "gcnet"],
 }
 """The trainings of a quick run; those of the others are one."""
 TIMED: dict[Method, list[str]] = {
+    "instant": ["instant"],
     "ddt": ["ddt"],
     "psol": ["ddt", "pseudo-boxes", "psol", "classifier"],
     "gcnet": ["gcnet-classifier", "gcnet"],
@@ -254,7 +256,9 @@ def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_
             np.testing.assert_allclose(np.asarray(mine), np.asarray(its), atol=1e-4)
 
 
-@pytest.mark.parametrize("method", [method for method in TRIED if ":" not in method and method not in ("spol", "ddt")])
+@pytest.mark.parametrize(
+    "method", [method for method in TRIED if ":" not in method and method not in ("spol", "instant", "ddt")]
+)
 def test_another_seed_gives_another_network_where_there_is_anything_to_train(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
@@ -262,7 +266,7 @@ def test_another_seed_gives_another_network_where_there_is_anything_to_train(
     assert weights_in(tmp_path / "run") != weights_in(made(method))
 
 
-@pytest.mark.parametrize("method", ["cam", "ddt"])
+@pytest.mark.parametrize("method", ["cam", "instant", "ddt"])
 def test_broken_pictures_are_named_on_the_console(
     method: Method, small_set: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,8 +52,6 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
     Raises:
         WsolError: no layout that is known, nothing to learn from in it, or most of its images are elsewhere.
     """
-    if not needs_labels and images is None and unlabelled.recognise(root):
-        return unlabelled.read(root)
     data = open_truth(root, images)
     if needs_labels and data.kind == unlabelled.KIND:
         raise WsolError(
@@ -89,10 +87,10 @@ def open_truth(root: Path, images: Path | None = None) -> DataSet:
         raise WsolError(
             f"cannot read {error.filename}: expected a readable folder. Change its permissions, or move it elsewhere."
         ) from None
+    if data.kind == "class folders" and len(data.class_names) < 2 and images is None and unlabelled.recognise(root):
+        return unlabelled.read(root)
     if data.train or data.test:
         return data
-    if data.kind == "class folders" and images is None and unlabelled.recognise(root):
-        return unlabelled.read(root)
     raise WsolError(_nothing_in(data))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from wsol.boxes import COVERING, covers
 from wsol.calibration import read_calibration
-from wsol.config import Precision, ProtocolName
+from wsol.config import LABEL_FREE, Precision, ProtocolName
 from wsol.counting import number_of
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, told
@@ -144,12 +144,16 @@ def _of_method(run: Path, gallery: Gallery) -> list[str]:
         return [
             f"{method} draws a box at once: there is no map, no mask, no threshold to move and no score to sort by."
         ]
-    notes = [
-        f"{method} has a map, and mask and box are cut from it; there is no pseudo mask. They are of the class that a picture is labelled, as "
-        "wsol evaluate judges them. wsol predict is told no class: where the run names another, or none, its box may differ."
-    ]
-    if method == "ddt":
-        notes.append("ddt trains no network: it looks at the training pictures once, and there is no curve of a loss.")
+    notes = [f"{method} has a map, and mask and box are cut from it; there is no pseudo mask."]
+    if method not in LABEL_FREE:
+        notes.append(
+            "They are of the class that a picture is labelled, as wsol evaluate judges them. wsol predict is told no class: where the "
+            "run names another, or none, its box may differ."
+        )
+    if method in ("instant", "ddt"):
+        notes.append(
+            f"{method} trains no network: it looks at the training images once, and there is no curve of a loss."
+        )
     return notes
 
 

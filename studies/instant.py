@@ -1,0 +1,195 @@
+"""Maps that need no training, held against one another on images with annotated boxes.
+
+    python studies/instant.py SET [SET ...] --out studies/results/instant.md
+
+A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere). Of one with a split, the training images that have boxes are taken,
+or else the test images; no map knows labels or boxes. Each map is of the default of `--method instant` or differs from it by what its row says. Protocol `original`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from wsol import WsolError
+from wsol.box_threshold import THRESHOLDS
+from wsol.boxes import Boxes, iou
+from wsol.config import Box, RunConfig, resolve
+from wsol.data.opening import open_truth
+from wsol.data.pictures import Pictures, in_order
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import GroundTruth
+from wsol.engine import Engine, choose_engine
+from wsol.folders import write_json, write_text
+from wsol.inference import prepared
+from wsol.maps import find_objects, resized
+from wsol.methods import instant
+from wsol.methods.ddt import Moments, first_component
+from wsol.methods.network import card_of, last_stage
+from wsol.metrics.bootstrap import rate
+from wsol.metrics.localization import CORRECT_IOU
+from wsol.metrics.sweep import largest_component, layers_at
+from wsol.models.backbone import pretrained_state
+from wsol.models.features import RectifiedFeatures
+from wsol.models.finder import spread
+from wsol.opinions import BATCH_SIZE
+from wsol.pseudo import share_of_peak
+
+Maps = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From the common component of the roots, that of the features, and the norm, all share of their peak, to maps."""
+
+ROWS: dict[str, Maps] = {
+    "norm (SCDA)": lambda roots, plain, norm: norm,
+    "component of the features (DDT), its root": lambda roots, plain, norm: plain.sqrt(),
+    "component of the roots": lambda roots, plain, norm: roots,
+    "mean of the component's root and the norm": lambda roots, plain, norm: (plain.sqrt() + norm) / 2,
+    "**component of the roots times norm, root (instant)**": lambda roots, plain, norm: (roots * norm).sqrt(),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One set of images, and what its images have in common."""
+
+    name: str
+    data: DataSet
+    truth: GroundTruth
+    samples: Sequence[Sample]
+
+
+def opened(words: str, every: int) -> Kind:
+    """A set from the command line, every so many-th of its images."""
+    root, _, images = words.partition("=")
+    data = open_truth(Path(root), Path(images) if images else None)
+    truth = data.read_truth()
+    boxed = [one for one in data.train if one.image_id in truth] or [one for one in data.test if one.image_id in truth]
+    return Kind(
+        f"{data.root.name}, {'training' if data.has_split and boxed[0] in data.train else 'all'} images",
+        data,
+        truth,
+        boxed[::every],
+    )
+
+
+class Seer:
+    """The network of instant mode, asked for its features."""
+
+    def __init__(self, config: RunConfig, data: DataSet, engine: Engine) -> None:
+        self.card, self.engine = card_of(data, config), engine
+        state = dict(pretrained_state(config.backbone, config.weights))
+        self.features = engine.place(RectifiedFeatures(last_stage(self.card, state)[0])).eval()
+
+    @torch.inference_mode()
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """The features of a batch."""
+        found: Tensor = self.features(prepared(pixels, self.card, self.engine))
+        return found.float()
+
+
+def plain_moments(features: Tensor) -> Moments:
+    """As `instant.moments_of_roots`, of the features themselves."""
+    return instant.moments_of_roots(features**2)
+
+
+def maps_of(
+    seer: Seer, kind: Kind, sample: int
+) -> tuple[dict[str, list[np.ndarray]], list[tuple[int, int]], list[int]]:
+    """Of each row the maps of all images; sizes, and numbers of the images."""
+    pictures = Pictures([one.path for one in kind.samples], seer.card.resize_px)
+    chosen = instant.spread_over(len(kind.samples), sample)
+    orders = [[chosen[i] for i in rows] for rows in in_order(len(chosen), BATCH_SIZE)]
+    sums: list[Moments | None] = [None, None]
+    for batch in pictures.batches(orders):
+        features = seer(batch.pixels)
+        for at, moments in enumerate((instant.moments_of_roots, plain_moments)):
+            before, own = sums[at], moments(features)
+            sums[at] = own if before is None else before + own
+    components = [first_component(one) for one in sums if one is not None]
+    found: dict[str, list[np.ndarray]] = {name: [] for name in ROWS}
+    sizes, numbers = [], []
+    for batch in pictures.batches(in_order(len(kind.samples), BATCH_SIZE)):
+        features = seer(batch.pixels)
+        roots, plain = (
+            share_of_peak(torch.einsum("bchw,c->bhw", one, torch.from_numpy(xi).float()) - float(xi @ mean))
+            for one, (mean, xi) in zip((features.sqrt(), features), components, strict=True)
+        )
+        for name, join in ROWS.items():
+            joined = join(roots, plain, spread(features.norm(dim=1)))
+            finer = interpolate(joined[:, None], scale_factor=instant.FINER, mode="bilinear")[:, 0]
+            found[name] += list(instant.split_at_half(share_of_peak(finer)).numpy())
+        sizes += [(int(height), int(width)) for height, width in batch.image_hw]
+        numbers += batch.indices.tolist()
+    return found, sizes, numbers
+
+
+def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
+    """GT-known and mean box IoU at Otsu's threshold of each map, and at the best one for all."""
+    own, swept = [], []
+    for heatmap, image_hw, truth in zip(maps, sizes, truths, strict=True):
+        objects = find_objects(heatmap, image_hw, Box(threshold=0.5))
+        own.append(float(iou(Boxes.of([objects[0].xyxy]), truth).max()) if objects else 0.0)
+        boxes = Boxes(largest_component(layers_at(resized(heatmap, image_hw), THRESHOLDS)))
+        fits = iou(boxes, truth).max(axis=1)
+        swept.append(np.pad(fits, (0, len(THRESHOLDS) - len(fits))))
+    fits = np.array(own)
+    right = rate(fits >= CORRECT_IOU)
+    return {
+        "n": len(fits), "gt_known": right.value, "low": right.low, "high": right.high,
+        "mean_box_iou": 100 * float(fits.mean()), "best": 100 * float((np.stack(swept) >= CORRECT_IOU).mean(axis=0).max()),
+    }  # fmt: skip
+
+
+def table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Markdown: a row for each map, a column for each set."""
+    counts = {name: next(iter(rows.values()))["n"] for name, rows in found.items()}
+    heads = " | ".join(f"{name}, n = {count}" for name, count in counts.items())
+    lines = [
+        "GT-known (protocol `original`) at each map's own threshold with its 95 % interval, mean box IoU there, and GT-known at the best threshold for all.",
+        "",
+        f"| map | {heads} |",
+        "|---|" + "---|" * len(found),
+    ]
+    lines += [f"| {row} | {' | '.join(_cell(rows[row]) for rows in found.values())} |" for row in ROWS]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(one: dict[str, Any]) -> str:
+    return (
+        f"{one['gt_known']:.1f} ({one['low']:.1f} to {one['high']:.1f}), {one['mean_box_iou']:.1f}, {one['best']:.1f}"
+    )
+
+
+def main() -> None:
+    """Measure, and write the table with the numbers beside it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="+")
+    parser.add_argument("--out", type=Path, required=True, help="the table; numbers go into a .json beside it")
+    parser.add_argument("--every", type=int, default=1, help="only every so many-th image")
+    parser.add_argument("--sample", type=int, default=200, help="images that decide the component")
+    given = parser.parse_args()
+    config = resolve(RunConfig(method="instant", device="cpu", precision="fp32"))
+    engine = choose_engine("cpu", "fp32")
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    try:
+        for kind in (opened(words, given.every) for words in given.sets):
+            maps, sizes, numbers = maps_of(Seer(config, kind.data, engine), kind, given.sample)
+            truths = [kind.truth[kind.samples[i].image_id].boxes for i in numbers]
+            found[kind.name] = {name: judged(rows, sizes, truths) for name, rows in maps.items()}
+            print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
+    except WsolError as error:
+        sys.exit(f"error: {error}")
+    write_text(given.out, table(found))
+    write_json(given.out.with_suffix(".json"), found)
+
+
+if __name__ == "__main__":
+    main()

@@ -243,7 +243,7 @@ def test_a_damaged_configuration_of_a_run_is_told(tmp_path: Path, content: str, 
         load_config(tmp_path)
     said = str(wrong.value)
     assert said.startswith(f"{tmp_path / 'config.yaml'} cannot be used") and expected in said
-    assert "Restore it, or make another run." in said and "validation" not in said
+    assert "Restore it, or make another run." in said and "validation" not in said and "\n" not in said
 
 
 def test_a_configuration_says_its_schema_and_one_from_before_there_was_one_is_read(tmp_path: Path) -> None:

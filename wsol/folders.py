@@ -335,7 +335,7 @@ def differences(there: dict[str, Any], now: dict[str, Any], words: Mapping[str, 
 def _difference(name: str, there: Any, now: Any) -> str:
     if name.startswith("inputs."):
         return f"{name.removeprefix('inputs.')}, which it was made from: another file"
-    return f"{name}: {there} there, {now} now"
+    return f"{name}: {there!s:.200} there, {now!s:.200} now"
 
 
 def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

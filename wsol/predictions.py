@@ -105,7 +105,7 @@ def read_lines(path: Path) -> Iterator[Prediction]:
                 where = f"{path}, line {number}"
                 check_schema(_schema_of(line), SCHEMA, where, COMMAND)
                 raise WsolError(
-                    f"{where}: not a prediction ({_told(error)}): expected what `wsol predict` writes. Correct that line, or run `{COMMAND}` again."
+                    f"{where}: not a prediction ({_told(error):.300}): expected what `wsol predict` writes. Correct that line, or run `{COMMAND}` again."
                 ) from None
 
 

@@ -91,8 +91,9 @@ def _values_in(path: Path) -> Any:
             json.dumps(values).encode("ascii")
         )  # nothing but what JSON has, and no number or text beyond it
     except Exception as error:  # PyYAML's constructors let through whatever Python raises of the text
+        said = " ".join(str(error).split())  # PyYAML's are of several lines
         raise WsolError(
-            f"{path} cannot be used ({error}): expected what `wsol fit` wrote. Restore it, or make another run."
+            f"{path} cannot be used ({said:.300}): expected what `wsol fit` wrote. Restore it, or make another run."
         ) from None
 
 

@@ -26,6 +26,7 @@ VERSION: Literal[1] = 1
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SidePx = Annotated[int, Field(ge=1, le=16_384)]
+Name = Annotated[str, Field(max_length=200)]
 Means = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 Deviations = tuple[_Positive, _Positive, _Positive]
 
@@ -35,7 +36,7 @@ class MffCard(Config):
 
     kind: Literal["mffnet"] = "mffnet"
     version: Literal[1] = VERSION
-    backbone: str
+    backbone: Name
     outputs: Annotated[int, Field(ge=1, le=1_000_000)]
     fusion: Fusion
     levels: Levels
@@ -58,7 +59,7 @@ class ClassifierCard(Config):
 
     kind: Literal["classifier"] = "classifier"
     version: Literal[1] = VERSION
-    backbone: str
+    backbone: Name
     mean: Means
     std: Deviations
     resize_px: SidePx
@@ -73,7 +74,7 @@ class MethodCard(Config):
     method: Method
     options: dict[str, Any]
     """The method's group of the configuration."""
-    backbone: str
+    backbone: Name
     output_stride: Literal[8, 16, 32]
     mean: Means
     std: Deviations

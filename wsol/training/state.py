@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -98,6 +98,15 @@ def _read(report: dict[str, Any]) -> Trained:
     return Trained(**report, epochs=epochs, current=current)
 
 
+def _fit(tensors: Mapping[str, Tensor], network: nn.Module, optimiser: torch.optim.Optimizer) -> bool:
+    """Whether they are all of the network's, and momenta of its parameters."""
+    needed = {f"network.{name}": value.shape for name, value in network.state_dict().items()}
+    parameters = (parameter for group in optimiser.param_groups for parameter in group["params"])
+    momenta = {f"momentum.{i}": parameter.shape for i, parameter in enumerate(parameters)}
+    shapes = {name: value.shape for name, value in tensors.items()}
+    return needed.items() <= shapes.items() <= (needed | momenta).items()
+
+
 class Checkpoint:
     """Weights, momentum and report in one file that is replaced as a whole."""
 
@@ -130,6 +139,8 @@ class Checkpoint:
                 trained = _read(json.loads(notes["trained"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
         except _DAMAGE:
+            return Trained()
+        if not _fit(tensors, network, optimiser):
             return Trained()
         network.load_state_dict(
             {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}

@@ -143,10 +143,15 @@ def predict(
     from wsol.stages import predict as stage
 
     _check_share("threshold", threshold)
-    folder = stage.run(
-        run, images, out, threshold=threshold, objects=objects, device=device, precision=precision,
-        engine_name=engine, progress=Progress(quiet=not part().is_first),
-    )  # fmt: skip
+    try:
+        folder = stage.run(
+            run, images, out, threshold=threshold, objects=objects, device=device, precision=precision,
+            engine_name=engine, progress=Progress(quiet=not part().is_first),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        if stage.is_begun(out):
+            raise
+        raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
     if part().is_first:
         answer(folder)
 

@@ -102,6 +102,15 @@ def test_boxes_that_lie_elsewhere_teach_nothing_and_are_refused(
     assert not (own_run / FILE).exists()
 
 
+@pytest.mark.parametrize("needed", [0.0, 1.01])
+def test_boxes_of_which_none_fits_well_are_warned_of(
+    cli: Cli, own_run: Path, few: Path, small_set: Path, needed: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    monkeypatch.setattr("wsol.stages.calibrate.CORRECT_IOU", needed)
+    assert cli("calibrate", own_run, "--boxes", few, "--images", small_set, "--dry-run") == 0
+    assert ("warning: none of the 6 boxes comes to an IoU" in capsys.readouterr().err) == (needed > 1)
+
+
 def test_any_truth_will_do_and_all_splits_are_used(own_run: Path, small_set: Path, few: Path) -> None:
     assert wsol.calibrate(own_run, small_set, dry_run=True, quiet=True).calibration.n == 6
     head, *lines = few.read_text().splitlines()

@@ -130,6 +130,37 @@ def test_ctrl_c_says_whether_anything_was_saved(
     assert capsys.readouterr().err == f"{told}\n"
 
 
+@pytest.mark.parametrize(
+    ("saved", "told"),
+    [
+        pytest.param("names/names.bin", "interrupted before anything was saved; the same command starts again", id="nothing"),
+        pytest.param("parts/000000.jsonl", "interrupted; the same command continues", id="a part"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_of_a_prediction_says_whether_anything_was_saved(
+    saved: str, told: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    def stop(*_: object, **__: object) -> None:
+        (tmp_path / ".out.partial" / saved).parent.mkdir(parents=True)
+        (tmp_path / ".out.partial" / saved).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wsol.stages.predict.run", stop)
+    assert cli("predict", tmp_path / "run", tmp_path / "images", "--out", tmp_path / "out") == 130
+    assert capsys.readouterr().err == f"{told}\n"
+
+
+def test_every_training_names_the_broken_images(
+    cli: Cli, own_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = sorted((own_set / "train").rglob("*.jpg"))[0]
+    broken.write_bytes(b"no image")
+    assert cli("fit", own_set, "--run", tmp_path / "run", *QUICK_ONCE) == 0
+    said, name = capsys.readouterr().err, broken.relative_to(own_set).as_posix()
+    for stage, folder in (("train-cam", "cam"), ("train-seg", "seg"), ("train-classifier", "classifier")):
+        assert f"{stage}: trained, 1 broken picture, first {name}: see {tmp_path / 'run' / folder}" in said
+
+
 def test_same_seed_same_weights_and_another_seed_others(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
 ) -> None:

@@ -11,12 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from wsol.config import Config, RunConfig, finder_folder, is_gradient_cam
-from wsol.data.pictures import told_broken
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
 from wsol.folders import is_finished
-from wsol.launch import part
 from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation, pretrained_state
 from wsol.models.checkpoint import MethodCard, built_of, fill, read_card
 from wsol.models.finder import Ask, Finder
@@ -75,8 +73,6 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
         stage, network, card, new_layers, plan.objective, usable, config.training, seed, settings, inputs, classes
     )
     train_into(folder, job, data, config, engine, progress)
-    if part().is_first:  # another machine may not see the file yet
-        progress.say(f"{stage}: trained, {told_broken(folder)}")
 
 
 def options_of(config: RunConfig) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def _calibrated(
     seen, left_out = _seen(localizer, samples, truth, own, progress)
     _check_enough(len(seen), boxes, left_out, truth)
     lessons = _Lessons(seen, own_grid(own), own)
-    _check_overlap(run, boxes, lessons)
+    _check_overlap(run, boxes, lessons, progress)
     everything = np.ones(len(seen), dtype=bool)
     chosen = lessons.place(everything)
     gt_known, mean_box_iou, brier = _leave_one_out(lessons)
@@ -188,12 +188,16 @@ def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: Ground
         )
 
 
-def _check_overlap(run: Path, boxes: DataSet, lessons: _Lessons) -> None:
-    """Refuse boxes of which none fits what the run finds: they would move the threshold to wherever chance has it."""
+def _check_overlap(run: Path, boxes: DataSet, lessons: _Lessons, progress: Progress) -> None:
+    """Refuse boxes of which none fits what the run finds: they would move the threshold to wherever chance has it. Warn where none fits well."""
     best = float(lessons.fits.max())
     if best < LEAST_OVERLAP:
         raise WsolError(
             f"none of the {len(lessons.seen)} boxes of {boxes.root} overlaps what {run} finds, at any threshold (the best IoU is {best:.2f}): expected boxes x0,y0,x1,y1 in pixels around the objects of these images. Look whether the boxes belong to these images, and whether the run finds anything (`wsol report`)."
+        )
+    if best < CORRECT_IOU:
+        progress.say(
+            f"warning: none of the {len(lessons.seen)} boxes comes to an IoU of {CORRECT_IOU} at any threshold (the best is {best:.2f}): they teach little. Look whether the corners are x0,y0,x1,y1 in pixels, and what the run finds (`wsol report`)."
         )
 
 

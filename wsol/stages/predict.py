@@ -24,6 +24,7 @@ from wsol.folders import (
     file_hash,
     is_finished,
     manifest_of,
+    scratch_of,
     text_hash,
     whole_file,
     write_manifest,
@@ -105,6 +106,11 @@ def run(
         figures = (manifest_of(out, STAGE) or {"figures": {}})["figures"]
         _warn_of_covering(figures.get("covering", 0), figures.get("images", 1), has_maps, progress)
     return out
+
+
+def is_begun(out: Path) -> bool:
+    """Whether the same command would go on with what an interrupted one has left."""
+    return any((scratch_of(led_to(out)) / PARTS).glob("*.jsonl"))
 
 
 def _make(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wsol.config import RunConfig
-from wsol.data.pictures import Pictures, write_skipped
+from wsol.data.pictures import Pictures, told_broken, write_skipped
 from wsol.data.pixel_cache import Limits, Place, cores, open_cache, poorest
 from wsol.data.samples import DataSet
 from wsol.engine import Engine, gathered
@@ -49,6 +49,7 @@ def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine:
             write_manifest(scratch, job.stage, job.settings, job.inputs, figures)
     if is_first:  # only now: a kill just before would have cost the whole training
         (folder / CHECKPOINT).unlink(missing_ok=True)
+        progress.say(f"{job.stage}: trained, {told_broken(folder)}")
     return folder
 
 

@@ -399,3 +399,10 @@ def test_a_file_takes_its_name_only_when_it_is_on_the_disk(tmp_path: Path, monke
     with whole_file(tmp_path / "part") as partial:
         partial.write_bytes(b"whole")
     assert seen == [(5, False)]
+
+
+@pytest.mark.parametrize("name", [".", "..", ""])
+def test_the_working_directory_is_no_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WsolError, match="no name for a new folder"), new_folder(Path(name)):
+        pass

@@ -15,13 +15,16 @@ from fake_data.reviews import prediction, write_reviewable
 from wsol.arrays import claimed_memmap, writable_memmap
 from wsol.cli import main
 from wsol.config import RunConfig
+from wsol.data import voc
+from wsol.data.csv_rows import csv_rows, header_of
+from wsol.data.voc_xml import parse
 from wsol.errors import WsolError
-from wsol.folders import new_folder, whole_file, write_json, write_manifest, write_text
+from wsol.folders import file_hash, new_folder, whole_file, write_json, write_manifest, write_text
 from wsol.journal import Journal
 from wsol.links import led_to, open_own
 from wsol.listing import write_names
 from wsol.locks import held
-from wsol.results.heatmaps import write_heatmap
+from wsol.results.heatmaps import _loaded, write_heatmap
 from wsol.run_config import save_config
 from wsol.shards import open_scratch
 from wsol.tensors import write_tensors
@@ -239,3 +242,19 @@ def test_a_run_and_a_prediction_folder_that_are_links_are_written_where_they_lea
         save_config(tmp_path / "link", RunConfig())
     assert {"review.jsonl", "config.yaml"} <= {path.name for path in folder.iterdir()}
     assert (tmp_path / "link").is_symlink()
+
+
+def test_a_pipe_where_a_file_should_be_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.npy")
+    os.mkfifo(tmp_path / "boxes.csv")
+    os.mkfifo(tmp_path / "a.xml")
+    for read in (
+        lambda: file_hash(tmp_path / "boxes.csv"),
+        lambda: list(csv_rows(tmp_path / "boxes.csv", ("path",))),
+        lambda: header_of(tmp_path / "boxes.csv"),
+        lambda: parse(tmp_path / "a.xml"),
+        lambda: _loaded(tmp_path / "a.npy"),
+    ):
+        with pytest.raises(WsolError, match="no regular file"):
+            read()
+    assert not voc.recognise(tmp_path)

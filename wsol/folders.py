@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from wsol.errors import WsolError
-from wsol.links import is_link, open_own, refuse_link
+from wsol.links import is_link, open_own, refuse_link, refuse_special
 from wsol.schema import check_schema
 from wsol.version import __version__
 
@@ -46,6 +46,10 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises:
         WsolError: something that is not ours already stands at `folder`, or a link, be it in the place of the scratch folder.
     """
+    if folder.name in ("", ".."):
+        raise WsolError(
+            f"{folder} is no name for a new folder: expected one that can be made, such as {folder / 'out'}. Name it."
+        )
     refuse_link(folder)
     if folder.exists():
         if not folder.is_dir() or any(folder.iterdir()):
@@ -350,7 +354,12 @@ def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file.
+
+    Raises:
+        WsolError: it is a named pipe, a socket or a device.
+    """
+    refuse_special(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

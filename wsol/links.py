@@ -61,6 +61,18 @@ def _irregular(path: Path) -> WsolError:
     return WsolError(f"{path} is no regular file: expected one of wsol's own. Move it away, or name another folder.")
 
 
+def refuse_special(path: Path) -> None:
+    """Nothing, unless a named pipe, a socket or a device is at the path: reading one may wait for ever.
+
+    Raises:
+        WsolError: there is one.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise WsolError(
+            f"{path} is no regular file: expected one that can be read to its end. Remove it, or put the file there that belongs there."
+        )
+
+
 def make_below(root: Path, *names: str) -> Path:
     """The folder of these names below `root`, made if absent; `root` itself may be a link.
 

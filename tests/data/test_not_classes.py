@@ -111,3 +111,29 @@ def test_the_training_half_of_a_split_is_looked_at(tmp_path: Path) -> None:
 def test_our_own_set_and_published_folders_are_classes(small_set: Path, cub30: Path) -> None:
     for root in (small_set, cub30 / "images"):
         assert open_data(root).kind == "class folders" and not open_data(root).doubts
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([*map(str, range(1, 31)), "20190812"], id="counted names and a date"),
+        pytest.param([f"{number}_224x224" for number in range(1, 31)], id="counted names before a size that is always the same"),
+        pytest.param([f"img{number}_v2" for number in range(1, 31)], id="counted names before a version"),
+    ],
+)  # fmt: skip
+def test_counted_names_are_counted_wherever_the_number_stands_and_whatever_else_there_is(names: list[str]) -> None:
+    assert check_classes(Path("data"), {"owl": names, "wren": names}) == ()
+
+
+def test_parts_of_one_thing_are_a_split_beside_a_third_folder() -> None:
+    files = {
+        f"seg_{part}": [f"seg_{part}/{name}/{part}{name}" for name in ("sea", "street")] for part in ("train", "test")
+    }
+    with pytest.raises(WsolError, match="parts of a split"):
+        check_classes(Path("data"), {**files, "seg_pred": ["seg_pred/owl"]})
+
+
+def test_classes_that_are_split_by_themselves_are_refused_beside_their_masks_too() -> None:
+    files = {name: [f"{part}/{name}" for part in ("train", "test", "ground_truth")] for name in ("bottle", "cable")}
+    with pytest.raises(WsolError, match="split by itself"):
+        check_classes(Path("data"), files)

@@ -15,6 +15,7 @@ from wsol.counting import number_of
 from wsol.data.truth import Collector
 from wsol.data.untrusted import number_in, shown
 from wsol.errors import WsolError
+from wsol.links import refuse_special
 
 Read = TypeVar("Read")
 
@@ -76,6 +77,7 @@ def _read(table: Path, reader: csv.DictReader[str], what: Callable[[], Read]) ->
 
 def header_of(table: Path) -> list[str]:
     """The column names of a table; none where it is no text."""
+    refuse_special(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             return [name.strip() for name in next(csv.reader(file), [])]
@@ -99,6 +101,7 @@ def means_a_path(name: str) -> bool:
 
 
 def _text(table: Path, required: Sequence[str]) -> str:
+    refuse_special(table)
     try:
         return table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
+from itertools import pairwise
 from pathlib import Path
 
-from wsol.data.splits import halves_of, mentions_part, words_of
+from wsol.data.splits import Part, halves_of, mentions_part, part_of, words_of
 from wsol.errors import WsolError
 
 Files = Mapping[str, Sequence[str]]
@@ -26,12 +27,12 @@ OTHER_KINDS = frozenset({
 })
 # fmt: on
 _KIND_AT_END = re.compile(rf"[ _.-]+(?:{'|'.join(sorted(IMAGE_KINDS | OTHER_KINDS))})$", re.IGNORECASE)
-_LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
+_NUMBER = re.compile("[0-9]+")
 
 FEWEST_SHARED = 5
 """So many names must be common to two folders before they mean anything."""
 SPARSE = 10
-"""Numbers are counted ones where they are at least one in so many of their range: two folders share such numbers by chance."""
+"""Numbers are counted ones where most are closer than this to the next: two folders share such numbers by chance."""
 
 
 def check_classes(root: Path, files: Files) -> tuple[str, ...]:
@@ -54,21 +55,37 @@ def check_classes(root: Path, files: Files) -> tuple[str, ...]:
 
 
 def _refuse_parts(root: Path, names: Iterable[str]) -> None:
-    """`birds_train` and `birds_test`, `test` and `val`: each is a part of a data set, and nothing else is there."""
+    """`test` and `val`: each is a part of a data set, and nothing else is there; `birds_train` and `birds_test`, whatever else is."""
     parts = {name: mentions_part(name) for name in names}
-    if len(set(parts.values())) > 1 and all(parts.values()):
+    has_pair = any(len(found) > 1 for rest, found in _parts_by_rest(names).items() if rest)
+    if has_pair or (len(set(parts.values())) > 1 and all(parts.values())):
         raise WsolError(
             f"{_some(parts)} in {root} look like the parts of a split: expected train/<class>/ and test/<class>/, or a folder for each class. Rename them to train and test and sort their images by class, or name the folder that holds the classes."
         )
 
 
+def _parts_by_rest(names: Iterable[str]) -> dict[tuple[str, ...], set[Part]]:
+    """Which parts there are with the same other words: `seg_train` and `seg_test` both with `seg`."""
+    found: defaultdict[tuple[str, ...], set[Part]] = defaultdict(set)
+    for name in names:
+        words = words_of(name)
+        parts = {word: part for word in words if (part := part_of(word))}
+        found[tuple(word for word in words if word not in parts)].update(parts.values())
+    return found
+
+
 def _refuse_parts_within(root: Path, below: Mapping[str, Set[str]]) -> None:
     """`owl/train` and `owl/test`: the test images would be trained on."""
-    if all(halves_of(folders, lambda _: False) for folders in below.values()):
+    if all(_is_split(folders) for folders in below.values()):
         name, folders = next(iter(below.items()))
         raise WsolError(
             f"each class of {root} is split by itself, {name} into {_some(folders)}: expected the split above the classes. Move the folders, {name}/train to train/{name} and so on."
         )
+
+
+def _is_split(folders: Set[str]) -> bool:
+    """Parts alone, or both parts beside something else, such as `ground_truth`."""
+    return halves_of(folders, lambda _: False) is not None or len({"train", "test"} & set(map(part_of, folders))) > 1
 
 
 def _refuse_kinds(root: Path, files: Files) -> None:
@@ -144,17 +161,20 @@ def _share_most(one: Set[str], other: Set[str]) -> bool:
 
 
 def _without_counted(stems: Set[str]) -> set[str]:
-    """The names that are not what a camera or a script gives to one file after the other: `IMG_0001`, `owl (3)`, `007`."""
+    """The names that are not what a camera or a script gives to one file after the other: `IMG_0001`, `owl (3)`, `007`, `7_224x224`."""
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     for stem in stems:
-        if match := _LAST_NUMBER.search(stem):
+        for match in _NUMBER.finditer(stem):
             numbers[_masked(stem, match)].append(int(match[0]))
-    counted = {
-        key
-        for key, found in numbers.items()
-        if (len(found) > 1 or key == "#") and max(found) - min(found) < SPARSE * len(found)
-    }
-    return {stem for stem in stems if not ((match := _LAST_NUMBER.search(stem)) and _masked(stem, match) in counted)}
+    counted = {key for key, found in numbers.items() if _are_counted(found, is_whole_name=key == "#")}
+    return {stem for stem in stems if not any(_masked(stem, match) in counted for match in _NUMBER.finditer(stem))}
+
+
+def _are_counted(numbers: Sequence[int], *, is_whole_name: bool) -> bool:
+    """Most lie close to the next one; a date among them is no reason to think otherwise."""
+    ordered = sorted(numbers)
+    are_close = [above - below < SPARSE for below, above in pairwise(ordered)]
+    return 2 * sum(are_close) > len(are_close) or (not are_close and is_whole_name)
 
 
 def _masked(stem: str, number: re.Match[str]) -> str:

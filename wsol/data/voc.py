@@ -53,6 +53,8 @@ def read(root: Path, images: Path | None = None) -> DataSet:
 
 
 def _head(path: Path) -> str:
+    if not path.is_file():
+        return ""
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.read(1000)
 

@@ -13,6 +13,7 @@ from wsol.data.samples import Sample
 from wsol.data.truth import Collector
 from wsol.data.untrusted import is_path, number_in, shown, size_of
 from wsol.errors import WsolError
+from wsol.links import refuse_special
 
 OTHER_SHAPES = ("polygon", "robndbox", "point", "polyline", "segm")
 """What tools write of an object that has no upright box."""
@@ -49,6 +50,7 @@ def parse(path: Path) -> VocXml:
     Raises:
         WsolError: not readable, not XML, or XML of another kind.
     """
+    refuse_special(path)
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two: an unknown encoding

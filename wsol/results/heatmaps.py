@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from wsol.errors import WsolError
 from wsol.folders import whole_file
-from wsol.links import make_below
+from wsol.links import make_below, refuse_special
 from wsol.results.names import matched
 
 SUFFIX = ".npy"
@@ -125,6 +125,7 @@ def read_heatmap(path: Path) -> Float[np.ndarray, "height width"]:
 
 
 def _loaded(path: Path) -> np.ndarray:
+    refuse_special(path)
     try:
         with path.open("rb") as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 NAMES = frozenset(
     {
         "__macosx", "icon\r", "network trash folder", "temporary items",  # macOS
-        "$recycle.bin", "recycler", "system volume information", "desktop.ini", "thumbs.db", "ehthumbs.db",  # Windows
+        "$recycle.bin", "system volume information", "desktop.ini", "thumbs.db", "ehthumbs.db",  # Windows
         "lost+found", "lost.dir",  # Linux, Android
         "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot",  # network disks
         "__pycache__",
@@ -16,4 +16,5 @@ NAMES = frozenset(
 
 def is_litter(name: str) -> bool:
     """Whether a file or folder of this name is nobody's image and nobody's class."""
-    return name.startswith(".") or name.lower() in NAMES
+    # Windows XP's bin is in capitals; a class of waste sorting may be called Recycler.
+    return name.startswith(".") or name == "RECYCLER" or name.lower() in NAMES

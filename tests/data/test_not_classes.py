@@ -137,3 +137,9 @@ def test_classes_that_are_split_by_themselves_are_refused_beside_their_masks_too
     files = {name: [f"{part}/{name}" for part in ("train", "test", "ground_truth")] for name in ("bottle", "cable")}
     with pytest.raises(WsolError, match="split by itself"):
         check_classes(Path("data"), files)
+
+
+def test_a_class_that_is_called_like_a_part_is_a_class_among_others() -> None:
+    files = {name: below("front", "side", names=counted("{}")) for name in ("car", "train", "bus")}
+    (doubt,) = check_classes(Path("vehicles"), files)
+    assert "have the same folders each" in doubt

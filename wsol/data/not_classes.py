@@ -133,7 +133,9 @@ def _same_folders(root: Path, below: Mapping[str, Set[str]]) -> tuple[str, ...]:
     if len(folders) < 2 or any(other != folders for other in below.values()):
         return ()
     what = f"{_some(below)} in {root} have the same folders each, {_some(folders)}"
-    if any(map(mentions_part, below)) or all(PIECES.intersection(words_of(name)) for name in below):
+    # One of several: `train` beside `car` and `bus` is a thing.
+    are_parts = 2 * sum(map(bool, map(mentions_part, below))) >= len(below)
+    if are_parts or all(PIECES.intersection(words_of(name)) for name in below):
         raise WsolError(
             f"{what}, and look like the parts of a data set: expected a folder for each class. If they are a split, rename them to train and test; if not, merge their folders, or name one of them."
         )

@@ -767,6 +767,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     With `arguments` from Python, signals are the caller's.
     """
+    prepare()  # ahead of the signals, which open files of their own
     if arguments is not None:
         return _main(arguments, None)
     with EndedBySignals() as signals:
@@ -774,7 +775,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _main(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
-    prepare()
     # Pillow warns of pictures above 89 megapixels, which are decoded all the same.
     warnings.filterwarnings("ignore", "Image size", module="PIL")
     try:

@@ -32,7 +32,7 @@ from pycocotools import mask as coco_mask
 
 from wsol.boxes import Xyxy
 from wsol.data.coco import image_ids_of, read, recognise
-from wsol.data.coco_masks import _runs, read_coco_mask
+from wsol.data.coco_masks import read_coco_mask
 from wsol.data.opening import open_data, open_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, TrueMask
@@ -624,10 +624,3 @@ def test_several_files_for_one_split_are_named(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match=r"expected one file.*instances_train2014\.json, annotations/.*Name one"):
         read(tmp_path)
     assert read(tmp_path / "annotations/instances_train2014.json").train
-
-
-def test_a_run_length_without_end_is_given_up_early() -> None:
-    assert _runs("o" * 7 + "0") is not None
-    assert _runs("o" * 8 + "0") is None, (
-        "else a text of a million letters takes a number of five million bits a million times"
-    )

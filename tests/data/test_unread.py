@@ -95,5 +95,5 @@ def test_a_training_says_so_before_it_begins(
     class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add_unread(class_folders, "owl/a.heic")
-    api._stage(lambda *_: None, class_folders, None, tmp_path / "run", None, quiet=False)
+    api._stage("train_cam", lambda *_: None, class_folders, None, tmp_path / "run", None, quiet=False)
     assert "1 file of a type that is not read (1 .heic); convert" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_data.run_lengths import no_mask
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -175,7 +176,7 @@ def test_boxes_come_back_and_stay_inside_the_picture(
 ) -> None:
     x0, x1 = sorted(data.draw(st.tuples(st.floats(-9, width + 9), st.floats(-9, width + 9))))
     y0, y1 = sorted(data.draw(st.tuples(st.floats(-9, height + 9), st.floats(-9, height + 9))))
-    one = PredictedObject((x0, y0, x1, y1), 0.5, {"size": [height, width], "counts": ""})
+    one = PredictedObject((x0, y0, x1, y1), 0.5, no_mask((height, width)))
     tmp_path = tmp_path_factory.mktemp("coco")
     write_coco(
         folder_of(tmp_path / "predictions", [Prediction("a.jpg", (height, width), (one,), 0, CLASSES[0], ())]), tmp_path

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_data.predictions import CLASSES, CORPUS, EMPTY, UNNAMED, line, ones, write_predictions
+from fake_data.run_lengths import no_mask
 
 from wsol.boxes import Xyxy
 from wsol.formats.csv_table import write_csv
@@ -69,6 +70,6 @@ def test_odd_names_come_back(tmp_path: Path, image: str) -> None:
     ],
 )
 def test_corners_are_exact_and_inside_the_picture(tmp_path: Path, xyxy: Xyxy, expected: Xyxy) -> None:
-    one = PredictedObject(xyxy, 0.5, {"size": [40, 60], "counts": ""})
+    one = PredictedObject(xyxy, 0.5, no_mask((40, 60)))
     write_csv(write_predictions(tmp_path, (Prediction("a.jpg", (40, 60), (one,), 0, CLASSES[0], ()),)), tmp_path)
     assert tuple(map(float, read_csv(tmp_path / "boxes.csv")[0][3:7])) == expected

@@ -43,7 +43,7 @@ IMAGES = [
     "dots...jpg", "end .jpg", "'quote\",;.jpg", "🦉.jpg", "{name} %s \\n.jpg", "&amp;<x>]]>.jpg", "CON.jpg", "a:b?.jpg",
 ]  # fmt: skip
 CLASSES = [
-    "owl", "..", "a/b", "two\nlines", "tab\t", "-rf", "=1+1", "'=1+1", "''=1+1", "'tis", "@x", "\r=x", "K\udce4uz", "Käuz", "esc\x1b[2J", "esc_[2J", "\ud83d", "_",
+    "owl", "..", "a/b", "two\nlines", "tab\t", "-rf", "=1+1", "'=1+1", "''=1+1", "'tis", "@x", "\r=x", "K\udce4uz", "Käuz", "esc\x1b[2J", "esc_[2J", "_",
     "no", "null", "12", "1e3", "~", "🦉\u202e", "end. ", "end.", "x" * 300, "x" * 301, "&<\"'>]]>", "{0}: %s # -", "CON", "\ufeff", "\x00", "[red]",
 ]  # fmt: skip
 HW = (12, 16)

@@ -193,11 +193,11 @@ def _check_overlap(run: Path, boxes: DataSet, lessons: _Lessons, progress: Progr
     best = float(lessons.fits.max())
     if best < LEAST_OVERLAP:
         raise WsolError(
-            f"none of the {len(lessons.seen)} boxes of {boxes.root} overlaps what {run} finds, at any threshold (the best IoU is {best:.2f}): expected boxes x0,y0,x1,y1 in pixels around the objects of these images. Look whether the boxes belong to these images, and whether the run finds anything (`wsol report`)."
+            f"none of {number_of(len(lessons.seen), 'box')} of {boxes.root} overlaps what {run} finds, at any threshold (the best IoU is {best:.2f}): expected boxes x0,y0,x1,y1 in pixels around the objects of these images. Look whether the boxes belong to these images, and whether the run finds anything (`wsol report`)."
         )
     if best < CORRECT_IOU:
         progress.say(
-            f"warning: none of the {len(lessons.seen)} boxes comes to an IoU of {CORRECT_IOU} at any threshold (the best is {best:.2f}): they teach little. Look whether the corners are x0,y0,x1,y1 in pixels, and what the run finds (`wsol report`)."
+            f"warning: none of {number_of(len(lessons.seen), 'box')} comes to an IoU of {CORRECT_IOU} at any threshold (the best is {best:.2f}): they teach little. Look whether the corners are x0,y0,x1,y1 in pixels, and what the run finds (`wsol report`)."
         )
 
 

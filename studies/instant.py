@@ -72,12 +72,9 @@ def opened(words: str, every: int) -> Kind:
     data = open_truth(Path(root), Path(images) if images else None)
     truth = data.read_truth()
     boxed = [one for one in data.train if one.image_id in truth] or [one for one in data.test if one.image_id in truth]
-    return Kind(
-        f"{data.root.name}, {'training' if data.has_split and boxed[0] in data.train else 'all'} images",
-        data,
-        truth,
-        boxed[::every],
-    )
+    which = "all" if not data.has_split else "training" if boxed[0] in data.train else "test"
+    name = (data.root.parent if data.root.is_file() else data.root).name
+    return Kind(f"{name}, {which} images", data, truth, boxed[::every])
 
 
 class Seer:

@@ -207,7 +207,7 @@ def load_graph(run: Path) -> Graph:
     networks = load_networks(run, choose_engine("cpu", "fp32"))
     if not networks.finder.is_exportable:
         raise WsolError(
-            f"{load_config(run).method} cannot be exported: expected a method without gradients, which a file of networks has not. Predict with `--engine torch`."
+            f"{load_config(run).method} cannot be exported: expected one whose maps a file can compute, without gradients and without a threshold for each map. Predict with `--engine torch`."
         )
     return Graph(networks)
 

@@ -134,3 +134,15 @@ def test_what_needs_labels_refuses_a_folder_without_and_names_what_needs_none(
         main(["fit", str(images), "--run", str(tmp_path / "run"), *words, "--dry-run"])
     assert stopped.value.code == 2
     assert "holds images (12) and no class folders" in (told := capsys.readouterr().err) and "--method instant" in told
+
+
+def test_a_run_has_no_file_of_networks_and_says_so(
+    small_set: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    quick = ["--backbone", NAME, "--weights", str(weights), "--training.resize-px", "64", "--training.crop-px", "56"]
+    main(["fit", str(small_set), "--run", str(run), "--method", "instant", *quick, "--precision", "fp32"])
+    with pytest.raises(SystemExit) as stopped:
+        main(["export-model", str(run), "--format", "onnx"])
+    assert stopped.value.code == 2 and "instant cannot be exported" in capsys.readouterr().err
+    assert not (run / "model.onnx").exists()

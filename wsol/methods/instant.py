@@ -50,7 +50,8 @@ FINER = 4
 
 def load(run: Path) -> Finder:
     """The network of a run, its component as a layer."""
-    return load_finder(run / "instant", build, ask)
+    # Otsu's threshold sorts all values of a map, and torch's exporter reckons their number wrongly where the size of images is open.
+    return load_finder(run / "instant", build, ask)._replace(is_exportable=False)
 
 
 class InstantNetwork(nn.Module):

@@ -41,7 +41,7 @@ class Finder(NamedTuple):
     has_maps: bool = True
     """Whether the answer has heatmaps, not boxes."""
     is_exportable: bool = True
-    """Whether the answer can be computed without gradients."""
+    """Whether a file of networks can compute the answer: not with gradients, and not instant mode's threshold for each map."""
 
 
 def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:

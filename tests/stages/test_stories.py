@@ -296,7 +296,7 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
     [
         pytest.param(["fit", "{tmp}/nowhere", "--run", "{tmp}/r"], "does not exist", id="no such folder"),
         pytest.param(["fit", "{tmp}", "--run", "{tmp}/r"], "no pictures in", id="no pictures"),
-        pytest.param(["fit", "{one}/owl", "--run", "{tmp}/r"], "holds pictures (1) and no class folders: expected a folder for each class", id="one of the classes"),
+        pytest.param(["fit", "{one}/owl", "--run", "{tmp}/r"], "holds images (1) and no class folders: expected a folder for each class", id="one of the classes"),
         pytest.param(["fit", "{one}", "--run", "{tmp}/r"], "one class (owl): expected at least two", id="one class"),
         pytest.param(["predict", "{tmp}", "{set}", "--out", "{tmp}/o"], "is not a run", id="not a run"),
         pytest.param(["predict", "{run}", "{tmp}/nowhere", "--out", "{tmp}/o"], "does not exist", id="no images"),

@@ -1,4 +1,4 @@
-"""Inside a folder that we write, links are not followed: whoever gave us the folder may have put them there.
+"""Inside a folder that we write, links are not followed: the person who gave us the folder may have put them there.
 
 A user's own `--out`, run or data set may be a link; this is about what lies below it.
 """

@@ -47,7 +47,7 @@ class Hold:
 
     def _write(self, text: str) -> None:
         if self._file is not None:
-            with suppress(OSError):  # a full disk: then nobody is told who works here
+            with suppress(OSError):  # a full disk: then nobody learns who works here
                 os.ftruncate(self._file, 0)
                 os.lseek(self._file, 0, os.SEEK_SET)
                 os.write(self._file, text.encode("utf-8", "surrogateescape"))

@@ -133,7 +133,7 @@ def _listen(asked: SimpleQueue[bytes]) -> None:
         for line in questions:
             asked.put(line)
     if hasattr(os, "killpg"):
-        os.killpg(0, signal.SIGKILL)  # whoever asked is gone: with what the job has started
+        os.killpg(0, signal.SIGKILL)  # the doctor is gone: end, with what the job has started
     os._exit(1)
 
 

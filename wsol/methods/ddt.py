@@ -23,17 +23,16 @@ from wsol.config import Ddt, RunConfig
 from wsol.counting import number_of
 from wsol.data.pictures import Pictures, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
-from wsol.engine import Engine, choose_engine, gathered, wait_for_all
-from wsol.folders import is_finished, whole_file, write_manifest
+from wsol.engine import Engine, gathered, wait_for_all
+from wsol.folders import whole_file, write_manifest
 from wsol.inference import prepared
 from wsol.launch import part
-from wsol.methods.network import card_of, last_stage, load_finder
-from wsol.models.backbone import State, check_sides, pretrained_state
+from wsol.methods.network import last_stage, load_finder, untrained
+from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, save
 from wsol.models.finder import Answer, Finder
 from wsol.opinions import BATCH_SIZE
 from wsol.progress import Progress
-from wsol.run_config import save_config
 from wsol.shards import PARTS, clear, open_scratch
 from wsol.together import new_shared_folder
 
@@ -120,26 +119,12 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
-    folder = run / "ddt"
-    settings = {
-        "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision, "ddt": config.ddt.model_dump(),
-        "resize_px": config.training.resize_px, "output_stride": config.training.output_stride,
-    }  # fmt: skip
-    inputs = {"training": data.training_hash()}
-    if is_finished(folder, STAGE, settings, inputs):
-        progress.say(f"{STAGE}: finished already, {folder}")
+    ready = untrained("ddt", build, data, run, config, progress)
+    if ready is None:
         return
-    state = pretrained_state(config.backbone, config.weights)
-    engine = choose_engine(config.device, config.precision)
-    progress.say(f"{STAGE}: {data.describe()}; {config.backbone} on {engine.reason}")
-    card = card_of(data, config).model_copy(update={"method": "ddt", "options": config.ddt.model_dump()})
-    network = build(card, dict(state))
+    network, card, engine, settings, inputs = ready
     assert isinstance(network, DdtNetwork)
-    check_sides(config.backbone, network, (config.training.resize_px,))
-    engine.place(network).eval()
-    is_first, started = part().is_first, time.perf_counter()
-    if is_first:
-        save_config(run, config)
+    folder, is_first, started = run / "ddt", part().is_first, time.perf_counter()
     with new_shared_folder(folder, engine) as scratch:
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)

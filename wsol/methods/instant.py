@@ -26,21 +26,20 @@ from wsol.config import RunConfig
 from wsol.counting import number_of
 from wsol.data.pictures import Pictures, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
-from wsol.engine import Engine, choose_engine, gathered
+from wsol.engine import Engine, gathered
 from wsol.errors import WsolError
-from wsol.folders import is_finished, write_manifest
+from wsol.folders import write_manifest
 from wsol.inference import prepared
 from wsol.launch import part
 from wsol.methods.ddt import Moments, first_component
-from wsol.methods.network import card_of, last_stage, load_finder
-from wsol.models.backbone import State, check_sides, pretrained_state
+from wsol.methods.network import last_stage, load_finder, untrained
+from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, save
 from wsol.models.features import Features, RectifiedFeatures
 from wsol.models.finder import Answer, Finder, Heatmaps, spread
 from wsol.opinions import BATCH_SIZE
 from wsol.progress import Progress
 from wsol.pseudo import share_of_peak
-from wsol.run_config import save_config
 from wsol.together import new_shared_folder
 
 STAGE = "method instant"
@@ -112,26 +111,12 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     Raises:
         WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be decoded.
     """
-    folder = run / "instant"
-    settings = {
-        "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision, "instant": config.instant.model_dump(),
-        "resize_px": config.training.resize_px, "output_stride": config.training.output_stride,
-    }  # fmt: skip
-    inputs = {"training": data.training_hash()}
-    if is_finished(folder, STAGE, settings, inputs):
-        progress.say(f"{STAGE}: finished already, {folder}")
+    ready = untrained("instant", build, data, run, config, progress)
+    if ready is None:
         return
-    state = pretrained_state(config.backbone, config.weights)
-    engine = choose_engine(config.device, config.precision)
-    progress.say(f"{STAGE}: {data.describe()}; {config.backbone} on {engine.reason}")
-    card = card_of(data, config)
-    network = build(card, dict(state))
+    network, card, engine, settings, inputs = ready
     assert isinstance(network, InstantNetwork)
-    check_sides(config.backbone, network.features.pyramid, (config.training.resize_px,))
-    engine.place(network).eval()
-    if part().is_first:
-        save_config(run, config)
-    started = time.perf_counter()
+    folder, started = run / "instant", time.perf_counter()
     with new_shared_folder(folder, engine) as scratch:
         chosen = spread_over(len(data.train), config.instant.sample)
         pictures = Pictures([sample.path for sample in data.train], config.training.resize_px, workers=config.workers)

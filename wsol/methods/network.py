@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from wsol.config import Config, RunConfig, finder_folder, is_gradient_cam
 from wsol.data.samples import DataSet
 from wsol.data.views import View
-from wsol.engine import choose_engine, seed_of
+from wsol.engine import Engine, choose_engine, seed_of
 from wsol.folders import is_finished
+from wsol.launch import part
 from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation, pretrained_state
 from wsol.models.checkpoint import MethodCard, built_of, fill, read_card
 from wsol.models.finder import Ask, Finder
 from wsol.progress import Progress
+from wsol.run_config import save_config
 from wsol.training.folder import train_into
 from wsol.training.loop import Job, Objective
 
@@ -73,6 +75,46 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
         stage, network, card, new_layers, plan.objective, usable, config.training, seed, settings, inputs, classes
     )
     train_into(folder, job, data, config, engine, progress)
+
+
+class Untrained(NamedTuple):
+    """What a method that trains nothing starts from."""
+
+    network: nn.Module
+    """With the pretrained backbone, placed and in eval mode."""
+    card: MethodCard
+    engine: Engine
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+
+
+def untrained(
+    method: Literal["ddt", "instant"], build: Build, data: DataSet, run: Path, config: RunConfig, progress: Progress
+) -> Untrained | None:
+    """Ready a network that only looks at images, for the folder of the method's name; None where that is finished.
+
+    Raises:
+        WsolError: no weights, a backbone that does not fit, or a folder of other settings.
+    """
+    stage, folder, options = f"method {method}", run / method, getattr(config, method).model_dump()
+    settings = {
+        "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision, method: options,
+        "resize_px": config.training.resize_px, "output_stride": config.training.output_stride,
+    }  # fmt: skip
+    inputs = {"training": data.training_hash()}
+    if is_finished(folder, stage, settings, inputs):
+        progress.say(f"{stage}: finished already, {folder}")
+        return None
+    state = pretrained_state(config.backbone, config.weights)
+    engine = choose_engine(config.device, config.precision)
+    progress.say(f"{stage}: {data.describe()}; {config.backbone} on {engine.reason}")
+    card = card_of(data, config).model_copy(update={"method": method, "options": options})
+    network = build(card, dict(state))
+    check_sides(config.backbone, network, (config.training.resize_px,))
+    engine.place(network).eval()
+    if part().is_first:
+        save_config(run, config)
+    return Untrained(network, card, engine, settings, inputs)
 
 
 def options_of(config: RunConfig) -> dict[str, Any]:

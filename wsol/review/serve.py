@@ -41,7 +41,7 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
         desk = Desk(opened, journal)
         _tell(desk, journal, progress)
         with bound(_wishes(noted_port(hold.left), port)) as listening:
-            # A new key each time: one that is found with the folder may be known to whoever made the folder.
+            # A new key each time: one that is found with the folder may be known to the person who made the folder.
             address = Address(listening.getsockname()[1], secrets.token_urlsafe(32))
             hold.note(port_note(address.port))
             with suppress(KeyboardInterrupt):  # the ordinary end, also before the server has begun

@@ -22,7 +22,7 @@ from torch.nn.functional import interpolate
 
 from wsol import WsolError
 from wsol.box_threshold import THRESHOLDS
-from wsol.boxes import Boxes, iou
+from wsol.boxes import Boxes, centre_box, iou
 from wsol.config import Box, RunConfig, resolve
 from wsol.data.opening import open_truth
 from wsol.data.pictures import Pictures, in_order
@@ -56,6 +56,11 @@ ROWS: dict[str, Maps] = {
 }
 
 
+CENTRE_BOX = "centre box, half of the image"
+"""No map at all: the simplest baseline."""
+CENTRE_SHARE = 0.5**0.5
+
+
 @dataclass(frozen=True)
 class Kind:
     """One set of images, and what its images have in common."""
@@ -66,15 +71,15 @@ class Kind:
     samples: Sequence[Sample]
 
 
-def opened(words: str, every: int) -> Kind:
-    """A set from the command line, every so many-th of its images."""
+def opened(words: str, every: int, first: int) -> Kind:
+    """A set from the command line, every so many-th of its images from the `first` on."""
     root, _, images = words.partition("=")
     data = open_truth(Path(root), Path(images) if images else None)
     truth = data.read_truth()
     boxed = [one for one in data.train if one.image_id in truth] or [one for one in data.test if one.image_id in truth]
     which = "all" if not data.has_split else "training" if boxed[0] in data.train else "test"
     name = (data.root.parent if data.root.is_file() else data.root).name
-    return Kind(f"{name}, {which} images", data, truth, boxed[::every])
+    return Kind(f"{name}, {which} images", data, truth, boxed[first::every])
 
 
 class Seer:
@@ -145,6 +150,17 @@ def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Bo
     }  # fmt: skip
 
 
+def judged_centre(sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
+    """The same of one box for all images; it has no threshold."""
+    boxes = (Boxes.of([centre_box(image_hw, CENTRE_SHARE)]) for image_hw in sizes)
+    fits = np.array([float(iou(box, truth).max()) for box, truth in zip(boxes, truths, strict=True)])
+    right = rate(fits >= CORRECT_IOU)
+    return {
+        "n": len(fits), "gt_known": right.value, "low": right.low, "high": right.high,
+        "mean_box_iou": 100 * float(fits.mean()), "best": right.value,
+    }  # fmt: skip
+
+
 def table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
     """Markdown: a row for each map, a column for each set."""
     counts = {name: next(iter(rows.values()))["n"] for name, rows in found.items()}
@@ -155,7 +171,7 @@ def table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
         f"| map | {heads} |",
         "|---|" + "---|" * len(found),
     ]
-    lines += [f"| {row} | {' | '.join(_cell(rows[row]) for rows in found.values())} |" for row in ROWS]
+    lines += [f"| {row} | {' | '.join(_cell(rows[row]) for rows in found.values())} |" for row in (CENTRE_BOX, *ROWS)]
     return "\n".join(lines) + "\n"
 
 
@@ -171,16 +187,19 @@ def main() -> None:
     parser.add_argument("sets", nargs="+")
     parser.add_argument("--out", type=Path, required=True, help="the table; numbers go into a .json beside it")
     parser.add_argument("--every", type=int, default=1, help="only every so many-th image")
+    parser.add_argument("--first", type=int, default=0, help="the first of them, by its number from 0")
     parser.add_argument("--sample", type=int, default=200, help="images that decide the component")
     given = parser.parse_args()
     config = resolve(RunConfig(method="instant", device="cpu", precision="fp32"))
     engine = choose_engine("cpu", "fp32")
     found: dict[str, dict[str, dict[str, Any]]] = {}
     try:
-        for kind in (opened(words, given.every) for words in given.sets):
+        for kind in (opened(words, given.every, given.first) for words in given.sets):
             maps, sizes, numbers = maps_of(Seer(config, kind.data, engine), kind, given.sample)
             truths = [kind.truth[kind.samples[i].image_id].boxes for i in numbers]
-            found[kind.name] = {name: judged(rows, sizes, truths) for name, rows in maps.items()}
+            found[kind.name] = {CENTRE_BOX: judged_centre(sizes, truths)} | {
+                name: judged(rows, sizes, truths) for name, rows in maps.items()
+            }
             print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
     except WsolError as error:
         sys.exit(f"error: {error}")

@@ -7,17 +7,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-_MAPS_AND_MASKS = [
-    *("--cam.resize-px", "64", "--cam.crop-px", "56", "--cam.batch-size", "4"),
-    *("--seg.resize-px", "64", "--seg.crop-px", "56", "--seg.batch-size", "4"),
-]
+_STAGE_ONE = ["--cam.resize-px", "64", "--cam.crop-px", "56", "--cam.batch-size", "4"]
+_CUES = ["--instant.resize-px", "64"]
+_STAGE_THREE = ["--seg.resize-px", "64", "--seg.crop-px", "56", "--seg.batch-size", "4"]
 _CLASSIFIER = ["--classify.resize-px", "64", "--classify.crop-px", "56", "--classify.batch-size", "4"]
 # Precision by name: `auto` takes what a busy machine finds faster, and bits are compared.
-_ONCE = ["--precision", "fp32", "--epochs", "1", "--workers", "0", "--seg.rounds", "1"]
-QUICK_ONCE = [*_MAPS_AND_MASKS, *_CLASSIFIER, *_ONCE]
-QUICK = [*QUICK_ONCE[:-1], "2"]
-QUICK_WITHOUT_CLASSIFIER = [*_MAPS_AND_MASKS, *_ONCE[:-1], "2", "--classifier"]
-"""To be followed by `none` or `cam`."""
+_ONCE = ["--precision", "fp32", "--epochs", "1", "--workers", "0"]
+
+QUICK = ["--pseudo.masks", "thresholds", *_STAGE_ONE, *_STAGE_THREE, *_CLASSIFIER, *_ONCE]
+"""Every network that SPOL has: its stage 1, its masks from it, stage 3, a classifier."""
+QUICK_CUES = [*_CUES, *_STAGE_THREE, *_CLASSIFIER, *_ONCE]
+"""The default: masks from cues, and no stage 1."""
+QUICK_NAMELESS = [*_CUES, *_STAGE_THREE, *_ONCE, "--classifier", "none"]
+QUICK_NAMED_BY_STAGE_ONE = [*_CUES, *_STAGE_ONE, *_STAGE_THREE, *_ONCE, "--classifier", "cam"]
 
 Cli = Callable[..., int]
 

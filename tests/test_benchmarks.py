@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from quick import QUICK_ONCE
+from quick import QUICK
 from torch import nn
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -57,7 +57,7 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on it. Read only."""
     run = tmp_path_factory.mktemp("benchmarked") / "run"
-    main(["fit", str(small_set), "--run", str(run), *QUICK_ONCE, "--pseudo.masks", "thresholds"])
+    main(["fit", str(small_set), "--run", str(run), *QUICK])
     return run
 
 

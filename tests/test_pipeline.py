@@ -19,7 +19,7 @@ SIDES = [
 ]
 SHORT = [
     *SIDES,
-    *("--cam.steps", "160", "--seg.steps", "50", "--seg.rounds", "2", "--classify.steps", "20", "--precision", "fp32"),
+    *("--cam.steps", "160", "--seg.steps", "50", "--classify.steps", "20", "--precision", "fp32"),
 ]
 
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from wsol.edges import SIDE_PX
 from wsol.errors import WsolError
 from wsol.pseudo import mask_targets, render
 from wsol.pseudo_store import (
@@ -20,6 +19,7 @@ from wsol.pseudo_store import (
     FILE,
     INDEX,
     NOT_FINITE,
+    SIDE_PX,
     WHOLE,
     PseudoStore,
     create,
@@ -107,7 +107,7 @@ def test_records_come_back_in_any_order(folder: Path) -> None:
 
 def test_states_are_counted_and_only_whole_maps_are_usable(folder: Path) -> None:
     store = PseudoStore(folder)
-    assert store.counts() == {"usable": COUNT - 3, "empty": 1, "not_finite": 1, "broken_pictures": 1}
+    assert store.counts() == {"usable": COUNT - 3, "empty": 1, "not_finite": 1, "broken_pictures": 1, "chosen": 0}
     assert store.usable() == [number for number in range(COUNT) if number not in (7, 8, 9)]
 
 
@@ -153,18 +153,15 @@ def masks_folder(tmp_path: Path) -> Path:
     place.mkdir(parents=True)
     records = create(place, ["a.jpg", "b.jpg", "c.jpg"], mask_record())
     for number in range(2):
-        inside, known = drawn(number)
-        records["inside"][number], records["known"][number] = (np.packbits(p, axis=-1) for p in (inside, known))
+        records["inside"][number] = np.packbits(drawn(number), axis=-1)
         records["state"][number] = WHOLE
     records.flush()
     return place
 
 
-def drawn(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the object is and where that is known, from the number alone."""
-    generator = np.random.default_rng(number)
-    inside, known = generator.random((2, SIDE_PX, SIDE_PX)) < 0.3
-    return inside, known
+def drawn(number: int) -> np.ndarray:
+    """Where the object is, from the number alone."""
+    return np.random.default_rng(number).random((SIDE_PX, SIDE_PX)) < 0.3
 
 
 def test_masks_come_back_bit_by_bit_in_any_order(masks_folder: Path) -> None:
@@ -172,19 +169,17 @@ def test_masks_come_back_bit_by_bit_in_any_order(masks_folder: Path) -> None:
     assert store.holds_masks
     assert store.usable() == [0, 1]
     found = store.masks(torch.tensor([1, 0, 1]))
-    assert found.shape == (3, 2, SIDE_PX, SIDE_PX)
+    assert found.shape == (3, 1, SIDE_PX, SIDE_PX)
     for row, number in enumerate((1, 0, 1)):
-        np.testing.assert_array_equal(found[row].numpy(), np.stack(drawn(number)))
+        np.testing.assert_array_equal(found[row, 0].numpy(), drawn(number))
 
 
 def test_masks_keep_their_place_at_the_pictures_size(masks_folder: Path) -> None:
     planes = PseudoStore(masks_folder).at_size(torch.tensor([0]), 2 * SIDE_PX, torch.device("cpu"))
-    inside, known = drawn(0)
-    target = mask_targets(*planes.unbind(1))
-    for plane, expected in ((target.value[0], inside), (target.weight[0], known)):
-        agrees = plane.numpy() == np.kron(expected, np.ones((2, 2)))
-        assert agrees.mean() > 0.9  # the rest lies between pixels that differ
-    assert set(target.value.unique().tolist()) == set(target.weight.unique().tolist()) == {0.0, 1.0}
+    target = mask_targets(planes[:, 0])
+    agrees = target.value[0].numpy() == np.kron(drawn(0), np.ones((2, 2)))
+    assert agrees.mean() > 0.9  # the rest lies between pixels that differ
+    assert set(target.value.unique().tolist()) == {0.0, 1.0} and target.weight.unique().tolist() == [1.0]
 
 
 def test_maps_are_no_masks(folder: Path) -> None:

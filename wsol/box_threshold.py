@@ -43,7 +43,7 @@ class LearnedThreshold(Config):
     box_iou: Fraction
     """Mean IoU of these boxes."""
     mask_threshold: Fraction
-    """Where the mask fits the pseudo mask best, which parts the masks of another round. Rather high for boxes: thin ends are few pixels."""
+    """Where the mask fits the pseudo mask best. Rather high for boxes: thin ends are few pixels."""
     mask_iou: Fraction
     """Mean IoU of these masks, where the pseudo masks are known."""
     n: PositiveInt

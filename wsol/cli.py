@@ -269,7 +269,7 @@ def export_model(
 @app.command
 def evaluate(
     run: Path | None = None, data: Path | None = None, *, truth: Path | None = None, heatmaps: Path | None = None, boxes: Path | None = None,
-    classes: Path | None = None, images: Images = None, protocol: str | None = None, which: Literal["seg", "cam"] = "seg",
+    classes: Path | None = None, images: Images = None, protocol: str | None = None, which: Literal["seg", "cam", "cues"] = "seg",
     threshold: float | None = None, threshold_step: float = 0.001, empty: Literal["wrong", "left-out"] = "wrong", per_class: PerClass = False,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None, csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
     curve: Path | None = None, problems: Path | None = None, save_heatmaps: Path | None = None, workers: int = 1, device: str = "auto", precision: Precision = "auto",
@@ -295,7 +295,7 @@ def evaluate(
     protocol
         original, spol, wsol-v1, wsol-v2, or several separated by commas. By default original; wsol-v1,wsol-v2 for maps.
     which
-        Stage 3's masks (`seg`), or stage 1's maps by themselves (`cam`).
+        Stage 3's masks (`seg`), or what its pseudo masks were made from, by itself: `cues`, or stage 1's maps (`cam`) where there is one.
     threshold
         Where the mask begins under original; the run's own by default.
     threshold_step

@@ -32,7 +32,7 @@ Method = Literal[
 Fusion = Literal["multiply", "add", "concat"]
 Auxiliary = Literal["none", "joint", "distil"]
 Gaussian = Literal["none", "entire", "contours"]
-Masks = Literal["thresholds", "otsu", "grabcut"]
+Masks = Literal["cues", "thresholds"]
 Objects = Literal["largest", "all"]
 Precision = Literal["auto", "fp32", "bf16"]
 MaskShape = Literal["rectangle", "rotated-rectangle", "ellipse", "rotated-ellipse"]
@@ -90,6 +90,10 @@ class Training(Config):
     """Side of the square every picture is squashed to; maps and predictions are made at this size, or `scale` times as large."""
     crop_px: PositiveInt = 224
     """Side of the random crop in training."""
+    freeze: NonNegativeInt | None = None
+    """So many stages of the backbone, from the image on, stay as they were pretrained, statistics of batch norm too: by default two
+    fifths of them, which are stem and two of five stages of a ResNet or EfficientNet, and of a vision transformer patch embedding and
+    four of twelve blocks. 0: all are trained."""
     batch_norm: BatchNorm = "live"
     """Statistics of batch norm in training: `live` from the pictures that one process takes at a time, `frozen` those of the
     pretraining (new layers have none and stay live), `sync` from the pictures of all processes (GPUs only)."""
@@ -110,12 +114,10 @@ class MffTraining(Training):
     """Multiplicative channel attention before the fusion (Fig. 5)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of the fused features that is dropped in training (published code: 0.5)."""
-    scale: Annotated[float, Field(gt=0)] = 1.25
-    """Once trained, the network sees pictures so many times as large: finer maps, for no more training."""
 
 
 class Cam(MffTraining):
-    """Stage 1: MFF-Net learns the classes; its class activation maps are the raw material of the masks."""
+    """Stage 1: MFF-Net learns the classes; its class activation maps are the raw material of SPOL's masks (`pseudo.masks thresholds`)."""
 
     epochs: PositiveInt = 12
     """Passes over the training images."""
@@ -129,12 +131,12 @@ class Cam(MffTraining):
 
 
 class Pseudo(Config):
-    """Stage 2: the true class's map becomes a mask."""
+    """Stage 2: a mask of each training image."""
 
-    masks: Masks = "grabcut"
-    """`thresholds`: foreground, background and undecided, helped by a Gaussian (Wei et al. 2021, Eq. 5 and 6; all values below
-    but `flip` belong to it); `otsu`: parted where the map's own values fall apart (Otsu 1979); `grabcut`: undecided where, redrawn
-    along the picture's edges (Rother et al. 2004), it is another."""
+    masks: Masks = "cues"
+    """`cues`: what instant mode finds salient (the group `instant`), and of it the part with the strongest evidence of the class, which
+    a linear model of the same features gives; stage 1 is not trained. `thresholds`: stage 1's map cut into foreground, background and
+    undecided, helped by a Gaussian (Wei et al. 2021, Eq. 5 and 6); all values below belong to it."""
     gaussian: Gaussian = "contours"
     """`entire`: one Gaussian from the whole map (paper); `contours`: one per contour of the map's middle
     values, the maximum of them (published code); `none`: the map alone."""
@@ -148,8 +150,6 @@ class Pseudo(Config):
     """Where the map is below this, and nothing made it foreground, the mask is background."""
     thresholding: bool = True
     """Off: the larger of map and Gaussian is itself the target, everywhere (Table 4, "w/o Threshold")."""
-    flip: bool = True
-    """A map is the mean of the picture's and of its mirror image's."""
 
     @model_validator(mode="after")
     def _bands_do_not_cross(self, info: Any) -> Pseudo:
@@ -162,15 +162,13 @@ class Seg(MffTraining):
     epochs: PositiveInt = 5
     """Passes over the training images."""
     least_steps: NonNegativeInt = 140
-    """At least so many batches, of folds their share; as for stage 1."""
+    """At least so many batches; as for stage 1."""
     lr_backbone: NonNegativeFloat = 0.02
     """Learning rate of the pretrained layers; ten times stage 1's, as in the published code."""
-    rounds: PositiveInt = 2
-    """How often stage 3 is trained, each time from the ImageNet weights: after the first on the masks that it then finds itself,
-    which `pseudo.masks` redraws."""
-    folds: PositiveInt = 2
-    """Between the rounds so many more networks learn, each from the classes of the others; the masks of a further round are
-    undecided where the network that never saw their class says otherwise. 1: none, and the masks are taken as they are."""
+    fusion: Fusion = "concat"
+    """How the levels become one (Eq. 1, Eq. 3, Table 2)."""
+    scale: Annotated[float, Field(gt=0)] = 1.5
+    """Once trained, the network sees images so many times as large: finer masks, for no more training."""
 
 
 class Classify(Training):
@@ -184,12 +182,17 @@ def _stride(value: int) -> int:
     return value
 
 
+Stride = Annotated[int, AfterValidator(_stride)]
+
+
 class MethodTraining(Training):
     """The networks of all methods beside `spol`: on equal terms, the same for each."""
 
     epochs: PositiveInt = 12
     """Passes over the training images."""
-    output_stride: Annotated[int, AfterValidator(_stride)] = 16
+    freeze: NonNegativeInt | None = 0
+    """So many stages of the backbone, from the image on, stay as they were pretrained. 0: all are trained, as in the papers."""
+    output_stride: Stride = 16
     """Pixels that a place of the last stage's map stands for: strides beyond it are removed and the filters dilated (Zhou et al.
     2016, sec. 3), where timm knows how for the backbone; others keep their own."""
 
@@ -285,6 +288,10 @@ class Instant(Config):
 
     sample: PositiveInt = 200
     """Images, spread evenly over all, from which the component that they share is computed."""
+    resize_px: PositiveInt = 448
+    """Side of the square every image is squashed to."""
+    output_stride: Stride = 16
+    """Pixels that a position of the features stands for; as for trainings, `training.output_stride`."""
 
 
 class Psol(Config):
@@ -423,7 +430,6 @@ METHODS: dict[Method, dict[str, Any]] = {
     "i2c": _OF_CLASS_MAPS,
     "instant": {
         "classifier": "none",
-        "training": {"resize_px": 448},
         "box": {"threshold": 0.5},
     },  # Otsu's, by the map's own scale
     "ddt": {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
@@ -443,13 +449,13 @@ GROUPS = tuple(name for name, value in RunConfig() if isinstance(value, Config))
 """The names of all groups of options."""
 # Where that is not `training` and the group of the method's own name.
 _READ_BY: dict[Method, tuple[str, ...]] = {
-    "spol": ("cam", "pseudo", "seg"),
+    "instant": ("instant",),
     "cam": ("training",),  # the group of that name is SPOL's stage 1
     "psol": ("training", "ddt", "psol"),  # it learns ddt's boxes
 }
-# Where that is not the whole group: these two train nothing. The crop is not looked at, but has to fit the square.
+# Where that is not the whole group: ddt trains nothing; the crop is not looked at, but has to fit the square.
 _READ_IN_PART: dict[tuple[Method, str], tuple[str, ...]] = {
-    (method, "training"): ("resize_px", "crop_px", "output_stride") for method in ("instant", "ddt")
+    ("ddt", "training"): ("resize_px", "crop_px", "output_stride"),
 }
 
 
@@ -457,7 +463,6 @@ _READ_IN_PART: dict[tuple[Method, str], tuple[str, ...]] = {
 # that neither states, are the defaults above.
 _PAPER_MASKS = {
     "masks": "thresholds",
-    "flip": False,
     "gaussian": "entire",
     "gaussian_divisor": 1,
     "gaussian_foreground": 0.7,
@@ -466,7 +471,6 @@ _PAPER_MASKS = {
 }
 _RELEASED_MASKS = {
     "masks": "thresholds",
-    "flip": False,
     "gaussian": "contours",
     "gaussian_divisor": 10,
     "gaussian_foreground": 0.25,
@@ -474,34 +478,36 @@ _RELEASED_MASKS = {
     "background": 0.01,
 }
 
+_SPOL_SEG = {"freeze": 0, "fusion": "multiply", "scale": 1}
+
 RECIPES: dict[Recipe, dict[str, Any]] = {
     "wsol": {},
     "paper": {
-        "cam": {"scale": 1, "epochs": 32, "batch_size": 64, "auxiliary": "joint"},
+        "cam": {"freeze": 0, "epochs": 32, "batch_size": 64, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"scale": 1, "epochs": 32, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1, "folds": 1},
-        "classify": {"epochs": 32, "batch_size": 64},
+        "seg": {**_SPOL_SEG, "epochs": 32, "batch_size": 128, "lr_backbone": 0.002},
+        "classify": {"freeze": 0, "epochs": 32, "batch_size": 64},
         "box": {"threshold": 0.5},  # the paper states none; the sigmoid's own middle
     },
     "paper-imagenet": {
-        "cam": {"scale": 1, "epochs": 6, "batch_size": 128, "auxiliary": "joint"},
+        "cam": {"freeze": 0, "epochs": 6, "batch_size": 128, "auxiliary": "joint"},
         "pseudo": _PAPER_MASKS,
-        "seg": {"scale": 1, "epochs": 6, "batch_size": 128, "lr_backbone": 0.002, "rounds": 1, "folds": 1},
-        "classify": {"epochs": 6, "batch_size": 128},
+        "seg": {**_SPOL_SEG, "epochs": 6, "batch_size": 128, "lr_backbone": 0.002},
+        "classify": {"freeze": 0, "epochs": 6, "batch_size": 128},
         "box": {"threshold": 0.5},
     },
     "released": {
-        "cam": {"scale": 1, "epochs": 32, "batch_size": 64, "auxiliary": "distil"},
+        "cam": {"freeze": 0, "epochs": 32, "batch_size": 64, "auxiliary": "distil"},
         "pseudo": _RELEASED_MASKS,
-        "seg": {"scale": 1, "epochs": 8, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1, "folds": 1},
-        "classify": {"epochs": 32, "batch_size": 64},
+        "seg": {**_SPOL_SEG, "epochs": 8, "batch_size": 128, "lr_backbone": 0.02},
+        "classify": {"freeze": 0, "epochs": 32, "batch_size": 64},
         "box": {"threshold": 0.2},
     },
     "released-imagenet": {
-        "cam": {"scale": 1, "steps": 6000, "batch_size": 128, "auxiliary": "none"},
+        "cam": {"freeze": 0, "steps": 6000, "batch_size": 128, "auxiliary": "none"},
         "pseudo": _RELEASED_MASKS,
-        "seg": {"scale": 1, "steps": 6000, "batch_size": 128, "lr_backbone": 0.02, "rounds": 1, "folds": 1},
-        "classify": {"epochs": 6, "batch_size": 128},
+        "seg": {**_SPOL_SEG, "steps": 6000, "batch_size": 128, "lr_backbone": 0.02},
+        "classify": {"freeze": 0, "epochs": 6, "batch_size": 128},
         "box": {"threshold": 0.8},
     },
 }
@@ -552,6 +558,9 @@ def resolve(given: RunConfig) -> RunConfig:
 def groups_of(config: RunConfig) -> tuple[str, ...]:
     """The groups of options that a run reads: its method's, its classifier's if it trains one, and `box` where boxes are cut from maps."""
     own = _READ_BY.get(config.method, ("training", config.method))
+    if config.method == "spol":
+        read_by = {"cues": "instant", "cam": "cam"}
+        own = (*(read_by[name] for name in first_networks(config)), "pseudo", "seg")
     trained = () if classifier_of(config) is None else ("classify",)
     everything = (*own, *trained, *(() if config.method == "psol" else ("box",)))
     return tuple(name for name in GROUPS if name in everything)
@@ -561,6 +570,8 @@ def options_read(config: RunConfig, group: str) -> tuple[str, ...]:
     """The names of a group's options that a run reads; none of a group that is not its own."""
     if group not in groups_of(config):
         return ()
+    if group == "pseudo" and config.pseudo.masks == "cues":
+        return ("masks",)
     return _READ_IN_PART.get((config.method, group), tuple(type(getattr(config, group)).model_fields))
 
 
@@ -579,6 +590,12 @@ def is_gradient_cam(config: RunConfig) -> bool:
     return config.method.startswith("gradcam:")
 
 
+def first_networks(config: RunConfig) -> tuple[str, ...]:
+    """The folders of what SPOL's masks are made from, and of what names the objects by the way."""
+    cues = ("cues",) if config.pseudo.masks == "cues" else ()
+    return (*cues, "cam") if not cues or config.classifier == "cam" else cues
+
+
 def finder_folder(config: RunConfig) -> str:
     """Where in a run the network lies that finds the objects."""
     return "seg" if config.method == "spol" else config.method.partition(":")[0]
@@ -586,10 +603,8 @@ def finder_folder(config: RunConfig) -> str:
 
 GCNET_CLASSIFIER = "gcnet-classifier"
 """Where in a run of `gcnet` the network lies that judges its shapes."""
-_ROUNDS = tuple(name for i in range(1, 100) for name in (f"seg-round-{i}", f"pseudo-round-{i + 1}"))
-_FOLDS = (*(f"seg-fold-{i}" for i in range(1, 100)), "pseudo-folds")
 _SEVERAL_STAGES: dict[Method, tuple[str, ...]] = {
-    "spol": ("cam", "pseudo", _ROUNDS[0], *_FOLDS, *_ROUNDS[1:], "seg"),
+    "spol": ("cues", "cam", "pseudo", "seg"),
     "psol": ("ddt", "pseudo-boxes", "psol"),
     "gcnet": (GCNET_CLASSIFIER, "gcnet"),
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -49,11 +47,6 @@ def answer(
     with engine.autocast():
         found = finder.ask(finder.network, images, None if labels is None else labels.to(engine.device))
     return Answer(*(None if part is None else part.float() for part in found))
-
-
-def with_mirror_image(maps: Callable[[Squares], Heatmaps], pixels: Squares) -> Heatmaps:
-    """The mean of the pictures' maps and of their mirror images', turned back."""
-    return (maps(pixels) + maps(pixels.flip(-1)).flip(-1)) / 2
 
 
 def foreground(scores: ScoreMaps) -> Heatmaps:

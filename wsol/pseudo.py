@@ -132,6 +132,6 @@ def targets(heatmaps: Heatmaps, gaussian: Heatmaps, settings: Pseudo) -> Targets
     return Targets(is_foreground.to(heatmaps), (is_foreground | is_background).to(heatmaps))
 
 
-def mask_targets(inside: Heatmaps, known: Heatmaps) -> Targets:
-    """Targets from resampled masks."""
-    return Targets((inside > 0.5).to(inside), (known > 0.5).to(known))
+def mask_targets(inside: Heatmaps) -> Targets:
+    """Targets from resampled masks, known everywhere."""
+    return Targets((inside > 0.5).to(inside), torch.ones_like(inside))

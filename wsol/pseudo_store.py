@@ -1,6 +1,6 @@
 """All pseudo masks of a data set in one memory-mapped file.
 
-Of SPOL's the small map and its Gaussians are kept, so that thresholds apply when they are read; of others the mask itself, two bits a pixel.
+Of SPOL's the small map and its Gaussians are kept, so that thresholds apply when they are read; of others the mask itself, a bit a pixel.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from wsol.arrays import claimed_memmap
 from wsol.config import Pseudo
 from wsol.counting import number_of
-from wsol.edges import SIDE_PX
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
 from wsol.pseudo import Gaussians, Heatmaps, Targets, mask_targets, render, targets
 
 FILE, INDEX = "pseudo.npy", "index.json"
 FIELDS = ("state", "map", "gaussians")
-MASK_FIELDS = ("state", "inside", "known")
+MASK_FIELDS = ("state", "chosen", "inside")
+SIDE_PX = 128
+"""Masks are kept on a square of this side, fine enough for a box."""
 ABSENT, WHOLE, EMPTY, NOT_FINITE = range(4)
 """States of a record: never written (broken picture), usable, a map without a positive value, a map with NaN or infinity."""
 
@@ -52,9 +54,13 @@ def record_of(map_hw: tuple[int, int], gaussians: int) -> np.dtype[Any]:
 
 
 def mask_record() -> np.dtype[Any]:
-    """The layout of a record that is a mask: where the object is and where that is known, eight pixels a byte."""
-    rows = ("u1", (SIDE_PX, SIDE_PX // 8))
-    return np.dtype(list(zip(MASK_FIELDS, ("u1", rows, rows), strict=True)))
+    """The layout of a record that is a mask: whether the class chose it among several parts, and its pixels, eight a byte."""
+    return np.dtype([("state", "u1"), ("chosen", "?"), ("inside", "u1", (SIDE_PX, SIDE_PX // 8))])
+
+
+def upsampled(heatmap: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "side side"]:
+    """At `SIDE_PX`, bilinear."""
+    return np.asarray(cv2.resize(heatmap, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR))
 
 
 def create(folder: Path, image_ids: list[str], record: np.dtype[Any]) -> np.memmap[Any, Any]:
@@ -111,6 +117,7 @@ class PseudoStore:
             "empty": int(found[EMPTY]),
             "not_finite": int(found[NOT_FINITE]),
             "broken_pictures": int(found[ABSENT]),
+            "chosen": int(self.records["chosen"].sum()) if self.holds_masks else 0,
         }
 
     def stored(self, indices: Int64[Tensor, " batch"]) -> tuple[Heatmaps, Gaussians]:
@@ -123,22 +130,23 @@ class PseudoStore:
         """Whether the records are masks; else they are maps and Gaussians."""
         return self.records.dtype.names == MASK_FIELDS
 
-    def masks(self, indices: Int64[Tensor, " batch"]) -> Float[Tensor, "batch 2 height width"]:
-        """Masks at their own resolution: 1 inside of the object, and 1 where that is known."""
+    def masks(self, indices: Int64[Tensor, " batch"]) -> Float[Tensor, "batch 1 height width"]:
+        """Masks at their own resolution: 1 inside of the object."""
         rows = self.records[indices.cpu().numpy()]
-        return torch.from_numpy(np.stack([np.unpackbits(rows[name], axis=-1) for name in MASK_FIELDS[1:]], 1)).float()
+        return torch.from_numpy(np.unpackbits(rows["inside"], axis=-1)[:, None]).float()
 
     def at_size(
         self, indices: Int64[Tensor, " batch"], side_px: int, device: torch.device
-    ) -> Float[Tensor, "batch 2 side side"]:
-        """Two planes of each record at the size of the training pictures: map and rendered Gaussian, or what `masks` gives."""
+    ) -> Float[Tensor, "batch planes side side"]:
+        """The planes of each record at the size of the training images: map and rendered Gaussian, or the mask."""
         if self.holds_masks:
             return interpolate(self.masks(indices).to(device), (side_px, side_px), mode="bilinear", align_corners=False)
         maps, gaussians = (part.to(device) for part in self.stored(indices))
         fine = interpolate(maps[:, None], (side_px, side_px), mode="bilinear", align_corners=False)
         return torch.cat([fine, render(gaussians, (side_px, side_px))[:, None]], dim=1)
 
-    def targets(self, planes: Float[Tensor, "batch 2 height width"], settings: Pseudo) -> Targets:
+    def targets(self, planes: Float[Tensor, "batch planes height width"], settings: Pseudo) -> Targets:
         """What the planes of `at_size`, or views of them, say to a network that learns from them."""
-        first, second = planes.unbind(1)
-        return mask_targets(first, second) if self.holds_masks else targets(first, second, settings)
+        if self.holds_masks:
+            return mask_targets(planes[:, 0])
+        return targets(planes[:, 0], planes[:, 1], settings)

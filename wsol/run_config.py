@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -13,6 +13,9 @@ from wsol.config import (
     GROUPS,
     METHODS,
     RESOLVED,
+    Masks,
+    Method,
+    Pseudo,
     RunConfig,
     Training,
     exactly,
@@ -33,8 +36,8 @@ from wsol.wrong_values import option, told
 FILE = "config.yaml"
 
 
-SCHEMA = 1
-"""Of the file; without a number, from before there was one, it is the same."""
+SCHEMA = 2
+"""Of the file. Those of schema 1, or without a number, are read too."""
 _MOST_BYTES = 100_000
 
 
@@ -62,13 +65,28 @@ def load_config(run: Path) -> RunConfig:
         )
     values = _values_in(path)
     if isinstance(values, dict):
-        check_schema(values.pop("schema", SCHEMA), SCHEMA, path, "wsol fit")
-        if isinstance(values.get("seg"), dict):
-            values["seg"].setdefault("folds", 1)  # a run from before there were any has none
+        if (schema := values.pop("schema", 1)) == 1:
+            _drop_what_is_gone(values)
+        else:
+            check_schema(schema, SCHEMA, path, "wsol fit")
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise WsolError(f"{path} cannot be used: {told(error)} Restore it, or make another run.") from None
+
+
+_GONE = {"cam": ("scale",), "pseudo": ("flip",), "seg": ("rounds", "folds")}
+
+
+def _drop_what_is_gone(values: dict[str, Any]) -> None:
+    """Bring the values of schema 1 to today's. Its networks predict as before; masks like those that it learned from are made no longer."""
+    for group, names in _GONE.items():
+        own = values.get(group)
+        if isinstance(own, dict):
+            for name in names:
+                own.pop(name, None)
+            if group == "pseudo":
+                own["masks"] = "thresholds"  # they came from its stage 1, which is there
 
 
 class _Plain(yaml.SafeLoader):
@@ -153,7 +171,10 @@ def _check_read(run: Path, given: RunConfig) -> None:
 
     One that stands there anyway is let through: whole configurations are given too, and commands again.
     """
-    plain = _together(run, RunConfig.model_validate(given.model_dump(exclude_unset=True, exclude=set(GROUPS))))
+    choices = given.model_dump(exclude_unset=True, exclude=set(GROUPS))
+    if "masks" in given.pseudo.model_fields_set:  # which decides what else is read
+        choices["pseudo"] = {"masks": given.pseudo.masks}
+    plain = _together(run, RunConfig.model_validate(choices))
     for group, names in options_unread(plain).items():
         for name in sorted(names & getattr(given, group).model_fields_set):
             value = getattr(getattr(given, group), name)
@@ -172,14 +193,21 @@ def _not_read(config: RunConfig, group: str, name: str, value: object, made_with
     if group == "classify":
         who = f"method {config.method} with --classifier {config.classifier}{made_with}"
         do = "Have a classifier trained with `--classifier same` or a timm model"
+    elif config.method == "spol" and group in ("cam", "pseudo", "instant"):
+        do = f"Choose `--pseudo.masks {'cues' if group == 'instant' else 'thresholds'}`, which reads it"
     elif same := _same_option(config, group, name):
         do = f"Use {' and '.join(same)}"
     else:
-        others = {method: config.model_copy(update={"method": method}) for method in METHODS}
-        owners = [method for method, other in others.items() if name in options_read(other, group)]
+        owners = [method for method in METHODS if any(name in options_read(one, group) for one in _of(config, method))]
         do = f"Choose `--method {owners[0]}`" if len(owners) < 3 else "Choose another `--method`"
         do += " and another --run" if made_with else ""
     return f"{who} does not read {option(group, name)}: expected options of {_read(config)}, got {option(group, name)} {value}. {do}, or leave it out."
+
+
+def _of(config: RunConfig, method: Method) -> list[RunConfig]:
+    """The same of another method, with each kind of masks: what is read depends on both."""
+    kinds = [Pseudo(masks=masks) for masks in get_args(Masks)]
+    return [config.model_copy(update={"method": method, "pseudo": pseudo}) for pseudo in kinds]
 
 
 def _read(config: RunConfig) -> str:

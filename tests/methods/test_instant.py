@@ -107,7 +107,7 @@ def test_images_without_labels_come_to_boxes_exports_figures_and_a_report(
     small_set: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images, run, boxes = flat_folder(small_set, tmp_path / "images"), tmp_path / "run", tmp_path / "boxes"
-    quick = ["--backbone", NAME, "--weights", str(weights), "--training.resize-px", "64", "--training.crop-px", "56"]
+    quick = ["--backbone", NAME, "--weights", str(weights), "--instant.resize-px", "64"]
     main(["fit", str(images), "--run", str(run), "--method", "instant", *quick, "--precision", "fp32"])
     main(["predict", str(run), str(images), "--out", str(boxes), "--precision", "fp32"])
     predictions = list(open_predictions(boxes))
@@ -140,7 +140,7 @@ def test_a_run_has_no_file_of_networks_and_says_so(
     small_set: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    quick = ["--backbone", NAME, "--weights", str(weights), "--training.resize-px", "64", "--training.crop-px", "56"]
+    quick = ["--backbone", NAME, "--weights", str(weights), "--instant.resize-px", "64"]
     main(["fit", str(small_set), "--run", str(run), "--method", "instant", *quick, "--precision", "fp32"])
     with pytest.raises(SystemExit) as stopped:
         main(["export-model", str(run), "--format", "onnx"])

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from quick import QUICK, QUICK_ONCE, QUICK_WITHOUT_CLASSIFIER, Cli
+from quick import QUICK, QUICK_CUES, QUICK_NAMED_BY_STAGE_ONE, QUICK_NAMELESS, Cli
 
 from wsol import Localizer, WsolError
 from wsol.box_threshold import own_box, read_threshold
@@ -76,8 +76,7 @@ def test_the_same_command_again_says_that_it_is_finished_and_changes_nothing(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in small_run.rglob("*.safetensors")}
     assert cli("fit", small_set, "--run", small_run, *QUICK) == 0
-    before_the_last_round = ("seg-round-1", "seg-fold-1", "seg-fold-2", "pseudo-folds", "pseudo-round-2")
-    assert capsys.readouterr().err.count("finished already") == len(STAGES) + len(before_the_last_round)
+    assert capsys.readouterr().err.count("finished already") == len(STAGES)
     assert {path: path.stat().st_mtime_ns for path in small_run.rglob("*.safetensors")} == before
 
 
@@ -155,7 +154,7 @@ def test_every_training_names_the_broken_images(
 ) -> None:
     broken = sorted((own_set / "train").rglob("*.jpg"))[0]
     broken.write_bytes(b"no image")
-    assert cli("fit", own_set, "--run", tmp_path / "run", *QUICK_ONCE) == 0
+    assert cli("fit", own_set, "--run", tmp_path / "run", *QUICK) == 0
     said, name = capsys.readouterr().err, broken.relative_to(own_set).as_posix()
     for stage, folder in (("train-cam", "cam"), ("train-seg", "seg"), ("train-classifier", "classifier")):
         assert f"{stage}: trained, 1 broken picture, first {name}: see {tmp_path / 'run' / folder}" in said
@@ -203,7 +202,7 @@ def test_a_broken_picture_among_many_is_reported_and_skipped(
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, small_set: Path, tmp_path: Path) -> None:
-    words = ["train-cam", str(small_set), *QUICK[:-6], "--cam.epochs", "12", "--workers", "0", "--run"]
+    words = ["train-cam", str(small_set), *QUICK[:-4], "--cam.epochs", "12", "--workers", "0", "--run"]
     assert cli(*words, tmp_path / "whole") == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "wsol", *words, str(tmp_path / "killed")], stderr=subprocess.DEVNULL
@@ -249,7 +248,7 @@ def test_a_full_disk_is_told_and_the_same_command_finishes_when_there_is_room(
 
 
 def test_a_run_without_a_classifier_leaves_boxes_unnamed(cli: Cli, small_set: Path, tmp_path: Path) -> None:
-    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK_WITHOUT_CLASSIFIER, "none") == 0
+    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK_NAMELESS) == 0
     assert not (tmp_path / "run" / "classifier").exists()
     found = Localizer.load(tmp_path / "run")(next(small_set.rglob("*.jpg")))
     assert found.class_name is None and found.label is None and found.top5 == ()
@@ -258,7 +257,7 @@ def test_a_run_without_a_classifier_leaves_boxes_unnamed(cli: Cli, small_set: Pa
 
 
 def test_stage_one_can_name_the_boxes(cli: Cli, small_set: Path, tmp_path: Path) -> None:
-    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK_WITHOUT_CLASSIFIER, "cam") == 0
+    assert cli("fit", small_set, "--run", tmp_path / "run", *QUICK_NAMED_BY_STAGE_ONE) == 0
     found = Localizer.load(tmp_path / "run")(next(small_set.rglob("*.jpg")))
     assert found.class_name in open_data(small_set).class_names
     assert sum(probability for _, probability in found.top5) == pytest.approx(1, abs=1e-5)
@@ -307,7 +306,7 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--backbone", "resnet500"], "--weights FILE", id="offline, unknown"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--weights", "{tmp}/w"], "no weights in", id="no weights file"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--device", "cuda:7"], "cannot be used", id="no such device"),
-        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--cam.crop-px", "300"], "error: expected --cam.crop-px to be at most --cam.resize-px, got 300 > 256. Set", id="crop"),
+        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--seg.crop-px", "300"], "error: expected --seg.crop-px to be at most --seg.resize-px, got 300 > 256. Set", id="crop"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--cam.levels", "7"], "error: --cam.levels: expected a value less than or equal to 4, got 7. See", id="a wrong value"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs must be at least 1, got 0", id="no epoch"),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--bakbone", "x"], "Did you mean --backbone?", id="misspelt option"),
@@ -435,25 +434,36 @@ def test_a_pipe_of_our_own_that_breaks_is_a_bug_and_shows_itself() -> None:
     assert done.returncode == 1 and "a worker is gone" in done.stderr
 
 
-def test_each_round_leaves_its_masks_and_its_network(
-    cli: Cli, small_run: Path, small_set: Path, tmp_path: Path
+def test_the_default_has_no_stage_one_and_learns_from_the_masks_of_cues(
+    cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {path.name for path in small_run.iterdir() if "round" in path.name} == {"seg-round-1", "pseudo-round-2"}
-    first, last = (small_run / name / "model.safetensors" for name in ("seg-round-1", "seg"))
-    assert first.read_bytes() != last.read_bytes()
-    inputs = json.loads((small_run / "seg" / "manifest.json").read_text())["inputs"]
-    masks = (small_run / "pseudo-round-2" / "pseudo.npy").read_bytes()
-    assert inputs["pseudo"] == hashlib.sha256(masks).hexdigest()
-    made_from = json.loads((small_run / "pseudo-round-2" / "manifest.json").read_text())["inputs"]
-    assert made_from["seg"] == hashlib.sha256(first.read_bytes()).hexdigest()
-
-
-@pytest.mark.parametrize("masks", ["thresholds", "otsu"])
-def test_one_round_on_other_masks(cli: Cli, small_run: Path, small_set: Path, tmp_path: Path, masks: str) -> None:
     run = tmp_path / "run"
-    shutil.copytree(small_run / "cam", run / "cam")
-    assert cli("make-pseudo", small_set, "--run", run, "--workers", "0", "--pseudo.masks", masks) == 0
-    assert cli("train-seg", small_set, "--run", run, *QUICK_ONCE, "--pseudo.masks", masks) == 0
-    assert {path.name for path in run.iterdir() if path.is_dir()} == {"cam", "pseudo", "seg"}
-    assert PseudoStore(run / "pseudo").holds_masks == (masks == "otsu")
-    assert read_threshold(run / "seg") is not None
+    assert cli("fit", small_set, "--run", run, *QUICK_CUES) == 0
+    assert {path.name for path in run.iterdir() if path.is_dir()} == {"cues", "pseudo", "seg", "classifier"}
+    assert PseudoStore(run / "pseudo").holds_masks and read_threshold(run / "seg") is not None
+    inputs = json.loads((run / "pseudo" / "manifest.json").read_text())["inputs"]
+    assert inputs["cues"] == hashlib.sha256((run / "cues" / "model.safetensors").read_bytes()).hexdigest()
+    assert cli("evaluate", run, small_set, "--which", "cues", "--json", tmp_path / "m.json") == 0
+    assert json.loads((tmp_path / "m.json").read_text())[0]["threshold"] == 0.5
+    capsys.readouterr()
+    for which, told in (("cam", "expected `--which cues`"),):
+        assert cli("evaluate", run, small_set, "--which", which) == 2
+        assert told in capsys.readouterr().err
+    assert cli("train-cam", small_set, "--run", run) == 2
+    assert "nothing would read stage 1" in capsys.readouterr().err
+    assert cli("report", run, small_set) == 0
+
+
+def test_stages_one_by_one_make_what_fit_makes(cli: Cli, small_set: Path, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert cli("fit", small_set, "--run", whole, *QUICK_CUES) == 0
+    cues, rest = QUICK_CUES[:2], QUICK_CUES[2:]
+    assert cli("make-pseudo", small_set, "--run", parts, *cues, "--precision", "fp32") == 0
+    assert cli("train-seg", small_set, "--run", parts, *rest) == 0
+    assert cli("train-classifier", small_set, "--run", parts) == 0
+    for name in ("cues", "seg", "classifier"):
+        assert hash_of(whole / name) == hash_of(parts / name), name
+
+
+def hash_of(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()

@@ -27,7 +27,7 @@ from wsol.engine import Engine, gathered, wait_for_all
 from wsol.folders import whole_file, write_manifest
 from wsol.inference import prepared
 from wsol.launch import part
-from wsol.methods.network import last_stage, load_finder, untrained
+from wsol.methods.network import card_of, last_stage, load_finder, untrained
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, save
 from wsol.models.finder import Answer, Finder
@@ -119,7 +119,10 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
-    ready = untrained("ddt", build, data, run, config, progress)
+    card = card_of(data, config).model_copy(
+        update={"method": "ddt", "options": config.ddt.model_dump()}
+    )  # also of psol's
+    ready = untrained(STAGE, run / "ddt", card, build, data, config, progress)
     if ready is None:
         return
     network, card, engine, settings, inputs = ready

@@ -12,13 +12,16 @@ Each map's own threshold is Otsu's (1979). Values are stretched so that it stand
 
 from __future__ import annotations
 
+import operator
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -26,13 +29,13 @@ from wsol.config import RunConfig
 from wsol.counting import number_of
 from wsol.data.pictures import Pictures, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
-from wsol.engine import Engine, gathered
+from wsol.engine import gathered
 from wsol.errors import WsolError
 from wsol.folders import write_manifest
 from wsol.inference import prepared
 from wsol.launch import part
 from wsol.methods.ddt import Moments, first_component
-from wsol.methods.network import last_stage, load_finder, untrained
+from wsol.methods.network import Untrained, card_of, last_stage, load_finder, untrained
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, save
 from wsol.models.features import Features, RectifiedFeatures
@@ -63,7 +66,10 @@ class InstantNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Heatmaps:
         """The joined map of each image, 1 at its peak."""
-        features = self.features(images).float()
+        return self.joined(self.features(images).float())
+
+    def joined(self, features: Features) -> Float[Tensor, "batch finer_height finer_width"]:
+        """The same, of features."""
         common = share_of_peak(self.component(features.sqrt())[:, 0])
         joined = (common * spread(features.norm(dim=1))).sqrt()
         finer = interpolate(joined[:, None], scale_factor=FINER, mode="bilinear", align_corners=False)
@@ -111,31 +117,26 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     Raises:
         WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be decoded.
     """
-    ready = untrained("instant", build, data, run, config, progress)
+    ready = untrained(STAGE, run / "instant", card_at_own_size(data, config), build, data, config, progress)
     if ready is None:
         return
-    network, card, engine, settings, inputs = ready
+    network = ready.network
     assert isinstance(network, InstantNetwork)
-    folder, started = run / "instant", time.perf_counter()
-    with new_shared_folder(folder, engine) as scratch:
-        chosen = spread_over(len(data.train), config.instant.sample)
-        pictures = Pictures([sample.path for sample in data.train], config.training.resize_px, workers=config.workers)
-        moments = _moments(_Seer(network, card, engine), pictures, list(part().of(chosen)), progress)
-        seen = [one for one in gathered([moments], engine) if one is not None]
-        for broken in gathered([pictures.broken], engine):
-            pictures.broken |= broken
-        if not seen:
-            raise WsolError(
-                f"{STAGE}: none of {number_of(len(chosen), 'image')} can be decoded: expected one at least. See what is wrong with them with `wsol check {data.root}`."
-            )
-        if part().is_first:
-            fill(network, sum(seen[1:], seen[0]))
-            save(scratch, network, card)
-            write_skipped(scratch, [sample.image_id for sample in data.train], pictures)
-            figures = {"seconds": time.perf_counter() - started, "engine": engine.reason, "sample": len(chosen), "broken_pictures": len(pictures.broken)}  # fmt: skip
-            write_manifest(scratch, STAGE, settings, inputs, figures)
-    if part().is_first:
-        progress.say(f"{STAGE}: {number_of(len(chosen), 'image')} seen, {told_broken(folder)}")
+    look = Look(
+        STAGE,
+        spread_over(len(data.train), config.instant.sample),
+        lambda pixels, numbers: moments_of_roots(features_of(network, ready, pixels)),
+        lambda moments: fill(network, moments),
+    )
+    look_at_images([look], run / "instant", ready, data, config, progress)
+
+
+def card_at_own_size(data: DataSet, config: RunConfig) -> MethodCard:
+    """What builds the network again: instant mode sees images at a size of its own."""
+    own = config.instant
+    return card_of(data, config).model_copy(
+        update={"options": own.model_dump(), "resize_px": own.resize_px, "output_stride": own.output_stride}
+    )
 
 
 def spread_over(count: int, sample: int) -> list[int]:
@@ -144,20 +145,66 @@ def spread_over(count: int, sample: int) -> list[int]:
     return [i * count // taken for i in range(taken)]
 
 
-@dataclass(frozen=True)
-class _Seer:
-    """The network whose features are counted."""
+class Look(NamedTuple):
+    """One look at some images, and what it is for; what is counted can be added up."""
 
-    network: InstantNetwork
-    card: MethodCard
-    engine: Engine
+    stage: str
+    numbers: list[int]
+    """Of the images."""
+    moments: Callable[[Tensor, Int64[Tensor, " batch"]], Any]
+    """Of a batch: pixels and numbers of its images."""
+    fill: Callable[[Any], None]
+    """What sets the network's layers by the sum."""
 
-    @torch.inference_mode()
-    def moments(self, pixels: Tensor) -> Moments:
-        """Of the square roots of the features of a batch of images."""
-        with self.engine.autocast():
-            features = self.network.features(prepared(pixels, self.card, self.engine))
-        return moments_of_roots(features.float())
+
+def look_at_images(
+    looks: Sequence[Look], folder: Path, ready: Untrained, data: DataSet, config: RunConfig, progress: Progress
+) -> None:
+    """Count and fill, look after look, and write the network's folder. Launched as several processes, each looks at its share.
+
+    Raises:
+        WsolError: none of the images can be decoded.
+    """
+    started, stage = time.perf_counter(), looks[0].stage
+    with new_shared_folder(folder, ready.engine) as scratch:
+        pictures = Pictures([sample.path for sample in data.train], ready.card.resize_px, workers=config.workers)
+        for look in looks:
+            seen = [one for one in gathered([_sum(look, pictures, progress)], ready.engine) if one is not None]
+            if not seen:
+                raise WsolError(
+                    f"{stage}: none of {number_of(len(look.numbers), 'image')} can be decoded: expected one at least. See what is wrong with them with `wsol check {data.root}`."
+                )
+            look.fill(reduce(operator.add, seen))
+        for broken in gathered([pictures.broken], ready.engine):
+            pictures.broken |= broken
+        if part().is_first:
+            save(scratch, ready.network, ready.card)
+            write_skipped(scratch, [sample.image_id for sample in data.train], pictures)
+            figures = {"seconds": time.perf_counter() - started, "engine": ready.engine.reason, "sample": len(looks[0].numbers), "broken_pictures": len(pictures.broken)}  # fmt: skip
+            write_manifest(scratch, stage, ready.settings, ready.inputs, figures)
+    if part().is_first:
+        progress.say(f"{stage}: {number_of(len(looks[0].numbers), 'image')} seen, {told_broken(folder)}")
+
+
+def _sum(look: Look, pictures: Pictures, progress: Progress) -> Any:
+    """Of the images of this process; None where none could be decoded."""
+    mine = list(part().of(look.numbers))
+    orders = [[mine[i] for i in rows] for rows in in_order(len(mine), BATCH_SIZE)]
+    found: Any = None
+    with progress.task(look.stage, len(orders)) as advance:
+        for batch in pictures.batches(orders):
+            moments = look.moments(batch.pixels, batch.indices)
+            found = moments if found is None else found + moments
+            advance()
+    return found
+
+
+@torch.inference_mode()
+def features_of(network: InstantNetwork, ready: Untrained, pixels: Tensor) -> Features:
+    """The rectified features of a batch of images."""
+    with ready.engine.autocast():
+        features: Features = network.features(prepared(pixels, ready.card, ready.engine))
+    return features.float()
 
 
 def moments_of_roots(features: Features) -> Moments:
@@ -167,18 +214,6 @@ def moments_of_roots(features: Features) -> Moments:
     sums = (roots.sum(0), roots.T @ roots, lengths @ roots)
     total, products, by_length = (one.double().cpu().numpy() for one in sums)
     return Moments(len(roots), total, products, by_length, float(lengths.sum()))
-
-
-def _moments(seer: _Seer, pictures: Pictures, numbers: list[int], progress: Progress) -> Moments | None:
-    """Of the images of this process; None where none could be decoded."""
-    orders = [[numbers[i] for i in rows] for rows in in_order(len(numbers), BATCH_SIZE)]
-    found: Moments | None = None
-    with progress.task(STAGE, len(orders)) as advance:
-        for batch in pictures.batches(orders):
-            moments = seer.moments(batch.pixels)
-            found = moments if found is None else found + moments
-            advance()
-    return found
 
 
 def fill(network: InstantNetwork, moments: Moments) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -89,17 +89,16 @@ class Untrained(NamedTuple):
 
 
 def untrained(
-    method: Literal["ddt", "instant"], build: Build, data: DataSet, run: Path, config: RunConfig, progress: Progress
+    stage: str, folder: Path, card: MethodCard, build: Build, data: DataSet, config: RunConfig, progress: Progress
 ) -> Untrained | None:
-    """Ready a network that only looks at images, for the folder of the method's name; None where that is finished.
+    """Ready a network that only looks at images, for a folder of the run; None where that is finished.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
-    stage, folder, options = f"method {method}", run / method, getattr(config, method).model_dump()
     settings = {
-        "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision, method: options,
-        "resize_px": config.training.resize_px, "output_stride": config.training.output_stride,
+        "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision,
+        card.method: card.options, "resize_px": card.resize_px, "output_stride": card.output_stride,
     }  # fmt: skip
     inputs = {"training": data.training_hash()}
     if is_finished(folder, stage, settings, inputs):
@@ -108,12 +107,11 @@ def untrained(
     state = pretrained_state(config.backbone, config.weights)
     engine = choose_engine(config.device, config.precision)
     progress.say(f"{stage}: {data.describe()}; {config.backbone} on {engine.reason}")
-    card = card_of(data, config).model_copy(update={"method": method, "options": options})
     network = build(card, dict(state))
-    check_sides(config.backbone, network, (config.training.resize_px,))
+    check_sides(config.backbone, network, (card.resize_px,))
     engine.place(network).eval()
     if part().is_first:
-        save_config(run, config)
+        save_config(folder.parent, config)
     return Untrained(network, card, engine, settings, inputs)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from wsol.config import RunConfig
+from wsol.config import RunConfig, first_networks
 from wsol.data.samples import DataSet
 from wsol.inference import foreground
 from wsol.models.checkpoint import load_mffnet
@@ -17,9 +17,11 @@ from wsol.stages import make_pseudo, train_cam, train_seg
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Stages 1 to 3."""
-    for stage in (train_cam.run, make_pseudo.run, train_seg.run):
-        stage(data, run, config, progress)
+    """Stages 1 to 3; stage 1 where masks or names come from it."""
+    if "cam" in first_networks(config):
+        train_cam.run(data, run, config, progress)
+    make_pseudo.run(data, run, config, progress)
+    train_seg.run(data, run, config, progress)
 
 
 def load(run: Path) -> Finder:

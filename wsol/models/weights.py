@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from wsol.config import GCNET_CLASSIFIER, RunConfig, classifier_of, finder_folder
+from wsol.config import GCNET_CLASSIFIER, RunConfig, classifier_of, finder_folder, first_networks
 from wsol.errors import WsolError
 from wsol.folders import MANIFEST
 
@@ -57,7 +57,9 @@ OPTIONS = {False: "--weights", True: "--classifier-weights"}
 
 def networks_of(config: RunConfig) -> tuple[str, ...]:
     """The folders of a run that hold trained networks."""
-    before = {"spol": ("cam",), "gcnet": (GCNET_CLASSIFIER,)}.get(config.method, ())
+    before = (
+        first_networks(config) if config.method == "spol" else {"gcnet": (GCNET_CLASSIFIER,)}.get(config.method, ())
+    )
     return (*before, finder_folder(config), "classifier")
 
 

@@ -6,31 +6,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 from torch import Tensor
 
 from wsol.boxes import Boxes, iou
-from wsol.config import Precision, Pseudo
+from wsol.config import Precision, Pseudo, RunConfig
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import Sample
 from wsol.data.truth import GroundTruth
-from wsol.edges import cam_mask
 from wsol.engine import Engine
 from wsol.errors import BrokenPicture
 from wsol.images import read_square
-from wsol.inference import Heatmaps, Squares, class_maps, score_maps, with_mirror_image
+from wsol.inference import Squares, class_maps, score_maps
 from wsol.localizer import Localizer
 from wsol.maps import resized
+from wsol.methods import cues
 from wsol.models.checkpoint import MffCard, load_mffnet
+from wsol.models.finder import Finder
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.progress import Progress
 from wsol.pseudo import fit_gaussians, render, share_of_peak, targets
+from wsol.pseudo_store import upsampled
 from wsol.run_config import load_config
 from wsol.threads import in_threads
 from wsol.torch_networks import TorchNetworks
@@ -38,7 +41,7 @@ from wsol.torch_networks import TorchNetworks
 SIDE_PX = 320
 """Photos are shown with their longer side at most this long."""
 PSEUDO_SIDE_PX = 64
-"""Pseudo masks of SPOL's thresholds are drawn on a square of this side; others have their own."""
+"""Pseudo masks of SPOL's thresholds are drawn on a square of this side; those of cues have their own."""
 
 Plane = Float32[np.ndarray, "_ _"]
 
@@ -54,7 +57,7 @@ class Shown:
     image_hw: tuple[int, int]
     photo: UInt8[np.ndarray, "_ _ 3"]
     cam: Plane | None
-    """Stage 1's map of the true class, as a share of its peak."""
+    """What the pseudo mask is made from: stage 1's map of the true class as a share of its peak, or what is salient."""
     foreground: Plane | None
     """What the pseudo mask would make of it: 1 foreground, 0 not (see `known`)."""
     known: Plane | None
@@ -74,26 +77,58 @@ class Shown:
     predicted_name: str | None
 
 
+@runtime_checkable  # the tests check arguments as they run
+class FirstStages(Protocol):
+    """What the pseudo masks of a run are made from, and how."""
+
+    def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
+        """The map of each image's label."""
+
+    def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
+        """What stage 2 makes of a map: where it is foreground, and where it has an opinion."""
+
+
 @dataclass(frozen=True)
-class FirstStages:
-    """Holds SPOL's stage 1, and what makes pseudo masks of its maps."""
+class OfCues:
+    """Salient parts, of which the class has chosen one."""
+
+    finder: Finder
+    engine: Engine
+
+    def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
+        """The map of each image's label."""
+        return [cues.chosen(*one) for one in cues.seen(self.finder, pixels, labels, self.engine)]
+
+    def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
+        """What stage 2 makes of a map; it is known everywhere."""
+        inside = (upsampled(heatmap) > cues.THRESHOLD).astype(np.float32)
+        return inside, np.ones_like(inside)
+
+
+@dataclass(frozen=True)
+class OfStageOne:
+    """SPOL's stage 1, and the thresholds that cut its maps."""
 
     network: MffNet | OriginalCam
     card: MffCard
     pseudo: Pseudo
     engine: Engine
 
-    def cams(self, pixels: Squares, labels: Tensor) -> Heatmaps:
-        """The map of each picture's label, as a share of its peak."""
+    def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
+        """The map of each image's label, as a share of its peak."""
+        scores = score_maps(self.network, self.card, pixels, self.engine)
+        return list(share_of_peak(class_maps(scores, labels)).cpu().numpy())
 
-        def maps(pixels: Squares) -> Heatmaps:
-            return class_maps(score_maps(self.network, self.card, pixels, self.engine), labels)
-
-        return share_of_peak(with_mirror_image(maps, pixels) if self.pseudo.flip else maps(pixels)).cpu()
+    def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
+        """What stage 2 makes of a map: foreground, background and undecided."""
+        side = PSEUDO_SIDE_PX, PSEUDO_SIDE_PX
+        gaussian = render(fit_gaussians(torch.from_numpy(heatmap)[None], self.pseudo), side)
+        value, weight = targets(torch.from_numpy(resized(heatmap, side))[None], gaussian, self.pseudo)
+        return value[0].numpy(), weight[0].numpy()
 
 
 class Gallery:
-    """Holds the networks of a finished run: those that find and name, and of SPOL's stage 1 too."""
+    """Holds the networks of a finished run: those that find and name, and what SPOL's pseudo masks are made from."""
 
     def __init__(self, run: Path, device: str = "auto", precision: Precision = "auto") -> None:
         """Load them.
@@ -106,7 +141,7 @@ class Gallery:
         networks = self.localizer.networks
         assert isinstance(networks, TorchNetworks)
         self.networks = networks
-        self.stages = _first_stages(run, config.pseudo, networks.engine) if config.method == "spol" else None
+        self.stages = _first_stages(run, config, networks.engine) if config.method == "spol" else None
         self.broken: list[str] = []
         """Why pictures were left out."""
 
@@ -124,20 +159,20 @@ class Gallery:
                 sizes = [(int(h), int(w)) for h, w in batch.image_hw]
                 labels = torch.tensor([sample.label for sample in chosen])
                 opinions = self.networks.opinions(batch.pixels, labels)
-                cams = self.stages.cams(batch.pixels, labels) if self.stages else [None] * len(chosen)
-                rows = zip(range(len(chosen)), chosen, sizes, cams, batch.pixels, strict=True)
+                cams = self.stages.maps(batch.pixels, labels) if self.stages else [None] * len(chosen)
+                rows = zip(range(len(chosen)), chosen, sizes, cams, strict=True)
                 yield from in_threads(partial(self._shown, opinions, truth), rows, threads=cores())
                 advance()
         self.broken += pictures.broken.values()
 
     def _shown(
-        self, opinions: Opinions, truth: GroundTruth | None, shown: tuple[int, Sample, tuple[int, int], Tensor | None, Tensor]
+        self, opinions: Opinions, truth: GroundTruth | None, shown: tuple[int, Sample, tuple[int, int], Plane | None]
     ) -> Shown:  # fmt: skip
-        row, sample, image_hw, cam, pixels = shown
+        row, sample, image_hw, cam = shown
         found = self.localizer.localization(opinions, row, image_hw, sample.path)
         foreground = known = None
         if self.stages is not None and cam is not None:
-            foreground, known = _pseudo_mask(cam, pixels.permute(1, 2, 0).contiguous().numpy(), self.stages.pseudo)
+            foreground, known = self.stages.mask(cam)
         photo = _photo(sample.path, found.image_hw)
         boxes = Boxes.of([one.xyxy for one in found.objects])
         true_boxes = _true_boxes(truth, sample, found.image_hw)
@@ -147,7 +182,7 @@ class Gallery:
             image_id=sample.image_id,
             image_hw=found.image_hw,
             photo=photo,
-            cam=None if cam is None else cam.numpy(),
+            cam=cam,
             foreground=foreground,
             known=known,
             heatmap=None if opinions.heatmaps is None else opinions.heatmaps[row],
@@ -161,9 +196,13 @@ class Gallery:
         )
 
 
-def _first_stages(run: Path, pseudo: Pseudo, engine: Engine) -> FirstStages:
+def _first_stages(run: Path, config: RunConfig, engine: Engine) -> FirstStages:
+    if config.pseudo.masks == "cues":
+        finder = cues.load(run)
+        engine.place(finder.network)
+        return OfCues(finder, engine)
     network, card = load_mffnet(run / "cam")
-    return FirstStages(engine.place(network), card, pseudo, engine)
+    return OfStageOne(engine.place(network), card, config.pseudo, engine)
 
 
 def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
@@ -183,17 +222,3 @@ def _true_boxes(truth: GroundTruth | None, sample: Sample, image_hw: tuple[int, 
         return Boxes.of([])
     one = truth[sample.image_id]
     return one.boxes if one.image_hw in (None, image_hw) else Boxes.of([])
-
-
-def _pseudo_mask(
-    cam: Float[Tensor, "_ _"], picture: UInt8[np.ndarray, "_ _ 3"], settings: Pseudo
-) -> tuple[Plane, Plane]:
-    """What stage 2 would make of a map: where it is foreground, and where it has an opinion."""
-    if settings.masks == "thresholds":
-        side = PSEUDO_SIDE_PX, PSEUDO_SIDE_PX
-        fine = torch.from_numpy(resized(cam.numpy(), side))[None]
-        value, weight = targets(fine, render(fit_gaussians(cam[None], settings), side), settings)
-        return value[0].numpy(), weight[0].numpy()
-    mask = cam_mask(cam.numpy(), picture, along_edges=settings.masks == "grabcut")
-    inside, known = (plane.astype(np.float32) for plane in mask)
-    return inside * known, known

@@ -16,7 +16,7 @@ from torch import Tensor
 from wsol.box_threshold import own_box
 from wsol.boxes import Boxes
 from wsol.calibration import read_calibration
-from wsol.config import Precision, ProtocolName
+from wsol.config import Precision, ProtocolName, first_networks
 from wsol.counting import number_of
 from wsol.data.on_disk import check_there
 from wsol.data.pictures import Batch, Pictures, in_order
@@ -27,11 +27,12 @@ from wsol.data.unlabelled import CLASS_NAMES
 from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.errors import BrokenPicture, WsolError
 from wsol.folders import remove_unfinished
-from wsol.inference import cam_probabilities, normalised_class_maps, score_maps
+from wsol.inference import answer, cam_probabilities, normalised_class_maps, score_maps
 from wsol.launch import part
 from wsol.localizer import Localizer
 from wsol.locks import held
 from wsol.maps import box_object
+from wsol.methods import cues
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.geometry import CROP_MARGIN_SHARE
 from wsol.metrics.judge import STEP, Judge, Opinion, Row
@@ -44,7 +45,7 @@ from wsol.run_config import load_config
 from wsol.threads import in_threads
 from wsol.torch_networks import TorchNetworks
 
-Which = Literal["seg", "cam"]
+Which = Literal["seg", "cam", "cues"]
 
 
 def run(
@@ -160,6 +161,8 @@ class _Judged:
 def _networks(run: Path, which: Which, threshold: float | None, device: str, precision: Precision) -> _Judged:
     if which == "cam":
         return _cam(run, threshold, device, precision)
+    if which == "cues":
+        return _cues(run, threshold, device, precision)
     localizer = Localizer.load(run, threshold=threshold, device=device, precision=precision)
     method = load_config(run).method
     networks = localizer.networks
@@ -182,6 +185,10 @@ def _cam(run: Path, threshold: float | None, device: str, precision: Precision) 
         raise WsolError(
             f"{run} was made by {config.method}: expected spol for `--which cam`, which judges its stage 1. Leave it out: the maps of other methods are judged as they are."
         )
+    if "cam" not in first_networks(config):
+        raise WsolError(
+            f"{run} has no stage 1, since `pseudo.masks {config.pseudo.masks}` needs none: expected `--which cues`, which judges what its masks are made from, or none."
+        )
     engine = choose_engine(device, precision)
     network, card = load_mffnet(run / "cam")
     engine.place(network)
@@ -196,6 +203,31 @@ def _cam(run: Path, threshold: float | None, device: str, precision: Precision) 
 
     own = config.cam.threshold if threshold is None else threshold
     return _Judged("class activation maps", opinions, crop_heatmaps, own, card.resize_px, card.class_names, engine)
+
+
+def _cues(run: Path, threshold: float | None, device: str, precision: Precision) -> _Judged:
+    config = load_config(run)
+    if config.method != "spol" or "cues" not in first_networks(config):
+        raise WsolError(
+            f"{run} has no cues: expected a run of spol with `pseudo.masks cues`, got method {config.method}. Leave `--which` out."
+        )
+    engine = choose_engine(device, precision)
+    finder = cues.load(run)
+    engine.place(finder.network)
+
+    def opinions(pixels: Tensor, labels: Tensor) -> Opinions:
+        heatmaps = answer(finder, pixels, engine, labels).heatmaps
+        assert heatmaps is not None
+        return Opinions(heatmaps.cpu().numpy(), None)
+
+    def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
+        heatmaps = answer(finder, pixels, engine, labels, margin_share=CROP_MARGIN_SHARE).heatmaps
+        assert heatmaps is not None
+        return np.asarray(heatmaps.cpu().numpy())
+
+    own = cues.THRESHOLD if threshold is None else threshold
+    card = finder.card
+    return _Judged("cues", opinions, crop_heatmaps, own, card.resize_px, card.class_names, engine)
 
 
 class _Worker:

@@ -1,4 +1,4 @@
-"""Between the rounds of stage 3, for its folds, and after the last: where its probabilities part object from background."""
+"""After stage 3: where its probabilities part object from background."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from wsol.config import RunConfig
 from wsol.counting import number_of
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet
-from wsol.edges import SIDE_PX, upsampled
 from wsol.engine import Engine, choose_engine, wait_for_all
 from wsol.errors import WsolError
 from wsol.inference import foreground, score_maps
@@ -22,19 +21,17 @@ from wsol.links import refuse_link
 from wsol.models.checkpoint import load_mffnet
 from wsol.opinions import BATCH_SIZE
 from wsol.progress import Progress
-from wsol.pseudo_store import PseudoStore
+from wsol.pseudo_store import SIDE_PX, PseudoStore, upsampled
 
 STAGE = "learn-threshold"
 PICTURES = 500
 """At most so many, spread over the training pictures: their mean IoU is known within a point, and the curve is flat at its top."""
 
 
-def run(
-    data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress, usable: Sequence[int] | None = None
-) -> LearnedThreshold:  # fmt: skip
+def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> LearnedThreshold:
     """The thresholds at which the network in `seg` fits the pseudo masks of `store` best; written beside it, and kept if they are there.
 
-    `usable` are the numbers of the pictures that may be used; by default all that can be. One process learns them for all.
+    One process learns them for all.
 
     Raises:
         WsolError: none of the masks has an object, or the file is damaged.
@@ -42,7 +39,7 @@ def run(
     engine = choose_engine(config.device, config.precision)
     if part().is_first and read_threshold(seg) is None:
         refuse_link(seg)
-        boxes, masks = _fits(data, seg, store, store.usable() if usable is None else usable, config, engine, progress)
+        boxes, masks = _fits(data, seg, store, store.usable(), config, engine, progress)
         box, mask = best_of(boxes), best_of(masks)
         learned = LearnedThreshold(
             threshold=round((box.threshold + mask.threshold) / 2, 3),

@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wsol.config import RunConfig
+from wsol.config import RunConfig, first_networks
 from wsol.data.samples import DataSet
 from wsol.data.views import View
 from wsol.engine import choose_engine, seed_of
+from wsol.errors import WsolError
 from wsol.folders import is_finished
 from wsol.losses import CLASS_LOSSES
-from wsol.models.backbone import check_sides, normalisation, pretrained_state, scaled_px
+from wsol.models.backbone import check_sides, normalisation, pretrained_state
 from wsol.models.checkpoint import MffCard, build
 from wsol.models.mffnet import class_logits
 from wsol.progress import Progress
@@ -28,8 +29,12 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     """Train on the training pictures and their labels; write `run/cam`.
 
     Raises:
-        WsolError: no weights for the backbone, nothing to train on, or a `run/cam` of other settings.
+        WsolError: no weights for the backbone, nothing to train on, a `run/cam` of other settings, or a run that would not read it.
     """
+    if "cam" not in first_networks(config):
+        raise WsolError(
+            f"{STAGE}: nothing would read stage 1, since `pseudo.masks {config.pseudo.masks}` needs no training: expected `--pseudo.masks thresholds`, or `--classifier cam`, which names by it. Say one of them, or go on with `wsol make-pseudo DATA --run {run}`."
+        )
     settings = {
         "backbone": config.backbone,
         "weights": config.weights,
@@ -53,8 +58,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         auxiliary=has_auxiliary, mean=mean, std=std, resize_px=config.cam.resize_px, class_names=data.class_names,
     )  # fmt: skip
     network = build(card, dict(state), dropout=config.cam.dropout)
-    card = card.model_copy(update={"resize_px": scaled_px(network, config.cam.resize_px, config.cam.scale)})
-    check_sides(config.backbone, network, (config.cam.crop_px, card.resize_px))
+    check_sides(config.backbone, network, (config.cam.crop_px, config.cam.resize_px))
     labels = torch.tensor([sample.label for sample in data.train])
     loss = CLASS_LOSSES[config.cam.auxiliary]
 

@@ -37,6 +37,7 @@ from wsol.folders import CHECKPOINT
 from wsol.interrupts import Interrupts
 from wsol.launch import part
 from wsol.models.checkpoint import Card
+from wsol.models.freezing import freeze
 from wsol.progress import Progress
 from wsol.training.fitting import largest_that_fits
 from wsol.training.log import TrainingLog
@@ -98,11 +99,12 @@ def train(
             f"{job.stage}: {schedule.epochs} epochs in place of {job.training.epochs}, since an epoch of these pictures is {number_of(schedule.steps_per_epoch, 'step')} and at least {job.training.least_steps} are taken (`least-steps`; naming the epochs takes exactly those)"
         )
     network = engine.place(_synchronised(job.network, job.training.batch_norm, engine))
+    early = freeze(getattr(network, "backbone", network), job.training.freeze, job.training.crop_px)
     optimiser = _optimiser(network, job.new_layers, job.training)
     checkpoint = Checkpoint(scratch / CHECKPOINT, job.identity)
     trained = checkpoint.restore(network, optimiser)
     pictures.broken |= {int(i): reason for i, reason in trained.broken.items()}
-    steps = _Steps(job, pictures, schedule, network, optimiser, engine)
+    steps = _Steps(job, pictures, schedule, network, early, optimiser, engine)
     steps.settle(config, trained, progress)
     if trained.step:
         progress.say(
@@ -162,12 +164,16 @@ class _Steps:
     """The steps of a training: what they need, and the network and optimiser that they change."""
 
     def __init__(
-        self, job: Job, pictures: Pictures, schedule: Schedule, network: nn.Module, optimiser: torch.optim.Optimizer, engine: Engine,
+        self, job: Job, pictures: Pictures, schedule: Schedule, network: nn.Module, early: Sequence[nn.Module], optimiser: torch.optim.Optimizer, engine: Engine,
     ) -> None:  # fmt: skip
         self.job = job
         self.pictures = pictures
         self.schedule = schedule
         self.network = network
+        self.still = [*early]
+        """Modules whose statistics stay."""
+        if job.training.batch_norm == "frozen":
+            self.still += frozen_layers(network, job.new_layers)
         self.optimiser = optimiser
         self.engine = engine
 
@@ -250,9 +256,8 @@ class _Steps:
     def _epoch(self, steps: range) -> Iterator[tuple[Tensor, float]]:
         """Steps of one epoch: of each this process's part of the loss, and the seconds without data."""
         self.network.train()
-        if self.job.training.batch_norm == "frozen":
-            for layer in frozen_layers(self.network, self.job.new_layers):
-                layer.eval()
+        for module in self.still:
+            module.eval()
         orders = [batch[place] for batch in self.schedule.batches(steps) for place in self.places]
         batches = self.pictures.batches(orders, self.job.usable)
         for step in steps:
@@ -306,7 +311,7 @@ def _synchronised(network: nn.Module, batch_norm: BatchNorm, engine: Engine) -> 
 def _optimiser(network: nn.Module, new_layers: Sequence[nn.Module], training: Training) -> torch.optim.Optimizer:
     new = [parameter for layer in new_layers for parameter in layer.parameters()]
     is_new = {id(parameter) for parameter in new}
-    pretrained = [parameter for parameter in network.parameters() if id(parameter) not in is_new]
+    pretrained = [one for one in network.parameters() if one.requires_grad and id(one) not in is_new]
     groups = [{"params": pretrained, "lr": training.lr_backbone}, {"params": new, "lr": training.lr_new}]
     return torch.optim.SGD(
         groups, momentum=training.momentum, nesterov=training.momentum > 0, weight_decay=training.weight_decay

@@ -3,7 +3,7 @@
     python benchmarks/engine.py DATA --run RUN                # all parts; at most 20 minutes on two cores
     python benchmarks/engine.py DATA --run RUN --only b,c     # some of them
 
-RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseudo.masks thresholds --seg.rounds 1`). The plain side is in plain.py, and says there what it does. Each training and each prediction has a
+RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseudo.masks thresholds`). The plain side is in plain.py, and says there what it does. Each training and each prediction has a
 process of its own, which has imported everything before the clock starts. All is repeated, and the best counts on both sides.
 
 a  Training. `first epoch` is the whole call less its later epochs: building the network, decoding into the cache (ours) and
@@ -222,9 +222,9 @@ def _plain_masks(given: Given, data: DataSet, numbers: Sequence[int]) -> list[Pa
 
 def _stored_maps(given: Given, numbers: Sequence[int]) -> torch.Tensor:
     store = pseudo_store.PseudoStore(given.run / "pseudo")
-    if store.holds_masks or load_config(given.run).seg.rounds > 1:
+    if store.holds_masks:
         raise WsolError(
-            f"{given.run} has masks of our own, or trained stage 3 in rounds: expected SPOL's masks and one round, which the plain side has too. Make it with `--pseudo.masks thresholds --seg.rounds 1`."
+            f"{given.run} has masks of cues: expected SPOL's, which the plain side has too. Make it with `--pseudo.masks thresholds`."
         )
     return store.stored(torch.tensor(numbers))[0]
 

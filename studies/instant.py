@@ -34,7 +34,7 @@ from wsol.inference import prepared
 from wsol.maps import find_objects, resized
 from wsol.methods import instant
 from wsol.methods.ddt import Moments, first_component
-from wsol.methods.network import card_of, last_stage
+from wsol.methods.network import last_stage
 from wsol.metrics.bootstrap import rate
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.sweep import largest_component, layers_at
@@ -86,7 +86,7 @@ class Seer:
     """The network of instant mode, asked for its features."""
 
     def __init__(self, config: RunConfig, data: DataSet, engine: Engine) -> None:
-        self.card, self.engine = card_of(data, config), engine
+        self.card, self.engine = instant.card_at_own_size(data, config), engine
         state = dict(pretrained_state(config.backbone, config.weights))
         self.features = engine.place(RectifiedFeatures(last_stage(self.card, state)[0])).eval()
 

@@ -28,7 +28,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
-from wsol.config import ProtocolName, finder_folder, groups_of, merged, options_unread, resolve
+from wsol.config import ProtocolName, finder_folder, first_networks, groups_of, merged, options_unread, resolve
 from wsol.data.samples import DataSet
 from wsol.folders import MANIFEST, text_hash, write_json, write_text
 from wsol.methods.network import settings_of, trained_as
@@ -47,7 +47,7 @@ class Row(_Strict):
 
     name: str
     config: Tree = {}
-    which: Literal["seg", "cam"] = "seg"
+    which: Literal["seg", "cam", "cues"] = "seg"
     seeds: tuple[int, ...] | None = None
     reference: float | None = None
     """GT-known Loc that a paper reports."""
@@ -165,13 +165,18 @@ def options(values: Tree, lead: str = "--") -> Iterator[str]:
 
 
 COMMANDS = {"cam": "train-cam", "pseudo": "make-pseudo", "seg": "train-seg", "classifier": "train-classifier"}
+FOLDERS = {"pseudo": ("cues", "pseudo")}
+"""What a command writes that is not called like its stage."""
 SHARED = {
+    "cues": ("backbone", "weights", "precision", "instant"),
     "cam": ("backbone", "weights", "seed", "precision", "cam"),
-    "pseudo": ("backbone", "weights", "seed", "precision", "cam", "pseudo"),
-    "seg": ("backbone", "weights", "seed", "precision", "cam", "pseudo", "seg"),
+    "pseudo": ("backbone", "weights", "seed", "precision", "cam", "pseudo", "instant"),
+    "seg": ("backbone", "weights", "seed", "precision", "cam", "pseudo", "instant", "seg"),
     "classifier": ("backbone", "weights", "classifier", "classifier_weights", "seed", "precision", "classify"),
 }
-"""The stages that rows may have in common, and what each depends on; the rounds of stage 3 one by one."""
+"""The folders that rows may have in common, and what each depends on."""
+LAST = {"cam": "cam", "cues": "pseudo"}
+"""The stage after which a row that judges no more than that is done."""
 
 
 def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
@@ -183,8 +188,10 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     if run.config.method != "spol":
         peaks_mb.append(_fit(run.config, folder, runs, [str(data), "--run", str(folder), *chosen]))
     for stage, command in COMMANDS.items():
-        if run.config.method != "spol" or (run.row.which == "cam" and stage != "cam"):
+        if run.config.method != "spol":
             break
+        if stage == "cam" and "cam" not in first_networks(run.config):
+            continue
         kept = {folder / name: shared for name, shared in _shared(run.config, stage, runs).items()}
         for own, shared in kept.items():
             _take(shared, own)
@@ -193,6 +200,8 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
         write_json(folder / PEAK, max(peaks_mb))
         for own, shared in kept.items():
             _take(own, shared)
+        if stage == LAST.get(run.row.which):
+            break
     write_json(folder / PEAK, max(peaks_mb))
     if run.has_costs and run.row.which == "seg":
         _predict(folder, data, images)
@@ -227,19 +236,9 @@ def _predict(folder: Path, data: Path, images: Path | None) -> None:
 def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
     """Where the folders that a stage writes in its run lie for other rows with the same values."""
     values = config.model_dump(mode="json")
-    rounds, folds = (values["seg"].pop(name) for name in ("rounds", "folds"))
-    key = text_hash(iter([json.dumps([values[name] for name in SHARED[stage]], sort_keys=True)]))[:12]
-    if stage != "seg":
-        return {stage: runs / "shared" / f"{stage}-{key}"}
-    # The first round knows nothing of folds, which are held against all later ones.
-    later = key if folds == 1 else f"{key}-{folds}-folds"
-    names = {f"seg-round-{i}": f"seg-round-{i}-{key if i == 1 else later}" for i in range(1, rounds)}
-    # The threshold beside a later round's network is learned from other masks where it is the last.
-    names |= {"seg": f"seg-round-1-{key}" if rounds == 1 else f"seg-round-{rounds}-{later}-last"}
-    names |= {f"pseudo-round-{i}": f"pseudo-round-{i}-{later}" for i in range(2, rounds + 1)}
-    if rounds > 1 and folds > 1:
-        names |= {name: f"{name}-{later}" for name in (*(f"seg-fold-{i + 1}" for i in range(folds)), "pseudo-folds")}
-    return {name: runs / "shared" / shared for name, shared in names.items()}
+    names = [name for name in FOLDERS.get(stage, (stage,)) if name != "cues" or config.pseudo.masks == "cues"]
+    keys = {name: json.dumps([values[group] for group in SHARED[name]], sort_keys=True) for name in names}
+    return {name: runs / "shared" / f"{name}-{text_hash(iter([key]))[:12]}" for name, key in keys.items()}
 
 
 def _fit(config: RunConfig, run: Path, runs: Path, words: Sequence[str]) -> float:
@@ -298,7 +297,7 @@ def unwind_when_terminated() -> None:
 
 
 def training_minutes(folder: Path) -> float:
-    """What a user waits for the stages of a run, those of earlier rounds with them, whoever trained them first."""
+    """What a user waits for the stages of a run, whoever trained them first."""
     manifests = [*folder.glob(f"*/{MANIFEST}")]
     return sum(float(json.loads(path.read_text())["figures"]["seconds"]) for path in manifests) / 60
 

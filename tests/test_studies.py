@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from wsol.run_config import preview  # noqa: E402
 TINY: dict[str, Any] = {
     "classifier": "cam",
     **{group: {"steps": 2, "batch_size": 4, "resize_px": 64, "crop_px": 48} for group in ("cam", "seg")},
+    "instant": {"resize_px": 64},
 }
 
 
@@ -124,7 +124,7 @@ def test_a_misspelt_value_of_wsol_is_told_with_its_row(tmp_path: Path) -> None:
 
 
 def test_a_row_twice_would_be_averaged_with_itself_and_is_refused(tmp_path: Path) -> None:
-    rows = [{"name": "a"}, {"name": "a", "config": {"seg": {"rounds": 1}}}]
+    rows = [{"name": "a"}, {"name": "a", "config": {"seg": {"momentum": 0.5}}}]
     with pytest.raises(WsolError, match="has row 'a' with seed 0 twice"):
         runner.read_grid(written(tmp_path, rows=rows))
 
@@ -299,7 +299,7 @@ def test_holding_out_everything_is_refused(
 
 
 def test_other_values_have_another_folder_and_other_seeds_the_same(tmp_path: Path) -> None:
-    rows = [{"name": "A b/c"}, {"name": "A, b, c", "config": {"seg": {"rounds": 1}}}]
+    rows = [{"name": "A b/c"}, {"name": "A, b, c", "config": {"seg": {"momentum": 0.5}}}]
     _, runs = runner.read_grid(written(tmp_path, rows=rows))
     one, other_seed, changed, _ = (run.folder(tmp_path) for run in runs)
     assert one.name == "seed-0" and other_seed.name == "seed-1"
@@ -317,7 +317,7 @@ def test_only_options_that_a_method_reads_make_another_folder(method: str, tmp_p
     _, runs = runner.read_grid(written(tmp_path, rows=rows, seeds=[0]))
     plain, *others = runs
     read = {name for name, one in zip(groups, others, strict=True) if one.values != plain.values}
-    assert read == {"spol": {"cam"}, "cam": {"training"}, "psol": {"training", "psol"}, "ddt": set()}[method]
+    assert read == {"spol": set(), "cam": {"training"}, "psol": {"training", "psol"}, "ddt": set()}[method]
 
 
 def judged(gt_known: float, **more: float) -> list[dict[str, Any]]:
@@ -401,13 +401,14 @@ def test_a_set_without_boxes_of_training_pictures_is_refused(
 
 
 @pytest.mark.pipeline
-def test_a_killed_study_goes_on_and_rows_share_their_stages_and_rounds(small_set: Path, tmp_path: Path) -> None:
+def test_a_killed_study_goes_on_and_rows_share_their_stages(small_set: Path, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
-        {"name": "twice", "config": {"seg": {"rounds": 2}}},
-        {"name": "once", "config": {"seg": {"rounds": 1}}, "seeds": [1]},
+        {"name": "whole"},
+        {"name": "fused", "config": {"seg": {"fusion": "multiply"}}, "seeds": [1]},
+        {"name": "cues", "which": "cues", "seeds": [1]},
         {"name": "maps", "which": "cam", "seeds": [1]},
     ]
-    made = [("twice", 0), ("twice", 1), ("once", 1), ("maps", 1)]
+    made = [("whole", 0), ("whole", 1), ("fused", 1), ("cues", 1), ("maps", 1)]
     grid, runs, out = written(tmp_path, rows=rows), tmp_path / "runs", tmp_path / "table.md"
     words = [sys.executable, str(STUDIES / "run.py"), str(grid), str(small_set), "--runs", str(runs), "--out", str(out)]
     with subprocess.Popen(words, start_new_session=True) as study:
@@ -420,53 +421,13 @@ def test_a_killed_study_goes_on_and_rows_share_their_stages_and_rounds(small_set
     kept = first.stat().st_mtime_ns
     subprocess.run(words, check=True)
     assert first.stat().st_mtime_ns == kept
-    lines = out.read_text().splitlines()[-3:]
-    assert [line.split("|")[2].strip() for line in lines] == ["2", "1", "1"]
+    lines = out.read_text().splitlines()[-4:]
+    assert [line.split("|")[2].strip() for line in lines] == ["2", "1", "1", "1"]
     found = json.loads(out.with_suffix(".json").read_text())
     assert [(one["row"], one["seed"]) for one in found] == made
-    stages = [path.stat().st_ino for path in runs.rglob("seed-*/cam/model.safetensors")]
-    assert len(stages) == 4 and len(set(stages)) == 2
-    first_rounds = [
-        *runs.rglob("twice-*/*/seg-round-1/model.safetensors"),
-        *runs.rglob("once-*/*/seg/model.safetensors"),
-    ]
-    assert len(first_rounds) == 3 and len({path.stat().st_ino for path in first_rounds}) == 2
-    assert len([*runs.glob("*/shared/pseudo-folds-*")]) == 2
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "common"),
-    [
-        pytest.param((1, 1), (1, 2), {"seg-round-1"}, id="one round has no folds"),
-        pytest.param((2, 1), (2, 2), {"seg-round-1"}, id="folds change all rounds but the first"),
-        pytest.param(
-            (2, 1),
-            (3, 1),
-            {"seg-round-1", "pseudo-round-2"},
-            id="rounds follow each other, but the last learns its threshold from other masks",
-        ),
-        pytest.param((2, 2), (3, 3), {"seg-round-1"}, id="other folds"),
-        pytest.param(
-            (2, 2),
-            (3, 2),
-            {"seg-round-1", "seg-fold-1", "seg-fold-2", "pseudo-folds", "pseudo-round-2"},
-            id="the same folds",
-        ),
-    ],
-)
-def test_rows_have_in_common_what_their_rounds_and_folds_have(
-    one: tuple[int, int], other: tuple[int, int], common: set[str]
-) -> None:
-    kept = [
-        {
-            path.name
-            for path in runner._shared(
-                resolve(RunConfig.model_validate({"seg": {"rounds": rounds, "folds": folds}})), "seg", Path("runs")
-            ).values()
-        }
-        for rounds, folds in (one, other)
-    ]
-    assert {re.sub("-[0-9a-f]{12}(-[0-9]-folds)?(-last)?$", "", name) for name in kept[0] & kept[1]} == common
+    for stage, count, kinds in (("cam", 4, 2), ("cues", 4, 1), ("seg", 3, 3)):
+        files = [path.stat().st_ino for path in runs.rglob(f"seed-*/{stage}/model.safetensors")]
+        assert (len(files), len(set(files))) == (count, kinds), stage
 
 
 def test_composites_have_tight_boxes_and_share_nothing_between_the_splits(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
+from wsol.config import is_gradient_cam
 from wsol.engine import Engine
 from wsol.inference import answer, cam_probabilities, classifier_probabilities, score_maps
 from wsol.methods.table import METHODS
 from wsol.models.checkpoint import ClassifierCard, MffCard, load_classifier, load_mffnet
 from wsol.models.finder import Finder
+from wsol.models.folding import fold
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.opinions import Opinions
 from wsol.run_config import load_config
@@ -96,6 +98,8 @@ def load_networks(run: Path, engine: Engine) -> TorchNetworks:
     config = load_config(run)
     finder = METHODS[config.method].load(run)
     engine.place(finder.network)
+    if not is_gradient_cam(config):  # which asks for gradients of what folding jumps over
+        fold(finder.network, finder.network.modules(), finder.card.resize_px)
     finder_names = config.classifier == "cam" and config.method != "spol"
     namer = None if finder_names else _load_namer(run, config.classifier, engine)
     return TorchNetworks(finder, namer, finder_names, engine)
@@ -106,4 +110,6 @@ def _load_namer(run: Path, classifier: str, engine: Engine) -> Namer | None:
     if classifier == "none":
         return None
     network, card = load_mffnet(run / "cam") if classifier == "cam" else load_classifier(run / "classifier")
-    return Namer(engine.place(network), card)
+    engine.place(network)
+    fold(network, network.modules(), card.resize_px)
+    return Namer(network, card)

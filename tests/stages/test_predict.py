@@ -148,8 +148,8 @@ def alone(whole: Whole, pictures: Path, numbers: list[int]) -> Iterator[tuple[to
 def test_every_record_holds_the_mask_of_its_own_picture(whole: Whole, pictures: Path, cli: Cli, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("make-pseudo", pictures, "--run", run, "--workers", "0", "--instant.resize-px", "64") == 0
-    store, finder, engine = PseudoStore(run / "pseudo"), cues.load(run), choose_engine("cpu", "fp32")
-    engine.place(finder.network)
+    store, engine = PseudoStore(run / "pseudo"), choose_engine("cpu", "fp32")
+    finder = cues.load(run, engine)
     samples = open_data(pictures).train
     assert len(store.usable()) >= 6, "of twelve: of some so small a map has no part"
     for number in store.usable():

@@ -43,6 +43,7 @@ from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
 from wsol.models.features import Features
 from wsol.models.finder import Answer, Finder, Heatmaps
+from wsol.models.folding import fold
 from wsol.progress import Progress
 
 STAGE = "see-cues"
@@ -100,9 +101,13 @@ def build(card: MethodCard, state: State | None) -> nn.Module:
     return CueNetwork(salience, len(card.class_names))
 
 
-def load(run: Path) -> Finder:
-    """The network of a run."""
-    return load_finder(run / "cues", build, ask)._replace(is_exportable=False)
+def load(run: Path, engine: Engine) -> Finder:
+    """The network of a run, on the engine's device."""
+    finder = load_finder(run / "cues", build, ask)
+    network = engine.place(finder.network)
+    assert isinstance(network, CueNetwork)
+    fold(network.salience.features, network.salience.features.modules(), finder.card.resize_px)
+    return finder
 
 
 def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
@@ -174,6 +179,8 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
         return
     network = ready.network
     assert isinstance(network, CueNetwork)
+    features = network.salience.features
+    fold(features, features.modules(), card.resize_px)
     labels, classes = torch.tensor([sample.label for sample in data.train]), len(data.class_names)
     first = Look(
         STAGE,

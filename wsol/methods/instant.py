@@ -40,6 +40,7 @@ from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, save
 from wsol.models.features import Features, RectifiedFeatures
 from wsol.models.finder import Answer, Finder, Heatmaps, spread
+from wsol.models.folding import fold
 from wsol.opinions import BATCH_SIZE
 from wsol.progress import Progress
 from wsol.pseudo import share_of_peak
@@ -122,6 +123,7 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
         return
     network = ready.network
     assert isinstance(network, InstantNetwork)
+    fold(network.features, network.features.modules(), ready.card.resize_px)
     look = Look(
         STAGE,
         spread_over(len(data.train), config.instant.sample),

@@ -198,9 +198,7 @@ class Gallery:
 
 def _first_stages(run: Path, config: RunConfig, engine: Engine) -> FirstStages:
     if config.pseudo.masks == "cues":
-        finder = cues.load(run)
-        engine.place(finder.network)
-        return OfCues(finder, engine)
+        return OfCues(cues.load(run, engine), engine)
     network, card = load_mffnet(run / "cam")
     return OfStageOne(engine.place(network), card, config.pseudo, engine)
 

@@ -212,8 +212,7 @@ def _cues(run: Path, threshold: float | None, device: str, precision: Precision)
             f"{run} has no cues: expected a run of spol with `pseudo.masks cues`, got method {config.method}. Leave `--which` out."
         )
     engine = choose_engine(device, precision)
-    finder = cues.load(run)
-    engine.place(finder.network)
+    finder = cues.load(run, engine)
 
     def opinions(pixels: Tensor, labels: Tensor) -> Opinions:
         heatmaps = answer(finder, pixels, engine, labels).heatmaps

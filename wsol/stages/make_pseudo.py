@@ -156,9 +156,7 @@ class _CueMasks:
 
     @classmethod
     def load(cls, run: Path, data: DataSet, engine: Engine) -> _CueMasks:
-        finder = cues.load(run)
-        engine.place(finder.network)
-        return cls(finder, engine)
+        return cls(cues.load(run, engine), engine)
 
     @property
     def card(self) -> Card:

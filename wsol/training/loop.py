@@ -37,6 +37,7 @@ from wsol.folders import CHECKPOINT
 from wsol.interrupts import Interrupts
 from wsol.launch import part
 from wsol.models.checkpoint import Card
+from wsol.models.folding import fold
 from wsol.models.freezing import freeze
 from wsol.progress import Progress
 from wsol.training.fitting import largest_that_fits
@@ -99,7 +100,9 @@ def train(
             f"{job.stage}: {schedule.epochs} epochs in place of {job.training.epochs}, since an epoch of these pictures is {number_of(schedule.steps_per_epoch, 'step')} and at least {job.training.least_steps} are taken (`least-steps`; naming the epochs takes exactly those)"
         )
     network = engine.place(_synchronised(job.network, job.training.batch_norm, engine))
-    early = freeze(getattr(network, "backbone", network), job.training.freeze, job.training.crop_px)
+    backbone = getattr(network, "backbone", network)
+    early = freeze(backbone, job.training.freeze, job.training.crop_px)
+    fold(backbone, early, job.training.crop_px)
     optimiser = _optimiser(network, job.new_layers, job.training)
     checkpoint = Checkpoint(scratch / CHECKPOINT, job.identity)
     trained = checkpoint.restore(network, optimiser)

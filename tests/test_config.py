@@ -43,19 +43,19 @@ def resolved(recipe: str, **over: Any) -> dict[str, Any]:
 
 # "Common to both", and MFF-Net's own section.
 COMMON = {
-    "backbone": "resnet50", "cam.fusion": "multiply", "cam.levels": 3, "cam.attention": True, "seg.fusion": "multiply", "seg.levels": 3, "seg.attention": True,
+    "backbone": "resnet50.tv_in1k", "cam.fusion": "multiply", "cam.levels": 3, "cam.attention": True, "seg.fusion": "multiply", "seg.levels": 3, "seg.attention": True,
     "cam.momentum": 0.9, "seg.momentum": 0.9, "cam.weight_decay": 1e-4, "seg.weight_decay": 1e-4,
     "cam.resize_px": 256, "cam.crop_px": 224, "seg.resize_px": 256, "seg.crop_px": 224,
     "cam.least_steps": 0, "seg.least_steps": 0, "cam.lr_backbone": 0.002, "cam.lr_new": 0.02, "seg.lr_new": 0.02, "pseudo.thresholding": True, "pseudo.masks": "thresholds", "seg.scale": 1, "cam.freeze": 0, "seg.freeze": 0, "classify.freeze": 0, "box.objects": "largest",
 }  # fmt: skip
 PAPER = {
     "cam.auxiliary": "joint", "pseudo.gaussian": "entire", "pseudo.gaussian_divisor": 1, "pseudo.gaussian_foreground": 0.7,
-    "pseudo.foreground": 0.5, "pseudo.background": 0.004, "seg.lr_backbone": 0.002, "classifier": "densenet161",
+    "pseudo.foreground": 0.5, "pseudo.background": 0.004, "seg.lr_backbone": 0.002, "classifier": "densenet161.tv_in1k",
 }  # fmt: skip
 RELEASED = {
     "pseudo.gaussian": "contours", "pseudo.gaussian_divisor": 10, "pseudo.gaussian_foreground": 0.25,
     "pseudo.foreground": 0.25, "pseudo.background": 0.01, "seg.lr_backbone": 0.02,
-    "classifier": "tf_efficientnet_b7", "classify.resize_px": 685, "classify.crop_px": 600,
+    "classifier": "tf_efficientnet_b7.aa_in1k", "classify.resize_px": 685, "classify.crop_px": 600,
 }  # fmt: skip
 SPEC: dict[str, dict[str, Any]] = {
     "paper": PAPER | {"cam.epochs": 32, "seg.epochs": 32, "cam.batch_size": 64, "seg.batch_size": 128},
@@ -67,6 +67,11 @@ SPEC: dict[str, dict[str, Any]] = {
         "seg.epochs": 8,
         "cam.batch_size": 64,
         "seg.batch_size": 128,
+        "classify.epochs": 20,
+        "classify.batch_size": 16,
+        "classify.rates": "linear",
+        "classify.lr_new": 0.05,
+        "classify.lr_backbone": 0.005,
         "box.threshold": 0.2,
     },
     "released-imagenet": RELEASED

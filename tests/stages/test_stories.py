@@ -362,7 +362,11 @@ def test_a_dry_run_prints_the_configuration_and_touches_nothing(
 ) -> None:
     assert cli("fit", small_set, "--run", tmp_path / "r", "--recipe", "released", "--dry-run") == 0
     shown = capsys.readouterr().out
-    assert "recipe: released" in shown and "classifier: tf_efficientnet_b7" in shown and "lr_backbone: 0.02" in shown
+    assert (
+        "recipe: released" in shown
+        and "classifier: tf_efficientnet_b7.aa_in1k" in shown
+        and "lr_backbone: 0.02" in shown
+    )
     assert not (tmp_path / "r").exists()
 
 

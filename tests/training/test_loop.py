@@ -102,6 +102,30 @@ def test_on_a_cpu_the_precision_is_measured_on_few_pictures_and_said_when_it_tak
     assert set(counts) == {4} and "test: measuring fp32 and bf16\n" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("rates", "shares"), [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0.25])]
+)  # fmt: skip
+def test_rates_stay_or_fall_linearly_also_after_a_stop(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rates: str, shares: list[float]
+) -> None:
+    seen: list[list[float]] = []
+    step, stops = torch.optim.SGD.step, iter([False, True])
+
+    def noted(optimiser: torch.optim.SGD) -> None:
+        if next(stops, False):  # the checkpoint of the step before is there
+            raise KeyboardInterrupt
+        seen.append([group["lr"] for group in optimiser.param_groups])
+        step(optimiser)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", noted)
+    training = SETTINGS.model_copy(update={"steps": 4, "rates": rates, "lr_backbone": 0.1, "lr_new": 0.4})
+    config = CONFIG.model_copy(update={"checkpoint_seconds": 0.0})
+    with pytest.raises(KeyboardInterrupt):
+        train(new_job(training), pictures, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    train(new_job(training), pictures, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    assert seen == [pytest.approx([0.1 * share, 0.4 * share]) for share in shares]
+
+
 def test_steps_count_before_epochs(pictures: Pictures, tmp_path: Path) -> None:
     job = new_job(SETTINGS.model_copy(update={"steps": 3}))
     trained = train(job, pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))

@@ -270,6 +270,7 @@ class _Steps:
     def _step(self, step: int, batches: Iterator[Batch]) -> tuple[Tensor, float]:
         view, waiting_seconds = self._view(step), 0.0
         total = torch.zeros((), device=self.engine.device)
+        self._set_rates(step)
         self.optimiser.zero_grad(set_to_none=True)
         for place in self.places:
             asked = time.perf_counter()
@@ -282,6 +283,13 @@ class _Steps:
             total += loss.detach()
         self.optimiser.step()
         return total, waiting_seconds
+
+    def _set_rates(self, step: int) -> None:
+        # From the step alone, so that a training that goes on has them too.
+        if self.job.training.rates == "linear":
+            of_backbone, of_new = self.job.training.lr_backbone, self.job.training.lr_new
+            for group, rate in zip(self.optimiser.param_groups, (of_backbone, of_new), strict=True):
+                group["lr"] = rate * (1 - step / self.schedule.steps)
 
     def _view(self, step: int) -> View:
         generator = torch.Generator().manual_seed(seed_of(self.job.seed, step, 1))

@@ -21,7 +21,7 @@ import timm
 import torch
 from torch import Tensor
 
-from wsol.config import Cam
+from wsol.config import Cam, Seg
 from wsol.engine import choose_engine, keep_freed_memory
 from wsol.errors import WsolError
 from wsol.losses import CLASS_LOSSES
@@ -58,7 +58,7 @@ def measured(name: str, px: int) -> dict[str, Any]:
 
     train_s = best(step)
     network.eval()
-    larger = pictures(scaled_px(network, side_px, RECIPE.scale))
+    larger = pictures(scaled_px(network, side_px, Seg().scale))
     with torch.inference_mode():
         predict_s = best(lambda: network(larger))
     return {

@@ -22,7 +22,7 @@ import torch
 import torchvision
 from PIL import Image, ImageFile
 
-from wsol import edges, predictions
+from wsol import predictions
 from wsol.cli import main
 from wsol.doctor import checks, jobs, odd_files, places
 from wsol.doctor.checks import Check, all_checks, backbone_and_weights, examine, opencv_wheels, together
@@ -181,7 +181,6 @@ def no_spec(name: str) -> None:
     [
         pytest.param("pair", lambda m: m.setattr(torchvision.ops, "nms", lambda boxes, scores, iou: torch.arange(3)), "fail", "keeps boxes [0, 1, 2]", id="nms keeps all"),
         pytest.param("opencv", lambda m: m.setattr(sweep, "drawn_largest_contour", lambda mask: (5, 10, 24, 29)), "fail", "(5, 10, 24, 29)", id="a box one pixel short"),
-        pytest.param("opencv", lambda m: m.setattr(edges, "redrawn", lambda evidence, picture, seeds: evidence > seeds.middle), "fail", "IoU 0.53", id="GrabCut does nothing"),
         pytest.param("masks", lambda m: m.setattr(predictions.coco_mask, "decode", lambda rle: np.zeros((17, 23))), "fail", "as another", id="empty masks"),
         pytest.param("reading", lambda m: m.setattr("wsol.data.pictures.read_square", lambda path, side_px: (np.zeros((side_px, side_px, 3), np.uint8), (512, 512))), "fail", "not as they were", id="black batches"),
         pytest.param("summed_up", lambda m: m.setattr("wsol.engine.summed", lambda values, engine: values * 2), "fail", "expected 1", id="a sum that is none"),

@@ -210,7 +210,18 @@ def test_a_training_goes_by_no_link_of_its_run(
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     elsewhere.mkdir()
     run.mkdir()
-    words = ["train-cam", str(class_folders), "--run", str(run), "--cam.resize-px", "64", "--cam.crop-px", "56"]
+    words = [
+        "train-cam",
+        str(class_folders),
+        "--run",
+        str(run),
+        "--pseudo.masks",
+        "thresholds",
+        "--cam.resize-px",
+        "64",
+        "--cam.crop-px",
+        "56",
+    ]
     for name in (".cam.partial", "cam", ".pixels"):
         (run / name).symlink_to(elsewhere)
         with pytest.raises(SystemExit) as stopped:

@@ -62,14 +62,13 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
     ours = RunConfig(
         seed=seed,
         precision="fp32",  # measured on a busy machine it may come out otherwise, and README shows the numbers
-        cam=Cam(epochs=10, **quick),
         seg=Seg(**quick),
         classify=Classify(epochs=4, **quick),
     )
     plain = RunConfig(seed=seed, precision="fp32", cam=Cam(epochs=10, levels=1, **quick), classifier="cam")
     progress.say("plain CAM (Zhou et al. 2016), to compare with")
     train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
-    progress.say("SPOL (Wei et al. 2021) by our own recipe, four stages")
+    progress.say("SPOL (Wei et al. 2021) by our own recipe")
     fit.run(data, out / "run", preview(out / "run", ours), progress)
     predict.run(
         out / "run", out / "data" / "test", out / "predictions", threshold=None, objects=None, device="auto", precision="auto", progress=progress
@@ -111,7 +110,7 @@ Row = tuple[str, list[Rate | None]]
 
 
 def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
-    """The table's lines: what looks at nothing, what was before SPOL, SPOL's first half, and the whole."""
+    """The table's lines: what looks at nothing, what was before SPOL, what the masks are made from, and the whole."""
 
     def judge(run: Path, which: evaluate.Which) -> Evaluation:
         return evaluate.run(run, data, which=which, threshold=None, device="auto", precision="auto", progress=progress)
@@ -120,7 +119,7 @@ def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
     return [
         ("centre box", _centre(data, full.judged[PROTOCOL])),
         ("plain CAM", _rates(judge(out / "plain-cam", "cam"))),
-        ("stage 1 (MFF-Net)", _rates(judge(out / "run", "cam"))),
+        ("cues, no training", _rates(judge(out / "run", "cues"))),
         ("wsol", _rates(full)),
     ]
 

@@ -302,7 +302,7 @@ def is_finished(
         return False
     if manifest["stage"] != stage:
         raise WsolError(
-            f"{folder} holds the result of {manifest['stage']}: expected that of {stage}, or a free name. Name another folder with `{option}`."
+            f"{folder} holds the result of {manifest['stage']!s:.80}: expected that of {stage}, or a free name. Name another folder with `{option}`."
         )
     changed = differences(
         {name: manifest[name] for name in ("settings", "inputs")}, {"settings": settings, "inputs": inputs}, words,

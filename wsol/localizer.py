@@ -89,7 +89,7 @@ class Localizer:
         if engine == "torch":
             from wsol.torch_networks import load_networks  # with timm, which the other engine has no use for
 
-            networks: Networks = load_networks(Path(run), choose_engine(device, precision))
+            networks: Networks = load_networks(Path(run), choose_engine(device, precision), is_folded=True)
         else:
             from wsol.onnx_export import fresh_networks
 

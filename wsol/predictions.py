@@ -166,7 +166,7 @@ def open_predictions(folder: Path) -> Predictions:
         )
     if manifest["stage"] != "predict":
         raise WsolError(
-            f"{folder} holds the result of `wsol {manifest['stage']}`: expected that of `{COMMAND}`. Name that folder."
+            f"{folder} holds the result of `wsol {manifest['stage']!s:.80}`: expected that of `{COMMAND}`. Name that folder."
         )
     root, class_names = (manifest["figures"].get(name) for name in ("image_root", "class_names"))
     if not root or "\0" in root or class_names is None:

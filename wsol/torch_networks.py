@@ -89,8 +89,8 @@ class TorchNetworks:
         return heatmaps.cpu().numpy()
 
 
-def load_networks(run: Path, engine: Engine) -> TorchNetworks:
-    """The networks of a finished run.
+def load_networks(run: Path, engine: Engine, *, is_folded: bool = False) -> TorchNetworks:
+    """The networks of a finished run; folded ones are faster, and no longer what an exporter can take apart.
 
     Raises:
         WsolError: not a run, or an unfinished one.
@@ -98,10 +98,13 @@ def load_networks(run: Path, engine: Engine) -> TorchNetworks:
     config = load_config(run)
     finder = METHODS[config.method].load(run)
     engine.place(finder.network)
-    if not is_gradient_cam(config):  # which asks for gradients of what folding jumps over
-        fold(finder.network, finder.network.modules(), finder.card.resize_px)
     finder_names = config.classifier == "cam" and config.method != "spol"
     namer = None if finder_names else _load_namer(run, config.classifier, engine)
+    if is_folded:
+        if not is_gradient_cam(config):  # which asks for gradients of what folding jumps over
+            fold(finder.network, finder.network.modules(), finder.card.resize_px)
+        if namer is not None:
+            fold(namer.network, namer.network.modules(), namer.card.resize_px)
     return TorchNetworks(finder, namer, finder_names, engine)
 
 
@@ -110,6 +113,4 @@ def _load_namer(run: Path, classifier: str, engine: Engine) -> Namer | None:
     if classifier == "none":
         return None
     network, card = load_mffnet(run / "cam") if classifier == "cam" else load_classifier(run / "classifier")
-    engine.place(network)
-    fold(network, network.modules(), card.resize_px)
-    return Namer(network, card)
+    return Namer(engine.place(network), card)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -11,12 +10,7 @@ import pytest
 from quick import Cli
 
 from wsol.box_threshold import FILE, own_box, read_threshold
-from wsol.data.opening import open_data
 from wsol.localizer import Localizer
-from wsol.progress import Progress
-from wsol.pseudo_store import PseudoStore
-from wsol.run_config import load_config
-from wsol.stages import learn_threshold
 
 
 def test_a_run_learns_its_threshold_and_boxes_are_made_with_it(small_run: Path) -> None:
@@ -24,25 +18,6 @@ def test_a_run_learns_its_threshold_and_boxes_are_made_with_it(small_run: Path) 
     assert learned is not None and 1 <= learned.n <= 12
     assert own_box(small_run).threshold == learned.threshold == Localizer.load(small_run).box.threshold
     assert learned.threshold == pytest.approx((learned.box_threshold + learned.mask_threshold) / 2, abs=0.001)
-    first = read_threshold(small_run / "seg-round-1")
-    manifest = json.loads((small_run / "pseudo-round-2" / "manifest.json").read_text())
-    assert first is not None and manifest["settings"]["threshold"] == first.mask_threshold, "parts the second round's"
-
-
-def test_it_is_learned_from_the_masks_of_the_last_round(own_run: Path, small_set: Path) -> None:
-    there = (own_run / "seg" / FILE).read_text()
-    found = {}
-    for pseudo in ("pseudo", "pseudo-round-2"):
-        (own_run / "seg" / FILE).unlink()
-        learn_threshold.run(
-            open_data(small_set),
-            own_run / "seg",
-            PseudoStore(own_run / pseudo),
-            load_config(own_run),
-            Progress(quiet=True),
-        )
-        found[pseudo] = (own_run / "seg" / FILE).read_text()
-    assert found["pseudo-round-2"] == there != found["pseudo"]
 
 
 @pytest.fixture

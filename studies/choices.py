@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol import Localizer, WsolError, open_data
-from wsol.box_threshold import THRESHOLDS, best_of, read_threshold
+from wsol.box_threshold import THRESHOLDS, Fits, best_of, read_threshold
 from wsol.boxes import Boxes, iou
 from wsol.calibration import chosen_threshold
 from wsol.config import Box
@@ -119,10 +119,11 @@ def thresholds_of(run: Path, data: DataSet, seen: Seen) -> dict[str, float]:
     boxes, masks = learn_threshold._fits(data, run / "seg", store, store.usable(), config, engine, Progress(quiet=True))
     means = seen.fits.mean(axis=0)
     return {
-        "midway, of the last round's pseudo masks (the default)": learned.threshold,
-        "where boxes fit these masks": learned.box_threshold,
-        "where masks fit these masks": learned.mask_threshold,
-        "midway, of stage 1's pseudo masks": (best_of(boxes).threshold + best_of(masks).threshold) / 2,
+        "midway (the default)": learned.threshold,
+        "where boxes fit the pseudo masks": learned.box_threshold,
+        "where masks fit the pseudo masks": learned.mask_threshold,
+        "midway of medians in place of means": (_of_median(boxes) + _of_median(masks)) / 2,
+        "midway, of the half whose fits are best": (_of_half(boxes) + _of_half(masks)) / 2,
         "where boxes move least": float(THRESHOLDS[seen.steadiness.mean(axis=0).argmax()]),
         "0.5, the sigmoid's middle": 0.5,
         "of the highest mean IoU, by the true boxes": float(THRESHOLDS[means.argmax()]),
@@ -130,6 +131,15 @@ def thresholds_of(run: Path, data: DataSet, seen: Seen) -> dict[str, float]:
             THRESHOLDS[(seen.fits >= CORRECT_IOU).mean(axis=0).argmax()]
         ),
     }
+
+
+def _of_median(rows: list[Fits]) -> float:
+    return float(THRESHOLDS[np.median(rows, axis=0).argmax()])
+
+
+def _of_half(rows: list[Fits]) -> float:
+    best = np.max(rows, axis=1)
+    return best_of([row for row, fit in zip(rows, best, strict=True) if fit >= np.median(best)]).threshold
 
 
 def gains(fits: Float[np.ndarray, "n thresholds"], own: int, count: int) -> dict[str, list[float]]:

@@ -1,10 +1,11 @@
 """A second kind of photographs with true masks: cut-outs of things laid over landscapes, class by class.
 
-    python studies/composites.py STAMPS BACKGROUNDS OUT
+    python studies/composites.py STAMPS BACKGROUNDS OUT [--distractor]
 
 STAMPS is the folder `stamps` of Debian's package tuxpaint-stamps-default (unpacking it is enough), BACKGROUNDS any folder of photographs,
 in our study `nature` of mate-backgrounds. OUT becomes class folders with train/ and test/, boxes.csv and masks/. No cut-out and no
-background stands on both sides, and backgrounds know nothing of classes. The same seed gives the same pictures.
+background stands on both sides, and backgrounds know nothing of classes. The same seed gives the same images. With `--distractor` every image
+also holds a vehicle, twice as large as the thing that decides its class, and no class is of vehicles.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ DRAWN = "cartoon"
 OPAQUE = 128
 SIDES_PX = (220, 340)
 SHARES = (0.35, 0.85)
-"""Longer side of a thing, as a share of the picture's shorter side."""
+"""Longer side of a thing, as a share of the image's shorter side."""
+DISTRACTOR, DISTRACTOR_SHARES, BESIDE_SHARES = "vehicle", (0.55, 0.8), (0.28, 0.42)
+"""The class that stands in every image, its size, and that of the thing that decides the class there."""
+TRIES = 40
+"""Places that are drawn for a thing beside the distractor; the one that covers least of it is taken."""
 
 Rgba = Image.Image
 
@@ -56,14 +61,14 @@ def background(path: Path, chance: random.Random) -> Image.Image:
     return large.crop((x, y, x + width, y + height))
 
 
-def thing(path: Path, shorter_px: int, chance: random.Random) -> Rgba:
+def thing(path: Path, shorter_px: int, chance: random.Random, shares: tuple[float, float] = SHARES) -> Rgba:
     """A cut-out at a random size, turn and brightness, cropped to what can be seen."""
     found = Image.open(path).convert("RGBA")
     if chance.random() < 0.5:
         found = ImageOps.mirror(found)
     found = found.rotate(chance.uniform(-20, 20), expand=True, resample=Image.Resampling.BICUBIC)
     found = found.crop(found.getchannel("A").point(lambda a: 255 * (a >= OPAQUE)).getbbox())
-    scale = chance.uniform(*SHARES) * shorter_px / max(found.size)
+    scale = chance.uniform(*shares) * shorter_px / max(found.size)
     found = found.resize((max(round(found.width * scale), 1), max(round(found.height * scale), 1)))
     alpha = found.getchannel("A")
     found = ImageEnhance.Brightness(found.convert("RGB")).enhance(chance.uniform(0.75, 1.2))
@@ -71,11 +76,20 @@ def thing(path: Path, shorter_px: int, chance: random.Random) -> Rgba:
     return found
 
 
-def picture(cutout: Path, landscape: Path, chance: random.Random) -> tuple[Image.Image, np.ndarray]:
-    """A thing in a landscape, all of it inside, and its mask."""
+def picture(
+    cutout: Path, landscape: Path, chance: random.Random, distractor: Path | None = None
+) -> tuple[Image.Image, np.ndarray]:
+    """A thing in a landscape, all of it inside, and its mask; with a distractor beside it, or behind it."""
     whole = background(landscape, chance)
-    found = thing(cutout, min(whole.size), chance)
-    x, y = (chance.randint(0, max(room, 0)) for room in (whole.width - found.width, whole.height - found.height))
+    taken = np.zeros((whole.height, whole.width), dtype=bool)
+    if distractor is not None:
+        large = thing(distractor, min(whole.size), chance, DISTRACTOR_SHARES)
+        x, y = _place(large, whole, chance)
+        whole.paste(large, (x, y), large)
+        taken[y : y + large.height, x : x + large.width] = True
+    found = thing(cutout, min(whole.size), chance, SHARES if distractor is None else BESIDE_SHARES)
+    places = [_place(found, whole, chance) for _ in range(1 if distractor is None else TRIES)]
+    x, y = min(places, key=lambda xy: taken[xy[1] : xy[1] + found.height, xy[0] : xy[0] + found.width].sum())
     whole.paste(found, (x, y), found)
     mask = np.zeros((whole.height, whole.width), dtype=bool)
     seen = np.asarray(found.getchannel("A")) >= OPAQUE
@@ -83,16 +97,29 @@ def picture(cutout: Path, landscape: Path, chance: random.Random) -> tuple[Image
     return whole, mask
 
 
-def write(stamps: Path, backgrounds: Path, out: Path, counts: dict[str, int], seed: int) -> None:
-    """Write all pictures, masks and boxes."""
+def _place(found: Rgba, whole: Image.Image, chance: random.Random) -> tuple[int, int]:
+    """A corner at which all of it is inside."""
+    x, y = (chance.randint(0, max(room, 0)) for room in (whole.width - found.width, whole.height - found.height))
+    return x, y
+
+
+def write(
+    stamps: Path, backgrounds: Path, out: Path, counts: dict[str, int], seed: int, *, has_distractor: bool = False
+) -> None:
+    """Write all images, masks and boxes."""
+    distractors = halves(cutouts(stamps / CLASSES[DISTRACTOR]))
     chance, lines = random.Random(seed), ["path,x0,y0,x1,y1"]
     landscapes = halves(list(pictures_under(backgrounds)))
     for name, folder in CLASSES.items():
+        if has_distractor and name == DISTRACTOR:
+            continue
         things = halves(cutouts(stamps / folder))
         for split, count in counts.items():
             for i in range(count):
                 one = things[split][i % len(things[split])]
-                whole, mask = picture(one, chance.choice(landscapes[split]), chance)
+                landscape = chance.choice(landscapes[split])
+                distractor = chance.choice(distractors[split]) if has_distractor else None
+                whole, mask = picture(one, landscape, chance, distractor)
                 path = Path(split) / name / f"{i:03}.jpg"
                 for image, place in (
                     (whole, out / path),
@@ -115,13 +142,15 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=30, help="pictures of each class to train on")
     parser.add_argument("--test", type=int, default=15, help="pictures of each class to judge")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--distractor", action="store_true", help="a larger thing of a kind of its own in every image")
     given = parser.parse_args()
     for folder in (*(given.stamps / path for path in CLASSES.values()), given.backgrounds):
         if not folder.is_dir():
             parser.exit(2, f"error: {folder} is no folder: see --help for where cut-outs and backgrounds come from.\n")
     if given.out.exists():
         parser.exit(2, f"error: {given.out} exists: expected a new folder. Name another, or remove it.\n")
-    write(given.stamps, given.backgrounds, given.out, {"train": given.train, "test": given.test}, given.seed)
+    counts = {"train": given.train, "test": given.test}
+    write(given.stamps, given.backgrounds, given.out, counts, given.seed, has_distractor=given.distractor)
 
 
 if __name__ == "__main__":

@@ -161,17 +161,17 @@ def judged_centre(sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str
     }  # fmt: skip
 
 
-def table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Markdown: a row for each map, a column for each set."""
+def table_of(found: dict[str, dict[str, dict[str, Any]]], what: str, names: Sequence[str]) -> str:
+    """Markdown: a row for each name, a column for each set."""
     counts = {name: next(iter(rows.values()))["n"] for name, rows in found.items()}
     heads = " | ".join(f"{name}, n = {count}" for name, count in counts.items())
     lines = [
         "GT-known (protocol `original`) at each map's own threshold with its 95 % interval, mean box IoU there, and GT-known at the best threshold for all.",
         "",
-        f"| map | {heads} |",
+        f"| {what} | {heads} |",
         "|---|" + "---|" * len(found),
     ]
-    lines += [f"| {row} | {' | '.join(_cell(rows[row]) for rows in found.values())} |" for row in (CENTRE_BOX, *ROWS)]
+    lines += [f"| {row} | {' | '.join(_cell(rows[row]) for rows in found.values())} |" for row in names]
     return "\n".join(lines) + "\n"
 
 
@@ -203,7 +203,7 @@ def main() -> None:
             print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
     except WsolError as error:
         sys.exit(f"error: {error}")
-    write_text(given.out, table(found))
+    write_text(given.out, table_of(found, "map", (CENTRE_BOX, *ROWS)))
     write_json(given.out.with_suffix(".json"), found)
 
 

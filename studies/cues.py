@@ -1,0 +1,104 @@
+"""Which part of what is salient becomes the pseudo mask: each cue by itself and left out, on images with annotated boxes.
+
+    python studies/cues.py SET [SET ...] --out studies/results/cues.md
+
+A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere); of one with a split the training images that have boxes are taken.
+`SET@3` takes every third of them.
+The cues are made as `wsol make-pseudo` makes them, from these images and their labels; boxes only judge. Protocol `original`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from instant import Kind, judged, opened, table_of
+from torch import Tensor
+
+from wsol import WsolError
+from wsol.config import RunConfig, resolve
+from wsol.data.pictures import Pictures, in_order
+from wsol.engine import choose_engine
+from wsol.folders import write_json, write_text
+from wsol.methods import cues
+from wsol.methods.instant import split_at_half
+from wsol.opinions import BATCH_SIZE
+from wsol.progress import Progress
+from wsol.pseudo import share_of_peak
+
+Plane = np.ndarray
+Rule = Callable[[Plane, Plane, Plane], Plane]
+"""From salience, evidence and likeness of an image to a map whose threshold is 0.5."""
+
+
+def zeros(plane: Plane) -> Plane:
+    """A cue that says nothing."""
+    return np.zeros_like(plane)
+
+
+def class_map(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
+    """The evidence alone, everywhere, split by Otsu's threshold as salience is."""
+    share: Tensor = share_of_peak(torch.from_numpy(evidence)[None])
+    return np.asarray(split_at_half(share)[0])
+
+
+RULES: dict[str, Rule] = {
+    "the class map by itself (evidence, no salience)": class_map,
+    "the largest salient part (no label)": lambda salience, evidence, likeness: cues.chosen(salience, zeros(salience), zeros(salience)),
+    "the part with the most evidence": lambda salience, evidence, likeness: cues.chosen(salience, evidence, zeros(salience)),
+    "the part that is likest to chosen ones": lambda salience, evidence, likeness: cues.chosen(salience, zeros(salience), likeness),
+    "**evidence and likeness (the default)**": cues.chosen,
+}  # fmt: skip
+
+
+def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[tuple[int, int]], list[int]]:
+    """The cues of all images, their sizes, and their numbers."""
+    config = resolve(RunConfig(device="cpu", precision="fp32"))
+    data = replace(kind.data, train=tuple(kind.samples), test=())
+    cues.fit(data, run, config, Progress(quiet=True))
+    engine = choose_engine("cpu", "fp32")
+    finder = cues.load(run, engine)
+    pictures = Pictures([one.path for one in kind.samples], finder.card.resize_px)
+    found: list[tuple[Plane, ...]] = []
+    sizes, numbers = [], []
+    for batch in pictures.batches(in_order(len(kind.samples), BATCH_SIZE)):
+        labels = torch.tensor([kind.samples[i].label for i in batch.indices.tolist()])
+        found += cues.seen(finder, batch.pixels, labels, engine)
+        sizes += [(int(height), int(width)) for height, width in batch.image_hw]
+        numbers += batch.indices.tolist()
+    return found, sizes, numbers
+
+
+def main() -> None:
+    """Measure, and write the table with the numbers beside it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="+")
+    parser.add_argument("--out", type=Path, required=True, help="the table; numbers go into a .json beside it")
+    given = parser.parse_args()
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    try:
+        for words in given.sets:
+            place, _, every = words.partition("@")
+            kind = opened(place, int(every or 1), 0)
+            with tempfile.TemporaryDirectory() as scratch:
+                planes, sizes, numbers = seen(kind, Path(scratch) / "run")
+            truths = [kind.truth[kind.samples[i].image_id].boxes for i in numbers]
+            found[kind.name] = {
+                name: judged([rule(*one) for one in planes], sizes, truths) for name, rule in RULES.items()
+            }
+            print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
+    except WsolError as error:
+        sys.exit(f"error: {error}")
+    write_text(given.out, table_of(found, "rule", list(RULES)))
+    write_json(given.out.with_suffix(".json"), found)
+
+
+if __name__ == "__main__":
+    main()

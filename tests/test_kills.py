@@ -28,6 +28,7 @@ from wsol.journal import read_journal
 pytestmark = pytest.mark.pipeline
 
 SETTINGS = [
+    *("--pseudo.masks", "thresholds"),
     *("--cam.resize-px", "64", "--cam.crop-px", "56", "--cam.batch-size", "4", "--cam.epochs", "8"),
     *("--seg.resize-px", "64", "--seg.crop-px", "56", "--seg.batch-size", "4", "--seg.epochs", "8"),
     *("--classify.resize-px", "64", "--classify.crop-px", "56", "--classify.batch-size", "4", "--classify.epochs", "8"),

@@ -65,7 +65,7 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
         seg=Seg(**quick),
         classify=Classify(epochs=4, **quick),
     )
-    plain = RunConfig(seed=seed, precision="fp32", cam=Cam(epochs=10, levels=1, **quick), classifier="cam")
+    plain = RunConfig(seed=seed, precision="fp32", cam=Cam(epochs=10, levels=1, freeze=0, **quick), classifier="cam")
     progress.say("plain CAM (Zhou et al. 2016), to compare with")
     train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
     progress.say("SPOL (Wei et al. 2021) by our own recipe")

@@ -176,7 +176,7 @@ PSEUDO_KEY = ((FOUND, "object"), (BACKGROUND, "background"), (UNDECIDED, "undeci
 
 COLUMNS = (
     PHOTO,
-    Column("map", "Activation map", panel_map, text="CAM: where the class shows"),
+    Column("map", "Map", panel_map, text="where the object shows"),
     Column("pseudo", "Pseudo mask", panel_pseudo, key=PSEUDO_KEY),
     Column("mask", "Mask", panel_mask, text="learned from pseudo masks"),
     BOX,

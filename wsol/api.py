@@ -17,7 +17,7 @@ from wsol.metrics.judge import STEP
 from wsol.metrics.protocols import default_protocols, protocols_named
 from wsol.progress import Progress
 from wsol.report.training_curves import write_training_curves
-from wsol.run_config import preview, save_config
+from wsol.run_config import preview, save_config, with_stage_one
 from wsol.run_folder import check_outside
 from wsol.stages import calibrate as calibrating
 from wsol.stages import evaluate as evaluating
@@ -53,14 +53,15 @@ def fit(
 def train_cam(
     data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
 ) -> Path | None:
-    """Stage 1 alone: `run/cam`."""
+    """Stage 1 alone: `run/cam`. A run that has said nothing of its masks goes on with those of stage 1."""
+    config = with_stage_one(Path(run), config)
     return _stage("train-cam", mapping.run, data, images, run, config, quiet)
 
 
 def make_pseudo(
     data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
 ) -> Path | None:
-    """Stage 2 alone: `run/pseudo` from `run/cam`."""
+    """Stage 2 alone: `run/pseudo`, from `run/cam` or from cues, which it makes."""
     return _stage("make-pseudo", masking.run, data, images, run, config, quiet)
 
 

@@ -76,7 +76,7 @@ def train_cam(
     images: Images = None,
     config: Choices = None,
 ) -> None:
-    """Stage 1: learn the classes, and with them the class activation maps."""
+    """Stage 1: learn the classes, and with them the class activation maps. A new run then goes on with their masks (`--pseudo.masks thresholds`)."""
     _stage("train_cam", data, images, run, epochs, dry_run, config)
 
 
@@ -84,7 +84,7 @@ def train_cam(
 def make_pseudo(
     data: Path, *, run: Run, dry_run: DryRun = False, images: Images = None, config: Choices = None
 ) -> None:
-    """Stage 2: turn the maps into pseudo masks."""
+    """Stage 2: pseudo masks, from cues that need no training or from stage 1's maps."""
     _stage("make_pseudo", data, images, run, None, dry_run, config)
 
 
@@ -692,9 +692,11 @@ def _stage(
 ) -> None:
     from wsol.data.opening import open_data
     from wsol.data.unread import in_words, unread_of
-    from wsol.run_config import is_begun, preview, to_yaml
+    from wsol.run_config import is_begun, preview, to_yaml, with_stage_one
     from wsol.run_folder import check_outside
 
+    if name == "train_cam":
+        given = with_stage_one(run, given)
     given = _with_epochs(run, given or RunConfig(), epochs)
     config = preview(run, given)
     if dry_run:

@@ -19,6 +19,7 @@ from wsol.config import (
     RunConfig,
     Training,
     exactly,
+    first_networks,
     groups_of,
     is_gradient_cam,
     merged,
@@ -115,10 +116,11 @@ def _values_in(path: Path) -> Any:
         ) from None
 
 
-def preview(run: Path, given: RunConfig | None) -> RunConfig:
+def preview(run: Path, given: RunConfig | None, *, is_checked: bool = True) -> RunConfig:
     """The configuration for a stage: what the run remembers, changed by what was set on `given`.
 
-    A run that remembers nothing starts from the recipe. Naming a recipe, or another method, starts from the recipe again.
+    A run that remembers nothing starts from the recipe. Naming a recipe, or another method, starts from the recipe again. `is_checked`: whether
+    options that the run would not read are refused.
 
     Raises:
         WsolError: what the run remembers is damaged, it is another method's, values do not go together, or the run would not
@@ -127,10 +129,21 @@ def preview(run: Path, given: RunConfig | None) -> RunConfig:
     given = given or RunConfig()
     try:
         _check_method(run, given)
-        _check_read(run, given)
+        if is_checked:
+            _check_read(run, given)
         return _together(run, given)
     except ValidationError as error:
         raise WsolError(told(error)) from None
+
+
+def with_stage_one(run: Path, given: RunConfig | None) -> RunConfig:
+    """What was set, for the training of stage 1 by itself: who asks for it wants its masks, unless something else was said or begun."""
+    given = given or RunConfig()
+    is_said = "masks" in given.pseudo.model_fields_set or "recipe" in given.model_fields_set
+    if is_said or is_begun(run / "pseudo") or "cam" in first_networks(preview(run, given, is_checked=False)):
+        return given
+    asked = given.model_dump(exclude_unset=True)
+    return RunConfig.model_validate(merged(asked, {"pseudo": {"masks": "thresholds"}}))
 
 
 def _together(run: Path, given: RunConfig) -> RunConfig:

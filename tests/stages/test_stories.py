@@ -24,6 +24,7 @@ from wsol.box_threshold import own_box, read_threshold
 from wsol.data.opening import open_data
 from wsol.predictions import open_predictions
 from wsol.pseudo_store import PseudoStore
+from wsol.run_config import load_config
 
 STAGES = ("cam", "pseudo", "seg", "classifier")
 NETWORKS = ("cam", "seg", "classifier")
@@ -456,6 +457,19 @@ def test_the_default_has_no_stage_one_and_learns_from_the_masks_of_cues(
     assert cli("train-cam", small_set, "--run", run) == 2
     assert "nothing would read stage 1" in capsys.readouterr().err
     assert cli("report", run, small_set) == 0
+
+
+def test_a_stage_one_by_itself_makes_a_run_of_its_masks(
+    cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert cli("train-cam", small_set, "--run", run, *QUICK[2:8], "--epochs", "1", "--precision", "fp32") == 0
+    assert load_config(run).pseudo.masks == "thresholds" and load_config(run).cam.epochs == 1
+    assert cli("make-pseudo", small_set, "--run", run) == 0
+    assert not PseudoStore(run / "pseudo").holds_masks
+    for words in (["--pseudo.masks", "cues"], ["--recipe", "wsol"]):
+        assert cli("train-cam", small_set, "--run", tmp_path / "other", *words) == 2
+        assert "nothing would read stage 1" in capsys.readouterr().err
 
 
 def test_stages_one_by_one_make_what_fit_makes(cli: Cli, small_set: Path, tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from wsol.demo_set import write_demo_set
+from wsol.pseudo_store import PseudoStore
 
 pytestmark = pytest.mark.pipeline
 
@@ -134,3 +137,17 @@ def test_the_loss_curves_are_those_of_one_process(
         "pseudo",
         "seg",
     ]
+
+
+def test_the_cues_of_several_processes_are_those_of_one(pictures: Path, tmp_path: Path) -> None:
+    words = ("make-pseudo", pictures, "--instant.resize-px", "96", "--precision", "fp32", "--workers", "0", "--run")
+    states, masks = [], []
+    for processes in (1, 2):
+        run = tmp_path / str(processes)
+        launch(ALL_FROZEN, *words, run, processes=processes)
+        states.append(load_file(run / "cues" / "model.safetensors"))
+        store = PseudoStore(run / "pseudo")
+        masks.append(store.masks(torch.arange(len(store))))
+    for name, values in states[0].items():
+        torch.testing.assert_close(values, states[1][name], rtol=1e-3, atol=1e-4)
+    assert (masks[0] == masks[1]).float().mean() > 0.99

@@ -9,7 +9,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, NoReturn, TextIO
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnusedCliTokensError
@@ -40,6 +40,12 @@ app = App(
 Run = Annotated[Path, Parameter(help="Folder of the run; made if absent.")]
 Choices = Annotated[RunConfig | None, Parameter(name="*")]
 Epochs = Annotated[int | None, Parameter(help="Epochs of every training stage; `--cam.epochs` and its like set one.")]
+Freeze = Annotated[
+    int | None,
+    Parameter(
+        help="Backbone stages, from the image on, that every training leaves as they were pretrained; `--seg.freeze` and its like set one."
+    ),
+]
 PerClass = Annotated[bool, Parameter(negative="")]
 Images = Annotated[Path | None, Parameter(help="Where the pictures are, if not in the data set's usual place.")]
 DryRun = Annotated[bool, Parameter(negative="", help="Print the resolved configuration and the data set, and stop.")]
@@ -51,6 +57,7 @@ def fit(
     *,
     run: Run,
     epochs: Epochs = None,
+    freeze: Freeze = None,
     dry_run: DryRun = False,
     images: Images = None,
     config: Choices = None,
@@ -63,7 +70,7 @@ def fit(
         A folder of class folders (with train/ and test/ if you have a split), a CSV table (path,label), COCO JSON, PASCAL VOC,
         or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published.
     """
-    _stage("fit", data, images, run, epochs, dry_run, config)
+    _stage("fit", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
 
 @app.command
@@ -72,12 +79,13 @@ def train_cam(
     *,
     run: Run,
     epochs: Epochs = None,
+    freeze: Freeze = None,
     dry_run: DryRun = False,
     images: Images = None,
     config: Choices = None,
 ) -> None:
     """Stage 1: learn the classes, and with them the class activation maps. A new run then goes on with their masks (`--pseudo.masks thresholds`)."""
-    _stage("train_cam", data, images, run, epochs, dry_run, config)
+    _stage("train_cam", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
 
 @app.command
@@ -85,7 +93,7 @@ def make_pseudo(
     data: Path, *, run: Run, dry_run: DryRun = False, images: Images = None, config: Choices = None
 ) -> None:
     """Stage 2: pseudo masks, from cues that need no training or from stage 1's maps."""
-    _stage("make_pseudo", data, images, run, None, dry_run, config)
+    _stage("make_pseudo", data, images, run, _ForTrainings(), dry_run, config)
 
 
 @app.command
@@ -94,12 +102,13 @@ def train_seg(
     *,
     run: Run,
     epochs: Epochs = None,
+    freeze: Freeze = None,
     dry_run: DryRun = False,
     images: Images = None,
     config: Choices = None,
 ) -> None:
     """Stage 3: learn one class-agnostic mask from the pseudo masks."""
-    _stage("train_seg", data, images, run, epochs, dry_run, config)
+    _stage("train_seg", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
 
 @app.command
@@ -108,12 +117,13 @@ def train_classifier(
     *,
     run: Run,
     epochs: Epochs = None,
+    freeze: Freeze = None,
     dry_run: DryRun = False,
     images: Images = None,
     config: Choices = None,
 ) -> None:
     """Stage 4: fine-tune the classifier that names the boxes."""
-    _stage("train_classifier", data, images, run, epochs, dry_run, config)
+    _stage("train_classifier", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
 
 @app.command
@@ -688,8 +698,8 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
 
 
 def _stage(
-    name: str, data: Path, images: Path | None, run: Path, epochs: int | None, dry_run: bool, given: RunConfig | None
-) -> None:
+    name: str, data: Path, images: Path | None, run: Path, for_trainings: _ForTrainings, dry_run: bool, given: RunConfig | None
+) -> None:  # fmt: skip
     from wsol.data.opening import open_data
     from wsol.data.unread import in_words, unread_of
     from wsol.run_config import is_begun, preview, to_yaml, with_stage_one
@@ -697,7 +707,7 @@ def _stage(
 
     if name == "train_cam":
         given = with_stage_one(run, given)
-    given = _with_epochs(run, given or RunConfig(), epochs)
+    given = for_trainings.added_to(run, given or RunConfig())
     config = preview(run, given)
     if dry_run:
         found = open_data(data, images, needs_labels=needs_labels(config))
@@ -739,23 +749,36 @@ def _check_names(config: RunConfig) -> None:
         check_names(config)
 
 
-def _with_epochs(run: Path, given: RunConfig, epochs: int | None) -> RunConfig:
-    """`--epochs` for each training stage that the run has and whose own was not set."""
+class _ForTrainings(NamedTuple):
+    """What is said for every training stage at once."""
+
+    epochs: int | None = None
+    freeze: int | None = None
+
+    def added_to(self, run: Path, given: RunConfig) -> RunConfig:
+        """The same for each training stage that the run has and whose own was not set."""
+        given = _for_all(run, given, "epochs", self.epochs, 1, {"steps": None})
+        return _for_all(run, given, "freeze", self.freeze, 0, {})
+
+
+def _for_all(
+    run: Path, given: RunConfig, name: str, value: int | None, least: int, beside: dict[str, object]
+) -> RunConfig:
     from wsol.run_config import preview
 
-    if epochs is None:
+    if value is None:
         return given
-    if epochs < 1:
-        raise WsolError(f"--epochs must be at least 1, got {epochs}. Leave it out for those of the recipe.")
+    if value < least:
+        raise WsolError(f"--{name} must be at least {least}, got {value}. Leave it out for what the recipe has.")
     asked = given.model_dump(exclude_unset=True)
     config = preview(run, given)
-    trained = [group for group in groups_of(config) if "epochs" in options_read(config, group)]
+    trained = [group for group in groups_of(config) if name in options_read(config, group)]
     if not trained:
         raise WsolError(
-            f"method {config.method} trains nothing: expected no --epochs, got --epochs {epochs}. Choose another `--method`, or leave it out."
+            f"method {config.method} trains nothing: expected no --{name}, got --{name} {value}. Choose another `--method`, or leave it out."
         )
     for group in trained:
-        asked[group] = {"epochs": epochs, "steps": None} | asked.get(group, {})
+        asked[group] = {name: value} | beside | asked.get(group, {})
     return RunConfig.model_validate(asked)
 
 

@@ -137,8 +137,8 @@ class Pseudo(Config):
     """Stage 2: a mask of each training image."""
 
     masks: Masks = "cues"
-    """`cues`: what instant mode finds salient (the group `instant`), and of it the part with the strongest evidence of the class, which
-    a linear model of the same features gives; stage 1 is not trained. `thresholds`: stage 1's map cut into foreground, background and
+    """`cues`: what instant mode finds salient (the group `instant`), and of several parts the one that speaks for the class and is like
+    what is chosen in other images, by linear models of the same features; stage 1 is not trained. `thresholds`: stage 1's map cut into foreground, background and
     undecided, helped by a Gaussian (Wei et al. 2021, Eq. 5 and 6); all values below belong to it."""
     gaussian: Gaussian = "contours"
     """`entire`: one Gaussian from the whole map (paper); `contours`: one per contour of the map's middle

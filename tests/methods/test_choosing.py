@@ -188,6 +188,8 @@ def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, clas
         pytest.param("--method ddt --cam.epochs 3", "got --cam.epochs 3. Choose `--method spol`, or leave it out.", id="not to be meant by it either"),
         pytest.param("--method ddt --cam.resize-px 96", "Use --training.resize-px, or leave it out.", id="how it sees pictures"),
         pytest.param("--method ddt --epochs 2", "method ddt trains nothing: expected no --epochs, got --epochs 2. Choose another", id="epochs of nothing"),
+        pytest.param("--method ddt --freeze 2", "method ddt trains nothing: expected no --freeze, got --freeze 2. Choose another", id="layers of nothing"),
+        pytest.param("--freeze -1", "--freeze must be at least 0, got -1", id="less than nothing"),
         pytest.param("--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="of the fused network alone"),
         pytest.param("--method cam --pseudo.gaussian none", "Choose `--method spol`, or leave it out.", id="a stage of SPOL's"),
         pytest.param("--classifier cam --classify.epochs 3", "with --classifier cam does not read --classify.epochs: expected options of cam, pseudo (masks), seg, instant, box, got", id="nobody trains a classifier"),
@@ -253,6 +255,23 @@ def test_a_method_that_trains_nothing_reads_how_pictures_are_seen(tmp_path: Path
     }.items():
         with pytest.raises(WsolError, match=f"^method {method} does not read --training.{name.replace('_', '-')}"):
             preview(tmp_path, RunConfig.model_validate({"method": method, "training": {name: value}}))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--freeze 1", {"seg": 1, "classify": 1, "cam": None, "training": 0}),
+        ("--freeze 0 --seg.freeze 3", {"seg": 3, "classify": 0, "cam": None, "training": 0}),
+        ("--recipe paper --backbone tf_efficientnet_lite0 --freeze 2", {"seg": 2, "classify": 2, "cam": 2, "training": 0}),
+        ("--method has --freeze 2", {"seg": None, "classify": None, "cam": None, "training": 2}),
+    ],
+)  # fmt: skip
+def test_frozen_stages_are_those_of_every_training_of_the_method(
+    words: str, expected: dict[str, int | None], class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["fit", str(class_folders), "--run", str(tmp_path / "run"), *words.split(), "--dry-run"])
+    shown = RunConfig.model_validate(yaml.safe_load(capsys.readouterr().out))
+    assert {group: getattr(shown, group).freeze for group in expected} == expected
 
 
 @pytest.mark.parametrize("method", [method for method in get_args(Method) if method not in ("instant", "ddt")])

@@ -237,11 +237,13 @@ def parts_of(network: CueNetwork, features: Features, numbers: Int64[Tensor, " b
 def sample_of(labels: Sequence[int], sample: int) -> list[int]:
     """The numbers of evenly spaced images, and of some of each class where that is not among them."""
     found = set(spread_over(len(labels), sample))
-    for label in set(labels):
-        own = [number for number, one in enumerate(labels) if one == label]
-        missing = OF_EACH_CLASS - len(found.intersection(own))
+    of_class: dict[int, list[int]] = {}
+    for number, label in enumerate(labels):
+        of_class.setdefault(label, []).append(number)
+    for own in of_class.values():
         rest = [number for number in own if number not in found]
-        found.update(rest[i] for i in spread_over(len(rest), missing) if missing > 0)
+        missing = OF_EACH_CLASS - (len(own) - len(rest))
+        found.update(rest[i] for i in spread_over(len(rest), max(missing, 0)))
     return sorted(found)
 
 

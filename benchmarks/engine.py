@@ -154,7 +154,7 @@ def training(given: Given) -> None:
     numbers = spread(data.train, given.pictures)
     subset = write_subset(given.scratch / "subset.csv", data, numbers)
     masks = _plain_masks(given, data, numbers)
-    asked = {"epochs": given.epochs, "steps": None}
+    asked = {"freeze": 0, "epochs": given.epochs, "steps": None}
     config = RunConfig.model_validate(merged(load_config(given.run).model_dump(), {"cam": asked, "seg": asked}))
     base = given.scratch / "base"
     save_config(base, config)
@@ -389,7 +389,12 @@ def print_card(
     # Of random weights that learn fast all maps may soon be empty, and there is nothing to make masks of.
     shape |= {"lr_backbone": 0, "lr_new": 1e-6}
     values = {"backbone": backbone, "weights": weights, "device": device, "precision": "bf16"}
-    save_config(run, RunConfig.model_validate(values | {stage: shape for stage in ("cam", "seg", "classify")}))
+    save_config(
+        run,
+        RunConfig.model_validate(
+            values | {stage: shape for stage in ("cam", "seg", "classify")} | {"pseudo": {"masks": "thresholds"}}
+        ),
+    )
     wsol.fit(data.root, run, quiet=True)
     links = link_pictures(
         given.scratch / "many", [s.path for s in data.train], max(1, round(pictures / len(data.train)))

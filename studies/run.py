@@ -190,7 +190,7 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     for stage, command in COMMANDS.items():
         if run.config.method != "spol":
             break
-        if stage == "cam" and "cam" not in first_networks(run.config):
+        if stage == "cam" and (run.row.which == "cues" or "cam" not in first_networks(run.config)):
             continue
         kept = {folder / name: shared for name, shared in _shared(run.config, stage, runs).items()}
         for own, shared in kept.items():

@@ -4,7 +4,7 @@
 
 A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere); of one with a split the training images that have boxes are taken.
 `SET@3` takes every third of them.
-The cues are made as `wsol make-pseudo` makes them, from these images and their labels; boxes only judge. Protocol `original`.
+The cues are made as `wsol make-pseudo` makes them, from these images and their labels; boxes only evaluate. Protocol `original`.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[tuple[int
     cues.fit(data, run, config, Progress(quiet=True))
     engine = choose_engine("cpu", "fp32")
     finder = cues.load(run, engine)
-    pictures = Pictures([one.path for one in kind.samples], finder.card.resize_px)
+    images = Pictures([one.path for one in kind.samples], finder.card.resize_px)
     found: list[tuple[Plane, ...]] = []
     sizes, numbers = [], []
-    for batch in pictures.batches(in_order(len(kind.samples), BATCH_SIZE)):
+    for batch in images.batches(in_order(len(kind.samples), BATCH_SIZE)):
         labels = torch.tensor([kind.samples[i].label for i in batch.indices.tolist()])
         found += cues.seen(finder, batch.pixels, labels, engine)
         sizes += [(int(height), int(width)) for height, width in batch.image_hw]

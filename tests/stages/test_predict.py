@@ -153,8 +153,8 @@ def test_every_record_holds_the_mask_of_its_own_picture(whole: Whole, pictures: 
     samples = open_data(pictures).train
     assert len(store.usable()) >= 6, "of twelve: of some so small a map has no part"
     for number in store.usable():
-        picture = read_square(samples[number].path, 64)[0]
-        pixels = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy())
+        image = read_square(samples[number].path, 64)[0]
+        pixels = torch.from_numpy(image.transpose(2, 0, 1)[None].copy())
         (found,) = cues.seen(finder, pixels, torch.tensor([samples[number].label]), engine)
         expected = pseudo_store.upsampled(cues.chosen(*found)) > 0.5
         agrees = store.masks(torch.tensor([number]))[0, 0].numpy() == expected

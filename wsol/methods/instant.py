@@ -169,32 +169,32 @@ def look_at_images(
     """
     started, stage = time.perf_counter(), looks[0].stage
     with new_shared_folder(folder, ready.engine) as scratch:
-        pictures = Pictures([sample.path for sample in data.train], ready.card.resize_px, workers=config.workers)
+        images = Pictures([sample.path for sample in data.train], ready.card.resize_px, workers=config.workers)
         for look in looks:
-            seen = [one for one in gathered([_sum(look, pictures, progress)], ready.engine) if one is not None]
+            seen = [one for one in gathered([_sum(look, images, progress)], ready.engine) if one is not None]
             if not seen:
                 raise WsolError(
                     f"{stage}: none of {number_of(len(look.numbers), 'image')} can be decoded: expected one at least. See what is wrong with them with `wsol check {data.root}`."
                 )
             look.fill(reduce(operator.add, seen))
-        for broken in gathered([pictures.broken], ready.engine):
-            pictures.broken |= broken
+        for broken in gathered([images.broken], ready.engine):
+            images.broken |= broken
         if part().is_first:
             save(scratch, ready.network, ready.card)
-            write_skipped(scratch, [sample.image_id for sample in data.train], pictures)
-            figures = {"seconds": time.perf_counter() - started, "engine": ready.engine.reason, "sample": len(looks[0].numbers), "broken_pictures": len(pictures.broken)}  # fmt: skip
+            write_skipped(scratch, [sample.image_id for sample in data.train], images)
+            figures = {"seconds": time.perf_counter() - started, "engine": ready.engine.reason, "sample": len(looks[0].numbers), "broken_pictures": len(images.broken)}  # fmt: skip
             write_manifest(scratch, stage, ready.settings, ready.inputs, figures)
     if part().is_first:
         progress.say(f"{stage}: {number_of(len(looks[0].numbers), 'image')} seen, {told_broken(folder)}")
 
 
-def _sum(look: Look, pictures: Pictures, progress: Progress) -> Any:
+def _sum(look: Look, images: Pictures, progress: Progress) -> Any:
     """Of the images of this process; None where none could be decoded."""
     mine = list(part().of(look.numbers))
     orders = [[mine[i] for i in rows] for rows in in_order(len(mine), BATCH_SIZE)]
     found: Any = None
     with progress.task(look.stage, len(orders)) as advance:
-        for batch in pictures.batches(orders):
+        for batch in images.batches(orders):
             moments = look.moments(batch.pixels, batch.indices)
             found = moments if found is None else found + moments
             advance()

@@ -209,24 +209,26 @@ def _cues(run: Path, threshold: float | None, device: str, precision: Precision)
     config = load_config(run)
     if config.method != "spol" or "cues" not in first_networks(config):
         raise WsolError(
-            f"{run} has no cues: expected a run of spol with `pseudo.masks cues`, got method {config.method}. Leave `--which` out."
+            f"{run} has no cues: expected a run of spol with `pseudo.masks cues`, got method {config.method} with `pseudo.masks {config.pseudo.masks}`. Leave `--which` out."
         )
     engine = choose_engine(device, precision)
     finder = cues.load(run, engine)
 
-    def opinions(pixels: Tensor, labels: Tensor) -> Opinions:
-        heatmaps = answer(finder, pixels, engine, labels).heatmaps
-        assert heatmaps is not None
-        return Opinions(heatmaps.cpu().numpy(), None)
-
-    def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
-        heatmaps = answer(finder, pixels, engine, labels, margin_share=CROP_MARGIN_SHARE).heatmaps
-        assert heatmaps is not None
-        return np.asarray(heatmaps.cpu().numpy())
+    def heatmaps(pixels: Tensor, labels: Tensor, margin: float = 0.0) -> np.ndarray:
+        found = answer(finder, pixels, engine, labels, margin_share=margin).heatmaps
+        assert found is not None
+        return np.asarray(found.cpu().numpy())
 
     own = cues.THRESHOLD if threshold is None else threshold
-    card = finder.card
-    return _Judged("cues", opinions, crop_heatmaps, own, card.resize_px, card.class_names, engine)
+    return _Judged(
+        "cues",
+        lambda pixels, labels: Opinions(heatmaps(pixels, labels), None),
+        lambda pixels, labels: heatmaps(pixels, labels, CROP_MARGIN_SHARE),
+        own,
+        finder.card.resize_px,
+        finder.card.class_names,
+        engine,
+    )
 
 
 class _Worker:

@@ -71,7 +71,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         return folder
     engine = choose_engine(config.device, config.precision)
     maker = (
-        _CueMasks.load(run, data, engine) if config.pseudo.masks == "cues" else _Maps.load(run, data, engine, config)
+        _CueMasks(cues.load(run, engine), engine) if config.pseudo.masks == "cues" else _Maps.load(run, engine, config)
     )
     if maker.card.class_names != data.class_names:
         raise WsolError(
@@ -154,10 +154,6 @@ class _CueMasks:
     finder: Finder
     engine: Engine
 
-    @classmethod
-    def load(cls, run: Path, data: DataSet, engine: Engine) -> _CueMasks:
-        return cls(cues.load(run, engine), engine)
-
     @property
     def card(self) -> Card:
         return self.finder.card
@@ -189,7 +185,7 @@ class _Maps:
     engine: Engine
 
     @classmethod
-    def load(cls, run: Path, data: DataSet, engine: Engine, config: RunConfig) -> _Maps:
+    def load(cls, run: Path, engine: Engine, config: RunConfig) -> _Maps:
         network, card = load_mffnet(run / "cam")
         engine.place(network)
         return cls(network, card, config.pseudo, engine)

@@ -1,6 +1,7 @@
-"""Review the least confident predictions as somebody would who draws every box right; for studies, where true boxes are known.
+"""Review predictions as somebody would who draws every box right; for studies, where true boxes are known.
 
-    python studies/simulated_review.py OUT DATA --most 40      # DATA: class folders with boxes.csv, as the demo draws them
+    python studies/simulated_review.py OUT DATA --most 40      # the least confident; DATA: class folders with boxes.csv, as the demo draws them
+    python studies/simulated_review.py OUT DATA --sample 20    # drawn at random, as `wsol review OUT --sample 20` does
 
 A box of IoU 0.8 or more with the true one is accepted; else the true box takes its place, and a wrong class that of its folder. The
 decisions go into the journal that `wsol review` writes, and `wsol export --reviewed` reads.
@@ -17,6 +18,7 @@ from wsol.boxes import Boxes, Xyxy, iou
 from wsol.journal import Journal
 from wsol.predictions import open_predictions
 from wsol.review.desk import Desk, Wish
+from wsol.review_sample import draw, write_sample
 
 GOOD_IOU = 0.8
 
@@ -31,12 +33,16 @@ def true_boxes(data: Path) -> dict[Path, list[Xyxy]]:
     return found
 
 
-def review(out: Path, data: Path, most: int | None) -> Counter[str]:
-    """Decide about the `most` least confident pictures (all by default); returns how many of each verdict there are."""
+def review(out: Path, data: Path, most: int | None, sample: int | None = None) -> Counter[str]:
+    """Decide about the `most` least confident images (all by default), or of a random sample; returns how many of each verdict there are."""
     true = true_boxes(data)
     verdicts: Counter[str] = Counter()
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
+        opened = open_predictions(out)
+        drawn = None if sample is None else draw((one.image for one in opened), sample)
+        if drawn is not None:
+            write_sample(out, drawn)
+        desk = Desk(opened, journal, drawn)
         for index in desk.order[:most]:
             item = desk.items[index]
             path = (desk.image_root / item.image).resolve()
@@ -54,8 +60,9 @@ def main() -> None:
     parser.add_argument("predictions", type=Path)
     parser.add_argument("truth", type=Path)
     parser.add_argument("--most", type=int)
+    parser.add_argument("--sample", type=int)
     given = parser.parse_args()
-    print(dict(review(given.predictions, given.truth, given.most)))
+    print(dict(review(given.predictions, given.truth, given.most, given.sample)))
 
 
 if __name__ == "__main__":

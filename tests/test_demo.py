@@ -81,6 +81,26 @@ def test_the_onnx_pages_python_reads_the_file_that_the_demos_run_becomes(demo: t
     assert "'fish'" in printed and f"'threshold': {learned}," in printed and printed.split()[-1] == "256"
 
 
+def test_a_run_is_calibrated_by_a_random_sample_as_the_docs_say(demo: tuple[Path, str]) -> None:
+    page = (REPOSITORY / "docs" / "calibration.md").read_text()
+    (block,) = re.findall(r"<!-- run in short by tests/test_demo.py -->\n```sh\n(.*?)```", page, re.S)
+    for line in block.splitlines():
+        _, command, *words = shlex.split(line, comments=True)
+        if command == "review":  # instead of a person at the page
+            script = [
+                sys.executable,
+                REPOSITORY / "studies" / "simulated_review.py",
+                words[0],
+                "wsol-demo/data",
+                *words[1:],
+            ]
+            subprocess.run(script, cwd=demo[0], check=True, capture_output=True)
+            continue
+        printed = wsol(command, *words, cwd=demo[0])
+        if "--reviewed" in words:
+            assert re.search(r"\d+ of the 20 images drawn at random are right", " ".join(printed.split()))
+
+
 def test_a_detector_learns_from_the_reviewed_predictions_as_the_docs_say(demo: tuple[Path, str]) -> None:
     page = (REPOSITORY / "docs" / "detector.md").read_text()
     blocks = re.findall(r"<!-- run in short by tests/test_demo.py -->\n```sh\n(.*?)```", page, re.S)

@@ -112,17 +112,20 @@ def export_model(run: Path_, out: Path_ | None = None, *, check: bool = False, q
 
 
 def calibrate(
-    run: Path_, boxes: Path_, *, images: Path_ | None = None, dry_run: bool = False, device: str = "auto", precision: Precision = "auto",
-    quiet: bool = False,
+    run: Path_, boxes: Path_ | None = None, *, reviewed: Path_ | None = None, images: Path_ | None = None, dry_run: bool = False,
+    device: str = "auto", precision: Precision = "auto", quiet: bool = False,
 ) -> Calibrated:  # fmt: skip
     """Learn a run's box threshold, and what its scores are worth, from a few drawn boxes; `dry_run` only reports.
 
+    The boxes are those of a data set, or what was left by `wsol review REVIEWED --sample 20`.
+
     Raises:
-        WsolError: an unfinished run, or fewer than five pictures with a usable box.
+        WsolError: an unfinished run, an unfinished review, or fewer than five images with a usable box.
     """
+    few = (None if one is None else Path(one) for one in (boxes, reviewed, images))
     return calibrating.run(
         Path(run),
-        open_truth(Path(boxes), None if images is None else Path(images)),
+        calibrating.few_of(*few),
         is_dry=dry_run,
         device=device,
         precision=precision,

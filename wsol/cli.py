@@ -214,7 +214,8 @@ def export(
 
 @app.command
 def review(
-    predictions: Path, *, port: int | None = None, open_browser: Annotated[bool, Parameter(name="--open", negative="")] = False
+    predictions: Path, *, sample: int | None = None, port: int | None = None,
+    open_browser: Annotated[bool, Parameter(name="--open", negative="")] = False,
 ) -> None:  # fmt: skip
     """Go through predictions in a browser: accept, reject, correct boxes and classes. Needs `pip install 'wsol[review]'`.
 
@@ -225,6 +226,9 @@ def review(
     ----------
     predictions
         What `wsol predict` wrote.
+    sample
+        Show only so many images, drawn at random, in place of all from the least confident on. 20 are enough to know roughly how good
+        the run is: `wsol calibrate RUN --reviewed PREDICTIONS` says it, and learns the box threshold from them.
     port
         Of the page's address; a free one by default. To see the page of another machine: `ssh -L PORT:127.0.0.1:PORT`.
     open_browser
@@ -234,6 +238,8 @@ def review(
 
     if port is not None and not 1 <= port <= 65535:
         raise WsolError(f"--port must be from 1 to 65535, got {port}. Leave it out for a free one.")
+    if sample is not None and sample < 1:
+        raise WsolError(f"--sample must be at least 1, got {sample}. 20 tell roughly how good a run is.")
     try:
         from wsol.review import serve
     except ModuleNotFoundError as error:
@@ -242,7 +248,7 @@ def review(
         raise WsolError(
             f"the review page needs {error.name}: expected what the extra `review` brings. Run `pip install 'wsol[review]'`."
         ) from None
-    serve.run(predictions, port=port, open_browser=open_browser, progress=Progress())
+    serve.run(predictions, port=port, open_browser=open_browser, progress=Progress(), sample=sample)
 
 
 @app.command
@@ -367,18 +373,23 @@ def evaluate(
 
 @app.command
 def calibrate(
-    run: Path, *, boxes: Path | None = None, images: Images = None, json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    run: Path, *, reviewed: Path | None = None, boxes: Path | None = None, images: Images = None,
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False, reset: Annotated[bool, Parameter(negative="")] = False,
     device: str = "auto", precision: Precision = "auto",
 ) -> None:  # fmt: skip
     """Learn the box threshold, and what a score is worth, from 5 to 50 drawn boxes. `predict` and `evaluate` then use both.
 
+    With --reviewed it also says how many of all boxes are right, with an interval.
+
     Parameters
     ----------
     run
         A finished run.
+    reviewed
+        What `wsol predict` wrote, after `wsol review PREDICTIONS --sample 20`: these images and no others.
     boxes
-        Pictures with drawn boxes: a CSV table (path,x0,y0,x1,y1), or whatever `wsol evaluate` takes as truth. Take others
+        In place of --reviewed, images with drawn boxes: a CSV table (path,x0,y0,x1,y1), or whatever `wsol evaluate` takes as truth. Take others
         than those you judge on.
     json_file
         Also write the report here.
@@ -389,13 +400,14 @@ def calibrate(
     """
     from wsol.calibration import FILE
 
-    if (boxes is None) != reset:
-        raise WsolError("expected either --boxes FEW to learn from, or --reset. See `wsol calibrate --help`.")
-    if boxes is None:
+    if (boxes is not None) + (reviewed is not None) + reset != 1:
+        raise WsolError(
+            "expected one of --reviewed PREDICTIONS or --boxes FEW to learn from, or --reset. See `wsol calibrate --help`."
+        )
+    if reset:
         _reset(run, json_file, is_dry=dry_run)
         return
     _check_outputs({"--json": json_file})
-    from wsol.data.opening import open_truth
     from wsol.folders import write_json
     from wsol.progress import Progress
     from wsol.report.calibration_table import calibration_table
@@ -403,7 +415,12 @@ def calibrate(
     from wsol.stages import calibrate as stage
 
     result = stage.run(
-        run, open_truth(boxes, images), is_dry=dry_run, device=device, precision=precision, progress=Progress()
+        run,
+        stage.few_of(boxes, reviewed, images),
+        is_dry=dry_run,
+        device=device,
+        precision=precision,
+        progress=Progress(),
     )
     _tell("not used", result.left_out, "`wsol check` says more")
     _tell("wrong in the boxes", result.mistakes, "`wsol check` says more")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.metrics.bootstrap import rate
+from wsol.metrics.bootstrap import rate, wilson
 
 values = st.lists(st.integers(0, 16).map(lambda step: step / 16), min_size=1, max_size=60)
 
@@ -49,3 +49,12 @@ def test_the_interval_is_efrons_and_about_the_normal_one(share: float) -> None:
     assert (one.low, one.high) == pytest.approx((low, high), abs=0.8)
     error = 196 * (share * (1 - share) / 200) ** 0.5
     assert (one.low, one.high) == pytest.approx((one.value - error, one.value + error), abs=0.8)
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    [(81, 263, 25.53, 36.62), (15, 148, 6.24, 16.05), (0, 20, 0.00, 16.11), (1, 29, 0.61, 17.18), (29, 29, 88.30, 100.0)],
+)  # fmt: skip
+def test_wilsons_interval_is_the_published_one(right: int, n: int, low: float, high: float) -> None:
+    """Newcombe 1998, "Two-sided confidence intervals for the single proportion", Table I, method 3."""
+    assert wilson(right, n) == pytest.approx((100 * right / n, low, high), abs=0.006)

@@ -44,6 +44,19 @@ def test_the_least_confident_come_first_and_those_without_an_object_before_them(
         assert Desk(open_predictions(out), journal).order == [3, 0, 1, 2]
 
 
+def test_a_sample_is_shown_in_the_order_in_which_it_was_drawn_and_undo_stays_in_it(out: Path) -> None:
+    names = [one.image for one in open_predictions(out)]
+    decide(out, names[1], "accepted", BOX)
+    with Journal(out) as journal:
+        desk = Desk(open_predictions(out), journal, [names[2], names[0]])
+        assert desk.order == [2, 0] and desk.is_sample and len(desk.items) == 4 and desk.unknown == 0
+        assert desk.undo("one", "nothing-in-the-sample") is None
+        desk.decide(wish(2, class_name="tit"))
+        taken_back = desk.undo("one", "undo")
+        assert taken_back is not None and taken_back.image == names[2]
+        assert desk.verdict(1) == "accepted"
+
+
 @pytest.mark.parametrize(
     ("top5", "expected"),
     [

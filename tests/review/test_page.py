@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_data.reviews import prediction, served, write_reviewable
+from fake_data.reviews import decide, prediction, served, write_reviewable
 from playwright.sync_api import expect
 
-from wsol.journal import read_journal
+from wsol.journal import heads, read_journal
 from wsol.review.address import Address
+from wsol.review_sample import read_sample
 from wsol.stages import export
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def told(out: Path) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def process(out: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def process(out: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`wsol review` and its address."""
-    command = [sys.executable, "-m", "wsol", "review", str(out)]
+    command = [sys.executable, "-m", "wsol", "review", str(out), *words]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -734,3 +735,28 @@ def test_filters_show_what_they_say_and_an_end_is_an_end(tmp_path: Path, tab: Pa
         assert shown(tab) in names(0, 1, 2)
         saved(tab)
     assert len(told(out)) == 3
+
+
+def test_a_sample_is_gone_through_and_calibrates(out: Path, browser: Browser) -> None:
+    decide(out, prediction(3).image, "accepted", BOX)  # of before
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    with process(out, "--sample", "5") as (_, url):
+        page.goto(url)
+        drawn = read_sample(out)
+        assert drawn is not None and len(drawn) == 5 and prediction(3).image not in drawn
+        expect(page.locator("#notice")).to_contain_text("put every box where it belongs")
+        expect(page.locator("#folder")).to_contain_text("5 drawn at random")
+        seen = []
+        for number in range(5):
+            assert page.locator("#far").inner_text() == f"{number} of 5 decided"
+            seen.append(press(page, "x" if number == 2 else "Enter"))
+            saved(page)
+        assert tuple(seen) == drawn
+        expect(page.locator("#empty")).to_contain_text("wsol calibrate RUN --reviewed")
+        for _ in range(6):  # one more than there is to undo: what was decided elsewhere stays
+            page.keyboard.press("u")
+            saved(page)
+        expect(page.locator("#far")).to_have_text("0 of 5 decided")
+        page.close()
+    assert heads(read_journal(out))[prediction(3).image].verdict == "accepted"
+    assert not [line for line in told(out) if line[1] == "undecided" and line[0] not in drawn]

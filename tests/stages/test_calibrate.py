@@ -16,10 +16,13 @@ from quick import Cli
 import wsol
 from wsol.box_threshold import own_box
 from wsol.calibration import FILE, ScoreCurve, fitted_curve, new_calibration, probability, write_calibration
+from wsol.journal import Decision, Journal
 from wsol.localizer import Localizer
 from wsol.metrics.bootstrap import Rate
 from wsol.onnx_export import load_graph, run_card
+from wsol.predictions import Prediction, open_predictions
 from wsol.report.calibration_table import calibration_table
+from wsol.review_sample import draw, write_sample
 from wsol.stages import calibrate as stage
 from wsol.stages.calibrate import Calibrated, Compared, _leave_one_out, _Lessons, _Seen
 
@@ -276,8 +279,10 @@ def two_broken(lines: list[str], root: Path) -> list[str]:
     [
         pytest.param(four, ["--boxes", "{few}"], "4 pictures of {few} have a usable box: expected at least 5", id="four boxes"),
         pytest.param(two_broken, ["--boxes", "{few}"], "cannot decode", id="two of six are broken"),
-        pytest.param(nothing, [], "either --boxes FEW to learn from, or --reset", id="nothing to learn from"),
-        pytest.param(nothing, ["--boxes", "{few}", "--reset"], "either --boxes FEW", id="both"),
+        pytest.param(nothing, [], "expected one of --reviewed PREDICTIONS or --boxes FEW", id="nothing to learn from"),
+        pytest.param(nothing, ["--boxes", "{few}", "--reset"], "expected one of --reviewed", id="both"),
+        pytest.param(nothing, ["--boxes", "{few}", "--reviewed", "{few}"], "expected one of --reviewed", id="boxes twice"),
+        pytest.param(nothing, ["--reviewed", "{few}"], "of `wsol predict", id="no predictions"),
         pytest.param(nothing, ["--reset", "--json", "{few}.json"], "--json has nothing to say of a --reset", id="a report on nothing"),
         pytest.param(nothing, ["--boxes", "{few}x"], "{few}x does not exist", id="no such boxes"),
     ],
@@ -409,3 +414,38 @@ def test_scores_that_the_boxes_tell_nothing_about_are_said_to_stay(own_run: Path
     assert list(calibration_table(found).columns[3].cells)[2] == "", "no figure of what is not used"
     assert "The threshold stays at 0.50" in told and "More boxes, right ones and wrong ones" in told
     assert "The scores stay as they are: of these 9 boxes, 2 of them right" in told and "Brier" not in told
+
+
+def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_it_is(
+    cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert cli("predict", own_run, small_set / "test", "--out", out) == 0
+    assert f"`wsol review {out} --sample 20` shows 20 images drawn at random" in capsys.readouterr().err
+    opened = list(open_predictions(out))
+    write_sample(out, draw((one.image for one in opened), len(opened)))
+    for one in opened[1:]:
+        height, width = one.image_hw
+        decide_at(out, one, (width * 0.2, height * 0.2, width * 0.8, height * 0.8))
+    words = ["calibrate", own_run, "--reviewed", out, "--dry-run", "--json", tmp_path / "told.json"]
+    assert cli(*words) == 2 and "1 of the 6 images" in capsys.readouterr().err
+    decide_at(out, opened[0], None)
+    assert cli(*words) == 0
+    report = json.loads((tmp_path / "told.json").read_text())
+    assert report["n"] == 5 and report["accuracy"]["n"] == 6
+    own = report["calibration"]["threshold"] == report["own_threshold"]
+    right = report["metrics"]["gt_known"]["own" if own else "calibrated"]["value"] / 100 * 5
+    assert report["accuracy"]["right"] == pytest.approx(right, abs=0.01)
+    assert report["accuracy"]["low"] <= report["accuracy"]["value"] <= report["accuracy"]["high"]
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"{report['accuracy']['right']} of the 6 images drawn at random are right" in shown
+
+
+def decide_at(out: Path, one: Prediction, box: tuple[float, float, float, float] | None) -> None:
+    """A box drawn by hand, or a rejection."""
+    with Journal(out) as journal:
+        number = len(journal.decisions) + 1
+        verdict, boxes = ("corrected", (box,)) if box else ("rejected", ())
+        journal.append(
+            Decision(number, one.image, one.image_hw, verdict, boxes, one.class_name, "2026", "by hand", f"{number}")
+        )

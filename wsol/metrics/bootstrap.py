@@ -1,4 +1,4 @@
-"""How far a rate would move with another draw of pictures."""
+"""How far a rate would move with another draw of images."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ class Rate(NamedTuple):
     value: float
     low: float
     high: float
+
+
+NORMAL_95 = 1.959964
+"""Of a normal distribution, the part within so many standard deviations is 95 %."""
+
+
+def wilson(right: int, n: int) -> Rate:
+    """`right` of `n` in percent with the 95 % interval of Wilson (1927), which holds for few images, and where all are right."""
+    share, square = right / n, NORMAL_95**2
+    centre = (share + square / (2 * n)) / (1 + square / n)
+    half = NORMAL_95 * (share * (1 - share) / n + square / (4 * n**2)) ** 0.5 / (1 + square / n)
+    return Rate(100 * share, 100 * max(centre - half, 0.0), 100 * min(centre + half, 1.0))
 
 
 def rate(values: Shaped[np.ndarray, " n"]) -> Rate:

@@ -12,7 +12,7 @@ def calibration_table(result: Calibrated) -> Table:
     """The run as it is beside the calibrated one, each picture judged by what the others taught."""
     table = Table(
         title=f"calibration, n = {result.calibration.n}, threshold {result.own_threshold:.2f} by default, {result.calibration.threshold:.2f} chosen",
-        caption=result.verdict(),
+        caption=result.verdict() if result.accuracy is None else f"{result.accuracy} {result.verdict()}",
     )
     for name in ("95 % intervals", "by default", "calibrated, leave-one-out", "difference"):
         table.add_column(name, justify="left" if name == "95 % intervals" else "right")

@@ -80,7 +80,7 @@ def application(desk: Desk, address: Address) -> ASGIApp:
             {
                 "folder": desk.image_root.name, "class_names": desk.class_names, "order": desk.order,
                 "verdicts": "".join(desk.verdict(index)[0] for index in range(len(desk.items))),
-                "seen": desk.last_number, "sizes": LONGEST_PX,
+                "seen": desk.last_number, "sizes": LONGEST_PX, "is_sample": desk.is_sample,
             }
         )  # fmt: skip
 

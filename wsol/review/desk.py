@@ -74,16 +74,23 @@ class Wish:
 class Desk:
     """Reads once, answers from memory, and writes each decision to the journal before it says yes."""
 
-    def __init__(self, predictions: Predictions, journal: Journal) -> None:
+    def __init__(self, predictions: Predictions, journal: Journal, sample: Sequence[str] | None = None) -> None:
+        """`sample` names the images that are shown, in their order; without it all are, the least confident first."""
         self.image_root: Path = predictions.image_root
         self.items = tuple(map(Item.of, predictions))
         has_classes = any(item.class_name is not None for item in self.items)
         self.class_names = predictions.class_names if has_classes else ()
-        self.order = sorted(range(len(self.items)), key=lambda i: self.items[i].confidence)
         self._given = GivenClasses((item.image for item in self.items), self.class_names, self.image_root.name)
         self._journal = journal
         self._lock = threading.Lock()
         self._index = {item.image: i for i, item in enumerate(self.items)}
+        self.is_sample = sample is not None
+        self.order = (
+            sorted(range(len(self.items)), key=lambda i: self.items[i].confidence)
+            if sample is None
+            else [self._index[image] for image in sample]
+        )
+        self._shown = frozenset(self.order)
         self._heads: dict[int, Decision] = {}
         self._made: dict[int, list[Decision]] = {}
         self._by_number: dict[int, Decision] = {}
@@ -197,7 +204,11 @@ class Desk:
             if not is_asked or decision.undoes is not None or decision.number in self._undone:
                 continue
             index = self._index.get(decision.image)
-            if index in self._heads and self._stands_for(self._heads[index]) == decision.number:
+            if (
+                index in self._shown
+                and index in self._heads
+                and self._stands_for(self._heads[index]) == decision.number
+            ):
                 return decision
         return None
 

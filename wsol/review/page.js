@@ -9,6 +9,9 @@ import { ask, newId, Queue } from "/page/queue.js";
 const AHEAD = 4;
 const LOOK_EVERY_MS = 4000;
 const LARGEST_ZOOM = 6;
+const OF_ALL = "wsol export … --reviewed writes them in another tool's format.";
+const OF_SAMPLE = "wsol calibrate RUN --reviewed PREDICTIONS says how good the run is, and chooses its threshold.";
+const SAMPLE_NOTICE = "Drawn at random, to calibrate the run: put every box where it belongs, also where it is nearly right.";
 const VERDICTS = { u: "undecided", a: "accepted", c: "corrected", r: "rejected" };
 
 const at = (id) => document.getElementById(id);
@@ -166,7 +169,7 @@ function showNothing() {
   const isDone = filter === "u" || !overview.order.length;
   at("empty").hidden = false;
   at("empty").textContent = isDone
-    ? `All ${overview.order.length} pictures are decided.\n\nwsol export … --reviewed writes them in another tool's format.`
+    ? `All ${overview.order.length} pictures are decided.\n\n${overview.is_sample ? OF_SAMPLE : OF_ALL}`
     : `No picture is ${VERDICTS[filter]}.`;
   say(at("empty").textContent);
   showState();
@@ -174,7 +177,7 @@ function showNothing() {
 
 function showState() {
   const total = overview.order.length;
-  const left = overview.verdicts.reduce((sum, verdict) => sum + (verdict === "u"), 0);
+  const left = overview.order.filter((index) => overview.verdicts[index] === "u").length;
   at("progress").max = Math.max(total, 1);
   at("progress").value = total - left;
   at("far").textContent = `${total - left} of ${total} decided`;
@@ -552,12 +555,12 @@ async function start() {
   classes.names = overview.class_names;
   pictures = new Pictures(overview.sizes);
   pictures.fit(stage.clientWidth, stage.clientHeight);
-  at("folder").textContent = overview.folder;
+  at("folder").textContent = overview.folder + (overview.is_sample ? `, ${overview.order.length} drawn at random` : "");
   listen();
   await queue.run(); // what an earlier load of the page could not save
   const first = following(undefined);
   if (first === undefined) showNothing();
-  else visit(first);
+  else visit(first, overview.is_sample ? SAMPLE_NOTICE : "");
   stage.focus();
 }
 

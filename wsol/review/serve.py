@@ -16,17 +16,22 @@ from wsol.counting import number_of
 from wsol.errors import WsolError
 from wsol.journal import Journal
 from wsol.locks import held
-from wsol.predictions import open_predictions
+from wsol.predictions import Predictions, open_predictions
 from wsol.progress import Progress
 from wsol.review.address import Address, noted_port, port_note
 from wsol.review.app import application
 from wsol.review.connections import ImpatientProtocol
 from wsol.review.desk import Desk
+from wsol.review_sample import draw, write_sample
 from wsol.stages.export import checked
 
 
-def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Progress) -> None:
+def run(
+    predictions: Path, *, port: int | None, open_browser: bool, progress: Progress, sample: int | None = None
+) -> None:
     """Serve the review of a prediction folder on 127.0.0.1; the address goes to standard output.
+
+    With `sample`, of so many images drawn at random, which are remembered for `wsol calibrate`.
 
     Raises:
         WsolError: no predictions, a line that no format could hold, a damaged journal, a port that is taken, or another server.
@@ -38,7 +43,8 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
         )
     otherwise = "open its page, which takes any number of windows, at the address that it printed"
     with held(predictions, "wsol review", otherwise) as hold, Journal(predictions) as journal:
-        desk = Desk(opened, journal)
+        drawn = None if sample is None else _drawn(opened, sample)
+        desk = Desk(opened, journal, drawn)
         _tell(desk, journal, progress)
         with bound(_wishes(noted_port(hold.left), port)) as listening:
             # A new key each time: one that is found with the folder may be known to the person who made the folder.
@@ -50,13 +56,25 @@ def run(predictions: Path, *, port: int | None, open_browser: bool, progress: Pr
                 if open_browser:
                     webbrowser.open(address.url)
                 server(desk, address).run(sockets=[listening])
-        done = sum(desk.verdict(index) != "undecided" for index in range(len(desk.items)))
-        export = shlex.join(
-            ["wsol", "export", f"{predictions}", "--reviewed", "--format", "coco", "--out", f"{predictions}-coco"]
-        )
-        progress.say(
-            f"review: {done} of {number_of(len(desk.items), 'picture')} decided, in {journal.path}. `{export}` writes them; other formats are in `wsol export --help`."
-        )
+        progress.say(_ended(desk, journal, predictions))
+
+
+def _drawn(predictions: Predictions, size: int) -> tuple[str, ...]:
+    images = draw((one.image for one in predictions), size)
+    write_sample(predictions.folder, images)
+    return images
+
+
+def _ended(desk: Desk, journal: Journal, predictions: Path) -> str:
+    done = sum(desk.verdict(index) != "undecided" for index in desk.order)
+    said = f"review: {done} of {number_of(len(desk.order), 'image')} decided, in {journal.path}."
+    if desk.is_sample:
+        learn = shlex.join(["wsol", "calibrate", "RUN", "--reviewed", f"{predictions}"])
+        return f"{said} `{learn}` says how good the run is and chooses its threshold, once all are."
+    export = shlex.join(
+        ["wsol", "export", f"{predictions}", "--reviewed", "--format", "coco", "--out", f"{predictions}-coco"]
+    )
+    return f"{said} `{export}` writes them; other formats are in `wsol export --help`."
 
 
 def server(desk: Desk, address: Address) -> uvicorn.Server:

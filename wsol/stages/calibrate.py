@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from wsol.calibration import (
 from wsol.config import Box, Precision
 from wsol.counting import number_of
 from wsol.data.on_disk import check_there
+from wsol.data.opening import open_truth
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, Truth, told
@@ -32,12 +33,14 @@ from wsol.errors import WsolError
 from wsol.localizer import Localizer
 from wsol.locks import held
 from wsol.maps import Heatmap, find_objects
-from wsol.metrics.bootstrap import Rate, rate
+from wsol.metrics.bootstrap import Rate, rate, wilson
 from wsol.metrics.judge import Judge, Opinion, own_grid
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.opinions import BATCH_SIZE
+from wsol.predictions import open_predictions
 from wsol.progress import Progress
+from wsol.review_sample import ReviewedSample, reviewed_sample
 from wsol.run_config import load_config
 
 FEWEST = 5
@@ -59,6 +62,33 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class Few:
+    """Images with drawn boxes, and where they were drawn at random, how many there were in all."""
+
+    data: DataSet
+    sample: ReviewedSample | None = None
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often the run is right, of images that were drawn at random."""
+
+    right: int
+    """With a box of an IoU of at least 0.5 with a drawn one, or neither; at the threshold that the calibration has, chosen by the other images."""
+    n: int
+
+    @property
+    def rate(self) -> Rate:
+        """In percent, with the interval in which that of all images is to be expected."""
+        return wilson(self.right, self.n)
+
+    def __str__(self) -> str:
+        """A sentence."""
+        share = self.rate
+        return f"{self.right} of the {number_of(self.n, 'image')} drawn at random are right (IoU of at least {CORRECT_IOU}): of all images like these, expect {share.value:.0f} % to be ({share.low:.0f} to {share.high:.0f})."
+
+
+@dataclass(frozen=True)
 class Calibrated:
     """What was learned, and what it is worth on pictures that it was not learned from."""
 
@@ -76,6 +106,8 @@ class Calibrated:
     """Why pictures with a box were not used."""
     mistakes: tuple[Mistake, ...]
     """What is wrong with the boxes."""
+    accuracy: Accuracy | None = None
+    """Where the images were drawn at random."""
 
     def verdict(self) -> str:
         """Whether anything was gained: a sentence for the threshold, one for the scores where it is sure."""
@@ -117,6 +149,8 @@ class Calibrated:
             "own_threshold": self.own_threshold,
             "tried_threshold": self.tried_threshold,
             "calibration": self.calibration.model_dump(),
+            "accuracy": self.accuracy
+            and {"right": self.accuracy.right, "n": self.accuracy.n, **self.accuracy.rate._asdict()},
             "metrics": {
                 name: {what: rate._asdict() for what, rate in vars(one).items()} for name, one in figures.items()
             },
@@ -124,9 +158,23 @@ class Calibrated:
         }
 
 
-def run(
-    run: Path, boxes: DataSet, *, is_dry: bool, device: str, precision: Precision, progress: Progress
-) -> Calibrated:
+def few_of(boxes: Path | None, reviewed: Path | None, images: Path | None) -> Few:
+    """What to learn from: the boxes of a data set, or the sample of a review.
+
+    Raises:
+        WsolError: not exactly one of the two, no data set, or a review without a sample or with undecided images in it.
+    """
+    if (boxes is None) == (reviewed is None):
+        raise WsolError("expected either boxes or a review to learn from. Name one of them.")
+    if boxes is not None:
+        return Few(open_truth(boxes, images))
+    assert reviewed is not None
+    opened = open_predictions(reviewed)
+    sample = reviewed_sample(opened if images is None else replace(opened, image_root=images))
+    return Few(sample.data, sample)
+
+
+def run(run: Path, few: Few, *, is_dry: bool, device: str, precision: Precision, progress: Progress) -> Calibrated:
     """Write `run/calibration.json`, which `Localizer.load` then uses; `is_dry` only reports. The pictures' labels do not matter.
 
     Raises:
@@ -134,12 +182,13 @@ def run(
             another command writes the run.
     """
     with nullcontext() if is_dry else held(run, "wsol calibrate", "name another run"):
-        return _calibrated(run, boxes, is_dry=is_dry, device=device, precision=precision, progress=progress)
+        return _calibrated(run, few, is_dry=is_dry, device=device, precision=precision, progress=progress)
 
 
 def _calibrated(
-    run: Path, boxes: DataSet, *, is_dry: bool, device: str, precision: Precision, progress: Progress
+    run: Path, few: Few, *, is_dry: bool, device: str, precision: Precision, progress: Progress
 ) -> Calibrated:
+    boxes = few.data
     truth = boxes.read_truth()
     # Without a split, the test pictures are the training pictures.
     samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(truth, one)}.values())
@@ -166,7 +215,13 @@ def _calibrated(
     return Calibrated(
         calibration, own, float(lessons.thresholds[chosen]), int(lessons.is_right[:, place].sum()), gt_known, mean_box_iou, brier,
         tuple(left_out), (*boxes.mistakes, *truth.mistakes),
+        None if few.sample is None else _accuracy(few.sample, gt_known.own if place == lessons.own else gt_known.calibrated, len(seen), len(left_out)),
     )  # fmt: skip
+
+
+def _accuracy(sample: ReviewedSample, gt_known: Rate, n: int, left_out: int) -> Accuracy:
+    """Of all images of the sample that can be read: those without a box count too."""
+    return Accuracy(round(gt_known.value / 100 * n) + sample.right_without_box, sample.drawn - left_out)
 
 
 def _has_box(truth: GroundTruth, sample: Sample) -> bool:

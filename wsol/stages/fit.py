@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
@@ -32,4 +33,5 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         progress.say(f"{folder}  ({time.perf_counter() - started:.0f} s)")
     if part().local_rank == 0 and config.cache_folder is None:
         remove_cache(run / PIXELS)
+    progress.say(f"next: `{shlex.join(['wsol', 'predict', f'{run}'])} IMAGES --out OUT`")
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -39,6 +40,7 @@ from wsol.locks import held
 from wsol.opinions import BATCH_SIZE, Opinions
 from wsol.predictions import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.progress import Progress
+from wsol.review_sample import USUAL
 from wsol.run_config import load_config
 from wsol.shards import (
     NAMES,
@@ -98,7 +100,10 @@ def run(
     if not is_made():  # asked before the folder is held: a review may have it, which changes no prediction
         with held(out, f"wsol {STAGE}", "name another --out"):
             if not is_made():  # another process may just have come to its end
-                return _make(out, images, root, localizer, settings, inputs, unread, progress)
+                _make(out, images, root, localizer, settings, inputs, unread, progress)
+                if has_maps and threshold is None and not is_calibrated(run):
+                    progress.say(f"{STAGE}: {_next_step(run, out)}")
+                return out
     if is_first:
         clear(out)
     progress.say(f"{STAGE}: finished already, {out}{_not_read(unread)}")
@@ -115,7 +120,7 @@ def is_begun(out: Path) -> bool:
 
 def _make(
     out: Path, images: Path, root: Path, localizer: Localizer, settings: dict[str, Any], inputs: dict[str, str], unread: Unread, progress: Progress
-) -> Path:  # fmt: skip
+) -> None:  # fmt: skip
     engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
     started = time.perf_counter()
     with new_shared_folder(led_to(out), engine) as scratch:
@@ -145,7 +150,18 @@ def _make(
         )
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_told(speed))
-    return out
+
+
+def _next_step(run: Path, out: Path) -> str:
+    """A few boxes by hand, in words."""
+    review, learn = (
+        shlex.join(["wsol", *words])
+        for words in (
+            ["review", f"{out}", "--sample", f"{USUAL}"],
+            ["calibrate", f"{run}", "--reviewed", f"{out}"],
+        )
+    )
+    return f"how many of them are right? `{review}` shows {USUAL} images drawn at random, then `{learn}` says it, and chooses the threshold by them"
 
 
 def _not_read(unread: Unread) -> str:

@@ -1,0 +1,124 @@
+"""Images drawn at random for a review that says how good a run is and calibrates it: `OUT/review-sample.json`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from wsol.boxes import Boxes
+from wsol.config import Config
+from wsol.counting import number_of
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import GroundTruth, Truth
+from wsol.errors import WsolError
+from wsol.folders import read_json, write_json
+from wsol.journal import Decision, heads, read_journal
+from wsol.predictions import Prediction, Predictions
+from wsol.schema import check_schema
+
+FILE = "review-sample.json"
+VERSION: Literal[1] = 1
+USUAL = 20
+"""Images; what the hints name."""
+
+
+class _File(Config):
+    version: Literal[1] = VERSION
+    images: tuple[str, ...] = Field(min_length=1)
+    """In the order in which they were drawn."""
+
+
+@dataclass(frozen=True)
+class ReviewedSample:
+    """The images that were drawn, each decided about."""
+
+    data: DataSet
+    """Those with a box, as `wsol calibrate` takes them; all are test images of one class."""
+    drawn: int
+    right_without_box: int
+    """Images without a box in which nothing was predicted either. The others without a box are wrong: rejected, or nothing was there."""
+
+
+def draw(images: Iterable[str], size: int) -> tuple[str, ...]:
+    """`size` of the images, or all if there are fewer: those whose names have the lowest SHA-256.
+
+    It has nothing to do with what is on them, nobody can draw again until the result pleases, and a larger sample holds the smaller one.
+    """
+    return tuple(sorted(images, key=_place)[:size])
+
+
+def _place(name: str) -> bytes:
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+
+
+def write_sample(folder: Path, images: tuple[str, ...]) -> None:
+    """Write the file, whole or not at all."""
+    write_json(folder / FILE, _File(images=images).model_dump())
+
+
+def read_sample(folder: Path) -> tuple[str, ...] | None:
+    """The images that were drawn for a prediction folder; None if none were.
+
+    Raises:
+        WsolError: the file is damaged, or of a newer version.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    command = f"wsol review {folder} --sample {USUAL}"
+    values = read_json(path, command)
+    check_schema(values.get("version", VERSION) if isinstance(values, dict) else VERSION, VERSION, str(path), command)
+    try:
+        return _File.model_validate(values).images
+    except ValidationError:
+        raise WsolError(
+            f"{path} cannot be used: expected the names of images. Remove it and run `{command}`, which draws the same images again."
+        ) from None
+
+
+def reviewed_sample(predictions: Predictions) -> ReviewedSample:
+    """What was decided about the images that were drawn, and about no others.
+
+    Raises:
+        WsolError: none were drawn, not from these predictions, or some of them are undecided.
+    """
+    folder = predictions.folder
+    names = read_sample(folder)
+    if names is None:
+        raise WsolError(
+            f"{folder} has no random sample: expected {FILE} in it. `wsol review {folder} --sample {USUAL}` draws one; images that were reviewed in the order of their confidence are harder than the others, and would bias the threshold."
+        )
+    asked = f"wsol review {folder} --sample {len(names)}"
+    wanted = set(names)
+    found = {one.image: one for one in predictions if one.image in wanted}
+    if missing := [name for name in names if name not in found]:
+        raise WsolError(
+            f"{number_of(len(missing), 'image')} of the sample of {folder}, first {missing[0]}, {'is' if len(missing) == 1 else 'are'} not among its predictions: expected a sample of these. Run `{asked}`, which draws anew."
+        )
+    decisions = heads(read_journal(folder))
+    undecided = [name for name in names if name not in decisions or decisions[name].verdict == "undecided"]
+    if undecided:
+        raise WsolError(
+            f"{len(undecided)} of the {len(names)} images that were drawn for {folder} {'is' if len(undecided) == 1 else 'are'} undecided, first {undecided[0]}: expected a decision about each, since the easy ones alone would say too much. `{asked}` shows them."
+        )
+    return _sample_of(predictions, [(found[name], decisions[name]) for name in names])
+
+
+def _sample_of(predictions: Predictions, decided: list[tuple[Prediction, Decision]]) -> ReviewedSample:
+    true = {
+        one.image: Truth(Boxes.of(list(decision.boxes)), decision.image_hw)
+        for one, decision in decided
+        if decision.boxes and decision.verdict != "rejected"
+    }
+    samples = tuple(Sample(one.image, predictions.path_of(one), 0) for one, _ in decided if one.image in true)
+    right = sum(not one.objects and not said.boxes and said.verdict != "rejected" for one, said in decided)
+    data = DataSet(
+        "reviewed sample", predictions.folder, ("object",), (), samples, has_split=False,
+        read_truth=lambda: GroundTruth(true),
+    )  # fmt: skip
+    return ReviewedSample(data, len(decided), right)

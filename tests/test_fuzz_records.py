@@ -23,6 +23,8 @@ from wsol.cli import main
 from wsol.config import RunConfig, resolve
 from wsol.errors import WsolError
 from wsol.folders import MANIFEST, is_finished, manifest_of, parse_json, write_json, write_manifest
+from wsol.image_threshold import THRESHOLDS as OF_IMAGES
+from wsol.image_threshold import ImageThreshold
 from wsol.journal import Journal, read_journal
 from wsol.models.backbone import whole_model
 from wsol.models.checkpoint import (
@@ -136,7 +138,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.Linear(1, 1),
         MethodCard(method="acol", options={"delta": 0.6}, output_stride=16, **RESNET),
     )
-    learned = LearnedThreshold(threshold=0.3, box_threshold=0.2, box_iou=0.7, mask_threshold=0.4, mask_iou=0.7, n=5)
+    fits = ImageThreshold(threshold=0.3, fits=(0.5,) * len(OF_IMAGES))
+    learned = LearnedThreshold(
+        threshold=0.3, box_threshold=0.2, box_iou=0.7, mask_threshold=0.4, mask_iou=0.7, n=5, for_images=fits
+    )
     write_threshold(root / "seg", learned)
     write_calibration(root, new_calibration(root, Path("few.csv"), 0.3, ScoreCurve(slope=2, intercept=-1), 7))
     write_lines(root / LINES, CORPUS)

@@ -13,6 +13,8 @@ from wsol.boxes import Boxes, iou
 from wsol.config import Box, Config, Fraction
 from wsol.errors import WsolError
 from wsol.folders import read_json, write_json
+from wsol.image_threshold import THRESHOLDS as OF_IMAGES
+from wsol.image_threshold import ImageThreshold
 from wsol.metrics.sweep import largest_component, layers_at
 from wsol.run_config import load_config
 
@@ -47,7 +49,9 @@ class LearnedThreshold(Config):
     mask_iou: Fraction
     """Mean IoU of these masks, where the pseudo masks are known."""
     n: PositiveInt
-    """Training pictures that both were learned from."""
+    """Training images that both were learned from."""
+    for_images: ImageThreshold | None = None
+    """By which each image gets its own threshold; None in a run from before there were any."""
 
 
 def write_threshold(folder: Path, learned: LearnedThreshold) -> None:
@@ -70,6 +74,16 @@ def read_threshold(folder: Path) -> LearnedThreshold | None:
         raise WsolError(
             f"{path} cannot be used: expected a threshold between 0 and 1. Remove it and run `wsol train-seg DATA --run {folder.parent}`, which learns it again."
         ) from None
+
+
+def image_threshold(run: Path) -> ImageThreshold | None:
+    """By which each image of a run gets its own threshold; None where all have the same: it was given, or the run is from before.
+
+    Raises:
+        WsolError: not a run, or the file is damaged.
+    """
+    learned = read_threshold(run / "seg") if load_config(run).box.threshold is None else None
+    return None if learned is None else learned.for_images
 
 
 def own_box(run: Path, threshold: float | None = None) -> Box:
@@ -116,6 +130,18 @@ def _above(places: np.ndarray) -> Float[np.ndarray, " thresholds"]:
     """How many pixels are above each threshold."""
     counts = np.bincount(places, minlength=len(THRESHOLDS) + 1)
     return counts[::-1].cumsum()[::-1][1:].astype(np.float64)
+
+
+def learned_of(boxes: list[Fits], masks: list[Fits]) -> LearnedThreshold:
+    """What images teach, of which each has how its boxes and its masks fit."""
+    box, mask = best_of(boxes), best_of(masks)
+    threshold = round((box.threshold + mask.threshold) / 2, 3)
+    means = (np.mean(boxes, axis=0) + np.mean(masks, axis=0)) / 2
+    fits = tuple(round(float(fit), 4) for fit in np.interp(OF_IMAGES, THRESHOLDS, means))
+    return LearnedThreshold(
+        threshold=threshold, box_threshold=box.threshold, box_iou=box.mean_iou, mask_threshold=mask.threshold, mask_iou=mask.mean_iou,
+        n=len(boxes), for_images=ImageThreshold(threshold=threshold, fits=fits),
+    )  # fmt: skip
 
 
 def best_of(rows: list[Fits]) -> Best:

@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-from wsol.data.views import standardised
+from wsol.data.views import middle, standardised
 from wsol.engine import Engine
 from wsol.models.checkpoint import Card, ClassifierCard, MffCard
 from wsol.models.finder import Answer, Finder
@@ -23,9 +23,7 @@ def prepared(pixels: Squares, card: Card, engine: Engine, margin_share: float = 
     """Normalised squares of the network's size on its device; with a margin, the middle of the pictures alone."""
     if pixels.shape[-1] != card.resize_px:
         pixels = resize(pixels, [card.resize_px, card.resize_px], antialias=True)
-    margin_px = round(margin_share * card.resize_px)
-    inner = slice(margin_px, card.resize_px - margin_px)
-    return standardised(pixels[:, :, inner, inner].to(engine.device), card.mean, card.std)
+    return standardised(middle(pixels, margin_share).to(engine.device), card.mean, card.std)
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from timm.layers import BatchNormAct2d, Conv2dSame
 from torch import Tensor, nn
 
-from wsol.box_threshold import own_box
+from wsol.box_threshold import image_threshold, own_box
 from wsol.calibration import read_calibration
 from wsol.config import RunConfig, finder_folder
 from wsol.data.views import standardised
@@ -225,7 +225,7 @@ def run_card(run: Path, graph: Graph) -> OnnxCard:
     ]
     return OnnxCard(
         heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.finder_card.class_names,
-        box=own_box(run, None if calibration is None else calibration.threshold), licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
+        box=own_box(run, None if calibration is None else calibration.threshold), image_threshold=image_threshold(run), licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
+from wsol.data.views import middle
 from wsol.engine import Engine, choose_engine
 from wsol.errors import WsolError
 from wsol.launch import part
@@ -61,7 +62,11 @@ class OnnxNetworks:
     def _opinions(self, pixels: Tensor, margin_share: float) -> Opinions:
         found, *named = self.session.run(None, self._inputs(pixels, margin_share))
         probabilities = torch.from_numpy(named[0]) if named else None
-        return Opinions(found, probabilities) if self.has_maps else Opinions(None, probabilities, found)
+        if not self.has_maps:
+            return Opinions(None, probabilities, found)
+        if self.card.image_threshold is not None:
+            found = self.card.image_threshold.shifted(found, middle(pixels, margin_share).numpy())
+        return Opinions(found, probabilities)
 
     def _inputs(self, pixels: Tensor, margin_share: float) -> dict[str, np.ndarray]:
         cards = [card for card in (self.card.heatmap, self.card.probabilities) if card is not None]
@@ -71,9 +76,7 @@ class OnnxNetworks:
 def _prepared(pixels: Tensor, resize_px: int, margin_share: float) -> UInt8[np.ndarray, "batch 3 side side"]:
     if pixels.shape[-1] != resize_px:
         pixels = resize(pixels, [resize_px, resize_px], antialias=True)
-    margin_px = round(margin_share * resize_px)
-    inner = slice(margin_px, resize_px - margin_px)
-    return pixels[:, :, inner, inner].contiguous().numpy()
+    return middle(pixels, margin_share).contiguous().numpy()
 
 
 def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:

@@ -9,8 +9,11 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
+from wsol.box_threshold import image_threshold
 from wsol.config import is_gradient_cam
+from wsol.data.views import middle
 from wsol.engine import Engine
+from wsol.image_threshold import ImageThreshold
 from wsol.inference import answer, cam_probabilities, classifier_probabilities, score_maps
 from wsol.methods.table import METHODS
 from wsol.models.checkpoint import ClassifierCard, MffCard, load_classifier, load_mffnet
@@ -21,6 +24,7 @@ from wsol.opinions import Opinions
 from wsol.run_config import load_config
 
 Squares = UInt8[Tensor, "batch 3 side side"]
+Heatmaps = Float32[np.ndarray, "batch height width"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class TorchNetworks:
     finder_names: bool
     """Whether the finder itself does."""
     engine: Engine
+    image_threshold: ImageThreshold | None = None
+    """What brings the threshold of each image to that of the run."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -75,7 +81,7 @@ class TorchNetworks:
         if self.finder_names:
             named = found.probabilities
         return Opinions(
-            None if found.heatmaps is None else found.heatmaps.cpu().numpy(),
+            None if found.heatmaps is None else self._shifted(found.heatmaps.cpu().numpy(), pixels),
             None if named is None else named.cpu(),
             None if found.boxes is None else found.boxes.cpu().numpy(),
         )
@@ -86,7 +92,10 @@ class TorchNetworks:
         """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
         heatmaps = answer(self.finder, pixels, self.engine, labels, margin_share=margin_share).heatmaps
         assert heatmaps is not None, "has_maps is False"
-        return heatmaps.cpu().numpy()
+        return self._shifted(heatmaps.cpu().numpy(), middle(pixels, margin_share))
+
+    def _shifted(self, heatmaps: Heatmaps, pixels: Squares) -> Heatmaps:
+        return heatmaps if self.image_threshold is None else self.image_threshold.shifted(heatmaps, pixels.numpy())
 
 
 def load_networks(run: Path, engine: Engine, *, is_folded: bool = False) -> TorchNetworks:
@@ -105,7 +114,7 @@ def load_networks(run: Path, engine: Engine, *, is_folded: bool = False) -> Torc
             fold(finder.network, finder.network.modules(), finder.card.resize_px)
         if namer is not None:
             fold(namer.network, namer.network.modules(), namer.card.resize_px)
-    return TorchNetworks(finder, namer, finder_names, engine)
+    return TorchNetworks(finder, namer, finder_names, engine, image_threshold(run) if config.method == "spol" else None)
 
 
 def _load_namer(run: Path, classifier: str, engine: Engine) -> Namer | None:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from wsol.config import Box, Config
 from wsol.errors import WsolError
 from wsol.folders import parse_json
+from wsol.image_threshold import ImageThreshold
 from wsol.schema import check_schema
 
 VERSION: Literal[1] = 1
@@ -49,6 +50,8 @@ class OnnxCard(Config):
     """By label."""
     box: Box
     """How a heatmap, interpolated to the picture's size, becomes boxes."""
+    image_threshold: ImageThreshold | None = None
+    """By which wsol shifts a heatmap that comes out, so that the image's own threshold stands at the run's. None where all have the same."""
     licence: str
     wsol: str
     """The version that wrote the file."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wsol.box_threshold import Fits, LearnedThreshold, best_of, box_fits, mask_fits, read_threshold, write_threshold
+from wsol.box_threshold import Fits, LearnedThreshold, box_fits, learned_of, mask_fits, read_threshold, write_threshold
 from wsol.config import RunConfig
 from wsol.counting import number_of
 from wsol.data.pictures import Pictures, in_order
@@ -40,16 +40,10 @@ def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progres
     if part().is_first and read_threshold(seg) is None:
         refuse_link(seg)
         boxes, masks = _fits(data, seg, store, store.usable(), config, engine, progress)
-        box, mask = best_of(boxes), best_of(masks)
-        learned = LearnedThreshold(
-            threshold=round((box.threshold + mask.threshold) / 2, 3),
-            box_threshold=box.threshold, box_iou=box.mean_iou,
-            mask_threshold=mask.threshold, mask_iou=mask.mean_iou,
-            n=len(boxes),
-        )  # fmt: skip
+        learned = learned_of(boxes, masks)
         write_threshold(seg, learned)
         progress.say(
-            f"{STAGE}: {learned.threshold:.2f}, midway between where boxes fit those of {number_of(len(boxes), 'pseudo mask')} best ({box.threshold:.2f}, IoU {box.mean_iou:.2f}) and masks do ({mask.threshold:.2f}, {mask.mean_iou:.2f})"
+            f"{STAGE}: {learned.threshold:.2f}, midway between where boxes fit those of {number_of(learned.n, 'pseudo mask')} best ({learned.box_threshold:.2f}, IoU {learned.box_iou:.2f}) and masks do ({learned.mask_threshold:.2f}, {learned.mask_iou:.2f}); each image's own threshold is brought there"
         )
     wait_for_all(engine)
     found = read_threshold(seg)

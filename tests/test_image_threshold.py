@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from wsol.box_threshold import THRESHOLDS as LEARNED_AT
 from wsol.box_threshold import learned_of
+from wsol.contrast import Colours, colours_of
 from wsol.data.views import middle
 from wsol.image_threshold import THRESHOLDS, ImageThreshold, contrasts
 
 SIDE = 64
-GREY = np.full((3, SIDE, SIDE), 128, dtype=np.uint8)
+GREY = colours_of(np.full((3, SIDE, SIDE), 128, dtype=np.uint8))
 FLAT = (0.5,) * len(THRESHOLDS)
 
 
@@ -26,11 +27,13 @@ def cone(peak: float = 0.9) -> NDArray[np.float32]:
     return (peak * np.clip(1 - np.hypot(x, y) / 30, 0, 1)).astype(np.float32)
 
 
-def disc(radius: float) -> NDArray[np.uint8]:
+def disc(radius: float) -> Colours:
     """A red disc on green."""
     y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
     inside = np.hypot(x, y) < radius
-    return np.stack([np.where(inside, 220, 30), np.where(inside, 30, 160), np.full_like(x, 40)]).astype(np.uint8)
+    return colours_of(
+        np.stack([np.where(inside, 220, 30), np.where(inside, 30, 160), np.full(x.shape, 40)]).astype(np.uint8)
+    )
 
 
 def own(fits: tuple[float, ...] = FLAT, threshold: float = 0.3) -> ImageThreshold:
@@ -46,7 +49,7 @@ def test_the_threshold_is_where_the_colours_change(radius: float) -> None:
 
 @pytest.mark.parametrize("radius", [12, 24])
 def test_after_the_shift_the_runs_threshold_cuts_there(radius: float) -> None:
-    (found,) = own().shifted(cone()[None], disc(radius)[None])
+    (found,) = own().shifted(cone()[None], [disc(radius)])
     area = (found > 0.3).sum()
     assert area == pytest.approx(np.pi * radius**2, rel=0.15)
 
@@ -68,7 +71,7 @@ def test_the_order_of_an_images_values_stays_and_they_stay_probabilities(seed: i
     heatmap = cv2.resize(random.random((5, 5), dtype=np.float32), (12, 12)).clip(0, 1)
     heatmap[0, 0], heatmap[0, 1] = 0, 1
     pixels = random.integers(0, 256, (3, 48, 48), dtype=np.uint8)
-    (found,) = own(threshold=threshold).shifted(heatmap[None], pixels[None])
+    (found,) = own(threshold=threshold).shifted(heatmap[None], [colours_of(pixels)])
     assert found.dtype == np.float32 and found.min() == 0 and found.max() == 1
     assert (np.diff(found.ravel()[heatmap.ravel().argsort()]) >= 0).all()
 
@@ -84,20 +87,20 @@ def test_the_order_of_an_images_values_stays_and_they_stay_probabilities(seed: i
 )
 def test_a_map_without_inside_or_outside_is_taken_as_all_are(heatmap: NDArray[np.float64]) -> None:
     fits = tuple(float(fit) for fit in 0.8 - np.abs(THRESHOLDS - 0.3))
-    (found,) = own(fits).shifted(heatmap[None].astype(np.float32), disc(20)[None])
+    (found,) = own(fits).shifted(heatmap[None].astype(np.float32), [disc(20)])
     np.testing.assert_allclose(found, heatmap, atol=0.01)
 
 
 def test_a_map_that_is_not_finite_stays_for_others_to_find() -> None:
     broken = cone()
     broken[3, 3] = np.nan
-    (found,) = own().shifted(broken[None], disc(20)[None])
+    (found,) = own().shifted(broken[None], [disc(20)])
     np.testing.assert_array_equal(found, broken)
 
 
 def test_a_small_change_of_the_map_changes_little() -> None:
     noise = np.random.default_rng(0).normal(0, 1e-4, (SIDE, SIDE)).astype(np.float32)
-    before, after = (own().shifted(one.clip(0, 1)[None], disc(17)[None]) for one in (cone(), cone() + noise))
+    before, after = (own().shifted(one.clip(0, 1)[None], [disc(17)]) for one in (cone(), cone() + noise))
     assert np.abs(after - before).max() < 0.01
 
 

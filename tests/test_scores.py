@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from wsol.config import Box
+from wsol.contrast import colours_of
 from wsol.maps import find_objects
-from wsol.scores import LEVELS, SIDE_PX, agreement, score_of, stability
+from wsol.scores import CONTRAST_WEIGHT, LEVELS, SIDE_PX, agreement, score_of, stability
 
 Y, X = np.mgrid[:SIDE_PX, :SIDE_PX] / SIDE_PX
 
@@ -88,7 +89,7 @@ def test_what_takes_from_a_score(heatmap: np.ndarray, expected_stability: float,
     inside = heatmap > 0.5
     assert stability(heatmap, inside) == pytest.approx(expected_stability)
     assert agreement(heatmap, inside) == pytest.approx(expected_agreement)
-    assert score_of(heatmap, inside) == pytest.approx(expected_stability * expected_agreement)
+    assert score_of(heatmap, inside) == pytest.approx((expected_stability * expected_agreement) ** 0.5)
 
 
 def test_another_object_far_away_takes_from_agreement_alone() -> None:
@@ -105,7 +106,7 @@ def test_objects_that_are_found_together_do_not_take_from_one_another() -> None:
     both[20:50, 20:50] = both[80:110, 70:110] = 1
     assert [found.score for found in find_objects(both, both.shape, Box(objects="all"))] == [1, 1]
     (alone,) = find_objects(both, both.shape, Box())
-    assert alone.score == pytest.approx(1200 / 2100), "which of the two it is, nothing tells"
+    assert alone.score == pytest.approx((1200 / 2100) ** 0.5), "which of the two it is, nothing tells"
 
 
 def test_the_size_of_the_picture_does_not_matter() -> None:
@@ -118,6 +119,18 @@ def test_an_object_smaller_than_a_pixel_of_the_square_still_has_a_score() -> Non
     mask = np.zeros((2000, 2000), bool)
     mask[777, 1234] = True
     assert 0 <= score_of(np.full((32, 32), 0.6, np.float32), mask) <= 1
+
+
+def test_colours_that_end_at_the_border_make_an_object_surer_than_others() -> None:
+    heatmap = square_of(40)
+    inside = heatmap > 0.5
+    scores = {}
+    for side in (40, 60, 128):  # of what is red: the object, more than it, everything
+        red = square_of(side) > 0.5
+        pixels = np.stack([np.where(red, 200, 20), np.full(red.shape, 20), np.where(red, 20, 200)]).astype(np.uint8)
+        scores[side] = score_of(heatmap, inside, colours=colours_of(pixels))
+    assert scores[40] == 1 and scores[40] > scores[60] > scores[128]
+    assert scores[128] == pytest.approx(1 / (1 + CONTRAST_WEIGHT)), "a map that is sure counts more than colours"
 
 
 def test_the_levels_are_tenths() -> None:

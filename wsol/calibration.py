@@ -20,7 +20,8 @@ from wsol.schema import check_schema
 from wsol.version import __version__
 
 FILE = "calibration.json"
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2
+"""1 had the curve of another score."""
 PRIOR_PICTURES = 2.0
 """What the scores say by themselves counts as much as so many pictures; Platt's smoothed targets have the same weight."""
 PRIOR_SCORES = np.arange(0.05, 1, 0.1)
@@ -38,7 +39,7 @@ class ScoreCurve(Config, allow_inf_nan=False):
 class Calibration(Config):
     """The content of the file."""
 
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     threshold: Fraction
     """The box threshold, in place of the run's own."""
     curve: ScoreCurve | None

@@ -184,7 +184,8 @@ class Localizer:
 
     def _objects(self, opinions: Opinions, i: int, image_hw: tuple[int, int]) -> list[Found]:
         if opinions.heatmaps is not None:
-            return find_objects(opinions.heatmaps[i], image_hw, self.box)
+            colours = None if opinions.colours is None else opinions.colours[i]
+            return find_objects(opinions.heatmaps[i], image_hw, self.box, colours)
         assert opinions.boxes is not None
         return box_object(opinions.boxes[i], image_hw)
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32
 
 from wsol.boxes import Xyxy
 from wsol.config import Box
+from wsol.contrast import Colours
 from wsol.scores import score_of
 
 Heatmap = Float32[np.ndarray, "height width"]
@@ -38,10 +39,11 @@ def resized(heatmap: Heatmap, image_hw: tuple[int, int]) -> Float32[np.ndarray, 
     return np.asarray(cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box) -> list[Found]:
+def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box, colours: Colours | None = None) -> list[Found]:
     """Threshold a small heatmap at the picture's resolution and box its components, largest first.
 
     Components touch by edge or corner. Nothing above the threshold, or a map that is not finite, gives an empty list.
+    The `colours` of the whole image make scores surer.
     """
     small = _finite(heatmap)
     fine = resized(small, image_hw)
@@ -52,7 +54,7 @@ def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box) -> list[
     masks = [labels == component for component in kept]
     others = [np.isin(labels, kept) & ~mask if len(kept) > 1 else None for mask in masks]
     return [
-        Found(_edges(stats[component]), mask, score_of(small, mask, elsewhere))
+        Found(_edges(stats[component]), mask, score_of(small, mask, elsewhere, colours))
         for component, mask, elsewhere in zip(kept, masks, others, strict=True)
     ]
 

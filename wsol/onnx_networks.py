@@ -13,9 +13,11 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
+from wsol.contrast import colours_of
 from wsol.data.views import middle
 from wsol.engine import Engine, choose_engine
 from wsol.errors import WsolError
+from wsol.image_threshold import brought
 from wsol.launch import part
 from wsol.models.onnx_file import RUNNING, OnnxCard, check_installed, read_card
 from wsol.opinions import Opinions
@@ -64,9 +66,8 @@ class OnnxNetworks:
         probabilities = torch.from_numpy(named[0]) if named else None
         if not self.has_maps:
             return Opinions(None, probabilities, found)
-        if self.card.image_threshold is not None:
-            found = self.card.image_threshold.shifted(found, middle(pixels, margin_share).numpy())
-        return Opinions(found, probabilities)
+        colours = [*map(colours_of, middle(pixels, margin_share).numpy())]
+        return Opinions(brought(self.card.image_threshold, found, colours), probabilities, colours=colours)
 
     def _inputs(self, pixels: Tensor, margin_share: float) -> dict[str, np.ndarray]:
         cards = [card for card in (self.card.heatmap, self.card.probabilities) if card is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from wsol.contrast import Colours
 from wsol.engine import Engine
 
 BATCH_SIZE = 32
@@ -23,6 +25,8 @@ class Opinions:
     probabilities: Float[Tensor, "batch classes"] | None
     boxes: Float32[np.ndarray, "batch 4"] | None = None
     """Of a method that has no maps: a box for each picture, x0, y0, x1, y1 as shares of its sides."""
+    colours: Sequence[Colours] | None = None
+    """Of a method that has maps, where the images are at hand."""
 
 
 @runtime_checkable  # the tests check arguments as they run

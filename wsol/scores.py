@@ -1,13 +1,17 @@
-"""How far a box can be trusted, from the map alone: those that hang on the threshold, or on a faint map, are the wrong ones."""
+"""How far a box can be trusted: those that hang on the threshold, on a faint map, or are coloured like what is around them, are the wrong ones."""
 
 from __future__ import annotations
+
+import math
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-SIDE_PX = 128
-"""Scores are counted on a square of this side, whatever the size of the picture."""
+from wsol.contrast import SIDE_PX, Colours, contrast
+
+CONTRAST_WEIGHT = 0.3
+"""Of the contrast beside the map. From 0.2 to 0.5 are as good on five kinds of images (studies/recipes.md)."""
 LEVELS = np.arange(1, 10) / 10
 
 Square = Float32[np.ndarray, "side side"]
@@ -15,11 +19,13 @@ Inside = Bool[np.ndarray, "side side"]
 
 
 def score_of(
-    heatmap: Float32[np.ndarray, "_ _"], mask: Bool[np.ndarray, "_ _"], others: Bool[np.ndarray, "_ _"] | None = None
-) -> float:
-    """How sure an object is, 0 to 1: `stability` times `agreement`; it ranks, and is no probability (see `wsol calibrate`).
+    heatmap: Float32[np.ndarray, "_ _"], mask: Bool[np.ndarray, "_ _"], others: Bool[np.ndarray, "_ _"] | None = None,
+    colours: Colours | None = None,
+) -> float:  # fmt: skip
+    """How sure an object is, 0 to 1; it ranks, and is no probability (see `wsol calibrate`).
 
-    `heatmap` holds foreground probabilities, `mask` the object's pixels; both cover the whole picture, each at a size of its own.
+    It is the geometric mean of `stability` and `agreement`, and where the image's colours are known the weighted mean of that and of their `contrast`.
+    `heatmap` holds foreground probabilities, `mask` the object's pixels; both cover the whole image, each at a size of its own.
     What the map says at the pixels of `others`, objects that are found too, is not held against this one.
     """
     fine = np.asarray(cv2.resize(heatmap, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR))
@@ -27,7 +33,10 @@ def score_of(
     inside = share >= 0.5 if share.max() >= 0.5 else share > 0
     if others is not None:
         fine = np.where((_share(others) > 0) & ~inside, np.float32(0), fine)
-    return stability(fine, inside) * agreement(fine, inside)
+    of_map = math.sqrt(stability(fine, inside) * agreement(fine, inside))
+    if colours is None:
+        return of_map
+    return (of_map + CONTRAST_WEIGHT * contrast(inside, colours)) / (1 + CONTRAST_WEIGHT)
 
 
 def _share(mask: Bool[np.ndarray, "_ _"]) -> Square:

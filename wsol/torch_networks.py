@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from wsol.box_threshold import image_threshold
 from wsol.config import is_gradient_cam
+from wsol.contrast import colours_of
 from wsol.data.views import middle
 from wsol.engine import Engine
-from wsol.image_threshold import ImageThreshold
+from wsol.image_threshold import ImageThreshold, brought
 from wsol.inference import answer, cam_probabilities, classifier_probabilities, score_maps
 from wsol.methods.table import METHODS
 from wsol.models.checkpoint import ClassifierCard, MffCard, load_classifier, load_mffnet
@@ -24,7 +25,6 @@ from wsol.opinions import Opinions
 from wsol.run_config import load_config
 
 Squares = UInt8[Tensor, "batch 3 side side"]
-Heatmaps = Float32[np.ndarray, "batch height width"]
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,12 @@ class TorchNetworks:
         found = answer(self.finder, pixels, self.engine, wanted)
         if self.finder_names:
             named = found.probabilities
-        return Opinions(
-            None if found.heatmaps is None else self._shifted(found.heatmaps.cpu().numpy(), pixels),
-            None if named is None else named.cpu(),
-            None if found.boxes is None else found.boxes.cpu().numpy(),
-        )
+        probabilities = None if named is None else named.cpu()
+        if found.heatmaps is None:
+            return Opinions(None, probabilities, None if found.boxes is None else found.boxes.cpu().numpy())
+        colours = [*map(colours_of, pixels.numpy())]
+        heatmaps = brought(self.image_threshold, found.heatmaps.cpu().numpy(), colours)
+        return Opinions(heatmaps, probabilities, colours=colours)
 
     def heatmaps(
         self, pixels: Squares, margin_share: float = 0.0, labels: Tensor | None = None
@@ -92,10 +93,8 @@ class TorchNetworks:
         """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
         heatmaps = answer(self.finder, pixels, self.engine, labels, margin_share=margin_share).heatmaps
         assert heatmaps is not None, "has_maps is False"
-        return self._shifted(heatmaps.cpu().numpy(), middle(pixels, margin_share))
-
-    def _shifted(self, heatmaps: Heatmaps, pixels: Squares) -> Heatmaps:
-        return heatmaps if self.image_threshold is None else self.image_threshold.shifted(heatmaps, pixels.numpy())
+        colours = map(colours_of, middle(pixels, margin_share).numpy())
+        return brought(self.image_threshold, heatmaps.cpu().numpy(), colours)
 
 
 def load_networks(run: Path, engine: Engine, *, is_folded: bool = False) -> TorchNetworks:

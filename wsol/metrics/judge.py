@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32
 
 from wsol.boxes import Boxes, iou
 from wsol.config import Box, ProtocolName
+from wsol.contrast import Colours
 from wsol.data.truth import TrueMask, Truth
 from wsol.maps import Found, find_objects
 from wsol.metrics.geometry import SQUARE_PX, Map, boxes_in, fraction_map, map_in, map_of_crop
@@ -42,6 +43,8 @@ class Opinion:
     """A network's map of `spol`'s crop; without it, the crop of `heatmap` is judged."""
     rank: int | None = None
     """Place of the true class among the predicted ones, 0 is first; None where nobody named it."""
+    colours: Colours | None = None
+    """Of the whole image, where it is at hand: they make scores surer."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ def _map_row(protocol: Protocol, opinion: Opinion, truth: Truth, threshold: floa
     fits = np.zeros(len(grid))
     fits[: layers.count] = best_fits(layers, protocol.boxes, fit_to(protocol, truth))
     own = int(np.searchsorted(grid, threshold))
-    found = find_objects(as_given, heatmap.shape, Box(threshold=threshold))
+    colours = None if protocol.geometry == "crop" else opinion.colours  # which are those of more than the crop
+    found = find_objects(as_given, heatmap.shape, Box(threshold=threshold), colours)
     return Row(
         opinion.image_id,
         opinion.label,

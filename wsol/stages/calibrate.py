@@ -23,6 +23,7 @@ from wsol.calibration import (
     write_calibration,
 )
 from wsol.config import Box, Precision
+from wsol.contrast import Colours
 from wsol.counting import number_of
 from wsol.data.on_disk import check_there
 from wsol.data.opening import open_truth
@@ -263,6 +264,7 @@ class _Seen:
     heatmap: Heatmap
     image_hw: tuple[int, int]
     fits: Float[np.ndarray, " thresholds"]
+    colours: Colours | None = None
 
 
 def _seen(
@@ -275,9 +277,10 @@ def _seen(
     orders = in_order(len(samples), BATCH_SIZE)
     with progress.task("calibrate", len(orders)) as advance:
         for batch in pictures.batches(orders):
-            heatmaps = localizer.heatmaps(batch.pixels)
-            for i, heatmap, (height, width) in zip(
-                batch.indices.tolist(), heatmaps, batch.image_hw.tolist(), strict=True
+            said = localizer.opinions(batch.pixels)
+            assert said.heatmaps is not None and said.colours is not None, "has_maps is true"
+            for i, heatmap, colours, (height, width) in zip(
+                batch.indices.tolist(), said.heatmaps, said.colours, batch.image_hw.tolist(), strict=True
             ):
                 sample, image_hw = samples[i], (height, width)
                 true = truth[sample.image_id]
@@ -287,7 +290,7 @@ def _seen(
                     continue
                 opinion = Opinion(sample.image_id, sample.label, image_hw, heatmap)
                 row = judge(opinion, Truth(true.boxes, image_hw))[PROTOCOL.name]
-                seen.append(_Seen(heatmap, image_hw, row.sweep.astype(float)))
+                seen.append(_Seen(heatmap, image_hw, row.sweep.astype(float), colours))
             advance()
     return seen, [*left_out, *pictures.broken.values()]
 
@@ -306,7 +309,7 @@ class _Lessons:
     def _scores_at(self, place: int) -> Float[np.ndarray, " n"]:
         """The score of each picture's largest object at a threshold; 0 where there is none."""
         box = Box(threshold=float(self.thresholds[place]))
-        found = [find_objects(one.heatmap, one.image_hw, box) for one in self.seen]
+        found = [find_objects(one.heatmap, one.image_hw, box, one.colours) for one in self.seen]
         return np.array([objects[0].score if objects else 0.0 for objects in found])
 
     def place(self, which: Bool[np.ndarray, " n"]) -> int:

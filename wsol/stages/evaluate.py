@@ -276,10 +276,13 @@ def _opinions(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: J
     sizes = [(int(h), int(w)) for h, w in batch.image_hw]
     heatmaps = [None] * len(samples) if whole.heatmaps is None else list(whole.heatmaps)
     boxes = [None] * len(samples) if whole.boxes is None else [*map(_box, whole.boxes, sizes)]
+    colours = [None] * len(samples) if whole.colours is None else list(whole.colours)
     return [
-        Opinion(sample.image_id, sample.label, image_hw, heatmap, boxes=found, crop_heatmap=crop, rank=rank)
-        for sample, image_hw, heatmap, found, crop, rank in zip(
-            samples, sizes, heatmaps, boxes, crops, ranks, strict=True
+        Opinion(
+            sample.image_id, sample.label, image_hw, heatmap, boxes=found, crop_heatmap=crop, rank=rank, colours=seen
+        )
+        for sample, image_hw, heatmap, found, crop, rank, seen in zip(
+            samples, sizes, heatmaps, boxes, crops, ranks, colours, strict=True
         )
     ]
 

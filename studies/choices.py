@@ -1,9 +1,9 @@
 """What a run chooses without boxes, and with a few: its threshold, its score, its calibration, held against others that were tried.
 
-    python studies/choices.py DATA RUN [RUN ...] --out studies/results/choices.md
+    python studies/choices.py --set SET RUN [RUN ...] --set SET RUN [RUN ...] --out studies/results/choices.md
 
-RUNs are finished runs of the recipe `wsol` on DATA, one for each seed. They are judged on training pictures with true boxes, which no recipe sees
-and which stage 3 saw without them; the test pictures are not touched.
+RUNs are finished runs of the recipe `wsol` on SET, one for each seed. A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere):
+its test images, or all where there is no split. Protocol `original`.
 """
 
 from __future__ import annotations
@@ -11,93 +11,104 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
-from wsol import Localizer, WsolError, open_data
-from wsol.box_threshold import THRESHOLDS, Fits, best_of, read_threshold
+from wsol import WsolError
+from wsol.box_threshold import THRESHOLDS, image_threshold, read_threshold
 from wsol.boxes import Boxes, iou
 from wsol.calibration import chosen_threshold
 from wsol.config import Box
+from wsol.contrast import SIDE_PX, Colours, contrast
 from wsol.data.opening import open_truth
 from wsol.data.pictures import Pictures, in_order
-from wsol.data.samples import DataSet
-from wsol.data.truth import GroundTruth
+from wsol.engine import choose_engine
 from wsol.folders import write_json, write_text
+from wsol.image_threshold import brought
 from wsol.maps import find_objects, resized
+from wsol.methods.instant import otsu
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.ranking import score_auc
 from wsol.metrics.sweep import largest_component, layers_at
 from wsol.opinions import BATCH_SIZE
-from wsol.progress import Progress
-from wsol.pseudo_store import PseudoStore
-from wsol.run_config import load_config
-from wsol.scores import SIDE_PX, agreement, stability
-from wsol.stages import learn_threshold
+from wsol.scores import agreement, stability
+from wsol.torch_networks import load_networks
 
 FEW, DRAWS, WORST = (5, 10, 20, 50), 500, 5
 """How many boxes a user has drawn, how often that is tried, and the percentile of the gains that counts as the worst."""
-NEIGHBOURS = 5
-"""Boxes are steady where they are alike at thresholds so many hundredths lower and higher."""
+TIGHT_IOU = 0.7
+OWN = "**each image's own (the default)**"
+SCORE = "**map and contrast (the score)**"
+
+Fits = Float[np.ndarray, "n thresholds"]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a run says of the training pictures."""
+    """What a run says of the images of a set."""
 
-    fits: Float[np.ndarray, "n thresholds"]
-    """IoU of the box at each of `THRESHOLDS` with the true one; 0 without a box."""
-    steadiness: Float[np.ndarray, "n thresholds"]
+    same: Fits
+    """IoU of the box at each of `THRESHOLDS` with the true one that it fits best, 0 without a box: one threshold for all images."""
+    own: Fits
+    """The same of maps that are brought to each image's own."""
+    otsu: Float[np.ndarray, " n"]
+    """The same at Otsu's threshold of each map."""
     scores: dict[str, Float[np.ndarray, " n"]]
-    """By name, of the box at the run's own threshold."""
-    own: int
-    """Where the run's own threshold stands, to a hundredth."""
+    """By name, of the boxes that the run predicts."""
 
 
-def seen_by(run: Path, data: DataSet, truth: GroundTruth, every: int) -> Seen:
-    """Show a run every so many-th training picture that has a true box."""
-    localizer = Localizer.load(run, device="cpu", precision="fp32")
-    samples = [one for one in data.train if one.image_id in truth][::every]
-    own = int(np.abs(THRESHOLDS - localizer.box.threshold).argmin())
-    fits, steadiness, scores = [], [], []
-    for batch in Pictures([one.path for one in samples], localizer.side_px).batches(in_order(len(samples), BATCH_SIZE)):
-        maps = localizer.heatmaps(batch.pixels)
-        for i, heatmap, (height, width) in zip(batch.indices.tolist(), maps, batch.image_hw.tolist(), strict=True):
-            boxes = Boxes(largest_component(layers_at(resized(heatmap, (height, width)), THRESHOLDS)))
-            fits.append(_padded(iou(boxes, truth[samples[i].image_id].boxes).max(axis=1)))
-            steadiness.append(_steady(boxes))
-            scores.append(_scores(heatmap, (height, width), float(THRESHOLDS[own])))
+def seen_by(run: Path, words: str) -> Seen:
+    """Show a run the images that have a true box."""
+    root, _, images = words.partition("=")
+    data = open_truth(Path(root), Path(images) if images else None)
+    truth = data.read_truth()
+    samples = [one for one in data.test if one.image_id in truth and len(truth[one.image_id].boxes)]
+    networks = load_networks(run, choose_engine("cpu", "fp32"), is_folded=True)
+    raw, threshold = replace(networks, image_threshold=None), place_of(run)
+    same, own, of_otsu, scores = [], [], [], []
+    pictures = Pictures([one.path for one in samples], networks.side_px)
+    for batch in pictures.batches(in_order(len(samples), BATCH_SIZE)):
+        said = raw.opinions(batch.pixels)
+        assert said.heatmaps is not None and said.colours is not None
+        shifted = brought(networks.image_threshold, said.heatmaps, said.colours)
+        splits = otsu(torch.from_numpy(said.heatmaps)).tolist()
+        for k, (i, (height, width)) in enumerate(zip(batch.indices.tolist(), batch.image_hw.tolist(), strict=True)):
+            true, size = truth[samples[i].image_id].boxes, (height, width)
+            same.append(_fits(said.heatmaps[k], size, true, THRESHOLDS))
+            own.append(_fits(shifted[k], size, true, THRESHOLDS))
+            of_otsu.append(_fits(said.heatmaps[k], size, true, np.array(splits[k : k + 1]))[0])
+            scores.append(_scores(shifted[k], size, float(THRESHOLDS[threshold]), said.colours[k]))
     by_name = {name: np.array([one[name] for one in scores]) for name in scores[0]}
-    return Seen(np.stack(fits), np.stack(steadiness), by_name, own)
+    return Seen(np.stack(same), np.stack(own), np.array(of_otsu), by_name)
 
 
-def _padded(values: np.ndarray) -> np.ndarray:
-    """0 at thresholds above which nothing is left."""
-    return np.pad(values, (0, len(THRESHOLDS) - len(values)))
+def place_of(run: Path) -> int:
+    """Where the run's learned threshold stands, to a hundredth."""
+    learned = read_threshold(run / "seg")
+    if learned is None or image_threshold(run) is None:
+        raise WsolError(f"{run} has learned no threshold: expected a finished run of the recipe wsol. Name another.")
+    return _nearest(learned.threshold)
 
 
-def _steady(boxes: Boxes) -> np.ndarray:
-    alike = np.zeros(len(THRESHOLDS))
-    overlaps = iou(boxes, boxes)
-    for i in range(NEIGHBOURS, len(boxes) - NEIGHBOURS):
-        alike[i] = overlaps[i - NEIGHBOURS, i + NEIGHBOURS]
-    return alike
+def _nearest(threshold: float) -> int:
+    return int(np.abs(THRESHOLDS - threshold).argmin())
 
 
-def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float) -> dict[str, float]:
+def _fits(heatmap: np.ndarray, image_hw: tuple[int, int], true: Boxes, thresholds: np.ndarray) -> np.ndarray:
+    boxes = Boxes(largest_component(layers_at(resized(heatmap, image_hw), thresholds)))
+    found = iou(boxes, true).max(axis=1)
+    return np.pad(found, (0, len(thresholds) - len(found)))  # above which nothing is left
+
+
+def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float, colours: Colours) -> dict[str, float]:
     """Ways to tell how sure the largest object is; 0 where there is none."""
-    found = find_objects(heatmap, image_hw, Box(threshold=threshold))
-    names = (
-        "stability times agreement (the score)",
-        "stability",
-        "agreement",
-        "mean probability inside",
-        "highest probability",
-    )
+    names = (SCORE, "map alone: root of stability times agreement", "stability", "agreement", "contrast", "mean probability inside")  # fmt: skip
+    found = find_objects(heatmap, image_hw, Box(threshold=threshold), colours)
     if not found:
         return dict.fromkeys(names, 0.0)
     fine = resized(heatmap, (SIDE_PX, SIDE_PX))
@@ -105,45 +116,42 @@ def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float) ->
     if not inside.any():
         inside = fine >= fine.max()
     steady, agreed = stability(fine, inside), agreement(fine, inside)
-    return dict(
-        zip(names, (found[0].score, steady, agreed, float(fine[inside].mean()), float(fine.max())), strict=True)
-    )
+    values = (found[0].score, (steady * agreed) ** 0.5, steady, agreed, contrast(inside, colours), float(fine[inside].mean()))  # fmt: skip
+    return dict(zip(names, values, strict=True))
 
 
-def thresholds_of(run: Path, data: DataSet, seen: Seen) -> dict[str, float]:
-    """By rule, the threshold that a run would have; all but the last two without true boxes."""
+def rules_of(run: Path, seen: Seen) -> dict[str, Float[np.ndarray, " n"]]:
+    """By rule, the IoU of each image; the last two choose with the true boxes."""
     learned = read_threshold(run / "seg")
     assert learned is not None
-    config, store = load_config(run), PseudoStore(run / "pseudo")
-    engine = Localizer.load(run, device="cpu", precision="fp32").engine
-    boxes, masks = learn_threshold._fits(data, run / "seg", store, store.usable(), config, engine, Progress(quiet=True))
-    means = seen.fits.mean(axis=0)
     return {
-        "midway (the default)": learned.threshold,
-        "where boxes fit the pseudo masks": learned.box_threshold,
-        "where masks fit the pseudo masks": learned.mask_threshold,
-        "midway of medians in place of means": (_of_median(boxes) + _of_median(masks)) / 2,
-        "midway, of the half whose fits are best": (_of_half(boxes) + _of_half(masks)) / 2,
-        "where boxes move least": float(THRESHOLDS[seen.steadiness.mean(axis=0).argmax()]),
-        "0.5, the sigmoid's middle": 0.5,
-        "of the highest mean IoU, by the true boxes": float(THRESHOLDS[means.argmax()]),
-        "of the most right boxes, by the true boxes": float(
-            THRESHOLDS[(seen.fits >= CORRECT_IOU).mean(axis=0).argmax()]
-        ),
+        OWN: seen.own[:, place_of(run)],
+        "one for all, midway": seen.same[:, _nearest(learned.threshold)],
+        "one for all, where boxes fit the pseudo masks": seen.same[:, _nearest(learned.box_threshold)],
+        "one for all, where masks fit the pseudo masks": seen.same[:, _nearest(learned.mask_threshold)],
+        "one for all, 0.5": seen.same[:, _nearest(0.5)],
+        "Otsu's of each map": seen.otsu,
+        "one for all, the best by the true boxes": _best(seen.same),
+        "each image's own, brought to the best by the true boxes": _best(seen.own),
     }
 
 
-def _of_median(rows: list[Fits]) -> float:
-    return float(THRESHOLDS[np.median(rows, axis=0).argmax()])
+def _best(fits: Fits) -> Float[np.ndarray, " n"]:
+    return np.asarray(fits[:, (fits >= CORRECT_IOU).mean(axis=0).argmax()])
 
 
-def _of_half(rows: list[Fits]) -> float:
-    best = np.max(rows, axis=1)
-    return best_of([row for row, fit in zip(rows, best, strict=True) if fit >= np.median(best)]).threshold
+def spearman(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float:
+    """Rank correlation (Spearman 1904), in percent; equal values share the mean of their ranks."""
+    return 100 * float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
 
 
-def gains(fits: Float[np.ndarray, "n thresholds"], own: int, count: int) -> dict[str, list[float]]:
-    """Points of mean IoU on the other pictures, for each draw of so many boxes, by what chooses the threshold."""
+def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((counts.cumsum() - counts / 2)[places])
+
+
+def gains(fits: Fits, own: int, count: int) -> dict[str, list[float]]:
+    """Points of mean IoU on the other images, for each draw of so many boxes, by what chooses the threshold."""
     random, found = np.random.default_rng(0), {"calibrate": [], "the best of the boxes": []}
     for _ in range(DRAWS):
         drawn = random.permutation(len(fits)) < count
@@ -156,87 +164,98 @@ def gains(fits: Float[np.ndarray, "n thresholds"], own: int, count: int) -> dict
     return found
 
 
-def measured(run: Path, data: DataSet, truth: GroundTruth, every: int) -> dict[str, Any]:
-    """All figures of a run."""
-    seen = seen_by(run, data, truth, every)
-    rules = {}
-    for name, threshold in thresholds_of(run, data, seen).items():
-        fits = seen.fits[:, int(np.abs(THRESHOLDS - threshold).argmin())]
-        rules[name] = {
-            "threshold": threshold,
-            "right": 100 * float((fits >= CORRECT_IOU).mean()),
-            "mean_iou": 100 * float(fits.mean()),
-        }
-    is_right = seen.fits[:, seen.own] >= CORRECT_IOU
-    aucs = {name: score_auc(values, is_right) for name, values in seen.scores.items()}
-    starts = {
-        "its own threshold": seen.own,
-        "0.5": int(np.abs(THRESHOLDS - 0.5).argmin()),
-        "0.8": int(np.abs(THRESHOLDS - 0.8).argmin()),
-    }
+def measured(runs: Sequence[Path], words: str) -> dict[str, Any]:
+    """All figures of the runs on one set."""
+    each = [seen_by(run, words) for run in runs]
+    rules = [rules_of(run, seen) for run, seen in zip(runs, each, strict=True)]
+    pooled = np.concatenate([one[OWN] for one in rules])
+    scores = {name: np.concatenate([seen.scores[name] for seen in each]) for name in each[0].scores}
+    places = [place_of(run) for run in runs]
     return {
-        "n": len(seen.fits),
-        "thresholds": rules,
-        "aucs": {name: None if rate is None else rate.value for name, rate in aucs.items()},
+        "n": len(each[0].otsu),
+        "runs": len(runs),
+        "thresholds": [float(THRESHOLDS[place]) for place in places],
+        "rules": {
+            name: {
+                "right": [100 * float((one[name] >= CORRECT_IOU).mean()) for one in rules],
+                "mean_iou": [100 * float(one[name].mean()) for one in rules],
+            }
+            for name in rules[0]
+        },
+        "scores": {
+            name: {
+                "auc_50": score_auc(values, pooled >= CORRECT_IOU),
+                "auc_70": score_auc(values, pooled >= TIGHT_IOU),
+                "spearman": spearman(values, pooled),
+            }
+            for name, values in scores.items()
+        },
         "calibration": {
-            start: {count: gains(seen.fits, place, count) for count in FEW if 2 * count <= len(seen.fits)}
-            for start, place in starts.items()
+            count: _drawn([gains(seen.own, place, count) for seen, place in zip(each, places, strict=True)])
+            for count in FEW
+            if 2 * count <= len(each[0].otsu)
         },
     }
 
 
-def table(found: Sequence[dict[str, Any]], described: str) -> str:
-    """Markdown: means and standard deviations over runs."""
-    first = found[0]
-    lines = [f"Protocol `original`; {described}; {len(found)} runs, {first['n']} training pictures with true boxes. In percent, mean and standard deviation over runs.\n"]  # fmt: skip
-    lines += ["| threshold | | right at IoU 0.5 | mean box IoU |", "|---|---|---|---|"]
-    for name in first["thresholds"]:
-        each = [one["thresholds"][name] for one in found]
-        places = ", ".join(f"{one['threshold']:.2f}" for one in each)
-        lines.append(
-            f"| {name} | {places} | {_spread([one['right'] for one in each])} | {_spread([one['mean_iou'] for one in each])} |"
-        )
-    lines += ["\n| score | AUC at IoU 0.5 |", "|---|---|"]
-    for name in first["aucs"]:
-        values = [one["aucs"][name] for one in found]
-        lines.append(f"| {name} | {'' if None in values else _spread(values)} |")
-    lines += [f"\nPoints of mean box IoU that the rule of `wsol calibrate` gains on the other pictures, without its veto by leave-one-out, over {DRAWS} draws of so many boxes a run; in brackets what 5 % of the draws fall below.\n"]  # fmt: skip
-    counts = list(next(iter(first["calibration"].values())))
-    lines += [f"| from | by | {' | '.join(f'{count} boxes' for count in counts)} |", "|---|---|" + "---|" * len(counts)]
-    for start, by_count in first["calibration"].items():
-        for rule in by_count[counts[0]]:
-            values = [np.concatenate([one["calibration"][start][count][rule] for one in found]) for count in counts]
-            cells = [f"{one.mean():+.1f} ({np.percentile(one, WORST):+.1f})" for one in values]
-            lines.append(f"| {start} | {rule} | {' | '.join(cells)} |")
+def _drawn(found: Sequence[dict[str, list[float]]]) -> dict[str, dict[str, float]]:
+    together = {rule: np.concatenate([one[rule] for one in found]) for rule in found[0]}
+    return {
+        rule: {"mean": float(values.mean()), "worst": float(np.percentile(values, WORST))}
+        for rule, values in together.items()
+    }
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """Markdown, a column a set."""
+    sets = list(found.values())
+    heads = [f"{name}, n = {one['n']}, {one['runs']} seeds" for name, one in found.items()]
+    lines = ["Right at IoU 0.5 and mean box IoU, in percent, means over seeds. Protocol `original`.\n", *_head("threshold", heads)]  # fmt: skip
+    for name in sets[0]["rules"]:
+        cells = [f"{np.mean(one['rules'][name]['right']):.1f}, {np.mean(one['rules'][name]['mean_iou']):.1f}" for one in sets]  # fmt: skip
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["\nAUC of the score at IoU 0.5 and at 0.7, and Spearman's correlation of score and IoU, in percent, seeds pooled; in brackets 95 % over images.\n", *_head("score", heads)]  # fmt: skip
+    for name in sets[0]["scores"]:
+        cells = [_ranked(one["scores"][name], has_interval=name == SCORE) for one in sets]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += [f"\nPoints of mean box IoU that a few boxes gain on the other images over {DRAWS} draws a run, without `calibrate`'s veto by leave-one-out; in brackets what {WORST} % of the draws fall below.\n", *_head("boxes, rule", heads)]  # fmt: skip
+    for count in FEW:
+        for rule in ("calibrate", "the best of the boxes"):
+            gained = [one["calibration"].get(count, {}).get(rule) for one in sets]
+            cells = ["" if one is None else f"{one['mean']:+.1f} ({one['worst']:+.1f})" for one in gained]
+            lines.append(f"| {count}, {rule} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _spread(values: Sequence[float]) -> str:
-    return f"{np.mean(values):.1f}" + (f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+def _head(first: str, heads: Sequence[str]) -> list[str]:
+    return [f"| {first} | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
+
+
+def _ranked(one: dict[str, Any], *, has_interval: bool) -> str:
+    areas = [
+        "" if area is None else f"{area.value:.1f}" + (f" ({area.low:.0f} to {area.high:.0f})" if has_interval else "")
+        for area in (one["auc_50"], one["auc_70"])
+    ]
+    return f"{', '.join(areas)}, {one['spearman']:.1f}"
 
 
 def main() -> None:
     """Measure, and write the table with the numbers beside it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--set", nargs="+", action="append", required=True, metavar=("SET", "RUN"), dest="sets")
     parser.add_argument("--out", type=Path, required=True, help="the table; numbers go into a .json beside it")
-    parser.add_argument("--truth", type=Path, help="true boxes of training pictures, where the data set has none")
-    parser.add_argument("--every", type=int, default=1, help="only every so many-th training picture")
     given = parser.parse_args()
+    found: dict[str, dict[str, Any]] = {}
     try:
-        data = open_data(given.data)
-        truth = (open_truth(given.truth, given.data) if given.truth else data).read_truth()
-        if not any(one.image_id in truth for one in data.train):
-            raise WsolError(
-                f"no training picture of {given.data} has a true box: expected some, to judge with. Class folders tell those of test pictures; name their table with --truth."
-            )
-        found = [measured(run, data, truth, given.every) for run in given.runs]
+        for place, *runs in given.sets:
+            root = Path(place.partition("=")[0])
+            name = (root.parent if root.is_file() else root).name
+            found[name] = measured([*map(Path, runs)], place)
+            print(name, found[name]["rules"][OWN], flush=True)
     except WsolError as error:
         sys.exit(f"error: {error}")
-    write_text(given.out, table(found, data.describe().replace(f" {data.root}", "")))
-    means = [{**one, "calibration": {start: {count: {rule: float(np.mean(values)) for rule, values in rules.items()} for count, rules in by_count.items()} for start, by_count in one["calibration"].items()}} for one in found]  # fmt: skip
-    write_json(given.out.with_suffix(".json"), means)
+    write_text(given.out, table(found))
+    write_json(given.out.with_suffix(".json"), found)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Part the training pictures of a data set, so that choices are made without a look at its test pictures.
 
     python studies/hold_out.py DATA hold_out.csv
+    python studies/hold_out.py DATA small.csv --classes 5 --keep 10     # as small a set as many people have
 
 Writes a CSV table with the training pictures alone: of each class every third as `test` with its boxes, the others as `train`. Use it as
-`wsol fit hold_out.csv --images FOLDER`, FOLDER being where the data set has its pictures.
+`wsol fit hold_out.csv --images FOLDER`, FOLDER being where the data set has its pictures. With `--keep` at most so many of a class are trained on, the
+first ones; the others are left out.
 """
 
 from __future__ import annotations
@@ -22,19 +24,23 @@ from wsol.images import image_hw
 COLUMNS = ("path", "label", "split", "x0", "y0", "x1", "y1", "width", "height")
 
 
-def rows(data: DataSet, every: int) -> list[tuple[object, ...]]:
-    """One row per training picture, or per true box of those that are held out.
+def rows(data: DataSet, every: int, keep: int | None = None, classes: int | None = None) -> list[tuple[object, ...]]:
+    """One row per training image, at most `keep` of each of the first `classes`, or per true box of those that are held out.
 
     Raises:
         WsolError: none of those to be held out has a true box.
     """
-    truth, seen = data.read_truth(), Counter[int]()
+    truth, seen, kept = data.read_truth(), Counter[int](), Counter[int]()
     found: list[tuple[object, ...]] = []
     for sample in data.train:
+        if classes is not None and sample.label >= classes:
+            continue
         seen[sample.label] += 1
         named = (sample.image_id, data.class_names[sample.label])
         if seen[sample.label] % every or sample.image_id not in truth:
-            found.append((*named, "train", *[""] * 6))
+            kept[sample.label] += 1
+            if keep is None or kept[sample.label] <= keep:
+                found.append((*named, "train", *[""] * 6))
             continue
         height, width = image_hw(sample.path)
         found += [(*named, "test", *box.tolist(), width, height) for box in truth[sample.image_id].boxes.xyxy]
@@ -52,12 +58,14 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--every", type=int, default=3, help="hold out one picture of so many")
+    parser.add_argument("--keep", type=int, help="train on at most so many images of a class")
+    parser.add_argument("--classes", type=int, help="only so many classes, the first ones")
     parser.add_argument("--images", type=Path, help="where the pictures are, if not in the data set's usual place")
     given = parser.parse_args()
     if given.every < 2:  # with 1, none would be left to train on
         parser.error(f"--every must be at least 2, got {given.every}. It holds out one picture of so many.")
     try:
-        found = rows(open_data(given.data, given.images), given.every)
+        found = rows(open_data(given.data, given.images), given.every, given.keep, given.classes)
     except WsolError as error:
         parser.exit(2, f"error: {error}\n")
     text = io.StringIO()

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from wsol.box_threshold import THRESHOLDS as LEARNED_AT
 from wsol.box_threshold import learned_of
-from wsol.contrast import Colours, colours_of
+from wsol.contrast import Colours, colours_of, contrast
 from wsol.data.views import middle
-from wsol.image_threshold import THRESHOLDS, ImageThreshold, contrasts
+from wsol.image_threshold import THRESHOLDS, ImageThreshold, _largest, contrasts
 
 SIDE = 64
 GREY = colours_of(np.full((3, SIDE, SIDE), 128, dtype=np.uint8))
@@ -45,6 +45,17 @@ def test_the_threshold_is_where_the_colours_change(radius: float) -> None:
     at_border = 0.9 * (1 - radius / 30)
     assert own().of(cone(), disc(radius)) == pytest.approx(at_border, abs=0.05)
     assert THRESHOLDS[contrasts(cone(), disc(radius)).argmax()] == pytest.approx(at_border, abs=0.04)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_looking_at_a_window_alone_changes_nothing(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    heatmap = cv2.resize(random.random((6, 6), dtype=np.float32), (24, 24)).clip(0, 1) ** 3
+    colours = colours_of(cv2.resize(random.integers(0, 256, (4, 4, 3), dtype=np.uint8), (48, 48)).transpose(2, 0, 1))
+    fine = cv2.resize(heatmap, colours.shape)
+    expected = [contrast(_largest(fine > threshold), colours) for threshold in THRESHOLDS]
+    np.testing.assert_allclose(contrasts(heatmap, colours), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("radius", [12, 24])

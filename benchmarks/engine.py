@@ -61,6 +61,8 @@ from wsol.run_config import load_config, save_config
 
 STAGES = {"cam": "stage 1", "seg": "stage 3"}
 BATCH_SIZE = 32
+FREEZING = {"": 0, ", early layers frozen": None}
+"""What our side leaves as it was pretrained: nothing, as the plain side, and the default."""
 GPU_BACKBONE, GPU_SIDE_PX, GPU_BATCH_SIZE, GPU_PICTURES = "resnet50", 224, 128, 5000
 MATMUL_SIDE = 8192
 
@@ -154,12 +156,7 @@ def training(given: Given) -> None:
     numbers = spread(data.train, given.pictures)
     subset = write_subset(given.scratch / "subset.csv", data, numbers)
     masks = _plain_masks(given, data, numbers)
-    asked = {"freeze": 0, "epochs": given.epochs, "steps": None}
-    config = RunConfig.model_validate(merged(load_config(given.run).model_dump(), {"cam": asked, "seg": asked}))
-    base = given.scratch / "base"
-    save_config(base, config)
-    shutil.copytree(given.run / "cam", base / "cam")
-    seconds_of("make_pseudo", {"data": subset, "run": base})
+    bases = {name: _base(given, subset, freeze) for name, freeze in FREEZING.items()}
     picked = open_data(subset).train  # in the order of the table
     job = {
         "run": str(given.run),
@@ -172,14 +169,29 @@ def training(given: Given) -> None:
         f"training, {len(picked)} pictures, {given.epochs} epochs", "plain, images/s", "wsol, images/s", "times faster"
     )
     for stage in STAGES:
-        ours, theirs = [], []
+        ours: dict[str, list[Speeds]] = {name: [] for name in bases}
+        theirs = []
         for repetition in range(given.repetitions):
-            ours.append(_our_training(stage, subset, base, given.scratch / f"{stage}{repetition}"))
+            for name, base in bases.items():
+                run = given.scratch / f"{stage}{repetition}{FREEZING[name]}"
+                ours[name].append(_our_training(stage, subset, base, run))
             out = given.scratch / f"plain-{stage}.pt"
             theirs.append(_plain_training(plain.TrainJob(stage=stage, out=str(out), **job)))
-        for name, what in (("step", "a step"), ("first", "first epoch"), ("later", "a later epoch")):
-            slow, fast = getattr(best(theirs), name), getattr(best(ours), name)
-            row(f"{STAGES[stage]}, {what}", f"{slow:.1f}", f"{fast:.1f}", f"{fast / slow:.2f}")
+        for frozen, speeds in ours.items():
+            for name, what in (("step", "a step"), ("first", "first epoch"), ("later", "a later epoch")):
+                slow, fast = getattr(best(theirs), name), getattr(best(speeds), name)
+                row(f"{STAGES[stage]}, {what}{frozen}", f"{slow:.1f}", f"{fast:.1f}", f"{fast / slow:.2f}")
+
+
+def _base(given: Given, subset: Path, freeze: int | None) -> Path:
+    """A run with all that stages 1 and 3 need, and neither of them trained on the subset."""
+    asked = {"freeze": freeze, "epochs": given.epochs, "steps": None}
+    config = RunConfig.model_validate(merged(load_config(given.run).model_dump(), {"cam": asked, "seg": asked}))
+    base = given.scratch / f"base{freeze}"
+    save_config(base, config)
+    shutil.copytree(given.run / "cam", base / "cam")
+    seconds_of("make_pseudo", {"data": subset, "run": base})
+    return base
 
 
 def _our_training(stage: str, subset: Path, base: Path, run: Path) -> Speeds:

@@ -1,9 +1,13 @@
 """How long `wsol fit` takes from nothing to boxes, stage by stage, and how much memory it needs at its peak.
 
     python benchmarks/fit.py DATA --run runs/benchmark [options of wsol fit]
+    python benchmarks/fit.py DATA --run runs/benchmark --beside OTHER
 
-Seconds belong to one machine, so the last column compares: a stage's images per second as a share of the bare backbone's
-forward and backward pass on random pictures, measured in the same call.
+Seconds belong to one machine, so the last column compares: a training's images per second as a share of the bare backbone's forward and
+backward pass at 224 px, and those of a stage that only looks as a share of its backbone's forward pass at the stage's own size and stride; both on
+random images that are in memory already, measured in the same call.
+
+OTHER is a checkout of another wsol: its `wsol fit` with its defaults runs at the same time, each with half of the cores.
 """
 
 from __future__ import annotations
@@ -16,53 +20,101 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-BARE = """
-import time, timm, torch
+import torch
+
 from wsol.engine import choose_engine
-engine = choose_engine("cpu", "fp32")
-network = engine.place(timm.create_model("{backbone}", features_only=True, out_indices=(-3, -2, -1))).train()
-images = torch.randn(16, 3, 224, 224).contiguous(memory_format=torch.channels_last)
-best = 1e9
-for _ in range(6):
-    started = time.perf_counter()
-    sum(level.mean() for level in network(images)).backward()
-    best = min(best, time.perf_counter() - started)
-print(16 / best)
-"""
+from wsol.methods.network import last_stage
+from wsol.models.backbone import feature_pyramid, pretrained_state
+from wsol.models.checkpoint import MethodCard, read_card
+from wsol.models.features import RectifiedFeatures
+from wsol.run_config import load_config
+
+BATCH_SIZE, TURNS, TRAINING_PX = 16, 6, 224
+LOOKING, TRAINED = ("cues", "instant", "pseudo"), ("cam", "seg", "classifier")
+
+
+def bare_training(backbone: str) -> float:
+    """Images per second, forward and backward."""
+    network = choose_engine("cpu", "fp32").place(feature_pyramid(backbone, 3, None)).train()
+    images = torch.randn(BATCH_SIZE, 3, TRAINING_PX, TRAINING_PX).contiguous(memory_format=torch.channels_last)
+    return _best(lambda: sum(level.mean() for level in network(images)).backward())
+
+
+def bare_look(card: MethodCard) -> float:
+    """Images per second, forward alone, with the stage's size and stride, and nothing folded."""
+    state = dict(pretrained_state(card.backbone, None))
+    network = choose_engine("cpu", "fp32").place(RectifiedFeatures(last_stage(card, state)[0])).eval()
+    images = torch.randn(BATCH_SIZE, 3, card.resize_px, card.resize_px).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        return _best(lambda: network(images))
+
+
+def _best(job: Any) -> float:
+    best = float("inf")
+    for _ in range(TURNS):
+        started = time.perf_counter()
+        job()
+        best = min(best, time.perf_counter() - started)
+    return BATCH_SIZE / best
+
+
+def begun(data: Path, run: Path, options: list[str], root: Path | None, threads: int) -> subprocess.Popen[bytes]:
+    """`wsol fit` of this wsol, or of another checkout."""
+    own = {"OMP_NUM_THREADS": f"{threads}", "MKL_NUM_THREADS": f"{threads}"}
+    path = {} if root is None else {"PYTHONPATH": str(root.resolve())}
+    command = [sys.executable, "-m", "wsol", "fit", str(data.resolve()), "--run", str(run.resolve()), *options]
+    return subprocess.Popen(command, env=os.environ | own | path, cwd=root)
+
+
+def print_stages(run: Path) -> None:
+    """What the stages say of themselves."""
+    looks = [run / stage / "model.json" for stage in ("cues", "instant")]
+    card = next((read_card(path.parent, MethodCard) for path in looks if path.exists()), None)
+    bare = {"train": bare_training(load_config(run).backbone), "look": bare_look(card) if card else None}
+    shown = f", forward alone at {card.resize_px} px {bare['look']:.1f}" if card else ""
+    print(f"bare backbone {bare['train']:.1f} images/s forward and backward{shown}\n")
+    print("| stage | seconds | images/s | of the bare backbone |\n|---|---|---|---|")
+    for stage in (*LOOKING, *TRAINED):
+        path = run / stage / "manifest.json"
+        if not path.exists():
+            continue
+        figures = json.loads(path.read_text())["figures"]
+        images = figures.get("images") or figures.get("images_per_second", 0) * figures["seconds"]
+        speed, of = images / figures["seconds"], bare["train" if stage in TRAINED else "look"]
+        share = f"{speed / of:.0%}" if of and speed else ""
+        print(f"| {stage} | {figures['seconds']:.0f} | {f'{speed:.1f}' if speed else ''} | {share} |")
 
 
 def main() -> None:
-    """Run the command, then read what the stages say of themselves."""
+    """Run the command, then read what it left."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--beside", type=Path, help="a checkout of another wsol")
     given, options = parser.parse_known_args()  # what is not ours is for wsol fit
-    if given.run.exists():
-        parser.error(f"{given.run} exists: expected a free name, so that nothing is already done")
+    runs = {given.run: None} | ({given.run.with_name(f"{given.run.name}-beside"): given.beside} if given.beside else {})
+    for run in runs:
+        if run.exists():
+            parser.error(f"{run} exists: expected a free name, so that nothing is already done")
+    threads = max((os.cpu_count() or 1) // len(runs), 1)
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "wsol", "fit", given.data, "--run", given.run, *options], check=True)
-    seconds = time.perf_counter() - started
+    left = {run: begun(given.data, run, options, root, threads) for run, root in runs.items()}
+    seconds: dict[Path, float] = {}
+    while left:
+        for run, one in list(left.items()):
+            if one.poll() is not None:
+                seconds[run] = time.perf_counter() - started
+                if left.pop(run).returncode:
+                    parser.exit(1, f"error: wsol fit of {run} ended with {one.returncode}\n")
+        time.sleep(0.2)
     peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    backbone = json.loads((given.run / "cam" / "model.json").read_text())["backbone"]
-    bare = float(
-        subprocess.run(
-            [sys.executable, "-c", BARE.format(backbone=backbone)], check=True, capture_output=True, text=True
-        ).stdout.split()[-1]
-    )
-    print(
-        f"{seconds / 60:.1f} minutes in all, peak memory {peak_gb:.1f} GB, {os.cpu_count()} cores; bare backbone {bare:.1f} images/s\n"
-    )
-    print("| stage | seconds | images/s in training | of the bare backbone |\n|---|---|---|---|")
-    for stage in ("cam", "pseudo", "seg", "classifier"):
-        path = given.run / stage / "manifest.json"
-        if path.exists():
-            figures = json.loads(path.read_text())["figures"]
-            speed = figures["images"] / figures["seconds"] if "images" in figures else None
-            print(
-                f"| {stage} | {figures['seconds']:.0f} |"
-                + (f" {speed:.1f} | {speed / bare:.0%} |" if speed else " | |")
-            )
+    print(f"{threads} of {os.cpu_count()} cores each, peak memory {peak_gb:.1f} GB")
+    for run, root in runs.items():
+        times = f", {seconds[run] / seconds[given.run]:.2f} times as long" if root else ""
+        print(f"{run}: {seconds[run] / 60:.1f} minutes{times}")
+    print_stages(given.run)
 
 
 if __name__ == "__main__":

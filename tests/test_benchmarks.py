@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from quick import QUICK
+from quick import QUICK, QUICK_NAMELESS
 from torch import nn
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -246,6 +246,7 @@ def test_one_command_prints_all_tables(small_set: Path, small_run: Path) -> None
     firsts = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
     for first in (
         "stage 1, a later epoch",
+        "stage 3, a step, early layers frozen",
         "stage 3, a step",
         "from map to file, ms",
         "plain",
@@ -255,11 +256,30 @@ def test_one_command_prints_all_tables(small_set: Path, small_run: Path) -> None
     ):
         assert first in firsts
     ratios = [line.split("|")[4] for line in lines if line.startswith("| stage")]
-    assert len(ratios) == 6 and all(float(ratio) > 0 for ratio in ratios)
+    assert len(ratios) == 12 and all(float(ratio) > 0 for ratio in ratios)
     assert lines[-1].endswith("not measured: no GPU here")
     tables = [line for line in lines if line.startswith("|")]
     widths = [{line.count("|") for line in done.stdout.split("\n\n")[i].splitlines() if line[:1] == "|"} for i in range(1, 5)]  # fmt: skip
     assert tables and all(len(width) == 1 for width in widths)
+
+
+@pytest.mark.pipeline
+def test_a_fit_is_timed_stage_by_stage_and_beside_another(small_set: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        BENCHMARKS / "fit.py",
+        small_set,
+        "--run",
+        tmp_path / "run",
+        "--beside",
+        BENCHMARKS.parent,
+    ]
+    done = subprocess.run([*map(str, command), *QUICK_NAMELESS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert [row[0].strip() for row in rows] == ["stage", "cues", "pseudo", "seg"]
+    assert all(float(row[2]) > 0 and float(row[3].strip().rstrip("%")) > 0 for row in rows[1:])
+    assert "times as long" in done.stdout and (tmp_path / "run-beside" / "seg" / "manifest.json").exists()
 
 
 @pytest.mark.pipeline

@@ -182,7 +182,7 @@ def look_at_images(
         if part().is_first:
             save(scratch, ready.network, ready.card)
             write_skipped(scratch, [sample.image_id for sample in data.train], images)
-            figures = {"seconds": time.perf_counter() - started, "engine": ready.engine.reason, "sample": len(looks[0].numbers), "broken_pictures": len(images.broken)}  # fmt: skip
+            figures = {"seconds": time.perf_counter() - started, "engine": ready.engine.reason, "sample": len(looks[0].numbers), "images": sum(len(look.numbers) for look in looks), "broken_pictures": len(images.broken)}  # fmt: skip
             write_manifest(scratch, stage, ready.settings, ready.inputs, figures)
     if part().is_first:
         progress.say(f"{stage}: {number_of(len(looks[0].numbers), 'image')} seen, {told_broken(folder)}")

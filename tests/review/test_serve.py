@@ -83,7 +83,7 @@ def test_a_killed_server_leaves_its_port_to_the_next_but_not_its_key_and_a_clean
     second.send_signal(signal.SIGINT)
     said = second.communicate(timeout=60)[1]
     assert second.returncode == 0
-    assert "half a line at the end" in said and "1 of 2 pictures decided" in said
+    assert "half a line at the end" in said and "1 of 2 images decided" in said
     (hint,) = re.findall("`wsol (export .*--reviewed .*?)`", said)
     app.parse_args(shlex.split(hint), exit_on_error=False, print_error=False)  # a whole command
     assert sorted(out.parent.rglob("*")) == sorted([*before, out / "review.jsonl"])

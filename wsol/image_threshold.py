@@ -29,6 +29,11 @@ Heatmaps = Float32[np.ndarray, "batch height width"]
 Heatmap = Float32[np.ndarray, "height width"]
 
 
+def _log_odds(probability: Curve | float) -> Curve:
+    share = np.asarray(probability, dtype=np.float64)
+    return np.asarray(np.log(share) - np.log1p(-share))
+
+
 class ImageThreshold(Config):
     """What a run has learned of all images."""
 
@@ -52,6 +57,14 @@ class ImageThreshold(Config):
             return heatmap
         factor = np.float32(np.exp(_log_odds(self.threshold) - _log_odds(self.of(heatmap, colours))))
         return np.asarray(heatmap * factor / (heatmap * factor + (1 - heatmap)))
+
+
+OTSU_STEEPNESS = 0.4
+"""0.2 is as good, 0.1 is worse."""
+AROUND_OTSU = ImageThreshold(
+    threshold=0.5, fits=tuple(float(fit) for fit in (1 - OTSU_STEEPNESS * _log_odds(THRESHOLDS) ** 2).clip(0, 1))
+)
+"""For maps that nothing was learned of, and whose Otsu's threshold stands at 0.5: thresholds far from it are the worse."""
 
 
 def brought(image_threshold: ImageThreshold | None, heatmaps: Heatmaps, colours: Iterable[Colours]) -> Heatmaps:
@@ -79,11 +92,6 @@ def _largest(above: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows 
     if count < 2:
         return above
     return np.asarray(labels == 1 + stats[1:, cv2.CC_STAT_AREA].argmax())
-
-
-def _log_odds(probability: Curve | float) -> Curve:
-    share = np.asarray(probability, dtype=np.float64)
-    return np.asarray(np.log(share) - np.log1p(-share))
 
 
 def _probability(log_odds: float) -> float:

@@ -17,6 +17,7 @@ from wsol.box_threshold import own_box
 from wsol.boxes import Boxes
 from wsol.calibration import read_calibration
 from wsol.config import Precision, ProtocolName, first_networks
+from wsol.contrast import Colours, colours_of
 from wsol.counting import number_of
 from wsol.data.on_disk import check_there
 from wsol.data.pictures import Batch, Pictures, in_order
@@ -24,9 +25,11 @@ from wsol.data.pixel_cache import cores
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, told
 from wsol.data.unlabelled import CLASS_NAMES
+from wsol.data.views import middle
 from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.errors import BrokenPicture, WsolError
 from wsol.folders import remove_unfinished
+from wsol.image_threshold import AROUND_OTSU, brought
 from wsol.inference import answer, cam_probabilities, normalised_class_maps, score_maps
 from wsol.launch import part
 from wsol.localizer import Localizer
@@ -214,16 +217,24 @@ def _cues(run: Path, threshold: float | None, device: str, precision: Precision)
     engine = choose_engine(device, precision)
     finder = cues.load(run, engine)
 
-    def heatmaps(pixels: Tensor, labels: Tensor, margin: float = 0.0) -> np.ndarray:
+    def heatmaps(pixels: Tensor, labels: Tensor, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
         found = answer(finder, pixels, engine, labels, margin_share=margin).heatmaps
         assert found is not None
-        return np.asarray(found.cpu().numpy())
+        return brought(AROUND_OTSU, found.cpu().numpy(), colours)
+
+    def opinions(pixels: Tensor, labels: Tensor) -> Opinions:
+        colours = [*map(colours_of, pixels.numpy())]
+        return Opinions(heatmaps(pixels, labels, colours), None, colours=colours)
+
+    def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
+        colours = [*map(colours_of, middle(pixels, CROP_MARGIN_SHARE).numpy())]
+        return heatmaps(pixels, labels, colours, CROP_MARGIN_SHARE)
 
     own = cues.THRESHOLD if threshold is None else threshold
     return _Judged(
         "cues",
-        lambda pixels, labels: Opinions(heatmaps(pixels, labels), None),
-        lambda pixels, labels: heatmaps(pixels, labels, CROP_MARGIN_SHARE),
+        opinions,
+        crop_heatmaps,
         own,
         finder.card.resize_px,
         finder.card.class_names,

@@ -16,12 +16,14 @@ from torch import Tensor
 from wsol import pseudo_store
 from wsol.arrays import writable_memmap
 from wsol.config import Pseudo, RunConfig, first_networks
+from wsol.contrast import colours_of
 from wsol.counting import number_of
 from wsol.data.pictures import SKIPPED, Batch, Pictures, told_broken
 from wsol.data.samples import DataSet
 from wsol.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.errors import WsolError
 from wsol.folders import file_hash, is_finished, write_manifest
+from wsol.image_threshold import AROUND_OTSU, brought
 from wsol.inference import class_maps, score_maps
 from wsol.launch import part
 from wsol.methods import cues
@@ -168,7 +170,8 @@ class _CueMasks:
         maps = [cues.chosen(*one) for one in seen]
         largest = [cues.chosen(salience, *2 * [np.zeros_like(salience)]) for salience, *_ in seen]
         found["chosen"] = [not np.array_equal(*both) for both in zip(maps, largest, strict=True)]
-        inside = np.array([upsampled(one) > cues.THRESHOLD for one in maps])
+        own = brought(AROUND_OTSU, np.stack(maps), map(colours_of, batch.pixels.numpy()))
+        inside = np.array([upsampled(one) > cues.THRESHOLD for one in own])
         found["inside"] = np.packbits(inside, axis=-1)
         found["state"] = np.where(inside.any(axis=(1, 2)), WHOLE, EMPTY)
         watch.lap("masks")

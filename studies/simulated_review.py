@@ -49,7 +49,8 @@ def review(out: Path, data: Path, most: int | None, sample: int | None = None) -
             fits = iou(Boxes.of(list(item.boxes)), Boxes.of(true[path])).max(initial=0.0)
             boxes = item.boxes if fits >= GOOD_IOU and len(item.boxes) == 1 else tuple(true[path])
             base = desk.picture(index)["version"]
-            wish = Wish(index, base, False, boxes, path.parent.name, "simulated", f"simulated-{index}")
+            class_name = path.parent.name if desk.class_names else None
+            wish = Wish(index, base, False, boxes, class_name, "simulated", f"simulated-{index}")
             verdicts[desk.decide(wish).verdict] += 1
     return verdicts
 

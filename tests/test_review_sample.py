@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.errors import WsolError
-from wsol.predictions import Prediction, open_predictions
+from wsol.predictions import Prediction, open_predictions, to_line
 from wsol.review_sample import FILE, draw, read_sample, reviewed_sample, write_sample
 
 BOX = (40.0, 30.0, 120.0, 90.0)
@@ -43,7 +44,9 @@ def test_names_that_are_no_text_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        pytest.param("{", "is not JSON", id="half"),
+        pytest.param("{", "cannot be used", id="half"),
+        pytest.param("", "cannot be used", id="nothing"),
+        pytest.param('{"version": 1, "images": ["a", "b", "a"]}', "cannot be used", id="one twice"),
         pytest.param('{"version": 2, "images": ["a"]}', "newer wsol", id="newer"),
         pytest.param('{"version": 1, "images": []}', "cannot be used", id="empty"),
         pytest.param('["a"]', "cannot be used", id="a list"),
@@ -60,6 +63,12 @@ def test_a_damaged_file_is_told(tmp_path: Path, content: str, expected: str) -> 
 def out(tmp_path: Path) -> Path:
     """Six predictions, of which the last found nothing."""
     return write_reviewable(tmp_path, [*map(prediction, range(5)), Prediction("empty.jpg", HW, (), 0, "hawk", ())])
+
+
+def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(WsolError, match="cannot be used"):
+        read_sample(tmp_path)
 
 
 def test_what_was_not_drawn_or_not_decided_is_refused(out: Path) -> None:
@@ -93,7 +102,7 @@ def test_exactly_the_images_that_were_drawn_count(out: Path) -> None:
     found = reviewed_sample(open_predictions(out))
     assert [one.image_id for one in found.data.test] == [names[4], names[0]]
     assert found.data.test[0].path.is_file()
-    assert (found.drawn, found.right_without_box) == (5, 1)
+    assert found.drawn == 5 and [one.image_id for one in found.empty] == [names[2], names[5]]
     true = found.data.read_truth()
     assert true[names[4]].boxes.xyxy.tolist() == [list(OTHER), list(BOX)] and true[names[4]].image_hw == HW
 
@@ -101,12 +110,24 @@ def test_exactly_the_images_that_were_drawn_count(out: Path) -> None:
 def test_a_rejected_image_is_wrong_even_where_nothing_was_found(out: Path) -> None:
     write_sample(out, ("empty.jpg",))
     decide(out, "empty.jpg", "rejected")
-    assert reviewed_sample(open_predictions(out)).right_without_box == 0
+    assert reviewed_sample(open_predictions(out)).empty == ()
+
+
+def test_what_was_decided_of_an_image_of_another_size_does_not_count(out: Path) -> None:
+    names = [one.image for one in open_predictions(out)]
+    write_sample(out, (names[0],))
+    decide(out, names[0], "accepted", BOX)
+    lines = (out / "predictions.jsonl").read_text().splitlines()
+    larger = prediction(0, object_at(40, 30, 120, 90, 0.5, (240, 320)))
+    lines[0] = to_line(replace(larger, image_hw=(240, 320)))
+    (out / "predictions.jsonl").write_text("\n".join(lines) + "\n")
+    with pytest.raises(WsolError, match=f"is undecided, first {names[0]}"):
+        reviewed_sample(open_predictions(out))
 
 
 def test_an_image_that_was_found_empty_and_is_not_has_its_box(out: Path) -> None:
     write_sample(out, ("empty.jpg",))
     decide(out, "empty.jpg", "corrected", BOX)
     found = reviewed_sample(open_predictions(out))
-    assert len(found.data.test) == 1 and found.right_without_box == 0
+    assert len(found.data.test) == 1 and found.empty == ()
     assert object_at(40, 30, 120, 90, 0.5).xyxy == BOX

@@ -12,7 +12,7 @@ from pydantic import PositiveInt, ValidationError
 from wsol.boxes import Boxes, iou
 from wsol.config import Box, Config, Fraction
 from wsol.errors import WsolError
-from wsol.folders import read_json, write_json
+from wsol.folders import read_json, text_hash, write_json
 from wsol.image_threshold import THRESHOLDS as OF_IMAGES
 from wsol.image_threshold import ImageThreshold
 from wsol.metrics.sweep import largest_component, layers_at
@@ -72,7 +72,7 @@ def read_threshold(folder: Path) -> LearnedThreshold | None:
         return LearnedThreshold.model_validate(read_json(path, "wsol train-seg"))
     except (ValidationError, WsolError):
         raise WsolError(
-            f"{path} cannot be used: expected a threshold between 0 and 1. Remove it and run `wsol train-seg DATA --run {folder.parent}`, which learns it again."
+            f"{path} cannot be used: expected what `wsol train-seg` learned. Remove it and run `wsol train-seg DATA --run {folder.parent}`, which learns it again."
         ) from None
 
 
@@ -84,6 +84,12 @@ def image_threshold(run: Path) -> ImageThreshold | None:
     """
     learned = read_threshold(run / "seg") if load_config(run).box.threshold is None else None
     return None if learned is None else learned.for_images
+
+
+def shift_of(run: Path) -> str:
+    """What the maps of a run depend on beside its weights, as a hash; empty where it is nothing."""
+    found = image_threshold(run)
+    return "" if found is None else text_hash(iter([found.model_dump_json()]))
 
 
 def own_box(run: Path, threshold: float | None = None) -> Box:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import PositiveFloat, PositiveInt, ValidationError
 
+from wsol.box_threshold import shift_of
 from wsol.config import Config, Fraction, finder_folder, is_gradient_cam
 from wsol.errors import WsolError
 from wsol.folders import file_hash, read_json, write_json
@@ -56,10 +57,11 @@ class Calibration(Config):
 
 
 def weights_of(run: Path) -> str:
-    """SHA-256 of the weights that a calibration belongs to, with what `grad-cam` makes of them."""
+    """SHA-256 of the weights that a calibration belongs to, with what else makes maps of them: `grad-cam`, or how they are shifted."""
     config = load_config(run)
     found = file_hash(run / finder_folder(config) / "model.safetensors")
-    return f"{found} {config.method}" if is_gradient_cam(config) else found
+    beside = config.method if is_gradient_cam(config) else shift_of(run) if config.method == "spol" else ""
+    return f"{found} {beside}".rstrip()
 
 
 def new_calibration(run: Path, boxes: Path, threshold: float, curve: ScoreCurve | None, n: int) -> Calibration:

@@ -245,6 +245,10 @@ def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
     return "; ".join([*parts, "training pictures: as their owners say"])
 
 
+def _is_of(card: OnnxCard, run: Path) -> bool:
+    return card.weights == weights_of(run, load_config(run)) and card.image_threshold == image_threshold(run)
+
+
 def fresh_networks(run: Path, device: str) -> OnnxNetworks:
     """The run's `model.onnx`; made where it is absent, or of other weights than the run now has. One process makes it for all.
 
@@ -254,9 +258,7 @@ def fresh_networks(run: Path, device: str) -> OnnxNetworks:
     check_installed(RUNNING)
     engine = choose_engine("cpu", "fp32")
     file = run / FILE
-    if part().is_first and not (
-        file.exists() and open_onnx(file, "cpu").card.weights == weights_of(run, load_config(run))
-    ):
+    if part().is_first and not (file.exists() and _is_of(open_onnx(file, "cpu").card, run)):
         graph = load_graph(run)
         with whole_file(file) as partial:
             write_onnx(graph, run_card(run, graph), partial)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from wsol.boxes import Boxes
 from wsol.config import Config
@@ -27,9 +28,15 @@ USUAL = 20
 """Images; what the hints name."""
 
 
+def _unique(images: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(images)) < len(images):
+        raise ValueError("an image stands there twice")
+    return images
+
+
 class _File(Config):
     version: Literal[1] = VERSION
-    images: tuple[str, ...] = Field(min_length=1)
+    images: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique)]
     """In the order in which they were drawn."""
 
 
@@ -40,8 +47,9 @@ class ReviewedSample:
     data: DataSet
     """Those with a box, as `wsol calibrate` takes them; all are test images of one class."""
     drawn: int
-    right_without_box: int
-    """Images without a box in which nothing was predicted either. The others without a box are wrong: rejected, or nothing was there."""
+    """Of these the others are rejected, or `empty`."""
+    empty: tuple[Sample, ...]
+    """Images in which a person saw no object: whoever finds nothing there is right."""
 
 
 def draw(images: Iterable[str], size: int) -> tuple[str, ...]:
@@ -70,15 +78,20 @@ def read_sample(folder: Path) -> tuple[str, ...] | None:
     path = folder / FILE
     if not path.exists():
         return None
-    command = f"wsol review {folder} --sample {USUAL}"
-    values = read_json(path, command)
-    check_schema(values.get("version", VERSION) if isinstance(values, dict) else VERSION, VERSION, str(path), command)
+    command = shlex.join(["wsol", "review", f"{folder}", "--sample", f"{USUAL}"])
+    unusable = WsolError(
+        f"{path} cannot be used: expected the names of images. Remove it and run `{command}`, which draws the same images again."
+    )
+    try:
+        values = read_json(path, command)
+    except WsolError:  # whose advice is for folders that a command can make again
+        raise unusable from None
+    if isinstance(values, dict) and type(values.get("version")) is int:
+        check_schema(values["version"], VERSION, path, command)
     try:
         return _File.model_validate(values).images
     except ValidationError:
-        raise WsolError(
-            f"{path} cannot be used: expected the names of images. Remove it and run `{command}`, which draws the same images again."
-        ) from None
+        raise unusable from None
 
 
 def reviewed_sample(predictions: Predictions) -> ReviewedSample:
@@ -91,16 +104,19 @@ def reviewed_sample(predictions: Predictions) -> ReviewedSample:
     names = read_sample(folder)
     if names is None:
         raise WsolError(
-            f"{folder} has no random sample: expected {FILE} in it. `wsol review {folder} --sample {USUAL}` draws one; images that were reviewed in the order of their confidence are harder than the others, and would bias the threshold."
+            f"{folder} has no random sample: expected {FILE} in it. `{shlex.join(['wsol', 'review', f'{folder}', '--sample', f'{USUAL}'])}` draws one; images that were reviewed in the order of their confidence are harder than the others, and would bias the threshold."
         )
-    asked = f"wsol review {folder} --sample {len(names)}"
+    asked = shlex.join(["wsol", "review", f"{folder}", "--sample", f"{len(names)}"])
     wanted = set(names)
     found = {one.image: one for one in predictions if one.image in wanted}
     if missing := [name for name in names if name not in found]:
         raise WsolError(
             f"{number_of(len(missing), 'image')} of the sample of {folder}, first {missing[0]}, {'is' if len(missing) == 1 else 'are'} not among its predictions: expected a sample of these. Run `{asked}`, which draws anew."
         )
-    decisions = heads(read_journal(folder))
+    # As on the page: what was decided of an image of another size was decided of another image.
+    decisions = heads(
+        one for one in read_journal(folder) if one.image not in found or one.image_hw == found[one.image].image_hw
+    )
     undecided = [name for name in names if name not in decisions or decisions[name].verdict == "undecided"]
     if undecided:
         raise WsolError(
@@ -115,10 +131,15 @@ def _sample_of(predictions: Predictions, decided: list[tuple[Prediction, Decisio
         for one, decision in decided
         if decision.boxes and decision.verdict != "rejected"
     }
-    samples = tuple(Sample(one.image, predictions.path_of(one), 0) for one, _ in decided if one.image in true)
-    right = sum(not one.objects and not said.boxes and said.verdict != "rejected" for one, said in decided)
+    samples, empty = (
+        tuple(Sample(one.image, predictions.path_of(one), 0) for one, said in decided if is_one(one.image, said))
+        for is_one in (
+            lambda image, said: image in true,
+            lambda image, said: image not in true and said.verdict != "rejected",
+        )
+    )
     data = DataSet(
         "reviewed sample", predictions.folder, ("object",), (), samples, has_split=False,
         read_truth=lambda: GroundTruth(true),
     )  # fmt: skip
-    return ReviewedSample(data, len(decided), right)
+    return ReviewedSample(data, len(decided), empty)

@@ -19,6 +19,7 @@ from wsol.cli import app, main
 from wsol.locks import held, lock_file
 from wsol.review.address import noted_port, port_note
 from wsol.review.serve import bound
+from wsol.review_sample import read_sample, write_sample
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -87,6 +88,28 @@ def test_a_killed_server_leaves_its_port_to_the_next_but_not_its_key_and_a_clean
     (hint,) = re.findall("`wsol (export .*--reviewed .*?)`", said)
     app.parse_args(shlex.split(hint), exit_on_error=False, print_error=False)  # a whole command
     assert sorted(out.parent.rglob("*")) == sorted([*before, out / "review.jsonl"])
+
+
+def test_a_review_that_does_not_begin_leaves_the_sample_as_it_was(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sample(out, ("owl/0001.jpg",))
+    with bound([0]) as taken, pytest.raises(SystemExit):
+        main(["review", str(out), "--sample", "2", "--port", str(taken.getsockname()[1])])
+    assert "cannot be used" in capsys.readouterr().err
+    assert read_sample(out) == ("owl/0001.jpg",)
+
+
+def test_another_sample_than_before_is_told_with_the_way_back(out: Path, start: Start) -> None:
+    write_sample(out, ("owl/0001.jpg",))
+    server = start(out, "--sample", "2")
+    address_of(server)
+    server.send_signal(signal.SIGINT)
+    said = server.communicate(timeout=60)[1]
+    assert "the sample was of 1 image and is of 2 now" in said and "`--sample 1` goes back" in said
+    assert "0 of 2 images decided" in said and f"calibrate RUN --reviewed {out}" in said
+    drawn = read_sample(out)
+    assert drawn is not None and len(drawn) == 2
 
 
 def test_two_servers_on_one_folder_are_one_too_many(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

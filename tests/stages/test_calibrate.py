@@ -346,7 +346,8 @@ def test_each_picture_is_judged_by_what_all_the_others_teach(n: int) -> None:
         found["gt_known"].append(is_right)
         found["mean_box_iou"].append(one.fits[place])
         found["brier"].append(((score if curve is None else probability(curve, score)) - is_right) ** 2)
-    for compared, values in zip(_leave_one_out(_Lessons(seen, thresholds, 0.5)), found.values(), strict=True):
+    lessons = _Lessons(seen, thresholds, 0.5)
+    for compared, values in zip(_leave_one_out(lessons, lessons.places_of_others()), found.values(), strict=True):
         assert compared.calibrated.value == pytest.approx(100 * np.mean(values))
         assert compared.difference.value == pytest.approx(compared.calibrated.value - compared.own.value)
 
@@ -357,7 +358,7 @@ def test_what_surely_loses_on_other_pictures_is_not_taken(
 ) -> None:
     own, rate = own_box(own_run).threshold, Rate(50.0, 40.0, 60.0)
     sure = Compared(rate, rate, Rate(gain, gain - 0.5, gain + 0.5))
-    monkeypatch.setattr(stage, "_leave_one_out", lambda lessons: (sure, sure, sure))
+    monkeypatch.setattr(stage, "_leave_one_out", lambda lessons, places: (sure, sure, sure))
     monkeypatch.setattr(_Lessons, "place", lambda self, which: self.own + 3)
     monkeypatch.setattr(_Lessons, "curve", lambda self, place, which: CURVE)
     found = wsol.calibrate(own_run, few, images=small_set, quiet=True)
@@ -369,7 +370,8 @@ def test_what_surely_loses_on_other_pictures_is_not_taken(
 
 def test_without_a_calibration_figures_are_those_of_the_default() -> None:
     seen, thresholds = pictures(6), np.array([0.2, 0.5, 0.8])
-    gt_known, mean_box_iou, brier = _leave_one_out(_Lessons(seen, thresholds, 0.5))
+    lessons = _Lessons(seen, thresholds, 0.5)
+    gt_known, mean_box_iou, brier = _leave_one_out(lessons, lessons.places_of_others())
     fits = np.array([one.fits[1] for one in seen])
     scores = _Lessons(seen, thresholds, 0.5).scores_at(1)
     assert gt_known.own.value == pytest.approx(100 * (fits >= 0.5).mean())
@@ -417,11 +419,19 @@ def test_scores_that_the_boxes_tell_nothing_about_are_said_to_stay(own_run: Path
 
 
 def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_it_is(
-    cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cli: Cli,
+    own_run: Path,
+    small_set: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "out"
+    assert cli("predict", own_run, small_set / "test", "--out", tmp_path / "few") == 0
+    assert "drawn at random" not in capsys.readouterr().err, "of six images"
+    monkeypatch.setattr("wsol.stages.predict.USUAL", 6)
     assert cli("predict", own_run, small_set / "test", "--out", out) == 0
-    assert f"`wsol review {out} --sample 20` shows 20 images drawn at random" in capsys.readouterr().err
+    assert f"`wsol review {out} --sample 6` shows 6 images drawn at random" in capsys.readouterr().err
     opened = list(open_predictions(out))
     write_sample(out, draw((one.image for one in opened), len(opened)))
     for one in opened[1:]:
@@ -439,13 +449,55 @@ def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_i
     assert report["accuracy"]["low"] <= report["accuracy"]["value"] <= report["accuracy"]["high"]
     shown = " ".join(capsys.readouterr().out.split())
     assert f"{report['accuracy']['right']} of the 6 images drawn at random are right" in shown
+    decide_at(out, opened[5], ())  # in which the run finds something
+    assert cli(*words) == 2, "four boxes are too few"
+    told = capsys.readouterr().err
+    assert "Of the 6 images drawn at random 1 are rejected" in told and "--sample 50` draws more" in told
 
 
-def decide_at(out: Path, one: Prediction, box: tuple[float, float, float, float] | None) -> None:
-    """A box drawn by hand, or a rejection."""
+def test_an_image_without_an_object_is_right_where_the_run_finds_nothing(
+    own_run: Path, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = wsol.predict(own_run, small_set / "test", tmp_path / "out", quiet=True)
+    opened = list(open_predictions(out))
+    write_sample(out, draw((one.image for one in opened), len(opened)))
+    for one in opened[1:]:
+        decide_at(out, one, (5.0, 5.0, 60.0, 50.0))
+    decide_at(out, opened[0], ())
+    judged = {}
+    for peak in (0.0, 1.0):
+        monkeypatch.setattr(
+            Localizer, "heatmaps", lambda self, pixels, peak=peak: np.full((len(pixels), 4, 4), peak, np.float32)
+        )
+        accuracy = wsol.calibrate(own_run, reviewed=out, dry_run=True, quiet=True).accuracy
+        assert accuracy is not None and accuracy.n == 6
+        judged[peak] = accuracy.right
+    assert judged[0.0] == judged[1.0] + 1
+
+
+def test_maps_that_are_shifted_otherwise_are_other_maps(
+    cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = own_run / "seg" / "threshold.json"
+    words = ["predict", own_run, small_set / "test", "--out"]
+    calibrated(own_run)
+    assert cli(*words, tmp_path / "out") == 0
+    values = json.loads(file.read_text())
+    assert values["for_images"]["fits"], "an image has its own threshold"
+    file.unlink()  # which is a link to another run's
+    file.write_text(json.dumps({**values, "for_images": None}))
+    with pytest.warns(UserWarning, match="since it was calibrated"):
+        assert cli(*words, tmp_path / "out") == 2
+    assert "to redo it" in capsys.readouterr().err
+    with pytest.warns(UserWarning, match="since it was calibrated"):
+        assert Localizer.load(own_run).curve is None
+
+
+def decide_at(out: Path, one: Prediction, box: tuple[float, float, float, float] | tuple[()] | None) -> None:
+    """A box drawn by hand, an image without an object, or a rejection."""
     with Journal(out) as journal:
         number = len(journal.decisions) + 1
-        verdict, boxes = ("corrected", (box,)) if box else ("rejected", ())
+        verdict, boxes = ("rejected", ()) if box is None else ("corrected", (box,) if box else ())
         journal.append(
             Decision(number, one.image, one.image_hw, verdict, boxes, one.class_name, "2026", "by hand", f"{number}")
         )

@@ -19,6 +19,7 @@ from torch import nn
 
 from wsol import Localizer, WsolError, onnx_export
 from wsol.config import Box, RunConfig
+from wsol.image_threshold import THRESHOLDS, ImageThreshold
 from wsol.models import onnx_file
 from wsol.models.backbone import whole_model
 from wsol.models.checkpoint import ClassifierCard, MffCard, build, save
@@ -169,6 +170,21 @@ def test_the_runs_file_is_made_on_first_use_and_again_when_the_weights_change(ba
     shutil.copytree(toy_run(bare.parent / "other", "none", seed=1) / "seg", bare / "seg")
     ours, theirs = Localizer.load(bare), Localizer.load(bare, engine="onnx")
     np.testing.assert_allclose(theirs.opinions(pictures(2)).heatmaps, ours.opinions(pictures(2)).heatmaps, atol=CLOSE)
+
+
+def test_the_runs_file_is_made_again_when_its_maps_are_shifted_otherwise(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Localizer.load(bare, engine="onnx")
+    before = Localizer.load(bare).opinions(pictures(2)).heatmaps
+    assert before is not None
+    fits = ImageThreshold(threshold=0.3, fits=tuple(float(one) for one in 0.9 - np.abs(THRESHOLDS - 0.1)))
+    for module in ("torch_networks", "onnx_export"):
+        monkeypatch.setattr(f"wsol.{module}.image_threshold", lambda run: fits)
+    ours, theirs = (Localizer.load(bare, engine=engine).opinions(pictures(2)).heatmaps for engine in ("torch", "onnx"))
+    assert ours is not None and theirs is not None
+    np.testing.assert_allclose(theirs, ours, atol=10 * CLOSE)
+    assert np.abs(ours - before).max() > 0.05
 
 
 def test_the_rule_for_boxes_is_the_files_unless_asked(toy: tuple[str, Path]) -> None:

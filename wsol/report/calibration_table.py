@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.table import Table
 
 from wsol.report.table import with_interval
-from wsol.stages.calibrate import Calibrated
+from wsol.stages.calibrate import Calibrated, shown_threshold
 
 
 def calibration_table(result: Calibrated) -> Table:
     """The run as it is beside the calibrated one, each picture judged by what the others taught."""
     table = Table(
-        title=f"calibration, n = {result.calibration.n}, threshold {result.own_threshold:.2f} by default, {result.calibration.threshold:.2f} chosen",
+        title=f"calibration, n = {result.calibration.n}, threshold {shown_threshold(result.own_threshold)} by default, {shown_threshold(result.calibration.threshold)} chosen",
         caption=result.verdict() if result.accuracy is None else f"{result.accuracy} {result.verdict()}",
     )
     for name in ("95 % intervals", "by default", "calibrated, leave-one-out", "difference"):

@@ -16,13 +16,13 @@ from wsol.counting import number_of
 from wsol.errors import WsolError
 from wsol.journal import Journal
 from wsol.locks import held
-from wsol.predictions import Predictions, open_predictions
+from wsol.predictions import open_predictions
 from wsol.progress import Progress
 from wsol.review.address import Address, noted_port, port_note
 from wsol.review.app import application
 from wsol.review.connections import ImpatientProtocol
 from wsol.review.desk import Desk
-from wsol.review_sample import draw, write_sample
+from wsol.review_sample import draw, read_sample, write_sample
 from wsol.stages.export import checked
 
 
@@ -43,13 +43,17 @@ def run(
         )
     otherwise = "open its page, which takes any number of windows, at the address that it printed"
     with held(predictions, "wsol review", otherwise) as hold, Journal(predictions) as journal:
-        drawn = None if sample is None else _drawn(opened, sample)
+        before = None if sample is None else read_sample(predictions)
+        drawn = None if sample is None else draw((one.image for one in opened), sample)
         desk = Desk(opened, journal, drawn)
         _tell(desk, journal, progress)
         with bound(_wishes(noted_port(hold.left), port)) as listening:
             # A new key each time: one that is found with the folder may be known to the person who made the folder.
             address = Address(listening.getsockname()[1], secrets.token_urlsafe(32))
             hold.note(port_note(address.port))
+            if drawn is not None:
+                write_sample(predictions, drawn)
+                _tell_of_another(before, drawn, progress)
             with suppress(KeyboardInterrupt):  # the ordinary end, also before the server has begun
                 print(address.url, flush=True)  # noqa: T201
                 progress.say("The page is at that address, on this machine alone. Ctrl-C ends it; nothing is lost.")
@@ -59,10 +63,11 @@ def run(
         progress.say(_ended(desk, journal, predictions))
 
 
-def _drawn(predictions: Predictions, size: int) -> tuple[str, ...]:
-    images = draw((one.image for one in predictions), size)
-    write_sample(predictions.folder, images)
-    return images
+def _tell_of_another(before: tuple[str, ...] | None, drawn: tuple[str, ...], progress: Progress) -> None:
+    if before is not None and len(before) != len(drawn):
+        progress.say(
+            f"review: the sample was of {number_of(len(before), 'image')} and is of {len(drawn)} now; `wsol calibrate` asks for a decision about each. `--sample {len(before)}` goes back"
+        )
 
 
 def _ended(desk: Desk, journal: Journal, predictions: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from wsol.box_threshold import own_box
 from wsol.calibration import (
@@ -48,6 +49,11 @@ FEWEST = 5
 LEAST_OVERLAP = 0.1
 """The IoU that one box at least reaches at one threshold at least; a map of noise has higher ones with boxes of the objects."""
 PROTOCOL = PROTOCOLS["original"]
+
+
+def shown_threshold(threshold: float) -> str:
+    """To a hundredth, or as finely as runs learn theirs where that tells it from its neighbours."""
+    return f"{threshold:.3f}".removesuffix("0")
 
 
 @dataclass(frozen=True)
@@ -131,14 +137,12 @@ class Calibrated:
         gain, to = self.mean_box_iou.difference, self.tried_threshold
         shown = f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f}) points of mean box IoU"
         if to == self.own_threshold:
-            return (
-                f"The threshold stays at {to:.2f}: these {self.calibration.n} boxes do not tell a better one from it."
-            )
+            return f"The threshold stays at {shown_threshold(to)}: these {self.calibration.n} boxes do not tell a better one from it."
         if gain.low > 0:
-            return f"Threshold {to:.2f} gains: {shown} on pictures that it was not chosen on."
+            return f"Threshold {shown_threshold(to)} gains: {shown} on pictures that it was not chosen on."
         if gain.high < 0:
-            return f"The threshold stays at {self.own_threshold:.2f}: {to:.2f}, which these {self.calibration.n} boxes choose, loses {shown} on pictures that it was not chosen on. More boxes would tell."
-        return f"No gain to be sure of at threshold {to:.2f}: {shown} on pictures that it was not chosen on. More boxes would tell."
+            return f"The threshold stays at {shown_threshold(self.own_threshold)}: {shown_threshold(to)}, which these {self.calibration.n} boxes choose, loses {shown} on pictures that it was not chosen on. More boxes would tell."
+        return f"No gain to be sure of at threshold {shown_threshold(to)}: {shown} on pictures that it was not chosen on. More boxes would tell."
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -193,7 +197,7 @@ def _calibrated(
     truth = boxes.read_truth()
     # Without a split, the test pictures are the training pictures.
     samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(truth, one)}.values())
-    _check_enough(len(samples), boxes, (), truth)
+    _check_enough(len(samples), few, (), truth)
     own = own_box(run).threshold
     localizer = Localizer.load(run, threshold=own, device=device, precision=precision)
     if not localizer.networks.has_maps:
@@ -201,14 +205,16 @@ def _calibrated(
             f"{run} has no threshold to learn: expected a method with maps, and {load_config(run).method} gives boxes without. Use it as it is."
         )
     seen, left_out = _seen(localizer, samples, truth, own, progress)
-    _check_enough(len(seen), boxes, left_out, truth)
+    _check_enough(len(seen), few, left_out, truth)
     lessons = _Lessons(seen, own_grid(own), own)
     _check_overlap(run, boxes, lessons, progress)
     everything = np.ones(len(seen), dtype=bool)
     chosen = lessons.place(everything)
-    gt_known, mean_box_iou, brier = _leave_one_out(lessons)
-    # What surely loses on pictures that it was not learned from is not taken.
-    place = lessons.own if mean_box_iou.difference.high < 0 else chosen
+    gt_known, mean_box_iou, brier = _leave_one_out(lessons, lessons.places_of_others())
+    place = chosen
+    if mean_box_iou.difference.high < 0:  # what surely loses on images that it was not learned from is not taken
+        place = lessons.own
+        brier = _leave_one_out(lessons, np.full(len(seen), place))[2]
     curve = None if brier.difference.low > 0 else lessons.curve(place, everything)
     calibration = new_calibration(run, boxes.root, float(lessons.thresholds[place]), curve, len(seen))
     if not is_dry:
@@ -216,20 +222,36 @@ def _calibrated(
     return Calibrated(
         calibration, own, float(lessons.thresholds[chosen]), int(lessons.is_right[:, place].sum()), gt_known, mean_box_iou, brier,
         tuple(left_out), (*boxes.mistakes, *truth.mistakes),
-        None if few.sample is None else _accuracy(few.sample, gt_known.own if place == lessons.own else gt_known.calibrated, len(seen), len(left_out)),
+        None if few.sample is None else _accuracy(
+            few.sample, localizer, float(lessons.thresholds[place]),
+            gt_known.own if place == lessons.own else gt_known.calibrated, len(seen), len(left_out),
+        ),
     )  # fmt: skip
 
 
-def _accuracy(sample: ReviewedSample, gt_known: Rate, n: int, left_out: int) -> Accuracy:
+def _accuracy(
+    sample: ReviewedSample, localizer: Localizer, threshold: float, gt_known: Rate, n: int, left_out: int
+) -> Accuracy:
     """Of all images of the sample that can be read: those without a box count too."""
-    return Accuracy(round(gt_known.value / 100 * n) + sample.right_without_box, sample.drawn - left_out)
+    right, broken = _found_empty(sample.empty, localizer, threshold)
+    return Accuracy(round(gt_known.value / 100 * n) + right, sample.drawn - left_out - broken)
+
+
+def _found_empty(samples: Sequence[Sample], localizer: Localizer, threshold: float) -> tuple[int, int]:
+    """In how many of these the run finds nothing, and how many cannot be read."""
+    pictures = Pictures([sample.path for sample in samples], localizer.side_px)
+    count = 0
+    for batch in pictures.batches(in_order(len(samples), BATCH_SIZE)):
+        count += int((localizer.heatmaps(batch.pixels).max(axis=(1, 2)) <= threshold).sum())
+    return count, len(pictures.broken)
 
 
 def _has_box(truth: GroundTruth, sample: Sample) -> bool:
     return sample.image_id in truth and len(truth[sample.image_id].boxes) > 0
 
 
-def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: GroundTruth) -> None:
+def _check_enough(n: int, few: Few, left_out: Sequence[str], truth: GroundTruth) -> None:
+    boxes = few.data
     if n < FEWEST:
         check_there(boxes.root, (*boxes.train, *boxes.test))
         why = (
@@ -240,8 +262,16 @@ def _check_enough(n: int, boxes: DataSet, left_out: Sequence[str], truth: Ground
             else ""
         )
         raise WsolError(
-            f"{number_of(n, f'picture of {boxes.root} has', f'pictures of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. Draw more boxes; 20 to 50 are worth the while. {why}".rstrip()
+            f"{number_of(n, f'picture of {boxes.root} has', f'pictures of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. {_more_boxes(few)} {why}".rstrip()
         )
+
+
+def _more_boxes(few: Few) -> str:
+    if few.sample is None:
+        return "Draw more boxes; 20 to 50 are worth the while."
+    drawn, others = few.sample.drawn, few.sample.drawn - len(few.data.test) - len(few.sample.empty)
+    more = shlex.join(["wsol", "review", f"{few.data.root}", "--sample", f"{max(50, 2 * drawn)}"])
+    return f"Of the {drawn} images drawn at random {others} are rejected, and wrong therefore. `{more}` draws more."
 
 
 def _check_overlap(run: Path, boxes: DataSet, lessons: _Lessons, progress: Progress) -> None:
@@ -316,16 +346,19 @@ class _Lessons:
         """Where the threshold lies that some of the pictures choose."""
         return chosen_threshold(self.fits[which], self.thresholds, float(self.thresholds[self.own]))
 
+    def places_of_others(self) -> Int[np.ndarray, " n"]:
+        """For each image where the threshold lies that all the others choose."""
+        return np.array([self.place(which) for which in ~np.eye(len(self.seen), dtype=bool)])
+
     def curve(self, place: int, which: Bool[np.ndarray, " n"]) -> ScoreCurve | None:
         """The curve that some of the pictures give at a threshold, if they give one."""
         return fitted_curve(self.scores_at(place)[which], self.is_right[which, place])
 
 
-def _leave_one_out(lessons: _Lessons) -> tuple[Compared, Compared, Compared]:
-    """GT-known Loc, mean box IoU and Brier score, each picture by what all the others teach."""
+def _leave_one_out(lessons: _Lessons, places: Int[np.ndarray, " n"]) -> tuple[Compared, Compared, Compared]:
+    """GT-known Loc, mean box IoU and Brier score, each image at its place among the thresholds, by the curve that all the others teach there."""
     n = len(lessons.seen)
     others = ~np.eye(n, dtype=bool)
-    places = np.array([lessons.place(which) for which in others])
     rows = np.arange(n)
     fits, is_right = lessons.fits[rows, places], lessons.is_right[rows, places]
     scores = np.array([lessons.scores_at(place)[i] for i, place in enumerate(places.tolist())])

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from wsol.box_threshold import shift_of
 from wsol.boxes import COVERING, covers
 from wsol.calibration import is_calibrated
 from wsol.config import EngineName, Objects, Precision, finder_folder, is_gradient_cam
@@ -100,8 +101,8 @@ def run(
     if not is_made():  # asked before the folder is held: a review may have it, which changes no prediction
         with held(out, f"wsol {STAGE}", "name another --out"):
             if not is_made():  # another process may just have come to its end
-                _make(out, images, root, localizer, settings, inputs, unread, progress)
-                if has_maps and threshold is None and not is_calibrated(run):
+                count = _make(out, images, root, localizer, settings, inputs, unread, progress)
+                if count >= USUAL and has_maps and threshold is None and not is_calibrated(run):
                     progress.say(f"{STAGE}: {_next_step(run, out)}")
                 return out
     if is_first:
@@ -120,7 +121,7 @@ def is_begun(out: Path) -> bool:
 
 def _make(
     out: Path, images: Path, root: Path, localizer: Localizer, settings: dict[str, Any], inputs: dict[str, str], unread: Unread, progress: Progress
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
     started = time.perf_counter()
     with new_shared_folder(led_to(out), engine) as scratch:
@@ -150,6 +151,7 @@ def _make(
         )
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_told(speed))
+    return counts.images if is_first else 0
 
 
 def _next_step(run: Path, out: Path) -> str:
@@ -238,10 +240,10 @@ def _inputs(run: Path, images: Path) -> dict[str, str]:
     config = load_config(run)
     folders = dict.fromkeys((finder_folder(config), "classifier", "cam"))
     weights = [run / folder / "model.safetensors" for folder in folders]
-    gradient = [config.method] if is_gradient_cam(config) else []
+    beside = [config.method] if is_gradient_cam(config) else [*filter(None, [shift_of(run)])]
     return {
         "pictures": _hash(images, _names(images)),
-        "networks": text_hash(chain((file_hash(path) for path in weights if path.exists()), gradient)),
+        "networks": text_hash(chain((file_hash(path) for path in weights if path.exists()), beside)),
     }
 
 

@@ -24,9 +24,11 @@ from torch import Tensor
 
 from wsol import WsolError
 from wsol.config import RunConfig, resolve
+from wsol.contrast import Colours, colours_of
 from wsol.data.pictures import Pictures, in_order
 from wsol.engine import choose_engine
 from wsol.folders import write_json, write_text
+from wsol.image_threshold import AROUND_OTSU, brought
 from wsol.methods import cues
 from wsol.methods.instant import split_at_half
 from wsol.opinions import BATCH_SIZE
@@ -36,6 +38,9 @@ from wsol.pseudo import share_of_peak
 Plane = np.ndarray
 Rule = Callable[[Plane, Plane, Plane], Plane]
 """From salience, evidence and likeness of an image to a map whose threshold is 0.5."""
+
+
+OWN = "**evidence and likeness, each image's own threshold (the default)**"
 
 
 def zeros(plane: Plane) -> Plane:
@@ -54,12 +59,12 @@ RULES: dict[str, Rule] = {
     "the largest salient part (no label)": lambda salience, evidence, likeness: cues.chosen(salience, zeros(salience), zeros(salience)),
     "the part with the most evidence": lambda salience, evidence, likeness: cues.chosen(salience, evidence, zeros(salience)),
     "the part that is likest to chosen ones": lambda salience, evidence, likeness: cues.chosen(salience, zeros(salience), likeness),
-    "**evidence and likeness (the default)**": cues.chosen,
+    "evidence and likeness": cues.chosen,
 }  # fmt: skip
 
 
-def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[tuple[int, int]], list[int]]:
-    """The cues of all images, their sizes, and their numbers."""
+def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[Colours], list[tuple[int, int]], list[int]]:
+    """The cues of all images, their colours, their sizes, and their numbers."""
     config = resolve(RunConfig(device="cpu", precision="fp32"))
     data = replace(kind.data, train=tuple(kind.samples), test=())
     cues.fit(data, run, config, Progress(quiet=True))
@@ -67,13 +72,15 @@ def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[tuple[int
     finder = cues.load(run, engine)
     images = Pictures([one.path for one in kind.samples], finder.card.resize_px)
     found: list[tuple[Plane, ...]] = []
+    colours: list[Colours] = []
     sizes, numbers = [], []
     for batch in images.batches(in_order(len(kind.samples), BATCH_SIZE)):
         labels = torch.tensor([kind.samples[i].label for i in batch.indices.tolist()])
         found += cues.seen(finder, batch.pixels, labels, engine)
+        colours += map(colours_of, batch.pixels.numpy())
         sizes += [(int(height), int(width)) for height, width in batch.image_hw]
         numbers += batch.indices.tolist()
-    return found, sizes, numbers
+    return found, colours, sizes, numbers
 
 
 def main() -> None:
@@ -88,15 +95,17 @@ def main() -> None:
             place, _, every = words.partition("@")
             kind = opened(place, int(every or 1), 0)
             with tempfile.TemporaryDirectory() as scratch:
-                planes, sizes, numbers = seen(kind, Path(scratch) / "run")
+                planes, colours, sizes, numbers = seen(kind, Path(scratch) / "run")
             truths = [kind.truth[kind.samples[i].image_id].boxes for i in numbers]
             found[kind.name] = {
                 name: judged([rule(*one) for one in planes], sizes, truths) for name, rule in RULES.items()
             }
+            own = brought(AROUND_OTSU, np.stack([cues.chosen(*one) for one in planes]), colours)
+            found[kind.name][OWN] = judged([*own], sizes, truths)
             print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
     except WsolError as error:
         sys.exit(f"error: {error}")
-    write_text(given.out, table_of(found, "rule", list(RULES)))
+    write_text(given.out, table_of(found, "rule", [*RULES, OWN]))
     write_json(given.out.with_suffix(".json"), found)
 
 

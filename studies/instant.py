@@ -24,12 +24,14 @@ from wsol import WsolError
 from wsol.box_threshold import THRESHOLDS
 from wsol.boxes import Boxes, centre_box, iou
 from wsol.config import Box, RunConfig, resolve
+from wsol.contrast import colours_of
 from wsol.data.opening import open_truth
 from wsol.data.pictures import Pictures, in_order
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth
 from wsol.engine import Engine, choose_engine
 from wsol.folders import write_json, write_text
+from wsol.image_threshold import AROUND_OTSU, brought
 from wsol.inference import prepared
 from wsol.maps import find_objects, resized
 from wsol.methods import instant
@@ -52,8 +54,9 @@ ROWS: dict[str, Maps] = {
     "component of the features (DDT), its root": lambda roots, plain, norm: plain.sqrt(),
     "component of the roots": lambda roots, plain, norm: roots,
     "mean of the component's root and the norm": lambda roots, plain, norm: (plain.sqrt() + norm) / 2,
-    "**component of the roots times norm, root (instant)**": lambda roots, plain, norm: (roots * norm).sqrt(),
+    "component of the roots times norm, root": lambda roots, plain, norm: (roots * norm).sqrt(),
 }
+OWN = "**the same, each image's own threshold around Otsu's (instant)**"
 
 
 CENTRE_BOX = "centre box, half of the image"
@@ -116,7 +119,7 @@ def maps_of(
             before, own = sums[at], moments(features)
             sums[at] = own if before is None else before + own
     components = [first_component(one) for one in sums if one is not None]
-    found: dict[str, list[np.ndarray]] = {name: [] for name in ROWS}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in (*ROWS, OWN)}
     sizes, numbers = [], []
     for batch in pictures.batches(in_order(len(kind.samples), BATCH_SIZE)):
         features = seer(batch.pixels)
@@ -128,6 +131,8 @@ def maps_of(
             joined = join(roots, plain, spread(features.norm(dim=1)))
             finer = interpolate(joined[:, None], scale_factor=instant.FINER, mode="bilinear")[:, 0]
             found[name] += list(instant.split_at_half(share_of_peak(finer)).numpy())
+        last = np.stack(found[name][-len(batch.pixels) :])
+        found[OWN] += list(brought(AROUND_OTSU, last, map(colours_of, batch.pixels.numpy())))
         sizes += [(int(height), int(width)) for height, width in batch.image_hw]
         numbers += batch.indices.tolist()
     return found, sizes, numbers
@@ -203,7 +208,7 @@ def main() -> None:
             print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
     except WsolError as error:
         sys.exit(f"error: {error}")
-    write_text(given.out, table_of(found, "map", (CENTRE_BOX, *ROWS)))
+    write_text(given.out, table_of(found, "map", (CENTRE_BOX, *ROWS, OWN)))
     write_json(given.out.with_suffix(".json"), found)
 
 

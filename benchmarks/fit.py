@@ -5,7 +5,7 @@
 
 Seconds belong to one machine, so the last column compares: a training's images per second as a share of the bare backbone's forward and
 backward pass at 224 px, and those of a stage that only looks as a share of its backbone's forward pass at the stage's own size and stride; both on
-random images that are in memory already, measured in the same call.
+random images that are in memory already, measured in the same call, by as many threads: leave the machine alone until the end.
 
 OTHER is a checkout of another wsol: its `wsol fit` with its defaults runs at the same time, each with half of the cores.
 """
@@ -114,6 +114,7 @@ def main() -> None:
     for run, root in runs.items():
         times = f", {seconds[run] / seconds[given.run]:.2f} times as long" if root else ""
         print(f"{run}: {seconds[run] / 60:.1f} minutes{times}")
+    torch.set_num_threads(threads)
     print_stages(given.run)
 
 

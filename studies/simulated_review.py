@@ -3,7 +3,7 @@
     python studies/simulated_review.py OUT DATA --most 40      # the least confident; DATA: class folders with boxes.csv, as the demo draws them
     python studies/simulated_review.py OUT DATA --sample 20    # drawn at random, as `wsol review OUT --sample 20` does
 
-A box of IoU 0.8 or more with the true one is accepted; else the true box takes its place, and a wrong class that of its folder. The
+A box of IoU 0.8 or more with the true one is accepted, but in a sample, where every box is put where it belongs; else the true box takes its place, and a wrong class that of its folder. The
 decisions go into the journal that `wsol review` writes, and `wsol export --reviewed` reads.
 """
 
@@ -47,7 +47,8 @@ def review(out: Path, data: Path, most: int | None, sample: int | None = None) -
             item = desk.items[index]
             path = (desk.image_root / item.image).resolve()
             fits = iou(Boxes.of(list(item.boxes)), Boxes.of(true[path])).max(initial=0.0)
-            boxes = item.boxes if fits >= GOOD_IOU and len(item.boxes) == 1 else tuple(true[path])
+            is_accepted = drawn is None and fits >= GOOD_IOU and len(item.boxes) == 1
+            boxes = item.boxes if is_accepted else tuple(true[path])
             base = desk.picture(index)["version"]
             class_name = path.parent.name if desk.class_names else None
             wish = Wish(index, base, False, boxes, class_name, "simulated", f"simulated-{index}")

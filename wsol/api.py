@@ -38,7 +38,7 @@ Path_ = str | Path
 def fit(
     data: Path_, run: Path_, config: RunConfig | None = None, *, images: Path_ | None = None, quiet: bool = False
 ) -> Path:
-    """All four stages on a folder of labelled pictures; finished ones are kept, an interrupted one goes on.
+    """All stages of the recipe on a folder of labelled images; finished ones are kept, an interrupted one goes on.
 
     `config` may name a recipe and override any value; see `RunConfig`. `images` says where the pictures are, if not in the data
     set's usual place. Returns the run folder.

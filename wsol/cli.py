@@ -62,7 +62,7 @@ def fit(
     images: Images = None,
     config: Choices = None,
 ) -> None:
-    """Learn from labelled pictures: all four stages, or another `--method`. The same command continues an interrupted run.
+    """Learn from labelled images: all stages of the recipe, or another `--method`. The same command continues an interrupted run.
 
     Parameters
     ----------
@@ -142,7 +142,8 @@ def predict(
     out
         New folder for predictions.jsonl. The same command continues an interrupted prediction.
     threshold
-        Foreground probability above which a pixel belongs to the mask; the run's own by default.
+        Foreground probability above which a pixel belongs to the mask; the run's own by default. Where each image has its own
+        threshold (a run of the recipe wsol), its map is shifted so that it stands at the run's, and this one cuts the shifted map.
     objects
         The largest object of each picture, or all; the run's own choice by default.
     engine
@@ -387,7 +388,8 @@ def calibrate(
     run
         A finished run.
     reviewed
-        What `wsol predict` wrote, after `wsol review PREDICTIONS --sample 20`: these images and no others.
+        What `wsol predict` wrote, after `wsol review PREDICTIONS --sample 20`: these images and no others. Predict on others than
+        those you judge on.
     boxes
         In place of --reviewed, images with drawn boxes: a CSV table (path,x0,y0,x1,y1), or whatever `wsol evaluate` takes as truth. Take others
         than those you judge on.

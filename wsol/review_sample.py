@@ -48,6 +48,8 @@ class ReviewedSample:
     """Those with a box, as `wsol calibrate` takes them; all are test images of one class."""
     drawn: int
     """Of these the others are rejected, or `empty`."""
+    accepted: int
+    """Of those with a box the ones whose boxes were left as predicted: they fit to the pixel, and speak for the threshold that made them."""
     empty: tuple[Sample, ...]
     """Images in which a person saw no object: whoever finds nothing there is right."""
 
@@ -142,4 +144,5 @@ def _sample_of(predictions: Predictions, decided: list[tuple[Prediction, Decisio
         "reviewed sample", predictions.folder, ("object",), (), samples, has_split=False,
         read_truth=lambda: GroundTruth(true),
     )  # fmt: skip
-    return ReviewedSample(data, len(decided), empty)
+    accepted = sum(one.image in true and said.verdict == "accepted" for one, said in decided)
+    return ReviewedSample(data, len(decided), accepted, empty)

@@ -14,8 +14,9 @@ def calibration_table(result: Calibrated) -> Table:
         title=f"calibration, n = {result.calibration.n}, threshold {shown_threshold(result.own_threshold)} by default, {shown_threshold(result.calibration.threshold)} chosen",
         caption=result.verdict() if result.accuracy is None else f"{result.accuracy} {result.verdict()}",
     )
-    for name in ("95 % intervals", "by default", "calibrated, leave-one-out", "difference"):
-        table.add_column(name, justify="left" if name == "95 % intervals" else "right")
+    first = "95 % intervals (bootstrap)"
+    for name in (first, "by default", "calibrated, leave-one-out", "difference"):
+        table.add_column(name, justify="left" if name == first else "right")
     rows = {
         "GT-known Loc, %": result.gt_known,
         "mean box IoU, %": result.mean_box_iou,

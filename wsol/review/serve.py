@@ -75,7 +75,8 @@ def _ended(desk: Desk, journal: Journal, predictions: Path) -> str:
     said = f"review: {done} of {number_of(len(desk.order), 'image')} decided, in {journal.path}."
     if desk.is_sample:
         learn = shlex.join(["wsol", "calibrate", "RUN", "--reviewed", f"{predictions}"])
-        return f"{said} `{learn}` says how good the run is and chooses its threshold, once all are."
+        once = "" if done == len(desk.order) else ", once all are"
+        return f"{said} `{learn}` says how good the run is and chooses its threshold{once}."
     export = shlex.join(
         ["wsol", "export", f"{predictions}", "--reviewed", "--format", "coco", "--out", f"{predictions}-coco"]
     )

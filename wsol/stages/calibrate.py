@@ -83,6 +83,8 @@ class Accuracy:
     right: int
     """With a box of an IoU of at least 0.5 with a drawn one, or neither; at the threshold that the calibration has, chosen by the other images."""
     n: int
+    accepted: int
+    """Whose boxes were left as predicted."""
 
     @property
     def rate(self) -> Rate:
@@ -92,7 +94,12 @@ class Accuracy:
     def __str__(self) -> str:
         """A sentence."""
         share = self.rate
-        return f"{self.right} of the {number_of(self.n, 'image')} drawn at random are right (IoU of at least {CORRECT_IOU}): of all images like these, expect {share.value:.0f} % to be ({share.low:.0f} to {share.high:.0f})."
+        return f"{self.right} of the {number_of(self.n, 'image')} drawn at random are right (IoU of at least {CORRECT_IOU}): of all images like these, expect {share.value:.0f} % to be ({share.low:.0f} to {share.high:.0f}, Wilson's interval).{self._of_accepted()}"
+
+    def _of_accepted(self) -> str:
+        if not self.accepted:
+            return ""
+        return f" {number_of(self.accepted, 'box was', 'boxes were')} accepted as predicted: mean box IoU, and the threshold, lean to the default by that."
 
 
 @dataclass(frozen=True)
@@ -234,7 +241,7 @@ def _accuracy(
 ) -> Accuracy:
     """Of all images of the sample that can be read: those without a box count too."""
     right, broken = _found_empty(sample.empty, localizer, threshold)
-    return Accuracy(round(gt_known.value / 100 * n) + right, sample.drawn - left_out - broken)
+    return Accuracy(round(gt_known.value / 100 * n) + right, sample.drawn - left_out - broken, sample.accepted)
 
 
 def _found_empty(samples: Sequence[Sample], localizer: Localizer, threshold: float) -> tuple[int, int]:

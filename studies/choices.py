@@ -71,8 +71,8 @@ def seen_by(run: Path, words: str) -> Seen:
     networks = load_networks(run, choose_engine("cpu", "fp32"), is_folded=True)
     raw, threshold = replace(networks, image_threshold=None), place_of(run)
     same, own, of_otsu, scores = [], [], [], []
-    pictures = Pictures([one.path for one in samples], networks.side_px)
-    for batch in pictures.batches(in_order(len(samples), BATCH_SIZE)):
+    images_of = Pictures([one.path for one in samples], networks.side_px)
+    for batch in images_of.batches(in_order(len(samples), BATCH_SIZE)):
         said = raw.opinions(batch.pixels)
         assert said.heatmaps is not None and said.colours is not None
         shifted = brought(networks.image_threshold, said.heatmaps, said.colours)

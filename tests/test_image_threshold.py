@@ -14,7 +14,8 @@ from wsol.box_threshold import THRESHOLDS as LEARNED_AT
 from wsol.box_threshold import learned_of
 from wsol.contrast import Colours, colours_of, contrast
 from wsol.data.views import middle
-from wsol.image_threshold import THRESHOLDS, ImageThreshold, _largest, contrasts
+from wsol.image_threshold import THRESHOLDS, ImageThreshold, contrasts
+from wsol.maps import largest_part
 
 SIDE = 64
 GREY = colours_of(np.full((3, SIDE, SIDE), 128, dtype=np.uint8))
@@ -54,7 +55,7 @@ def test_looking_at_a_window_alone_changes_nothing(seed: int) -> None:
     heatmap = cv2.resize(random.random((6, 6), dtype=np.float32), (24, 24)).clip(0, 1) ** 3
     colours = colours_of(cv2.resize(random.integers(0, 256, (4, 4, 3), dtype=np.uint8), (48, 48)).transpose(2, 0, 1))
     fine = cv2.resize(heatmap, colours.shape)
-    expected = [contrast(_largest(fine > threshold), colours) for threshold in THRESHOLDS]
+    expected = [contrast(largest_part(fine > threshold), colours) for threshold in THRESHOLDS]
     np.testing.assert_allclose(contrasts(heatmap, colours), expected, atol=1e-12)
 
 

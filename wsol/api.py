@@ -122,10 +122,10 @@ def calibrate(
     Raises:
         WsolError: an unfinished run, an unfinished review, or fewer than five images with a usable box.
     """
-    few = (None if one is None else Path(one) for one in (boxes, reviewed, images))
+    boxes, reviewed, images = (None if one is None else Path(one) for one in (boxes, reviewed, images))
     return calibrating.run(
         Path(run),
-        calibrating.few_of(*few),
+        calibrating.few_of(boxes, reviewed, images),
         is_dry=dry_run,
         device=device,
         precision=precision,

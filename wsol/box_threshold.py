@@ -13,8 +13,8 @@ from wsol.boxes import Boxes, iou
 from wsol.config import Box, Config, Fraction
 from wsol.errors import WsolError
 from wsol.folders import read_json, text_hash, write_json
+from wsol.image_threshold import AROUND_OTSU, ImageThreshold
 from wsol.image_threshold import THRESHOLDS as OF_IMAGES
-from wsol.image_threshold import ImageThreshold
 from wsol.metrics.sweep import largest_component, layers_at
 from wsol.run_config import load_config
 
@@ -77,12 +77,17 @@ def read_threshold(folder: Path) -> LearnedThreshold | None:
 
 
 def image_threshold(run: Path) -> ImageThreshold | None:
-    """By which each image of a run gets its own threshold; None where all have the same: it was given, or the run is from before.
+    """By which each image of a run gets its own threshold; None where all have the same: it was given, the run is from before, or of another method.
 
     Raises:
         WsolError: not a run, or the file is damaged.
     """
-    learned = read_threshold(run / "seg") if load_config(run).box.threshold is None else None
+    config = load_config(run)
+    if config.method == "instant":
+        return AROUND_OTSU
+    if config.method != "spol" or config.box.threshold is not None:
+        return None
+    learned = read_threshold(run / "seg")
     return None if learned is None else learned.for_images
 
 

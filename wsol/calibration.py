@@ -60,7 +60,7 @@ def weights_of(run: Path) -> str:
     """SHA-256 of the weights that a calibration belongs to, with what else makes maps of them: `grad-cam`, or how they are shifted."""
     config = load_config(run)
     found = file_hash(run / finder_folder(config) / "model.safetensors")
-    beside = config.method if is_gradient_cam(config) else shift_of(run) if config.method == "spol" else ""
+    beside = config.method if is_gradient_cam(config) else shift_of(run)
     return f"{found} {beside}".rstrip()
 
 

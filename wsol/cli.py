@@ -389,7 +389,7 @@ def calibrate(
         A finished run.
     reviewed
         What `wsol predict` wrote, after `wsol review PREDICTIONS --sample 20`: these images and no others. Predict on others than
-        those you judge on.
+        those you evaluate on.
     boxes
         In place of --reviewed, images with drawn boxes: a CSV table (path,x0,y0,x1,y1), or whatever `wsol evaluate` takes as truth. Take others
         than those you judge on.

@@ -11,11 +11,12 @@ from typing import Annotated
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32
 from pydantic import Field
 
 from wsol.config import Config, Fraction
 from wsol.contrast import Colours, contrast, ring_px
+from wsol.maps import largest_part
 
 THRESHOLDS = np.round(np.arange(0.05, 0.71, 0.05), 2)
 """Twice and three times as many choose no better."""
@@ -83,15 +84,8 @@ def contrasts(heatmap: Heatmap, colours: Colours) -> Curve:
             break
         ring = ring_px(width * height)  # nothing further away can count
         window = np.s_[max(y - ring, 0) : y + height + ring, max(x - ring, 0) : x + width + ring]
-        found[k] = contrast(_largest(above[window]), colours[window])
+        found[k] = contrast(largest_part(above[window]), colours[window])
     return found
-
-
-def _largest(above: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=8)
-    if count < 2:
-        return above
-    return np.asarray(labels == 1 + stats[1:, cv2.CC_STAT_AREA].argmax())
 
 
 def _probability(log_odds: float) -> float:

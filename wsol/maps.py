@@ -59,6 +59,12 @@ def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box, colours:
     ]
 
 
+def largest_part(mask: Mask) -> Mask:
+    """The pixels of the largest component; none where nothing is inside."""
+    labels, stats = _components(mask)
+    return np.asarray(labels == _largest_first(stats)[0]) if len(stats) > 1 else mask
+
+
 def box_object(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> list[Found]:
     """The object of a box as shares of the picture's sides, all of it its mask. Without a map nothing tells how sure it is: the score is 1.
 

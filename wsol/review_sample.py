@@ -51,7 +51,7 @@ class ReviewedSample:
     accepted: int
     """Of those with a box the ones whose boxes were left as predicted: they fit to the pixel, and speak for the threshold that made them."""
     empty: tuple[Sample, ...]
-    """Images in which a person saw no object: whoever finds nothing there is right."""
+    """Images in which a person saw no object: a run that finds nothing there is right."""
 
 
 def draw(images: Iterable[str], size: int) -> tuple[str, ...]:
@@ -133,16 +133,12 @@ def _sample_of(predictions: Predictions, decided: list[tuple[Prediction, Decisio
         for one, decision in decided
         if decision.boxes and decision.verdict != "rejected"
     }
-    samples, empty = (
-        tuple(Sample(one.image, predictions.path_of(one), 0) for one, said in decided if is_one(one.image, said))
-        for is_one in (
-            lambda image, said: image in true,
-            lambda image, said: image not in true and said.verdict != "rejected",
-        )
-    )
+    kept = [one for one, decision in decided if decision.verdict != "rejected"]
+    samples = {one.image: Sample(one.image, predictions.path_of(one), 0) for one in kept}
+    empty = tuple(sample for image, sample in samples.items() if image not in true)
     data = DataSet(
-        "reviewed sample", predictions.folder, ("object",), (), samples, has_split=False,
+        "reviewed sample", predictions.folder, ("object",), (), tuple(samples[image] for image in true), has_split=False,
         read_truth=lambda: GroundTruth(true),
     )  # fmt: skip
-    accepted = sum(one.image in true and said.verdict == "accepted" for one, said in decided)
+    accepted = sum(one.image in true and decision.verdict == "accepted" for one, decision in decided)
     return ReviewedSample(data, len(decided), accepted, empty)

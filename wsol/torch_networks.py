@@ -14,7 +14,7 @@ from wsol.config import is_gradient_cam
 from wsol.contrast import colours_of
 from wsol.data.views import middle
 from wsol.engine import Engine
-from wsol.image_threshold import AROUND_OTSU, ImageThreshold, brought
+from wsol.image_threshold import ImageThreshold, brought
 from wsol.inference import answer, cam_probabilities, classifier_probabilities, score_maps
 from wsol.methods.table import METHODS
 from wsol.models.checkpoint import ClassifierCard, MffCard, load_classifier, load_mffnet
@@ -113,8 +113,7 @@ def load_networks(run: Path, engine: Engine, *, is_folded: bool = False) -> Torc
             fold(finder.network, finder.network.modules(), finder.card.resize_px)
         if namer is not None:
             fold(namer.network, namer.network.modules(), namer.card.resize_px)
-    thresholds = {"spol": image_threshold(run), "instant": AROUND_OTSU}
-    return TorchNetworks(finder, namer, finder_names, engine, thresholds.get(config.method))
+    return TorchNetworks(finder, namer, finder_names, engine, image_threshold(run))
 
 
 def _load_namer(run: Path, classifier: str, engine: Engine) -> Namer | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from fake_data.pictures import write_picture
 from quick import Cli
 from safetensors.torch import save_file
 
-from wsol.models.backbone import pretrained_state, whole_model
+from wsol.errors import WsolError
+from wsol.models.backbone import pretrained_classifier, pretrained_state, whole_model
 from wsol.models.checkpoint import load_classifier
 from wsol.models.weights import BUNDLED
 
@@ -70,3 +72,12 @@ def test_weights_without_a_last_layer_are_refused(
     words = ["train-classifier", data, "--run", tmp_path / "run", "--classify.epochs", "0", *SMALL]
     assert cli(*words, "--classifier", "test_resnet", "--classifier-weights", tmp_path / "a.safetensors") == 2
     assert "has no last layer that fits test_resnet" in capsys.readouterr().err
+
+
+def test_a_network_of_other_classes_is_refused_since_its_head_would_be_random() -> None:
+    state = timm.create_model("test_resnet", num_classes=1000).state_dict()
+    assert pretrained_classifier("test_resnet", list(WNIDS), state).get_classifier().out_features == 3
+    config = replace(timm.get_pretrained_cfg("test_resnet"), num_classes=21841)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(WsolError, match="cannot be taken as it is"):
+        patch.setattr(timm, "get_pretrained_cfg", lambda name: config)
+        pretrained_classifier("test_resnet", list(WNIDS), state)

@@ -104,16 +104,16 @@ def pretrained_classifier(name: str, wnids: Sequence[str], state: State) -> nn.M
         )
     network = whole_model(name, len(places), state)
     head = network.get_classifier()  # type: ignore[operator]
-    if not isinstance(head, nn.Linear):
+    config = timm.get_pretrained_cfg(name)
+    # timm gives a network that was pretrained on other classes a random head, without a word.
+    if not isinstance(head, nn.Linear) or config is None or config.num_classes != len(places):
         raise WsolError(
-            f"{name} ends in {type(head).__name__}, and cannot be cut to some of its classes: expected a linear head. Choose another `--classifier`, or name a number of epochs (`--classify.epochs 6`)."
+            f"{name} cannot be taken as it is: expected a network that was trained on ImageNet-1K's {len(places)} classes and ends in a linear layer. Choose another `--classifier`, or name a number of epochs (`--classify.epochs 6`)."
         )
-    chosen = torch.tensor([places[wnid] for wnid in wnids])
+    chosen = [places[wnid] for wnid in wnids]
     network.reset_classifier(len(wnids))  # type: ignore[operator]
-    fresh = network.get_classifier()  # type: ignore[operator]
-    with torch.no_grad():
-        fresh.weight.copy_(head.weight[chosen])
-        fresh.bias.copy_(head.bias[chosen])
+    own = {part: values[chosen] for part, values in head.state_dict().items()}
+    network.get_classifier().load_state_dict(own)  # type: ignore[operator]
     return network
 
 

@@ -146,10 +146,10 @@ class Calibrated:
         if to == self.own_threshold:
             return f"The threshold stays at {shown_threshold(to)}: these {self.calibration.n} boxes do not tell a better one from it."
         if gain.low > 0:
-            return f"Threshold {shown_threshold(to)} gains: {shown} on pictures that it was not chosen on."
+            return f"Threshold {shown_threshold(to)} gains: {shown} on images that it was not chosen on."
         if gain.high < 0:
-            return f"The threshold stays at {shown_threshold(self.own_threshold)}: {shown_threshold(to)}, which these {self.calibration.n} boxes choose, loses {shown} on pictures that it was not chosen on. More boxes would tell."
-        return f"No gain to be sure of at threshold {shown_threshold(to)}: {shown} on pictures that it was not chosen on. More boxes would tell."
+            return f"The threshold stays at {shown_threshold(self.own_threshold)}: {shown_threshold(to)}, which these {self.calibration.n} boxes choose, loses {shown} on images that it was not chosen on. More boxes would tell."
+        return f"No gain to be sure of at threshold {shown_threshold(to)}: {shown} on images that it was not chosen on. More boxes would tell."
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -246,11 +246,11 @@ def _accuracy(
 
 def _found_empty(samples: Sequence[Sample], localizer: Localizer, threshold: float) -> tuple[int, int]:
     """In how many of these the run finds nothing, and how many cannot be read."""
-    pictures = Pictures([sample.path for sample in samples], localizer.side_px)
+    images = Pictures([sample.path for sample in samples], localizer.side_px)
     count = 0
-    for batch in pictures.batches(in_order(len(samples), BATCH_SIZE)):
+    for batch in images.batches(in_order(len(samples), BATCH_SIZE)):
         count += int((localizer.heatmaps(batch.pixels).max(axis=(1, 2)) <= threshold).sum())
-    return count, len(pictures.broken)
+    return count, len(images.broken)
 
 
 def _has_box(truth: GroundTruth, sample: Sample) -> bool:

@@ -13,6 +13,7 @@ from wsol.launch import part
 from wsol.methods.table import METHODS
 from wsol.models.weights import check_weights, networks_of
 from wsol.progress import Progress
+from wsol.review_sample import USUAL
 from wsol.stages import train_classifier
 from wsol.training.folder import PIXELS
 
@@ -33,5 +34,8 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         progress.say(f"{folder}  ({time.perf_counter() - started:.0f} s)")
     if part().local_rank == 0 and config.cache_folder is None:
         remove_cache(run / PIXELS)
-    progress.say(f"next: `{shlex.join(['wsol', 'predict', f'{run}'])} IMAGES --out OUT`")
+    predict = shlex.join(["wsol", "predict", f"{run}"])
+    progress.say(
+        f"next: `{predict} IMAGES --out OUT`, then `wsol review OUT --sample {USUAL}`: {USUAL} images by hand say how good it is"
+    )
     return run

@@ -108,7 +108,7 @@ def pretrained_classifier(name: str, wnids: Sequence[str], state: State) -> nn.M
     # timm gives a network that was pretrained on other classes a random head, without a word.
     if not isinstance(head, nn.Linear) or config is None or config.num_classes != len(places):
         raise WsolError(
-            f"{name} cannot be taken as it is: expected a network that was trained on ImageNet-1K's {len(places)} classes and ends in a linear layer. Choose another `--classifier`, or name a number of epochs (`--classify.epochs 6`)."
+            f"{name} cannot be taken as it is: expected a network that was trained on ImageNet-1K and ends in a linear layer. Choose another `--classifier`, or name a number of epochs (`--classify.epochs 6`)."
         )
     chosen = [places[wnid] for wnid in wnids]
     network.reset_classifier(len(wnids))  # type: ignore[operator]

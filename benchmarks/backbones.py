@@ -21,13 +21,13 @@ import timm
 import torch
 from torch import Tensor
 
-from wsol.config import Cam, Seg
-from wsol.engine import choose_engine, keep_freed_memory
+from wsol.config.options import Cam, Seg
 from wsol.errors import WsolError
-from wsol.losses import CLASS_LOSSES
+from wsol.methods.spol.losses import CLASS_LOSSES
 from wsol.models.backbone import feature_pyramid, scaled_px
 from wsol.models.mffnet import build_mffnet, class_logits
 from wsol.models.weights import WHEELS
+from wsol.runtime.engine import choose_engine, keep_freed_memory
 
 BACKBONES = (
     *WHEELS, "mobilenetv3_large_100", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "convnext_tiny", "vgg16",

@@ -49,15 +49,15 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import wsol
-from wsol import pseudo_store
-from wsol.config import Pseudo, RunConfig, merged
-from wsol.data.opening import open_data
+from wsol.config.options import Pseudo, RunConfig, merged
+from wsol.data.open import open_data
 from wsol.data.samples import DataSet, Sample
-from wsol.engine import keep_freed_memory
 from wsol.errors import WsolError
+from wsol.methods.spol import mask_store as pseudo_store
+from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians, share_of_peak, targets
 from wsol.models.checkpoint import load_classifier, load_mffnet
-from wsol.pseudo import GAUSSIANS_PER_IMAGE, fit_gaussians, share_of_peak, targets
-from wsol.run_config import load_config, save_config
+from wsol.runs.saved_config import load_config, save_config
+from wsol.runtime.engine import keep_freed_memory
 
 STAGES = {"cam": "stage 1", "seg": "stage 3"}
 BATCH_SIZE = 32

@@ -22,9 +22,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsol.boxes import Boxes, iou
 from wsol.data.truth import Truth
-from wsol.metrics.geometry import map_in
+from wsol.geometry.boxes import Boxes, iou
+from wsol.metrics.frames import map_in
 from wsol.metrics.judge import Judge, Opinion
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.results.heatmaps import read_heatmap

@@ -23,7 +23,7 @@ import onnxruntime
 import torch
 
 from wsol import Localizer, export_model
-from wsol.onnx_networks import open_onnx
+from wsol.inference.onnx.networks import open_onnx
 
 COUNT = 32
 """Pictures a measurement."""

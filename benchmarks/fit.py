@@ -24,12 +24,12 @@ from typing import Any
 
 import torch
 
-from wsol.engine import choose_engine
-from wsol.methods.network import last_stage
+from wsol.methods.base import last_stage
 from wsol.models.backbone import feature_pyramid, pretrained_state
 from wsol.models.checkpoint import MethodCard, read_card
 from wsol.models.features import RectifiedFeatures
-from wsol.run_config import load_config
+from wsol.runs.saved_config import load_config
+from wsol.runtime.engine import choose_engine
 
 BATCH_SIZE, TURNS, TRAINING_PX = 16, 6, 224
 LOOKING, TRAINED = ("cues", "instant", "pseudo"), ("cam", "seg", "classifier")

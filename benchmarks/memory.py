@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 
 from wsol.models.weights import networks_of
-from wsol.run_config import load_config
+from wsol.runs.saved_config import load_config
 
 COUNTS = (1_000, 5_000, 10_000, 20_000)
 SIDE_PX = 96

@@ -38,11 +38,11 @@ from torchvision.transforms import (
 )
 from torchvision.transforms.functional import crop, hflip, resize, to_tensor
 
-from wsol.box_threshold import own_box
-from wsol.config import MffTraining, Pseudo
+from wsol.config.options import MffTraining, Pseudo
 from wsol.models.backbone import pretrained_state
 from wsol.models.checkpoint import ClassifierCard, MffCard, build, load_classifier, load_mffnet
-from wsol.run_config import load_config
+from wsol.runs.box_threshold import own_box
+from wsol.runs.saved_config import load_config
 
 Heatmap = NDArray[np.float32]
 Mask = NDArray[np.uint8]

@@ -24,9 +24,9 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from wsol.demo_set import write_demo_set
-from wsol.folders import write_manifest
-from wsol.predictions import LINES, PredictedObject, Prediction, encode, write_lines
+from wsol.demo.drawing import write_demo_set
+from wsol.predictions.records import LINES, PredictedObject, Prediction, encode, write_lines
+from wsol.storage.folders import write_manifest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

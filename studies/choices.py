@@ -20,24 +20,24 @@ import torch
 from jaxtyping import Float
 
 from wsol import WsolError
-from wsol.box_threshold import THRESHOLDS, image_threshold, read_threshold
-from wsol.boxes import Boxes, iou
-from wsol.calibration import chosen_threshold
-from wsol.config import Box
-from wsol.contrast import SIDE_PX, Colours, contrast
-from wsol.data.opening import open_truth
-from wsol.data.pictures import Pictures, in_order
-from wsol.engine import choose_engine
-from wsol.folders import write_json, write_text
-from wsol.image_threshold import brought
-from wsol.maps import find_objects, resized
+from wsol.config.options import Box
+from wsol.data.loader import Pictures, in_order
+from wsol.data.open import open_truth
+from wsol.geometry.boxes import Boxes, iou
+from wsol.geometry.contrast import SIDE_PX, Colours, contrast
+from wsol.geometry.image_threshold import brought
+from wsol.geometry.objects import find_objects, resized
+from wsol.geometry.scores import agreement, stability
+from wsol.geometry.threshold_sweep import largest_component, layers_at
+from wsol.inference.outputs import BATCH_SIZE
+from wsol.inference.torch_networks import load_networks
 from wsol.methods.instant import otsu
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.ranking import score_auc
-from wsol.metrics.sweep import largest_component, layers_at
-from wsol.opinions import BATCH_SIZE
-from wsol.scores import agreement, stability
-from wsol.torch_networks import load_networks
+from wsol.runs.box_threshold import THRESHOLDS, image_threshold, read_threshold
+from wsol.runs.calibration import chosen_threshold
+from wsol.runtime.engine import choose_engine
+from wsol.storage.folders import write_json, write_text
 
 FEW, DRAWS, WORST = (5, 10, 20, 50), 500, 5
 """How many boxes a user has drawn, how often that is tried, and the percentile of the gains that counts as the worst."""

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from wsol.boxes import tight_box
-from wsol.folders import write_text
-from wsol.images import pictures_under
+from wsol.data.images import pictures_under
+from wsol.geometry.boxes import tight_box
+from wsol.storage.folders import write_text
 
 CLASSES = {
     "fish": "animals/fish", "flower": "plants/flowers", "fruit": "food/fruit", "insect": "animals/insects", "instrument": "hobbies/music",

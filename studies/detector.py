@@ -25,9 +25,9 @@ from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import FeaturePyramidNetwork
 
-from wsol.engine import keep_freed_memory
-from wsol.images import pictures_under, read_image
+from wsol.data.images import pictures_under, read_image
 from wsol.models.backbone import feature_pyramid, normalisation, pretrained_state
+from wsol.runtime.engine import keep_freed_memory
 
 BACKBONE, WIDTH = "tf_efficientnet_lite0", 64
 SIDES_PX = (192, 320)

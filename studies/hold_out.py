@@ -17,9 +17,9 @@ from collections import Counter
 from pathlib import Path
 
 from wsol import WsolError, open_data
+from wsol.data.images import image_hw
 from wsol.data.samples import DataSet
-from wsol.folders import write_text
-from wsol.images import image_hw
+from wsol.storage.folders import write_text
 
 COLUMNS = ("path", "label", "split", "x0", "y0", "x1", "y1", "width", "height")
 

@@ -21,30 +21,30 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from wsol import WsolError
-from wsol.box_threshold import THRESHOLDS
-from wsol.boxes import Boxes, centre_box, iou
-from wsol.config import Box, RunConfig, resolve
-from wsol.contrast import colours_of
-from wsol.data.opening import open_truth
-from wsol.data.pictures import Pictures, in_order
+from wsol.config.options import Box, RunConfig, resolve
+from wsol.data.loader import Pictures, in_order
+from wsol.data.open import open_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth
-from wsol.engine import Engine, choose_engine
-from wsol.folders import write_json, write_text
-from wsol.image_threshold import AROUND_OTSU, brought
-from wsol.inference import prepared
-from wsol.maps import find_objects, resized
+from wsol.geometry.boxes import Boxes, centre_box, iou
+from wsol.geometry.contrast import colours_of
+from wsol.geometry.image_threshold import AROUND_OTSU, brought
+from wsol.geometry.objects import find_objects, resized
+from wsol.geometry.threshold_sweep import largest_component, layers_at
+from wsol.inference.outputs import BATCH_SIZE
 from wsol.methods import instant
+from wsol.methods.base import last_stage
 from wsol.methods.ddt import Moments, first_component
-from wsol.methods.network import last_stage
+from wsol.methods.spol.gaussian_prior import share_of_peak
 from wsol.metrics.bootstrap import rate
 from wsol.metrics.localization import CORRECT_IOU
-from wsol.metrics.sweep import largest_component, layers_at
 from wsol.models.backbone import pretrained_state
 from wsol.models.features import RectifiedFeatures
-from wsol.models.finder import spread
-from wsol.opinions import BATCH_SIZE
-from wsol.pseudo import share_of_peak
+from wsol.models.forward import prepared
+from wsol.models.outputs import spread
+from wsol.runs.box_threshold import THRESHOLDS
+from wsol.runtime.engine import Engine, choose_engine
+from wsol.storage.folders import write_json, write_text
 
 Maps = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From the common component of the roots, that of the features, and the norm, all share of their peak, to maps."""

@@ -19,9 +19,9 @@ from run import Run, parser_of, read_grid, runs_of
 
 from wsol import WsolError, open_data
 from wsol.data.samples import DataSet, Sample
-from wsol.progress import Progress
-from wsol.report.gallery import Gallery, Shown
-from wsol.report.strip import INK, PALE_INK, PAPER, Panel, fitted, panel_boxes, panel_map
+from wsol.reports.gallery import Gallery, Shown
+from wsol.reports.panels import INK, PALE_INK, PAPER, Panel, fitted, panel_boxes, panel_map
+from wsol.runtime.progress import Progress
 
 PHOTOS = 5
 CELL_WH = 320, 240

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsol.data.opening import open_truth
+from wsol.data.open import open_truth
 
 HERE = Path(__file__).parent
 PROTOCOLS = "original,spol,wsol-v1,wsol-v2"

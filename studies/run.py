@@ -28,11 +28,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
-from wsol.config import ProtocolName, finder_folder, first_networks, groups_of, merged, options_unread, resolve
+from wsol.config.messages import told
+from wsol.config.options import ProtocolName, finder_folder, first_networks, groups_of, merged, options_unread, resolve
 from wsol.data.samples import DataSet
-from wsol.folders import MANIFEST, text_hash, write_json, write_text
-from wsol.methods.network import settings_of, trained_as
-from wsol.wrong_values import told
+from wsol.methods.base import settings_of, trained_as
+from wsol.storage.folders import MANIFEST, text_hash, write_json, write_text
 
 HERE = Path(__file__).parent
 Tree = dict[str, Any]

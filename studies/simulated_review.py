@@ -14,11 +14,11 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from wsol.boxes import Boxes, Xyxy, iou
-from wsol.journal import Journal
-from wsol.predictions import open_predictions
-from wsol.review.desk import Desk, Wish
-from wsol.review_sample import draw, write_sample
+from wsol.geometry.boxes import Boxes, Xyxy, iou
+from wsol.predictions.records import open_predictions
+from wsol.predictions.review_journal import Journal
+from wsol.predictions.review_sample import draw, write_sample
+from wsol.review.session import Desk, Wish
 
 GOOD_IOU = 0.8
 

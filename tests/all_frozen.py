@@ -11,7 +11,7 @@ import sys
 from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from wsol.cli import main
+from wsol.cli.main import main
 from wsol.training import loop
 
 

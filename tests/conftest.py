@@ -15,6 +15,7 @@ from jaxtyping import install_import_hook
 # The numeric tower is what mypy means by `float`: an int will do.
 install_import_hook("wsol", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
+import shutil  # noqa: E402
 import signal  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -22,10 +23,12 @@ from pathlib import Path  # noqa: E402
 import pytest  # noqa: E402
 from browser import browser, context, tab  # noqa: E402, F401
 from fake_data.cub import write_cub  # noqa: E402
-from fake_data.pictures import write_picture  # noqa: E402
+from fake_data.images import write_picture  # noqa: E402
 from hypothesis import settings  # noqa: E402
+from quick import QUICK, Cli  # noqa: E402
 
-from wsol.demo_set import write_demo_set  # noqa: E402
+from wsol.cli.main import main  # noqa: E402
+from wsol.demo.drawing import write_demo_set  # noqa: E402
 
 # A deadline measures the machine's other work, not ours. The project's own check draws the same cases each time, so that it says what
 # the change is worth; whoever runs the tests by hand draws new ones.
@@ -95,3 +98,31 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root.mkdir()
     write_demo_set(root, classes=3, train_per_class=4, test_per_class=2, image_hw=(90, 120))
     return root
+
+
+@pytest.fixture
+def cli() -> Cli:
+    """`cli("fit", data, ...)`: the exit code of a command in this process."""
+
+    def call(*words: object) -> int:
+        try:
+            main([str(word) for word in words])
+        except SystemExit as exit_:
+            return int(exit_.code or 0)
+        return 0
+
+    return call
+
+
+@pytest.fixture
+def own_set(small_set: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(small_set, tmp_path / "own set ü"))
+
+
+@pytest.fixture(scope="session")
+def small_run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run over `small_set`, finished. Read only."""
+    run = tmp_path_factory.mktemp("runs") / "small"
+    main(["fit", str(small_set), "--run", str(run), *QUICK])
+    return run

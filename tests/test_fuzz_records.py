@@ -17,15 +17,14 @@ from fake_data.reviews import decide
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wsol.box_threshold import LearnedThreshold, read_threshold, write_threshold
-from wsol.calibration import ScoreCurve, new_calibration, read_calibration, write_calibration
-from wsol.cli import main
-from wsol.config import RunConfig, resolve
+from wsol.cli.main import main
+from wsol.config.options import RunConfig, resolve
 from wsol.errors import WsolError
-from wsol.folders import MANIFEST, is_finished, manifest_of, parse_json, write_json, write_manifest
-from wsol.image_threshold import THRESHOLDS as OF_IMAGES
-from wsol.image_threshold import ImageThreshold
-from wsol.journal import Journal, read_journal
+from wsol.geometry.image_threshold import THRESHOLDS as OF_IMAGES
+from wsol.geometry.image_threshold import ImageThreshold
+from wsol.inference.onnx.metadata import OnnxCard
+from wsol.inference.onnx.metadata import read_card as read_onnx_card
+from wsol.methods.spol.mask_store import PseudoStore
 from wsol.models.backbone import whole_model
 from wsol.models.checkpoint import (
     ClassifierCard,
@@ -37,12 +36,13 @@ from wsol.models.checkpoint import (
     read_card,
     save,
 )
-from wsol.models.onnx_file import OnnxCard
-from wsol.models.onnx_file import read_card as read_onnx_card
-from wsol.predictions import LINES, open_predictions, read_lines, write_lines
-from wsol.pseudo_store import PseudoStore
-from wsol.run_config import load_config, preview, save_config
-from wsol.shards import SETTINGS, open_scratch, read_skipped
+from wsol.predictions.records import LINES, open_predictions, read_lines, write_lines
+from wsol.predictions.review_journal import Journal, read_journal
+from wsol.runs.box_threshold import LearnedThreshold, read_threshold, write_threshold
+from wsol.runs.calibration import ScoreCurve, new_calibration, read_calibration, write_calibration
+from wsol.runs.saved_config import load_config, preview, save_config
+from wsol.storage.folders import MANIFEST, is_finished, manifest_of, parse_json, write_json, write_manifest
+from wsol.storage.shards import SETTINGS, open_scratch, read_skipped
 from wsol.training.log import _cut_after
 from wsol.training.state import Checkpoint, Trained
 

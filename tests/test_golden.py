@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wsol.cli import main
+from wsol.cli.main import main
 
 SIDE = 224
 PLACES = np.arange(SIDE) - 111.5

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from wsol.journal import read_journal
+from wsol.predictions.review_journal import read_journal
 
 pytestmark = pytest.mark.pipeline
 

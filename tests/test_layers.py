@@ -21,7 +21,7 @@ def loaded_after(statement: str) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("module", ["wsol", "wsol.cli", "wsol.config", "wsol.models.weights"])
+@pytest.mark.parametrize("module", ["wsol", "wsol.cli.main", "wsol.config.options", "wsol.models.weights"])
 def test_torch_is_not_imported_before_it_is_needed(module: str) -> None:
     assert not loaded_after(f"import {module}") & {"torch", "timm", "torchvision", "cv2"}
 

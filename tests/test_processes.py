@@ -15,8 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from wsol.demo_set import write_demo_set
-from wsol.pseudo_store import PseudoStore
+from wsol.demo.drawing import write_demo_set
+from wsol.methods.spol.mask_store import PseudoStore
 
 pytestmark = pytest.mark.pipeline
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wsol.cli import app
+from wsol.cli.main import app
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [

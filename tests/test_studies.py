@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from fake_data.pictures import write_picture
+from fake_data.images import write_picture
 from fake_data.shown import blobs, of_boxes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,11 +29,11 @@ import methods_picture  # noqa: E402
 import run as runner  # noqa: E402
 
 from wsol import RunConfig, WsolError, open_data  # noqa: E402
-from wsol.boxes import Boxes, tight_box  # noqa: E402
-from wsol.cli import app  # noqa: E402
-from wsol.config import RECIPES, Method, groups_of, options_read, options_unread, resolve  # noqa: E402
-from wsol.report.strip import TRUE  # noqa: E402
-from wsol.run_config import preview  # noqa: E402
+from wsol.cli.main import app  # noqa: E402
+from wsol.config.options import RECIPES, Method, groups_of, options_read, options_unread, resolve  # noqa: E402
+from wsol.geometry.boxes import Boxes, tight_box  # noqa: E402
+from wsol.reports.panels import TRUE  # noqa: E402
+from wsol.runs.saved_config import preview  # noqa: E402
 
 TINY: dict[str, Any] = {
     "classifier": "cam",

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
         train_classifier,
         train_seg,
     )
-    from wsol.boxes import Boxes
-    from wsol.config import RunConfig
-    from wsol.data.opening import open_data
+    from wsol.config.options import RunConfig
+    from wsol.data.open import open_data
     from wsol.errors import WsolError
-    from wsol.localizer import Localization, Localizer
+    from wsol.geometry.boxes import Boxes
+    from wsol.inference.localizer import Localization, Localizer
 
 # Imported on first use: `import wsol` and `wsol --help` must not wait for torch.
 _HOMES = {
-    "Boxes": "wsol.boxes",
-    "Localization": "wsol.localizer",
-    "Localizer": "wsol.localizer",
-    "RunConfig": "wsol.config",
+    "Boxes": "wsol.geometry.boxes",
+    "Localization": "wsol.inference.localizer",
+    "Localizer": "wsol.inference.localizer",
+    "RunConfig": "wsol.config.options",
     "WsolError": "wsol.errors",
     "calibrate": "wsol.api",
     "evaluate": "wsol.api",
@@ -39,7 +39,7 @@ _HOMES = {
     "export_model": "wsol.api",
     "fit": "wsol.api",
     "make_pseudo": "wsol.api",
-    "open_data": "wsol.data.opening",
+    "open_data": "wsol.data.open",
     "predict": "wsol.api",
     "train_cam": "wsol.api",
     "train_classifier": "wsol.api",

@@ -1,6 +1,6 @@
 """`python -m wsol`."""
 
-from wsol.cli import main
+from wsol.cli.main import main
 
 if __name__ == "__main__":
     main()

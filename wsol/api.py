@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from wsol.config import EngineName, Objects, Precision, RunConfig, needs_labels
-from wsol.data.opening import open_data, open_truth
+from wsol.commands import calibrate as calibrating
+from wsol.commands import evaluate as evaluating
+from wsol.commands import evaluate_results as judging
+from wsol.commands import export_model as exporting
+from wsol.commands import fit as fitting
+from wsol.commands import predict as predicting
+from wsol.commands.calibrate import Calibrated
+from wsol.commands.evaluate import Which
+from wsol.config.options import EngineName, Objects, Precision, RunConfig, needs_labels
+from wsol.data.open import open_data, open_truth
 from wsol.data.samples import DataSet
 from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.errors import WsolError
-from wsol.launch import part
-from wsol.locks import held
+from wsol.methods.spol import make_pseudo as masking
+from wsol.methods.spol import train_cam as mapping
+from wsol.methods.spol import train_seg as segmenting
 from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.judge import STEP
 from wsol.metrics.protocols import default_protocols, protocols_named
-from wsol.progress import Progress
-from wsol.report.training_curves import write_training_curves
-from wsol.run_config import preview, save_config, with_stage_one
-from wsol.run_folder import check_outside
-from wsol.stages import calibrate as calibrating
-from wsol.stages import evaluate as evaluating
-from wsol.stages import evaluate_results as judging
-from wsol.stages import export_model as exporting
-from wsol.stages import fit as fitting
-from wsol.stages import make_pseudo as masking
-from wsol.stages import predict as predicting
-from wsol.stages import train_cam as mapping
-from wsol.stages import train_classifier as classifying
-from wsol.stages import train_seg as segmenting
-from wsol.stages.calibrate import Calibrated
-from wsol.stages.evaluate import Which
+from wsol.runs.outside import check_outside
+from wsol.runs.saved_config import preview, save_config, with_stage_one
+from wsol.runtime.processes import part
+from wsol.runtime.progress import Progress
+from wsol.storage.locks import held
+from wsol.training import classifier as classifying
+from wsol.training.curves import write_training_curves
 
 Path_ = str | Path
 

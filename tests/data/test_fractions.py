@@ -11,19 +11,19 @@ from fake_data.coco import HAWK, OWL, coco_of, write_json
 from fake_data.csv_table import write_table
 from fake_data.cub import write_cub
 from fake_data.imagenet import write_train, write_val, write_xmls
-from fake_data.pictures import write_picture
+from fake_data.images import write_picture
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.boxes import Xyxy
-from wsol.data.opening import open_truth
+from wsol.checks import run as check
+from wsol.data.open import open_truth
 from wsol.data.truth import Collector, GroundTruth
 from wsol.errors import WsolError
-from wsol.progress import Progress
+from wsol.geometry.boxes import Xyxy
 from wsol.results.boxes import read_boxes
-from wsol.stages import check
+from wsol.runtime.progress import Progress
 
 SHARES: tuple[Xyxy, Xyxy] = ((0.1, 0.2, 0.6, 0.9), (0, 0, 1, 1))
 PIXELS: tuple[Xyxy, Xyxy] = ((4, 6, 24, 27), (0, 0, 40, 30))

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from fake_data.pictures import write_picture
+from fake_data.images import write_picture
 
 from wsol.data.not_classes import check_classes
-from wsol.data.opening import open_data
+from wsol.data.open import open_data
 from wsol.errors import WsolError
 
 ROOT = Path("photographs")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from wsol.data import pixel_cache
+from wsol.data.images import read_square
 from wsol.data.pixel_cache import (
     ABSENT,
     BROKEN,
@@ -24,8 +25,7 @@ from wsol.data.pixel_cache import (
     poorest,
     record_of,
 )
-from wsol.images import read_square
-from wsol.launch import Part
+from wsol.runtime.processes import Part
 
 NewPicture = Callable[..., Path]
 SIDE = 8

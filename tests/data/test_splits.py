@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from fake_data.pictures import write_picture
+from fake_data.images import write_picture
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.data.class_folders import GivenClasses
-from wsol.data.opening import open_data, open_truth
+from wsol.data.open import open_data, open_truth
+from wsol.data.readers.class_folders import GivenClasses
 from wsol.data.splits import halves_of, part_of
 from wsol.errors import WsolError
 

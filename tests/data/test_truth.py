@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.boxes import Xyxy
 from wsol.data.truth import ROUNDING_PX, Collector, GroundTruth, Kind, Mistake, TrueMask, counted, told
+from wsol.geometry.boxes import Xyxy
 
 HW = (30, 40)
 INF, NAN = float("inf"), float("nan")

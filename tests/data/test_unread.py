@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wsol import api
-from wsol.data.opening import open_data
+from wsol.data.open import open_data
 from wsol.data.unread import in_words, unread_of, unread_under
 from wsol.errors import WsolError
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fake_data.pictures import write_picture
+from fake_data.images import write_picture
 
 HW = (30, 40)
 HAWK, OWL = 3, 7

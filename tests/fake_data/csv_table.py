@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fake_data.pictures import write_picture
+from fake_data.images import write_picture
 
 HW = (30, 40)
 BOX_COLUMNS = ("path", "label", "x0", "y0", "x1", "y1")

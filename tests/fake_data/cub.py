@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fake_data.pictures import write_picture
+from fake_data.images import write_picture
 
 CLASSES = ("001.Black_footed_Albatross", "002.Laysan_Albatross", "004.Groove_billed_Ani")
 TABLES = ("images", "image_class_labels", "train_test_split", "classes", "bounding_boxes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fake_data.pictures import write_picture
+from fake_data.images import write_picture
 from fake_data.voc import Object, write_xml
 
 TRAIN = {"n01440764": 2, "n01443537": 1}

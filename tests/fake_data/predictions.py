@@ -9,10 +9,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsol.boxes import tight_box
-from wsol.folders import write_manifest
-from wsol.predictions import LINES, PredictedObject, Prediction, Predictions, encode, open_predictions, write_lines
-from wsol.stages.export import checked
+from wsol.commands.export import checked
+from wsol.geometry.boxes import tight_box
+from wsol.predictions.records import (
+    LINES,
+    PredictedObject,
+    Prediction,
+    Predictions,
+    encode,
+    open_predictions,
+    write_lines,
+)
+from wsol.storage.folders import write_manifest
 
 CLASSES = ("Amsel & Drossel", 'the "great" <tit>', "Käuzchen 梟")
 TURNED = "turned.jpg"

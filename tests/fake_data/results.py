@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fake_data.run_lengths import no_mask
-from wsol.folders import write_manifest
-from wsol.predictions import LINES, PredictedObject, Prediction, write_lines
+from wsol.predictions.records import LINES, PredictedObject, Prediction, write_lines
+from wsol.storage.folders import write_manifest
 
 Naming = Literal["code", "documentation"]
 

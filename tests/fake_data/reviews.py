@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsol.folders import write_manifest
-from wsol.journal import Decision, Journal, Verdict
-from wsol.predictions import LINES, PredictedObject, Prediction, encode, open_predictions, write_lines
+from wsol.predictions.records import LINES, PredictedObject, Prediction, encode, open_predictions, write_lines
+from wsol.predictions.review_journal import Decision, Journal, Verdict
 from wsol.review.address import Address
-from wsol.review.desk import Desk
 from wsol.review.serve import bound, server
+from wsol.review.session import Desk
+from wsol.storage.folders import write_manifest
 
 CLASSES = ("hawk", "owl", "tit")
 HW = (120, 160)

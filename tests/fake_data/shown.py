@@ -7,10 +7,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from wsol.boxes import Boxes, Xyxy, iou
-from wsol.config import Box
-from wsol.maps import find_objects
-from wsol.report.gallery import Shown
+from wsol.config.options import Box
+from wsol.geometry.boxes import Boxes, Xyxy, iou
+from wsol.geometry.objects import find_objects
+from wsol.reports.gallery import Shown
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.jpg",

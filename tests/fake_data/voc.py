@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from fake_data.pictures import write_picture
+from fake_data.images import write_picture
 
 Object = tuple[str, float | str, float | str, float | str, float | str]
 """Name, xmin, ymin, xmax, ymax as they are to stand in the file."""

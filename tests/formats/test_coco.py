@@ -16,11 +16,19 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from wsol.boxes import tight_box
-from wsol.folders import write_manifest
+from wsol.commands.export import checked
 from wsol.formats.coco import write_coco
-from wsol.predictions import LINES, PredictedObject, Prediction, Predictions, encode, open_predictions, write_lines
-from wsol.stages.export import checked
+from wsol.geometry.boxes import tight_box
+from wsol.predictions.records import (
+    LINES,
+    PredictedObject,
+    Prediction,
+    Predictions,
+    encode,
+    open_predictions,
+    write_lines,
+)
+from wsol.storage.folders import write_manifest
 
 # pycocotools 2.0.11 meets numpy 2.4 half way
 pytestmark = pytest.mark.filterwarnings(

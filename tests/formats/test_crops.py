@@ -11,11 +11,11 @@ import pytest
 from fake_data.predictions import CORPUS, COUNTED, TURNED, line, ones, write_predictions
 from PIL import Image
 
-from wsol.data.opening import open_data
+from wsol.data.images import read_image
+from wsol.data.open import open_data
 from wsol.errors import BrokenPicture, WsolError
 from wsol.formats.crops import _safe, write_crops
-from wsol.images import read_image
-from wsol.predictions import Prediction
+from wsol.predictions.records import Prediction
 
 FOLDERS = ("Amsel & Drossel", "the _great_ _tit_", "Käuzchen 梟")
 

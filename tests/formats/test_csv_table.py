@@ -9,9 +9,9 @@ import pytest
 from fake_data.predictions import CLASSES, CORPUS, EMPTY, UNNAMED, line, ones, write_predictions
 from fake_data.run_lengths import no_mask
 
-from wsol.boxes import Xyxy
 from wsol.formats.csv_table import write_csv
-from wsol.predictions import PredictedObject, Prediction
+from wsol.geometry.boxes import Xyxy
+from wsol.predictions.records import PredictedObject, Prediction
 
 HEADER = ["path", "label", "score", "x0", "y0", "x1", "y1", "width", "height"]
 

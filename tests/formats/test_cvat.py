@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from wsol.boxes import Xyxy
 from wsol.formats.cvat import write_cvat
 from wsol.formats.run_lengths import run_lengths
-from wsol.predictions import Prediction
+from wsol.geometry.boxes import Xyxy
+from wsol.predictions.records import Prediction
 
 
 def decode_runs(runs: list[int], shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -12,9 +12,9 @@ from fake_data.predictions import CORPUS, EMPTY, TURNED, UNNAMED, write_predicti
 from PIL import Image
 from pycocotools.coco import COCO
 
+from wsol.data.images import read_image
 from wsol.formats.fiftyone import write_fiftyone
-from wsol.images import read_image
-from wsol.predictions import Prediction
+from wsol.predictions.records import Prediction
 
 # pycocotools 2.0.11 meets numpy 2.4 half way
 pytestmark = pytest.mark.filterwarnings(

@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from wsol.formats.labelstudio import brush_rle, write_labelstudio
-from wsol.predictions import Prediction
+from wsol.predictions.records import Prediction
 
 
 def decode_brush(rle: list[int], image_hw: tuple[int, int]) -> NDArray[np.bool_]:

@@ -10,9 +10,9 @@ import pytest
 from fake_data.predictions import CORPUS, COUNTED_WITH_NAMES, line, ones, write_predictions
 from PIL import Image
 
+from wsol.data.images import read_mask
 from wsol.formats.masks import write_masks
-from wsol.images import read_mask
-from wsol.predictions import Prediction
+from wsol.predictions.records import Prediction
 
 PNGS = ["a/owl", "a/owl_png", "a/o & 'u' \"x\"", "b/at borders", "b/梟 ö", "b/empty", "images/corners", "turned"]
 

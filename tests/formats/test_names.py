@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
+from wsol.commands.export import Format, run
 from wsol.data.csv_cells import guarded, guarded_path, unguarded
-from wsol.data.opening import open_data, open_truth
-from wsol.folders import MANIFEST
+from wsol.data.open import open_data, open_truth
 from wsol.formats.names import LONGEST_BYTES, fitting, readable
-from wsol.predictions import LINES, encode
+from wsol.predictions.records import LINES, encode
 from wsol.results.boxes import read_boxes
-from wsol.stages.export import Format, run
+from wsol.storage.folders import MANIFEST
 
 # pycocotools 2.0.11 meets numpy 2.4 half way
 pytestmark = pytest.mark.filterwarnings(

@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 
 from wsol.formats.polygons import one_ring, rings
 from wsol.formats.yolo import _polygon_rows, write_yolo_polygons
-from wsol.predictions import PredictedObject, Prediction, encode
+from wsol.predictions.records import PredictedObject, Prediction, encode
 
 # pycocotools 2.0.11 meets numpy 2.4 half way
 pytestmark = pytest.mark.filterwarnings(

@@ -10,11 +10,11 @@ from fake_data.predictions import CORPUS, COUNTED_WITH_NAMES, write_predictions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.boxes import Xyxy
-from wsol.data.voc_xml import parse
+from wsol.data.readers.voc_xml import parse
 from wsol.formats.objects import pixel_boxes, told
 from wsol.formats.voc import write_voc
-from wsol.predictions import PredictedObject, Prediction
+from wsol.geometry.boxes import Xyxy
+from wsol.predictions.records import PredictedObject, Prediction
 
 XMLS = ["a/owl", "a/owl_png", "a/o & 'u' \"x\"", "b/at borders", "b/梟 ö", "b/empty", "images/corners", "turned"]
 

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsol.boxes import Xyxy
+from wsol.commands.export import checked
+from wsol.data.images import read_image
 from wsol.errors import BrokenPicture, WsolError
-from wsol.folders import write_manifest
-from wsol.formats.pictures import unique_names
+from wsol.formats.images import unique_names
 from wsol.formats.yolo import _rows, write_yolo, write_yolo_polygons
-from wsol.images import read_image
-from wsol.predictions import LINES, PredictedObject, Prediction, Predictions, open_predictions, write_lines
-from wsol.stages.export import checked
+from wsol.geometry.boxes import Xyxy
+from wsol.predictions.records import LINES, PredictedObject, Prediction, Predictions, open_predictions, write_lines
+from wsol.storage.folders import write_manifest
 
 CLASSES = ("Amsel & Drossel", 'the "great": tit', "no", "Käuzchen 梟", "12", "x" * 200 + " y")
 READ_BY_ULTRALYTICS = {".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp", ".pfm", ".heic"}

@@ -12,8 +12,8 @@ from methods_quick import quick
 from pydantic import ValidationError
 
 import wsol
-from wsol.cli import main
-from wsol.config import (
+from wsol.cli.main import main
+from wsol.config.options import (
     Adl,
     Cam,
     Classify,
@@ -27,9 +27,9 @@ from wsol.config import (
     resolve,
 )
 from wsol.errors import WsolError
-from wsol.folders import write_text
 from wsol.models.backbone import feature_pyramid
-from wsol.run_config import load_config, preview, save_config
+from wsol.runs.saved_config import load_config, preview, save_config
+from wsol.storage.folders import write_text
 
 
 @pytest.mark.parametrize("method", [method for method in get_args(Method) if method != "spol"])

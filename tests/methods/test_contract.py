@@ -16,21 +16,21 @@ import pytest
 import torch
 from methods_quick import quick
 
-from wsol.calibration import weights_of
-from wsol.config import Method, RunConfig, finder_folder
-from wsol.data.opening import open_data
+from wsol.commands import evaluate, export, export_model, fit, predict
+from wsol.config.options import Method, RunConfig, finder_folder
+from wsol.data.open import open_data
 from wsol.data.samples import DataSet
 from wsol.data.truth import GroundTruth
 from wsol.errors import WsolError
-from wsol.folders import file_hash
-from wsol.localizer import Localizer
+from wsol.inference.localizer import Localizer
+from wsol.inference.torch_networks import TorchNetworks
 from wsol.metrics.protocols import PROTOCOLS
-from wsol.predictions import open_predictions
-from wsol.progress import Progress
-from wsol.report import write_report
-from wsol.run_config import load_config, preview, save_config
-from wsol.stages import evaluate, export, export_model, fit, predict
-from wsol.torch_networks import TorchNetworks
+from wsol.predictions.records import open_predictions
+from wsol.reports import write_report
+from wsol.runs.calibration import weights_of
+from wsol.runs.saved_config import load_config, preview, save_config
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import file_hash
 
 TRIED = [
     method for method in get_args(Method) if method in ("gradcam:layercam", "gradcam:scorecam") or ":" not in method

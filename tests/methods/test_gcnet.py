@@ -15,12 +15,12 @@ from methods_quick import quick, small_card
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from wsol.boxes import Boxes, iou, tight_box
-from wsol.config import GCNET_CLASSIFIER, GcNet, MaskShape
-from wsol.data.opening import open_data
+from wsol.config.options import GCNET_CLASSIFIER, GcNet, MaskShape
+from wsol.data.open import open_data
+from wsol.geometry.boxes import Boxes, iou, tight_box
 from wsol.methods import gcnet
 from wsol.models.mffnet import ScoreMaps
-from wsol.progress import Progress
+from wsol.runtime.progress import Progress
 
 SHAPES: tuple[MaskShape, ...] = ("rectangle", "rotated-rectangle", "ellipse", "rotated-ellipse")
 

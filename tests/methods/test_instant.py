@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from methods_quick import small_card
 
-from wsol.cli import main
+from wsol.cli.main import main
 from wsol.methods import instant
-from wsol.predictions import open_predictions
+from wsol.predictions.records import open_predictions
 
 
 def test_the_map_is_the_geometric_mean_of_the_common_component_and_the_norm() -> None:

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.boxes import tight_box
-from wsol.config import Psol
-from wsol.data.views import View
+from wsol.config.options import Psol
+from wsol.data.crops import View
+from wsol.geometry.boxes import tight_box
 from wsol.methods import psol
-from wsol.models.finder import Answer
+from wsol.models.outputs import Answer
 
 
 def test_the_box_is_that_of_the_largest_part_above_a_half() -> None:

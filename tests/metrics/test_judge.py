@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wsol.boxes import Boxes, iou
-from wsol.config import Box
+from wsol.config.options import Box
 from wsol.data.truth import TrueMask, Truth
-from wsol.maps import find_objects
+from wsol.geometry.boxes import Boxes, iou
+from wsol.geometry.objects import find_objects
 from wsol.metrics.judge import HUNDREDTHS, Judge, Opinion, Row, mask_overlap, own_grid
 from wsol.metrics.protocols import PROTOCOLS, ProtocolName
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wsol import open_data
-from wsol.data.pictures import Pictures, in_order
+from wsol.data.loader import Pictures, in_order
 from wsol.errors import WsolError
 from wsol.models.backbone import check_name, check_sides, feature_pyramid, normalisation, pretrained_state, whole_model
 from wsol.models.weights import BUNDLED, WHEELS, wheel_file

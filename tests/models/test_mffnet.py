@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config import Fusion
-from wsol.losses import joint
+from wsol.config.options import Fusion
+from wsol.methods.spol.losses import joint
 from wsol.models.backbone import feature_pyramid
 from wsol.models.mffnet import (
     DROPOUT,

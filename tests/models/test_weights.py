@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from wsol.config import RunConfig, resolve
+from wsol.config.options import RunConfig, resolve
 from wsol.errors import WsolError
 from wsol.models import weights
 from wsol.models.weights import BUNDLED, WHEELS, check_weights, weights_source, wheel_file

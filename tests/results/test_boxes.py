@@ -14,13 +14,13 @@ from fake_data.results import predicted, write_coco_results, write_instances, wr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.boxes import Boxes, Xyxy
+from wsol.commands import export
+from wsol.commands.export import Format
 from wsol.errors import WsolError
-from wsol.folders import write_manifest
-from wsol.predictions import open_predictions
+from wsol.geometry.boxes import Boxes, Xyxy
+from wsol.predictions.records import open_predictions
 from wsol.results.boxes import EXPORTED, BoxResults, ScoredBoxes, read_boxes
-from wsol.stages import export
-from wsol.stages.export import Format
+from wsol.storage.folders import write_manifest
 
 IDS = ["test/hawk/1.jpg", "test/owl/1.jpg", "test/owl/2.jpg"]
 COLUMNS = ("path", "x0", "y0", "x1", "y1", "score", "class")

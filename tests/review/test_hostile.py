@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from fake_data.reviews import prediction, served, write_reviewable
 
-from wsol.journal import FILE, read_journal
+from wsol.predictions.review_journal import FILE, read_journal
 from wsol.review import connections
 from wsol.review.address import Address
 from wsol.review.app import LONGEST_BODY
@@ -429,8 +429,8 @@ def test_ten_thousand_requests_and_it_still_answers(address: Address) -> None:
 
 def test_what_lies_outside_of_the_pictures_is_never_opened(tmp_path: Path) -> None:
     from wsol.errors import WsolError
-    from wsol.progress import Progress
     from wsol.review import serve
+    from wsol.runtime.progress import Progress
 
     for name in ("../secret.jpg", "/etc/passwd"):
         root = tmp_path / str(len(name))

@@ -17,10 +17,10 @@ import pytest
 from fake_data.reviews import decide, prediction, served, write_reviewable
 from playwright.sync_api import expect
 
-from wsol.journal import heads, read_journal
+from wsol.commands import export
+from wsol.predictions.review_journal import heads, read_journal
+from wsol.predictions.review_sample import read_sample
 from wsol.review.address import Address
-from wsol.review_sample import read_sample
-from wsol.stages import export
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route

@@ -15,11 +15,11 @@ import pytest
 from fake_data.reviews import decide, prediction, write_reviewable
 
 import wsol.review
-from wsol.cli import app, main
-from wsol.locks import held, lock_file
+from wsol.cli.main import app, main
+from wsol.predictions.review_sample import read_sample, write_sample
 from wsol.review.address import noted_port, port_note
 from wsol.review.serve import bound
-from wsol.review_sample import read_sample, write_sample
+from wsol.storage.locks import held, lock_file
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -36,9 +36,7 @@ def start() -> Iterator[Start]:
 
     def begin(*words: object) -> subprocess.Popen[str]:
         # Ctrl-C reaches it even where the tests themselves run in the background, whose processes ignore it.
-        listening = (
-            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from wsol.cli import main; main()"
-        )
+        listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from wsol.cli.main import main; main()"
         command = [sys.executable, "-c", listening, "review", *map(str, words)]
         running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return running[-1]

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config import RunConfig, Training
-from wsol.data.pictures import Pictures
+from wsol.config.options import RunConfig, Training
+from wsol.data.crops import View, random_view, standardised
+from wsol.data.loader import Pictures
 from wsol.data.pixel_cache import record_of
-from wsol.data.views import View, random_view, standardised
-from wsol.engine import choose_engine, seed_of
 from wsol.errors import WsolError
 from wsol.models.checkpoint import ClassifierCard
-from wsol.progress import Progress
+from wsol.runtime.engine import choose_engine, seed_of
+from wsol.runtime.progress import Progress
 from wsol.training.loop import Job, frozen_layers, train
 from wsol.training.schedule import Schedule
 
@@ -94,8 +94,8 @@ def test_on_a_cpu_the_precision_is_measured_on_few_pictures_and_said_when_it_tak
 ) -> None:
     counts: list[int] = []
     monkeypatch.setattr("wsol.training.loop.has_bf16", lambda device: True)
-    monkeypatch.setattr("wsol.engine.has_bf16", lambda device: True)
-    monkeypatch.setattr("wsol.engine.NOTICEABLE_SECONDS", 0.0)
+    monkeypatch.setattr("wsol.runtime.engine.has_bf16", lambda device: True)
+    monkeypatch.setattr("wsol.runtime.engine.NOTICEABLE_SECONDS", 0.0)
     monkeypatch.setattr("wsol.training.loop._Steps._try", lambda steps, engine, count: counts.append(count))
     job = new_job(SETTINGS.model_copy(update={"batch_size": 10, "steps": 1}))
     train(job, pictures, RunConfig(device="cpu"), choose_engine("cpu", "auto"), tmp_path, Progress())

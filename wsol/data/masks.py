@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
+from wsol.data.images import image_hw as upright_hw
+from wsol.data.images import read_mask
 from wsol.data.truth import TrueMask
 from wsol.errors import BrokenPicture
-from wsol.images import image_hw as upright_hw
-from wsol.images import read_mask
 
 
 def nearest(mask: Bool[np.ndarray, "height width"], image_hw: tuple[int, int]) -> Bool[np.ndarray, "height2 width2"]:

@@ -13,12 +13,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from wsol.arrays import claimed_memmap, writable_memmap
+from wsol.data.images import read_square
 from wsol.errors import BrokenPicture
-from wsol.folders import text_hash
-from wsol.images import read_square
-from wsol.launch import Part
-from wsol.threads import in_threads
+from wsol.runtime.processes import Part
+from wsol.runtime.threads import in_threads
+from wsol.storage.arrays import claimed_memmap, writable_memmap
+from wsol.storage.folders import text_hash
 from wsol.version import __version__
 
 Place = Literal["memory", "disk", "nowhere"]

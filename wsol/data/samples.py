@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsol.counting import number_of
 from wsol.data.truth import GroundTruth, Mistake
 from wsol.errors import WsolError
-from wsol.folders import text_hash
+from wsol.storage.folders import text_hash
+from wsol.text import number_of
 
 WNID = re.compile(r"n\d{8}")
 """What ImageNet calls a class."""

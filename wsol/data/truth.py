@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool
 
-from wsol.boxes import Boxes, Xyxy
-from wsol.counting import number_of
 from wsol.errors import WsolError
+from wsol.geometry.boxes import Boxes, Xyxy
+from wsol.text import number_of
 
 Kind = Literal[
     "swapped corners",

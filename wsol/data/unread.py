@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wsol.counting import number_of
+from wsol.data.images import files_under, is_picture, open_regular
 from wsol.data.samples import DataSet
 from wsol.errors import BrokenPicture
-from wsol.images import files_under, is_picture, open_regular
+from wsol.text import number_of
 
 IMAGE_SUFFIXES = frozenset(
     {

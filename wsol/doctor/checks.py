@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
+from wsol.doctor.disk import free_space, shared_memory, writing
 from wsol.doctor.lines import Line, Seen, first_line
 from wsol.doctor.odd_files import decoding
-from wsol.doctor.places import free_space, shared_memory, writing
 from wsol.doctor.worker import ALONE, Worker
 from wsol.errors import WsolError
 from wsol.models.weights import BUNDLED, Source, weights_source
-from wsol.progress import Progress
+from wsol.runtime.progress import Progress
 
 IMPORT_LIMIT_S = 60.0
 """A cold disk may need most of it for torch alone; what hangs, hangs longer."""

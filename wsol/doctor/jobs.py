@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsol.counting import number_of
 from wsol.doctor.lines import Seen, first_line
+from wsol.text import number_of
 
 if TYPE_CHECKING:
-    from wsol.engine import Engine
+    from wsol.runtime.engine import Engine
 
 Seens = list[Seen]
 
@@ -72,7 +72,7 @@ def training_step(device: str) -> Losses:
     """Forward, backward and optimiser of a tiny MFF-Net on random pictures; in bf16 too where the hardware has it."""
     import torch
 
-    from wsol.engine import choose_engine, has_bf16
+    from wsol.runtime.engine import choose_engine, has_bf16
 
     engine = choose_engine(device, "fp32")
     engines = {"fp32": engine} | ({"bf16": engine.with_bf16(True)} if has_bf16(torch.device(device)) else {})
@@ -87,8 +87,8 @@ def training_step(device: str) -> Losses:
 def _step(engine: Engine) -> float:
     import torch
 
-    from wsol.data.views import random_view, standardised
-    from wsol.losses import joint
+    from wsol.data.crops import random_view, standardised
+    from wsol.methods.spol.losses import joint
     from wsol.models.checkpoint import MffCard, build
     from wsol.models.mffnet import class_logits
 
@@ -131,7 +131,7 @@ def _as_seen(device: str, losses: Losses, reference: Losses) -> Seen:
 
 def backbone(name: str, source: str, weights: str) -> Seens:
     """Whether the backbone can be built as the default network wants it, with its weights where they are on this machine."""
-    from wsol.config import Seg
+    from wsol.config.options import Seg
     from wsol.models.backbone import feature_pyramid, pretrained_state
 
     state = None if source == "reachable" else pretrained_state(name, Path(weights) if weights else None)
@@ -144,7 +144,7 @@ def reading() -> Seens:
     """Batches of the default size, decoded by two threads."""
     from PIL import Image
 
-    from wsol.data.pictures import Pictures, in_order
+    from wsol.data.loader import Pictures, in_order
 
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.jpg" for number in range(4 * BATCH)]
@@ -163,8 +163,8 @@ def summed_up() -> Seens:
     """One process's part of a sum over all of them."""
     import torch
 
-    from wsol.engine import choose_engine, summed
-    from wsol.launch import part
+    from wsol.runtime.engine import choose_engine, summed
+    from wsol.runtime.processes import part
 
     mine = part()
     total = summed(torch.tensor([mine.rank + 1.0]), choose_engine("cpu", "fp32")).item()
@@ -177,7 +177,7 @@ def opencv() -> Seens:
     """The box of a drawn contour."""
     import cv2
 
-    from wsol.metrics.sweep import drawn_largest_contour
+    from wsol.geometry.threshold_sweep import drawn_largest_contour
 
     mask = np.zeros((40, 60), dtype=bool)
     mask[10:30, 5:25] = mask[2:6, 40:50] = True
@@ -188,7 +188,7 @@ def opencv() -> Seens:
 
 def masks() -> Seens:
     """A mask to COCO's run lengths and back."""
-    from wsol.predictions import PredictedObject, encode
+    from wsol.predictions.records import PredictedObject, encode
 
     mask = np.random.default_rng(0).random((17, 23)) > 0.5
     back = PredictedObject((0.0, 0.0, 23.0, 17.0), 1.0, encode(mask)).mask()
@@ -205,7 +205,7 @@ def onnx() -> Seens:
     import onnxruntime
     from onnx import TensorProto, helper
 
-    from wsol.models.onnx_file import OPSET
+    from wsol.inference.onnx.metadata import OPSET
 
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [3]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "one", ends[:1], ends[1:])

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from wsol.data.images import ORIENTATION, image_hw, is_picture, read_image
 from wsol.doctor.lines import Seen, first_line
 from wsol.errors import BrokenPicture
-from wsol.images import ORIENTATION, image_hw, is_picture, read_image
 
 Pixels = UInt8[np.ndarray, "_ _ 3"]
 

@@ -15,8 +15,8 @@ from queue import SimpleQueue
 from threading import Thread, Timer
 from typing import IO, Any
 
-from wsol.counting import number_of
 from wsol.doctor.lines import Seen, first_line
+from wsol.text import number_of
 
 ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
 """Whatever launcher started us did not start our workers."""

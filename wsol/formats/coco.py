@@ -9,11 +9,11 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from wsol.boxes import Boxes
 from wsol.formats.json_array import array
 from wsol.formats.objects import count, told
 from wsol.formats.readme import write_readme
-from wsol.predictions import PredictedObject, Predictions
+from wsol.geometry.boxes import Boxes
+from wsol.predictions.records import PredictedObject, Predictions
 from wsol.version import __version__
 
 README = """\

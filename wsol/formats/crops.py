@@ -10,12 +10,12 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from wsol.data.images import read_image
+from wsol.formats.images import below, check_unchanged
 from wsol.formats.names import fitting
 from wsol.formats.objects import class_of, count, pixel_boxes, told
-from wsol.formats.pictures import below, check_unchanged
 from wsol.formats.readme import write_readme
-from wsol.images import read_image
-from wsol.predictions import Predictions
+from wsol.predictions.records import Predictions
 from wsol.version import __version__
 
 README = """\

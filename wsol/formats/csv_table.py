@@ -6,11 +6,11 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from wsol.boxes import Boxes
 from wsol.data.csv_cells import guarded, guarded_path
 from wsol.formats.objects import class_of, count, told
 from wsol.formats.readme import write_readme
-from wsol.predictions import Predictions
+from wsol.geometry.boxes import Boxes
+from wsol.predictions.records import Predictions
 from wsol.version import __version__
 
 COLUMNS = ("path", "label", "score", "x0", "y0", "x1", "y1", "width", "height")

@@ -7,11 +7,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from wsol.boxes import tight_box
 from wsol.formats.objects import class_of, clipped_boxes, count, told
 from wsol.formats.readme import write_readme
 from wsol.formats.run_lengths import run_lengths
-from wsol.predictions import PredictedObject, Prediction, Predictions
+from wsol.geometry.boxes import tight_box
+from wsol.predictions.records import PredictedObject, Prediction, Predictions
 from wsol.version import __version__
 
 README = """\

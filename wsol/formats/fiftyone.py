@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pycocotools import mask as coco_mask
 
-from wsol.folders import final_of
 from wsol.formats.coco import write_instances
+from wsol.formats.images import below, copy_picture, unique_names
 from wsol.formats.objects import count, told
-from wsol.formats.pictures import below, copy_picture, unique_names
 from wsol.formats.readme import write_readme
-from wsol.predictions import Predictions
+from wsol.predictions.records import Predictions
+from wsol.storage.folders import final_of
 from wsol.version import __version__
 
 README = """\

@@ -17,7 +17,7 @@ from wsol.formats.json_array import array
 from wsol.formats.objects import class_of, clipped_boxes, count, told
 from wsol.formats.readme import write_readme
 from wsol.formats.run_lengths import run_lengths
-from wsol.predictions import Prediction, Predictions
+from wsol.predictions.records import Prediction, Predictions
 from wsol.version import __version__
 
 README = """\

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
+from wsol.formats.images import below, unique_names
 from wsol.formats.objects import count, told
-from wsol.formats.pictures import below, unique_names
 from wsol.formats.readme import write_readme
-from wsol.predictions import Prediction, Predictions
+from wsol.predictions.records import Prediction, Predictions
 from wsol.version import __version__
 
 README = """\

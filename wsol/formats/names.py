@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import chain, count
 from pathlib import PurePosixPath
 
-from wsol.predictions import Prediction, Predictions
-from wsol.streams import visible
+from wsol.predictions.records import Prediction, Predictions
+from wsol.runtime.terminal import visible
 
 LONGEST_BYTES = 255
 """Of a file's name, on the disks in common use."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from wsol.boxes import Boxes, Xyxy
-from wsol.counting import number_of
-from wsol.predictions import Prediction, Predictions
+from wsol.geometry.boxes import Boxes, Xyxy
+from wsol.predictions.records import Prediction, Predictions
+from wsol.text import number_of
 
 Pixels = tuple[int, int, int, int]
 """x0, y0, x1, y1 of whole pixels, half-open, 0-based."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsol.streams import visible
+from wsol.runtime.terminal import visible
 
 
 def write_readme(folder: Path, text: str) -> None:

@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 
 from wsol.errors import WsolError
-from wsol.folders import MANIFEST
-from wsol.predictions import LINES, Predictions
+from wsol.predictions.records import LINES, Predictions
+from wsol.storage.folders import MANIFEST
 
 
 def check_source(predictions: Predictions) -> None:

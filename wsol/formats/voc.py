@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from wsol.formats.images import below, unique_names
 from wsol.formats.names import readable
 from wsol.formats.objects import class_of, count, pixel_boxes, told
-from wsol.formats.pictures import below, unique_names
 from wsol.formats.readme import write_readme
-from wsol.predictions import Prediction, Predictions
+from wsol.predictions.records import Prediction, Predictions
 from wsol.version import __version__
 
 README = """\

@@ -8,14 +8,14 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from wsol.boxes import Boxes
 from wsol.errors import WsolError
-from wsol.folders import final_of
+from wsol.formats.images import below, copy_picture, unique_names
 from wsol.formats.objects import clipped_boxes, told
-from wsol.formats.pictures import below, copy_picture, unique_names
 from wsol.formats.polygons import one_ring
 from wsol.formats.readme import write_readme
-from wsol.predictions import Prediction, Predictions
+from wsol.geometry.boxes import Boxes
+from wsol.predictions.records import Prediction, Predictions
+from wsol.storage.folders import final_of
 from wsol.version import __version__
 
 README = """\

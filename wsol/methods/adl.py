@@ -13,16 +13,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wsol.config import Adl, RunConfig
+from wsol.config.options import Adl, RunConfig
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods import cam
-from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
 from wsol.models.backbone import State, stage_modules
 from wsol.models.checkpoint import MethodCard
-from wsol.models.finder import Finder
 from wsol.models.mffnet import OriginalCam, ScoreMaps
-from wsol.progress import Progress
+from wsol.models.outputs import Finder
+from wsol.runtime.progress import Progress
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config import RunConfig
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
-from wsol.models.finder import Answer, Finder, class_answer
 from wsol.models.mffnet import OriginalCam
-from wsol.progress import Progress
+from wsol.models.outputs import Answer, Finder, class_answer
+from wsol.runtime.progress import Progress
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:

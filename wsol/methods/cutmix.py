@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config import CutMix, RunConfig
+from wsol.config.options import CutMix, RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import cam
-from wsol.methods.network import Plan, load_finder, of_labels, train_network
-from wsol.models.finder import Finder
-from wsol.progress import Progress
+from wsol.methods.base import Plan, load_finder, of_labels, train_network
+from wsol.models.outputs import Finder
+from wsol.runtime.progress import Progress
 
 Edges = tuple[int, int, int, int]
 """x0, y0, x1, y1, half-open."""

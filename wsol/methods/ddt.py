@@ -19,22 +19,22 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from wsol.config import Ddt, RunConfig
-from wsol.counting import number_of
-from wsol.data.pictures import Pictures, in_order, told_broken, write_skipped
+from wsol.config.options import Ddt, RunConfig
+from wsol.data.loader import Pictures, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
-from wsol.engine import Engine, gathered, wait_for_all
-from wsol.folders import whole_file, write_manifest
-from wsol.inference import prepared
-from wsol.launch import part
-from wsol.methods.network import card_of, last_stage, load_finder, untrained
+from wsol.inference.outputs import BATCH_SIZE
+from wsol.methods.base import card_of, last_stage, load_finder, untrained
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, save
-from wsol.models.finder import Answer, Finder
-from wsol.opinions import BATCH_SIZE
-from wsol.progress import Progress
-from wsol.shards import PARTS, clear, open_scratch
-from wsol.together import new_shared_folder
+from wsol.models.forward import prepared
+from wsol.models.outputs import Answer, Finder
+from wsol.runtime.engine import Engine, gathered, wait_for_all
+from wsol.runtime.processes import part
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import whole_file, write_manifest
+from wsol.storage.shards import PARTS, clear, open_scratch
+from wsol.storage.shared_folder import new_shared_folder
+from wsol.text import number_of
 
 STAGE = "method ddt"
 Vector = Float64[np.ndarray, " channels"]

@@ -30,15 +30,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, normalize
 
-from wsol.config import GCNET_CLASSIFIER, GcNet, MaskShape, RunConfig
+from wsol.config.options import GCNET_CLASSIFIER, GcNet, MaskShape, RunConfig
 from wsol.data.samples import DataSet
-from wsol.folders import file_hash
 from wsol.methods import cam
-from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, fill
-from wsol.models.finder import Answer, Finder, Heatmaps, Logits
-from wsol.progress import Progress
+from wsol.models.outputs import Answer, Finder, Heatmaps, Logits
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import file_hash
 
 PLACES = 7
 """Rows and columns of features that the detector's linear layers see, as in VGG16, one of the paper's."""

@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsol.config import GradCam, RunConfig
+from wsol.config.options import GradCam, RunConfig
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods import cam
-from wsol.methods.network import Plan, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, load_finder, of_labels, train_network
 from wsol.models.backbone import stage_modules
-from wsol.models.finder import Answer, Finder
 from wsol.models.mffnet import OriginalCam
-from wsol.progress import Progress
-from wsol.run_config import load_config
+from wsol.models.outputs import Answer, Finder
+from wsol.runs.saved_config import load_config
+from wsol.runtime.progress import Progress
 
 CLASSES: dict[GradCam, str] = {
     "gradcam:gradcam": "GradCAM",

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wsol.config import RunConfig
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import cam
-from wsol.methods.network import Plan, load_finder, of_labels, train_network
-from wsol.models.finder import Finder
-from wsol.progress import Progress
+from wsol.methods.base import Plan, load_finder, of_labels, train_network
+from wsol.models.outputs import Finder
+from wsol.runtime.progress import Progress
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:

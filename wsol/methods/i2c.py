@@ -23,14 +23,14 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 from torch.nn.functional import cross_entropy
 
-from wsol.config import I2c, RunConfig
+from wsol.config.options import I2c, RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
-from wsol.models.finder import Answer, Finder, Heatmaps, Labels, Maps, map_of_class, spread, spread_answer
 from wsol.models.mffnet import OriginalCam
-from wsol.progress import Progress
+from wsol.models.outputs import Answer, Finder, Heatmaps, Labels, Maps, map_of_class, spread, spread_answer
+from wsol.runtime.progress import Progress
 
 Features = Float[Tensor, "batch channels height width"]
 Seeds = Float[Tensor, "batch seeds channels"]

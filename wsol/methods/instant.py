@@ -25,26 +25,26 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from wsol.config import RunConfig
-from wsol.counting import number_of
-from wsol.data.pictures import Pictures, in_order, told_broken, write_skipped
+from wsol.config.options import RunConfig
+from wsol.data.loader import Pictures, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
-from wsol.engine import gathered
 from wsol.errors import WsolError
-from wsol.folders import write_manifest
-from wsol.inference import prepared
-from wsol.launch import part
+from wsol.inference.outputs import BATCH_SIZE
+from wsol.methods.base import Untrained, card_of, last_stage, load_finder, untrained
 from wsol.methods.ddt import Moments, first_component
-from wsol.methods.network import Untrained, card_of, last_stage, load_finder, untrained
+from wsol.methods.spol.gaussian_prior import share_of_peak
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, save
 from wsol.models.features import Features, RectifiedFeatures
-from wsol.models.finder import Answer, Finder, Heatmaps, spread
 from wsol.models.folding import fold
-from wsol.opinions import BATCH_SIZE
-from wsol.progress import Progress
-from wsol.pseudo import share_of_peak
-from wsol.together import new_shared_folder
+from wsol.models.forward import prepared
+from wsol.models.outputs import Answer, Finder, Heatmaps, spread
+from wsol.runtime.engine import gathered
+from wsol.runtime.processes import part
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import write_manifest
+from wsol.storage.shared_folder import new_shared_folder
+from wsol.text import number_of
 
 STAGE = "method instant"
 FINER = 4

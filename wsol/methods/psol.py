@@ -17,22 +17,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from wsol.config import Box, Psol, RunConfig
-from wsol.data.pictures import Pictures, in_order
+from wsol.config.options import Box, Psol, RunConfig
+from wsol.data.crops import View
+from wsol.data.loader import Pictures, in_order
 from wsol.data.samples import DataSet
-from wsol.data.views import View
-from wsol.engine import choose_engine, wait_for_all
-from wsol.folders import file_hash, is_finished, new_folder, whole_file, write_manifest
-from wsol.inference import answer
-from wsol.launch import part
-from wsol.maps import find_objects
+from wsol.geometry.objects import find_objects
+from wsol.inference.outputs import BATCH_SIZE
 from wsol.methods import ddt
-from wsol.methods.network import Plan, last_stage, load_finder, train_network
+from wsol.methods.base import Plan, last_stage, load_finder, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
-from wsol.models.finder import Answer, Finder
-from wsol.opinions import BATCH_SIZE
-from wsol.progress import Progress
+from wsol.models.forward import answer
+from wsol.models.outputs import Answer, Finder
+from wsol.runtime.engine import choose_engine, wait_for_all
+from wsol.runtime.processes import part
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import file_hash, is_finished, new_folder, whole_file, write_manifest
 
 STAGE = "method psol: boxes"
 BOXES = "boxes.npy"

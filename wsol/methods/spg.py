@@ -20,15 +20,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, interpolate
 
-from wsol.config import RunConfig, Spg
+from wsol.config.options import RunConfig, Spg
 from wsol.data.samples import DataSet
-from wsol.methods.network import Plan, load_finder, of_labels, stages, train_network
+from wsol.methods.base import Plan, load_finder, of_labels, stages, train_network
+from wsol.methods.spol.gaussian_prior import Targets
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
-from wsol.models.finder import Answer, Finder, Heatmaps, Maps, map_of_class, spread, spread_answer
 from wsol.models.mffnet import OriginalCam
-from wsol.progress import Progress
-from wsol.pseudo import Targets
+from wsol.models.outputs import Answer, Finder, Heatmaps, Maps, map_of_class, spread, spread_answer
+from wsol.runtime.progress import Progress
 
 Mask = Float[Tensor, "batch 1 _ _"]
 """Before the sigmoid, at the resolution of its features."""

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from wsol import config as words
-from wsol.config import RunConfig
+from wsol.config import options as words
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods import acol, adl, cam, cutmix, ddt, gcnet, gradcam, has, i2c, instant, psol, spg, spol, tap
-from wsol.models.finder import Finder
-from wsol.progress import Progress
+from wsol.methods import acol, adl, cam, cutmix, ddt, gcnet, gradcam, has, i2c, instant, psol, spg, tap
+from wsol.methods.spol import fit as spol
+from wsol.models.outputs import Finder
+from wsol.runtime.progress import Progress
 
 
 class Method(NamedTuple):

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy
 
-from wsol.config import RunConfig, Tap
+from wsol.config.options import RunConfig, Tap
 from wsol.data.samples import DataSet
-from wsol.methods.network import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
-from wsol.models.finder import Answer, Finder, Heatmaps, map_of_class
-from wsol.progress import Progress
+from wsol.models.outputs import Answer, Finder, Heatmaps, map_of_class
+from wsol.runtime.progress import Progress
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:

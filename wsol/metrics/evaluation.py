@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wsol.config import ProtocolName
-from wsol.counting import number_of
+from wsol.config.options import ProtocolName
 from wsol.data.csv_cells import guarded
 from wsol.data.truth import Mistake
 from wsol.errors import WsolError
 from wsol.metrics.bootstrap import Rate
 from wsol.metrics.judge import Judge, Row
 from wsol.metrics.localization import Judged, Which, gather
-from wsol.streams import visible
+from wsol.runtime.terminal import visible
+from wsol.text import number_of
 
 COLUMNS = ("protocol", "class", "metric", "value", "low", "high", "n")
 

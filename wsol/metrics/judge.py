@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
-from wsol.boxes import Boxes, iou
-from wsol.config import Box, ProtocolName
-from wsol.contrast import Colours
+from wsol.config.options import Box, ProtocolName
 from wsol.data.truth import TrueMask, Truth
-from wsol.maps import Found, find_objects
-from wsol.metrics.geometry import SQUARE_PX, Map, boxes_in, fraction_map, map_in, map_of_crop
+from wsol.geometry.boxes import Boxes, iou
+from wsol.geometry.contrast import Colours
+from wsol.geometry.objects import Found, find_objects
+from wsol.geometry.threshold_sweep import Layers, best_fits, layers_at
+from wsol.metrics.frames import SQUARE_PX, Map, boxes_in, fraction_map, map_in, map_of_crop
 from wsol.metrics.pixels import Counts, score_counts
 from wsol.metrics.protocols import IouRule, Protocol
-from wsol.metrics.sweep import Layers, best_fits, layers_at
 
 HUNDREDTHS = np.arange(1, 100) / 100
 """Where the best threshold is looked for under a protocol that has a threshold of its own."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
-from wsol.config import ProtocolName
+from wsol.config.options import ProtocolName
 from wsol.errors import WsolError
 
 Geometry = Literal["picture", "crop", "square"]

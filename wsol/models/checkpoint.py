@@ -13,13 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from wsol.config import Config, Fusion, Levels, Method
+from wsol.config.options import Config, Fusion, Levels, Method
 from wsol.errors import WsolError
-from wsol.folders import read_json, write_json
 from wsol.models.backbone import feature_pyramid, whole_model
 from wsol.models.mffnet import DROPOUT, MffNet, OriginalCam, build_mffnet
-from wsol.schema import check_schema
-from wsol.tensors import write_tensors
+from wsol.storage.folders import read_json, write_json
+from wsol.storage.schema import check_schema
+from wsol.storage.tensors import write_tensors
 
 VERSION: Literal[1] = 1
 """The schema of a card."""

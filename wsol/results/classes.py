@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsol.data.csv_rows import listed
+from wsol.data.readers.csv_rows import listed
 from wsol.errors import WsolError
 from wsol.results.names import alike, matched_in
 from wsol.results.rows import Table, read_predictions, read_table

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol.errors import WsolError
-from wsol.folders import whole_file
-from wsol.links import make_below, refuse_special
 from wsol.results.names import matched
+from wsol.storage.folders import whole_file
+from wsol.storage.links import make_below, refuse_special
 
 SUFFIX = ".npy"
 DO_SAVE = 'Save each with `numpy.save(file, heatmap.astype("float32"))`.'

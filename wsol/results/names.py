@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from wsol.counting import number_of
 from wsol.errors import WsolError
+from wsol.text import number_of
 
 
 def matched(found: Iterable[str], image_ids: Sequence[str]) -> dict[str, str]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsol.counting import number_of
-from wsol.data.csv_rows import listed
+from wsol.data.readers.csv_rows import listed
 from wsol.errors import WsolError
-from wsol.predictions import LINES, Prediction, open_predictions, read_lines
+from wsol.predictions.records import LINES, Prediction, open_predictions, read_lines
+from wsol.text import number_of
 
 
 @dataclass(frozen=True)

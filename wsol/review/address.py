@@ -20,7 +20,7 @@ class Address:
 
 
 def port_note(port: int) -> str:
-    """What a server notes in the lock of its folder (`wsol.locks.Hold`)."""
+    """What a server notes in the lock of its folder (`wsol.storage.locks.Hold`)."""
     return f"port {port}"
 
 

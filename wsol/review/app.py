@@ -18,17 +18,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from wsol.errors import BrokenPicture, WsolError
-from wsol.journal import Decision
+from wsol.predictions.review_journal import Decision
 from wsol.review.address import Address
-from wsol.review.desk import Desk, Stale, Wish
 from wsol.review.guard import Guard
-from wsol.review.pictures import LONGEST_PX, Thumbnails
+from wsol.review.images import LONGEST_PX, Thumbnails
+from wsol.review.session import Desk, Stale, Wish
 
 LONGEST_BODY = 256 * 1024
 
 OWN_FILES = {
     "page.css": "text/css", "icon.svg": "image/svg+xml", "page.js": "text/javascript", "boxes.js": "text/javascript", "classes.js": "text/javascript",
-    "pace.js": "text/javascript", "pictures.js": "text/javascript", "queue.js": "text/javascript",
+    "pace.js": "text/javascript", "images.js": "text/javascript", "queue.js": "text/javascript",
 }  # fmt: skip
 """All that is served from the package besides the page; nothing is looked up by a name that came from outside."""
 

@@ -3,7 +3,7 @@
 import { Boxes } from "/page/boxes.js";
 import { Classes } from "/page/classes.js";
 import { Pace } from "/page/pace.js";
-import { Pictures } from "/page/pictures.js";
+import { Pictures } from "/page/images.js";
 import { ask, newId, Queue } from "/page/queue.js";
 
 const AHEAD = 4;

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import uvicorn
 
-from wsol.counting import number_of
+from wsol.commands.export import checked
 from wsol.errors import WsolError
-from wsol.journal import Journal
-from wsol.locks import held
-from wsol.predictions import open_predictions
-from wsol.progress import Progress
+from wsol.predictions.records import open_predictions
+from wsol.predictions.review_journal import Journal
+from wsol.predictions.review_sample import draw, read_sample, write_sample
 from wsol.review.address import Address, noted_port, port_note
 from wsol.review.app import application
 from wsol.review.connections import ImpatientProtocol
-from wsol.review.desk import Desk
-from wsol.review_sample import draw, read_sample, write_sample
-from wsol.stages.export import checked
+from wsol.review.session import Desk
+from wsol.runtime.progress import Progress
+from wsol.storage.locks import held
+from wsol.text import number_of
 
 
 def run(

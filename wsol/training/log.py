@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsol.config import Track
+from wsol.config.options import Track
 from wsol.errors import WsolError
-from wsol.folders import write_text
-from wsol.links import make_below, open_own, refuse_link
+from wsol.storage.folders import write_text
+from wsol.storage.links import make_below, open_own, refuse_link
 from wsol.training.state import Tally, Trained
 
 if TYPE_CHECKING:

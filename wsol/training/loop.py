@@ -17,11 +17,14 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from wsol.config import BatchNorm, RunConfig, Training
-from wsol.counting import number_of
-from wsol.data.pictures import Batch, Pictures
-from wsol.data.views import View, random_view, standardised
-from wsol.engine import (
+from wsol.config.options import BatchNorm, RunConfig, Training
+from wsol.data.crops import View, random_view, standardised
+from wsol.data.loader import Batch, Pictures
+from wsol.errors import WsolError
+from wsol.models.checkpoint import Card
+from wsol.models.folding import fold
+from wsol.models.freezing import freeze
+from wsol.runtime.engine import (
     Engine,
     averaging,
     gathered,
@@ -32,16 +35,13 @@ from wsol.engine import (
     summed,
     wait_for_all,
 )
-from wsol.errors import WsolError
-from wsol.folders import CHECKPOINT
-from wsol.interrupts import Interrupts
-from wsol.launch import part
-from wsol.models.checkpoint import Card
-from wsol.models.folding import fold
-from wsol.models.freezing import freeze
-from wsol.progress import Progress
-from wsol.training.fitting import largest_that_fits
+from wsol.runtime.interrupts import Interrupts
+from wsol.runtime.processes import part
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import CHECKPOINT
+from wsol.text import number_of
 from wsol.training.log import TrainingLog
+from wsol.training.micro_batch import largest_that_fits
 from wsol.training.schedule import Schedule, shares
 from wsol.training.state import Checkpoint, Tally, Trained
 

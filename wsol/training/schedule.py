@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from wsol.config import Training
-from wsol.engine import seed_of
+from wsol.config.options import Training
+from wsol.runtime.engine import seed_of
 
 
 @dataclass(frozen=True)

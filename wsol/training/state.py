@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from wsol.errors import WsolError
-from wsol.folders import differences
-from wsol.tensors import write_tensors
+from wsol.storage.folders import differences
+from wsol.storage.tensors import write_tensors
 
 
 @dataclass

@@ -1,0 +1,319 @@
+"""Out of PyTorch: the file answers as the run does, finds the same boxes, and stands alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from quick import Cli
+from torch import nn
+
+from wsol import Localizer, WsolError
+from wsol.commands import export_model
+from wsol.config.options import Box, RunConfig
+from wsol.geometry.image_threshold import THRESHOLDS, ImageThreshold
+from wsol.inference.onnx import export as onnx_export
+from wsol.inference.onnx import metadata as onnx_file
+from wsol.inference.onnx.networks import open_onnx
+from wsol.models.backbone import whole_model
+from wsol.models.checkpoint import ClassifierCard, MffCard, build, save
+from wsol.models.mffnet import ScoreMaps
+from wsol.predictions.records import open_predictions
+from wsol.runs.saved_config import save_config
+from wsol.runtime.progress import Progress
+
+pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+
+SIDE_PX, CLOSE = 64, 1e-5
+QUIET = Progress(quiet=True)
+BOX = Box(threshold=0.25, objects="all", min_area=0.125)
+
+
+def seen(network: nn.Module) -> nn.Module:
+    """The network with batch norms that have seen something."""
+    network.train()
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.rand(4, 3, SIDE_PX, SIDE_PX) - 0.5)
+    return network
+
+
+def toy_run(run: Path, classifier: str, classifier_px: int = SIDE_PX, seed: int = 0) -> Path:
+    """A run of random networks, made in no time; the three networks are normalised differently."""
+    torch.manual_seed(seed)
+    names = ("owl", "Käuzchen 梟", "raw \udcff")
+    common: dict[str, Any] = {"backbone": "test_resnet", "class_names": names}
+    mff = {"fusion": "multiply", "levels": 3, "attention": True, "auxiliary": True, "resize_px": SIDE_PX}
+    seg = MffCard(**common, **mff, outputs=1, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    cam = MffCard(
+        **common, **(mff | {"resize_px": classifier_px}), outputs=3, mean=(0.6, 0.6, 0.6), std=(0.3, 0.3, 0.3)
+    )
+    namer = ClassifierCard(**common, mean=(0.1, 0.2, 0.3), std=(0.5, 0.5, 0.5), resize_px=classifier_px)
+    found, named = build(seg), build(cam)
+    for network, scale in ((found, 3000), (named, 300)):
+        with torch.no_grad():
+            network.class_layer.weight *= scale  # random features multiplied are small, and any answer would be near
+    for folder, network, card in (
+        ("seg", found, seg),
+        ("cam", named, cam),
+        ("classifier", whole_model("test_resnet", 3, None), namer),
+    ):
+        (run / folder).mkdir(parents=True)
+        save(run / folder, seen(network), card)  # type: ignore[arg-type]
+    save_config(run, RunConfig(classifier=classifier, box=BOX))
+    return run
+
+
+def pictures(count: int, side_px: int = SIDE_PX) -> torch.Tensor:
+    return torch.randint(
+        0, 256, (count, 3, side_px, side_px), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+    )
+
+
+RUNS = {  # classifier, the side it takes, inputs, outputs
+    "two sizes": ("same", 96, ["pixels", "classifier_pixels"], ["heatmap", "probabilities"]),
+    "stage one names": ("cam", SIDE_PX, ["pixels"], ["heatmap", "probabilities"]),
+    "no names": ("none", SIDE_PX, ["pixels"], ["heatmap"]),
+}
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Each kind of run, exported and checked. Read only: an export takes seconds."""
+    classifier, side_px, _, _ = RUNS[request.param]
+    run = toy_run(tmp_path_factory.mktemp("toy") / "run", classifier, side_px)
+    export_model.run(run, None, check=True, progress=QUIET)
+    return request.param, run
+
+
+def test_the_file_answers_as_the_run_does(toy: tuple[str, Path]) -> None:
+    name, run = toy
+    _, side_px, inputs, outputs = RUNS[name]
+    networks = open_onnx(run / "model.onnx")
+    assert [one.name for one in networks.session.get_inputs()] == inputs
+    assert [one.name for one in networks.session.get_outputs()] == outputs
+    ours, theirs = Localizer.load(run), Localizer.from_onnx(run / "model.onnx")
+    assert ours.side_px == theirs.side_px == side_px and ours.class_names == theirs.class_names
+    pixels = pictures(5, side_px)
+    one, other = ours.opinions(pixels), theirs.opinions(pixels)
+    assert one.heatmaps.std() > 0.01, "or anything would be close"
+    np.testing.assert_allclose(other.heatmaps, one.heatmaps, atol=CLOSE)
+    np.testing.assert_allclose(theirs.heatmaps(pixels, 0.1), ours.heatmaps(pixels, 0.1), atol=CLOSE)
+    assert (one.probabilities is None) == (other.probabilities is None) == (name == "no names")
+    if one.probabilities is not None and other.probabilities is not None:
+        torch.testing.assert_close(other.probabilities, one.probabilities, atol=CLOSE, rtol=0)
+
+
+def test_any_batch_height_and_width_will_do(toy: tuple[str, Path]) -> None:
+    graph = onnx_export.load_graph(toy[1])
+    checked = export_model.compared(graph, toy[1] / "model.onnx")
+    assert len({(one.batch, one.image_hw) for one in checked}) == 3
+    assert {one.output for one in checked} == set(graph.outputs)
+    assert all(one.largest < CLOSE for one in checked)
+    session = open_onnx(toy[1] / "model.onnx").session
+    for one in session.get_inputs():
+        prefix = one.name.replace("pixels", "")
+        assert one.type == "tensor(uint8)" and one.shape == ["batch", 3, f"{prefix}height", f"{prefix}width"]
+
+
+def test_the_file_says_what_it_is(toy: tuple[str, Path]) -> None:
+    name, run = toy
+    card = open_onnx(run / "model.onnx").card
+    assert (
+        card.heatmap.mean == (0.5, 0.4, 0.3)
+        and card.heatmap.std == (0.2, 0.3, 0.4)
+        and card.heatmap.resize_px == SIDE_PX
+    )
+    assert card.box == BOX and "Apache-2.0" in card.licence and "uint8 RGB" in card.pixels
+    namer = {"stage one names": "cam", "no names": None}.get(name, "classifier")
+    assert sorted(card.weights) == sorted(filter(None, ["seg", namer]))
+    if card.probabilities is not None:
+        assert card.probabilities.mean == ((0.6, 0.6, 0.6) if namer == "cam" else (0.1, 0.2, 0.3))
+        assert card.probabilities.resize_px == RUNS[name][1]
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A run without names, not exported."""
+    return toy_run(tmp_path / "run", "none")
+
+
+def test_answers_too_far_apart_leave_what_was_there(toy: tuple[str, Path], tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    run = toy[1]
+    other = shutil.copytree(run, tmp_path / "other")
+    shutil.rmtree(other / "seg")
+    shutil.copytree(toy_run(tmp_path / "third", "none", seed=1) / "seg", other / "seg")
+    monkeypatch.setattr(export_model, "write_onnx", lambda graph, card, path: shutil.copy(run / "model.onnx", path))
+    (other / "model.onnx").write_bytes(b"earlier")
+    assert cli("export-model", other, "--format", "onnx", "--check") == 2
+    told = capsys.readouterr().err
+    assert "answers otherwise than PyTorch" in told and "heatmap            3 x 64 x 64" in told
+    assert (other / "model.onnx").read_bytes() == b"earlier"
+    assert not list(other.glob(".*"))
+
+
+def test_the_runs_file_is_made_on_first_use_and_again_when_the_weights_change(bare: Path) -> None:
+    file = bare / "model.onnx"
+    Localizer.load(bare, engine="onnx")
+    made = file.stat().st_mtime_ns
+    Localizer.load(bare, engine="onnx", threshold=0.3)
+    assert file.stat().st_mtime_ns == made
+    shutil.rmtree(bare / "seg")
+    shutil.copytree(toy_run(bare.parent / "other", "none", seed=1) / "seg", bare / "seg")
+    ours, theirs = Localizer.load(bare), Localizer.load(bare, engine="onnx")
+    np.testing.assert_allclose(theirs.opinions(pictures(2)).heatmaps, ours.opinions(pictures(2)).heatmaps, atol=CLOSE)
+
+
+def test_the_runs_file_is_made_again_when_its_maps_are_shifted_otherwise(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Localizer.load(bare, engine="onnx")
+    before = Localizer.load(bare).opinions(pictures(2)).heatmaps
+    assert before is not None
+    fits = ImageThreshold(threshold=0.3, fits=tuple(float(one) for one in 0.9 - np.abs(THRESHOLDS - 0.1)))
+    for module in ("torch_networks", "onnx_export"):
+        monkeypatch.setattr(f"wsol.{module}.image_threshold", lambda run: fits)
+    ours, theirs = (Localizer.load(bare, engine=engine).opinions(pictures(2)).heatmaps for engine in ("torch", "onnx"))
+    assert ours is not None and theirs is not None
+    np.testing.assert_allclose(theirs, ours, atol=10 * CLOSE)
+    assert np.abs(ours - before).max() > 0.05
+
+
+def test_the_rule_for_boxes_is_the_files_unless_asked(toy: tuple[str, Path]) -> None:
+    assert Localizer.from_onnx(toy[1] / "model.onnx").box == Localizer.load(toy[1]).box == BOX
+    changed = Localizer.from_onnx(toy[1] / "model.onnx", threshold=0.75, objects="largest").box
+    assert changed == Box(threshold=0.75, objects="largest", min_area=0.125)
+
+
+MISTAKES: list[Any] = [
+    pytest.param(lambda run: Localizer.load(run, engine="onnx", precision="bf16"), "precision bf16 is PyTorch's", id="bf16"),
+    pytest.param(lambda run: open_onnx(run / "nothing.onnx"), "Check the path", id="no file"),
+    pytest.param(lambda run: open_onnx(run / "config.yaml"), "cannot be opened", id="not ONNX"),
+    pytest.param(lambda run: export_model.run(run / "seg", None, check=False, progress=QUIET), "is not a run", id="not a run"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "words"), MISTAKES)
+def test_mistakes_are_told(bare: Path, call: Callable[[Path], object], words: str) -> None:
+    with pytest.raises(WsolError) as raised:
+        call(bare)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no onnx " * 99, None], ids=["empty", "something else", "half"])
+def test_a_broken_file_is_told(toy: tuple[str, Path], tmp_path: Path, content: bytes | None) -> None:
+    whole = (toy[1] / "model.onnx").read_bytes()
+    (tmp_path / "model.onnx").write_bytes(whole[: len(whole) // 2] if content is None else content)
+    with pytest.raises(WsolError, match="cannot be opened .* Make it again"):
+        open_onnx(tmp_path / "model.onnx")
+
+
+def test_a_gpu_that_onnxruntime_has_not_is_told(toy: tuple[str, Path]) -> None:
+    import onnxruntime
+
+    open_onnx(toy[1] / "model.onnx", "cpu")
+    with pytest.raises(WsolError, match="device 'mps' cannot be used"):
+        open_onnx(toy[1] / "model.onnx", "mps")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(WsolError, match="device 'cuda:1' cannot be used"):
+            open_onnx(toy[1] / "model.onnx", "cuda:1")
+
+
+@pytest.mark.parametrize("absent", ["onnx", "onnxscript", "onnxruntime"])
+def test_without_the_extra_its_name_is_told(absent: str, bare: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == absent else object())
+    assert cli("export-model", bare, "--format", "onnx", "--check") == 2
+    assert f"needs {absent}" in (told := capsys.readouterr().err) and "pip install 'wsol[export]'" in told
+    with pytest.raises(WsolError, match=f"needs {absent}"):
+        Localizer.load(bare, engine="onnx")
+    assert not (bare / "model.onnx").exists()
+
+
+class OneSize(nn.Module):
+    """A network that knows its picture's size."""
+
+    def forward(self, images: torch.Tensor) -> ScoreMaps:
+        assert images.shape[2] == 96, "expected 96 rows"
+        return ScoreMaps(images, None)
+
+
+def test_a_network_that_takes_one_size_alone_is_told(bare: Path) -> None:
+    graph = onnx_export.load_graph(bare)
+    card = onnx_export.run_card(bare, graph)
+    graph.finder = OneSize()  # type: ignore[assignment]
+    with pytest.raises(WsolError, match="test_resnet cannot be exported for pictures of any size"):
+        onnx_export.write_onnx(graph, card, bare / "model.onnx")
+
+
+def test_a_check_that_pytorch_itself_cannot_follow_is_told(toy: tuple[str, Path]) -> None:
+    graph = onnx_export.load_graph(toy[1])
+    graph.finder = OneSize()  # type: ignore[assignment]
+    with pytest.raises(WsolError, match="PyTorch itself does not take pictures of 64 x 64 .expected 96 rows"):
+        export_model.compared(graph, toy[1] / "model.onnx")
+
+
+def test_what_is_known_of_the_weights_licence_is_told(bare: Path) -> None:
+    graph = onnx_export.load_graph(bare)
+    graph.finder_card = graph.finder_card.model_copy(update={"backbone": "resnet50"})
+    assert "weights of resnet50: apache-2.0" in onnx_export.run_card(bare, graph).licence
+    save_config(bare, RunConfig(classifier="none", weights=Path("somebody.safetensors"), box=BOX))
+    assert "weights of resnet50: not known" in onnx_export.run_card(bare, graph).licence
+
+
+ALONE = """
+import json, os, sys
+from wsol import Localizer
+localizer = Localizer.from_onnx(sys.argv[1], threshold=float(sys.argv[2]))
+found = localizer(sys.argv[3])
+assert "timm" not in sys.modules and os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+print(json.dumps([found.box, found.class_name]))
+"""
+
+
+def test_real_photographs_get_the_same_boxes_from_both_engines(cub30: Path, small_run: Path, tmp_path: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    photographs, run, file = tmp_path / "photographs", tmp_path / "run", tmp_path / "alone" / "birds.onnx"
+    photographs.mkdir()
+    for folder in sorted((cub30 / "images").iterdir())[:12]:
+        photograph = sorted(folder.iterdir())[0]
+        (photographs / photograph.name).symlink_to(photograph)
+    shutil.copytree(small_run, run)
+    assert cli("export-model", run, "--format", "onnx", "--out", file, "--check") == 0
+    assert str(file) in (shown := capsys.readouterr().out) and "probabilities" in shown
+    shutil.copy(file, run / "model.onnx")
+    # A run of one epoch puts its masks anywhere: this threshold gives each picture an inside and an outside.
+    threshold = float(np.median([Localizer.load(run).opinions(pictures(4)).heatmaps]))
+    for engine in ("torch", "onnx"):
+        words = ("--engine", engine, "--threshold", threshold, "--objects", "all", "--out", tmp_path / engine)
+        assert cli("predict", run, photographs, *words) == 0
+    both = list(zip(*(open_predictions(tmp_path / engine) for engine in ("torch", "onnx")), strict=True))
+    assert len(both) == 12 and sum(len(one.objects) for one, _ in both) >= 6
+    for one, other in both:
+        assert (one.image, one.class_name, len(one.objects)) == (other.image, other.class_name, len(other.objects))
+        for ours, theirs in zip(one.objects, other.objects, strict=True):
+            assert theirs.xyxy == pytest.approx(ours.xyxy, abs=1) and theirs.score == pytest.approx(
+                ours.score, abs=1e-3
+            )
+    photograph = min(photographs.iterdir())
+    ours = Localizer.load(run, threshold=threshold)(photograph)
+    theirs = Localizer.from_onnx(file, threshold=threshold)(photograph)
+    assert (ours.mask & theirs.mask).sum() >= 0.999 * (ours.mask | theirs.mask).sum()
+    shutil.rmtree(run)
+    alone = subprocess.run([sys.executable, "-c", ALONE, file, str(threshold), photograph], capture_output=True, text=True, check=True, env=os.environ | {"ORT_DISABLE_TELEMETRY": ""})  # fmt: skip
+    box, class_name = json.loads(alone.stdout)
+    assert box == pytest.approx(theirs.box) and class_name == theirs.class_name
+
+
+def test_another_engine_over_a_finished_prediction_is_refused_with_the_difference(toy: tuple[str, Path], small_set: Path, tmp_path: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    words = ("predict", toy[1], small_set / "test", "--out", tmp_path / "out")
+    assert cli(*words) == 0
+    assert cli(*words, "--engine", "onnx") == 2
+    assert "engine: absent there, onnx now" in capsys.readouterr().err

@@ -1,0 +1,30 @@
+"""What numba compiles works where nothing can be written."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsol.geometry import numba_cache as module
+from wsol.geometry.numba_cache import compiled
+
+
+def doubled(value: int) -> int:
+    return 2 * value
+
+
+def test_a_compiled_function_does_what_it_did() -> None:
+    assert compiled(doubled)(21) == 42
+
+
+def test_where_nothing_can_be_kept_it_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def njit(function: object, **options: bool) -> object:
+        asked.append(options)
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function 'doubled': no locator available for file")
+        return function
+
+    monkeypatch.setattr(module, "njit", njit)
+    assert compiled(doubled)(21) == 42
+    assert asked == [{"cache": True, "nogil": True}, {"nogil": True}]

@@ -1,0 +1,77 @@
+"""What an ONNX file says of itself: it comes back as it was written, or an error says what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsol.config.options import Box
+from wsol.errors import WsolError
+from wsol.inference.onnx import metadata as onnx_file
+from wsol.inference.onnx.metadata import InputCard, OnnxCard, check_installed, read_card
+
+LOOK = InputCard(name="pixels", resize_px=64, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1))
+CARD = OnnxCard(
+    heatmap=LOOK, probabilities=None, class_names=("owl", "Käuzchen 梟", "raw \udcff"), box=Box(objects="all"),
+    licence="ours", wsol="0.1.0", weights={"seg": "ab"},
+)  # fmt: skip
+FILE = Path("model.onnx")
+Metadata = dict[str, str]
+
+
+@given(st.lists(st.text()), st.floats(0, 1), st.booleans())
+def test_a_card_comes_back_as_it_was(names: list[str], threshold: float, has_names: bool) -> None:
+    card = CARD.model_copy(
+        update={
+            "class_names": tuple(names),
+            "box": Box(threshold=threshold),
+            "probabilities": LOOK if has_names else None,
+        }
+    )
+    assert read_card(card.as_metadata(), FILE) == card
+
+
+def test_any_class_name_fits_a_file_of_utf8() -> None:
+    metadata = CARD.as_metadata()
+    assert all(text.isascii() for text in metadata.values())
+    assert json.loads(metadata["class_names"]) == list(CARD.class_names)
+    assert read_card(metadata, FILE) == CARD
+
+
+def test_what_others_wrote_beside_it_is_let_be() -> None:
+    assert read_card(CARD.as_metadata() | {"author": "somebody"}, FILE) == CARD
+
+
+def with_entry(name: str, text: str) -> Callable[[Metadata], Metadata]:
+    return lambda metadata: metadata | {name: text}
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        pytest.param(lambda metadata: {}, "wsol export-model RUN", id="nothing said"),
+        pytest.param(with_entry("version", "99"), "made by a newer wsol: expected schema 1", id="another version"),
+        pytest.param(with_entry("kind", '"yolo"'), "wsol export-model RUN", id="another kind"),
+        pytest.param(with_entry("box", "{"), "wsol export-model RUN", id="no JSON"),
+        pytest.param(with_entry("box", '{"threshold": 7}'), "less than or equal to 1", id="an impossible threshold"),
+        pytest.param(lambda metadata: {k: v for k, v in metadata.items() if k != "heatmap"}, "required", id="an entry is missing"),
+    ],
+)  # fmt: skip
+def test_other_metadata_is_refused(damage: Callable[[Metadata], Metadata], words: str) -> None:
+    with pytest.raises(WsolError, match="model.onnx") as raised:
+        read_card(damage(CARD.as_metadata()), FILE)
+    assert words in str(raised.value)
+
+
+def test_a_missing_package_is_told_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_installed(("numpy",))
+    check_installed(())
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxruntime" else object())
+    check_installed(("onnx",))
+    with pytest.raises(WsolError, match=r"needs onnxruntime: .* `pip install 'wsol\[export\]'`"):
+        check_installed(("onnx", "onnxruntime"))

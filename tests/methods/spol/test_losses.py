@@ -1,0 +1,123 @@
+"""Equation 7 by loops, and what each classification loss teaches each branch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from wsol.methods.spol.losses import CLASS_LOSSES, distil, joint, masked_bce
+
+
+def drawn(seed: int, classes: int = 4, batch: int = 3) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits of both branches, ready for gradients, and labels."""
+    generator = torch.Generator().manual_seed(seed)
+    fused, deep = (torch.randn(batch, classes, generator=generator).requires_grad_() for _ in range(2))
+    return fused, deep, torch.randint(classes, (batch,), generator=generator)
+
+
+def gradients(loss: Tensor, *logits: Tensor) -> list[Tensor]:
+    return [
+        torch.zeros_like(one) if grad is None else grad
+        for one, grad in zip(logits, torch.autograd.grad(loss, logits, allow_unused=True), strict=True)
+    ]
+
+
+def segmentation_by_loops(logits: Tensor, target: Tensor, weight: Tensor) -> float:
+    """Eq. 7: -sum of w (g log p + (1 - g) log(1 - p)) over height times width, mean over the batch."""
+    batch, height, width = logits.shape
+    total = 0.0
+    for item in range(batch):
+        inner = 0.0
+        for i in range(height):
+            for j in range(width):
+                p, g, w = (
+                    1 / (1 + math.exp(-logits[item, i, j].item())),
+                    target[item, i, j].item(),
+                    weight[item, i, j].item(),
+                )
+                inner -= w * (g * math.log(p) + (1 - g) * math.log(1 - p))
+        total += inner / (height * width)
+    return total / batch
+
+
+@given(st.integers(0, 10**6))
+def test_the_segmentation_loss_is_equation_7(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits, soft = torch.randn(2, 3, 4, generator=generator) * 3, torch.rand(2, 3, 4, generator=generator)
+    weight = torch.randint(2, (2, 3, 4), generator=generator).float()
+    for target in (soft.round(), soft):
+        assert masked_bce(logits, target, weight).item() == pytest.approx(
+            segmentation_by_loops(logits, target, weight), rel=1e-4, abs=1e-6
+        )
+
+
+def test_ignored_places_teach_nothing() -> None:
+    logits = torch.randn(2, 3, 4, requires_grad=True)
+    weight = torch.zeros(2, 3, 4)
+    weight[:, :, 0] = 1
+    (gradient,) = torch.autograd.grad(masked_bce(logits, torch.rand(2, 3, 4), weight), logits)
+    assert (gradient[:, :, 1:] == 0).all()
+    assert (gradient[:, :, 0] != 0).all()
+
+
+def test_a_batch_in_which_nothing_is_known_costs_nothing() -> None:
+    logits = torch.full((1, 2, 2), 50.0, requires_grad=True)
+    loss = masked_bce(logits, torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))
+    loss.backward()
+    assert loss.item() == 0
+    assert (logits.grad == 0).all()
+
+
+def test_sure_logits_stay_finite() -> None:
+    logits = torch.tensor([[[1e4, -1e4]]], requires_grad=True)
+    loss = masked_bce(logits, torch.tensor([[[0.0, 1.0]]]), torch.ones(1, 1, 2))
+    loss.backward()
+    assert loss.item() == pytest.approx(1e4)
+    assert torch.isfinite(logits.grad).all()  # type: ignore[arg-type]
+
+
+def entropy_by_loops(logits: Tensor, labels: Tensor) -> float:
+    """Mean of -log softmax at the label."""
+    rows = [
+        math.log(sum(math.exp(value) for value in row)) - row[label]
+        for row, label in zip(logits.tolist(), labels.tolist(), strict=True)
+    ]
+    return sum(rows) / len(rows)
+
+
+@given(st.integers(0, 10**6))
+def test_joint_is_one_cross_entropy_for_each_branch(seed: int) -> None:
+    fused, deep, labels = drawn(seed)
+    assert joint(fused, deep, labels).item() == pytest.approx(
+        entropy_by_loops(fused, labels) + entropy_by_loops(deep, labels), rel=1e-5
+    )
+
+
+@given(st.integers(0, 10**6))
+def test_distilling_teaches_the_deep_branch_labels_and_the_fused_one_its_belief(seed: int) -> None:
+    fused, deep, labels = drawn(seed)
+    of_fused, of_deep = gradients(distil(fused, deep, labels), fused, deep)
+    # No gradient of the soft term reaches the deep logits: what remains is half a cross entropy.
+    torch.testing.assert_close(of_deep, gradients(cross_entropy(deep, labels) / 2, deep)[0])
+    # The gradient of a soft cross entropy is the difference of the two beliefs.
+    torch.testing.assert_close(of_fused, (fused.softmax(1) - deep.softmax(1)) / (2 * len(labels)))
+    soft = -(deep.softmax(1) * fused.log_softmax(1)).sum(1).mean().item()
+    assert distil(fused, deep, labels).item() == pytest.approx((entropy_by_loops(deep, labels) + soft) / 2, rel=1e-5)
+
+
+def test_a_fused_branch_of_the_same_belief_is_left_alone() -> None:
+    _, deep, labels = drawn(0)
+    same = deep.detach().clone().requires_grad_()
+    assert gradients(distil(same, deep, labels), same)[0].abs().max() < 1e-7
+
+
+@pytest.mark.parametrize("name", CLASS_LOSSES)
+def test_without_a_deep_branch_every_loss_is_cross_entropy(name: str) -> None:
+    fused, _, labels = drawn(1)
+    assert CLASS_LOSSES[name](fused, None, labels).item() == pytest.approx(entropy_by_loops(fused, labels), rel=1e-5)  # type: ignore[index]

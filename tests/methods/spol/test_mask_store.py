@@ -1,0 +1,186 @@
+"""Pseudo masks on disk: small, random access, and close enough to the exact map where it matters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from wsol.errors import WsolError
+from wsol.methods.spol.gaussian_prior import mask_targets, render
+from wsol.methods.spol.mask_store import (
+    ABSENT,
+    EMPTY,
+    FILE,
+    INDEX,
+    NOT_FINITE,
+    SIDE_PX,
+    WHOLE,
+    PseudoStore,
+    create,
+    decode,
+    encode,
+    mask_record,
+    record_of,
+)
+
+COUNT, MAP_HW, GAUSSIANS = 60, (28, 28), 8
+
+
+def record(number: int) -> tuple[Tensor, Tensor]:
+    """The map and the Gaussians of a record, from its number alone."""
+    generator = torch.Generator().manual_seed(number)
+    heatmap = torch.rand(MAP_HW, generator=generator) ** 4
+    return heatmap / heatmap.max(), torch.rand(GAUSSIANS, 5, generator=generator) * 0.5 + 0.1
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store of sixty records: all whole but 7 (empty), 8 (not finite) and 9 (never written)."""
+    place = tmp_path / "run" / "pseudo"
+    place.mkdir(parents=True)
+    records = create(
+        place,
+        [f"owl/Käuzchen {number}.jpg" for number in range(COUNT - 1)] + ["raw \udcff.jpg"],
+        record_of(MAP_HW, GAUSSIANS),
+    )
+    for number in range(COUNT):
+        heatmap, gaussians = record(number)
+        records["map"][number] = encode(heatmap[None])[0].numpy()
+        records["gaussians"][number] = gaussians.numpy()
+        records["state"][number] = {7: EMPTY, 8: NOT_FINITE, 9: ABSENT}.get(number, WHOLE)
+    records.flush()
+    return place
+
+
+VALUES = torch.linspace(0, 1, 100_001)
+
+
+def test_a_value_comes_back_within_half_a_step_of_its_root() -> None:
+    back = decode(encode(VALUES[None, None]))[0, 0]
+    assert (back.sqrt() - VALUES.sqrt()).abs().max() <= 0.5 / 255 + 1e-6
+    assert (back - VALUES).abs().max() < 0.004
+    assert back[0] == 0
+    assert back[-1] == 1
+    assert (back.diff() >= 0).all()
+
+
+def test_every_code_is_its_own_code_again() -> None:
+    codes = torch.arange(256, dtype=torch.uint8)[None, None]
+    assert torch.equal(encode(decode(codes)), codes)
+
+
+@pytest.mark.parametrize("values", [[-1.0, 0.0], [2.0, 1.0]])
+def test_values_outside_are_clamped(values: list[float]) -> None:
+    given, expected = (encode(torch.tensor([[[value]]])) for value in values)
+    assert torch.equal(given, expected)
+
+
+@pytest.mark.parametrize(("threshold", "tolerance"), [(0.004, 0.00025), (0.01, 0.0004), (0.25, 0.002), (0.5, 0.003)])
+def test_thresholds_are_decided_as_on_the_exact_map(threshold: float, tolerance: float) -> None:
+    back = decode(encode(VALUES[None, None]))[0, 0]
+    differs = (back < threshold) != (threshold > VALUES)
+    assert ((VALUES[differs] - threshold).abs() < tolerance).all()
+
+
+def check(store: PseudoStore, numbers: list[int]) -> None:
+    maps, gaussians = store.stored(torch.tensor(numbers, dtype=torch.int64))
+    for row, number in enumerate(numbers):
+        heatmap, expected = record(number)
+        assert torch.equal(maps[row], decode(encode(heatmap[None]))[0])
+        assert torch.equal(gaussians[row], expected)
+
+
+def test_records_come_back_in_any_order(folder: Path) -> None:
+    store = PseudoStore(folder)
+    assert len(store) == COUNT
+    assert store.image_ids[3] == "owl/Käuzchen 3.jpg"
+    assert store.image_ids[-1] == "raw \udcff.jpg"
+    for numbers in ([0], [59, 0, 30], [5, 5, 5], list(range(COUNT)), []):
+        check(store, numbers)
+
+
+def test_states_are_counted_and_only_whole_maps_are_usable(folder: Path) -> None:
+    store = PseudoStore(folder)
+    assert store.counts() == {"usable": COUNT - 3, "empty": 1, "not_finite": 1, "broken_pictures": 1, "chosen": 0}
+    assert store.usable() == [number for number in range(COUNT) if number not in (7, 8, 9)]
+
+
+def test_a_record_is_about_a_kilobyte_and_the_file_is_mapped_not_read(folder: Path) -> None:
+    size = (folder / FILE).stat().st_size
+    assert size / COUNT < 1100
+    base: Any = PseudoStore(folder).records
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    assert isinstance(base, np.memmap)
+    assert base.mode == "r"
+
+
+def test_planes_are_the_map_and_its_gaussians_at_the_pictures_size(folder: Path) -> None:
+    store, numbers = PseudoStore(folder), torch.tensor([4, 2])
+    planes = store.at_size(numbers, 40, torch.device("cpu"))
+    maps, gaussians = store.stored(numbers)
+    assert planes.shape == (2, 2, 40, 40)
+    torch.testing.assert_close(
+        planes[:, 0], interpolate(maps[:, None], (40, 40), mode="bilinear", align_corners=False)[:, 0]
+    )
+    torch.testing.assert_close(planes[:, 1], render(gaussians, (40, 40)))
+
+
+@pytest.mark.parametrize("absent", [FILE, INDEX])
+def test_a_store_that_is_not_there_says_how_to_make_it(folder: Path, absent: str) -> None:
+    (folder / absent).unlink()
+    with pytest.raises(WsolError, match="wsol make-pseudo"):
+        PseudoStore(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array"])
+def test_a_damaged_store_says_what_to_do(folder: Path, content: bytes) -> None:
+    (folder / FILE).write_bytes(content)
+    with pytest.raises(WsolError, match="wsol make-pseudo"):
+        PseudoStore(folder).counts()
+
+
+@pytest.fixture
+def masks_folder(tmp_path: Path) -> Path:
+    """A store of three masks that are masks from the start, the last one never written."""
+    place = tmp_path / "run" / "pseudo"
+    place.mkdir(parents=True)
+    records = create(place, ["a.jpg", "b.jpg", "c.jpg"], mask_record())
+    for number in range(2):
+        records["inside"][number] = np.packbits(drawn(number), axis=-1)
+        records["state"][number] = WHOLE
+    records.flush()
+    return place
+
+
+def drawn(number: int) -> np.ndarray:
+    """Where the object is, from the number alone."""
+    return np.random.default_rng(number).random((SIDE_PX, SIDE_PX)) < 0.3
+
+
+def test_masks_come_back_bit_by_bit_in_any_order(masks_folder: Path) -> None:
+    store = PseudoStore(masks_folder)
+    assert store.holds_masks
+    assert store.usable() == [0, 1]
+    found = store.masks(torch.tensor([1, 0, 1]))
+    assert found.shape == (3, 1, SIDE_PX, SIDE_PX)
+    for row, number in enumerate((1, 0, 1)):
+        np.testing.assert_array_equal(found[row, 0].numpy(), drawn(number))
+
+
+def test_masks_keep_their_place_at_the_pictures_size(masks_folder: Path) -> None:
+    planes = PseudoStore(masks_folder).at_size(torch.tensor([0]), 2 * SIDE_PX, torch.device("cpu"))
+    target = mask_targets(planes[:, 0])
+    agrees = target.value[0].numpy() == np.kron(drawn(0), np.ones((2, 2)))
+    assert agrees.mean() > 0.9  # the rest lies between pixels that differ
+    assert set(target.value.unique().tolist()) == {0.0, 1.0} and target.weight.unique().tolist() == [1.0]
+
+
+def test_maps_are_no_masks(folder: Path) -> None:
+    assert not PseudoStore(folder).holds_masks

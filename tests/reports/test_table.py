@@ -1,0 +1,146 @@
+"""What people read of a judgement: tables on the terminal and the curve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsol.errors import WsolError
+from wsol.metrics.evaluation import Evaluation, evaluation_of
+from wsol.metrics.judge import HUNDREDTHS, Judge, Row
+from wsol.metrics.protocols import PROTOCOLS, ProtocolName
+from wsol.reports.curve import check_curve_file, write_curve
+from wsol.reports.table import evaluation_table, per_class_table, print_table
+from wsol.reports.write_report import _protocols, _tiles
+
+
+def row(name: str, label: int, iou: float, columns: int) -> Row:
+    sweep = np.linspace(0, 0.8 if iou > 0.5 else 0, columns, dtype=np.float32)
+    return Row(name, label, iou, True, True, sweep, 255 if columns == 255 else 0, 0, None, None, score=iou)
+
+
+def evaluated(*protocols: ProtocolName, columns: int | None = None) -> Evaluation:
+    """Two owls, one of them found, and a hawk that is found."""
+    judge = Judge(
+        [PROTOCOLS[name] for name in protocols], {name: 0.5 if name == "original" else None for name in protocols}
+    )
+    found = [("a", 0, 0.9), ("b", 0, 0.1), ("c", 1, 0.7)]
+    rows = [
+        {
+            name: row(i, label, iou, columns or (255 if name.startswith("wsol") else len(HUNDREDTHS)))
+            for name in protocols
+        }
+        for i, label, iou in found
+    ]
+    return evaluation_of("masks", judge, rows, expected=3, class_names=("owl", "hawk"), left_out=(), mistakes=())
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_table_names_protocol_number_and_threshold_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(evaluation_table(evaluated("original"), "original"))
+    lines = printed(capsys)
+    assert lines[0] == "protocol original, masks, n = 3, threshold 0.50"
+    assert any("GT-known Loc " in line and "66.7 (0.0 to 100.0)" in line for line in lines)
+    assert any("AUC of the score " in line and "100.0 (100.0 to 100.0)" in line for line in lines)
+    assert lines[-2] == "The AUC compares 2 right boxes with 1 wrong."
+    assert lines[-1].startswith("Best threshold 0.81, chosen with the true boxes")
+
+
+def of_boxes(**rights_and_wrongs: tuple[int, int]) -> Evaluation:
+    """So many right and so many wrong boxes of an owl under each protocol, of pictures that are the same."""
+    judge = Judge([PROTOCOLS[name] for name in rights_and_wrongs], dict.fromkeys(rights_and_wrongs, 0.5))
+    n = sum(next(iter(rights_and_wrongs.values())))
+    rows = [
+        {name: row(f"{i}", 0, 0.9 if i < right else 0.1, 1) for name, (right, _) in rights_and_wrongs.items()}
+        for i in range(n)
+    ]
+    return evaluation_of("boxes", judge, rows, expected=n, class_names=("owl",), left_out=(), mistakes=())
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "expected"),
+    [
+        pytest.param(10, 10, None, id="enough"),
+        pytest.param(9, 30, "9 right boxes with 30 wrong", id="few right ones"),
+        pytest.param(1, 9, "1 right box with 9 wrong", id="one right box"),
+        pytest.param(30, 1, "30 right boxes with 1 wrong", id="one wrong box"),
+        pytest.param(4, 0, None, id="no AUC"),
+    ],
+)
+def test_an_auc_of_few_boxes_says_how_few(
+    right: int, wrong: int, expected: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = of_boxes(original=(right, wrong))
+    print_table(evaluation_table(result, "original"))
+    print_table(per_class_table(result, "original"))
+    lines = printed(capsys)
+    assert (f"The AUC compares {expected}." in lines) == (expected is not None)
+    assert ("The AUC of a class with fewer than 10 right or 10 wrong boxes says little." in lines) == bool(expected)
+    notes = " ".join([_protocols(result).caption, *(tile.name for tile in _tiles(result))])
+    assert notes.count("wrong") == (0 if expected is None else 2) and (expected or "") in notes
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        pytest.param({"original": (6, 0), "spol": (5, 1)}, {"GT-known Loc": "original"}, id="where all are right there is no AUC"),
+        pytest.param({"spol": (5, 1), "original": (6, 0)}, {"GT-known Loc": "spol", "AUC": "spol"}, id="the first protocol"),
+    ],
+)  # fmt: skip
+def test_boxes_right_and_auc_are_of_the_same_boxes(boxes: dict[str, tuple[int, int]], expected: dict[str, str]) -> None:
+    names = [tile.name.partition("; ")[2] for tile in _tiles(of_boxes(**boxes))]
+    found = dict(name.split(", ")[:2] for name in names)
+    assert {name: place.removeprefix("protocol ") for name, place in found.items() if "Top" not in name} == expected
+
+
+def test_a_best_threshold_is_told_for_each_iou(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(evaluation_table(evaluated("wsol-v2"), "wsol-v2"))
+    lines = printed(capsys)
+    assert lines[0] == "protocol wsol-v2, masks, n = 3"
+    assert "for IoU 0.3, 0.81 for IoU 0.5, 0.94 for IoU 0.7" in " ".join(lines)
+
+
+def test_classes_come_the_fewest_found_first(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(per_class_table(evaluated("original"), "original"))
+    owl, hawk = (line for line in printed(capsys) if line.startswith("│"))
+    assert "owl" in owl and " 2 " in owl and "50.0" in owl
+    assert "hawk" in hawk and " 1 " in hawk and "100.0 (100.0 to 100.0)" in hawk
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".PDF"])
+def test_a_curve_is_a_plot_with_its_numbers_beside_it(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / "deep" / f"curve{suffix}"
+    write_curve(path, evaluated("original", "wsol-v1"))
+    assert path.stat().st_size > 1000
+    assert {one.name for one in path.parent.iterdir()} == {path.name, "curve.csv"}
+    rows = [line.split(",") for line in path.with_suffix(".csv").read_text().splitlines()]
+    assert rows[0] == ["protocol", "iou", "threshold", "accuracy"]
+    assert len(rows) == 1 + 99 + 3 * 1000
+    assert ["original", "0.5", "0.99", "66.6667"] in rows and ["original", "0.5", "0.01", "0"] in rows
+
+
+def test_the_plot_marks_the_own_threshold(tmp_path: Path) -> None:
+    write_curve(tmp_path / "one.png", evaluated("original"))
+    write_curve(tmp_path / "two.png", evaluated("original", "wsol-v2"))
+    one, two = (Image.open(tmp_path / name).convert("RGB") for name in ("one.png", "two.png"))
+    assert two.width == 2 * one.width
+    write_curve(tmp_path / "one.svg", evaluated("original"))
+    assert "own threshold 0.50" in (tmp_path / "one.svg").read_text()
+
+
+def test_boxes_have_no_curve(tmp_path: Path) -> None:
+    with pytest.raises(WsolError, match="no curve"):
+        write_curve(tmp_path / "c.png", evaluated("original", columns=1))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["c.gif", "c", "c.csv"])
+def test_a_plot_has_a_suffix_of_a_plot(name: str) -> None:
+    with pytest.raises(WsolError, match=r"\.png, \.svg, \.pdf"):
+        check_curve_file(Path(name))

@@ -1,0 +1,60 @@
+"""Numbers with words that agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from wsol.text import number_of
+
+PACKAGE = Path(__file__).parents[1] / "wsol"
+
+
+@pytest.mark.parametrize(
+    ("n", "words", "expected"),
+    [
+        pytest.param(1, ("picture",), "1 picture", id="one"),
+        pytest.param(2, ("picture",), "2 pictures", id="several"),
+        pytest.param(0, ("box",), "0 boxes", id="none"),
+        pytest.param(3, ("class",), "3 classes", id="a hissing word"),
+        pytest.param(1, ("picture has", "pictures have"), "1 picture has", id="a verb with one"),
+        pytest.param(2, ("picture has", "pictures have"), "2 pictures have", id="a verb with several"),
+    ],
+)
+def test_words_agree_with_their_number(n: int, words: tuple[str, ...], expected: str) -> None:
+    assert number_of(n, *words) == expected
+
+
+def counts_in(path: Path) -> list[str]:
+    """What a string counts by itself: a value in it that is a length or a count, and the noun that follows."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            for value, after in zip(node.values, node.values[1:], strict=False):
+                noun = isinstance(after, ast.Constant) and re.match(
+                    r" (pictures|boxes|classes|objects|mistakes|drawn boxes|pseudo masks)\b", str(after.value)
+                )
+                if isinstance(value, ast.FormattedValue) and value.format_spec is None and noun:
+                    found.append(f"{path.name}:{node.lineno}: {ast.unparse(value.value)}{noun[0]}")
+    return found
+
+
+KNOWN = {
+    "check.py: len(telling) pictures",  # more than thousands
+    "demo.py: CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS) pictures",
+    "write.py: len(CREATURES) classes",
+    "evaluation.py: len(one.image_ids) pictures",  # a bug's words
+    "calibrate.py: self.calibration.n boxes",  # five or more
+    "boxes.py: len(self.boxes) boxes",
+    "boxes.py: len(self.class_names) classes",
+    "export.py: len(class_names) classes",  # "manifest.json's 3 classes"
+    "desk.py: MOST_BOXES boxes",
+}
+
+
+def test_nothing_that_users_read_counts_without_looking_at_the_number() -> None:
+    found = {re.sub(r":\d+:", ":", line) for path in PACKAGE.rglob("*.py") for line in counts_in(path)}
+    assert found == KNOWN

@@ -1,0 +1,161 @@
+"""`wsol check`: a look at a data set before anybody trains on it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wsol.checks.duplicates import Group, alike, same_files
+from wsol.checks.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
+from wsol.checks.image_stats import Look, looks
+from wsol.data.images import pictures_under
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import size_mistake
+from wsol.data.unread import unread_of
+from wsol.errors import BrokenPicture, NoGroundTruth, WsolError
+from wsol.runtime.progress import Progress
+from wsol.text import number_of
+
+Items = dict[FindingKind, list[Item]]
+
+COMPARED = 100_000
+"""The most pictures that are compared with one another by their looks: a minute on two cores."""
+
+
+def run(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:
+    """Decode every picture once and say what is odd; with more than `compared` pictures, near duplicates are not looked for."""
+    # Without a split, the test pictures are the training pictures.
+    samples = (*data.train, *data.test) if data.has_split else data.train or data.test
+    with progress.task("looking", len({sample.path for sample in samples})) as count_one:
+        seen = looks([sample.path for sample in samples], count_one)
+    items: Items = defaultdict(list)
+    whole: dict[Sample, Look] = {}
+    for sample in dict.fromkeys(samples):
+        found = seen[sample.path]
+        if isinstance(found, BrokenPicture):
+            kind: FindingKind = "broken picture" if os.path.exists(sample.path) else "missing picture"
+            items[kind].append(Item(_reason(found, sample), (sample,)))
+        else:
+            whole[sample] = found
+            _judge(sample, found, items)
+    _compare(data, samples, whole, items, compared)
+    _count(data, items)
+    _look_at_truth(data, items, whole)
+    items["doubtful classes"] += map(Item, data.doubts)
+    items["unused class"] += map(Item, data.unused)
+    items["no usable label"] += [Item(str(mistake)) for mistake in data.mistakes]
+    items["not used"] += _unused(data, {sample.path for sample in samples})
+    items["type not read"] += [
+        Item(f"{len(paths)} {suffix}, first {paths[0]}") for suffix, paths in unread_of(data).items()
+    ]
+    return Findings.of(data, items)
+
+
+def _reason(error: BrokenPicture, sample: Sample) -> str:
+    """Without the path and the advice, which stand beside it once."""
+    return str(error).removeprefix(f"cannot decode {sample.path}: ").split(". Expected a picture")[0]
+
+
+def _judge(sample: Sample, look: Look, items: Items) -> None:
+    """What can be said of a picture by itself."""
+    height, width = look.image_hw
+    facts: dict[FindingKind, bool] = {
+        "tiny": min(height, width) < TINY_PX,
+        "huge": look.megapixels > HUGE_MEGAPIXELS,
+        "elongated": look.elongation > ELONGATED,
+        "turned": look.is_turned,
+        "dark": look.is_dark,
+        "blank": look.is_blank,
+        "grey": look.is_grey and not look.is_blank,
+    }
+    for kind in (kind for kind, holds in facts.items() if holds):
+        items[kind].append(Item(f"{width} x {height}", (sample,)))
+
+
+def _compare(data: DataSet, samples: Sequence[Sample], whole: dict[Sample, Look], items: Items, compared: int) -> None:
+    # A list may name a picture for training and again for the test.
+    entries = [sample for sample in samples if sample in whole]
+    is_train = [i < len(data.train) for i, sample in enumerate(samples) if sample in whole]
+    same = same_files([sample.path for sample in entries])
+    for group in same:
+        _note_group(group, entries, is_train, items, ("same in train and test", "same in two classes", "same picture"))
+    # A picture without contents looks like every other one, and in a dark one there is too little to compare.
+    telling = [i for i, sample in enumerate(entries) if not (whole[sample].is_blank or whole[sample].is_dark)]
+    if len(telling) > compared:
+        items["not compared"].append(
+            Item(f"{len(telling)} pictures, more than {compared}: no look for near duplicates")
+        )
+    elif telling:
+        file_of = {i: group[0] for group in same for i in group}
+        for group in alike(np.stack([whole[entries[i]].thumb for i in telling])):
+            group = tuple(telling[i] for i in group)
+            if len({file_of.get(i, i) for i in group}) > 1:
+                kinds: Kinds = ("alike in train and test", "alike in two classes", "alike")
+                _note_group(group, entries, is_train, items, kinds)
+
+
+Kinds = tuple[FindingKind, FindingKind, FindingKind]
+
+
+def _note_group(group: Group, entries: Sequence[Sample], is_train: Sequence[bool], items: Items, kinds: Kinds) -> None:
+    """Under what is worst about it: both splits, two classes (it may be both), or neither."""
+    across, mixed, plain = kinds
+    samples = tuple(entries[i] for i in group)
+    item = Item("", samples)
+    is_across, is_mixed = len({is_train[i] for i in group}) > 1, len({sample.label for sample in samples}) > 1
+    if is_across:
+        items[across].append(item)
+    if is_mixed:
+        items[mixed].append(item)
+    if not (is_across or is_mixed):
+        items[plain].append(item)
+
+
+def _count(data: DataSet, items: Items) -> None:
+    """Classes: too few of them, or too few pictures in them. A mere list of truth is not trained on."""
+    if not data.train:
+        return
+    counts = Counter(sample.label for sample in data.train)
+    if len(data.class_names) < 2:
+        items["one class"].append(Item(", ".join(data.class_names)))
+    for label, name in enumerate(data.class_names):
+        item = Item(f"{name}: {number_of(counts[label], 'picture')}")
+        if not counts[label]:
+            items["empty class"].append(item)
+            continue
+        if counts[label] < FEW:
+            items["small class"].append(item)
+        if counts[label] * TIMES < max(counts.values()):
+            items["imbalance"].append(
+                Item(f"{name}: {number_of(counts[label], 'picture')}, the largest has {max(counts.values())}")
+            )
+
+
+def _look_at_truth(data: DataSet, items: Items, whole: dict[Sample, Look]) -> None:
+    try:
+        truth = data.read_truth()
+    except NoGroundTruth as error:
+        items["no truth"].append(Item(str(error)))
+        return
+    except WsolError as error:
+        items["unusable ground truth"].append(Item(str(error)))
+        return
+    # Missing and broken pictures were found by themselves.
+    mistakes = [mistake for mistake in truth.mistakes if mistake.kind not in ("missing picture", "broken picture")]
+    sizes = (size_mistake(truth, sample.image_id, look.image_hw) for sample, look in whole.items())
+    items["wrong in the truth"] += [Item(str(mistake)) for mistake in (*mistakes, *filter(None, sizes))]
+    items["no true box"] += [Item("", (sample,)) for sample in data.test if sample.image_id not in truth]
+
+
+def _unused(data: DataSet, used: set[Path]) -> Iterable[Item]:
+    """Pictures of a tree of class folders that belong to no class; other layouts list what they have."""
+    if data.kind != "class folders":
+        return
+    for path in pictures_under(data.root):
+        name = path.relative_to(data.root).as_posix()
+        if path not in used and not name.startswith("masks/"):
+            yield Item("", (Sample(name, path, 0),))

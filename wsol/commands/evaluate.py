@@ -1,0 +1,311 @@
+"""Judge a run on test pictures that have true boxes or masks, under the field's protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64, UInt8
+from torch import Tensor
+
+from wsol.config.options import Precision, ProtocolName, first_networks
+from wsol.data.crops import middle
+from wsol.data.image_files import check_there
+from wsol.data.loader import Batch, Pictures, in_order
+from wsol.data.pixel_cache import cores
+from wsol.data.readers.unlabelled import CLASS_NAMES
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import GroundTruth, Mistake, told
+from wsol.errors import BrokenPicture, WsolError
+from wsol.geometry.boxes import Boxes
+from wsol.geometry.contrast import Colours, colours_of
+from wsol.geometry.image_threshold import AROUND_OTSU, brought
+from wsol.geometry.objects import box_object
+from wsol.inference.localizer import Localizer
+from wsol.inference.outputs import BATCH_SIZE, Opinions
+from wsol.inference.torch_networks import TorchNetworks
+from wsol.methods.spol import cues
+from wsol.metrics.evaluation import Evaluation, evaluation_of
+from wsol.metrics.frames import CROP_MARGIN_SHARE
+from wsol.metrics.judge import STEP, Judge, Opinion, Row
+from wsol.metrics.protocols import PROTOCOLS, Protocol
+from wsol.models.checkpoint import load_mffnet
+from wsol.models.forward import answer, cam_probabilities, normalised_class_maps, score_maps
+from wsol.results.heatmaps import write_heatmap
+from wsol.runs.box_threshold import own_box
+from wsol.runs.calibration import read_calibration
+from wsol.runs.saved_config import load_config
+from wsol.runtime.engine import Engine, choose_engine, gathered, wait_for_all
+from wsol.runtime.processes import part
+from wsol.runtime.progress import Progress
+from wsol.runtime.threads import in_threads
+from wsol.storage.folders import remove_unfinished
+from wsol.storage.locks import held
+from wsol.text import number_of
+
+Which = Literal["seg", "cam", "cues"]
+
+
+def run(
+    run: Path,
+    data: DataSet,
+    *,
+    which: Which,
+    protocols: Sequence[Protocol] = (PROTOCOLS["original"],),
+    threshold: float | None,
+    step: float = STEP,
+    device: str,
+    precision: Precision,
+    heatmaps: Path | None = None,
+    progress: Progress,
+) -> Evaluation:
+    """Judge what the run finds (`seg`), or SPOL's stage 1 with its maps (`cam`), on the test pictures. Class maps are of the true class.
+
+    Launched as several processes, each judges its share, and all return the judgement of every picture.
+    With `heatmaps`, the maps are also written below that folder, as `wsol evaluate --heatmaps` reads them.
+
+    Raises:
+        WsolError: no boxes to judge with, an unfinished run, or a run of other classes.
+    """
+    truth = data.read_truth()
+    samples = [sample for sample in data.test if sample.image_id in truth]
+    if not samples:
+        check_there(data.root, data.test)
+        raise WsolError(
+            f"none of the {number_of(len(data.test), 'test picture')} of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
+        )
+    judged = _networks(run, which, threshold, device, precision)
+    samples = labelled_as_trained(samples, data, judged.class_names, run)
+    thresholds = {one.name: one.threshold_for(judged.threshold, is_imagenet=data.is_imagenet) for one in protocols}
+    judge = Judge(protocols, thresholds if judged.has_maps else dict.fromkeys(thresholds), step)
+    share = part().of(samples)
+    pictures = Pictures([sample.path for sample in share], judged.side_px)
+    worker = _Worker(judge, truth, heatmaps)
+    with nullcontext() if heatmaps is None else _saving(heatmaps, judged.engine):
+        rows = gathered(list(_rows(pictures, share, judged, worker, progress)), judged.engine)
+    if not rows:
+        check_there(data.root, data.test)
+    broken = [*pictures.broken.values(), *worker.broken]
+    missing = [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
+    return evaluation_of(
+        judged.what,
+        judge,
+        rows,
+        expected=len(data.test),
+        class_names=judged.class_names,
+        left_out=[*missing, *gathered(broken, judged.engine)],
+        mistakes=[*data.mistakes, *truth.mistakes],
+        notes=_calibrated(run, which, threshold),
+    )
+
+
+@contextmanager
+def _saving(heatmaps: Path, engine: Engine) -> Iterator[None]:
+    """Hold the folder that the maps are written to."""
+    with held(heatmaps, "wsol evaluate --save-heatmaps", "name another folder"):
+        if part().is_first:
+            remove_unfinished(heatmaps)
+        wait_for_all(engine)
+        yield
+
+
+def _calibrated(run: Path, which: Which, threshold: float | None) -> list[str]:
+    """What makes numbers better than they are where it was done on the pictures that are judged."""
+    found = read_calibration(run) if which == "seg" and threshold is None else None
+    if found is None or found.threshold == own_box(run).threshold:
+        return []
+    return [
+        f"the threshold {found.threshold:.2f} comes from {number_of(found.n, 'drawn box')} of {found.boxes} (`wsol calibrate`): judged on these pictures it would look better than it is"
+    ]
+
+
+def labelled_as_trained(
+    samples: Sequence[Sample], data: DataSet, class_names: tuple[str, ...], run: Path
+) -> list[Sample]:
+    """The samples with the run's labels; a list of test pictures may lack some of its classes. A run without classes finds objects of any.
+
+    Raises:
+        WsolError: it has classes that the run does not know.
+    """
+    if class_names == CLASS_NAMES:
+        return [replace(sample, label=0) for sample in samples]
+    label_of = {name: label for label, name in enumerate(class_names)}
+    unknown = [name for name in data.class_names if name not in label_of]
+    if unknown:
+        raise WsolError(
+            f"{run} was trained on other classes than {data.root} has: expected some of its {len(class_names)} ({class_names[0]}, ...), got {unknown[0]} too. Name the data set it was trained on."
+        )
+    return [replace(sample, label=label_of[data.class_names[sample.label]]) for sample in samples]
+
+
+Pixels = UInt8[Tensor, "batch 3 side side"]
+Labels = Tensor
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The networks of a run: what they say of a batch, and their maps of its crops."""
+
+    what: str
+    opinions: Callable[[Pixels, Labels], Opinions]
+    crop_heatmaps: Callable[[Pixels, Labels], Float32[np.ndarray, "batch height width"]]
+    threshold: float
+    side_px: int
+    class_names: tuple[str, ...]
+    engine: Engine
+    has_maps: bool = True
+
+
+def _networks(run: Path, which: Which, threshold: float | None, device: str, precision: Precision) -> _Judged:
+    if which == "cam":
+        return _cam(run, threshold, device, precision)
+    if which == "cues":
+        return _cues(run, threshold, device, precision)
+    localizer = Localizer.load(run, threshold=threshold, device=device, precision=precision)
+    method = load_config(run).method
+    networks = localizer.networks
+    assert isinstance(networks, TorchNetworks)
+    return _Judged(
+        "masks" if method == "spol" else f"{method}'s {'maps' if networks.has_maps else 'boxes'}",
+        networks.opinions,
+        lambda pixels, labels: networks.heatmaps(pixels, CROP_MARGIN_SHARE, labels),
+        localizer.box.threshold,
+        localizer.side_px,
+        localizer.class_names,
+        localizer.engine,
+        networks.has_maps,
+    )
+
+
+def _cam(run: Path, threshold: float | None, device: str, precision: Precision) -> _Judged:
+    config = load_config(run)
+    if config.method != "spol":
+        raise WsolError(
+            f"{run} was made by {config.method}: expected spol for `--which cam`, which judges its stage 1. Leave it out: the maps of other methods are judged as they are."
+        )
+    if "cam" not in first_networks(config):
+        raise WsolError(
+            f"{run} has no stage 1, since `pseudo.masks {config.pseudo.masks}` needs none: expected `--which cues`, which judges what its masks are made from, or none."
+        )
+    engine = choose_engine(device, precision)
+    network, card = load_mffnet(run / "cam")
+    engine.place(network)
+
+    def opinions(pixels: Tensor, labels: Tensor) -> Opinions:
+        scores = score_maps(network, card, pixels, engine)
+        return Opinions(normalised_class_maps(scores, labels).cpu().numpy(), cam_probabilities(network, scores).cpu())
+
+    def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
+        scores = score_maps(network, card, pixels, engine, margin_share=CROP_MARGIN_SHARE)
+        return normalised_class_maps(scores, labels).cpu().numpy()
+
+    own = config.cam.threshold if threshold is None else threshold
+    return _Judged("class activation maps", opinions, crop_heatmaps, own, card.resize_px, card.class_names, engine)
+
+
+def _cues(run: Path, threshold: float | None, device: str, precision: Precision) -> _Judged:
+    config = load_config(run)
+    if config.method != "spol" or "cues" not in first_networks(config):
+        raise WsolError(
+            f"{run} has no cues: expected a run of spol with `pseudo.masks cues`, got method {config.method} with `pseudo.masks {config.pseudo.masks}`. Leave `--which` out."
+        )
+    engine = choose_engine(device, precision)
+    finder = cues.load(run, engine)
+
+    def heatmaps(pixels: Tensor, labels: Tensor, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
+        found = answer(finder, pixels, engine, labels, margin_share=margin).heatmaps
+        assert found is not None
+        return brought(AROUND_OTSU, found.cpu().numpy(), colours)
+
+    def opinions(pixels: Tensor, labels: Tensor) -> Opinions:
+        colours = [*map(colours_of, pixels.numpy())]
+        return Opinions(heatmaps(pixels, labels, colours), None, colours=colours)
+
+    def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
+        colours = [*map(colours_of, middle(pixels, CROP_MARGIN_SHARE).numpy())]
+        return heatmaps(pixels, labels, colours, CROP_MARGIN_SHARE)
+
+    own = cues.THRESHOLD if threshold is None else threshold
+    return _Judged(
+        "cues",
+        opinions,
+        crop_heatmaps,
+        own,
+        finder.card.resize_px,
+        finder.card.class_names,
+        engine,
+    )
+
+
+class _Worker:
+    """Judges one picture; remembers those whose truth cannot be compared with."""
+
+    def __init__(self, judge: Judge, truth: GroundTruth, heatmaps: Path | None) -> None:
+        self.judge = judge
+        self.truth = truth
+        self.heatmaps = heatmaps
+        self.broken: list[str] = []
+
+    def __call__(self, opinion: Opinion) -> dict[ProtocolName, Row] | None:
+        truth = self.truth[opinion.image_id]
+        if truth.image_hw not in (None, opinion.image_hw):
+            what = f"expected the (height, width) {truth.image_hw} that its truth is for, got {opinion.image_hw}"
+            self.broken.append(str(Mistake("other size", opinion.image_id, what)))
+            return None
+        if self.heatmaps is not None and opinion.heatmap is not None:
+            write_heatmap(self.heatmaps, opinion.image_id, opinion.heatmap)
+        try:
+            return self.judge(opinion, replace(truth, image_hw=opinion.image_hw))
+        except BrokenPicture as error:
+            self.broken.append(str(Mistake("broken mask", opinion.image_id, str(error))))
+            return None
+
+
+def _rows(
+    pictures: Pictures, samples: Sequence[Sample], judged: _Judged, worker: _Worker, progress: Progress
+) -> Iterator[dict[ProtocolName, Row]]:
+    batches = in_order(len(samples), BATCH_SIZE)
+    # Threads are enough: OpenCV and the compiled component tree release the GIL.
+    with progress.task("evaluate", len(batches)) as advance:
+        for batch in pictures.batches(batches):
+            opinions = _opinions(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.judge)
+            yield from (row for row in in_threads(worker, opinions, threads=cores()) if row is not None)
+            advance()
+
+
+def _opinions(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: Judge) -> list[Opinion]:
+    labels = torch.tensor([sample.label for sample in samples])
+    whole = judged.opinions(batch.pixels, labels)
+    needs_crop = judged.has_maps and any(protocol.geometry == "crop" for protocol in judge.protocols)
+    crops = judged.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
+    ranks = [None] * len(samples) if whole.probabilities is None else ranks_of(whole.probabilities, labels)
+    sizes = [(int(h), int(w)) for h, w in batch.image_hw]
+    heatmaps = [None] * len(samples) if whole.heatmaps is None else list(whole.heatmaps)
+    boxes = [None] * len(samples) if whole.boxes is None else [*map(_box, whole.boxes, sizes)]
+    colours = [None] * len(samples) if whole.colours is None else list(whole.colours)
+    return [
+        Opinion(
+            sample.image_id, sample.label, image_hw, heatmap, boxes=found, crop_heatmap=crop, rank=rank, colours=seen
+        )
+        for sample, image_hw, heatmap, found, crop, rank, seen in zip(
+            samples, sizes, heatmaps, boxes, crops, ranks, colours, strict=True
+        )
+    ]
+
+
+def _box(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> Boxes:
+    return Boxes.of([found.xyxy for found in box_object(shares, image_hw)])
+
+
+def ranks_of(probabilities: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> list[int]:
+    """The place of each picture's true class, 0 is first; of equally probable ones the lower label, and NaN is last."""
+    known = probabilities.nan_to_num(nan=-1.0)
+    true = known.gather(1, labels[:, None])
+    is_lower = torch.arange(known.shape[1]) < labels[:, None]
+    is_ahead = (known > true) | ((known == true) & is_lower)
+    return [int(rank) for rank in torch.where(true[:, 0] < 0, known.shape[1], is_ahead.sum(dim=1))]

@@ -1,0 +1,391 @@
+"""Localize every picture below a folder: one line of JSON each, broken pictures listed, interrupted work continued."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from wsol.config.options import EngineName, Objects, Precision, finder_folder, is_gradient_cam
+from wsol.data.images import SUFFIXES, is_picture, pictures_under
+from wsol.data.loader import Batch, Pictures
+from wsol.data.unread import CONVERT, Unread, in_words, unread_under
+from wsol.errors import WsolError
+from wsol.geometry.boxes import COVERING, covers
+from wsol.inference.localizer import Localizer
+from wsol.inference.outputs import BATCH_SIZE, Opinions
+from wsol.predictions.records import LINES, PredictedObject, Prediction, encode, to_line
+from wsol.predictions.review_journal import FILE as JOURNAL
+from wsol.predictions.review_sample import USUAL
+from wsol.runs.box_threshold import shift_of
+from wsol.runs.calibration import is_calibrated
+from wsol.runs.saved_config import load_config
+from wsol.runtime.engine import gathered, wait_for_all
+from wsol.runtime.processes import part
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import (
+    file_hash,
+    is_finished,
+    manifest_of,
+    scratch_of,
+    text_hash,
+    whole_file,
+    write_manifest,
+)
+from wsol.storage.image_list import Names, Paths, write_names
+from wsol.storage.links import led_to
+from wsol.storage.locks import held
+from wsol.storage.shards import (
+    NAMES,
+    PARTS,
+    Shards,
+    assemble_skipped,
+    batches_of,
+    clear,
+    open_scratch,
+    skipped_of,
+    unfinished,
+    write_parts,
+)
+from wsol.storage.shared_folder import new_shared_folder
+from wsol.storage.stopwatch import Stopwatch, figures_of
+from wsol.text import number_of
+
+STAGE = "predict"
+
+
+def run(
+    run: Path,
+    images: Path,
+    out: Path,
+    *,
+    threshold: float | None,
+    objects: Objects | None,
+    device: str,
+    precision: Precision,
+    engine_name: EngineName = "torch",
+    progress: Progress,
+) -> Path:
+    """Write `out`: predictions.jsonl in the order of the pictures' names, skipped.json, manifest.json.
+
+    Launched as several processes, each predicts its shards. The same command continues an interrupted prediction, with
+    any number of processes; pictures that were skipped in a finished shard are not tried again.
+
+    Raises:
+        WsolError: not a run, no pictures, none that can be decoded, `out` holds something else, or another command writes it.
+    """
+    root = _root(images)
+    localizer = Localizer.load(
+        run, threshold=threshold, objects=objects, device=device, precision=precision, engine=engine_name
+    )
+    engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
+    settings: dict[str, Any] = {"box": localizer.box.model_dump(), "precision": precision}
+    if engine_name != "torch":
+        settings["engine"] = engine_name
+    if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
+        settings["score_curve"] = localizer.curve.model_dump()
+    inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
+    unread = unread_under([images]) if is_first and images.is_dir() else {}
+
+    def is_made() -> bool:
+        found: bool = gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]
+        return found
+
+    if not is_made():  # asked before the folder is held: a review may have it, which changes no prediction
+        with held(out, f"wsol {STAGE}", "name another --out"):
+            if not is_made():  # another process may just have come to its end
+                count = _make(out, images, root, localizer, settings, inputs, unread, progress)
+                if count >= USUAL and has_maps and threshold is None and not is_calibrated(run):
+                    progress.say(f"{STAGE}: {_next_step(run, out)}")
+                return out
+    if is_first:
+        clear(out)
+    progress.say(f"{STAGE}: finished already, {out}{_not_read(unread)}")
+    if is_first:
+        figures = (manifest_of(out, STAGE) or {"figures": {}})["figures"]
+        _warn_of_covering(figures.get("covering", 0), figures.get("images", 1), has_maps, progress)
+    return out
+
+
+def is_begun(out: Path) -> bool:
+    """Whether the same command would go on with what an interrupted one has left."""
+    return any((scratch_of(led_to(out)) / PARTS).glob("*.jsonl"))
+
+
+def _make(
+    out: Path, images: Path, root: Path, localizer: Localizer, settings: dict[str, Any], inputs: dict[str, str], unread: Unread, progress: Progress
+) -> int:  # fmt: skip
+    engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
+    started = time.perf_counter()
+    with new_shared_folder(led_to(out), engine) as scratch:
+        if is_first:
+            open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
+            _list(images, scratch / NAMES, inputs["pictures"])
+        wait_for_all(engine)
+        names = Names(scratch / NAMES)
+        shards = Shards(scratch / PARTS, len(names), ".jsonl")
+        watches = gathered([_predict(localizer, Paths(root, names), shards, progress)], engine)
+        if is_first:
+            counts = _assemble(names, shards, scratch, progress)
+            speed = figures_of(watches, time.perf_counter() - started)
+            del names  # its files are mapped, and Windows renames no folder in which a file is open
+            figures = {
+                "image_root": str(root.resolve()),
+                "class_names": localizer.class_names,
+                **vars(counts),
+                "not_read": {suffix: len(paths) for suffix, paths in unread.items()},
+                **speed,
+            }
+            write_manifest(scratch, STAGE, settings, inputs, figures)
+    if is_first:
+        clear(out)
+        progress.say(
+            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped{_not_read(unread)}"
+        )
+        _warn_of_covering(counts.covering, counts.images, has_maps, progress)
+        progress.say(_told(speed))
+    return counts.images if is_first else 0
+
+
+def _next_step(run: Path, out: Path) -> str:
+    """A few boxes by hand, in words."""
+    review, learn = (
+        shlex.join(["wsol", *words])
+        for words in (
+            ["review", f"{out}", "--sample", f"{USUAL}"],
+            ["calibrate", f"{run}", "--reviewed", f"{out}"],
+        )
+    )
+    return f"how many of them are right? `{review}` shows {USUAL} images drawn at random, then `{learn}` says it, and chooses the threshold by them"
+
+
+def _not_read(unread: Unread) -> str:
+    return f"; {in_words(unread)}" if unread else ""
+
+
+def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Progress) -> None:
+    if covering < images / 4:
+        return
+    too_low = ", or --threshold is too low" if has_maps else ""
+    progress.say(
+        f"warning: the boxes of {covering} of {number_of(images, 'picture')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`."
+    )
+
+
+def _is_finished(
+    out: Path, settings: dict[str, Any], inputs: dict[str, str], run: Path, threshold: float | None
+) -> bool:
+    has_review = (out / JOURNAL).exists()
+    try:
+        words = _words_of_calibration(out, settings, run, threshold)
+        return is_finished(out, STAGE, settings, inputs, option="--out", words=words, may_be_removed=not has_review)
+    except WsolError as error:
+        review = (
+            f" It holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same pictures."
+        )
+        raise WsolError(f"{error}{review if has_review else ''}") from None
+
+
+def _words_of_calibration(out: Path, settings: dict[str, Any], run: Path, threshold: float | None) -> dict[str, str]:
+    """Whether it is why threshold and scores are others: it changes them without an option."""
+    before = (manifest_of(out, STAGE) or {}).get("settings", {})
+    there, now = before.get("score_curve"), settings.get("score_curve")
+    has_calibration = threshold is None and is_calibrated(run)
+    back = f"(`wsol calibrate {run} --reset` takes that back)"
+    if there == now:
+        learned = f"the run was calibrated since, or that was made with --threshold {back}"
+        return {"settings.box.threshold": learned} if has_calibration else {}
+    if now is not None:
+        said = f"the run was calibrated{' again' if there else ''} since: threshold and scores are those of the calibration now {back}"
+    elif has_calibration:
+        said = f"the run was calibrated again since: only its threshold is the calibration's now {back}"
+    else:
+        said = "it was made with a calibration that is not used now: it was taken back, belongs to other weights, or --threshold was given"
+    names = ("box.threshold", "score_curve", "score_curve.slope", "score_curve.intercept")
+    return {f"settings.{name}": said for name in names if name != "box.threshold" or threshold is None}
+
+
+def _root(images: Path) -> Path:
+    """The folder that names are relative to."""
+    if not images.exists():
+        raise WsolError(f"{images} does not exist: expected a picture or a folder of pictures. Check the path.")
+    if images.is_dir():
+        return images
+    if not is_picture(images):
+        raise WsolError(
+            f"{images} is no picture by its name: expected one of {', '.join(sorted(SUFFIXES))}. Rename or convert it."
+        )
+    return images.parent
+
+
+def _names(images: Path) -> Iterator[str]:
+    paths = pictures_under(images) if images.is_dir() else [images]
+    root = _root(images)
+    return (path.relative_to(root).as_posix() for path in paths)
+
+
+def _inputs(run: Path, images: Path) -> dict[str, str]:
+    if next(_names(images), None) is None:
+        words = in_words(unread_under([images]))
+        raise WsolError(
+            f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them.{words and f' It holds {words}: {CONVERT}'}"
+        )
+    config = load_config(run)
+    folders = dict.fromkeys((finder_folder(config), "classifier", "cam"))
+    weights = [run / folder / "model.safetensors" for folder in folders]
+    beside = [config.method] if is_gradient_cam(config) else [*filter(None, [shift_of(run)])]
+    return {
+        "pictures": _hash(images, _names(images)),
+        "networks": text_hash(chain((file_hash(path) for path in weights if path.exists()), beside)),
+    }
+
+
+def _hash(images: Path, names: Iterable[str]) -> str:
+    return text_hash(chain([str(_root(images).resolve())], names))
+
+
+def _list(images: Path, folder: Path, expected_hash: str) -> None:
+    """Write the names to disk, once."""
+    if folder.exists():
+        return
+    if _hash(images, write_names(folder, _names(images))) != expected_hash:
+        shutil.rmtree(folder)
+        raise WsolError(
+            f"pictures came or went below {images} while they were listed: expected a folder at rest. Run the same command again."
+        )
+
+
+def _predict(localizer: Localizer, paths: Paths, shards: Shards, progress: Progress) -> Stopwatch:
+    """Write the parts of this process that an earlier run has not left."""
+    todo = unfinished(shards, part(), lambda shard: _is_whole(shards, shard))
+    orders = batches_of(shards, todo, BATCH_SIZE)
+    everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
+    pictures = Pictures(paths, localizer.side_px)
+    with (
+        ThreadPoolExecutor(BOX_THREADS) as pool,
+        progress.task(STAGE, everything, done=everything - len(orders)) as advance,
+    ):
+        watch = Stopwatch(sum(map(len, orders)))
+        found = _lines(localizer, pictures.batches(orders), paths.names, pool, watch, advance)
+        write_parts(shards, todo, found, _joined, paths.names, pictures.broken)
+    return watch
+
+
+BOX_THREADS = 2
+"""They keep a GPU from waiting for boxes."""
+
+
+def _lines(
+    localizer: Localizer,
+    batches: Iterator[Batch],
+    names: Names,
+    pool: ThreadPoolExecutor,
+    watch: Stopwatch,
+    advance: Callable[[], None],
+) -> Iterator[tuple[int, str]]:
+    """Number and line of every whole picture. The objects of a batch are found while the network looks at the next one."""
+    running: list[tuple[int, Future[str]]] = []
+    for batch in batches:
+        watch.lap("waiting")
+        opinions = localizer.opinions(batch.pixels)
+        watch.lap("network")
+        yield from ((number, line.result()) for number, line in running)
+        running = [
+            (number, pool.submit(_line, localizer, opinions, row, names[number], (height, width)))
+            for row, (number, (height, width)) in enumerate(
+                zip(batch.indices.tolist(), batch.image_hw.tolist(), strict=True)
+            )
+        ]
+        watch.lap("boxes")
+        advance()
+    watch.lap("waiting")
+    yield from ((number, line.result()) for number, line in running)
+    watch.lap("boxes")
+
+
+def _line(localizer: Localizer, opinions: Opinions, row: int, name: str, image_hw: tuple[int, int]) -> str:
+    found = localizer.localization(opinions, row, image_hw, None)
+    objects = tuple(PredictedObject(one.xyxy, one.score, encode(one.mask)) for one in found.objects)
+    return to_line(Prediction(name, image_hw, objects, found.label, found.class_name, found.top5))
+
+
+def _joined(shard: int, lines: dict[int, str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines.values()).encode("utf-8", "surrogateescape")
+
+
+def _is_whole(shards: Shards, shard: int) -> bool:
+    content = shards.path(shard).read_bytes()
+    count = content.count(b"\n") + len(skipped_of(shards, shard))
+    return count == len(shards.items(shard)) and not content.rpartition(b"\n")[2]
+
+
+@dataclass
+class _Counts:
+    images: int = 0
+    objects: int = 0
+    empty: int = 0
+    skipped: int = 0
+    covering: int = 0
+    """Pictures that one box covers."""
+
+
+def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -> _Counts:
+    """All parts as one file, each picture exactly once; what was skipped as another."""
+    counts = _Counts()
+    with whole_file(scratch / LINES) as partial, partial.open("wb") as file:
+        for shard in range(len(shards)):
+            content = shards.path(shard).read_bytes()
+            rows = _rows(content, shards, shard, names)
+            counts.images += len(rows)
+            counts.objects += sum(len(row["objects"]) for row in rows)
+            counts.empty += sum(not row["objects"] for row in rows)
+            counts.covering += sum(row["is_covered"] for row in rows)
+            file.write(content)
+    for skipped in assemble_skipped(shards, scratch / "skipped.json"):
+        counts.skipped += 1
+        progress.say(f"skipped: {skipped['reason']}")
+    if not counts.images:
+        shutil.rmtree(shards.folder)  # or the repaired files would not be tried
+        raise WsolError(
+            f"none of {number_of(len(names), 'picture')} can be decoded: expected one at least. The reasons are above; repair the files."
+        )
+    return counts
+
+
+def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict[str, Any]]:
+    """The lines of a part.
+
+    Raises:
+        WsolError: the part does not hold each picture of its shard exactly once, but for the skipped.
+    """
+    skipped = {row["image"] for row in skipped_of(shards, shard)}
+    expected = [name for name in (names[i] for i in shards.items(shard)) if name not in skipped]
+    try:
+        rows: list[dict[str, Any]] = [
+            json.loads(line.decode("utf-8", "surrogateescape")) for line in content.splitlines()
+        ]
+        is_whole = [row["image"] for row in rows] == expected
+        if is_whole and len(rows) + len(skipped) == len(shards.items(shard)):
+            for row in rows:
+                row["is_covered"] = any(covers(one["xyxy"], row["image_hw"]) for one in row["objects"])
+            return rows
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        pass
+    raise WsolError(
+        f"{shards.path(shard)} is damaged: expected the predictions of {number_of(len(expected), 'picture')}. Remove it, and the same command makes it again."
+    )
+
+
+def _told(speed: dict[str, float]) -> str:
+    spent = [f"{speed.get(f'seconds_{name}', 0.0):.1f} s {what}" for name, what in SPENT.items()]
+    return f"{STAGE}: {speed['images_per_second']:.1f} pictures a second; {', '.join(spent)}"
+
+
+SPENT = {"waiting": "waiting for data", "network": "in the networks", "boxes": "waiting for boxes"}

@@ -1,0 +1,104 @@
+"""How much memory decoders may take together, and the wait for it: a small file may hold gigabytes of pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Condition, Lock
+
+from PIL import Image
+
+from wsol.runtime.processes import part
+
+PARTS = 4
+"""Decoders together stay within this part of the machine's memory: a quarter."""
+UNKNOWN_BYTES = 4 * 2**30
+"""The memory of a system that does not say how much it has (Windows)."""
+
+FORMAT_BYTES = {"WEBP": 12, "AVIF": 12, "GIF": 8, "TIFF": 8}
+"""Bytes a pixel that a decoder keeps beside the pixels it gives: measured, or the worst that its library does."""
+
+
+class Memory:
+    """Bytes that several threads claim and give back; who asks for more than is left waits."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._used = 0
+        self._freed = Condition()
+        self._turn = Lock()
+
+    @contextmanager
+    def claimed(self, size: int) -> Iterator[None]:
+        """Hold `size` bytes, at most `limit`."""
+        if size > self.limit:
+            raise ValueError(f"{size} bytes of {self.limit} would be waited for for ever")
+        # In turn, or small images would overtake a large one for ever.
+        with self._turn, self._freed:
+            self._freed.wait_for(lambda: self._used + size <= self.limit)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._used -= size
+                self._freed.notify_all()
+
+
+def decoder_memory() -> Memory:
+    """The part of the machine's memory that the decoders of this process share."""
+    return _memory_of(os.getpid())  # a forked process must not inherit the claims of threads that it does not have
+
+
+@cache
+def _memory_of(process: int) -> Memory:
+    return Memory(machine_bytes() // PARTS // part().local_count)
+
+
+def machine_bytes() -> int:
+    """The memory of this machine, or of its container or cluster job if that may use less."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        physical = UNKNOWN_BYTES
+    return min([physical, *cgroup_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+
+
+def cgroup_limits(own: Path, mounted: Path) -> Iterator[int]:
+    """The limits that hold for this process, in bytes: of version 2 (`0::/a/b`) and 1 (`9:memory:/a/b`), with those of all groups above.
+
+    In a container the path may be that of the host, of which only the top is there.
+    """
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top, name = (mounted / "memory", "memory.limit_in_bytes") if controllers else (mounted, "memory.max")
+        group = top / path.lstrip("/")
+        for folder in (group, *group.parents):
+            try:
+                yield int((folder / name).read_text())
+            except (OSError, ValueError):  # no limit is spelt `max`
+                continue
+
+
+def needed_bytes(image: Image.Image, full_px: int, result_px: int) -> int:
+    """What it takes to decode an opened image and to make `result_px` upright RGB pixels of it.
+
+    `full_px` counts the pixels in the file, of which a JPEG's decoder may give fewer (`Image.draft`).
+    """
+    is_deep, is_small = image.mode[0] in "IF", image.mode in ("1", "L", "P")
+    stored = 1 if is_small else 2 if image.mode.startswith("I;16") else 4
+    opaque = 1 if is_deep or (image.mode in ("1", "L") and not image.has_transparency_data) else 4
+    copies = 1 if image.mode in ("L", "RGB") else 2  # turned upright, and before that converted
+    # Progressive JPEGs keep all coefficients, whatever the scale.
+    coefficients = 2 * len(image.getbands()) * full_px if "progressive" in image.info else 0
+    beside = 0 if image.info.get("compression") == "raw" else FORMAT_BYTES.get(image.format or "", 0)
+    # RGB has 4 bytes in Pillow, and 3 in an array and in the copy that it is made of.
+    return image.width * image.height * (stored + copies * opaque + beside) + coefficients + 10 * result_px

@@ -1,0 +1,305 @@
+"""Files to upright RGB pixels: the only place that decodes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from importlib.util import find_spec
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from wsol.data.decoder_memory import PARTS, decoder_memory, needed_bytes
+from wsol.data.eight_bits import correct_transparency, opaque
+from wsol.errors import BrokenPicture, WsolError
+from wsol.storage.litter import is_litter
+
+Pixels = UInt8[np.ndarray, "height width 3"]
+
+_SUFFIXES_OF = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    **({"AVIF": (".avif",)} if find_spec("PIL._avif") else {}),  # since Pillow 11.3, where it was built with it
+}
+
+FORMATS = tuple(_SUFFIXES_OF)
+"""What is decoded, whatever a file is called. Pillow knows more: its EPS runs Ghostscript, and old formats are nobody's photographs."""
+
+SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES_OF.values() for suffix in suffixes)
+
+ORIENTATION = 0x0112
+"""The EXIF tag."""
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name says that this is a picture; hidden files (`._owl.jpg`) are not."""
+    return path.suffix.lower() in SUFFIXES and not is_litter(path.name)
+
+
+def pictures_under(folder: Path) -> Iterator[Path]:
+    """All pictures below a folder, sorted, hidden folders and those of systems and tools left out.
+
+    Raises:
+        WsolError: a folder cannot be read.
+    """
+    return (path for path in files_under(folder) if is_picture(path))
+
+
+def files_under(folder: Path) -> Iterator[Path]:
+    """All files below a folder but litter, sorted.
+
+    Raises:
+        WsolError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise WsolError(
+            f"cannot read the folder {error.filename} ({error.strerror}): expected a readable one. Change its permissions, or move it elsewhere."
+        )
+
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        # A link back up would give every picture again and again.
+        folders[:] = sorted(
+            name for name in folders if not is_litter(name) and os.path.realpath(os.path.join(parent, name)) not in seen
+        )
+        yield from (Path(parent, name) for name in sorted(names) if not is_litter(name))
+
+
+def read_image(path: Path) -> Pixels:
+    """Decode a picture: upright (EXIF applied), RGB, transparency over white, first frame of several.
+
+    Raises:
+        BrokenPicture: not decodable, not a regular file, of more than 178 megapixels (Pillow's limit), or too large for this
+            machine's memory.
+    """
+    with _opened(path) as image, _room(path, image, image.size, image.width * image.height):
+        return from_pillow(image)
+
+
+def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
+    """Decode a mask: every stored value but 0 (black) is object; palette numbers and 16 bits count as they are stored.
+
+    Raises:
+        BrokenPicture: not decodable.
+    """
+    with _opened(path) as image, _room(path, image, image.size, image.width * image.height):
+        if image.mode not in ("1", "L", "P", "I", "F") and not image.mode.startswith("I;16"):
+            image = image.convert("RGB")
+        values = np.asarray(image)
+        return np.asarray(values.any(axis=2) if values.ndim == 3 else values != 0)
+
+
+def read_square(path: Path, side_px: int) -> tuple[Pixels, tuple[int, int]]:
+    """Decode and squash to a square, aspect ratio not kept; also the upright (height, width) on disk.
+
+    Large JPEGs are decoded at a reduced scale that is still at least twice the square.
+    """
+    with _opened(path) as image:
+        stored_wh = image.size
+        image.draft("RGB", (2 * side_px, 2 * side_px))
+        with _room(path, image, stored_wh, side_px * side_px):
+            return square(_upright(image), side_px), _upright_hw(image, stored_wh)
+
+
+def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
+    """Decode and scale down, aspect ratio kept, until the longer side is at most `longest_px`; also the upright (height, width) on disk."""
+    with _opened(path) as image:
+        stored_wh = image.size
+        scale = min(1.0, longest_px / max(stored_wh))
+        width, height = (max(round(side * scale), 1) for side in stored_wh)
+        image.draft("RGB", (width, height))
+        with _room(path, image, stored_wh, width * height):
+            image_hw = _upright_hw(image, stored_wh)
+            fitting_wh = (width, height) if image_hw == stored_wh[::-1] else (height, width)
+            pixels = _upright(image)
+            if pixels.size != fitting_wh:
+                pixels = pixels.resize(fitting_wh, Image.Resampling.BILINEAR, reducing_gap=2.0)
+            return np.asarray(pixels.convert("RGB")), image_hw
+
+
+def square(image: Image.Image, side_px: int) -> Pixels:
+    """Squash to a square with an antialiased bilinear filter."""
+    return np.asarray(image.resize((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("RGB"))
+
+
+def image_hw(path: Path) -> tuple[int, int]:
+    """Upright (height, width), without decoding more than the format asks for."""
+    with _opened(path) as image, _room_for_tags(path, image):
+        return _upright_hw(image, image.size)
+
+
+def check_format(path: Path) -> None:
+    """Make sure that a file for another decoder is one that we would decode, of a size that we would.
+
+    Raises:
+        BrokenPicture: it is not.
+    """
+    with _opened(path):
+        pass
+
+
+def is_turned(path: Path) -> bool:
+    """Whether the stored pixels are not upright, so that a reader without EXIF would see another picture."""
+    with _opened(path) as image, _room_for_tags(path, image):
+        return image.getexif().get(ORIENTATION, 1) in range(2, 9)
+
+
+# Files
+
+_KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}  # fmt: skip
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file among images for reading, if it is a regular one: a named pipe would wait for ever, a device may do anything.
+
+    Raises:
+        BrokenPicture: it is none, does not exist, or may not be read.
+    """
+    try:
+        mode = os.stat(path).st_mode  # first, since opening a device may start something
+        if stat.S_ISREG(mode):
+            # It may have become a pipe meanwhile.
+            file = os.fdopen(
+                os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
+            )
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISREG(mode):
+                return file
+            file.close()
+        reason = f"it is {_KINDS.get(stat.S_IFMT(mode), 'no regular file')}"
+    except (FileNotFoundError, NotADirectoryError):
+        reason = "it does not exist"
+    except PermissionError:
+        reason = "it may not be read"
+    except (OSError, ValueError) as error:  # a name that is too long, or holds NUL
+        reason = getattr(error, "strerror", None) or str(error)
+    raise _broken(path, reason)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An opened image; whatever Pillow and its decoders raise in the block becomes `BrokenPicture`.
+
+    They raise anything: RuntimeError, struct.error, zlib.error, OverflowError, MemoryError, AssertionError, warnings made errors.
+    """
+    with open_regular(path) as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise _broken(path, "the file is empty")
+        try:
+            with closing(Image.open(file, formats=FORMATS)) as image:
+                correct_transparency(image)
+                yield image
+        except WsolError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise BrokenPicture(f"{path} is too large: {error} Scale it down, or cut it into tiles.") from None
+        except UnidentifiedImageError:
+            raise _broken(path, "no decoder knows its contents") from None
+        except MemoryError:
+            raise _broken(path, "its decoder ran out of memory") from None
+        except (OSError, SyntaxError, ValueError) as error:
+            raise _broken(path, str(error)) from None
+        except Exception as error:
+            raise _broken(path, f"{type(error).__name__}: {error}") from None
+
+
+def _broken(path: Path, reason: str) -> BrokenPicture:
+    return BrokenPicture(
+        f"cannot decode {path}: {reason}. Expected a picture ({', '.join(sorted(s[1:] for s in SUFFIXES))}); repair or remove it."
+    )
+
+
+@contextmanager
+def _room(path: Path, image: Image.Image, stored_wh: tuple[int, int], result_px: int) -> Iterator[None]:
+    """Wait until there is memory to decode the image and to make `result_px` RGB pixels of it."""
+    memory, (width, height) = decoder_memory(), stored_wh
+    needed = needed_bytes(image, width * height, result_px)
+    if needed > memory.limit:
+        raise BrokenPicture(
+            f"{path} is too large: {width} x {height} pixels ({image.format}, {image.mode}) take {needed / 1e9:.1f} GB to decode, expected at most {memory.limit / 1e9:.1f} GB, "
+            f"1/{PARTS} of the memory that there is. Scale it down, or cut it into tiles."
+        )
+    with memory.claimed(needed):
+        yield
+
+
+def _room_for_tags(path: Path, image: Image.Image) -> AbstractContextManager[None]:
+    # Pillow decodes a PNG to see whether EXIF comes after the pixels.
+    return _room(path, image, image.size, 0) if image.format == "PNG" else nullcontext()
+
+
+# Pixels
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1 .. 8 that is still to be applied; 1 where the tag is absent or senseless."""
+    # Pillow reports and decodes TIFF upright, yet leaves the tag in place until the pixels are loaded.
+    orientation = 1 if image.format == "TIFF" else image.getexif().get(ORIENTATION, 1)
+    return orientation if orientation in range(2, 9) else 1
+
+
+def _upright_hw(image: Image.Image, stored_wh: tuple[int, int]) -> tuple[int, int]:
+    width, height = stored_wh
+    return (width, height) if _orientation(image) >= 5 else (height, width)
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """In mode L or RGB."""
+    # Not Pillow's exif_transpose: it writes the other tags anew, and fails where one of them is senseless.
+    turn = _TURNS.get(_orientation(image))
+    flat = opaque(image)
+    return flat if turn is None else flat.transpose(turn)
+
+
+def from_pillow(image: Image.Image) -> Pixels:
+    """An opened picture as upright RGB pixels."""
+    return np.asarray(_upright(image).convert("RGB"))
+
+
+def as_pixels(array: NDArray[Any]) -> Pixels:
+    """An array from elsewhere as RGB pixels.
+
+    Raises:
+        WsolError: not uint8 of shape (height, width), (height, width, 3) or (height, width, 4).
+    """
+    if (
+        array.dtype != np.uint8
+        or array.ndim not in (2, 3)
+        or (array.ndim == 3 and array.shape[2] not in (1, 3, 4))
+        or array.size == 0
+    ):
+        raise WsolError(
+            f"expected uint8 pixels of shape (height, width, 3) in RGB order, got {array.dtype} of shape {array.shape}. "
+            "Convert with `(255 * array).astype('uint8')` if the values are fractions."
+        )
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    return from_pillow(Image.fromarray(array))

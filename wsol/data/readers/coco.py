@@ -1,0 +1,295 @@
+"""COCO annotations as truth: as published, as Roboflow exports them, or one file beside its pictures.
+
+A picture's label is the category of its annotations; crowds (`iscrowd` 1) are no objects, and their pixels do not count.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from wsol.data.image_files import PictureSizes, picture_root
+from wsol.data.readers.coco_json import CocoFile, CocoPicture, kind_of, read_coco_file, seems_coco
+from wsol.data.readers.coco_masks import bounds_of, read_coco_mask
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import Collector, GroundTruth, Kind, Mistake
+from wsol.data.untrusted import is_id, is_number, is_path, number_of, shown
+from wsol.errors import WsolError
+from wsol.geometry.boxes import Xyxy
+
+TRAIN = ("train/_annotations.coco.json", "annotations/instances_train*.json")
+TEST = (
+    "test/_annotations.coco.json",
+    "valid/_annotations.coco.json",
+    "val/_annotations.coco.json",
+    "annotations/instances_test*.json",
+    "annotations/instances_val*.json",
+)
+ALONE = ("*.json", "annotations/*.json")
+MANY = 20
+"""A folder of more JSON files than this is another tool's, which writes one a picture."""
+
+
+Split = Literal["train", "test", "all"]
+
+
+def recognise(root: Path) -> bool:
+    """Whether this is a JSON file, or a folder that holds COCO annotations where they usually lie."""
+    if not root.is_dir():
+        return root.suffix.lower() == ".json"
+    return any(next(root.glob(pattern), None) for pattern in (*TRAIN, *TEST)) or bool(_alone(root))
+
+
+def read(root: Path, images: Path | None = None) -> DataSet:
+    """Read pictures and their labels; boxes and masks stay unread until they are asked for.
+
+    `images` holds the pictures, or a folder of them for each split.
+
+    Raises:
+        WsolError: several files where one is expected, or a file that is not COCO.
+    """
+    parts = _read_parts(root)
+    categories = _categories(parts)
+    mistakes: list[Mistake] = []
+    category_of = [_category_of(part, categories, mistakes) for part in parts]
+    # Subsets list all categories of the whole; one of no image is no class.
+    used = sorted({category for found in category_of for category in found.values()})
+    labels = {category: label for label, category in enumerate(used)}
+    samples: dict[Split, tuple[Sample, ...]] = {}
+    for part, found in zip(parts, category_of, strict=True):
+        folder = picture_root(part.folders(images), (picture.file_name for picture in part.file.pictures.values()))
+        samples[part.split] = tuple(
+            Sample(
+                part.image_id(part.file.pictures[number]),
+                folder / part.file.pictures[number].file_name,
+                labels[category],
+            )
+            for number, category in found.items()
+        )
+    train, test = samples.get("train", ()), samples.get("test", ())
+    has_split = "all" not in samples
+    if not has_split:
+        train = test = samples["all"]
+    paths = {sample.image_id: sample.path for sample in (*train, *test)}
+    return DataSet(
+        "COCO", root, tuple(categories[category] for category in used), train, test, has_split,
+        lambda: _read_truth(root, categories, paths), tuple(mistakes),
+        unused=tuple(name for category, name in categories.items() if category not in labels),
+    )  # fmt: skip
+
+
+def image_ids_of(root: Path) -> dict[int, str]:
+    """COCO's number of a picture → our image id; where both splits use a number, it is the test split's picture.
+
+    Raises:
+        WsolError: as `read`.
+    """
+    return {
+        number: part.image_id(picture) for part in _read_parts(root) for number, picture in part.file.pictures.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The file of a split; image ids begin with `prefix`."""
+
+    split: Split
+    file: CocoFile
+    prefix: str = ""
+
+    def image_id(self, picture: CocoPicture) -> str:
+        return self.prefix + picture.file_name
+
+    def folders(self, images: Path | None) -> tuple[Path, ...]:
+        """Where the pictures may lie, the likeliest first."""
+        home, name = self.file.path.parent, _split_folder(self.file.path)
+        if images is not None:
+            return images / name, images
+        if home.name != "annotations":
+            return home, home / "images", home / "data"
+        base = home.parent
+        return base / name, base / "images" / name, base / "images", base / "data", base, home
+
+
+def _split_folder(path: Path) -> str:
+    """`train2017` for annotations/instances_train2017.json, `train` for train/_annotations.coco.json."""
+    return path.stem.removeprefix("instances_") if path.parent.name == "annotations" else path.parent.name
+
+
+def _read_parts(root: Path) -> list[_Part]:
+    """Every file of a data set, train before test; pictures of one name are told apart by the folder of their split."""
+    parts = [_Part(split, read_coco_file(path)) for split, path in _files(root).items()]
+    names = [{picture.file_name for picture in part.file.pictures.values()} for part in parts]
+    if len(parts) == 2 and names[0] & names[1]:
+        return [_Part(part.split, part.file, f"{_split_folder(part.file.path)}/") for part in parts]
+    return parts
+
+
+def _files(root: Path) -> dict[Split, Path]:
+    if not root.is_dir():
+        return {"all": root}
+    train, test = _first(root, TRAIN), _first(root, TEST)
+    if train and test:
+        return {"train": train, "test": test}
+    if test:
+        return {"test": test}
+    return {"all": train or _only(root, _alone(root))}
+
+
+def _first(root: Path, patterns: Iterable[str]) -> Path | None:
+    for pattern in patterns:
+        if found := sorted(root.glob(pattern)):
+            return _only(root, found)
+    return None
+
+
+def _alone(root: Path) -> list[Path]:
+    for pattern in ALONE:
+        found = sorted(path for path in root.glob(pattern) if not path.name.startswith("."))
+        coco = [path for path in found if seems_coco(path)] if len(found) <= MANY else []
+        if coco:
+            return coco
+    return []
+
+
+def _only(root: Path, found: list[Path]) -> Path:
+    if len(found) != 1:
+        names = ", ".join(path.relative_to(root).as_posix() for path in found) or "none"
+        raise WsolError(
+            f"expected one file of COCO annotations in {root}, got {names}. Name one file instead of the folder, or move the others away."
+        )
+    return found[0]
+
+
+def _categories(parts: Iterable[_Part]) -> dict[int, str]:
+    """Names by category id, in the order of the ids, of all splits."""
+    categories: dict[int, str] = {}
+    for part in parts:
+        for number, name in part.file.categories.items():
+            if categories.setdefault(number, name) != name:
+                raise WsolError(
+                    f"{part.file.path}: expected category {number} to be {categories[number]!r} as in the other split, got {name!r}. Number the categories alike in both."
+                )
+    return dict(sorted(categories.items()))
+
+
+def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake]) -> dict[int, int]:
+    """The category of each picture by its number; why some have none is added to `mistakes`."""
+    categories: dict[int, set[int]] = defaultdict(set)
+    crowded = {annotation["image_id"] for annotation in part.file.annotations if annotation.get("iscrowd")}
+    for annotation in part.file.annotations:
+        if not annotation.get("iscrowd"):
+            categories[annotation["image_id"]].add(annotation["category_id"])
+    found = {}
+    for number, picture in part.file.pictures.items():
+        named = sorted(categories[number] & known.keys())
+        where = f"{part.file.path}, {picture.file_name}"
+        if not is_path(picture.file_name):
+            expected = f"expected the path of a file, got {shown(picture.file_name)}"
+            mistakes.append(Mistake("unknown picture", str(part.file.path), expected))
+        elif len(named) == 1:
+            found[number] = named[0]
+        elif named:
+            expected = f"expected annotations of one class, got categories {named}"
+            mistakes.append(Mistake("several classes", where, expected))
+        elif categories[number]:
+            expected = f"expected a category of the file, got {sorted(categories[number])}"
+            mistakes.append(Mistake("unknown class", where, expected))
+        else:
+            got = "crowds alone (iscrowd), which are no objects" if number in crowded else "none"
+            expected = f"expected an annotation, which gives the picture its class, got {got}"
+            mistakes.append(Mistake("no true box", where, expected))
+    return found
+
+
+def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path]) -> GroundTruth:
+    collector = Collector()
+    sizes = PictureSizes(collector)
+    for part in _read_parts(root):
+        drawn = _Drawn()
+        collector.mistakes += part.file.mistakes
+        for index, annotation in enumerate(part.file.annotations):
+            name = annotation["id"] if is_id(annotation.get("id")) else f"number {index + 1}"
+            where = f"{part.file.path}, annotation {name}"
+            picture = part.file.pictures.get(annotation["image_id"])
+            if picture is None:
+                collector.note("unknown picture", where, f"expected the id of a picture, got {annotation['image_id']}")
+            # A picture that was left out as a whole is told by `read`.
+            elif (image_id := part.image_id(picture)) in paths and (hw := picture.image_hw or sizes(paths[image_id])):
+                _add_annotation(collector, drawn, annotation, names, image_id, hw, where)
+        _add_masks(collector, drawn, part.file.path)
+    return collector.truth()
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The segmentations of pictures, None where an annotation has none, and the sizes on which they were drawn."""
+
+    objects: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    crowds: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def _add_annotation(
+    collector: Collector,
+    drawn: _Drawn,
+    annotation: Mapping[str, Any],
+    names: Mapping[int, str],
+    image_id: str,
+    image_hw: tuple[int, int],
+    where: str,
+) -> None:
+    drawn.sizes[image_id] = image_hw
+    segmentation = annotation.get("segmentation") or None
+    if annotation.get("iscrowd"):
+        drawn.crowds[image_id].append(segmentation)
+    elif annotation["category_id"] not in names:
+        collector.note("unknown class", where, f"expected a category of the file, got {annotation['category_id']}")
+    else:
+        drawn.objects[image_id].append(segmentation)
+        try:
+            collector.add(image_id, _corners(annotation, image_hw), image_hw, where)
+        except _NoBoxError as error:
+            collector.note(error.kind, where, str(error))
+
+
+def _add_masks(collector: Collector, drawn: _Drawn, path: Path) -> None:
+    boxed = collector.truth()
+    for image_id, objects in drawn.objects.items():
+        # A mask that lacks one of the objects would call right pixels wrong, and so would one that lacks a crowd.
+        crowds, hw = drawn.crowds[image_id], drawn.sizes[image_id]
+        if image_id in boxed and all(objects) and all(crowds):
+            collector.add_mask(image_id, partial(read_coco_mask, objects, crowds, hw, f"{path}, {image_id}"), hw)
+
+
+class _NoBoxError(Exception):
+    """What was expected of an annotation, and what came."""
+
+    def __init__(self, kind: Kind, what: str) -> None:
+        super().__init__(what)
+        self.kind = kind
+
+
+def _corners(annotation: Mapping[str, Any], image_hw: tuple[int, int]) -> Xyxy:
+    """The box of an annotation, or else that of its segmentation.
+
+    Raises:
+        _NoBoxError: it has neither.
+    """
+    bbox, segmentation = annotation.get("bbox"), annotation.get("segmentation")
+    if bbox:
+        if not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
+            raise _NoBoxError("not a number", f"expected bbox [x, y, width, height] of four numbers, got {shown(bbox)}")
+        x, y, width, height = map(number_of, bbox)
+        return x, y, x + width, y + height
+    if not segmentation:
+        what = f"expected bbox [x, y, width, height] or a segmentation, got {kind_of(annotation)}"
+        raise _NoBoxError("no true box", what)
+    try:
+        return bounds_of(segmentation, image_hw)
+    except ValueError as error:
+        raise _NoBoxError("no true box", f"there is no bbox, and of the segmentation {error}") from None

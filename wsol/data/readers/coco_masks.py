@@ -1,0 +1,92 @@
+"""COCO's segmentations (polygons, run lengths, compressed run lengths) as one true mask of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from pycocotools import mask as coco_mask
+
+from wsol.data.masks import nearest
+from wsol.data.truth import TrueMask
+from wsol.data.untrusted import is_id, number_of, shown
+from wsol.errors import BrokenPicture
+from wsol.geometry.boxes import Xyxy
+from wsol.geometry.mask_rle import cover
+
+
+def read_coco_mask(
+    objects: Sequence[object],
+    crowds: Sequence[object],
+    annotated_hw: tuple[int, int],
+    where: str,
+    image_hw: tuple[int, int],
+) -> TrueMask:
+    """The union of the objects at `image_hw`; of the crowds what no object covers is ignored.
+
+    Raises:
+        BrokenPicture: a segmentation is not one, or was drawn on another size than `annotated_hw`.
+    """
+    try:
+        is_object = nearest(_union(objects, annotated_hw), image_hw)
+        is_crowd = nearest(_union(crowds, annotated_hw), image_hw)
+    except ValueError as error:
+        raise BrokenPicture(f"{where}: {error}. Mend the annotation, or remove it.") from None
+    return TrueMask(is_object, is_crowd & ~is_object)
+
+
+def bounds_of(segmentation: object, image_hw: tuple[int, int]) -> Xyxy:
+    """The tight box x0, y0, x1, y1 of one segmentation.
+
+    Raises:
+        ValueError: it is none, or was drawn on another size.
+    """
+    x, y, width, height = (float(value) for value in coco_mask.toBbox(_compressed(segmentation, image_hw)))
+    return x, y, x + width, y + height
+
+
+def _union(segmentations: Iterable[object], hw: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
+    runs = [_compressed(segmentation, hw) for segmentation in segmentations]
+    return np.asarray(coco_mask.decode(coco_mask.merge(runs)), dtype=bool) if runs else np.zeros(hw, dtype=bool)
+
+
+# pycocotools trusts its input: run lengths that fall short leave memory of others in the mask, and far corners of a polygon
+# end the process. So everything is looked at before it goes there.
+
+
+def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
+    height, width = hw
+    if isinstance(segmentation, dict):
+        size, counts = segmentation.get("size"), segmentation.get("counts")
+        if size != [height, width]:
+            raise ValueError(
+                f"expected run lengths of size [{height}, {width}] (height, width), got size {shown(size)}"
+            )
+        is_whole = cover(counts, height * width) if isinstance(counts, str) else _are_runs(counts, height * width)
+        if not is_whole:
+            raise ValueError(f"expected run lengths of {height * width} pixels together, got others")
+        if isinstance(counts, str):
+            return {"size": [height, width], "counts": counts.encode("ascii")}
+        return dict(coco_mask.frPyObjects(segmentation, height, width))
+    for polygon in segmentation if isinstance(segmentation, list) else [segmentation]:
+        if not _is_polygon(polygon, 3 * max(hw)):
+            raise ValueError(
+                f"expected polygons [x, y, x, y, x, y, ...] in a picture of {width} x {height}, got {shown(polygon)}"
+            )
+    return dict(coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width)))
+
+
+def _is_polygon(polygon: object, limit: float) -> bool:
+    # Four numbers would be read as a box.
+    return (
+        isinstance(polygon, list)
+        and len(polygon) >= 6
+        and len(polygon) % 2 == 0
+        and all(abs(number_of(value)) <= limit for value in polygon)
+    )
+
+
+def _are_runs(runs: object, pixels: int) -> bool:
+    return isinstance(runs, list) and all(is_id(run) and run >= 0 for run in runs) and sum(runs) == pixels

@@ -1,0 +1,189 @@
+"""A CSV table: one line a picture or a box, with the columns path, label and perhaps x0, y0, x1, y1, width, height, split.
+
+Corners are 0-based, half-open pixels of the upright picture; a line without corners lists a picture without a box. Without the
+column label a picture's folder is its class, so that the boxes.csv of class folders can be read by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from wsol.data.csv_cells import unguarded
+from wsol.data.image_files import PictureSizes, picture_root
+from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows, header_of, means_a_path
+from wsol.data.samples import DataSet, Sample
+from wsol.data.splits import Part, part_of
+from wsol.data.truth import Collector, GroundTruth, Mistake
+from wsol.data.untrusted import is_path, shown, size_of, whole_in
+from wsol.errors import NoGroundTruth, WsolError
+
+NAMES = ("labels.csv", "annotations.csv")
+OPTIONAL = (CORNERS, ("width", "height"), ("split",))
+
+Split = Part | Literal[""]
+
+
+def recognise(root: Path) -> bool:
+    """Whether this is a CSV file, or a folder with one labels.csv or annotations.csv that lists pictures."""
+    if not root.is_dir():
+        return root.suffix.lower() == ".csv"
+    found = [root / name for name in NAMES if (root / name).is_file()]
+    return len(found) == 1 and any(means_a_path(name) for name in header_of(found[0]))
+
+
+def read(root: Path, images: Path | None = None) -> DataSet:
+    """Read pictures, labels and split; boxes stay unread until they are asked for. Paths are relative to `images`.
+
+    Raises:
+        WsolError: columns missing or misspelt, a line without path, or a picture in two splits.
+    """
+    table = _table(root)
+    listed = _listed(table)
+    candidates = (table.parent, table.parent / "images") if images is None else (images,)
+    folder = picture_root(candidates, listed)
+    labelled = {image_id: one for image_id, one in listed.items() if len(one.class_names) == 1 and all(one.class_names)}
+    names = sorted({name for one in labelled.values() for name in one.class_names})
+    labels = {name: label for label, name in enumerate(names)}
+    samples: dict[Split, list[Sample]] = {"train": [], "test": [], "val": [], "": []}
+    for image_id, one in labelled.items():
+        samples[one.split].append(Sample(image_id, folder / image_id, labels[one.class_names[0]]))
+    train, test, has_split = _splits(samples)
+    paths = {sample.image_id: sample.path for sample in (*train, *test)}
+    return DataSet(
+        "CSV table", root, tuple(names), train, test, has_split, lambda: _read_truth(table, paths),
+        tuple(_left_out(table, listed.items())),
+    )  # fmt: skip
+
+
+@dataclass
+class _Listed:
+    """What the lines of one picture say of it."""
+
+    split: Split
+    first: str
+    class_names: list[str] = field(default_factory=list)
+
+
+def _table(root: Path) -> Path:
+    return next(root / name for name in NAMES if (root / name).is_file()) if root.is_dir() else root
+
+
+def _image_id(row: Mapping[str, str], where: str) -> str:
+    if not row["path"]:
+        raise WsolError(f"{where}: expected the path of a picture, got none. Mend the line, or remove it.")
+    if not is_path(row["path"]):
+        raise WsolError(
+            f"{where}: expected the path of an image, got {shown(row['path'])}. Mend the line, or remove it."
+        )
+    return row["path"].replace("\\", "/").removeprefix("./")
+
+
+def _required(table: Path) -> tuple[str, ...]:
+    """The columns that there must be; a column of another name may be the label, so that folders are not taken for it."""
+    header, ours = {*header_of(table)}, {"path", *(name for group in OPTIONAL for name in group)}
+    return ("path",) if {"path"} <= header <= ours else ("path", "label")
+
+
+def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
+    if "label" in row:
+        return unguarded(row["label"])
+    folders = image_id.split("/")[:-1]
+    if folders and part_of(folders[0]):
+        folders = folders[1:]
+    if not folders or folders[0] in ("", ".", ".."):
+        raise WsolError(
+            f"{where}: expected the class of {image_id}: there is no column label, and no folder of a class in its path. Add the column, or write paths as class/picture."
+        )
+    return folders[0]
+
+
+def _listed(table: Path) -> dict[str, _Listed]:
+    """By image id, in the table's order."""
+    listed: dict[str, _Listed] = {}
+    for where, row in csv_rows(table, _required(table), OPTIONAL):
+        image_id, split = _image_id(row, where), _split(row, where)
+        one = listed.setdefault(image_id, _Listed(split, where))
+        if one.split != split:
+            raise WsolError(
+                f"{where}: expected {image_id} in one split, got {split or 'none'!r} here and {one.split or 'none'!r} before ({one.first}). Mend one of the lines."
+            )
+        if (label := _label(row, image_id, where)) not in one.class_names:
+            one.class_names.append(label)
+    if len({one.split == "" for one in listed.values()}) > 1:
+        first = next(one.first for one in listed.values() if not one.split)
+        raise WsolError(f"{first}: expected a split as in the other lines, got none. Fill it in, or empty the column.")
+    return listed
+
+
+def _split(row: Mapping[str, str], where: str) -> Split:
+    written = row.get("split", "")
+    if not written:
+        return ""
+    part = part_of(written)
+    if part is None:
+        near = get_close_matches(written.lower(), ("train", "test", "val"), n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise WsolError(f"{where}: expected split to be train, test or val, got {written!r}.{meant} Mend the line.")
+    return part
+
+
+def _splits(samples: Mapping[Split, list[Sample]]) -> tuple[tuple[Sample, ...], tuple[Sample, ...], bool]:
+    """Training and test pictures, and whether they differ; validation pictures are a test where there is no other."""
+    train, test = tuple(samples["train"]), tuple(samples["test"] or samples["val"])
+    if test:
+        return train, test, True
+    both = train or tuple(samples[""])
+    return both, both, False
+
+
+def _left_out(table: Path, listed: Iterable[tuple[str, _Listed]]) -> Iterator[Mistake]:
+    for image_id, one in listed:
+        if len(one.class_names) > 1:
+            yield Mistake(
+                "several classes",
+                f"{table}, {image_id}",
+                f"expected one label, got {', '.join(name or '(none)' for name in one.class_names)}",
+            )
+        elif not one.class_names[0]:
+            yield Mistake("unknown class", one.first, "expected a label, got none")
+
+
+def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
+    if "x0" not in header_of(table):
+        raise NoGroundTruth(
+            f"no boxes to compare with in {table}: expected the columns {', '.join(CORNERS)}. Add them, or use `wsol predict` for boxes without a judgement."
+        )
+    collector = Collector()
+    sizes = PictureSizes(collector)
+    written_hw: dict[str, tuple[int, int]] = {}
+    for where, row in csv_rows(table, _required(table), OPTIONAL):
+        image_id = _image_id(row, where)
+        if image_id not in paths or not any(row.get(name) for name in CORNERS):
+            continue
+        image_hw = _written_hw(row, where) or sizes(paths[image_id])
+        if image_hw is None:
+            continue
+        if written_hw.setdefault(image_id, image_hw) != image_hw:
+            height, width = written_hw[image_id]
+            collector.note(
+                "other size", where, f"expected {width} x {height} as before, got {image_hw[1]} x {image_hw[0]}"
+            )
+            continue
+        add_box(collector, image_id, row, image_hw, where)
+    return collector.truth()
+
+
+def _written_hw(row: Mapping[str, str], where: str) -> tuple[int, int] | None:
+    """The (height, width) of a line; None where its cells are empty."""
+    width, height = row.get("width", ""), row.get("height", "")
+    if not width and not height:
+        return None
+    image_hw = size_of(whole_in(height) or 0, whole_in(width) or 0)
+    if image_hw is None:
+        cells = shown(f"{width},{height}")
+        raise WsolError(f"{where}: expected width and height of an image in whole pixels, got {cells}. Mend the line.")
+    return image_hw

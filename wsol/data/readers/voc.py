@@ -1,0 +1,177 @@
+"""PASCAL VOC (Everingham et al. 2010), and what annotation tools write in its manner: one XML a picture."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from itertools import islice
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from wsol.data.images import is_picture
+from wsol.data.readers.voc_xml import VocXml, collect, parse
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import Collector, GroundTruth, Mistake
+from wsol.errors import WsolError
+
+PICTURE_FOLDERS = ("JPEGImages", "images")
+TRAIN_LISTS = ("train", "trainval")
+TEST_LISTS = ("test", "val")
+
+
+def recognise(root: Path) -> bool:
+    """Whether there is XML in `Annotations`, or such XML beside the pictures."""
+    if next((root / "Annotations").glob("*.xml"), None):
+        return True
+    return any("<annotation" in _head(path) for path in islice(root.glob("*.xml"), 5))
+
+
+def read(root: Path, images: Path | None = None) -> DataSet:
+    """Read pictures, their labels (the one class of their objects) and the split of `ImageSets/Main`, where there is one.
+
+    Raises:
+        WsolError: no XML, or a list that is not text.
+    """
+    mistakes: list[Mistake] = []
+    files = _xml_files(root)
+    train_stems, test_stems = _split(root / "ImageSets" / "Main", files, mistakes)
+    usable = dict(_usable({stem: files[stem] for stem in (*train_stems, *test_stems)}, mistakes))
+    class_names = tuple(sorted({xml.objects[0].class_name for xml in usable.values()}))
+    samples = _samples(usable, class_names, _image_root(root, images), mistakes)
+    train = tuple(samples[stem] for stem in train_stems if stem in samples)
+    return DataSet(
+        "PASCAL VOC",
+        root,
+        class_names,
+        train,
+        train if train_stems is test_stems else tuple(samples[stem] for stem in test_stems if stem in samples),
+        train_stems is not test_stems,
+        lambda: _read_truth(samples, usable, class_names),
+        tuple(mistakes),
+    )
+
+
+def _head(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(1000)
+
+
+def _xml_files(root: Path) -> dict[str, Path]:
+    """XML by stem, sorted."""
+    for folder in (root / "Annotations", root):
+        found = {path.stem: path for path in sorted(folder.glob("*.xml")) if not path.name.startswith(".")}
+        if found:
+            return found
+    raise WsolError(
+        f"no annotations in {root}: expected Annotations/*.xml, or *.xml beside the pictures. Name the folder that holds Annotations."
+    )
+
+
+# The split
+
+
+def _split(folder: Path, files: Mapping[str, Path], mistakes: list[Mistake]) -> tuple[list[str], list[str]]:
+    """Stems of training and test pictures; the same list twice where there is no split."""
+    train = _listed(folder, TRAIN_LISTS, files, mistakes)
+    test = _listed(folder, TEST_LISTS, files, mistakes)
+    if not test:
+        everything = train or list(files)
+        return everything, everything
+    held_out = set(test)
+    return [stem for stem in train if stem not in held_out], test  # trainval holds val
+
+
+def _listed(folder: Path, names: tuple[str, ...], files: Mapping[str, Path], mistakes: list[Mistake]) -> list[str]:
+    """The first list that names annotated pictures: VOC's own test pictures often come without annotations."""
+    for table in (folder / f"{name}.txt" for name in names):
+        stems = _stems(table)
+        annotated = [stem for stem in stems if stem in files]
+        if annotated:
+            expected = "expected an annotation of every listed picture, got none"
+            mistakes += [Mistake("no true box", f"{table}, {stem}", expected) for stem in stems if stem not in files]
+            return annotated
+    return []
+
+
+def _stems(table: Path) -> list[str]:
+    try:
+        lines = table.read_text(encoding="utf-8-sig").split("\n") if table.is_file() else []
+    except UnicodeDecodeError as error:
+        raise WsolError(f"{table} is not text ({error}): expected UTF-8. Restore the published list.") from None
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+# Labels and pictures
+
+
+def _usable(files: Mapping[str, Path], mistakes: list[Mistake]) -> Iterator[tuple[str, VocXml]]:
+    """What has objects of one class, by stem."""
+    for stem, path in files.items():
+        try:
+            xml = parse(path)
+        except WsolError as error:
+            mistakes.append(Mistake("no true box", str(path), str(error)))
+            continue
+        names = sorted({one.class_name for one in xml.objects})
+        if not names:
+            mistakes.append(Mistake("no true box", xml.where, "expected an object, whose name is the label, got none"))
+        elif "" in names:
+            mistakes.append(Mistake("unknown class", xml.where, "expected a name of every object, got none"))
+        elif len(names) > 1:
+            expected = f"expected objects of one class, got {', '.join(names)}"
+            mistakes.append(Mistake("several classes", xml.where, expected))
+        else:
+            yield stem, xml
+
+
+def _samples(
+    annotated: Mapping[str, VocXml], class_names: tuple[str, ...], folder: Path, mistakes: list[Mistake]
+) -> dict[str, Sample]:
+    labels = {name: label for label, name in enumerate(class_names)}
+    pictures = cache(_pictures)
+    samples: dict[str, Sample] = {}
+    taken: dict[str, str] = {}
+    for stem, xml in annotated.items():
+        image_id = _image_id(stem, xml, folder, pictures)
+        if taken.setdefault(image_id, xml.where) != xml.where:
+            expected = f"expected one annotation a picture, but {image_id} is annotated in {taken[image_id]} too"
+            mistakes.append(Mistake("unknown picture", xml.where, expected))
+        else:
+            samples[stem] = Sample(image_id, folder / image_id, labels[xml.objects[0].class_name])
+    return samples
+
+
+def _image_root(root: Path, images: Path | None) -> Path:
+    return images or next((root / name for name in PICTURE_FOLDERS if (root / name).is_dir()), root)
+
+
+def _image_id(stem: str, xml: VocXml, folder: Path, pictures: Callable[[Path], Mapping[str, list[str]]]) -> str:
+    """The picture's path below its folder, perhaps through `<folder>`: what the file is called counts more than `<filename>`."""
+    file_name = PureWindowsPath(xml.file_name).name  # some tools write a whole path of their own machine
+    for below in ("", PureWindowsPath(xml.folder).name.lstrip(".")):
+        by_stem = pictures(folder / below)
+        found = by_stem.get(stem) or by_stem.get(PureWindowsPath(file_name).stem, [])
+        if found:
+            return (PurePosixPath(below) / (file_name if file_name in found else found[0])).as_posix()
+    return file_name or f"{stem}.jpg"
+
+
+def _pictures(folder: Path) -> Mapping[str, list[str]]:
+    """Names of pictures by stem; a picture may lie there twice, in two formats."""
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
+        if is_picture(Path(name)):
+            by_stem[Path(name).stem].append(name)
+    return dict(by_stem)
+
+
+def _read_truth(
+    samples: Mapping[str, Sample], annotated: Mapping[str, VocXml], class_names: tuple[str, ...]
+) -> GroundTruth:
+    truth = Collector()
+    for stem, sample in samples.items():
+        collect(truth, sample, class_names[sample.label], annotated[stem], first_pixel=1)
+    return truth.truth()

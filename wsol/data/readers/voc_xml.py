@@ -1,0 +1,109 @@
+"""One PASCAL-VOC XML file as it is written. What its corners mean differs between data sets: their readers say it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from wsol.data.image_files import PictureSizes
+from wsol.data.samples import Sample
+from wsol.data.truth import Collector
+from wsol.data.untrusted import is_path, number_in, shown, size_of
+from wsol.errors import WsolError
+from wsol.geometry.boxes import Xyxy
+from wsol.storage.links import refuse_special
+
+OTHER_SHAPES = ("polygon", "robndbox", "point", "polyline", "segm")
+"""What tools write of an object that has no upright box."""
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """One `<object>`."""
+
+    class_name: str
+    """Empty where the file names none."""
+    corners: Xyxy
+    """xmin, ymin, xmax, ymax as written; not a number where none stands."""
+    other: str = ""
+    """What stands there instead of a `<bndbox>`, of those that other tools write."""
+
+
+@dataclass(frozen=True)
+class VocXml:
+    """What a file says of one picture."""
+
+    where: str
+    """The file."""
+    folder: str = ""
+    file_name: str = ""
+    image_hw: tuple[int, int] | None = None
+    """(height, width); None where the file has none, or 0."""
+    objects: tuple[VocObject, ...] = ()
+
+
+def parse(path: Path) -> VocXml:
+    """Read a file. Parts of objects (a person's head) are no objects, and external entities are never fetched.
+
+    Raises:
+        WsolError: not readable, not XML, or XML of another kind.
+    """
+    refuse_special(path)
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two: an unknown encoding
+        raise WsolError(
+            f"{path} is not XML ({error}): expected <annotation>. Restore the file, or remove it."
+        ) from None
+    if root.tag != "annotation":
+        raise WsolError(f"{path} holds <{root.tag}>: expected <annotation>. Restore the file, or remove it.")
+    for name in ("folder", "filename"):
+        if not is_path(text := root.findtext(name, "")):
+            raise WsolError(f"{path}: expected the path of an image in <{name}>, got {shown(text)}. Mend the file.")
+    return VocXml(
+        str(path),
+        root.findtext("folder", "").strip(),
+        root.findtext("filename", "").strip(),
+        _size(root.find("size")),
+        tuple(_object(element) for element in root.findall("object")),
+    )
+
+
+def collect(truth: Collector, sample: Sample, class_name: str, xml: VocXml, first_pixel: int) -> None:
+    """Add the objects of the picture's class.
+
+    `first_pixel` is 1 where corners name the first and last pixel counted from 1, so that the low ones move by one; else 0.
+    """
+    size = xml.image_hw or PictureSizes(truth)(sample.path)
+    if size is None:
+        return
+    if not xml.objects:
+        truth.note("no true box", xml.where, f"expected an object {class_name}, got none")
+    for number, one in enumerate(xml.objects, start=1):
+        where = f"{xml.where}, object {number}"
+        if one.class_name != class_name:
+            truth.note("unknown class", where, f"expected {class_name}, the picture's class, got {one.class_name!r}")
+            continue
+        if one.other:
+            truth.note("no true box", where, f"expected <bndbox>, got <{one.other}> alone")
+            continue
+        x0, y0, x1, y1 = one.corners
+        truth.add(sample.image_id, (x0 - first_pixel, y0 - first_pixel, x1, y1), size, where)
+
+
+def _object(element: ElementTree.Element) -> VocObject:
+    box = element.find("bndbox")
+    corners = _number(box, "xmin"), _number(box, "ymin"), _number(box, "xmax"), _number(box, "ymax")
+    other = next((name for name in OTHER_SHAPES if element.find(name) is not None), "") if box is None else ""
+    return VocObject(element.findtext("name", "").strip(), corners, other)
+
+
+def _size(element: ElementTree.Element | None) -> tuple[int, int] | None:
+    height, width = _number(element, "height"), _number(element, "width")
+    return size_of(height, width)
+
+
+def _number(element: ElementTree.Element | None, name: str) -> float:
+    return math.nan if element is None else number_in(element.findtext(name, "nan"))

@@ -1,0 +1,1 @@
+"""`wsol demo`: generate a small data set, run everything on it, show the result."""

@@ -1,0 +1,10 @@
+"""Synthetic photographs: articulated creatures on cluttered ground, with exact masks and boxes.
+
+The clutter of every class comes from one distribution, so that a background tells nothing of its class.
+"""
+
+from wsol.demo.drawing.creatures import CREATURES
+from wsol.demo.drawing.image import draw
+from wsol.demo.drawing.write import write_demo_set
+
+__all__ = ["CREATURES", "draw", "write_demo_set"]

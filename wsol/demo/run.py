@@ -1,0 +1,188 @@
+"""`wsol demo`: the whole job on pictures that the project draws itself."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from wsol.commands import evaluate, fit, predict
+from wsol.config.options import Cam, Classify, ProtocolName, RunConfig, Seg
+from wsol.data.images import image_hw
+from wsol.data.open import open_data
+from wsol.data.samples import DataSet
+from wsol.demo.drawing import write_demo_set
+from wsol.geometry.boxes import Boxes, centre_box, iou
+from wsol.methods.spol import train_cam
+from wsol.metrics.bootstrap import Rate, rate
+from wsol.metrics.evaluation import Evaluation
+from wsol.metrics.judge import mask_overlap
+from wsol.metrics.localization import CORRECT_IOU, Judged
+from wsol.reports import page, write_report
+from wsol.reports.gallery import Gallery, Shown
+from wsol.reports.panels import draw_strip
+from wsol.reports.table import NAMES
+from wsol.runs.saved_config import preview
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import is_finished, new_folder, remove_left, start_over, whole_file, write_manifest
+from wsol.storage.links import refuse_link
+
+NOTE = "The pictures are synthetic, drawn by wsol itself: the numbers show that the pipeline works, not how well it does on photographs."
+PROTOCOL: ProtocolName = "original"
+COLUMNS = ("gt_known", "top1_loc", "mean_box_iou", "mask_iou")
+CLASSES, TRAIN_PER_CLASS, TEST_PER_CLASS = 8, 24, 12
+
+CENTRE_SHARE = 0.5**0.5
+"""The centre box covers half of the picture."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Where the demo's results are, and its table."""
+
+    table: Table
+    strip: Path
+    page: Path
+
+
+def run(out: Path, seed: int, progress: Progress) -> Demo:
+    """Draw a data set, train a plain CAM and the default recipe on its labels, predict, judge, and write a strip and a page.
+
+    Raises:
+        WsolError: `out` holds something else, or the bundled weights are not installed.
+    """
+    started = time.perf_counter()
+    for name in ("run", "plain-cam", "predictions"):
+        refuse_link(out / name)
+    data = _data(out / "data", seed, progress)
+    # The pictures are 320 px wide and two cores are slow: smaller squares leave time for more steps.
+    quick = {"batch_size": 8, "resize_px": 160, "crop_px": 144}
+    ours = RunConfig(
+        seed=seed,
+        precision="fp32",  # measured on a busy machine it may come out otherwise, and README shows the numbers
+        seg=Seg(**quick),
+        classify=Classify(epochs=4, **quick),
+    )
+    plain = RunConfig(seed=seed, precision="fp32", cam=Cam(epochs=10, levels=1, freeze=0, **quick), classifier="cam")
+    progress.say("plain CAM (Zhou et al. 2016), to compare with")
+    train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
+    progress.say("SPOL (Wei et al. 2021) by our own recipe")
+    fit.run(data, out / "run", preview(out / "run", ours), progress)
+    predict.run(
+        out / "run", out / "data" / "test", out / "predictions", threshold=None, objects=None, device="auto", precision="auto", progress=progress
+    )  # fmt: skip
+    rows = _rows(out, data, progress)
+    shown = list(Gallery(out / "run")(data.test[:: max(len(data.test) // 24, 1)], data.read_truth(), progress))
+    remove_left(out / "strip.png")
+    with whole_file(out / "strip.png") as partial:
+        draw_strip(_varied(sorted(shown, key=lambda one: -(one.iou or 0)))).save(partial, "PNG")
+    written = write_report.run(
+        out / "run",
+        data,
+        out,
+        title="wsol demo",
+        notes=[NOTE],
+        tables=[_compared(rows, len(data.test))],
+        device="auto",
+        precision="auto",
+        progress=progress,
+    )
+    progress.say(f"demo: {time.perf_counter() - started:.0f} s")
+    return Demo(_table(rows, len(data.test)), out / "strip.png", written)
+
+
+def _data(folder: Path, seed: int, progress: Progress) -> DataSet:
+    settings = {"classes": CLASSES, "train_per_class": TRAIN_PER_CLASS, "test_per_class": TEST_PER_CLASS, "seed": seed}
+    if not is_finished(folder, "demo-data", settings, {}, option="--out"):
+        progress.say(f"drawing {CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS)} pictures")
+        with new_folder(folder) as scratch:
+            start_over(scratch)
+            write_demo_set(
+                scratch, classes=CLASSES, train_per_class=TRAIN_PER_CLASS, test_per_class=TEST_PER_CLASS, seed=seed
+            )
+            write_manifest(scratch, "demo-data", settings, {}, {})
+    return open_data(folder)
+
+
+Row = tuple[str, list[Rate | None]]
+
+
+def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
+    """The table's lines: what looks at nothing, what was before SPOL, what the masks are made from, and the whole."""
+
+    def judge(run: Path, which: evaluate.Which) -> Evaluation:
+        return evaluate.run(run, data, which=which, threshold=None, device="auto", precision="auto", progress=progress)
+
+    full = judge(out / "run", "seg")
+    return [
+        ("centre box", _centre(data, full.judged[PROTOCOL])),
+        ("plain CAM", _rates(judge(out / "plain-cam", "cam"))),
+        ("cues, no training", _rates(judge(out / "run", "cues"))),
+        ("wsol", _rates(full)),
+    ]
+
+
+def _rates(result: Evaluation) -> list[Rate | None]:
+    metrics = result.judged[PROTOCOL].rates
+    return [metrics.get(name) for name in COLUMNS]
+
+
+def _centre(data: DataSet, named: Judged) -> list[Rate | None]:
+    """The box in the middle; its classes are those that the run's classifier named."""
+    truth = data.read_truth()
+    boxes, masks = [], []
+    for image_id in named.image_ids:
+        height, width = size = image_hw(data.root / image_id)
+        box = centre_box(size, CENTRE_SHARE)
+        one = truth[image_id]
+        boxes.append(iou(Boxes.of([box]), one.boxes).max(initial=0.0))
+        assert one.read_mask is not None, "the demo set has masks"
+        x0, y0, x1, y1 = map(round, box)
+        mask = np.zeros((height, width), dtype=bool)
+        mask[y0:y1, x0:x1] = True
+        masks.append(mask_overlap(mask, one.read_mask(size)))
+    fits = np.array(boxes)
+    is_found = fits >= CORRECT_IOU
+    top1 = None if named.rank is None else rate(is_found & (named.rank < 1))
+    return [rate(is_found), top1, rate(fits), rate(np.array(masks))]
+
+
+def _text(value: Rate | None) -> str:
+    return "" if value is None else f"{value.value:.1f}"
+
+
+def _title(n: int) -> str:
+    return f"protocol {PROTOCOL}, synthetic pictures, n = {n}, each at its own threshold, in percent"
+
+
+def _compared(rows: list[Row], n: int) -> page.Table:
+    """The table for the page."""
+    return page.Table(
+        _title(n), [("", *(NAMES[name] for name in COLUMNS)), *((name, *map(_text, rates)) for name, rates in rows)]
+    )
+
+
+def _table(rows: list[Row], n: int) -> Table:
+    """The table for the terminal."""
+    table = Table(title=_title(n))
+    table.add_column("")
+    for name in COLUMNS:
+        table.add_column(NAMES[name], justify="right")
+    for name, rates in rows:
+        table.add_row(name, *map(_text, rates))
+    table.caption = NOTE
+    return table
+
+
+def _varied(best_first: list[Shown]) -> list[Shown]:
+    """The upper middle of the gallery, one picture a class: neither the best nor the worst."""
+    seen: set[str] = set()
+    chosen = []
+    for one in best_first[len(best_first) // 4 :]:
+        if one.class_name not in seen:
+            seen.add(one.class_name)
+            chosen.append(one)
+    return chosen[:4]

@@ -1,0 +1,234 @@
+"""A trained run as a function: picture in, box, mask and class out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from wsol.config.options import Box, EngineName, Objects, Precision
+from wsol.data.images import as_pixels, from_pillow, pictures_under, read_image, square
+from wsol.data.loader import Pictures, in_order
+from wsol.errors import WsolError
+from wsol.geometry.boxes import Xyxy
+from wsol.geometry.objects import Found, box_object, find_objects
+from wsol.inference.onnx.networks import open_onnx
+from wsol.inference.outputs import BATCH_SIZE, Networks, Opinions
+from wsol.runs.box_threshold import own_box
+from wsol.runs.calibration import ScoreCurve, probability, read_calibration
+from wsol.runtime.engine import Engine, choose_engine
+
+Source = str | Path | NDArray[Any] | Image.Image
+
+
+@dataclass(frozen=True)
+class Localization:
+    """What a run says about one picture; all pixels are those of the upright picture."""
+
+    image: Path | None
+    """The file; None for arrays."""
+    image_hw: tuple[int, int]
+    objects: tuple[Found, ...]
+    """Largest first; empty where nothing was found."""
+    label: int | None
+    class_name: str | None
+    """The most probable class; None for a run without a classifier."""
+    top5: tuple[tuple[str, float], ...]
+    """The most probable classes and their probabilities."""
+
+    @property
+    def box(self) -> Xyxy | None:
+        """The largest object's box as half-open pixel edges x0, y0, x1, y1; None where nothing was found."""
+        return self.objects[0].xyxy if self.objects else None
+
+    @property
+    def score(self) -> float:
+        """The largest object's: of a calibrated run the probability that its box is right; 0 where nothing was found."""
+        return self.objects[0].score if self.objects else 0.0
+
+    @property
+    def mask(self) -> Bool[np.ndarray, "height width"]:
+        """The pixels of all objects, at the picture's own size."""
+        mask = np.zeros(self.image_hw, dtype=bool)
+        for found in self.objects:
+            mask |= found.mask
+        return mask
+
+
+class Localizer:
+    """Holds the networks of a run. `Localizer.load("runs/birds")("owl.jpg").box`."""
+
+    def __init__(self, networks: Networks, box: Box, curve: ScoreCurve | None = None) -> None:
+        self.networks = networks
+        self.box = box
+        self.curve = curve
+
+    @classmethod
+    def load(
+        cls, run: str | Path, *, threshold: float | None = None, objects: Objects | None = None, device: str = "auto", precision: Precision = "auto",
+        engine: EngineName = "torch",
+    ) -> Localizer:  # fmt: skip
+        """Load a finished run; `threshold` and `objects` replace the run's own.
+
+        What `wsol calibrate` learned is used, unless a `threshold` is given: scores are then left as they are too.
+        With `engine="onnx"`, onnxruntime computes the run's `model.onnx`, which is made on first use.
+
+        Raises:
+            WsolError: not a run, an unfinished one, or its calibration is damaged.
+        """
+        own = own_box(Path(run), threshold)
+        if engine == "torch":
+            from wsol.inference.torch_networks import load_networks  # with timm, which the other engine has no use for
+
+            networks: Networks = load_networks(Path(run), choose_engine(device, precision), is_folded=True)
+        else:
+            from wsol.inference.onnx.export import fresh_networks
+
+            _check_fp32(precision)
+            networks = fresh_networks(Path(run), device)
+        calibration = read_calibration(Path(run)) if threshold is None else None
+        if calibration is None:
+            return cls(networks, _changed(own, threshold, objects))
+        return cls(networks, _changed(own, calibration.threshold, objects), calibration.curve)
+
+    @classmethod
+    def from_onnx(
+        cls, file: str | Path, *, threshold: float | None = None, objects: Objects | None = None, device: str = "auto",
+    ) -> Localizer:  # fmt: skip
+        """Load what `wsol export-model` wrote, alone; `threshold` and `objects` replace those of the run.
+
+        Raises:
+            WsolError: no onnxruntime, or not such a file.
+        """
+        networks = open_onnx(Path(file), device)
+        return cls(networks, _changed(networks.card.box, threshold, objects))
+
+    @property
+    def engine(self) -> Engine:
+        """Where tensors live that processes exchange."""
+        return self.networks.engine
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of the run, by label."""
+        return self.networks.class_names
+
+    @property
+    def side_px(self) -> int:
+        """Pictures are decoded to a square of this side: the larger of what the two networks take."""
+        return self.networks.side_px
+
+    @overload
+    def __call__(self, source: NDArray[Any] | Image.Image) -> Localization: ...
+    @overload
+    def __call__(self, source: str | Path) -> Any: ...
+    @overload
+    def __call__(self, source: Sequence[Source]) -> list[Localization]: ...
+
+    def __call__(self, source: Source | Sequence[Source]) -> Localization | list[Localization]:
+        """Localize one picture (path, RGB array, PIL image), a sequence of them, or all pictures below a folder.
+
+        Raises:
+            WsolError: not a picture. In a folder, broken pictures are warned about and left out.
+        """
+        if isinstance(source, (str, Path)) and Path(source).is_dir():
+            return list(self.stream(list(pictures_under(Path(source)))))
+        if isinstance(source, (str, Path, np.ndarray, Image.Image)):
+            return self._several([source])[0]
+        return [
+            found for rows in in_order(len(source), BATCH_SIZE) for found in self._several([source[i] for i in rows])
+        ]
+
+    def stream(self, paths: Sequence[Path]) -> Iterator[Localization]:
+        """Localize many files one batch at a time; broken ones are warned about and left out."""
+        pictures = Pictures(paths, self.side_px)
+        for batch in pictures.batches(in_order(len(paths), BATCH_SIZE)):
+            sizes = [(int(h), int(w)) for h, w in batch.image_hw]
+            yield from self.localize(batch.pixels, sizes, [paths[i] for i in batch.indices.tolist()])
+        for reason in pictures.broken.values():
+            warnings.warn(reason, stacklevel=2)
+
+    def localize(
+        self, pixels: UInt8[Tensor, "batch 3 side side"], sizes: Sequence[tuple[int, int]], paths: Sequence[Path | None]
+    ) -> list[Localization]:
+        """Localize squashed pictures, given their upright (height, width)."""
+        opinions = self.opinions(pixels)
+        return [self.localization(opinions, i, *one) for i, one in enumerate(zip(sizes, paths, strict=True))]
+
+    def localization(self, opinions: Opinions, i: int, image_hw: tuple[int, int], path: Path | None) -> Localization:
+        """Objects and class of the i-th picture of a batch."""
+        probabilities = None if opinions.probabilities is None else opinions.probabilities[i]
+        objects = self._objects(opinions, i, image_hw)
+        if self.curve is not None:
+            objects = [replace(one, score=probability(self.curve, one.score)) for one in objects]
+        return Localization(path, image_hw, tuple(objects), *self._named(probabilities))
+
+    def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
+        """What the networks say before any threshold."""
+        return self.networks.opinions(pixels)
+
+    def heatmaps(
+        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
+    ) -> Float32[np.ndarray, "batch height width"]:
+        """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
+        return self.networks.heatmaps(pixels, margin_share)
+
+    def _objects(self, opinions: Opinions, i: int, image_hw: tuple[int, int]) -> list[Found]:
+        if opinions.heatmaps is not None:
+            colours = None if opinions.colours is None else opinions.colours[i]
+            return find_objects(opinions.heatmaps[i], image_hw, self.box, colours)
+        assert opinions.boxes is not None
+        return box_object(opinions.boxes[i], image_hw)
+
+    def _several(self, sources: Sequence[Source]) -> list[Localization]:
+        whole = [_pixels(source) for source in sources]
+        squares = torch.from_numpy(
+            np.stack([square(Image.fromarray(pixels), self.side_px) for pixels in whole])
+        ).permute(0, 3, 1, 2)
+        paths = [Path(source) if isinstance(source, (str, Path)) else None for source in sources]
+        return self.localize(squares, [pixels.shape[:2] for pixels in whole], paths)
+
+    def _named(
+        self, probabilities: Float[Tensor, " classes"] | None
+    ) -> tuple[int | None, str | None, tuple[tuple[str, float], ...]]:
+        if probabilities is None:
+            return None, None, ()
+        values, labels = probabilities.topk(min(5, len(probabilities)))
+        names = tuple(
+            (self.class_names[label], float(value))
+            for value, label in zip(values.tolist(), labels.tolist(), strict=True)
+        )
+        return int(labels[0]), names[0][0], names
+
+
+def _changed(box: Box, threshold: float | None, objects: Objects | None) -> Box:
+    changes = {name: value for name, value in (("threshold", threshold), ("objects", objects)) if value is not None}
+    return Box(**box.model_dump() | changes)
+
+
+def _check_fp32(precision: Precision) -> None:
+    if precision == "bf16":
+        raise WsolError(
+            "precision bf16 is PyTorch's: expected auto or fp32 with `--engine onnx`, whose file holds fp32. Leave `--precision` out."
+        )
+
+
+def _pixels(source: Source) -> UInt8[np.ndarray, "height width 3"]:
+    if isinstance(source, (str, Path)):
+        return read_image(Path(source))
+    if isinstance(source, Image.Image):
+        return from_pillow(source)
+    if isinstance(source, np.ndarray):
+        return as_pixels(source)
+    raise WsolError(
+        f"expected a path, an RGB array or a PIL image, got {type(source).__name__}. Open the picture first."
+    )

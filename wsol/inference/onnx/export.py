@@ -1,0 +1,266 @@
+"""A run's networks as one ONNX file: pixels in; heatmap or boxes, and class probabilities out."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, UInt8
+from timm.layers import BatchNormAct2d, Conv2dSame
+from torch import Tensor, nn
+
+from wsol.config.options import RunConfig, finder_folder
+from wsol.data.crops import standardised
+from wsol.errors import WsolError
+from wsol.inference.onnx.metadata import EXPORTING, OPSET, RUNNING, InputCard, OnnxCard, check_installed
+from wsol.inference.onnx.networks import OnnxNetworks, open_onnx
+from wsol.inference.torch_networks import TorchNetworks, load_networks
+from wsol.models.forward import cam_probabilities
+from wsol.models.licences import weights_licence
+from wsol.models.mffnet import MffNet, OriginalCam
+from wsol.runs.box_threshold import image_threshold, own_box
+from wsol.runs.calibration import read_calibration
+from wsol.runs.saved_config import load_config
+from wsol.runtime.engine import choose_engine, wait_for_all
+from wsol.runtime.processes import part
+from wsol.storage.folders import file_hash, whole_file
+from wsol.version import __version__
+
+FILE = "model.onnx"
+STRIDE_PX = 32
+"""Of the deepest level that any of timm's pyramids has in common use."""
+
+Pixels = UInt8[Tensor, "batch 3 _ _"]
+Found = Float[Tensor, "batch _ _"] | Float[Tensor, "batch 4"]
+Answers = tuple[Found] | tuple[Found, Float[Tensor, "batch classes"]]
+
+
+class Graph(nn.Module):
+    """What the file computes: the networks with the arithmetic before and after them.
+
+    One input where both networks take squares of the same side, else two.
+    """
+
+    def __init__(self, networks: TorchNetworks) -> None:
+        super().__init__()
+        self.finder, self.finder_card, self.ask, self.has_maps, _ = networks.finder
+        self.finder_names = networks.finder_names
+        self.namer = networks.namer.network if networks.namer else None
+        self.namer_card = networks.namer.card if networks.namer else None
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Names of the inputs, and the side of the squares that belong there."""
+        sides = {"pixels": self.finder_card.resize_px}
+        if self.namer_card is not None and self.namer_card.resize_px != self.finder_card.resize_px:
+            sides["classifier_pixels"] = self.namer_card.resize_px
+        return sides
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """What timm calls the networks, each once."""
+        cards = [card for card in (self.finder_card, self.namer_card) if card is not None]
+        return tuple(dict.fromkeys(card.backbone for card in cards))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        found = "heatmap" if self.has_maps else "boxes"
+        return (found,) if self.namer is None and not self.finder_names else (found, "probabilities")
+
+    def forward(self, pixels: Pixels, classifier_pixels: Pixels | None = None) -> Answers:
+        """Foreground probability per place, or boxes, and, where something names, probability per class. Class maps are of what is named."""
+        named = self._named(pixels if classifier_pixels is None else classifier_pixels)
+        labels = None if named is None else named.argmax(1)
+        images = standardised(pixels, self.finder_card.mean, self.finder_card.std)
+        heatmaps, boxes, probabilities = self.ask(self.finder, images, labels)
+        found = heatmaps if self.has_maps else boxes
+        assert found is not None
+        named = probabilities if self.finder_names else named
+        return (found,) if named is None else (found, named)
+
+    def _named(self, pixels: Pixels) -> Tensor | None:
+        if self.namer is None or self.namer_card is None:
+            return None
+        answer = self.namer(standardised(pixels, self.namer_card.mean, self.namer_card.std))
+        if isinstance(self.namer, MffNet | OriginalCam):
+            return cam_probabilities(self.namer, answer)
+        probabilities: Tensor = answer.softmax(1)
+        return probabilities
+
+
+class SameConvolution(nn.Module):
+    """TensorFlow's padding as ONNX has it, in the operator itself.
+
+    timm works it out from the picture's size with Python's numbers. With a size that is unknown until the file runs, that makes
+    torch.export reason for minutes and leaves a dozen operators in the graph for each convolution.
+    """
+
+    def __init__(self, convolution: Conv2dSame) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Nothing when computed by PyTorch: a placeholder with the right shape, for the exporter."""
+        own = self.convolution
+        height, width = (
+            (side + stride - 1) // stride for side, stride in zip(features.shape[2:], own.stride, strict=True)
+        )
+        attributes = {
+            "auto_pad": "SAME_UPPER", "strides": own.stride, "dilations": own.dilation, "group": own.groups, "kernel_shape": own.kernel_size,
+        }  # fmt: skip
+        return torch.onnx.ops.symbolic(
+            "Conv",
+            [features, own.weight] if own.bias is None else [features, own.weight, own.bias],
+            attributes,
+            dtype=features.dtype,
+            shape=(features.shape[0], own.out_channels, height, width),
+        )
+
+
+class BatchNormalization(nn.Module):
+    """ONNX's own operator, which the exporter then folds into the convolution before it.
+
+    torch.export takes PyTorch's apart first, which is a third of its time.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Nothing when computed by PyTorch, as above."""
+        own = self.norm
+        return torch.onnx.ops.symbolic(
+            "BatchNormalization",
+            [features, own.weight, own.bias, own.running_mean, own.running_var],
+            {"epsilon": own.eps},
+            dtype=features.dtype,
+            shape=features.shape,
+        )
+
+
+def _exportable(network: nn.Module) -> nn.Module:
+    """A copy that computes the same in fewer and simpler steps for torch.export."""
+    changed = copy.deepcopy(network)
+    for parent in list(changed.modules()):
+        if hasattr(parent, "inplace"):
+            # Undoing it takes torch.export longer than all else together.
+            parent.inplace = False  # type: ignore[assignment]
+        for name, child in parent.named_children():
+            if type(child) is Conv2dSame:
+                setattr(parent, name, SameConvolution(child))
+            elif isinstance(child, nn.BatchNorm2d) and type(child) in (nn.BatchNorm2d, BatchNormAct2d):
+                # Timm's kind goes on with its children: dropout and activation.
+                setattr(parent, name, nn.Sequential(BatchNormalization(child), *child.children()))
+    return changed
+
+
+def write_onnx(graph: Graph, card: OnnxCard, path: Path) -> None:
+    """Write the file.
+
+    Raises:
+        WsolError: no onnx here, or a network that takes pictures of one size alone.
+        OSError: the disk is full, read-only, ...
+    """
+    check_installed(EXPORTING)
+    exportable = _exportable(graph.cpu().eval())
+    batch = torch.export.Dim("batch")
+    # Sides that are multiples of the stride: halving such a number needs no rounding, and torch.export is done in seconds instead
+    # of minutes. The operators are the same for all sizes; `wsol export-model --check` sees to it.
+    shapes = {
+        name: {0: batch, 2: STRIDE_PX * torch.export.Dim(f"{name}_rows"), 3: STRIDE_PX * torch.export.Dim(f"{name}_columns")}
+        for name in graph.inputs
+    }  # fmt: skip
+    examples = tuple(torch.zeros(2, 3, 3 * STRIDE_PX, 4 * STRIDE_PX, dtype=torch.uint8) for _ in graph.inputs)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of torch's and onnxscript's own coming changes
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        try:
+            exported = torch.export.export(exportable, examples, dynamic_shapes=shapes, strict=False)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise WsolError(
+                f"{' or '.join(graph.backbones)} cannot be exported for pictures of any size ({str(error).strip().splitlines()[0]}): expected networks of convolutions. Predict with `--engine torch`, or train with another `--backbone`."
+            ) from None
+        program = torch.onnx.export(
+            exported, input_names=list(graph.inputs), output_names=list(graph.outputs), dynamic_shapes=shapes, opset_version=OPSET, verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    for value in program.model.graph.inputs:
+        assert value.shape is not None
+        value.shape[2], value.shape[3] = (
+            name.replace("pixels", side) for side in ("height", "width") for name in [value.name or ""]
+        )
+    program.model.metadata_props.update(card.as_metadata())
+    program.save(path, external_data=False)
+
+
+def load_graph(run: Path) -> Graph:
+    """The networks of a finished run, on the CPU.
+
+    Raises:
+        WsolError: not a run, or an unfinished one, or of a method that needs gradients.
+    """
+    networks = load_networks(run, choose_engine("cpu", "fp32"))
+    if not networks.finder.is_exportable:
+        raise WsolError(
+            f"{load_config(run).method} cannot be exported: expected one whose maps a file can compute, without gradients and without a threshold for each map. Predict with `--engine torch`."
+        )
+    return Graph(networks)
+
+
+def run_card(run: Path, graph: Graph) -> OnnxCard:
+    """What the file says of itself."""
+    config = load_config(run)
+    calibration = read_calibration(run)
+    inputs = list(graph.inputs)
+    namer_card = graph.finder_card if graph.finder_names else graph.namer_card
+    heatmap, *_ = cards = [
+        InputCard(name=name, resize_px=card.resize_px, mean=card.mean, std=card.std)
+        for name, card in ((inputs[0], graph.finder_card), (inputs[-1], namer_card))
+        if card is not None
+    ]
+    return OnnxCard(
+        heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.finder_card.class_names,
+        box=own_box(run, None if calibration is None else calibration.threshold), image_threshold=image_threshold(run), licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
+    )  # fmt: skip
+
+
+def weights_of(run: Path, config: RunConfig) -> dict[str, str]:
+    """SHA-256 of the weights that find and name, by their folder in the run."""
+    finder = finder_folder(config)
+    namer = {"none": [], "cam": ["cam"] if config.method == "spol" else []}.get(config.classifier, ["classifier"])
+    return {name: file_hash(run / name / "model.safetensors") for name in [finder, *namer]}
+
+
+def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
+    """What is known: ours, and what timm says of the weights that training began with."""
+    parts = ["wsol: Apache-2.0"]
+    for name in backbones:
+        stated = weights_licence(name, config.weights or config.classifier_weights)
+        parts.append(f"ImageNet weights of {name}: {stated or 'not known'}")
+    return "; ".join([*parts, "training pictures: as their owners say"])
+
+
+def _is_of(card: OnnxCard, run: Path) -> bool:
+    return card.weights == weights_of(run, load_config(run)) and card.image_threshold == image_threshold(run)
+
+
+def fresh_networks(run: Path, device: str) -> OnnxNetworks:
+    """The run's `model.onnx`; made where it is absent, or of other weights than the run now has. One process makes it for all.
+
+    Raises:
+        WsolError: not a finished run, no onnx here, or the file in its place is not ours.
+    """
+    check_installed(RUNNING)
+    engine = choose_engine("cpu", "fp32")
+    file = run / FILE
+    if part().is_first and not (file.exists() and _is_of(open_onnx(file, "cpu").card, run)):
+        graph = load_graph(run)
+        with whole_file(file) as partial:
+            write_onnx(graph, run_card(run, graph), partial)
+    wait_for_all(engine)
+    return open_onnx(file, device)

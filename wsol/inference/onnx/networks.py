@@ -1,0 +1,125 @@
+"""A run's networks in an ONNX file, computed by onnxruntime. Neither the run's folder nor timm is needed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+
+from wsol.data.crops import middle
+from wsol.errors import WsolError
+from wsol.geometry.contrast import colours_of
+from wsol.geometry.image_threshold import brought
+from wsol.inference.onnx.metadata import RUNNING, OnnxCard, check_installed, read_card
+from wsol.inference.outputs import Opinions
+from wsol.runtime.engine import Engine, choose_engine
+from wsol.runtime.processes import part
+
+ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True)
+class OnnxNetworks:
+    """Holds an opened file."""
+
+    session: Any
+    card: OnnxCard
+    engine: Engine
+    """The CPU: tensors leave the session there, whatever the session itself uses."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of the run, by label."""
+        return self.card.class_names
+
+    @property
+    def side_px(self) -> int:
+        """The larger of what the two networks take."""
+        return max(card.resize_px for card in (self.card.heatmap, self.card.probabilities) if card is not None)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether heatmaps come out, not boxes."""
+        return bool(self.session.get_outputs()[0].name == "heatmap")
+
+    def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
+        """What the networks say before any threshold."""
+        return self._opinions(pixels, 0.0)
+
+    def heatmaps(
+        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
+    ) -> Float32[np.ndarray, "batch height width"]:
+        """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
+        heatmaps = self._opinions(pixels, margin_share).heatmaps
+        assert heatmaps is not None, "has_maps is False"
+        return heatmaps
+
+    def _opinions(self, pixels: Tensor, margin_share: float) -> Opinions:
+        found, *named = self.session.run(None, self._inputs(pixels, margin_share))
+        probabilities = torch.from_numpy(named[0]) if named else None
+        if not self.has_maps:
+            return Opinions(None, probabilities, found)
+        colours = [*map(colours_of, middle(pixels, margin_share).numpy())]
+        return Opinions(brought(self.card.image_threshold, found, colours), probabilities, colours=colours)
+
+    def _inputs(self, pixels: Tensor, margin_share: float) -> dict[str, np.ndarray]:
+        cards = [card for card in (self.card.heatmap, self.card.probabilities) if card is not None]
+        return {card.name: _prepared(pixels, card.resize_px, margin_share) for card in cards}
+
+
+def _prepared(pixels: Tensor, resize_px: int, margin_share: float) -> UInt8[np.ndarray, "batch 3 side side"]:
+    if pixels.shape[-1] != resize_px:
+        pixels = resize(pixels, [resize_px, resize_px], antialias=True)
+    return middle(pixels, margin_share).contiguous().numpy()
+
+
+def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
+    """Open what `wsol export-model` wrote; on a GPU where `device` and the installed onnxruntime have one.
+
+    Raises:
+        WsolError: no onnxruntime, no such file or device, or not such a file.
+    """
+    check_installed(RUNNING)
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    if not file.is_file():
+        raise WsolError(f"no file {file}: expected what `wsol export-model RUN --format onnx` wrote. Check the path.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = ERRORS_ONLY
+    try:
+        session = onnxruntime.InferenceSession(
+            file, options, providers=_providers(device, onnxruntime.get_available_providers())
+        )
+    except Exception as error:  # its own kinds derive from nothing narrower
+        raise WsolError(
+            f"{file} cannot be opened ({str(error).splitlines()[0]}): expected what `wsol export-model RUN --format onnx` wrote. Make it again."
+        ) from None
+    if device.startswith("cuda") and "CUDAExecutionProvider" not in session.get_providers():
+        raise WsolError(
+            f"onnxruntime cannot use {device} here, its CUDA libraries did not load: expected those that onnxruntime-gpu was built for. Use `--device cpu`."
+        )
+    card = read_card(session.get_modelmeta().custom_metadata_map, file)
+    return OnnxNetworks(session, card, choose_engine("cpu", "fp32"))
+
+
+def _providers(device: str, available: list[str]) -> list[str | tuple[str, dict[str, int]]]:
+    has_cuda = "CUDAExecutionProvider" in available
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (kind == "cuda" and not has_cuda):
+        raise WsolError(
+            f"device {device!r} cannot be used by this onnxruntime ({', '.join(available)}): expected auto, cpu, or cuda with `pip install onnxruntime-gpu`. Use `--device cpu`."
+        )
+    gpu: list[str | tuple[str, dict[str, int]]] = [
+        ("CUDAExecutionProvider", {"device_id": int(number or part().local_rank)})
+    ]
+    return [*(gpu if has_cuda and kind != "cpu" else []), "CPUExecutionProvider"]

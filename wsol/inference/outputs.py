@@ -1,0 +1,58 @@
+"""What a run's networks say of a batch, and the door behind which they stand, whoever computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
+
+from wsol.geometry.contrast import Colours
+from wsol.runtime.engine import Engine
+
+BATCH_SIZE = 32
+"""Pictures that networks are shown at a time."""
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """The networks' output for a batch: foreground probability per place, or boxes; probability per class."""
+
+    heatmaps: Float32[np.ndarray, "batch height width"] | None
+    probabilities: Float[Tensor, "batch classes"] | None
+    boxes: Float32[np.ndarray, "batch 4"] | None = None
+    """Of a method that has no maps: a box for each picture, x0, y0, x1, y1 as shares of its sides."""
+    colours: Sequence[Colours] | None = None
+    """Of a method that has maps, where the images are at hand."""
+
+
+@runtime_checkable  # the tests check arguments as they run
+class Networks(Protocol):
+    """The networks of a run, computed by PyTorch or by onnxruntime."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of the run, by label."""
+
+    @property
+    def side_px(self) -> int:
+        """Pictures come as squares of this side: the larger of what the networks take."""
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether the networks make heatmaps; if not, `opinions` has boxes."""
+
+    @property
+    def engine(self) -> Engine:
+        """Where tensors live that processes exchange."""
+
+    def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
+        """What the networks say before any threshold."""
+
+    def heatmaps(
+        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
+    ) -> Float32[np.ndarray, "batch height width"]:
+        """The probability of being foreground per place; with a margin, of the middle of the pictures alone. Only with maps."""

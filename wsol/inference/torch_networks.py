@@ -1,0 +1,124 @@
+"""A run's networks in PyTorch: the method's finds; the classifier, or a network of class maps, names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor, nn
+
+from wsol.config.options import is_gradient_cam
+from wsol.data.crops import middle
+from wsol.geometry.contrast import colours_of
+from wsol.geometry.image_threshold import ImageThreshold, brought
+from wsol.inference.outputs import Opinions
+from wsol.methods.table import METHODS
+from wsol.models.checkpoint import ClassifierCard, MffCard, load_classifier, load_mffnet
+from wsol.models.folding import fold
+from wsol.models.forward import answer, cam_probabilities, classifier_probabilities, score_maps
+from wsol.models.mffnet import MffNet, OriginalCam
+from wsol.models.outputs import Finder
+from wsol.runs.box_threshold import image_threshold
+from wsol.runs.saved_config import load_config
+from wsol.runtime.engine import Engine
+
+Squares = UInt8[Tensor, "batch 3 side side"]
+
+
+@dataclass(frozen=True)
+class Namer:
+    """The stand-alone classifier, or stage 1 in its place."""
+
+    network: nn.Module
+    card: MffCard | ClassifierCard
+
+    def probabilities(self, pixels: Squares, engine: Engine) -> Float[Tensor, "batch classes"]:
+        """How probable each class is for each picture."""
+        if isinstance(self.card, ClassifierCard):
+            return classifier_probabilities(self.network, self.card, pixels, engine)
+        assert isinstance(self.network, MffNet | OriginalCam)
+        return cam_probabilities(self.network, score_maps(self.network, self.card, pixels, engine))
+
+
+@dataclass(frozen=True)
+class TorchNetworks:
+    """Holds the networks of a run, placed on a device."""
+
+    finder: Finder
+    namer: Namer | None
+    """What names beside the finder."""
+    finder_names: bool
+    """Whether the finder itself does."""
+    engine: Engine
+    image_threshold: ImageThreshold | None = None
+    """What brings the threshold of each image to that of the run."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of the run, by label."""
+        return self.finder.card.class_names
+
+    @property
+    def side_px(self) -> int:
+        """The larger of what the two networks take."""
+        return max(self.finder.card.resize_px, self.namer.card.resize_px if self.namer else 0)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether the finder makes heatmaps, not boxes."""
+        return self.finder.has_maps
+
+    def opinions(self, pixels: Squares, labels: Tensor | None = None) -> Opinions:
+        """What the networks say before any threshold. Of a method whose maps are of classes, those of the `labels`.
+
+        Without labels they are of the classes that the pictures are named, or of those that the finder thinks most probable.
+        """
+        named = self.namer.probabilities(pixels, self.engine) if self.namer else None
+        wanted = labels if labels is not None or named is None else named.argmax(1)
+        found = answer(self.finder, pixels, self.engine, wanted)
+        if self.finder_names:
+            named = found.probabilities
+        probabilities = None if named is None else named.cpu()
+        if found.heatmaps is None:
+            return Opinions(None, probabilities, None if found.boxes is None else found.boxes.cpu().numpy())
+        colours = [*map(colours_of, pixels.numpy())]
+        heatmaps = brought(self.image_threshold, found.heatmaps.cpu().numpy(), colours)
+        return Opinions(heatmaps, probabilities, colours=colours)
+
+    def heatmaps(
+        self, pixels: Squares, margin_share: float = 0.0, labels: Tensor | None = None
+    ) -> Float32[np.ndarray, "batch height width"]:
+        """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
+        heatmaps = answer(self.finder, pixels, self.engine, labels, margin_share=margin_share).heatmaps
+        assert heatmaps is not None, "has_maps is False"
+        colours = map(colours_of, middle(pixels, margin_share).numpy())
+        return brought(self.image_threshold, heatmaps.cpu().numpy(), colours)
+
+
+def load_networks(run: Path, engine: Engine, *, is_folded: bool = False) -> TorchNetworks:
+    """The networks of a finished run; folded ones are faster, and no longer what an exporter can take apart.
+
+    Raises:
+        WsolError: not a run, or an unfinished one.
+    """
+    config = load_config(run)
+    finder = METHODS[config.method].load(run)
+    engine.place(finder.network)
+    finder_names = config.classifier == "cam" and config.method != "spol"
+    namer = None if finder_names else _load_namer(run, config.classifier, engine)
+    if is_folded:
+        if not is_gradient_cam(config):  # which asks for gradients of what folding jumps over
+            fold(finder.network, finder.network.modules(), finder.card.resize_px)
+        if namer is not None:
+            fold(namer.network, namer.network.modules(), namer.card.resize_px)
+    return TorchNetworks(finder, namer, finder_names, engine, image_threshold(run))
+
+
+def _load_namer(run: Path, classifier: str, engine: Engine) -> Namer | None:
+    """What names the boxes of a run; None where it goes without."""
+    if classifier == "none":
+        return None
+    network, card = load_mffnet(run / "cam") if classifier == "cam" else load_classifier(run / "classifier")
+    return Namer(engine.place(network), card)

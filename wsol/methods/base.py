@@ -1,0 +1,186 @@
+"""What the methods with one trained network have in common: backbone, training, folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from wsol.config.options import Config, RunConfig, finder_folder, is_gradient_cam
+from wsol.data.crops import View
+from wsol.data.samples import DataSet
+from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation, pretrained_state
+from wsol.models.checkpoint import MethodCard, built_of, fill, read_card
+from wsol.models.outputs import Ask, Finder
+from wsol.runs.saved_config import save_config
+from wsol.runtime.engine import Engine, choose_engine, seed_of
+from wsol.runtime.processes import part
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import is_finished
+from wsol.training.loop import Job, Objective
+from wsol.training.train_stage import train_into
+
+NUMBER = 5
+"""Of the seeds: the stages of SPOL have 1 to 4."""
+
+Build = Callable[[MethodCard, State | None], nn.Module]
+"""The network of a card; with pretrained weights of its backbone, which is the child named `backbone`."""
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""Network, normalised crops and labels to the mean loss."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, and towards what."""
+
+    build: Build
+    objective: Objective
+    inputs: dict[str, str] | None = None
+    """Hashes of what it is made from beside the training pictures and their labels."""
+    has_pairs: bool = False
+    """Whether batches are to consist of pairs of a class."""
+    folder: str | None = None
+    """Where in the run the network lies, if not where the method's does: one that is trained before that."""
+
+
+def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Train the plan's network by the values of `config.training`, into its folder.
+
+    Raises:
+        WsolError: no weights, a backbone that does not fit, or a folder of other settings.
+    """
+    folder = run / (plan.folder or finder_folder(config))
+    stage = f"method {trained_as(config)}" + (f": {plan.folder}" if plan.folder else "")
+    settings = settings_of(config)
+    inputs = {"training": data.training_hash(), **(plan.inputs or {})}
+    if is_finished(folder, stage, settings, inputs):
+        progress.say(f"{stage}: finished already, {folder}")
+        return
+    state = pretrained_state(config.backbone, config.weights)
+    engine = choose_engine(config.device, config.precision)
+    progress.say(f"{stage}: {data.describe()}; {config.backbone} on {engine.reason}")
+    seed = seed_of(config.seed, NUMBER)
+    torch.manual_seed(seed)
+    card = card_of(data, config)
+    network = plan.build(card, dict(state))
+    check_sides(config.backbone, network, (config.training.crop_px, config.training.resize_px))
+    new_layers = [module for name, module in network.named_children() if name != "backbone"]
+    usable = range(len(data.train))
+    classes = [sample.label for sample in data.train] if plan.has_pairs else None
+    job = Job(
+        stage, network, card, new_layers, plan.objective, usable, config.training, seed, settings, inputs, classes
+    )
+    train_into(folder, job, data, config, engine, progress)
+
+
+class Untrained(NamedTuple):
+    """What a method that trains nothing starts from."""
+
+    network: nn.Module
+    """With the pretrained backbone, placed and in eval mode."""
+    card: MethodCard
+    engine: Engine
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+
+
+def untrained(
+    stage: str, folder: Path, card: MethodCard, build: Build, data: DataSet, config: RunConfig, progress: Progress
+) -> Untrained | None:
+    """Ready a network that only looks at images, for a folder of the run; None where that is finished.
+
+    Raises:
+        WsolError: no weights, a backbone that does not fit, or a folder of other settings.
+    """
+    settings = {
+        "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision,
+        card.method: card.options, "resize_px": card.resize_px, "output_stride": card.output_stride,
+    }  # fmt: skip
+    inputs = {"training": data.training_hash()}
+    if is_finished(folder, stage, settings, inputs):
+        progress.say(f"{stage}: finished already, {folder}")
+        return None
+    state = pretrained_state(config.backbone, config.weights)
+    engine = choose_engine(config.device, config.precision)
+    progress.say(f"{stage}: {data.describe()}; {config.backbone} on {engine.reason}")
+    network = build(card, dict(state))
+    check_sides(config.backbone, network, (card.resize_px,))
+    engine.place(network).eval()
+    if part().is_first:
+        save_config(folder.parent, config)
+    return Untrained(network, card, engine, settings, inputs)
+
+
+def options_of(config: RunConfig) -> dict[str, Any]:
+    """The method's own group; empty for one without options."""
+    group = getattr(config, config.method.partition(":")[0], None)
+    return group.model_dump() if isinstance(group, Config) and config.method != "cam" else {}  # that group is SPOL's
+
+
+def trained_as(config: RunConfig) -> str:
+    """The method whose training it is. All gradient CAMs look at the network of `cam`, so that another name needs no training."""
+    return "cam" if is_gradient_cam(config) else config.method
+
+
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """All values that a method's network depends on."""
+    return {
+        "method": trained_as(config), "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
+        "training": config.training.model_dump(), "options": options_of(config),
+    }  # fmt: skip
+
+
+def card_of(data: DataSet, config: RunConfig) -> MethodCard:
+    """What builds the method's network again."""
+    mean, std = normalisation(config.backbone)
+    return MethodCard(
+        method=trained_as(config), options=options_of(config), backbone=config.backbone, output_stride=config.training.output_stride, mean=mean, std=std,
+        resize_px=config.training.resize_px, class_names=data.class_names,
+    )  # fmt: skip
+
+
+def last_stage(card: MethodCard, state: State | None, levels: int = 1) -> tuple[nn.Module, int]:
+    """The backbone with the maps of its last stage, and how many channels these have; of more `levels`, the last in the list.
+
+    Raises:
+        WsolError: timm has no maps of the model.
+    """
+    pyramid, channels = stages(card, state, levels)
+    return pyramid, channels[-1]
+
+
+def stages(card: MethodCard, state: State | None, levels: int) -> tuple[nn.Module, list[int]]:
+    """The backbone with the maps of its last stages, and how many channels each has.
+
+    Raises:
+        WsolError: timm has no maps of the model, or not so many.
+    """
+    pyramid = feature_pyramid(card.backbone, levels, state, card.output_stride)
+    return pyramid, pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm attaches it to the module
+
+
+def of_labels(data: DataSet, loss: Loss) -> Objective:
+    """The objective of a loss that looks at pictures and labels alone."""
+    labels = torch.tensor([sample.label for sample in data.train])
+
+    def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
+        return loss(network, images, labels[indices].to(images.device))
+
+    return objective
+
+
+def load_finder(folder: Path, build: Build, ask: Ask) -> Finder:
+    """A method's network on disk, ready to predict.
+
+    Raises:
+        WsolError: absent, of another version, or damaged.
+    """
+    card = read_card(folder, MethodCard)
+    with built_of(folder):
+        network = build(card, None)
+    fill(network, folder)
+    return Finder(network, card, ask)

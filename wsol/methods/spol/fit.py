@@ -1,0 +1,35 @@
+"""Wei et al. 2021, "Shallow Feature Matters for Weakly Supervised Object Localization": class maps, pseudo masks, segmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from wsol.config.options import RunConfig, first_networks
+from wsol.data.samples import DataSet
+from wsol.methods.spol import make_pseudo, train_cam, train_seg
+from wsol.models.checkpoint import load_mffnet
+from wsol.models.forward import foreground
+from wsol.models.mffnet import ScoreMaps
+from wsol.models.outputs import Answer, Finder
+from wsol.runtime.progress import Progress
+
+
+def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
+    """Stages 1 to 3; stage 1 where masks or names come from it."""
+    if "cam" in first_networks(config):
+        train_cam.run(data, run, config, progress)
+    make_pseudo.run(data, run, config, progress)
+    train_seg.run(data, run, config, progress)
+
+
+def load(run: Path) -> Finder:
+    """Stage 3's network."""
+    return Finder(*load_mffnet(run / "seg"), ask)
+
+
+def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+    """The probability that a place belongs to an object, of whatever class."""
+    scores: ScoreMaps = network(images)
+    return Answer(foreground(ScoreMaps(scores.fused.float(), None)), None, None)

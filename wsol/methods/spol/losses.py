@@ -1,0 +1,40 @@
+"""The losses of the stages (Wei et al. 2021, sec. 3.5) and of the published code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from wsol.config.options import Auxiliary
+
+Logits = Float[Tensor, "batch classes"]
+Labels = Int64[Tensor, " batch"]
+ClassLoss = Callable[[Logits, Logits | None, Labels], Tensor]
+
+
+def joint(fused: Logits, deep: Logits | None, labels: Labels) -> Tensor:
+    """L_c = L_cls + L_aux: cross entropy on both branches (sec. 3.5). Without a deep branch, on the fused one."""
+    return cross_entropy(fused, labels) + (0 if deep is None else cross_entropy(deep, labels))
+
+
+def distil(fused: Logits, deep: Logits | None, labels: Labels) -> Tensor:
+    """The published code on CUB: the deep branch learns the labels, the fused branch what the deep one believes."""
+    if deep is None:
+        return cross_entropy(fused, labels)
+    return (cross_entropy(deep, labels) + cross_entropy(fused, deep.detach().softmax(1))) / 2
+
+
+CLASS_LOSSES: dict[Auxiliary, ClassLoss] = {"none": joint, "joint": joint, "distil": distil}
+
+
+def masked_bce(
+    logits: Float[Tensor, "batch height width"],
+    target: Float[Tensor, "batch height width"],
+    weight: Float[Tensor, "batch height width"],
+) -> Tensor:
+    """Eq. 7, mean over the batch: binary cross entropy where `weight` is 1, divided by all pixels."""
+    return torch.mean(weight * binary_cross_entropy_with_logits(logits, target, reduction="none"))

@@ -1,0 +1,152 @@
+"""All pseudo masks of a data set in one memory-mapped file.
+
+Of SPOL's the small map and its Gaussians are kept, so that thresholds apply when they are read; of others the mask itself, a bit a pixel.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64, UInt8
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from wsol.config.options import Pseudo
+from wsol.errors import WsolError
+from wsol.methods.spol.gaussian_prior import Gaussians, Heatmaps, Targets, mask_targets, render, targets
+from wsol.storage.arrays import claimed_memmap
+from wsol.storage.folders import read_json, write_json
+from wsol.text import number_of
+
+FILE, INDEX = "pseudo.npy", "index.json"
+FIELDS = ("state", "map", "gaussians")
+MASK_FIELDS = ("state", "chosen", "inside")
+SIDE_PX = 128
+"""Masks are kept on a square of this side, fine enough for a box."""
+ABSENT, WHOLE, EMPTY, NOT_FINITE = range(4)
+"""States of a record: never written (broken picture), usable, a map without a positive value, a map with NaN or infinity."""
+
+
+def encode(heatmaps: Heatmaps) -> UInt8[Tensor, "batch height width"]:
+    """A map in [0, 1] as bytes of its square root.
+
+    The product of three ReLU maps crowds near zero and the background threshold lies at 0.004, the first byte of a
+    linear code. The root gives that region 16 steps and still keeps the top within 0.4 %.
+    """
+    return (heatmaps.clamp(0, 1).sqrt() * 255).round().to(torch.uint8)
+
+
+def decode(codes: UInt8[Tensor, "batch height width"]) -> Heatmaps:
+    """The inverse of `encode`, within half a step."""
+    return (codes.float() / 255) ** 2
+
+
+def record_of(map_hw: tuple[int, int], gaussians: int) -> np.dtype[Any]:
+    """The layout of a record."""
+    state, small_map, five_each = "u1", ("u1", map_hw), ("<f4", (gaussians, 5))
+    return np.dtype(list(zip(FIELDS, (state, small_map, five_each), strict=True)))
+
+
+def mask_record() -> np.dtype[Any]:
+    """The layout of a record that is a mask: whether the class chose it among several parts, and its pixels, eight a byte."""
+    return np.dtype([("state", "u1"), ("chosen", "?"), ("inside", "u1", (SIDE_PX, SIDE_PX // 8))])
+
+
+def upsampled(heatmap: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "side side"]:
+    """At `SIDE_PX`, bilinear."""
+    return np.asarray(cv2.resize(heatmap, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR))
+
+
+def create(folder: Path, image_ids: list[str], record: np.dtype[Any]) -> np.memmap[Any, Any]:
+    """An empty store to be filled record by record, its disk space claimed."""
+    write_json(folder / INDEX, image_ids)
+    return claimed_memmap(folder / FILE, record, len(image_ids))
+
+
+class PseudoStore:
+    """Reads records by number."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / FILE).exists():
+            raise WsolError(
+                f"no pseudo masks in {folder}: expected {FILE} and {INDEX}. Make them with `wsol make-pseudo DATA --run {folder.parent}`."
+            )
+        self.folder = folder
+        self.image_ids: list[str] = read_json(folder / INDEX, "wsol make-pseudo")
+        if not isinstance(self.image_ids, list) or not all(isinstance(name, str) for name in self.image_ids):
+            raise WsolError(
+                f"{folder / INDEX} is damaged: expected a list of names. Remove {folder} and run `wsol make-pseudo DATA --run {folder.parent}`."
+            )
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @cached_property
+    def records(self) -> np.ndarray:
+        """The file itself.
+
+        Raises:
+            WsolError: the file is damaged.
+        """
+        try:
+            records = np.asarray(np.load(self.folder / FILE, mmap_mode="r"))
+            if records.dtype.names not in (FIELDS, MASK_FIELDS) or len(records) != len(self):
+                raise ValueError(f"{len(records)} records of {records.dtype}")
+            return records
+        except (ValueError, OSError, EOFError, AttributeError, BadZipFile) as error:
+            raise WsolError(
+                f"{self.folder / FILE} is damaged ({error}): expected the pseudo masks of {number_of(len(self), 'picture')}. "
+                f"Remove {self.folder} and run `wsol make-pseudo DATA --run {self.folder.parent}`."
+            ) from None
+
+    def usable(self) -> list[int]:
+        """Numbers of the records that hold a map."""
+        return np.flatnonzero(self.records["state"] == WHOLE).tolist()
+
+    def counts(self) -> dict[str, int]:
+        """How many records are in each state."""
+        found = np.bincount(self.records["state"], minlength=4)
+        return {
+            "usable": int(found[WHOLE]),
+            "empty": int(found[EMPTY]),
+            "not_finite": int(found[NOT_FINITE]),
+            "broken_pictures": int(found[ABSENT]),
+            "chosen": int(self.records["chosen"].sum()) if self.holds_masks else 0,
+        }
+
+    def stored(self, indices: Int64[Tensor, " batch"]) -> tuple[Heatmaps, Gaussians]:
+        """Maps at their own resolution, and their Gaussians."""
+        rows = self.records[indices.cpu().numpy()]
+        return decode(torch.from_numpy(rows["map"].copy())), torch.from_numpy(rows["gaussians"].copy())
+
+    @property
+    def holds_masks(self) -> bool:
+        """Whether the records are masks; else they are maps and Gaussians."""
+        return self.records.dtype.names == MASK_FIELDS
+
+    def masks(self, indices: Int64[Tensor, " batch"]) -> Float[Tensor, "batch 1 height width"]:
+        """Masks at their own resolution: 1 inside of the object."""
+        rows = self.records[indices.cpu().numpy()]
+        return torch.from_numpy(np.unpackbits(rows["inside"], axis=-1)[:, None]).float()
+
+    def at_size(
+        self, indices: Int64[Tensor, " batch"], side_px: int, device: torch.device
+    ) -> Float[Tensor, "batch planes side side"]:
+        """The planes of each record at the size of the training images: map and rendered Gaussian, or the mask."""
+        if self.holds_masks:
+            return interpolate(self.masks(indices).to(device), (side_px, side_px), mode="bilinear", align_corners=False)
+        maps, gaussians = (part.to(device) for part in self.stored(indices))
+        fine = interpolate(maps[:, None], (side_px, side_px), mode="bilinear", align_corners=False)
+        return torch.cat([fine, render(gaussians, (side_px, side_px))[:, None]], dim=1)
+
+    def targets(self, planes: Float[Tensor, "batch planes height width"], settings: Pseudo) -> Targets:
+        """What the planes of `at_size`, or views of them, say to a network that learns from them."""
+        if self.holds_masks:
+            return mask_targets(planes[:, 0])
+        return targets(planes[:, 0], planes[:, 1], settings)

@@ -1,0 +1,88 @@
+"""Stage 3: a second MFF-Net learns one class-agnostic mask from the pseudo masks (Wei et al. 2021, Alg. 1, line 4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from wsol.config.options import RunConfig
+from wsol.data.crops import View
+from wsol.data.samples import DataSet
+from wsol.errors import WsolError
+from wsol.methods.spol import learn_threshold
+from wsol.methods.spol.losses import masked_bce
+from wsol.methods.spol.mask_store import FILE, PseudoStore
+from wsol.models.backbone import check_sides, normalisation, pretrained_state, scaled_px
+from wsol.models.checkpoint import MffCard, build
+from wsol.runtime.engine import choose_engine, seed_of
+from wsol.runtime.progress import Progress
+from wsol.storage.folders import file_hash, is_finished
+from wsol.text import number_of
+from wsol.training.loop import Job
+from wsol.training.train_stage import train_into
+
+STAGE = "train-seg"
+NUMBER = 3
+
+
+def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
+    """Train on the training images and `run/pseudo`; write `run/seg`.
+
+    Where the box threshold is not given, it is learned at last, and written to `run/seg`.
+
+    Raises:
+        WsolError: no pseudo masks, or of other pictures; no weights; a `run/seg` of other settings.
+    """
+    store, folder = _store(data, run / "pseudo"), run / "seg"
+    _train(store, folder, data, config, progress)
+    if config.box.threshold is None:
+        learn_threshold.run(data, folder, store, config, progress)
+    return folder
+
+
+def _store(data: DataSet, pseudo: Path) -> PseudoStore:
+    """The masks in a folder, which must be of the training pictures."""
+    store = PseudoStore(pseudo)
+    if store.image_ids != [sample.image_id for sample in data.train]:
+        raise WsolError(
+            f"{pseudo} was made from other pictures than {data.root} has: expected {len(store.image_ids)}, got {len(data.train)}. Name that data set, or remove {pseudo} and run `wsol make-pseudo`."
+        )
+    return store
+
+
+def _train(store: PseudoStore, folder: Path, data: DataSet, config: RunConfig, progress: Progress) -> None:
+    """Train on the masks of the store, from ImageNet weights and not from stage 1's."""
+    settings = {
+        "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
+        "seg": config.seg.model_dump(), "pseudo": config.pseudo.model_dump(),
+    }  # fmt: skip
+    inputs = {"training": data.training_hash(), "pseudo": file_hash(store.folder / FILE)}
+    if is_finished(folder, STAGE, settings, inputs):
+        progress.say(f"{STAGE}: finished already, {folder}")
+        return
+    state = pretrained_state(config.backbone, config.weights)
+    engine = choose_engine(config.device, config.precision)
+    usable = store.usable()
+    progress.say(f"{STAGE}: {number_of(len(usable), 'pseudo mask')}; {config.backbone} on {engine.reason}")
+    torch.manual_seed(seed_of(config.seed, NUMBER))
+    mean, std = normalisation(config.backbone)
+    card = MffCard(
+        backbone=config.backbone, outputs=1, fusion=config.seg.fusion, levels=config.seg.levels, attention=config.seg.attention,
+        auxiliary=False, mean=mean, std=std, resize_px=config.seg.resize_px, class_names=data.class_names,
+    )  # fmt: skip
+    network = build(card, dict(state), dropout=config.seg.dropout)
+    card = card.model_copy(update={"resize_px": scaled_px(network, config.seg.resize_px, config.seg.scale)})
+    check_sides(config.backbone, network, (config.seg.crop_px, card.resize_px))
+
+    def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
+        logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)
+        planes = view.apply(store.at_size(indices, config.seg.resize_px, images.device))
+        return masked_bce(logits[:, 0], *store.targets(planes, config.pseudo))
+
+    new_layers = [module for name, module in network.named_children() if name != "backbone"]
+    seed = seed_of(config.seed, NUMBER)
+    job = Job(STAGE, network, card, new_layers, objective, usable, config.seg, seed, settings, inputs)
+    train_into(folder, job, data, config, engine, progress)

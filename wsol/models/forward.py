@@ -1,0 +1,77 @@
+"""Batches of pictures through a trained network."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torchvision.transforms.v2.functional import resize
+
+from wsol.data.crops import middle, standardised
+from wsol.methods.spol.gaussian_prior import share_of_peak
+from wsol.models.checkpoint import Card, ClassifierCard, MffCard
+from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
+from wsol.models.outputs import Answer, Finder
+from wsol.runtime.engine import Engine
+
+Squares = UInt8[Tensor, "batch 3 side side"]
+Heatmaps = Float[Tensor, "batch height width"]
+Probabilities = Float[Tensor, "batch classes"]
+
+
+def prepared(pixels: Squares, card: Card, engine: Engine, margin_share: float = 0.0) -> Tensor:
+    """Normalised squares of the network's size on its device; with a margin, the middle of the pictures alone."""
+    if pixels.shape[-1] != card.resize_px:
+        pixels = resize(pixels, [card.resize_px, card.resize_px], antialias=True)
+    return standardised(middle(pixels, margin_share).to(engine.device), card.mean, card.std)
+
+
+@torch.inference_mode()
+def score_maps(
+    network: MffNet | OriginalCam, card: MffCard, pixels: Squares, engine: Engine, *, margin_share: float = 0.0
+) -> ScoreMaps:
+    """Raw scores of every output at every place; with a margin, of the middle of the pictures alone."""
+    with engine.autocast():
+        fused, deep = network(prepared(pixels, card, engine, margin_share))
+    return ScoreMaps(fused.float(), None if deep is None else deep.float())
+
+
+@torch.inference_mode()
+def answer(
+    finder: Finder, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_share: float = 0.0
+) -> Answer:
+    """What the network that finds says of pictures, for these classes; with a margin, of the middle of the pictures alone."""
+    images = prepared(pixels, finder.card, engine, margin_share)
+    with engine.autocast():
+        found = finder.ask(finder.network, images, None if labels is None else labels.to(engine.device))
+    return Answer(*(None if part is None else part.float() for part in found))
+
+
+def foreground(scores: ScoreMaps) -> Heatmaps:
+    """Stage 3's probability that a place belongs to an object."""
+    return scores.fused[:, 0].sigmoid()
+
+
+def class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
+    """Stage 1's activation map of each picture's class, before normalisation."""
+    return scores.fused[torch.arange(len(labels)), labels.to(scores.fused.device)].relu()
+
+
+def normalised_class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
+    """The same, as a share of its peak."""
+    return share_of_peak(class_maps(scores, labels))
+
+
+def cam_probabilities(network: MffNet | OriginalCam, scores: ScoreMaps) -> Probabilities:
+    """Stage 1's own opinion of the class."""
+    return class_logits(scores.fused, is_rectified=network.is_rectified).softmax(1)
+
+
+@torch.inference_mode()
+def classifier_probabilities(
+    network: nn.Module, card: ClassifierCard, pixels: Squares, engine: Engine
+) -> Probabilities:
+    """The stand-alone classifier's opinion."""
+    with engine.autocast():
+        logits: Tensor = network(prepared(pixels, card, engine))
+    return logits.float().softmax(1)

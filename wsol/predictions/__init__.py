@@ -1,0 +1,1 @@
+"""What `wsol predict` wrote, and what people decided about it."""

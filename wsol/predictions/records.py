@@ -1,0 +1,176 @@
+"""What `wsol predict` leaves: one JSON line per picture, its masks as COCO run lengths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool
+from pycocotools import mask as coco_mask
+from pydantic import PositiveInt, TypeAdapter, ValidationError, with_config
+
+from wsol.errors import WsolError
+from wsol.geometry.boxes import Xyxy
+from wsol.geometry.mask_rle import check_run_lengths
+from wsol.storage.folders import MANIFEST, manifest_of, opened, parse_json
+from wsol.storage.schema import check_schema
+
+LINES = "predictions.jsonl"
+COMMAND = "wsol predict RUN IMAGES --out OUT"
+SCHEMA: Literal[1] = 1
+"""Of a line."""
+
+_as_written = with_config(extra="forbid", strict=True, allow_inf_nan=False)
+"""How a line is read; what is made in Python is taken as it is."""
+
+
+@_as_written
+@dataclass(frozen=True)
+class PredictedObject:
+    """One object: half-open pixel box, score in [0, 1], mask as COCO's compressed run lengths (`size`, `counts`)."""
+
+    xyxy: Xyxy
+    score: float
+    rle: dict[str, Any]
+
+    def mask(self) -> Bool[np.ndarray, "height width"]:
+        """The mask over the whole upright picture."""
+        return np.asarray(coco_mask.decode(self.rle), dtype=bool)
+
+
+@_as_written
+@dataclass(frozen=True)
+class Prediction:
+    """One picture: its path below the image root, upright size, objects (none is a result), and class."""
+
+    schema: Literal[1] = field(default=SCHEMA, kw_only=True, repr=False)
+    """Of the line: it may travel without its folder. Lines from before there was the number have none, and are the same."""
+    image: str
+    image_hw: tuple[PositiveInt, PositiveInt]
+    objects: tuple[PredictedObject, ...]
+    label: int | None
+    class_name: str | None
+    top5: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A finished prediction folder: where its pictures are, the class names, and the lines."""
+
+    folder: Path
+    image_root: Path
+    class_names: tuple[str, ...]
+    mend: Callable[[Prediction], Prediction | None] | None = None
+    """What a review made of a picture; None leaves the picture out."""
+    originals: Mapping[str, str] = field(default_factory=dict)
+    """The names on the disk of images that are called otherwise here, since no format could hold their own."""
+
+    def __iter__(self) -> Iterator[Prediction]:
+        lines = read_lines(self.folder / LINES)
+        if self.mend is None:
+            return lines
+        return (mended for line in lines if (mended := self.mend(line)) is not None)
+
+    def path_of(self, prediction: Prediction) -> Path:
+        """Where the image is."""
+        return self.image_root / self.originals.get(prediction.image, prediction.image)
+
+
+def encode(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:
+    """A mask as run lengths that JSON can hold."""
+    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def to_line(prediction: Prediction) -> str:
+    """One line of JSON, without its newline."""
+    return json.dumps(asdict(prediction), ensure_ascii=False, separators=(",", ":"))
+
+
+def read_lines(path: Path) -> Iterator[Prediction]:
+    """The predictions of a file, in its order.
+
+    Raises:
+        WsolError: the file is absent or unreadable, or a line is not what `wsol predict` writes, run lengths included.
+    """
+    with opened(path, COMMAND) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield _from_line(line)
+            except (ValueError, RecursionError) as error:
+                where = f"{path}, line {number}"
+                check_schema(_schema_of(line), SCHEMA, where, COMMAND)
+                raise WsolError(
+                    f"{where}: not a prediction ({_told(error):.300}): expected what `wsol predict` writes. Correct that line, or run `{COMMAND}` again."
+                ) from None
+
+
+_LINE = TypeAdapter(Prediction)
+
+
+def _from_line(line: bytes) -> Prediction:
+    try:
+        found = _LINE.validate_json(line)
+    except ValidationError as error:
+        if _first(error)["type"] != "json_invalid":
+            raise
+        # Names of files that are not UTF-8 are JSON for Python alone. Not strict: a dictionary is no Prediction yet.
+        found = _LINE.validate_python(parse_json(line), strict=False)
+    if "\0" in found.image:
+        raise ValueError("the name of an image holds a NUL")
+    for one in found.objects:
+        check_run_lengths(one.rle, found.image_hw)
+    return found
+
+
+def _schema_of(line: bytes) -> object:
+    try:
+        row = parse_json(line)
+    except (ValueError, RecursionError):
+        return SCHEMA
+    return row.get("schema", SCHEMA) if isinstance(row, dict) else SCHEMA
+
+
+def _told(error: ValueError | RecursionError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = _first(error)
+    said = first["msg"].replace("Input should be", "expected")
+    return f"{'.'.join(map(str, first['loc']))}: {said}" if first["loc"] else said
+
+
+def _first(error: ValidationError) -> Any:
+    return error.errors(include_url=False, include_input=False, include_context=False)[0]
+
+
+def write_lines(path: Path, predictions: Iterable[Prediction]) -> None:
+    """Write predictions, one a line."""
+    with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(to_line(prediction) + "\n" for prediction in predictions)
+
+
+def open_predictions(folder: Path) -> Predictions:
+    """Open what `wsol predict` wrote.
+
+    Raises:
+        WsolError: the folder is not a finished prediction folder.
+    """
+    manifest = manifest_of(folder, "predict")
+    if manifest is None:
+        raise WsolError(
+            f"no {MANIFEST} of wsol in {folder}: expected the result of `{COMMAND}`. Run that first, or name another folder."
+        )
+    if manifest["stage"] != "predict":
+        raise WsolError(
+            f"{folder} holds the result of `wsol {manifest['stage']!s:.80}`: expected that of `{COMMAND}`. Name that folder."
+        )
+    root, class_names = (manifest["figures"].get(name) for name in ("image_root", "class_names"))
+    if not root or "\0" in root or class_names is None:
+        raise WsolError(
+            f"{folder / MANIFEST} does not say where the images are and what their classes are: expected what `{COMMAND}` wrote. Run that again, into another folder."
+        )
+    return Predictions(folder, Path(root), tuple(class_names))

@@ -1,0 +1,210 @@
+"""What people decided about predicted pictures: `review.jsonl`, one line a decision, only ever appended to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, get_args
+
+from wsol.errors import WsolError
+from wsol.geometry.boxes import Boxes, Xyxy
+from wsol.storage.folders import opened, parse_json
+from wsol.storage.links import open_own
+
+FILE = "review.jsonl"
+
+Verdict = Literal["accepted", "corrected", "rejected", "undecided"]
+"""As predicted; with other boxes or another class; of no use; open again (an undo)."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One line: all that holds for a picture from then on, so that the last line of a picture says everything about it."""
+
+    number: int
+    """Counts the lines from 1; this is what `supersedes` and `undoes` name."""
+    image: str
+    image_hw: tuple[int, int]
+    verdict: Verdict
+    boxes: tuple[Xyxy, ...]
+    """Half-open pixels of the upright picture; of an accepted picture the predicted ones."""
+    class_name: str | None
+    time: str
+    """UTC."""
+    session: str
+    """The window that it was made in."""
+    id: str
+    """Made by the window, so that a decision sent twice is written once."""
+    supersedes: int | None = None
+    undoes: int | None = None
+    is_class_chosen: bool = False
+    """Whether a person chose the class by then, be it the predicted one; journals from before there was the word do not say."""
+
+
+def heads(decisions: Iterable[Decision]) -> dict[str, Decision]:
+    """The last decision about each picture."""
+    return {decision.image: decision for decision in decisions}
+
+
+def by_picture(decisions: Iterable[Decision]) -> dict[str, list[Decision]]:
+    """All decisions about each picture, in the order they were made."""
+    found: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        found.setdefault(decision.image, []).append(decision)
+    return found
+
+
+def has_chosen_class(decisions: Sequence[Decision], predicted: str | None) -> bool:
+    """Whether a person chose the class of the one picture that these are about, and nobody took it back.
+
+    A class other than the `predicted` one was chosen, whatever the line says of it.
+    """
+    undone = {decision.undoes for decision in decisions}
+    return any(
+        decision.is_class_chosen or decision.class_name not in (predicted, None)
+        for decision in decisions
+        if decision.undoes is None and decision.number not in undone
+    )
+
+
+def read_journal(folder: Path) -> list[Decision]:
+    """The decisions of a prediction folder, in the order they were made; none where nobody reviewed it.
+
+    What a killed server left of a line at the end was never acknowledged and does not count.
+
+    Raises:
+        WsolError: another line is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return []
+    with opened(path, "wsol review") as file:
+        return _parsed(path, file.read())[0]
+
+
+class Journal:
+    """`with Journal(folder) as journal`: the decisions so far, and a way to add one that is on the disk when it returns.
+
+    Raises:
+        WsolError: a damaged line, or a link in the place of the file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self.decisions: list[Decision] = []
+        self.repaired = ""
+        """What a killed server had left of a line, if anything; it was cut off."""
+
+    def __enter__(self) -> Journal:
+        self._file = open_own(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        try:
+            self._repair(_read(self._file))
+            _sync_folder(self.path.parent)
+        except BaseException:
+            os.close(self._file)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+    def append(self, decision: Decision) -> None:
+        """Write a line and wait until it is on the disk; after a failure the file is as before.
+
+        Raises:
+            OSError: the disk is full, or gone.
+        """
+        size = os.fstat(self._file).st_size
+        left = memoryview(_to_line(decision))
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, size)  # half a line would spoil the next one
+            raise
+        self.decisions.append(decision)
+
+    def _repair(self, content: bytes) -> None:
+        self.decisions, tail = _parsed(self.path, content)
+        if tail:
+            self.repaired = tail.decode("utf-8", "replace")
+            os.ftruncate(self._file, len(content) - len(tail))
+        elif content and not content.endswith(b"\n"):
+            os.write(self._file, b"\n")  # whole, as an editor leaves it
+        os.fsync(self._file)
+
+
+def _read(file: int) -> bytes:
+    with open(file, "rb", closefd=False) as whole:
+        return whole.read()
+
+
+def _sync_folder(folder: Path) -> None:
+    """A file that is new must be found again after the power failed."""
+    if os.name == "nt":  # where folders cannot be opened
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+_DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError, WsolError)
+"""What a line that `wsol review` never wrote makes of its reader."""
+
+
+def _parsed(path: Path, content: bytes) -> tuple[list[Decision], bytes]:
+    """The decisions, and the beginning of a line that was never finished."""
+    *lines, last = content.split(b"\n")
+    decisions: list[Decision] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            decisions.append(_from_line(line, decisions))
+        except _DAMAGED as error:
+            raise WsolError(
+                f"{path}, line {number}: not a decision ({error!s:.300}): expected what `wsol review` writes. Mend that line, or remove it."
+            ) from None
+    try:
+        return ([*decisions, _from_line(last, decisions)] if last else decisions), b""
+    except _DAMAGED:
+        return decisions, last
+
+
+def _to_line(decision: Decision) -> bytes:
+    text = json.dumps(asdict(decision), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "surrogateescape") + b"\n"
+
+
+def _from_line(line: bytes, before: list[Decision]) -> Decision:
+    row: Any = parse_json(line)
+    if not isinstance(row, dict):
+        raise ValueError(f"it is {row!r:.50}")
+    row.setdefault("is_class_chosen", False)
+    for name, kinds in _KINDS.items():
+        if not isinstance(row.get(name), kinds):
+            raise ValueError(f"{name} is {row.get(name)!r}")
+    if row["verdict"] not in get_args(Verdict):
+        raise ValueError(f"the verdict is {row['verdict']!r}")
+    if row["number"] <= (before[-1].number if before else 0):
+        raise ValueError(f"number {row['number']} is none after the one before")
+    height, width = map(int, row.pop("image_hw"))
+    boxes = tuple(_four(box) for box in row.pop("boxes"))
+    Boxes.of(list(boxes))
+    return Decision(**row, image_hw=(height, width), boxes=boxes)
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "number": (int,), "image": (str,), "class_name": (str, NoneType), "time": (str,), "session": (str,), "id": (str,),
+    "supersedes": (int, NoneType), "undoes": (int, NoneType), "is_class_chosen": (bool,),
+}  # fmt: skip
+
+
+def _four(box: list[float]) -> Xyxy:
+    x0, y0, x1, y1 = map(float, box)
+    return x0, y0, x1, y1

@@ -1,0 +1,82 @@
+"""Accuracy over the threshold, as a table and as a plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from wsol.config.options import ProtocolName
+from wsol.errors import WsolError
+from wsol.metrics.evaluation import Evaluation
+from wsol.metrics.localization import Judged
+from wsol.storage.folders import whole_file, write_text
+
+SUFFIXES = (".png", ".svg", ".pdf")
+COLOURS = {0.3: "tab:blue", 0.5: "tab:orange", 0.7: "tab:green"}
+"""Of an IoU, the same in every protocol."""
+
+
+def check_curve_file(path: Path) -> None:
+    """Refuse a name that no plot can have, before anything is computed.
+
+    Raises:
+        WsolError: another suffix.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise WsolError(
+            f"--curve {path}: expected a name that ends in {', '.join(SUFFIXES)}. The same name with .csv takes the numbers."
+        )
+
+
+def write_curve(path: Path, result: Evaluation) -> None:
+    """Write the plot to `path` and its numbers beside it: protocol, IoU, threshold, share of pictures found in percent.
+
+    Raises:
+        WsolError: there is no threshold (boxes were judged) or no true box (masks are the only truth).
+    """
+    swept = {name: judged for name, judged in result.judged.items() if judged.has_thresholds()}
+    if not swept:
+        raise WsolError(
+            "no curve: expected maps, which a threshold can cut, and true boxes to find. Leave --curve out, or judge maps against boxes."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path.with_suffix(".csv"), _numbers(swept))
+    _draw(path, swept, result)
+
+
+def _numbers(swept: Mapping[ProtocolName, Judged]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("protocol", "iou", "threshold", "accuracy"))
+    for name, judged in swept.items():
+        for level in judged.protocol.levels:
+            accuracy = 100 * judged.curve(level)
+            writer.writerows(
+                (name, level, f"{x:.6g}", f"{y:.6g}") for x, y in zip(judged.thresholds, accuracy, strict=True)
+            )
+    return text.getvalue()
+
+
+def _draw(path: Path, swept: Mapping[ProtocolName, Judged], result: Evaluation) -> None:
+    from matplotlib.figure import Figure  # half a second, so only where it is needed; a Figure opens no window
+
+    figure = Figure(figsize=(5 * len(swept), 5), layout="constrained")
+    axes = figure.subplots(1, len(swept), sharey=True, squeeze=False)[0]
+    for plot, (name, judged) in zip(axes, swept.items(), strict=True):
+        for level in judged.protocol.levels:
+            curve, best = 100 * judged.curve(level), judged.best_threshold(level)
+            label = f"IoU {level}: best {curve.max():.1f} at {best:.2f}"
+            plot.plot(judged.thresholds, curve, color=COLOURS[level], label=label)
+            plot.plot(best, curve.max(), "o", color=COLOURS[level])
+        own = result.thresholds[name]
+        if own is not None:
+            whose = "own threshold" if judged.protocol.threshold == "own" else "the protocol's threshold"
+            plot.axvline(own, color="black", linestyle="--", label=f"{whose} {own:.2f}")
+        plot.set(title=f"protocol {name}, {result.what}", xlabel="threshold", ylim=(0, 100), xlim=(0, 1))
+        plot.grid(alpha=0.3)
+        plot.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    axes[0].set_ylabel("pictures found, %")
+    with whole_file(path) as partial:
+        figure.savefig(partial, format=path.suffix[1:].lower())

@@ -1,0 +1,338 @@
+"""`wsol report`: a finished run on labelled pictures as one page that people show each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wsol.commands import evaluate
+from wsol.config.options import LABEL_FREE, Precision, ProtocolName
+from wsol.data.samples import DataSet, Sample
+from wsol.data.truth import GroundTruth, told
+from wsol.errors import WsolError
+from wsol.geometry.boxes import COVERING, covers
+from wsol.metrics.evaluation import Evaluation, counted
+from wsol.metrics.judge import HUNDREDTHS
+from wsol.metrics.localization import Judged
+from wsol.metrics.protocols import PROTOCOLS, Protocol
+from wsol.reports.charts import loss_chart, threshold_chart
+from wsol.reports.gallery import Gallery
+from wsol.reports.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
+from wsol.reports.provenance import facts_of, licences_of
+from wsol.reports.table import NAMES, few_ranked, masked_of, with_interval
+from wsol.runs.calibration import read_calibration
+from wsol.runs.saved_config import load_config, to_yaml
+from wsol.runtime.progress import Progress
+from wsol.text import number_of
+from wsol.training.curves import training_losses
+
+FILE = "index.html"
+PICTURES = 1000
+"""So many are shown by default: a page of about 18 MB."""
+OWN: ProtocolName = "original"
+"""The protocol whose threshold and boxes the gallery shows."""
+
+
+def run(
+    run: Path, data: DataSet, folder: Path, *, protocols: Sequence[Protocol] = tuple(PROTOCOLS.values()), pictures: int = PICTURES, title: str | None = None,
+    notes: Sequence[str] = (), tables: Sequence[Table] = (), device: str, precision: Precision, progress: Progress,
+) -> Path:  # fmt: skip
+    """Judge the run where there is a truth, show the test pictures to its networks, and write `folder`/index.html.
+
+    Of more than `pictures` test pictures, so many are shown, spread evenly; the numbers are of all. `notes` and `tables` stand
+    above those of the run. The file is whole or not there, and replaces an older report.
+
+    Raises:
+        WsolError: not a finished run, a run of other classes, nothing that can be decoded, or another file in that place.
+    """
+    path = folder / FILE
+    check_place(path)
+    gallery = Gallery(run, device, precision)
+    samples = evaluate.labelled_as_trained(list(data.test), data, gallery.localizer.class_names, run)
+    truth, why_not = _truth(data)
+    judged = None
+    if truth is not None:
+        judged = evaluate.run(
+            run, data, which="seg", protocols=protocols, threshold=None, device=device, precision=precision, progress=progress
+        )  # fmt: skip
+    else:
+        progress.say(f"report: nothing is judged. {why_not}")
+    chosen = spread(samples, pictures)
+    cards = [card_of(one) for one in gallery(chosen, truth, progress)]
+    if not cards:
+        raise WsolError(f"none of {number_of(len(chosen), 'picture')} can be shown: {gallery.broken[0]}")
+    write_page(
+        path,
+        _page(
+            run,
+            data,
+            gallery,
+            cards,
+            judged,
+            len(samples),
+            title,
+            [*notes, *_notes(data, gallery.networks.has_maps, is_judged=judged is not None), *_of_method(run, gallery)],
+            tables,
+        ),
+    )
+    progress.say(f"report: {number_of(len(cards), 'picture')}, {path.stat().st_size / 1e6:.1f} MB")
+    return path
+
+
+def check_place(path: Path) -> None:
+    """Refuse to write over what is no report.
+
+    Raises:
+        WsolError: something else has that name.
+    """
+    if path.is_dir() or (path.is_file() and f'<meta name="generator" content="{MAKER} ' not in _head(path)):
+        raise WsolError(
+            f"{path} is there and is no report of ours: expected a free name, or an older report. Name another folder with --out, or move it away."
+        )
+
+
+def _head(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(4000)
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """At most `count` of them, evenly from first to last."""
+    if len(samples) <= count:
+        return list(samples)
+    return [samples[i * len(samples) // count] for i in range(count)]
+
+
+def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
+    """The true boxes, or why there are none."""
+    try:
+        truth = data.read_truth()
+    except WsolError as error:
+        return None, str(error)
+    if any(sample.image_id in truth for sample in data.test):
+        return truth, ""
+    return (
+        None,
+        f"no boxes that can be used for the {number_of(len(data.test), 'picture')} of {data.root}. {told(truth.mistakes)}",
+    )
+
+
+def _notes(data: DataSet, has_scores: bool, *, is_judged: bool) -> list[str]:
+    notes = []
+    if not is_judged:
+        trusted = (
+            " Twenty boxes that you draw are enough for wsol calibrate to say how far their scores can be trusted."
+        )
+        notes.append(
+            f"Without true boxes nobody knows how many of these boxes are right.{trusted if has_scores else ''}"
+        )
+    if not data.has_split:
+        notes.append(
+            "The run was trained on these pictures: there is no test split. Boxes were never seen, class labels were."
+        )
+    return notes
+
+
+def _of_method(run: Path, gallery: Gallery) -> list[str]:
+    """What a reader who knows SPOL's report would look for."""
+    method = load_config(run).method
+    if method == "spol":
+        return []
+    if not gallery.networks.has_maps:
+        return [
+            f"{method} draws a box at once: there is no map, no mask, no threshold to move and no score to sort by."
+        ]
+    notes = [f"{method} has a map, and mask and box are cut from it; there is no pseudo mask."]
+    if method not in LABEL_FREE:
+        notes.append(
+            "They are of the class that a picture is labelled, as wsol evaluate judges them. wsol predict is told no class: where the "
+            "run names another, or none, its box may differ."
+        )
+    if method in ("instant", "ddt"):
+        notes.append(
+            f"{method} trains no network: it looks at the training images once, and there is no curve of a loss."
+        )
+    return notes
+
+
+def _page(
+    run: Path, data: DataSet, gallery: Gallery, cards: list[Card], judged: Evaluation | None, count: int, title: str | None, notes: list[str], tables: Sequence[Table],
+) -> Page:  # fmt: skip
+    config, calibration = load_config(run), read_calibration(run)
+    box = gallery.localizer.box
+    if len(cards) + len(gallery.broken) < count:
+        numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
+        notes = [
+            *notes,
+            f"{len(cards)} of {number_of(count, 'picture')} {'is' if len(cards) == 1 else 'are'} shown, spread evenly; {numbers}.",
+        ]
+    own = _own(judged)
+    mistakes = [] if judged is None else [*judged.left_out, *map(str, judged.mistakes)]
+    return Page(
+        title=title or f"Report of {run.resolve().name}",
+        box=box,
+        cards=cards,
+        notes=notes,
+        tiles=_unjudged_tiles(cards, calibration is not None and calibration.curve is not None)
+        if judged is None
+        else _tiles(judged),
+        tables=[*tables, *([] if judged is None else [_protocols(judged)])],
+        charts=[] if own is None else [threshold_chart(own, box.threshold)],
+        losses=[loss_chart(name, values) for name, values in training_losses(run).items()],
+        rates=None if own is None else _rates(own, box.threshold),
+        per_class=_per_class(cards) if judged is None else _judged_per_class(judged),
+        facts={
+            "data": data.describe(),
+            "shown": f"{number_of(len(cards), 'picture')} of {'the test split' if data.has_split else 'all'}",
+            "boxes that cover their picture": f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)",
+        }
+        | facts_of(run, config, calibration, has_maps=gallery.networks.has_maps),
+        licences=licences_of(config),
+        config=to_yaml(config),
+        left_out=list(dict.fromkeys([*gallery.broken, *mistakes])),
+    )
+
+
+def _is_covered(card: Card) -> bool:
+    return any(covers([float(edge) for edge in box.split()], card.image_hw) for box in card.boxes)
+
+
+def _tiles(judged: Evaluation) -> list[Tile]:
+    """What people ask first."""
+    asked = {
+        "gt_known": ("boxes right", "GT-known Loc"),
+        "top1_loc": ("box and class right", "Top-1 Loc"),
+        "max_box_acc_v2": ("boxes right at the best thresholds, mean over IoU 0.3, 0.5 and 0.7", "MaxBoxAccV2"),
+        "score_auc": ("chance that a right box scores higher than a wrong one", "AUC"),
+    }
+    tiles = []
+    for metric, (what, called) in asked.items():
+        name = _protocol_of(metric, judged)
+        if name is not None:
+            rate = judged.judged[name].rates[metric]
+            if not judged.judged[name].has_thresholds():
+                what = what.replace(" at the best thresholds", "")
+            few = few_ranked(judged.judged[name]) if metric == "score_auc" else None
+            sure = f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}{f', {few}' if few else ''}"
+            tiles.append(Tile(f"{rate.value:.1f} %", what, sure))
+    return tiles
+
+
+def _protocol_of(metric: str, judged: Evaluation) -> ProtocolName | None:
+    """The first that has it. The AUC is of the same boxes as GT-known: where it has none there, another protocol's would mislead."""
+    with_it = "gt_known" if metric == "score_auc" else metric
+    name = next((name for name, one in judged.judged.items() if with_it in one.rates), None)
+    return name if name is not None and metric in judged.judged[name].rates else None
+
+
+def _protocols(judged: Evaluation) -> Table:
+    """One column per protocol, one line per figure."""
+    each = judged.judged
+    metrics = [metric for metric in NAMES if any(metric in one.rates for one in each.values())]
+    thresholds = {name: judged.thresholds[name] for name in each}
+    rows = [
+        ("pictures", *(str(counted(one)) for one in each.values())),
+        ("threshold", *("" if value is None else f"{value:.2f}" for value in thresholds.values())),
+        ("best threshold", *(_best(one) for one in each.values())),
+        *((NAMES[metric], *(_rate(one, metric) for one in each.values())) for metric in metrics),
+    ]
+    few = {name: few_ranked(one) for name, one in each.items()}
+    ranked = "".join(f"The AUC under {name} compares {what}. " for name, what in few.items() if what is not None)
+    masked = max(one.masked() for one in each.values())
+    masks = f"{masked_of(masked, len(next(iter(each.values())).image_ids))} " if masked else ""
+    best = "Best thresholds are chosen with the true boxes: a user without boxes does not have them."
+    caption = ranked + masks + best if any(one.has_thresholds() for one in each.values()) else (ranked + masks).strip()
+    return Table(
+        f"{judged.what} under each protocol, in percent, with 95 % intervals",
+        [("protocol", *each), *(row for row in rows if any(row[1:]))],
+        caption,
+    )
+
+
+def _best(judged: Judged) -> str:
+    if not judged.has_thresholds():
+        return ""
+    return ", ".join(dict.fromkeys(f"{judged.best_threshold(level):.2f}" for level in judged.protocol.levels))
+
+
+def _rate(judged: Judged, metric: str) -> str:
+    return with_interval(judged.rates[metric]) if metric in judged.rates else ""
+
+
+def _own(judged: Evaluation | None) -> Judged | None:
+    """Under the protocol whose boxes the gallery shows, if some are judged."""
+    own = None if judged is None else judged.judged.get(OWN)
+    return own if own is not None and own.has_thresholds() else None
+
+
+def _rates(judged: Judged, own: float) -> Rates:
+    curve = 100 * judged.curve()
+    at = [round(float(curve[np.abs(judged.thresholds - x).argmin()]), 2) for x in (*HUNDREDTHS, own)]
+    return Rates(at[:-1], at[-1], int(judged.counted().sum()))
+
+
+def _judged_per_class(judged: Evaluation) -> Table:
+    """The fewest found first."""
+    name = OWN if OWN in judged.judged else next(iter(judged.judged))
+    rows = judged.per_class(name)
+    metrics = [
+        metric
+        for metric in ("gt_known", "top1_loc", "mean_box_iou", "mask_iou", "max_box_acc", "max_box_acc_v2")
+        if metric in judged.judged[name].rates
+    ]
+    worst_first = sorted(
+        rows.items(), key=lambda row: [row[1][1][metric].value for metric in metrics if metric in row[1][1]]
+    )
+    cells = [
+        (class_name, str(n), *(with_interval(rates[metric]) if metric in rates else "" for metric in metrics))
+        for class_name, (n, rates) in worst_first
+    ]
+    header = ("class", "n", *(f"{NAMES[metric]}, %" for metric in metrics))
+    return Table(f"Protocol {name}, the fewest found first; a class's name shows its pictures.", [header, *cells])
+
+
+def _per_class(cards: Sequence[Card]) -> Table:
+    """Where no box can be judged: how sure the run is, and how often it names the class as it is labelled."""
+    groups: dict[str, list[Card]] = {}
+    for card in cards:
+        groups.setdefault(card.class_name, []).append(card)
+    counts = {name: _counts(group) for name, group in groups.items()}
+    least_first = sorted(counts, key=lambda name: (float(counts[name].get(SCORE, 0)), name))
+    rows = [("class", *counts[least_first[0]]), *((name, *counts[name].values()) for name in least_first)]
+    order = "The least confident first; a" if SCORE in counts[least_first[0]] else "A"
+    return Table(f"{order} class's name shows its pictures.", rows)
+
+
+PICTURES_SHOWN, SCORE, EMPTY, NAMED = "pictures", "mean score", "nothing found", "class named right, %"
+
+
+def _counts(cards: Sequence[Card]) -> dict[str, str]:
+    """What can be counted without boxes, by what it is called; without what the run does not tell."""
+    named = [card.predicted_name == card.class_name for card in cards if card.predicted_name is not None]
+    scores = [card.score for card in cards if card.score is not None]
+    counts = {PICTURES_SHOWN: str(len(cards))}
+    if scores:
+        counts[SCORE] = f"{np.mean(scores):.3f}"
+    counts[EMPTY] = str(sum(not card.boxes for card in cards))
+    if named:
+        counts[NAMED] = f"{100 * np.mean(named):.1f}"
+    return counts
+
+
+def _unjudged_tiles(cards: Sequence[Card], is_calibrated: bool) -> list[Tile]:
+    """What can be said of a run without boxes to judge it with."""
+    counts = _counts(cards)
+    what = (
+        "the share of boxes that it expects to be right" if is_calibrated else "it ranks boxes, and is no probability"
+    )
+    tiles = [
+        Tile(counts[PICTURES_SHOWN], "pictures", "shown"),
+        Tile(counts[EMPTY], "without a box", "nothing found"),
+    ]
+    if SCORE in counts:
+        tiles.append(Tile(counts[SCORE], "mean score", what))
+    if NAMED in counts:
+        tiles.append(Tile(f"{counts[NAMED]} %", "named as labelled", "class right"))
+    return tiles

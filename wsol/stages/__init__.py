@@ -1,1 +1,0 @@
-"""The stages: each reads folders and writes one folder that is complete or absent."""

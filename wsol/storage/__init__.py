@@ -1,0 +1,1 @@
+"""Folders and files that are complete or absent."""

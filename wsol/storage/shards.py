@@ -1,0 +1,146 @@
+"""Work over a long list in shards: each is done once, by one process, into a part file that is whole or not there.
+
+Where a shard begins depends on nothing but the list. So results, their order and, on a CPU with as many threads, their bits
+are the same however often the work was killed, and for any number of processes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wsol.errors import WsolError
+from wsol.runtime.processes import Part
+from wsol.storage.folders import read_json, start_over, whole_file, write_json
+from wsol.storage.links import make_below
+
+Thing = TypeVar("Thing")
+Skipped = dict[str, str]
+"""The name of an `image` that is in no part, and the `reason`."""
+
+SHARD_SIZE = 256
+PARTS, NAMES, SETTINGS = "parts", "names", "settings.json"
+"""What lies in a scratch folder and not in a finished one: parts, listing of the names, what the parts were made with."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """`total` items in shards of `SHARD_SIZE`, the last one smaller, and their part files."""
+
+    folder: Path
+    total: int
+    suffix: str
+
+    def __len__(self) -> int:
+        return -(-self.total // SHARD_SIZE)
+
+    def items(self, shard: int) -> range:
+        """The numbers of a shard's items."""
+        return range(shard * SHARD_SIZE, min((shard + 1) * SHARD_SIZE, self.total))
+
+    def path(self, shard: int) -> Path:
+        """Where its part is when it is finished."""
+        return self.folder / f"{shard:06}{self.suffix}"
+
+    def skipped_path(self, shard: int) -> Path:
+        """Where its skipped items are listed; absent if there are none."""
+        return self.folder / f"{shard:06}.skipped.json"
+
+
+def open_scratch(scratch: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str]) -> None:
+    """Make room for parts; those of other settings, other inputs or other shards are thrown away."""
+    identity = {"settings": settings, "inputs": inputs, "shard_size": SHARD_SIZE}
+    marker = scratch / SETTINGS
+    if not marker.exists() or read_json(marker, f"wsol {stage}") != json.loads(json.dumps(identity)):
+        start_over(scratch)
+        write_json(marker, identity)
+    make_below(scratch, PARTS)
+
+
+def clear(folder: Path) -> None:
+    """Remove from a finished folder what only its making needed."""
+    for name in (PARTS, NAMES):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / SETTINGS).unlink(missing_ok=True)
+
+
+def unfinished(shards: Shards, mine: Part, is_whole: Callable[[int], bool]) -> list[int]:
+    """The shards of one process, every `count`-th, without those of which an earlier run has left a whole part."""
+    return [shard for shard in mine.of(range(len(shards))) if not (shards.path(shard).exists() and is_whole(shard))]
+
+
+def batches_of(shards: Shards, todo: Iterable[int], batch_size: int) -> list[range]:
+    """The items of some shards in batches, none of which crosses the border of a shard."""
+    return [
+        items[start : start + batch_size]
+        for items in map(shards.items, todo)
+        for start in range(0, len(items), batch_size)
+    ]
+
+
+def by_shard(todo: Iterable[int], found: Iterable[tuple[int, Thing]]) -> Iterator[tuple[int, dict[int, Thing]]]:
+    """Numbered things, in order, as one dictionary per shard; empty for a shard of which nothing was found."""
+    left = iter(todo)
+    shard, things = next(left, None), dict[int, Thing]()
+    for number, thing in found:
+        while shard is not None and shard != number // SHARD_SIZE:
+            yield shard, things
+            shard, things = next(left, None), {}
+        things[number] = thing
+    while shard is not None:
+        yield shard, things
+        shard, things = next(left, None), {}
+
+
+def write_parts(
+    shards: Shards, todo: Sequence[int], found: Iterable[tuple[int, Thing]], to_bytes: Callable[[int, dict[int, Thing]], bytes],
+    names: Sequence[str], reasons: dict[int, str],
+) -> None:  # fmt: skip
+    """Write each part as soon as its items are there. Why the others are not is taken out of `reasons`, which would grow."""
+    for shard, things in by_shard(todo, found):
+        skipped = [{"image": names[i], "reason": reasons.pop(i)} for i in shards.items(shard) if i not in things]
+        shards.skipped_path(shard).unlink(missing_ok=True)
+        if skipped:  # first: the part alone says that the shard is finished
+            write_json(shards.skipped_path(shard), skipped)
+        with whole_file(shards.path(shard)) as partial:
+            partial.write_bytes(to_bytes(shard, things))
+
+
+def skipped_of(shards: Shards, shard: int) -> list[Skipped]:
+    """The items of a finished shard that are not in its part."""
+    path = shards.skipped_path(shard)
+    return read_skipped(path, "the same command") if path.exists() else []
+
+
+def read_skipped(path: Path, made_by: str) -> list[Skipped]:
+    """What `made_by` (a command) skipped, from the file that lists it.
+
+    Raises:
+        WsolError: absent, unreadable, or not such a list.
+    """
+    rows: list[Skipped] = read_json(path, made_by)
+    if not isinstance(rows, list) or not all(map(_is_skipped, rows)):
+        raise WsolError(
+            f"{path} is damaged: expected a list of image and reason. Remove {path.parent}, and `{made_by}` makes it again."
+        )
+    return rows
+
+
+def _is_skipped(row: Any) -> bool:
+    return isinstance(row, dict) and all(isinstance(row.get(name), str) for name in ("image", "reason"))
+
+
+def assemble_skipped(shards: Shards, path: Path) -> Iterator[Skipped]:
+    """Write the skipped items of all shards as one JSON array, and yield them on the way; one shard in memory at a time."""
+    with whole_file(path) as partial, partial.open("wb") as file:
+        lead = "[\n  "
+        for shard in range(len(shards)):
+            for row in skipped_of(shards, shard):
+                file.write((lead + json.dumps(row, ensure_ascii=False)).encode("utf-8", "surrogateescape"))
+                lead = ",\n  "
+                yield row
+        file.write(b"[]\n" if lead.startswith("[") else b"\n]\n")

@@ -1,0 +1,31 @@
+"""Tensors to safetensors files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from wsol.storage.folders import whole_file
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: dict[str, str] | None = None) -> None:
+    """Write and replace in one step.
+
+    Raises:
+        OSError: the disk is full, read-only, ...
+    """
+    with whole_file(path) as partial:
+        try:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, partial, notes)
+        except SafetensorError as error:
+            # The library hides the operating system's error in its text.
+            code = re.search(r"os error (\d+)", str(error))
+            if code is None:
+                raise
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(partial)) from None

@@ -1,0 +1,44 @@
+"""The losses of a run's trainings, epoch by epoch, as one picture."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from wsol.config.options import stage_folders
+from wsol.runs.saved_config import load_config
+from wsol.storage.folders import remove_left, whole_file
+
+FILE = "curves.png"
+
+
+def write_training_curves(run: Path) -> Path | None:
+    """Draw what the stages' results.csv say into RUN/curves.png; None where no training has finished an epoch."""
+    shown = training_losses(run)
+    if not shown:
+        return None
+    from matplotlib.figure import Figure  # seconds to import
+
+    figure = Figure(figsize=(3.6 * len(shown), 3.2), layout="constrained")
+    for axes, (stage, values) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
+        axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3)
+        axes.set(title=stage, xlabel="epoch", ylabel="loss", ylim=(0, None))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    remove_left(run / FILE)
+    with whole_file(run / FILE) as partial:
+        figure.savefig(partial, format="png", dpi=120)
+    return run / FILE
+
+
+def training_losses(run: Path) -> dict[str, list[float]]:
+    """The loss of each epoch of each training of a run, in the order in which they were trained."""
+    losses = {name: _losses(run / name / "results.csv") for name in stage_folders(load_config(run))}
+    return {name: values for name, values in losses.items() if values}
+
+
+def _losses(path: Path) -> list[float]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]

@@ -21,7 +21,7 @@ import timm
 import torch
 from torch import Tensor
 
-from wsol.config.options import Cam, Seg
+from wsol.config.methods import Cam, Seg
 from wsol.errors import WsolError
 from wsol.methods.spol.losses import CLASS_LOSSES
 from wsol.models.backbone import feature_pyramid, scaled_px

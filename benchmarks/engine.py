@@ -49,13 +49,16 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import wsol
-from wsol.config.options import Pseudo, RunConfig, merged
+from wsol.config.methods import Pseudo
+from wsol.config.options import RunConfig
+from wsol.config.recipes import merged
 from wsol.data.open import open_data
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
 from wsol.methods.spol import mask_store as pseudo_store
-from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians, share_of_peak, targets
+from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians, targets
 from wsol.models.checkpoint import load_classifier, load_mffnet
+from wsol.models.outputs import share_of_peak
 from wsol.runs.saved_config import load_config, save_config
 from wsol.runtime.engine import keep_freed_memory
 

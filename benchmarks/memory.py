@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import psutil
 
-from wsol.models.weights import networks_of
+from wsol.config.groups import networks_of
 from wsol.runs.saved_config import load_config
 
 COUNTS = (1_000, 5_000, 10_000, 20_000)

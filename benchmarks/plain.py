@@ -38,10 +38,11 @@ from torchvision.transforms import (
 )
 from torchvision.transforms.functional import crop, hflip, resize, to_tensor
 
-from wsol.config.options import MffTraining, Pseudo
+from wsol.config.base import MffTraining
+from wsol.config.methods import Pseudo
 from wsol.models.backbone import pretrained_state
 from wsol.models.checkpoint import ClassifierCard, MffCard, build, load_classifier, load_mffnet
-from wsol.runs.box_threshold import own_box
+from wsol.runs.run import Run
 from wsol.runs.saved_config import load_config
 
 Heatmap = NDArray[np.float32]
@@ -237,7 +238,7 @@ def predict(job: PredictJob) -> dict[str, Any]:
     """Load the networks, then decode, ask and box one picture after the other; tell the seconds of the whole."""
     started = time.perf_counter()
     run = Path(job.run)
-    threshold = own_box(run).threshold
+    threshold = Run.open(run).box().threshold
     network, card = load_mffnet(run / "seg")
     classifier = load_classifier(run / "classifier") if (run / "classifier").exists() else None
     lines = []

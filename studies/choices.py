@@ -29,13 +29,15 @@ from wsol.geometry.image_threshold import brought
 from wsol.geometry.objects import find_objects, resized
 from wsol.geometry.scores import agreement, stability
 from wsol.geometry.threshold_sweep import largest_component, layers_at
-from wsol.inference.outputs import BATCH_SIZE
 from wsol.inference.torch_networks import load_networks
 from wsol.methods.instant import otsu
+from wsol.methods.spol.learn_threshold import THRESHOLDS
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.ranking import score_auc
-from wsol.runs.box_threshold import THRESHOLDS, image_threshold, read_threshold
+from wsol.models.forward import BATCH_SIZE
+from wsol.runs.box_threshold import read_threshold
 from wsol.runs.calibration import chosen_threshold
+from wsol.runs.run import Run
 from wsol.runtime.engine import choose_engine
 from wsol.storage.folders import write_json, write_text
 
@@ -68,7 +70,7 @@ def seen_by(run: Path, words: str) -> Seen:
     data = open_truth(Path(root), Path(images) if images else None)
     truth = data.read_truth()
     samples = [one for one in data.test if one.image_id in truth and len(truth[one.image_id].boxes)]
-    networks = load_networks(run, choose_engine("cpu", "fp32"), is_folded=True)
+    networks = load_networks(Run.open(run), choose_engine("cpu", "fp32"), is_folded=True)
     raw, threshold = replace(networks, image_threshold=None), place_of(run)
     same, own, of_otsu, scores = [], [], [], []
     images_of = Pictures([one.path for one in samples], networks.side_px)
@@ -90,7 +92,7 @@ def seen_by(run: Path, words: str) -> Seen:
 def place_of(run: Path) -> int:
     """Where the run's learned threshold stands, to a hundredth."""
     learned = read_threshold(run / "seg")
-    if learned is None or image_threshold(run) is None:
+    if learned is None or Run.open(run).image_threshold is None:
         raise WsolError(f"{run} has learned no threshold: expected a finished run of the recipe wsol. Name another.")
     return _nearest(learned.threshold)
 

@@ -23,14 +23,15 @@ from instant import Kind, judged, opened, table_of
 from torch import Tensor
 
 from wsol import WsolError
-from wsol.config.options import RunConfig, resolve
+from wsol.config.options import RunConfig
+from wsol.config.recipes import resolve
 from wsol.data.loader import Pictures, in_order
 from wsol.geometry.contrast import Colours, colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
-from wsol.inference.outputs import BATCH_SIZE
 from wsol.methods.instant import split_at_half
 from wsol.methods.spol import cues
-from wsol.methods.spol.gaussian_prior import share_of_peak
+from wsol.models.forward import BATCH_SIZE
+from wsol.models.outputs import share_of_peak
 from wsol.runtime.engine import choose_engine
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import write_json, write_text

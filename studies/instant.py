@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from wsol import WsolError
-from wsol.config.options import Box, RunConfig, resolve
+from wsol.config.options import Box, RunConfig
+from wsol.config.recipes import resolve
 from wsol.data.loader import Pictures, in_order
 from wsol.data.open import open_truth
 from wsol.data.samples import DataSet, Sample
@@ -31,18 +32,16 @@ from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
 from wsol.geometry.objects import find_objects, resized
 from wsol.geometry.threshold_sweep import largest_component, layers_at
-from wsol.inference.outputs import BATCH_SIZE
 from wsol.methods import instant
 from wsol.methods.base import last_stage
 from wsol.methods.ddt import Moments, first_component
-from wsol.methods.spol.gaussian_prior import share_of_peak
+from wsol.methods.spol.learn_threshold import THRESHOLDS
 from wsol.metrics.bootstrap import rate
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.models.backbone import pretrained_state
 from wsol.models.features import RectifiedFeatures
-from wsol.models.forward import prepared
-from wsol.models.outputs import spread
-from wsol.runs.box_threshold import THRESHOLDS
+from wsol.models.forward import BATCH_SIZE, prepared
+from wsol.models.outputs import share_of_peak, spread
 from wsol.runtime.engine import Engine, choose_engine
 from wsol.storage.folders import write_json, write_text
 

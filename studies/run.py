@@ -28,8 +28,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
+from wsol.config.base import ProtocolName
+from wsol.config.groups import first_networks, groups_of, options_unread
 from wsol.config.messages import told
-from wsol.config.options import ProtocolName, finder_folder, first_networks, groups_of, merged, options_unread, resolve
+from wsol.config.methods import METHODS
+from wsol.config.recipes import merged, resolve
 from wsol.data.samples import DataSet
 from wsol.methods.base import settings_of, trained_as
 from wsol.storage.folders import MANIFEST, text_hash, write_json, write_text
@@ -245,7 +248,7 @@ def _fit(config: RunConfig, run: Path, runs: Path, words: Sequence[str]) -> floa
     """Train a method beside SPOL; the most memory that took, also where another row has trained the network."""
     if trained_as(config) != "cam":
         return _wsol("fit", *words)
-    own, shared = run / finder_folder(config), _network(config, runs)
+    own, shared = run / METHODS[config.method].folder, _network(config, runs)
     _take(shared, own)
     peak_mb = max(_wsol("fit", *words), _peak_mb(own))
     write_json(own / PEAK, peak_mb)

@@ -7,7 +7,9 @@ from typing import Any
 
 from fake_data.backbone import NAME
 
-from wsol.config.options import Method, RunConfig, resolve
+from wsol.config.base import Method
+from wsol.config.options import RunConfig
+from wsol.config.recipes import resolve
 from wsol.models.checkpoint import MethodCard
 
 QUICK: dict[str, Any] = {"steps": 3, "batch_size": 4, "resize_px": 64, "crop_px": 56}

@@ -19,7 +19,7 @@ QUICK = ["--pseudo.masks", "thresholds", *_STAGE_ONE, *_STAGE_THREE, *_CLASSIFIE
 QUICK_CUES = [*_CUES, *_STAGE_THREE, *_CLASSIFIER, *_ONCE]
 """The default: masks from cues, and no stage 1."""
 QUICK_NAMELESS = [*_CUES, *_STAGE_THREE, *_ONCE, "--classifier", "none"]
-QUICK_NAMED_BY_STAGE_ONE = [*_CUES, *_STAGE_ONE, *_STAGE_THREE, *_ONCE, "--classifier", "cam"]
+QUICK_NAMED_BY_STAGE_ONE = [*_CUES, *_STAGE_ONE, *_STAGE_THREE, *_ONCE, "--classifier", "localizer"]
 
 Cli = Callable[..., int]
 

@@ -30,16 +30,17 @@ import plain  # noqa: E402
 
 from wsol import Localizer  # noqa: E402
 from wsol.cli.main import main  # noqa: E402
-from wsol.config.options import Cam, Pseudo, Seg  # noqa: E402
+from wsol.config.methods import Cam, Pseudo, Seg  # noqa: E402
 from wsol.data.crops import standardised  # noqa: E402
 from wsol.data.images import read_square  # noqa: E402
 from wsol.data.samples import Sample  # noqa: E402
 from wsol.demo.drawing import write_demo_set  # noqa: E402
 from wsol.geometry.boxes import Boxes, iou  # noqa: E402
-from wsol.methods.spol.gaussian_prior import fit_gaussians, render, share_of_peak, targets  # noqa: E402
+from wsol.methods.spol.gaussian_prior import fit_gaussians, render, targets  # noqa: E402
 from wsol.methods.spol.losses import joint, masked_bce  # noqa: E402
 from wsol.models.checkpoint import load_mffnet  # noqa: E402
 from wsol.models.mffnet import ScoreMaps, class_logits  # noqa: E402
+from wsol.models.outputs import share_of_peak  # noqa: E402
 
 SIDE_PX = 64
 

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wsol.cli.main import main
-from wsol.config.options import RunConfig, resolve
+from wsol.config.options import RunConfig
+from wsol.config.recipes import resolve
 from wsol.errors import WsolError
 from wsol.geometry.image_threshold import THRESHOLDS as OF_IMAGES
 from wsol.geometry.image_threshold import ImageThreshold
@@ -39,7 +40,8 @@ from wsol.models.checkpoint import (
 from wsol.predictions.records import LINES, open_predictions, read_lines, write_lines
 from wsol.predictions.review_journal import Journal, read_journal
 from wsol.runs.box_threshold import LearnedThreshold, read_threshold, write_threshold
-from wsol.runs.calibration import ScoreCurve, new_calibration, read_calibration, write_calibration
+from wsol.runs.calibration import ScoreCurve, new_calibration, write_calibration
+from wsol.runs.run import Run
 from wsol.runs.saved_config import load_config, preview, save_config
 from wsol.storage.folders import MANIFEST, is_finished, manifest_of, parse_json, write_json, write_manifest
 from wsol.storage.shards import SETTINGS, open_scratch, read_skipped
@@ -143,7 +145,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         threshold=0.3, box_threshold=0.2, box_iou=0.7, mask_threshold=0.4, mask_iou=0.7, n=5, for_images=fits
     )
     write_threshold(root / "seg", learned)
-    write_calibration(root, new_calibration(root, Path("few.csv"), 0.3, ScoreCurve(slope=2, intercept=-1), 7))
+    write_calibration(
+        root,
+        new_calibration(Run.open(root).calibrated_weights, Path("few.csv"), 0.3, ScoreCurve(slope=2, intercept=-1), 7),
+    )
     write_lines(root / LINES, CORPUS)
     figures = {"image_root": "/images", "class_names": ["owl", "raw \udcff"], "images": 8, "covering": 1, "seconds": 2.5, "engine": "cpu"}  # fmt: skip
     write_manifest(root, "predict", {"box": {"threshold": 0.5}}, {"pictures": "abc"}, figures)
@@ -192,7 +197,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "classifier/model.json": lambda root: load_classifier(root / "classifier"),
     "cam/model.json": read_method_card,
     "seg/threshold.json": lambda root: read_threshold(root / "seg"),
-    "calibration.json": read_calibration,
+    "calibration.json": lambda root: Run.open(root).calibration(),
     "review.jsonl": read_journal_to_go_on,
     "skipped.json": lambda root: read_skipped(root / "skipped.json", "wsol predict"),
     SETTINGS: lambda root: open_scratch(root / "elsewhere", "predict", {"threshold": 0.5}, {"pictures": "abc"}),

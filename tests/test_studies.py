@@ -30,13 +30,15 @@ import run as runner  # noqa: E402
 
 from wsol import RunConfig, WsolError, open_data  # noqa: E402
 from wsol.cli.main import app  # noqa: E402
-from wsol.config.options import RECIPES, Method, groups_of, options_read, options_unread, resolve  # noqa: E402
+from wsol.config.base import Method  # noqa: E402
+from wsol.config.groups import groups_of, options_read, options_unread  # noqa: E402
+from wsol.config.recipes import RECIPES, resolve  # noqa: E402
 from wsol.geometry.boxes import Boxes, tight_box  # noqa: E402
 from wsol.reports.panels import TRUE  # noqa: E402
 from wsol.runs.saved_config import preview  # noqa: E402
 
 TINY: dict[str, Any] = {
-    "classifier": "cam",
+    "classifier": "localizer",
     **{group: {"steps": 2, "batch_size": 4, "resize_px": 64, "crop_px": 48} for group in ("cam", "seg")},
     "instant": {"resize_px": 64},
 }

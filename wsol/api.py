@@ -13,7 +13,9 @@ from wsol.commands import fit as fitting
 from wsol.commands import predict as predicting
 from wsol.commands.calibrate import Calibrated
 from wsol.commands.evaluate import Which
-from wsol.config.options import EngineName, Objects, Precision, RunConfig, needs_labels
+from wsol.config.base import EngineName, Objects, Precision
+from wsol.config.groups import needs_labels
+from wsol.config.options import RunConfig
 from wsol.data.open import open_data, open_truth
 from wsol.data.samples import DataSet
 from wsol.data.unread import CONVERT, in_words, unread_of

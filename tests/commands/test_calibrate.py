@@ -23,8 +23,8 @@ from wsol.predictions.records import Prediction, open_predictions
 from wsol.predictions.review_journal import Decision, Journal
 from wsol.predictions.review_sample import draw, write_sample
 from wsol.reports.calibration_table import calibration_table
-from wsol.runs.box_threshold import own_box
 from wsol.runs.calibration import FILE, ScoreCurve, fitted_curve, new_calibration, probability, write_calibration
+from wsol.runs.run import Run
 
 CURVE = ScoreCurve(slope=2.0, intercept=-1.5)
 
@@ -47,7 +47,7 @@ def few(small_set: Path, tmp_path: Path) -> Path:
 
 def calibrated(run: Path, threshold: float = 0.3, curve: ScoreCurve | None = CURVE) -> Path:
     """Leave a calibration in the run, whatever it would have learned."""
-    write_calibration(run, new_calibration(run, Path("few.csv"), threshold, curve, 7))
+    write_calibration(run, new_calibration(Run.open(run).calibrated_weights, Path("few.csv"), threshold, curve, 7))
     return run
 
 
@@ -63,11 +63,12 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
     assert table == dry and end.startswith(f"Written: {own_run / FILE}. ") and "`wsol predict` again" in end
     report, kept = json.loads((tmp_path / "deep" / "c.json").read_text()), json.loads((own_run / FILE).read_text())
     assert report["calibration"] == kept and kept["n"] == report["n"] == 6 and kept["boxes"] == str(few)
-    assert report["own_threshold"] == own_box(own_run).threshold and report["verdict"] in " ".join(
+    assert report["own_threshold"] == Run.open(own_run).box().threshold and report["verdict"] in " ".join(
         " ".join(dry).split()
     )
-    assert f"n = 6, threshold {own_box(own_run).threshold:.2f} by default, {kept['threshold']:.2f} chosen" in "\n".join(
-        dry
+    assert (
+        f"n = 6, threshold {Run.open(own_run).box().threshold:.2f} by default, {kept['threshold']:.2f} chosen"
+        in "\n".join(dry)
     )
     for name in ("gt_known", "mean_box_iou", "brier"):
         figures = report["metrics"][name]
@@ -215,14 +216,14 @@ def test_a_run_that_was_trained_again_is_as_if_never_calibrated_until_it_is(
     weights.write_bytes(content)
     with pytest.warns(UserWarning, match="trained again, or given another method, since"):
         found = Localizer.load(own_run, device="cpu")
-    assert (found.box.threshold, found.curve) == (own_box(own_run).threshold, None)
+    assert (found.box.threshold, found.curve) == (Run.open(own_run).box().threshold, None)
     again = wsol.calibrate(own_run, few, images=small_set, quiet=True)  # without a word about the old one
     assert Localizer.load(own_run, device="cpu").curve == again.calibration.curve
 
 
 def test_the_threshold_travels_with_the_onnx_file(own_run: Path) -> None:
-    graph = load_graph(own_run)
-    assert run_card(own_run, graph).box.threshold == own_box(own_run).threshold
+    graph = load_graph(Run.open(own_run))
+    assert run_card(Run.open(own_run), graph).box.threshold == Run.open(own_run).box().threshold
     assert run_card(calibrated(own_run), graph).box.threshold == 0.3
 
 
@@ -356,7 +357,7 @@ def test_each_picture_is_judged_by_what_all_the_others_teach(n: int) -> None:
 def test_what_surely_loses_on_other_pictures_is_not_taken(
     own_run: Path, few: Path, small_set: Path, monkeypatch: pytest.MonkeyPatch, gain: float
 ) -> None:
-    own, rate = own_box(own_run).threshold, Rate(50.0, 40.0, 60.0)
+    own, rate = Run.open(own_run).box().threshold, Rate(50.0, 40.0, 60.0)
     sure = Compared(rate, rate, Rate(gain, gain - 0.5, gain + 0.5))
     monkeypatch.setattr(stage, "_leave_one_out", lambda lessons, places: (sure, sure, sure))
     monkeypatch.setattr(_Lessons, "place", lambda self, which: self.own + 3)
@@ -398,7 +399,7 @@ def test_whether_it_gained_is_said_in_a_sentence(
 ) -> None:
     rate = Rate(50.0, 40.0, 60.0)
     one = Compared(rate, rate, Rate(*gain))
-    calibration = new_calibration(own_run, Path("few.csv"), threshold, CURVE, 7)
+    calibration = new_calibration(Run.open(own_run).calibrated_weights, Path("few.csv"), threshold, CURVE, 7)
     found = Calibrated(calibration, 0.5, threshold, 3, one, one, one, (), ())
     assert found.verdict().startswith(expected)
     assert ("The scores stay as they are, since as probabilities they would lose" in found.verdict()) == (
@@ -410,7 +411,7 @@ def test_whether_it_gained_is_said_in_a_sentence(
 
 def test_scores_that_the_boxes_tell_nothing_about_are_said_to_stay(own_run: Path) -> None:
     one = Compared(Rate(50.0, 40.0, 60.0), Rate(50.0, 40.0, 60.0), Rate(-2.0, -3.0, -1.0))
-    calibration = new_calibration(own_run, Path("few.csv"), 0.5, None, 9)
+    calibration = new_calibration(Run.open(own_run).calibrated_weights, Path("few.csv"), 0.5, None, 9)
     found = Calibrated(calibration, 0.5, 0.5, 2, one, one, one, (), ())
     told = found.verdict()
     assert list(calibration_table(found).columns[3].cells)[2] == "", "no figure of what is not used"

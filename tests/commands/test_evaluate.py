@@ -17,7 +17,7 @@ from PIL import Image
 from quick import Cli
 
 from wsol.commands.evaluate import ranks_of
-from wsol.runs.box_threshold import own_box
+from wsol.runs.run import Run
 
 PROTOCOLS = "original,spol,wsol-v1,wsol-v2"
 
@@ -59,7 +59,7 @@ def test_every_protocol_has_its_metrics_with_intervals(judged_run: dict[str, dic
         )
     assert {name: {*one["metrics"]} - {"score_auc"} for name, one in judged_run.items()} == expected
     assert [one["n"] for one in judged_run.values()] == [6] * 4
-    assert [one["threshold"] for one in judged_run.values()] == [own_box(small_run).threshold, 0.2, None, None]
+    assert [one["threshold"] for one in judged_run.values()] == [Run.open(small_run).box().threshold, 0.2, None, None]
     for one in judged_run.values():
         assert all(0 <= rate["low"] <= rate["value"] <= rate["high"] <= 100 for rate in one["metrics"].values())
         assert 0 <= one["best_threshold"] <= 1

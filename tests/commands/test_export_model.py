@@ -28,6 +28,7 @@ from wsol.models.backbone import whole_model
 from wsol.models.checkpoint import ClassifierCard, MffCard, build, save
 from wsol.models.mffnet import ScoreMaps
 from wsol.predictions.records import open_predictions
+from wsol.runs.run import Run
 from wsol.runs.saved_config import save_config
 from wsol.runtime.progress import Progress
 
@@ -247,8 +248,8 @@ class OneSize(nn.Module):
 
 
 def test_a_network_that_takes_one_size_alone_is_told(bare: Path) -> None:
-    graph = onnx_export.load_graph(bare)
-    card = onnx_export.run_card(bare, graph)
+    graph = onnx_export.load_graph(Run.open(bare))
+    card = onnx_export.run_card(Run.open(bare), graph)
     graph.finder = OneSize()  # type: ignore[assignment]
     with pytest.raises(WsolError, match="test_resnet cannot be exported for pictures of any size"):
         onnx_export.write_onnx(graph, card, bare / "model.onnx")
@@ -262,11 +263,11 @@ def test_a_check_that_pytorch_itself_cannot_follow_is_told(toy: tuple[str, Path]
 
 
 def test_what_is_known_of_the_weights_licence_is_told(bare: Path) -> None:
-    graph = onnx_export.load_graph(bare)
+    graph = onnx_export.load_graph(Run.open(bare))
     graph.finder_card = graph.finder_card.model_copy(update={"backbone": "resnet50"})
-    assert "weights of resnet50: apache-2.0" in onnx_export.run_card(bare, graph).licence
+    assert "weights of resnet50: apache-2.0" in onnx_export.run_card(Run.open(bare), graph).licence
     save_config(bare, RunConfig(classifier="none", weights=Path("somebody.safetensors"), box=BOX))
-    assert "weights of resnet50: not known" in onnx_export.run_card(bare, graph).licence
+    assert "weights of resnet50: not known" in onnx_export.run_card(Run.open(bare), graph).licence
 
 
 ALONE = """

@@ -23,11 +23,11 @@ from wsol.data.images import read_square
 from wsol.data.open import open_data
 from wsol.methods.spol import cues, make_pseudo
 from wsol.methods.spol import mask_store as pseudo_store
-from wsol.methods.spol.gaussian_prior import share_of_peak
 from wsol.methods.spol.mask_store import EMPTY, NOT_FINITE, WHOLE, PseudoStore
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.forward import class_maps, score_maps
 from wsol.models.mffnet import ScoreMaps
+from wsol.models.outputs import share_of_peak
 from wsol.predictions.records import open_predictions
 from wsol.runtime.engine import choose_engine
 from wsol.runtime.progress import Progress

@@ -23,7 +23,8 @@ from wsol import Localizer, WsolError
 from wsol.data.open import open_data
 from wsol.methods.spol.mask_store import PseudoStore
 from wsol.predictions.records import open_predictions
-from wsol.runs.box_threshold import own_box, read_threshold
+from wsol.runs.box_threshold import read_threshold
+from wsol.runs.run import Run
 from wsol.runs.saved_config import load_config
 
 STAGES = ("cam", "pseudo", "seg", "classifier")
@@ -57,7 +58,7 @@ def test_evaluation_writes_every_rate_with_its_interval_and_protocol(
     assert cli("evaluate", small_run, small_set, "--which", which, "--json", tmp_path / "deep" / "m.json") == 0
     (judged,) = json.loads((tmp_path / "deep" / "m.json").read_text())
     assert judged["protocol"] == "original" and judged["n"] == 6
-    assert judged["threshold"] == {"seg": own_box(small_run).threshold, "cam": 0.2}[which]
+    assert judged["threshold"] == {"seg": Run.open(small_run).box().threshold, "cam": 0.2}[which]
     # Of so few pictures all may be right, or all wrong: then the score has nothing to rank.
     assert set(judged["metrics"]) - {"score_auc"} == {
         "gt_known",

@@ -9,22 +9,11 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic import ValidationError
 
+from wsol.config.base import Auxiliary, Config, Fusion, Gaussian, Method, Recipe, Training
 from wsol.config.messages import told
-from wsol.config.options import (
-    METHODS,
-    NETWORKS,
-    RECIPES,
-    Auxiliary,
-    Config,
-    Fusion,
-    Gaussian,
-    Method,
-    Recipe,
-    RunConfig,
-    Seg,
-    Training,
-    resolve,
-)
+from wsol.config.methods import METHODS, Seg
+from wsol.config.options import RunConfig
+from wsol.config.recipes import NETWORKS, RECIPES, resolve
 from wsol.errors import WsolError
 from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE
 from wsol.methods.spol.losses import CLASS_LOSSES
@@ -212,8 +201,8 @@ def test_a_wrong_value_is_told_as_all_errors_are(value: Any) -> None:
         ),
         pytest.param({"recipe": "papers"}, "Did you mean paper?", id="a misspelt word"),
         pytest.param(
-            {"method": "ddt", "classifier": "cam"},
-            "classifier cam needs a network that knows the classes, ddt's does not: expected same, none, or a timm model. Name one",
+            {"method": "ddt", "classifier": "localizer"},
+            "classifier localizer needs a network that knows the classes, ddt's does not: expected same, none, or a timm model. Name one",
             id="of no group",
         ),
         pytest.param({"cam": {"epocs": 3}}, "--cam.epocs: expected an option that there is, got 3", id="a misspelt option"),

@@ -14,8 +14,8 @@ from wsol.data.crops import middle
 from wsol.geometry.contrast import Colours, colours_of, contrast
 from wsol.geometry.image_threshold import THRESHOLDS, ImageThreshold, contrasts
 from wsol.geometry.objects import largest_part
-from wsol.runs.box_threshold import THRESHOLDS as LEARNED_AT
-from wsol.runs.box_threshold import learned_of
+from wsol.methods.spol.learn_threshold import THRESHOLDS as LEARNED_AT
+from wsol.methods.spol.learn_threshold import learned_of
 
 SIDE = 64
 GREY = colours_of(np.full((3, SIDE, SIDE), 128, dtype=np.uint8))

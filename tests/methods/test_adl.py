@@ -7,7 +7,7 @@ import torch
 from methods_quick import small_card
 from torch import nn
 
-from wsol.config.options import Adl
+from wsol.config.methods import Adl
 from wsol.errors import WsolError
 from wsol.methods import adl
 from wsol.models.checkpoint import MethodCard

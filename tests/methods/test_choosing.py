@@ -13,19 +13,11 @@ from pydantic import ValidationError
 
 import wsol
 from wsol.cli.main import main
-from wsol.config.options import (
-    Adl,
-    Cam,
-    Classify,
-    Method,
-    MethodTraining,
-    Recipe,
-    RunConfig,
-    finder_folder,
-    groups_of,
-    options_read,
-    resolve,
-)
+from wsol.config.base import Method, Recipe
+from wsol.config.groups import groups_of, options_read
+from wsol.config.methods import METHODS, Adl, Cam, MethodTraining
+from wsol.config.options import Classify, RunConfig
+from wsol.config.recipes import resolve
 from wsol.errors import WsolError
 from wsol.models.backbone import feature_pyramid
 from wsol.runs.saved_config import load_config, preview, save_config
@@ -35,15 +27,15 @@ from wsol.storage.folders import write_text
 @pytest.mark.parametrize("method", [method for method in get_args(Method) if method != "spol"])
 def test_a_method_has_a_threshold_and_a_folder_of_its_own(method: Method) -> None:
     config = resolve(RunConfig(method=method))
-    assert config.box.threshold is not None and finder_folder(config) == method.split(":")[0]
+    assert config.box.threshold is not None and METHODS[config.method].folder == method.split(":")[0]
 
 
 @pytest.mark.parametrize("method", ["ddt", "psol"])
 def test_a_network_that_knows_no_classes_cannot_name(method: Method) -> None:
     with pytest.raises(
-        ValidationError, match=f"classifier cam needs a network that knows the classes, {method}'s does not"
+        ValidationError, match=f"classifier localizer needs a network that knows the classes, {method}'s does not"
     ):
-        resolve(RunConfig(method=method, classifier="cam"))
+        resolve(RunConfig(method=method, classifier="localizer"))
 
 
 def test_the_same_method_goes_on_with_what_the_run_remembers_and_another_starts_anew(
@@ -108,7 +100,7 @@ def test_an_option_that_the_method_of_the_run_does_not_read_is_refused_with_wher
     )
     with pytest.raises(WsolError, match=said):
         preview(run, RunConfig(adl=Adl(gamma=0.5)))
-    said = f"^method has with --classifier cam, which {run} was made with, does not read --classify.epochs"
+    said = f"^method has with --classifier localizer, which {run} was made with, does not read --classify.epochs"
     with pytest.raises(WsolError, match=said):
         preview(run, RunConfig(classify=Classify(epochs=50)))
     with pytest.raises(
@@ -192,7 +184,7 @@ def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, clas
         pytest.param("--freeze -1", "--freeze must be at least 0, got -1", id="less than nothing"),
         pytest.param("--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="of the fused network alone"),
         pytest.param("--method cam --pseudo.gaussian none", "Choose `--method spol`, or leave it out.", id="a stage of SPOL's"),
-        pytest.param("--classifier cam --classify.epochs 3", "with --classifier cam does not read --classify.epochs: expected options of cam, pseudo (masks), seg, instant, box, got", id="nobody trains a classifier"),
+        pytest.param("--classifier localizer --classify.epochs 3", "with --classifier localizer does not read --classify.epochs: expected options of cam, pseudo (masks), seg, instant, box, got", id="nobody trains a classifier"),
         pytest.param("--cam.epochs 3", "got --cam.epochs 3. Choose `--pseudo.masks thresholds`, which reads it, or leave it out.", id="of a stage that the default does without"),
         pytest.param("--recipe paper --instant.sample 3", "Choose `--pseudo.masks cues`, which reads it", id="of cues that the paper does without"),
     ],
@@ -207,7 +199,7 @@ def test_an_option_that_nothing_reads_is_refused_with_the_one_that_was_meant(
 
 @pytest.mark.parametrize(
     "words",
-    ["--pseudo.masks thresholds --pseudo.gaussian none", "--recipe paper --pseudo.gaussian contours", "--classifier cam --cam.epochs 3", "--pseudo.masks thresholds --cam.epochs 3"],
+    ["--pseudo.masks thresholds --pseudo.gaussian none", "--recipe paper --pseudo.gaussian contours", "--classifier localizer --cam.epochs 3", "--pseudo.masks thresholds --cam.epochs 3"],
 )  # fmt: skip
 def test_an_option_is_taken_beside_the_value_that_it_goes_with(
     words: str, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -17,7 +17,8 @@ import torch
 from methods_quick import quick
 
 from wsol.commands import evaluate, export, export_model, fit, predict
-from wsol.config.options import Method, RunConfig, finder_folder
+from wsol.config.base import Method
+from wsol.config.options import RunConfig
 from wsol.data.open import open_data
 from wsol.data.samples import DataSet
 from wsol.data.truth import GroundTruth
@@ -27,7 +28,7 @@ from wsol.inference.torch_networks import TorchNetworks
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.predictions.records import open_predictions
 from wsol.reports import write_report
-from wsol.runs.calibration import weights_of
+from wsol.runs.run import Run
 from wsol.runs.saved_config import load_config, preview, save_config
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import file_hash
@@ -93,7 +94,7 @@ def made(labelled: DataSet, weights: Path, tmp_path_factory: pytest.TempPathFact
 
 
 def weights_in(run: Path) -> str:
-    return file_hash(run / finder_folder(load_config(run)) / "model.safetensors")
+    return file_hash(run / Run.open(run).spec.folder / "model.safetensors")
 
 
 @pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])
@@ -118,7 +119,7 @@ def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_m
 ) -> None:
     run, photos = tmp_path / "run", labelled.root / "test"
     shutil.copytree(made("gradcam:layercam"), run)
-    trained, hashed = (run / "gradcam" / "model.safetensors").stat().st_mtime_ns, weights_of(run)
+    trained, hashed = (run / "gradcam" / "model.safetensors").stat().st_mtime_ns, Run.open(run).calibrated_weights
     asked: dict[str, Any] = {
         "threshold": None,
         "objects": None,
@@ -130,7 +131,7 @@ def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_m
     config = preview(run, RunConfig(method="gradcam:hirescam"))  # the run's own values but for the name
     save_config(fit.run(labelled, run, config, QUIET), config)
     assert (run / "gradcam" / "model.safetensors").stat().st_mtime_ns == trained
-    assert weights_of(run) != hashed, "else a calibration of the other maps would be taken"
+    assert Run.open(run).calibrated_weights != hashed, "else a calibration of the other maps would be taken"
     with pytest.raises(WsolError, match="the run is another one"):
         predict.run(run, photos, tmp_path / "boxes", **asked)
 
@@ -228,7 +229,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
         assert (mark in page) == has_maps, mark
     assert ("data-pseudo=" in page) == ("data-cam=" in page) == (method == "spol")
     assert ("no map, no mask, no threshold" in page) == (method == "psol")
-    folder = finder_folder(load_config(run))
+    folder = Run.open(run).spec.folder
     trained = TRAINED.get(method, [folder])
     assert re.findall(r"<figcaption>training (.+)</figcaption>", page) == trained
     (took,) = re.findall(r"<dt>made in</dt>\s+<dd>\d+ s: (.+)</dd>", page)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from wsol.config.options import CutMix
+from wsol.config.methods import CutMix
 from wsol.methods.cutmix import box_of, mixed_loss, pasted
 from wsol.models.mffnet import ScoreMaps
 

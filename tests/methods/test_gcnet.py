@@ -15,7 +15,8 @@ from methods_quick import quick, small_card
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from wsol.config.options import GCNET_CLASSIFIER, GcNet, MaskShape
+from wsol.config.base import MaskShape
+from wsol.config.methods import GcNet
 from wsol.data.open import open_data
 from wsol.geometry.boxes import Boxes, iou, tight_box
 from wsol.methods import gcnet
@@ -216,6 +217,6 @@ def test_pictures_of_the_classifier_are_whole_or_seen_through_or_around_a_shape(
 
 def test_a_run_trains_its_classifier_first_and_judges_by_it(small_set: Path, weights: Path, tmp_path: Path) -> None:
     gcnet.fit(open_data(small_set), tmp_path, quick("gcnet", weights), Progress(quiet=True))
-    classifier, both = (load_file(tmp_path / name / "model.safetensors") for name in (GCNET_CLASSIFIER, "gcnet"))
+    classifier, both = (load_file(tmp_path / name / "model.safetensors") for name in ("gcnet-classifier", "gcnet"))
     for name, value in classifier.items():
         assert torch.equal(value, both[f"classifier.{name}"]), name

@@ -11,7 +11,7 @@ import pytest
 import torch
 from methods_quick import small_card
 
-from wsol.config.options import GradCam
+from wsol.config.base import GradCam
 from wsol.errors import WsolError
 from wsol.methods import cam, gradcam
 from wsol.models.backbone import stage_modules

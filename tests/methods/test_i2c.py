@@ -9,7 +9,7 @@ import torch
 from methods_quick import small_card
 from torch import Tensor
 
-from wsol.config.options import I2c
+from wsol.config.methods import I2c
 from wsol.methods import i2c
 
 IMAGES, LABELS = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(1)), torch.tensor([2, 0, 2, 0, 2])

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.config.options import Psol
+from wsol.config.methods import Psol
 from wsol.data.crops import View
 from wsol.geometry.boxes import tight_box
 from wsol.methods import psol

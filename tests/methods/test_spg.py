@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from wsol.config.options import Spg
+from wsol.config.methods import Spg
 from wsol.errors import WsolError
 from wsol.methods import spg
 

@@ -8,7 +8,7 @@ import torch
 from methods_quick import small_card
 from torch import Tensor
 
-from wsol.config.options import Tap
+from wsol.config.methods import Tap
 from wsol.methods import tap
 
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from wsol.config.options import ProtocolName
+from wsol.config.base import ProtocolName
 from wsol.errors import WsolError
 from wsol.metrics.protocols import PROTOCOLS, protocols_named
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from wsol.config.options import Fusion
+from wsol.config.base import Fusion
 from wsol.errors import WsolError
 from wsol.models.backbone import whole_model
 from wsol.models.checkpoint import ClassifierCard, MffCard, build, load_classifier, load_mffnet, save

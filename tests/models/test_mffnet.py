@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config.options import Fusion
+from wsol.config.base import Fusion
 from wsol.methods.spol.losses import joint
 from wsol.models.backbone import feature_pyramid
 from wsol.models.mffnet import (

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from wsol.config.options import RunConfig, resolve
+from wsol.config.options import RunConfig
+from wsol.config.recipes import resolve
 from wsol.errors import WsolError
 from wsol.models import weights
 from wsol.models.weights import BUNDLED, WHEELS, check_weights, weights_source, wheel_file

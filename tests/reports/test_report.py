@@ -15,7 +15,7 @@ from wsol.config.options import RunConfig
 from wsol.data.samples import Sample
 from wsol.reports.provenance import licences_of
 from wsol.reports.write_report import spread
-from wsol.runs.box_threshold import own_box
+from wsol.runs.run import Run
 from wsol.runs.saved_config import load_config, save_config
 
 
@@ -45,7 +45,7 @@ def test_the_report_judges_shows_and_says_how_the_run_was_made(page: str, small_
     said = words_of(page)
     assert "protocol original spol wsol-v1 wsol-v2 pictures 6 6 6 6" in said
     assert "GT-known Loc" in said and "MaxBoxAccV2" in said and "95 % intervals" in said
-    assert f"box threshold {own_box(small_run).threshold:.2f}, learned from" in said
+    assert f"box threshold {Run.open(small_run).box().threshold:.2f}, learned from" in said
     assert "tf_efficientnet_lite0, timm's pretrained weights apache-2.0, as timm states it" in said
     assert "training cam" in said and "training seg" in said and "training classifier" in said
     assert "torch 2." in said and "resize_px: 64" in page

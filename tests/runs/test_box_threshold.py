@@ -14,7 +14,8 @@ from wsol import WsolError
 from wsol.config.options import Box
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import find_objects
-from wsol.runs.box_threshold import FILE, THRESHOLDS, best_of, box_fits, mask_fits, read_threshold
+from wsol.methods.spol.learn_threshold import THRESHOLDS, best_of, box_fits, mask_fits
+from wsol.runs.box_threshold import FILE, read_threshold
 
 SIDE = (6, 6)
 MASKS = arrays.arrays(bool, SIDE)

@@ -18,13 +18,12 @@ from wsol.runs.calibration import (
     ScoreCurve,
     chosen_threshold,
     fitted_curve,
-    is_calibrated,
     new_calibration,
     probability,
-    read_calibration,
     reset_calibration,
     write_calibration,
 )
+from wsol.runs.run import Run
 from wsol.runs.saved_config import save_config
 
 THRESHOLDS = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
@@ -151,40 +150,40 @@ CURVE = ScoreCurve(slope=3.5, intercept=-1.25)
 
 
 def test_a_calibration_reads_as_it_was_written_and_goes_when_it_is_reset(run: Path) -> None:
-    assert read_calibration(run) is None and not reset_calibration(run)
-    written = new_calibration(run, Path("few.csv"), 0.35, CURVE, 7)
+    assert Run.open(run).calibration() is None and not reset_calibration(run)
+    written = new_calibration(Run.open(run).calibrated_weights, Path("few.csv"), 0.35, CURVE, 7)
     write_calibration(run, written)
-    assert read_calibration(run) == written and (written.threshold, written.curve, written.n) == (0.35, CURVE, 7)
+    assert Run.open(run).calibration() == written and (written.threshold, written.curve, written.n) == (0.35, CURVE, 7)
     assert written.made.endswith("+00:00")
-    assert reset_calibration(run) and not (run / FILE).exists() and read_calibration(run) is None
+    assert reset_calibration(run) and not (run / FILE).exists() and Run.open(run).calibration() is None
 
 
 def test_a_run_that_was_trained_again_is_not_calibrated(run: Path) -> None:
-    assert not is_calibrated(run)
-    write_calibration(run, new_calibration(run, Path("few.csv"), 0.35, CURVE, 7))
-    assert is_calibrated(run)
+    assert not Run.open(run).is_calibrated
+    write_calibration(run, new_calibration(Run.open(run).calibrated_weights, Path("few.csv"), 0.35, CURVE, 7))
+    assert Run.open(run).is_calibrated
     (run / "seg" / "model.safetensors").write_bytes(b"other weights")
-    assert not is_calibrated(run)
+    assert not Run.open(run).is_calibrated
 
 
 def test_a_calibration_may_have_no_curve_but_not_a_flat_one(run: Path) -> None:
-    write_calibration(run, new_calibration(run, Path("few.csv"), 0.35, None, 9))
-    found = read_calibration(run)
+    write_calibration(run, new_calibration(Run.open(run).calibrated_weights, Path("few.csv"), 0.35, None, 9))
+    found = Run.open(run).calibration()
     assert found is not None and found.curve is None
     (run / FILE).write_text((run / FILE).read_text().replace("null", '{"slope": 0.0, "intercept": -0.98}'))
     with pytest.raises(WsolError, match=r"cannot be used.*Run `wsol calibrate .* again"):
-        read_calibration(run)
+        Run.open(run).calibration()
 
 
 def test_a_calibration_of_other_weights_is_warned_about_and_not_used(run: Path) -> None:
-    write_calibration(run, new_calibration(run, Path("few.csv"), 0.35, CURVE, 7))
+    write_calibration(run, new_calibration(Run.open(run).calibrated_weights, Path("few.csv"), 0.35, CURVE, 7))
     (run / "seg" / "model.safetensors").write_bytes(b"other weights")
     with pytest.warns(UserWarning, match="trained again, or given another method, since.*wsol calibrate"):
-        assert read_calibration(run) is None
+        assert Run.open(run).calibration() is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"threshold": 0.5}'])
 def test_a_damaged_file_is_told_with_what_to_do(run: Path, text: str) -> None:
     (run / FILE).write_text(text)
     with pytest.raises(WsolError, match=r"calibration.json cannot be used.*--reset"):
-        read_calibration(run)
+        Run.open(run).calibration()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wsol.config.options import Track
+from wsol.config.base import Track
 from wsol.errors import WsolError
 from wsol.training.log import LINES, ROWS, TrainingLog
 from wsol.training.state import Tally, Trained

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config.options import RunConfig, Training
+from wsol.config.base import Training
+from wsol.config.options import RunConfig
 from wsol.data.crops import View, random_view, standardised
 from wsol.data.loader import Pictures
 from wsol.data.pixel_cache import record_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.config.options import Training
+from wsol.config.base import Training
 from wsol.training.schedule import Schedule, in_pairs, shares
 
 

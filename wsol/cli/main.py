@@ -15,17 +15,10 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnusedCliTokensError
 from pydantic import ValidationError
 
+from wsol.config.base import EngineName, Objects, Precision
+from wsol.config.groups import groups_of, needs_labels, options_read, stage_folders
 from wsol.config.messages import told
-from wsol.config.options import (
-    EngineName,
-    Objects,
-    Precision,
-    RunConfig,
-    groups_of,
-    needs_labels,
-    options_read,
-    stage_folders,
-)
+from wsol.config.options import RunConfig
 from wsol.errors import WsolError
 from wsol.runtime.interrupts import INTERRUPTED, EndedBySignals
 from wsol.runtime.processes import part
@@ -448,12 +441,12 @@ def calibrate(
 
 def _reset(run: Path, json_file: Path | None, *, is_dry: bool) -> None:
     from wsol.runs.calibration import FILE, reset_calibration
-    from wsol.runs.saved_config import load_config
+    from wsol.runs.run import Run
     from wsol.storage.locks import held
 
     if json_file is not None:
         raise WsolError("--json has nothing to say of a --reset: it is the report on drawn boxes. Leave it out.")
-    load_config(run)  # so that a misspelt run is told
+    Run.open(run)  # so that a misspelt run is told
     if not (run / FILE).exists():
         answer(f"{run} is not calibrated: nothing to remove")
     elif is_dry:
@@ -745,7 +738,8 @@ def _stage(
         unread = in_words(unread_of(found))
         answer(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
         return
-    from wsol.models.weights import check_weights, networks_of
+    from wsol.config.groups import networks_of
+    from wsol.models.weights import check_weights
 
     # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
     own = {
@@ -771,7 +765,7 @@ def _check_names(config: RunConfig) -> None:
     from wsol.models.weights import BUNDLED
 
     # The list of names comes with timm, whose import takes seconds; the default is known without.
-    if config.backbone != BUNDLED or config.classifier not in ("same", "cam", "none", BUNDLED):
+    if config.backbone != BUNDLED or config.classifier not in ("same", "localizer", "none", BUNDLED):
         from wsol.models.backbone import check_names
 
         check_names(config)

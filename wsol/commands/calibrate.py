@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from wsol.config.options import Box, Precision
+from wsol.config.base import Precision
+from wsol.config.options import Box
 from wsol.data.image_files import check_there
 from wsol.data.loader import Pictures, in_order
 from wsol.data.open import open_truth
@@ -23,14 +24,13 @@ from wsol.errors import WsolError
 from wsol.geometry.contrast import Colours
 from wsol.geometry.objects import Heatmap, find_objects
 from wsol.inference.localizer import Localizer
-from wsol.inference.outputs import BATCH_SIZE
 from wsol.metrics.bootstrap import Rate, rate, wilson
 from wsol.metrics.judge import Judge, Opinion, own_grid
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.protocols import PROTOCOLS
+from wsol.models.forward import BATCH_SIZE
 from wsol.predictions.records import open_predictions
 from wsol.predictions.review_sample import ReviewedSample, reviewed_sample
-from wsol.runs.box_threshold import own_box
 from wsol.runs.calibration import (
     Calibration,
     ScoreCurve,
@@ -40,7 +40,7 @@ from wsol.runs.calibration import (
     probability,
     write_calibration,
 )
-from wsol.runs.saved_config import load_config
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 from wsol.storage.locks import held
 from wsol.text import number_of
@@ -205,11 +205,12 @@ def _calibrated(
     # Without a split, the test pictures are the training pictures.
     samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(truth, one)}.values())
     _check_enough(len(samples), few, (), truth)
-    own = own_box(run).threshold
+    opened = Run.open(run)
+    own = opened.box().threshold
     localizer = Localizer.load(run, threshold=own, device=device, precision=precision)
     if not localizer.networks.has_maps:
         raise WsolError(
-            f"{run} has no threshold to learn: expected a method with maps, and {load_config(run).method} gives boxes without. Use it as it is."
+            f"{run} has no threshold to learn: expected a method with maps, and {opened.config.method} gives boxes without. Use it as it is."
         )
     seen, left_out = _seen(localizer, samples, truth, own, progress)
     _check_enough(len(seen), few, left_out, truth)
@@ -223,7 +224,9 @@ def _calibrated(
         place = lessons.own
         brier = _leave_one_out(lessons, np.full(len(seen), place))[2]
     curve = None if brier.difference.low > 0 else lessons.curve(place, everything)
-    calibration = new_calibration(run, boxes.root, float(lessons.thresholds[place]), curve, len(seen))
+    calibration = new_calibration(
+        opened.calibrated_weights, boxes.root, float(lessons.thresholds[place]), curve, len(seen)
+    )
     if not is_dry:
         write_calibration(run, calibration)
     return Calibrated(

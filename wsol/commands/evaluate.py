@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
-from wsol.config.options import Precision, ProtocolName, first_networks
+from wsol.config.base import Precision, ProtocolName
+from wsol.config.groups import first_networks
 from wsol.data.crops import middle
 from wsol.data.image_files import check_there
 from wsol.data.loader import Batch, Pictures, in_order
@@ -27,7 +28,7 @@ from wsol.geometry.contrast import Colours, colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
 from wsol.geometry.objects import box_object
 from wsol.inference.localizer import Localizer
-from wsol.inference.outputs import BATCH_SIZE, Opinions
+from wsol.inference.outputs import Opinions
 from wsol.inference.torch_networks import TorchNetworks
 from wsol.methods.spol import cues
 from wsol.metrics.evaluation import Evaluation, evaluation_of
@@ -35,11 +36,9 @@ from wsol.metrics.frames import CROP_MARGIN_SHARE
 from wsol.metrics.judge import STEP, Judge, Opinion, Row
 from wsol.metrics.protocols import PROTOCOLS, Protocol
 from wsol.models.checkpoint import load_mffnet
-from wsol.models.forward import answer, cam_probabilities, normalised_class_maps, score_maps
+from wsol.models.forward import BATCH_SIZE, answer, cam_probabilities, normalised_class_maps, score_maps
 from wsol.results.heatmaps import write_heatmap
-from wsol.runs.box_threshold import own_box
-from wsol.runs.calibration import read_calibration
-from wsol.runs.saved_config import load_config
+from wsol.runs.run import Run
 from wsol.runtime.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
@@ -100,7 +99,7 @@ def run(
         class_names=judged.class_names,
         left_out=[*missing, *gathered(broken, judged.engine)],
         mistakes=[*data.mistakes, *truth.mistakes],
-        notes=_calibrated(run, which, threshold),
+        notes=_calibrated(Run.open(run), which, threshold),
     )
 
 
@@ -114,10 +113,10 @@ def _saving(heatmaps: Path, engine: Engine) -> Iterator[None]:
         yield
 
 
-def _calibrated(run: Path, which: Which, threshold: float | None) -> list[str]:
+def _calibrated(run: Run, which: Which, threshold: float | None) -> list[str]:
     """What makes numbers better than they are where it was done on the pictures that are judged."""
-    found = read_calibration(run) if which == "seg" and threshold is None else None
-    if found is None or found.threshold == own_box(run).threshold:
+    found = run.calibration() if which == "seg" and threshold is None else None
+    if found is None or found.threshold == run.box().threshold:
         return []
     return [
         f"the threshold {found.threshold:.2f} comes from {number_of(found.n, 'drawn box')} of {found.boxes} (`wsol calibrate`): judged on these pictures it would look better than it is"
@@ -167,11 +166,12 @@ def _networks(run: Path, which: Which, threshold: float | None, device: str, pre
     if which == "cues":
         return _cues(run, threshold, device, precision)
     localizer = Localizer.load(run, threshold=threshold, device=device, precision=precision)
-    method = load_config(run).method
     networks = localizer.networks
     assert isinstance(networks, TorchNetworks)
     return _Judged(
-        "masks" if method == "spol" else f"{method}'s {'maps' if networks.has_maps else 'boxes'}",
+        networks.spec.output
+        if networks.spec.output == "masks"
+        else f"{Run.open(run).config.method}'s {networks.spec.output}",
         networks.opinions,
         lambda pixels, labels: networks.heatmaps(pixels, CROP_MARGIN_SHARE, labels),
         localizer.box.threshold,
@@ -183,7 +183,7 @@ def _networks(run: Path, which: Which, threshold: float | None, device: str, pre
 
 
 def _cam(run: Path, threshold: float | None, device: str, precision: Precision) -> _Judged:
-    config = load_config(run)
+    config = Run.open(run).config
     if config.method != "spol":
         raise WsolError(
             f"{run} was made by {config.method}: expected spol for `--which cam`, which judges its stage 1. Leave it out: the maps of other methods are judged as they are."
@@ -209,7 +209,7 @@ def _cam(run: Path, threshold: float | None, device: str, precision: Precision) 
 
 
 def _cues(run: Path, threshold: float | None, device: str, precision: Precision) -> _Judged:
-    config = load_config(run)
+    config = Run.open(run).config
     if config.method != "spol" or "cues" not in first_networks(config):
         raise WsolError(
             f"{run} has no cues: expected a run of spol with `pseudo.masks cues`, got method {config.method} with `pseudo.masks {config.pseudo.masks}`. Leave `--which` out."

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from wsol.config.options import ProtocolName
+from wsol.config.base import ProtocolName
 from wsol.data.image_files import check_there
 from wsol.data.readers import coco
 from wsol.data.samples import DataSet, Sample

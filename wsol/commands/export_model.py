@@ -15,6 +15,7 @@ from wsol.errors import WsolError
 from wsol.inference.onnx.export import FILE, Answers, Graph, load_graph, run_card, write_onnx
 from wsol.inference.onnx.metadata import EXPORTING, RUNNING, check_installed
 from wsol.inference.onnx.networks import open_onnx
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import whole_file
 from wsol.storage.locks import held
@@ -42,10 +43,11 @@ def run(run: Path, out: Path | None, *, check: bool, progress: Progress) -> tupl
     """
     check_installed((*EXPORTING, *(RUNNING if check else ())))
     file = run / FILE if out is None else out
-    graph = load_graph(run)
+    opened = Run.open(run)
+    graph = load_graph(opened)
     held_run = held(run, "wsol export-model", "name a file with --out") if out is None else nullcontext()
     with held_run, whole_file(file) as partial:
-        write_onnx(graph, run_card(run, graph), partial)
+        write_onnx(graph, run_card(opened, graph), partial)
         differences = compared(graph, partial) if check else []
         if not all(one.largest <= TOLERANCE for one in differences):  # NaN is not close either
             raise WsolError(

@@ -6,11 +6,13 @@ import shlex
 import time
 from pathlib import Path
 
-from wsol.config.options import RunConfig, finder_folder
+from wsol.config.groups import networks_of
+from wsol.config.methods import METHODS
+from wsol.config.options import RunConfig
 from wsol.data.pixel_cache import remove_cache
 from wsol.data.samples import DataSet
-from wsol.methods.table import METHODS
-from wsol.models.weights import check_weights, networks_of
+from wsol.methods import table
+from wsol.models.weights import check_weights
 from wsol.predictions.review_sample import USUAL
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
@@ -26,8 +28,8 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     """
     check_weights(run, config, networks_of(config))
     started = time.perf_counter()
-    METHODS[config.method].fit(data, run, config, progress)
-    progress.say(f"{run / finder_folder(config)}  ({time.perf_counter() - started:.0f} s)")
+    table.METHODS[config.method].fit(data, run, config, progress)
+    progress.say(f"{run / METHODS[config.method].folder}  ({time.perf_counter() - started:.0f} s)")
     started = time.perf_counter()
     folder = train_classifier.run(data, run, config, progress)
     if folder is not None:

@@ -13,20 +13,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from wsol.config.options import EngineName, Objects, Precision, finder_folder, is_gradient_cam
+from wsol.config.base import EngineName, Objects, Precision
 from wsol.data.images import SUFFIXES, is_picture, pictures_under
 from wsol.data.loader import Batch, Pictures
 from wsol.data.unread import CONVERT, Unread, in_words, unread_under
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
 from wsol.inference.localizer import Localizer
-from wsol.inference.outputs import BATCH_SIZE, Opinions
+from wsol.inference.outputs import Opinions
+from wsol.models.forward import BATCH_SIZE
 from wsol.predictions.records import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.predictions.review_journal import FILE as JOURNAL
 from wsol.predictions.review_sample import USUAL
-from wsol.runs.box_threshold import shift_of
-from wsol.runs.calibration import is_calibrated
-from wsol.runs.saved_config import load_config
+from wsol.runs.run import Run
 from wsol.runtime.engine import gathered, wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
@@ -81,7 +80,7 @@ def run(
     Raises:
         WsolError: not a run, no pictures, none that can be decoded, `out` holds something else, or another command writes it.
     """
-    root = _root(images)
+    root, opened = _root(images), Run.open(run)
     localizer = Localizer.load(
         run, threshold=threshold, objects=objects, device=device, precision=precision, engine=engine_name
     )
@@ -91,18 +90,18 @@ def run(
         settings["engine"] = engine_name
     if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
         settings["score_curve"] = localizer.curve.model_dump()
-    inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
+    inputs = _inputs(opened, images) if is_first else {}  # one process lists the pictures for all
     unread = unread_under([images]) if is_first and images.is_dir() else {}
 
     def is_made() -> bool:
-        found: bool = gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]
+        found: bool = gathered([is_first and _is_finished(out, settings, inputs, opened, threshold)], engine)[0]
         return found
 
     if not is_made():  # asked before the folder is held: a review may have it, which changes no prediction
         with held(out, f"wsol {STAGE}", "name another --out"):
             if not is_made():  # another process may just have come to its end
                 count = _make(out, images, root, localizer, settings, inputs, unread, progress)
-                if count >= USUAL and has_maps and threshold is None and not is_calibrated(run):
+                if count >= USUAL and has_maps and threshold is None and not opened.is_calibrated:
                     progress.say(f"{STAGE}: {_next_step(run, out)}")
                 return out
     if is_first:
@@ -180,7 +179,7 @@ def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Prog
 
 
 def _is_finished(
-    out: Path, settings: dict[str, Any], inputs: dict[str, str], run: Path, threshold: float | None
+    out: Path, settings: dict[str, Any], inputs: dict[str, str], run: Run, threshold: float | None
 ) -> bool:
     has_review = (out / JOURNAL).exists()
     try:
@@ -193,12 +192,12 @@ def _is_finished(
         raise WsolError(f"{error}{review if has_review else ''}") from None
 
 
-def _words_of_calibration(out: Path, settings: dict[str, Any], run: Path, threshold: float | None) -> dict[str, str]:
+def _words_of_calibration(out: Path, settings: dict[str, Any], run: Run, threshold: float | None) -> dict[str, str]:
     """Whether it is why threshold and scores are others: it changes them without an option."""
     before = (manifest_of(out, STAGE) or {}).get("settings", {})
     there, now = before.get("score_curve"), settings.get("score_curve")
-    has_calibration = threshold is None and is_calibrated(run)
-    back = f"(`wsol calibrate {run} --reset` takes that back)"
+    has_calibration = threshold is None and run.is_calibrated
+    back = f"(`wsol calibrate {run.folder} --reset` takes that back)"
     if there == now:
         learned = f"the run was calibrated since, or that was made with --threshold {back}"
         return {"settings.box.threshold": learned} if has_calibration else {}
@@ -231,19 +230,17 @@ def _names(images: Path) -> Iterator[str]:
     return (path.relative_to(root).as_posix() for path in paths)
 
 
-def _inputs(run: Path, images: Path) -> dict[str, str]:
+def _inputs(run: Run, images: Path) -> dict[str, str]:
     if next(_names(images), None) is None:
         words = in_words(unread_under([images]))
         raise WsolError(
             f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them.{words and f' It holds {words}: {CONVERT}'}"
         )
-    config = load_config(run)
-    folders = dict.fromkeys((finder_folder(config), "classifier", "cam"))
-    weights = [run / folder / "model.safetensors" for folder in folders]
-    beside = [config.method] if is_gradient_cam(config) else [*filter(None, [shift_of(run)])]
     return {
         "pictures": _hash(images, _names(images)),
-        "networks": text_hash(chain((file_hash(path) for path in weights if path.exists()), beside)),
+        "networks": text_hash(
+            chain((file_hash(path) for path in weights if path.exists()), filter(None, [run.maps_hash]))
+        ),
     }
 
 

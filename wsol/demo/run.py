@@ -10,7 +10,9 @@ import numpy as np
 from rich.table import Table
 
 from wsol.commands import evaluate, fit, predict
-from wsol.config.options import Cam, Classify, ProtocolName, RunConfig, Seg
+from wsol.config.base import ProtocolName
+from wsol.config.methods import Cam, Seg
+from wsol.config.options import Classify, RunConfig
 from wsol.data.images import image_hw
 from wsol.data.open import open_data
 from wsol.data.samples import DataSet
@@ -66,7 +68,9 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
         seg=Seg(**quick),
         classify=Classify(epochs=4, **quick),
     )
-    plain = RunConfig(seed=seed, precision="fp32", cam=Cam(epochs=10, levels=1, freeze=0, **quick), classifier="cam")
+    plain = RunConfig(
+        seed=seed, precision="fp32", cam=Cam(epochs=10, levels=1, freeze=0, **quick), classifier="localizer"
+    )
     progress.say("plain CAM (Zhou et al. 2016), to compare with")
     train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
     progress.say("SPOL (Wei et al. 2021) by our own recipe")

@@ -131,7 +131,7 @@ def _as_seen(device: str, losses: Losses, reference: Losses) -> Seen:
 
 def backbone(name: str, source: str, weights: str) -> Seens:
     """Whether the backbone can be built as the default network wants it, with its weights where they are on this machine."""
-    from wsol.config.options import Seg
+    from wsol.config.methods import Seg
     from wsol.models.backbone import feature_pyramid, pretrained_state
 
     state = None if source == "reachable" else pretrained_state(name, Path(weights) if weights else None)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 from pydantic import Field
 
-from wsol.config.options import Config, Fraction
+from wsol.config.base import Config, Fraction
 from wsol.geometry.contrast import Colours, contrast, ring_px
 from wsol.geometry.objects import largest_part
 

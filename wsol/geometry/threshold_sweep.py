@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import no_type_check
+from typing import Literal, no_type_check
 
 import cv2
 import numpy as np
@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float, UInt8
 
 from wsol.geometry.component_tree import Components, bright_components, dark_components
 from wsol.geometry.numba_cache import compiled
-from wsol.metrics.protocols import BoxRule
 
 Corners = Float[np.ndarray, "n 4"]
 Fits = Float[np.ndarray, " n"]
@@ -130,3 +129,6 @@ def _contested(rows, first, last, most, chosen, least):
             if chosen[layer] != row and most[row] >= least[layer]:
                 doubtful[layer] = True
     return doubtful
+
+
+BoxRule = Literal["largest component", "largest contour", "any contour"]

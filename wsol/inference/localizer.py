@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from wsol.config.options import Box, EngineName, Objects, Precision
+from wsol.config.base import EngineName, Objects, Precision
+from wsol.config.options import Box
 from wsol.data.images import as_pixels, from_pillow, pictures_under, read_image, square
 from wsol.data.loader import Pictures, in_order
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.objects import Found, box_object, find_objects
 from wsol.inference.onnx.networks import open_onnx
-from wsol.inference.outputs import BATCH_SIZE, Networks, Opinions
-from wsol.runs.box_threshold import own_box
-from wsol.runs.calibration import ScoreCurve, probability, read_calibration
+from wsol.inference.outputs import Networks, Opinions
+from wsol.models.forward import BATCH_SIZE
+from wsol.runs.calibration import ScoreCurve, probability
+from wsol.runs.run import Run
 from wsol.runtime.engine import Engine, choose_engine
 
 Source = str | Path | NDArray[Any] | Image.Image
@@ -85,17 +87,18 @@ class Localizer:
         Raises:
             WsolError: not a run, an unfinished one, or its calibration is damaged.
         """
-        own = own_box(Path(run), threshold)
+        opened = Run.open(run)
+        own = opened.box(threshold)
         if engine == "torch":
             from wsol.inference.torch_networks import load_networks  # with timm, which the other engine has no use for
 
-            networks: Networks = load_networks(Path(run), choose_engine(device, precision), is_folded=True)
+            networks: Networks = load_networks(opened, choose_engine(device, precision), is_folded=True)
         else:
             from wsol.inference.onnx.export import fresh_networks
 
             _check_fp32(precision)
-            networks = fresh_networks(Path(run), device)
-        calibration = read_calibration(Path(run)) if threshold is None else None
+            networks = fresh_networks(opened, device)
+        calibration = opened.calibration() if threshold is None else None
         if calibration is None:
             return cls(networks, _changed(own, threshold, objects))
         return cls(networks, _changed(own, calibration.threshold, objects), calibration.curve)

@@ -13,9 +13,6 @@ from torch import Tensor
 from wsol.geometry.contrast import Colours
 from wsol.runtime.engine import Engine
 
-BATCH_SIZE = 32
-"""Pictures that networks are shown at a time."""
-
 
 @dataclass(frozen=True)
 class Opinions:

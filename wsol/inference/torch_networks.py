@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
-from wsol.config.options import is_gradient_cam
+from wsol.config.methods import MethodSpec
 from wsol.data.crops import middle
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import ImageThreshold, brought
@@ -20,8 +19,7 @@ from wsol.models.folding import fold
 from wsol.models.forward import answer, cam_probabilities, classifier_probabilities, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.models.outputs import Finder
-from wsol.runs.box_threshold import image_threshold
-from wsol.runs.saved_config import load_config
+from wsol.runs.run import Run
 from wsol.runtime.engine import Engine
 
 Squares = UInt8[Tensor, "batch 3 side side"]
@@ -52,6 +50,7 @@ class TorchNetworks:
     finder_names: bool
     """Whether the finder itself does."""
     engine: Engine
+    spec: MethodSpec
     image_threshold: ImageThreshold | None = None
     """What brings the threshold of each image to that of the run."""
 
@@ -68,7 +67,7 @@ class TorchNetworks:
     @property
     def has_maps(self) -> bool:
         """Whether the finder makes heatmaps, not boxes."""
-        return self.finder.has_maps
+        return self.spec.has_maps
 
     def opinions(self, pixels: Squares, labels: Tensor | None = None) -> Opinions:
         """What the networks say before any threshold. Of a method whose maps are of classes, those of the `labels`.
@@ -97,28 +96,27 @@ class TorchNetworks:
         return brought(self.image_threshold, heatmaps.cpu().numpy(), colours)
 
 
-def load_networks(run: Path, engine: Engine, *, is_folded: bool = False) -> TorchNetworks:
+def load_networks(run: Run, engine: Engine, *, is_folded: bool = False) -> TorchNetworks:
     """The networks of a finished run; folded ones are faster, and no longer what an exporter can take apart.
 
     Raises:
-        WsolError: not a run, or an unfinished one.
+        WsolError: an unfinished run.
     """
-    config = load_config(run)
-    finder = METHODS[config.method].load(run)
+    finder = METHODS[run.config.method].load(run)
     engine.place(finder.network)
-    finder_names = config.classifier == "cam" and config.method != "spol"
-    namer = None if finder_names else _load_namer(run, config.classifier, engine)
+    namer = _load_namer(run, engine)
     if is_folded:
-        if not is_gradient_cam(config):  # which asks for gradients of what folding jumps over
+        if not run.spec.uses_gradients:  # of what folding jumps over
             fold(finder.network, finder.network.modules(), finder.card.resize_px)
         if namer is not None:
             fold(namer.network, namer.network.modules(), namer.card.resize_px)
-    return TorchNetworks(finder, namer, finder_names, engine, image_threshold(run))
+    return TorchNetworks(finder, namer, run.names_itself, engine, run.spec, run.image_threshold)
 
 
-def _load_namer(run: Path, classifier: str, engine: Engine) -> Namer | None:
-    """What names the boxes of a run; None where it goes without."""
-    if classifier == "none":
+def _load_namer(run: Run, engine: Engine) -> Namer | None:
+    """What names the boxes beside the network that localizes; None where that one does, or none does."""
+    folder = run.classifier_folder
+    if folder is None:
         return None
-    network, card = load_mffnet(run / "cam") if classifier == "cam" else load_classifier(run / "classifier")
+    network, card = load_mffnet(folder) if run.config.classifier == "localizer" else load_classifier(folder)
     return Namer(engine.place(network), card)

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config.options import Acol, RunConfig
+from wsol.config.methods import Acol
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
 from wsol.models.outputs import Answer, Finder, Labels, Maps, map_of_class, spread
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
 
@@ -28,9 +30,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, loss)), data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The trained network."""
-    return load_finder(run / "acol", build, ask)
+    return load_finder(run.network_folder, build, ask)
 
 
 class Branches(NamedTuple):

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wsol.config.options import Adl, RunConfig
+from wsol.config.methods import Adl
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods import cam
@@ -22,6 +23,7 @@ from wsol.models.backbone import State, stage_modules
 from wsol.models.checkpoint import MethodCard
 from wsol.models.mffnet import OriginalCam, ScoreMaps
 from wsol.models.outputs import Finder
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
 
@@ -30,9 +32,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, cam.loss)), data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The trained network."""
-    return load_finder(run / "adl", build, cam.ask)
+    return load_finder(run.network_folder, build, cam.ask)
 
 
 class AttentionDropout(nn.Module):

@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from wsol.config.options import Config, RunConfig, finder_folder, is_gradient_cam
+from wsol.config.methods import METHODS
+from wsol.config.options import RunConfig
 from wsol.data.crops import View
 from wsol.data.samples import DataSet
-from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation, pretrained_state
+from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation
 from wsol.models.checkpoint import MethodCard, built_of, fill, read_card
 from wsol.models.outputs import Ask, Finder
 from wsol.runs.saved_config import save_config
-from wsol.runtime.engine import Engine, choose_engine, seed_of
+from wsol.runtime.engine import Engine
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
-from wsol.storage.folders import is_finished
-from wsol.training.loop import Job, Objective
-from wsol.training.train_stage import train_into
+from wsol.training.loop import Objective
+from wsol.training.train_stage import Stage, Trainable, beside_backbone, start, train_stage
 
 NUMBER = 5
 """Of the seeds: the stages of SPOL have 1 to 4."""
@@ -53,28 +53,18 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
-    folder = run / (plan.folder or finder_folder(config))
-    stage = f"method {trained_as(config)}" + (f": {plan.folder}" if plan.folder else "")
-    settings = settings_of(config)
+    name = f"method {trained_as(config)}" + (f": {plan.folder}" if plan.folder else "")
+    folder = run / (plan.folder or METHODS[config.method].folder)
     inputs = {"training": data.training_hash(), **(plan.inputs or {})}
-    if is_finished(folder, stage, settings, inputs):
-        progress.say(f"{stage}: finished already, {folder}")
-        return
-    state = pretrained_state(config.backbone, config.weights)
-    engine = choose_engine(config.device, config.precision)
-    progress.say(f"{stage}: {data.describe()}; {config.backbone} on {engine.reason}")
-    seed = seed_of(config.seed, NUMBER)
-    torch.manual_seed(seed)
-    card = card_of(data, config)
-    network = plan.build(card, dict(state))
-    check_sides(config.backbone, network, (config.training.crop_px, config.training.resize_px))
-    new_layers = [module for name, module in network.named_children() if name != "backbone"]
-    usable = range(len(data.train))
+    stage = Stage(name, folder, config.backbone, settings_of(config), inputs, data.describe())
     classes = [sample.label for sample in data.train] if plan.has_pairs else None
-    job = Job(
-        stage, network, card, new_layers, plan.objective, usable, config.training, seed, settings, inputs, classes
-    )
-    train_into(folder, job, data, config, engine, progress)
+
+    def build(weights: State) -> Trainable:
+        card = card_of(data, config)
+        network = plan.build(card, weights)
+        return Trainable(network, card, beside_backbone(network), plan.objective)
+
+    train_stage(stage, NUMBER, config.training, build, data, config, progress, classes=classes)
 
 
 class Untrained(NamedTuple):
@@ -101,29 +91,26 @@ def untrained(
         card.method: card.options, "resize_px": card.resize_px, "output_stride": card.output_stride,
     }  # fmt: skip
     inputs = {"training": data.training_hash()}
-    if is_finished(folder, stage, settings, inputs):
-        progress.say(f"{stage}: finished already, {folder}")
+    started = start(Stage(stage, folder, config.backbone, settings, inputs, data.describe()), config, progress)
+    if started is None:
         return None
-    state = pretrained_state(config.backbone, config.weights)
-    engine = choose_engine(config.device, config.precision)
-    progress.say(f"{stage}: {data.describe()}; {config.backbone} on {engine.reason}")
-    network = build(card, dict(state))
+    network = build(card, started.weights)
     check_sides(config.backbone, network, (card.resize_px,))
-    engine.place(network).eval()
+    started.engine.place(network).eval()
     if part().is_first:
         save_config(folder.parent, config)
-    return Untrained(network, card, engine, settings, inputs)
+    return Untrained(network, card, started.engine, settings, inputs)
 
 
 def options_of(config: RunConfig) -> dict[str, Any]:
     """The method's own group; empty for one without options."""
-    group = getattr(config, config.method.partition(":")[0], None)
-    return group.model_dump() if isinstance(group, Config) and config.method != "cam" else {}  # that group is SPOL's
+    name = METHODS[config.method].own_group
+    return {} if name is None else getattr(config, name).model_dump()
 
 
 def trained_as(config: RunConfig) -> str:
     """The method whose training it is. All gradient CAMs look at the network of `cam`, so that another name needs no training."""
-    return "cam" if is_gradient_cam(config) else config.method
+    return "cam" if METHODS[config.method].uses_gradients else config.method
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:

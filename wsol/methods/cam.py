@@ -18,6 +18,7 @@ from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
 from wsol.models.mffnet import OriginalCam
 from wsol.models.outputs import Answer, Finder, class_answer
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
 
@@ -26,9 +27,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, loss)), data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The trained network."""
-    return load_finder(run / "cam", build, ask)
+    return load_finder(run.network_folder, build, ask)
 
 
 def build(card: MethodCard, state: State | None) -> nn.Module:

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config.options import CutMix, RunConfig
+from wsol.config.methods import CutMix
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import cam
 from wsol.methods.base import Plan, load_finder, of_labels, train_network
 from wsol.models.outputs import Finder
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
 Edges = tuple[int, int, int, int]
@@ -34,9 +36,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(cam.build, of_labels(data, loss)), data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The trained network."""
-    return load_finder(run / "cutmix", cam.build, cam.ask)
+    return load_finder(run.network_folder, cam.build, cam.ask)
 
 
 def mixed_loss(network: nn.Module, images: Tensor, labels: Tensor, settings: CutMix) -> Tensor:

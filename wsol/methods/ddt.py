@@ -19,15 +19,16 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from wsol.config.options import Ddt, RunConfig
+from wsol.config.methods import Ddt
+from wsol.config.options import RunConfig
 from wsol.data.loader import Pictures, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
-from wsol.inference.outputs import BATCH_SIZE
 from wsol.methods.base import card_of, last_stage, load_finder, untrained
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, save
-from wsol.models.forward import prepared
+from wsol.models.forward import BATCH_SIZE, prepared
 from wsol.models.outputs import Answer, Finder
+from wsol.runs.run import Run
 from wsol.runtime.engine import Engine, gathered, wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
@@ -41,9 +42,9 @@ Vector = Float64[np.ndarray, " channels"]
 Matrix = Float64[np.ndarray, "channels channels"]
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The network of a run, its components as a layer."""
-    return load_finder(run / "ddt", build, ask)
+    return load_finder(run.network_folder, build, ask)
 
 
 class DdtNetwork(nn.Module):

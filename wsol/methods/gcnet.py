@@ -30,15 +30,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, normalize
 
-from wsol.config.options import GCNET_CLASSIFIER, GcNet, MaskShape, RunConfig
+from wsol.config.base import MaskShape
+from wsol.config.methods import METHODS, GcNet
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import cam
 from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, fill
 from wsol.models.outputs import Answer, Finder, Heatmaps, Logits
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import file_hash
+
+CLASSIFIER, _ = METHODS["gcnet"].folders
 
 PLACES = 7
 """Rows and columns of features that the detector's linear layers see, as in VGG16, one of the paper's."""
@@ -58,24 +63,24 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     def class_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return cam.loss(network, partly_hidden(images, options), labels)
 
-    train_network(Plan(cam.build, of_labels(data, class_loss), folder=GCNET_CLASSIFIER), data, run, config, progress)
+    train_network(Plan(cam.build, of_labels(data, class_loss), folder=CLASSIFIER), data, run, config, progress)
 
     def build_taught(card: MethodCard, state: State | None) -> nn.Module:
         network = build(card, state)
         assert isinstance(network, GcNetwork)
-        fill(network.classifier, run / GCNET_CLASSIFIER)
+        fill(network.classifier, run / CLASSIFIER)
         return network
 
     def shape_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return loss(network, images, labels, options)
 
-    inputs = {"classifier": file_hash(run / GCNET_CLASSIFIER / "model.safetensors")}
+    inputs = {"classifier": file_hash(run / CLASSIFIER / "model.safetensors")}
     train_network(Plan(build_taught, of_labels(data, shape_loss), inputs), data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """Detector and classifier."""
-    return load_finder(run / "gcnet", build, ask)
+    return load_finder(run.network_folder, build, ask)
 
 
 class Judged(NamedTuple):

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsol.config.options import GradCam, RunConfig
+from wsol.config.base import GradCam
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods import cam
@@ -21,7 +22,7 @@ from wsol.methods.base import Plan, load_finder, of_labels, train_network
 from wsol.models.backbone import stage_modules
 from wsol.models.mffnet import OriginalCam
 from wsol.models.outputs import Answer, Finder
-from wsol.runs.saved_config import load_config
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
 CLASSES: dict[GradCam, str] = {
@@ -45,14 +46,14 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(cam.build, of_labels(data, cam.loss)), data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The trained network, asked through the library.
 
     Raises:
         WsolError: the library is not installed.
     """
     _check_installed()
-    finder, name = load_finder(run / "gradcam", cam.build, cam.ask), load_config(run).method
+    finder, name = load_finder(run.network_folder, cam.build, cam.ask), run.config.method
     network = finder.network
     assert isinstance(network, OriginalCam)
     layer = stage_modules(finder.card.backbone, network.backbone)[-1]
@@ -60,7 +61,7 @@ def load(run: Path) -> Finder:
     def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
         return library_answer(CLASSES[name], network, layer, images, labels)  # type: ignore[index]
 
-    return finder._replace(ask=ask, is_exportable=False)
+    return finder._replace(ask=ask)
 
 
 class Scores(nn.Module):

@@ -23,13 +23,15 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 from torch.nn.functional import cross_entropy
 
-from wsol.config.options import I2c, RunConfig
+from wsol.config.methods import I2c
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
 from wsol.models.mffnet import OriginalCam
 from wsol.models.outputs import Answer, Finder, Heatmaps, Labels, Maps, map_of_class, spread, spread_answer
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
 Features = Float[Tensor, "batch channels height width"]
@@ -46,9 +48,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, consistent_loss), has_pairs=True), data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The trained network."""
-    return load_finder(run / "i2c", build, ask)
+    return load_finder(run.network_folder, build, ask)
 
 
 class I2cMaps(NamedTuple):

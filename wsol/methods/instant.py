@@ -29,16 +29,15 @@ from wsol.config.options import RunConfig
 from wsol.data.loader import Pictures, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
-from wsol.inference.outputs import BATCH_SIZE
 from wsol.methods.base import Untrained, card_of, last_stage, load_finder, untrained
 from wsol.methods.ddt import Moments, first_component
-from wsol.methods.spol.gaussian_prior import share_of_peak
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard, save
 from wsol.models.features import Features, RectifiedFeatures
 from wsol.models.folding import fold
-from wsol.models.forward import prepared
-from wsol.models.outputs import Answer, Finder, Heatmaps, spread
+from wsol.models.forward import BATCH_SIZE, prepared
+from wsol.models.outputs import Answer, Finder, Heatmaps, share_of_peak, spread
+from wsol.runs.run import Run
 from wsol.runtime.engine import gathered
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
@@ -51,10 +50,10 @@ FINER = 4
 """The maps are split at so many times the resolution of the features: Otsu's histogram of 28 x 28 positions is a rough one."""
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The network of a run, its component as a layer."""
     # Otsu's threshold sorts all values of a map, and torch's exporter reckons their number wrongly where the size of images is open.
-    return load_finder(run / "instant", build, ask)._replace(is_exportable=False)
+    return load_finder(run.network_folder, build, ask)
 
 
 class InstantNetwork(nn.Module):

@@ -17,18 +17,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from wsol.config.options import Box, Psol, RunConfig
+from wsol.config.methods import Psol
+from wsol.config.options import Box, RunConfig
 from wsol.data.crops import View
 from wsol.data.loader import Pictures, in_order
 from wsol.data.samples import DataSet
 from wsol.geometry.objects import find_objects
-from wsol.inference.outputs import BATCH_SIZE
 from wsol.methods import ddt
 from wsol.methods.base import Plan, last_stage, load_finder, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
-from wsol.models.forward import answer
+from wsol.models.forward import BATCH_SIZE, answer
 from wsol.models.outputs import Answer, Finder
+from wsol.runs.run import Run
 from wsol.runtime.engine import choose_engine, wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
@@ -55,9 +56,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, objective, inputs), data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The network that draws boxes."""
-    return load_finder(run / "psol", build, ask)._replace(has_maps=False)
+    return load_finder(run.network_folder, build, ask)
 
 
 class PsolNetwork(nn.Module):
@@ -118,7 +119,7 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
     engine = choose_engine(config.device, config.precision)
     if part().is_first and not is_finished(folder, STAGE, settings, inputs):
         started = time.perf_counter()
-        finder = ddt.load(run)
+        finder = load_finder(run / "ddt", ddt.build, ddt.ask)
         engine.place(finder.network)
         side_px = finder.card.resize_px
         boxes = np.tile(np.array(WHOLE, dtype=np.float32), (len(data.train), 1))

@@ -20,7 +20,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, interpolate
 
-from wsol.config.options import RunConfig, Spg
+from wsol.config.methods import Spg
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods.base import Plan, load_finder, of_labels, stages, train_network
 from wsol.methods.spol.gaussian_prior import Targets
@@ -28,6 +29,7 @@ from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodCard
 from wsol.models.mffnet import OriginalCam
 from wsol.models.outputs import Answer, Finder, Heatmaps, Maps, map_of_class, spread, spread_answer
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
 Mask = Float[Tensor, "batch 1 _ _"]
@@ -44,9 +46,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, guided_loss)), data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """The trained network."""
-    return load_finder(run / "spg", build, ask)
+    return load_finder(run.network_folder, build, ask)
 
 
 class Guidance(NamedTuple):

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from wsol.config import options as words
+from wsol.config import base as words
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import acol, adl, cam, cutmix, ddt, gcnet, gradcam, has, i2c, instant, psol, spg, tap
 from wsol.methods.spol import fit as spol
 from wsol.models.outputs import Finder
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
 
@@ -19,8 +20,8 @@ class Method(NamedTuple):
     """What a method has to have."""
 
     fit: Callable[[DataSet, Path, RunConfig, Progress], None]
-    """From the training pictures and their labels, and nothing else, to the network in `finder_folder`; the same call goes on after a kill."""
-    load: Callable[[Path], Finder]
+    """From the training pictures and their labels, and nothing else, to the network in the last of the method's folders; the same call goes on after a kill."""
+    load: Callable[[Run], Finder]
     """The network of a finished run."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wsol.config.options import ProtocolName
+from wsol.config.base import ProtocolName
 from wsol.data.csv_cells import guarded
 from wsol.data.truth import Mistake
 from wsol.errors import WsolError

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
-from wsol.config.options import Box, ProtocolName
+from wsol.config.base import ProtocolName
+from wsol.config.options import Box
 from wsol.data.truth import TrueMask, Truth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.contrast import Colours

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
-from wsol.config.options import ProtocolName
+from wsol.config.base import ProtocolName
 from wsol.errors import WsolError
+from wsol.geometry.threshold_sweep import BoxRule
 
 Geometry = Literal["picture", "crop", "square"]
 """`picture`: its own pixels; `crop`: squashed to 256, the middle 224 of it; `square`: squashed to 224, corners cut to whole numbers."""
-BoxRule = Literal["largest component", "largest contour", "any contour"]
 ThresholdRule = Literal["own", "fixed", "best"]
 IouRule = Literal["plain", "plus one"]
 """`plus one`: corners name the first and the last pixel, so that width is x1 - x0 + 1."""

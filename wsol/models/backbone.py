@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from timm.data import ImageNetInfo
 from torch import Tensor, nn
 
-from wsol.config.options import RunConfig, classifier_of
+from wsol.config.groups import classifier_of
+from wsol.config.options import RunConfig
 from wsol.errors import WsolError
 from wsol.models.weights import OPTIONS, weights_source, wheel_file
 from wsol.text import number_of

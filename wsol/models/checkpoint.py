@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import torch
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from wsol.config.options import Config, Fusion, Levels, Method
+from wsol.config.base import Config, Fusion, Levels, Method
 from wsol.errors import WsolError
-from wsol.models.backbone import feature_pyramid, whole_model
+from wsol.models.backbone import State, feature_pyramid, whole_model
 from wsol.models.mffnet import DROPOUT, MffNet, OriginalCam, build_mffnet
 from wsol.storage.folders import read_json, write_json
 from wsol.storage.schema import check_schema
@@ -86,9 +85,7 @@ Card = MffCard | ClassifierCard | MethodCard
 CardType = TypeVar("CardType", MffCard, ClassifierCard, MethodCard)
 
 
-def build(
-    card: MffCard, state: dict[str, torch.Tensor] | None = None, *, dropout: float = DROPOUT
-) -> MffNet | OriginalCam:
+def build(card: MffCard, state: State | None = None, *, dropout: float = DROPOUT) -> MffNet | OriginalCam:
     """The network of a card; `state` are pretrained weights of its backbone, `dropout` matters in training alone."""
     pyramid = feature_pyramid(card.backbone, card.levels, state)
     channels = pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm attaches it to the module

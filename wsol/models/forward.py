@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
 from wsol.data.crops import middle, standardised
-from wsol.methods.spol.gaussian_prior import share_of_peak
 from wsol.models.checkpoint import Card, ClassifierCard, MffCard
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
-from wsol.models.outputs import Answer, Finder
+from wsol.models.outputs import Answer, Finder, share_of_peak
 from wsol.runtime.engine import Engine
 
 Squares = UInt8[Tensor, "batch 3 side side"]
@@ -75,3 +74,7 @@ def classifier_probabilities(
     with engine.autocast():
         logits: Tensor = network(prepared(pixels, card, engine))
     return logits.float().softmax(1)
+
+
+BATCH_SIZE = 32
+"""Pictures that networks are shown at a time."""

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, dropout, interpolate
 
-from wsol.config.options import Fusion
+from wsol.config.base import Fusion
 
 Images = Float[Tensor, "batch 3 height width"]
 Features = Float[Tensor, "batch channels height width"]

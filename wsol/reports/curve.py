@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from wsol.config.options import ProtocolName
+from wsol.config.base import ProtocolName
 from wsol.errors import WsolError
 from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.localization import Judged

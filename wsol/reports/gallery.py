@@ -14,7 +14,9 @@ from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 from torch import Tensor
 
-from wsol.config.options import Precision, Pseudo, RunConfig
+from wsol.config.base import Precision
+from wsol.config.methods import Pseudo
+from wsol.config.options import RunConfig
 from wsol.data.images import read_square
 from wsol.data.loader import Pictures, in_order
 from wsol.data.pixel_cache import cores
@@ -24,16 +26,16 @@ from wsol.errors import BrokenPicture
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import resized
 from wsol.inference.localizer import Localizer
-from wsol.inference.outputs import BATCH_SIZE, Opinions
+from wsol.inference.outputs import Opinions
 from wsol.inference.torch_networks import TorchNetworks
 from wsol.methods.spol import cues
-from wsol.methods.spol.gaussian_prior import fit_gaussians, render, share_of_peak, targets
+from wsol.methods.spol.gaussian_prior import fit_gaussians, render, targets
 from wsol.methods.spol.mask_store import upsampled
 from wsol.models.checkpoint import MffCard, load_mffnet
-from wsol.models.forward import Squares, class_maps, score_maps
+from wsol.models.forward import BATCH_SIZE, Squares, class_maps, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
-from wsol.models.outputs import Finder
-from wsol.runs.saved_config import load_config
+from wsol.models.outputs import Finder, share_of_peak
+from wsol.runs.run import Run
 from wsol.runtime.engine import Engine
 from wsol.runtime.progress import Progress
 from wsol.runtime.threads import in_threads
@@ -136,12 +138,12 @@ class Gallery:
         Raises:
             WsolError: not a run, or an unfinished one.
         """
-        config = load_config(run)
+        self.run = Run.open(run)
         self.localizer = Localizer.load(run, device=device, precision=precision)
         networks = self.localizer.networks
         assert isinstance(networks, TorchNetworks)
         self.networks = networks
-        self.stages = _first_stages(run, config, networks.engine) if config.method == "spol" else None
+        self.stages = _first_stages(run, self.run.config, networks.engine) if self.run.config.method == "spol" else None
         self.broken: list[str] = []
         """Why pictures were left out."""
 

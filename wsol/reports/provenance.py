@@ -8,10 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from wsol.config.options import RunConfig, classifier_of, is_gradient_cam, stage_folders
+from wsol.config.groups import classifier_of, stage_folders
+from wsol.config.methods import METHODS, MethodSpec
+from wsol.config.options import RunConfig
 from wsol.models.licences import weights_licence
-from wsol.runs.box_threshold import own_box, read_threshold
 from wsol.runs.calibration import Calibration
+from wsol.runs.run import Run
 from wsol.storage.folders import manifest_of
 from wsol.text import number_of
 from wsol.version import __version__
@@ -19,45 +21,47 @@ from wsol.version import __version__
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "pillow")
 
 
-def stages_of(run: Path, config: RunConfig) -> dict[str, dict[str, Any]]:
+def stages_of(run: Run) -> dict[str, dict[str, Any]]:
     """The manifests of a run's finished stages, in the order in which they were made."""
-    manifests = {name: manifest_of(run / name, "fit") for name in stage_folders(config)}
+    manifests = {name: manifest_of(run.folder / name, "fit") for name in stage_folders(run.config)}
     return {name: manifest for name, manifest in manifests.items() if manifest is not None}
 
 
-def facts_of(run: Path, config: RunConfig, calibration: Calibration | None, *, has_maps: bool) -> dict[str, str]:
+def facts_of(run: Run, calibration: Calibration | None) -> dict[str, str]:
     """What a reader of the numbers wants to know of the run, as words."""
-    stages = stages_of(run, config)
+    stages = stages_of(run)
     seconds = {name: float(stage["figures"].get("seconds", 0)) for name, stage in stages.items()}
     engines = {str(stage["figures"]["engine"]): None for stage in stages.values() if "engine" in stage["figures"]}
     return {
-        "method": config.method,
-        **(_cut(run, config, calibration) if has_maps else {"boxes": "one for each picture, drawn without a map"}),
+        "method": run.config.method,
+        **(_cut(run, calibration) if run.spec.has_maps else {"boxes": "one for each picture, drawn without a map"}),
         "engine": ", ".join(engines) or "not known",
         "made in": f"{sum(seconds.values()):.0f} s: " + ", ".join(f"{name} {s:.0f}" for name, s in seconds.items()),
         "made with": ", ".join({f"wsol {stage.get('wsol', '?')}": None for stage in stages.values()}) or "not known",
-        "reported with": ", ".join([f"wsol {__version__}", f"Python {platform.python_version()}", *_versions(config)]),
+        "reported with": ", ".join(
+            [f"wsol {__version__}", f"Python {platform.python_version()}", *_versions(run.spec)]
+        ),
     }
 
 
-def _cut(run: Path, config: RunConfig, calibration: Calibration | None) -> dict[str, str]:
+def _cut(run: Run, calibration: Calibration | None) -> dict[str, str]:
     """How boxes are made of maps."""
-    objects = {"largest": "the largest of each picture", "all": "all"}[config.box.objects]
-    return {"box threshold": _threshold(run, config, calibration), "objects": objects}
+    objects = {"largest": "the largest of each picture", "all": "all"}[run.config.box.objects]
+    return {"box threshold": _threshold(run, calibration), "objects": objects}
 
 
-def _threshold(run: Path, config: RunConfig, calibration: Calibration | None) -> str:
+def _threshold(run: Run, calibration: Calibration | None) -> str:
     if calibration is not None:
         return f"{calibration.threshold:.2f}, from {number_of(calibration.n, 'drawn box')} (wsol calibrate)"
-    if config.box.threshold is not None:
-        return f"{config.box.threshold:.2f}, as the configuration says"
-    learned = read_threshold(run / "seg")
-    assert learned is not None, "own_box has found it"
-    return f"{own_box(run).threshold:.2f}, learned from {number_of(learned.n, 'pseudo mask')}"
+    if run.config.box.threshold is not None:
+        return f"{run.config.box.threshold:.2f}, as the configuration says"
+    learned = run.learned_threshold
+    assert learned is not None, "Run.box has found it"
+    return f"{learned.threshold:.2f}, learned from {number_of(learned.n, 'pseudo mask')}"
 
 
-def _versions(config: RunConfig) -> Iterator[str]:
-    for name in (*PACKAGES, *(("grad-cam",) if is_gradient_cam(config) else ())):
+def _versions(spec: MethodSpec) -> Iterator[str]:
+    for name in (*PACKAGES, *(("grad-cam",) if spec.uses_gradients else ())):
         try:
             yield f"{name} {version(name)}"
         except PackageNotFoundError:  # another wheel of the same library
@@ -66,7 +70,7 @@ def _versions(config: RunConfig) -> Iterator[str]:
 
 def licences_of(config: RunConfig) -> list[tuple[str, str, str]]:
     """What is in the run, where it comes from, and its licence as far as that is known."""
-    finder = {"spol": "maps and masks", "psol": "boxes"}.get(config.method, "maps")
+    finder = {"masks": "maps and masks"}.get(METHODS[config.method].output, METHODS[config.method].output)
     rows = [("program", "wsol", "Apache-2.0"), _weights(finder, config.backbone, config.weights)]
     classifier = classifier_of(config)
     if classifier is not None:

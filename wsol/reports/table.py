@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wsol.config.options import ProtocolName
+from wsol.config.base import ProtocolName
 from wsol.metrics.bootstrap import Rate
 from wsol.metrics.evaluation import Evaluation, counted
 from wsol.metrics.localization import Judged

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wsol.commands import evaluate
-from wsol.config.options import LABEL_FREE, Precision, ProtocolName
+from wsol.config.base import Precision, ProtocolName
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, told
 from wsol.errors import WsolError
@@ -22,8 +22,8 @@ from wsol.reports.gallery import Gallery
 from wsol.reports.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
 from wsol.reports.provenance import facts_of, licences_of
 from wsol.reports.table import NAMES, few_ranked, masked_of, with_interval
-from wsol.runs.calibration import read_calibration
-from wsol.runs.saved_config import load_config, to_yaml
+from wsol.runs.run import Run
+from wsol.runs.saved_config import to_yaml
 from wsol.runtime.progress import Progress
 from wsol.text import number_of
 from wsol.training.curves import training_losses
@@ -73,7 +73,7 @@ def run(
             judged,
             len(samples),
             title,
-            [*notes, *_notes(data, gallery.networks.has_maps, is_judged=judged is not None), *_of_method(run, gallery)],
+            [*notes, *_notes(data, gallery.networks.has_maps, is_judged=judged is not None), *_of_method(gallery.run)],
             tables,
         ),
     )
@@ -135,22 +135,22 @@ def _notes(data: DataSet, has_scores: bool, *, is_judged: bool) -> list[str]:
     return notes
 
 
-def _of_method(run: Path, gallery: Gallery) -> list[str]:
+def _of_method(run: Run) -> list[str]:
     """What a reader who knows SPOL's report would look for."""
-    method = load_config(run).method
-    if method == "spol":
+    method, spec = run.config.method, run.spec
+    if spec.output == "masks":
         return []
-    if not gallery.networks.has_maps:
+    if not spec.has_maps:
         return [
             f"{method} draws a box at once: there is no map, no mask, no threshold to move and no score to sort by."
         ]
     notes = [f"{method} has a map, and mask and box are cut from it; there is no pseudo mask."]
-    if method not in LABEL_FREE:
+    if spec.needs_labels:
         notes.append(
             "They are of the class that a picture is labelled, as wsol evaluate judges them. wsol predict is told no class: where the "
             "run names another, or none, its box may differ."
         )
-    if method in ("instant", "ddt"):
+    if not spec.is_trained:
         notes.append(
             f"{method} trains no network: it looks at the training images once, and there is no curve of a loss."
         )
@@ -160,7 +160,7 @@ def _of_method(run: Path, gallery: Gallery) -> list[str]:
 def _page(
     run: Path, data: DataSet, gallery: Gallery, cards: list[Card], judged: Evaluation | None, count: int, title: str | None, notes: list[str], tables: Sequence[Table],
 ) -> Page:  # fmt: skip
-    config, calibration = load_config(run), read_calibration(run)
+    config, calibration = gallery.run.config, gallery.run.calibration()
     box = gallery.localizer.box
     if len(cards) + len(gallery.broken) < count:
         numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
@@ -188,7 +188,7 @@ def _page(
             "shown": f"{number_of(len(cards), 'picture')} of {'the test split' if data.has_split else 'all'}",
             "boxes that cover their picture": f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)",
         }
-        | facts_of(run, config, calibration, has_maps=gallery.networks.has_maps),
+        | facts_of(gallery.run, calibration),
         licences=licences_of(config),
         config=to_yaml(config),
         left_out=list(dict.fromkeys([*gallery.broken, *mistakes])),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import PositiveFloat, PositiveInt, ValidationError
 
-from wsol.config.options import Config, Fraction, finder_folder, is_gradient_cam
+from wsol.config.base import Config, Fraction
 from wsol.errors import WsolError
-from wsol.runs.box_threshold import shift_of
-from wsol.runs.saved_config import load_config
-from wsol.storage.folders import file_hash, read_json, write_json
+from wsol.storage.folders import read_json, write_json
 from wsol.storage.schema import check_schema
 from wsol.version import __version__
 
@@ -56,19 +53,11 @@ class Calibration(Config):
     """SHA-256 of the weights that found the boxes."""
 
 
-def weights_of(run: Path) -> str:
-    """SHA-256 of the weights that a calibration belongs to, with what else makes maps of them: `grad-cam`, or how they are shifted."""
-    config = load_config(run)
-    found = file_hash(run / finder_folder(config) / "model.safetensors")
-    beside = config.method if is_gradient_cam(config) else shift_of(run)
-    return f"{found} {beside}".rstrip()
-
-
-def new_calibration(run: Path, boxes: Path, threshold: float, curve: ScoreCurve | None, n: int) -> Calibration:
-    """What was learned, with when and from what."""
+def new_calibration(weights: str, boxes: Path, threshold: float, curve: ScoreCurve | None, n: int) -> Calibration:
+    """What was learned, with when and from what. `weights` are `Run.calibrated_weights`."""
     made = datetime.now(UTC).isoformat(timespec="seconds")
     return Calibration(
-        threshold=threshold, curve=curve, n=n, boxes=str(boxes), made=made, weights=weights_of(run),
+        threshold=threshold, curve=curve, n=n, boxes=str(boxes), made=made, weights=weights,
     )  # fmt: skip
 
 
@@ -85,7 +74,7 @@ def reset_calibration(run: Path) -> bool:
 
 
 def read_calibration(run: Path) -> Calibration | None:
-    """The calibration of a finished run; None, with a warning where it belongs to other weights, if there is none.
+    """The calibration in a run folder, whatever weights it belongs to (`Run.calibration` looks at that); None if there is none.
 
     Raises:
         WsolError: the file is damaged, or of another version.
@@ -97,16 +86,9 @@ def read_calibration(run: Path) -> Calibration | None:
     if isinstance(values, dict):
         check_schema(values.get("version", VERSION), VERSION, path, f"wsol calibrate {run} --boxes FEW")
     try:
-        found = Calibration.model_validate(values)
+        return Calibration.model_validate(values)
     except ValidationError:
         raise _unusable(run) from None
-    if found.weights != weights_of(run):
-        warnings.warn(
-            f"{run} was trained again, or given another method, since it was calibrated: {path} is not used. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`.",
-            stacklevel=3,
-        )
-        return None
-    return found
 
 
 def _values_in(run: Path) -> Any:
@@ -120,17 +102,6 @@ def _unusable(run: Path) -> WsolError:
     return WsolError(
         f"{run / FILE} cannot be used: expected what `wsol calibrate` writes. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`."
     )
-
-
-def is_calibrated(run: Path) -> bool:
-    """Whether there is a calibration, and it belongs to the weights that the run has now.
-
-    Raises:
-        WsolError: the file is damaged, or of another version.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whoever uses it is told
-        return read_calibration(run) is not None
 
 
 def chosen_threshold(fits: Fits, thresholds: Float[np.ndarray, " thresholds"], own: float) -> int:

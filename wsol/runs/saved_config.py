@@ -9,26 +9,19 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
-from wsol.config.messages import option, told
-from wsol.config.options import (
+from wsol.config.base import RESOLVED, Masks, Method, Training
+from wsol.config.groups import (
     GROUPS,
-    METHODS,
-    RESOLVED,
-    Masks,
-    Method,
-    Pseudo,
-    RunConfig,
-    Training,
-    exactly,
     first_networks,
     groups_of,
-    is_gradient_cam,
-    merged,
     options_read,
     options_unread,
-    resolve,
     stage_folders,
 )
+from wsol.config.messages import option, told
+from wsol.config.methods import METHODS, Pseudo
+from wsol.config.options import RunConfig
+from wsol.config.recipes import exactly, merged, resolve
 from wsol.errors import WsolError
 from wsol.storage.folders import CHECKPOINT, MANIFEST, opened, parse_json, scratch_of, write_text
 from wsol.storage.schema import check_schema
@@ -37,8 +30,8 @@ from wsol.storage.shards import PARTS
 FILE = "config.yaml"
 
 
-SCHEMA = 2
-"""Of the file. Those of schema 1, or without a number, are read too."""
+SCHEMA = 3
+"""Of the file. 2 and before had other words, and masks that are made no longer."""
 _MOST_BYTES = 100_000
 
 
@@ -66,28 +59,11 @@ def load_config(run: Path) -> RunConfig:
         )
     values = _values_in(path)
     if isinstance(values, dict):
-        if (schema := values.pop("schema", 1)) == 1:
-            _drop_what_is_gone(values)
-        else:
-            check_schema(schema, SCHEMA, path, "wsol fit")
+        check_schema(values.pop("schema", 1), SCHEMA, path, "wsol fit")
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise WsolError(f"{path} cannot be used: {told(error)} Restore it, or make another run.") from None
-
-
-_GONE = {"cam": ("scale",), "pseudo": ("flip",), "seg": ("rounds", "folds")}
-
-
-def _drop_what_is_gone(values: dict[str, Any]) -> None:
-    """Bring the values of schema 1 to today's. Its networks predict as before; masks like those that it learned from are made no longer."""
-    for group, names in _GONE.items():
-        own = values.get(group)
-        if isinstance(own, dict):
-            for name in names:
-                own.pop(name, None)
-            if group == "pseudo":
-                own["masks"] = "thresholds"  # they came from its stage 1, which is there
 
 
 class _Plain(yaml.SafeLoader):
@@ -157,7 +133,7 @@ def _together(run: Path, given: RunConfig) -> RunConfig:
 
 def _is_same_training(one: RunConfig, other: RunConfig) -> bool:
     """Whether the methods train the same: gradient CAMs share their network."""
-    return one.method == other.method or (is_gradient_cam(one) and is_gradient_cam(other))
+    return one.method == other.method or (METHODS[one.method].uses_gradients and METHODS[other.method].uses_gradients)
 
 
 def is_begun(folder: Path) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor, nn
 
-from wsol.config.options import Precision
+from wsol.config.base import Precision
 from wsol.errors import WsolError
 from wsol.runtime.processes import part
 

@@ -24,6 +24,10 @@ def check_schema(found: object, reads: int, where: object, made_by: str) -> None
         raise WsolError(
             f"{where} was made by a newer wsol: expected schema {reads}, which wsol {__version__} reads, got schema {found}. Upgrade with `pip install -U wsol`, or make it again with `{made_by}`."
         )
+    if type(found) is int and 1 <= found < reads:
+        raise WsolError(
+            f"{where} was made by an older wsol: expected schema {reads}, which wsol {__version__} reads, got schema {found}. Make it again with `{made_by}`, or install the wsol that wrote it."
+        )
     raise WsolError(
         f"{where} has no schema that wsol {__version__} knows: expected {reads}, got {found!s:.40}. Install the wsol that wrote it, or make it again with `{made_by}`."
     )

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wsol.config.options import RunConfig, classifier_of
+from wsol.config.groups import classifier_of
+from wsol.config.options import RunConfig
 from wsol.data.crops import View
 from wsol.data.samples import DataSet
-from wsol.models.backbone import check_sides, normalisation, pretrained_classifier, pretrained_state, whole_model
+from wsol.models.backbone import State, check_sides, normalisation, pretrained_classifier, pretrained_state, whole_model
 from wsol.models.checkpoint import ClassifierCard, save
 from wsol.runs.saved_config import save_config
-from wsol.runtime.engine import Engine, choose_engine, seed_of
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
-from wsol.storage.folders import is_finished, write_manifest
+from wsol.storage.folders import write_manifest
 from wsol.storage.shared_folder import new_shared_folder
-from wsol.training.loop import Job
-from wsol.training.train_stage import train_into
+from wsol.training.train_stage import Stage, Trainable, start, train_stage
 
 STAGE = "train-classifier"
 NUMBER = 4
@@ -46,46 +44,44 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         "classify": config.classify.model_dump(),
     }
     inputs = {"training": data.training_hash()}
-    folder = run / "classifier"
-    if is_finished(folder, STAGE, settings, inputs):
-        progress.say(f"{STAGE}: finished already, {folder}")
-        return folder
     is_trained = config.classify.epochs > 0 or config.classify.steps is not None
-    state = pretrained_state(name, weights, is_classifier=config.classifier != "same", needs_head=not is_trained)
-    engine = choose_engine(config.device, config.precision)
-    progress.say(f"{STAGE}: {name} on {engine.reason}")
-    torch.manual_seed(seed_of(config.seed, NUMBER))
-    mean, std = normalisation(name)
-    network = (
-        whole_model(name, len(data.class_names), state)
-        if is_trained
-        else pretrained_classifier(name, data.class_names, state)
-    )
-    check_sides(name, network, (config.classify.crop_px, config.classify.resize_px))
-    card = ClassifierCard(
-        backbone=name, mean=mean, std=std, resize_px=config.classify.resize_px, class_names=data.class_names
-    )
+
+    def read_weights() -> State:
+        return pretrained_state(name, weights, is_classifier=config.classifier != "same", needs_head=not is_trained)
+
+    stage = Stage(STAGE, run / "classifier", name, settings, inputs, data.describe(), read_weights)
     if not is_trained:
-        return _as_it_is(folder, network, card, settings, inputs, config, engine, progress)
+        return _as_it_is(stage, data, config, progress)
     labels = torch.tensor([sample.label for sample in data.train])
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         return cross_entropy(network(images).float(), labels[indices].to(images.device))
 
-    head = network.get_classifier()  # type: ignore[operator]
-    seed = seed_of(config.seed, NUMBER)
-    job = Job(STAGE, network, card, [head], objective, range(len(data.train)), config.classify, seed, settings, inputs)
-    return train_into(folder, job, data, config, engine, progress)
+    def build(weights: State) -> Trainable:
+        network = whole_model(name, len(data.class_names), weights)
+        return Trainable(network, _card(name, data, config), [network.get_classifier()], objective)  # type: ignore[operator]
+
+    return train_stage(stage, NUMBER, config.classify, build, data, config, progress)
 
 
-def _as_it_is(
-    folder: Path, network: nn.Module, card: ClassifierCard, settings: dict[str, Any], inputs: dict[str, str], config: RunConfig,
-    engine: Engine, progress: Progress,
-) -> Path:  # fmt: skip
-    with new_shared_folder(folder, engine) as scratch:
+def _card(name: str, data: DataSet, config: RunConfig) -> ClassifierCard:
+    mean, std = normalisation(name)
+    return ClassifierCard(
+        backbone=name, mean=mean, std=std, resize_px=config.classify.resize_px, class_names=data.class_names
+    )
+
+
+def _as_it_is(stage: Stage, data: DataSet, config: RunConfig, progress: Progress) -> Path:
+    started = start(stage, config, progress)
+    if started is None:
+        return stage.folder
+    card = _card(stage.backbone, data, config)
+    network = pretrained_classifier(card.backbone, card.class_names, started.weights)
+    check_sides(card.backbone, network, (config.classify.crop_px, card.resize_px))
+    with new_shared_folder(stage.folder, started.engine) as scratch:
         if part().is_first:
-            save_config(folder.parent, config)
+            save_config(stage.folder.parent, config)
             save(scratch, network, card)
-            write_manifest(scratch, STAGE, settings, inputs, {})
+            write_manifest(scratch, STAGE, stage.settings, stage.inputs, {})
     progress.say(f"{STAGE}: {card.backbone} as it was pretrained")
-    return folder
+    return stage.folder

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from wsol.config.options import stage_folders
-from wsol.runs.saved_config import load_config
+from wsol.config.groups import stage_folders
+from wsol.runs.run import Run
 from wsol.storage.folders import remove_left, whole_file
 
 FILE = "curves.png"
@@ -33,7 +33,7 @@ def write_training_curves(run: Path) -> Path | None:
 
 def training_losses(run: Path) -> dict[str, list[float]]:
     """The loss of each epoch of each training of a run, in the order in which they were trained."""
-    losses = {name: _losses(run / name / "results.csv") for name in stage_folders(load_config(run))}
+    losses = {name: _losses(run / name / "results.csv") for name in stage_folders(Run.open(run).config)}
     return {name: values for name, values in losses.items() if values}
 
 

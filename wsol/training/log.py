@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsol.config.options import Track
+from wsol.config.base import Track
 from wsol.errors import WsolError
 from wsol.storage.folders import write_text
 from wsol.storage.links import make_below, open_own, refuse_link

@@ -17,7 +17,8 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from wsol.config.options import BatchNorm, RunConfig, Training
+from wsol.config.base import BatchNorm, Training
+from wsol.config.options import RunConfig
 from wsol.data.crops import View, random_view, standardised
 from wsol.data.loader import Batch, Pictures
 from wsol.errors import WsolError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from wsol.config.options import Training
+from wsol.config.base import Training
 from wsol.runtime.engine import seed_of
 
 

@@ -1,26 +1,117 @@
-"""From a job to a finished folder: what the three training stages have in common."""
+"""From a stage's settings to its finished folder: what all trainings have in common."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import torch
+from torch import nn
+
+from wsol.config.base import Training
 from wsol.config.options import RunConfig
 from wsol.data.loader import Pictures, told_broken, write_skipped
 from wsol.data.pixel_cache import Limits, Place, cores, open_cache, poorest
 from wsol.data.samples import DataSet
-from wsol.models.checkpoint import save
+from wsol.models.backbone import State, check_sides, pretrained_state
+from wsol.models.checkpoint import Card, save
 from wsol.runs.saved_config import save_config
-from wsol.runtime.engine import Engine, gathered
+from wsol.runtime.engine import Engine, choose_engine, gathered, seed_of
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
-from wsol.storage.folders import CHECKPOINT, write_manifest
+from wsol.storage.folders import CHECKPOINT, is_finished, write_manifest
 from wsol.storage.links import refuse_link
 from wsol.storage.shared_folder import new_shared_folder
-from wsol.training.loop import Job, train
+from wsol.training.loop import Job, Objective, train
 from wsol.training.state import Checkpoint
 
 PIXELS = ".pixels"
 """Below the run, unless another place is named: pictures decoded once for all stages and epochs."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that begins with pretrained weights and leaves a network in a folder."""
+
+    name: str
+    folder: Path
+    backbone: str
+    """What timm calls it."""
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    """With the settings, all that determines the result."""
+    learns_from: str
+    """In words."""
+    read_weights: Callable[[], State] | None = None
+    """The pretrained weights; those of the run's backbone by default."""
+
+
+class Started(NamedTuple):
+    """What a stage that is not finished yet begins with."""
+
+    weights: dict[str, Any]
+    engine: Engine
+
+
+def start(stage: Stage, config: RunConfig, progress: Progress) -> Started | None:
+    """The weights and the device of a stage; None where it is finished, which is reported.
+
+    Raises:
+        WsolError: no weights, or a folder of other settings.
+    """
+    if is_finished(stage.folder, stage.name, stage.settings, stage.inputs):
+        progress.say(f"{stage.name}: finished already, {stage.folder}")
+        return None
+    weights = pretrained_state(config.backbone, config.weights) if stage.read_weights is None else stage.read_weights()
+    engine = choose_engine(config.device, config.precision)
+    progress.say(f"{stage.name}: {stage.learns_from}; {stage.backbone} on {engine.reason}")
+    return Started(dict(weights), engine)
+
+
+class Trainable(NamedTuple):
+    """A network at its beginning, and what it is trained towards."""
+
+    network: nn.Module
+    card: Card
+    """What builds it again."""
+    new_layers: Sequence[nn.Module]
+    """Those without pretrained weights, which learn at another rate."""
+    objective: Objective
+
+
+def beside_backbone(network: nn.Module) -> list[nn.Module]:
+    """The new layers of a network whose pretrained part is the child named `backbone`."""
+    return [module for name, module in network.named_children() if name != "backbone"]
+
+
+def train_stage(
+    stage: Stage, number: int, training: Training, build: Callable[[dict[str, Any]], Trainable], data: DataSet, config: RunConfig, progress: Progress,
+    *, usable: Sequence[int] | None = None, classes: Sequence[int] | None = None,
+) -> Path:  # fmt: skip
+    """Train the network that `build` makes of pretrained weights, and write the stage's folder; a finished one is kept.
+
+    Args:
+        number: of the stage's random numbers, which are others for each stage.
+        usable: numbers of the training images that may be used; all by default.
+        classes: of each training image, where batches are to consist of pairs of a class.
+
+    Raises:
+        WsolError: no weights, a backbone that does not fit, or a folder of other settings; as `train`.
+    """
+    started = start(stage, config, progress)
+    if started is None:
+        return stage.folder
+    seed = seed_of(config.seed, number)
+    torch.manual_seed(seed)
+    network, card, new_layers, objective = build(started.weights)
+    check_sides(stage.backbone, network, (training.crop_px, card.resize_px))
+    usable = range(len(data.train)) if usable is None else usable
+    job = Job(
+        stage.name, network, card, new_layers, objective, usable, training, seed, stage.settings, stage.inputs, classes
+    )
+    return train_into(stage.folder, job, data, config, started.engine, progress)
 
 
 def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine: Engine, progress: Progress) -> Path:

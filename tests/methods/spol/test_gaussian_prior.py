@@ -16,16 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from wsol.config.options import Gaussian, Pseudo, RunConfig, resolve
-from wsol.methods.spol.gaussian_prior import (
-    GAUSSIANS_PER_IMAGE,
-    contours,
-    fit_gaussians,
-    moments,
-    render,
-    share_of_peak,
-    targets,
-)
+from wsol.config.base import Gaussian
+from wsol.config.methods import Pseudo
+from wsol.config.options import RunConfig
+from wsol.config.recipes import resolve
+from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, contours, fit_gaussians, moments, render, targets
+from wsol.models.outputs import share_of_peak
 
 ENTIRE = Pseudo(gaussian="entire", gaussian_divisor=1)
 CONTOURS = Pseudo(gaussian="contours", gaussian_divisor=10)

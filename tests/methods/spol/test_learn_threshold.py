@@ -10,13 +10,14 @@ import pytest
 from quick import Cli
 
 from wsol.inference.localizer import Localizer
-from wsol.runs.box_threshold import FILE, own_box, read_threshold
+from wsol.runs.box_threshold import FILE, read_threshold
+from wsol.runs.run import Run
 
 
 def test_a_run_learns_its_threshold_and_boxes_are_made_with_it(small_run: Path) -> None:
     learned = read_threshold(small_run / "seg")
     assert learned is not None and 1 <= learned.n <= 12
-    assert own_box(small_run).threshold == learned.threshold == Localizer.load(small_run).box.threshold
+    assert Run.open(small_run).box().threshold == learned.threshold == Localizer.load(small_run).box.threshold
     assert learned.threshold == pytest.approx((learned.box_threshold + learned.mask_threshold) / 2, abs=0.001)
 
 
@@ -54,10 +55,10 @@ def test_an_unfinished_run_is_told_the_command_that_goes_on_and_that_leads_to_bo
     assert f"{own_run} is unfinished: " in told and f"`wsol fit DATA --run {own_run}` goes on" in told
     assert "--threshold" not in told
     assert cli("fit", small_set, "--run", own_run) == 0
-    assert Localizer.load(own_run).box.threshold == own_box(own_run).threshold
+    assert Localizer.load(own_run).box.threshold == Run.open(own_run).box().threshold
 
 
 def test_a_threshold_of_the_user_wins(cli: Cli, own_run: Path, small_set: Path) -> None:
     assert cli("train-seg", small_set, "--run", own_run, "--box.threshold", "0.45") == 0
-    assert own_box(own_run).threshold == 0.45
-    assert own_box(own_run, 0.6).threshold == 0.6
+    assert Run.open(own_run).box().threshold == 0.45
+    assert Run.open(own_run).box(0.6).threshold == 0.6

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from timm.layers import BatchNormAct2d, Conv2dSame
 from torch import Tensor, nn
 
-from wsol.config.options import RunConfig, finder_folder
+from wsol.config.options import RunConfig
 from wsol.data.crops import standardised
 from wsol.errors import WsolError
 from wsol.inference.onnx.metadata import EXPORTING, OPSET, RUNNING, InputCard, OnnxCard, check_installed
@@ -21,12 +21,10 @@ from wsol.inference.torch_networks import TorchNetworks, load_networks
 from wsol.models.forward import cam_probabilities
 from wsol.models.licences import weights_licence
 from wsol.models.mffnet import MffNet, OriginalCam
-from wsol.runs.box_threshold import image_threshold, own_box
-from wsol.runs.calibration import read_calibration
-from wsol.runs.saved_config import load_config
+from wsol.runs.run import Run
 from wsol.runtime.engine import choose_engine, wait_for_all
 from wsol.runtime.processes import part
-from wsol.storage.folders import file_hash, whole_file
+from wsol.storage.folders import whole_file
 from wsol.version import __version__
 
 FILE = "model.onnx"
@@ -46,7 +44,8 @@ class Graph(nn.Module):
 
     def __init__(self, networks: TorchNetworks) -> None:
         super().__init__()
-        self.finder, self.finder_card, self.ask, self.has_maps, _ = networks.finder
+        self.finder, self.finder_card, self.ask = networks.finder
+        self.has_maps = networks.has_maps
         self.finder_names = networks.finder_names
         self.namer = networks.namer.network if networks.namer else None
         self.namer_card = networks.namer.card if networks.namer else None
@@ -198,24 +197,22 @@ def write_onnx(graph: Graph, card: OnnxCard, path: Path) -> None:
     program.save(path, external_data=False)
 
 
-def load_graph(run: Path) -> Graph:
+def load_graph(run: Run) -> Graph:
     """The networks of a finished run, on the CPU.
 
     Raises:
-        WsolError: not a run, or an unfinished one, or of a method that needs gradients.
+        WsolError: an unfinished run, or one of a method that needs gradients.
     """
-    networks = load_networks(run, choose_engine("cpu", "fp32"))
-    if not networks.finder.is_exportable:
+    if not run.spec.is_exportable:
         raise WsolError(
-            f"{load_config(run).method} cannot be exported: expected one whose maps a file can compute, without gradients and without a threshold for each map. Predict with `--engine torch`."
+            f"{run.config.method} cannot be exported: expected one whose maps a file can compute, without gradients and without a threshold for each map. Predict with `--engine torch`."
         )
-    return Graph(networks)
+    return Graph(load_networks(run, choose_engine("cpu", "fp32")))
 
 
-def run_card(run: Path, graph: Graph) -> OnnxCard:
+def run_card(run: Run, graph: Graph) -> OnnxCard:
     """What the file says of itself."""
-    config = load_config(run)
-    calibration = read_calibration(run)
+    calibration = run.calibration()
     inputs = list(graph.inputs)
     namer_card = graph.finder_card if graph.finder_names else graph.namer_card
     heatmap, *_ = cards = [
@@ -225,15 +222,8 @@ def run_card(run: Path, graph: Graph) -> OnnxCard:
     ]
     return OnnxCard(
         heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.finder_card.class_names,
-        box=own_box(run, None if calibration is None else calibration.threshold), image_threshold=image_threshold(run), licence=_licence(config, graph.backbones), wsol=__version__, weights=weights_of(run, config),
+        box=run.box(None if calibration is None else calibration.threshold), image_threshold=run.image_threshold, licence=_licence(run.config, graph.backbones), wsol=__version__, weights=run.weight_hashes,
     )  # fmt: skip
-
-
-def weights_of(run: Path, config: RunConfig) -> dict[str, str]:
-    """SHA-256 of the weights that find and name, by their folder in the run."""
-    finder = finder_folder(config)
-    namer = {"none": [], "cam": ["cam"] if config.method == "spol" else []}.get(config.classifier, ["classifier"])
-    return {name: file_hash(run / name / "model.safetensors") for name in [finder, *namer]}
 
 
 def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
@@ -245,11 +235,11 @@ def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
     return "; ".join([*parts, "training pictures: as their owners say"])
 
 
-def _is_of(card: OnnxCard, run: Path) -> bool:
-    return card.weights == weights_of(run, load_config(run)) and card.image_threshold == image_threshold(run)
+def _is_of(card: OnnxCard, run: Run) -> bool:
+    return card.weights == run.weight_hashes and card.image_threshold == run.image_threshold
 
 
-def fresh_networks(run: Path, device: str) -> OnnxNetworks:
+def fresh_networks(run: Run, device: str) -> OnnxNetworks:
     """The run's `model.onnx`; made where it is absent, or of other weights than the run now has. One process makes it for all.
 
     Raises:
@@ -257,7 +247,7 @@ def fresh_networks(run: Path, device: str) -> OnnxNetworks:
     """
     check_installed(RUNNING)
     engine = choose_engine("cpu", "fp32")
-    file = run / FILE
+    file = run.folder / FILE
     if part().is_first and not (file.exists() and _is_of(open_onnx(file, "cpu").card, run)):
         graph = load_graph(run)
         with whole_file(file) as partial:

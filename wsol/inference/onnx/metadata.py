@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from wsol.config.options import Box, Config
+from wsol.config.base import Config
+from wsol.config.options import Box
 from wsol.errors import WsolError
 from wsol.geometry.image_threshold import ImageThreshold
 from wsol.storage.folders import parse_json

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from wsol.config.options import RunConfig, first_networks
+from wsol.config.groups import first_networks
+from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods.spol import make_pseudo, train_cam, train_seg
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.forward import foreground
 from wsol.models.mffnet import ScoreMaps
 from wsol.models.outputs import Answer, Finder
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
 
@@ -24,9 +26,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_seg.run(data, run, config, progress)
 
 
-def load(run: Path) -> Finder:
+def load(run: Run) -> Finder:
     """Stage 3's network."""
-    return Finder(*load_mffnet(run / "seg"), ask)
+    return Finder(*load_mffnet(run.network_folder), ask)
 
 
 def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:

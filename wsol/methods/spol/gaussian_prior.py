@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from wsol.config.options import Gaussian, Pseudo
+from wsol.config.base import Gaussian
+from wsol.config.methods import Pseudo
 
 Heatmaps = Float[Tensor, "batch height width"]
 Heatmap = Float32[np.ndarray, "height width"]
@@ -36,13 +37,6 @@ class Targets(NamedTuple):
 
     value: Heatmaps
     weight: Heatmaps
-
-
-def share_of_peak(heatmaps: Heatmaps) -> Heatmaps:
-    """Each map divided by its maximum; zeros where it has no positive finite maximum."""
-    heatmaps = heatmaps.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp(min=0)
-    peaks = heatmaps.amax((1, 2), keepdim=True)
-    return torch.where(peaks > 0, heatmaps / peaks.where(peaks > 0, 1), 0)
 
 
 def fit_gaussians(heatmaps: Heatmaps, settings: Pseudo) -> Gaussians:

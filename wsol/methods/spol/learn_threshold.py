@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Float32
 
 from wsol.config.options import RunConfig
 from wsol.data.loader import Pictures, in_order
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
-from wsol.inference.outputs import BATCH_SIZE
+from wsol.geometry.boxes import Boxes, iou
+from wsol.geometry.image_threshold import THRESHOLDS as OF_IMAGES
+from wsol.geometry.image_threshold import ImageThreshold
+from wsol.geometry.threshold_sweep import largest_component, layers_at
 from wsol.methods.spol.mask_store import SIDE_PX, PseudoStore, upsampled
 from wsol.models.checkpoint import load_mffnet
-from wsol.models.forward import foreground, score_maps
-from wsol.runs.box_threshold import (
-    Fits,
-    LearnedThreshold,
-    box_fits,
-    learned_of,
-    mask_fits,
-    read_threshold,
-    write_threshold,
-)
+from wsol.models.forward import BATCH_SIZE, foreground, score_maps
+from wsol.runs.box_threshold import LearnedThreshold, read_threshold, write_threshold
 from wsol.runtime.engine import Engine, choose_engine, wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
@@ -88,3 +85,70 @@ def _fits(
             f"{STAGE}: none of {number_of(len(chosen), 'pseudo mask')} has an object: expected stage 1 to have learned something. Train it longer (`--cam.epochs`)."
         )
     return boxes, overlaps
+
+
+THRESHOLDS = np.arange(1, 100) / 100
+
+
+ONE_HALF = np.array([0.5])
+
+
+Plane = Float32[np.ndarray, "side side"]
+
+
+Mask = Bool[np.ndarray, "side side"]
+
+
+Fits = Float[np.ndarray, " thresholds"]
+"""Of one picture, the IoU at each of `THRESHOLDS`."""
+
+
+class Best(NamedTuple):
+    """A threshold and the mean IoU over pictures that it reaches."""
+
+    threshold: float
+    mean_iou: float
+
+
+def box_fits(heatmap: Plane, inside: Mask) -> Fits:
+    """IoU of the box of the largest component above each of `THRESHOLDS` with that of `inside`; 0 where nothing is above it."""
+    fits = np.zeros(len(THRESHOLDS))
+    found = largest_component(layers_at(heatmap, THRESHOLDS))
+    if len(found) and inside.any():
+        fits[: len(found)] = iou(
+            Boxes(found), Boxes(largest_component(layers_at(inside.astype(np.float32), ONE_HALF)))
+        )[:, 0]
+    return fits
+
+
+def mask_fits(heatmap: Plane, inside: Mask, known: Mask) -> Fits:
+    """IoU of what is above each of `THRESHOLDS` with `inside`, among the pixels that are known. Needs a known pixel inside."""
+    places = np.searchsorted(THRESHOLDS.astype(np.float32), heatmap)  # how many thresholds a pixel is above
+    above = [_above(places[known & side]) for side in (inside, ~inside)]
+    return np.asarray(above[0] / ((known & inside).sum() + above[1]))
+
+
+def _above(places: np.ndarray) -> Float[np.ndarray, " thresholds"]:
+    """How many pixels are above each threshold."""
+    counts = np.bincount(places, minlength=len(THRESHOLDS) + 1)
+    return counts[::-1].cumsum()[::-1][1:].astype(np.float64)
+
+
+def learned_of(boxes: list[Fits], masks: list[Fits]) -> LearnedThreshold:
+    """What images teach, of which each has how its boxes and its masks fit."""
+    box, mask = best_of(boxes), best_of(masks)
+    threshold = round((box.threshold + mask.threshold) / 2, 3)
+    means = (np.mean(boxes, axis=0) + np.mean(masks, axis=0)) / 2
+    fits = tuple(round(float(fit), 4) for fit in np.interp(OF_IMAGES, THRESHOLDS, means))
+    return LearnedThreshold(
+        threshold=threshold, box_threshold=box.threshold, box_iou=box.mean_iou, mask_threshold=mask.threshold, mask_iou=mask.mean_iou,
+        n=len(boxes), for_images=ImageThreshold(threshold=threshold, fits=fits),
+    )  # fmt: skip
+
+
+def best_of(rows: list[Fits]) -> Best:
+    """The threshold of the highest mean over pictures; of equal ones the middle."""
+    means = np.mean(rows, axis=0)
+    best = np.flatnonzero(means >= means.max() - 1e-12)
+    place = int(best[len(best) // 2])
+    return Best(float(THRESHOLDS[place]), float(means[place]))

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from wsol.config.options import Auxiliary
+from wsol.config.base import Auxiliary
 
 Logits = Float[Tensor, "batch classes"]
 Labels = Int64[Tensor, " batch"]

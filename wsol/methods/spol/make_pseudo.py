@@ -13,21 +13,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wsol.config.options import Pseudo, RunConfig, first_networks
+from wsol.config.groups import first_networks
+from wsol.config.methods import Pseudo
+from wsol.config.options import RunConfig
 from wsol.data.loader import SKIPPED, Batch, Pictures, told_broken
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
-from wsol.inference.outputs import BATCH_SIZE
 from wsol.methods.spol import cues
 from wsol.methods.spol import mask_store as pseudo_store
-from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians, share_of_peak
+from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians
 from wsol.methods.spol.mask_store import ABSENT, EMPTY, NOT_FINITE, WHOLE, PseudoStore, upsampled
 from wsol.models.checkpoint import Card, MffCard, load_mffnet
-from wsol.models.forward import class_maps, score_maps
+from wsol.models.forward import BATCH_SIZE, class_maps, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
-from wsol.models.outputs import Finder
+from wsol.models.outputs import Finder, share_of_peak
 from wsol.runs.saved_config import save_config
 from wsol.runtime.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.runtime.processes import part

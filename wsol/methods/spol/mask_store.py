@@ -17,7 +17,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from wsol.config.options import Pseudo
+from wsol.config.methods import Pseudo
 from wsol.errors import WsolError
 from wsol.methods.spol.gaussian_prior import Gaussians, Heatmaps, Targets, mask_targets, render, targets
 from wsol.storage.arrays import claimed_memmap

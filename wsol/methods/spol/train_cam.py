@@ -7,19 +7,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wsol.config.options import RunConfig, first_networks
+from wsol.config.groups import first_networks
+from wsol.config.options import RunConfig
 from wsol.data.crops import View
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
-from wsol.methods.spol.losses import CLASS_LOSSES
-from wsol.models.backbone import check_sides, normalisation, pretrained_state
+from wsol.methods.spol.losses import CLASS_LOSSES, ClassLoss
+from wsol.models.backbone import State, normalisation
 from wsol.models.checkpoint import MffCard, build
 from wsol.models.mffnet import class_logits
-from wsol.runtime.engine import choose_engine, seed_of
 from wsol.runtime.progress import Progress
-from wsol.storage.folders import is_finished
-from wsol.training.loop import Job
-from wsol.training.train_stage import train_into
+from wsol.training.loop import Objective
+from wsol.training.train_stage import Stage, Trainable, beside_backbone, train_stage
 
 STAGE = "train-cam"
 NUMBER = 1
@@ -33,43 +32,33 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     """
     if "cam" not in first_networks(config):
         raise WsolError(
-            f"{STAGE}: nothing would read stage 1, since `pseudo.masks {config.pseudo.masks}` needs no training: expected `--pseudo.masks thresholds`, or `--classifier cam`, which names by it. Say one of them, or go on with `wsol make-pseudo DATA --run {run}`."
+            f"{STAGE}: nothing would read stage 1, since `pseudo.masks {config.pseudo.masks}` needs no training: expected `--pseudo.masks thresholds`, or `--classifier localizer`, which names by it. Say one of them, or go on with `wsol make-pseudo DATA --run {run}`."
         )
     settings = {
-        "backbone": config.backbone,
-        "weights": config.weights,
-        "seed": config.seed,
-        "precision": config.precision,
-        "cam": config.cam.model_dump(),
-    }
+        "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision, "cam": config.cam.model_dump(),
+    }  # fmt: skip
     inputs = {"training": data.training_hash()}
-    folder = run / "cam"
-    if is_finished(folder, STAGE, settings, inputs):
-        progress.say(f"{STAGE}: finished already, {folder}")
-        return folder
-    state = pretrained_state(config.backbone, config.weights)
-    engine = choose_engine(config.device, config.precision)
-    progress.say(f"{STAGE}: {data.describe()}; {config.backbone} on {engine.reason}")
-    torch.manual_seed(seed_of(config.seed, NUMBER))
-    mean, std = normalisation(config.backbone)
-    has_auxiliary = config.cam.auxiliary != "none" and config.cam.levels > 1
-    card = MffCard(
-        backbone=config.backbone, outputs=len(data.class_names), fusion=config.cam.fusion, levels=config.cam.levels, attention=config.cam.attention,
-        auxiliary=has_auxiliary, mean=mean, std=std, resize_px=config.cam.resize_px, class_names=data.class_names,
-    )  # fmt: skip
-    network = build(card, dict(state), dropout=config.cam.dropout)
-    check_sides(config.backbone, network, (config.cam.crop_px, config.cam.resize_px))
+    stage = Stage(STAGE, run / "cam", config.backbone, settings, inputs, data.describe())
     labels = torch.tensor([sample.label for sample in data.train])
-    loss = CLASS_LOSSES[config.cam.auxiliary]
 
+    def build_network(weights: State) -> Trainable:
+        own, mean_std = config.cam, normalisation(config.backbone)
+        card = MffCard(
+            backbone=config.backbone, outputs=len(data.class_names), fusion=own.fusion, levels=own.levels, attention=own.attention,
+            auxiliary=own.auxiliary != "none" and own.levels > 1, mean=mean_std[0], std=mean_std[1], resize_px=own.resize_px, class_names=data.class_names,
+        )  # fmt: skip
+        network = build(card, weights, dropout=own.dropout)
+        objective = _objective(CLASS_LOSSES[own.auxiliary], labels, is_rectified=network.is_rectified)
+        return Trainable(network, card, beside_backbone(network), objective)
+
+    return train_stage(stage, NUMBER, config.cam, build_network, data, config, progress)
+
+
+def _objective(loss: ClassLoss, labels: Tensor, *, is_rectified: bool) -> Objective:
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         scores = network(images)
         fused = class_logits(scores.fused, is_rectified=is_rectified)
         deep = None if scores.deep is None else class_logits(scores.deep, is_rectified=True)
         return loss(fused.float(), None if deep is None else deep.float(), labels[indices].to(images.device))
 
-    is_rectified = network.is_rectified
-    new_layers = [module for name, module in network.named_children() if name != "backbone"]
-    seed = seed_of(config.seed, NUMBER)
-    job = Job(STAGE, network, card, new_layers, objective, range(len(data.train)), config.cam, seed, settings, inputs)
-    return train_into(folder, job, data, config, engine, progress)
+    return objective

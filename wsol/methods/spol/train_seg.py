@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -15,14 +14,12 @@ from wsol.errors import WsolError
 from wsol.methods.spol import learn_threshold
 from wsol.methods.spol.losses import masked_bce
 from wsol.methods.spol.mask_store import FILE, PseudoStore
-from wsol.models.backbone import check_sides, normalisation, pretrained_state, scaled_px
+from wsol.models.backbone import State, normalisation, scaled_px
 from wsol.models.checkpoint import MffCard, build
-from wsol.runtime.engine import choose_engine, seed_of
 from wsol.runtime.progress import Progress
-from wsol.storage.folders import file_hash, is_finished
+from wsol.storage.folders import file_hash
 from wsol.text import number_of
-from wsol.training.loop import Job
-from wsol.training.train_stage import train_into
+from wsol.training.train_stage import Stage, Trainable, beside_backbone, train_stage
 
 STAGE = "train-seg"
 NUMBER = 3
@@ -60,29 +57,22 @@ def _train(store: PseudoStore, folder: Path, data: DataSet, config: RunConfig, p
         "seg": config.seg.model_dump(), "pseudo": config.pseudo.model_dump(),
     }  # fmt: skip
     inputs = {"training": data.training_hash(), "pseudo": file_hash(store.folder / FILE)}
-    if is_finished(folder, STAGE, settings, inputs):
-        progress.say(f"{STAGE}: finished already, {folder}")
-        return
-    state = pretrained_state(config.backbone, config.weights)
-    engine = choose_engine(config.device, config.precision)
     usable = store.usable()
-    progress.say(f"{STAGE}: {number_of(len(usable), 'pseudo mask')}; {config.backbone} on {engine.reason}")
-    torch.manual_seed(seed_of(config.seed, NUMBER))
-    mean, std = normalisation(config.backbone)
-    card = MffCard(
-        backbone=config.backbone, outputs=1, fusion=config.seg.fusion, levels=config.seg.levels, attention=config.seg.attention,
-        auxiliary=False, mean=mean, std=std, resize_px=config.seg.resize_px, class_names=data.class_names,
-    )  # fmt: skip
-    network = build(card, dict(state), dropout=config.seg.dropout)
-    card = card.model_copy(update={"resize_px": scaled_px(network, config.seg.resize_px, config.seg.scale)})
-    check_sides(config.backbone, network, (config.seg.crop_px, card.resize_px))
+    stage = Stage(STAGE, folder, config.backbone, settings, inputs, number_of(len(usable), "pseudo mask"))
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)
         planes = view.apply(store.at_size(indices, config.seg.resize_px, images.device))
         return masked_bce(logits[:, 0], *store.targets(planes, config.pseudo))
 
-    new_layers = [module for name, module in network.named_children() if name != "backbone"]
-    seed = seed_of(config.seed, NUMBER)
-    job = Job(STAGE, network, card, new_layers, objective, usable, config.seg, seed, settings, inputs)
-    train_into(folder, job, data, config, engine, progress)
+    def build_network(weights: State) -> Trainable:
+        own, mean_std = config.seg, normalisation(config.backbone)
+        card = MffCard(
+            backbone=config.backbone, outputs=1, fusion=own.fusion, levels=own.levels, attention=own.attention,
+            auxiliary=False, mean=mean_std[0], std=mean_std[1], resize_px=own.resize_px, class_names=data.class_names,
+        )  # fmt: skip
+        network = build(card, weights, dropout=own.dropout)
+        card = card.model_copy(update={"resize_px": scaled_px(network, own.resize_px, own.scale)})
+        return Trainable(network, card, beside_backbone(network), objective)
+
+    train_stage(stage, NUMBER, config.seg, build_network, data, config, progress, usable=usable)

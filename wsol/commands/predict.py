@@ -30,7 +30,6 @@ from wsol.runtime.engine import gathered, wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import (
-    file_hash,
     is_finished,
     manifest_of,
     scratch_of,
@@ -238,9 +237,7 @@ def _inputs(run: Run, images: Path) -> dict[str, str]:
         )
     return {
         "pictures": _hash(images, _names(images)),
-        "networks": text_hash(
-            chain((file_hash(path) for path in weights if path.exists()), filter(None, [run.maps_hash]))
-        ),
+        "networks": text_hash(chain(run.weight_hashes.values(), [run.maps_hash])),
     }
 
 

@@ -71,10 +71,10 @@ MATMUL_SIDE = 8192
 
 CALL = """
 import json, sys, time
-import torch, wsol.api
+import torch, wsol
 name, words = sys.argv[1], json.loads(sys.argv[2])
 started = time.perf_counter()
-getattr(wsol.api, name)(**words, quiet=True)
+getattr(wsol, name)(**words, quiet=True)
 print(time.perf_counter() - started)
 """
 
@@ -103,7 +103,7 @@ class Speeds:
 
 
 def seconds_of(name: str, words: dict[str, object]) -> float:
-    """A function of `wsol.api` in a process of its own."""
+    """A function of `wsol` in a process of its own."""
     command = [sys.executable, "-c", CALL, name, json.dumps(words, default=str)]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
 

@@ -8,59 +8,65 @@ from typing import TYPE_CHECKING, Any
 from wsol.version import __version__
 
 if TYPE_CHECKING:
-    from wsol.api import (
-        calibrate,
-        evaluate,
-        evaluate_results,
-        export_model,
-        fit,
-        make_pseudo,
-        predict,
-        train_cam,
-        train_classifier,
-        train_seg,
-    )
+    from wsol.checks.run import check
+    from wsol.commands.calibrate import calibrate
+    from wsol.commands.evaluate import evaluate
+    from wsol.commands.evaluate_results import evaluate_results
+    from wsol.commands.export import export
+    from wsol.commands.export_model import export_model
+    from wsol.commands.fit import fit, make_pseudo, train_cam, train_classifier, train_seg
+    from wsol.commands.predict import predict
     from wsol.config.options import RunConfig
     from wsol.data.open import open_data
     from wsol.errors import WsolError
     from wsol.geometry.boxes import Boxes
     from wsol.inference.localizer import Localization, Localizer
+    from wsol.reports.write_report import report
+    from wsol.runs.run import Run
 
 # Imported on first use: `import wsol` and `wsol --help` must not wait for torch.
 _HOMES = {
     "Boxes": "wsol.geometry.boxes",
     "Localization": "wsol.inference.localizer",
     "Localizer": "wsol.inference.localizer",
+    "Run": "wsol.runs.run",
     "RunConfig": "wsol.config.options",
     "WsolError": "wsol.errors",
-    "calibrate": "wsol.api",
-    "evaluate": "wsol.api",
-    "evaluate_results": "wsol.api",
-    "export_model": "wsol.api",
-    "fit": "wsol.api",
-    "make_pseudo": "wsol.api",
+    "calibrate": "wsol.commands.calibrate",
+    "check": "wsol.checks.run",
+    "evaluate": "wsol.commands.evaluate",
+    "evaluate_results": "wsol.commands.evaluate_results",
+    "export": "wsol.commands.export",
+    "export_model": "wsol.commands.export_model",
+    "fit": "wsol.commands.fit",
+    "make_pseudo": "wsol.commands.fit",
     "open_data": "wsol.data.open",
-    "predict": "wsol.api",
-    "train_cam": "wsol.api",
-    "train_classifier": "wsol.api",
-    "train_seg": "wsol.api",
+    "predict": "wsol.commands.predict",
+    "report": "wsol.reports.write_report",
+    "train_cam": "wsol.commands.fit",
+    "train_classifier": "wsol.commands.fit",
+    "train_seg": "wsol.commands.fit",
 }
 
 __all__ = [
     "Boxes",
     "Localization",
     "Localizer",
+    "Run",
     "RunConfig",
     "WsolError",
     "__version__",
     "calibrate",
+    "check",
     "evaluate",
     "evaluate_results",
+    "export",
     "export_model",
     "fit",
     "make_pseudo",
     "open_data",
     "predict",
+    "report",
     "train_cam",
     "train_classifier",
     "train_seg",

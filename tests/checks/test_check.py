@@ -20,8 +20,8 @@ from fake_data.cub import write_cub
 from PIL import Image
 from quick import Cli
 
-from wsol.checks import run as check
 from wsol.checks.findings import ADVICE, Findings
+from wsol.checks.run import check_data
 from wsol.data.open import open_truth
 from wsol.runtime.progress import Progress
 from wsol.runtime.terminal import visible
@@ -30,7 +30,7 @@ SAYS_NOTHING_OF_PICTURES = {"no truth"}
 
 
 def found_in(root: Path, **how: int) -> Findings:
-    return check.run(open_truth(root), Progress(quiet=True), **how)
+    return check_data(open_truth(root), Progress(quiet=True), **how)
 
 
 def by_kind(findings: Findings) -> Planted:

@@ -13,8 +13,8 @@ from fake_data.images import write_picture
 from fake_data.voc import write_xml
 from fake_data.wsolevaluation import write_boxes
 
-from wsol.checks import run as check
 from wsol.checks.findings import FindingKind, Findings
+from wsol.checks.run import check_data
 from wsol.data.open import open_truth
 from wsol.runtime.progress import Progress
 
@@ -23,7 +23,7 @@ NAMES = ("1.jpg", "2.jpg")
 
 
 def found_in(root: Path, images: Path | None = None) -> Findings:
-    return check.run(open_truth(root, images), Progress(quiet=True))
+    return check_data(open_truth(root, images), Progress(quiet=True))
 
 
 def said(findings: Findings, kind: FindingKind) -> list[str]:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsol.cli.main import export
-from wsol.commands.export import WRITERS, Format, run
+from wsol.cli.predict import export as export_command
+from wsol.commands.export import WRITERS, Format, export
 from wsol.errors import WsolError
 from wsol.predictions.records import LINES, encode
 from wsol.storage.folders import file_hash, write_manifest
@@ -72,13 +72,13 @@ def test_every_format_has_a_writer() -> None:
 
 
 def test_the_command_line_offers_every_format() -> None:
-    assert get_args(get_type_hints(export)["format"]) == get_args(Format)
+    assert get_args(get_type_hints(export_command)["format"]) == get_args(Format)
 
 
 @pytest.mark.parametrize(("format", "files"), FILES.items())
 def test_an_export_is_a_finished_folder_that_says_what_made_it(tmp_path: Path, format: Format, files: set[str]) -> None:
     predictions = predictions_of(tmp_path, line())
-    out = run(predictions, format, tmp_path / "deep" / "out")
+    out = export(predictions, format, tmp_path / "deep" / "out")
     assert out == tmp_path / "deep" / "out"
     assert files_of(out) == files
     manifest = json.loads((out / "manifest.json").read_text())
@@ -90,41 +90,41 @@ def test_an_export_is_a_finished_folder_that_says_what_made_it(tmp_path: Path, f
 
 @pytest.mark.parametrize("format", get_args(Format))
 def test_an_export_of_nothing_is_an_export(tmp_path: Path, format: Format) -> None:
-    out = run(predictions_of(tmp_path), format, tmp_path / "out")
+    out = export(predictions_of(tmp_path), format, tmp_path / "out")
     assert json.loads((out / "manifest.json").read_text())["figures"]["images"] == 0
 
 
 @pytest.mark.parametrize("format", get_args(Format))
 def test_an_empty_picture_keeps_its_label_where_objects_have_none(tmp_path: Path, format: Format) -> None:
     unnamed, empty = line(label=None, class_name=None), line(image="a/2.jpg", objects=[], label=1, class_name="hawk")
-    out = run(predictions_of(tmp_path, unnamed, empty), format, tmp_path / "out")
+    out = export(predictions_of(tmp_path, unnamed, empty), format, tmp_path / "out")
     assert json.loads((out / "manifest.json").read_text())["figures"]["objects"] == 1
 
 
 def test_data_yaml_names_the_finished_folder_not_the_scratch_one(tmp_path: Path) -> None:
-    out = run(predictions_of(tmp_path, line()), "yolo", tmp_path / "out")
+    out = export(predictions_of(tmp_path, line()), "yolo", tmp_path / "out")
     assert f"path: {out}\n" in (out / "data.yaml").read_text()
     assert "partial" not in (out / "README.txt").read_text()
 
 
 def test_the_same_export_again_changes_nothing_and_another_is_refused(tmp_path: Path) -> None:
     predictions = predictions_of(tmp_path, line())
-    out = run(predictions, "coco", tmp_path / "out")
+    out = export(predictions, "coco", tmp_path / "out")
     before = (out / "instances.json").stat()
-    assert run(predictions, "coco", out) == out
+    assert export(predictions, "coco", out) == out
     assert (out / "instances.json").stat() == before
     with pytest.raises(WsolError, match="made otherwise:\n.*coco there, yolo now"):
-        run(predictions, "yolo", out)
+        export(predictions, "yolo", out)
 
 
 def test_an_export_that_failed_leaves_nothing_that_looks_finished_and_can_be_repeated(tmp_path: Path) -> None:
     predictions = predictions_of(tmp_path, line(), line(image="a/2.jpg"))
     (tmp_path / "pictures/a/2.jpg").rename(tmp_path / "hidden.jpg")
     with pytest.raises(WsolError, match="no picture at .*2.jpg"):
-        run(predictions, "yolo", tmp_path / "out")
+        export(predictions, "yolo", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     (tmp_path / "hidden.jpg").rename(tmp_path / "pictures/a/2.jpg")
-    assert "images/a/2.jpg" in files_of(run(predictions, "yolo", tmp_path / "out"))
+    assert "images/a/2.jpg" in files_of(export(predictions, "yolo", tmp_path / "out"))
 
 
 @pytest.mark.parametrize("format", get_args(Format))
@@ -163,7 +163,7 @@ def test_a_line_that_no_format_can_hold_is_named(
 ) -> None:
     predictions = predictions_of(tmp_path, line(image="a/./2.jpg"), line() | changes)
     with pytest.raises(WsolError, match=text) as caught:
-        run(predictions, format, tmp_path / "out")
+        export(predictions, format, tmp_path / "out")
     assert f"{LINES}, line 2: " in str(caught.value)
     assert "Correct that line, or run" in str(caught.value)
     assert not (tmp_path / "out").exists()
@@ -192,16 +192,16 @@ def test_the_categories_are_the_classes_or_object(
     predictions = predictions_of(
         tmp_path, line(objects=line()["objects"][:objects], label=label, class_name=name), class_names=class_names
     )
-    out = run(predictions, "coco", tmp_path / "out")
+    out = export(predictions, "coco", tmp_path / "out")
     assert [category["name"] for category in json.loads((out / "instances.json").read_text())["categories"]] == expected
 
 
 def test_a_picture_without_objects_may_lack_a_class_among_named_ones(tmp_path: Path) -> None:
     predictions = predictions_of(tmp_path, line(), line(image="a/2.jpg", objects=[], label=None, class_name=None))
-    assert (run(predictions, "yolo", tmp_path / "out") / "labels/a/2.txt").read_text() == ""
+    assert (export(predictions, "yolo", tmp_path / "out") / "labels/a/2.txt").read_text() == ""
 
 
 def test_only_predictions_can_be_exported(tmp_path: Path) -> None:
-    out = run(predictions_of(tmp_path, line()), "coco", tmp_path / "out")
+    out = export(predictions_of(tmp_path, line()), "coco", tmp_path / "out")
     with pytest.raises(WsolError, match="holds the result of `wsol export`"):
-        run(out, "coco", tmp_path / "again")
+        export(out, "coco", tmp_path / "again")

@@ -13,8 +13,8 @@ from fake_data.reviews import CLASSES, decide, object_at, prediction, write_revi
 from pycocotools.coco import COCO
 from quick import Cli
 
-from wsol.cli.main import export
-from wsol.commands.export import Classes, Format, run
+from wsol.cli.predict import export as export_command
+from wsol.commands.export import Classes, Format, export
 from wsol.errors import WsolError
 from wsol.predictions.records import open_predictions
 from wsol.predictions.review_journal import Journal
@@ -59,11 +59,11 @@ def classes_of(folder: Path) -> dict[str, str]:
 
 
 def exported(out: Path, **words: Any) -> dict[str, str]:
-    return classes_of(run(out, "csv", out.parent / "table", classes="folder", **words))
+    return classes_of(export(out, "csv", out.parent / "table", classes="folder", **words))
 
 
 def test_the_command_line_offers_both() -> None:
-    assert get_args(get_type_hints(export)["classes"]) == get_args(Classes)
+    assert get_args(get_type_hints(export_command)["classes"]) == get_args(Classes)
 
 
 def test_folders_give_the_class_and_the_command_says_how_many(
@@ -85,14 +85,14 @@ def test_folders_give_the_class_and_the_command_says_how_many(
 
 @pytest.mark.parametrize("format", get_args(Format))
 def test_every_format_takes_them(out: Path, format: Format) -> None:
-    folder = run(out, format, out.parent / "by folder", classes="folder")
+    folder = export(out, format, out.parent / "by folder", classes="folder")
     assert SAID in (folder / "README.txt").read_text()
     figures = json.loads((folder / "manifest.json").read_text())["figures"]
     assert (figures["images"], figures["objects"]) == (6, 6)
 
 
 def test_the_predicted_classes_are_the_default_and_another_export(out: Path) -> None:
-    folder = run(out, "csv", out.parent / "table")
+    folder = export(out, "csv", out.parent / "table")
     assert set(classes_of(folder).values()) == {"hawk"}
     assert "folder's class" not in (folder / "README.txt").read_text()
     with pytest.raises(WsolError, match="classes"):
@@ -124,7 +124,7 @@ def test_a_class_that_a_reviewer_chose_wins(
 ) -> None:
     for verdict, boxes, name in decisions:
         decide(out, "owl/wrong.jpg", verdict, *boxes, class_name=name)
-    assert exported(out, is_reviewed=True).get("owl/wrong.jpg") == expected
+    assert exported(out, reviewed=True).get("owl/wrong.jpg") == expected
 
 
 def test_a_choice_that_was_taken_back_is_none(out: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_choice_that_was_taken_back_is_none(out: Path) -> None:
         desk.decide(Wish(1, 0, False, (BOX,), "tit", "w", "a"))
         desk.undo("w", "b")
         desk.decide(Wish(1, 2, False, (BOX,), "hawk", "w", "c"))
-    assert exported(out, is_reviewed=True) == {"owl/wrong.jpg": "owl"}
+    assert exported(out, reviewed=True) == {"owl/wrong.jpg": "owl"}
 
 
 def test_a_split_stays_one_when_a_review_leaves_only_its_test_pictures(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_split_stays_one_when_a_review_leaves_only_its_test_pictures(tmp_path:
     lines = [prediction(0, object_at(40, 30, 120, 90, 0.25), image=name) for name in names]
     out = write_reviewable(tmp_path, lines, ("hawk", "test"))
     decide(out, names[2], "accepted", BOX, class_name="hawk")
-    assert exported(out, is_reviewed=True) == {names[2]: "hawk"}
+    assert exported(out, reviewed=True) == {names[2]: "hawk"}
 
 
 def test_the_predicted_class_can_be_chosen_against_the_folders(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,7 +153,7 @@ def test_the_predicted_class_can_be_chosen_against_the_folders(out: Path, capsys
         desk.undo("w", "d")
         desk.decide(Wish(3, 4, False, (BOX,), "hawk", "w", "e"))
     expected = {"owl/wrong.jpg": "hawk", "deep/owl/parent.jpg": "owl"}
-    assert exported(out, is_reviewed=True, progress=Progress()) == expected
+    assert exported(out, reviewed=True, progress=Progress()) == expected
     said = capsys.readouterr().err
     assert "1 picture changed" in said and "1 keeps the one that a reviewer chose" in said
 
@@ -199,7 +199,7 @@ def test_a_run_that_predicts_no_class_has_those_of_folders(tmp_path: Path) -> No
     out = write_reviewable(tmp_path, [*unnamed, nothing])
     assert exported(out) == {one.image: CLASSES[n] for n, one in enumerate(unnamed)} | {"flat.jpg": ""}
     decide(out, "owl/0001.jpg", "corrected", DRAWN, class_name=None)
-    folder = run(out, "csv", tmp_path / "reviewed", classes="folder", is_reviewed=True)
+    folder = export(out, "csv", tmp_path / "reviewed", classes="folder", reviewed=True)
     assert classes_of(folder) == {"owl/0001.jpg": "owl"}
 
 

@@ -92,7 +92,7 @@ def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """Each kind of run, exported and checked. Read only: an export takes seconds."""
     classifier, side_px, _, _ = RUNS[request.param]
     run = toy_run(tmp_path_factory.mktemp("toy") / "run", classifier, side_px)
-    export_model.run(run, None, check=True, progress=QUIET)
+    export_model.export_model(run, check=True, quiet=True)
     return request.param, run
 
 
@@ -199,7 +199,7 @@ MISTAKES: list[Any] = [
     pytest.param(lambda run: Localizer.load(run, engine="onnx", precision="bf16"), "precision bf16 is PyTorch's", id="bf16"),
     pytest.param(lambda run: open_onnx(run / "nothing.onnx"), "Check the path", id="no file"),
     pytest.param(lambda run: open_onnx(run / "config.yaml"), "cannot be opened", id="not ONNX"),
-    pytest.param(lambda run: export_model.run(run / "seg", None, check=False, progress=QUIET), "is not a run", id="not a run"),
+    pytest.param(lambda run: export_model.export_model(run / "seg", quiet=True), "is not a run", id="not a run"),
 ]  # fmt: skip
 
 

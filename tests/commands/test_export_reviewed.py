@@ -13,7 +13,7 @@ from fake_data.reviews import HW, decide, object_at, prediction, write_reviewabl
 from pycocotools.coco import COCO
 from quick import Cli
 
-from wsol.commands.export import Format, run
+from wsol.commands.export import Format, export
 from wsol.data.images import image_hw, read_mask
 from wsol.errors import WsolError
 from wsol.predictions.review_journal import FILE
@@ -40,7 +40,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def exported(out: Path, format: Format, **words: Any) -> Path:
-    return run(out, format, out.parent / f"{format} export", is_reviewed=True, **words)
+    return export(out, format, out.parent / f"{format} export", reviewed=True, **words)
 
 
 def test_coco_has_what_was_accepted_or_corrected_and_masks_of_predicted_boxes_alone(out: Path) -> None:
@@ -101,7 +101,7 @@ def test_formats_that_hold_both_leave_the_mask_of_a_drawn_box_out(out: Path) -> 
 
 def test_fiftyone_is_told_to_read_boxes_where_masks_are_missing(out: Path) -> None:
     assert 'label_types=["detections"])' in (exported(out, "fiftyone") / "README.txt").read_text()
-    whole = run(out, "fiftyone", out.parent / "whole")
+    whole = export(out, "fiftyone", out.parent / "whole")
     assert 'label_types=["detections", "segmentations"])' in (whole / "README.txt").read_text()
 
 
@@ -119,9 +119,9 @@ def test_boxes_of_other_formats_are_the_reviewed_ones(out: Path) -> None:
 
 @pytest.mark.parametrize("format", get_args(Format))
 def test_without_the_option_the_review_changes_nothing(out: Path, format: Format, tmp_path: Path) -> None:
-    reviewed = run(out, format, tmp_path / "with journal")
+    reviewed = export(out, format, tmp_path / "with journal")
     (out / FILE).unlink()
-    plain = run(out, format, tmp_path / "without")
+    plain = export(out, format, tmp_path / "without")
     before = json.loads((plain / "manifest.json").read_text())
     assert json.loads((reviewed / "manifest.json").read_text()) == before
     assert before["figures"]["images"] == 6

@@ -13,7 +13,7 @@ from fake_data.predictions import CORPUS, line, ones, write_predictions
 from PIL import Image
 
 from wsol.cli.main import main
-from wsol.commands.export import COPY_IMAGES, Format, run
+from wsol.commands.export import COPY_IMAGES, Format, export
 from wsol.errors import WsolError
 from wsol.predictions.records import LINES
 from wsol.runtime.progress import Progress
@@ -45,11 +45,11 @@ def test_an_export_that_holds_pixels_says_whose_before_it_copies(
     shutil.rmtree(tmp_path / "pictures/a")  # so that copying fails, and what was said before is seen
     if format in COPY_IMAGES:
         with pytest.raises(WsolError, match="no picture at"):
-            run(predictions, format, tmp_path / "out", progress=Progress())
+            export(predictions, format, tmp_path / "out", progress=Progress())
         said = f"export: {COPY_IMAGES[format]} {7 if format == 'crops' else 8} images from {tmp_path / 'pictures'}\n"
         assert capsys.readouterr().err == said
     else:
-        run(predictions, format, tmp_path / "out", progress=Progress())
+        export(predictions, format, tmp_path / "out", progress=Progress())
         assert "from" not in capsys.readouterr().err
 
 
@@ -60,10 +60,10 @@ def test_a_link_out_of_the_image_root_is_not_followed_unless_the_root_is_named(
     with pytest.raises(
         WsolError, match=r"is a link to .*private/a.jpg: expected an image inside .* `--images .*pictures`"
     ):
-        run(stolen, format, tmp_path / "out")
+        export(stolen, format, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not list((tmp_path / ".out.partial").rglob("*.jpg"))
-    assert list(run(stolen, format, tmp_path / "out", images=tmp_path / "pictures").rglob("*.jpg"))
+    assert list(export(stolen, format, tmp_path / "out", images=tmp_path / "pictures").rglob("*.jpg"))
 
 
 @pytest.mark.parametrize("format", COPYING)
@@ -73,7 +73,7 @@ def test_nor_is_a_folder_that_is_a_link(tmp_path: Path, stolen: Path, format: Fo
     text = (stolen / LINES).read_text()
     (stolen / LINES).write_text(text.replace("a.jpg", "b/a.jpg"))
     with pytest.raises(WsolError, match="is a link to"):
-        run(stolen, format, tmp_path / "out")
+        export(stolen, format, tmp_path / "out")
 
 
 @pytest.mark.parametrize("format", COPYING)
@@ -84,12 +84,12 @@ def test_links_that_stay_inside_and_a_root_that_is_a_link_are_followed(
     (tmp_path / "pictures/a/owl.jpg").symlink_to("../b/real.jpg")
     (tmp_path / "pictures").rename(tmp_path / "elsewhere")
     (tmp_path / "pictures").symlink_to("elsewhere")
-    assert run(predictions, format, tmp_path / "out").is_dir()
+    assert export(predictions, format, tmp_path / "out").is_dir()
 
 
 @pytest.mark.parametrize("format", OTHERS)
 def test_a_format_without_pixels_does_not_ask(tmp_path: Path, stolen: Path, format: Format) -> None:
-    assert run(stolen, format, tmp_path / "out").is_dir()
+    assert export(stolen, format, tmp_path / "out").is_dir()
 
 
 @pytest.mark.parametrize("of", ["", MANIFEST, LINES], ids=["the folder", "its manifest", "its lines"])
@@ -105,8 +105,8 @@ def test_predictions_of_another_user_need_the_images_named(
 
     monkeypatch.setattr(Path, "stat", stat)
     with pytest.raises(WsolError, match="belongs to another user .*: expected predictions of your own, .* `--images"):
-        run(predictions, format, tmp_path / "out")
-    assert run(predictions, format, tmp_path / "out", images=tmp_path / "pictures").is_dir()
+        export(predictions, format, tmp_path / "out")
+    assert export(predictions, format, tmp_path / "out", images=tmp_path / "pictures").is_dir()
 
 
 @pytest.mark.parametrize("format", get_args(Format))
@@ -124,16 +124,16 @@ def test_a_folder_of_images_that_is_none_is_an_error_before_anything_is_written(
     tmp_path: Path, predictions: Path
 ) -> None:
     with pytest.raises(WsolError, match="--images .* is no folder: expected"):
-        run(predictions, "yolo", tmp_path / "out", images=tmp_path / "nowhere")
+        export(predictions, "yolo", tmp_path / "out", images=tmp_path / "nowhere")
     assert not (tmp_path / ".out.partial").exists()
 
 
 def test_an_export_can_be_repeated_and_another_root_is_another_export(tmp_path: Path, predictions: Path) -> None:
     shutil.copytree(tmp_path / "pictures", tmp_path / "others")
-    run(predictions, "yolo", tmp_path / "out", images=tmp_path / "pictures")
-    assert run(predictions, "yolo", tmp_path / "out", images=tmp_path / "pictures") == tmp_path / "out"
+    export(predictions, "yolo", tmp_path / "out", images=tmp_path / "pictures")
+    assert export(predictions, "yolo", tmp_path / "out", images=tmp_path / "pictures") == tmp_path / "out"
     with pytest.raises(WsolError, match="images: .*pictures there, .*others now"):
-        run(predictions, "yolo", tmp_path / "out", images=tmp_path / "others")
+        export(predictions, "yolo", tmp_path / "out", images=tmp_path / "others")
 
 
 def test_class_folders_keep_their_say_when_the_root_has_another_name(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_class_folders_keep_their_say_when_the_root_has_another_name(tmp_path: P
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest["figures"]["image_root"] = str(tmp_path / "Käuzchen 梟")
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    out = run(folder, "crops", tmp_path / "out", images=tmp_path / "pictures", classes="folder")
+    out = export(folder, "crops", tmp_path / "out", images=tmp_path / "pictures", classes="folder")
     (crop,) = (out / "crops").rglob("*.jpg")
     assert crop.parent.name == "Käuzchen 梟"
     with Image.open(crop) as image:

@@ -240,8 +240,8 @@ def test_a_folder_of_types_that_are_not_read_is_refused_with_their_number(
 
 KILLED_OFTEN = """
 import json, os, random, signal, sys
-import wsol.api
-from wsol.cli import main as cli
+import wsol.commands.predict, wsol.commands.fit
+from wsol.cli.main import main
 from wsol.storage import shards
 
 def die_at(moment):
@@ -267,7 +267,7 @@ for words in json.loads(sys.argv[2]):
         child = os.fork()
         if child == 0:
             die_at(moment)
-            sys.exit(cli.main(words))
+            sys.exit(main(words))
         status = os.waitpid(child, 0)[1]
 print(json.dumps(kills))
 """
@@ -293,11 +293,11 @@ def test_killed_again_and_again_both_end_in_the_same_bytes(
 
 LAUNCHED = """
 import json, sys
-from wsol.cli import main as cli
+from wsol.cli.main import main
 from wsol.storage import shards
 shards.SHARD_SIZE = int(sys.argv[1])
 for words in json.loads(sys.argv[2]):
-    cli.main(words)
+    main(words)
 """
 
 

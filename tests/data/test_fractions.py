@@ -17,7 +17,7 @@ from fake_data.wsolevaluation import write_boxes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.checks import run as check
+from wsol.checks.run import check_data
 from wsol.data.open import open_truth
 from wsol.data.truth import Collector, GroundTruth
 from wsol.errors import WsolError
@@ -87,7 +87,7 @@ def test_ground_truth_of_fractions_is_an_error_for_evaluation_and_for_check(tmp_
     data = open_truth(write(tmp_path / "data", SHARES))
     with pytest.raises(WsolError, match=r"all \d+ boxes lie within 0\.\.1.*expected corners in pixels.*Multiply"):
         data.read_truth()
-    findings = check.run(data, Progress(quiet=True))
+    findings = check_data(data, Progress(quiet=True))
     assert "lie within 0..1" in str(findings["unusable ground truth"][0]) and findings.is_wrong
 
 

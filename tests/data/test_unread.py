@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wsol import api
+from wsol.commands import fit
 from wsol.data.open import open_data
 from wsol.data.unread import in_words, unread_of, unread_under
 from wsol.errors import WsolError
@@ -95,5 +95,5 @@ def test_a_training_says_so_before_it_begins(
     class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add_unread(class_folders, "owl/a.heic")
-    api._stage("train_cam", lambda *_: None, class_folders, None, tmp_path / "run", None, quiet=False)
+    fit._stage("train-cam", lambda *_: None, class_folders, tmp_path / "run", None, None, quiet=False)
     assert "1 file of a type that is not read (1 .heic); convert" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
-from wsol.commands.export import Format, run
+from wsol.commands.export import Format, export
 from wsol.data.csv_cells import guarded, guarded_path, unguarded
 from wsol.data.open import open_data, open_truth
 from wsol.formats.names import LONGEST_BYTES, fitting, readable
@@ -187,7 +187,7 @@ READERS: dict[Format, Callable[[Path], Read]] = {
 def test_every_name_comes_back_and_no_two_meet(
     tmp_path: Path, predictions: Path, images: list[str], format: Format
 ) -> None:
-    out = run(predictions, format, tmp_path / "out")
+    out = export(predictions, format, tmp_path / "out")
     read = READERS[format](out)
     assert len(set(read.images)) == len(images)
     if format in ("yolo", "yolo-polygons", "fiftyone", "crops", "masks"):
@@ -220,7 +220,7 @@ def is_harmless(name: str) -> bool:
 def test_the_readme_tells_which_names_are_written_otherwise_and_is_text(
     tmp_path: Path, predictions: Path, images: list[str], format: Format
 ) -> None:
-    text = (run(predictions, format, tmp_path / "out") / "README.txt").read_text(encoding="utf-8")
+    text = (export(predictions, format, tmp_path / "out") / "README.txt").read_text(encoding="utf-8")
     assert not set(text) & set("\x1b\x07\r\u202e")
     assert "    esc\\x1b[2J.jpg -> esc_[2J.jpg\n" in text
     if LATIN in images:
@@ -229,7 +229,7 @@ def test_the_readme_tells_which_names_are_written_otherwise_and_is_text(
 
 
 def test_our_table_is_read_back_as_truth_and_as_results(tmp_path: Path, predictions: Path, images: list[str]) -> None:
-    out = run(predictions, "csv", tmp_path / "out")
+    out = export(predictions, "csv", tmp_path / "out")
     # Our readers strip cells, as people write them, and take a backslash for Windows' slash.
     expected = [
         (label, name)
@@ -248,7 +248,7 @@ def test_our_table_is_read_back_as_truth_and_as_results(tmp_path: Path, predicti
 def test_a_long_name_is_cut_for_the_disk_and_the_cut_ones_are_told_apart(
     tmp_path: Path, predictions: Path, images: list[str]
 ) -> None:
-    crops = files(run(predictions, "crops", tmp_path / "out") / "crops")
+    crops = files(export(predictions, "crops", tmp_path / "out") / "crops")
     assert len(crops) == len(images)
     assert max(len(os.fsencode(part)) for name in crops for part in name.split("/")) == LONGEST_BYTES
 

@@ -16,7 +16,11 @@ import pytest
 import torch
 from methods_quick import quick
 
-from wsol.commands import evaluate, export, export_model, fit, predict
+from wsol.commands.evaluate import evaluate_run
+from wsol.commands.export import export
+from wsol.commands.export_model import export_model
+from wsol.commands.fit import fit_method
+from wsol.commands.predict import predict
 from wsol.config.base import Method
 from wsol.config.options import RunConfig
 from wsol.data.open import open_data
@@ -27,7 +31,7 @@ from wsol.inference.localizer import Localizer
 from wsol.inference.torch_networks import TorchNetworks
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.predictions.records import open_predictions
-from wsol.reports import write_report
+from wsol.reports.write_report import write_report
 from wsol.runs.run import Run
 from wsol.runs.saved_config import load_config, preview, save_config
 from wsol.runtime.progress import Progress
@@ -87,7 +91,7 @@ def made(labelled: DataSet, weights: Path, tmp_path_factory: pytest.TempPathFact
 
     def run_of(method: Method) -> Path:
         if method not in runs:
-            runs[method] = fit.run(labelled, root / method.replace(":", "-"), quick(method, weights), QUIET)
+            runs[method] = fit_method(labelled, root / method.replace(":", "-"), quick(method, weights), QUIET)
         return runs[method]
 
     return run_of
@@ -105,11 +109,11 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_a_finished_one_is_kept(
     # The second kill of those with two trainings comes in the second. Instant mode sees all these images in one step.
     for steps in (1 if method == "instant" else 2, {"psol": 5, "gcnet": 4}.get(method, 1)):
         with pytest.raises(Killed):
-            fit.run(labelled, run, config, Deadly(steps))
-    fit.run(labelled, run, config, QUIET)
+            fit_method(labelled, run, config, Deadly(steps))
+    fit_method(labelled, run, config, QUIET)
     assert weights_in(run) == weights_in(made(method))
     before = {path: path.stat().st_mtime_ns for path in run.rglob("model.safetensors")}
-    fit.run(labelled, run, config, QUIET)
+    fit_method(labelled, run, config, QUIET)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("model.safetensors")} == before
     assert not list(run.rglob("*partial*"))
 
@@ -125,15 +129,15 @@ def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_m
         "objects": None,
         "device": "cpu",
         "precision": "fp32",
-        "progress": QUIET,
+        "quiet": True,
     }
-    predict.run(run, photos, tmp_path / "boxes", **asked)
+    predict(run, photos, tmp_path / "boxes", **asked)
     config = preview(run, RunConfig(method="gradcam:hirescam"))  # the run's own values but for the name
-    save_config(fit.run(labelled, run, config, QUIET), config)
+    save_config(fit_method(labelled, run, config, QUIET), config)
     assert (run / "gradcam" / "model.safetensors").stat().st_mtime_ns == trained
     assert Run.open(run).calibrated_weights != hashed, "else a calibration of the other maps would be taken"
     with pytest.raises(WsolError, match="the run is another one"):
-        predict.run(run, photos, tmp_path / "boxes", **asked)
+        predict(run, photos, tmp_path / "boxes", **asked)
 
 
 @pytest.mark.parametrize("method", SLOWLY)
@@ -176,18 +180,16 @@ def test_predict_evaluate_and_export_take_the_run_as_it_is(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:
     run = made(method)
-    folder = predict.run(
-        run, small_set / "test", tmp_path / "out", threshold=None, objects=None, device="cpu", precision="fp32", progress=QUIET
-    )  # fmt: skip
+    folder = predict(run, small_set / "test", tmp_path / "out", device="cpu", precision="fp32", quiet=True)
     rows = list(open_predictions(folder))
     assert len(rows) == 6
     for row in rows:
         for found in row.objects:
             x0, y0, x1, y1 = found.xyxy
             assert 0 <= x0 < x1 <= row.image_hw[1] and 0 <= y0 < y1 <= row.image_hw[0] and 0 <= found.score <= 1
-    export.run(folder, "coco", tmp_path / "coco")
-    judged = evaluate.run(
-        run, open_data(small_set), which="seg", protocols=[PROTOCOLS[name] for name in ("original", "spol", "wsol-v1", "wsol-v2")], threshold=None,
+    export(folder, "coco", tmp_path / "coco")
+    judged = evaluate_run(
+        Run.open(run), open_data(small_set), which="seg", protocols=[PROTOCOLS[name] for name in ("original", "spol", "wsol-v1", "wsol-v2")],
         device="cpu", precision="fp32", progress=QUIET,
     )  # fmt: skip
     figures = {one["protocol"]: one for one in judged.as_json()}
@@ -219,7 +221,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:
     run, data, original = made(method), open_data(small_set), PROTOCOLS["original"]
-    page = write_report.run(
+    page = write_report(
         run, data, tmp_path, protocols=[original], device="cpu", precision="fp32", progress=QUIET
     ).read_text()  # fmt: skip
     panels = {"spol": ["photo", "map", "pseudo", "mask"], "psol": ["photo"]}.get(method, ["photo", "map", "mask"])
@@ -244,7 +246,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
 @pytest.mark.pipeline
 @pytest.mark.parametrize("method", [method for method in TRIED if ":" not in method and method != "instant"])
 def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_path: Path) -> None:
-    file, _ = export_model.run(made(method), tmp_path / "model.onnx", check=True, progress=QUIET)
+    file, _ = export_model(made(method), tmp_path / "model.onnx", check=True, quiet=True)
     ours, theirs = Localizer.load(made(method), device="cpu", precision="fp32"), Localizer.from_onnx(file, device="cpu")
     pixels = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
     one, other = ours.opinions(pixels), theirs.opinions(pixels)
@@ -264,7 +266,7 @@ def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_
 def test_another_seed_gives_another_network_where_there_is_anything_to_train(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
-    fit.run(labelled, tmp_path / "run", quick(method, weights, seed=1, classifier="none"), QUIET)
+    fit_method(labelled, tmp_path / "run", quick(method, weights, seed=1, classifier="none"), QUIET)
     assert weights_in(tmp_path / "run") != weights_in(made(method))
 
 
@@ -276,6 +278,6 @@ def test_broken_pictures_are_named_on_the_console(
     first, second, *_ = sorted((root / "train").rglob("*.jpg"))
     for path in (first, second):
         path.write_bytes(b"no picture")
-    fit.run(open_data(root), tmp_path / "run", quick(method, weights), Progress())
+    fit_method(open_data(root), tmp_path / "run", quick(method, weights), Progress())
     name, listed = first.relative_to(root).as_posix(), tmp_path / "run" / method / "skipped.json"
     assert f"2 broken pictures, first {name}: see {listed}" in capsys.readouterr().err

@@ -14,8 +14,7 @@ from fake_data.results import predicted, write_coco_results, write_instances, wr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.commands import export
-from wsol.commands.export import Format
+from wsol.commands.export import Format, export
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Boxes, Xyxy
 from wsol.predictions.records import open_predictions
@@ -88,7 +87,7 @@ def test_an_export_is_read_by_its_folder(tmp_path: Path, form: Format) -> None:
     hawk_and_owls = [
         replace(one, label=int(one.class_name == "owl")) for one in open_predictions(as_predictions(tmp_path))
     ]
-    folder = export.run(write_predictions(tmp_path / "again", hawk_and_owls), form, tmp_path / "exported.csv")
+    folder = export(write_predictions(tmp_path / "again", hawk_and_owls), form, tmp_path / "exported.csv")
     by_folder, by_file = (read_boxes(path, IDS, None) for path in (folder, folder / EXPORTED[form]))
     assert rows_of(by_folder) == rows_of(by_file) == OWLS
 

@@ -430,7 +430,6 @@ def test_ten_thousand_requests_and_it_still_answers(address: Address) -> None:
 def test_what_lies_outside_of_the_pictures_is_never_opened(tmp_path: Path) -> None:
     from wsol.errors import WsolError
     from wsol.review import serve
-    from wsol.runtime.progress import Progress
 
     for name in ("../secret.jpg", "/etc/passwd"):
         root = tmp_path / str(len(name))
@@ -438,5 +437,5 @@ def test_what_lies_outside_of_the_pictures_is_never_opened(tmp_path: Path) -> No
         text = (out / "predictions.jsonl").read_text()
         (out / "predictions.jsonl").write_text(text.replace("hawk/0000.jpg", name))
         with pytest.raises(WsolError, match="below the image root"):
-            serve.run(out, port=None, open_browser=False, progress=Progress(quiet=True))
+            serve.review(out, quiet=True)
         assert not (out / FILE).exists()

@@ -17,7 +17,7 @@ import pytest
 from fake_data.reviews import decide, prediction, served, write_reviewable
 from playwright.sync_api import expect
 
-from wsol.commands import export
+from wsol.commands.export import export
 from wsol.predictions.review_journal import heads, read_journal
 from wsol.predictions.review_sample import read_sample
 from wsol.review.address import Address
@@ -194,7 +194,7 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
         saved(page)
         assert told(out) == expected
     context.close()
-    folder = export.run(out, "coco", out.parent / "coco", is_reviewed=True)
+    folder = export(out, "coco", out.parent / "coco", reviewed=True)
     written = json.loads((folder / "instances.json").read_text())
     holds = {image: (verdict, boxes) for image, verdict, boxes, _ in expected}
     assert sorted(one["file_name"] for one in written["images"]) == sorted(
@@ -672,7 +672,7 @@ def test_the_class_that_is_there_can_be_chosen_in_the_list(misfiled: Path, tab: 
         shown(tab)
         saved(tab)
     assert chosen(misfiled) == [("owl/0.jpg", "accepted", "hawk", True), ("tit/1.jpg", "accepted", "hawk", False)]
-    folder = export.run(misfiled, "csv", misfiled.parent / "csv", is_reviewed=True, classes="folder")
+    folder = export(misfiled, "csv", misfiled.parent / "csv", reviewed=True, classes="folder")
     rows = (folder / "boxes.csv").read_text().splitlines()
     assert [row.split(",")[:2] for row in rows[1:]] == [["owl/0.jpg", "hawk"], ["tit/1.jpg", "tit"]]
 

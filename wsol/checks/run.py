@@ -13,6 +13,7 @@ from wsol.checks.duplicates import Group, alike, same_files
 from wsol.checks.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
 from wsol.checks.image_stats import Look, looks
 from wsol.data.images import pictures_under
+from wsol.data.open import open_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import size_mistake
 from wsol.data.unread import unread_of
@@ -26,7 +27,24 @@ COMPARED = 100_000
 """The most pictures that are compared with one another by their looks: a minute on two cores."""
 
 
-def run(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:
+def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = False) -> Findings:
+    """Inspect a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes in the ground truth.
+
+    Args:
+        data: whatever `fit` or `evaluate` takes.
+        images: where the images are, if not in the data set's usual place.
+        quiet: say nothing on standard error.
+
+    Returns:
+        What was found, by kind.
+
+    Raises:
+        WsolError: nothing that can be read as a data set.
+    """
+    return check_data(open_truth(Path(data), None if images is None else Path(images)), Progress(quiet=quiet))
+
+
+def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:
     """Decode every picture once and say what is odd; with more than `compared` pictures, near duplicates are not looked for."""
     # Without a split, the test pictures are the training pictures.
     samples = (*data.train, *data.test) if data.has_split else data.train or data.test

@@ -186,15 +186,44 @@ def few_of(boxes: Path | None, reviewed: Path | None, images: Path | None) -> Fe
     return Few(sample.data, sample)
 
 
-def run(run: Path, few: Few, *, is_dry: bool, device: str, precision: Precision, progress: Progress) -> Calibrated:
-    """Write `run/calibration.json`, which `Localizer.load` then uses; `is_dry` only reports. The pictures' labels do not matter.
+def calibrate(
+    run: str | Path,
+    boxes: str | Path | None = None,
+    *,
+    reviewed: str | Path | None = None,
+    images: str | Path | None = None,
+    dry_run: bool = False,
+    device: str = "auto",
+    precision: Precision = "auto",
+    quiet: bool = False,
+) -> Calibrated:
+    """Learn a run's box threshold, and what its scores are worth, from a few annotated boxes; write `run/calibration.json`.
+
+    `predict` and `evaluate` then use both. The images' class labels do not matter.
+
+    Args:
+        run: a finished run.
+        boxes: images with annotated boxes, whatever `evaluate` takes as ground truth; other images than those you evaluate on.
+        reviewed: in place of boxes, what `predict` wrote, after `wsol review REVIEWED --sample 20`.
+        images: the folder of the images, if they are not where boxes or review say.
+        dry_run: report, and leave the run as it is.
+        device, precision, quiet: as for `predict`.
+
+    Returns:
+        What was learned, and what it gains, with intervals.
 
     Raises:
-        WsolError: an unfinished run, no boxes, fewer than `FEWEST` pictures with a usable one, none overlaps its prediction, or
-            another command writes the run.
+        WsolError: an unfinished run, an unfinished review, fewer than `FEWEST` images with a usable box, none overlaps its
+            prediction, or another command writes the run.
+
+    Example:
+        `wsol.calibrate("runs/birds", reviewed="boxes").gt_known`
     """
-    with nullcontext() if is_dry else held(run, "wsol calibrate", "name another run"):
-        return _calibrated(run, few, is_dry=is_dry, device=device, precision=precision, progress=progress)
+    run = Path(run)
+    few = few_of(*(None if one is None else Path(one) for one in (boxes, reviewed, images)))
+    progress = Progress(quiet=quiet)
+    with nullcontext() if dry_run else held(run, "wsol calibrate", "name another run"):
+        return _calibrated(run, few, is_dry=dry_run, device=device, precision=precision, progress=progress)
 
 
 def _calibrated(

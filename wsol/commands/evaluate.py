@@ -18,6 +18,7 @@ from wsol.config.groups import first_networks
 from wsol.data.crops import middle
 from wsol.data.image_files import check_there
 from wsol.data.loader import Batch, Pictures, in_order
+from wsol.data.open import open_truth
 from wsol.data.pixel_cache import cores
 from wsol.data.readers.unlabelled import CLASS_NAMES
 from wsol.data.samples import DataSet, Sample
@@ -34,7 +35,7 @@ from wsol.methods.spol import cues
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.frames import CROP_MARGIN_SHARE
 from wsol.metrics.judge import STEP, Judge, Opinion, Row
-from wsol.metrics.protocols import PROTOCOLS, Protocol
+from wsol.metrics.protocols import PROTOCOLS, Empty, Protocol, chosen_protocols
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.forward import BATCH_SIZE, answer, cam_probabilities, normalised_class_maps, score_maps
 from wsol.results.heatmaps import write_heatmap
@@ -50,26 +51,71 @@ from wsol.text import number_of
 Which = Literal["seg", "cam", "cues"]
 
 
-def run(
-    run: Path,
+def evaluate(
+    run: str | Path,
+    data: str | Path,
+    *,
+    which: Which = "seg",
+    protocol: str = "original",
+    threshold: float | None = None,
+    threshold_step: float = STEP,
+    empty: Empty = "wrong",
+    images: str | Path | None = None,
+    save_heatmaps: str | Path | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    quiet: bool = False,
+) -> Evaluation:
+    """Evaluate a run on the test images of a data set that has annotated boxes or masks. Class maps are of the true class.
+
+    Launched as several processes, each evaluates its share, and all return the evaluation of every image.
+
+    Args:
+        run: a finished run.
+        data: the data set with its boxes; its test split where it has one.
+        which: stage 3's masks (`seg`), or what its pseudo masks were made from, by itself: `cues`, or stage 1's maps (`cam`).
+        protocol: original, spol, wsol-v1, wsol-v2, or several separated by commas.
+        threshold: where the mask begins under original; the run's own by default.
+        threshold_step: how far apart the thresholds of wsol-v1 and wsol-v2 are.
+        empty: under spol, an image without a contour is `wrong`, or `left out` as in the published code.
+        images: where the images are, if not in the data set's usual place.
+        save_heatmaps: also write the maps below this folder, as `evaluate_results` reads them.
+        device, precision, quiet: as for `predict`.
+
+    Returns:
+        The rates of every protocol, with intervals.
+
+    Raises:
+        WsolError: no boxes to evaluate with, an unfinished run, a run of other classes, or no such protocol.
+
+    Example:
+        `wsol.evaluate("runs/birds", "CUB_200_2011").judged["original"]`
+    """
+    protocols = chosen_protocols(protocol, empty=empty, threshold=threshold, step=threshold_step)
+    return evaluate_run(
+        Run.open(run), open_truth(Path(data), None if images is None else Path(images)), which=which, protocols=protocols,
+        threshold=threshold, step=threshold_step, device=device, precision=precision,
+        heatmaps=None if save_heatmaps is None else Path(save_heatmaps), progress=Progress(quiet=quiet or not part().is_first),
+    )  # fmt: skip
+
+
+def evaluate_run(
+    run: Run,
     data: DataSet,
     *,
-    which: Which,
+    which: Which = "seg",
     protocols: Sequence[Protocol] = (PROTOCOLS["original"],),
-    threshold: float | None,
+    threshold: float | None = None,
     step: float = STEP,
-    device: str,
-    precision: Precision,
+    device: str = "auto",
+    precision: Precision = "auto",
     heatmaps: Path | None = None,
     progress: Progress,
 ) -> Evaluation:
-    """Judge what the run finds (`seg`), or SPOL's stage 1 with its maps (`cam`), on the test pictures. Class maps are of the true class.
-
-    Launched as several processes, each judges its share, and all return the judgement of every picture.
-    With `heatmaps`, the maps are also written below that folder, as `wsol evaluate --heatmaps` reads them.
+    """The same of what is open already.
 
     Raises:
-        WsolError: no boxes to judge with, an unfinished run, or a run of other classes.
+        WsolError: no boxes to evaluate with, an unfinished run, or a run of other classes.
     """
     truth = data.read_truth()
     samples = [sample for sample in data.test if sample.image_id in truth]
@@ -79,7 +125,7 @@ def run(
             f"none of the {number_of(len(data.test), 'test picture')} of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
         )
     judged = _networks(run, which, threshold, device, precision)
-    samples = labelled_as_trained(samples, data, judged.class_names, run)
+    samples = labelled_as_trained(samples, data, judged.class_names, run.folder)
     thresholds = {one.name: one.threshold_for(judged.threshold, is_imagenet=data.is_imagenet) for one in protocols}
     judge = Judge(protocols, thresholds if judged.has_maps else dict.fromkeys(thresholds), step)
     share = part().of(samples)
@@ -99,7 +145,7 @@ def run(
         class_names=judged.class_names,
         left_out=[*missing, *gathered(broken, judged.engine)],
         mistakes=[*data.mistakes, *truth.mistakes],
-        notes=_calibrated(Run.open(run), which, threshold),
+        notes=_calibrated(run, which, threshold),
     )
 
 
@@ -160,18 +206,16 @@ class _Judged:
     has_maps: bool = True
 
 
-def _networks(run: Path, which: Which, threshold: float | None, device: str, precision: Precision) -> _Judged:
+def _networks(run: Run, which: Which, threshold: float | None, device: str, precision: Precision) -> _Judged:
     if which == "cam":
         return _cam(run, threshold, device, precision)
     if which == "cues":
         return _cues(run, threshold, device, precision)
-    localizer = Localizer.load(run, threshold=threshold, device=device, precision=precision)
+    localizer = Localizer.load(run.folder, threshold=threshold, device=device, precision=precision)
     networks = localizer.networks
     assert isinstance(networks, TorchNetworks)
     return _Judged(
-        networks.spec.output
-        if networks.spec.output == "masks"
-        else f"{Run.open(run).config.method}'s {networks.spec.output}",
+        networks.spec.output if networks.spec.output == "masks" else f"{run.config.method}'s {networks.spec.output}",
         networks.opinions,
         lambda pixels, labels: networks.heatmaps(pixels, CROP_MARGIN_SHARE, labels),
         localizer.box.threshold,
@@ -182,18 +226,18 @@ def _networks(run: Path, which: Which, threshold: float | None, device: str, pre
     )
 
 
-def _cam(run: Path, threshold: float | None, device: str, precision: Precision) -> _Judged:
-    config = Run.open(run).config
+def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -> _Judged:
+    config = run.config
     if config.method != "spol":
         raise WsolError(
-            f"{run} was made by {config.method}: expected spol for `--which cam`, which judges its stage 1. Leave it out: the maps of other methods are judged as they are."
+            f"{run.folder} was made by {config.method}: expected spol for `--which cam`, which judges its stage 1. Leave it out: the maps of other methods are judged as they are."
         )
     if "cam" not in first_networks(config):
         raise WsolError(
-            f"{run} has no stage 1, since `pseudo.masks {config.pseudo.masks}` needs none: expected `--which cues`, which judges what its masks are made from, or none."
+            f"{run.folder} has no stage 1, since `pseudo.masks {config.pseudo.masks}` needs none: expected `--which cues`, which judges what its masks are made from, or none."
         )
     engine = choose_engine(device, precision)
-    network, card = load_mffnet(run / "cam")
+    network, card = load_mffnet(run.folder / "cam")
     engine.place(network)
 
     def opinions(pixels: Tensor, labels: Tensor) -> Opinions:
@@ -208,14 +252,14 @@ def _cam(run: Path, threshold: float | None, device: str, precision: Precision) 
     return _Judged("class activation maps", opinions, crop_heatmaps, own, card.resize_px, card.class_names, engine)
 
 
-def _cues(run: Path, threshold: float | None, device: str, precision: Precision) -> _Judged:
-    config = Run.open(run).config
+def _cues(run: Run, threshold: float | None, device: str, precision: Precision) -> _Judged:
+    config = run.config
     if config.method != "spol" or "cues" not in first_networks(config):
         raise WsolError(
-            f"{run} has no cues: expected a run of spol with `pseudo.masks cues`, got method {config.method} with `pseudo.masks {config.pseudo.masks}`. Leave `--which` out."
+            f"{run.folder} has no cues: expected a run of spol with `pseudo.masks cues`, got method {config.method} with `pseudo.masks {config.pseudo.masks}`. Leave `--which` out."
         )
     engine = choose_engine(device, precision)
-    finder = cues.load(run, engine)
+    finder = cues.load(run.folder, engine)
 
     def heatmaps(pixels: Tensor, labels: Tensor, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
         found = answer(finder, pixels, engine, labels, margin_share=margin).heatmaps

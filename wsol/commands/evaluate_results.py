@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from wsol.config.base import ProtocolName
 from wsol.data.image_files import check_there
+from wsol.data.open import open_truth
 from wsol.data.readers import coco
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Mistake, Truth, told
@@ -19,7 +20,7 @@ from wsol.errors import BrokenPicture, WsolError
 from wsol.geometry.boxes import Boxes
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.judge import STEP, Judge, Opinion, Row
-from wsol.metrics.protocols import Protocol
+from wsol.metrics.protocols import Empty, Protocol, chosen_protocols, default_protocols
 from wsol.results.boxes import ScoredBoxes, read_boxes
 from wsol.results.classes import read_classes
 from wsol.results.heatmaps import find_heatmaps, read_heatmap
@@ -60,24 +61,56 @@ class Entry:
     rank: int | None
 
 
-def run(
-    results: Results,
-    data: DataSet,
+def evaluate_results(
+    truth: str | Path,
     *,
-    protocols: Sequence[Protocol],
-    threshold: float | None,
-    step: float = STEP,
+    heatmaps: str | Path | None = None,
+    boxes: str | Path | None = None,
+    classes: str | Path | None = None,
+    protocol: str | None = None,
+    threshold: float | None = None,
+    threshold_step: float = STEP,
+    empty: Empty = "wrong",
+    images: str | Path | None = None,
     workers: int = 1,
-    progress: Progress,
+    quiet: bool = False,
 ) -> Evaluation:
-    """Judge the results for the test pictures; no picture is decoded, and maps are read one at a time.
+    """Evaluate any system's maps or boxes against ground truth; no image is decoded, and maps are read one at a time.
 
-    A picture without a map, or with a broken one, is left out and listed; one without a box has found nothing; one without a
+    An image without a map, or with a broken one, is left out and listed; one without a box has found nothing; one without a
     class is wrong in Top-1 and Top-5.
 
+    Args:
+        truth: the data set with its boxes; where it has the images' sizes, the images need not be there.
+        heatmaps: a folder with one .npy an image, named like its image id, with or without the image's own suffix.
+        boxes: in place of heatmaps, COCO results, a CSV table (path,x0,y0,x1,y1), what `predict` wrote, or an export as coco or csv.
+        classes: for Top-1 and Top-5, a CSV table (path,first,second,...), or what `predict` wrote.
+        protocol: as for `evaluate`; by default original, and wsol-v1,wsol-v2 for maps.
+        threshold, threshold_step, empty, images, quiet: as for `evaluate`.
+        workers: threads that evaluate maps.
+
+    Returns:
+        The rates of every protocol, with intervals.
+
     Raises:
-        WsolError: results or truth are not as expected, or a protocol cannot be told from them.
+        WsolError: not exactly one of maps and boxes, results or ground truth are not as expected, or no such protocol.
     """
+    if (heatmaps is None) == (boxes is None):
+        raise WsolError("nothing to evaluate", expected="either heatmaps or boxes", remedy="Name one of them.")
+    if workers < 1:
+        raise WsolError("--workers", expected="at least 1", got=f"{workers}", remedy="It is a number of threads.")
+    named = protocol or default_protocols(has_maps=heatmaps is not None)
+    protocols = chosen_protocols(
+        named, empty=empty, threshold=threshold, step=threshold_step, has_classes=classes is not None
+    )
+    files = [None if path is None else Path(path) for path in (heatmaps, boxes, classes)]
+    data = open_truth(Path(truth), None if images is None else Path(images))
+    return _evaluation(Results(*files), data, protocols, threshold, threshold_step, workers, Progress(quiet=quiet))
+
+
+def _evaluation(
+    results: Results, data: DataSet, protocols: Sequence[Protocol], threshold: float | None, step: float, workers: int, progress: Progress,
+) -> Evaluation:  # fmt: skip
     truth = data.read_truth()
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:

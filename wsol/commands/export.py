@@ -63,35 +63,56 @@ NEED_MASKS: frozenset[Format] = frozenset({"yolo-polygons", "masks"})
 """Where an object without a mask would be taken for background, or its box for its outline."""
 
 
-def run(
-    predictions: Path,
+def export(
+    predictions: str | Path,
     format: Format,
-    out: Path,
+    out: str | Path,
     *,
-    is_reviewed: bool = False,
+    reviewed: bool = False,
     with_undecided: bool = False,
     classes: Classes = "predicted",
-    images: Path | None = None,
-    progress: Progress | None = None,
+    images: str | Path | None = None,
+    quiet: bool = False,
 ) -> Path:
-    """Write the predictions of a folder into the new folder `out`, in another tool's format.
+    """Write predictions in the format of another tool.
 
-    With `is_reviewed`, as `wsol review` left them: rejected pictures are left out, and undecided ones unless asked for.
-    With the `classes` of folders, a picture has the class that its folder names, unless a reviewer chose another.
-    The images are in `images`, or where they were predicted on.
+    Args:
+        predictions: what `wsol predict` wrote.
+        format: coco, yolo, yolo-polygons, voc, labelstudio, cvat, fiftyone, csv, crops or masks.
+        out: new folder for the export; its README.txt says how to load it.
+        reviewed: only the images that were accepted or corrected in `wsol review`, as they were left there.
+        with_undecided: with `reviewed`, the images that nobody has decided on too, as predicted.
+        classes: the predicted ones; or `folder`: an image has the class that its folder names, unless a reviewer chose another.
+        images: the folder of the images, if they moved since, or are another user's.
+        quiet: say nothing on standard error.
+
+    Returns:
+        `out`.
 
     Raises:
         WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is taken or
             another command writes it, nobody reviewed them, an object has no class, neither predicted nor by its folder, or
             images that might be private would be copied without `images`.
+
+    Example:
+        `wsol.export("boxes", "coco", "boxes-coco")`
     """
+    if with_undecided and not reviewed:
+        raise WsolError(
+            "--with-undecided goes with --reviewed: without that everything is exported",
+            remedy="Add it, or leave both out.",
+        )
+    images = None if images is None else Path(images)
     if images is not None and not images.is_dir():
-        raise WsolError(f"--images {images} is no folder: expected the one that the images are in. Check the path.")
-    with held(out, "wsol export", "name another --out"):
-        return _run(predictions, format, out, is_reviewed, with_undecided, classes, images, progress)
+        raise WsolError(
+            f"--images {images} is no folder", expected="the one that the images are in", remedy="Check the path."
+        )
+    progress = None if quiet else Progress()
+    with held(Path(out), "wsol export", "name another --out"):
+        return _export(Path(predictions), format, Path(out), reviewed, with_undecided, classes, images, progress)
 
 
-def _run(
+def _export(
     predictions: Path, format: Format, out: Path, is_reviewed: bool, with_undecided: bool, classes: Classes, images: Path | None,
     progress: Progress | None,
 ) -> Path:  # fmt: skip

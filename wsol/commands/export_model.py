@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import UInt8
@@ -35,26 +36,47 @@ class Difference:
     largest: float
 
 
-def run(run: Path, out: Path | None, *, check: bool, progress: Progress) -> tuple[Path, list[Difference]]:
-    """Write `out` (by default `model.onnx` in the run), whole or not at all; with `check`, only if it agrees with PyTorch.
+class ExportedModel(NamedTuple):
+    """The file, and with `check` how far it is from PyTorch."""
+
+    file: Path
+    differences: list[Difference]
+
+
+def export_model(
+    run: str | Path, out: str | Path | None = None, *, check: bool = False, quiet: bool = False
+) -> ExportedModel:
+    """Write a run's networks as one ONNX file that needs neither PyTorch nor the run; whole or not at all.
+
+    Args:
+        run: a finished run.
+        out: the file; `run/model.onnx` by default, where `predict(..., engine="onnx")` looks for it.
+        check: compare the file with PyTorch on three shapes, and write it only if they agree.
+        quiet: say nothing on standard error.
+
+    Returns:
+        The file and the differences.
 
     Raises:
-        WsolError: not a finished run, no onnx here, a network that cannot be exported, or answers too far apart.
+        WsolError: not a finished run, no onnx here, a network that cannot be exported, or results too far apart.
     """
-    check_installed((*EXPORTING, *(RUNNING if check else ())))
-    file = run / FILE if out is None else out
     opened = Run.open(run)
+    check_installed((*EXPORTING, *(RUNNING if check else ())))
+    file = opened.folder / FILE if out is None else Path(out)
     graph = load_graph(opened)
-    held_run = held(run, "wsol export-model", "name a file with --out") if out is None else nullcontext()
+    held_run = held(opened.folder, "wsol export-model", "name a file with --out") if out is None else nullcontext()
     with held_run, whole_file(file) as partial:
         write_onnx(graph, run_card(opened, graph), partial)
         differences = compared(graph, partial) if check else []
         if not all(one.largest <= TOLERANCE for one in differences):  # NaN is not close either
             raise WsolError(
-                f"the file answers otherwise than PyTorch: expected probabilities within {TOLERANCE:g}, got\n{as_table(differences)}\nNothing was written. Predict with `--engine torch`, or try other versions of torch and onnxruntime (constraints.txt)."
+                "the file answers otherwise than PyTorch",
+                expected=f"probabilities within {TOLERANCE:g}",
+                got=f"\n{as_table(differences)}\nNothing was written",
+                remedy="Predict with `--engine torch`, or try other versions of torch and onnxruntime (constraints.txt).",
             )
-    progress.say(f"{STAGE}: {file}, {file.stat().st_size / 1e6:.1f} MB")
-    return file, differences
+    Progress(quiet=quiet).say(f"{STAGE}: {file}, {file.stat().st_size / 1e6:.1f} MB")
+    return ExportedModel(file, differences)
 
 
 def compared(graph: Graph, file: Path) -> list[Difference]:

@@ -1,37 +1,169 @@
-"""A method, and the classifier that names what it finds."""
+"""From labelled images to a run: all stages, or one of them."""
 
 from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from wsol.config.groups import networks_of
+from wsol.config.groups import needs_labels, networks_of
 from wsol.config.methods import METHODS
 from wsol.config.options import RunConfig
+from wsol.data.open import open_data
 from wsol.data.pixel_cache import remove_cache
 from wsol.data.samples import DataSet
+from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.methods import table
+from wsol.methods.spol import make_pseudo as masking
+from wsol.methods.spol import train_cam as mapping
+from wsol.methods.spol import train_seg as segmenting
 from wsol.models.weights import check_weights
 from wsol.predictions.review_sample import USUAL
+from wsol.runs.outside import check_outside
+from wsol.runs.saved_config import preview, save_config, with_stage_one
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
-from wsol.training import classifier as train_classifier
+from wsol.storage.locks import held
+from wsol.training import classifier
+from wsol.training.curves import write_training_curves
 from wsol.training.train_stage import PIXELS
 
+StageFunction = Callable[[DataSet, Path, RunConfig, Progress], Path | None]
 
-def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """From labelled pictures to a run that can predict. A finished stage is kept, an interrupted one goes on.
+
+def fit(
+    data: str | Path,
+    run: str | Path,
+    config: RunConfig | None = None,
+    *,
+    images: str | Path | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Learn from labelled images: all stages of a method, and the classifier. Finished stages are kept, an interrupted one goes on.
+
+    Args:
+        data: class folders, a CSV table, COCO, PASCAL VOC, CUB-200-2011, ImageNet-1K or wsolevaluation's lists.
+        run: folder of the run; made if absent.
+        config: may name a recipe or a method and override any value.
+        images: where the images are, if not in the data set's usual place.
+        quiet: say nothing on standard error.
+
+    Returns:
+        The run folder.
 
     Raises:
-        WsolError: from any stage; weights that cannot be had are told before the first begins.
+        WsolError: the data, the weights or the folder are not as expected; the text says what to do.
+
+    Example:
+        `wsol.fit("photos", "runs/birds", wsol.RunConfig(seed=1))`
+    """
+    _stage("fit", fit_method, data, run, config, images, quiet)
+    return Path(run)
+
+
+def train_cam(
+    data: str | Path,
+    run: str | Path,
+    config: RunConfig | None = None,
+    *,
+    images: str | Path | None = None,
+    quiet: bool = False,
+) -> Path | None:
+    """Stage 1 of SPOL alone: learn the classes, and with them class activation maps.
+
+    A run whose masks were not chosen goes on with those of stage 1 (`pseudo.masks thresholds`).
+
+    Args:
+        data, run, config, images, quiet: as for `fit`.
+
+    Returns:
+        `run/cam`.
+
+    Raises:
+        WsolError: as `fit`, or nothing of the run would read stage 1.
+    """
+    return _stage("train-cam", mapping.run, data, run, with_stage_one(Path(run), config), images, quiet)
+
+
+def make_pseudo(
+    data: str | Path,
+    run: str | Path,
+    config: RunConfig | None = None,
+    *,
+    images: str | Path | None = None,
+    quiet: bool = False,
+) -> Path | None:
+    """Stage 2 of SPOL alone: pseudo masks of the training images, from cues that need no training or from stage 1's maps.
+
+    Args:
+        data, run, config, images, quiet: as for `fit`.
+
+    Returns:
+        `run/pseudo`.
+
+    Raises:
+        WsolError: as `fit`, or there is no stage 1 to make them from.
+    """
+    return _stage("make-pseudo", masking.run, data, run, config, images, quiet)
+
+
+def train_seg(
+    data: str | Path,
+    run: str | Path,
+    config: RunConfig | None = None,
+    *,
+    images: str | Path | None = None,
+    quiet: bool = False,
+) -> Path | None:
+    """Stage 3 of SPOL alone: learn one class-agnostic mask from the pseudo masks.
+
+    Args:
+        data, run, config, images, quiet: as for `fit`.
+
+    Returns:
+        `run/seg`.
+
+    Raises:
+        WsolError: as `fit`, or there are no pseudo masks of these images.
+    """
+    return _stage("train-seg", segmenting.run, data, run, config, images, quiet)
+
+
+def train_classifier(
+    data: str | Path,
+    run: str | Path,
+    config: RunConfig | None = None,
+    *,
+    images: str | Path | None = None,
+    quiet: bool = False,
+) -> Path | None:
+    """Stage 4 of SPOL alone: fine-tune the classifier that names boxes.
+
+    Args:
+        data, run, config, images, quiet: as for `fit`.
+
+    Returns:
+        `run/classifier`; None where the configuration goes without one.
+
+    Raises:
+        WsolError: as `fit`.
+    """
+    return _stage("train-classifier", classifier.run, data, run, config, images, quiet)
+
+
+def fit_method(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
+    """A method, and the classifier that names what it finds.
+
+    Raises:
+        WsolError: from any stage; weights that cannot be had are reported before the first begins.
     """
     check_weights(run, config, networks_of(config))
     started = time.perf_counter()
     table.METHODS[config.method].fit(data, run, config, progress)
     progress.say(f"{run / METHODS[config.method].folder}  ({time.perf_counter() - started:.0f} s)")
     started = time.perf_counter()
-    folder = train_classifier.run(data, run, config, progress)
+    folder = classifier.run(data, run, config, progress)
     if folder is not None:
         progress.say(f"{folder}  ({time.perf_counter() - started:.0f} s)")
     if part().local_rank == 0 and config.cache_folder is None:
@@ -41,3 +173,24 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         f"next: `{predict} IMAGES --out OUT`, then `wsol review OUT --sample {USUAL}`: {USUAL} images by hand say how good it is"
     )
     return run
+
+
+def _stage(
+    command: str, stage: StageFunction, data: str | Path, run: str | Path, config: RunConfig | None, images: str | Path | None, quiet: bool,
+) -> Path | None:  # fmt: skip
+    run = Path(run)
+    resolved = preview(run, config)
+    found = open_data(Path(data), None if images is None else Path(images), needs_labels=needs_labels(resolved))
+    check_outside(run, found)
+    progress = Progress(quiet=quiet or not part().is_first)
+    for note in found.notes():
+        progress.say(f"note: {note}")
+    with held(run, f"wsol {command}", "name another --run"):
+        if part().is_first and (words := in_words(unread_of(found))):
+            progress.say(f"{found.root}: {words}; {CONVERT}")
+        folder = stage(found, run, resolved, progress)
+        if part().is_first:
+            save_config(run, resolved)  # a stage that has work remembers it too; a refused one changes nothing
+            if command == "fit":
+                write_training_curves(run)
+    return folder

@@ -11,9 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wsol.config.base import EngineName, Objects, Precision
+from wsol.config.messages import check_fraction
 from wsol.data.images import SUFFIXES, is_picture, pictures_under
 from wsol.data.loader import Batch, Pictures
 from wsol.data.unread import CONVERT, Unread, in_words, unread_under
@@ -59,49 +60,84 @@ from wsol.text import number_of
 STAGE = "predict"
 
 
-def run(
-    run: Path,
-    images: Path,
-    out: Path,
+def predict(
+    run: str | Path,
+    images: str | Path,
+    out: str | Path,
     *,
-    threshold: float | None,
-    objects: Objects | None,
-    device: str,
-    precision: Precision,
-    engine_name: EngineName = "torch",
-    progress: Progress,
+    threshold: float | None = None,
+    objects: Objects | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    engine: EngineName = "torch",
+    quiet: bool = False,
 ) -> Path:
-    """Write `out`: predictions.jsonl in the order of the pictures' names, skipped.json, manifest.json.
+    """Localize objects in images: boxes, masks, scores and classes into a new folder, one line of JSON an image.
 
-    Launched as several processes, each predicts its shards. The same command continues an interrupted prediction, with
-    any number of processes; pictures that were skipped in a finished shard are not tried again.
+    Launched as several processes, each predicts its shards. The same call continues an interrupted prediction, with
+    any number of processes; images that were skipped in a finished shard are not tried again.
+
+    Args:
+        run: a finished run.
+        images: an image, or a folder of images at any depth.
+        out: folder for predictions.jsonl (in the order of the images' names), skipped.json and manifest.json.
+        threshold: foreground probability above which a pixel belongs to the mask; the run's own by default.
+        objects: the largest object of each image, or all; the run's own choice by default.
+        device: auto, cpu, cuda, cuda:1, mps.
+        precision: arithmetic of the networks.
+        engine: PyTorch, or onnxruntime from `run/model.onnx`, which is made on first use.
+        quiet: say nothing on standard error.
+
+    Returns:
+        `out`.
 
     Raises:
-        WsolError: not a run, no pictures, none that can be decoded, `out` holds something else, or another command writes it.
+        WsolError: not a run, no images, none that can be decoded, `out` holds something else, or another command writes it.
+
+    Example:
+        `wsol.predict("runs/birds", "photos", "boxes")`
     """
-    root, opened = _root(images), Run.open(run)
-    localizer = Localizer.load(
-        run, threshold=threshold, objects=objects, device=device, precision=precision, engine=engine_name
-    )
+    if threshold is not None:
+        check_fraction("threshold", threshold)
+    return _predict_into(
+        Path(out), Path(images), Run.open(run), Choices(threshold, objects, device, precision, engine),
+        Progress(quiet=quiet or not part().is_first),
+    )  # fmt: skip
+
+
+class Choices(NamedTuple):
+    """What may differ from one prediction of a run to the next."""
+
+    threshold: float | None
+    objects: Objects | None
+    device: str
+    precision: Precision
+    engine: EngineName
+
+
+def _predict_into(out: Path, images: Path, run: Run, choices: Choices, progress: Progress) -> Path:
+    threshold = choices.threshold
+    root = _root(images)
+    localizer = Localizer.load(run.folder, **choices._asdict())
     engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
-    settings: dict[str, Any] = {"box": localizer.box.model_dump(), "precision": precision}
-    if engine_name != "torch":
-        settings["engine"] = engine_name
+    settings: dict[str, Any] = {"box": localizer.box.model_dump(), "precision": choices.precision}
+    if choices.engine != "torch":
+        settings["engine"] = choices.engine
     if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
         settings["score_curve"] = localizer.curve.model_dump()
-    inputs = _inputs(opened, images) if is_first else {}  # one process lists the pictures for all
+    inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
     unread = unread_under([images]) if is_first and images.is_dir() else {}
 
     def is_made() -> bool:
-        found: bool = gathered([is_first and _is_finished(out, settings, inputs, opened, threshold)], engine)[0]
+        found: bool = gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]
         return found
 
     if not is_made():  # asked before the folder is held: a review may have it, which changes no prediction
         with held(out, f"wsol {STAGE}", "name another --out"):
             if not is_made():  # another process may just have come to its end
                 count = _make(out, images, root, localizer, settings, inputs, unread, progress)
-                if count >= USUAL and has_maps and threshold is None and not opened.is_calibrated:
-                    progress.say(f"{STAGE}: {_next_step(run, out)}")
+                if count >= USUAL and has_maps and threshold is None and not run.is_calibrated:
+                    progress.say(f"{STAGE}: {_next_step(run.folder, out)}")
                 return out
     if is_first:
         clear(out)

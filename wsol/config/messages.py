@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from wsol.errors import WsolError
+
 HELP = "See `wsol fit --help` for what it takes."
 
 _EXPECTED = {
@@ -60,3 +62,18 @@ def _meant(kind: str, expected: str, got: object) -> str:
         return ""
     near = get_close_matches(str(got), re.findall(r"'([^']*)'", expected), n=1)
     return f" Did you mean {near[0]}?" if near else ""
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Refuse a threshold that no probability reaches.
+
+    Raises:
+        WsolError: not from 0 to 1.
+    """
+    if not 0 <= value <= 1:
+        raise WsolError(
+            option(name),
+            expected="a number between 0 and 1",
+            got=f"{value}",
+            remedy="It is compared with a probability.",
+        )

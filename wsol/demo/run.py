@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from wsol.commands import evaluate, fit, predict
+from wsol.commands.evaluate import Which, evaluate_run
+from wsol.commands.fit import fit_method
+from wsol.commands.predict import predict
 from wsol.config.base import ProtocolName
 from wsol.config.methods import Cam, Seg
 from wsol.config.options import Classify, RunConfig
@@ -23,14 +25,17 @@ from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.judge import mask_overlap
 from wsol.metrics.localization import CORRECT_IOU, Judged
-from wsol.reports import page, write_report
+from wsol.reports import page
 from wsol.reports.gallery import Gallery, Shown
 from wsol.reports.panels import draw_strip
 from wsol.reports.table import NAMES
+from wsol.reports.write_report import write_report
+from wsol.runs.run import Run
 from wsol.runs.saved_config import preview
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import is_finished, new_folder, remove_left, start_over, whole_file, write_manifest
 from wsol.storage.links import refuse_link
+from wsol.storage.locks import held
 
 NOTE = "The pictures are synthetic, drawn by wsol itself: the numbers show that the pipeline works, not how well it does on photographs."
 PROTOCOL: ProtocolName = "original"
@@ -50,7 +55,26 @@ class Demo:
     page: Path
 
 
-def run(out: Path, seed: int, progress: Progress) -> Demo:
+def demo(out: str | Path = "wsol-demo", *, seed: int = 0, quiet: bool = False) -> Demo:
+    """Generate a small synthetic data set, run everything on it, and show what came out; the same call continues.
+
+    Args:
+        out: folder for data, run and report.
+        seed: another seed, other images.
+        quiet: say nothing on standard error.
+
+    Returns:
+        The table, and where the results are.
+
+    Raises:
+        WsolError: `out` holds something else, or the bundled weights are not installed.
+    """
+    out, doing, otherwise = Path(out), "wsol demo", "name another --out"
+    with held(out, doing, otherwise), held(out / "run", doing, otherwise), held(out / "plain-cam", doing, otherwise):
+        return make_demo(out, seed, Progress(quiet=quiet))
+
+
+def make_demo(out: Path, seed: int, progress: Progress) -> Demo:
     """Draw a data set, train a plain CAM and the default recipe on its labels, predict, judge, and write a strip and a page.
 
     Raises:
@@ -74,26 +98,16 @@ def run(out: Path, seed: int, progress: Progress) -> Demo:
     progress.say("plain CAM (Zhou et al. 2016), to compare with")
     train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
     progress.say("SPOL (Wei et al. 2021) by our own recipe")
-    fit.run(data, out / "run", preview(out / "run", ours), progress)
-    predict.run(
-        out / "run", out / "data" / "test", out / "predictions", threshold=None, objects=None, device="auto", precision="auto", progress=progress
-    )  # fmt: skip
+    fit_method(data, out / "run", preview(out / "run", ours), progress)
+    predict(out / "run", out / "data" / "test", out / "predictions")
     rows = _rows(out, data, progress)
     shown = list(Gallery(out / "run")(data.test[:: max(len(data.test) // 24, 1)], data.read_truth(), progress))
     remove_left(out / "strip.png")
     with whole_file(out / "strip.png") as partial:
         draw_strip(_varied(sorted(shown, key=lambda one: -(one.iou or 0)))).save(partial, "PNG")
-    written = write_report.run(
-        out / "run",
-        data,
-        out,
-        title="wsol demo",
-        notes=[NOTE],
-        tables=[_compared(rows, len(data.test))],
-        device="auto",
-        precision="auto",
-        progress=progress,
-    )
+    written = write_report(
+        out / "run", data, out, title="wsol demo", notes=[NOTE], tables=[_compared(rows, len(data.test))], progress=progress
+    )  # fmt: skip
     progress.say(f"demo: {time.perf_counter() - started:.0f} s")
     return Demo(_table(rows, len(data.test)), out / "strip.png", written)
 
@@ -117,8 +131,8 @@ Row = tuple[str, list[Rate | None]]
 def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
     """The table's lines: what looks at nothing, what was before SPOL, what the masks are made from, and the whole."""
 
-    def judge(run: Path, which: evaluate.Which) -> Evaluation:
-        return evaluate.run(run, data, which=which, threshold=None, device="auto", precision="auto", progress=progress)
+    def judge(run: Path, which: Which) -> Evaluation:
+        return evaluate_run(Run.open(run), data, which=which, progress=progress)
 
     full = judge(out / "run", "seg")
     return [

@@ -131,25 +131,31 @@ class Localizer:
         return self.networks.side_px
 
     @overload
-    def __call__(self, source: NDArray[Any] | Image.Image) -> Localization: ...
-    @overload
-    def __call__(self, source: str | Path) -> Any: ...
+    def __call__(self, source: Source) -> Localization: ...
     @overload
     def __call__(self, source: Sequence[Source]) -> list[Localization]: ...
 
     def __call__(self, source: Source | Sequence[Source]) -> Localization | list[Localization]:
-        """Localize one picture (path, RGB array, PIL image), a sequence of them, or all pictures below a folder.
+        """Localize one image (path, RGB array, PIL image), or a sequence of them.
 
         Raises:
-            WsolError: not a picture. In a folder, broken pictures are warned about and left out.
+            WsolError: not an image; a folder, which is for `folder`.
         """
-        if isinstance(source, (str, Path)) and Path(source).is_dir():
-            return list(self.stream(list(pictures_under(Path(source)))))
         if isinstance(source, (str, Path, np.ndarray, Image.Image)):
             return self._several([source])[0]
         return [
             found for rows in in_order(len(source), BATCH_SIZE) for found in self._several([source[i] for i in rows])
         ]
+
+    def folder(self, folder: str | Path) -> list[Localization]:
+        """Localize all images below a folder, in the order of their names; broken ones are warned about and left out.
+
+        Raises:
+            WsolError: no folder.
+        """
+        if not Path(folder).is_dir():
+            raise WsolError(f"{folder} is no folder", expected="one with images at any depth", remedy="Check the path.")
+        return list(self.stream(list(pictures_under(Path(folder)))))
 
     def stream(self, paths: Sequence[Path]) -> Iterator[Localization]:
         """Localize many files one batch at a time; broken ones are warned about and left out."""
@@ -227,6 +233,10 @@ def _check_fp32(precision: Precision) -> None:
 
 def _pixels(source: Source) -> UInt8[np.ndarray, "height width 3"]:
     if isinstance(source, (str, Path)):
+        if Path(source).is_dir():
+            raise WsolError(
+                f"{source} is a folder", expected="an image", remedy="Use `localizer.folder(path)`, or `wsol predict`."
+            )
         return read_image(Path(source))
     if isinstance(source, Image.Image):
         return from_pillow(source)

@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from wsol.config.base import ProtocolName
+from wsol.config.messages import check_fraction
 from wsol.errors import WsolError
 from wsol.geometry.threshold_sweep import BoxRule
 
@@ -82,3 +83,32 @@ def protocols_named(names: str, *, empty: Empty = "wrong") -> tuple[Protocol, ..
         protocol = PROTOCOLS[name]
         found.append(replace(protocol, empty=empty) if name == "spol" else protocol)
     return tuple(found)
+
+
+def chosen_protocols(
+    names: str, *, empty: Empty, threshold: float | None, step: float, has_classes: bool = False
+) -> tuple[Protocol, ...]:
+    """The protocols of a comma-separated list, for which a threshold, the step between thresholds, or ranked classes are given.
+
+    Raises:
+        WsolError: a name that is none, values out of their range, or one that none of the protocols would look at.
+    """
+    if threshold is not None:
+        check_fraction("threshold", threshold)
+    if not 0.0001 <= step <= 1:
+        raise WsolError(
+            "--threshold-step", expected="a number from 0.0001 to 1", got=f"{step}", remedy="The field's is 0.001."
+        )
+    protocols = protocols_named(names, empty=empty)
+    if threshold is not None and not any(one.threshold == "own" for one in protocols):
+        own = ", ".join(one.name for one in protocols)
+        raise WsolError(
+            f"--threshold is for protocol original: {own} has its own rule",
+            remedy="Leave it out, or add original to --protocol.",
+        )
+    if has_classes and all(one.threshold == "best" for one in protocols):
+        raise WsolError(
+            "--classes is for Top-1 and Top-5 Loc, which wsol-v1 and wsol-v2 do not have",
+            remedy="Leave it out, or add original or spol to --protocol.",
+        )
+    return protocols

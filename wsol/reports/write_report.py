@@ -9,6 +9,7 @@ import numpy as np
 
 from wsol.commands import evaluate
 from wsol.config.base import Precision, ProtocolName
+from wsol.data.open import open_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, told
 from wsol.errors import WsolError
@@ -16,7 +17,7 @@ from wsol.geometry.boxes import COVERING, covers
 from wsol.metrics.evaluation import Evaluation, counted
 from wsol.metrics.judge import HUNDREDTHS
 from wsol.metrics.localization import Judged
-from wsol.metrics.protocols import PROTOCOLS, Protocol
+from wsol.metrics.protocols import PROTOCOLS, Protocol, protocols_named
 from wsol.reports.charts import loss_chart, threshold_chart
 from wsol.reports.gallery import Gallery
 from wsol.reports.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
@@ -25,6 +26,8 @@ from wsol.reports.table import NAMES, few_ranked, masked_of, with_interval
 from wsol.runs.run import Run
 from wsol.runs.saved_config import to_yaml
 from wsol.runtime.progress import Progress
+from wsol.storage.links import refuse_link
+from wsol.storage.locks import held
 from wsol.text import number_of
 from wsol.training.curves import training_losses
 
@@ -35,9 +38,54 @@ OWN: ProtocolName = "original"
 """The protocol whose threshold and boxes the gallery shows."""
 
 
-def run(
+def report(
+    run: str | Path,
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    images: str | Path | None = None,
+    protocol: str = ",".join(PROTOCOLS),
+    max_images: int = PICTURES,
+    device: str = "auto",
+    precision: Precision = "auto",
+    quiet: bool = False,
+) -> Path:
+    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every image, worst first.
+
+    Args:
+        run: a finished run.
+        data: labelled images, whatever `fit` takes; those of the test split where there is one. Where they have annotated
+            boxes, the run is evaluated too.
+        out: folder for index.html, which needs no network; `run/report` by default. An older report in it is replaced.
+        images: where the images are, if not in the data set's usual place.
+        protocol: those that the run is evaluated under, separated by commas.
+        max_images: at most so many are shown, spread evenly over all.
+        device, precision, quiet: as for `predict`.
+
+    Returns:
+        The page.
+
+    Raises:
+        WsolError: not a finished run, a run of other classes, nothing that can be decoded, or another file in that place.
+    """
+    if max_images < 1:
+        raise WsolError(
+            "--max-images", expected="at least 1", got=f"{max_images}", remedy="A thousand make a page of about 18 MB."
+        )
+    protocols = protocols_named(protocol)
+    folder = Path(run) / "report" if out is None else Path(out)
+    if out is None:
+        refuse_link(folder)
+    with held(folder, "wsol report", "name another --out"):
+        found = open_truth(Path(data), None if images is None else Path(images))
+        return write_report(
+            Path(run), found, folder, protocols=protocols, pictures=max_images, device=device, precision=precision, progress=Progress(quiet=quiet)
+        )  # fmt: skip
+
+
+def write_report(
     run: Path, data: DataSet, folder: Path, *, protocols: Sequence[Protocol] = tuple(PROTOCOLS.values()), pictures: int = PICTURES, title: str | None = None,
-    notes: Sequence[str] = (), tables: Sequence[Table] = (), device: str, precision: Precision, progress: Progress,
+    notes: Sequence[str] = (), tables: Sequence[Table] = (), device: str = "auto", precision: Precision = "auto", progress: Progress,
 ) -> Path:  # fmt: skip
     """Judge the run where there is a truth, show the test pictures to its networks, and write `folder`/index.html.
 
@@ -54,8 +102,8 @@ def run(
     truth, why_not = _truth(data)
     judged = None
     if truth is not None:
-        judged = evaluate.run(
-            run, data, which="seg", protocols=protocols, threshold=None, device=device, precision=precision, progress=progress
+        judged = evaluate.evaluate_run(
+            gallery.run, data, which="seg", protocols=protocols, threshold=None, device=device, precision=precision, progress=progress
         )  # fmt: skip
     else:
         progress.say(f"report: nothing is judged. {why_not}")

@@ -26,9 +26,9 @@ from wsol.storage.locks import held
 from wsol.text import number_of
 
 
-def run(
-    predictions: Path, *, port: int | None, open_browser: bool, progress: Progress, sample: int | None = None
-) -> None:
+def review(
+    predictions: str | Path, *, sample: int | None = None, port: int | None = None, open_browser: bool = False, quiet: bool = False
+) -> None:  # fmt: skip
     """Serve the review of a prediction folder on 127.0.0.1; the address goes to standard output.
 
     With `sample`, of so many images drawn at random, which are remembered for `wsol calibrate`.
@@ -36,6 +36,18 @@ def run(
     Raises:
         WsolError: no predictions, a line that no format could hold, a damaged journal, a port that is taken, or another server.
     """
+    predictions, progress = Path(predictions), Progress(quiet=quiet)
+    if port is not None and not 1 <= port <= 65535:
+        raise WsolError(
+            "--port", expected="a number from 1 to 65535", got=f"{port}", remedy="Leave it out for a free one."
+        )
+    if sample is not None and sample < 1:
+        raise WsolError(
+            "--sample",
+            expected="at least 1",
+            got=f"{sample}",
+            remedy="20 are enough to know roughly how good a run is.",
+        )
     opened = checked(open_predictions(predictions))
     if not opened.image_root.is_dir():
         raise WsolError(

@@ -20,7 +20,7 @@ from fake_data.wsolevaluation import write_boxes
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from wsol.checks import run as check
+from wsol.checks.run import check_data
 from wsol.data.open import open_data, open_truth
 from wsol.errors import WsolError
 from wsol.results.boxes import read_boxes
@@ -67,7 +67,7 @@ def read_everything(root: Path, images: Path | None = None) -> None:
 
     reading(lambda: open_truth(root, images).describe(), read_masks)
     reading(lambda: open_data(root, images).training_hash())
-    reading(lambda: check.run(open_truth(root, images), Progress(quiet=True)))
+    reading(lambda: check_data(open_truth(root, images), Progress(quiet=True)))
 
 
 # COCO

@@ -1,0 +1,164 @@
+"""`wsol predict`, and what is done with predictions and networks: export, review, export-model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from wsol.cli.common import Flag, check_outputs
+from wsol.config.base import EngineName, Objects, Precision
+from wsol.config.messages import check_fraction
+from wsol.errors import WsolError
+from wsol.runtime.processes import part
+from wsol.runtime.terminal import answer
+
+
+def predict(
+    run: Path,
+    images: Path,
+    *,
+    out: Path,
+    threshold: float | None = None,
+    objects: Objects | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    engine: EngineName = "torch",
+) -> None:
+    """Find the objects in pictures: boxes, masks, scores and classes.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    images
+        A picture, or a folder of pictures at any depth.
+    out
+        New folder for predictions.jsonl. The same command continues an interrupted prediction.
+    threshold
+        Foreground probability above which a pixel belongs to the mask; the run's own by default. Where each image has its own
+        threshold (a run of the recipe wsol), its map is shifted so that it stands at the run's, and this one cuts the shifted map.
+    objects
+        The largest object of each picture, or all; the run's own choice by default.
+    engine
+        What computes the networks: PyTorch, or onnxruntime from RUN/model.onnx, which is made on first use
+        (`pip install 'wsol[export]'`).
+    """
+    if threshold is not None:
+        check_fraction("threshold", threshold)  # ahead of torch, whose import takes seconds
+    from wsol.commands import predict as command
+
+    try:
+        folder = command.predict(
+            run, images, out, threshold=threshold, objects=objects, device=device, precision=precision, engine=engine
+        )
+    except KeyboardInterrupt:
+        if command.is_begun(out):
+            raise
+        raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
+    if part().is_first:
+        answer(folder)
+
+
+def export(
+    predictions: Path,
+    *,
+    out: Path,
+    format: Literal["coco", "yolo", "yolo-polygons", "voc", "labelstudio", "cvat", "fiftyone", "csv", "crops", "masks"],
+    reviewed: Flag = False,
+    with_undecided: Flag = False,
+    classes: Literal["predicted", "folder"] = "predicted",
+    images: Path | None = None,
+) -> None:
+    """Write predictions in the format of another tool.
+
+    Parameters
+    ----------
+    predictions
+        What `wsol predict` wrote.
+    format
+        coco (instances and results), yolo (boxes, with the pictures), yolo-polygons (outlines of masks), voc (PASCAL VOC XML),
+        labelstudio (tasks and labels), cvat (CVAT for images 1.1), fiftyone (a folder with the pictures), csv (one line an
+        object), crops (a folder for each class), masks (one PNG a picture).
+    out
+        New folder for the export; its README.txt says how to load it.
+    reviewed
+        Only the pictures that were accepted or corrected in `wsol review`, as they were left there. Rejected ones are left out,
+        and those nobody has looked at. Boxes drawn or moved have no mask: yolo-polygons and masks leave their pictures out.
+    with_undecided
+        With --reviewed: the pictures nobody has looked at too, as predicted.
+    classes
+        predicted, or folder: of a picture below a folder named exactly like a class of the run, that class; the folder that
+        `wsol predict` was given counts, too. Other pictures keep the predicted one. With --reviewed a class that was chosen
+        on the page wins, be it the predicted one; who only accepts a picture chooses none.
+    images
+        The folder of the images, if they moved since. Also needed where images are copied and it is not sure that you mean these:
+        the predictions are another user's, or an image is a link that leads out of the folder.
+    """
+    from wsol.commands import export as command
+
+    folder = command.export(
+        predictions, format, out, reviewed=reviewed, with_undecided=with_undecided, classes=classes, images=images
+    )
+    answer(folder)
+
+
+def review(
+    predictions: Path,
+    *,
+    sample: int | None = None,
+    port: int | None = None,
+    open_browser: Annotated[bool, Parameter(name="--open", negative="")] = False,
+) -> None:
+    """Go through predictions in a browser: accept, reject, correct boxes and classes. Needs `pip install 'wsol[review]'`.
+
+    The page is for this machine alone (127.0.0.1). Each decision is in PREDICTIONS/review.jsonl before the page says so;
+    Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed --format FORMAT --out OUT`.
+
+    Parameters
+    ----------
+    predictions
+        What `wsol predict` wrote.
+    sample
+        Show only so many images, drawn at random, in place of all from the least confident on. 20 are enough to know roughly how good
+        the run is: `wsol calibrate RUN --reviewed PREDICTIONS` says it, and learns the box threshold from them.
+    port
+        Of the page's address; a free one by default. To see the page of another machine: `ssh -L PORT:127.0.0.1:PORT`.
+    open_browser
+        Open the page in your browser.
+    """
+    try:
+        from wsol.review import serve
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn"):
+            raise
+        raise WsolError(
+            f"the review page needs {error.name}",
+            expected="what the extra `review` brings",
+            remedy="Run `pip install 'wsol[review]'`.",
+        ) from None
+    serve.review(predictions, sample=sample, port=port, open_browser=open_browser)
+
+
+def export_model(run: Path, *, format: Literal["onnx"], out: Path | None = None, check: Flag = False) -> None:
+    """Write a run's networks as one file that needs neither PyTorch nor the run.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    format
+        onnx: uint8 pixels in, heatmap and class probabilities out; the file's metadata says the rest.
+    out
+        The file; model.onnx in the run by default, where `wsol predict --engine onnx` looks for it.
+    check
+        Compare the file with PyTorch on three shapes, and write it only if they agree.
+    """
+    check_outputs({"--out": out})
+    from wsol.commands import export_model as command
+
+    file, differences = command.export_model(run, out, check=check)
+    if check:
+        answer(command.as_table(differences))
+    answer(file)

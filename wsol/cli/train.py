@@ -1,0 +1,168 @@
+"""`wsol fit` and its stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from wsol.cli.common import Choices, DryRun, Epochs, Freeze, Images, RunFolder, report_lines
+from wsol.config.groups import groups_of, needs_labels, networks_of, options_read, stage_folders
+from wsol.config.options import RunConfig
+from wsol.errors import WsolError
+from wsol.runtime.processes import part
+from wsol.runtime.terminal import answer
+
+
+def fit(
+    data: Path,
+    *,
+    run: RunFolder,
+    epochs: Epochs = None,
+    freeze: Freeze = None,
+    dry_run: DryRun = False,
+    images: Images = None,
+    config: Choices = None,
+) -> None:
+    """Learn from labelled images: all stages of the recipe, or another `--method`. The same command continues an interrupted run.
+
+    Parameters
+    ----------
+    data
+        A folder of class folders (with train/ and test/ if you have a split), a CSV table (path,label), COCO JSON, PASCAL VOC,
+        or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published.
+    """
+    _stage("fit", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
+
+
+def train_cam(
+    data: Path,
+    *,
+    run: RunFolder,
+    epochs: Epochs = None,
+    freeze: Freeze = None,
+    dry_run: DryRun = False,
+    images: Images = None,
+    config: Choices = None,
+) -> None:
+    """Stage 1: learn the classes, and with them the class activation maps. A new run then goes on with their masks (`--pseudo.masks thresholds`)."""
+    _stage("train_cam", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
+
+
+def make_pseudo(
+    data: Path, *, run: RunFolder, dry_run: DryRun = False, images: Images = None, config: Choices = None
+) -> None:
+    """Stage 2: pseudo masks, from cues that need no training or from stage 1's maps."""
+    _stage("make_pseudo", data, images, run, _ForTrainings(), dry_run, config)
+
+
+def train_seg(
+    data: Path,
+    *,
+    run: RunFolder,
+    epochs: Epochs = None,
+    freeze: Freeze = None,
+    dry_run: DryRun = False,
+    images: Images = None,
+    config: Choices = None,
+) -> None:
+    """Stage 3: learn one class-agnostic mask from the pseudo masks."""
+    _stage("train_seg", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
+
+
+def train_classifier(
+    data: Path,
+    *,
+    run: RunFolder,
+    epochs: Epochs = None,
+    freeze: Freeze = None,
+    dry_run: DryRun = False,
+    images: Images = None,
+    config: Choices = None,
+) -> None:
+    """Stage 4: fine-tune the classifier that names the boxes."""
+    _stage("train_classifier", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
+
+
+def _stage(
+    name: str, data: Path, images: Path | None, run: Path, for_trainings: _ForTrainings, dry_run: bool, given: RunConfig | None
+) -> None:  # fmt: skip
+    from wsol.data.open import open_data
+    from wsol.data.unread import in_words, unread_of
+    from wsol.runs.outside import check_outside
+    from wsol.runs.saved_config import is_begun, preview, to_yaml, with_stage_one
+
+    if name == "train_cam":
+        given = with_stage_one(run, given)
+    given = for_trainings.added_to(run, given or RunConfig())
+    config = preview(run, given)
+    if dry_run:
+        found = open_data(data, images, needs_labels=needs_labels(config))
+        check_outside(run, found)
+        _check_names(config)
+        report_lines("note", found.notes(), "`wsol check` says more")
+        unread = in_words(unread_of(found))
+        answer(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
+        return
+    from wsol.models.weights import check_weights
+
+    # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
+    own = {
+        "fit": networks_of(config),
+        "train_cam": ("cam",),
+        "train_seg": ("seg",),
+        "train_classifier": ("classifier",),
+    }
+    check_weights(run, config, own.get(name, ()))
+    import wsol
+
+    try:
+        folder = getattr(wsol, name)(data, run, given, images=images)
+    except KeyboardInterrupt as stop:
+        if str(stop) or any(map(is_begun, (run / stage for stage in stage_folders(config)))):
+            raise
+        raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
+    if part().is_first:
+        answer(folder or "the configuration goes without a classifier of its own: nothing to do")
+
+
+def _check_names(config: RunConfig) -> None:
+    from wsol.models.weights import BUNDLED
+
+    # The list of names comes with timm, whose import takes seconds; the default is known without.
+    if config.backbone != BUNDLED or config.classifier not in ("same", "localizer", "none", BUNDLED):
+        from wsol.models.backbone import check_names
+
+        check_names(config)
+
+
+class _ForTrainings(NamedTuple):
+    """What is said for every training stage at once."""
+
+    epochs: int | None = None
+    freeze: int | None = None
+
+    def added_to(self, run: Path, given: RunConfig) -> RunConfig:
+        """The same for each training stage that the run has and whose own was not set."""
+        given = _for_all(run, given, "epochs", self.epochs, 1, {"steps": None})
+        return _for_all(run, given, "freeze", self.freeze, 0, {})
+
+
+def _for_all(
+    run: Path, given: RunConfig, name: str, value: int | None, least: int, beside: dict[str, object]
+) -> RunConfig:
+    from wsol.runs.saved_config import preview
+
+    if value is None:
+        return given
+    if value < least:
+        raise WsolError(f"--{name} must be at least {least}, got {value}. Leave it out for what the recipe has.")
+    asked = given.model_dump(exclude_unset=True)
+    config = preview(run, given)
+    trained = [group for group in groups_of(config) if name in options_read(config, group)]
+    if not trained:
+        raise WsolError(
+            f"method {config.method} trains nothing: expected no --{name}, got --{name} {value}. Choose another `--method`, or leave it out."
+        )
+    for group in trained:
+        asked[group] = {name: value} | beside | asked.get(group, {})
+    return RunConfig.model_validate(asked)

@@ -305,7 +305,9 @@ def _reset(run: Path, json_file: Path | None, *, is_dry: bool) -> None:
     from wsol.storage.locks import held
 
     if json_file is not None:
-        raise WsolError("--json has nothing to say of a --reset: it is the report on drawn boxes. Leave it out.")
+        raise WsolError(
+            "--json has nothing to say of a --reset: it is the report on drawn boxes", remedy="Leave it out."
+        )
     Run.open(run)  # so that a misspelt run is told
     if not (run / FILE).exists():
         answer(f"{run} is not calibrated: nothing to remove")

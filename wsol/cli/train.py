@@ -155,13 +155,18 @@ def _for_all(
     if value is None:
         return given
     if value < least:
-        raise WsolError(f"--{name} must be at least {least}, got {value}. Leave it out for what the recipe has.")
+        raise WsolError(
+            f"--{name} must be at least {least}, got {value}", remedy="Leave it out for what the recipe has."
+        )
     asked = given.model_dump(exclude_unset=True)
     config = preview(run, given)
     trained = [group for group in groups_of(config) if name in options_read(config, group)]
     if not trained:
         raise WsolError(
-            f"method {config.method} trains nothing: expected no --{name}, got --{name} {value}. Choose another `--method`, or leave it out."
+            f"method {config.method} trains nothing",
+            expected=f"no --{name}",
+            got=f"--{name} {value}",
+            remedy="Choose another `--method`, or leave it out.",
         )
     for group in trained:
         asked[group] = {name: value} | beside | asked.get(group, {})

@@ -239,7 +239,9 @@ def _calibrated(
     localizer = Localizer.load(run, threshold=own, device=device, precision=precision)
     if not localizer.networks.has_maps:
         raise WsolError(
-            f"{run} has no threshold to learn: expected a method with maps, and {opened.config.method} gives boxes without. Use it as it is."
+            f"{run} has no threshold to learn",
+            expected=f"a method with maps, and {opened.config.method} gives boxes without",
+            remedy="Use it as it is.",
         )
     seen, left_out = _seen(localizer, samples, truth, own, progress)
     _check_enough(len(seen), few, left_out, truth)
@@ -318,7 +320,9 @@ def _check_overlap(run: Path, boxes: DataSet, lessons: _Lessons, progress: Progr
     best = float(lessons.fits.max())
     if best < LEAST_OVERLAP:
         raise WsolError(
-            f"none of {number_of(len(lessons.seen), 'box')} of {boxes.root} overlaps what {run} finds, at any threshold (the best IoU is {best:.2f}): expected boxes x0,y0,x1,y1 in pixels around the objects of these images. Look whether the boxes belong to these images, and whether the run finds anything (`wsol report`)."
+            f"none of {number_of(len(lessons.seen), 'box')} of {boxes.root} overlaps what {run} finds, at any threshold (the best IoU is {best:.2f})",
+            expected="boxes x0,y0,x1,y1 in pixels around the objects of these images",
+            remedy="Look whether the boxes belong to these images, and whether the run finds anything (`wsol report`).",
         )
     if best < CORRECT_IOU:
         progress.say(

@@ -122,7 +122,9 @@ def evaluate_run(
     if not samples:
         check_there(data.root, data.test)
         raise WsolError(
-            f"none of the {number_of(len(data.test), 'test picture')} of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
+            f"none of the {number_of(len(data.test), 'test picture')} of {data.root} has a truth that can be used",
+            expected="boxes or masks by image path",
+            remedy=f"{told(truth.mistakes)}",
         )
     judged = _networks(run, which, threshold, device, precision)
     samples = labelled_as_trained(samples, data, judged.class_names, run.folder)
@@ -183,7 +185,10 @@ def labelled_as_trained(
     unknown = [name for name in data.class_names if name not in label_of]
     if unknown:
         raise WsolError(
-            f"{run} was trained on other classes than {data.root} has: expected some of its {len(class_names)} ({class_names[0]}, ...), got {unknown[0]} too. Name the data set it was trained on."
+            f"{run} was trained on other classes than {data.root} has",
+            expected=f"some of its {len(class_names)} ({class_names[0]}, ...)",
+            got=f"{unknown[0]} too",
+            remedy="Name the data set it was trained on.",
         )
     return [replace(sample, label=label_of[data.class_names[sample.label]]) for sample in samples]
 
@@ -230,7 +235,9 @@ def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -
     config = run.config
     if config.method != "spol":
         raise WsolError(
-            f"{run.folder} was made by {config.method}: expected spol for `--which cam`, which judges its stage 1. Leave it out: the maps of other methods are judged as they are."
+            f"{run.folder} was made by {config.method}",
+            expected="spol for `--which cam`, which judges its stage 1",
+            remedy="Leave it out: the maps of other methods are judged as they are.",
         )
     if "cam" not in first_networks(config):
         raise WsolError(
@@ -256,7 +263,10 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
     config = run.config
     if config.method != "spol" or "cues" not in first_networks(config):
         raise WsolError(
-            f"{run.folder} has no cues: expected a run of spol with `pseudo.masks cues`, got method {config.method} with `pseudo.masks {config.pseudo.masks}`. Leave `--which` out."
+            f"{run.folder} has no cues",
+            expected="a run of spol with `pseudo.masks cues`",
+            got=f"method {config.method} with `pseudo.masks {config.pseudo.masks}`",
+            remedy="Leave `--which` out.",
         )
     engine = choose_engine(device, precision)
     finder = cues.load(run.folder, engine)

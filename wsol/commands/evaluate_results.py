@@ -116,7 +116,9 @@ def _evaluation(
     if not samples:
         check_there(data.root, data.test)
         raise WsolError(
-            f"none of the {number_of(len(data.test), 'picture')} of {data.root} has a truth that can be used: expected boxes or masks by image path. {told(truth.mistakes)}"
+            f"none of the {number_of(len(data.test), 'picture')} of {data.root} has a truth that can be used",
+            expected="boxes or masks by image path",
+            remedy=f"{told(truth.mistakes)}",
         )
     thresholds = _thresholds(protocols, threshold, data, has_maps=results.heatmaps is not None)
     notes: list[str] = []
@@ -150,7 +152,9 @@ def _thresholds(
         thresholds[one.name] = one.threshold_for(asked, is_imagenet=data.is_imagenet)
         if has_maps and one.threshold == "own" and asked is None:
             raise WsolError(
-                f"protocol {one.name} takes the system's own threshold, which a folder of maps does not tell: expected --threshold. Give it, or use --protocol wsol-v1,wsol-v2, which look for the best."
+                f"protocol {one.name} takes the system's own threshold, which a folder of maps does not tell",
+                expected="--threshold",
+                remedy="Give it, or use --protocol wsol-v1,wsol-v2, which look for the best.",
             )
     return thresholds if has_maps else dict.fromkeys(thresholds)
 
@@ -218,7 +222,9 @@ def _check_sizes(protocols: Sequence[Protocol], entries: Sequence[Entry], data: 
     needing = [one.name for one in protocols if one.geometry != "square"]
     if without is not None and (needing or needs_sizes):
         raise WsolError(
-            f"the truth in {data.root} does not say how large {without} is: expected its width and height, which {', '.join(needing) or 'boxes'} need. Add them (image_sizes.txt, width and height), or use --protocol wsol-v1,wsol-v2 with maps."
+            f"the truth in {data.root} does not say how large {without} is",
+            expected=f"its width and height, which {', '.join(needing) or 'boxes'} need",
+            remedy="Add them (image_sizes.txt, width and height), or use --protocol wsol-v1,wsol-v2 with maps.",
         )
 
 

@@ -195,7 +195,9 @@ def _told(counted: Tally, with_undecided: bool) -> str:
 def _journal(predictions: Path) -> list[Decision]:
     if not (predictions / FILE).exists():
         raise WsolError(
-            f"nobody has reviewed {predictions}: expected {FILE} in it. Run `wsol review {predictions}` first, or leave out --reviewed."
+            f"nobody has reviewed {predictions}",
+            expected=f"{FILE} in it",
+            remedy=f"Run `wsol review {predictions}` first, or leave out --reviewed.",
         )
     return read_journal(predictions)
 

@@ -108,7 +108,9 @@ def _by_torch(graph: Graph, pixels: dict[str, Tensor], image_hw: tuple[int, int]
         answers: Answers = graph(*pixels.values())
     except (RuntimeError, AssertionError, ValueError) as error:
         raise WsolError(
-            f"{' or '.join(graph.backbones)} cannot be checked, PyTorch itself does not take pictures of {image_hw[0]} x {image_hw[1]} ({str(error).strip().splitlines()[0]}): expected networks of convolutions. Predict with `--engine torch`, or train with another `--backbone`."
+            f"{' or '.join(graph.backbones)} cannot be checked, PyTorch itself does not take pictures of {image_hw[0]} x {image_hw[1]} ({str(error).strip().splitlines()[0]})",
+            expected="networks of convolutions",
+            remedy="Predict with `--engine torch`, or train with another `--backbone`.",
         ) from None
     return answers
 

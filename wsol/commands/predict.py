@@ -249,12 +249,16 @@ def _words_of_calibration(out: Path, settings: dict[str, Any], run: Run, thresho
 def _root(images: Path) -> Path:
     """The folder that names are relative to."""
     if not images.exists():
-        raise WsolError(f"{images} does not exist: expected a picture or a folder of pictures. Check the path.")
+        raise WsolError(
+            f"{images} does not exist", expected="a picture or a folder of pictures", remedy="Check the path."
+        )
     if images.is_dir():
         return images
     if not is_picture(images):
         raise WsolError(
-            f"{images} is no picture by its name: expected one of {', '.join(sorted(SUFFIXES))}. Rename or convert it."
+            f"{images} is no picture by its name",
+            expected=f"one of {', '.join(sorted(SUFFIXES))}",
+            remedy="Rename or convert it.",
         )
     return images.parent
 
@@ -269,7 +273,9 @@ def _inputs(run: Run, images: Path) -> dict[str, str]:
     if next(_names(images), None) is None:
         words = in_words(unread_under([images]))
         raise WsolError(
-            f"no pictures below {images}: expected files ending in {', '.join(sorted(SUFFIXES))}. Name the folder that holds them.{words and f' It holds {words}: {CONVERT}'}"
+            f"no pictures below {images}",
+            expected=f"files ending in {', '.join(sorted(SUFFIXES))}",
+            remedy=f"Name the folder that holds them.{words and f' It holds {words}: {CONVERT}'}",
         )
     return {
         "pictures": _hash(images, _names(images)),
@@ -288,7 +294,9 @@ def _list(images: Path, folder: Path, expected_hash: str) -> None:
     if _hash(images, write_names(folder, _names(images))) != expected_hash:
         shutil.rmtree(folder)
         raise WsolError(
-            f"pictures came or went below {images} while they were listed: expected a folder at rest. Run the same command again."
+            f"pictures came or went below {images} while they were listed",
+            expected="a folder at rest",
+            remedy="Run the same command again.",
         )
 
 
@@ -384,7 +392,9 @@ def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -
     if not counts.images:
         shutil.rmtree(shards.folder)  # or the repaired files would not be tried
         raise WsolError(
-            f"none of {number_of(len(names), 'picture')} can be decoded: expected one at least. The reasons are above; repair the files."
+            f"none of {number_of(len(names), 'picture')} can be decoded",
+            expected="one at least",
+            remedy="The reasons are above; repair the files.",
         )
     return counts
 
@@ -409,7 +419,9 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         pass
     raise WsolError(
-        f"{shards.path(shard)} is damaged: expected the predictions of {number_of(len(expected), 'picture')}. Remove it, and the same command makes it again."
+        f"{shards.path(shard)} is damaged",
+        expected=f"the predictions of {number_of(len(expected), 'picture')}",
+        remedy="Remove it, and the same command makes it again.",
     )
 
 

@@ -35,7 +35,9 @@ def check_there(root: Path, samples: Iterable[Sample]) -> None:
     absent = [path for path in listed if not os.path.isfile(path)]
     if len(absent) > len(listed) / 2:
         raise WsolError(
-            f"only {len(listed) - len(absent)} of {number_of(len(listed), 'picture')} that {root} lists can be found: expected files such as {absent[0]}. Name the folder in which their paths begin with `--images FOLDER`."
+            f"only {len(listed) - len(absent)} of {number_of(len(listed), 'picture')} that {root} lists can be found",
+            expected=f"files such as {absent[0]}",
+            remedy="Name the folder in which their paths begin with `--images FOLDER`.",
         )
 
 

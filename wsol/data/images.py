@@ -66,7 +66,9 @@ def files_under(folder: Path) -> Iterator[Path]:
 
     def refuse(error: OSError) -> None:
         raise WsolError(
-            f"cannot read the folder {error.filename} ({error.strerror}): expected a readable one. Change its permissions, or move it elsewhere."
+            f"cannot read the folder {error.filename} ({error.strerror})",
+            expected="a readable one",
+            remedy="Change its permissions, or move it elsewhere.",
         )
 
     seen: set[str] = set()
@@ -222,7 +224,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _broken(path: Path, reason: str) -> BrokenPicture:
     return BrokenPicture(
-        f"cannot decode {path}: {reason}. Expected a picture ({', '.join(sorted(s[1:] for s in SUFFIXES))}); repair or remove it."
+        f"cannot decode {path}: {reason}",
+        remedy=f"Expected a picture ({', '.join(sorted(s[1:] for s in SUFFIXES))}); repair or remove it.",
     )
 
 

@@ -70,7 +70,9 @@ class Pictures:
         for order, batch in zip(orders, found, strict=True):
             if successors is not None and (batch is None or len(batch.indices) < len(order)):
                 raise WsolError(
-                    f"{len(self.broken)} of {number_of(len(self.paths), 'picture')} cannot be decoded, many of them in a row: expected few. Look at them with `wsol check DATA`."
+                    f"{len(self.broken)} of {number_of(len(self.paths), 'picture')} cannot be decoded, many of them in a row",
+                    expected="few",
+                    remedy="Look at them with `wsol check DATA`.",
                 )
             if batch is not None:
                 yield batch

@@ -31,8 +31,9 @@ def read_png_mask(mask: Path, picture: Path, image_hw: tuple[int, int]) -> TrueM
     is_object, own_hw = read_mask(mask), upright_hw(picture)
     if is_object.shape != own_hw:
         raise BrokenPicture(
-            f"{mask} has (height, width) {is_object.shape}: expected {own_hw}, the upright size of "
-            f"{picture}. Resize the mask, or remove it."
+            f"{mask} has (height, width) {is_object.shape}",
+            expected=f"{own_hw}, the upright size of {picture}",
+            remedy="Resize the mask, or remove it.",
         )
     is_object = nearest(is_object, image_hw)
     return TrueMask(is_object, np.zeros_like(is_object))

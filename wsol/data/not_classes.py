@@ -60,7 +60,9 @@ def _refuse_parts(root: Path, names: Iterable[str]) -> None:
     has_pair = any(len(found) > 1 for rest, found in _parts_by_rest(names).items() if rest)
     if has_pair or (len(set(parts.values())) > 1 and all(parts.values())):
         raise WsolError(
-            f"{_some(parts)} in {root} look like the parts of a split: expected train/<class>/ and test/<class>/, or a folder for each class. Rename them to train and test and sort their images by class, or name the folder that holds the classes."
+            f"{_some(parts)} in {root} look like the parts of a split",
+            expected="train/<class>/ and test/<class>/, or a folder for each class",
+            remedy="Rename them to train and test and sort their images by class, or name the folder that holds the classes.",
         )
 
 
@@ -79,7 +81,9 @@ def _refuse_parts_within(root: Path, below: Mapping[str, Set[str]]) -> None:
     if all(_is_split(folders) for folders in below.values()):
         name, folders = next(iter(below.items()))
         raise WsolError(
-            f"each class of {root} is split by itself, {name} into {_some(folders)}: expected the split above the classes. Move the folders, {name}/train to train/{name} and so on."
+            f"each class of {root} is split by itself, {name} into {_some(folders)}",
+            expected="the split above the classes",
+            remedy=f"Move the folders, {name}/train to train/{name} and so on.",
         )
 
 
@@ -96,7 +100,9 @@ def _refuse_kinds(root: Path, files: Files) -> None:
     for image, other in ((image, other) for image in images for other in others):
         if len(images) + len(others) == len(files) or _share_most(stems[image], stems[other]):
             raise WsolError(
-                f"{image} and {other} in {root} hold different things about the same images: expected a folder for each class. Sort the images by class, and name that folder; masks may stand beside the classes as masks/<class>/<image>.png."
+                f"{image} and {other} in {root} hold different things about the same images",
+                expected="a folder for each class",
+                remedy="Sort the images by class, and name that folder; masks may stand beside the classes as masks/<class>/<image>.png.",
             )
 
 
@@ -106,7 +112,9 @@ def _refuse_kinds_within(root: Path, below: Mapping[str, Set[str]]) -> None:
     if all(found & IMAGE_KINDS and found & OTHER_KINDS for found in kinds):
         name, folders = next(iter(below.items()))
         raise WsolError(
-            f"each class of {root} holds different things about its images, {name} has {_some(folders)}: expected images alone. Move the images up into the folder of their class, and masks to masks/<class>/<image>.png beside the classes."
+            f"each class of {root} holds different things about its images, {name} has {_some(folders)}",
+            expected="images alone",
+            remedy="Move the images up into the folder of their class, and masks to masks/<class>/<image>.png beside the classes.",
         )
 
 
@@ -123,7 +131,9 @@ def _refuse_shared_names(root: Path, files: Files) -> None:
         if count >= FEWEST_SHARED and 2 * count > smaller:
             example = sorted(telling[one] & telling[other])[0]
             raise WsolError(
-                f"{one} and {other} in {root} have {count} of {smaller} file names in common, such as {example}: expected other images in each class, these seem to be different things about the same images. Keep one of the two folders, or give the files of each class names of their own."
+                f"{one} and {other} in {root} have {count} of {smaller} file names in common, such as {example}",
+                expected="other images in each class, these seem to be different things about the same images",
+                remedy="Keep one of the two folders, or give the files of each class names of their own.",
             )
 
 
@@ -137,7 +147,9 @@ def _same_folders(root: Path, below: Mapping[str, Set[str]]) -> tuple[str, ...]:
     are_parts = 2 * sum(map(bool, map(mentions_part, below))) >= len(below)
     if are_parts or all(PIECES.intersection(words_of(name)) for name in below):
         raise WsolError(
-            f"{what}, and look like the parts of a data set: expected a folder for each class. If they are a split, rename them to train and test; if not, merge their folders, or name one of them."
+            f"{what}, and look like the parts of a data set",
+            expected="a folder for each class",
+            remedy="If they are a split, rename them to train and test; if not, merge their folders, or name one of them.",
         )
     return (f"{what}: if those are the classes, and this is a split, rename it to train and test.",)
 

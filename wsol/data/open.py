@@ -55,11 +55,15 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
     data = open_truth(root, images)
     if needs_labels and data.kind == unlabelled.KIND:
         raise WsolError(
-            f"{root} holds images ({len(data.train)}) and no class folders: expected a folder for each class. If it is one of the classes, name {root.resolve().parent}; boxes without labels come from `wsol fit {root} --method instant`."
+            f"{root} holds images ({len(data.train)}) and no class folders",
+            expected="a folder for each class",
+            remedy=f"If it is one of the classes, name {root.resolve().parent}; boxes without labels come from `wsol fit {root} --method instant`.",
         )
     if below := _data_below(data):
         raise WsolError(
-            f"{root} holds one folder, {below.name}, which looks like a data set itself: expected that one. Name {below}."
+            f"{root} holds one folder, {below.name}, which looks like a data set itself",
+            expected="that one",
+            remedy=f"Name {below}.",
         )
     try:
         if needs_labels or not data.train:
@@ -78,14 +82,18 @@ def open_truth(root: Path, images: Path | None = None) -> DataSet:
         WsolError: no layout that is known, or no labelled picture listed in it.
     """
     if not root.exists():
-        raise WsolError(f"{root} does not exist: expected {LAYOUTS}. Check the path.")
+        raise WsolError(f"{root} does not exist", expected=f"{LAYOUTS}", remedy="Check the path.")
     if images is not None and not images.is_dir():
-        raise WsolError(f"{images} is no folder: expected the one that holds the pictures of {root}. Check the path.")
+        raise WsolError(
+            f"{images} is no folder", expected=f"the one that holds the pictures of {root}", remedy="Check the path."
+        )
     try:
         data = _read(root, images)
     except PermissionError as error:
         raise WsolError(
-            f"cannot read {error.filename}: expected a readable folder. Change its permissions, or move it elsewhere."
+            f"cannot read {error.filename}",
+            expected="a readable folder",
+            remedy="Change its permissions, or move it elsewhere.",
         ) from None
     if data.kind == "class folders" and len(data.class_names) < 2 and images is None and unlabelled.recognise(root):
         return unlabelled.read(root)
@@ -98,7 +106,9 @@ def _read(root: Path, images: Path | None) -> DataSet:
     for reader in READERS.values():
         if reader.recognise(root):
             return reader.read(root, images)
-    raise WsolError(f"{root} is a file: expected a folder, or a .json or .csv file: {LAYOUTS}. Name one of them.")
+    raise WsolError(
+        f"{root} is a file", expected=f"a folder, or a .json or .csv file: {LAYOUTS}", remedy="Name one of them."
+    )
 
 
 def _data_below(data: DataSet) -> Path | None:

@@ -90,18 +90,22 @@ def checked(data: DataSet) -> DataSet:
     """
     if not data.train:
         raise WsolError(
-            f"no training pictures in {data.root} ({data.describe()}): expected one of each class at least. "
-            "Add a training split, or use it as the truth of an evaluation only."
+            f"no training pictures in {data.root} ({data.describe()})",
+            expected="one of each class at least",
+            remedy="Add a training split, or use it as the truth of an evaluation only.",
         )
     if len(data.class_names) < 2:
         raise WsolError(
-            f"{data.root} has one class ({data.class_names[0]}): expected at least two. A network that has nothing to tell apart "
-            "learns no map; add a class of other pictures (for example of the same scenes without the object)."
+            f"{data.root} has one class ({data.class_names[0]})",
+            expected="at least two",
+            remedy="A network that has nothing to tell apart learns no map; add a class of other pictures (for example of the same scenes without the object).",
         )
     empty = set(range(len(data.class_names))) - {sample.label for sample in data.train}
     if empty:
         names = ", ".join(data.class_names[label] for label in sorted(empty)[:5])
         raise WsolError(
-            f"{number_of(len(empty), f'class of {data.root} has', f'classes of {data.root} have')} no training pictures ({names}): expected one at least. Add pictures, or remove the class."
+            f"{number_of(len(empty), f'class of {data.root} has', f'classes of {data.root} have')} no training pictures ({names})",
+            expected="one at least",
+            remedy="Add pictures, or remove the class.",
         )
     return data

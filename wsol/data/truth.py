@@ -139,7 +139,9 @@ def check_pixels(boxes: Sequence[Xyxy], where: str) -> None:
     if is_odd and all(map(are_fractions, boxes)):
         x0, y0, x1, y1 = boxes[0]
         raise WsolError(
-            f"{where}: all {number_of(len(boxes), 'box')} lie within 0..1, the first is {x0:g},{y0:g},{x1:g},{y1:g}: expected corners in pixels, these seem to be fractions of the image. Multiply x by the width and y by the height of each image."
+            f"{where}: all {number_of(len(boxes), 'box')} lie within 0..1, the first is {x0:g},{y0:g},{x1:g},{y1:g}",
+            expected="corners in pixels, these seem to be fractions of the image",
+            remedy="Multiply x by the width and y by the height of each image.",
         )
 
 

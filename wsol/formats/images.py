@@ -74,12 +74,17 @@ def check_unchanged(picture: Path, predicted_hw: tuple[int, int]) -> None:
     """
     if not picture.is_file():
         raise WsolError(
-            f"no picture at {picture}: expected the one that was predicted on. Put it back, or run `{COMMAND}` on the pictures you have."
+            f"no picture at {picture}",
+            expected="the one that was predicted on",
+            remedy=f"Put it back, or run `{COMMAND}` on the pictures you have.",
         )
     found_hw = image_hw(picture)
     if found_hw != predicted_hw:
         raise WsolError(
-            f"{picture} has changed: expected (height, width) {predicted_hw} as predicted on, got {found_hw}. Put the old one back, or run `{COMMAND}` again."
+            f"{picture} has changed",
+            expected=f"(height, width) {predicted_hw} as predicted on",
+            got=f"{found_hw}",
+            remedy=f"Put the old one back, or run `{COMMAND}` again.",
         )
 
 

@@ -23,7 +23,9 @@ def check_source(predictions: Predictions) -> None:
         path = predictions.path_of(prediction).resolve()
         if not path.is_relative_to(root):
             raise WsolError(
-                f"{predictions.path_of(prediction)} is a link to {path}: expected an image inside {root}, since this format copies it. {_remedy(predictions)}"
+                f"{predictions.path_of(prediction)} is a link to {path}",
+                expected=f"an image inside {root}, since this format copies it",
+                remedy=f"{_remedy(predictions)}",
             )
 
 
@@ -33,7 +35,9 @@ def _check_owner(predictions: Predictions) -> None:
     for path in (predictions.folder, predictions.folder / MANIFEST, predictions.folder / LINES):
         if path.stat().st_uid != os.getuid():
             raise WsolError(
-                f"{path} belongs to another user ({_owner(path)}): expected predictions of your own, since this format copies images from the folder that they name, {predictions.image_root}. {_remedy(predictions)}"
+                f"{path} belongs to another user ({_owner(path)})",
+                expected=f"predictions of your own, since this format copies images from the folder that they name, {predictions.image_root}",
+                remedy=f"{_remedy(predictions)}",
             )
 
 

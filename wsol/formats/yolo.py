@@ -101,7 +101,9 @@ def _check_encodable(folder: Path) -> None:
         str(final_of(folder)).encode("utf-8")
     except UnicodeEncodeError:
         raise WsolError(
-            f"the path {final_of(folder)} is not UTF-8: expected one that is, since data.yaml has to name it. Choose another folder for --out."
+            f"the path {final_of(folder)} is not UTF-8",
+            expected="one that is, since data.yaml has to name it",
+            remedy="Choose another folder for --out.",
         ) from None
 
 

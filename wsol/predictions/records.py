@@ -105,7 +105,9 @@ def read_lines(path: Path) -> Iterator[Prediction]:
                 where = f"{path}, line {number}"
                 check_schema(_schema_of(line), SCHEMA, where, COMMAND)
                 raise WsolError(
-                    f"{where}: not a prediction ({_told(error):.300}): expected what `wsol predict` writes. Correct that line, or run `{COMMAND}` again."
+                    f"{where}: not a prediction ({_told(error):.300})",
+                    expected="what `wsol predict` writes",
+                    remedy=f"Correct that line, or run `{COMMAND}` again.",
                 ) from None
 
 
@@ -162,15 +164,21 @@ def open_predictions(folder: Path) -> Predictions:
     manifest = manifest_of(folder, "predict")
     if manifest is None:
         raise WsolError(
-            f"no {MANIFEST} of wsol in {folder}: expected the result of `{COMMAND}`. Run that first, or name another folder."
+            f"no {MANIFEST} of wsol in {folder}",
+            expected=f"the result of `{COMMAND}`",
+            remedy="Run that first, or name another folder.",
         )
     if manifest["stage"] != "predict":
         raise WsolError(
-            f"{folder} holds the result of `wsol {manifest['stage']!s:.80}`: expected that of `{COMMAND}`. Name that folder."
+            f"{folder} holds the result of `wsol {manifest['stage']!s:.80}`",
+            expected=f"that of `{COMMAND}`",
+            remedy="Name that folder.",
         )
     root, class_names = (manifest["figures"].get(name) for name in ("image_root", "class_names"))
     if not root or "\0" in root or class_names is None:
         raise WsolError(
-            f"{folder / MANIFEST} does not say where the images are and what their classes are: expected what `{COMMAND}` wrote. Run that again, into another folder."
+            f"{folder / MANIFEST} does not say where the images are and what their classes are",
+            expected=f"what `{COMMAND}` wrote",
+            remedy="Run that again, into another folder.",
         )
     return Predictions(folder, Path(root), tuple(class_names))

@@ -168,7 +168,9 @@ def _parsed(path: Path, content: bytes) -> tuple[list[Decision], bytes]:
             decisions.append(_from_line(line, decisions))
         except _DAMAGED as error:
             raise WsolError(
-                f"{path}, line {number}: not a decision ({error!s:.300}): expected what `wsol review` writes. Mend that line, or remove it."
+                f"{path}, line {number}: not a decision ({error!s:.300})",
+                expected="what `wsol review` writes",
+                remedy="Mend that line, or remove it.",
             ) from None
     try:
         return ([*decisions, _from_line(last, decisions)] if last else decisions), b""

@@ -82,7 +82,9 @@ def read_sample(folder: Path) -> tuple[str, ...] | None:
         return None
     command = shlex.join(["wsol", "review", f"{folder}", "--sample", f"{USUAL}"])
     unusable = WsolError(
-        f"{path} cannot be used: expected the names of images. Remove it and run `{command}`, which draws the same images again."
+        f"{path} cannot be used",
+        expected="the names of images",
+        remedy=f"Remove it and run `{command}`, which draws the same images again.",
     )
     try:
         values = read_json(path, command)
@@ -106,14 +108,18 @@ def reviewed_sample(predictions: Predictions) -> ReviewedSample:
     names = read_sample(folder)
     if names is None:
         raise WsolError(
-            f"{folder} has no random sample: expected {FILE} in it. `{shlex.join(['wsol', 'review', f'{folder}', '--sample', f'{USUAL}'])}` draws one; images that were reviewed in the order of their confidence are harder than the others, and would bias the threshold."
+            f"{folder} has no random sample",
+            expected=f"{FILE} in it",
+            remedy=f"`{shlex.join(['wsol', 'review', f'{folder}', '--sample', f'{USUAL}'])}` draws one; images that were reviewed in the order of their confidence are harder than the others, and would bias the threshold.",
         )
     asked = shlex.join(["wsol", "review", f"{folder}", "--sample", f"{len(names)}"])
     wanted = set(names)
     found = {one.image: one for one in predictions if one.image in wanted}
     if missing := [name for name in names if name not in found]:
         raise WsolError(
-            f"{number_of(len(missing), 'image')} of the sample of {folder}, first {missing[0]}, {'is' if len(missing) == 1 else 'are'} not among its predictions: expected a sample of these. Run `{asked}`, which draws anew."
+            f"{number_of(len(missing), 'image')} of the sample of {folder}, first {missing[0]}, {'is' if len(missing) == 1 else 'are'} not among its predictions",
+            expected="a sample of these",
+            remedy=f"Run `{asked}`, which draws anew.",
         )
     # As on the page: what was decided of an image of another size was decided of another image.
     decisions = heads(
@@ -122,7 +128,9 @@ def reviewed_sample(predictions: Predictions) -> ReviewedSample:
     undecided = [name for name in names if name not in decisions or decisions[name].verdict == "undecided"]
     if undecided:
         raise WsolError(
-            f"{len(undecided)} of the {len(names)} images that were drawn for {folder} {'is' if len(undecided) == 1 else 'are'} undecided, first {undecided[0]}: expected a decision about each, since the easy ones alone would say too much. `{asked}` shows them."
+            f"{len(undecided)} of the {len(names)} images that were drawn for {folder} {'is' if len(undecided) == 1 else 'are'} undecided, first {undecided[0]}",
+            expected="a decision about each, since the easy ones alone would say too much",
+            remedy=f"`{asked}` shows them.",
         )
     return _sample_of(predictions, [(found[name], decisions[name]) for name in names])
 

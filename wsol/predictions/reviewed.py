@@ -80,7 +80,10 @@ def is_drawn(found: PredictedObject) -> bool:
 def _decided(prediction: Prediction, decision: Decision, class_names: tuple[str, ...]) -> Prediction:
     if decision.image_hw != prediction.image_hw:
         raise WsolError(
-            f"{FILE}, decision {decision.number}: expected a picture of (height, width) {prediction.image_hw}, got {decision.image_hw} for {prediction.image!r}. The picture was another one when it was reviewed: review it again."
+            f"{FILE}, decision {decision.number}",
+            expected=f"a picture of (height, width) {prediction.image_hw}",
+            got=f"{decision.image_hw} for {prediction.image!r}",
+            remedy="The picture was another one when it was reviewed: review it again.",
         )
     by_box = {found.xyxy: found for found in prediction.objects}
     objects = tuple(by_box.get(box) or _drawn(box, prediction.image_hw) for box in decision.boxes)
@@ -89,7 +92,10 @@ def _decided(prediction: Prediction, decision: Decision, class_names: tuple[str,
         return replace(prediction, objects=objects)
     if decision.class_name not in class_names:
         raise WsolError(
-            f"{FILE}, decision {decision.number}: expected one of the {number_of(len(class_names), 'class')} in manifest.json, got {decision.class_name!r}. Mend that line, or review {prediction.image!r} again."
+            f"{FILE}, decision {decision.number}",
+            expected=f"one of the {number_of(len(class_names), 'class')} in manifest.json",
+            got=f"{decision.class_name!r}",
+            remedy=f"Mend that line, or review {prediction.image!r} again.",
         )
     return replace(
         prediction, objects=objects, label=class_names.index(decision.class_name), class_name=decision.class_name

@@ -26,7 +26,9 @@ def check_curve_file(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise WsolError(
-            f"--curve {path}: expected a name that ends in {', '.join(SUFFIXES)}. The same name with .csv takes the numbers."
+            f"--curve {path}",
+            expected=f"a name that ends in {', '.join(SUFFIXES)}",
+            remedy="The same name with .csv takes the numbers.",
         )
 
 
@@ -39,7 +41,9 @@ def write_curve(path: Path, result: Evaluation) -> None:
     swept = {name: judged for name, judged in result.judged.items() if judged.has_thresholds()}
     if not swept:
         raise WsolError(
-            "no curve: expected maps, which a threshold can cut, and true boxes to find. Leave --curve out, or judge maps against boxes."
+            "no curve",
+            expected="maps, which a threshold can cut, and true boxes to find",
+            remedy="Leave --curve out, or judge maps against boxes.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path.with_suffix(".csv"), _numbers(swept))

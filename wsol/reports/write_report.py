@@ -137,7 +137,9 @@ def check_place(path: Path) -> None:
     """
     if path.is_dir() or (path.is_file() and f'<meta name="generator" content="{MAKER} ' not in _head(path)):
         raise WsolError(
-            f"{path} is there and is no report of ours: expected a free name, or an older report. Name another folder with --out, or move it away."
+            f"{path} is there and is no report of ours",
+            expected="a free name, or an older report",
+            remedy="Name another folder with --out, or move it away.",
         )
 
 

@@ -85,7 +85,7 @@ def _best_first(found: list[_Found]) -> ScoredBoxes:
 def _found(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Found]]:
     """By the file's own names of pictures."""
     if not file.exists():
-        raise WsolError(f"{file} does not exist: expected a file of boxes. Check the path.")
+        raise WsolError(f"{file} does not exist", expected="a file of boxes", remedy="Check the path.")
     file = _exported(file) or file
     suffix = file.suffix.lower()
     if file.is_dir() or suffix == ".jsonl":
@@ -95,7 +95,9 @@ def _found(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Fo
     if suffix == ".csv":
         return _from_table(file, read_table(file))
     raise WsolError(
-        f"{file} is no file of boxes by its name: expected COCO results (.json), a table {','.join(REQUIRED)} (.csv), or what `wsol predict` wrote (.jsonl). Rename or convert it."
+        f"{file} is no file of boxes by its name",
+        expected=f"COCO results (.json), a table {','.join(REQUIRED)} (.csv), or what `wsol predict` wrote (.jsonl)",
+        remedy="Rename or convert it.",
     )
 
 
@@ -107,7 +109,9 @@ def _exported(folder: Path) -> Path | None:
     form = manifest["settings"].get("format")
     if not isinstance(form, str) or form not in EXPORTED:
         raise WsolError(
-            f"{folder} is an export in the format {form if isinstance(form, str) else shown(form)}: expected {' or '.join(EXPORTED)}, or what `wsol predict` wrote. Name the folder of predictions, or export them with `--format coco`."
+            f"{folder} is an export in the format {form if isinstance(form, str) else shown(form)}",
+            expected=f"{' or '.join(EXPORTED)}, or what `wsol predict` wrote",
+            remedy="Name the folder of predictions, or export them with `--format coco`.",
         )
     return folder / EXPORTED[form]
 
@@ -115,7 +119,9 @@ def _exported(folder: Path) -> Path | None:
 def _checked(corners: Sequence[float], score: float, class_name: str | None, where: str) -> _Found:
     x0, y0, x1, y1 = corners
     if not all(map(math.isfinite, (*corners, score))):
-        raise WsolError(f"{where}: expected finite corners and score, got {x0},{y0},{x1},{y1} and {score}. Mend it.")
+        raise WsolError(
+            f"{where}", expected="finite corners and score", got=f"{x0},{y0},{x1},{y1} and {score}", remedy="Mend it."
+        )
     if x1 < x0 or y1 < y0:
         raise WsolError(
             f"{where}: expected x0 <= x1 and y0 <= y1, got {x0},{y0},{x1},{y1}; swapped corners or xywh? Mend it."
@@ -146,7 +152,7 @@ def _from_table(file: Path, table: Table) -> dict[str, list[_Found]]:
             score = float(row.get("score", 1.0))
         except ValueError:
             raise WsolError(
-                f"{where}: expected numbers for the corners and the score, got {shown(row)}. Mend it."
+                f"{where}", expected="numbers for the corners and the score", got=f"{shown(row)}", remedy="Mend it."
             ) from None
         # Tables of `wsol export` are truth too, whose readers call a class the label.
         rows.append(_checked(corners, score, unguarded(row.get("class") or row.get("label") or "") or None, where))
@@ -182,7 +188,9 @@ def _from_coco(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list
     if not isinstance(rows, list):
         got = f"an object with {listed([*rows], ', ')}" if isinstance(rows, dict) else shown(rows)
         raise WsolError(
-            f"{file} holds {got}: expected COCO results, a list of {{image_id, bbox, score, category_id}}. Name the file of results, which is not that of annotations."
+            f"{file} holds {got}",
+            expected="COCO results, a list of {image_id, bbox, score, category_id}",
+            remedy="Name the file of results, which is not that of annotations.",
         )
     beside = file.with_name(INSTANCES)
     name_of, class_of = _instances(beside) if beside.exists() else (coco_ids, {})
@@ -205,14 +213,19 @@ def _coco_row(row: Any, where: str) -> tuple[int | str, list[float], float, Any]
         return image_id, [x, y, x + width, y + height], float(row["score"]), category_id
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
         raise WsolError(
-            f"{where}: expected an image_id (a number or a path), a bbox [x, y, width, height] and a score, got {shown(row)}. Mend it."
+            f"{where}",
+            expected="an image_id (a number or a path), a bbox [x, y, width, height] and a score",
+            got=f"{shown(row)}",
+            remedy="Mend it.",
         ) from None
 
 
 def _coco_name(image_id: int, name_of: Mapping[int, str] | None, where: str) -> str:
     if name_of is None:
         raise WsolError(
-            f"{where}: image_id {image_id} is a number, and nothing says of which picture: expected an {INSTANCES} beside the file, or truth in COCO's format. Put it there, or write paths for image_id."
+            f"{where}: image_id {image_id} is a number, and nothing says of which picture",
+            expected=f"an {INSTANCES} beside the file, or truth in COCO's format",
+            remedy="Put it there, or write paths for image_id.",
         )
     return name_of.get(image_id, f"image_id {image_id}")
 
@@ -224,7 +237,9 @@ def _instances(file: Path) -> tuple[dict[int, str], dict[int, str]]:
         return _names(content["images"], "file_name"), _names(content.get("categories", []), "name")
     except (KeyError, TypeError, AttributeError) as error:
         raise WsolError(
-            f"{file} is not COCO ({shown(error)}): expected images with id and file_name, and categories with id and name. Mend it, or move it away from the results."
+            f"{file} is not COCO ({shown(error)})",
+            expected="images with id and file_name, and categories with id and name",
+            remedy="Mend it, or move it away from the results.",
         ) from None
 
 

@@ -34,7 +34,7 @@ def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, .
         WsolError: another kind of file, a bad row, classes of another vocabulary, or names of none of the pictures.
     """
     if not file.exists():
-        raise WsolError(f"{file} does not exist: expected a file of classes. Check the path.")
+        raise WsolError(f"{file} does not exist", expected="a file of classes", remedy="Check the path.")
     labels = _Labels(class_names)
     suffix = file.suffix.lower()
     if file.is_dir() or suffix == ".jsonl":
@@ -43,7 +43,9 @@ def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, .
         found = _from_table(file, read_table(file), labels)
     else:
         raise WsolError(
-            f"{file} is no file of classes by its name: expected a table {EXPECTED} (.csv), or what `wsol predict` wrote (.jsonl). Rename or convert it."
+            f"{file} is no file of classes by its name",
+            expected=f"a table {EXPECTED} (.csv), or what `wsol predict` wrote (.jsonl)",
+            remedy="Rename or convert it.",
         )
     labels.check_vocabulary()
     by_name = matched_in(file, found, image_ids)
@@ -72,7 +74,9 @@ class _Labels:
         """
         labels = tuple(self._label(cell, where) for cell in cells)
         if len(set(labels)) < len(labels):
-            raise WsolError(f"{where}: expected each class once, got {listed(cells, ', ')}. Mend the line.")
+            raise WsolError(
+                f"{where}", expected="each class once", got=f"{listed(cells, ', ')}", remedy="Mend the line."
+            )
         return labels
 
     def check_vocabulary(self) -> None:
@@ -121,12 +125,16 @@ def _from_predictions(file: Path, labels: _Labels) -> dict[str, tuple[int, ...]]
 def _from_table(file: Path, table: Table, labels: _Labels) -> dict[str, tuple[int, ...]]:
     columns = table.columns
     if columns[0] != "path" or len(columns) < 2:
-        raise WsolError(f"{file} has the columns {listed(columns)}: expected {EXPECTED}. Rename or add columns.")
+        raise WsolError(
+            f"{file} has the columns {listed(columns)}", expected=f"{EXPECTED}", remedy="Rename or add columns."
+        )
     if {"class", "probability"} <= {*columns}:
         return _long(table, labels)
     # Labels would be read from the cells of such a table, where corners and scores happen to be whole numbers.
     if "x0" in columns or ("class" in columns and len(columns) > 2):
-        raise WsolError(f"{file} has the columns {listed(columns)}: expected {EXPECTED}. Rename or remove columns.")
+        raise WsolError(
+            f"{file} has the columns {listed(columns)}", expected=f"{EXPECTED}", remedy="Rename or remove columns."
+        )
     return _wide(table, labels)
 
 
@@ -136,7 +144,7 @@ def _wide(table: Table, labels: _Labels) -> dict[str, tuple[int, ...]]:
         while cells and not cells[-1]:  # fewer classes than columns
             cells.pop()
         if path in found:
-            raise WsolError(f"{where}: expected each picture once, got {path!r} again. Remove one line.")
+            raise WsolError(f"{where}", expected="each picture once", got=f"{path!r} again", remedy="Remove one line.")
         found[path] = labels.ranked(cells, where)
     return found
 
@@ -161,5 +169,5 @@ def _probability(cell: str, where: str) -> float:
     except ValueError:
         probability = math.nan
     if not math.isfinite(probability):
-        raise WsolError(f"{where}: expected a probability, got {cell!r}. Mend the line.")
+        raise WsolError(f"{where}", expected="a probability", got=f"{cell!r}", remedy="Mend the line.")
     return probability

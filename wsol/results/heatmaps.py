@@ -56,11 +56,13 @@ def _files_below(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         state = "is a file" if folder.exists() else "does not exist"
-        raise WsolError(f"{folder} {state}: expected a folder of heatmaps (*{SUFFIX}). Check the path.")
+        raise WsolError(f"{folder} {state}", expected=f"a folder of heatmaps (*{SUFFIX})", remedy="Check the path.")
 
     def refuse(error: OSError) -> None:
         raise WsolError(
-            f"cannot read the folder {error.filename} ({error.strerror}): expected a readable one. Change its permissions, or move it elsewhere."
+            f"cannot read the folder {error.filename} ({error.strerror})",
+            expected="a readable one",
+            remedy="Change its permissions, or move it elsewhere.",
         )
 
     files = []
@@ -82,8 +84,10 @@ def _nothing(folder: Path, files: list[str], expected: tuple[str, str]) -> WsolE
     kind = f"{SUFFIX} files" if there and there[0].endswith(SUFFIX) else f"no {SUFFIX} file, but"
     got = f"{kind} {listed}" if there else "no file"
     return WsolError(
-        f"no heatmap in {folder} belongs to a picture of the truth: expected {' or '.join(dict.fromkeys(expected))} for the first, got {got}. "
-        "Name the folder in which the image ids begin, or rename the files."
+        f"no heatmap in {folder} belongs to a picture of the truth",
+        expected=f"{' or '.join(dict.fromkeys(expected))} for the first",
+        got=f"{got}",
+        remedy="Name the folder in which the image ids begin, or rename the files.",
     )
 
 
@@ -91,7 +95,9 @@ def _shared(file: Path, image_id: str, names: Mapping[str, tuple[str, str]]) -> 
     short = names[image_id][1]
     other = next(one for one, pair in names.items() if one != image_id and short in pair)
     return WsolError(
-        f"{file} could belong to {image_id} or to {other}: expected a file for each. Name them {names[image_id][0]} and {names[other][0]}."
+        f"{file} could belong to {image_id} or to {other}",
+        expected="a file for each",
+        remedy=f"Name them {names[image_id][0]} and {names[other][0]}.",
     )
 
 
@@ -110,7 +116,9 @@ def read_heatmap(path: Path) -> Float[np.ndarray, "height width"]:
         array = array[..., 0]
     if array.ndim != 2 or array.size == 0:
         raise WsolError(
-            f"{path} has the shape {array.shape}: expected (height, width), one map of the picture. Choose the channel, or take the mean over channels, and save it again."
+            f"{path} has the shape {array.shape}",
+            expected="(height, width), one map of the picture",
+            remedy="Choose the channel, or take the mean over channels, and save it again.",
         )
     if array.dtype.kind in "iu":
         # Not float32: it does not tell large integers apart.
@@ -120,7 +128,7 @@ def read_heatmap(path: Path) -> Float[np.ndarray, "height width"]:
     # By size, not by type: another machine's order of bytes is turned to ours.
     precisions = {2: np.float32, 4: np.float32, 8: np.float64}
     if array.dtype.kind != "f" or array.dtype.itemsize not in precisions:
-        raise WsolError(f"{path} holds {array.dtype}: expected floats or integers. {DO_SAVE}")
+        raise WsolError(f"{path} holds {array.dtype}", expected="floats or integers", remedy=f"{DO_SAVE}")
     return np.ascontiguousarray(array, dtype=precisions[array.dtype.itemsize])
 
 
@@ -132,7 +140,9 @@ def _loaded(path: Path) -> np.ndarray:
     # A broken header is read as Python's words, and breaks in as many ways.
     except (OSError, ValueError, TypeError, SyntaxError, TokenError, MemoryError, OverflowError) as error:
         raise WsolError(
-            f"cannot read the heatmap {path} ({str(error) or repr(error)}): expected one array as numpy.save writes it, of numbers, not of objects. {DO_SAVE}"
+            f"cannot read the heatmap {path} ({str(error) or repr(error)})",
+            expected="one array as numpy.save writes it, of numbers, not of objects",
+            remedy=f"{DO_SAVE}",
         ) from None
 
 
@@ -146,7 +156,9 @@ def write_heatmap(folder: Path, image_id: str, heatmap: Float[np.ndarray, "heigh
     path = folder / (image_id + SUFFIX)
     if Path(image_id).is_absolute() or ".." in Path(image_id).parts:
         raise WsolError(
-            f"cannot save the map of {image_id!r} in {folder}: expected a path below it. Rename the picture in its list."
+            f"cannot save the map of {image_id!r} in {folder}",
+            expected="a path below it",
+            remedy="Rename the picture in its list.",
         )
     make_below(folder, *path.relative_to(folder).parts[:-1])
     with whole_file(path) as partial, partial.open("wb") as file:

@@ -32,7 +32,9 @@ def matched(found: Iterable[str], image_ids: Sequence[str]) -> dict[str, str]:
         ids = equal[name] or pictures.similar(path_of[name])
         if len(ids) > 1:
             raise WsolError(
-                f"{name!r} could be {ids[0]!r} or {ids[1]!r}: expected the name of one picture. Write the path as the truth has it."
+                f"{name!r} could be {ids[0]!r} or {ids[1]!r}",
+                expected="the name of one picture",
+                remedy="Write the path as the truth has it.",
             )
         # `train/owl/1.jpg` is not the truth's `owl/1.jpg` where the results have an `owl/1.jpg` of their own.
         if not ids or (ids[0] in taken and not equal[name]):
@@ -40,7 +42,9 @@ def matched(found: Iterable[str], image_ids: Sequence[str]) -> dict[str, str]:
         other = name_of.setdefault(ids[0], name)
         if other != name:
             raise WsolError(
-                f"{other!r} and {name!r} could both be {ids[0]!r}: expected one name for a picture. Write paths as the truth has them, or leave the other pictures out."
+                f"{other!r} and {name!r} could both be {ids[0]!r}",
+                expected="one name for a picture",
+                remedy="Write paths as the truth has them, or leave the other pictures out.",
             )
         by_name[name] = ids[0]
     return by_name
@@ -58,7 +62,9 @@ def matched_in(file: Path, found: Collection[str], image_ids: Sequence[str]) -> 
         raise WsolError(f"{file}: {error}") from None
     if found and image_ids and not by_name:
         raise WsolError(
-            f"{file} has {number_of(len(found), 'picture')}, such as {next(iter(found))!r}, and none is in the truth: expected names such as {image_ids[0]!r}. Write the paths as the truth has them, or name the truth of these pictures."
+            f"{file} has {number_of(len(found), 'picture')}, such as {next(iter(found))!r}, and none is in the truth",
+            expected=f"names such as {image_ids[0]!r}",
+            remedy="Write the paths as the truth has them, or name the truth of these pictures.",
         )
     return by_name
 

@@ -36,19 +36,26 @@ def read_table(file: Path) -> Table:
             columns = tuple(cell.strip() for cell in next(reader, []))
             if not columns:
                 raise WsolError(
-                    f"{file} is empty: expected a line with the names of the columns. Write the file again."
+                    f"{file} is empty", expected="a line with the names of the columns", remedy="Write the file again."
                 )
             rows = tuple((f"{file}, line {reader.line_num}", tuple(cells)) for cells in reader if cells)
     except OSError as error:
-        raise WsolError(f"cannot read {file} ({error.strerror}): expected a table. Check the path.") from None
+        raise WsolError(
+            f"cannot read {file} ({error.strerror})", expected="a table", remedy="Check the path."
+        ) from None
     except UnicodeDecodeError as error:
-        raise WsolError(f"{file} is not UTF-8 ({error}): expected text. Save it as UTF-8.") from None
+        raise WsolError(f"{file} is not UTF-8 ({error})", expected="text", remedy="Save it as UTF-8.") from None
     except csv.Error as error:
-        raise WsolError(f"{file} is not CSV ({error}): expected cells between commas. Mend its quotes.") from None
+        raise WsolError(
+            f"{file} is not CSV ({error})", expected="cells between commas", remedy="Mend its quotes."
+        ) from None
     for where, cells in rows:
         if len(cells) != len(columns):
             raise WsolError(
-                f"{where}: expected {number_of(len(columns), 'cell')} ({listed(columns)}), got {len(cells)} ({listed(cells)}). Mend the line; quote a cell that holds a comma."
+                f"{where}",
+                expected=f"{number_of(len(columns), 'cell')} ({listed(columns)})",
+                got=f"{len(cells)} ({listed(cells)})",
+                remedy="Mend the line; quote a cell that holds a comma.",
             )
     return Table(columns, rows)
 
@@ -62,9 +69,11 @@ def read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise WsolError(f"cannot read {file} ({error.strerror}): expected JSON. Check the path.") from None
+        raise WsolError(f"cannot read {file} ({error.strerror})", expected="JSON", remedy="Check the path.") from None
     except (ValueError, RecursionError) as error:
-        raise WsolError(f"{file} is not JSON ({error}): expected one list or object. Write it again.") from None
+        raise WsolError(
+            f"{file} is not JSON ({error})", expected="one list or object", remedy="Write it again."
+        ) from None
 
 
 def read_predictions(path: Path) -> Iterator[tuple[str, Prediction]]:
@@ -78,6 +87,8 @@ def read_predictions(path: Path) -> Iterator[tuple[str, Prediction]]:
     for number, prediction in enumerate(read_lines(lines), start=1):
         where = f"{lines}, line {number}"
         if prediction.image in seen:
-            raise WsolError(f"{where}: expected each picture once, got {prediction.image!r} again. Remove one line.")
+            raise WsolError(
+                f"{where}", expected="each picture once", got=f"{prediction.image!r} again", remedy="Remove one line."
+            )
         seen.add(prediction.image)
         yield where, prediction

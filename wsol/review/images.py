@@ -54,7 +54,10 @@ def _encoded(path: Path, image_hw: tuple[int, int], longest_px: int) -> bytes:
     pixels, found_hw = read_fitting(path, longest_px)
     if found_hw != image_hw:
         raise BrokenPicture(
-            f"{path} has changed: expected (height, width) {image_hw} as predicted on, got {found_hw}. Put the old one back, or run `wsol predict` again."
+            f"{path} has changed",
+            expected=f"(height, width) {image_hw} as predicted on",
+            got=f"{found_hw}",
+            remedy="Put the old one back, or run `wsol predict` again.",
         )
     code = io.BytesIO()
     Image.fromarray(pixels).save(code, "JPEG", quality=JPEG_QUALITY)

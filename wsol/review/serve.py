@@ -51,7 +51,9 @@ def review(
     opened = checked(open_predictions(predictions))
     if not opened.image_root.is_dir():
         raise WsolError(
-            f"{opened.image_root} is no folder: expected the pictures that were predicted on. Put them back, or run `wsol predict` where they are."
+            f"{opened.image_root} is no folder",
+            expected="the pictures that were predicted on",
+            remedy="Put them back, or run `wsol predict` where they are.",
         )
     otherwise = "open its page, which takes any number of windows, at the address that it printed"
     with held(predictions, "wsol review", otherwise) as hold, Journal(predictions) as journal:
@@ -137,5 +139,5 @@ def bound(ports: Sequence[int]) -> socket.socket:
             listening.close()
             reason = error.strerror
     raise WsolError(
-        f"port {ports[0]} cannot be used ({reason}): expected a free one. Name another, or leave out --port."
+        f"port {ports[0]} cannot be used ({reason})", expected="a free one", remedy="Name another, or leave out --port."
     )

@@ -51,5 +51,7 @@ def read_threshold(folder: Path) -> LearnedThreshold | None:
         return LearnedThreshold.model_validate(read_json(path, "wsol train-seg"))
     except (ValidationError, WsolError):
         raise WsolError(
-            f"{path} cannot be used: expected what `wsol train-seg` learned. Remove it and run `wsol train-seg DATA --run {folder.parent}`, which learns it again."
+            f"{path} cannot be used",
+            expected="what `wsol train-seg` learned",
+            remedy=f"Remove it and run `wsol train-seg DATA --run {folder.parent}`, which learns it again.",
         ) from None

@@ -100,7 +100,9 @@ def _values_in(run: Path) -> Any:
 
 def _unusable(run: Path) -> WsolError:
     return WsolError(
-        f"{run / FILE} cannot be used: expected what `wsol calibrate` writes. Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`."
+        f"{run / FILE} cannot be used",
+        expected="what `wsol calibrate` writes",
+        remedy=f"Run `wsol calibrate {run} --boxes FEW` again, or remove it with `--reset`.",
     )
 
 

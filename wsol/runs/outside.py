@@ -23,7 +23,9 @@ def check_outside(run: Path, data: DataSet) -> None:
             if above.exists() and not is_hidden and _identity(above) in listed:
                 lies = "is" if above == path else "lies in"
                 raise WsolError(
-                    f"run {run} {lies} the data set {above}, whose folders are its classes: expected a folder outside. Name another --run."
+                    f"run {run} {lies} the data set {above}, whose folders are its classes",
+                    expected="a folder outside",
+                    remedy="Name another --run.",
                 )
 
 

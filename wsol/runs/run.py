@@ -112,10 +112,14 @@ class Run:
             return learned
         if not self.network_folder.exists():
             raise WsolError(
-                f"{self.folder} is unfinished: expected stage 3's network in {self.network_folder}. `wsol fit DATA --run {self.folder}` goes on with it."
+                f"{self.folder} is unfinished",
+                expected=f"stage 3's network in {self.network_folder}",
+                remedy=f"`wsol fit DATA --run {self.folder}` goes on with it.",
             )
         raise WsolError(
-            f"{self.folder} has no box threshold yet: expected {self.network_folder / FILE}. The command that made the run goes on and learns it; or name one with `--threshold`."
+            f"{self.folder} has no box threshold yet",
+            expected=f"{self.network_folder / FILE}",
+            remedy="The command that made the run goes on and learns it; or name one with `--threshold`.",
         )
 
     @property

@@ -55,7 +55,9 @@ def load_config(run: Path) -> RunConfig:
     path = run / FILE
     if not path.exists():
         raise WsolError(
-            f"{run} is not a run: expected {FILE} in it. Make one with `wsol fit DATA --run {run}`, or name another run."
+            f"{run} is not a run",
+            expected=f"{FILE} in it",
+            remedy=f"Make one with `wsol fit DATA --run {run}`, or name another run.",
         )
     values = _values_in(path)
     if isinstance(values, dict):
@@ -88,7 +90,9 @@ def _values_in(path: Path) -> Any:
     except Exception as error:  # PyYAML's constructors let through whatever Python raises of the text
         said = " ".join(str(error).split())  # PyYAML's are of several lines
         raise WsolError(
-            f"{path} cannot be used ({said:.300}): expected what `wsol fit` wrote. Restore it, or make another run."
+            f"{path} cannot be used ({said:.300})",
+            expected="what `wsol fit` wrote",
+            remedy="Restore it, or make another run.",
         ) from None
 
 
@@ -151,7 +155,10 @@ def _check_method(run: Path, given: RunConfig) -> None:
     if not _is_same_training(remembered, given) and any(map(is_begun, own)):
         or_say = "" if "method" in given.model_fields_set else f", or give `--method {remembered.method}` too"
         raise WsolError(
-            f"{run} is a run of method {remembered.method}: expected the same, got {given.method}. Name another --run{or_say}."
+            f"{run} is a run of method {remembered.method}",
+            expected="the same",
+            got=f"{given.method}",
+            remedy=f"Name another --run{or_say}.",
         )
 
 

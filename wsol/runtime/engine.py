@@ -71,14 +71,18 @@ def choose_engine(device: str, precision: Precision) -> Engine:
         chosen = f"cuda:{part().local_rank}"
     elif device.startswith("cuda:") and part().count > 1:
         raise WsolError(
-            f"device {device} cannot be that of {part().count} processes: expected auto, cuda or cpu. Each process takes a GPU of its own; hide others with CUDA_VISIBLE_DEVICES."
+            f"device {device} cannot be that of {part().count} processes",
+            expected="auto, cuda or cpu",
+            remedy="Each process takes a GPU of its own; hide others with CUDA_VISIBLE_DEVICES.",
         )
     try:
         found = torch.device(chosen)
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError) as error:
         raise WsolError(
-            f"device {chosen!r} cannot be used ({str(error).splitlines()[0]}): expected auto, cpu, cuda, cuda:N or mps. Use `--device cpu`, or install a torch built for it."
+            f"device {chosen!r} cannot be used ({str(error).splitlines()[0]})",
+            expected="auto, cpu, cuda, cuda:N or mps",
+            remedy="Use `--device cpu`, or install a torch built for it.",
         ) from None
     is_bf16 = precision == "bf16" or (precision == "auto" and found.type == "cuda" and has_bf16(found))
     if found.type == "cpu":

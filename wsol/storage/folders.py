@@ -48,13 +48,15 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.name in ("", ".."):
         raise WsolError(
-            f"{folder} is no name for a new folder: expected one that can be made, such as {folder / 'out'}. Name it."
+            f"{folder} is no name for a new folder",
+            expected=f"one that can be made, such as {folder / 'out'}",
+            remedy="Name it.",
         )
     refuse_link(folder)
     if folder.exists():
         if not folder.is_dir() or any(folder.iterdir()):
             # Not a word of removing it: it may hold photographs.
-            raise WsolError(f"{folder} exists already: expected a free name. Name another folder.")
+            raise WsolError(f"{folder} exists already", expected="a free name", remedy="Name another folder.")
         folder.rmdir()
     scratch = scratch_of(folder)
     refuse_link(scratch)
@@ -154,7 +156,9 @@ def opened(path: Path, made_by: str) -> Iterator[BinaryIO]:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         raise WsolError(
-            f"no {path.name} in {path.parent}: expected the result of `{made_by}`. Run that first, or name another folder."
+            f"no {path.name} in {path.parent}",
+            expected=f"the result of `{made_by}`",
+            remedy="Run that first, or name another folder.",
         ) from None
     except OSError as error:
         raise _unreadable(path, str(error.strerror), made_by) from None
@@ -167,7 +171,9 @@ def opened(path: Path, made_by: str) -> Iterator[BinaryIO]:
 
 def _unreadable(path: Path, reason: str, made_by: str) -> WsolError:
     return WsolError(
-        f"cannot read {path} ({reason}): expected what `{made_by}` wrote. Change its permissions, or move {path.parent} away and run that again."
+        f"cannot read {path} ({reason})",
+        expected=f"what `{made_by}` wrote",
+        remedy=f"Change its permissions, or move {path.parent} away and run that again.",
     )
 
 
@@ -183,7 +189,9 @@ def read_json(path: Path, made_by: str) -> Any:
         return parse_json(content)
     except (ValueError, RecursionError) as error:
         raise WsolError(
-            f"{path} is not JSON ({error}): expected what `{made_by}` wrote. Move {path.parent} away and run that again, or name another folder."
+            f"{path} is not JSON ({error})",
+            expected=f"what `{made_by}` wrote",
+            remedy=f"Move {path.parent} away and run that again, or name another folder.",
         ) from None
 
 
@@ -281,7 +289,9 @@ def manifest_of(folder: Path, stage: str) -> dict[str, Any] | None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise WsolError(
-            f"{path} is damaged ({'.'.join(map(str, first['loc']))}: {first['msg']}): expected what `{made_by}` wrote. Move {folder} away and run that again, or name another folder."
+            f"{path} is damaged ({'.'.join(map(str, first['loc']))}: {first['msg']})",
+            expected=f"what `{made_by}` wrote",
+            remedy=f"Move {folder} away and run that again, or name another folder.",
         ) from None
     return empty | manifest
 
@@ -302,7 +312,9 @@ def is_finished(
         return False
     if manifest["stage"] != stage:
         raise WsolError(
-            f"{folder} holds the result of {manifest['stage']!s:.80}: expected that of {stage}, or a free name. Name another folder with `{option}`."
+            f"{folder} holds the result of {manifest['stage']!s:.80}",
+            expected=f"that of {stage}, or a free name",
+            remedy=f"Name another folder with `{option}`.",
         )
     changed = differences(
         {name: manifest[name] for name in ("settings", "inputs")}, {"settings": settings, "inputs": inputs}, words,

@@ -30,7 +30,10 @@ def refuse_link(path: Path) -> None:
     """
     if is_link(path):
         raise WsolError(
-            f"{path} is a link to {os.readlink(path)}: expected a file or folder of wsol's own, got one that leads elsewhere. Nothing was written there; remove the link, or name another folder."
+            f"{path} is a link to {os.readlink(path)}",
+            expected="a file or folder of wsol's own",
+            got="one that leads elsewhere",
+            remedy="Nothing was written there; remove the link, or name another folder.",
         )
 
 
@@ -58,7 +61,9 @@ def open_own(path: Path, flags: int) -> int:
 
 
 def _irregular(path: Path) -> WsolError:
-    return WsolError(f"{path} is no regular file: expected one of wsol's own. Move it away, or name another folder.")
+    return WsolError(
+        f"{path} is no regular file", expected="one of wsol's own", remedy="Move it away, or name another folder."
+    )
 
 
 def refuse_special(path: Path) -> None:
@@ -69,7 +74,9 @@ def refuse_special(path: Path) -> None:
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise WsolError(
-            f"{path} is no regular file: expected one that can be read to its end. Remove it, or put the file there that belongs there."
+            f"{path} is no regular file",
+            expected="one that can be read to its end",
+            remedy="Remove it, or put the file there that belongs there.",
         )
 
 

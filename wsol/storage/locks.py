@@ -102,12 +102,16 @@ def _acquired(file: Path, folder: Path, hold: Hold, otherwise: str) -> FileLock 
         return lock
     except Timeout:
         raise WsolError(
-            f"{folder} is in use by {_holder(file)}: expected one command at a time. Wait for it, stop it, or {otherwise}."
+            f"{folder} is in use by {_holder(file)}",
+            expected="one command at a time",
+            remedy=f"Wait for it, stop it, or {otherwise}.",
         ) from None
     except PermissionError:
         if file.exists():
             raise WsolError(
-                f"{folder} is in use by another user, or was when that command was killed ({_holder(file)}): expected one command at a time. Wait for it, remove {file} if it has ended, or {otherwise}."
+                f"{folder} is in use by another user, or was when that command was killed ({_holder(file)})",
+                expected="one command at a time",
+                remedy=f"Wait for it, remove {file} if it has ended, or {otherwise}.",
             ) from None
         return None
     except OSError as error:  # no locks, or no room: where that matters, the command tells it

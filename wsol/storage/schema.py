@@ -22,12 +22,21 @@ def check_schema(found: object, reads: int, where: object, made_by: str) -> None
         return
     if type(found) is int and found > reads:
         raise WsolError(
-            f"{where} was made by a newer wsol: expected schema {reads}, which wsol {__version__} reads, got schema {found}. Upgrade with `pip install -U wsol`, or make it again with `{made_by}`."
+            f"{where} was made by a newer wsol",
+            expected=f"schema {reads}, which wsol {__version__} reads",
+            got=f"schema {found}",
+            remedy=f"Upgrade with `pip install -U wsol`, or make it again with `{made_by}`.",
         )
     if type(found) is int and 1 <= found < reads:
         raise WsolError(
-            f"{where} was made by an older wsol: expected schema {reads}, which wsol {__version__} reads, got schema {found}. Make it again with `{made_by}`, or install the wsol that wrote it."
+            f"{where} was made by an older wsol",
+            expected=f"schema {reads}, which wsol {__version__} reads",
+            got=f"schema {found}",
+            remedy=f"Make it again with `{made_by}`, or install the wsol that wrote it.",
         )
     raise WsolError(
-        f"{where} has no schema that wsol {__version__} knows: expected {reads}, got {found!s:.40}. Install the wsol that wrote it, or make it again with `{made_by}`."
+        f"{where} has no schema that wsol {__version__} knows",
+        expected=f"{reads}",
+        got=f"{found!s:.40}",
+        remedy=f"Install the wsol that wrote it, or make it again with `{made_by}`.",
     )

@@ -125,7 +125,9 @@ def read_skipped(path: Path, made_by: str) -> list[Skipped]:
     rows: list[Skipped] = read_json(path, made_by)
     if not isinstance(rows, list) or not all(map(_is_skipped, rows)):
         raise WsolError(
-            f"{path} is damaged: expected a list of image and reason. Remove {path.parent}, and `{made_by}` makes it again."
+            f"{path} is damaged",
+            expected="a list of image and reason",
+            remedy=f"Remove {path.parent}, and `{made_by}` makes it again.",
         )
     return rows
 

@@ -53,7 +53,9 @@ def _meet(scratch: Path, engine: Engine) -> None:
     if blind:
         machines = ", ".join(sorted(set(gathered([platform.node()], engine))))
         raise WsolError(
-            f"processes {', '.join(map(str, blind))} do not see {scratch}: expected a folder that all machines ({machines}) share. Name one on a shared disk."
+            f"processes {', '.join(map(str, blind))} do not see {scratch}",
+            expected=f"a folder that all machines ({machines}) share",
+            remedy="Name one on a shared disk.",
         )
 
 

@@ -96,6 +96,8 @@ def _board(folder: Path, step: int) -> SummaryWriter:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
         raise WsolError(
-            "no TensorBoard here: expected the extra for `--track tensorboard`. Install it with `pip install 'wsol[track]'`, or leave `--track` out."
+            "no TensorBoard here",
+            expected="the extra for `--track tensorboard`",
+            remedy="Install it with `pip install 'wsol[track]'`, or leave `--track` out.",
         ) from None
     return SummaryWriter(str(folder), purge_step=step + 1)

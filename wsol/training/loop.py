@@ -146,12 +146,16 @@ def _schedule(job: Job, pictures: Pictures) -> Schedule:
     whole = len(set(job.usable) - pictures.broken.keys())
     if whole < 2:
         raise WsolError(
-            f"{job.stage}: {number_of(whole, 'usable picture')} of {len(pictures.paths)}: expected at least two. See what is wrong with the others with `wsol check DATA`."
+            f"{job.stage}: {number_of(whole, 'usable picture')} of {len(pictures.paths)}",
+            expected="at least two",
+            remedy="See what is wrong with the others with `wsol check DATA`.",
         )
     schedule = Schedule.of(job.usable, job.training, job.seed, job.classes)
     if schedule.batch_size < part().count:
         raise WsolError(
-            f"{job.stage}: {number_of(schedule.batch_size, 'picture')} a step for {part().count} processes: expected one each at least. Start fewer, or raise the batch size."
+            f"{job.stage}: {number_of(schedule.batch_size, 'picture')} a step for {part().count} processes",
+            expected="one each at least",
+            remedy="Start fewer, or raise the batch size.",
         )
     return schedule
 
@@ -254,7 +258,9 @@ class _Steps:
         if not all(map(math.isfinite, losses)):
             rates = self.job.training
             raise WsolError(
-                f"{self.job.stage}: the loss at step {step} is {losses[-1]}: expected a number. Lower the learning rates (lr_backbone {rates.lr_backbone}, lr_new {rates.lr_new})."
+                f"{self.job.stage}: the loss at step {step} is {losses[-1]}",
+                expected="a number",
+                remedy=f"Lower the learning rates (lr_backbone {rates.lr_backbone}, lr_new {rates.lr_new}).",
             )
 
     def _epoch(self, steps: range) -> Iterator[tuple[Tensor, float]]:
@@ -314,7 +320,10 @@ def _synchronised(network: nn.Module, batch_norm: BatchNorm, engine: Engine) -> 
         return network
     if engine.device.type != "cuda":
         raise WsolError(
-            f"batch norm over all processes needs GPUs: expected cuda, got {engine.device}. Take `live` or `frozen`."
+            "batch norm over all processes needs GPUs",
+            expected="cuda",
+            got=f"{engine.device}",
+            remedy="Take `live` or `frozen`.",
         )
     synchronised: nn.Module = convert_sync_batchnorm(network)
     return synchronised

@@ -26,6 +26,8 @@ def largest_that_fits(work: Callable[[int], object], most: int) -> int:
         torch.cuda.empty_cache()
         if count == 1:
             raise WsolError(
-                f"not even one picture fits into the memory of the device ({reason}): expected room for one. Make --crop-px of the stage smaller, or take a smaller --backbone."
+                f"not even one picture fits into the memory of the device ({reason})",
+                expected="room for one",
+                remedy="Make --crop-px of the stage smaller, or take a smaller --backbone.",
             )
         count = -(-count // 2)

@@ -51,7 +51,9 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     class_names = _class_names(tree)
     if halves and not class_names and any(map(is_picture, tree.iterdir())):
         raise WsolError(
-            f"{tree} holds images and no class folders: expected {halves.train}/<class>/*.jpg. Sort its images into a folder for each class, or write a CSV table (path,label)."
+            f"{tree} holds images and no class folders",
+            expected=f"{halves.train}/<class>/*.jpg",
+            remedy="Sort its images into a folder for each class, or write a CSV table (path,label).",
         )
     train = test = _samples(pictures, tree, tree, class_names)
     if halves and halves.test:
@@ -124,7 +126,8 @@ def _samples(pictures: Path, folder: Path, train: Path, class_names: tuple[str, 
     unknown = {child.name for child in _folders(folder)} - set(class_names) - {"masks"}
     if unknown and folder not in (pictures, train):
         raise WsolError(
-            f"{folder} has classes that {train} has not: {', '.join(sorted(unknown)[:5])}. Expected the same class folders in both; rename or remove them."
+            f"{folder} has classes that {train} has not: {', '.join(sorted(unknown)[:5])}",
+            remedy="Expected the same class folders in both; rename or remove them.",
         )
     return tuple(
         Sample(path.relative_to(pictures).as_posix(), path, label)
@@ -167,7 +170,9 @@ def read_ground_truth(root: Path, pictures: Path, test: tuple[Sample, ...], othe
         masks = {image_id: path for image_id, path in masks.items() if _add_box_of(collector, image_id, path, paths)}
     else:
         raise NoGroundTruth(
-            f"no boxes to compare with in {root}: expected boxes.csv (path,x0,y0,x1,y1) or masks/<path>.png. Write one of them, or use `wsol predict` for boxes without a judgement."
+            f"no boxes to compare with in {root}",
+            expected="boxes.csv (path,x0,y0,x1,y1) or masks/<path>.png",
+            remedy="Write one of them, or use `wsol predict` for boxes without a judgement.",
         )
     for image_id, path in masks.items():
         collector.add_mask(image_id, partial(read_png_mask, path, paths[image_id]), None)

@@ -172,7 +172,10 @@ def _categories(parts: Iterable[_Part]) -> dict[int, str]:
         for number, name in part.file.categories.items():
             if categories.setdefault(number, name) != name:
                 raise WsolError(
-                    f"{part.file.path}: expected category {number} to be {categories[number]!r} as in the other split, got {name!r}. Number the categories alike in both."
+                    f"{part.file.path}",
+                    expected=f"category {number} to be {categories[number]!r} as in the other split",
+                    got=f"{name!r}",
+                    remedy="Number the categories alike in both.",
                 )
     return dict(sorted(categories.items()))
 

@@ -64,17 +64,24 @@ def read_coco_file(path: Path) -> CocoFile:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     # Numbers of some thousand digits are a ValueError of their own, depth is a RecursionError.
     except (ValueError, RecursionError) as error:
-        raise WsolError(f"{path} is not JSON ({error}): expected COCO annotations. Name another file.") from None
+        raise WsolError(
+            f"{path} is not JSON ({error})", expected="COCO annotations", remedy="Name another file."
+        ) from None
     if not (isinstance(document, dict) and all(isinstance(document.get(key), list) for key in KEYS)):
         raise WsolError(
-            f"{path} is not a file of COCO annotations: expected an object with the lists {', '.join(KEYS)}, got {_resemblance(document)}"
+            f"{path} is not a file of COCO annotations",
+            expected=f"an object with the lists {', '.join(KEYS)}",
+            got=f"{_resemblance(document)}",
         )
     pictures = _by_id(path, "images", document["images"], ("file_name",))
     categories = _by_id(path, "categories", document["categories"], ("name",))
     for number, row in categories.items():
         if not is_text(str(row["name"])):
             raise WsolError(
-                f"{path}, category {number}: expected a name, got {shown(row['name'])}, which is no text. Rename it."
+                f"{path}, category {number}",
+                expected="a name",
+                got=f"{shown(row['name'])}, which is no text",
+                remedy="Rename it.",
             )
     annotations, mistakes = _annotations(path, document["annotations"])
     return CocoFile(
@@ -113,16 +120,24 @@ def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> 
             and all(isinstance(row.get(name), str | int) for name in needed)
         ):
             raise WsolError(
-                f"{where}: expected an integer id and {', '.join(needed)}, got {shown(row)}. Mend the entry."
+                f"{where}",
+                expected=f"an integer id and {', '.join(needed)}",
+                got=f"{shown(row)}",
+                remedy="Mend the entry.",
             )
         if row["id"] in by_id:
-            raise WsolError(f"{where}: expected ids that differ, got {row['id']} twice. Number the {key} anew.")
+            raise WsolError(
+                f"{where}", expected="ids that differ", got=f"{row['id']} twice", remedy=f"Number the {key} anew."
+            )
         by_id[row["id"]] = row
     names = [str(row[needed[0]]) for row in by_id.values()]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise WsolError(
-            f"{path}: expected every {needed[0]} of {key} once, got {twice!r} twice. Merge the two entries, or rename one."
+            f"{path}",
+            expected=f"every {needed[0]} of {key} once",
+            got=f"{twice!r} twice",
+            remedy="Merge the two entries, or rename one.",
         )
     return by_id
 
@@ -137,7 +152,9 @@ def _annotations(path: Path, rows: Sequence[Any]) -> tuple[list[dict[str, Any]],
             what = f"expected integers image_id and category_id, got {kind_of(row)}"
             mistakes.append(Mistake("unknown class", f"{path}, annotations[{number}]", what))
     if mistakes and not known:
-        raise WsolError(f"{mistakes[0].where}: {mistakes[0].what}, and so are all. Name the file of the instances.")
+        raise WsolError(
+            f"{mistakes[0].where}: {mistakes[0].what}, and so are all", remedy="Name the file of the instances."
+        )
     return known, tuple(mistakes)
 
 

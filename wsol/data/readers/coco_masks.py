@@ -33,7 +33,7 @@ def read_coco_mask(
         is_object = nearest(_union(objects, annotated_hw), image_hw)
         is_crowd = nearest(_union(crowds, annotated_hw), image_hw)
     except ValueError as error:
-        raise BrokenPicture(f"{where}: {error}. Mend the annotation, or remove it.") from None
+        raise BrokenPicture(f"{where}: {error}", remedy="Mend the annotation, or remove it.") from None
     return TrueMask(is_object, is_crowd & ~is_object)
 
 

@@ -59,7 +59,10 @@ def csv_rows(
         # DictReader puts what is beyond the header under None.
         if any(cell.strip() for cell in row.pop(None, ())):
             raise WsolError(
-                f"{where}: expected {number_of(len(header), 'cell')}, got more. Put quotes around a path that has a comma."
+                f"{where}",
+                expected=f"{number_of(len(header), 'cell')}",
+                got="more",
+                remedy="Put quotes around a path that has a comma.",
             )
         cells = {name: cell.strip() for name, cell in row.items()}
         if any(cells.values()):
@@ -71,7 +74,9 @@ def _read(table: Path, reader: csv.DictReader[str], what: Callable[[], Read]) ->
         return what()
     except csv.Error as error:
         raise WsolError(
-            f"{table}, line {reader.line_num}: not CSV ({error}): expected cells between commas. Mend its quotes."
+            f"{table}, line {reader.line_num}: not CSV ({error})",
+            expected="cells between commas",
+            remedy="Mend its quotes.",
         ) from None
 
 
@@ -106,7 +111,7 @@ def _text(table: Path, required: Sequence[str]) -> str:
         return table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WsolError(
-            f"{table} is not UTF-8 ({error}): expected text with {', '.join(required)}. Save it as UTF-8."
+            f"{table} is not UTF-8 ({error})", expected=f"text with {', '.join(required)}", remedy="Save it as UTF-8."
         ) from None
 
 
@@ -116,7 +121,9 @@ def _check_header(
     names = Counter(header)  # a table may have many thousand columns: nothing here compares each with each
     twice = [name for name, count in names.items() if count > 1]
     if twice:
-        raise WsolError(f"{table} has the column {shown(twice[0])} twice: expected each once. Rename or remove one.")
+        raise WsolError(
+            f"{table} has the column {shown(twice[0])} twice", expected="each once", remedy="Rename or remove one."
+        )
     groups = [group for group in optional if names.keys() & set(group)]
     missing = [name for name in (*required, *(name for group in groups for name in group)) if name not in names]
     all_columns = [*required, *(name for group in optional for name in group)]

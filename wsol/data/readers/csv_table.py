@@ -74,10 +74,13 @@ def _table(root: Path) -> Path:
 
 def _image_id(row: Mapping[str, str], where: str) -> str:
     if not row["path"]:
-        raise WsolError(f"{where}: expected the path of a picture, got none. Mend the line, or remove it.")
+        raise WsolError(f"{where}", expected="the path of a picture", got="none", remedy="Mend the line, or remove it.")
     if not is_path(row["path"]):
         raise WsolError(
-            f"{where}: expected the path of an image, got {shown(row['path'])}. Mend the line, or remove it."
+            f"{where}",
+            expected="the path of an image",
+            got=f"{shown(row['path'])}",
+            remedy="Mend the line, or remove it.",
         )
     return row["path"].replace("\\", "/").removeprefix("./")
 
@@ -96,7 +99,9 @@ def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
         folders = folders[1:]
     if not folders or folders[0] in ("", ".", ".."):
         raise WsolError(
-            f"{where}: expected the class of {image_id}: there is no column label, and no folder of a class in its path. Add the column, or write paths as class/picture."
+            f"{where}",
+            expected=f"the class of {image_id}: there is no column label, and no folder of a class in its path",
+            remedy="Add the column, or write paths as class/picture.",
         )
     return folders[0]
 
@@ -109,13 +114,18 @@ def _listed(table: Path) -> dict[str, _Listed]:
         one = listed.setdefault(image_id, _Listed(split, where))
         if one.split != split:
             raise WsolError(
-                f"{where}: expected {image_id} in one split, got {split or 'none'!r} here and {one.split or 'none'!r} before ({one.first}). Mend one of the lines."
+                f"{where}",
+                expected=f"{image_id} in one split",
+                got=f"{split or 'none'!r} here and {one.split or 'none'!r} before ({one.first})",
+                remedy="Mend one of the lines.",
             )
         if (label := _label(row, image_id, where)) not in one.class_names:
             one.class_names.append(label)
     if len({one.split == "" for one in listed.values()}) > 1:
         first = next(one.first for one in listed.values() if not one.split)
-        raise WsolError(f"{first}: expected a split as in the other lines, got none. Fill it in, or empty the column.")
+        raise WsolError(
+            f"{first}", expected="a split as in the other lines", got="none", remedy="Fill it in, or empty the column."
+        )
     return listed
 
 
@@ -155,7 +165,9 @@ def _left_out(table: Path, listed: Iterable[tuple[str, _Listed]]) -> Iterator[Mi
 def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
     if "x0" not in header_of(table):
         raise NoGroundTruth(
-            f"no boxes to compare with in {table}: expected the columns {', '.join(CORNERS)}. Add them, or use `wsol predict` for boxes without a judgement."
+            f"no boxes to compare with in {table}",
+            expected=f"the columns {', '.join(CORNERS)}",
+            remedy="Add them, or use `wsol predict` for boxes without a judgement.",
         )
     collector = Collector()
     sizes = PictureSizes(collector)
@@ -185,5 +197,7 @@ def _written_hw(row: Mapping[str, str], where: str) -> tuple[int, int] | None:
     image_hw = size_of(whole_in(height) or 0, whole_in(width) or 0)
     if image_hw is None:
         cells = shown(f"{width},{height}")
-        raise WsolError(f"{where}: expected width and height of an image in whole pixels, got {cells}. Mend the line.")
+        raise WsolError(
+            f"{where}", expected="width and height of an image in whole pixels", got=f"{cells}", remedy="Mend the line."
+        )
     return image_hw

@@ -36,13 +36,18 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     for number, name in names.items():
         if not is_path(name):
             raise WsolError(
-                f"{root / 'images.txt'}: expected the path of an image, got {shown(name)}. Restore the published tables."
+                f"{root / 'images.txt'}",
+                expected="the path of an image",
+                got=f"{shown(name)}",
+                remedy="Restore the published tables.",
             )
         try:
             label, in_train = labels[class_of[number][0]], is_train[number][0] == "1"
         except KeyError as missing:
             raise WsolError(
-                f"{root}: picture {number} ({name}) has no class or split (missing {missing}): expected every id of images.txt in {', '.join(TABLES[1:3])}. Restore the published tables."
+                f"{root}: picture {number} ({name}) has no class or split (missing {missing})",
+                expected=f"every id of images.txt in {', '.join(TABLES[1:3])}",
+                remedy="Restore the published tables.",
             ) from None
         split[in_train].append(Sample(name, folder / name, label))
     class_names = tuple(row[0] for row in class_rows.values())
@@ -74,7 +79,10 @@ def _corners(number: str, row: list[str], table: Path) -> Xyxy:
         x, y, width, height = (float(value) for value in row)
     except ValueError:
         raise WsolError(
-            f"{table}: expected `{number} x y width height`, got {shown(' '.join((number, *row)))}. Restore the published table."
+            f"{table}",
+            expected=f"`{number} x y width height`",
+            got=f"{shown(' '.join((number, *row)))}",
+            remedy="Restore the published table.",
         ) from None
     return x, y, x + width, y + height
 
@@ -84,10 +92,12 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise WsolError(f"{path} is not text ({error}): expected UTF-8. Restore the published table.") from None
+        raise WsolError(
+            f"{path} is not text ({error})", expected="UTF-8", remedy="Restore the published table."
+        ) from None
     except FileNotFoundError:
         raise NoGroundTruth(
-            f"no {path.name} in {path.parent}: expected CUB-200-2011 as published. Restore that file."
+            f"no {path.name} in {path.parent}", expected="CUB-200-2011 as published", remedy="Restore that file."
         ) from None
     rows: dict[str, list[str]] = {}
     for number, line in enumerate(lines, start=1):
@@ -96,7 +106,10 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
         parts = line.split(maxsplit=columns - 1)
         if len(parts) != columns:
             raise WsolError(
-                f"{path}, line {number}: expected {columns} columns, got {shown(line)}. Restore the published table."
+                f"{path}, line {number}",
+                expected=f"{columns} columns",
+                got=f"{shown(line)}",
+                remedy="Restore the published table.",
             )
         rows[parts[0]] = parts[1:]
     return rows

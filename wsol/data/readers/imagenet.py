@@ -52,7 +52,9 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     pictures = _picture_root(images or root)
     if pictures is None:
         raise WsolError(
-            f"no ImageNet pictures in {images or root}: expected train/<wnid>/*.JPEG, or val/ flat or by wnid. Name the folder that holds train and val."
+            f"no ImageNet pictures in {images or root}",
+            expected="train/<wnid>/*.JPEG, or val/ flat or by wnid",
+            remedy="Name the folder that holds train and val.",
         )
     held_out = _held_out(pictures)
     annotations = cache(partial(_annotations, root, held_out or pictures / "train"))
@@ -167,14 +169,18 @@ def _annotations(root: Path, pictures: Path) -> Annotate:
     files = next(filter(None, (_xml_files(folder, folder not in flat) for folder in (*deep, *flat, pictures))), {})
     if not files and not solution:
         looked = ", ".join(str(place) for place in (*tables, *deep, *flat, pictures))
-        raise NoGroundTruth(f"no boxes for {pictures}: expected <picture>.xml in one of {looked}. {RESTORE}")
+        raise NoGroundTruth(
+            f"no boxes for {pictures}", expected=f"<picture>.xml in one of {looked}", remedy=f"{RESTORE}"
+        )
 
     @cache
     def annotate(picture: Path) -> VocXml:
         if picture.stem in solution:
             return solution[picture.stem]
         if picture.stem not in files:
-            raise WsolError(f"no boxes for {picture}: expected {picture.stem}.xml beside the others. {RESTORE}")
+            raise WsolError(
+                f"no boxes for {picture}", expected=f"{picture.stem}.xml beside the others", remedy=f"{RESTORE}"
+            )
         return parse(files[picture.stem])
 
     return annotate
@@ -208,7 +214,10 @@ def _read_solution(table: Path) -> dict[str, VocXml]:
                     found[picture] = VocXml(where, objects=_solved(text.split()))
         except (ValueError, csv.Error):
             raise WsolError(
-                f"{table}, line {rows.line_num}: expected `ImageId,PredictionString` with wnid x0 y0 x1 y1 a box, got something else. Restore the published table."
+                f"{table}, line {rows.line_num}",
+                expected="`ImageId,PredictionString` with wnid x0 y0 x1 y1 a box",
+                got="something else",
+                remedy="Restore the published table.",
             ) from None
     return found
 

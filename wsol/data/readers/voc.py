@@ -66,7 +66,9 @@ def _xml_files(root: Path) -> dict[str, Path]:
         if found:
             return found
     raise WsolError(
-        f"no annotations in {root}: expected Annotations/*.xml, or *.xml beside the pictures. Name the folder that holds Annotations."
+        f"no annotations in {root}",
+        expected="Annotations/*.xml, or *.xml beside the pictures",
+        remedy="Name the folder that holds Annotations.",
     )
 
 
@@ -100,7 +102,9 @@ def _stems(table: Path) -> list[str]:
     try:
         lines = table.read_text(encoding="utf-8-sig").split("\n") if table.is_file() else []
     except UnicodeDecodeError as error:
-        raise WsolError(f"{table} is not text ({error}): expected UTF-8. Restore the published list.") from None
+        raise WsolError(
+            f"{table} is not text ({error})", expected="UTF-8", remedy="Restore the published list."
+        ) from None
     return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 

@@ -55,13 +55,15 @@ def parse(path: Path) -> VocXml:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two: an unknown encoding
         raise WsolError(
-            f"{path} is not XML ({error}): expected <annotation>. Restore the file, or remove it."
+            f"{path} is not XML ({error})", expected="<annotation>", remedy="Restore the file, or remove it."
         ) from None
     if root.tag != "annotation":
-        raise WsolError(f"{path} holds <{root.tag}>: expected <annotation>. Restore the file, or remove it.")
+        raise WsolError(f"{path} holds <{root.tag}>", expected="<annotation>", remedy="Restore the file, or remove it.")
     for name in ("folder", "filename"):
         if not is_path(text := root.findtext(name, "")):
-            raise WsolError(f"{path}: expected the path of an image in <{name}>, got {shown(text)}. Mend the file.")
+            raise WsolError(
+                f"{path}", expected=f"the path of an image in <{name}>", got=f"{shown(text)}", remedy="Mend the file."
+            )
     return VocXml(
         str(path),
         root.findtext("folder", "").strip(),

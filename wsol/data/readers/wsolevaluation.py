@@ -55,7 +55,9 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     tests = [root] if _is_list(root) else [root / name for name in TEST_NAMES if _is_list(root / name)]
     lists = [_List(folder, dict.fromkeys(_image_ids(folder / IDS))) for folder in (*trains[:1], *tests[:1])]
     if not lists:
-        raise WsolError(f"no {IDS} in {root}: expected wsolevaluation's tables. Name the folder that holds them.")
+        raise WsolError(
+            f"no {IDS} in {root}", expected="wsolevaluation's tables", remedy="Name the folder that holds them."
+        )
     folders = [folder for folder in (images, root, root / "images") if folder is not None]
     mistakes: list[Mistake] = []
     samples = [_samples(one, folders, mistakes) for one in lists]
@@ -80,10 +82,14 @@ def _lines(table: Path) -> Iterator[tuple[int, str]]:
     try:
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise WsolError(f"{table} is not text ({error}): expected UTF-8. Restore the published table.") from None
+        raise WsolError(
+            f"{table} is not text ({error})", expected="UTF-8", remedy="Restore the published table."
+        ) from None
     except FileNotFoundError:
         raise NoGroundTruth(
-            f"no {table.name} in {table.parent}: expected the tables of wsolevaluation ({IDS}, {LABELS}, {PLACES}, {SIZES}). Restore that file, or write it."
+            f"no {table.name} in {table.parent}",
+            expected=f"the tables of wsolevaluation ({IDS}, {LABELS}, {PLACES}, {SIZES})",
+            remedy="Restore that file, or write it.",
         ) from None
     return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
 
@@ -91,7 +97,9 @@ def _lines(table: Path) -> Iterator[tuple[int, str]]:
 def _image_ids(table: Path) -> Iterator[str]:
     for number, line in _lines(table):
         if not is_path(line):
-            raise WsolError(f"{table}, line {number}: expected the path of an image, got {shown(line)}. {MEND}")
+            raise WsolError(
+                f"{table}, line {number}", expected="the path of an image", got=f"{shown(line)}", remedy=f"{MEND}"
+            )
         yield line
 
 
@@ -113,7 +121,10 @@ def _labels(table: Path, mistakes: list[Mistake]) -> dict[str, int | None]:
         label = whole_in(text)
         if not path or label is None or label >= MOST_CLASSES:
             raise WsolError(
-                f"{table}, line {number}: expected `path,label` with a label from 0, got {shown(line)}. {MEND}"
+                f"{table}, line {number}",
+                expected="`path,label` with a label from 0",
+                got=f"{shown(line)}",
+                remedy=f"{MEND}",
             )
         if labels.setdefault(path, label) not in (label, None):
             expected = f"expected one label of {path}, got {labels[path]} and {label}"
@@ -168,7 +179,7 @@ def _collect_boxes(truth: Collector, listed: _List, lines: list[tuple[int, str]]
             path, *texts = line.rsplit(",", 4)
             x0, y0, x1, y1 = map(float, texts)
         except ValueError:
-            raise WsolError(f"{where}: expected `path,x0,y0,x1,y1`, got {shown(line)}. {MEND}") from None
+            raise WsolError(f"{where}", expected="`path,x0,y0,x1,y1`", got=f"{shown(line)}", remedy=f"{MEND}") from None
         if path not in listed.image_ids:
             truth.note("unknown picture", where, f"expected a picture of {IDS}, got {path}")
         elif path in sizes:
@@ -188,7 +199,10 @@ def _sizes(table: Path) -> dict[str, tuple[int, int]]:
         image_hw = size_of(height, width)
         if image_hw is None:
             raise WsolError(
-                f"{table}, line {number}: expected `path,width,height` in whole pixels, got {shown(line)}. {MEND}"
+                f"{table}, line {number}",
+                expected="`path,width,height` in whole pixels",
+                got=f"{shown(line)}",
+                remedy=f"{MEND}",
             )
         sizes[path] = image_hw
     return sizes
@@ -202,7 +216,9 @@ def _collect_masks(truth: Collector, listed: _List, lines: list[tuple[int, str]]
     for number, line in lines:
         path, *files = line.rsplit(",", 2)
         if len(files) != 2 or not files[0] or not all(map(is_path, files)):
-            raise WsolError(f"{table}, line {number}: expected `path,mask,ignored`, got {shown(line)}. {MEND}")
+            raise WsolError(
+                f"{table}, line {number}", expected="`path,mask,ignored`", got=f"{shown(line)}", remedy=f"{MEND}"
+            )
         if path not in listed.image_ids:
             truth.note("unknown picture", f"{table}, line {number}", f"expected a picture of {IDS}, got {path}")
             continue
@@ -239,5 +255,7 @@ def _decoded(path: Path, image_hw: tuple[int, int]) -> Bool[np.ndarray, "height 
     except (OSError, cv2.error) as error:
         grey, reason = None, str(error).strip()
     if grey is None:
-        raise BrokenPicture(f"cannot decode the mask {path}: {reason}. Expected a picture; restore it, or its list.")
+        raise BrokenPicture(
+            f"cannot decode the mask {path}: {reason}", remedy="Expected a picture; restore it, or its list."
+        )
     return np.asarray(cv2.resize(np.float32(grey), image_hw[::-1], interpolation=cv2.INTER_NEAREST) > 0.5)

@@ -182,7 +182,9 @@ def write_onnx(graph: Graph, card: OnnxCard, path: Path) -> None:
             exported = torch.export.export(exportable, examples, dynamic_shapes=shapes, strict=False)
         except (RuntimeError, AssertionError, ValueError) as error:
             raise WsolError(
-                f"{' or '.join(graph.backbones)} cannot be exported for pictures of any size ({str(error).strip().splitlines()[0]}): expected networks of convolutions. Predict with `--engine torch`, or train with another `--backbone`."
+                f"{' or '.join(graph.backbones)} cannot be exported for pictures of any size ({str(error).strip().splitlines()[0]})",
+                expected="networks of convolutions",
+                remedy="Predict with `--engine torch`, or train with another `--backbone`.",
             ) from None
         program = torch.onnx.export(
             exported, input_names=list(graph.inputs), output_names=list(graph.outputs), dynamic_shapes=shapes, opset_version=OPSET, verbose=False,
@@ -205,7 +207,9 @@ def load_graph(run: Run) -> Graph:
     """
     if not run.spec.is_exportable:
         raise WsolError(
-            f"{run.config.method} cannot be exported: expected one whose maps a file can compute, without gradients and without a threshold for each map. Predict with `--engine torch`."
+            f"{run.config.method} cannot be exported",
+            expected="one whose maps a file can compute, without gradients and without a threshold for each map",
+            remedy="Predict with `--engine torch`.",
         )
     return Graph(load_networks(run, choose_engine("cpu", "fp32")))
 

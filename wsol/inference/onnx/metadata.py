@@ -82,7 +82,9 @@ def read_card(metadata: Mapping[str, str], path: Path) -> OnnxCard:
     except (ValueError, RecursionError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise WsolError(
-            f"{path} does not say what its networks are for ({why}): expected a file that `wsol export-model RUN --format onnx` wrote. Make one, or name another file."
+            f"{path} does not say what its networks are for ({why})",
+            expected="a file that `wsol export-model RUN --format onnx` wrote",
+            remedy="Make one, or name another file.",
         ) from None
 
 
@@ -95,5 +97,7 @@ def check_installed(packages: tuple[str, ...]) -> None:
     absent = [name for name in packages if find_spec(name) is None]
     if absent:
         raise WsolError(
-            f"ONNX needs {' and '.join(absent)}: expected what the extra `export` brings. Run `pip install 'wsol[export]'`."
+            f"ONNX needs {' and '.join(absent)}",
+            expected="what the extra `export` brings",
+            remedy="Run `pip install 'wsol[export]'`.",
         )

@@ -92,7 +92,9 @@ def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
 
     onnxruntime.disable_telemetry_events()
     if not file.is_file():
-        raise WsolError(f"no file {file}: expected what `wsol export-model RUN --format onnx` wrote. Check the path.")
+        raise WsolError(
+            f"no file {file}", expected="what `wsol export-model RUN --format onnx` wrote", remedy="Check the path."
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = ERRORS_ONLY
@@ -102,11 +104,15 @@ def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
         )
     except Exception as error:  # its own kinds derive from nothing narrower
         raise WsolError(
-            f"{file} cannot be opened ({str(error).splitlines()[0]}): expected what `wsol export-model RUN --format onnx` wrote. Make it again."
+            f"{file} cannot be opened ({str(error).splitlines()[0]})",
+            expected="what `wsol export-model RUN --format onnx` wrote",
+            remedy="Make it again.",
         ) from None
     if device.startswith("cuda") and "CUDAExecutionProvider" not in session.get_providers():
         raise WsolError(
-            f"onnxruntime cannot use {device} here, its CUDA libraries did not load: expected those that onnxruntime-gpu was built for. Use `--device cpu`."
+            f"onnxruntime cannot use {device} here, its CUDA libraries did not load",
+            expected="those that onnxruntime-gpu was built for",
+            remedy="Use `--device cpu`.",
         )
     card = read_card(session.get_modelmeta().custom_metadata_map, file)
     return OnnxNetworks(session, card, choose_engine("cpu", "fp32"))
@@ -117,7 +123,9 @@ def _providers(device: str, available: list[str]) -> list[str | tuple[str, dict[
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (kind == "cuda" and not has_cuda):
         raise WsolError(
-            f"device {device!r} cannot be used by this onnxruntime ({', '.join(available)}): expected auto, cpu, or cuda with `pip install onnxruntime-gpu`. Use `--device cpu`."
+            f"device {device!r} cannot be used by this onnxruntime ({', '.join(available)})",
+            expected="auto, cpu, or cuda with `pip install onnxruntime-gpu`",
+            remedy="Use `--device cpu`.",
         )
     gpu: list[str | tuple[str, dict[str, int]]] = [
         ("CUDAExecutionProvider", {"device_id": int(number or part().local_rank)})

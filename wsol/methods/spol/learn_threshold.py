@@ -82,7 +82,9 @@ def _fits(
             advance()
     if not boxes:
         raise WsolError(
-            f"{STAGE}: none of {number_of(len(chosen), 'pseudo mask')} has an object: expected stage 1 to have learned something. Train it longer (`--cam.epochs`)."
+            f"{STAGE}: none of {number_of(len(chosen), 'pseudo mask')} has an object",
+            expected="stage 1 to have learned something",
+            remedy="Train it longer (`--cam.epochs`).",
         )
     return boxes, overlaps
 

@@ -78,7 +78,10 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     )
     if maker.card.class_names != data.class_names:
         raise WsolError(
-            f"{source} was made from other classes than {data.root} has: expected {len(maker.card.class_names)}, got {len(data.class_names)}. Name the data set it was made from."
+            f"{source} was made from other classes than {data.root} has",
+            expected=f"{len(maker.card.class_names)}",
+            got=f"{len(data.class_names)}",
+            remedy="Name the data set it was made from.",
         )
     started = time.perf_counter()
     if is_first:
@@ -114,7 +117,9 @@ def _weights(source: Path) -> Path:
     weights = source / "model.safetensors"
     if not weights.exists():
         raise WsolError(
-            f"no network in {source}: expected the stage before. Make it with `wsol train-cam DATA --run {source.parent}`, or all stages with `wsol fit`."
+            f"no network in {source}",
+            expected="the stage before",
+            remedy=f"Make it with `wsol train-cam DATA --run {source.parent}`, or all stages with `wsol fit`.",
         )
     return weights
 
@@ -280,7 +285,9 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
         skipped = [row["image"] for row in skipped_of(shards, shard)]
         if records is None or [data.train[items[i]].image_id for i in absent] != skipped:
             raise WsolError(
-                f"{shards.path(shard)} is damaged: expected the maps of {number_of(len(items), 'picture')}. Remove it, and the same command makes it again."
+                f"{shards.path(shard)} is damaged",
+                expected=f"the maps of {number_of(len(items), 'picture')}",
+                remedy="Remove it, and the same command makes it again.",
             )
         store[items.start : items.stop] = records
     store.flush()
@@ -289,6 +296,8 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
     counts = PseudoStore(scratch).counts()
     if not counts["usable"]:
         raise WsolError(
-            f"{STAGE}: none of {number_of(len(data.train), 'map')} can be used ({counts}): expected the stage before to have learned something. Train it longer, or look at what it finds."
+            f"{STAGE}: none of {number_of(len(data.train), 'map')} can be used ({counts})",
+            expected="the stage before to have learned something",
+            remedy="Train it longer, or look at what it finds.",
         )
     return counts

@@ -75,13 +75,17 @@ class PseudoStore:
     def __init__(self, folder: Path) -> None:
         if not (folder / FILE).exists():
             raise WsolError(
-                f"no pseudo masks in {folder}: expected {FILE} and {INDEX}. Make them with `wsol make-pseudo DATA --run {folder.parent}`."
+                f"no pseudo masks in {folder}",
+                expected=f"{FILE} and {INDEX}",
+                remedy=f"Make them with `wsol make-pseudo DATA --run {folder.parent}`.",
             )
         self.folder = folder
         self.image_ids: list[str] = read_json(folder / INDEX, "wsol make-pseudo")
         if not isinstance(self.image_ids, list) or not all(isinstance(name, str) for name in self.image_ids):
             raise WsolError(
-                f"{folder / INDEX} is damaged: expected a list of names. Remove {folder} and run `wsol make-pseudo DATA --run {folder.parent}`."
+                f"{folder / INDEX} is damaged",
+                expected="a list of names",
+                remedy=f"Remove {folder} and run `wsol make-pseudo DATA --run {folder.parent}`.",
             )
 
     def __len__(self) -> int:
@@ -101,8 +105,9 @@ class PseudoStore:
             return records
         except (ValueError, OSError, EOFError, AttributeError, BadZipFile) as error:
             raise WsolError(
-                f"{self.folder / FILE} is damaged ({error}): expected the pseudo masks of {number_of(len(self), 'picture')}. "
-                f"Remove {self.folder} and run `wsol make-pseudo DATA --run {self.folder.parent}`."
+                f"{self.folder / FILE} is damaged ({error})",
+                expected=f"the pseudo masks of {number_of(len(self), 'picture')}",
+                remedy=f"Remove {self.folder} and run `wsol make-pseudo DATA --run {self.folder.parent}`.",
             ) from None
 
     def usable(self) -> list[int]:

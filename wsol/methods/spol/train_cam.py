@@ -32,7 +32,9 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     """
     if "cam" not in first_networks(config):
         raise WsolError(
-            f"{STAGE}: nothing would read stage 1, since `pseudo.masks {config.pseudo.masks}` needs no training: expected `--pseudo.masks thresholds`, or `--classifier localizer`, which names by it. Say one of them, or go on with `wsol make-pseudo DATA --run {run}`."
+            f"{STAGE}: nothing would read stage 1, since `pseudo.masks {config.pseudo.masks}` needs no training",
+            expected="`--pseudo.masks thresholds`, or `--classifier localizer`, which names by it",
+            remedy=f"Say one of them, or go on with `wsol make-pseudo DATA --run {run}`.",
         )
     settings = {
         "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision, "cam": config.cam.model_dump(),

@@ -45,7 +45,10 @@ def _store(data: DataSet, pseudo: Path) -> PseudoStore:
     store = PseudoStore(pseudo)
     if store.image_ids != [sample.image_id for sample in data.train]:
         raise WsolError(
-            f"{pseudo} was made from other pictures than {data.root} has: expected {len(store.image_ids)}, got {len(data.train)}. Name that data set, or remove {pseudo} and run `wsol make-pseudo`."
+            f"{pseudo} was made from other pictures than {data.root} has",
+            expected=f"{len(store.image_ids)}",
+            got=f"{len(data.train)}",
+            remedy=f"Name that data set, or remove {pseudo} and run `wsol make-pseudo`.",
         )
     return store
 

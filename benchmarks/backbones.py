@@ -38,7 +38,7 @@ RECIPE = Cam()
 
 
 def measured(name: str, px: int) -> dict[str, Any]:
-    """Parameters, strides, seconds of a step and of a prediction, of one picture each, and the process's peak memory."""
+    """Parameters, strides, seconds of a step and of a prediction, of one image each, and the process's peak memory."""
     keep_freed_memory()
     engine = choose_engine("cpu", "fp32")
     pyramid = feature_pyramid(name, RECIPE.levels, None)
@@ -50,7 +50,7 @@ def measured(name: str, px: int) -> dict[str, Any]:
     )
     # A patch of 14 pixels does not part 224, nor every other side.
     side_px = px // info.reduction()[-1] * info.reduction()[-1]
-    images, labels = pictures(side_px), torch.arange(BATCH_SIZE) % CLASSES
+    images, labels = photographs(side_px), torch.arange(BATCH_SIZE) % CLASSES
 
     def step() -> None:
         fused, deep = (class_logits(one, is_rectified=True) for one in network(images))
@@ -58,7 +58,7 @@ def measured(name: str, px: int) -> dict[str, Any]:
 
     train_s = best(step)
     network.eval()
-    larger = pictures(scaled_px(network, side_px, Seg().scale))
+    larger = photographs(scaled_px(network, side_px, Seg().scale))
     with torch.inference_mode():
         predict_s = best(lambda: network(larger))
     return {
@@ -78,7 +78,7 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def pictures(side_px: int) -> Tensor:
+def photographs(side_px: int) -> Tensor:
     """Random ones."""
     return torch.randn(BATCH_SIZE, 3, side_px, side_px).contiguous(memory_format=torch.channels_last)
 
@@ -105,7 +105,7 @@ def main() -> None:
     """One process after the other, and a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", help="only this backbone, beside the first; may be repeated")
-    parser.add_argument("--px", type=int, default=224, help="side of the training pictures")
+    parser.add_argument("--px", type=int, default=224, help="side of the training images")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
@@ -131,7 +131,7 @@ def main() -> None:
             flush=True,
         )
     if first:
-        print(f"\n1.0 is {1 / first['train_s']:.1f} pictures a second in training and {1 / first['predict_s']:.1f} in prediction here, {torch.get_num_threads()} threads.")  # fmt: skip
+        print(f"\n1.0 is {1 / first['train_s']:.1f} images a second in training and {1 / first['predict_s']:.1f} in prediction here, {torch.get_num_threads()} threads.")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How much faster wsol's engine is than a plain one: same machine, pictures, networks and number of threads, in turns.
+"""How much faster wsol's engine is than a plain one: same machine, images, networks and number of threads, in turns.
 
     python benchmarks/engine.py DATA --run RUN                # all parts; at most 20 minutes on two cores
     python benchmarks/engine.py DATA --run RUN --only b,c     # some of them
@@ -7,7 +7,7 @@ RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseu
 process of its own, which has imported everything before the clock starts. All is repeated, and the best counts on both sides.
 
 a  Training. `first epoch` is the whole call less its later epochs: building the network, decoding into the cache (ours) and
-   writing the weights are in it. `a step` is an epoch less the time spent waiting for pictures (ours), or an epoch over batches that are in
+   writing the weights are in it. `a step` is an epoch less the time spent waiting for images (ours), or an epoch over batches that are in
    memory already (plain).
 b  From a small map to a pseudo mask on disk, without the network. wsol stores the map and its Gaussians and makes the mask whenever
    it is read, the plain way the other way round; so reading is told too.
@@ -66,7 +66,7 @@ STAGES = {"cam": "stage 1", "seg": "stage 3"}
 BATCH_SIZE = 32
 FREEZING = {"": 0, ", early layers frozen": None}
 """What our side leaves as it was pretrained: nothing, as the plain side, and the default."""
-GPU_BACKBONE, GPU_SIDE_PX, GPU_BATCH_SIZE, GPU_PICTURES = "resnet50", 224, 128, 5000
+GPU_BACKBONE, GPU_SIDE_PX, GPU_BATCH_SIZE, GPU_IMAGES = "resnet50", 224, 128, 5000
 MATMUL_SIDE = 8192
 
 CALL = """
@@ -87,7 +87,7 @@ class Given:
     run: Path
     scratch: Path
     epochs: int
-    pictures: int
+    images: int
     predicted: int
     repetitions: int
     counts: Sequence[int]
@@ -144,7 +144,7 @@ def spread(samples: Sequence[Sample], count: int) -> list[int]:
 
 
 def write_subset(file: Path, data: DataSet, numbers: Sequence[int]) -> Path:
-    """Some training pictures of a data set as a CSV table, which wsol reads as a data set."""
+    """Some training images of a data set as a CSV table, which wsol reads as a data set."""
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
         writer.writerow(("path", "label"))
@@ -156,7 +156,7 @@ def write_subset(file: Path, data: DataSet, numbers: Sequence[int]) -> Path:
 def training(given: Given) -> None:
     """Part a."""
     data = open_data(given.data)
-    numbers = spread(data.train, given.pictures)
+    numbers = spread(data.train, given.images)
     subset = write_subset(given.scratch / "subset.csv", data, numbers)
     masks = _plain_masks(given, data, numbers)
     bases = {name: _base(given, subset, freeze) for name, freeze in FREEZING.items()}
@@ -168,9 +168,7 @@ def training(given: Given) -> None:
         "masks": list(map(str, masks)),
         "epochs": given.epochs,
     }
-    table(
-        f"training, {len(picked)} pictures, {given.epochs} epochs", "plain, images/s", "wsol, images/s", "times faster"
-    )
+    table(f"training, {len(picked)} images, {given.epochs} epochs", "plain, images/s", "wsol, images/s", "times faster")
     for stage in STAGES:
         ours: dict[str, list[Speeds]] = {name: [] for name in bases}
         theirs = []
@@ -225,7 +223,7 @@ def _plain_training(job: plain.TrainJob) -> Speeds:
 
 
 def _plain_masks(given: Given, data: DataSet, numbers: Sequence[int]) -> list[Path]:
-    """The plain pseudo masks of some training pictures, from the run's own maps."""
+    """The plain pseudo masks of some training images, from the run's own maps."""
     maps = _stored_maps(given, numbers).numpy()
     folder = given.scratch / "masks"
     folder.mkdir(exist_ok=True)
@@ -264,7 +262,7 @@ def pseudo_masks(given: Given) -> None:
     """Part b. Both sides in this process, which keeps freed memory for both; neither forces its files to the disk."""
     keep_freed_memory()
     data, settings = open_data(given.data), Pseudo()
-    numbers = spread(data.train, given.pictures)
+    numbers = spread(data.train, given.images)
     count, side_px = len(numbers), load_config(given.run).seg.resize_px
     maps = _stored_maps(given, numbers)
     ids = [data.train[number].image_id for number in numbers]
@@ -302,7 +300,7 @@ def pseudo_masks(given: Given) -> None:
     for i, (one, image_hw) in enumerate(zip(maps.numpy(), sizes, strict=True)):
         Image.fromarray(plain.soft_mask(one, image_hw, settings)).save(pngs / f"{i}.png")
     soft_bytes = _bytes_in(pngs) / count
-    table(f"pseudo masks of {count} pictures, for each", "plain", "wsol", "times less")
+    table(f"pseudo masks of {count} images, for each", "plain", "wsol", "times less")
     row("from map to file, ms", f"{write_ms:.2f}", f"{our_write_ms:.2f}", f"{write_ms / our_write_ms:.1f}")
     row(
         f"from file to target of {side_px} px, ms",
@@ -330,7 +328,7 @@ def prediction(given: Given) -> None:
     data = open_data(given.data)
     samples = data.test or data.train
     samples = [samples[number] for number in spread(samples, given.predicted)]
-    links = link_pictures(given.scratch / "links", [sample.path for sample in samples], 1)
+    links = link_images(given.scratch / "links", [sample.path for sample in samples], 1)
     job = plain.PredictJob(
         str(given.run), [str(sample.path) for sample in samples], str(given.scratch / "plain-boxes.jsonl")
     )
@@ -350,7 +348,7 @@ def prediction(given: Given) -> None:
             spent = (f"{_figures_of(out)[f'seconds_{part}']:.1f}" for part in ("waiting", "network", "boxes"))
             took[name].append((call_seconds, " / ".join(spent)))
     table(
-        f"prediction, {len(samples)} pictures", "pictures/s", "times faster than plain", "of it, s: waiting for data / networks / waiting for boxes"
+        f"prediction, {len(samples)} images", "images/s", "times faster than plain", "of it, s: waiting for data / networks / waiting for boxes"
     )  # fmt: skip
     row("plain", f"{len(samples) / min(plainly_s):.1f}", "1.00", "")
     for name, of_name in took.items():
@@ -363,8 +361,8 @@ def _figures_of(folder: Path) -> dict[str, Any]:
     return figures
 
 
-def link_pictures(folder: Path, paths: Sequence[Path], times: int) -> Path:
-    """A folder in which each picture stands as often as asked for."""
+def link_images(folder: Path, paths: Sequence[Path], times: int) -> Path:
+    """A folder in which each image stands as often as asked for."""
     for turn in range(times):
         (folder / f"{turn:05}").mkdir(parents=True)
         for number, path in enumerate(paths):
@@ -390,7 +388,7 @@ def gpu(given: Given) -> None:
 
 def print_card(
     given: Given, device: str, *, backbone: str = GPU_BACKBONE, side_px: int = GPU_SIDE_PX, batch_size: int = GPU_BATCH_SIZE,
-    pictures: int = GPU_PICTURES, matmul_side: int = MATMUL_SIDE,
+    images: int = GPU_IMAGES, matmul_side: int = MATMUL_SIDE,
 ) -> None:  # fmt: skip
     """Speed, share of the device's bf16 rate, and share of the time without data, of training and of prediction.
 
@@ -411,9 +409,7 @@ def print_card(
         ),
     )
     wsol.fit(data.root, run, quiet=True)
-    links = link_pictures(
-        given.scratch / "many", [s.path for s in data.train], max(1, round(pictures / len(data.train)))
-    )
+    links = link_images(given.scratch / "many", [s.path for s in data.train], max(1, round(images / len(data.train))))
     call_seconds = seconds_of(
         "predict",
         {"run": run, "images": links, "out": given.scratch / "card-out", "device": device, "precision": "bf16"},
@@ -505,10 +501,10 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="a finished run on DATA")
     parser.add_argument("--only", type=parts_of, default=list(PARTS), help="parts, by default a,b,c,d,e")
     parser.add_argument("--epochs", type=int, default=3, help="of each training, two at least")
-    parser.add_argument("--pictures", type=int, default=160, help="that are trained on and that get pseudo masks")
-    parser.add_argument("--predicted", type=int, default=200, help="pictures of part c")
+    parser.add_argument("--images", type=int, default=160, help="that are trained on and that get pseudo masks")
+    parser.add_argument("--predicted", type=int, default=200, help="images of part c")
     parser.add_argument("--repetitions", type=int, default=2, help="of which the best counts")
-    parser.add_argument("--counts", type=counts_of, default=list(COUNTS), help="rising numbers of pictures of part d")
+    parser.add_argument("--counts", type=counts_of, default=list(COUNTS), help="rising numbers of images of part d")
     given = parser.parse_args()
     if given.epochs < 2:
         parser.error(f"expected two epochs at least, of which the second is a later one, got {given.epochs}")

@@ -98,7 +98,7 @@ def print_ratios(folder: Path | None) -> None:
 
 
 def write_list(folder: Path, images: int, boxes: int) -> None:
-    """A list of truth in wsolevaluation's layout, as long as asked for, and a 28 x 28 map for each picture."""
+    """A list of truth in wsolevaluation's layout, as long as asked for, and a 28 x 28 map for each image."""
     random = np.random.default_rng(0)
     (folder / "truth").mkdir(parents=True)
     ids = [f"val2/{i % 1000}/{i:06}.jpeg" for i in range(images)]

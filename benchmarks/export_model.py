@@ -1,9 +1,9 @@
-"""How fast onnxruntime computes a run's networks beside PyTorch: same pictures, same threads, in turns, the best of some repetitions.
+"""How fast onnxruntime computes a run's networks beside PyTorch: same images, same threads, in turns, the best of some repetitions.
 
     python benchmarks/export_model.py RUN            # a finished run; writes nothing into it
     python benchmarks/export_model.py RUN --detail   # also onnxruntime's levels of optimisation
 
-Heatmaps and class probabilities of pictures that are in memory, at the networks' size, on the CPU. No decoding, no boxes.
+Heatmaps and class probabilities of images that are in memory, at the networks' size, on the CPU. No decoding, no boxes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wsol import Localizer, export_model
 from wsol.inference.onnx.networks import open_onnx
 
 COUNT = 32
-"""Pictures a measurement."""
+"""Images a measurement."""
 LEVELS = {
     "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -36,7 +36,7 @@ LEVELS = {
 
 
 def in_batches(answer: Callable[[torch.Tensor], object], pixels: torch.Tensor, batch_size: int) -> Callable[[], None]:
-    """All pictures, some at a time."""
+    """All images, some at a time."""
 
     def work() -> None:
         for some in torch.split(pixels, batch_size):

@@ -1,9 +1,9 @@
-"""Whether the memory of a prediction grows with the number of pictures.
+"""Whether the memory of a prediction grows with the number of images.
 
-    python benchmarks/memory.py --run RUN                       # 1,000, 5,000, 10,000 and 20,000 generated pictures
+    python benchmarks/memory.py --run RUN                       # 1,000, 5,000, 10,000 and 20,000 generated images
     python benchmarks/memory.py --run RUN --counts 1000,50000
 
-Each number is a `wsol predict` in a process of its own, with RUN's networks at the size of the pictures (96 px), so that it takes
+Each number is a `wsol predict` in a process of its own, with RUN's networks at the size of the images (96 px), so that it takes
 minutes. The peak is of the resident memory, looked up twenty times a second.
 """
 
@@ -52,12 +52,12 @@ def peak_mb_of(command: Sequence[str | Path]) -> float:
     return peak / 1e6
 
 
-def write_pictures(folder: Path, counts: Sequence[int], side_px: int) -> list[Path]:
-    """For each of the rising `counts` a folder with that many pictures, the smaller ones' by links: soft blots, none like another."""
+def write_images(folder: Path, counts: Sequence[int], side_px: int) -> list[Path]:
+    """For each of the rising `counts` a folder with that many images, the smaller ones' by links: soft blots, none like another."""
     random = np.random.default_rng(0)
     parts = []
     for start, stop in pairwise((0, *counts)):
-        part = folder / "pictures" / f"{start:07}"
+        part = folder / "images" / f"{start:07}"
         part.mkdir(parents=True)
         for i in range(start, stop):
             blots = random.integers(0, 256, (4, 4, 3), dtype=np.uint8)
@@ -82,19 +82,19 @@ def copy_networks(run: Path, copy: Path) -> Path:
     return copy
 
 
-def take_pictures_of(side_px: int, run: Path) -> None:
-    """Let the networks of a run take pictures of another side; they are convolutions, any will do."""
+def take_images_of(side_px: int, run: Path) -> None:
+    """Let the networks of a run take images of another side; they are convolutions, any will do."""
     for card in run.glob("*/model.json"):
         card.write_text(json.dumps(json.loads(card.read_text()) | {"resize_px": side_px}))
 
 
 def print_memory(run: Path, counts: Sequence[int], scratch: Path, side_px: int = SIDE_PX) -> None:
-    """One row per number of pictures."""
+    """One row per number of images."""
     small = copy_networks(run, scratch / "run")
-    take_pictures_of(side_px, small)
+    take_images_of(side_px, small)
     first: float | None = None
-    print("| pictures | seconds | peak, MB | growth |\n|---|---|---|---|")
-    for count, folder in zip(counts, write_pictures(scratch, counts, side_px), strict=True):
+    print("| images | seconds | peak, MB | growth |\n|---|---|---|---|")
+    for count, folder in zip(counts, write_images(scratch, counts, side_px), strict=True):
         started = time.perf_counter()
         command = [sys.executable, "-m", "wsol", "predict", small, folder, "--out", scratch / f"out{count}"]
         peak = peak_mb_of([*command, "--threshold", str(THRESHOLD)])
@@ -115,7 +115,7 @@ def main() -> None:
     """The table, in a temporary folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="a finished run")
-    parser.add_argument("--counts", type=counts_of, default=list(COUNTS), help="rising numbers of pictures")
+    parser.add_argument("--counts", type=counts_of, default=list(COUNTS), help="rising numbers of images")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         print_memory(given.run, given.counts, Path(scratch))

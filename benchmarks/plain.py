@@ -1,7 +1,7 @@
 """The plain peers of wsol's engine: the published loops as they stand in many research scripts, written anew from the paper.
 
-Every epoch decodes, resizes, crops and normalises each picture by itself; arithmetic is fp32 and NCHW; the loss is read at each
-step; a pseudo mask is made one contour at a time at the picture's own size and kept as a PNG; prediction takes one picture at a
+Every epoch decodes, resizes, crops and normalises each image by itself; arithmetic is fp32 and NCHW; the loss is read at each
+step; a pseudo mask is made one contour at a time at the image's own size and kept as a PNG; prediction takes one image at a
 time. The networks and their starting weights are wsol's, so a ratio tells of the engine alone. `engine.py` runs jobs of this file
 in a process of its own, since wsol changes how its own process allocates memory:
 
@@ -57,7 +57,7 @@ BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG a picture) of a finished run once more, from its starting weights."""
+    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG an image) of a finished run once more, from its starting weights."""
 
     run: str
     stage: Literal["cam", "seg"]
@@ -71,7 +71,7 @@ class TrainJob:
 
 @dataclass(frozen=True)
 class PredictJob:
-    """Box and name what is in some pictures."""
+    """Box and name what is in some images."""
 
     run: str
     paths: Sequence[str]
@@ -79,8 +79,8 @@ class PredictJob:
     """A line of JSON each."""
 
 
-class LabelledPictures(Dataset[tuple[Tensor, int]]):
-    """Stage 1's pictures."""
+class LabelledImages(Dataset[tuple[Tensor, int]]):
+    """Stage 1's images."""
 
     def __init__(self, job: TrainJob, card: MffCard, training: MffTraining) -> None:
         self.paths, self.labels = job.paths, job.labels
@@ -101,8 +101,8 @@ class LabelledPictures(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.open(self.paths[index]).convert("RGB")), self.labels[index]
 
 
-class MaskedPictures(Dataset[tuple[Tensor, Tensor]]):
-    """Stage 3's pictures, each with the mask from its PNG, cropped and mirrored alike."""
+class MaskedImages(Dataset[tuple[Tensor, Tensor]]):
+    """Stage 3's images, each with the mask from its PNG, cropped and mirrored alike."""
 
     def __init__(self, job: TrainJob, card: MffCard, training: MffTraining) -> None:
         self.paths, self.masks = job.paths, job.masks
@@ -113,13 +113,13 @@ class MaskedPictures(Dataset[tuple[Tensor, Tensor]]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        picture = resize(Image.open(self.paths[index]).convert("RGB"), [self.resize_px, self.resize_px])
+        image = resize(Image.open(self.paths[index]).convert("RGB"), [self.resize_px, self.resize_px])
         mask = read_mask(Path(self.masks[index]), self.resize_px)
-        place = RandomCrop.get_params(picture, (self.crop_px, self.crop_px))
-        picture, mask = crop(picture, *place), crop(mask, *place)
+        place = RandomCrop.get_params(image, (self.crop_px, self.crop_px))
+        image, mask = crop(image, *place), crop(mask, *place)
         if torch.rand(1) < 0.5:
-            picture, mask = hflip(picture), hflip(mask)
-        return self.normalise(to_tensor(picture)), torch.from_numpy(np.asarray(mask).copy())
+            image, mask = hflip(image), hflip(mask)
+        return self.normalise(to_tensor(image)), torch.from_numpy(np.asarray(mask).copy())
 
 
 def class_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -145,10 +145,10 @@ def train(job: TrainJob) -> dict[str, Any]:
     card = load_mffnet(Path(job.run) / job.stage)[1]
     network = build(card, dict(pretrained_state(config.backbone, config.weights)), dropout=training.dropout).train()
     optimiser = _optimiser(network, training)
-    pictures = (LabelledPictures if job.stage == "cam" else MaskedPictures)(job, card, training)
+    loader = (LabelledImages if job.stage == "cam" else MaskedImages)(job, card, training)
     loss_of = class_loss if job.stage == "cam" else mask_loss
-    batch_size = min(training.batch_size, len(pictures))
-    loader = DataLoader(pictures, batch_size, shuffle=True, drop_last=True, num_workers=WORKERS)
+    batch_size = min(training.batch_size, len(loader))
+    loader = DataLoader(loader, batch_size, shuffle=True, drop_last=True, num_workers=WORKERS)
 
     def epoch(batches: Iterable[Any]) -> float:
         begun = time.perf_counter()
@@ -207,14 +207,14 @@ def gaussians(heatmap: Heatmap, settings: Pseudo) -> NDArray[np.float64]:
 
 
 def at_full_size(heatmap: Heatmap, image_hw: tuple[int, int]) -> Heatmap:
-    """A small map as a share of its peak, at the picture's own size."""
+    """A small map as a share of its peak, at the image's own size."""
     height, width = image_hw
     share = heatmap / max(heatmap.max(), np.float32(1e-9))
     return cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def pseudo_mask(heatmap: Heatmap, image_hw: tuple[int, int], settings: Pseudo) -> Mask:
-    """Three values at the picture's own size, from its class's small map."""
+    """Three values at the image's own size, from its class's small map."""
     fine = at_full_size(heatmap, image_hw)
     mask = np.full(image_hw, UNKNOWN, np.uint8)
     mask[fine < settings.background] = BACKGROUND
@@ -235,7 +235,7 @@ def read_mask(path: Path, side_px: int) -> Image.Image:
 
 @torch.no_grad()
 def predict(job: PredictJob) -> dict[str, Any]:
-    """Load the networks, then decode, ask and box one picture after the other; tell the seconds of the whole."""
+    """Load the networks, then decode, ask and box one image after the other; tell the seconds of the whole."""
     started = time.perf_counter()
     run = Path(job.run)
     threshold = Run.open(run).box().threshold
@@ -243,20 +243,18 @@ def predict(job: PredictJob) -> dict[str, Any]:
     classifier = load_classifier(run / "classifier") if (run / "classifier").exists() else None
     lines = []
     for path in job.paths:
-        picture = Image.open(path).convert("RGB")
-        heatmap = network(_prepared(picture, card)).fused[0, 0].sigmoid().numpy()
-        label = (
-            None if classifier is None else int(classifier[0](_prepared(picture, classifier[1])).softmax(1).argmax())
-        )
-        box = box_of(cv2.resize(heatmap, picture.size, interpolation=cv2.INTER_LINEAR), threshold)
+        image = Image.open(path).convert("RGB")
+        heatmap = network(_prepared(image, card)).fused[0, 0].sigmoid().numpy()
+        label = None if classifier is None else int(classifier[0](_prepared(image, classifier[1])).softmax(1).argmax())
+        box = box_of(cv2.resize(heatmap, image.size, interpolation=cv2.INTER_LINEAR), threshold)
         lines.append(json.dumps({"image": path, "xyxy": box, "label": label}))
     Path(job.out).write_text("\n".join(lines) + "\n")
     return {"call_seconds": time.perf_counter() - started}
 
 
-def _prepared(picture: Image.Image, card: MffCard | ClassifierCard) -> Tensor:
+def _prepared(image: Image.Image, card: MffCard | ClassifierCard) -> Tensor:
     steps = Compose([Resize((card.resize_px, card.resize_px)), ToTensor(), Normalize(card.mean, card.std)])
-    return steps(picture)[None]
+    return steps(image)[None]
 
 
 def box_of(heatmap: Heatmap, threshold: float) -> list[int] | None:

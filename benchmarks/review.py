@@ -1,10 +1,10 @@
-"""How soon `wsol review` shows the next picture, with 10,000 predictions loaded.
+"""How soon `wsol review` shows the next image, with 10,000 predictions loaded.
 
-    python benchmarks/review.py                               # drawn pictures of 1600 x 1200, in a temporary folder
+    python benchmarks/review.py                               # drawn images of 1600 x 1200, in a temporary folder
     python benchmarks/review.py --presses 100 --width 4000    # 4000 x 3000
 
 Headless Chromium (Debian's) presses Enter, with a pause as a quick person needs it and without any. The page itself measures from
-the key to the frame in which the next picture is on the screen, decision sent. The pictures are a few, under 10,000 names (hard links).
+the key to the frame in which the next image is on the screen, decision sent. The images are a few, under 10,000 names (hard links).
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ CLASSES = [f"class {number}" for number in range(200)]
 
 
 def write_predictions(root: Path, count: int, width: int) -> Path:
-    """`count` predictions with pictures of the demo set, drawn larger; returns the prediction folder."""
+    """`count` predictions with images of the demo set, drawn larger; returns the prediction folder."""
     (root / "set").mkdir()
     write_demo_set(root / "set", classes=4, train_per_class=DISTINCT // 4, test_per_class=1)
-    pictures = root / "pictures"
-    pictures.mkdir()
+    images = root / "images"
+    images.mkdir()
     image_hw = (width * 3 // 4, width)
     drawn = sorted((root / "set" / "train").rglob("*.jpg"))
     for number, path in enumerate(drawn):
         with Image.open(path) as image:
-            image.resize(image_hw[::-1], Image.Resampling.BICUBIC).save(pictures / f"{number:05}.jpg", quality=92)
+            image.resize(image_hw[::-1], Image.Resampling.BICUBIC).save(images / f"{number:05}.jpg", quality=92)
     for number in range(len(drawn), count):
-        os.link(pictures / f"{number % len(drawn):05}.jpg", pictures / f"{number:05}.jpg")
+        os.link(images / f"{number % len(drawn):05}.jpg", images / f"{number:05}.jpg")
     mask = np.zeros(image_hw, dtype=bool)
     mask[image_hw[0] // 4 : image_hw[0] // 2, width // 4 : width // 2] = True
     box = (width / 4, image_hw[0] / 4, width / 2, image_hw[0] / 2)
@@ -61,17 +61,17 @@ def write_predictions(root: Path, count: int, width: int) -> Path:
             for i in range(count)
         ),
     )  # fmt: skip
-    write_manifest(out, "predict", {}, {}, {"image_root": str(pictures), "class_names": CLASSES})
+    write_manifest(out, "predict", {}, {}, {"image_root": str(images), "class_names": CLASSES})
     return out
 
 
 def shown(page: Page) -> list[float]:
-    """Milliseconds of each picture so far."""
+    """Milliseconds of each image so far."""
     return page.evaluate("performance.getEntriesByName('wsol-shown').map(one => one.duration)")
 
 
 def press(page: Page, presses: int, pause_s: float) -> list[float]:
-    """Accept so many pictures, each as soon as it is seen and the pause is over."""
+    """Accept so many images, each as soon as it is seen and the pause is over."""
     before = len(shown(page))
     for number in range(1, presses + 1):
         page.keyboard.press("Enter")
@@ -91,19 +91,19 @@ def row(name: str, times: list[float]) -> str:
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=10_000, help="predictions (%(default)s)")
+    parser.add_argument("--images", type=int, default=10_000, help="predictions (%(default)s)")
     parser.add_argument(
         "--presses", type=int, default=200, help="of Enter, with a pause and again without (%(default)s)"
     )
-    parser.add_argument("--width", type=int, default=1600, help="of the pictures, in pixels (%(default)s)")
+    parser.add_argument("--width", type=int, default=1600, help="of the images, in pixels (%(default)s)")
     given = parser.parse_args()
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None or given.pictures < 2 * given.presses + DISTINCT:
-        parser.error("expected chromium on this machine, and more pictures than are accepted")
+    if executable is None or given.images < 2 * given.presses + DISTINCT:
+        parser.error("expected chromium on this machine, and more images than are accepted")
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as name:
-        out = write_predictions(Path(name), given.pictures, given.width)
+        out = write_predictions(Path(name), given.images, given.width)
         started = time.perf_counter()
         command = [sys.executable, "-m", "wsol", "review", str(out)]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -134,12 +134,12 @@ def main() -> None:
         written = [json.loads(line) for line in (out / "review.jsonl").read_text().splitlines()]
         assert len(written) == 2 * given.presses, "every decision is in the journal"
     print(
-        f"{os.cpu_count()} cores, {given.pictures} predictions, pictures {given.width} x {given.width * 3 // 4}, window 1280 x 860"
+        f"{os.cpu_count()} cores, {given.images} predictions, images {given.width} x {given.width * 3 // 4}, window 1280 x 860"
     )
     print(
-        f"ready {ready:.1f} s after the command, first picture {(opened['startTime'] + opened['duration']) / 1000:.1f} s after the page; server {memory:.0f} MB"
+        f"ready {ready:.1f} s after the command, first image {(opened['startTime'] + opened['duration']) / 1000:.1f} s after the page; server {memory:.0f} MB"
     )
-    print("| from key to picture, ms | pictures | median | 95 % | most | below 100 ms, % |\n|---|---|---|---|---|---|")
+    print("| from key to image, ms | images | median | 95 % | most | below 100 ms, % |\n|---|---|---|---|---|---|")
     print(row("with a pause of 0.3 s", quick))
     print(row("without a pause", hurried))
 

@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from wsol import WsolError
 from wsol.config.options import Box
-from wsol.data.loader import Pictures, in_order
+from wsol.data.loader import ImageLoader, in_order
 from wsol.data.open import open_truth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.contrast import SIDE_PX, Colours, contrast
@@ -73,7 +73,7 @@ def seen_by(run: Path, words: str) -> Seen:
     networks = load_networks(Run.open(run), choose_engine("cpu", "fp32"), is_folded=True)
     raw, threshold = replace(networks, image_threshold=None), place_of(run)
     same, own, of_otsu, scores = [], [], [], []
-    images_of = Pictures([one.path for one in samples], networks.side_px)
+    images_of = ImageLoader([one.path for one in samples], networks.side_px)
     for batch in images_of.batches(in_order(len(samples), BATCH_SIZE)):
         said = raw.opinions(batch.pixels)
         assert said.heatmaps is not None and said.colours is not None

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from wsol.data.images import pictures_under
+from wsol.data.images import images_under
 from wsol.geometry.boxes import tight_box
 from wsol.storage.folders import write_text
 
@@ -76,7 +76,7 @@ def thing(path: Path, shorter_px: int, chance: random.Random, shares: tuple[floa
     return found
 
 
-def picture(
+def composite(
     cutout: Path, landscape: Path, chance: random.Random, distractor: Path | None = None
 ) -> tuple[Image.Image, np.ndarray]:
     """A thing in a landscape, all of it inside, and its mask; with a distractor beside it, or behind it."""
@@ -109,7 +109,7 @@ def write(
     """Write all images, masks and boxes."""
     distractors = halves(cutouts(stamps / CLASSES[DISTRACTOR]))
     chance, lines = random.Random(seed), ["path,x0,y0,x1,y1"]
-    landscapes = halves(list(pictures_under(backgrounds)))
+    landscapes = halves(list(images_under(backgrounds)))
     for name, folder in CLASSES.items():
         if has_distractor and name == DISTRACTOR:
             continue
@@ -119,7 +119,7 @@ def write(
                 one = things[split][i % len(things[split])]
                 landscape = chance.choice(landscapes[split])
                 distractor = chance.choice(distractors[split]) if has_distractor else None
-                whole, mask = picture(one, landscape, chance, distractor)
+                whole, mask = composite(one, landscape, chance, distractor)
                 path = Path(split) / name / f"{i:03}.jpg"
                 for image, place in (
                     (whole, out / path),
@@ -139,8 +139,8 @@ def main() -> None:
     parser.add_argument("stamps", type=Path)
     parser.add_argument("backgrounds", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--train", type=int, default=30, help="pictures of each class to train on")
-    parser.add_argument("--test", type=int, default=15, help="pictures of each class to judge")
+    parser.add_argument("--train", type=int, default=30, help="images of each class to train on")
+    parser.add_argument("--test", type=int, default=15, help="images of each class to judge")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--distractor", action="store_true", help="a larger thing of a kind of its own in every image")
     given = parser.parse_args()

@@ -25,7 +25,7 @@ from torch import Tensor
 from wsol import WsolError
 from wsol.config.options import RunConfig
 from wsol.config.recipes import resolve
-from wsol.data.loader import Pictures, in_order
+from wsol.data.loader import ImageLoader, in_order
 from wsol.geometry.contrast import Colours, colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
 from wsol.methods.instant import split_at_half
@@ -71,7 +71,7 @@ def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[Colours],
     cues.fit(data, run, config, Progress(quiet=True))
     engine = choose_engine("cpu", "fp32")
     finder = cues.load(run, engine)
-    images = Pictures([one.path for one in kind.samples], finder.card.resize_px)
+    images = ImageLoader([one.path for one in kind.samples], finder.card.resize_px)
     found: list[tuple[Plane, ...]] = []
     colours: list[Colours] = []
     sizes, numbers = [], []

@@ -1,8 +1,8 @@
-"""Train an off-the-shelf detector on what `wsol export --format coco` wrote, and let it loose on other pictures.
+"""Train an off-the-shelf detector on what `wsol export --format coco` wrote, and let it loose on other images.
 
     python studies/detector.py train COCO --out detector.pt                     # COCO: the exported folder
-    python studies/detector.py detect detector.pt PICTURES --out found          # found/boxes.csv, found/classes.csv
-    python studies/detector.py draw found/boxes.csv PICTURES --out found.jpg
+    python studies/detector.py detect detector.pt IMAGES --out found          # found/boxes.csv, found/classes.csv
+    python studies/detector.py draw found/boxes.csv IMAGES --out found.jpg
 
 The detector is torchvision's FCOS (Tian et al. 2019) on the bundled ImageNet backbone, narrow, so that it trains on two cores.
 `wsol evaluate --boxes found/boxes.csv --classes found/classes.csv --truth DATA` judges it.
@@ -25,13 +25,13 @@ from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import FeaturePyramidNetwork
 
-from wsol.data.images import pictures_under, read_image
+from wsol.data.images import images_under, read_image
 from wsol.models.backbone import feature_pyramid, normalisation, pretrained_state
 from wsol.runtime.engine import keep_freed_memory
 
 BACKBONE, WIDTH = "tf_efficientnet_lite0", 64
 SIDES_PX = (192, 320)
-"""The shorter side a picture is scaled to, and the longest that the other may become."""
+"""The shorter side an image is scaled to, and the longest that the other may become."""
 FEWEST_SCORE = 0.05
 
 
@@ -60,13 +60,13 @@ def detector(classes: int, is_pretrained: bool) -> FCOS:
     )  # fmt: skip
 
 
-def read_picture(path: Path) -> Tensor:
+def image_tensor(path: Path) -> Tensor:
     """Upright pixels from 0 to 1, channels first."""
     return torch.from_numpy(read_image(path).copy()).permute(2, 0, 1).float() / 255
 
 
 class Exported:
-    """The pictures and boxes of an exported folder, its own way of saying where the pictures are included."""
+    """The images and boxes of an exported folder, its own way of saying where the images are included."""
 
     def __init__(self, folder: Path, images: Path) -> None:
         self.coco = COCO(folder / "instances.json")
@@ -84,18 +84,18 @@ class Exported:
         boxes = torch.tensor([one["bbox"] for one in found], dtype=torch.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         labels = torch.tensor([one["category_id"] - 1 for one in found], dtype=torch.int64)
-        return read_picture(self.images / self.coco.imgs[image_id]["file_name"]), {"boxes": boxes, "labels": labels}
+        return image_tensor(self.images / self.coco.imgs[image_id]["file_name"]), {"boxes": boxes, "labels": labels}
 
 
-def mirrored(picture: Tensor, target: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+def mirrored(image: Tensor, target: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """Left and right exchanged."""
     x0, y0, x1, y1 = target["boxes"].unbind(1)
-    width = picture.shape[2]
-    return picture.flip(2), target | {"boxes": torch.stack([width - x1, y0, width - x0, y1], 1)}
+    width = image.shape[2]
+    return image.flip(2), target | {"boxes": torch.stack([width - x1, y0, width - x0, y1], 1)}
 
 
 def train(data: Exported, epochs: int, batch_size: int, seed: int, is_pretrained: bool) -> FCOS:
-    """AdamW, one cycle of the rate; half of the pictures mirrored."""
+    """AdamW, one cycle of the rate; half of the images mirrored."""
     keep_freed_memory()  # a third of a training step on a CPU otherwise
     torch.manual_seed(seed)
     order = np.random.default_rng(seed)
@@ -103,12 +103,12 @@ def train(data: Exported, epochs: int, batch_size: int, seed: int, is_pretrained
     steps = epochs * -(-len(data) // batch_size)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
-    pictures = [data[place] for place in range(len(data))]  # a few hundred; more would want a DataLoader
+    images = [data[place] for place in range(len(data))]  # a few hundred; more would want a DataLoader
     started = time.perf_counter(), time.process_time()
     for epoch in range(epochs):
         losses = []
         for places in np.array_split(order.permutation(len(data)), -(-len(data) // batch_size)):
-            batch = [mirrored(*pictures[i]) if order.random() < 0.5 else pictures[i] for i in places]
+            batch = [mirrored(*images[i]) if order.random() < 0.5 else images[i] for i in places]
             loss = sum(model([one for one, _ in batch], [target for _, target in batch]).values())
             optimizer.zero_grad()
             loss.backward()
@@ -125,16 +125,16 @@ def train(data: Exported, epochs: int, batch_size: int, seed: int, is_pretrained
 
 @torch.inference_mode()
 def detect(model: FCOS, class_names: list[str], images: Path, out: Path) -> None:
-    """Write the boxes of every picture, and the class of its best box, as `wsol evaluate` reads them."""
+    """Write the boxes of every image, and the class of its best box, as `wsol evaluate` reads them."""
     model.eval()
     out.mkdir(parents=True, exist_ok=True)
     with (out / "boxes.csv").open("w", newline="") as boxes, (out / "classes.csv").open("w", newline="") as classes:
         boxes_csv, classes_csv = csv.writer(boxes), csv.writer(classes)
         boxes_csv.writerow(["path", "label", "score", "x0", "y0", "x1", "y1"])
         classes_csv.writerow(["path", "first"])
-        for path in pictures_under(images):
+        for path in images_under(images):
             name = path.relative_to(images).as_posix()
-            (found,) = model([read_picture(path)])
+            (found,) = model([image_tensor(path)])
             names = [class_names[label] for label in found["labels"].tolist()]
             for class_name, score, box in zip(names, found["scores"].tolist(), found["boxes"].tolist(), strict=True):
                 boxes_csv.writerow([name, class_name, round(score, 4), *(round(edge, 2) for edge in box)])
@@ -143,7 +143,7 @@ def detect(model: FCOS, class_names: list[str], images: Path, out: Path) -> None
 
 
 def draw(boxes: Path, images: Path, out: Path, columns: int = 4, rows: int = 2) -> None:
-    """The best box of every so many pictures, side by side."""
+    """The best box of every so many images, side by side."""
     best: dict[str, dict[str, str]] = {}
     with boxes.open(newline="") as file:
         for row in csv.DictReader(file):
@@ -178,13 +178,13 @@ def main() -> None:
     one.add_argument("--batch-size", type=int, default=8)
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--from-scratch", action="store_true", help="without the ImageNet weights")
-    two = commands.add_parser("detect", help="boxes of new pictures")
+    two = commands.add_parser("detect", help="boxes of new images")
     two.add_argument("detector", type=Path)
-    two.add_argument("pictures", type=Path)
+    two.add_argument("images", type=Path)
     two.add_argument("--out", type=Path, required=True)
-    three = commands.add_parser("draw", help="some of them as one picture")
+    three = commands.add_parser("draw", help="some of them as one image")
     three.add_argument("boxes", type=Path)
-    three.add_argument("pictures", type=Path)
+    three.add_argument("images", type=Path)
     three.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     if given.command == "train":
@@ -195,9 +195,9 @@ def main() -> None:
         kept: dict[str, Any] = torch.load(given.detector, weights_only=True)
         model = detector(len(kept["class_names"]), is_pretrained=False)
         model.load_state_dict(kept["weights"])
-        detect(model, kept["class_names"], given.pictures, given.out)
+        detect(model, kept["class_names"], given.images, given.out)
     else:
-        draw(given.boxes, given.pictures, given.out)
+        draw(given.boxes, given.images, given.out)
 
 
 if __name__ == "__main__":

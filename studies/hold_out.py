@@ -1,10 +1,10 @@
-"""Part the training pictures of a data set, so that choices are made without a look at its test pictures.
+"""Part the training images of a data set, so that choices are made without a look at its test images.
 
     python studies/hold_out.py DATA hold_out.csv
     python studies/hold_out.py DATA small.csv --classes 5 --keep 10     # as small a set as many people have
 
-Writes a CSV table with the training pictures alone: of each class every third as `test` with its boxes, the others as `train`. Use it as
-`wsol fit hold_out.csv --images FOLDER`, FOLDER being where the data set has its pictures. With `--keep` at most so many of a class are trained on, the
+Writes a CSV table with the training images alone: of each class every third as `test` with its boxes, the others as `train`. Use it as
+`wsol fit hold_out.csv --images FOLDER`, FOLDER being where the data set has its images. With `--keep` at most so many of a class are trained on, the
 first ones; the others are left out.
 """
 
@@ -47,7 +47,7 @@ def rows(data: DataSet, every: int, keep: int | None = None, classes: int | None
     # A table without test rows would be read as one without a split: judged on what it was trained with.
     if all(row[2] == "train" for row in found):
         raise WsolError(
-            f"nothing to hold out of {data.root} ({data.kind}): expected true boxes of training pictures, and at least {every} pictures in a class, got none. Class folders tell boxes of test pictures only; use a CSV table with boxes, or a smaller --every."
+            f"nothing to hold out of {data.root} ({data.kind}): expected true boxes of training images, and at least {every} images in a class, got none. Class folders tell boxes of test images only; use a CSV table with boxes, or a smaller --every."
         )
     return found
 
@@ -57,13 +57,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--every", type=int, default=3, help="hold out one picture of so many")
+    parser.add_argument("--every", type=int, default=3, help="hold out one image of so many")
     parser.add_argument("--keep", type=int, help="train on at most so many images of a class")
     parser.add_argument("--classes", type=int, help="only so many classes, the first ones")
-    parser.add_argument("--images", type=Path, help="where the pictures are, if not in the data set's usual place")
+    parser.add_argument("--images", type=Path, help="where the images are, if not in the data set's usual place")
     given = parser.parse_args()
     if given.every < 2:  # with 1, none would be left to train on
-        parser.error(f"--every must be at least 2, got {given.every}. It holds out one picture of so many.")
+        parser.error(f"--every must be at least 2, got {given.every}. It holds out one image of so many.")
     try:
         found = rows(open_data(given.data, given.images), given.every, given.keep, given.classes)
     except WsolError as error:

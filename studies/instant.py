@@ -23,7 +23,7 @@ from torch.nn.functional import interpolate
 from wsol import WsolError
 from wsol.config.options import Box, RunConfig
 from wsol.config.recipes import resolve
-from wsol.data.loader import Pictures, in_order
+from wsol.data.loader import ImageLoader, in_order
 from wsol.data.open import open_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth
@@ -108,11 +108,11 @@ def maps_of(
     seer: Seer, kind: Kind, sample: int
 ) -> tuple[dict[str, list[np.ndarray]], list[tuple[int, int]], list[int]]:
     """Of each row the maps of all images; sizes, and numbers of the images."""
-    pictures = Pictures([one.path for one in kind.samples], seer.card.resize_px)
+    images = ImageLoader([one.path for one in kind.samples], seer.card.resize_px)
     chosen = instant.spread_over(len(kind.samples), sample)
     orders = [[chosen[i] for i in rows] for rows in in_order(len(chosen), BATCH_SIZE)]
     sums: list[Moments | None] = [None, None]
-    for batch in pictures.batches(orders):
+    for batch in images.batches(orders):
         features = seer(batch.pixels)
         for at, moments in enumerate((instant.moments_of_roots, plain_moments)):
             before, own = sums[at], moments(features)
@@ -120,7 +120,7 @@ def maps_of(
     components = [first_component(one) for one in sums if one is not None]
     found: dict[str, list[np.ndarray]] = {name: [] for name in (*ROWS, OWN)}
     sizes, numbers = [], []
-    for batch in pictures.batches(in_order(len(kind.samples), BATCH_SIZE)):
+    for batch in images.batches(in_order(len(kind.samples), BATCH_SIZE)):
         features = seer(batch.pixels)
         roots, plain = (
             share_of_peak(torch.einsum("bchw,c->bhw", one, torch.from_numpy(xi).float()) - float(xi @ mean))

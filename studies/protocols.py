@@ -42,7 +42,7 @@ def wsol(*words: object) -> None:
 
 
 def write_gaussians(data: Path, folder: Path) -> None:
-    """The same map for every picture: a Gaussian in the middle, 60 pixels of 224 wide, which looks at nothing."""
+    """The same map for every image: a Gaussian in the middle, 60 pixels of 224 wide, which looks at nothing."""
     places = np.arange(224) - 111.5
     heatmap = np.exp(-(places[:, None] ** 2 + places**2) / (2 * 60**2)).astype(np.float32)
     heatmap = (heatmap - heatmap.min()) / np.ptp(heatmap)

@@ -224,16 +224,16 @@ def _peak_mb(folder: Path) -> float:
 
 
 def _predict(folder: Path, data: Path, images: Path | None) -> None:
-    """The test pictures, to know the time."""
+    """The test images, to know the time."""
     if (folder / PREDICTED / MANIFEST).exists():
         return
-    pictures = folder / "test-pictures"
-    shutil.rmtree(pictures, ignore_errors=True)
-    pictures.mkdir(parents=True)
+    image_folder = folder / "test-images"
+    shutil.rmtree(image_folder, ignore_errors=True)
+    image_folder.mkdir(parents=True)
     for number, sample in enumerate(open_data(data, images).test):
-        (pictures / f"{number:06}{sample.path.suffix}").symlink_to(sample.path.resolve())
-    _wsol("predict", str(folder), str(pictures), "--out", str(folder / PREDICTED))
-    shutil.rmtree(pictures)
+        (image_folder / f"{number:06}{sample.path.suffix}").symlink_to(sample.path.resolve())
+    _wsol("predict", str(folder), str(image_folder), "--out", str(folder / PREDICTED))
+    shutil.rmtree(image_folder)
 
 
 def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
@@ -310,7 +310,7 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("grid", type=Path)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--images", type=Path, help="where the pictures are, if not in the data set's usual place")
+    parser.add_argument("--images", type=Path, help="where the images are, if not in the data set's usual place")
     parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
     return parser
 
@@ -365,10 +365,10 @@ class Study:
     """The results of a grid: those of runs that are here, and those that were written down before."""
 
     def __init__(
-        self, everything: Sequence[Run], described: str, data: str, pictures: int, runs: Path, out: Path
+        self, everything: Sequence[Run], described: str, data: str, image_folder: int, runs: Path, out: Path
     ) -> None:
         self.everything, self.described, self.data = everything, described, data
-        self.pictures, self.runs, self.out = pictures, runs, out
+        self.image_folder, self.runs, self.out = image_folder, runs, out
         self._written = self._read()
         if self._written and all(one["data"] != data for one in self._written):
             raise WsolError(
@@ -388,7 +388,7 @@ class Study:
         folder = run.folder(self.runs)
         found = key | {
             "minutes": training_minutes(folder),
-            "pictures": self.pictures,
+            "images": self.image_folder,
             "judged": json.loads(run.result(self.runs).read_text()),
         }
         predicted = folder / PREDICTED / MANIFEST
@@ -416,7 +416,7 @@ COLUMNS = {
 }
 
 
-COSTS = ("ms of training a picture", "ms a predicted picture", "peak MB")
+COSTS = ("ms of training an image", "ms a predicted image", "peak MB")
 
 
 def _costs(done: Sequence[Tree]) -> list[str]:
@@ -424,13 +424,13 @@ def _costs(done: Sequence[Tree]) -> list[str]:
     if not done or any("peak_mb" not in one for one in done):
         return [""] * len(COSTS)
     of_each = [
-        (6e4 * one["minutes"] / one["pictures"], 1e3 / one["predicted_per_second"], one["peak_mb"]) for one in done
+        (6e4 * one["minutes"] / one["images"], 1e3 / one["predicted_per_second"], one["peak_mb"]) for one in done
     ]
     return [f"{value:.0f}" for value in np.min(of_each, axis=0)]
 
 
 def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> str:
-    """Markdown: mean and standard deviation over seeds; of a single one its own 95 % interval over pictures."""
+    """Markdown: mean and standard deviation over seeds; of a single one its own 95 % interval over images."""
     n = sorted({one["n"] for run in found for one in run["judged"]})
     protocols = ", ".join(f"`{name}`" for name in everything[0].protocols) if everything else "none"
     seeds_of_all = ", ".join(map(str, sorted({run.seed for run in everything})))
@@ -439,7 +439,7 @@ def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> s
     heads = ["row", "seeds", "threshold", *columns, "gap to the best", "minutes of training", *costs, "a paper's GT-known"]  # fmt: skip
     lines = [
         f"Protocols {protocols}; {described}; seeds {seeds_of_all}; n = {', '.join(map(str, n)) or 'none yet'}. In percent: mean and standard deviation",
-        f"over seeds, or the 95 % interval over pictures where there is one seed. The best threshold is chosen with the true boxes. {'Times and memory' if costs else 'Minutes'} are the least of all seeds.\n",
+        f"over seeds, or the 95 % interval over images where there is one seed. The best threshold is chosen with the true boxes. {'Times and memory' if costs else 'Minutes'} are the least of all seeds.\n",
         f"| {' | '.join(heads)} |",
         "|" + "---|" * len(heads),
     ]

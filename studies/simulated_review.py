@@ -24,7 +24,7 @@ GOOD_IOU = 0.8
 
 
 def true_boxes(data: Path) -> dict[Path, list[Xyxy]]:
-    """By picture, from the boxes.csv of class folders, training pictures included."""
+    """By image, from the boxes.csv of class folders, training images included."""
     found: dict[Path, list[Xyxy]] = {}
     with (data / "boxes.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -49,7 +49,7 @@ def review(out: Path, data: Path, most: int | None, sample: int | None = None) -
             fits = iou(Boxes.of(list(item.boxes)), Boxes.of(true[path])).max(initial=0.0)
             is_accepted = drawn is None and fits >= GOOD_IOU and len(item.boxes) == 1
             boxes = item.boxes if is_accepted else tuple(true[path])
-            base = desk.picture(index)["version"]
+            base = desk.image(index)["version"]
             class_name = path.parent.name if desk.class_names else None
             wish = Wish(index, base, False, boxes, class_name, "simulated", f"simulated-{index}")
             verdicts[desk.decide(wish).verdict] += 1

@@ -1,6 +1,6 @@
 """`python tests/all_frozen.py ...` is `wsol ...` with the statistics of every batch norm left as they are, new layers included.
 
-Without that, several processes cannot train to the weights of one: each normalises with the pictures that it has.
+Without that, several processes cannot train to the weights of one: each normalises with the images that it has.
 """
 
 import atexit

@@ -23,7 +23,7 @@ from pathlib import Path  # noqa: E402
 import pytest  # noqa: E402
 from browser import browser, context, tab  # noqa: E402, F401
 from fake_data.cub import write_cub  # noqa: E402
-from fake_data.images import write_picture  # noqa: E402
+from fake_data.images import write_image  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from quick import QUICK, Cli  # noqa: E402
 
@@ -35,7 +35,7 @@ from wsol.demo.drawing import write_demo_set  # noqa: E402
 settings.register_profile("wsol", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("wsol")
 
-NewPicture = Callable[..., Path]
+NewImage = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +48,9 @@ def cub30() -> Path:
 
 
 @pytest.fixture(scope="session")
-def new_picture() -> NewPicture:
-    """`new_picture(path, image_hw=(30, 40))` writes a picture of random pixels, its folders included, and returns its path."""
-    return write_picture
+def new_image() -> NewImage:
+    """`new_image(path, image_hw=(30, 40))` writes an image of random pixels, its folders included, and returns its path."""
+    return write_image
 
 
 @pytest.fixture
@@ -68,32 +68,32 @@ def soon() -> Iterator[None]:
 
 
 @pytest.fixture
-def class_folders(tmp_path: Path, new_picture: NewPicture) -> Path:
-    """`hawk` with two pictures and `owl` with three, one of them a folder deeper; no split, no truth."""
+def class_folders(tmp_path: Path, new_image: NewImage) -> Path:
+    """`hawk` with two images and `owl` with three, one of them a folder deeper; no split, no truth."""
     root = tmp_path / "birds"
     for name in ("hawk/1.jpg", "hawk/2.png", "owl/1.jpg", "owl/2.jpg", "owl/night/3.jpg"):
-        new_picture(root / name)
+        new_image(root / name)
     return root
 
 
 @pytest.fixture
-def split_folders(tmp_path: Path, new_picture: NewPicture) -> Path:
+def split_folders(tmp_path: Path, new_image: NewImage) -> Path:
     """The same classes below `train` and `test`."""
     root = tmp_path / "split"
     for name in ("train/hawk/1.jpg", "train/owl/1.jpg", "train/owl/2.jpg", "test/hawk/8.jpg", "test/owl/9.jpg"):
-        new_picture(root / name)
+        new_image(root / name)
     return root
 
 
 @pytest.fixture
 def fake_cub(tmp_path: Path) -> Path:
-    """CUB-200-2011's folder layout with three classes of two training pictures and a test picture each."""
+    """CUB-200-2011's folder layout with three classes of two training images and a test image each."""
     return write_cub(tmp_path / "CUB_200_2011")
 
 
 @pytest.fixture(scope="session")
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes, four training and two test pictures each, with boxes and masks. Read only."""
+    """Three classes, four training and two test images each, with boxes and masks. Read only."""
     root = tmp_path_factory.mktemp("small") / "set"
     root.mkdir()
     write_demo_set(root, classes=3, train_per_class=4, test_per_class=2, image_hw=(90, 120))

@@ -16,7 +16,7 @@ QUICK: dict[str, Any] = {"steps": 3, "batch_size": 4, "resize_px": 64, "crop_px"
 
 
 def quick(method: Method, weights: Path, **values: Any) -> RunConfig:
-    """A configuration of few steps on small pictures, checkpoints after each."""
+    """A configuration of few steps on small images, checkpoints after each."""
     machine = {"device": "cpu", "precision": "fp32", "workers": 0, "checkpoint_seconds": 0}
     groups = {group: QUICK for group in ("training", "seg", "classify")} | {"instant": {"resize_px": 64}}
     groups |= {"acol": {"width": 16}, "spg": {"width": 16}, "gcnet": {"width": 16}}

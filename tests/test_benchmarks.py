@@ -47,7 +47,7 @@ SIDE_PX = 64
 
 @pytest.fixture(scope="module")
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes, four training and two test pictures each. Read only."""
+    """Three classes, four training and two test images each. Read only."""
     root = tmp_path_factory.mktemp("benchmarked") / "set"
     root.mkdir()
     write_demo_set(root, classes=3, train_per_class=4, test_per_class=2, image_hw=(90, 120))
@@ -122,7 +122,7 @@ def test_the_plain_losses_are_ours() -> None:
 
 
 def random_scores() -> tuple[torch.Tensor, torch.Tensor]:
-    """Score maps of a fused and a deep branch, two pictures and three classes."""
+    """Score maps of a fused and a deep branch, two images and three classes."""
     return torch.randn(2, 3, 4, 4), torch.randn(2, 3, 2, 2)
 
 
@@ -139,22 +139,22 @@ def answering(fused: torch.Tensor, deep: torch.Tensor | None) -> nn.Module:
 def test_plain_training_sees_our_pixels_mirrored_or_not_and_masks_move_along(small_run: Path, tmp_path: Path) -> None:
     pixels = np.zeros((90, 120, 3), np.uint8)
     pixels[20:70, 10:50] = 200
-    paths = [str(tmp_path / "picture.png"), str(tmp_path / "mask.png")]
+    paths = [str(tmp_path / "image.png"), str(tmp_path / "mask.png")]
     Image.fromarray(pixels).save(paths[0])
     Image.fromarray(np.where(pixels[..., 0] > 0, plain.FOREGROUND, plain.BACKGROUND).astype(np.uint8)).save(paths[1])
     job = plain.TrainJob(str(small_run), "cam", paths[:1], [2], paths[1:], 1, "")
     card = load_mffnet(small_run / "cam")[1]
     squares = torch.from_numpy(read_square(Path(paths[0]), SIDE_PX)[0].copy()).permute(2, 0, 1)[None]
     ours = standardised(squares, card.mean, card.std)[0]
-    whole = plain.LabelledPictures(job, card, Cam(resize_px=SIDE_PX, crop_px=SIDE_PX))
+    whole = plain.LabelledImages(job, card, Cam(resize_px=SIDE_PX, crop_px=SIDE_PX))
     torch.manual_seed(0)
     seen = [whole[0] for _ in range(12)]
     assert all(label == 2 for _, label in seen)
-    assert {min((0, 1), key=lambda way: (picture - (ours, ours.flip(2))[way]).abs().max()) for picture, _ in seen} == {0, 1}  # fmt: skip
-    assert all(min((picture - one).abs().max() for one in (ours, ours.flip(2))) < 0.02 for picture, _ in seen)
-    masked = plain.MaskedPictures(job, card, Seg(resize_px=SIDE_PX, crop_px=56))
-    for picture, mask in (masked[0] for _ in range(12)):
-        is_bright = picture[0] > (100 / 255 - card.mean[0]) / card.std[0]
+    assert {min((0, 1), key=lambda way: (image - (ours, ours.flip(2))[way]).abs().max()) for image, _ in seen} == {0, 1}  # fmt: skip
+    assert all(min((image - one).abs().max() for one in (ours, ours.flip(2))) < 0.02 for image, _ in seen)
+    masked = plain.MaskedImages(job, card, Seg(resize_px=SIDE_PX, crop_px=56))
+    for image, mask in (masked[0] for _ in range(12)):
+        is_bright = image[0] > (100 / 255 - card.mean[0]) / card.std[0]
         assert (is_bright == (mask == plain.FOREGROUND)).float().mean() > 0.95
 
 
@@ -173,7 +173,7 @@ def test_plain_prediction_finds_our_boxes(small_set: Path, small_run: Path, tmp_
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 80))
-def test_chosen_pictures_are_spread_over_the_classes(labels: list[int], count: int) -> None:
+def test_chosen_images_are_spread_over_the_classes(labels: list[int], count: int) -> None:
     samples = [Sample(str(i), Path(str(i)), label) for i, label in enumerate(labels)]
     numbers = engine.spread(samples, count)
     assert numbers == sorted(set(numbers)) and len(numbers) == min(max(count, len(set(labels))), len(labels))
@@ -185,7 +185,7 @@ def test_chosen_pictures_are_spread_over_the_classes(labels: list[int], count: i
 def test_speeds_are_read_from_what_a_training_left(tmp_path: Path) -> None:
     rows = ["epoch,seconds,images_per_second,waiting_share", "1,8,20,0.5", "2,5,32,0.2", "3,4,40,0.5", ""]
     (tmp_path / "results.csv").write_text("\n".join(rows))
-    # 25 s in all: 16 for the first epoch of 160 images, reading the pictures included. Without waiting, the later ones would give 40 and 80.
+    # 25 s in all: 16 for the first epoch of 160 images, reading the images included. Without waiting, the later ones would give 40 and 80.
     assert engine._speeds_of(tmp_path, 25.0) == engine.Speeds(step=80.0, first=10.0, later=40.0)
 
 
@@ -200,8 +200,8 @@ def test_operations_of_a_convolution_are_counted(is_training: bool, passes: int)
     assert engine.flops_per_image(two, 16, is_training=is_training) == expected
 
 
-def test_folders_of_pictures_grow_by_links(tmp_path: Path) -> None:
-    folders = memory.write_pictures(tmp_path, [2, 5, 6], 16)
+def test_folders_of_images_grow_by_links(tmp_path: Path) -> None:
+    folders = memory.write_images(tmp_path, [2, 5, 6], 16)
     found = [sorted(file.name for file in folder.glob("*/*.jpg")) for folder in folders]
     assert [len(set(names)) for names in found] == [2, 5, 6] and set(found[0]) < set(found[1]) < set(found[2])
     assert cv2.imread(str(next(folders[2].glob("*/*.jpg")))).shape == (16, 16, 3)
@@ -237,7 +237,7 @@ def test_what_cannot_be_measured_is_refused(
 
 @pytest.mark.pipeline
 def test_one_command_prints_all_tables(small_set: Path, small_run: Path) -> None:
-    words = ["--epochs", "2", "--pictures", "8", "--predicted", "3", "--repetitions", "1", "--counts", "2,4"]
+    words = ["--epochs", "2", "--images", "8", "--predicted", "3", "--repetitions", "1", "--counts", "2,4"]
     command = [sys.executable, str(BENCHMARKS / "engine.py"), str(small_set), "--run", str(small_run), *words]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -288,7 +288,7 @@ def test_the_table_of_a_gpu_can_be_printed_without_one(
     small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = engine.Given(small_set, tmp_path, tmp_path, 2, 8, 3, 1, [2])
-    engine.print_card(asked, "cpu", backbone="resnet10t", side_px=32, batch_size=4, pictures=24, matmul_side=64)
+    engine.print_card(asked, "cpu", backbone="resnet10t", side_px=32, batch_size=4, images=24, matmul_side=64)
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert [row[0].strip().partition(",")[0] for row in rows] == ["resnet10t", *["training"] * 3, "prediction"]
     assert all(float(cell) > 0 for row in rows[1:] for cell in row[1:2])

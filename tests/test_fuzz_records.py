@@ -151,12 +151,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_lines(root / LINES, CORPUS)
     figures = {"image_root": "/images", "class_names": ["owl", "raw \udcff"], "images": 8, "covering": 1, "seconds": 2.5, "engine": "cpu"}  # fmt: skip
-    write_manifest(root, "predict", {"box": {"threshold": 0.5}}, {"pictures": "abc"}, figures)
+    write_manifest(root, "predict", {"box": {"threshold": 0.5}}, {"images": "abc"}, figures)
     decide(root, "a/owl.jpg", "corrected", (1.0, 2.0, 3.0, 4.0))
     decide(root, "b/empty.jpg", "accepted")
     write_json(root / "skipped.json", [{"image": "a.jpg", "reason": "broken"}])
     (root / "elsewhere").mkdir()
-    open_scratch(root / "elsewhere", "predict", {"threshold": 0.5}, {"pictures": "abc"})
+    open_scratch(root / "elsewhere", "predict", {"threshold": 0.5}, {"images": "abc"})
     shutil.copy(root / "elsewhere" / SETTINGS, root / SETTINGS)
     (root / "pseudo.npy").write_bytes(b"")
     write_json(root / "index.json", ["a.jpg", "b.jpg"])
@@ -200,7 +200,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "calibration.json": lambda root: Run.open(root).calibration(),
     "review.jsonl": read_journal_to_go_on,
     "skipped.json": lambda root: read_skipped(root / "skipped.json", "wsol predict"),
-    SETTINGS: lambda root: open_scratch(root / "elsewhere", "predict", {"threshold": 0.5}, {"pictures": "abc"}),
+    SETTINGS: lambda root: open_scratch(root / "elsewhere", "predict", {"threshold": 0.5}, {"images": "abc"}),
     "index.json": lambda root: PseudoStore(root).image_ids,
     "log.jsonl": lambda root: _cut_after(root / "log.jsonl", 15),
 }  # fmt: skip

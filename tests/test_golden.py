@@ -18,7 +18,7 @@ PLACES = np.arange(SIDE) - 111.5
 
 @pytest.fixture(scope="module")
 def truth() -> Path:
-    """5,794 pictures of CUB's test split with a box each, as clovaai/wsolevaluation lists them."""
+    """5,794 images of CUB's test split with a box each, as clovaai/wsolevaluation lists them."""
     folder = Path(__file__).parents[1].parent / "shared/data/wsol_metadata/CUB/test"
     if not folder.is_dir():
         pytest.skip(f"{folder} absent")
@@ -47,7 +47,7 @@ def centred_square(side: int) -> NDArray[np.float64]:
         pytest.param(np.zeros((SIDE, SIDE)), 0, 0, 0, 0, id="all zeros"),
     ],
 )
-def test_the_same_map_for_every_picture_of_cub(
+def test_the_same_map_for_every_image_of_cub(
     truth: Path, tmp_path: Path, heatmap: NDArray[np.float64], at_30: float, at_50: float, at_70: float, v2: float
 ) -> None:
     np.save(tmp_path / "map.npy", heatmap)

@@ -287,10 +287,10 @@ def test_no_kill_leaves_a_process_and_the_same_command_ends_in_the_same_result(
     print(deaths)
 
 
-def decide(url: str, picture: int) -> None:
-    """Reject a picture as the page does; asked again, it is rejected once."""
+def decide(url: str, image: int) -> None:
+    """Reject an image as the page does; asked again, it is rejected once."""
     host, path = url.removeprefix("http://").split("/", 1)
-    body = {"picture": picture, "base": 0, "is_rejected": True, "boxes": [], "class_name": None, "session": "test", "id": f"d{picture}", "seen": 10**6}  # fmt: skip
+    body = {"image": image, "base": 0, "is_rejected": True, "boxes": [], "class_name": None, "session": "test", "id": f"d{image}", "seen": 10**6}  # fmt: skip
     with closing(http.client.HTTPConnection(host, timeout=30)) as connection:
         connection.request("GET", f"/{path}")
         page = connection.getresponse()
@@ -320,11 +320,11 @@ def test_a_killed_review_has_every_decision_that_it_has_acknowledged(
             until_then = time.monotonic() + chance.uniform(0, 1)
 
             def decide_on() -> int:
-                for picture in range(acknowledged, IMAGES):  # noqa: B023
+                for image in range(acknowledged, IMAGES):  # noqa: B023
                     try:
-                        decide(url, picture)
+                        decide(url, image)
                     except (OSError, http.client.HTTPException):
-                        return picture
+                        return image
                 return IMAGES
 
             found = visitor.submit(decide_on)

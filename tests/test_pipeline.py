@@ -35,9 +35,9 @@ def write_part(cub30: Path, root: Path) -> Path:
     root.mkdir()
     (root / "images").symlink_to(cub30 / "images")
     classes = [line.split() for line in (cub30 / "image_class_labels.txt").read_text().splitlines()]
-    pictures = {picture for picture, label in classes if int(label) <= 10}
+    images = {image for image, label in classes if int(label) <= 10}
     for table in cub30.glob("*.txt"):
-        kept = {str(label) for label in range(1, 11)} if table.name == "classes.txt" else pictures
+        kept = {str(label) for label in range(1, 11)} if table.name == "classes.txt" else images
         lines = table.read_text().splitlines(keepends=True)
         (root / table.name).write_text("".join(line for line in lines if line.split()[0] in kept))
     return root

@@ -47,7 +47,7 @@ PATIENCE_SECONDS = 600
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("small") / "set"
     root.mkdir()
     write_demo_set(root, classes=3, train_per_class=5, test_per_class=1, image_hw=(90, 120))
@@ -100,10 +100,10 @@ def losses(run: Path) -> dict[str, list[float]]:
 
 
 @pytest.fixture(scope="module")
-def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+def alone(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
     """The losses of one process."""
     run = tmp_path_factory.mktemp("alone") / "run"
-    launch(ALL_FROZEN, "fit", pictures, "--run", run, *COMPARABLE)
+    launch(ALL_FROZEN, "fit", images, "--run", run, *COMPARABLE)
     return losses(run)
 
 
@@ -117,10 +117,10 @@ def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     ],
 )
 def test_the_loss_curves_are_those_of_one_process(
-    pictures: Path, alone: dict[str, list[float]], tmp_path: Path, processes: int, machines: int, extra: tuple[str, ...]
+    images: Path, alone: dict[str, list[float]], tmp_path: Path, processes: int, machines: int, extra: tuple[str, ...]
 ) -> None:
     cache = ("--cache-gb", "0") if processes > 1 else ()
-    words = ("fit", pictures, "--run", tmp_path / "run", *COMPARABLE, *(extra or cache))
+    words = ("fit", images, "--run", tmp_path / "run", *COMPARABLE, *(extra or cache))
     launch(ALL_FROZEN, *words, processes=processes, machines=machines)
     found = losses(tmp_path / "run")
     for part in TRAINED:
@@ -139,8 +139,8 @@ def test_the_loss_curves_are_those_of_one_process(
     ]
 
 
-def test_the_cues_of_several_processes_are_those_of_one(pictures: Path, tmp_path: Path) -> None:
-    words = ("make-pseudo", pictures, "--instant.resize-px", "96", "--precision", "fp32", "--workers", "0", "--run")
+def test_the_cues_of_several_processes_are_those_of_one(images: Path, tmp_path: Path) -> None:
+    words = ("make-pseudo", images, "--instant.resize-px", "96", "--precision", "fp32", "--workers", "0", "--run")
     states, masks = [], []
     for processes in (1, 2):
         run = tmp_path / str(processes)

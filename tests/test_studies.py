@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from fake_data.shown import blobs, of_boxes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ sys.path.append(str(STUDIES))
 
 import composites  # noqa: E402
 import hold_out  # noqa: E402
-import methods_picture  # noqa: E402
+import methods_image  # noqa: E402
 import run as runner  # noqa: E402
 
 from wsol import RunConfig, WsolError, open_data  # noqa: E402
@@ -270,7 +270,7 @@ def test_a_study_that_is_told_to_stop_ends_its_command_too(tmp_path: Path, numbe
 def test_costs_are_in_the_table_where_the_grid_asks(tmp_path: Path) -> None:
     _, everything = runner.read_grid(written(tmp_path, rows=[{"name": "a"}], seeds=[0, 1], costs=True))
     found = [
-        {"row": "a", "seed": seed, "minutes": minutes, "pictures": 900, "predicted_per_second": 50.0, "peak_mb": peak_mb, "judged": judged(90.0)}
+        {"row": "a", "seed": seed, "minutes": minutes, "images": 900, "predicted_per_second": 50.0, "peak_mb": peak_mb, "judged": judged(90.0)}
         for seed, minutes, peak_mb in ((0, 3.0, 2000.0), (1, 6.0, 2400.0))
     ]  # fmt: skip
     *_, heads, _, last = runner.table(everything, found, "birds").splitlines()
@@ -342,7 +342,7 @@ def judged(gt_known: float, **more: float) -> list[dict[str, Any]]:
         pytest.param(
             {0: judged(90.0)},
             ["1 of 2", "0.50", "90.0 (88.0 to 92.0)", "91.0 (89.0 to 93.0)", "80.0 (78.0 to 82.0)", "60.0 (58.0 to 62.0)", "", "1.0", "3"],
-            id="one seed has an interval over pictures",
+            id="one seed has an interval over images",
         ),
         pytest.param(
             {0: judged(90.0), 1: judged(94.0)},
@@ -363,9 +363,7 @@ def test_cells_of_a_row(tmp_path: Path, results: dict[int, Any], cells: list[str
     assert [cell.strip() for cell in last.strip("|").split("|")] == ["wsol", *cells, "96.5"]
 
 
-def test_held_out_pictures_are_training_pictures(
-    fake_cub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_held_out_images_are_training_images(fake_cub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["hold_out.py", str(fake_cub), str(tmp_path / "held.csv"), "--every", "2"])
     hold_out.main()
     whole, parted = open_data(fake_cub), open_data(tmp_path / "held.csv", fake_cub / "images")
@@ -378,12 +376,12 @@ def test_held_out_pictures_are_training_pictures(
     assert not any(sample.image_id in truth for sample in parted.train)
 
 
-def test_every_third_picture_of_a_class_is_held_out(
-    tmp_path: Path, new_picture: Any, monkeypatch: pytest.MonkeyPatch
+def test_every_third_image_of_a_class_is_held_out(
+    tmp_path: Path, new_image: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"{label}/{number}.jpg" for label in ("hawk", "owl") for number in range(7)]
     for name in names:
-        new_picture(tmp_path / name)
+        new_image(tmp_path / name)
     lines = [f"{name},{name.split('/')[0]},train,1,2,9,8" for name in names]
     (tmp_path / "labels.csv").write_text("\n".join(["path,label,split,x0,y0,x1,y1", *lines]) + "\n")
     monkeypatch.setattr(sys, "argv", ["hold_out.py", str(tmp_path / "labels.csv"), str(tmp_path / "held.csv")])
@@ -392,7 +390,7 @@ def test_every_third_picture_of_a_class_is_held_out(
     assert [sample.image_id for sample in parted.test] == ["hawk/2.jpg", "hawk/5.jpg", "owl/2.jpg", "owl/5.jpg"]
 
 
-def test_a_set_without_boxes_of_training_pictures_is_refused(
+def test_a_set_without_boxes_of_training_images_is_refused(
     small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["hold_out.py", str(small_set), str(tmp_path / "held.csv")])
@@ -442,7 +440,7 @@ def test_composites_have_tight_boxes_and_share_nothing_between_the_splits(tmp_pa
             place.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rgba).save(place)
     for i in range(3):
-        write_picture(tmp_path / "landscapes" / f"{i}.jpg", (300, 400))
+        write_image(tmp_path / "landscapes" / f"{i}.jpg", (300, 400))
     for out in ("set", "again"):
         composites.write(tmp_path / "stamps", tmp_path / "landscapes", tmp_path / out, {"train": 2, "test": 1}, 0)
     data = open_data(tmp_path / "set")
@@ -459,23 +457,21 @@ def test_composites_have_tight_boxes_and_share_nothing_between_the_splits(tmp_pa
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
-def test_a_picture_of_methods_shows_the_first_test_picture_of_spread_classes(small_set: Path, number: int) -> None:
+def test_a_image_of_methods_shows_the_first_test_image_of_spread_classes(small_set: Path, number: int) -> None:
     data = open_data(small_set)
-    chosen = methods_picture.photographs(data, number)
+    chosen = methods_image.photographs(data, number)
     assert len({one.label for one in chosen}) == len(chosen) == min(number, len(data.class_names))
     assert all(one == next(sample for sample in data.test if sample.label == one.label) for one in chosen)
 
 
-def test_a_picture_of_methods_has_a_line_of_panels_for_each() -> None:
+def test_a_image_of_methods_has_a_line_of_panels_for_each() -> None:
     shown = [blobs(seed, hw) for seed, hw in ((1, (375, 500)), (2, (500, 300)))]
-    sheet = methods_picture.sheet([("CAM (Zhou et al. 2016)", shown), ("PSOL", [of_boxes(one) for one in shown])])
-    cell_w, cell_h = (side + methods_picture.GAP_PX for side in methods_picture.CELL_WH)
-    assert sheet.size == (methods_picture.LABEL_WIDTH_PX + 2 * cell_w, methods_picture.GAP_PX + 3 * cell_h)
+    sheet = methods_image.sheet([("CAM (Zhou et al. 2016)", shown), ("PSOL", [of_boxes(one) for one in shown])])
+    cell_w, cell_h = (side + methods_image.GAP_PX for side in methods_image.CELL_WH)
+    assert sheet.size == (methods_image.LABEL_WIDTH_PX + 2 * cell_w, methods_image.GAP_PX + 3 * cell_h)
     pixels = np.asarray(sheet).astype(int)
     photo, cam, psol = (
-        pixels[methods_picture.GAP_PX + i * cell_h :][
-            : cell_h - methods_picture.GAP_PX, methods_picture.LABEL_WIDTH_PX :
-        ]
+        pixels[methods_image.GAP_PX + i * cell_h :][: cell_h - methods_image.GAP_PX, methods_image.LABEL_WIDTH_PX :]
         for i in range(3)
     )
     blue = np.asarray(TRUE)

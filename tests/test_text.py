@@ -16,12 +16,12 @@ PACKAGE = Path(__file__).parents[1] / "wsol"
 @pytest.mark.parametrize(
     ("n", "words", "expected"),
     [
-        pytest.param(1, ("picture",), "1 picture", id="one"),
-        pytest.param(2, ("picture",), "2 pictures", id="several"),
+        pytest.param(1, ("image",), "1 image", id="one"),
+        pytest.param(2, ("image",), "2 images", id="several"),
         pytest.param(0, ("box",), "0 boxes", id="none"),
         pytest.param(3, ("class",), "3 classes", id="a hissing word"),
-        pytest.param(1, ("picture has", "pictures have"), "1 picture has", id="a verb with one"),
-        pytest.param(2, ("picture has", "pictures have"), "2 pictures have", id="a verb with several"),
+        pytest.param(1, ("image has", "images have"), "1 image has", id="a verb with one"),
+        pytest.param(2, ("image has", "images have"), "2 images have", id="a verb with several"),
     ],
 )
 def test_words_agree_with_their_number(n: int, words: tuple[str, ...], expected: str) -> None:
@@ -35,7 +35,7 @@ def counts_in(path: Path) -> list[str]:
         if isinstance(node, ast.JoinedStr):
             for value, after in zip(node.values, node.values[1:], strict=False):
                 noun = isinstance(after, ast.Constant) and re.match(
-                    r" (pictures|boxes|classes|objects|mistakes|drawn boxes|pseudo masks)\b", str(after.value)
+                    r" (images|boxes|classes|objects|mistakes|drawn boxes|pseudo masks)\b", str(after.value)
                 )
                 if isinstance(value, ast.FormattedValue) and value.format_spec is None and noun:
                     found.append(f"{path.name}:{node.lineno}: {ast.unparse(value.value)}{noun[0]}")
@@ -43,10 +43,10 @@ def counts_in(path: Path) -> list[str]:
 
 
 KNOWN = {
-    "check.py: len(telling) pictures",  # more than thousands
-    "demo.py: CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS) pictures",
+    "check.py: len(telling) images",  # more than thousands
+    "demo.py: CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS) images",
     "write.py: len(CREATURES) classes",
-    "evaluation.py: len(one.image_ids) pictures",  # a bug's words
+    "evaluation.py: len(one.image_ids) images",  # a bug's words
     "calibrate.py: self.calibration.n boxes",  # five or more
     "boxes.py: len(self.boxes) boxes",
     "boxes.py: len(self.class_names) classes",

@@ -40,7 +40,7 @@ def _again(kind: type[WsolError], problem: str, expected: str | None, got: str |
     return kind(problem, expected=expected, got=got, remedy=remedy)
 
 
-class BrokenPicture(WsolError):
+class BrokenImage(WsolError):
     """One file that cannot be decoded; callers with many files report it and go on."""
 
 

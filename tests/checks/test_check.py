@@ -26,7 +26,7 @@ from wsol.data.open import open_truth
 from wsol.runtime.progress import Progress
 from wsol.runtime.terminal import visible
 
-SAYS_NOTHING_OF_PICTURES = {"no truth"}
+SAYS_NOTHING_OF_IMAGES = {"no truth"}
 
 
 def found_in(root: Path, **how: int) -> Findings:
@@ -38,7 +38,7 @@ def by_kind(findings: Findings) -> Planted:
     return {
         finding.kind: [frozenset(sample.image_id for sample in item.samples) for item in finding.items]
         for finding in findings.found
-        if finding.kind not in SAYS_NOTHING_OF_PICTURES
+        if finding.kind not in SAYS_NOTHING_OF_IMAGES
     }
 
 
@@ -85,13 +85,13 @@ def test_the_first_finding_is_the_worst(broken: tuple[Path, Planted]) -> None:
 Spoil = Callable[[Path], object]
 
 
-def keep(folder: Path, pictures: int) -> None:
-    for path in sorted(folder.iterdir())[pictures:]:
+def keep(folder: Path, images: int) -> None:
+    for path in sorted(folder.iterdir())[images:]:
         path.unlink()
 
 
-def add(folder: Path, pictures: int) -> None:
-    for number in range(pictures):
+def add(folder: Path, images: int) -> None:
+    for number in range(images):
         (folder / f"more{number}.jpg").write_bytes(jpeg(photo(number)))
 
 
@@ -116,22 +116,22 @@ def remove_classes(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "kind", "words"),
     [
-        pytest.param(lambda root: keep(root / "train/owl", 9), "small class", ["owl: 9 pictures"], id="nine pictures"),
-        pytest.param(lambda root: keep(root / "train/owl", 10), "small class", [], id="ten pictures"),
-        pytest.param(lambda root: keep(root / "train/owl", 0), "empty class", ["owl: 0 pictures"], id="none"),
+        pytest.param(lambda root: keep(root / "train/owl", 9), "small class", ["owl: 9 images"], id="nine images"),
+        pytest.param(lambda root: keep(root / "train/owl", 10), "small class", [], id="ten images"),
+        pytest.param(lambda root: keep(root / "train/owl", 0), "empty class", ["owl: 0 images"], id="none"),
         pytest.param(lambda root: keep(root / "train/owl", 0), "small class", [], id="an empty class is not small too"),
-        pytest.param(lambda root: keep(root / "train/owl", 1), "imbalance", ["owl: 1 picture, the largest has 12"], id="12 times as many"),
+        pytest.param(lambda root: keep(root / "train/owl", 1), "imbalance", ["owl: 1 image, the largest has 12"], id="12 times as many"),
         pytest.param(lambda root: (keep(root / "train/owl", 2), add(root / "train/hawk", 8)), "imbalance", [], id="10 times as many"),
         pytest.param(remove_classes, "one class", ["hawk"], id="one class"),
         pytest.param(write_boxes, "wrong in the truth", [], id="good boxes"),
         pytest.param(write_boxes, "no truth", [], id="there is a truth"),
-        pytest.param(lambda root: write_boxes(root, "test/owl/3.jpg,9,9,1,1", "test/owl/99.jpg,1,1,2,2"), "wrong in the truth", ["swapped corners", "unknown picture"], id="bad boxes"),
-        pytest.param(lambda root: (root / "boxes.csv").write_text("path,x0,y0,x1,y1\ntest/hawk/0.jpg,1,1,5,5\n"), "no true box", ["test/hawk/1.jpg"], id="a box for one picture"),
+        pytest.param(lambda root: write_boxes(root, "test/owl/3.jpg,9,9,1,1", "test/owl/99.jpg,1,1,2,2"), "wrong in the truth", ["swapped corners", "unknown image"], id="bad boxes"),
+        pytest.param(lambda root: (root / "boxes.csv").write_text("path,x0,y0,x1,y1\ntest/hawk/0.jpg,1,1,5,5\n"), "no true box", ["test/hawk/1.jpg"], id="a box for one image"),
         pytest.param(lambda root: (root / "boxes.csv").write_text("path;x0\n"), "unusable ground truth", ["boxes.csv"], id="no table of boxes"),
-        pytest.param(lambda root: (root / "train/wren/0.jpg").write_bytes(b""), "broken picture", ["wren/0.jpg: the file is empty"], id="an empty file"),
-        pytest.param(lambda root: (root / "train/wren/x.jpg").symlink_to("gone"), "missing picture", ["wren/x.jpg: it does not exist"], id="a link to nothing"),
+        pytest.param(lambda root: (root / "train/wren/0.jpg").write_bytes(b""), "broken image", ["wren/0.jpg: the file is empty"], id="an empty file"),
+        pytest.param(lambda root: (root / "train/wren/x.jpg").symlink_to("gone"), "missing image", ["wren/x.jpg: it does not exist"], id="a link to nothing"),
         pytest.param(lambda root: (root / "train/wren/0.jpg").write_bytes(jpeg(photo(1).convert("1").resize((9, 9)).point(lambda _: 0))), "grey", [], id="blank is not grey too"),
-        pytest.param(lambda root: (write_boxes(root), (root / "test/wren/0.jpg").write_bytes(b"")), "wrong in the truth", [], id="a broken picture is no mistake of the truth"),
+        pytest.param(lambda root: (write_boxes(root), (root / "test/wren/0.jpg").write_bytes(b"")), "wrong in the truth", [], id="a broken image is no mistake of the truth"),
         pytest.param(lambda root: write_masks(root), "not used", [], id="masks are used"),
         pytest.param(lambda root: (root / "other.jpg").write_bytes(b""), "not used", ["other.jpg"], id="beside the splits"),
     ],
@@ -145,46 +145,46 @@ def test_classes_and_truth_are_looked_at(own: Path, spoil: Spoil, kind: str, wor
         assert len(items) == len(words)
 
 
-def test_one_picture_in_train_and_in_test_of_another_class_is_told_under_both(own: Path) -> None:
+def test_one_image_in_train_and_in_test_of_another_class_is_told_under_both(own: Path) -> None:
     shutil.copy(own / "train/hawk/0.jpg", own / "test/owl/copy.jpg")
     pair = [frozenset({"train/hawk/0.jpg", "test/owl/copy.jpg"})]
     assert by_kind(found_in(own)) == {"same in train and test": pair, "same in two classes": pair}
 
 
-def test_the_first_test_picture_is_not_one_to_train_on(own: Path) -> None:
+def test_the_first_test_image_is_not_one_to_train_on(own: Path) -> None:
     shutil.copy(own / "train/wren/9.jpg", own / "test/hawk/0.jpg")
     assert list(by_kind(found_in(own))) == ["same in train and test", "same in two classes"]
 
 
 def test_without_a_split_nothing_is_in_train_and_test(own: Path) -> None:
     shutil.copy(own / "train/hawk/0.jpg", own / "train/hawk/copy.jpg")
-    assert by_kind(found_in(own / "train")) == {"same picture": [frozenset({"hawk/0.jpg", "hawk/copy.jpg"})]}
+    assert by_kind(found_in(own / "train")) == {"same image": [frozenset({"hawk/0.jpg", "hawk/copy.jpg"})]}
 
 
 def test_a_copy_of_a_file_and_a_smaller_one_are_one_group_of_three(own: Path) -> None:
     shutil.copy(own / "train/hawk/0.jpg", own / "train/hawk/copy.jpg")
     (own / "train/hawk/small.jpg").write_bytes(jpeg(photo(1_000_000).resize((100, 80))))
     found = by_kind(found_in(own))
-    assert found["same picture"] == [frozenset({"train/hawk/0.jpg", "train/hawk/copy.jpg"})]
+    assert found["same image"] == [frozenset({"train/hawk/0.jpg", "train/hawk/copy.jpg"})]
     assert found["alike"] == [frozenset({"train/hawk/0.jpg", "train/hawk/copy.jpg", "train/hawk/small.jpg"})]
 
 
-def test_too_many_pictures_are_not_compared_by_their_looks_and_it_says_so(own: Path) -> None:
+def test_too_many_images_are_not_compared_by_their_looks_and_it_says_so(own: Path) -> None:
     (own / "train/hawk/small.jpg").write_bytes(jpeg(photo(1_000_000).resize((100, 80))))
     assert list(by_kind(found_in(own, compared=73))) == ["alike"]
     findings = found_in(own, compared=72)
     assert list(by_kind(findings)) == ["not compared"]
-    assert findings["not compared"][0].what == "73 pictures, more than 72: no look for near duplicates"
+    assert findings["not compared"][0].what == "73 images, more than 72: no look for near duplicates"
 
 
-def test_a_list_of_test_pictures_can_be_checked(tmp_path: Path) -> None:
+def test_a_list_of_test_images_can_be_checked(tmp_path: Path) -> None:
     write_cub(tmp_path / "cub")
     table = tmp_path / "cub/train_test_split.txt"
     table.write_text("".join(f"{line.split()[0]} 0\n" for line in table.read_text().splitlines()))
     assert {"one class", "small class", "empty class"}.isdisjoint(by_kind(found_in(tmp_path / "cub")))
 
 
-def test_pictures_without_a_usable_label_are_told(tmp_path: Path) -> None:
+def test_images_without_a_usable_label_are_told(tmp_path: Path) -> None:
     write_clean(tmp_path)
     lines = [f"train/{name}/{number}.jpg,{name}" for name in CLASSES for number in range(12)]
     (tmp_path / "labels.csv").write_text("\n".join(("path,label", *lines, "train/owl/3.jpg,hawk")) + "\n")
@@ -215,7 +215,7 @@ def test_the_table_has_a_line_a_kind_with_what_to_do(
 def test_json_holds_everything(cli: Cli, broken: tuple[Path, Planted], tmp_path: Path) -> None:
     assert cli("check", broken[0], "--json", tmp_path / "deep/found.json") == 0
     found = json.loads((tmp_path / "deep/found.json").read_text())
-    assert found["is_wrong"] and found["classes"] == 3 and set(found["pictures"]) == {"train", "test"}
+    assert found["is_wrong"] and found["classes"] == 3 and set(found["images"]) == {"train", "test"}
     by_kind = {one["kind"]: one for one in found["findings"]}
     for kind, items in broken[1].items():
         assert by_kind[kind]["count"] == len(items) == len(by_kind[kind]["items"])
@@ -236,7 +236,7 @@ def test_images_of_types_that_are_not_read_are_counted(cli: Cli, own: Path, caps
 @pytest.mark.usefixtures("soon")
 def test_a_pipe_among_the_images_is_a_broken_one(own: Path) -> None:
     os.mkfifo(own / "train/owl/pipe.jpg")
-    assert [str(item) for item in found_in(own)["broken picture"]] == ["train/owl/pipe.jpg: it is a named pipe"]
+    assert [str(item) for item in found_in(own)["broken image"]] == ["train/owl/pipe.jpg: it is a named pipe"]
 
 
 def test_grey_of_unusual_depth_is_not_blank(own: Path) -> None:
@@ -285,7 +285,7 @@ def test_a_finding_has_a_severity_and_an_order(clean: Path) -> None:
     ("words", "expected"),
     [
         pytest.param(["{tmp}/nowhere"], "does not exist", id="no such folder"),
-        pytest.param(["{tmp}/empty"], "no pictures in", id="no pictures"),
+        pytest.param(["{tmp}/empty"], "no images in", id="no images"),
         pytest.param(["{own}", "--json", "{tmp}"], "--json {tmp} is a folder", id="a folder for JSON"),
         pytest.param(["{own}", "--page", "{tmp}"], "--page {tmp} is a folder", id="a folder for the page"),
         pytest.param(["{own}", "--json", "{tmp}/a", "--page", "{tmp}/empty/../a"], "expected two files", id="one file for both"),
@@ -357,7 +357,7 @@ def page_of(cli: Cli, root: Path, folder: Path) -> Read:
     return Read(folder / "page.html")
 
 
-def test_the_page_shows_every_kind_with_its_first_pictures(
+def test_the_page_shows_every_kind_with_its_first_images(
     cli: Cli, broken: tuple[Path, Planted], tmp_path: Path
 ) -> None:
     page = page_of(cli, broken[0], tmp_path)
@@ -367,8 +367,8 @@ def test_the_page_shows_every_kind_with_its_first_pictures(
         assert any(image_id in text for item in items for image_id in item)
     assert "The first 24 of 55:" in text
     # Nothing of the broken can be shown, and 8 strays can.
-    pictures = {kind: sum(map(len, items[:24])) for kind, items in broken[1].items() if kind != "broken picture"}
-    assert page.count()["img"] == sum(pictures.values())
+    images = {kind: sum(map(len, items[:24])) for kind, items in broken[1].items() if kind != "broken image"}
+    assert page.count()["img"] == sum(images.values())
     assert text.count("cannot be shown") == 24
 
 
@@ -435,5 +435,5 @@ def test_the_real_photographs_of_cub_hold_two_pairs(cub30: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_huge_picture_is_above_the_limit() -> None:
+def test_a_huge_image_is_above_the_limit() -> None:
     assert HUGE_WH[0] * HUGE_WH[1] > 50e6

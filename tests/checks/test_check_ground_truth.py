@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_data.coco import HAWK, OWL, coco_of, write_json
 from fake_data.csv_table import write_table
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from fake_data.voc import write_xml
 from fake_data.wsolevaluation import write_boxes
 
@@ -33,7 +33,7 @@ def said(findings: Findings, kind: FindingKind) -> list[str]:
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     for name in NAMES:
-        write_picture(tmp_path / "images" / name, HW)
+        write_image(tmp_path / "images" / name, HW)
     return tmp_path / "images"
 
 
@@ -121,7 +121,7 @@ def test_absent_ground_truth_is_an_info_and_unusable_one_an_error(
     tmp_path: Path, content: str | None, kind: FindingKind
 ) -> None:
     for name in ("owl/1.jpg", "hawk/2.jpg"):
-        write_picture(tmp_path / name)
+        write_image(tmp_path / name)
     if content is not None:
         (tmp_path / "boxes.csv").write_text(content)
     findings = {finding.kind: finding for finding in found_in(tmp_path).found}
@@ -139,6 +139,6 @@ def test_unused_categories_are_an_info(tmp_path: Path, images: Path) -> None:
 def test_the_same_folders_in_every_class_are_doubted(tmp_path: Path) -> None:
     for name in ("owl", "hawk"):
         for view in ("front", "back"):
-            write_picture(tmp_path / name / view / "1.jpg")
+            write_image(tmp_path / name / view / "1.jpg")
     (doubt,) = said(found_in(tmp_path), "doubtful classes")
     assert "have the same folders each, back and front" in doubt

@@ -1,4 +1,4 @@
-"""Twins: hashes by loops, groups by definition, and what may change before two pictures differ."""
+"""Twins: hashes by loops, groups by definition, and what may change before two images differ."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def test_the_hash_is_what_its_docstring_says(seed: int) -> None:
 @given(st.integers(0, 10**6), st.integers(1, 30))
 def test_groups_are_the_connected_components_whatever_the_block(seed: int, block: int) -> None:
     random = np.random.default_rng(seed)
-    pictures = thumbs(*(photo(int(i), (16, 16)) for i in random.integers(0, 8, 20)))
+    images = thumbs(*(photo(int(i), (16, 16)) for i in random.integers(0, 8, 20)))
     expected = {
-        tuple(j for j in range(20) if (pictures[i] == pictures[j]).all())
+        tuple(j for j in range(20) if (images[i] == images[j]).all())
         for i in range(20)
-        if sum((pictures[i] == pictures[j]).all() for j in range(20)) > 1
+        if sum((images[i] == images[j]).all() for j in range(20)) > 1
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "BLOCK", block)
-        assert set(alike(pictures)) == expected
+        assert set(alike(images)) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_groups_are_the_connected_components_whatever_the_block(seed: int, block
         pytest.param(lambda image: photo(99), False, id="another"),
     ],
 )
-def test_what_may_change_before_two_pictures_differ(change, is_alike: bool) -> None:  # type: ignore[no-untyped-def]
+def test_what_may_change_before_two_images_differ(change, is_alike: bool) -> None:  # type: ignore[no-untyped-def]
     assert alike(thumbs(photo(1), change(photo(1)))) == ([(0, 1)] if is_alike else [])
 
 
@@ -84,7 +84,7 @@ def test_a_chain_is_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
     assert alike(thumbs(*(photo(i) for i in range(7)))) == [(0, 2, 3, 4), (1, 5)]
 
 
-def test_pictures_unlike_one_another_are_in_no_group() -> None:
+def test_images_unlike_one_another_are_in_no_group() -> None:
     assert alike(np.zeros((0, 16, 16, 3), np.uint8)) == []
     assert alike(thumbs(*(photo(i) for i in range(300)))) == []
 

@@ -1,4 +1,4 @@
-"""One picture: its upright size, whether it has colours or contents, and errors as values."""
+"""One image: its upright size, whether it has colours or contents, and errors as values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wsol.checks.image_stats import Look, look, looks
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 
 
 def seen(path: Path) -> Look:
@@ -24,7 +24,7 @@ def seen(path: Path) -> Look:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_sizes_are_upright_and_turned_pictures_are_known(tmp_path: Path, orientation: int) -> None:
+def test_sizes_are_upright_and_turned_images_are_known(tmp_path: Path, orientation: int) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(photo(1, (120, 30)), orientation=orientation))
     found = seen(tmp_path / "a.jpg")
     assert found.image_hw == ((30, 120) if orientation < 5 else (120, 30))
@@ -73,7 +73,7 @@ def test_many_are_looked_at_once_each_and_counted(tmp_path: Path) -> None:
     counted: list[None] = []
     found = looks([*paths, *paths], lambda: counted.append(None))
     assert list(found) == paths and len(counted) == 5
-    assert [isinstance(one, BrokenPicture) for one in found.values()] == [False, False, True, True, False]
+    assert [isinstance(one, BrokenImage) for one in found.values()] == [False, False, True, True, False]
     for number in (0, 1, 4):
         np.testing.assert_array_equal(found[paths[number]].thumb, seen(paths[number]).thumb)  # type: ignore[union-attr]
     assert looks([], lambda: None) == {}
@@ -92,4 +92,4 @@ def test_whatever_is_in_a_file_it_is_a_look_or_an_error(
     path.write_bytes(contents)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert isinstance(look(path), Look | BrokenPicture)
+        assert isinstance(look(path), Look | BrokenImage)

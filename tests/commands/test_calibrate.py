@@ -38,7 +38,7 @@ def own_run(small_run: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def few(small_set: Path, tmp_path: Path) -> Path:
-    """Six boxes of test pictures, their labels unknown to the run."""
+    """Six boxes of test images, their labels unknown to the run."""
     rows = [line for line in (small_set / "boxes.csv").read_text().splitlines() if line.startswith("test/")]
     lines = [",".join([line.split(",")[0], "thing", *line.split(",")[1:]]) for line in rows]
     (tmp_path / "few.csv").write_text("\n".join(["path,label,x0,y0,x1,y1", *lines]) + "\n")
@@ -80,7 +80,7 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
     )
     metrics = json.loads((tmp_path / "m.json").read_text())[0]["metrics"]
     for name in ("gt_known", "mean_box_iou"):
-        assert report["metrics"][name]["own"] == pytest.approx(metrics[name], abs=1e-4), "the same pictures"
+        assert report["metrics"][name]["own"] == pytest.approx(metrics[name], abs=1e-4), "the same images"
 
 
 def test_fractions_of_images_teach_nothing_and_are_refused(
@@ -239,13 +239,13 @@ def test_reset_takes_it_back(cli: Cli, own_run: Path, capsys: pytest.CaptureFixt
     ]
 
 
-def test_pictures_that_cannot_be_used_are_told(
+def test_images_that_cannot_be_used_are_told(
     cli: Cli, own_run: Path, own_set: Path, few: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = few.read_text().splitlines()
     train = sorted(path.relative_to(own_set).as_posix() for path in (own_set / "train").rglob("*.jpg"))
     Image.new("RGB", (50, 50)).save(own_set / train[0])
-    (own_set / train[1]).write_bytes(b"no picture")
+    (own_set / train[1]).write_bytes(b"no image")
     more = [
         f"{train[0]},thing,1,1,30,30,120,90",
         f"{train[1]},thing,1,1,30,30,120,90",
@@ -271,14 +271,14 @@ def four(lines: list[str], root: Path) -> list[str]:
 
 def two_broken(lines: list[str], root: Path) -> list[str]:
     for line in lines[1:3]:
-        (root / line.split(",")[0]).write_bytes(b"no picture")
+        (root / line.split(",")[0]).write_bytes(b"no image")
     return lines
 
 
 @pytest.mark.parametrize(
     ("spoiled", "words", "expected"),
     [
-        pytest.param(four, ["--boxes", "{few}"], "4 pictures of {few} have a usable box: expected at least 5", id="four boxes"),
+        pytest.param(four, ["--boxes", "{few}"], "4 images of {few} have a usable box: expected at least 5", id="four boxes"),
         pytest.param(two_broken, ["--boxes", "{few}"], "cannot decode", id="two of six are broken"),
         pytest.param(nothing, [], "expected one of --reviewed PREDICTIONS or --boxes FEW", id="nothing to learn from"),
         pytest.param(nothing, ["--boxes", "{few}", "--reset"], "expected one of --reviewed", id="both"),
@@ -305,7 +305,7 @@ def test_mistakes_are_told_and_change_nothing(
 
 
 @pytest.mark.parametrize("has_sizes", [False, True])
-def test_pictures_that_are_elsewhere_are_asked_for(
+def test_images_that_are_elsewhere_are_asked_for(
     cli: Cli, own_run: Path, few: Path, capsys: pytest.CaptureFixture[str], has_sizes: bool
 ) -> None:
     head, *lines = few.read_text().splitlines()
@@ -314,7 +314,7 @@ def test_pictures_that_are_elsewhere_are_asked_for(
     assert cli("calibrate", own_run, "--boxes", few) == 2
     told = capsys.readouterr().err
     first = few.parent / lines[0].split(",")[0]
-    assert f"0 of 6 pictures that {few} lists can be found: expected files such as {first}. Name" in told
+    assert f"0 of 6 images that {few} lists can be found: expected files such as {first}. Name" in told
     assert "`--images FOLDER`" in told and "Draw more" not in told
 
 
@@ -322,7 +322,7 @@ def test_a_folder_that_is_no_run_is_told(cli: Cli, tmp_path: Path, capsys: pytes
     assert cli("calibrate", tmp_path, "--reset") == 2 and "is not a run" in capsys.readouterr().err
 
 
-def pictures(n: int) -> list[_Seen]:
+def images(n: int) -> list[_Seen]:
     """Maps of blots, whose boxes fit now better, now worse."""
     random = np.random.default_rng(n)
     seen = []
@@ -335,8 +335,8 @@ def pictures(n: int) -> list[_Seen]:
 
 
 @pytest.mark.parametrize("n", [5, 9])
-def test_each_picture_is_judged_by_what_all_the_others_teach(n: int) -> None:
-    seen, thresholds = pictures(n), np.array([0.2, 0.5, 0.8])
+def test_each_image_is_judged_by_what_all_the_others_teach(n: int) -> None:
+    seen, thresholds = images(n), np.array([0.2, 0.5, 0.8])
     found: dict[str, list[float]] = {"gt_known": [], "mean_box_iou": [], "brier": []}
     for i, one in enumerate(seen):
         others = _Lessons([*seen[:i], *seen[i + 1 :]], thresholds, 0.5)
@@ -354,7 +354,7 @@ def test_each_picture_is_judged_by_what_all_the_others_teach(n: int) -> None:
 
 
 @pytest.mark.parametrize("gain", [-2.0, 2.0])
-def test_what_surely_loses_on_other_pictures_is_not_taken(
+def test_what_surely_loses_on_other_images_is_not_taken(
     own_run: Path, few: Path, small_set: Path, monkeypatch: pytest.MonkeyPatch, gain: float
 ) -> None:
     own, rate = Run.open(own_run).box().threshold, Rate(50.0, 40.0, 60.0)
@@ -370,7 +370,7 @@ def test_what_surely_loses_on_other_pictures_is_not_taken(
 
 
 def test_without_a_calibration_figures_are_those_of_the_default() -> None:
-    seen, thresholds = pictures(6), np.array([0.2, 0.5, 0.8])
+    seen, thresholds = images(6), np.array([0.2, 0.5, 0.8])
     lessons = _Lessons(seen, thresholds, 0.5)
     gt_known, mean_box_iou, brier = _leave_one_out(lessons, lessons.places_of_others())
     fits = np.array([one.fits[1] for one in seen])

@@ -139,7 +139,7 @@ def test_a_table_of_boxes_is_judged_under_every_protocol(cli: Cli, small_set: Pa
 def test_under_spol_the_networks_see_nothing_but_the_crop(
     cli: Cli, own_set: Path, small_run: Path, tmp_path: Path, which: str
 ) -> None:
-    """The outer 1/16 of a picture may be anything."""
+    """The outer 1/16 of an image may be anything."""
     found = []
     for border_px in (0, 3):
         for path in sorted((own_set / "test").rglob("*.jpg")):
@@ -172,7 +172,7 @@ def test_the_rank_of_a_class_is_its_place_by_probability(probabilities: list[flo
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_that_a_launcher_starts_count_every_picture_once(
+def test_processes_that_a_launcher_starts_count_every_image_once(
     small_set: Path, small_run: Path, judged_run: dict[str, dict[str, Any]], tmp_path: Path, processes: int
 ) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
@@ -211,7 +211,7 @@ def test_classes_curve_and_problems_are_written_beside_the_table(
     assert cli("evaluate", small_run, own_set, "--protocol", PROTOCOLS, *words) == 0
     shown = capsys.readouterr()
     assert "n = 5" in shown.out and "per class" in shown.out
-    assert "1 x swapped corners" in shown.err and "1 x unknown picture" in shown.err
+    assert "1 x swapped corners" in shown.err and "1 x unknown image" in shown.err
     assert "no true box" in shown.err
     problems = Path(f"{out}.txt").read_text()
     assert path in problems and "swapped corners" in problems and "test/nowhere/1.jpg" in problems
@@ -225,7 +225,7 @@ def test_classes_curve_and_problems_are_written_beside_the_table(
     assert "own threshold" in Path(f"{out}_curve.svg").read_text()
 
 
-def test_a_picture_without_a_contour_may_be_left_out_under_spol(
+def test_a_image_without_a_contour_may_be_left_out_under_spol(
     cli: Cli, small_set: Path, small_run: Path, judged_run: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     maps = Path(shutil.copytree(small_run / "maps", tmp_path / "maps"))
@@ -237,7 +237,7 @@ def test_a_picture_without_a_contour_may_be_left_out_under_spol(
     assert numbers(tmp_path / "m.json")["spol"]["n"] == 5
 
 
-def test_a_picture_of_another_size_than_its_truth_is_left_out_and_listed(
+def test_a_image_of_another_size_than_its_truth_is_left_out_and_listed(
     cli: Cli, own_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = own_set / "truth.csv"
@@ -322,11 +322,11 @@ def test_a_class_that_is_not_named_is_wrong_however_few_classes_there_are(
     found = numbers(tmp_path / "m.json")["original"]["metrics"]
     assert found["gt_known"]["value"] == 100
     assert found["top1_loc"]["value"] == found["top5_loc"]["value"] == pytest.approx(100 / 3)
-    assert "4 of 6 pictures have no class" in capsys.readouterr().err
+    assert "4 of 6 images have no class" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("has_sizes", [False, True])
-def test_pictures_that_are_elsewhere_are_asked_for(
+def test_images_that_are_elsewhere_are_asked_for(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], has_sizes: bool
 ) -> None:
     rows = [row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/")]
@@ -338,7 +338,7 @@ def test_pictures_that_are_elsewhere_are_asked_for(
     for words in commands:
         assert cli("evaluate", *words) == 2
         told = capsys.readouterr().err
-        assert f"0 of 6 pictures that {truth} lists can be found: expected files such as" in told
+        assert f"0 of 6 images that {truth} lists can be found: expected files such as" in told
         assert "`--images FOLDER`" in told and ".." not in told
         assert cli("evaluate", *words, "--images", small_set) == 0
         capsys.readouterr()
@@ -370,7 +370,7 @@ def test_a_class_that_the_truth_lacks_is_wrong_and_told(
 def test_scores_of_boxes_are_judged_by_how_they_rank_them(
     cli: Cli, small_set: Path, tmp_path: Path, scores: list[int] | None, expected: float | None
 ) -> None:
-    """Six pictures: four boxes right, then one wrong, then a picture without a box."""
+    """Six images: four boxes right, then one wrong, then an image without a box."""
     rows = [row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/")][:5]
     rows[4] |= {"x0": "0", "y0": "0", "x1": "1", "y1": "1"}
     head = "path,x0,y0,x1,y1" + ("" if scores is None else ",score")
@@ -384,7 +384,7 @@ def test_scores_of_boxes_are_judged_by_how_they_rank_them(
     assert (found["original"] or {"value": None})["value"] == (None if expected is None else pytest.approx(expected))
 
 
-def test_boxes_of_unknown_pictures_and_pictures_without_boxes_are_told(
+def test_boxes_of_unknown_images_and_images_without_boxes_are_told(
     cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = next(row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/"))
@@ -393,7 +393,7 @@ def test_boxes_of_unknown_pictures_and_pictures_without_boxes_are_told(
     words = ["--boxes", tmp_path / "found.csv", "--truth", small_set, "--problems", tmp_path / "p.txt"]
     assert cli("evaluate", *words) == 0
     told = capsys.readouterr().err
-    assert "elsewhere/1.jpg" in told and "5 of 6 pictures have no box" in told
+    assert "elsewhere/1.jpg" in told and "5 of 6 images have no box" in told
     assert "elsewhere/1.jpg" in (tmp_path / "p.txt").read_text()
 
 

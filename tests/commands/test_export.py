@@ -34,14 +34,14 @@ def line(**changes: Any) -> dict[str, Any]:
 
 
 def predictions_of(tmp_path: Path, *lines: dict[str, Any], class_names: list[str] = CLASSES) -> Path:
-    """A finished prediction folder; its pictures are there if they lie where they should."""
+    """A finished prediction folder; its images are there if they lie where they should."""
     folder = tmp_path / "predictions"
     folder.mkdir()
     for name in ("1.jpg", "2.jpg"):
-        (tmp_path / "pictures/a").mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (16, 12)).save(tmp_path / "pictures/a" / name)
+        (tmp_path / "images/a").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 12)).save(tmp_path / "images/a" / name)
     (folder / LINES).write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
-    write_manifest(folder, "predict", {}, {}, {"image_root": str(tmp_path / "pictures"), "class_names": class_names})
+    write_manifest(folder, "predict", {}, {}, {"image_root": str(tmp_path / "images"), "class_names": class_names})
     return folder
 
 
@@ -95,7 +95,7 @@ def test_an_export_of_nothing_is_an_export(tmp_path: Path, format: Format) -> No
 
 
 @pytest.mark.parametrize("format", get_args(Format))
-def test_an_empty_picture_keeps_its_label_where_objects_have_none(tmp_path: Path, format: Format) -> None:
+def test_an_empty_image_keeps_its_label_where_objects_have_none(tmp_path: Path, format: Format) -> None:
     unnamed, empty = line(label=None, class_name=None), line(image="a/2.jpg", objects=[], label=1, class_name="hawk")
     out = export(predictions_of(tmp_path, unnamed, empty), format, tmp_path / "out")
     assert json.loads((out / "manifest.json").read_text())["figures"]["objects"] == 1
@@ -119,11 +119,11 @@ def test_the_same_export_again_changes_nothing_and_another_is_refused(tmp_path: 
 
 def test_an_export_that_failed_leaves_nothing_that_looks_finished_and_can_be_repeated(tmp_path: Path) -> None:
     predictions = predictions_of(tmp_path, line(), line(image="a/2.jpg"))
-    (tmp_path / "pictures/a/2.jpg").rename(tmp_path / "hidden.jpg")
-    with pytest.raises(WsolError, match="no picture at .*2.jpg"):
+    (tmp_path / "images/a/2.jpg").rename(tmp_path / "hidden.jpg")
+    with pytest.raises(WsolError, match="no image at .*2.jpg"):
         export(predictions, "yolo", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    (tmp_path / "hidden.jpg").rename(tmp_path / "pictures/a/2.jpg")
+    (tmp_path / "hidden.jpg").rename(tmp_path / "images/a/2.jpg")
     assert "images/a/2.jpg" in files_of(export(predictions, "yolo", tmp_path / "out"))
 
 
@@ -135,15 +135,15 @@ def test_an_export_that_failed_leaves_nothing_that_looks_finished_and_can_be_rep
         pytest.param({"image": "a/../../secret.jpg"}, "below the image root", id="above the root on a detour"),
         pytest.param({"image": "/etc/secret.jpg"}, "below the image root", id="absolute"),
         pytest.param({"image": ""}, "below the image root", id="no name"),
-        pytest.param({"image": "a/2.jpg"}, "each picture once", id="a picture twice"),
-        pytest.param({"image": "a//2.jpg"}, "each picture once", id="a picture twice, spelt otherwise"),
+        pytest.param({"image": "a/2.jpg"}, "each image once", id="an image twice"),
+        pytest.param({"image": "a//2.jpg"}, "each image once", id="an image twice, spelt otherwise"),
         pytest.param(
             {"label": 2, "class_name": "hawk"}, "agree with manifest.json's 2 classes, got 2", id="label too large"
         ),
         pytest.param({"label": -1, "class_name": "hawk"}, "got -1", id="label negative"),
         pytest.param({"class_name": "hawk"}, "got 0 and 'hawk'", id="name without its label"),
         pytest.param(
-            {"label": None, "class_name": None}, "on every picture with objects or on none", id="one without a class"
+            {"label": None, "class_name": None}, "on every image with objects or on none", id="one without a class"
         ),
         pytest.param({"image_hw": [16, 12]}, "expected run lengths of size", id="mask of another size"),
         pytest.param(
@@ -168,8 +168,8 @@ def test_a_line_that_no_format_can_hold_is_named(
     assert "Correct that line, or run" in str(caught.value)
     assert not (tmp_path / "out").exists()
     assert files_of(tmp_path) == {
-        "pictures/a/1.jpg",
-        "pictures/a/2.jpg",
+        "images/a/1.jpg",
+        "images/a/2.jpg",
         "predictions/manifest.json",
         f"predictions/{LINES}",
     }
@@ -196,7 +196,7 @@ def test_the_categories_are_the_classes_or_object(
     assert [category["name"] for category in json.loads((out / "instances.json").read_text())["categories"]] == expected
 
 
-def test_a_picture_without_objects_may_lack_a_class_among_named_ones(tmp_path: Path) -> None:
+def test_a_image_without_objects_may_lack_a_class_among_named_ones(tmp_path: Path) -> None:
     predictions = predictions_of(tmp_path, line(), line(image="a/2.jpg", objects=[], label=None, class_name=None))
     assert (export(predictions, "yolo", tmp_path / "out") / "labels/a/2.txt").read_text() == ""
 

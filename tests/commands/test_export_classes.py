@@ -41,19 +41,19 @@ BY_FOLDER = {
     "flat.jpg": "hawk",
 }
 SAID = (
-    "3 pictures changed to the folder's class, 1 had that class already, 0 keep the one that a reviewer chose, "
+    "3 images changed to the folder's class, 1 had that class already, 0 keep the one that a reviewer chose, "
     "2 keep theirs since no folder of theirs is named like a class."
 )
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Six pictures, all predicted as hawks."""
+    """Six images, all predicted as hawks."""
     return write_reviewable(tmp_path, [prediction(0, object_at(40, 30, 120, 90, 0.25), image=name) for name in IMAGES])
 
 
 def classes_of(folder: Path) -> dict[str, str]:
-    """The class of each picture in an exported table."""
+    """The class of each image in an exported table."""
     with (folder / "boxes.csv").open() as file:
         return {row["path"]: row["label"] for row in csv.DictReader(file)}
 
@@ -136,7 +136,7 @@ def test_a_choice_that_was_taken_back_is_none(out: Path) -> None:
     assert exported(out, reviewed=True) == {"owl/wrong.jpg": "owl"}
 
 
-def test_a_split_stays_one_when_a_review_leaves_only_its_test_pictures(tmp_path: Path) -> None:
+def test_a_split_stays_one_when_a_review_leaves_only_its_test_images(tmp_path: Path) -> None:
     names = ("train/hawk/1.jpg", "train/test/2.jpg", "test/hawk/3.jpg")
     lines = [prediction(0, object_at(40, 30, 120, 90, 0.25), image=name) for name in names]
     out = write_reviewable(tmp_path, lines, ("hawk", "test"))
@@ -155,7 +155,7 @@ def test_the_predicted_class_can_be_chosen_against_the_folders(out: Path, capsys
     expected = {"owl/wrong.jpg": "hawk", "deep/owl/parent.jpg": "owl"}
     assert exported(out, reviewed=True, progress=Progress()) == expected
     said = capsys.readouterr().err
-    assert "1 picture changed" in said and "1 keeps the one that a reviewer chose" in said
+    assert "1 image changed" in said and "1 keeps the one that a reviewer chose" in said
 
 
 def test_what_was_chosen_and_what_nobody_looked_at_come_together(
@@ -167,7 +167,7 @@ def test_what_was_chosen_and_what_nobody_looked_at_come_together(
     assert cli("export", out, *words) == 0
     assert classes_of(out.parent / "table") == BY_FOLDER | {"owl/wrong.jpg": "tit", "flat.jpg": "tit"}
     said = capsys.readouterr().err
-    assert "2 pictures changed" in said and "1 keeps the one that a reviewer chose" in said and "2 keep theirs" in said
+    assert "2 images changed" in said and "1 keeps the one that a reviewer chose" in said and "2 keep theirs" in said
 
 
 # A class folder by itself
@@ -177,18 +177,18 @@ def test_a_class_folder_that_was_predicted_by_itself_gives_its_class(tmp_path: P
     images = ("1.jpg", "deep/2.jpg", "tit/3.jpg")
     lines = [prediction(0, object_at(40, 30, 120, 90, 0.25), image=name) for name in images]
     out = write_reviewable(tmp_path, lines)
-    (tmp_path / "pictures").rename(tmp_path / "owl")
+    (tmp_path / "images").rename(tmp_path / "owl")
     write_manifest(out, "predict", {}, {}, {"image_root": str(tmp_path / "owl"), "class_names": CLASSES})
     assert exported(out) == {"1.jpg": "owl", "deep/2.jpg": "owl", "tit/3.jpg": "tit"}
     with Journal(out) as journal:
         desk = Desk(open_predictions(out), journal)
-        assert [desk.picture(index)["given_class"] for index in range(3)] == ["owl", "owl", "tit"]
+        assert [desk.image(index)["given_class"] for index in range(3)] == ["owl", "owl", "tit"]
 
 
 # Where nothing was predicted
 
 
-def test_a_picture_without_an_object_has_its_folders_class(tmp_path: Path) -> None:
+def test_a_image_without_an_object_has_its_folders_class(tmp_path: Path) -> None:
     empty = replace(prediction(0, image="owl/empty.jpg"), objects=())
     assert exported(write_reviewable(tmp_path, [empty])) == {"owl/empty.jpg": "owl"}
 

@@ -74,7 +74,7 @@ def toy_run(run: Path, classifier: str, classifier_px: int = SIDE_PX, seed: int 
     return run
 
 
-def pictures(count: int, side_px: int = SIDE_PX) -> torch.Tensor:
+def images(count: int, side_px: int = SIDE_PX) -> torch.Tensor:
     return torch.randint(
         0, 256, (count, 3, side_px, side_px), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
     )
@@ -104,7 +104,7 @@ def test_the_file_answers_as_the_run_does(toy: tuple[str, Path]) -> None:
     assert [one.name for one in networks.session.get_outputs()] == outputs
     ours, theirs = Localizer.load(run), Localizer.from_onnx(run / "model.onnx")
     assert ours.side_px == theirs.side_px == side_px and ours.class_names == theirs.class_names
-    pixels = pictures(5, side_px)
+    pixels = images(5, side_px)
     one, other = ours.opinions(pixels), theirs.opinions(pixels)
     assert one.heatmaps.std() > 0.01, "or anything would be close"
     np.testing.assert_allclose(other.heatmaps, one.heatmaps, atol=CLOSE)
@@ -171,19 +171,19 @@ def test_the_runs_file_is_made_on_first_use_and_again_when_the_weights_change(ba
     shutil.rmtree(bare / "seg")
     shutil.copytree(toy_run(bare.parent / "other", "none", seed=1) / "seg", bare / "seg")
     ours, theirs = Localizer.load(bare), Localizer.load(bare, engine="onnx")
-    np.testing.assert_allclose(theirs.opinions(pictures(2)).heatmaps, ours.opinions(pictures(2)).heatmaps, atol=CLOSE)
+    np.testing.assert_allclose(theirs.opinions(images(2)).heatmaps, ours.opinions(images(2)).heatmaps, atol=CLOSE)
 
 
 def test_the_runs_file_is_made_again_when_its_maps_are_shifted_otherwise(
     bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Localizer.load(bare, engine="onnx")
-    before = Localizer.load(bare).opinions(pictures(2)).heatmaps
+    before = Localizer.load(bare).opinions(images(2)).heatmaps
     assert before is not None
     fits = ImageThreshold(threshold=0.3, fits=tuple(float(one) for one in 0.9 - np.abs(THRESHOLDS - 0.1)))
     for module in ("torch_networks", "onnx_export"):
         monkeypatch.setattr(f"wsol.{module}.image_threshold", lambda run: fits)
-    ours, theirs = (Localizer.load(bare, engine=engine).opinions(pictures(2)).heatmaps for engine in ("torch", "onnx"))
+    ours, theirs = (Localizer.load(bare, engine=engine).opinions(images(2)).heatmaps for engine in ("torch", "onnx"))
     assert ours is not None and theirs is not None
     np.testing.assert_allclose(theirs, ours, atol=10 * CLOSE)
     assert np.abs(ours - before).max() > 0.05
@@ -240,7 +240,7 @@ def test_without_the_extra_its_name_is_told(absent: str, bare: Path, cli: Cli, m
 
 
 class OneSize(nn.Module):
-    """A network that knows its picture's size."""
+    """A network that knows its image's size."""
 
     def forward(self, images: torch.Tensor) -> ScoreMaps:
         assert images.shape[2] == 96, "expected 96 rows"
@@ -251,14 +251,14 @@ def test_a_network_that_takes_one_size_alone_is_told(bare: Path) -> None:
     graph = onnx_export.load_graph(Run.open(bare))
     card = onnx_export.run_card(Run.open(bare), graph)
     graph.finder = OneSize()  # type: ignore[assignment]
-    with pytest.raises(WsolError, match="test_resnet cannot be exported for pictures of any size"):
+    with pytest.raises(WsolError, match="test_resnet cannot be exported for images of any size"):
         onnx_export.write_onnx(graph, card, bare / "model.onnx")
 
 
 def test_a_check_that_pytorch_itself_cannot_follow_is_told(toy: tuple[str, Path]) -> None:
     graph = onnx_export.load_graph(toy[1])
     graph.finder = OneSize()  # type: ignore[assignment]
-    with pytest.raises(WsolError, match="PyTorch itself does not take pictures of 64 x 64 .expected 96 rows"):
+    with pytest.raises(WsolError, match="PyTorch itself does not take images of 64 x 64 .expected 96 rows"):
         export_model.compared(graph, toy[1] / "model.onnx")
 
 
@@ -290,8 +290,8 @@ def test_real_photographs_get_the_same_boxes_from_both_engines(cub30: Path, smal
     assert cli("export-model", run, "--format", "onnx", "--out", file, "--check") == 0
     assert str(file) in (shown := capsys.readouterr().out) and "probabilities" in shown
     shutil.copy(file, run / "model.onnx")
-    # A run of one epoch puts its masks anywhere: this threshold gives each picture an inside and an outside.
-    threshold = float(np.median([Localizer.load(run).opinions(pictures(4)).heatmaps]))
+    # A run of one epoch puts its masks anywhere: this threshold gives each image an inside and an outside.
+    threshold = float(np.median([Localizer.load(run).opinions(images(4)).heatmaps]))
     for engine in ("torch", "onnx"):
         words = ("--engine", engine, "--threshold", threshold, "--objects", "all", "--out", tmp_path / engine)
         assert cli("predict", run, photographs, *words) == 0

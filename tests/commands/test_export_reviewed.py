@@ -26,7 +26,7 @@ SAID = "1 accepted, 3 corrected, 1 rejected, 1 undecided; 2 boxes drawn or moved
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """One picture of each kind; the two boxes of `both` are one as predicted and one by hand."""
+    """One image of each kind; the two boxes of `both` are one as predicted and one by hand."""
     names = ["accepted", "both", "drawn", "emptied", "rejected", "undecided"]
     lines = [prediction(0, object_at(40, 30, 120, 90, 0.25), image=f"{name}.jpg") for name in names]
     out = write_reviewable(tmp_path, lines)
@@ -64,7 +64,7 @@ def test_every_format_says_what_was_reviewed_and_how_many(
     needs_masks = format in ("masks", "yolo-polygons")
     for text in ((folder / "README.txt").read_text(), capsys.readouterr().err):
         assert SAID in text and "undecided ones are left out" in text
-        assert ("2 pictures are left out since a box of theirs has no mask" in text) == needs_masks
+        assert ("2 images are left out since a box of theirs has no mask" in text) == needs_masks
     figures = json.loads((folder / "manifest.json").read_text())["figures"]
     assert (figures["images"], figures["objects"]) == ((2, 1) if needs_masks else (4, 4))
     assert {name: figures[name] for name in ("accepted", "corrected", "rejected", "undecided", "drawn")} == {
@@ -73,14 +73,14 @@ def test_every_format_says_what_was_reviewed_and_how_many(
 
 
 @pytest.mark.parametrize("format", get_args(Format))
-def test_undecided_pictures_come_along_when_asked_for(out: Path, format: Format) -> None:
+def test_undecided_images_come_along_when_asked_for(out: Path, format: Format) -> None:
     folder = exported(out, format, with_undecided=True)
     figures = json.loads((folder / "manifest.json").read_text())["figures"]
     assert figures["images"] == (3 if format in ("masks", "yolo-polygons") else 5)
     assert "undecided ones are in as predicted" in (folder / "README.txt").read_text()
 
 
-def test_a_format_of_masks_holds_no_picture_of_which_a_mask_is_missing(out: Path) -> None:
+def test_a_format_of_masks_holds_no_image_of_which_a_mask_is_missing(out: Path) -> None:
     masks = exported(out, "masks") / "masks"
     assert sorted(path.name for path in masks.iterdir()) == ["accepted.png", "emptied.png"]
     assert read_mask(masks / "accepted.png").sum() == 80 * 60
@@ -141,7 +141,7 @@ def test_more_decisions_are_another_export(out: Path) -> None:
         pytest.param(lambda out: (out / FILE).unlink(), "nobody has reviewed .* Run `wsol review", id="no review"),
         pytest.param(lambda out: (out / FILE).write_text("{}\n"), "line 1: not a decision", id="a damaged journal"),
         pytest.param(lambda out: decide(out, "both.jpg", "corrected", class_name="eagle"), "one of the 3 classes in manifest.json, got 'eagle'", id="an unknown class"),
-        pytest.param(lambda out: (out / FILE).write_text((out / FILE).read_text().replace("[120,160]", "[160,120]")), "expected a picture of .*review it again", id="a picture of another size"),
+        pytest.param(lambda out: (out / FILE).write_text((out / FILE).read_text().replace("[120,160]", "[160,120]")), "expected an image of .*review it again", id="an image of another size"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_applied_is_told(out: Path, spoil: Any, said: str) -> None:
@@ -151,7 +151,7 @@ def test_what_cannot_be_applied_is_told(out: Path, spoil: Any, said: str) -> Non
     assert not (out.parent / "coco export").exists()
 
 
-def test_pictures_without_classes_are_reviewed_too(tmp_path: Path) -> None:
+def test_images_without_classes_are_reviewed_too(tmp_path: Path) -> None:
     one = prediction(0, image="a.jpg")
     out = write_reviewable(tmp_path, [one.__class__(one.image, HW, one.objects, None, None, ())], ())
     decide(out, "a.jpg", "corrected", DRAWN, class_name=None)
@@ -175,7 +175,7 @@ def test_reviewed_boxes_are_truth_for_evaluate(
 ) -> None:
     folder = out.parent / "truth"
     assert cli("export", out, "--reviewed", "--format", format, "--out", folder) == 0
-    truth, images = folder / file, out.parent / "pictures"
+    truth, images = folder / file, out.parent / "images"
     if format == "voc":
         (folder / "JPEGImages").symlink_to(images)
     words = () if format == "voc" else ("--images", images)
@@ -188,7 +188,7 @@ def test_reviewed_boxes_are_truth_for_evaluate(
 
 def test_a_table_of_boxes_is_also_a_result(cli: Cli, out: Path) -> None:
     assert cli("export", out, "--reviewed", "--format", "csv", "--out", out.parent / "truth") == 0
-    boxes, images = out.parent / "truth" / "boxes.csv", out.parent / "pictures"
+    boxes, images = out.parent / "truth" / "boxes.csv", out.parent / "images"
     assert cli("evaluate", "--boxes", boxes, "--truth", boxes, "--images", images, "--json", out.parent / "m.json") == 0
     (judged,) = json.loads((out.parent / "m.json").read_text())
     assert judged["metrics"]["gt_known"]["value"] == 100

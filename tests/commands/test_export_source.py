@@ -33,8 +33,8 @@ def stolen(tmp_path: Path) -> Path:
     """A stranger's prediction folder: one of the images is a link to somebody's private one."""
     folder = write_predictions(tmp_path, (line("a.jpg", 0, ones((40, 60), (1, 1, 9, 9))),)).folder
     (tmp_path / "private").mkdir()
-    (tmp_path / "pictures/a.jpg").rename(tmp_path / "private/a.jpg")
-    (tmp_path / "pictures/a.jpg").symlink_to(tmp_path / "private/a.jpg")
+    (tmp_path / "images/a.jpg").rename(tmp_path / "private/a.jpg")
+    (tmp_path / "images/a.jpg").symlink_to(tmp_path / "private/a.jpg")
     return folder
 
 
@@ -42,11 +42,11 @@ def stolen(tmp_path: Path) -> Path:
 def test_an_export_that_holds_pixels_says_whose_before_it_copies(
     tmp_path: Path, predictions: Path, format: Format, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.rmtree(tmp_path / "pictures/a")  # so that copying fails, and what was said before is seen
+    shutil.rmtree(tmp_path / "images/a")  # so that copying fails, and what was said before is seen
     if format in COPY_IMAGES:
-        with pytest.raises(WsolError, match="no picture at"):
+        with pytest.raises(WsolError, match="no image at"):
             export(predictions, format, tmp_path / "out", progress=Progress())
-        said = f"export: {COPY_IMAGES[format]} {7 if format == 'crops' else 8} images from {tmp_path / 'pictures'}\n"
+        said = f"export: {COPY_IMAGES[format]} {7 if format == 'crops' else 8} images from {tmp_path / 'images'}\n"
         assert capsys.readouterr().err == said
     else:
         export(predictions, format, tmp_path / "out", progress=Progress())
@@ -58,18 +58,18 @@ def test_a_link_out_of_the_image_root_is_not_followed_unless_the_root_is_named(
     tmp_path: Path, stolen: Path, format: Format
 ) -> None:
     with pytest.raises(
-        WsolError, match=r"is a link to .*private/a.jpg: expected an image inside .* `--images .*pictures`"
+        WsolError, match=r"is a link to .*private/a.jpg: expected an image inside .* `--images .*images`"
     ):
         export(stolen, format, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not list((tmp_path / ".out.partial").rglob("*.jpg"))
-    assert list(export(stolen, format, tmp_path / "out", images=tmp_path / "pictures").rglob("*.jpg"))
+    assert list(export(stolen, format, tmp_path / "out", images=tmp_path / "images").rglob("*.jpg"))
 
 
 @pytest.mark.parametrize("format", COPYING)
 def test_nor_is_a_folder_that_is_a_link(tmp_path: Path, stolen: Path, format: Format) -> None:
-    (tmp_path / "pictures/a.jpg").unlink()
-    (tmp_path / "pictures/b").symlink_to(tmp_path / "private")
+    (tmp_path / "images/a.jpg").unlink()
+    (tmp_path / "images/b").symlink_to(tmp_path / "private")
     text = (stolen / LINES).read_text()
     (stolen / LINES).write_text(text.replace("a.jpg", "b/a.jpg"))
     with pytest.raises(WsolError, match="is a link to"):
@@ -80,10 +80,10 @@ def test_nor_is_a_folder_that_is_a_link(tmp_path: Path, stolen: Path, format: Fo
 def test_links_that_stay_inside_and_a_root_that_is_a_link_are_followed(
     tmp_path: Path, predictions: Path, format: Format
 ) -> None:
-    (tmp_path / "pictures/a/owl.jpg").rename(tmp_path / "pictures/b/real.jpg")
-    (tmp_path / "pictures/a/owl.jpg").symlink_to("../b/real.jpg")
-    (tmp_path / "pictures").rename(tmp_path / "elsewhere")
-    (tmp_path / "pictures").symlink_to("elsewhere")
+    (tmp_path / "images/a/owl.jpg").rename(tmp_path / "images/b/real.jpg")
+    (tmp_path / "images/a/owl.jpg").symlink_to("../b/real.jpg")
+    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    (tmp_path / "images").symlink_to("elsewhere")
     assert export(predictions, format, tmp_path / "out").is_dir()
 
 
@@ -106,12 +106,12 @@ def test_predictions_of_another_user_need_the_images_named(
     monkeypatch.setattr(Path, "stat", stat)
     with pytest.raises(WsolError, match="belongs to another user .*: expected predictions of your own, .* `--images"):
         export(predictions, format, tmp_path / "out")
-    assert export(predictions, format, tmp_path / "out", images=tmp_path / "pictures").is_dir()
+    assert export(predictions, format, tmp_path / "out", images=tmp_path / "images").is_dir()
 
 
 @pytest.mark.parametrize("format", get_args(Format))
 def test_images_that_moved_are_found_below_the_folder_named(tmp_path: Path, predictions: Path, format: Format) -> None:
-    (tmp_path / "pictures").rename(tmp_path / "moved")
+    (tmp_path / "images").rename(tmp_path / "moved")
     arguments = ["export", str(predictions), "--format", format, "--out", str(tmp_path / "out"), "--images"]
     main([*arguments, str(tmp_path / "moved")])
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
@@ -129,10 +129,10 @@ def test_a_folder_of_images_that_is_none_is_an_error_before_anything_is_written(
 
 
 def test_an_export_can_be_repeated_and_another_root_is_another_export(tmp_path: Path, predictions: Path) -> None:
-    shutil.copytree(tmp_path / "pictures", tmp_path / "others")
-    export(predictions, "yolo", tmp_path / "out", images=tmp_path / "pictures")
-    assert export(predictions, "yolo", tmp_path / "out", images=tmp_path / "pictures") == tmp_path / "out"
-    with pytest.raises(WsolError, match="images: .*pictures there, .*others now"):
+    shutil.copytree(tmp_path / "images", tmp_path / "others")
+    export(predictions, "yolo", tmp_path / "out", images=tmp_path / "images")
+    assert export(predictions, "yolo", tmp_path / "out", images=tmp_path / "images") == tmp_path / "out"
+    with pytest.raises(WsolError, match="images: .*images there, .*others now"):
         export(predictions, "yolo", tmp_path / "out", images=tmp_path / "others")
 
 
@@ -142,7 +142,7 @@ def test_class_folders_keep_their_say_when_the_root_has_another_name(tmp_path: P
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest["figures"]["image_root"] = str(tmp_path / "Käuzchen 梟")
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    out = export(folder, "crops", tmp_path / "out", images=tmp_path / "pictures", classes="folder")
+    out = export(folder, "crops", tmp_path / "out", images=tmp_path / "images", classes="folder")
     (crop,) = (out / "crops").rglob("*.jpg")
     assert crop.parent.name == "Käuzchen 梟"
     with Image.open(crop) as image:

@@ -41,43 +41,43 @@ OF_STAGE_ONE = ("--workers", "0", "--pseudo.masks", "thresholds")
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that few pictures make many shards."""
+    """So that few images make many shards."""
     monkeypatch.setattr(shards, "SHARD_SIZE", IN_A_SHARD)
 
 
 @pytest.fixture(scope="module")
-def pictures(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of three classes; below `train`, 16 pictures: the first shard is all broken, a later one in part. Read only."""
+def images(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of three classes; below `train`, 16 images: the first shard is all broken, a later one in part. Read only."""
     root = Path(shutil.copytree(small_set, tmp_path_factory.mktemp("many") / "set"))
     first, second, *_ = sorted((root / "train").iterdir())
     for number in range(3):
         (first / f".{number}").touch()  # hidden ones are not counted
         (first / f"0 broken {number}.jpg").touch()
-    (second / "0 broken, new\nline.jpg").write_bytes(b"no picture")
+    (second / "0 broken, new\nline.jpg").write_bytes(b"no image")
     return root
 
 
 class Whole:
     """What a command that nobody interrupted leaves, shard by shard."""
 
-    def __init__(self, small_run: Path, pictures: Path, folder: Path, cli: Cli) -> None:
+    def __init__(self, small_run: Path, images: Path, folder: Path, cli: Cli) -> None:
         self.run = folder / "run"
         shutil.copytree(small_run / "cam", self.run / "cam")
-        assert cli("predict", small_run, pictures / "train", "--out", folder / "out") == 0
-        assert cli("make-pseudo", pictures, "--run", self.run, *OF_STAGE_ONE) == 0
+        assert cli("predict", small_run, images / "train", "--out", folder / "out") == 0
+        assert cli("make-pseudo", images, "--run", self.run, *OF_STAGE_ONE) == 0
         self.predictions = folder / "out"
         self.pseudo = self.run / "pseudo"
 
 
 @pytest.fixture(scope="module")
-def whole(small_run: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+def whole(small_run: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     def cli(*words: object) -> int:
         main([str(word) for word in words])
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "SHARD_SIZE", IN_A_SHARD)
-        return Whole(small_run, pictures, tmp_path_factory.mktemp("whole"), cli)
+        return Whole(small_run, images, tmp_path_factory.mktemp("whole"), cli)
 
 
 def check_same(folder: Path, expected: Path) -> None:
@@ -89,8 +89,8 @@ def check_same(folder: Path, expected: Path) -> None:
     assert not [path for path in folder.parent.iterdir() if path.name.endswith(".partial")]
 
 
-def test_every_picture_is_predicted_or_skipped_once_in_the_order_of_names(whole: Whole, pictures: Path) -> None:
-    names = [path.relative_to(pictures / "train").as_posix() for path in sorted((pictures / "train").glob("*/[!.]*"))]
+def test_every_image_is_predicted_or_skipped_once_in_the_order_of_names(whole: Whole, images: Path) -> None:
+    names = [path.relative_to(images / "train").as_posix() for path in sorted((images / "train").glob("*/[!.]*"))]
     predicted = [one.image for one in open_predictions(whole.predictions)]
     skipped = json.loads((whole.predictions / "skipped.json").read_text())
     assert len(names) == 16 and predicted == [name for name in names if "broken" not in name]
@@ -100,7 +100,7 @@ def test_every_picture_is_predicted_or_skipped_once_in_the_order_of_names(whole:
     assert (figures["images"], figures["skipped"]) == (12, 4)
     assert sorted(os.listdir(whole.predictions)) == ["manifest.json", "predictions.jsonl", "skipped.json"]
     masks = json.loads((whole.pseudo / "manifest.json").read_text())["figures"]
-    assert (masks["usable"], masks["broken_pictures"]) == (12, 4)
+    assert (masks["usable"], masks["broken_images"]) == (12, 4)
     assert [f"train/{row['image']}" for row in skipped] == [
         row["image"] for row in json.loads((whole.pseudo / "skipped.json").read_text())
     ]
@@ -110,9 +110,9 @@ def test_every_picture_is_predicted_or_skipped_once_in_the_order_of_names(whole:
 
 
 def test_a_second_prediction_is_refused_while_the_first_works_and_finished_ones_are_found_by_any(
-    whole: Whole, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    whole: Whole, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["predict", str(small_run), str(pictures / "train"), "--out"]
+    words = ["predict", str(small_run), str(images / "train"), "--out"]
     with held(tmp_path / "out", "wsol predict", "wait"), pytest.raises(SystemExit) as stopped:
         main([*words, str(tmp_path / "out")])
     assert stopped.value.code == 2 and "is in use by `wsol predict`, process" in capsys.readouterr().err
@@ -123,10 +123,10 @@ def test_a_second_prediction_is_refused_while_the_first_works_and_finished_ones_
 
 
 def test_maps_and_a_model_are_not_written_where_another_command_works(
-    small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for folder, words in (
-        (tmp_path / "maps", ["evaluate", str(small_run), str(pictures), "--save-heatmaps", str(tmp_path / "maps")]),
+        (tmp_path / "maps", ["evaluate", str(small_run), str(images), "--save-heatmaps", str(tmp_path / "maps")]),
         (small_run, ["export-model", str(small_run), "--format", "onnx"]),
     ):
         with held(folder, "wsol a", "wait"), pytest.raises(SystemExit) as stopped:
@@ -135,24 +135,24 @@ def test_maps_and_a_model_are_not_written_where_another_command_works(
     assert not any(tmp_path.iterdir())
 
 
-def alone(whole: Whole, pictures: Path, numbers: list[int]) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
-    """The map of each picture by itself, and its pixels."""
+def alone(whole: Whole, images: Path, numbers: list[int]) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+    """The map of each image by itself, and its pixels."""
     network, card = load_mffnet(whole.run / "cam")
-    engine, samples = choose_engine("cpu", "fp32"), open_data(pictures).train
+    engine, samples = choose_engine("cpu", "fp32"), open_data(images).train
     engine.place(network)
     for number in numbers:
-        picture = read_square(samples[number].path, card.resize_px)[0]
-        pixels = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy())
+        image = read_square(samples[number].path, card.resize_px)[0]
+        pixels = torch.from_numpy(image.transpose(2, 0, 1)[None].copy())
         label = torch.tensor([samples[number].label])
-        yield share_of_peak(class_maps(score_maps(network, card, pixels, engine), label)), picture
+        yield share_of_peak(class_maps(score_maps(network, card, pixels, engine), label)), image
 
 
-def test_every_record_holds_the_mask_of_its_own_picture(whole: Whole, pictures: Path, cli: Cli, tmp_path: Path) -> None:
+def test_every_record_holds_the_mask_of_its_own_image(whole: Whole, images: Path, cli: Cli, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert cli("make-pseudo", pictures, "--run", run, "--workers", "0", "--instant.resize-px", "64") == 0
+    assert cli("make-pseudo", images, "--run", run, "--workers", "0", "--instant.resize-px", "64") == 0
     store, engine = PseudoStore(run / "pseudo"), choose_engine("cpu", "fp32")
     finder = cues.load(run, engine)
-    samples = open_data(pictures).train
+    samples = open_data(images).train
     assert len(store.usable()) >= 6, "of twelve: of some so small a map has no part"
     for number in store.usable():
         image = read_square(samples[number].path, 64)[0]
@@ -163,13 +163,13 @@ def test_every_record_holds_the_mask_of_its_own_picture(whole: Whole, pictures: 
         assert agrees.mean() > 0.99  # another batch rounds another way
 
 
-def test_every_record_holds_the_map_of_its_own_picture(cli: Cli, whole: Whole, pictures: Path, tmp_path: Path) -> None:
+def test_every_record_holds_the_map_of_its_own_image(cli: Cli, whole: Whole, images: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(whole.run / "cam", run / "cam")
-    assert cli("make-pseudo", pictures, "--run", run, *OF_STAGE_ONE) == 0
+    assert cli("make-pseudo", images, "--run", run, *OF_STAGE_ONE) == 0
     store = PseudoStore(run / "pseudo")
     assert len(store.usable()) == 12
-    for number, (share, _) in zip(store.usable(), alone(whole, pictures, store.usable()), strict=True):
+    for number, (share, _) in zip(store.usable(), alone(whole, images, store.usable()), strict=True):
         found = pseudo_store.encode(store.stored(torch.tensor([number]))[0]).int()
         assert (pseudo_store.encode(share).int() - found).abs().max() <= 1
 
@@ -181,26 +181,26 @@ def test_maps_that_cannot_be_used_are_told_apart() -> None:
 
 
 def test_unusable_maps_are_marked_in_the_store(
-    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, small_run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def class_maps(scores: ScoreMaps, labels: torch.Tensor) -> torch.Tensor:
         return scores.fused[:, 0].abs() * torch.tensor([0.0, float("nan"), 1.0])[labels][:, None, None]
 
     monkeypatch.setattr(make_pseudo, "class_maps", class_maps)
     shutil.copytree(small_run / "cam", tmp_path / "run" / "cam")
-    assert cli("make-pseudo", pictures, "--run", tmp_path / "run", *OF_STAGE_ONE) == 0
-    expected = {"usable": 4, "empty": 4, "not_finite": 4, "broken_pictures": 4, "chosen": 0}
+    assert cli("make-pseudo", images, "--run", tmp_path / "run", *OF_STAGE_ONE) == 0
+    expected = {"usable": 4, "empty": 4, "not_finite": 4, "broken_images": 4, "chosen": 0}
     assert PseudoStore(tmp_path / "run" / "pseudo").counts() == expected
 
 
-def test_it_says_how_many_pictures_a_second_and_what_it_waited_for(
-    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_it_says_how_many_images_a_second_and_what_it_waited_for(
+    cli: Cli, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("predict", small_run, pictures / "train", "--out", tmp_path / "out")
+    words = ("predict", small_run, images / "train", "--out", tmp_path / "out")
     assert cli(*words) == 0
     told = capsys.readouterr().err
-    assert "12 pictures, " in told and "4 skipped" in told and "0 broken 2.jpg: the file is empty" in told
-    assert "pictures a second; " in told and " s waiting for data, " in told and " s in the networks, " in told
+    assert "12 images, " in told and "4 skipped" in told and "0 broken 2.jpg: the file is empty" in told
+    assert "images a second; " in told and " s waiting for data, " in told and " s in the networks, " in told
     shutil.copytree(small_run / "cam", tmp_path / "out" / "parts")  # killed before it had tidied up
     assert cli(*words) == 0
     assert "finished already" in capsys.readouterr().err
@@ -208,11 +208,11 @@ def test_it_says_how_many_pictures_a_second_and_what_it_waited_for(
 
 
 def test_what_is_not_read_is_counted_and_what_is_no_file_or_damaged_is_skipped(
-    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cli: Cli, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Telephone images, a pipe, a damaged AVIF, litter: one command, to its end, with numbers for all of them."""
     root = tmp_path / "own"
-    shutil.copytree(next(path for path in (pictures / "train").iterdir() if not any(path.glob("0 *"))), root)
+    shutil.copytree(next(path for path in (images / "train").iterdir() if not any(path.glob("0 *"))), root)
     whole = len(list(root.iterdir()))
     for name in ("a.heic", "b.HEIC", "c.cr2", "notes.txt", "@eaDir/thumb.jpg", "__MACOSX/._1.jpg", "Thumbs.db"):
         (root / name).parent.mkdir(exist_ok=True)
@@ -275,12 +275,12 @@ print(json.dumps(kills))
 
 
 def test_killed_again_and_again_both_end_in_the_same_bytes(
-    whole: Whole, small_run: Path, pictures: Path, tmp_path: Path
+    whole: Whole, small_run: Path, images: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(small_run / "cam", tmp_path / "run" / "cam")
     commands = [
-        ["predict", small_run, pictures / "train", "--out", tmp_path / "out"],
-        ["make-pseudo", pictures, "--run", tmp_path / "run", *OF_STAGE_ONE],
+        ["predict", small_run, images / "train", "--out", tmp_path / "out"],
+        ["make-pseudo", images, "--run", tmp_path / "run", *OF_STAGE_ONE],
     ]
     words = [str(IN_A_SHARD), json.dumps(commands, default=str)]
     done = subprocess.run([sys.executable, "-c", KILLED_OFTEN, *words], capture_output=True, text=True)
@@ -303,13 +303,13 @@ for words in json.loads(sys.argv[2]):
 
 @pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.pipeline)])
 def test_several_processes_leave_the_bytes_of_one(
-    whole: Whole, small_run: Path, pictures: Path, tmp_path: Path, processes: int
+    whole: Whole, small_run: Path, images: Path, tmp_path: Path, processes: int
 ) -> None:
     shutil.copytree(small_run / "cam", tmp_path / "run" / "cam")
     commands = [
-        ["predict", small_run, pictures / "train", "--out", tmp_path / "out", "--device", "cpu"],
-        ["make-pseudo", pictures, "--run", tmp_path / "run", *OF_STAGE_ONE, "--device", "cpu"],
-        ["predict", small_run, pictures / "train", "--out", tmp_path / "out", "--device", "cpu"],
+        ["predict", small_run, images / "train", "--out", tmp_path / "out", "--device", "cpu"],
+        ["make-pseudo", images, "--run", tmp_path / "run", *OF_STAGE_ONE, "--device", "cpu"],
+        ["predict", small_run, images / "train", "--out", tmp_path / "out", "--device", "cpu"],
     ]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     program = ["--no-python", sys.executable, "-c", LAUNCHED, str(IN_A_SHARD), json.dumps(commands, default=str)]
@@ -335,15 +335,15 @@ def stopped_before_the_end() -> Iterator[None]:
 
 
 @pytest.fixture
-def interrupted(cli: Cli, small_run: Path, pictures: Path, tmp_path: Path) -> Path:
+def interrupted(cli: Cli, small_run: Path, images: Path, tmp_path: Path) -> Path:
     """The scratch folder of a prediction whose parts are all there."""
     with stopped_before_the_end():
-        assert cli("predict", small_run, pictures / "train", "--out", tmp_path / "out") == 130
+        assert cli("predict", small_run, images / "train", "--out", tmp_path / "out") == 130
     return tmp_path / ".out.partial"
 
 
 def test_finished_parts_are_kept_and_damaged_ones_are_made_again(
-    cli: Cli, interrupted: Path, whole: Whole, small_run: Path, pictures: Path
+    cli: Cli, interrupted: Path, whole: Whole, small_run: Path, images: Path
 ) -> None:
     parts = sorted((interrupted / "parts").glob("*.jsonl"))
     assert [path.name for path in parts] == [f"{number:06}.jsonl" for number in range(6)]
@@ -355,27 +355,27 @@ def test_finished_parts_are_kept_and_damaged_ones_are_made_again(
     (parts[2].parent / "000002.skipped.json").rename(parts[2].parent / ".000002.skipped.json.partial")
     before = {path: path.stat().st_mtime_ns for path in parts[:3]}
     with stopped_before_the_end():
-        assert cli("predict", small_run, pictures / "train", "--out", interrupted.parent / "out") == 130
+        assert cli("predict", small_run, images / "train", "--out", interrupted.parent / "out") == 130
     assert [path for path in before if path.stat().st_mtime_ns != before[path]] == parts[2:3]
-    assert cli("predict", small_run, pictures / "train", "--out", interrupted.parent / "out") == 0
+    assert cli("predict", small_run, images / "train", "--out", interrupted.parent / "out") == 0
     check_same(interrupted.parent / "out", whole.predictions)
 
 
 def test_damaged_parts_of_pseudo_masks_are_made_again(
-    cli: Cli, whole: Whole, small_run: Path, pictures: Path, tmp_path: Path
+    cli: Cli, whole: Whole, small_run: Path, images: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(small_run / "cam", tmp_path / "run" / "cam")
     with stopped_before_the_end():
-        assert cli("make-pseudo", pictures, "--run", tmp_path / "run", *OF_STAGE_ONE) == 130
+        assert cli("make-pseudo", images, "--run", tmp_path / "run", *OF_STAGE_ONE) == 130
     parts = sorted((tmp_path / "run" / ".pseudo.partial" / "parts").glob("*.npy"))
     parts[0].write_bytes(b"")
     parts[1].write_bytes(parts[1].read_bytes()[:-1])
-    parts[2].write_bytes(parts[5].read_bytes())  # of another number of pictures
+    parts[2].write_bytes(parts[5].read_bytes())  # of another number of images
     kept = parts[3].stat().st_mtime_ns
     with stopped_before_the_end():
-        assert cli("make-pseudo", pictures, "--run", tmp_path / "run", *OF_STAGE_ONE) == 130
+        assert cli("make-pseudo", images, "--run", tmp_path / "run", *OF_STAGE_ONE) == 130
     assert parts[3].stat().st_mtime_ns == kept
-    assert cli("make-pseudo", pictures, "--run", tmp_path / "run", *OF_STAGE_ONE) == 0
+    assert cli("make-pseudo", images, "--run", tmp_path / "run", *OF_STAGE_ONE) == 0
     check_same(tmp_path / "run" / "pseudo", whole.pseudo)
 
 
@@ -388,7 +388,7 @@ def test_damaged_parts_of_pseudo_masks_are_made_again(
         pytest.param([0, 1, 2], b'{"image', id="and half a line"),
     ],
 )
-def test_parts_that_do_not_hold_each_picture_once_are_not_put_together(
+def test_parts_that_do_not_hold_each_image_once_are_not_put_together(
     interrupted: Path, lines: list[int], rest: bytes
 ) -> None:
     part = interrupted / "parts" / "000003.jsonl"
@@ -396,34 +396,34 @@ def test_parts_that_do_not_hold_each_picture_once_are_not_put_together(
     part.write_bytes(b"".join(whole[line] for line in lines) + rest)
     names = Names(interrupted / "names")
     assert predict._is_whole(shards.Shards(part.parent, len(names), ".jsonl"), 3) == (len(lines) == 3 and not rest)
-    with pytest.raises(WsolError, match=r"000003.jsonl is damaged: expected the predictions of 3 pictures"):
+    with pytest.raises(WsolError, match=r"000003.jsonl is damaged: expected the predictions of 3 images"):
         predict._assemble(
             names, shards.Shards(interrupted / "parts", len(names), ".jsonl"), interrupted, Progress(quiet=True)
         )
     assert not (interrupted / "predictions.jsonl").exists()
 
 
-def test_other_settings_and_other_pictures_start_over(
-    cli: Cli, interrupted: Path, small_run: Path, pictures: Path, whole: Whole
+def test_other_settings_and_other_images_start_over(
+    cli: Cli, interrupted: Path, small_run: Path, images: Path, whole: Whole
 ) -> None:
     out = interrupted.parent / "out"
     before = (interrupted / "parts" / "000003.jsonl").stat().st_mtime_ns
     with stopped_before_the_end():
-        assert cli("predict", small_run, pictures / "train", "--out", out, "--threshold", "0.4") == 130
+        assert cli("predict", small_run, images / "train", "--out", out, "--threshold", "0.4") == 130
     assert (interrupted / "parts" / "000003.jsonl").stat().st_mtime_ns != before
-    assert cli("predict", small_run, pictures / "test", "--out", out) == 0
+    assert cli("predict", small_run, images / "test", "--out", out) == 0
     assert len(list(open_predictions(out))) == 6
 
 
-def test_other_pictures_over_a_finished_prediction_are_told_in_words(
-    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_other_images_over_a_finished_prediction_are_told_in_words(
+    cli: Cli, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("predict", small_run, pictures / "test", "--out", tmp_path / "out")
+    words = ("predict", small_run, images / "test", "--out", tmp_path / "out")
     assert cli(*words) == 0
-    other = ("predict", small_run, pictures / "train", "--out", tmp_path / "out")
+    other = ("predict", small_run, images / "train", "--out", tmp_path / "out")
     assert cli(*other) == 2
     told = capsys.readouterr().err
-    assert "the pictures are others" in told and "another folder with `--out`, or remove" in told
+    assert "the images are others" in told and "another folder with `--out`, or remove" in told
     assert "--run" not in told and "inputs" not in told
     (tmp_path / "out" / "review.jsonl").touch()
     assert cli(*other) == 2
@@ -432,45 +432,43 @@ def test_other_pictures_over_a_finished_prediction_are_told_in_words(
 
 
 def test_a_folder_of_photographs_is_not_to_be_removed(
-    cli: Cli, small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cli: Cli, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(pictures / "test", tmp_path / "my photos")
-    assert cli("predict", small_run, pictures / "test", "--out", tmp_path / "my photos") == 2
+    shutil.copytree(images / "test", tmp_path / "my photos")
+    assert cli("predict", small_run, images / "test", "--out", tmp_path / "my photos") == 2
     told = capsys.readouterr().err
     assert "my photos exists already: expected a free name. Name another folder." in told and "emove" not in told
 
 
-def test_pictures_that_come_while_they_are_listed_are_told(pictures: Path, tmp_path: Path) -> None:
-    names = predict._names(pictures / "test")
-    digest = predict._hash(pictures / "test", [*names, "new.jpg"])
+def test_images_that_come_while_they_are_listed_are_told(images: Path, tmp_path: Path) -> None:
+    names = predict._names(images / "test")
+    digest = predict._hash(images / "test", [*names, "new.jpg"])
     with pytest.raises(WsolError, match="came or went .* while they were listed"):
-        predict._list(pictures / "test", tmp_path / "names", digest)
+        predict._list(images / "test", tmp_path / "names", digest)
     assert not (tmp_path / "names").exists()
     write_names(tmp_path / "names", ["from before"])
-    predict._list(pictures / "test", tmp_path / "names", digest)  # an interrupted prediction has its listing
+    predict._list(images / "test", tmp_path / "names", digest)  # an interrupted prediction has its listing
 
 
-def test_where_no_picture_can_be_decoded_they_are_tried_again_when_they_are_mended(
+def test_where_no_image_can_be_decoded_they_are_tried_again_when_they_are_mended(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     for number in range(4):
         (folder / f"{number}.jpg").touch()
     assert cli("predict", small_run, folder, "--out", tmp_path / "out") == 2
     told = capsys.readouterr().err
-    assert "none of 4 pictures can be decoded" in told and told.count("the file is empty") == 4
+    assert "none of 4 images can be decoded" in told and told.count("the file is empty") == 4
     shutil.copy(next(small_set.rglob("*.jpg")), folder / "2.jpg")
     assert cli("predict", small_run, folder, "--out", tmp_path / "out") == 0
     assert [one.image for one in open_predictions(tmp_path / "out")] == ["2.jpg"]
 
 
-def test_one_picture_can_be_predicted_by_its_own_name(
-    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
-) -> None:
-    picture = next((small_set / "test").rglob("*.jpg"))
-    assert cli("predict", small_run, picture, "--out", tmp_path / "out") == 0
-    assert [one.image for one in open_predictions(tmp_path / "out")] == [picture.name]
+def test_one_image_can_be_predicted_by_its_own_name(cli: Cli, small_set: Path, small_run: Path, tmp_path: Path) -> None:
+    image = next((small_set / "test").rglob("*.jpg"))
+    assert cli("predict", small_run, image, "--out", tmp_path / "out") == 0
+    assert [one.image for one in open_predictions(tmp_path / "out")] == [image.name]
 
 
 @pytest.mark.parametrize(("threshold", "is_warned"), [(0, True), (1, False)])
@@ -495,7 +493,7 @@ def test_a_method_without_a_threshold_is_not_told_to_change_it(
     predict._warn_of_covering(3, 12, has_maps, Progress())
     assert expected in capsys.readouterr().err, "a quarter"
     predict._warn_of_covering(2, 12, has_maps, Progress())
-    assert capsys.readouterr().err == "", "some objects do fill their pictures"
+    assert capsys.readouterr().err == "", "some objects do fill their images"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
@@ -504,7 +502,7 @@ def test_a_full_disk_leaves_finished_parts_whole_and_the_same_command_finishes_w
     cli: Cli,
     whole: Whole,
     small_run: Path,
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     pages: int,
     capsys: pytest.CaptureFixture[str],
@@ -515,13 +513,13 @@ def test_a_full_disk_leaves_finished_parts_whole_and_the_same_command_finishes_w
     if subprocess.run(["mount", *size], capture_output=True).returncode != 0:
         pytest.skip("this machine lets nobody mount")
     try:
-        assert cli("predict", small_run, pictures / "train", "--out", disk / "out") == 2
+        assert cli("predict", small_run, images / "train", "--out", disk / "out") == 2
         assert "no space left on the disk" in capsys.readouterr().err
         found = b"".join(path.read_bytes() for path in sorted((disk / ".out.partial" / "parts").glob("[0-9]*.jsonl")))
         assert (whole.predictions / "predictions.jsonl").read_bytes().startswith(found)
         assert found.endswith(b"\n") or not found
         subprocess.run(["mount", "-o", "remount,size=20M", str(disk)], check=True)
-        assert cli("predict", small_run, pictures / "train", "--out", disk / "out") == 0
+        assert cli("predict", small_run, images / "train", "--out", disk / "out") == 0
         check_same(disk / "out", whole.predictions)
     finally:
         subprocess.run(["umount", str(disk)], check=True)

@@ -1,4 +1,4 @@
-"""What users do, through the command line, on pictures small enough for every day."""
+"""What users do, through the command line, on images small enough for every day."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_evaluation_writes_every_rate_with_its_interval_and_protocol(
     (judged,) = json.loads((tmp_path / "deep" / "m.json").read_text())
     assert judged["protocol"] == "original" and judged["n"] == 6
     assert judged["threshold"] == {"seg": Run.open(small_run).box().threshold, "cam": 0.2}[which]
-    # Of so few pictures all may be right, or all wrong: then the score has nothing to rank.
+    # Of so few images all may be right, or all wrong: then the score has nothing to rank.
     assert set(judged["metrics"]) - {"score_auc"} == {
         "gt_known",
         "top1_loc",
@@ -159,7 +159,7 @@ def test_every_training_names_the_broken_images(
     assert cli("fit", own_set, "--run", tmp_path / "run", *QUICK) == 0
     said, name = capsys.readouterr().err, broken.relative_to(own_set).as_posix()
     for stage, folder in (("train-cam", "cam"), ("train-seg", "seg"), ("train-classifier", "classifier")):
-        assert f"{stage}: trained, 1 broken picture, first {name}: see {tmp_path / 'run' / folder}" in said
+        assert f"{stage}: trained, 1 broken image, first {name}: see {tmp_path / 'run' / folder}" in said
 
 
 def test_same_seed_same_weights_and_another_seed_others(
@@ -182,7 +182,7 @@ def test_poisoned_boxes_and_masks_leave_the_weights_bit_identical(
 
 
 @pytest.mark.parametrize("cache_gb", [2.0, 0.0])
-def test_a_broken_picture_among_many_is_reported_and_skipped(
+def test_a_broken_image_among_many_is_reported_and_skipped(
     cli: Cli, own_set: Path, tmp_path: Path, cache_gb: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     victim = min((own_set / "train").rglob("*.jpg"))
@@ -193,8 +193,8 @@ def test_a_broken_picture_among_many_is_reported_and_skipped(
     name = victim.relative_to(own_set).as_posix()
     for stage in ("cam", "pseudo", "classifier"):
         assert name in [one["image"] for one in json.loads((run / stage / "skipped.json").read_text())], stage
-    assert PseudoStore(run / "pseudo").counts()["broken_pictures"] == 1
-    assert f"1 broken picture, first {name}: see {run / 'pseudo' / 'skipped.json'}" in capsys.readouterr().err
+    assert PseudoStore(run / "pseudo").counts()["broken_images"] == 1
+    assert f"1 broken image, first {name}: see {run / 'pseudo' / 'skipped.json'}" in capsys.readouterr().err
     assert cli("predict", run, own_set / "test", "--out", tmp_path / "out") == 0
     assert "the file is empty" in capsys.readouterr().err
     assert len(json.loads((tmp_path / "out" / "skipped.json").read_text())) == 1
@@ -296,7 +296,7 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
     ("words", "expected"),
     [
         pytest.param(["fit", "{tmp}/nowhere", "--run", "{tmp}/r"], "does not exist", id="no such folder"),
-        pytest.param(["fit", "{tmp}", "--run", "{tmp}/r"], "no pictures in", id="no pictures"),
+        pytest.param(["fit", "{tmp}", "--run", "{tmp}/r"], "no images in", id="no images"),
         pytest.param(["fit", "{one}/owl", "--run", "{tmp}/r"], "holds images (1) and no class folders: expected a folder for each class", id="one of the classes"),
         pytest.param(["fit", "{one}", "--run", "{tmp}/r"], "one class (owl): expected at least two", id="one class"),
         pytest.param(["predict", "{tmp}", "{set}", "--out", "{tmp}/o"], "is not a run", id="not a run"),

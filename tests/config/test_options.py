@@ -167,8 +167,8 @@ def test_an_override_is_judged_beside_the_recipes_other_values(recipe: str, name
     [
         pytest.param("wsol", {"pseudo": {"background": 0.5}}, id="background above foreground"),
         pytest.param("paper", {"pseudo": {"foreground": 0.003}}, id="foreground below the recipe's background"),
-        pytest.param("wsol", {"cam": {"crop_px": 300}}, id="crop larger than the picture"),
-        pytest.param("released", {"classify": {"resize_px": 256}}, id="picture smaller than the recipe's crop"),
+        pytest.param("wsol", {"cam": {"crop_px": 300}}, id="crop larger than the image"),
+        pytest.param("released", {"classify": {"resize_px": 256}}, id="image smaller than the recipe's crop"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(recipe: str, over: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Random crops and flips, the same for a picture and its mask."""
+"""Random crops and flips, the same for an image and its mask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wsol.data.crops import View, random_view
 
 
 def view_by_loops(planes: torch.Tensor, view: View) -> torch.Tensor:
-    """Picture by picture: cut, then turn over."""
+    """Image by image: cut, then turn over."""
     crops = []
     for item, top, left, is_mirrored in zip(
         planes, view.top.tolist(), view.left.tolist(), view.is_mirrored.tolist(), strict=True
@@ -32,7 +32,7 @@ def drawn(count: int, side: int, crop: int, seed: int) -> View:
     st.sampled_from([torch.uint8, torch.float32, torch.int64]),
     st.integers(0, 10**6),
 )
-def test_a_view_is_a_crop_and_a_mirror_of_each_picture(
+def test_a_view_is_a_crop_and_a_mirror_of_each_image(
     count: int, crop: int, margin: int, dtype: torch.dtype, seed: int
 ) -> None:
     side = crop + margin
@@ -43,13 +43,13 @@ def test_a_view_is_a_crop_and_a_mirror_of_each_picture(
     assert torch.equal(seen, view_by_loops(planes, view))
 
 
-def test_one_view_cuts_a_picture_and_its_mask_alike() -> None:
+def test_one_view_cuts_a_image_and_its_mask_alike() -> None:
     generator = torch.Generator().manual_seed(0)
-    picture = torch.randint(256, (6, 3, 12, 12), generator=generator, dtype=torch.uint8)
-    mask = (picture[:, :1] > 100).float()
+    image = torch.randint(256, (6, 3, 12, 12), generator=generator, dtype=torch.uint8)
+    mask = (image[:, :1] > 100).float()
     view = random_view(6, 12, 7, generator, torch.device("cpu"))
     assert 0 < view.is_mirrored.sum() < 6
-    assert torch.equal((view.apply(picture)[:, :1] > 100).float(), view.apply(mask))
+    assert torch.equal((view.apply(image)[:, :1] > 100).float(), view.apply(mask))
 
 
 def test_the_same_seed_gives_the_same_view() -> None:

@@ -18,7 +18,7 @@ from wsol.data import images
 from wsol.data.decoder_memory import PARTS, Memory, cgroup_limits, decoder_memory, machine_bytes, needed_bytes
 from wsol.data.eight_bits import BAND_PX
 from wsol.data.images import image_hw, is_turned, read_fitting, read_image, read_mask, read_square
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 
 
 def test_threads_never_hold_more_than_the_limit_and_all_get_their_share() -> None:
@@ -120,7 +120,7 @@ def test_an_image_that_does_not_fit_is_broken_with_its_size_and_the_limit(
                 read(path)
                 continue
             with pytest.raises(
-                BrokenPicture,
+                BrokenImage,
                 match=r"deep\.png is too large: 400 x 300 pixels \(PNG, I;16\) take .* GB.*at most 0\.0 GB.*Scale it",
             ):
                 read(path)  # fmt: skip
@@ -131,10 +131,10 @@ def test_a_large_jpeg_fits_since_it_is_decoded_small(tmp_path: Path, monkeypatch
     Image.new("RGB", (4000, 3000)).save(path)
     monkeypatch.setattr(images, "decoder_memory", lambda: Memory(6_000_000))
     assert read_square(path, 64)[1] == image_hw(path) == (3000, 4000)
-    with pytest.raises(BrokenPicture, match="too large"):
+    with pytest.raises(BrokenImage, match="too large"):
         read_image(path)
     Image.new("RGB", (4000, 3000)).save(path, progressive=True)
-    with pytest.raises(BrokenPicture, match="too large"):
+    with pytest.raises(BrokenImage, match="too large"):
         read_square(path, 64)
 
 

@@ -11,7 +11,7 @@ from fake_data.coco import HAWK, OWL, coco_of, write_json
 from fake_data.csv_table import write_table
 from fake_data.cub import write_cub
 from fake_data.imagenet import write_train, write_val, write_xmls
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
 from hypothesis import given
@@ -32,7 +32,7 @@ NAMES = ("owl/1.jpg", "hawk/2.jpg")
 
 def write_folders(root: Path, boxes: tuple[Xyxy, ...]) -> Path:
     for name in NAMES:
-        write_picture(root / name)
+        write_image(root / name)
     rows = [(name, *box) for name, box in zip(NAMES, boxes, strict=True)]
     write_table(root / "boxes.csv", rows, ("path", "x0", "y0", "x1", "y1"))
     return root

@@ -26,23 +26,23 @@ from wsol.data.images import (
     as_pixels,
     from_pillow,
     image_hw,
-    is_picture,
+    images_under,
+    is_image,
     is_turned,
     open_regular,
-    pictures_under,
     read_fitting,
     read_image,
     read_mask,
     read_square,
 )
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 HW = (16, 32)
 
 
 def quarters(*colours: tuple[int, ...], mode: str = "RGB") -> Image.Image:
-    """A picture of four plain quarters: upper left, upper right, lower left, lower right."""
+    """An image of four plain quarters: upper left, upper right, lower left, lower right."""
     image = Image.new(mode, (HW[1], HW[0]))
     for number, colour in enumerate(colours):
         at = (HW[1] // 2 * (number % 2), HW[0] // 2 * (number // 2))
@@ -261,7 +261,7 @@ SIDEWAYS = (ORIENTATION, 3, 1, b"\6\0\0\0")
         ),
     ],
 )
-def test_a_picture_survives_its_camera_data(tmp_path: Path, exif: bytes, hw: tuple[int, int]) -> None:
+def test_a_image_survives_its_camera_data(tmp_path: Path, exif: bytes, hw: tuple[int, int]) -> None:
     path = tmp_path / "a.jpg"
     FOUR.save(path, exif=exif)
     assert read_image(path).shape[:2] == image_hw(path) == hw
@@ -294,13 +294,13 @@ def put(content: bytes) -> Callable[[Path], object]:
         pytest.param("a.jpg", lambda path: path.symlink_to("nowhere.jpg"), "not exist", id="a link to nowhere"),
     ],
 )
-def test_what_cannot_be_decoded_is_a_broken_picture_with_a_reason(
+def test_what_cannot_be_decoded_is_a_broken_image_with_a_reason(
     tmp_path: Path, name: str, make: Callable[[Path], object], reason: str
 ) -> None:
     path = tmp_path / name
     make(path)
     for read in (read_image, lambda path: read_square(path, 8)):
-        with pytest.raises(BrokenPicture) as raised:
+        with pytest.raises(BrokenImage) as raised:
             read(path)
         assert str(path) in str(raised.value)
         assert reason in str(raised.value)
@@ -334,7 +334,7 @@ def test_whatever_a_decoder_raises_is_a_broken_image(
     FOUR.save(tmp_path / "a.png")
     monkeypatch.setattr(where, fail)
     for read in READS.values():
-        with pytest.raises(BrokenPicture, match=r"a\.png.*(repair|Scale it down)"):
+        with pytest.raises(BrokenImage, match=r"a\.png.*(repair|Scale it down)"):
             read(tmp_path / "a.png")
 
 
@@ -352,7 +352,7 @@ def test_what_no_decoder_raises_is_no_broken_image(
     for read in READS.values():
         with pytest.raises(type(error)) as raised:
             read(tmp_path / "a.png")
-        assert not isinstance(raised.value, BrokenPicture)
+        assert not isinstance(raised.value, BrokenImage)
 
 
 @pytest.mark.skipif("AVIF" not in FORMATS, reason="this Pillow reads no AVIF")
@@ -366,7 +366,7 @@ def test_a_damaged_avif_is_a_broken_image_under_any_name(tmp_path: Path) -> None
         whole[: len(whole) // 2],
     ):
         path.write_bytes(damaged)
-        with pytest.raises(BrokenPicture, match=r"a\.jpg"):
+        with pytest.raises(BrokenImage, match=r"a\.jpg"):
             read_image(path)
     path.write_bytes(whole)
     assert read_image(path).shape[:2] == image_hw(path) == HW
@@ -395,7 +395,7 @@ def test_no_other_decoder_runs_under_any_name(tmp_path: Path, monkeypatch: pytes
     Image.new("RGB", (64, 64)).convert(mode).save(code, format)
     path.write_bytes(code.getvalue())
     for read in READS.values():
-        with pytest.raises(BrokenPicture, match="no decoder knows its contents"):
+        with pytest.raises(BrokenImage, match="no decoder knows its contents"):
             read(path)
     assert not (tmp_path / "ran").exists()
 
@@ -423,7 +423,7 @@ def test_what_is_no_regular_file_is_broken_at_once(
     path = Path("a.jpg")
     make(path)
     for read in (*READS.values(), open_regular):
-        with pytest.raises(BrokenPicture, match=f"a.jpg: it is {reason}"):
+        with pytest.raises(BrokenImage, match=f"a.jpg: it is {reason}"):
             read(path)
 
 
@@ -434,29 +434,29 @@ def test_a_file_that_becomes_a_pipe_while_it_is_opened_is_broken_too(
     FOUR.save(tmp_path / "before.png")
     os.mkfifo(tmp_path / "a.png")
     regular = os.stat(tmp_path / "before.png")
-    with monkeypatch.context() as patch, pytest.raises(BrokenPicture, match="a named pipe"):
+    with monkeypatch.context() as patch, pytest.raises(BrokenImage, match="a named pipe"):
         patch.setattr(os, "stat", lambda path: regular)
         read_image(tmp_path / "a.png")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_picture_that_may_not_be_read_is_broken(tmp_path: Path, new_picture: Callable[..., Path]) -> None:
-    path = new_picture(tmp_path / "a.png")
+def test_a_image_that_may_not_be_read_is_broken(tmp_path: Path, new_image: Callable[..., Path]) -> None:
+    path = new_image(tmp_path / "a.png")
     path.chmod(0)
     for read in (read_image, image_hw):
-        with pytest.raises(BrokenPicture, match="may not be read"):
+        with pytest.raises(BrokenImage, match="may not be read"):
             read(path)
     tmp_path.chmod(0)
     try:
         with pytest.raises(WsolError, match="Change its permissions"):
-            list(pictures_under(tmp_path))
+            list(images_under(tmp_path))
     finally:
         tmp_path.chmod(0o700)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("suffix", ["jpeg", "png", "webp", "gif", "bmp", "tiff"])
-def test_damaged_bytes_give_a_picture_or_a_broken_picture_and_nothing_else(tmp_path: Path, suffix: str) -> None:
+def test_damaged_bytes_give_a_image_or_a_broken_image_and_nothing_else(tmp_path: Path, suffix: str) -> None:
     random, whole = np.random.default_rng(0), encoded(suffix)
     path = tmp_path / f"a.{suffix}"
     for _ in range(60):
@@ -465,7 +465,7 @@ def test_damaged_bytes_give_a_picture_or_a_broken_picture_and_nothing_else(tmp_p
         path.write_bytes(damaged[: random.integers(len(whole) // 2, 2 * len(whole))].tobytes())
         try:
             assert read_image(path).shape[:2] == image_hw(path)
-        except BrokenPicture as broken:
+        except BrokenImage as broken:
             assert str(path) in str(broken)
 
 
@@ -479,17 +479,17 @@ def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with path.open("wb") as file:
         FOUR.save(file, "png")
-    assert list(pictures_under(tmp_path)) == [path]
+    assert list(images_under(tmp_path)) == [path]
     assert colours(read_image(path)) == [RED, GREEN, BLUE, WHITE]
     path.write_bytes(b"")
-    with pytest.raises(BrokenPicture) as raised:
+    with pytest.raises(BrokenImage) as raised:
         read_image(path)
     assert str(path) in str(raised.value)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_a_picture_of_168_megapixels_is_read(tmp_path: Path, suffix: str) -> None:
+def test_a_image_of_168_megapixels_is_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"panorama.{suffix}"
     image = Image.new("L" if suffix == "jpg" else "1", (14000, 12000))
     image.paste(255 if suffix == "jpg" else 1, (0, 0, 7000, 6000))
@@ -513,17 +513,17 @@ def png_that_claims(width: int, height: int) -> bytes:
     )
 
 
-def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+def test_a_image_over_the_limit_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(png_that_claims(20000, 20000))
     for read in (read_image, image_hw, lambda path: read_square(path, 8)):
-        with pytest.raises(BrokenPicture, match=r"bomb\.png is too large.*Scale it down"):
+        with pytest.raises(BrokenImage, match=r"bomb\.png is too large.*Scale it down"):
             read(path)
 
 
 @pytest.mark.parametrize("hw", [(1, 1), (1, 50), (50, 1), (700, 900)])
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_a_square_is_the_whole_picture_squashed(tmp_path: Path, hw: tuple[int, int], suffix: str) -> None:
+def test_a_square_is_the_whole_image_squashed(tmp_path: Path, hw: tuple[int, int], suffix: str) -> None:
     ramp = np.linspace(0, 255, hw[1])[None, :, None] * np.ones((hw[0], 1, 3))
     Image.fromarray(ramp.astype(np.uint8)).save(tmp_path / f"a.{suffix}", quality=95)
     pixels, on_disk = read_square(tmp_path / f"a.{suffix}", 64)
@@ -554,17 +554,17 @@ def test_a_square_is_the_whole_picture_squashed(tmp_path: Path, hw: tuple[int, i
         ("a.jpg.part", False),
     ],
 )
-def test_pictures_are_known_by_their_names(name: str, expected: bool) -> None:
-    assert is_picture(Path("folder") / name) == expected
+def test_images_are_known_by_their_names(name: str, expected: bool) -> None:
+    assert is_image(Path("folder") / name) == expected
 
 
-def test_pictures_are_found_in_order_below_folders_that_are_not_hidden(
-    tmp_path: Path, new_picture: Callable[..., Path]
+def test_images_are_found_in_order_below_folders_that_are_not_hidden(
+    tmp_path: Path, new_image: Callable[..., Path]
 ) -> None:
     for name in ("b/2.png", "b/1.png", "a/z/1.png", "a/1.png", "c.png", ".cache/1.png", "a/.thumbs/1.png", "a/.1.png"):
-        new_picture(tmp_path / name)
-    (tmp_path / "a" / "notes.txt").write_text("no picture")
-    assert [path.relative_to(tmp_path).as_posix() for path in pictures_under(tmp_path)] == [
+        new_image(tmp_path / name)
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    assert [path.relative_to(tmp_path).as_posix() for path in images_under(tmp_path)] == [
         "c.png",
         "a/1.png",
         "a/z/1.png",
@@ -573,17 +573,17 @@ def test_pictures_are_found_in_order_below_folders_that_are_not_hidden(
     ]
 
 
-def test_linked_folders_are_followed(tmp_path: Path, new_picture: Callable[..., Path]) -> None:
-    new_picture(tmp_path / "elsewhere" / "1.png")
+def test_linked_folders_are_followed(tmp_path: Path, new_image: Callable[..., Path]) -> None:
+    new_image(tmp_path / "elsewhere" / "1.png")
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "link").symlink_to(tmp_path / "elsewhere")
-    assert list(pictures_under(tmp_path / "here")) == [tmp_path / "here/link/1.png"]
+    assert list(images_under(tmp_path / "here")) == [tmp_path / "here/link/1.png"]
 
 
-def test_a_link_back_up_does_not_multiply_pictures(tmp_path: Path, new_picture: Callable[..., Path]) -> None:
-    new_picture(tmp_path / "a" / "1.png")
+def test_a_link_back_up_does_not_multiply_images(tmp_path: Path, new_image: Callable[..., Path]) -> None:
+    new_image(tmp_path / "a" / "1.png")
     (tmp_path / "a" / "up").symlink_to(tmp_path)
-    assert list(pictures_under(tmp_path)) == [tmp_path / "a/1.png"]
+    assert list(images_under(tmp_path)) == [tmp_path / "a/1.png"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Square batches: kept or streamed, the same pictures; broken ones are named and left out."""
+"""Square batches: kept or streamed, the same images; broken ones are named and left out."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.data.images import read_square
-from wsol.data.loader import Batch, Pictures, in_order, write_skipped
+from wsol.data.loader import Batch, ImageLoader, in_order, write_skipped
 from wsol.data.pixel_cache import Limits, Records, open_cache
 from wsol.errors import WsolError
 from wsol.runtime.processes import Part
 
-NewPicture = Callable[..., Path]
+NewImage = Callable[..., Path]
 
 SIDE = 8
 ORDERS = [[3, 0, 5], [1, 1], [4], [2, 3, 5, 0]]
 
 
 @pytest.fixture
-def paths(tmp_path: Path, new_picture: NewPicture) -> list[Path]:
-    """Six pictures of different sizes; number 1 and 4 are broken."""
-    found = [new_picture(tmp_path / f"{number}.png", (10 + number, 30 - number)) for number in range(6)]
+def paths(tmp_path: Path, new_image: NewImage) -> list[Path]:
+    """Six images of different sizes; number 1 and 4 are broken."""
+    found = [new_image(tmp_path / f"{number}.png", (10 + number, 30 - number)) for number in range(6)]
     found[1].write_bytes(b"")
     found[4].unlink()
     return found
 
 
-def opened(paths: Sequence[Path], *, kept: bool, workers: int) -> Pictures:
+def opened(paths: Sequence[Path], *, kept: bool, workers: int) -> ImageLoader:
     records = kept_in_memory(paths, SIDE, threads=workers) if kept else None
-    return Pictures(paths, SIDE, kept=records, workers=workers)
+    return ImageLoader(paths, SIDE, kept=records, workers=workers)
 
 
 def kept_in_memory(paths: Sequence[Path], side_px: int, *, threads: int) -> Records:
@@ -64,7 +64,7 @@ WAYS = pytest.mark.parametrize(
 
 
 def check(batch: Batch, expected: list[int], paths: list[Path]) -> None:
-    """Each row is its picture, decoded by itself."""
+    """Each row is its image, decoded by itself."""
     assert batch.indices.tolist() == expected
     assert batch.pixels.shape == (len(expected), 3, SIDE, SIDE)
     for row, index in enumerate(expected):
@@ -75,34 +75,34 @@ def check(batch: Batch, expected: list[int], paths: list[Path]) -> None:
 
 @WAYS
 def test_batches_come_in_order_without_the_broken(paths: list[Path], kept: bool, workers: int) -> None:
-    pictures = opened(paths, kept=kept, workers=workers)
-    batches = list(pictures.batches(ORDERS))
-    # [1, 1] and [4] lose all their pictures.
+    images = opened(paths, kept=kept, workers=workers)
+    batches = list(images.batches(ORDERS))
+    # [1, 1] and [4] lose all their images.
     for batch, expected in zip(batches, [[3, 0, 5], [2, 3, 5, 0]], strict=True):
         check(batch, expected, paths)
-    assert pictures.broken.keys() == {1, 4}
-    assert str(paths[1]) in pictures.broken[1]
-    assert "empty" in pictures.broken[1]
-    assert "not exist" in pictures.broken[4]
+    assert images.broken.keys() == {1, 4}
+    assert str(paths[1]) in images.broken[1]
+    assert "empty" in images.broken[1]
+    assert "not exist" in images.broken[4]
 
 
 @WAYS
 def test_each_pass_gives_the_same_batches_again(paths: list[Path], kept: bool, workers: int) -> None:
-    pictures = opened(paths, kept=kept, workers=workers)
-    first, second = (list(pictures.batches([[0, 2], [5, 3]])) for _ in range(2))
+    images = opened(paths, kept=kept, workers=workers)
+    first, second = (list(images.batches([[0, 2], [5, 3]])) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         assert torch.equal(a.pixels, b.pixels)
 
 
 @WAYS
-def test_nothing_but_broken_pictures_gives_no_batch(paths: list[Path], kept: bool, workers: int) -> None:
-    pictures = opened([paths[1], paths[4]], kept=kept, workers=workers)
-    assert list(pictures.batches([[0], [0, 1]])) == []
-    assert list(pictures.batches([])) == []
-    assert set(pictures.broken) == {0, 1}
+def test_nothing_but_broken_images_gives_no_batch(paths: list[Path], kept: bool, workers: int) -> None:
+    images = opened([paths[1], paths[4]], kept=kept, workers=workers)
+    assert list(images.batches([[0], [0, 1]])) == []
+    assert list(images.batches([])) == []
+    assert set(images.broken) == {0, 1}
 
 
-def test_no_pictures_are_no_batches() -> None:
+def test_no_images_are_no_batches() -> None:
     assert list(opened([], kept=True, workers=0).batches([])) == []
 
 
@@ -116,21 +116,21 @@ def test_no_pictures_are_no_batches() -> None:
         pytest.param([], [], id="none asked for"),
     ],
 )
-def test_the_next_whole_picture_stands_in_for_a_broken_one(
+def test_the_next_whole_image_stands_in_for_a_broken_one(
     paths: list[Path], kept: bool, workers: int, order: list[int], expected: list[int]
 ) -> None:
-    pictures = opened(paths, kept=kept, workers=workers)
+    images = opened(paths, kept=kept, workers=workers)
     usable = [0, 2, 3, 1, 5, 4]
-    found = [batch.indices.tolist() for batch in pictures.batches([order], usable)] if order else [[]]
+    found = [batch.indices.tolist() for batch in images.batches([order], usable)] if order else [[]]
     assert found == [expected]
-    assert pictures.broken.keys() >= {1, 4} & set(order)
+    assert images.broken.keys() >= {1, 4} & set(order)
 
 
 @WAYS
-def test_many_broken_pictures_in_a_row_are_told(paths: list[Path], kept: bool, workers: int) -> None:
-    pictures = opened(paths, kept=kept, workers=workers)
-    with pytest.raises(WsolError, match=r"2 of 6 pictures cannot be decoded.*wsol check DATA"):
-        list(pictures.batches([[1, 4]], [1, 4]))
+def test_many_broken_images_in_a_row_are_told(paths: list[Path], kept: bool, workers: int) -> None:
+    images = opened(paths, kept=kept, workers=workers)
+    with pytest.raises(WsolError, match=r"2 of 6 images cannot be decoded.*wsol check DATA"):
+        list(images.batches([[1, 4]], [1, 4]))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -143,21 +143,21 @@ def test_what_is_no_broken_image_ends_the_pass(paths: list[Path], workers: int, 
         next(opened(paths, kept=False, workers=workers).batches(ORDERS))
 
 
-def test_kept_pictures_are_read_once(paths: list[Path]) -> None:
-    pictures = opened(paths, kept=True, workers=0)
-    before = next(iter(pictures.batches([[0, 2]]))).pixels
+def test_kept_images_are_read_once(paths: list[Path]) -> None:
+    images = opened(paths, kept=True, workers=0)
+    before = next(iter(images.batches([[0, 2]]))).pixels
     for path in paths:
         path.unlink(missing_ok=True)
-    assert torch.equal(next(iter(pictures.batches([[0, 2]]))).pixels, before)
+    assert torch.equal(next(iter(images.batches([[0, 2]]))).pixels, before)
 
 
 def test_what_was_skipped_is_written_down_in_order(tmp_path: Path, paths: list[Path]) -> None:
-    pictures = opened(paths, kept=False, workers=0)
-    list(pictures.batches([[4, 3, 2, 1, 0]]))
-    write_skipped(tmp_path, [f"id {number}" for number in range(6)], pictures)
+    images = opened(paths, kept=False, workers=0)
+    list(images.batches([[4, 3, 2, 1, 0]]))
+    write_skipped(tmp_path, [f"id {number}" for number in range(6)], images)
     skipped = json.loads((tmp_path / "skipped.json").read_text())
     assert [row["image"] for row in skipped] == ["id 1", "id 4"]
-    assert [row["reason"] for row in skipped] == [pictures.broken[1], pictures.broken[4]]
+    assert [row["reason"] for row in skipped] == [images.broken[1], images.broken[4]]
 
 
 @given(st.integers(0, 40), st.integers(1, 12))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from fake_data.images import write_picture
+from fake_data.images import write_image
 
 from wsol.data.not_classes import check_classes
 from wsol.data.open import open_data
@@ -96,14 +96,14 @@ def test_a_doubt_names_the_folders_and_the_remedy() -> None:
 
 def test_masks_beside_the_classes_stay_masks(tmp_path: Path, class_folders: Path) -> None:
     for name in ("hawk/1.png", "owl/1.png"):
-        write_picture(class_folders / "masks" / name)
+        write_image(class_folders / "masks" / name)
     assert open_data(class_folders).class_names == ("hawk", "owl")
 
 
 def test_the_training_half_of_a_split_is_looked_at(tmp_path: Path) -> None:
     for part in ("train", "test"):
         for kind in ("images", "masks"):
-            write_picture(tmp_path / part / kind / "1.png")
+            write_image(tmp_path / part / kind / "1.png")
     with pytest.raises(WsolError, match="images and masks in .*train hold different things"):
         open_data(tmp_path)
 

@@ -11,7 +11,7 @@ from fake_data.coco import write_published_coco
 from fake_data.csv_table import write_csv_set
 from fake_data.cub import write_cub
 from fake_data.imagenet import write_train, write_val, write_xmls
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
 
@@ -21,7 +21,7 @@ from wsol.data.truth import GroundTruth, Mistake
 from wsol.errors import WsolError
 from wsol.storage.folders import write_json
 
-NewPicture = Callable[..., Path]
+NewImage = Callable[..., Path]
 
 
 def write_wsolevaluation(root: Path) -> None:
@@ -45,7 +45,7 @@ WRITE: dict[str, Callable[[Path], object]] = {
     "COCO": write_published_coco,
     "PASCAL VOC": write_pascal,
     "CSV table": write_csv_set,
-    "class folders": lambda root: [write_picture(root / name) for name in ("owl/1.jpg", "hawk/1.jpg")],
+    "class folders": lambda root: [write_image(root / name) for name in ("owl/1.jpg", "hawk/1.jpg")],
 }
 
 
@@ -81,9 +81,9 @@ def test_the_folder_above_names_the_data_set_below(tmp_path: Path, kind: str) ->
         open_data(tmp_path / "unpacked")
 
 
-def test_one_class_stays_one_class(new_picture: NewPicture, tmp_path: Path) -> None:
-    new_picture(tmp_path / "birds/owl/1.jpg")
-    new_picture(tmp_path / "birds/owl/night/2.jpg")
+def test_one_class_stays_one_class(new_image: NewImage, tmp_path: Path) -> None:
+    new_image(tmp_path / "birds/owl/1.jpg")
+    new_image(tmp_path / "birds/owl/night/2.jpg")
     with pytest.raises(WsolError, match="has one class"):
         open_data(tmp_path / "birds")
 
@@ -97,7 +97,7 @@ def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("kind", "pictures"),
+    ("kind", "images"),
     [
         pytest.param("CUB-200-2011", "images", id="CUB-200-2011"),
         pytest.param("CSV table", "images", id="CSV table"),
@@ -105,44 +105,44 @@ def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Pat
         pytest.param("PASCAL VOC", "JPEGImages", id="PASCAL VOC"),
     ],
 )
-def test_the_pictures_may_lie_elsewhere(tmp_path: Path, kind: str, pictures: str) -> None:
+def test_the_images_may_lie_elsewhere(tmp_path: Path, kind: str, images: str) -> None:
     WRITE[kind](tmp_path / "data")
-    (tmp_path / "data" / pictures).rename(tmp_path / "photos")
+    (tmp_path / "data" / images).rename(tmp_path / "photos")
     assert not any(sample.path.exists() for sample in open_truth(tmp_path / "data").test)
     data = open_truth(tmp_path / "data", tmp_path / "photos")
     assert all(sample.path.exists() for sample in data.test)
 
 
-def test_a_folder_of_pictures_that_is_none_is_refused(class_folders: Path) -> None:
+def test_a_folder_of_images_that_is_none_is_refused(class_folders: Path) -> None:
     for name in ("absent", "owl/1.jpg"):
-        with pytest.raises(WsolError, match=f"{name} is no folder: expected the one that holds the pictures of.*Check"):
+        with pytest.raises(WsolError, match=f"{name} is no folder: expected the one that holds the images of.*Check"):
             open_data(class_folders, class_folders / name)
 
 
 def test_the_kind_is_recognised(fake_cub: Path, class_folders: Path, split_folders: Path) -> None:
     assert open_data(fake_cub).kind == "CUB-200-2011"
     assert open_data(class_folders).kind == open_data(split_folders).kind == "class folders"
-    assert "2 classes, 5 pictures, no split, 2 to 3 a class" in open_data(class_folders).describe()
+    assert "2 classes, 5 images, no split, 2 to 3 a class" in open_data(class_folders).describe()
 
 
 @pytest.mark.parametrize(
-    ("pictures", "words"),
+    ("images", "words"),
     [
-        pytest.param([], "no pictures", id="an empty folder"),
-        pytest.param(["1.jpg", "2.jpg"], "holds images (2) and no class folders", id="pictures without classes"),
+        pytest.param([], "no images", id="an empty folder"),
+        pytest.param(["1.jpg", "2.jpg"], "holds images (2) and no class folders", id="images without classes"),
         pytest.param(["owl/1.jpg", "owl/2.jpg"], "one class (owl)", id="one class"),
-        pytest.param(["owl/1.jpg", "hawk/"], "no training pictures (hawk)", id="an empty class"),
-        pytest.param(["owl/", "hawk/"], "no pictures", id="two empty classes"),
+        pytest.param(["owl/1.jpg", "hawk/"], "no training images (hawk)", id="an empty class"),
+        pytest.param(["owl/", "hawk/"], "no images", id="two empty classes"),
         pytest.param(["train/a/1.jpg", "train/b/1.jpg", "test/a/1.jpg", "test/c/1.jpg"], "c. Expected the same class folders", id="a class in test alone"),
-        pytest.param(["train/a/1.jpg", "train/b/", "test/a/1.jpg", "test/b/1.jpg"], "no training pictures (b)", id="a class without training pictures"),
+        pytest.param(["train/a/1.jpg", "train/b/", "test/a/1.jpg", "test/b/1.jpg"], "no training images (b)", id="a class without training images"),
         pytest.param(["train/", "test/a/1.jpg"], "classes that", id="an empty train"),
     ],
 )  # fmt: skip
-def test_nothing_can_be_learned_from(tmp_path: Path, new_picture: NewPicture, pictures: list[str], words: str) -> None:
+def test_nothing_can_be_learned_from(tmp_path: Path, new_image: NewImage, images: list[str], words: str) -> None:
     root = tmp_path / "data"
     root.mkdir()
-    for name in pictures:
-        (root / name).mkdir(parents=True) if name.endswith("/") else new_picture(root / name)
+    for name in images:
+        (root / name).mkdir(parents=True) if name.endswith("/") else new_image(root / name)
     with pytest.raises(WsolError) as raised:
         open_data(root)
     assert words in str(raised.value)
@@ -150,26 +150,26 @@ def test_nothing_can_be_learned_from(tmp_path: Path, new_picture: NewPicture, pi
 
 
 @pytest.mark.parametrize(
-    ("pictures", "are_listed"),
+    ("images", "are_listed"),
     [
         pytest.param([], False, id="an empty folder"),
         pytest.param(["owl/"], False, id="an empty class"),
         pytest.param(["1.jpg"], True, id="images without classes"),
         pytest.param(["owl/1.jpg"], True, id="one class"),
-        pytest.param(["owl/1.jpg", "hawk/"], True, id="a class without pictures"),
+        pytest.param(["owl/1.jpg", "hawk/"], True, id="a class without images"),
     ],
 )
-def test_a_list_of_truth_needs_no_more_than_a_picture(
-    tmp_path: Path, new_picture: NewPicture, pictures: list[str], are_listed: bool
+def test_a_list_of_truth_needs_no_more_than_a_image(
+    tmp_path: Path, new_image: NewImage, images: list[str], are_listed: bool
 ) -> None:
-    for name in pictures:
-        (tmp_path / name).mkdir(parents=True) if name.endswith("/") else new_picture(tmp_path / name)
+    for name in images:
+        (tmp_path / name).mkdir(parents=True) if name.endswith("/") else new_image(tmp_path / name)
     if are_listed:
         assert len(open_truth(tmp_path).test) == 1
     else:
         with pytest.raises(
             WsolError,
-            match="(?s)no pictures in.*expected.*COCO.*Name the folder",
+            match="(?s)no images in.*expected.*COCO.*Name the folder",
         ):
             open_truth(tmp_path)
 
@@ -184,11 +184,11 @@ def described(train: int, test: int, has_split: bool, mistakes: int = 0) -> str:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        pytest.param(described(3, 2, True), "1 class, 3 training and 2 test pictures, 3 to 3 a class", id="split"),
-        pytest.param(described(3, 0, False), "1 class, 3 pictures, no split, 3 to 3 a class", id="no split"),
-        pytest.param(described(0, 2, True), "1 class, 2 test pictures, none to train on, 2 to 2 a class", id="truth"),
-        pytest.param(described(0, 0, True), "0 test pictures, none to train on, 0 to 0 a class", id="nothing"),
-        pytest.param(described(1, 0, False, 2), "1 to 1 a class, 2 pictures left out", id="mistakes"),
+        pytest.param(described(3, 2, True), "1 class, 3 training and 2 test images, 3 to 3 a class", id="split"),
+        pytest.param(described(3, 0, False), "1 class, 3 images, no split, 3 to 3 a class", id="no split"),
+        pytest.param(described(0, 2, True), "1 class, 2 test images, none to train on, 2 to 2 a class", id="truth"),
+        pytest.param(described(0, 0, True), "0 test images, none to train on, 0 to 0 a class", id="nothing"),
+        pytest.param(described(1, 0, False, 2), "1 to 1 a class, 2 images left out", id="mistakes"),
     ],
 )
 def test_a_data_set_is_described_in_a_line(line: str, words: str) -> None:
@@ -200,19 +200,19 @@ def test_a_table_of_one_class_is_nothing_to_learn_from(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match=r"one class \(owl\)"):
         open_data(tmp_path)
     (tmp_path / "labels.csv").write_text("path,label,split\n1.jpg,owl,test\n")
-    with pytest.raises(WsolError, match=r"no training pictures in.*1 test picture,.*Add a training split"):
+    with pytest.raises(WsolError, match=r"no training images in.*1 test image,.*Add a training split"):
         open_data(tmp_path)
 
 
-def test_training_folders_without_test_folders_are_a_data_set(tmp_path: Path, new_picture: NewPicture) -> None:
+def test_training_folders_without_test_folders_are_a_data_set(tmp_path: Path, new_image: NewImage) -> None:
     for name in ("train/owl/1.jpg", "train/hawk/1.jpg"):
-        new_picture(tmp_path / name)
+        new_image(tmp_path / name)
     assert open_data(tmp_path).class_names == ("hawk", "owl")
 
 
-def test_one_picture_a_class_will_do(tmp_path: Path, new_picture: NewPicture) -> None:
+def test_one_image_a_class_will_do(tmp_path: Path, new_image: NewImage) -> None:
     for name in ("owl/1.jpg", "hawk/1.jpg"):
-        new_picture(tmp_path / name)
+        new_image(tmp_path / name)
     assert len(open_data(tmp_path).train) == 2
 
 
@@ -236,15 +236,15 @@ def test_a_folder_that_may_not_be_read_says_so(class_folders: Path, closed: str)
 
 
 def test_the_training_hash_changes_with_what_training_reads_and_only_then(
-    split_folders: Path, new_picture: NewPicture
+    split_folders: Path, new_image: NewImage
 ) -> None:
     before = open_data(split_folders).training_hash()
     assert open_data(split_folders).training_hash() == before
-    new_picture(split_folders / "test/owl/7.jpg")
+    new_image(split_folders / "test/owl/7.jpg")
     (split_folders / "boxes.csv").write_text("poison")
     assert open_data(split_folders).training_hash() == before
     seen = {before}
-    new_picture(split_folders / "train/owl/3.jpg")
+    new_image(split_folders / "train/owl/3.jpg")
     seen.add(open_data(split_folders).training_hash())
     (split_folders / "train/owl/3.jpg").rename(split_folders / "train/hawk/3.jpg")
     seen.add(open_data(split_folders).training_hash())

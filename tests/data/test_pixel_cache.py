@@ -1,4 +1,4 @@
-"""Decoded pictures, kept: in which place, the same pixels, and never decoded twice."""
+"""Decoded images, kept: in which place, the same pixels, and never decoded twice."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from wsol.data.pixel_cache import (
 )
 from wsol.runtime.processes import Part
 
-NewPicture = Callable[..., Path]
+NewImage = Callable[..., Path]
 SIDE = 8
 ONE_GB = record_of(SIDE).itemsize / 1e9
 ALONE = Part(0, 1)
 
 
 @pytest.fixture
-def paths(tmp_path: Path, new_picture: NewPicture) -> list[Path]:
-    """Five pictures, the third one broken."""
-    found = [new_picture(tmp_path / "pictures" / f"{number}.png", (10 + number, 30 - number)) for number in range(5)]
-    found[2].write_bytes(b"no picture")
+def paths(tmp_path: Path, new_image: NewImage) -> list[Path]:
+    """Five images, the third one broken."""
+    found = [new_image(tmp_path / "images" / f"{number}.png", (10 + number, 30 - number)) for number in range(5)]
+    found[2].write_bytes(b"no image")
     return found
 
 
@@ -51,7 +51,7 @@ def on_disk(paths: list[Path], folder: Path, mine: Part = ALONE) -> Records:
 
 
 @pytest.mark.parametrize(
-    ("memory_pictures", "disk_pictures", "processes", "place"),
+    ("memory_images", "disk_images", "processes", "place"),
     [
         pytest.param(6, 0, 1, "memory", id="exactly enough memory"),
         pytest.param(5.9, 6, 1, "disk", id="too little memory"),
@@ -61,10 +61,10 @@ def on_disk(paths: list[Path], folder: Path, mine: Part = ALONE) -> Records:
         pytest.param(0, 0, 1, "nowhere", id="nothing allowed"),
     ],
 )
-def test_pictures_are_kept_where_they_fit(
-    tmp_path: Path, memory_pictures: float, disk_pictures: float, processes: int, place: str
+def test_images_are_kept_where_they_fit(
+    tmp_path: Path, memory_images: float, disk_images: float, processes: int, place: str
 ) -> None:
-    limits = Limits(memory_pictures * ONE_GB * (1 + 1e-12), disk_pictures * ONE_GB * (1 + 1e-12), tmp_path / "absent")
+    limits = Limits(memory_images * ONE_GB * (1 + 1e-12), disk_images * ONE_GB * (1 + 1e-12), tmp_path / "absent")
     assert place_for(6, SIDE, limits, Part(0, processes, 0, processes)) == place
     assert not (tmp_path / "absent").exists()
 
@@ -107,11 +107,9 @@ def test_what_is_in_the_file_is_not_decoded_again(
     np.testing.assert_array_equal(again, first)
 
 
-def test_another_picture_of_the_same_name_is_another_file(
-    tmp_path: Path, paths: list[Path], new_picture: NewPicture
-) -> None:
+def test_another_image_of_the_same_name_is_another_file(tmp_path: Path, paths: list[Path], new_image: NewImage) -> None:
     on_disk(paths, tmp_path / "cache")
-    new_picture(paths[0], (50, 60))
+    new_image(paths[0], (50, 60))
     assert on_disk(paths, tmp_path / "cache")["image_hw"][0].tolist() == [50, 60]
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
@@ -125,7 +123,7 @@ def test_the_processes_of_a_machine_fill_one_file_and_other_machines_another(tmp
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
-def test_no_pictures_are_no_records(tmp_path: Path) -> None:
+def test_no_images_are_no_records(tmp_path: Path) -> None:
     assert len(on_disk([], tmp_path / "cache")) == 0
 
 
@@ -135,7 +133,7 @@ def test_processes_do_what_the_poorest_of_them_can() -> None:
     assert poorest(["memory"]) == "memory"
 
 
-def test_a_file_that_finds_no_room_after_all_leaves_nothing_and_pictures_are_decoded_anew(
+def test_a_file_that_finds_no_room_after_all_leaves_nothing_and_images_are_decoded_anew(
     tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:

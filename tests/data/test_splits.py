@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ from wsol.errors import WsolError
 def write_tree(root: Path, *folders: str, names: tuple[str, ...] = ("000.jpg", "001.jpg")) -> None:
     for folder in folders:
         for name in names:
-            write_picture(root / folder / name)
+            write_image(root / folder / name)
 
 
 @pytest.mark.parametrize(

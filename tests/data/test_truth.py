@@ -23,7 +23,7 @@ def boxes_of(truth: GroundTruth, image_id: str) -> list[Xyxy]:
 
 
 def collected(corners: Xyxy, *, corners_are_pixels: bool = False) -> tuple[list[Xyxy], list[Mistake]]:
-    """What comes out of one box in a picture of 30 rows and 40 columns."""
+    """What comes out of one box in an image of 30 rows and 40 columns."""
     collector = Collector(corners_are_pixels)
     collector.add("owl.jpg", corners, HW, "here")
     truth = collector.truth()
@@ -36,7 +36,7 @@ def collected(corners: Xyxy, *, corners_are_pixels: bool = False) -> tuple[list[
     [
         pytest.param((1, 2, 3, 4), (1, 2, 3, 4), id="inside"),
         pytest.param((0.25, 2, 3.5, 4), (0.25, 2, 3.5, 4), id="fractions"),
-        pytest.param((0, 0, 40, 30), (0, 0, 40, 30), id="the whole picture"),
+        pytest.param((0, 0, 40, 30), (0, 0, 40, 30), id="the whole image"),
         pytest.param((-1, -1, 41, 31), (0, 0, 40, 30), id="a pixel beyond each edge"),
         pytest.param((39.5, 29.5, 40, 30), (39.5, 29.5, 40, 30), id="the last half pixel"),
     ],
@@ -54,12 +54,12 @@ def test_a_good_box_is_kept_without_a_word(corners: Xyxy, kept: Xyxy) -> None:
         pytest.param((50, 2, 45, 4), "swapped corners", "50,2,45,4", id="swapped and outside"),
         pytest.param((2, 2, 2, 4), "no area", "2,2,2,4", id="no width"),
         pytest.param((2, 4, 5, 4), "no area", "a width and a height", id="no height"),
-        pytest.param((0, 0, 0, 0), "outside the picture", "0,0,0,0", id="nothing at all"),
-        pytest.param((40, 2, 45, 4), "outside the picture", "picture of 40 x 30, got 40,2,45,4", id="right of it"),
-        pytest.param((2, 30, 5, 35), "outside the picture", "40 x 30", id="below it"),
-        pytest.param((-9, 2, -1, 4), "outside the picture", "-9,2,-1,4", id="left of it"),
-        pytest.param((-9, 2, 0, 4), "outside the picture", "-9,2,0,4", id="up to its left edge"),
-        pytest.param((2, -9, 5, 0), "outside the picture", "2,-9,5,0", id="up to its upper edge"),
+        pytest.param((0, 0, 0, 0), "outside the image", "0,0,0,0", id="nothing at all"),
+        pytest.param((40, 2, 45, 4), "outside the image", "image of 40 x 30, got 40,2,45,4", id="right of it"),
+        pytest.param((2, 30, 5, 35), "outside the image", "40 x 30", id="below it"),
+        pytest.param((-9, 2, -1, 4), "outside the image", "-9,2,-1,4", id="left of it"),
+        pytest.param((-9, 2, 0, 4), "outside the image", "-9,2,0,4", id="up to its left edge"),
+        pytest.param((2, -9, 5, 0), "outside the image", "2,-9,5,0", id="up to its upper edge"),
         pytest.param((NAN, 2, 3, 4), "not a number", "nan,2,3,4", id="nan"),
         pytest.param((1, 2, 3, NAN), "not a number", "1,2,3,nan", id="nan at the end"),
         pytest.param((1, 2, INF, 4), "not a number", "1,2,inf,4", id="infinite"),
@@ -95,8 +95,8 @@ def test_a_box_that_reaches_far_outside_is_clipped_and_noted(corners: Xyxy, kept
         pytest.param((2, 2, 2, 4), (2, 2, 2, 4), None, id="a pixel wide"),
         pytest.param((0, 0, 0, 0), (0, 0, 0, 0), None, id="the first pixel"),
         pytest.param((39, 29, 39, 29), (39, 29, 39, 29), None, id="the last pixel"),
-        pytest.param((40, 2, 40, 4), None, "outside the picture", id="a pixel beyond"),
-        pytest.param((-2, 2, -1, 4), None, "outside the picture", id="before the first"),
+        pytest.param((40, 2, 40, 4), None, "outside the image", id="a pixel beyond"),
+        pytest.param((-2, 2, -1, 4), None, "outside the image", id="before the first"),
         pytest.param((3, 2, 1, 4), None, "swapped corners", id="swapped"),
     ],
 )
@@ -113,7 +113,7 @@ CORNERS = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), CORNERS)), st.integers(1, 60), st.integers(1, 60), st.booleans()
 )  # fmt: skip
-def test_every_box_that_comes_out_lies_in_its_picture_and_was_put_in(
+def test_every_box_that_comes_out_lies_in_its_image_and_was_put_in(
     rows: list[tuple[str, Xyxy]], height: int, width: int, corners_are_pixels: bool
 ) -> None:
     collector = Collector(corners_are_pixels)
@@ -138,7 +138,7 @@ def test_every_box_that_comes_out_lies_in_its_picture_and_was_put_in(
     assert {m.where for m in truth.mistakes if m.kind == "reaches outside, clipped"} == far
 
 
-def test_boxes_of_a_picture_keep_their_order_and_pictures_their_sizes() -> None:
+def test_boxes_of_a_image_keep_their_order_and_images_their_sizes() -> None:
     collector = Collector()
     for image_id, corners, image_hw in (
         ("b", (5, 5, 6, 6), (9, 9)),
@@ -201,5 +201,5 @@ def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
 
 
 def test_what_to_do_is_a_sentence_after_one_that_has_an_end() -> None:
-    said = told((Mistake("broken picture", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
+    said = told((Mistake("broken image", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
     assert said.endswith("repair or remove it. Mend that, or name another truth.")

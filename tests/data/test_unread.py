@@ -78,16 +78,14 @@ def test_listed_images_need_no_count(fake_cub: Path) -> None:
     assert unread_of(open_data(fake_cub)) == {}
 
 
-def test_an_error_for_want_of_images_names_those_of_other_types(
-    tmp_path: Path, new_picture: Callable[..., Path]
-) -> None:
+def test_an_error_for_want_of_images_names_those_of_other_types(tmp_path: Path, new_image: Callable[..., Path]) -> None:
     add_unread(tmp_path, "owl/1.heic", "hawk/1.heic")
     with pytest.raises(
-        WsolError, match=r"(?s)no pictures in.*It holds 2 files of types that are not read \(2 .heic\): convert"
+        WsolError, match=r"(?s)no images in.*It holds 2 files of types that are not read \(2 .heic\): convert"
     ):
         open_data(tmp_path)
-    new_picture(tmp_path / "owl/1.jpg")
-    with pytest.raises(WsolError, match=r"no training pictures \(hawk\).*It holds 2 files of types that are not read"):
+    new_image(tmp_path / "owl/1.jpg")
+    with pytest.raises(WsolError, match=r"no training images \(hawk\).*It holds 2 files of types that are not read"):
         open_data(tmp_path)
 
 

@@ -53,21 +53,21 @@ def boxes(root: Path) -> dict[str, tuple[int, int, int, int]]:
 
 def test_the_folder_holds_what_it_promises_and_nothing_else(small_set: Path) -> None:
     classes = list(CREATURES)[:3]
-    pictures = [f"train/{name}/{i:04d}" for name in classes for i in range(2)]
-    pictures += [f"test/{name}/0000" for name in classes]
-    expected = {f"{path}.jpg" for path in pictures} | {f"masks/{path}.png" for path in pictures}
+    images = [f"train/{name}/{i:04d}" for name in classes for i in range(2)]
+    images += [f"test/{name}/0000" for name in classes]
+    expected = {f"{path}.jpg" for path in images} | {f"masks/{path}.png" for path in images}
     assert set(contents(small_set)) == expected | {"boxes.csv", "README.txt"}
     assert (small_set / "boxes.csv").read_text().startswith("path,x0,y0,x1,y1\n")
-    assert list(boxes(small_set)) == [f"{path}.jpg" for path in pictures]
+    assert list(boxes(small_set)) == [f"{path}.jpg" for path in images]
     assert "wsol with seed 3." in (small_set / "README.txt").read_text()
 
 
 def test_every_box_is_the_tight_box_of_its_mask(small_set: Path) -> None:
     for path, (x0, y0, x1, y1) in boxes(small_set).items():
         mask = cv2.imread(str((small_set / "masks" / path).with_suffix(".png")), cv2.IMREAD_UNCHANGED)
-        picture = cv2.imread(str(small_set / path))
-        assert mask is not None and picture is not None
-        assert mask.dtype == np.uint8 and mask.shape == SMALL_HW and picture.shape == (*SMALL_HW, 3)
+        image = cv2.imread(str(small_set / path))
+        assert mask is not None and image is not None
+        assert mask.dtype == np.uint8 and mask.shape == SMALL_HW and image.shape == (*SMALL_HW, 3)
         assert set(np.unique(mask).tolist()) == {0, 255}
         assert 0 <= x0 < x1 <= SMALL_HW[1] and 0 <= y0 < y1 <= SMALL_HW[0]
         inside = mask[y0:y1, x0:x1]
@@ -80,13 +80,13 @@ def test_the_same_arguments_give_the_same_bytes(small_set: Path, tmp_path: Path)
     assert contents(tmp_path) == contents(small_set)
 
 
-def test_another_seed_gives_other_pictures_everywhere(small_set: Path, tmp_path: Path) -> None:
+def test_another_seed_gives_other_images_everywhere(small_set: Path, tmp_path: Path) -> None:
     write_demo_set(tmp_path, classes=2, train_per_class=1, test_per_class=1, image_hw=SMALL_HW, seed=4)
     ours = contents(small_set)
     assert all(ours[name] != code for name, code in contents(tmp_path).items())
 
 
-def test_a_picture_does_not_depend_on_how_many_others_there_are(small_set: Path, tmp_path: Path) -> None:
+def test_a_image_does_not_depend_on_how_many_others_there_are(small_set: Path, tmp_path: Path) -> None:
     write_demo_set(tmp_path, classes=2, train_per_class=1, test_per_class=1, image_hw=SMALL_HW, seed=3)
     larger = contents(small_set)
     shared = {name: code for name, code in contents(tmp_path).items() if name.endswith((".jpg", ".png"))}
@@ -101,7 +101,7 @@ def test_a_picture_does_not_depend_on_how_many_others_there_are(small_set: Path,
         pytest.param({"classes": 11}, "expected 2 to 10 classes, got 11", id="more classes than creatures"),
         pytest.param({"train_per_class": 0}, "train_per_class of at least 1, got 0", id="nothing to train on"),
         pytest.param({"test_per_class": -1}, "test_per_class of at least 1, got -1", id="negative count"),
-        pytest.param({"image_hw": (240, 31)}, r"at least 32 pixels a side, got \(240, 31\)", id="tiny picture"),
+        pytest.param({"image_hw": (240, 31)}, r"at least 32 pixels a side, got \(240, 31\)", id="tiny image"),
         pytest.param({"seed": -1}, "seed of at least 0, got -1", id="negative seed"),
     ],
 )
@@ -128,19 +128,19 @@ def test_of_one_seed_all_creatures_stand_in_the_same_scene(monkeypatch: pytest.M
     monkeypatch.setattr("wsol.demo.drawing.image.OCCLUDED", 0.0)
     first, first_mask = draw("beetle", np.random.default_rng(1), SMALL_HW)
     for name in list(CREATURES)[1:]:
-        picture, mask = draw(name, np.random.default_rng(1), SMALL_HW)
+        image, mask = draw(name, np.random.default_rng(1), SMALL_HW)
         # Far enough from both for their shadows and the lens.
         near = cv2.dilate((mask | first_mask).astype(np.uint8), np.ones((35, 35), np.uint8)) > 0
         assert 0.05 < (~near).mean() < 0.95
-        np.testing.assert_array_equal(picture[~near], first[~near])
-        assert (picture != first)[mask].mean() > 0.9
+        np.testing.assert_array_equal(image[~near], first[~near])
+        assert (image != first)[mask].mean() > 0.9
 
 
 @pytest.mark.parametrize("image_hw", [(32, 32), (120, 33)])
-def test_small_and_odd_pictures_have_a_creature_too(image_hw: tuple[int, int]) -> None:
+def test_small_and_odd_images_have_a_creature_too(image_hw: tuple[int, int]) -> None:
     for name in CREATURES:
-        picture, mask = draw(name, np.random.default_rng(5), image_hw)
-        assert picture.shape == (*image_hw, 3) and picture.dtype == np.uint8
+        image, mask = draw(name, np.random.default_rng(5), image_hw)
+        assert image.shape == (*image_hw, 3) and image.dtype == np.uint8
         assert mask.shape == image_hw and mask.dtype == np.bool_ and mask.any()
 
 
@@ -151,7 +151,7 @@ def test_a_fixed_box_in_the_middle_finds_only_some_creatures(masks: dict[str, li
     assert 0.15 < found.mean(0).max() < 0.55
 
 
-def test_creatures_take_the_share_of_the_picture_that_we_say(masks: dict[str, list[NDArray[np.bool_]]]) -> None:
+def test_creatures_take_the_share_of_the_image_that_we_say(masks: dict[str, list[NDArray[np.bool_]]]) -> None:
     for name, group in masks.items():
         areas = np.array([mask.mean() for mask in group])
         sides = np.array([side(mask) for mask in group])

@@ -30,7 +30,7 @@ from wsol.doctor.lines import Line, Seen, first_line
 from wsol.doctor.odd_files import decoding, drawn
 from wsol.doctor.table import print_doctor
 from wsol.doctor.worker import Worker
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.geometry import threshold_sweep as sweep
 from wsol.models import weights as weights_module
 from wsol.models.weights import BUNDLED
@@ -293,7 +293,7 @@ def raw(path: Path) -> np.ndarray:
 
 
 def refuse_to_read(path: Path) -> np.ndarray:
-    raise BrokenPicture(f"cannot decode {path}: no decoder knows its contents")
+    raise BrokenImage(f"cannot decode {path}: no decoder knows its contents")
 
 
 def fail_to_read(path: Path) -> np.ndarray:
@@ -310,10 +310,10 @@ def fail_to_read(path: Path) -> np.ndarray:
         pytest.param(lambda m: m.setattr(odd_files, "read_image", lambda path: odd_files_read(path)[:, ::-1]), "WebP: colours are off by", id="mirrored"),
         pytest.param(lambda m: m.setattr(odd_files, "read_image", lambda path: odd_files_read(path)[:, :, ::-1]), "palette and transparency: colours are off by", id="BGR"),
         pytest.param(lambda m: m.setattr(odd_files, "read_image", clipped), "16-bit PNG: colours are off by", id="16 bits clipped"),
-        pytest.param(lambda m: m.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True), "truncated JPEG: decoded, expected a refusal", id="half a picture taken for a whole one"),
+        pytest.param(lambda m: m.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True), "truncated JPEG: decoded, expected a refusal", id="half an image taken for a whole one"),
         pytest.param(lambda m: m.setattr(odd_files, "read_image", fail_to_read), "WebP: OSError: [Errno 5] decoder jpeg not available", id="a decoder that is not there"),
-        pytest.param(lambda m: m.setattr(odd_files, "read_image", refuse_to_read), "WebP: cannot decode", id="a whole picture refused"),
-        pytest.param(lambda m: m.setattr(odd_files, "is_picture", lambda path: path.suffix != ".webp"), "WebP: files named .webp are passed over", id="a kind that is passed over"),
+        pytest.param(lambda m: m.setattr(odd_files, "read_image", refuse_to_read), "WebP: cannot decode", id="a whole image refused"),
+        pytest.param(lambda m: m.setattr(odd_files, "is_image", lambda path: path.suffix != ".webp"), "WebP: files named .webp are passed over", id="a kind that is passed over"),
     ],
 )  # fmt: skip
 def test_a_decoder_with_a_fault_is_found(monkeypatch: pytest.MonkeyPatch, fault: Fault, words: str) -> None:
@@ -327,7 +327,7 @@ def test_a_pillow_without_avif_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> 
     assert decoding()[1:] == [Seen("warn", "AVIF: this Pillow cannot read it", "`pip install --upgrade pillow`")]
 
 
-def test_no_turn_and_no_mirror_leaves_the_drawn_picture_as_it_was() -> None:
+def test_no_turn_and_no_mirror_leaves_the_drawn_image_as_it_was() -> None:
     pixels = drawn().astype(int)
     others = [turned[:, ::mirror] for turned in (pixels, pixels[::-1]) for mirror in (1, -1)][1:]
     assert all(abs(pixels - other).mean() > 2 * odd_files.TOLERANCE for other in others)

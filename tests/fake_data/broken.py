@@ -33,7 +33,7 @@ def jpeg(image: Image.Image, quality: int = 90, orientation: int = 1) -> bytes:
 
 
 def write_clean(root: Path, per_class: int = 12) -> Path:
-    """Pictures that nothing is wrong with, in `train` and `test`; image ids `train/owl/3.jpg`. Their seeds begin at a million."""
+    """Images that nothing is wrong with, in `train` and `test`; image ids `train/owl/3.jpg`. Their seeds begin at a million."""
     seeds = count(1_000_000)
     for split in ("train", "test"):
         for name in CLASSES:
@@ -76,11 +76,11 @@ def _plant_broken(root: Path, planted: Planted) -> None:
     contents += [b"<html>404</html>"] * 8
     for image_id, content in zip(_places("broken"), contents, strict=False):
         _write(root / image_id, content)
-        planted["broken picture"].append(frozenset({image_id}))
+        planted["broken image"].append(frozenset({image_id}))
 
 
 def _plant_odd(root: Path, planted: Planted) -> None:
-    """79 pictures that are odd by themselves."""
+    """79 images that are odd by themselves."""
     grey: Callable[[int], Image.Image] = lambda seed: photo(seed).convert("L")  # noqa: E731
     odd: list[tuple[str, list[bytes]]] = [
         ("turned", [jpeg(photo(1000 + i), orientation=2 + i % 7) for i in range(20)]),
@@ -97,7 +97,7 @@ def _plant_odd(root: Path, planted: Planted) -> None:
 
 
 def _plant_twins(root: Path, planted: Planted) -> None:
-    """58 copies of clean pictures or of one another: of the file, or of what it shows."""
+    """58 copies of clean images or of one another: of the file, or of what it shows."""
     clean = (f"train/{name}/{number}.jpg" for number in range(12) for name in CLASSES)
     where: dict[str, Callable[[str, int], str]] = {
         "in train and test": lambda name, i: f"test/{name}/twin{i}.jpg",
@@ -110,7 +110,7 @@ def _plant_twins(root: Path, planted: Planted) -> None:
         lambda image: jpeg(image.crop((2, 2, 119, 95))),
         lambda image: jpeg(image.point(lambda value: value * 0.8)),
     )
-    # The clean pictures are 36, so half of the twins have originals of their own.
+    # The clean images are 36, so half of the twins have originals of their own.
     for number in range(58):
         relation = list(where)[number % 3]
         is_same = number % 2 == 0
@@ -120,5 +120,5 @@ def _plant_twins(root: Path, planted: Planted) -> None:
         twin = where[relation](Path(original).parent.name, number)
         source = root / original
         _write(root / twin, source.read_bytes() if is_same else changes[number // 2 % 4](Image.open(source)))
-        kind = f"same {relation}" if is_same and relation else "same picture" if is_same else f"alike {relation}"
+        kind = f"same {relation}" if is_same and relation else "same image" if is_same else f"alike {relation}"
         planted[kind.strip()].append(frozenset({original, twin}))

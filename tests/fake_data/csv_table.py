@@ -1,4 +1,4 @@
-"""CSV tables as people write them, and their pictures of 30 rows and 40 columns."""
+"""CSV tables as people write them, and their images of 30 rows and 40 columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fake_data.images import write_picture
+from fake_data.images import write_image
 
 HW = (30, 40)
 BOX_COLUMNS = ("path", "label", "x0", "y0", "x1", "y1")
@@ -16,7 +16,7 @@ ROWS = (
     ("2.jpg", "hawk", 21, 4, 40, 30),
     ("night/3.jpg", "owl", "", "", "", ""),
 )
-"""An owl, two hawks in a picture, and an owl without a box."""
+"""An owl, two hawks in an image, and an owl without a box."""
 
 
 def write_table(path: Path, rows: Iterable[Sequence[object]], columns: Sequence[str] = BOX_COLUMNS) -> Path:
@@ -27,14 +27,14 @@ def write_table(path: Path, rows: Iterable[Sequence[object]], columns: Sequence[
     return path
 
 
-def write_pictures(folder: Path, rows: Iterable[Sequence[object]]) -> None:
-    """The pictures that rows name in their first cell."""
+def write_images(folder: Path, rows: Iterable[Sequence[object]]) -> None:
+    """The images that rows name in their first cell."""
     for row in rows:
-        write_picture(folder / str(row[0]), HW)
+        write_image(folder / str(row[0]), HW)
 
 
-def write_csv_set(root: Path, pictures: str = "images", name: str = "labels.csv") -> Path:
-    """`ROWS` as root/labels.csv, with the pictures in a folder below root ("" for root itself)."""
+def write_csv_set(root: Path, images: str = "images", name: str = "labels.csv") -> Path:
+    """`ROWS` as root/labels.csv, with the images in a folder below root ("" for root itself)."""
     write_table(root / name, ROWS)
-    write_pictures(root / pictures, ROWS)
+    write_images(root / images, ROWS)
     return root

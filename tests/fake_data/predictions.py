@@ -1,4 +1,4 @@
-"""A finished prediction folder with its pictures: everything that an annotation format can stumble over."""
+"""A finished prediction folder with its images: everything that an annotation format can stumble over."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ EMPTY = (CORPUS[5],)
 UNNAMED = (line("a.jpg", None, ones((40, 60), (1, 1, 9, 9))), line("b.jpg", None), line("c.jpg", 2))
 
 COUNTED = [
-    pytest.param((), {"images": 0, "objects": 0, "empty_images": 0}, id="no pictures"),
+    pytest.param((), {"images": 0, "objects": 0, "empty_images": 0}, id="no images"),
     pytest.param(EMPTY, {"images": 1, "objects": 0, "empty_images": 1}, id="no objects"),
     pytest.param(UNNAMED, {"images": 3, "objects": 1, "empty_images": 2}, id="no classes"),
     pytest.param(CORPUS, {"images": 8, "objects": 9, "empty_images": 1}, id="corpus"),
@@ -69,17 +69,17 @@ COUNTED_WITH_NAMES = [
     for case in COUNTED
     for lines, counts in [case.values]
 ]
-"""The same for writers of one file a picture, where `a/owl.png` would meet `a/owl.jpg`."""
+"""The same for writers of one file an image, where `a/owl.png` would meet `a/owl.jpg`."""
 
 
 def write_predictions(root: Path, lines: tuple[Prediction, ...] = CORPUS) -> Predictions:
-    """`root/predictions` and `root/pictures`, opened and checked; the picture `TURNED` is upright by EXIF only."""
+    """`root/predictions` and `root/images`, opened and checked; the image `TURNED` is upright by EXIF only."""
     for one in lines:
-        _draw(root / "pictures" / one.image, one.image_hw, is_turned=one.image == TURNED)
+        _draw(root / "images" / one.image, one.image_hw, is_turned=one.image == TURNED)
     folder = root / "predictions"
     folder.mkdir(parents=True)
     write_lines(folder / LINES, lines)
-    write_manifest(folder, "predict", {}, {}, {"image_root": str(root / "pictures"), "class_names": CLASSES})
+    write_manifest(folder, "predict", {}, {}, {"image_root": str(root / "images"), "class_names": CLASSES})
     return checked(open_predictions(folder))
 
 

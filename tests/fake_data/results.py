@@ -67,5 +67,5 @@ def write_predictions(root: Path, predictions: Sequence[Prediction]) -> Path:
     """A finished folder of `wsol predict`."""
     root.mkdir(parents=True, exist_ok=True)
     write_lines(root / LINES, predictions)
-    write_manifest(root, "predict", {}, {}, {"image_root": "/pictures", "class_names": ["hawk", "owl"]})
+    write_manifest(root, "predict", {}, {}, {"image_root": "/images", "class_names": ["hawk", "owl"]})
     return root

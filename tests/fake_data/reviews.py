@@ -1,4 +1,4 @@
-"""Many predictions with pictures, a decision by hand, and a review page that runs in a thread."""
+"""Many predictions with images, a decision by hand, and a review page that runs in a thread."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def prediction(number: int, *objects: PredictedObject, image: str | None = None)
 
 
 def write_reviewable(root: Path, lines: list[Prediction], class_names: tuple[str, ...] = CLASSES) -> Path:
-    """`root/pictures` and the finished prediction folder `root/out`."""
+    """`root/images` and the finished prediction folder `root/out`."""
     drawn = np.zeros((*HW, 3), dtype=np.uint8)
     drawn[..., 0] = np.linspace(0, 255, HW[1])
     for number, one in enumerate(lines):
         drawn[..., 2] = number * 40 % 256
-        path = root / "pictures" / one.image
+        path = root / "images" / one.image
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(drawn).save(path)
     out = root / "out"
     out.mkdir()
     write_lines(out / LINES, lines)
-    write_manifest(out, "predict", {}, {}, {"image_root": str(root / "pictures"), "class_names": class_names})
+    write_manifest(out, "predict", {}, {}, {"image_root": str(root / "images"), "class_names": class_names})
     return out
 
 

@@ -1,4 +1,4 @@
-"""Pictures as the gallery gives them, made up: no run is needed to test a page."""
+"""Images as the gallery gives them, made up: no run is needed to test a page."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ HOSTILE = (
 )
 
 
-def picture(
+def shown_image(
     image_id: str = "a/one.jpg", iou: float | None = 0.83, score: float = 0.9, class_name: str = "owl"
 ) -> Shown:
-    """As small as a picture can be and still be in thirds."""
+    """As small as an image can be and still be in thirds."""
     mask = np.zeros((6, 8), dtype=bool)
     mask[:3, 4:] = True
     plane = mask.astype(np.float32)
@@ -54,7 +54,7 @@ def picture(
 def blobs(
     seed: int, image_hw: tuple[int, int] = (375, 500), box: Box | None = None, class_name: str = "owl", name: str = ""
 ) -> Shown:
-    """A picture with a smooth random map, and the boxes that the product finds in it."""
+    """An image with a smooth random map, and the boxes that the product finds in it."""
     random = np.random.default_rng(seed)
     box = box or Box(threshold=0.5)
     coarse = random.random((6, 6), np.float32) ** 2

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from fake_data.images import write_picture
+from fake_data.images import write_image
 
 Object = tuple[str, float | str, float | str, float | str, float | str]
 """Name, xmin, ymin, xmax, ymax as they are to stand in the file."""
@@ -40,10 +40,10 @@ def write_xml(
 def write_voc(
     root: Path, objects: Mapping[str, Sequence[Object]], lists: Mapping[str, Sequence[str]] | None = None
 ) -> None:
-    """The tree: annotations and pictures by stem, and the lists of `ImageSets/Main`."""
+    """The tree: annotations and images by stem, and the lists of `ImageSets/Main`."""
     for stem, found in objects.items():
         write_xml(root / "Annotations" / f"{stem}.xml", found)
-        write_picture(root / "JPEGImages" / f"{stem}.jpg")
+        write_image(root / "JPEGImages" / f"{stem}.jpg")
     for name, stems in (lists or {}).items():
         table = root / "ImageSets" / "Main" / f"{name}.txt"
         table.parent.mkdir(parents=True, exist_ok=True)

@@ -53,24 +53,22 @@ def found(mask: NDArray[np.bool_], score: float) -> PredictedObject:
     return PredictedObject(xyxy, score, encode(mask))
 
 
-def picture(
-    image: str, label: int | None, *masks: NDArray[np.bool_], image_hw: tuple[int, int] = (40, 60)
-) -> Prediction:
+def image(image: str, label: int | None, *masks: NDArray[np.bool_], image_hw: tuple[int, int] = (40, 60)) -> Prediction:
     """A line of predictions.jsonl."""
     objects = tuple(found(mask, 0.9 - 0.1 * number) for number, mask in enumerate(masks))
     return Prediction(image, image_hw, objects, label, None if label is None else CLASSES[label], ())
 
 
 CORPUS = {
-    "normal": picture("a/owl.jpg", 0, ones((40, 60), (10, 5, 30, 25))),
-    "holes and two parts": picture(
+    "normal": image("a/owl.jpg", 0, ones((40, 60), (10, 5, 30, 25))),
+    "holes and two parts": image(
         "a/o & 'u'.jpg", 1, ones((40, 60), (2, 2, 20, 30), (5, 5, 9, 9), (12, 8, 14, 29), (40, 1, 50, 9))
     ),
-    "two objects": picture("a/twins.jpg", 1, ones((40, 60), (0, 0, 7, 7)), ones((40, 60), (30, 20, 50, 39))),
-    "at all borders": picture("b/owl.png", 2, ones((40, 60), (0, 0, 60, 40), (9, 9, 30, 31))),
-    "one pixel": picture("b/梟 ö.jpg", 2, ones((40, 60), (59, 39, 60, 40))),
-    "empty": picture("b/empty.jpg", 0),
-    "turned by EXIF": picture("owl.jpg", 0, ones((60, 40), (3, 30, 33, 59)), image_hw=(60, 40)),
+    "two objects": image("a/twins.jpg", 1, ones((40, 60), (0, 0, 7, 7)), ones((40, 60), (30, 20, 50, 39))),
+    "at all borders": image("b/owl.png", 2, ones((40, 60), (0, 0, 60, 40), (9, 9, 30, 31))),
+    "one pixel": image("b/梟 ö.jpg", 2, ones((40, 60), (59, 39, 60, 40))),
+    "empty": image("b/empty.jpg", 0),
+    "turned by EXIF": image("owl.jpg", 0, ones((60, 40), (3, 30, 33, 59)), image_hw=(60, 40)),
 }
 
 
@@ -78,7 +76,7 @@ def folder_of(folder: Path, lines: list[Prediction], class_names: tuple[str, ...
     """A finished prediction folder, opened and checked."""
     folder.mkdir()
     write_lines(folder / LINES, lines)
-    write_manifest(folder, "predict", {}, {}, {"image_root": str(folder / "pictures"), "class_names": class_names})
+    write_manifest(folder, "predict", {}, {}, {"image_root": str(folder / "images"), "class_names": class_names})
     return checked(open_predictions(folder))
 
 
@@ -91,7 +89,7 @@ def exported(tmp_path: Path) -> Path:
     return out
 
 
-def test_every_picture_and_its_upright_size_comes_back(exported: Path) -> None:
+def test_every_image_and_its_upright_size_comes_back(exported: Path) -> None:
     images = json.loads((exported / "instances.json").read_text())["images"]
     assert [image["id"] for image in images] == [1, 2, 3, 4, 5, 6, 7]
     assert [(image["file_name"], image["height"], image["width"]) for image in images] == [
@@ -145,7 +143,7 @@ def test_files_are_ascii_because_pycocotools_opens_them_with_the_locale(exported
 
 
 def test_a_run_without_a_classifier_has_the_one_category_object(tmp_path: Path) -> None:
-    unnamed = [picture("a.jpg", None, ones((40, 60), (1, 1, 9, 9))), picture("b.jpg", None)]
+    unnamed = [image("a.jpg", None, ones((40, 60), (1, 1, 9, 9))), image("b.jpg", None)]
     write_coco(folder_of(tmp_path / "predictions", unnamed), tmp_path)
     written = json.loads((tmp_path / "instances.json").read_text())
     assert [(category["id"], category["name"]) for category in written["categories"]] == [(1, "object")]
@@ -155,16 +153,14 @@ def test_a_run_without_a_classifier_has_the_one_category_object(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("lines", "counts"),
     [
-        pytest.param([], {"images": 0, "objects": 0, "empty_images": 0}, id="no pictures"),
+        pytest.param([], {"images": 0, "objects": 0, "empty_images": 0}, id="no images"),
         pytest.param([CORPUS["empty"]], {"images": 1, "objects": 0, "empty_images": 1}, id="no objects"),
         pytest.param(
             [CORPUS["empty"], CORPUS["two objects"]], {"images": 2, "objects": 2, "empty_images": 1}, id="both"
         ),
     ],
 )
-def test_counts_tell_pictures_without_an_object(
-    tmp_path: Path, lines: list[Prediction], counts: dict[str, int]
-) -> None:
+def test_counts_tell_images_without_an_object(tmp_path: Path, lines: list[Prediction], counts: dict[str, int]) -> None:
     assert write_coco(folder_of(tmp_path / "predictions", lines), tmp_path) == counts
     assert len(json.loads((tmp_path / "results.json").read_text())) == counts["objects"]
     assert ("results.json is the empty list" in (tmp_path / "README.txt").read_text()) == (counts["objects"] == 0)
@@ -179,7 +175,7 @@ def test_the_snippet_of_the_readme_runs(tmp_path: Path, names: list[str]) -> Non
 
 
 @given(st.data(), st.integers(1, 5000), st.integers(1, 5000))
-def test_boxes_come_back_and_stay_inside_the_picture(
+def test_boxes_come_back_and_stay_inside_the_image(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, height: int, width: int
 ) -> None:
     x0, x1 = sorted(data.draw(st.tuples(st.floats(-9, width + 9), st.floats(-9, width + 9))))

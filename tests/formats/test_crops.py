@@ -13,7 +13,7 @@ from PIL import Image
 
 from wsol.data.images import read_image
 from wsol.data.open import open_data
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.formats.crops import _safe, write_crops
 from wsol.predictions.records import Prediction
 
@@ -49,7 +49,7 @@ def test_a_crop_holds_the_upright_pixels_of_its_box(tmp_path: Path, image: str, 
     x0, y0, x1, y1 = map(int, one.xyxy)
     with Image.open(tmp_path / "crops" / FOLDERS[0] / name) as crop:
         pixels = np.asarray(crop).astype(int)
-    expected = read_image(tmp_path / "pictures" / image)[y0:y1, x0:x1]
+    expected = read_image(tmp_path / "images" / image)[y0:y1, x0:x1]
     assert pixels.shape == expected.shape
     assert np.abs(pixels - expected).mean() < 4  # quality 95
 
@@ -60,7 +60,7 @@ def test_the_crops_are_a_data_set_of_class_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("lines", "counts"), COUNTED)
-def test_counts_tell_pictures_without_an_object(
+def test_counts_tell_images_without_an_object(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:
     assert write_crops(write_predictions(tmp_path, lines), tmp_path) == counts
@@ -104,15 +104,15 @@ def test_a_class_is_the_name_of_one_folder(name: str, safe: str) -> None:
 @pytest.mark.parametrize(
     ("harm", "expected", "text"),
     [
-        pytest.param(Path.unlink, WsolError, "no picture at", id="missing"),
-        pytest.param(lambda path: path.write_bytes(b"no"), BrokenPicture, "cannot decode", id="broken"),
+        pytest.param(Path.unlink, WsolError, "no image at", id="missing"),
+        pytest.param(lambda path: path.write_bytes(b"no"), BrokenImage, "cannot decode", id="broken"),
         pytest.param(lambda path: Image.new("RGB", (9, 9)).save(path), WsolError, "has changed", id="another size"),
     ],
 )
-def test_a_picture_that_is_no_longer_what_it_was_is_an_error(
+def test_a_image_that_is_no_longer_what_it_was_is_an_error(
     tmp_path: Path, harm: Callable[[Path], object], expected: type[WsolError], text: str
 ) -> None:
     opened = write_predictions(tmp_path, CORPUS[:1])
-    harm(tmp_path / "pictures/a/owl.jpg")
+    harm(tmp_path / "images/a/owl.jpg")
     with pytest.raises(expected, match=text):
         write_crops(opened, tmp_path)

@@ -24,7 +24,7 @@ def read_csv(path: Path) -> list[list[str]]:
     return rows
 
 
-def test_a_second_reader_finds_every_picture_box_class_and_score(tmp_path: Path) -> None:
+def test_a_second_reader_finds_every_image_box_class_and_score(tmp_path: Path) -> None:
     write_csv(write_predictions(tmp_path), tmp_path)
     rows = iter(read_csv(tmp_path / "boxes.csv"))
     for prediction in CORPUS:
@@ -42,14 +42,14 @@ def test_a_second_reader_finds_every_picture_box_class_and_score(tmp_path: Path)
 @pytest.mark.parametrize(
     ("lines", "counts", "classes"),
     [
-        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0}, [], id="no pictures"),
+        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0}, [], id="no images"),
         pytest.param(EMPTY, {"images": 1, "objects": 0, "empty_images": 1}, [CLASSES[0]], id="no objects"),
         pytest.param(
             UNNAMED, {"images": 3, "objects": 1, "empty_images": 2}, ["object", "", CLASSES[2]], id="no classes"
         ),
     ],
 )
-def test_pictures_without_an_object_have_a_line(
+def test_images_without_an_object_have_a_line(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int], classes: list[str]
 ) -> None:
     assert write_csv(write_predictions(tmp_path, lines), tmp_path) == counts
@@ -69,7 +69,7 @@ def test_odd_names_come_back(tmp_path: Path, image: str) -> None:
         pytest.param((-9, -9, 99, 99), (0, 0, 60, 40), id="clipped"),
     ],
 )
-def test_corners_are_exact_and_inside_the_picture(tmp_path: Path, xyxy: Xyxy, expected: Xyxy) -> None:
+def test_corners_are_exact_and_inside_the_image(tmp_path: Path, xyxy: Xyxy, expected: Xyxy) -> None:
     one = PredictedObject(xyxy, 0.5, no_mask((40, 60)))
     write_csv(write_predictions(tmp_path, (Prediction("a.jpg", (40, 60), (one,), 0, CLASSES[0], ()),)), tmp_path)
     assert tuple(map(float, read_csv(tmp_path / "boxes.csv")[0][3:7])) == expected

@@ -35,7 +35,7 @@ def read_box(node: minidom.Element) -> Xyxy:
 
 
 def read_mask(node: minidom.Element, image_hw: tuple[int, int]) -> NDArray[np.bool_]:
-    """The mask over the whole picture."""
+    """The mask over the whole image."""
     left, top, width, height = (int(node.getAttribute(name)) for name in ("left", "top", "width", "height"))
     whole = np.zeros(image_hw, dtype=bool)
     runs = [int(length) for length in node.getAttribute("rle").split(",")]
@@ -43,7 +43,7 @@ def read_mask(node: minidom.Element, image_hw: tuple[int, int]) -> NDArray[np.bo
     return whole
 
 
-def test_a_second_reader_finds_every_picture_box_mask_and_class(tmp_path: Path) -> None:
+def test_a_second_reader_finds_every_image_box_mask_and_class(tmp_path: Path) -> None:
     write_cvat(write_predictions(tmp_path), tmp_path)
     images = minidom.parse(str(tmp_path / "annotations.xml")).getElementsByTagName("image")
     for number, (image, prediction) in enumerate(zip(images, CORPUS, strict=True)):
@@ -59,7 +59,7 @@ def test_a_second_reader_finds_every_picture_box_mask_and_class(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("lines", "counts"), COUNTED)
-def test_meta_tells_the_labels_and_how_many_pictures_there_are(
+def test_meta_tells_the_labels_and_how_many_images_there_are(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:
     predictions = write_predictions(tmp_path, lines)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_a_second_reader_finds_every_picture_box_mask_class_and_score(tmp_path: Path) -> None:
+def test_a_second_reader_finds_every_image_box_mask_class_and_score(tmp_path: Path) -> None:
     write_fiftyone(write_predictions(tmp_path), tmp_path)
     coco = COCO(tmp_path / "labels.json")
     for image_id, prediction in enumerate(CORPUS, start=1):
@@ -39,17 +39,17 @@ def test_a_second_reader_finds_every_picture_box_mask_class_and_score(tmp_path: 
             assert coco.loadCats([annotation["category_id"]])[0]["name"] == prediction.class_name
 
 
-def test_a_picture_that_exif_turns_is_written_upright(tmp_path: Path) -> None:
+def test_a_image_that_exif_turns_is_written_upright(tmp_path: Path) -> None:
     write_fiftyone(write_predictions(tmp_path), tmp_path)
     with Image.open(tmp_path / "data" / TURNED) as stored:
-        difference = np.asarray(stored).astype(int) - read_image(tmp_path / "pictures" / TURNED)
+        difference = np.asarray(stored).astype(int) - read_image(tmp_path / "images" / TURNED)
     assert np.abs(difference).mean() < 4  # quality 95
 
 
 @pytest.mark.parametrize(
     ("lines", "counts"),
     [
-        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0, "rewritten": 0}, id="no pictures"),
+        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0, "rewritten": 0}, id="no images"),
         pytest.param(EMPTY, {"images": 1, "objects": 0, "empty_images": 1, "rewritten": 0}, id="no objects"),
         pytest.param(UNNAMED, {"images": 3, "objects": 1, "empty_images": 2, "rewritten": 0}, id="no classes"),
         pytest.param(CORPUS, {"images": 8, "objects": 9, "empty_images": 1, "rewritten": 1}, id="corpus"),

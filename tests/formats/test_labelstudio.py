@@ -62,7 +62,7 @@ def labels_of(folder: Path) -> dict[str, tuple[str, str, list[str]]]:
 
 
 def assert_valid(region: dict[str, Any], controls: dict[str, tuple[str, str, list[str]]]) -> None:
-    """What the server does not check: the region fits the interface, and lies inside the picture."""
+    """What the server does not check: the region fits the interface, and lies inside the image."""
     tag, to_name, labels = controls[region["from_name"]]
     assert (region["type"], region["to_name"]) == (tag, to_name) and to_name == "image"
     (label,) = region["value"][tag]
@@ -75,7 +75,7 @@ def assert_valid(region: dict[str, Any], controls: dict[str, tuple[str, str, lis
             assert 0 <= value[low] < value[low] + value[side] <= 100 + 1e-9
 
 
-def test_a_second_reader_finds_every_picture_box_mask_class_and_score(tmp_path: Path) -> None:
+def test_a_second_reader_finds_every_image_box_mask_class_and_score(tmp_path: Path) -> None:
     write_labelstudio(write_predictions(tmp_path), tmp_path)
     controls = labels_of(tmp_path)
     tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="ascii"))
@@ -98,7 +98,7 @@ def test_a_second_reader_finds_every_picture_box_mask_class_and_score(tmp_path: 
         assert guess["score"] == min([one.score for one in prediction.objects], default=0)
 
 
-def test_pictures_are_found_below_the_document_root(tmp_path: Path) -> None:
+def test_images_are_found_below_the_document_root(tmp_path: Path) -> None:
     write_labelstudio(write_predictions(tmp_path), tmp_path)
     text = (tmp_path / "README.txt").read_text(encoding="utf-8")
     assert f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={tmp_path}\n" in text
@@ -111,13 +111,13 @@ def test_pictures_are_found_below_the_document_root(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "counts", "labels"),
     [
-        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0}, 1, id="no pictures"),
+        pytest.param((), {"images": 0, "objects": 0, "empty_images": 0}, 1, id="no images"),
         pytest.param(EMPTY, {"images": 1, "objects": 0, "empty_images": 1}, 3, id="no objects"),
         pytest.param(UNNAMED, {"images": 3, "objects": 1, "empty_images": 2}, 1, id="no classes"),
         pytest.param(CORPUS, {"images": 8, "objects": 9, "empty_images": 1}, 3, id="corpus"),
     ],
 )
-def test_every_picture_is_a_task_and_every_class_a_label(
+def test_every_image_is_a_task_and_every_class_a_label(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int], labels: int
 ) -> None:
     predictions = write_predictions(tmp_path, lines)

@@ -86,7 +86,7 @@ def test_rings_have_corners_only_and_enclose_as_many_pixels_as_the_mask(mask: ND
 
 
 @given(st.data(), st.integers(1, 6000), st.integers(1, 6000))
-def test_six_decimals_are_enough_for_pictures_of_every_size(data: st.DataObject, height: int, width: int) -> None:
+def test_six_decimals_are_enough_for_images_of_every_size(data: st.DataObject, height: int, width: int) -> None:
     x0 = data.draw(st.integers(0, width - 1))
     y0 = data.draw(st.integers(0, height - 1))
     x1, y1 = data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height))

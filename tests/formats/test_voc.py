@@ -36,7 +36,7 @@ def read_xml(path: Path) -> tuple[str, tuple[int, int], list[tuple[str, Xyxy]]]:
     return file_name, (int(height), int(width)), objects
 
 
-def test_a_second_reader_finds_every_picture_size_box_and_class(tmp_path: Path) -> None:
+def test_a_second_reader_finds_every_image_size_box_and_class(tmp_path: Path) -> None:
     write_voc(write_predictions(tmp_path), tmp_path)
     written = {path.relative_to(tmp_path / "Annotations").as_posix() for path in tmp_path.rglob("*.xml")}
     assert written == {f"{name}.xml" for name in XMLS}
@@ -68,7 +68,7 @@ def test_counts_and_the_readme_tell_what_was_done(
         pytest.param((70, 50, 80, 60), (59, 39, 60, 40), id="outside: the nearest pixel"),
     ],
 )
-def test_corners_are_whole_pixels_inside_the_picture(xyxy: Xyxy, expected: tuple[int, int, int, int]) -> None:
+def test_corners_are_whole_pixels_inside_the_image(xyxy: Xyxy, expected: tuple[int, int, int, int]) -> None:
     one = PredictedObject(xyxy, 0.5, {"size": [40, 60], "counts": ""})
     assert pixel_boxes(Prediction("a.jpg", (40, 60), (one,), 0, "a", ())) == [expected]
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from wsol.commands.export import checked
 from wsol.data.images import read_image
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.formats.images import unique_names
 from wsol.formats.yolo import _rows, write_yolo, write_yolo_polygons
 from wsol.geometry.boxes import Xyxy
@@ -28,7 +28,7 @@ CLASSES = ("Amsel & Drossel", 'the "great": tit', "no", "Käuzchen 梟", "12", "
 READ_BY_ULTRALYTICS = {".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp", ".pfm", ".heic"}
 
 
-def picture(image: str, *boxes: Xyxy, label: int | None = 0, image_hw: tuple[int, int] = (40, 60)) -> Prediction:
+def predicted(image: str, *boxes: Xyxy, label: int | None = 0, image_hw: tuple[int, int] = (40, 60)) -> Prediction:
     """A line of predictions.jsonl; YOLO has no masks."""
     rle = no_mask(image_hw)
     objects = tuple(
@@ -39,18 +39,18 @@ def picture(image: str, *boxes: Xyxy, label: int | None = 0, image_hw: tuple[int
 
 
 CORPUS = [
-    picture("a/owl.jpg", (10, 5, 30, 25)),
-    picture("a/owl.png", (0, 0, 60, 40), label=3),
-    picture("a/o & 'u' \"x\".jpg", (0, 0, 7, 7), (30, 20, 50, 39), label=1),
-    picture("a/sub.dir/v1.2.jpg", (59, 39, 60, 40), label=5),
-    picture("b/empty.jpg"),
-    picture("b/梟 ö.webp", (1, 2, 3, 4), label=2),
-    picture("owl.jpg", (3, 30, 33, 59), image_hw=(60, 40), label=4),
+    predicted("a/owl.jpg", (10, 5, 30, 25)),
+    predicted("a/owl.png", (0, 0, 60, 40), label=3),
+    predicted("a/o & 'u' \"x\".jpg", (0, 0, 7, 7), (30, 20, 50, 39), label=1),
+    predicted("a/sub.dir/v1.2.jpg", (59, 39, 60, 40), label=5),
+    predicted("b/empty.jpg"),
+    predicted("b/梟 ö.webp", (1, 2, 3, 4), label=2),
+    predicted("owl.jpg", (3, 30, 33, 59), image_hw=(60, 40), label=4),
 ]
 
 
 def draw(root: Path, prediction: Prediction, orientation: int = 1) -> None:
-    """Write a picture whose upright corners are red, green, blue and white."""
+    """Write an image whose upright corners are red, green, blue and white."""
     height, width = prediction.image_hw
     pixels = np.zeros((height, width, 3), dtype=np.uint8)
     pixels[: height // 2, : width // 2, 0] = pixels[: height // 2, width // 2 :, 1] = pixels[
@@ -73,13 +73,13 @@ def draw(root: Path, prediction: Prediction, orientation: int = 1) -> None:
 
 
 def folder_of(tmp_path: Path, lines: list[Prediction], orientations: dict[str, int] | None = None) -> Predictions:
-    """A finished prediction folder and its pictures, opened and checked."""
+    """A finished prediction folder and its images, opened and checked."""
     folder = tmp_path / "predictions"
     folder.mkdir()
     for prediction in lines:
-        draw(tmp_path / "pictures", prediction, (orientations or {}).get(prediction.image, 1))
+        draw(tmp_path / "images", prediction, (orientations or {}).get(prediction.image, 1))
     write_lines(folder / LINES, lines)
-    write_manifest(folder, "predict", {}, {}, {"image_root": str(tmp_path / "pictures"), "class_names": CLASSES})
+    write_manifest(folder, "predict", {}, {}, {"image_root": str(tmp_path / "images"), "class_names": CLASSES})
     return checked(open_predictions(folder))
 
 
@@ -92,7 +92,7 @@ def export(tmp_path: Path, lines: list[Prediction], orientations: dict[str, int]
 
 
 def read_yolo(out: Path) -> dict[str, list[tuple[str, Xyxy, float]]]:
-    """Read the export as trainers do and refuse what they refuse: picture below images/ -> class, box in pixels, score."""
+    """Read the export as trainers do and refuse what they refuse: image below images/ -> class, box in pixels, score."""
     data = yaml.safe_load((out / "data.yaml").read_text(encoding="utf-8"))
     assert data.keys() == {"path", "train", "val", "names"}
     root = Path(data["path"], data["train"])
@@ -103,7 +103,7 @@ def read_yolo(out: Path) -> dict[str, list[tuple[str, Xyxy, float]]]:
         assert image.suffix.lower() in READ_BY_ULTRALYTICS
         label = Path("/labels/".join(str(image).rsplit("/images/", 1)).rsplit(".", 1)[0] + ".txt")
         scores = out / "scores" / label.relative_to(out / "labels")
-        assert label not in labels, "two pictures share a label file"
+        assert label not in labels, "two images share a label file"
         labels.add(label)
         with Image.open(image) as opened:
             assert opened.getexif().get(0x0112, 1) == 1
@@ -117,7 +117,7 @@ def read_yolo(out: Path) -> dict[str, list[tuple[str, Xyxy, float]]]:
 
 
 def read_row(row: str, names: dict[int, str], image_hw: tuple[int, int]) -> tuple[str, Xyxy]:
-    """One row: five columns, shares of the picture, a box with an area, a known class."""
+    """One row: five columns, shares of the image, a box with an area, a known class."""
     number, *columns = row.split(" ")
     assert len(columns) == 4
     assert all(len(column.partition(".")[2]) == 6 for column in columns)
@@ -139,7 +139,7 @@ def assert_within_rounding(read: Xyxy, expected: Xyxy, image_hw: tuple[int, int]
     assert np.all(np.abs(np.subtract(read, expected)) <= 1.000001e-6 * np.asarray([width, height, width, height]))
 
 
-def test_a_second_reader_finds_every_picture_box_class_and_score(tmp_path: Path) -> None:
+def test_a_second_reader_finds_every_image_box_class_and_score(tmp_path: Path) -> None:
     read = read_yolo(export(tmp_path, CORPUS, {"owl.jpg": 6}))
     names = [p.image.replace("a/owl.png", "a/owl_png.png") for p in CORPUS]
     assert sorted(read) == sorted(names)
@@ -155,8 +155,8 @@ def test_counts_and_the_readme_tell_what_was_done(tmp_path: Path) -> None:
     counts = write_yolo(folder_of(tmp_path, CORPUS, {"owl.jpg": 6}), tmp_path)
     assert counts == {"images": 7, "objects": 7, "empty_images": 1, "rewritten": 1, "renamed": 1}
     text = (tmp_path / "README.txt").read_text(encoding="utf-8")
-    assert "Rewritten pictures: 1." in text
-    assert "Renamed pictures: 1." in text
+    assert "Rewritten images: 1." in text
+    assert "Renamed images: 1." in text
     assert "    a/owl.png -> a/owl_png.png\n" in text
     assert str(tmp_path / "data.yaml") in text
     assert "Käuzchen 梟" in (tmp_path / "data.yaml").read_text(encoding="utf-8"), "people read it too"
@@ -164,14 +164,14 @@ def test_counts_and_the_readme_tell_what_was_done(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", [2, 3, 6, 8])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
-def test_pictures_that_exif_turns_are_written_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
-    line = picture(f"owl.{suffix}", (1, 1, 5, 5))
+def test_images_that_exif_turns_are_written_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
+    line = predicted(f"owl.{suffix}", (1, 1, 5, 5))
     out = export(tmp_path, [line], {line.image: orientation})
     with Image.open(out / "images" / line.image) as written:
         pixels = np.asarray(written.convert("RGB")).astype(int)
     assert pixels.shape[:2] == line.image_hw
-    assert np.abs(pixels - read_image(tmp_path / "pictures" / line.image)).mean() < 4  # quality 95
-    assert not (out / "images" / line.image).samefile(tmp_path / "pictures" / line.image)
+    assert np.abs(pixels - read_image(tmp_path / "images" / line.image)).mean() < 4  # quality 95
+    assert not (out / "images" / line.image).samefile(tmp_path / "images" / line.image)
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,10 @@ def test_pictures_that_exif_turns_are_written_upright(tmp_path: Path, orientatio
         pytest.param("a.ppm", "a.png", False, id="nor this"),
     ],
 )
-def test_trainers_can_open_every_picture(tmp_path: Path, image: str, written: str, as_it_is: bool) -> None:
-    out = export(tmp_path, [picture(image, (1, 1, 5, 5))])
+def test_trainers_can_open_every_image(tmp_path: Path, image: str, written: str, as_it_is: bool) -> None:
+    out = export(tmp_path, [predicted(image, (1, 1, 5, 5))])
     assert list(read_yolo(out)) == [written]
-    original = tmp_path / "pictures" / image
+    original = tmp_path / "images" / image
     assert ((out / "images" / written).read_bytes() == original.read_bytes()) == as_it_is
 
 
@@ -230,11 +230,11 @@ def test_trainers_can_open_every_picture(tmp_path: Path, image: str, written: st
             ["images_/1.jpg", "images_/1_jpg.jpg"],
             id="and what stands there already",
         ),
-        pytest.param(["owl.gif", "owl.png"], ["owl.png", "owl_png.png"], id="pictures that become png"),
+        pytest.param(["owl.gif", "owl.png"], ["owl.png", "owl_png.png"], id="images that become png"),
     ],
 )
-def test_no_two_pictures_share_a_label_file(tmp_path: Path, images: list[str], names: list[str]) -> None:
-    write_lines(tmp_path / LINES, (picture(image) for image in images))
+def test_no_two_images_share_a_label_file(tmp_path: Path, images: list[str], names: list[str]) -> None:
+    write_lines(tmp_path / LINES, (predicted(image) for image in images))
     assert [str(name) for name in unique_names(Predictions(tmp_path, tmp_path, CLASSES))] == names
 
 
@@ -252,11 +252,11 @@ parts = st.sampled_from(["owl", "Owl", "owl_png", "owl_png2", "images", "images_
         unique=True,
     )
 )
-def test_label_files_are_as_many_as_pictures_even_where_case_does_not_count(
+def test_label_files_are_as_many_as_images_even_where_case_does_not_count(
     tmp_path_factory: pytest.TempPathFactory, images: list[str]
 ) -> None:
     folder = tmp_path_factory.mktemp("predictions")
-    write_lines(folder / LINES, (picture(image) for image in images))
+    write_lines(folder / LINES, (predicted(image) for image in images))
     names = [str(name) for name in unique_names(Predictions(folder, folder, CLASSES))]
     labels = {unicodedata.normalize("NFC", name.rpartition(".")[0].casefold()) for name in names}
     assert len(labels) == len(names) == len(images)
@@ -267,7 +267,7 @@ def test_label_files_are_as_many_as_pictures_even_where_case_does_not_count(
 def test_boxes_come_back_within_rounding(data: st.DataObject, height: int, width: int) -> None:
     x0, x1 = sorted(data.draw(st.tuples(st.floats(0, width), st.floats(0, width))))
     y0, y1 = sorted(data.draw(st.tuples(st.floats(0, height), st.floats(0, height))))
-    (row,) = _rows(picture("a.jpg", (x0, y0, x1, y1), image_hw=(height, width)))
+    (row,) = _rows(predicted("a.jpg", (x0, y0, x1, y1), image_hw=(height, width)))
     _, (left, top, right, bottom) = read_row(row.rstrip("\n"), {0: "a"}, (height, width))
     if (x1 - x0) / width > 1e-6 and (y1 - y0) / height > 1e-6:
         assert_within_rounding((left, top, right, bottom), (x0, y0, x1, y1), (height, width))
@@ -278,7 +278,7 @@ def test_boxes_come_back_within_rounding(data: st.DataObject, height: int, width
 @pytest.mark.parametrize(
     ("xyxy", "image_hw", "row"),
     [
-        pytest.param((0, 0, 40, 20), (20, 40), "0 0.500000 0.500000 1.000000 1.000000", id="the whole picture"),
+        pytest.param((0, 0, 40, 20), (20, 40), "0 0.500000 0.500000 1.000000 1.000000", id="the whole image"),
         pytest.param((1, 2, 2, 3), (4, 8), "0 0.187500 0.625000 0.125000 0.250000", id="one pixel"),
         pytest.param(
             (8, 4, 8, 4), (4, 8), "0 0.937500 0.875000 0.125000 0.250000", id="no area: one pixel, moved inside"
@@ -297,39 +297,39 @@ def test_boxes_come_back_within_rounding(data: st.DataObject, height: int, width
     ],
 )
 def test_a_row_has_five_columns_of_six_decimals_and_an_area(xyxy: Xyxy, image_hw: tuple[int, int], row: str) -> None:
-    assert list(_rows(picture("a.jpg", xyxy, image_hw=image_hw))) == [row + "\n"]
+    assert list(_rows(predicted("a.jpg", xyxy, image_hw=image_hw))) == [row + "\n"]
 
 
-def test_pictures_are_copies_that_a_trainer_may_repair_in_place(tmp_path: Path) -> None:
-    opened = folder_of(tmp_path, [picture("owl.jpg"), picture("twin.jpg")])
-    (tmp_path / "pictures/twin.jpg").unlink()
-    (tmp_path / "pictures/twin.jpg").symlink_to("owl.jpg")
+def test_images_are_copies_that_a_trainer_may_repair_in_place(tmp_path: Path) -> None:
+    opened = folder_of(tmp_path, [predicted("owl.jpg"), predicted("twin.jpg")])
+    (tmp_path / "images/twin.jpg").unlink()
+    (tmp_path / "images/twin.jpg").symlink_to("owl.jpg")
     (tmp_path / "out").mkdir()
     write_yolo(opened, tmp_path / "out")
     for image in ("owl.jpg", "twin.jpg"):
         assert not (tmp_path / "out/images" / image).is_symlink()
-        assert not (tmp_path / "out/images" / image).samefile(tmp_path / "pictures/owl.jpg")
-        assert (tmp_path / "out/images" / image).read_bytes() == (tmp_path / "pictures/owl.jpg").read_bytes()
+        assert not (tmp_path / "out/images" / image).samefile(tmp_path / "images/owl.jpg")
+        assert (tmp_path / "out/images" / image).read_bytes() == (tmp_path / "images/owl.jpg").read_bytes()
 
 
 def test_a_run_without_a_classifier_has_the_one_class_object(tmp_path: Path) -> None:
-    out = export(tmp_path, [picture("a.jpg", (1, 1, 9, 9), label=None), picture("b.jpg", label=None)])
+    out = export(tmp_path, [predicted("a.jpg", (1, 1, 9, 9), label=None), predicted("b.jpg", label=None)])
     assert [row[0] for row in read_yolo(out)["a.jpg"]] == ["object"]
 
 
 @pytest.mark.parametrize(
     ("harm", "expected", "text"),
     [
-        pytest.param(Path.unlink, WsolError, "no picture at", id="missing"),
-        pytest.param(lambda path: path.write_bytes(b"no"), BrokenPicture, "cannot decode", id="broken"),
+        pytest.param(Path.unlink, WsolError, "no image at", id="missing"),
+        pytest.param(lambda path: path.write_bytes(b"no"), BrokenImage, "cannot decode", id="broken"),
         pytest.param(lambda path: Image.new("RGB", (9, 9)).save(path), WsolError, "has changed", id="another size"),
     ],
 )
-def test_a_picture_that_is_no_longer_what_it_was_is_an_error(
+def test_a_image_that_is_no_longer_what_it_was_is_an_error(
     tmp_path: Path, harm: Callable[[Path], object], expected: type[WsolError], text: str
 ) -> None:
-    opened = folder_of(tmp_path, [picture("owl.jpg")])
-    harm(tmp_path / "pictures/owl.jpg")
+    opened = folder_of(tmp_path, [predicted("owl.jpg")])
+    harm(tmp_path / "images/owl.jpg")
     with pytest.raises(expected, match=text) as caught:
         write_yolo(opened, tmp_path)
     assert "owl.jpg" in str(caught.value)

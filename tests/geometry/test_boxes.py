@@ -153,23 +153,23 @@ def test_a_tight_box_is_half_open(pixels: list[tuple[int, int]], expected: Xyxy 
 @pytest.mark.parametrize(
     ("share", "expected"),
     [
-        pytest.param(1.0, (0, 0, 200, 100), id="the picture"),
+        pytest.param(1.0, (0, 0, 200, 100), id="the image"),
         pytest.param(0.5, (50, 25, 150, 75), id="half its sides"),
         pytest.param(0.0, (100, 50, 100, 50), id="its centre"),
     ],
 )
-def test_the_centre_box_shares_the_pictures_middle_and_shape(share: float, expected: Xyxy) -> None:
+def test_the_centre_box_shares_the_images_middle_and_shape(share: float, expected: Xyxy) -> None:
     assert centre_box((100, 200), share) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("box", "expected"),
     [
-        pytest.param((0, 0, 40, 20), True, id="the whole picture"),
+        pytest.param((0, 0, 40, 20), True, id="the whole image"),
         pytest.param((0, 1, 40, 20), True, id="all but a row, 95 %"),
         pytest.param((0, 1, 39, 20), False, id="less than 95 %"),
         pytest.param((5, 5, 5, 5), False, id="empty"),
     ],
 )
-def test_a_box_that_covers_its_picture(box: Xyxy, expected: bool) -> None:
+def test_a_box_that_covers_its_image(box: Xyxy, expected: bool) -> None:
     assert covers(box, (20, 40)) == expected

@@ -1,4 +1,4 @@
-"""From heatmaps to objects at the picture's own size."""
+"""From heatmaps to objects at the image's own size."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ thresholds = st.integers(0, 99).map(lambda step: step / 100)
 
 
 @given(heatmaps, sizes, thresholds)
-def test_every_object_is_boxed_tightly_at_the_pictures_size_and_scored(
+def test_every_object_is_boxed_tightly_at_the_images_size_and_scored(
     heatmap: Map, image_hw: tuple[int, int], threshold: float
 ) -> None:
     objects = find_objects(heatmap, image_hw, Box(threshold=threshold, objects="all", min_area=0))

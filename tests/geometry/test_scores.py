@@ -109,7 +109,7 @@ def test_objects_that_are_found_together_do_not_take_from_one_another() -> None:
     assert alone.score == pytest.approx((1200 / 2100) ** 0.5), "which of the two it is, nothing tells"
 
 
-def test_the_size_of_the_picture_does_not_matter() -> None:
+def test_the_size_of_the_image_does_not_matter() -> None:
     heatmap = np.exp(-((Y - 0.4) ** 2 + (X - 0.6) ** 2) / 0.05).astype(np.float32)
     scores = [find_objects(heatmap, hw, Box())[0].score for hw in ((SIDE_PX, SIDE_PX), (500, 900), (64, 64))]
     assert scores == pytest.approx([scores[0]] * 3, rel=0.02)

@@ -13,12 +13,12 @@ from wsol.methods import acol
 def erased_by_loops(features: Tensor, seen: Tensor, delta: float) -> Tensor:
     """Lines 4 to 6, read aloud."""
     result = features.clone()
-    for picture, heatmap in zip(result, seen, strict=True):
+    for image, heatmap in zip(result, seen, strict=True):
         low, high = float(heatmap.min()), float(heatmap.max())
         for y in range(heatmap.shape[0]):
             for x in range(heatmap.shape[1]):
                 if high > low and (float(heatmap[y, x]) - low) / (high - low) > delta:
-                    picture[:, y, x] = 0
+                    image[:, y, x] = 0
     return result
 
 

@@ -16,11 +16,11 @@ from wsol.models.checkpoint import MethodCard
 def test_the_drop_mask_is_zero_at_the_places_of_most_attention() -> None:
     attention = torch.rand(3, 1, 5, 4)
     mask = adl.drop_mask(attention, 0.7)
-    for picture in range(3):
-        peak = max(attention[picture].flatten().tolist())
+    for image in range(3):
+        peak = max(attention[image].flatten().tolist())
         for y in range(5):
             for x in range(4):
-                assert mask[picture, 0, y, x] == (0 if float(attention[picture, 0, y, x]) > 0.7 * peak else 1)
+                assert mask[image, 0, y, x] == (0 if float(attention[image, 0, y, x]) > 0.7 * peak else 1)
 
 
 @pytest.mark.parametrize("drop_rate", [0.0, 1.0])
@@ -28,12 +28,12 @@ def test_features_are_weighed_or_dropped_by_the_mean_of_their_positive_channels(
     layer, features = adl.AttentionDropout(Adl(drop_rate=drop_rate, gamma=0.8)), torch.randn(2, 6, 4, 4)
     attention = torch.stack([channel.clamp(min=0) for channel in features.unbind(1)]).mean(0)
     expected = features.clone()
-    for picture in range(2):
+    for image in range(2):
         for y in range(4):
             for x in range(4):
-                value = attention[picture, y, x]
-                dropped = 0.0 if value > 0.8 * attention[picture].max() else 1.0
-                expected[picture, :, y, x] *= dropped if drop_rate else torch.sigmoid(value)
+                value = attention[image, y, x]
+                dropped = 0.0 if value > 0.8 * attention[image].max() else 1.0
+                expected[image, :, y, x] *= dropped if drop_rate else torch.sigmoid(value)
     torch.testing.assert_close(layer.train()(features), expected)
     assert torch.equal(layer.eval()(features), features)
 

@@ -178,7 +178,7 @@ def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, clas
         pytest.param("--method psol --box.threshold 0.3", "method psol does not read --box.threshold: expected options of classify, training, ddt, psol, got --box.threshold 0.3. Choose another `--method`", id="no maps, no threshold"),
         pytest.param("--method ddt --training.epochs 3", "method ddt does not read --training.epochs: expected options of training (resize-px, crop-px, output-stride), ddt, box, got --training.epochs 3. Choose another `--method`, or leave it out.", id="a method that does not train"),
         pytest.param("--method ddt --cam.epochs 3", "got --cam.epochs 3. Choose `--method spol`, or leave it out.", id="not to be meant by it either"),
-        pytest.param("--method ddt --cam.resize-px 96", "Use --training.resize-px, or leave it out.", id="how it sees pictures"),
+        pytest.param("--method ddt --cam.resize-px 96", "Use --training.resize-px, or leave it out.", id="how it sees images"),
         pytest.param("--method ddt --epochs 2", "method ddt trains nothing: expected no --epochs, got --epochs 2. Choose another", id="epochs of nothing"),
         pytest.param("--method ddt --freeze 2", "method ddt trains nothing: expected no --freeze, got --freeze 2. Choose another", id="layers of nothing"),
         pytest.param("--freeze -1", "--freeze must be at least 0, got -1", id="less than nothing"),
@@ -234,7 +234,7 @@ def test_what_a_run_remembers_from_before_such_options_were_refused_may_be_given
     assert preview(tmp_path, given) == resolve(given)
 
 
-def test_a_method_that_trains_nothing_reads_how_pictures_are_seen(tmp_path: Path) -> None:
+def test_a_method_that_trains_nothing_reads_how_images_are_seen(tmp_path: Path) -> None:
     method: Method = "ddt"
     seen = MethodTraining(resize_px=96, crop_px=96, output_stride=8)
     assert preview(tmp_path, RunConfig(method=method, training=seen)).training == seen

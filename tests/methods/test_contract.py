@@ -63,7 +63,7 @@ class Deadly(Progress):
         """As the parent's, but for the kill."""
 
         def advance() -> None:
-            if "reading pictures" not in title:
+            if "reading images" not in title:
                 self.left -= 1
             if self.left == 0:
                 raise Killed
@@ -271,13 +271,13 @@ def test_another_seed_gives_another_network_where_there_is_anything_to_train(
 
 
 @pytest.mark.parametrize("method", ["cam", "instant", "ddt"])
-def test_broken_pictures_are_named_on_the_console(
+def test_broken_images_are_named_on_the_console(
     method: Method, small_set: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = Path(shutil.copytree(small_set, tmp_path / "set"))
     first, second, *_ = sorted((root / "train").rglob("*.jpg"))
     for path in (first, second):
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     fit_method(open_data(root), tmp_path / "run", quick(method, weights), Progress())
     name, listed = first.relative_to(root).as_posix(), tmp_path / "run" / method / "skipped.json"
-    assert f"2 broken pictures, first {name}: see {listed}" in capsys.readouterr().err
+    assert f"2 broken images, first {name}: see {listed}" in capsys.readouterr().err

@@ -19,7 +19,7 @@ SIDES = st.integers(1, 30)
 
 @settings(max_examples=50)
 @given(st.floats(0, 1), st.data(), SIDES, SIDES)
-def test_the_box_is_that_of_equation_2_and_lies_in_the_picture(
+def test_the_box_is_that_of_equation_2_and_lies_in_the_image(
     share: float, data: st.DataObject, height: int, width: int
 ) -> None:
     x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
@@ -47,7 +47,7 @@ def test_pixels_come_from_the_other_inside_the_box_and_lambda_is_the_share_that_
 
 
 class Recording(nn.Module):
-    """Class scores from a picture's mean colours, and what it was shown."""
+    """Class scores from an image's mean colours, and what it was shown."""
 
     def forward(self, images: Tensor) -> ScoreMaps:
         self.shown = images
@@ -61,8 +61,8 @@ def test_the_loss_weighs_both_labels_by_the_pixels() -> None:
         torch.manual_seed(seed)
         loss = mixed_loss(network, images, labels, CutMix())
         expected = 0.0
-        for picture, shown, label in zip(images, network.shown, labels.tolist(), strict=True):
-            stays = (shown == picture).all(0)
+        for image, shown, label in zip(images, network.shown, labels.tolist(), strict=True):
+            stays = (shown == image).all(0)
             found = [i for i, other in enumerate(images) if torch.equal(other[:, ~stays], shown[:, ~stays])]
             logs = shown.mean((1, 2)).log_softmax(0)
             kept = float(stays.float().mean())

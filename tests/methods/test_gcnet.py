@@ -65,7 +65,7 @@ def test_a_mask_is_what_its_coefficients_say(mask_shape: MaskShape, seed: int, s
         pytest.param("ellipse", [0.5, 0.5, 0.6, 0.2, 0.3], [20, 40, 80, 60], id="an ellipse fills its box"),
         # Half of the box: sqrt((0.3 cos)^2 + (0.1 sin)^2) with 45 degrees.
         pytest.param("rotated-ellipse", [0.5, 0.5, 0.6, 0.2, 0.25], [28, 28, 72, 72], id="a turned ellipse"),
-        pytest.param("ellipse", [0.0, 0.5, 0.4, 0.4, 0.0], [0, 30, 20, 70], id="a shape may leave the picture"),
+        pytest.param("ellipse", [0.0, 0.5, 0.4, 0.4, 0.0], [0, 30, 20, 70], id="a shape may leave the image"),
     ],
 )
 def test_the_box_at_one_half_is_that_of_the_shape(
@@ -123,7 +123,7 @@ class ByColour(nn.Module):
 
 
 def coloured_squares() -> tuple[Tensor, Tensor, Tensor]:
-    """Pictures, labels, and the boxes of the squares."""
+    """Images, labels, and the boxes of the squares."""
     boxes = torch.tensor([[2, 2, 12, 12], [12, 12, 24, 24], [14, 1, 23, 10], [2, 13, 14, 25], [8, 8, 18, 18]])
     labels = torch.tensor([0, 1, 2, 0, 1])
     images = torch.zeros(5, 3, 26, 26)
@@ -161,7 +161,7 @@ def test_the_detector_draws_around_what_the_classifier_needs(mask_shape: MaskSha
     assert fits.min() >= 0.5, fits
 
 
-def test_it_begins_with_an_upright_shape_in_the_middle_of_every_picture() -> None:
+def test_it_begins_with_an_upright_shape_in_the_middle_of_every_image() -> None:
     torch.manual_seed(0)
     network = gcnet.build(small_card("gcnet", width=8), None).eval()
     shapes = network(torch.rand(2, 3, 64, 64)).shapes
@@ -203,15 +203,15 @@ def test_the_answer_is_the_mask_of_any_class_and_the_names_of_the_classifier() -
 
 @settings(max_examples=10)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 1.0]))
-def test_pictures_of_the_classifier_are_whole_or_seen_through_or_around_a_shape(seed: int, p_hide: float) -> None:
+def test_images_of_the_classifier_are_whole_or_seen_through_or_around_a_shape(seed: int, p_hide: float) -> None:
     torch.manual_seed(seed)
     images = torch.ones(40, 3, 8, 10)
     shown = gcnet.partly_hidden(images, GcNet(p_hide=p_hide, smooth=1e4))
     is_whole = (shown == 1).flatten(1).all(1)
     torch.manual_seed(seed)
     drawn = gcnet.drawn(gcnet.shapes_of(torch.rand(40, 5).logit()), (8, 10), "rotated-ellipse", 1e4)
-    for picture, mask in zip(shown[~is_whole], drawn[~is_whole], strict=True):
-        assert torch.equal(picture, mask.expand(3, 8, 10)) or torch.equal(picture, (1 - mask).expand(3, 8, 10))
+    for image, mask in zip(shown[~is_whole], drawn[~is_whole], strict=True):
+        assert torch.equal(image, mask.expand(3, 8, 10)) or torch.equal(image, (1 - mask).expand(3, 8, 10))
     assert {0.0: is_whole.all(), 0.5: 5 < int(is_whole.sum()) < 35, 1.0: not is_whole.any()}[p_hide]
 
 

@@ -28,7 +28,7 @@ def network() -> OriginalCam:
 
 
 def normalised(heatmap: np.ndarray) -> np.ndarray:
-    """The positive part at the picture's size, from its lowest value to its highest."""
+    """The positive part at the image's size, from its lowest value to its highest."""
     fine = cv2.resize(np.maximum(heatmap, 0), (64, 64))
     return (fine - fine.min()) / (fine - fine.min()).max()
 

@@ -17,14 +17,14 @@ def test_each_square_is_whole_or_the_mean_and_all_channels_alike(
     torch.manual_seed(seed)
     images = torch.rand(2, 3, height, width) + 1
     shown = hidden(images, patch, 0.5)
-    for picture, original in zip(shown, images, strict=True):
+    for image, original in zip(shown, images, strict=True):
         for top in range(0, height, patch):
             for left in range(0, width, patch):
                 square = (slice(None), slice(top, top + patch), slice(left, left + patch))
-                assert torch.equal(picture[square], original[square]) or not picture[square].any()
+                assert torch.equal(image[square], original[square]) or not image[square].any()
 
 
-def test_patches_are_hidden_with_their_probability_and_in_each_picture_anew() -> None:
+def test_patches_are_hidden_with_their_probability_and_in_each_image_anew() -> None:
     torch.manual_seed(0)
     shown = hidden(torch.ones(64, 3, 80, 80), 8, 0.3)[:, 0, ::8, ::8]
     assert abs(float((shown == 0).float().mean()) - 0.3) < 0.02

@@ -1,4 +1,4 @@
-"""I2C's seeds, distances and memory against loops over pictures and classes."""
+"""I2C's seeds, distances and memory against loops over images and classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def distance(one: Tensor, other: Tensor) -> float:
 
 
 def stochastic_by_loops(seeds: Tensor, labels: Tensor) -> float:
-    """The mean |v_i - v_j| over pairs of pictures of a class, and their seeds."""
+    """The mean |v_i - v_j| over pairs of images of a class, and their seeds."""
     distances = [
         distance(v, w)
         for i in range(len(labels)) for j in range(i) if labels[i] == labels[j]
@@ -56,7 +56,7 @@ def test_the_peak_is_a_seed_whatever_delta() -> None:
 
 
 @pytest.mark.parametrize("labels", [[2, 0, 2, 0, 2], [0, 1, 2, 3, 4], [1, 1, 1, 1, 1]])
-def test_distances_are_between_every_two_pictures_of_a_class(labels: list[int]) -> None:
+def test_distances_are_between_every_two_images_of_a_class(labels: list[int]) -> None:
     seeds = torch.randn(5, 3, 4, requires_grad=True)
     found = i2c.distance_within_classes(seeds, torch.tensor(labels))
     expected = stochastic_by_loops(seeds.detach(), torch.tensor(labels))

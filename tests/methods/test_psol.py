@@ -24,7 +24,7 @@ def test_the_box_is_that_of_the_largest_part_above_a_half() -> None:
     assert (x0, y0, x1, y1) == (2 / 8, 1 / 8, 7 / 8, 4 / 8)
 
 
-def test_where_nothing_is_found_the_box_is_the_whole_picture() -> None:
+def test_where_nothing_is_found_the_box_is_the_whole_image() -> None:
     assert psol.pseudo_box(np.full((4, 4), 0.5, dtype=np.float32), 16) == (0, 0, 1, 1)
 
 
@@ -61,7 +61,7 @@ def test_the_loss_is_the_mean_of_squares_over_four_numbers_of_each_box_times_lam
     assert float(loss) == pytest.approx(7 * sum(squares) / 8)
 
 
-def test_a_box_that_would_leave_the_picture_ends_at_its_edge() -> None:
+def test_a_box_that_would_leave_the_image_ends_at_its_edge() -> None:
     network = torch.nn.Module()
     network.forward = lambda images: torch.tensor([[0.5, 0.25, 0.75, 0.5]])  # type: ignore[method-assign]
     answer = psol.ask(network, torch.zeros(1, 3, 4, 4), None)

@@ -15,11 +15,11 @@ from wsol.methods import tap
 def pooled_by_loops(features: Tensor, theta: float) -> Tensor:
     """Equation 4, read aloud."""
     result = torch.zeros(features.shape[:2])
-    for picture, channels in enumerate(features):
+    for image, channels in enumerate(features):
         for number, channel in enumerate(channels):
             values = channel.flatten().tolist()
             above = [value for value in values if value > theta * max(values)]
-            result[picture, number] = sum(above) / len(above) if above else 0.0
+            result[image, number] = sum(above) / len(above) if above else 0.0
     return result
 
 

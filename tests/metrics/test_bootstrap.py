@@ -22,7 +22,7 @@ def test_the_interval_holds_the_mean_and_is_the_same_every_time(rows: list[float
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_pictures_that_agree_leave_no_doubt(value: float) -> None:
+def test_images_that_agree_leave_no_doubt(value: float) -> None:
     assert rate(np.full(7, value)) == pytest.approx((100 * value,) * 3)
 
 
@@ -35,7 +35,7 @@ def test_very_many_values_are_drawn_to_a_thousandth() -> None:
 
 
 def interval_by_resampling(rows: list[float], draws: int) -> tuple[float, float]:
-    """Efron 1979: as many pictures again, with replacement, many times; the middle 95 % of the means."""
+    """Efron 1979: as many images again, with replacement, many times; the middle 95 % of the means."""
     random = np.random.default_rng(1)
     means = [100 * float(np.mean(random.choice(rows, len(rows)))) for _ in range(draws)]
     return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))

@@ -40,17 +40,17 @@ def test_judged_and_left_out_together_are_all() -> None:
 
 
 @pytest.mark.parametrize("expected", [1, 3])
-def test_a_picture_lost_or_counted_twice_is_a_bug_that_is_told(expected: int) -> None:
+def test_a_image_lost_or_counted_twice_is_a_bug_that_is_told(expected: int) -> None:
     with pytest.raises(RuntimeError, match="lost or counted twice"):
         evaluated(row("a", 0.9), row("b", 0.1), expected=expected)
 
 
-def test_a_picture_that_two_processes_judged_counts_once() -> None:
+def test_a_image_that_two_processes_judged_counts_once() -> None:
     assert evaluated(row("a", 0.9), row("a", 0.9), row("b", 0.1), expected=2).as_json()[0]["n"] == 2
 
 
 def test_nothing_to_judge_is_told_with_the_first_reason() -> None:
-    with pytest.raises(WsolError, match="none of 2 pictures.*a: no map"):
+    with pytest.raises(WsolError, match="none of 2 images.*a: no map"):
         evaluated(left_out=("a: no map", "b: no map"))
 
 
@@ -69,7 +69,7 @@ def test_a_class_is_no_formula_in_a_spreadsheet_and_the_rows_are_utf_8() -> None
     assert text.encode("utf-8")
 
 
-def test_n_of_a_data_set_of_masks_is_that_of_its_pictures() -> None:
+def test_n_of_a_data_set_of_masks_is_that_of_its_images() -> None:
     masks = [replace(row(name, 0.0), has_truth=False, mask_iou=0.5) for name in "ab"]
     (judged,) = evaluated(*masks).as_json()
     assert judged["n"] == 2 and set(judged["metrics"]) == {"mask_iou"} and judged["best_threshold"] is None

@@ -14,7 +14,7 @@ from wsol.metrics.protocols import Geometry
 @pytest.mark.parametrize(
     ("geometry", "box", "expected"),
     [
-        pytest.param("picture", (1.5, 2, 300, 200), (1.5, 2, 300, 200), id="the picture's own"),
+        pytest.param("image", (1.5, 2, 300, 200), (1.5, 2, 300, 200), id="the image's own"),
         pytest.param("square", (100, 50, 499, 333), (44, 33, 223, 222), id="the square: cut to whole numbers"),
         pytest.param("square", (0, 0, 500, 336), (0, 0, 224, 224), id="the square: up to the edge"),
         pytest.param("crop", (125, 84, 375, 252), (48, 48, 176, 176), id="the crop: moved by 16"),
@@ -24,7 +24,7 @@ from wsol.metrics.protocols import Geometry
         pytest.param("crop", (0, 0, 31.25, 336), None, id="the crop: touching it"),
     ],
 )
-def test_a_box_in_a_picture_of_500_by_336(geometry: Geometry, box: Xyxy, expected: Xyxy | None) -> None:
+def test_a_box_in_a_image_of_500_by_336(geometry: Geometry, box: Xyxy, expected: Xyxy | None) -> None:
     found = boxes_in(geometry, Boxes.of([box]), (336, 500))
     np.testing.assert_allclose(found.xyxy, np.reshape([] if expected is None else [expected], (-1, 4)))
 
@@ -32,7 +32,7 @@ def test_a_box_in_a_picture_of_500_by_336(geometry: Geometry, box: Xyxy, expecte
 RAMP = np.linspace(0, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
 
 
-@pytest.mark.parametrize(("geometry", "shape"), [("picture", (30, 40)), ("crop", (224, 224)), ("square", (224, 224))])
+@pytest.mark.parametrize(("geometry", "shape"), [("image", (30, 40)), ("crop", (224, 224)), ("square", (224, 224))])
 @pytest.mark.parametrize("scale", [1.0, 5.0, -3.0])
 def test_maps_come_out_in_the_geometrys_size_with_values_from_0_to_1(
     geometry: Geometry, shape: tuple[int, int], scale: float

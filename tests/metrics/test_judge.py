@@ -1,4 +1,4 @@
-"""One picture under each protocol, against the protocols read aloud."""
+"""One image under each protocol, against the protocols read aloud."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Xyxy = tuple[float, float, float, float]
 
 
 class Case(NamedTuple):
-    """A picture's size, its true boxes, and a map of it."""
+    """An image's size, its true boxes, and a map of it."""
 
     image_hw: tuple[int, int]
     boxes: list[Xyxy]
@@ -173,7 +173,7 @@ def test_spol_takes_a_networks_own_map_of_the_crop() -> None:
     assert not empty.has_box and empty.score == 0
 
 
-def test_a_box_outside_the_crop_is_dropped_and_the_picture_counts_all_the_same() -> None:
+def test_a_box_outside_the_crop_is_dropped_and_the_image_counts_all_the_same() -> None:
     row = judged("spol", Case((256, 256), [(0, 0, 16, 256)], np.ones((8, 8), np.float32)), 0.2)
     assert row.iou == 0 and row.has_box and row.has_truth
 
@@ -184,11 +184,11 @@ def score_of(heatmap: Map, image_hw: tuple[int, int], threshold: float) -> float
     return found[0].score if found else 0.0
 
 
-# The picture's own pixels
+# The image's own pixels
 
 
 @given(cases(), st.sampled_from([0.5, 0.2, 0.123, 0.9]))
-def test_original_is_the_largest_component_at_the_pictures_own_size(case: Case, threshold: float) -> None:
+def test_original_is_the_largest_component_at_the_images_own_size(case: Case, threshold: float) -> None:
     row = judged("original", case, threshold)
 
     def by_find_objects(at: float) -> float:
@@ -212,7 +212,7 @@ def test_original_is_the_largest_component_at_the_pictures_own_size(case: Case, 
         pytest.param("wsol-v2", [(0, 0, 50, 100), (0, 0, 100, 100)], 1.0, id="any box counts"),
         pytest.param("original", [], 0.0, id="no box"),
         pytest.param("wsol-v1", [], 0.0, id="no box under wsol-v1"),
-        pytest.param("wsol-v1", [(150, 10, 190, 70)], 0.0, id="beside the picture"),
+        pytest.param("wsol-v1", [(150, 10, 190, 70)], 0.0, id="beside the image"),
         pytest.param("spol", [(0, 0, 100, 100)], 1.0, id="clipped to the crop"),
         pytest.param("spol", [(0, 0, 6, 100)], 0.0, id="outside the crop"),
     ],
@@ -255,7 +255,7 @@ def square_truth(image_hw: tuple[int, int]) -> TrueMask:
     return TrueMask(is_object, is_ignored)
 
 
-def test_masks_are_compared_at_the_pictures_size_and_pixels_in_the_square() -> None:
+def test_masks_are_compared_at_the_images_size_and_pixels_in_the_square() -> None:
     heatmap = np.zeros((8, 8), np.float32)
     heatmap[:, :4] = 1
     opinion = Opinion("a.jpg", 0, (80, 160), heatmap)

@@ -30,7 +30,7 @@ def row(
     peak: int = 0,
     score: float | None = None,
 ) -> Row:
-    """A picture whose boxes fit equally well at every threshold, unless told otherwise."""
+    """An image whose boxes fit equally well at every threshold, unless told otherwise."""
     fits = np.array([iou] * len(HUNDREDTHS) if sweep is None else sweep, dtype=np.float32)
     return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None, score)
 
@@ -52,7 +52,7 @@ def values(one: Judged) -> dict[str, float]:
         pytest.param([0.5, 0.49, 0.5, 0], [0, 0, 9, 9], {"gt_known": 50, "top1_loc": 25, "top5_loc": 25, "mean_box_iou": 37.25}, id="0.5 is correct"),
         pytest.param([0.9, 0.9, 0.9, 0.9], [0, 1, 4, 5], {"gt_known": 100, "top1_loc": 25, "top5_loc": 75, "mean_box_iou": 90}, id="ranks 0 to 4 are the top five"),
         pytest.param([0.9, 0.1, 0.9, 0.1], [7, 0, 7, 0], {"gt_known": 50, "top1_loc": 0, "top5_loc": 0, "mean_box_iou": 50}, id="a class or a box alone is not enough"),
-        pytest.param([0.7], [0], {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 70}, id="one picture"),
+        pytest.param([0.7], [0], {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 70}, id="one image"),
     ],
 )  # fmt: skip
 def test_rates_counted_by_hand(iou: list[float], rank: list[int], expected: dict[str, float]) -> None:
@@ -64,7 +64,7 @@ def test_under_spol_one_half_is_not_enough() -> None:
     assert values(judged(row(0.5), row(0.51), protocol=SPOL))["gt_known"] == 50
 
 
-def test_pictures_without_a_contour_are_wrong_or_left_out() -> None:
+def test_images_without_a_contour_are_wrong_or_left_out() -> None:
     rows = [row(0.9), row(0.1), row(0, has_box=False), row(0, has_box=False)]
     assert values(judged(*rows, protocol=SPOL))["gt_known"] == 25
     nothing = judged(*rows[2:], protocol=replace(SPOL, empty="left out"))
@@ -87,7 +87,7 @@ def test_what_was_not_judged_has_no_rate() -> None:
     assert everything["mask_iou"] == pytest.approx(30)
 
 
-def test_scores_are_ranked_over_the_counted_pictures_that_all_have_one() -> None:
+def test_scores_are_ranked_over_the_counted_images_that_all_have_one() -> None:
     rows = [row(0.9, score=0.9), row(0.6, score=0.4), row(0.5, score=0.3), row(0.1, score=0.35)]
     assert values(judged(*rows))["score_auc"] == pytest.approx(200 / 3)
     assert values(judged(*rows, protocol=SPOL))["score_auc"] == 100  # there, 0.5 is wrong
@@ -101,11 +101,11 @@ def test_scores_are_ranked_over_the_counted_pictures_that_all_have_one() -> None
     assert "score_auc" not in values(one)
 
 
-def test_a_rank_that_only_some_pictures_have_makes_no_rate() -> None:
+def test_a_rank_that_only_some_images_have_makes_no_rate() -> None:
     assert "top1_loc" not in values(judged(row(0.7, rank=0), row(0.7)))
 
 
-def test_masks_are_a_mean_over_the_pictures_that_have_one() -> None:
+def test_masks_are_a_mean_over_the_images_that_have_one() -> None:
     one = judged(row(0.7, mask_iou=0.5), row(0.7), row(0.7, mask_iou=0.1))
     assert values(one)["mask_iou"] == pytest.approx(30) and one.masked() == 2
     pixels = np.array([[0, 5, 0], [5, 0, 0]], dtype=np.uint16)
@@ -113,7 +113,7 @@ def test_masks_are_a_mean_over_the_pictures_that_have_one() -> None:
     assert values(other)["pxap"] == pytest.approx(100) and other.masked() == 1
 
 
-def test_pictures_without_a_true_box_do_not_count_for_boxes() -> None:
+def test_images_without_a_true_box_do_not_count_for_boxes() -> None:
     masked = replace(row(0.0, mask_iou=0.4), has_truth=False)
     assert values(judged(masked, masked)) == pytest.approx({"mask_iou": 40})
     assert values(judged(row(0.9, mask_iou=0.6), masked))["gt_known"] == 100
@@ -161,12 +161,10 @@ def test_boxes_have_one_column_and_no_threshold() -> None:
     assert "gt_known_best_threshold" not in values(judged(row(0.8, sweep=[0.8])))
 
 
-pictures = st.lists(
-    st.tuples(st.integers(0, 20).map(lambda step: step / 20), st.integers(0, 9)), min_size=1, max_size=12
-)
+images = st.lists(st.tuples(st.integers(0, 20).map(lambda step: step / 20), st.integers(0, 9)), min_size=1, max_size=12)
 
 
-@given(pictures, st.sampled_from([ORIGINAL, SPOL, replace(SPOL, empty="left out")]))
+@given(images, st.sampled_from([ORIGINAL, SPOL, replace(SPOL, empty="left out")]))
 def test_top1_is_at_most_top5_is_at_most_gt_known_is_at_most_its_best(
     rows: list[tuple[float, int]], protocol: Protocol
 ) -> None:
@@ -188,7 +186,7 @@ some_rows = st.lists(
 
 
 def pixels_of(one: Row) -> NDArray[np.uint16]:
-    """Some counts that differ between pictures."""
+    """Some counts that differ between images."""
     return np.array([[one.label, 2, int(20 * one.iou)], [3, 1, 0]], dtype=np.uint16)
 
 
@@ -206,7 +204,7 @@ def test_shuffled_split_into_shards_and_merged_the_numbers_are_the_same(
     padded = [
         *(one for part in parts for one in part),
         *shuffled[:2],
-    ]  # samplers repeat pictures to even out the shards
+    ]  # samplers repeat images to even out the shards
     merged = gather(protocol, padded, HUNDREDTHS)
     assert merged.image_ids == whole.image_ids
     assert merged.rates == whole.rates

@@ -58,7 +58,7 @@ def test_thresholds_by_protocol_and_data(
     assert PROTOCOLS[name].threshold_for(own, is_imagenet=is_imagenet) == expected
 
 
-def test_only_spol_may_leave_pictures_out() -> None:
+def test_only_spol_may_leave_images_out() -> None:
     assert [one.empty for one in protocols_named("original,spol,wsol-v2", empty="left out")] == [
         "wrong",
         "left out",

@@ -13,40 +13,40 @@ from hypothesis import strategies as st
 from wsol.metrics import ranking
 from wsol.metrics.ranking import FINE, score_auc
 
-Picture = tuple[float, bool]
-pictures = st.lists(st.tuples(st.integers(-4, 8).map(lambda step: step / 8), st.booleans()), min_size=1, max_size=40)
+Image = tuple[float, bool]
+images = st.lists(st.tuples(st.integers(-4, 8).map(lambda step: step / 8), st.booleans()), min_size=1, max_size=40)
 
 
-def by_all_pairs(rows: list[Picture]) -> float | None:
-    """Hanley and McNeil 1982: of each right and each wrong picture, is the right one's score the higher? Equal is a half."""
+def by_all_pairs(rows: list[Image]) -> float | None:
+    """Hanley and McNeil 1982: of each right and each wrong image, is the right one's score the higher? Equal is a half."""
     right, wrong = ([score for score, is_found in rows if is_found is wanted] for wanted in (True, False))
     pairs = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in product(right, wrong)]
     return 100 * sum(pairs) / len(pairs) if pairs else None
 
 
-def auc(rows: list[Picture]) -> tuple[float, float, float] | None:
+def auc(rows: list[Image]) -> tuple[float, float, float] | None:
     return score_auc(
         np.array([score for score, _ in rows], dtype=float), np.array([found for _, found in rows], dtype=bool)
     )
 
 
-@given(pictures)
-def test_the_area_is_the_share_of_all_pairs_in_the_right_order(rows: list[Picture]) -> None:
+@given(images)
+def test_the_area_is_the_share_of_all_pairs_in_the_right_order(rows: list[Image]) -> None:
     found, expected = auc(rows), by_all_pairs(rows)
     assert (found is None) == (expected is None)
     assert found is None or found[0] == pytest.approx(expected)
 
 
-@given(pictures)
-def test_the_interval_holds_the_area_and_is_the_same_in_any_order(rows: list[Picture]) -> None:
+@given(images)
+def test_the_interval_holds_the_area_and_is_the_same_in_any_order(rows: list[Image]) -> None:
     found = auc(rows)
     if found is not None:
         assert 0 <= found[1] <= found[0] + 1e-9 and found[0] - 1e-9 <= found[2] <= 100
         assert auc(rows[::-1]) == found
 
 
-@given(pictures)
-def test_only_the_order_of_the_scores_matters(rows: list[Picture]) -> None:
+@given(images)
+def test_only_the_order_of_the_scores_matters(rows: list[Image]) -> None:
     assert auc([(np.exp(3 * score) - 7, found) for score, found in rows]) == auc(rows)
 
 
@@ -60,16 +60,16 @@ def test_only_the_order_of_the_scores_matters(rows: list[Picture]) -> None:
         pytest.param([(0.9, True), (-np.inf, False)], 100, id="no box"),
         pytest.param([(0.9, True), (0.1, True)], None, id="all right"),
         pytest.param([(0.9, False)], None, id="all wrong"),
-        pytest.param([], None, id="no picture"),
+        pytest.param([], None, id="no image"),
     ],
 )  # fmt: skip
-def test_areas_counted_by_hand(rows: list[Picture], expected: float | None) -> None:
+def test_areas_counted_by_hand(rows: list[Image], expected: float | None) -> None:
     found = auc(rows)
     assert expected is None if found is None else found[0] == pytest.approx(expected)
 
 
 def interval_by_resampling(scores: np.ndarray, is_found: np.ndarray, draws: int) -> tuple[float, float]:
-    """Efron 1979, picture by picture."""
+    """Efron 1979, image by image."""
     random, found = np.random.default_rng(1), []
     for _ in range(draws):
         drawn = random.integers(0, len(scores), len(scores))
@@ -79,7 +79,7 @@ def interval_by_resampling(scores: np.ndarray, is_found: np.ndarray, draws: int)
 
 
 @pytest.mark.parametrize("n", [12, 60])
-def test_the_interval_is_that_of_resampled_pictures(n: int) -> None:
+def test_the_interval_is_that_of_resampled_images(n: int) -> None:
     random = np.random.default_rng(n)
     is_found = np.arange(n) % 4 > 0
     scores = random.random(n) + 0.5 * is_found
@@ -98,7 +98,7 @@ def test_coarse_ranks_leave_the_interval_where_the_area_is(monkeypatch: pytest.M
     assert (coarse.low, coarse.high) == pytest.approx((fine.low, fine.high), abs=1.5)
 
 
-def test_fifty_thousand_pictures_take_no_time_and_their_interval_is_hanleys() -> None:
+def test_fifty_thousand_images_take_no_time_and_their_interval_is_hanleys() -> None:
     random = np.random.default_rng(0)
     is_found = random.random(50_000) < 0.8
     scores = random.exponential(np.where(is_found, 2.0, 1.0))

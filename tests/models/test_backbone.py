@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wsol import open_data
-from wsol.data.loader import Pictures, in_order
+from wsol.data.loader import ImageLoader, in_order
 from wsol.errors import WsolError
 from wsol.models.backbone import check_name, check_sides, feature_pyramid, normalisation, pretrained_state, whole_model
 from wsol.models.weights import BUNDLED, WHEELS, wheel_file
@@ -192,7 +192,7 @@ def test_a_pyramid_gives_the_last_levels_shallow_first_as_it_says(name: str, lev
     ("name", "patch_px", "side_px"),
     [
         pytest.param("test_vit", 16, 224, id="a ViT away from its 160 pixels"),
-        pytest.param("vit_tiny_patch16_224", 16, 256, id="a ViT on the larger pictures of prediction"),
+        pytest.param("vit_tiny_patch16_224", 16, 256, id="a ViT on the larger images of prediction"),
         pytest.param("vit_small_patch14_dinov2", 14, 252, id="DINOv2, of 518 pixels"),
     ],
 )
@@ -219,7 +219,7 @@ def test_sides_that_a_network_cannot_take_are_refused_with_one_that_it_can(build
     check_sides("test_vit", network, (160, 224))
     assert network.training
     with pytest.raises(
-        WsolError, match=r"test_vit takes no pictures of 250 x 250 .*divisible.*240 would do.*--cam.resize-px"
+        WsolError, match=r"test_vit takes no images of 250 x 250 .*divisible.*240 would do.*--cam.resize-px"
     ):
         check_sides("test_vit", network, (224, 250))
 
@@ -274,7 +274,7 @@ def test_with_the_weights_of_a_wheel_a_backbone_names_what_it_sees(name: str, cu
     model.load_state_dict(dict(pretrained_state(name, None)))
     data = open_data(cub30)
     samples = [one for one in data.test if data.class_names[one.label] in named][::6]
-    batch = next(iter(Pictures([one.path for one in samples], 224).batches(in_order(len(samples), len(samples)))))
+    batch = next(iter(ImageLoader([one.path for one in samples], 224).batches(in_order(len(samples), len(samples)))))
     with torch.inference_mode():
         found = model.eval()(batch.pixels / 127.5 - 1).argmax(1).tolist()
     right = sum(one == named[data.class_names[sample.label]] for one, sample in zip(found, samples, strict=True))

@@ -172,13 +172,13 @@ def test_a_line_that_ends_early_is_named(tmp_path: Path) -> None:
         list(read_lines(tmp_path / LINES))
 
 
-def test_a_folder_of_predictions_knows_its_pictures_and_classes(tmp_path: Path) -> None:
+def test_a_folder_of_predictions_knows_its_images_and_classes(tmp_path: Path) -> None:
     write_lines(tmp_path / LINES, PREDICTIONS)
     write_manifest(
-        tmp_path, "predict", {}, {}, {"image_root": "/pictures/Käuzchen", "class_names": ["hawk", "owl", "raw \udcff"]}
+        tmp_path, "predict", {}, {}, {"image_root": "/images/Käuzchen", "class_names": ["hawk", "owl", "raw \udcff"]}
     )
     predictions = open_predictions(tmp_path)
-    assert predictions.image_root == Path("/pictures/Käuzchen")
+    assert predictions.image_root == Path("/images/Käuzchen")
     assert predictions.class_names == ("hawk", "owl", "raw \udcff")
     assert list(predictions) == list(predictions) == PREDICTIONS
 

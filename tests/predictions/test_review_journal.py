@@ -79,7 +79,7 @@ def test_nobody_has_reviewed_a_folder_without_a_journal(tmp_path: Path) -> None:
     assert read_journal(tmp_path) == []
 
 
-def test_the_last_line_of_a_picture_holds() -> None:
+def test_the_last_line_of_a_image_holds() -> None:
     other, again = replace(ONE, number=2, image="b.jpg"), replace(ONE, number=3, verdict="rejected")
     assert heads([ONE, other, again]) == {"a.jpg": again, "b.jpg": other}
 

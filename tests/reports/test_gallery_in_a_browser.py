@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from fake_data.shown import HOSTILE, blobs, of_boxes, of_maps, picture
+from fake_data.shown import HOSTILE, blobs, of_boxes, of_maps, shown_image
 
 from wsol.config.options import Box
 from wsol.geometry.objects import find_objects, resized
@@ -29,7 +29,7 @@ CLASSES = ("owl", "lark", *HOSTILE)
 
 @pytest.fixture(scope="module")
 def hundred() -> list[Shown]:
-    """Pictures of a dozen classes, most of them with hostile names; some larger than the window, some tiny, some with nothing found."""
+    """Images of a dozen classes, most of them with hostile names; some larger than the window, some tiny, some with nothing found."""
     sizes = [(375, 500), (500, 333), (90, 120), (240, 320), (20, 300)]
     shown = [
         blobs(
@@ -67,7 +67,7 @@ def asked(context: BrowserContext) -> list[str]:
 
 @pytest.fixture
 def report(tab: Tab, file: Path) -> Tab:
-    """The page, opened, its first pictures drawn."""
+    """The page, opened, its first images drawn."""
     tab.goto(file.as_uri())
     wait_for_drawing(tab, "#cards > li:first-child")
     return tab
@@ -94,7 +94,7 @@ def wait_for_effect(tab: Tab, threshold: float) -> None:
 
 
 def drawn_boxes(tab: Tab) -> dict[str, list[list[float]]]:
-    """The found boxes of the pictures near the window, in their pixels, by file."""
+    """The found boxes of the images near the window, in their pixels, by file."""
     return tab.eval_on_selector_all(
         "#cards > li",
         """all => Object.fromEntries(all.filter((one) => one.querySelector("canvas").dataset.drawn).map((one) => [
@@ -145,7 +145,7 @@ def test_filters_and_orders_show_what_they_say(report: Tab, hundred: list[Shown]
     report.fill("#most", "0.5")
     between = expected_files(hundred, lambda one: 0.25 <= round(one.score, 2) <= 0.5)
     assert shown_files(report) == between and 0 < len(between) < COUNT
-    assert report.inner_text("#count") == f"{len(between)} of {COUNT} pictures"
+    assert report.inner_text("#count") == f"{len(between)} of {COUNT} images"
     report.fill("#least", "0.99")
     assert shown_files(report) == [] and report.is_visible("#nothing")
     report.fill("#least", "")
@@ -156,15 +156,15 @@ def test_filters_and_orders_show_what_they_say(report: Tab, hundred: list[Shown]
     assert shown_files(report) == expected_files(hundred)
 
 
-def test_a_class_of_the_table_shows_its_pictures(report: Tab, hundred: list[Shown]) -> None:
+def test_a_class_of_the_table_shows_its_images(report: Tab, hundred: list[Shown]) -> None:
     shown_files(report)  # all are in the page: further ones would push the link away from under the pointer
     report.click("#per-class a >> text=/^lark$/")
     assert shown_files(report) == expected_files(hundred, lambda one: one.class_name == "lark")
-    assert report.evaluate("location.hash") == "#pictures"
+    assert report.evaluate("location.hash") == "#images"
 
 
 def by_the_products_rule(shown: Shown, threshold: float) -> tuple[float, float, float, float] | None:
-    """The largest part's box at the size at which the page shows the picture, from the bytes that the page holds; scaled to its pixels."""
+    """The largest part's box at the size at which the page shows the image, from the bytes that the page holds; scaled to its pixels."""
     height, width = shown.photo.shape[:2]
     codes = np.rint(shown.heatmap.clip(0, 1) * 255).astype(np.float32)
     above = (resized(codes, (height, width)) > 255 * threshold).astype(np.uint8)
@@ -203,7 +203,7 @@ def test_the_slider_redraws_boxes_by_the_products_rule(report: Tab, hundred: lis
         assert drawn == [pytest.approx(row, abs=0.06) for row in by_name[name].boxes.xyxy.tolist()], (
             "the run's own, exactly"
         )
-    assert report.inner_text("#effect") == "0.50, the run\u2019s own. It finds 50.0 % of 100 judged pictures."
+    assert report.inner_text("#effect") == "0.50, the run\u2019s own. It finds 50.0 % of 100 judged images."
 
 
 def test_all_objects_are_redrawn_where_the_run_keeps_all(tab: Tab, tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_narrow_window_scrolls_in_one_direction_and_keeps_the_slider(
     tab.close()
 
 
-def test_pictures_are_drawn_near_the_window_alone(report: Tab) -> None:
+def test_images_are_drawn_near_the_window_alone(report: Tab) -> None:
     report.evaluate("document.querySelectorAll('#cards > li')[44].scrollIntoView({ behavior: 'instant' })")
     wait_for_drawing(report, "#cards > li:nth-child(45)")
     report.wait_for_selector("#cards > li:first-child canvas:not([data-drawn])", state="attached")
@@ -313,7 +313,7 @@ def test_pictures_are_drawn_near_the_window_alone(report: Tab) -> None:
     assert report.eval_on_selector("#cards > li:first-child canvas", "(one) => one.width") == 0
 
 
-# In one go: where the end of the list is near the window, more pictures come before a second question.
+# In one go: where the end of the list is near the window, more images come before a second question.
 REORDER_AND_ASK = """() => {
   const order = document.getElementById("order"), more = document.getElementById("more");
   const cards = document.querySelector("#cards").children;
@@ -326,7 +326,7 @@ REORDER_AND_ASK = """() => {
 }"""
 
 
-def test_more_pictures_come_as_one_scrolls_or_asks(report: Tab) -> None:
+def test_more_images_come_as_one_scrolls_or_asks(report: Tab) -> None:
     assert report.locator("#cards > li").count() == PORTION
     report.evaluate("document.getElementById('cards').lastElementChild.scrollIntoView({ behavior: 'instant' })")
     report.wait_for_selector(f"#cards > li:nth-child({PORTION + 1})", state="attached")
@@ -346,7 +346,7 @@ def test_without_scripts_photos_and_boxes_are_there(browser: Browser, file: Path
     assert tab.locator("#cards > li").count() == PORTION < COUNT
     worst_first = sorted(hundred, key=lambda one: (one.iou, one.score, one.image_id))[:PORTION]
     assert tab.locator(".found .line").count() == sum(len(one.boxes) for one in worst_first)
-    assert "those of the first 50 pictures" in tab.inner_text("main")
+    assert "those of the first 50 images" in tab.inner_text("main")
     context.close()
 
 
@@ -357,8 +357,8 @@ def test_nobody_who_wants_rest_is_moved(browser: Browser, file: Path) -> None:
     tab.close()
 
 
-def test_a_page_of_one_tiny_picture_without_truth_works(tab: Tab, tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(picture(iou=None))]))
+def test_a_page_of_one_tiny_image_without_truth_works(tab: Tab, tmp_path: Path) -> None:
+    write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(shown_image(iou=None))]))
     tab.goto((tmp_path / "index.html").as_uri())
     wait_for_drawing(tab)
     slide(tab, 0.3)
@@ -407,7 +407,7 @@ def test_boxes_without_maps_are_filtered_and_ordered_and_stay_as_they_are(
     assert set(shown_files(tab)) == {legible(one.image_id) for one in shown if one.iou < 0.5}
     tab.select_option("#which", "all")
     tab.select_option("#order", "name")
-    assert len(shown_files(tab)) == 12 and tab.inner_text("#count") == "12 of 12 pictures"
+    assert len(shown_files(tab)) == 12 and tab.inner_text("#count") == "12 of 12 images"
 
 
 @pytest.mark.parametrize(

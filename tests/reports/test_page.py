@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_data.shown import HOSTILE, of_boxes, of_maps, picture
+from fake_data.shown import HOSTILE, of_boxes, of_maps, shown_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -80,7 +80,7 @@ class Read(HTMLParser):
         return " ".join(" ".join(words).split())
 
     def files(self) -> list[str]:
-        """Which pictures, in which order."""
+        """Which images, in which order."""
         return self.within("p.file bdi")
 
 
@@ -120,7 +120,7 @@ def page(folder: Path, *shown: Shown, word: str = "word", tables: Sequence[Table
 
 
 def named(name: str) -> Shown:
-    return replace(picture(image_id=name, class_name=name), predicted_name=name + " not")
+    return replace(shown_image(image_id=name, class_name=name), predicted_name=name + " not")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -148,7 +148,7 @@ def test_no_name_changes_the_structure_of_the_page(tmp_path: Path, name: str) ->
 
 
 def test_the_page_needs_no_network_and_allows_itself_none(tmp_path: Path) -> None:
-    found = page(tmp_path, picture(), picture("b.jpg"))
+    found = page(tmp_path, shown_image(), shown_image("b.jpg"))
     text = (tmp_path / "report.html").read_text(encoding="utf-8").replace('"http://www.w3.org/2000/svg"', "")
     for outside in ("http:", "https:", "@import", "url("):
         assert outside not in text
@@ -165,7 +165,7 @@ def test_the_page_needs_no_network_and_allows_itself_none(tmp_path: Path) -> Non
 
 
 def test_the_policy_names_the_one_script(tmp_path: Path) -> None:
-    found = page(tmp_path, picture())
+    found = page(tmp_path, shown_image())
     (policy,) = (it["content"] or "" for it in found.of("meta") if it.get("http-equiv") == "Content-Security-Policy")
     (script,) = found.within(" script")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -174,31 +174,31 @@ def test_the_policy_names_the_one_script(tmp_path: Path) -> None:
     assert found.of("script") == [{}]
 
 
-def test_pictures_stand_worst_first_ties_by_confidence_then_by_name_and_the_unknown_last(tmp_path: Path) -> None:
+def test_images_stand_worst_first_ties_by_confidence_then_by_name_and_the_unknown_last(tmp_path: Path) -> None:
     found = page(
         tmp_path,
-        picture("unknown.jpg", iou=None, score=0.0),
-        picture("good.jpg", iou=0.9),
-        picture("tie b.jpg", iou=0.2, score=0.7),
-        picture("worst.jpg", iou=0.0),
-        picture("tie a.jpg", iou=0.2, score=0.7),
-        picture("unsure.jpg", iou=0.2, score=0.1),
+        shown_image("unknown.jpg", iou=None, score=0.0),
+        shown_image("good.jpg", iou=0.9),
+        shown_image("tie b.jpg", iou=0.2, score=0.7),
+        shown_image("worst.jpg", iou=0.0),
+        shown_image("tie a.jpg", iou=0.2, score=0.7),
+        shown_image("unsure.jpg", iou=0.2, score=0.1),
     )
     assert found.files() == ["worst.jpg", "unsure.jpg", "tie a.jpg", "tie b.jpg", "good.jpg", "unknown.jpg"]
-    assert "reaches an IoU of 0.5 on 1 of these 5 pictures that have a true box." in found.text()
+    assert "reaches an IoU of 0.5 on 1 of these 5 images that have a true box." in found.text()
 
 
 def test_without_true_boxes_the_least_confident_stand_first_and_no_iou_is_mentioned(tmp_path: Path) -> None:
-    shown = [picture(f"{score}.jpg", iou=None, score=score) for score in (0.7, 0.1, 0.4)]
+    shown = [shown_image(f"{score}.jpg", iou=None, score=score) for score in (0.7, 0.1, 0.4)]
     found = page(tmp_path, *shown)
     assert found.files() == ["0.1.jpg", "0.4.jpg", "0.7.jpg"]
-    assert "Something was found on all 3 pictures." in found.text()
+    assert "Something was found on all 3 images." in found.text()
     assert "IoU" not in found.text() and "true, unseen" not in found.text()
     assert found.within("option")[-2:] == ["least confident first", "by name"]
 
 
 def test_the_filters_offer_what_there_is_with_its_count(tmp_path: Path) -> None:
-    shown = [picture(class_name="wren"), picture(class_name="owl"), picture(class_name="wren", iou=0.1)]
+    shown = [shown_image(class_name="wren"), shown_image(class_name="owl"), shown_image(class_name="wren", iou=0.1)]
     found = page(tmp_path, *shown)
     assert found.within("option") == [
         *("all classes", "owl (1)", "wren (2)"),
@@ -207,25 +207,25 @@ def test_the_filters_offer_what_there_is_with_its_count(tmp_path: Path) -> None:
     ]
     values = [it["value"] for it in found.of("option")]
     assert [it["data-class"] for it in found.of("li") if "data-class" in it] == [values[2], values[2], values[1]]
-    right = replace(picture(), predicted_name="owl", boxes=Boxes.of([]))
+    right = replace(shown_image(), predicted_name="owl", boxes=Boxes.of([]))
     assert page(tmp_path, right).within("option")[2:5] == ["all", "IoU below 0.5 (0)", "nothing found (1)"]
 
 
-def test_a_class_in_the_table_leads_to_its_pictures(tmp_path: Path) -> None:
-    found = page(tmp_path, picture(class_name="wren"), picture("b.jpg", class_name="owl"))
+def test_a_class_in_the_table_leads_to_its_images(tmp_path: Path) -> None:
+    found = page(tmp_path, shown_image(class_name="wren"), shown_image("b.jpg", class_name="owl"))
     links = {it["data-class"]: it["href"] for it in found.of("a") if "data-class" in it}
-    assert links == {"0": "#pictures", "1": "#pictures"}
+    assert links == {"0": "#images", "1": "#images"}
 
 
 def test_controls_that_need_a_script_stay_hidden_without_one(tmp_path: Path) -> None:
-    forms = page(tmp_path, picture()).of("form")
+    forms = page(tmp_path, shown_image()).of("form")
     assert [form["id"] for form in forms] == ["controls", "cut"]
     assert all("hidden" in form for form in forms)
 
 
 def test_an_empty_gallery_is_a_page_that_says_so(tmp_path: Path) -> None:
     found = page(tmp_path, word="The set is synthetic.")
-    assert "There are no pictures to show." in found.text()
+    assert "There are no images to show." in found.text()
     assert "GT-known Loc 86.4" in found.text()
     assert not found.of("img")
     assert not found.of("form")
@@ -237,7 +237,7 @@ def test_a_page_of_nothing_is_a_page(tmp_path: Path) -> None:
 
 
 BLANK = replace(
-    picture(iou=0.0),
+    shown_image(iou=0.0),
     mask=np.zeros((6, 8), bool),
     cam=np.zeros((6, 8), np.float32),
     heatmap=np.zeros((6, 8), np.float32),
@@ -250,7 +250,7 @@ BLANK = replace(
     ("shown", "alts"),
     [
         pytest.param(
-            picture(),
+            shown_image(),
             [
                 "photo labelled owl",
                 "heat over the photo where the network looks for owl, warmest at the top centre",
@@ -272,11 +272,11 @@ BLANK = replace(
             id="nothing found",
         ),
         pytest.param(
-            replace(picture(), true_boxes=Boxes.of([(0, 0, 1, 1), (3, 0, 8, 3)])),
+            replace(shown_image(), true_boxes=Boxes.of([(0, 0, 1, 1), (3, 0, 8, 3)])),
             ["box against true boxes, IoU 0.83"],
             id="two true boxes",
         ),
-        pytest.param(picture(iou=None), ["1 box found"], id="truth unknown"),
+        pytest.param(shown_image(iou=None), ["1 box found"], id="truth unknown"),
         pytest.param(replace(BLANK, true_boxes=Boxes.of([]), iou=None), ["no box found"], id="nothing at all"),
     ],
 )
@@ -288,7 +288,7 @@ def test_alternative_texts_say_what_is_seen(tmp_path: Path, shown: Shown, alts: 
 
 
 def test_of_a_map_alone_three_panels_are_drawn_and_one_map_is_kept(tmp_path: Path) -> None:
-    found = page(tmp_path, of_maps(picture()))
+    found = page(tmp_path, of_maps(shown_image()))
     assert found.within("ul.key li b") == ["Photo", "Map", "Mask", "Box"]
     assert found.within("figure.drawn figcaption") == ["Photo", "Map", "Mask"]
     assert [it["data-panel"] for it in found.of("canvas")] == ["photo", "map", "mask"]
@@ -303,7 +303,7 @@ def test_of_a_map_alone_three_panels_are_drawn_and_one_map_is_kept(tmp_path: Pat
 
 
 def test_of_boxes_alone_there_is_no_map_no_slider_and_no_score(tmp_path: Path) -> None:
-    found = page(tmp_path, of_boxes(picture("b.jpg", iou=0.4)), of_boxes(picture("a.jpg", iou=0.4)))
+    found = page(tmp_path, of_boxes(shown_image("b.jpg", iou=0.4)), of_boxes(shown_image("a.jpg", iou=0.4)))
     assert found.files() == ["a.jpg", "b.jpg"]
     assert found.within("ul.key li b") == ["Photo", "Box"]
     assert [it["data-panel"] for it in found.of("canvas")] == 2 * ["photo"]
@@ -317,7 +317,7 @@ def test_of_boxes_alone_there_is_no_map_no_slider_and_no_score(tmp_path: Path) -
 
 def test_a_wrong_class_is_said_in_words_and_no_class_is_not_mentioned(tmp_path: Path) -> None:
     def says(predicted_name: str | None) -> str:
-        return page(tmp_path, replace(picture(), predicted_name=predicted_name)).text()
+        return page(tmp_path, replace(shown_image(), predicted_name=predicted_name)).text()
 
     assert "predicted lark wrong score" in says("lark")
     assert "predicted owl score" in says("owl")
@@ -338,7 +338,7 @@ def test_columns_of_numbers_stand_on_the_right(tmp_path: Path) -> None:
 
 
 def test_the_page_can_be_walked_by_ear_and_by_keyboard(tmp_path: Path) -> None:
-    found = page(tmp_path, picture(), picture("b.jpg"))
+    found = page(tmp_path, shown_image(), shown_image("b.jpg"))
     assert found.of("html") == [{"lang": "en"}]
     assert [len(found.of(tag)) for tag in ("main", "nav", "h1", "title")] == [1, 1, 1, 1]
     ids = [it["id"] for _, it in found.elements if "id" in it]
@@ -351,9 +351,9 @@ def test_the_page_can_be_walked_by_ear_and_by_keyboard(tmp_path: Path) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes_and_leaves_no_scratch_file(tmp_path: Path) -> None:
-    page(tmp_path, picture())
+    page(tmp_path, shown_image())
     first = (tmp_path / "report.html").read_bytes()
-    page(tmp_path, picture())
+    page(tmp_path, shown_image())
     assert (tmp_path / "report.html").read_bytes() == first
     assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
 
@@ -372,7 +372,7 @@ def test_a_map_comes_back_from_its_code_within_half_a_step(image_hw: tuple[int, 
 
 
 def test_the_script_is_told_how_the_run_makes_boxes(tmp_path: Path) -> None:
-    (cards,) = (it for it in page(tmp_path, picture()).of("ul") if it.get("id") == "cards")
+    (cards,) = (it for it in page(tmp_path, shown_image()).of("ul") if it.get("id") == "cards")
     told = json.loads(cards["data-settings"] or "")
     assert {name: told[name] for name in ("threshold", "objects", "minArea")} == {
         "threshold": 0.4,

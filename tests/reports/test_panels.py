@@ -38,7 +38,7 @@ BOX: Xyxy = (100, 60, 220, 180)
 TRUE_BOX: Xyxy = (40, 30, 280, 210)
 
 
-def picture(
+def shown_image(
     image_hw: tuple[int, int] = (240, 320), box: Xyxy | None = BOX, true_boxes: tuple[Xyxy, ...] = (TRUE_BOX,)
 ) -> Shown:
     """Grey, warm in the middle; the mask is the middle ninth."""
@@ -70,14 +70,14 @@ def is_colour(panel: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray
 @pytest.mark.parametrize(
     ("sizes_hw", "cell_heights"),
     [
-        pytest.param([], [], id="no picture"),
+        pytest.param([], [], id="no image"),
         pytest.param([(240, 320)], [240], id="fits as it is"),
         pytest.param([(213, 320), (320, 213), (60, 80)], [213, 240, 240], id="wide, tall, and small ones grow"),
         pytest.param([(1, 300), (300, 1)], [1, 240], id="slivers"),
     ],
 )
 def test_a_strip_is_as_high_as_its_rows(sizes_hw: list[tuple[int, int]], cell_heights: list[int]) -> None:
-    strip = draw_strip([picture(image_hw) for image_hw in sizes_hw])
+    strip = draw_strip([shown_image(image_hw) for image_hw in sizes_hw])
     assert strip.mode == "RGB"
     assert strip.width == 1776
     assert strip.height == draw_strip([]).height + sum(cell_heights) + CAPTION_PX * len(cell_heights)
@@ -85,7 +85,7 @@ def test_a_strip_is_as_high_as_its_rows(sizes_hw: list[tuple[int, int]], cell_he
 
 @pytest.mark.parametrize("draw", PANELS)
 def test_a_panel_has_the_photo_s_size_and_leaves_the_photo_alone(draw) -> None:
-    shown = picture((33, 47))
+    shown = shown_image((33, 47))
     before = shown.photo.copy()
     panel = draw(shown)
     assert panel.shape == (33, 47, 3)
@@ -94,7 +94,7 @@ def test_a_panel_has_the_photo_s_size_and_leaves_the_photo_alone(draw) -> None:
 
 
 def test_the_found_box_is_a_line_inside_its_edges() -> None:
-    line = is_colour(panel_boxes(picture(true_boxes=())), FOUND)
+    line = is_colour(panel_boxes(shown_image(true_boxes=())), FOUND)
     rows, columns = np.nonzero(line)
     assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == BOX
     assert line[60:180, 100].all()
@@ -103,7 +103,7 @@ def test_the_found_box_is_a_line_inside_its_edges() -> None:
 
 
 def test_both_boxes_are_seen_where_they_agree() -> None:
-    panel = panel_boxes(picture(true_boxes=(BOX,)))
+    panel = panel_boxes(shown_image(true_boxes=(BOX,)))
     edge = panel[61]
     assert is_colour(panel, TRUE)[61].any()
     assert is_colour(panel, FOUND)[61].any()
@@ -112,8 +112,10 @@ def test_both_boxes_are_seen_where_they_agree() -> None:
 
 
 def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() -> None:
-    half = replace(picture((120, 160)), boxes=Boxes.of([(50, 30, 110, 90)]), true_boxes=Boxes.of([(20, 15, 140, 105)]))
-    strips = [np.asarray(draw_strip([each])) for each in (picture(), half)]
+    half = replace(
+        shown_image((120, 160)), boxes=Boxes.of([(50, 30, 110, 90)]), true_boxes=Boxes.of([(20, 15, 140, 105)])
+    )
+    strips = [np.asarray(draw_strip([each])) for each in (shown_image(), half)]
     left, top = LEFT_PX[-1], MARGIN_PX + HEADER_PX
     for strip in strips:
         cell = strip[top : top + 240, left : left + 320]
@@ -125,7 +127,7 @@ def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() ->
 
 
 def test_planes_and_photo_may_have_sizes_of_their_own() -> None:
-    at_one_size = picture((480, 640), box=(200, 120, 440, 360), true_boxes=())
+    at_one_size = shown_image((480, 640), box=(200, 120, 440, 360), true_boxes=())
     small = np.zeros((30, 40), np.float32)
     small[10:20, 13:27] = 1
     at_several = replace(at_one_size, photo=np.full((240, 320, 3), 120, np.uint8), cam=small, foreground=small, known=np.ones((7, 9), np.float32))  # fmt: skip
@@ -135,7 +137,7 @@ def test_planes_and_photo_may_have_sizes_of_their_own() -> None:
 
 
 def test_a_tall_photo_stands_in_the_middle_of_a_round_cornered_cell() -> None:
-    strip = np.asarray(draw_strip([picture((240, 100), box=None, true_boxes=())]))
+    strip = np.asarray(draw_strip([shown_image((240, 100), box=None, true_boxes=())]))
     cell = strip[MARGIN_PX + HEADER_PX :, LEFT_PX[0] :][:240, :320]
     is_photo = (cell == 120).all(axis=2)
     assert is_photo[:, 110:210].all()
@@ -149,12 +151,12 @@ def test_a_tall_photo_stands_in_the_middle_of_a_round_cornered_cell() -> None:
 )
 def test_a_strip_of_nothing_found_is_a_strip(box: Xyxy | None) -> None:
     empty = replace(
-        picture(box=box, true_boxes=()),
+        shown_image(box=box, true_boxes=()),
         cam=np.zeros((240, 320), np.float32),
         mask=np.zeros((240, 320), bool),
         iou=0.0,
     )
-    assert draw_strip([empty]).height == draw_strip([picture()]).height
+    assert draw_strip([empty]).height == draw_strip([shown_image()]).height
     assert is_colour(panel_boxes(empty), FOUND).any() == (box is not None)
     assert not is_colour(panel_mask(empty), FOUND).any()
 
@@ -166,7 +168,7 @@ def test_a_strip_of_nothing_found_is_a_strip(box: Xyxy | None) -> None:
     st.booleans(),
 )
 def test_any_box_leaves_the_photo_beyond_its_rim_alone(box: Xyxy, is_true: bool) -> None:
-    shown = picture((50, 70), box=None if is_true else box, true_boxes=(box,) if is_true else ())
+    shown = shown_image((50, 70), box=None if is_true else box, true_boxes=(box,) if is_true else ())
     panel = panel_boxes(shown)
     x0, y0, x1, y1 = box
     y, x = np.mgrid[:50, :70]
@@ -177,7 +179,7 @@ def test_any_box_leaves_the_photo_beyond_its_rim_alone(box: Xyxy, is_true: bool)
 
 
 def test_lines_are_seen_on_photos_of_their_own_colour() -> None:
-    amber = replace(picture(true_boxes=()), photo=np.tile(np.asarray(FOUND, np.uint8), (240, 320, 1)))
+    amber = replace(shown_image(true_boxes=()), photo=np.tile(np.asarray(FOUND, np.uint8), (240, 320, 1)))
     rim = panel_boxes(amber)[120, 99].astype(int)
     assert np.abs(rim - np.asarray(OUTLINE)).max() < np.abs(rim - np.asarray(FOUND)).max()
 
@@ -187,7 +189,7 @@ def test_a_pseudo_mask_tells_object_background_and_undecided_apart() -> None:
     known[:, 60:] = 0
     foreground = np.zeros((90, 90), np.float32)
     foreground[:, :30] = 1
-    panel = panel_pseudo(replace(picture((90, 90)), foreground=foreground, known=known)).astype(int)
+    panel = panel_pseudo(replace(shown_image((90, 90)), foreground=foreground, known=known)).astype(int)
     is_object, background, undecided = panel[:, :30], panel[:, 30:60], panel[:, 60:]
     assert is_object[0, 0, 0] - is_object[0, 0, 2] > 100, "amber"
     assert background[0, 0, 2] > background[0, 0, 0], "blue"
@@ -198,7 +200,7 @@ def test_a_pseudo_mask_tells_object_background_and_undecided_apart() -> None:
 
 def test_a_soft_pseudo_mask_fades_from_background_to_object() -> None:
     ramp = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (8, 1))
-    shown = replace(picture((8, 64)), foreground=ramp, known=np.ones_like(ramp))
+    shown = replace(shown_image((8, 64)), foreground=ramp, known=np.ones_like(ramp))
     red = panel_pseudo(shown)[0, :, 0].astype(int)
     assert (np.diff(red) > 0).all()
 
@@ -211,10 +213,10 @@ def test_a_soft_pseudo_mask_fades_from_background_to_object() -> None:
     ],
 )
 def test_of_a_method_without_stages_the_strip_is_narrower(kind: Callable[[Shown], Shown], titles: list[str]) -> None:
-    shown = kind(picture())
+    shown = kind(shown_image())
     assert [column.title for column in columns_of(shown)] == titles
     strip = np.asarray(draw_strip([shown]))
-    whole = np.asarray(draw_strip([picture()]))
+    whole = np.asarray(draw_strip([shown_image()]))
     last = LEFT_PX[len(titles) - 1]
     assert strip.shape[1] == whole.shape[1] - (LEFT_PX[-1] - last)
     below = MARGIN_PX + HEADER_PX
@@ -224,7 +226,7 @@ def test_of_a_method_without_stages_the_strip_is_narrower(kind: Callable[[Shown]
 
 
 def test_without_a_stage_1_the_map_is_the_one_that_boxes_are_cut_from() -> None:
-    shown = picture()
+    shown = shown_image()
     assert (panel_map(of_maps(shown)) == panel_map(shown)).all()
     moved = replace(shown, heatmap=np.roll(shown.cam, 80))
     assert (panel_map(moved) == panel_map(shown)).all()
@@ -232,13 +234,13 @@ def test_without_a_stage_1_the_map_is_the_one_that_boxes_are_cut_from() -> None:
 
 
 def test_heat_is_brighter_than_cold() -> None:
-    panel = panel_map(picture()).astype(int).sum(axis=2)
+    panel = panel_map(shown_image()).astype(int).sum(axis=2)
     assert panel[120, 160] > 2 * panel[5, 5]
 
 
 def test_names_in_any_script_and_of_any_length_fit_their_column() -> None:
     def below_the_photo(class_name: str) -> NDArray[np.bool_]:
-        strip = np.asarray(draw_strip([replace(picture(), class_name=class_name)]))
+        strip = np.asarray(draw_strip([replace(shown_image(), class_name=class_name)]))
         return (strip[MARGIN_PX + HEADER_PX + 240 :, LEFT_PX[0] : LEFT_PX[-1]] != PAPER).any(axis=2)
 
     assert below_the_photo("Käuzchen").any()

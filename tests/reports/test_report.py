@@ -43,7 +43,7 @@ def test_the_report_judges_shows_and_says_how_the_run_was_made(page: str, small_
     tests = sorted(path.relative_to(small_set).as_posix() for path in (small_set / "test").rglob("*.jpg"))
     assert sorted(files_in(page)) == tests and len(tests) == 6
     said = words_of(page)
-    assert "protocol original spol wsol-v1 wsol-v2 pictures 6 6 6 6" in said
+    assert "protocol original spol wsol-v1 wsol-v2 images 6 6 6 6" in said
     assert "GT-known Loc" in said and "MaxBoxAccV2" in said and "95 % intervals" in said
     assert f"box threshold {Run.open(small_run).box().threshold:.2f}, learned from" in said
     assert "tf_efficientnet_lite0, timm's pretrained weights apache-2.0, as timm states it" in said
@@ -53,7 +53,7 @@ def test_the_report_judges_shows_and_says_how_the_run_was_made(page: str, small_
     assert len(ious) == 6 and ious == sorted(ious), "worst first"
     corners = [[float(edge) for edge in box.split()] for box in re.findall(r'data-boxes="([\d. ]+)"', page)]
     covering = sum((x1 - x0) * (y1 - y0) >= 0.95 * 90 * 120 for x0, y0, x1, y1 in corners)
-    assert len(corners) == 6 and f"boxes that cover their picture {covering} of 6 (95% of it or more)" in said
+    assert len(corners) == 6 and f"boxes that cover their image {covering} of 6 (95% of it or more)" in said
 
 
 def test_the_numbers_and_the_gallery_are_those_of_evaluate(
@@ -70,7 +70,7 @@ def test_the_numbers_and_the_gallery_are_those_of_evaluate(
 
 
 def without_boxes(small_set: Path, folder: Path) -> Path:
-    """Class folders and nothing else; two broken pictures, and one that is a sliver."""
+    """Class folders and nothing else; two broken images, and one that is a sliver."""
     root = Path(shutil.copytree(small_set / "test", folder / "birds <i>"))
     first, second, third, *_ = sorted(root.rglob("*.jpg"))
     first.write_bytes(b"")
@@ -90,7 +90,7 @@ def test_without_boxes_the_least_confident_stand_first_and_nothing_is_claimed(
     assert "GT-known" not in said and "data-iou" not in page
     scores = [float(score) for score in re.findall(r'data-score="([^"]+)"', page)]
     assert len(scores) == 4 and scores == sorted(scores)
-    assert "Left out: 2 pictures" in said and said.count("cannot decode") == 2
+    assert "Left out: 2 images" in said and said.count("cannot decode") == 2
     assert "mean score" in said and "named as labelled" in said
 
 
@@ -125,7 +125,7 @@ def test_boxes_without_maps_are_judged_and_what_they_have_not_is_said_once(
     assert "psol draws a box at once: there is no map, no mask, no threshold to move and no score to sort by." in said
     assert "psol's boxes under each protocol" in said and "boxes right, mean over IoU 0.3, 0.5 and 0.7" in said
     assert said.partition("The whole configuration")[0].count("threshold") == 1
-    assert "boxes one for each picture, drawn without a map" in said and "method psol" in said
+    assert "boxes one for each image, drawn without a map" in said and "method psol" in said
     assert "boxes tf_efficientnet_lite0, timm's pretrained weights apache-2.0, as timm states it" in said
 
 
@@ -139,17 +139,17 @@ def test_of_boxes_without_maps_and_truth_no_score_is_told(
     assert "nobody knows how many of these boxes are right. The run" in said, "drawn boxes teach such a run nothing"
     assert "score" not in said.replace("no score to sort by", "") and "confident" not in said
     assert files_in(page) == sorted(files_in(page)) and len(files_in(page)) == 4
-    assert "class pictures nothing found" in said
+    assert "class images nothing found" in said
 
 
-def test_of_many_pictures_some_are_shown_and_all_are_counted(
+def test_of_many_images_some_are_shown_and_all_are_counted(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
 ) -> None:
-    assert cli("report", small_run, small_set, "--pictures", 2, "--protocol", "original", "--out", tmp_path) == 0
+    assert cli("report", small_run, small_set, "--images", 2, "--protocol", "original", "--out", tmp_path) == 0
     page = (tmp_path / "index.html").read_text()
     assert len(files_in(page)) == 2
-    assert "2 of 6 pictures are shown, spread evenly; the numbers are of all." in words_of(page)
-    assert "protocol original pictures 6" in words_of(page)
+    assert "2 of 6 images are shown, spread evenly; the numbers are of all." in words_of(page)
+    assert "protocol original images 6" in words_of(page)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_mistakes_are_told(
     for words, expected in (
         ((small_run, class_folders), "was trained on other classes"),
         ((tmp_path / "no run", small_set), "is not a run"),
-        ((small_run, small_set, "--pictures", 0), "--pictures must be at least 1"),
+        ((small_run, small_set, "--images", 0), "--images must be at least 1"),
         ((small_run, small_set, "--protocol", "orignal"), "Did you mean original?"),
     ):
         assert cli("report", *words) == 2

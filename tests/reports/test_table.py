@@ -53,7 +53,7 @@ def test_a_table_names_protocol_number_and_threshold_in_one_line(capsys: pytest.
 
 
 def of_boxes(**rights_and_wrongs: tuple[int, int]) -> Evaluation:
-    """So many right and so many wrong boxes of an owl under each protocol, of pictures that are the same."""
+    """So many right and so many wrong boxes of an owl under each protocol, of images that are the same."""
     judge = Judge([PROTOCOLS[name] for name in rights_and_wrongs], dict.fromkeys(rights_and_wrongs, 0.5))
     n = sum(next(iter(rights_and_wrongs.values())))
     rows = [

@@ -27,7 +27,7 @@ Row = tuple[Xyxy, float, str | None]
 
 
 def rows_of(results: BoxResults) -> dict[str, list[Row]]:
-    """Boxes, scores and classes of the pictures in which something was found."""
+    """Boxes, scores and classes of the images in which something was found."""
     return {
         image_id: list(zip(map(tuple, one.boxes.xyxy.tolist()), one.scores.tolist(), one.class_names, strict=True))
         for image_id, one in results.by_id.items()
@@ -35,7 +35,7 @@ def rows_of(results: BoxResults) -> dict[str, list[Row]]:
     }
 
 
-# The same in every format: two boxes of one owl, the better one second, one box of a strange picture.
+# The same in every format: two boxes of one owl, the better one second, one box of a strange image.
 
 OWLS: dict[str, list[Row]] = {
     "test/owl/1.jpg": [((5.0, 6.0, 15.0, 26.0), 0.9, "owl"), ((1.0, 2.0, 4.0, 4.5), 0.25, "owl")]
@@ -98,7 +98,7 @@ def test_an_export_in_another_format_says_which_are_read(tmp_path: Path) -> None
         read_boxes(tmp_path, IDS, None)
 
 
-def test_a_picture_without_a_row_has_found_nothing(tmp_path: Path) -> None:
+def test_a_image_without_a_row_has_found_nothing(tmp_path: Path) -> None:
     nothing = read_boxes(as_table(tmp_path), IDS, None).by_id["test/hawk/1.jpg"]
     assert nothing.boxes.xyxy.shape == (0, 4)
     assert nothing.scores.shape == (0,)
@@ -121,7 +121,7 @@ def test_no_box_at_all_is_a_result(tmp_path: Path, name: str, content: str) -> N
     assert results.unknown == ()
 
 
-def test_a_truth_without_pictures_asks_for_nothing(tmp_path: Path) -> None:
+def test_a_truth_without_images_asks_for_nothing(tmp_path: Path) -> None:
     results = read_boxes(as_table(tmp_path), [], None)
     assert results.by_id == {}
     assert results.unknown == ("test/owl/1.jpg", "train/owl/7.jpg")
@@ -134,12 +134,12 @@ def test_results_of_the_test_folder_fit_the_truth_of_the_whole(tmp_path: Path, w
 
 
 @pytest.mark.parametrize("write", [as_table, as_coco, as_predictions])
-def test_results_of_other_pictures_say_so(tmp_path: Path, write: Any) -> None:
+def test_results_of_other_images_say_so(tmp_path: Path, write: Any) -> None:
     with pytest.raises(WsolError, match=r"such as 'test/owl/1\.jpg', and none is in the truth: .*'other\.jpg'"):
         read_boxes(write(tmp_path), ["other.jpg"], None)
 
 
-def test_a_name_that_fits_two_pictures_names_the_file(tmp_path: Path) -> None:
+def test_a_name_that_fits_two_images_names_the_file(tmp_path: Path) -> None:
     file = write_table(tmp_path / "boxes.csv", COLUMNS[:5], [("1.jpg", 1, 2, 3, 4)])
     with pytest.raises(WsolError, match=r"boxes\.csv: '1\.jpg' could be 'test/hawk/1\.jpg' or 'test/owl/1\.jpg'"):
         read_boxes(file, IDS, None)
@@ -379,10 +379,10 @@ def test_a_category_that_has_no_name_is_no_class(tmp_path: Path, category_id: in
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        pytest.param({"image_id": None}, "expected an image_id (a number or a path)", id="no picture"),
-        pytest.param({"image_id": 7.5}, "expected an image_id", id="half a picture"),
-        pytest.param({"image_id": True}, "expected an image_id", id="true for a picture"),
-        pytest.param({"image_id": [7]}, "expected an image_id", id="a list of pictures"),
+        pytest.param({"image_id": None}, "expected an image_id (a number or a path)", id="no image"),
+        pytest.param({"image_id": 7.5}, "expected an image_id", id="half an image"),
+        pytest.param({"image_id": True}, "expected an image_id", id="true for an image"),
+        pytest.param({"image_id": [7]}, "expected an image_id", id="a list of images"),
         pytest.param({"bbox": None}, "a bbox [x, y, width, height]", id="no box"),
         pytest.param({"bbox": [1, 2, 3]}, "a bbox [x, y, width, height]", id="three numbers"),
         pytest.param({"bbox": [1, 2, 3, 4, 5]}, "a bbox [x, y, width, height]", id="five numbers"),
@@ -435,9 +435,9 @@ def test_json_of_another_kind_says_what_is_expected(tmp_path: Path, text: str, w
     [
         pytest.param([], id="a list"),
         pytest.param({}, id="nothing in it"),
-        pytest.param({"images": [{"id": 1}]}, id="a picture without a name"),
-        pytest.param({"images": [{"file_name": "a"}]}, id="a picture without a number"),
-        pytest.param({"images": ["a"]}, id="names for pictures"),
+        pytest.param({"images": [{"id": 1}]}, id="an image without a name"),
+        pytest.param({"images": [{"file_name": "a"}]}, id="an image without a number"),
+        pytest.param({"images": ["a"]}, id="names for images"),
         pytest.param({"images": [], "categories": [{"id": 1}]}, id="a category without a name"),
         pytest.param({"images": [{"id": [1], "file_name": "a"}]}, id="a list for a number"),
     ],
@@ -470,13 +470,13 @@ def test_a_bad_prediction_is_named_by_its_line(tmp_path: Path, xyxy: Xyxy, score
         read_boxes(write_predictions(tmp_path, [good, bad]), IDS, None)
 
 
-def test_a_picture_predicted_twice_is_named_by_its_line(tmp_path: Path) -> None:
+def test_a_image_predicted_twice_is_named_by_its_line(tmp_path: Path) -> None:
     twice = [predicted(IDS[0]), predicted(IDS[1]), predicted(IDS[0])]
-    with pytest.raises(WsolError, match=r"line 3: expected each picture once, got 'test/hawk/1\.jpg' again"):
+    with pytest.raises(WsolError, match=r"line 3: expected each image once, got 'test/hawk/1\.jpg' again"):
         read_boxes(write_predictions(tmp_path, twice), IDS, None)
 
 
-def test_predictions_without_objects_that_are_of_no_picture_are_told_too(tmp_path: Path) -> None:
+def test_predictions_without_objects_that_are_of_no_image_are_told_too(tmp_path: Path) -> None:
     results = read_boxes(write_predictions(tmp_path, [predicted(IDS[0]), predicted("x.jpg")]), IDS, None)
     assert results.unknown == ("x.jpg",)
 

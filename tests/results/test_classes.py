@@ -40,7 +40,7 @@ def read(root: Path, text: str, class_names: tuple[str, ...] = CLASSES) -> dict[
         pytest.param("path,first,second\ntest/owl/1.jpg,3,owl\n", {IDS[1]: (3, 1)}, id="a label and a name"),
         pytest.param('path,first\ntest/owl/1.jpg,"Käuzchen, 梟"\n', {IDS[1]: (3,)}, id="a comma in a name"),
         pytest.param("path,first\nowl/1.jpg,owl\nhawk/1.jpg,hawk\n", {IDS[1]: (1,), IDS[0]: (0,)}, id="shorter paths"),
-        pytest.param("path,first\ntest/owl/1.jpg,owl\nother.jpg,owl\n", {IDS[1]: (1,)}, id="a strange picture"),
+        pytest.param("path,first\ntest/owl/1.jpg,owl\nother.jpg,owl\n", {IDS[1]: (1,)}, id="a strange image"),
         pytest.param(
             "path,class,probability\ntest/owl/1.jpg,owl,0.2\ntest/owl/2.jpg,0,1\ntest/owl/1.jpg,great tit,0.7\n",
             {IDS[1]: (2, 1), IDS[2]: (0,)},
@@ -115,7 +115,7 @@ def test_predictions_of_other_classes_name_the_line(tmp_path: Path) -> None:
         pytest.param("path,first,second\n\na,,owl\n", "'' is no class", id="no first, but a second"),
         pytest.param("path,first,second\n\na,owl,owl\n", "expected each class once, got owl, owl.", id="a class twice"),
         pytest.param("path,first,second\n\na,owl,1\n", "expected each class once, got owl, 1.", id="a class by name and label"),
-        pytest.param("path,first\na,owl\na,hawk\n", "expected each picture once, got 'a' again", id="a picture twice"),
+        pytest.param("path,first\na,owl\na,hawk\n", "expected each image once, got 'a' again", id="an image twice"),
         pytest.param("path,first\n\na\n", "expected 2 cells (path,first), got 1", id="a cell lost"),
         pytest.param("path,class,probability\n\na,hwak,1\n", "Did you mean 'hawk'?", id="a slip in a line a class"),
         pytest.param("path,class,probability\n\na,owl,high\n", "expected a probability, got 'high'", id="a word"),
@@ -165,12 +165,12 @@ def test_other_columns_say_what_is_expected(tmp_path: Path, columns: str) -> Non
         read(tmp_path, f"{columns}\n")
 
 
-def test_pictures_of_another_truth_say_so(tmp_path: Path) -> None:
+def test_images_of_another_truth_say_so(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match=r"such as 'other\.jpg', and none is in the truth: .*'test/hawk/1\.jpg'"):
         read(tmp_path, "path,first\nother.jpg,owl\n")
 
 
-def test_two_spellings_of_a_picture_are_refused(tmp_path: Path) -> None:
+def test_two_spellings_of_a_image_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match=r"classes\.csv: .*could both be 'test/owl/1\.jpg'"):
         read(tmp_path, "path,first\nowl/1.jpg,owl\n./owl/1.jpg,hawk\n")
 

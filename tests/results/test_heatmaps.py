@@ -45,7 +45,7 @@ def test_the_full_name_comes_first(tmp_path: Path) -> None:
     assert names_of(tmp_path, ["owl.jpg"]) == {"owl.jpg": "owl.jpg.npy"}
 
 
-def test_pictures_without_a_heatmap_are_absent_and_other_files_do_not_matter(tmp_path: Path) -> None:
+def test_images_without_a_heatmap_are_absent_and_other_files_do_not_matter(tmp_path: Path) -> None:
     write_heatmaps(tmp_path, {IDS[0]: MAP, "other.jpg": MAP})
     (tmp_path / "val2/n01/y.JPEG.txt").write_text("no heatmap")
     (tmp_path / "z.v2.png").write_text("no heatmap")
@@ -85,7 +85,7 @@ def test_a_folder_of_two_systems_names_both_files(tmp_path: Path, folders: tuple
 PAIR = ["a/owl.jpg", "a/owl.png"]
 
 
-def test_two_pictures_cannot_share_a_file(tmp_path: Path) -> None:
+def test_two_images_cannot_share_a_file(tmp_path: Path) -> None:
     write_heatmaps(tmp_path, {PAIR[0]: MAP}, "documentation")
     with pytest.raises(
         WsolError, match=r"a/owl\.npy could belong to a/owl\.jpg or to a/owl\.png: .*a/owl\.jpg\.npy and"
@@ -98,12 +98,12 @@ def test_two_pictures_cannot_share_a_file(tmp_path: Path) -> None:
     assert names_of(tmp_path, PAIR) == {"a/owl.jpg": "a/owl.jpg.npy", "a/owl.png": "a/owl.png.npy"}
 
 
-def test_two_pictures_of_one_stem_need_no_short_name(tmp_path: Path) -> None:
+def test_two_images_of_one_stem_need_no_short_name(tmp_path: Path) -> None:
     write_heatmaps(tmp_path, {PAIR[0]: MAP})
     assert names_of(tmp_path, PAIR) == {"a/owl.jpg": "a/owl.jpg.npy"}
 
 
-def test_a_short_name_that_is_another_pictures_full_name_is_not_taken_from_it(tmp_path: Path) -> None:
+def test_a_short_name_that_is_another_images_full_name_is_not_taken_from_it(tmp_path: Path) -> None:
     ids = ["owl.jpg", "owl.jpg.png"]
     write_heatmaps(tmp_path, {"owl.jpg": MAP})
     with pytest.raises(WsolError, match=r"could belong to owl\.jpg\.png or to owl\.jpg:"):
@@ -117,7 +117,7 @@ def test_a_short_name_that_is_another_pictures_full_name_is_not_taken_from_it(tm
     [
         pytest.param([], "got no file. Name the folder", id="empty"),
         pytest.param([".DS_Store"], "got no file. Name the folder", id="a hidden file"),
-        pytest.param(["x.png"], "got no .npy file, but x.png.", id="pictures"),
+        pytest.param(["x.png"], "got no .npy file, but x.png.", id="images"),
         pytest.param(["b.npy", "a.npy", "sub/c.npy"], "got .npy files a.npy, b.npy, sub/c.npy.", id="other names"),
         pytest.param(["1.npy", "2.npy", "3.npy", "4.npy", "x.png"], "1.npy, 2.npy, 3.npy and 1 more.", id="many"),
     ],
@@ -285,7 +285,7 @@ def header(text: str) -> bytes:
     "content",
     [
         pytest.param(b"", id="an empty file"),
-        pytest.param(b"\x89PNG\r\n\x1a\n", id="a picture"),
+        pytest.param(b"\x89PNG\r\n\x1a\n", id="an image"),
         pytest.param(b"PK\x03\x04" + b"0" * 30, id="an archive"),
         pytest.param(b"0.1 0.2\n0.3 0.4\n", id="text"),
         pytest.param(header("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }") + b"0" * 20, id="cut short"),

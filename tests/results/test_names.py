@@ -56,7 +56,7 @@ def test_a_name_and_the_truth_may_begin_at_other_folders(name: str, image_id: st
         pytest.param("./", id="nothing but a dot"),
     ],
 )
-def test_names_of_no_picture_are_left_out(name: str) -> None:
+def test_names_of_no_image_are_left_out(name: str) -> None:
     assert matched([name, "2.jpg"], ["test/owl/1.jpg", "2.jpg"]) == {"2.jpg": "2.jpg"}
 
 
@@ -70,7 +70,7 @@ def test_nothing_matches_nothing() -> None:
         pytest.param(["1.jpg"], ["a/1.jpg", "b/1.jpg"], "'1.jpg' could be 'a/1.jpg' or 'b/1.jpg'", id="two longer"),
         pytest.param(["x/a/1.jpg"], ["a/1.jpg", "1.jpg"], "'x/a/1.jpg' could be 'a/1.jpg' or '1.jpg'", id="two shorter"),
         pytest.param(["a/1.jpg"], ["1.jpg", "x/a/1.jpg"], "'a/1.jpg' could be 'x/a/1.jpg' or '1.jpg'", id="one of each"),
-        pytest.param(["./a\\1"], ["a/1", "a\\1"], "'a/1' or 'a\\\\1'", id="two spellings of a picture"),
+        pytest.param(["./a\\1"], ["a/1", "a\\1"], "'a/1' or 'a\\\\1'", id="two spellings of an image"),
         pytest.param(["train/1.jpg", "test/1.jpg"], ["1.jpg"], "'train/1.jpg' and 'test/1.jpg' could both be '1.jpg'", id="two names"),
         pytest.param(["a/1.jpg", "./a/1.jpg"], ["a/1.jpg"], "'a/1.jpg' and './a/1.jpg' could both", id="two spellings of a name"),
     ],
@@ -84,7 +84,7 @@ def test_what_cannot_be_told_names_both(names: list[str], image_ids: list[str], 
 def test_an_equal_name_comes_before_a_longer_one() -> None:
     ids = ["owl/1.jpg", "1.jpg"]
     assert matched(ids, ids) == {"owl/1.jpg": "owl/1.jpg", "1.jpg": "1.jpg"}
-    # The training picture of the same name is another picture, whichever comes first.
+    # The training image of the same name is another image, whichever comes first.
     assert matched(["train/owl/1.jpg", "owl/1.jpg"], ["owl/1.jpg"]) == {"owl/1.jpg": "owl/1.jpg"}
     assert matched(["train/owl/1.jpg", "./owl/1.jpg"], ["owl/1.jpg"]) == {"./owl/1.jpg": "owl/1.jpg"}
 
@@ -114,7 +114,7 @@ def test_matching_does_what_loops_over_all_pairs_do(names: list[str], image_ids:
 
 
 @given(st.lists(st.text(), unique=True))
-def test_every_picture_is_called_by_its_own_id(image_ids: list[str]) -> None:
+def test_every_image_is_called_by_its_own_id(image_ids: list[str]) -> None:
     assert matched(image_ids, image_ids) == {image_id: image_id for image_id in image_ids}
 
 
@@ -136,7 +136,7 @@ def test_errors_name_the_file_and_the_first_of_each_side() -> None:
     file = Path("boxes.csv")
     with pytest.raises(WsolError, match=r"^boxes\.csv: '1' could be 'a/1' or 'b/1'"):
         matched_in(file, ["1"], ["a/1", "b/1"])
-    with pytest.raises(WsolError, match=r"boxes\.csv has 2 pictures, such as 'x', .*such as 'a/1'\. Write"):
+    with pytest.raises(WsolError, match=r"boxes\.csv has 2 images, such as 'x', .*such as 'a/1'\. Write"):
         matched_in(file, ["x", "y"], ["a/1", "b/1"])
     assert matched_in(file, ["x", "a/1"], ["a/1", "b/1"]) == {"a/1": "a/1"}
     assert matched_in(file, [], ["a/1"]) == matched_in(file, ["a/1"], []) == {}

@@ -23,7 +23,7 @@ from wsol.review.address import Address
 from wsol.review.app import LONGEST_BODY
 
 HTML = '<img src=x onerror="alert(1)">.jpg'
-SECRET = b"the secret beside the pictures"
+SECRET = b"the secret beside the images"
 
 
 class Answer(NamedTuple):
@@ -84,7 +84,7 @@ def own(address: Address) -> dict[str, str]:
 
 def wish(**changes: Any) -> bytes:
     words = {
-        "picture": 0, "base": 0, "is_rejected": False, "boxes": [[1, 2, 30, 40]], "class_name": "owl", "session": "s",
+        "image": 0, "base": 0, "is_rejected": False, "boxes": [[1, 2, 30, 40]], "class_name": "owl", "session": "s",
         "id": "i", "seen": 0,
     }  # fmt: skip
     return json.dumps(words | changes).encode()
@@ -95,7 +95,7 @@ def test_who_has_the_key_gets_the_page_and_a_cookie_that_stays_here(address: Add
     assert answer.status == 200 and b"<!doctype html>" in answer.body
     cookie = answer.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
-    for path in ("/", "/page/page.js", "/page/page.css", "/api/overview", "/api/pictures/0", "/pictures/0/480"):
+    for path in ("/", "/page/page.js", "/page/page.css", "/api/overview", "/api/images/0", "/images/0/480"):
         answer = send(address, "GET", path, **key(address))
         assert answer.status == 200, path
         assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -105,7 +105,7 @@ def test_who_has_the_key_gets_the_page_and_a_cookie_that_stays_here(address: Add
         assert "set-cookie" not in answer.headers and "server" not in answer.headers
 
 
-READ = ("/", "/page/page.js", "/api/overview", "/api/pictures/0", "/api/changes?since=0", "/pictures/0/480")
+READ = ("/", "/page/page.js", "/api/overview", "/api/images/0", "/api/changes?since=0", "/images/0/480")
 
 
 @pytest.mark.parametrize("path", READ)
@@ -150,10 +150,10 @@ def test_a_wrong_key_opens_nothing(address: Address, token: str) -> None:
     "path",
     [
         "/../secret.txt", "/page/../secret.txt", "/page/%2e%2e/secret.txt", "/page/..%2fsecret.txt", "/page/....//secret.txt",
-        "/page//etc/passwd", "/page/__init__.py", "/page/app.py", "/page/page.html", "/pictures/../secret.txt",
-        "/pictures/0/../../secret.txt", "/pictures/..%2f..%2fsecret.txt/480", "/pictures/hawk/0000.jpg", "/pictures/-1/480",
-        "/pictures/2/480", "/pictures/99999999999999999999999999/480", "/pictures/0/481", "/pictures/0/99999999999999999999",
-        "/pictures/0x0/480", "/api/pictures/2", "/api/pictures/-1", "/api/pictures/..", "/api/changes?since=-1",
+        "/page//etc/passwd", "/page/__init__.py", "/page/app.py", "/page/page.html", "/images/../secret.txt",
+        "/images/0/../../secret.txt", "/images/..%2f..%2fsecret.txt/480", "/images/hawk/0000.jpg", "/images/-1/480",
+        "/images/2/480", "/images/99999999999999999999999999/480", "/images/0/481", "/images/0/99999999999999999999",
+        "/images/0x0/480", "/api/images/2", "/api/images/-1", "/api/images/..", "/api/changes?since=-1",
         "/api/changes?since=1e9", "/api/changes?since=99999999999999999999999", "/review.jsonl", "/api/decide", "/favicon.ico",
         "//evil.example/", "/\\evil.example",
     ],
@@ -212,13 +212,13 @@ DEEP = b"[" * 100_000
         pytest.param(b"x" * (LONGEST_BODY + 1), 413, id="too long"),
         pytest.param(b"x" * 20_000_000, 413, id="20 MB"),
         pytest.param(wish(more=1), 422, id="a word more"),
-        pytest.param(wish(picture="0"), 422, id="a picture by a word"),
-        pytest.param(wish(picture="../secret.txt"), 422, id="a picture by a path"),
-        pytest.param(wish(picture=-1), 422, id="a picture below 0"),
-        pytest.param(wish(picture=2), 422, id="no such picture"),
-        pytest.param(wish(picture=10**30), 422, id="a huge number"),
-        pytest.param(wish(picture=True), 422, id="true is no picture"),
-        pytest.param(wish(picture=None), 422, id="no picture"),
+        pytest.param(wish(image="0"), 422, id="an image by a word"),
+        pytest.param(wish(image="../secret.txt"), 422, id="an image by a path"),
+        pytest.param(wish(image=-1), 422, id="an image below 0"),
+        pytest.param(wish(image=2), 422, id="no such image"),
+        pytest.param(wish(image=10**30), 422, id="a huge number"),
+        pytest.param(wish(image=True), 422, id="true is no image"),
+        pytest.param(wish(image=None), 422, id="no image"),
         pytest.param(wish(base=1.5), 422, id="half a number"),
         pytest.param(wish(boxes=[[1, 2, 3]]), 422, id="three edges"),
         pytest.param(wish(boxes=[[1, 2, 3, "4"]]), 422, id="an edge as a word"),
@@ -288,12 +288,12 @@ def test_noise_is_no_request(address: Address, noise: bytes) -> None:
 
 
 def test_names_stay_data(address: Address) -> None:
-    for path in ("/", "/api/pictures/1", "/api/overview"):
+    for path in ("/", "/api/images/1", "/api/overview"):
         answer = send(address, "GET", path, **key(address))
         is_page = path == "/"
         assert answer.headers["content-type"].startswith("text/html" if is_page else "application/json")
         assert not (is_page and (b"onerror" in answer.body or b"alert(" in answer.body))
-    shown = json.loads(send(address, "GET", "/api/pictures/1", **key(address)).body)
+    shown = json.loads(send(address, "GET", "/api/images/1", **key(address)).body)
     assert shown["image"] == HTML
 
 
@@ -380,9 +380,9 @@ def test_a_client_that_leaves_is_no_line_in_the_log(address: Address) -> None:
     logging.getLogger("uvicorn.error").addHandler(handler)
     head = "".join(f"{name}: {value}\r\n" for name, value in own(address).items()) + f"Host: 127.0.0.1:{address.port}\r\n"  # fmt: skip
     requests = [
-        f"POST /api/decide HTTP/1.1\r\n{head}Content-Length: 100\r\n\r\n" + '{"picture"',
+        f"POST /api/decide HTTP/1.1\r\n{head}Content-Length: 100\r\n\r\n" + '{"image"',
         f"POST /api/undo HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n",
-        f"GET /pictures/0/2560 HTTP/1.1\r\n{head}\r\n",
+        f"GET /images/0/2560 HTTP/1.1\r\n{head}\r\n",
         f"GET / HTTP/1.1\r\n{head}\r\n" * 20,
         f"GET / HTTP/1.1\r\n{head}",
     ]
@@ -405,7 +405,7 @@ def test_ten_thousand_requests_and_it_still_answers(address: Address) -> None:
     """From four strangers at once; one request in five has the key."""
     host = f"Host: 127.0.0.1:{address.port}\r\n"
     good = f"Cookie: {key(address)['Cookie']}\r\n"
-    one = [f"GET /pictures/{i}/480 HTTP/1.1\r\n{host}{good if i == 0 else ''}\r\n".encode() for i in range(5)]
+    one = [f"GET /images/{i}/480 HTTP/1.1\r\n{host}{good if i == 0 else ''}\r\n".encode() for i in range(5)]
     found: list[int] = []
 
     def hammer() -> None:
@@ -427,7 +427,7 @@ def test_ten_thousand_requests_and_it_still_answers(address: Address) -> None:
     assert send(address, "GET", "/api/overview", **key(address)).status == 200
 
 
-def test_what_lies_outside_of_the_pictures_is_never_opened(tmp_path: Path) -> None:
+def test_what_lies_outside_of_the_images_is_never_opened(tmp_path: Path) -> None:
     from wsol.errors import WsolError
     from wsol.review import serve
 

@@ -32,14 +32,14 @@ BOX = (40.0, 30.0, 120.0, 90.0)
 
 
 def shown(page: Page) -> str:
-    """The name of the picture on the screen."""
+    """The name of the image on the screen."""
     expect(page.locator("#sheet")).not_to_have_class(re.compile("waiting"))
     expect(page.locator("#name")).not_to_be_empty()
     return page.locator("#name").inner_text()
 
 
 def press(page: Page, key: str) -> str:
-    """Press a key; the picture that it was pressed on."""
+    """Press a key; the image that it was pressed on."""
     name = shown(page)
     page.keyboard.press(key)
     return name
@@ -51,14 +51,14 @@ def saved(page: Page) -> None:
 
 
 def spot(page: Page, x: float, y: float) -> tuple[float, float]:
-    """Where a pixel of the picture is on the screen."""
+    """Where a pixel of the image is on the screen."""
     area = page.locator("#boxes").bounding_box()
     assert area is not None
     return area["x"] + x * area["width"] / 160, area["y"] + y * area["height"] / 120
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Drag from one pixel of the picture to another."""
+    """Drag from one pixel of the image to another."""
     page.mouse.move(*spot(page, *start))
     page.mouse.down()
     page.mouse.move(*spot(page, (start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
@@ -272,7 +272,7 @@ def test_a_box_moved_again_before_the_first_is_saved_is_there_when_one_comes_bac
     assert told(out)[-1][:3] == (names(0)[0], "rejected", moved)
 
 
-def test_keys_before_an_undo_is_answered_decide_about_no_other_picture(out: Path, address: Address, tab: Page) -> None:
+def test_keys_before_an_undo_is_answered_decide_about_no_other_image(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     press(tab, "Enter")
     saved(tab)
@@ -328,7 +328,7 @@ def test_who_has_gone_on_is_told_of_the_undo_and_stays(out: Path, address: Addre
     assert tab.locator("#verdict").inner_text() == "undecided"
 
 
-def test_a_drag_that_outlasts_its_picture_changes_no_other(out: Path, address: Address, tab: Page) -> None:
+def test_a_drag_that_outlasts_its_image_changes_no_other(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     press(tab, "Enter")
     shown(tab)
@@ -346,7 +346,7 @@ def test_a_drag_that_outlasts_its_picture_changes_no_other(out: Path, address: A
     assert {line[0] for line in told(out)} == {names(0)[0]} and told(out)[-1][1:3] == ("accepted", (BOX,))
 
 
-def test_the_picture_that_is_left_is_found_by_its_own_filter(tmp_path: Path, tab: Page) -> None:
+def test_the_image_that_is_left_is_found_by_its_own_filter(tmp_path: Path, tab: Page) -> None:
     with served_to(tab, write_reviewable(tmp_path, [prediction(number) for number in range(2)])) as address:
         tab.goto(address.url)
         for key in ("Enter", "x"):
@@ -413,12 +413,12 @@ def test_what_is_said_of_drawing_goes_and_a_box_over_another_is_told(out: Path, 
 def test_after_a_reload_back_says_where_the_decided_ones_are(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     press(tab, "ArrowLeft")
-    expect(tab.locator("#notice")).to_have_text("This is the first picture.")
+    expect(tab.locator("#notice")).to_have_text("This is the first image.")
     press(tab, "Enter")
     saved(tab)
     tab.reload()
     assert press(tab, "ArrowLeft") == names(1)[0]
-    expect(tab.locator("#notice")).to_have_text("No undecided picture comes before. Show: all has the others.")
+    expect(tab.locator("#notice")).to_have_text("No undecided image comes before. Show: all has the others.")
     tab.select_option("#filter", "")
     press(tab, "ArrowLeft")
     expect(tab.locator("#name")).to_have_text(names(0)[0])
@@ -433,7 +433,7 @@ def test_a_key_that_is_held_down_decides_once(out: Path, address: Address, tab: 
     assert len(told(out)) == 1
 
 
-def test_arrows_go_to_the_next_picture_whatever_is_chosen_and_move_a_box_with_shift_or_alt_alone(
+def test_arrows_go_to_the_next_image_whatever_is_chosen_and_move_a_box_with_shift_or_alt_alone(
     out: Path, address: Address, tab: Page
 ) -> None:
     tab.goto(address.url)
@@ -481,8 +481,8 @@ def test_names_and_classes_with_markup_are_text(tmp_path: Path, tab: Page) -> No
         assert tab.locator("script").count() == 1 and tab.locator("img").count() == 1
 
 
-def test_a_picture_that_changed_since_is_not_shown_and_can_only_be_rejected(out: Path, address: Address, browser: Browser) -> None:  # fmt: skip
-    (out.parent / "pictures" / names(0)[0]).write_bytes(b"no picture")
+def test_a_image_that_changed_since_is_not_shown_and_can_only_be_rejected(out: Path, address: Address, browser: Browser) -> None:  # fmt: skip
+    (out.parent / "images" / names(0)[0]).write_bytes(b"no image")
     page = browser.new_page()
     page.goto(address.url)
     page.wait_for_selector("#empty:not([hidden])")
@@ -547,7 +547,7 @@ def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address,
     tab.keyboard.press("Escape")
     saved(tab)
     expect(tab.locator("#said")).to_contain_text("box moved")
-    assert tab.get_by_role("progressbar", name="Pictures decided").count() == 1
+    assert tab.get_by_role("progressbar", name="Images decided").count() == 1
     assert tab.get_by_role("combobox", name="Show").count() == 1
     tab.keyboard.press("?")
     assert tab.get_by_role("dialog", name="Keys").is_visible()
@@ -707,8 +707,8 @@ def test_a_phone_takes_the_folders_class(misfiled: Path, browser: Browser) -> No
     phone.close()
 
 
-def test_a_picture_that_cannot_be_shown_has_no_class_to_take(misfiled: Path, browser: Browser) -> None:
-    (misfiled.parent / "pictures/owl/0.jpg").write_bytes(b"no picture")
+def test_a_image_that_cannot_be_shown_has_no_class_to_take(misfiled: Path, browser: Browser) -> None:
+    (misfiled.parent / "images/owl/0.jpg").write_bytes(b"no image")
     page = browser.new_page()
     with served(misfiled) as address:
         page.goto(address.url)
@@ -726,11 +726,11 @@ def test_filters_show_what_they_say_and_an_end_is_an_end(tmp_path: Path, tab: Pa
         for key in ("Enter", "x", "Enter"):
             press(tab, key)
         tab.wait_for_selector("#empty:not([hidden])")
-        assert "All 3 pictures are decided" in tab.locator("#empty").inner_text()
+        assert "All 3 images are decided" in tab.locator("#empty").inner_text()
         tab.select_option("#filter", "r")
         assert shown(tab) == names(1)[0]
         tab.select_option("#filter", "c")
-        assert "No picture is corrected" in tab.locator("#empty").inner_text()
+        assert "No image is corrected" in tab.locator("#empty").inner_text()
         tab.select_option("#filter", "")
         assert shown(tab) in names(0, 1, 2)
         saved(tab)

@@ -172,7 +172,7 @@ def test_a_port_that_is_taken_is_told(out: Path, capsys: pytest.CaptureFixture[s
         pytest.param(lambda out: (out / "manifest.json").unlink(), "expected the result of `wsol predict", id="unfinished"),
         pytest.param(lambda out: (out / "predictions.jsonl").write_text("{}\n"), "line 1: not a prediction", id="a damaged line"),
         pytest.param(lambda out: (out / "review.jsonl").write_text("{}\n"), "line 1: not a decision", id="a damaged journal"),
-        pytest.param(lambda out: (out.parent / "pictures").rename(out.parent / "moved"), "is no folder: expected the pictures", id="pictures gone"),
+        pytest.param(lambda out: (out.parent / "images").rename(out.parent / "moved"), "is no folder: expected the images", id="images gone"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_reviewed_is_told(

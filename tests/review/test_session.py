@@ -27,16 +27,16 @@ def out(tmp_path: Path) -> Path:
     return write_reviewable(tmp_path, [*map(prediction, range(3)), Prediction("empty.jpg", HW, (), 0, "hawk", ())])
 
 
-def wish(picture: int = 0, base: int = 0, **changes: Any) -> Wish:
+def wish(image: int = 0, base: int = 0, **changes: Any) -> Wish:
     """A window's wish to accept."""
     words = {
         "is_rejected": False,
         "boxes": (BOX,),
-        "class_name": CLASSES[picture % 3],
+        "class_name": CLASSES[image % 3],
         "session": "one",
-        "id": f"{picture}-{base}",
+        "id": f"{image}-{base}",
     }
-    return Wish(picture=picture, base=base, **(words | changes))
+    return Wish(image=image, base=base, **(words | changes))
 
 
 def test_the_least_confident_come_first_and_those_without_an_object_before_them(out: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_window_that_did_not_see_the_others_decision_is_refused(out: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        pytest.param({"picture": 4}, "from 0 to 3, got 4", id="no such picture"),
+        pytest.param({"image": 4}, "from 0 to 3, got 4", id="no such image"),
         pytest.param({"boxes": ((0.0, 0.0, 161.0, 50.0),)}, "inside 160 x 120", id="beyond the right edge"),
         pytest.param({"boxes": ((-1.0, 0.0, 50.0, 50.0),)}, "inside 160 x 120", id="beyond the left edge"),
         pytest.param({"boxes": ((5.0, 5.0, 5.0, 50.0),)}, "with an area", id="no area"),
@@ -165,7 +165,7 @@ def test_a_window_learns_what_the_folder_says(tmp_path: Path, image: str, name: 
     label = None if name is None else CLASSES.index(name)
     one = replace(prediction(0, image=image), label=label, class_name=name, top5=())
     with Journal(write_reviewable(tmp_path, [one])) as journal:
-        assert Desk(open_predictions(tmp_path / "out"), journal).picture(0)["given_class"] == given
+        assert Desk(open_predictions(tmp_path / "out"), journal).image(0)["given_class"] == given
 
 
 @pytest.mark.parametrize(
@@ -184,16 +184,16 @@ def test_a_choice_of_the_class_is_written_stays_and_can_be_undone(
 ) -> None:
     with Journal(out) as journal:
         desk = Desk(open_predictions(out), journal)
-        assert not desk.picture(0)["is_class_chosen"]
+        assert not desk.image(0)["is_class_chosen"]
         made = desk.decide(wish(**changes))
-        assert made.is_class_chosen == desk.picture(0)["is_class_chosen"] == is_chosen
+        assert made.is_class_chosen == desk.image(0)["is_class_chosen"] == is_chosen
     with Journal(out) as journal:
         desk = Desk(open_predictions(out), journal)
         later = desk.decide(wish(base=1, boxes=(OTHER,)))
         assert later.is_class_chosen == is_chosen, "also in what is decided later"
         first, second = desk.undo("one", "u1"), desk.undo("one", "u2")
         assert first and second and (first.is_class_chosen, second.is_class_chosen) == (is_chosen, False)
-        assert not desk.picture(0)["is_class_chosen"]
+        assert not desk.image(0)["is_class_chosen"]
 
 
 def test_undo_goes_back_step_by_step_and_over_a_restart(out: Path) -> None:
@@ -246,33 +246,33 @@ def test_a_journal_replayed_is_the_desk_that_wrote_it(steps: list[tuple[str, int
         out = write_reviewable(Path(name), [prediction(n) for n in range(3)])
         with Journal(out) as journal:
             desk = Desk(open_predictions(out), journal)
-            for number, (what, picture, session) in enumerate(steps):
+            for number, (what, image, session) in enumerate(steps):
                 before = [state(desk, i) for i in range(3)]
                 if what == "undo":
                     desk.undo(session, f"u{number}")
                     continue
                 box = (float(number), 2.0, 60.0, 80.0) if what == "move" else BOX
-                base = desk.picture(picture)["version"]
+                base = desk.image(image)["version"]
                 facts = {"is_rejected": what == "reject", "is_class_chosen": what == "keep"}
                 words = {"boxes": (box,), "session": session, **facts}
-                made = desk.decide(wish(picture, base, id=f"d{number}", **words))
+                made = desk.decide(wish(image, base, id=f"d{number}", **words))
                 back = desk.undo(session, f"b{number}")
                 assert back is not None and back.undoes == made.number
                 assert [state(desk, i) for i in range(3)] == before, "undo is what was before"
-                desk.decide(wish(picture, back.number, id=f"e{number}", **words))
-            now = [desk.picture(i) for i in range(3)]
+                desk.decide(wish(image, back.number, id=f"e{number}", **words))
+            now = [desk.image(i) for i in range(3)]
         with Journal(out) as journal:
-            assert [Desk(open_predictions(out), journal).picture(i) for i in range(3)] == now
+            assert [Desk(open_predictions(out), journal).image(i) for i in range(3)] == now
         assert {one.image for one in heads(read_journal(out)).values()} <= {one["image"] for one in now}
 
 
 def state(desk: Desk, index: int) -> tuple[Any, ...]:
     """What a window sees, but for the number of the last decision."""
-    shown = desk.picture(index)
+    shown = desk.image(index)
     return shown["verdict"], shown["boxes"], shown["class_name"], shown["is_class_chosen"]
 
 
-def test_changes_are_those_since_a_decision_each_picture_once(out: Path) -> None:
+def test_changes_are_those_since_a_decision_each_image_once(out: Path) -> None:
     with Journal(out) as journal:
         desk = Desk(open_predictions(out), journal)
         assert desk.changes(0) == []
@@ -286,7 +286,7 @@ def test_changes_are_those_since_a_decision_each_picture_once(out: Path) -> None
         assert desk.changes(3) == []
 
 
-def test_decisions_about_pictures_that_are_gone_or_another_size_stay_and_do_nothing(out: Path) -> None:
+def test_decisions_about_images_that_are_gone_or_another_size_stay_and_do_nothing(out: Path) -> None:
     decide(out, "gone.jpg", "rejected")
     with Journal(out) as journal:
         other_size = replace(journal.decisions[0], number=2, id="size", image="hawk/0000.jpg", image_hw=(7, 7))

@@ -13,7 +13,7 @@ from wsol.config.options import RunConfig
 from wsol.errors import WsolError
 from wsol.runs.calibration import (
     FILE,
-    PRIOR_PICTURES,
+    PRIOR_IMAGES,
     PRIOR_SCORES,
     ScoreCurve,
     chosen_threshold,
@@ -30,7 +30,7 @@ THRESHOLDS = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
 fits = st.lists(
     st.lists(st.integers(0, 10).map(lambda step: step / 10), min_size=7, max_size=7), min_size=5, max_size=12
 )
-pictures = st.lists(st.tuples(st.integers(0, 16).map(lambda step: step / 16), st.booleans()), max_size=40)
+images = st.lists(st.tuples(st.integers(0, 16).map(lambda step: step / 16), st.booleans()), max_size=40)
 
 
 def by_loops(rows: list[list[float]], own: float) -> float:
@@ -61,8 +61,8 @@ def test_the_threshold_is_the_nearest_that_is_as_good_as_the_best(rows: list[lis
     ("rows", "expected"),
     [
         pytest.param([[0.5] * 7] * 5, 3, id="all alike: it stays"),
-        pytest.param([[0.2, 0.2, 0.2, 0.2, 0.2, 0.6, 0.2]] * 5, 5, id="one is better in every picture"),
-        pytest.param([[0.3] * 6 + [0.6]] + [[0.3] * 7] * 6, 3, id="one picture alone proves nothing"),
+        pytest.param([[0.2, 0.2, 0.2, 0.2, 0.2, 0.6, 0.2]] * 5, 5, id="one is better in every image"),
+        pytest.param([[0.3] * 6 + [0.6]] + [[0.3] * 7] * 6, 3, id="one image alone proves nothing"),
         pytest.param(
             [[0, 0, 0.8, 0.2, fit, 0, 0] for fit in (0.9, 0.9, 0.6, 0.6, 0.8)], 2, id="of two equally near the better one"
         ),
@@ -74,8 +74,8 @@ def test_thresholds_chosen_by_hand(rows: list[list[float]], expected: int) -> No
 
 
 def loss(slope: float, intercept: float, rows: list[tuple[float, bool]]) -> float:
-    """Cross entropy of the pictures, and of `PRIOR_PICTURES` that are right as often as their score says, read aloud."""
-    each = PRIOR_PICTURES / len(PRIOR_SCORES)
+    """Cross entropy of the images, and of `PRIOR_IMAGES` that are right as often as their score says, read aloud."""
+    each = PRIOR_IMAGES / len(PRIOR_SCORES)
     weighted = [(score, float(is_right), 1.0) for score, is_right in rows] + [(s, s, each) for s in PRIOR_SCORES]
     found = 0.0
     for score, target, weight in weighted:
@@ -88,11 +88,11 @@ def fitted(rows: list[tuple[float, bool]]) -> ScoreCurve | None:
     return fitted_curve(np.array([s for s, _ in rows], dtype=float), np.array([right for _, right in rows], dtype=bool))
 
 
-@given(pictures)
+@given(images)
 def test_no_other_rising_curve_fits_better(rows: list[tuple[float, bool]]) -> None:
     curve = fitted(rows)
     # The best flat one says of every box that it is right as often as all are, the prior's half right ones included.
-    share = (sum(right for _, right in rows) + PRIOR_PICTURES / 2) / (len(rows) + PRIOR_PICTURES)
+    share = (sum(right for _, right in rows) + PRIOR_IMAGES / 2) / (len(rows) + PRIOR_IMAGES)
     slope, intercept = (0.0, float(np.log(share / (1 - share)))) if curve is None else (curve.slope, curve.intercept)
     least = loss(slope, intercept, rows)
     for step in (0.01, -0.01):
@@ -102,7 +102,7 @@ def test_no_other_rising_curve_fits_better(rows: list[tuple[float, bool]]) -> No
             assert loss(slope + step, intercept - step / 2, rows) > least
 
 
-@given(pictures)
+@given(images)
 def test_a_surer_box_is_more_probable_and_nothing_is_certain(rows: list[tuple[float, bool]]) -> None:
     curve = fitted(rows)
     if curve is not None:
@@ -110,13 +110,13 @@ def test_a_surer_box_is_more_probable_and_nothing_is_certain(rows: list[tuple[fl
         assert (np.diff(found) > 0).all() and found.min() > 0 and found.max() < 1
 
 
-def test_without_pictures_a_score_is_nearly_its_own_probability() -> None:
+def test_without_images_a_score_is_nearly_its_own_probability() -> None:
     curve = fitted([])
     assert curve is not None
     assert [probability(curve, step / 10) for step in range(11)] == pytest.approx(np.linspace(0, 1, 11), abs=0.08)
 
 
-def test_many_pictures_decide_alone() -> None:
+def test_many_images_decide_alone() -> None:
     random = np.random.default_rng(0)
     scores = random.random(20_000)
     truth = ScoreCurve(slope=12, intercept=-9)

@@ -11,7 +11,7 @@ from fake_data.coco import write_published_coco
 from fake_data.csv_table import write_csv_set
 from fake_data.cub import write_cub
 from fake_data.imagenet import write_train, write_val, write_xmls
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from fake_data.voc import write_voc
 
 import wsol
@@ -47,12 +47,12 @@ def test_no_training_writes_where_class_folders_are_read(
 
 def write_split(root: Path) -> None:
     for name in ("train/owl/1.jpg", "train/hawk/1.jpg", "test/owl/2.jpg", "test/hawk/2.jpg"):
-        write_picture(root / name)
+        write_image(root / name)
 
 
 def write_train_alone(root: Path) -> None:
     for name in ("train/owl/1.jpg", "train/hawk/1.jpg"):
-        write_picture(root / name)
+        write_image(root / name)
 
 
 def write_imagenet(root: Path) -> None:
@@ -77,10 +77,10 @@ def write_pascal(root: Path) -> None:
         pytest.param(write_imagenet, "run", False, id="beside ImageNet's train"),
         pytest.param(write_imagenet, "train/run", True, id="in ImageNet's train, all of whose folders are wnids"),
         pytest.param(write_imagenet, "val/run", True, id="in ImageNet's val"),
-        pytest.param(write_cub, "images/run", False, id="CUB lists its pictures in a table"),
-        pytest.param(write_pascal, "JPEGImages/run", False, id="VOC has a file for each picture"),
-        pytest.param(write_published_coco, "", False, id="COCO lists its pictures"),
-        pytest.param(write_csv_set, "run", False, id="a table lists its pictures"),
+        pytest.param(write_cub, "images/run", False, id="CUB lists its images in a table"),
+        pytest.param(write_pascal, "JPEGImages/run", False, id="VOC has a file for each image"),
+        pytest.param(write_published_coco, "", False, id="COCO lists its images"),
+        pytest.param(write_csv_set, "run", False, id="a table lists its images"),
     ],
 )  # fmt: skip
 def test_a_run_may_lie_with_the_data_where_it_is_not_read_as_such(
@@ -93,7 +93,7 @@ def test_a_run_may_lie_with_the_data_where_it_is_not_read_as_such(
             check_outside(folder, before)
     else:
         check_outside(folder, before)
-    write_picture(folder / "report" / "curves.png")
+    write_image(folder / "report" / "curves.png")
     try:
         after = open_data(tmp_path / "data")
         is_the_same = (after.class_names, after.training_hash()) == (before.class_names, before.training_hash())
@@ -109,7 +109,7 @@ def test_links_and_relative_names_lead_to_the_same_folder(
     (tmp_path / "deep").symlink_to(class_folders / "owl" / "night")
     (tmp_path / "elsewhere").mkdir()
     (class_folders / "out").symlink_to(tmp_path / "elsewhere")
-    write_picture(tmp_path / "elsewhere" / "1.jpg")
+    write_image(tmp_path / "elsewhere" / "1.jpg")
     monkeypatch.chdir(class_folders)
     data = open_data(Path())
     for inside in (
@@ -127,7 +127,7 @@ def test_links_and_relative_names_lead_to_the_same_folder(
         check_outside(Path(outside), data)
 
 
-def test_where_only_the_truth_lies_apart_the_pictures_folders_count(class_folders: Path, tmp_path: Path) -> None:
+def test_where_only_the_truth_lies_apart_the_images_folders_count(class_folders: Path, tmp_path: Path) -> None:
     (tmp_path / "truth").mkdir()
     data = open_data(tmp_path / "truth", class_folders)
     check_outside(tmp_path / "truth" / "run", data)

@@ -145,10 +145,10 @@ def test_a_finished_folder_is_recognised(tmp_path: Path) -> None:
     [
         pytest.param("train-cam", SETTINGS | {"seed": 1}, INPUTS, ["settings.seed: 0 there, 1 now"], id="a value"),
         pytest.param(
-            "train-cam", SETTINGS | {"cam": {"epochs": 3, "mean": (0.5, 0.5)}}, {"training": "xyz"}, ["the training pictures or their classes are others", "settings.cam.epochs: 2 there, 3 now"], id="two values, sorted",
+            "train-cam", SETTINGS | {"cam": {"epochs": 3, "mean": (0.5, 0.5)}}, {"training": "xyz"}, ["the training images or their classes are others", "settings.cam.epochs: 2 there, 3 now"], id="two values, sorted",
         ),
         pytest.param("train-cam", SETTINGS | {"new": 1}, INPUTS, ["settings.new: absent there, 1 now"], id="a new name"),
-        pytest.param("train-cam", SETTINGS, {}, ["the training pictures or their classes are others"], id="a name gone"),
+        pytest.param("train-cam", SETTINGS, {}, ["the training images or their classes are others"], id="a name gone"),
         pytest.param("train-cam", SETTINGS, INPUTS | {"ddt": "xyz"}, ["ddt, which it was made from: another file"], id="a hash without words"),
     ],
 )  # fmt: skip

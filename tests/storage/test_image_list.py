@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.data.images import pictures_under
+from wsol.data.images import images_under
 from wsol.storage.image_list import Names, Paths, write_names
 
 ANY_NAME = st.binary(min_size=1, max_size=12).map(lambda name: name.replace(b"\0", b"\n").replace(b"/", b"\r"))
@@ -31,10 +31,10 @@ def test_names_come_back_one_by_one_from_either_end_and_in_slices(names: list[st
                 written[beyond]
 
 
-def test_the_pictures_of_a_folder_are_listed_whatever_they_are_called(class_folders: Path, tmp_path: Path) -> None:
+def test_the_images_of_a_folder_are_listed_whatever_they_are_called(class_folders: Path, tmp_path: Path) -> None:
     for name in ("new\nline\r.jpg", "Käuzchen 梟.jpg", os.fsdecode(b"raw \xff.jpg"), "a\\b.jpg"):
         (class_folders / name).write_bytes(b"")
-    found = list(pictures_under(class_folders))
+    found = list(images_under(class_folders))
     names = write_names(tmp_path / "names", (path.relative_to(class_folders).as_posix() for path in found))
     paths = Paths(class_folders, names)
     assert len(paths) == 9 and list(paths) == found and paths[2:4] == found[2:4] and paths[-1] == found[-1]

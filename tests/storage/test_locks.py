@@ -112,7 +112,7 @@ def test_a_second_export_is_refused_and_the_first_ends_whole(
     monkeypatch.undo()
     main(words)
     assert len((tmp_path / "csv" / "boxes.csv").read_text().splitlines()) == 2
-    assert {path.name for path in tmp_path.iterdir()} == {"csv", "out", "pictures"}
+    assert {path.name for path in tmp_path.iterdir()} == {"csv", "out", "images"}
 
 
 def test_nothing_is_left_of_a_lock_nor_of_a_folder_that_nothing_came_into(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from quick import Cli
 from safetensors.torch import save_file
 
@@ -27,7 +27,7 @@ SMALL = ["--classify.resize-px", "64", "--classify.crop-px", "56", "--precision"
 def data(tmp_path: Path) -> Path:
     for wnid in WNIDS:
         for number in range(2):
-            write_picture(tmp_path / "data" / wnid / f"{number}.jpg")
+            write_image(tmp_path / "data" / wnid / f"{number}.jpg")
     return tmp_path / "data"
 
 

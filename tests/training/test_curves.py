@@ -1,4 +1,4 @@
-"""The losses of a run as a picture."""
+"""The losses of a run as an image."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def test_each_finished_training_has_its_curve(tmp_path: Path) -> None:
     save_config(tmp_path, RunConfig())
     path = write_training_curves(tmp_path)
     assert path == tmp_path / "curves.png"
-    with Image.open(path) as picture:
-        assert picture.size == (864, 384), "two of them side by side"
-        assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 20
+    with Image.open(path) as image:
+        assert image.size == (864, 384), "two of them side by side"
+        assert len(image.convert("RGB").getcolors(1 << 24) or []) > 20
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 

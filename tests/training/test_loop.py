@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from wsol.config.base import Training
 from wsol.config.options import RunConfig
 from wsol.data.crops import View, random_view, standardised
-from wsol.data.loader import Pictures
+from wsol.data.loader import ImageLoader
 from wsol.data.pixel_cache import record_of
 from wsol.errors import WsolError
 from wsol.models.checkpoint import ClassifierCard
@@ -26,7 +26,7 @@ from wsol.runtime.progress import Progress
 from wsol.training.loop import Job, frozen_layers, train
 from wsol.training.schedule import Schedule
 
-NewPicture = Callable[..., Path]
+NewImage = Callable[..., Path]
 SIDE, CROP, COUNT = 8, 6, 10
 LABELS = torch.arange(COUNT) % 2
 CARD = ClassifierCard(backbone="none", mean=(0.5,) * 3, std=(0.5,) * 3, resize_px=SIDE, class_names=("even", "odd"))
@@ -47,15 +47,15 @@ def new_job(training: Training = SETTINGS, *, has_batch_norm: bool = False) -> J
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Pictures:
-    """Ten pictures of noise, kept."""
+def loader() -> ImageLoader:
+    """Ten images of noise, kept."""
     records = np.zeros(COUNT, record_of(SIDE))
     records["state"] = 1
     records["pixels"] = np.random.default_rng(0).integers(0, 256, (COUNT, 3, SIDE, SIDE))
-    return Pictures([Path(f"{i}.png") for i in range(COUNT)], SIDE, kept=records, workers=0)
+    return ImageLoader([Path(f"{i}.png") for i in range(COUNT)], SIDE, kept=records, workers=0)
 
 
-def by_plain_steps(job: Job, pictures: Pictures) -> nn.Module:
+def by_plain_steps(job: Job, loader: ImageLoader) -> nn.Module:
     """SGD with Nesterov momentum on whole batches, read aloud."""
     network, training = copy.deepcopy(job.network), job.training
     groups = [
@@ -64,12 +64,12 @@ def by_plain_steps(job: Job, pictures: Pictures) -> nn.Module:
     ]
     optimiser = torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=1e-4)
     schedule = Schedule.of(job.usable, training, job.seed)
-    assert pictures.kept is not None
+    assert loader.kept is not None
     for step in range(schedule.steps):
         (rows,) = schedule.batches(range(step, step + 1))
         generator = torch.Generator().manual_seed(seed_of(job.seed, step, 1))
         view = random_view(len(rows), SIDE, CROP, generator, torch.device("cpu"))
-        images = standardised(view.apply(torch.from_numpy(pictures.kept["pixels"][rows])), CARD.mean, CARD.std)
+        images = standardised(view.apply(torch.from_numpy(loader.kept["pixels"][rows])), CARD.mean, CARD.std)
         optimiser.zero_grad()
         cross_entropy(network(images), LABELS[rows]).backward()
         optimiser.step()
@@ -77,21 +77,21 @@ def by_plain_steps(job: Job, pictures: Pictures) -> nn.Module:
 
 
 @pytest.mark.parametrize("micro_batch", [None, 3, 1])
-def test_the_loop_trains_as_plain_steps_do_however_many_pictures_go_in_at_a_time(
-    pictures: Pictures, tmp_path: Path, micro_batch: int | None
+def test_the_loop_trains_as_plain_steps_do_however_many_images_go_in_at_a_time(
+    loader: ImageLoader, tmp_path: Path, micro_batch: int | None
 ) -> None:
-    expected = by_plain_steps(new_job(), pictures)
+    expected = by_plain_steps(new_job(), loader)
     job = new_job()
     config = CONFIG.model_copy(update={"micro_batch": micro_batch})
-    trained = train(job, pictures, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    trained = train(job, loader, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
     assert trained.step == 6 and [epoch.steps for epoch in trained.epochs] == [2, 2, 2]
     for found, wanted in zip(job.network.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
     assert not job.network.training
 
 
-def test_on_a_cpu_the_precision_is_measured_on_few_pictures_and_said_when_it_takes_time(
-    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_on_a_cpu_the_precision_is_measured_on_few_images_and_said_when_it_takes_time(
+    loader: ImageLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     counts: list[int] = []
     monkeypatch.setattr("wsol.training.loop.has_bf16", lambda device: True)
@@ -99,7 +99,7 @@ def test_on_a_cpu_the_precision_is_measured_on_few_pictures_and_said_when_it_tak
     monkeypatch.setattr("wsol.runtime.engine.NOTICEABLE_SECONDS", 0.0)
     monkeypatch.setattr("wsol.training.loop._Steps._try", lambda steps, engine, count: counts.append(count))
     job = new_job(SETTINGS.model_copy(update={"batch_size": 10, "steps": 1}))
-    train(job, pictures, RunConfig(device="cpu"), choose_engine("cpu", "auto"), tmp_path, Progress())
+    train(job, loader, RunConfig(device="cpu"), choose_engine("cpu", "auto"), tmp_path, Progress())
     assert set(counts) == {4} and "test: measuring fp32 and bf16\n" in capsys.readouterr().err
 
 
@@ -107,7 +107,7 @@ def test_on_a_cpu_the_precision_is_measured_on_few_pictures_and_said_when_it_tak
     ("rates", "shares"), [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0.25])]
 )  # fmt: skip
 def test_rates_stay_or_fall_linearly_also_after_a_stop(
-    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rates: str, shares: list[float]
+    loader: ImageLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rates: str, shares: list[float]
 ) -> None:
     seen: list[list[float]] = []
     step, stops = torch.optim.SGD.step, iter([False, True])
@@ -122,23 +122,23 @@ def test_rates_stay_or_fall_linearly_also_after_a_stop(
     training = SETTINGS.model_copy(update={"steps": 4, "rates": rates, "lr_backbone": 0.1, "lr_new": 0.4})
     config = CONFIG.model_copy(update={"checkpoint_seconds": 0.0})
     with pytest.raises(KeyboardInterrupt):
-        train(new_job(training), pictures, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
-    train(new_job(training), pictures, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+        train(new_job(training), loader, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    train(new_job(training), loader, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
     assert seen == [pytest.approx([0.1 * share, 0.4 * share]) for share in shares]
 
 
-def test_steps_count_before_epochs(pictures: Pictures, tmp_path: Path) -> None:
+def test_steps_count_before_epochs(loader: ImageLoader, tmp_path: Path) -> None:
     job = new_job(SETTINGS.model_copy(update={"steps": 3}))
-    trained = train(job, pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    trained = train(job, loader, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
     assert trained.step == 3 and [epoch.steps for epoch in trained.epochs] == [2, 1]
 
 
 @pytest.mark.parametrize(("batch_norm", "moves"), [("live", True), ("frozen", False)])
 def test_frozen_statistics_stay_and_live_ones_move(
-    pictures: Pictures, tmp_path: Path, batch_norm: str, moves: bool
+    loader: ImageLoader, tmp_path: Path, batch_norm: str, moves: bool
 ) -> None:
     job = new_job(SETTINGS.model_copy(update={"batch_norm": batch_norm}), has_batch_norm=True)
-    train(job, pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    train(job, loader, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
     statistics = job.network[1].running_mean  # type: ignore[index]
     assert bool((statistics != 0).any()) == moves
 
@@ -161,21 +161,19 @@ def test_new_layers_have_no_statistics_to_keep() -> None:
             r"batch norm over all processes needs GPUs: expected cuda, got cpu",
             id="statistics over all processes on a CPU",
         ),
-        pytest.param(
-            replace(new_job(), usable=[4]), r"1 usable picture of 10: expected at least two", id="one picture"
-        ),
+        pytest.param(replace(new_job(), usable=[4]), r"1 usable image of 10: expected at least two", id="one image"),
     ],
 )
-def test_what_cannot_be_trained_is_told(pictures: Pictures, tmp_path: Path, job: Job, message: str) -> None:
+def test_what_cannot_be_trained_is_told(loader: ImageLoader, tmp_path: Path, job: Job, message: str) -> None:
     with pytest.raises(WsolError, match=message):
-        train(job, pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+        train(job, loader, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
 
 
-def test_fewer_pictures_in_a_step_than_processes_are_told(
-    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_fewer_images_in_a_step_than_processes_are_told(
+    loader: ImageLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from wsol.training import loop
 
     monkeypatch.setattr(loop, "part", lambda: SimpleNamespace(rank=0, count=6))
-    with pytest.raises(WsolError, match="5 pictures a step for 6 processes: expected one each at least"):
-        train(new_job(), pictures, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
+    with pytest.raises(WsolError, match="5 images a step for 6 processes: expected one each at least"):
+        train(new_job(), loader, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))

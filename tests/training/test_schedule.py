@@ -1,4 +1,4 @@
-"""Which pictures a step sees, and which of them a process takes."""
+"""Which images a step sees, and which of them a process takes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_who_takes_what(batch_size: int, processes: int, most: int, expected: li
 
 
 @given(st.integers(2, 30), st.integers(1, 8), st.integers(1, 4), st.integers(0, 99))
-def test_an_epoch_sees_each_picture_once_but_for_the_rest_of_a_batch(
+def test_an_epoch_sees_each_image_once_but_for_the_rest_of_a_batch(
     count: int, batch_size: int, epochs: int, seed: int
 ) -> None:
     usable = range(100, 100 + count)
@@ -59,7 +59,7 @@ def test_an_epoch_sees_each_picture_once_but_for_the_rest_of_a_batch(
         pytest.param(Training(epochs=2, batch_size=5, least_steps=8), 8, id="enough"),
         pytest.param(Training(epochs=2, batch_size=5, least_steps=9), 9, id="one more than these epochs make"),
         pytest.param(Training(epochs=2, steps=3, batch_size=5, least_steps=9), 3, id="steps are steps"),
-        pytest.param(Training(epochs=2, batch_size=50, least_steps=9), 9, id="a batch of all pictures"),
+        pytest.param(Training(epochs=2, batch_size=50, least_steps=9), 9, id="a batch of all images"),
     ],
 )
 def test_a_small_set_is_passed_more_often(training: Training, steps: int) -> None:

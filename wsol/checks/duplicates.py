@@ -1,4 +1,4 @@
-"""Pictures that are there twice: byte by byte, or to the eye."""
+"""Images that are there twice: byte by byte, or to the eye."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8, UInt64
 
 from wsol.data.images import open_regular
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 
 Thumbs = UInt8[np.ndarray, "n 16 16 3"]
 Grey = Float32[np.ndarray, "n 16 16"]
@@ -25,7 +25,7 @@ ALIKE_BITS = 16
 ALIKE_CORRELATION = 0.92
 """Of 256 grey values: the hash only asks where it grows brighter, not by how much."""
 BLOCK = 1024
-"""Pictures that are compared with as many others at a time: some megabytes."""
+"""Images that are compared with as many others at a time: some megabytes."""
 
 
 def same_files(paths: Sequence[Path]) -> list[Group]:
@@ -48,12 +48,12 @@ def _hash(path: Path) -> str | None:
     try:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except (BrokenPicture, OSError):
+    except (BrokenImage, OSError):
         return None
 
 
 def alike(thumbs: Thumbs) -> list[Group]:
-    """Groups of pictures that look the same; whoever is like one of a group belongs to it."""
+    """Groups of images that look the same; whoever is like one of a group belongs to it."""
     return _joined(_pairs(thumbs), len(thumbs))
 
 
@@ -65,7 +65,7 @@ def difference_hashes(grey: Grey) -> Hashes:
 
 
 def _grey(thumbs: Thumbs) -> Grey:
-    # Weighted as everybody makes grey of colours, so that a picture is like its grey copy.
+    # Weighted as everybody makes grey of colours, so that an image is like its grey copy.
     return np.asarray(thumbs.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
 
 

@@ -9,34 +9,34 @@ from typing import Any, Literal
 from wsol.data.samples import DataSet, Sample
 
 FindingKind = Literal[
-    "missing picture", "broken picture", "no usable label", "one class", "empty class", "unusable ground truth",
-    "same in train and test", "same in two classes", "alike in train and test", "alike in two classes", "same picture", "alike",
+    "missing image", "broken image", "no usable label", "one class", "empty class", "unusable ground truth",
+    "same in train and test", "same in two classes", "alike in train and test", "alike in two classes", "same image", "alike",
     "doubtful classes", "wrong in the truth", "small class", "imbalance", "tiny", "dark", "blank", "elongated",
     "huge", "turned", "grey", "type not read", "not used", "unused class", "no truth", "no true box", "not compared",
 ]  # fmt: skip
 Severity = Literal["error", "warn", "info"]
 
 TINY_PX, HUGE_MEGAPIXELS, ELONGATED, FEW, TIMES = 64, 50, 4, 10, 10
-"""The shorter side, the area, the longer side in shorter sides; pictures a class; the largest class in smallest ones."""
+"""The shorter side, the area, the longer side in shorter sides; images a class; the largest class in smallest ones."""
 
 ADVICE: dict[FindingKind, tuple[Severity, str]] = {
-    "missing picture": ("error", "Restore them, say with --images where they are, or take them off the list."),
-    "broken picture": ("error", "Repair or remove them; they are skipped otherwise."),
-    "no usable label": ("error", "Mend the labels; these pictures are left out."),
-    "one class": ("error", "Add a class of other pictures: one class alone teaches nothing."),
-    "empty class": ("error", "Add training pictures, or remove the classes."),
+    "missing image": ("error", "Restore them, say with --images where they are, or take them off the list."),
+    "broken image": ("error", "Repair or remove them; they are skipped otherwise."),
+    "no usable label": ("error", "Mend the labels; these images are left out."),
+    "one class": ("error", "Add a class of other images: one class alone teaches nothing."),
+    "empty class": ("error", "Add training images, or remove the classes."),
     "unusable ground truth": ("error", "Fix what it says; until then nothing can be evaluated."),
     "same in train and test": ("error", "Remove them from one of the two, or the evaluation flatters."),
     "same in two classes": ("error", "Decide for one class: these files are the same, byte by byte."),
     "alike in train and test": ("warn", "Look at them; one photograph in both flatters the evaluation."),
     "alike in two classes": ("warn", "Look at them; one photograph has one class."),
-    "same picture": ("warn", "Keep one of each: these files are the same, byte by byte."),
+    "same image": ("warn", "Keep one of each: these files are the same, byte by byte."),
     "alike": ("warn", "Look at them; keep one of each photograph."),
     "type not read": ("warn", "Convert them to JPEG or PNG if they should be used: no file of these types is read."),
     "doubtful classes": ("warn", "Look whether these folders are classes, or something else."),
     "wrong in the truth": ("warn", "Mend them; what is wrong is not judged (except boxes that are clipped)."),
-    "small class": ("warn", f"Add pictures: fewer than {FEW} to train on teach little."),
-    "imbalance": ("warn", f"Add pictures: the largest class has more than {TIMES} times as many."),
+    "small class": ("warn", f"Add images: fewer than {FEW} to train on teach little."),
+    "imbalance": ("warn", f"Add images: the largest class has more than {TIMES} times as many."),
     "tiny": ("warn", f"Find larger ones: the shorter side is below {TINY_PX} pixels."),
     "dark": ("warn", "Stretch their values: nothing in them is brighter than a sixteenth of the range. Of colours of 16 bits the upper 8 are read."),
     "blank": ("warn", "Remove them: one colour all over."),
@@ -47,20 +47,20 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "not used": ("info", "Move them into the folder of a class if they should be: these lie in none that is read."),
     "unused class": ("info", "Nothing, if no image of them should be learned from: these classes are left out."),
     "no truth": ("info", "Nothing for training; `wsol evaluate` needs boxes or masks."),
-    "no true box": ("info", "Nothing for training; `wsol evaluate` leaves these test pictures out."),
-    "not compared": ("info", "Check a part at a time: every picture is compared with every other."),
+    "no true box": ("info", "Nothing for training; `wsol evaluate` leaves these test images out."),
+    "not compared": ("info", "Check a part at a time: every image is compared with every other."),
 }  # fmt: skip
 """The worst first."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing found: a picture, a group of them, a class, or a line of the truth."""
+    """One thing found: an image, a group of them, a class, or a line of the truth."""
 
     what: str
-    """What there is to say beside the names of the pictures."""
+    """What there is to say beside the names of the images."""
     samples: tuple[Sample, ...] = ()
-    """The pictures it is about, if it is about pictures."""
+    """The images it is about, if it is about images."""
 
     def __str__(self) -> str:
         names = " = ".join(sample.image_id for sample in self.samples)
@@ -85,7 +85,7 @@ class Finding:
         return ADVICE[self.kind][1]
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, with image ids for pictures."""
+        """Everything, with image ids for images."""
         items = [{"what": str(item), "images": [sample.image_id for sample in item.samples]} for item in self.items]
         head = {"kind": self.kind, "severity": self.severity, "count": len(self.items)}
         return {**head, "what_to_do": self.what_to_do, "items": items}
@@ -114,8 +114,8 @@ class Findings:
     def as_json(self) -> dict[str, Any]:
         """What `--json` writes."""
         data = self.data
-        pictures = {"train": len(data.train), "test": len(data.test) if data.has_split else 0}
+        images = {"train": len(data.train), "test": len(data.test) if data.has_split else 0}
         return {
-            "data": str(data.root), "kind": data.kind, "classes": len(data.class_names), "pictures": pictures,
+            "data": str(data.root), "kind": data.kind, "classes": len(data.class_names), "images": images,
             "is_wrong": self.is_wrong, "findings": [finding.as_json() for finding in self.found],
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What one picture looks like, as far as a data set can be checked by it: its size, its colours, and 16 x 16 pixels."""
+"""What one image looks like, as far as a data set can be checked by it: its size, its colours, and 16 x 16 pixels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from jaxtyping import UInt8
 
 from wsol.data.images import is_turned, read_square
 from wsol.data.pixel_cache import given_cores
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 from wsol.runtime.threads import in_threads
 
 SIDE_PX = 16
-"""Enough to tell pictures apart, little enough to keep a million of them."""
+"""Enough to tell images apart, little enough to keep a million of them."""
 
 SPREAD = 4
 """Grey values that differ by no more than this are the same: JPEG leaves that much noise."""
@@ -28,7 +28,7 @@ Thumb = UInt8[np.ndarray, "16 16 3"]
 
 @dataclass(frozen=True)
 class Look:
-    """One picture that could be decoded from its first to its last byte."""
+    """One image that could be decoded from its first to its last byte."""
 
     image_hw: tuple[int, int]
     """Upright, in pixels."""
@@ -63,18 +63,18 @@ class Look:
         return bool((np.ptp(self.thumb, axis=2) <= SPREAD).all())
 
 
-def look(path: Path) -> Look | BrokenPicture:
-    """Decode a picture at a reduced scale; a broken one comes back as its error."""
+def look(path: Path) -> Look | BrokenImage:
+    """Decode an image at a reduced scale; a broken one comes back as its error."""
     try:
         thumb, image_hw = read_square(path, SIDE_PX)
         return Look(image_hw, is_turned(path), thumb)
-    except BrokenPicture as error:
-        return BrokenPicture(str(error))  # the one that was raised keeps the decoder's frames, and their pixels
+    except BrokenImage as error:
+        return BrokenImage(str(error))  # the one that was raised keeps the decoder's frames, and their pixels
 
 
-def looks(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, Look | BrokenPicture]:
+def looks(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, Look | BrokenImage]:
     """Look at each path once, in threads; `count_one` is called after each."""
-    found: dict[Path, Look | BrokenPicture] = {}
+    found: dict[Path, Look | BrokenImage] = {}
     unique = list(dict.fromkeys(paths))
     # Threads are enough: Pillow releases the GIL while it decodes and scales.
     for path, seen in zip(unique, in_threads(look, unique, threads=given_cores()), strict=True):

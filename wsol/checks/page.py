@@ -1,4 +1,4 @@
-"""What `wsol check` found as one HTML file that needs no network: pictures grouped by kind, the worst kind first."""
+"""What `wsol check` found as one HTML file that needs no network: images grouped by kind, the worst kind first."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from PIL import Image
 from wsol.checks.findings import Finding, Findings, Item
 from wsol.data.images import read_square
 from wsol.data.samples import Sample
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 from wsol.reports.html import data_uri, environment, own_text
 from wsol.storage.folders import write_text
 from wsol.version import __version__
 
 SHOWN_ITEMS, SHOWN_OF_GROUP = 24, 6
-"""Of each kind, and of a group of duplicates: a page of some hundred pictures stays below some megabytes."""
+"""Of each kind, and of a group of duplicates: a page of some hundred images stays below some megabytes."""
 SIDE_PX = 160
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture of the page; without `uri` where it cannot be decoded."""
+    """One image of the page; without `uri` where it cannot be decoded."""
 
     image_id: str
     class_name: str
@@ -36,7 +36,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Group:
-    """One item: what it says, the pictures it is about, and how many more there are."""
+    """One item: what it says, the images it is about, and how many more there are."""
 
     what: str
     shown: tuple[Shown, ...]
@@ -74,7 +74,7 @@ def _group(item: Item, class_names: Sequence[str]) -> Group:
 def _shown(sample: Sample, class_name: str) -> Shown:
     try:
         squashed, (height, width) = read_square(sample.path, SIDE_PX)
-    except BrokenPicture:
+    except BrokenImage:
         return Shown(sample.image_id, class_name, None)
     scale = min(1.0, SIDE_PX / max(height, width))
     shown_wh = max(round(width * scale), 1), max(round(height * scale), 1)

@@ -12,19 +12,19 @@ import numpy as np
 from wsol.checks.duplicates import Group, alike, same_files
 from wsol.checks.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
 from wsol.checks.image_stats import Look, looks
-from wsol.data.images import pictures_under
+from wsol.data.images import images_under
 from wsol.data.open import open_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import size_mistake
 from wsol.data.unread import unread_of
-from wsol.errors import BrokenPicture, NoGroundTruth, WsolError
+from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 from wsol.runtime.progress import Progress
 from wsol.text import number_of
 
 Items = dict[FindingKind, list[Item]]
 
 COMPARED = 100_000
-"""The most pictures that are compared with one another by their looks: a minute on two cores."""
+"""The most images that are compared with one another by their looks: a minute on two cores."""
 
 
 def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = False) -> Findings:
@@ -45,8 +45,8 @@ def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = F
 
 
 def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:
-    """Decode every picture once and say what is odd; with more than `compared` pictures, near duplicates are not looked for."""
-    # Without a split, the test pictures are the training pictures.
+    """Decode every image once and say what is odd; with more than `compared` images, near duplicates are not looked for."""
+    # Without a split, the test images are the training images.
     samples = (*data.train, *data.test) if data.has_split else data.train or data.test
     with progress.task("looking", len({sample.path for sample in samples})) as count_one:
         seen = looks([sample.path for sample in samples], count_one)
@@ -54,8 +54,8 @@ def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -
     whole: dict[Sample, Look] = {}
     for sample in dict.fromkeys(samples):
         found = seen[sample.path]
-        if isinstance(found, BrokenPicture):
-            kind: FindingKind = "broken picture" if os.path.exists(sample.path) else "missing picture"
+        if isinstance(found, BrokenImage):
+            kind: FindingKind = "broken image" if os.path.exists(sample.path) else "missing image"
             items[kind].append(Item(_reason(found, sample), (sample,)))
         else:
             whole[sample] = found
@@ -73,13 +73,13 @@ def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -
     return Findings.of(data, items)
 
 
-def _reason(error: BrokenPicture, sample: Sample) -> str:
+def _reason(error: BrokenImage, sample: Sample) -> str:
     """Without the path and the advice, which stand beside it once."""
-    return str(error).removeprefix(f"cannot decode {sample.path}: ").split(". Expected a picture")[0]
+    return str(error).removeprefix(f"cannot decode {sample.path}: ").split(". Expected an image")[0]
 
 
 def _judge(sample: Sample, look: Look, items: Items) -> None:
-    """What can be said of a picture by itself."""
+    """What can be said of an image by itself."""
     height, width = look.image_hw
     facts: dict[FindingKind, bool] = {
         "tiny": min(height, width) < TINY_PX,
@@ -95,18 +95,16 @@ def _judge(sample: Sample, look: Look, items: Items) -> None:
 
 
 def _compare(data: DataSet, samples: Sequence[Sample], whole: dict[Sample, Look], items: Items, compared: int) -> None:
-    # A list may name a picture for training and again for the test.
+    # A list may name an image for training and again for the test.
     entries = [sample for sample in samples if sample in whole]
     is_train = [i < len(data.train) for i, sample in enumerate(samples) if sample in whole]
     same = same_files([sample.path for sample in entries])
     for group in same:
-        _note_group(group, entries, is_train, items, ("same in train and test", "same in two classes", "same picture"))
-    # A picture without contents looks like every other one, and in a dark one there is too little to compare.
+        _note_group(group, entries, is_train, items, ("same in train and test", "same in two classes", "same image"))
+    # An image without contents looks like every other one, and in a dark one there is too little to compare.
     telling = [i for i, sample in enumerate(entries) if not (whole[sample].is_blank or whole[sample].is_dark)]
     if len(telling) > compared:
-        items["not compared"].append(
-            Item(f"{len(telling)} pictures, more than {compared}: no look for near duplicates")
-        )
+        items["not compared"].append(Item(f"{len(telling)} images, more than {compared}: no look for near duplicates"))
     elif telling:
         file_of = {i: group[0] for group in same for i in group}
         for group in alike(np.stack([whole[entries[i]].thumb for i in telling])):
@@ -134,14 +132,14 @@ def _note_group(group: Group, entries: Sequence[Sample], is_train: Sequence[bool
 
 
 def _count(data: DataSet, items: Items) -> None:
-    """Classes: too few of them, or too few pictures in them. A mere list of truth is not trained on."""
+    """Classes: too few of them, or too few images in them. A mere list of truth is not trained on."""
     if not data.train:
         return
     counts = Counter(sample.label for sample in data.train)
     if len(data.class_names) < 2:
         items["one class"].append(Item(", ".join(data.class_names)))
     for label, name in enumerate(data.class_names):
-        item = Item(f"{name}: {number_of(counts[label], 'picture')}")
+        item = Item(f"{name}: {number_of(counts[label], 'image')}")
         if not counts[label]:
             items["empty class"].append(item)
             continue
@@ -149,7 +147,7 @@ def _count(data: DataSet, items: Items) -> None:
             items["small class"].append(item)
         if counts[label] * TIMES < max(counts.values()):
             items["imbalance"].append(
-                Item(f"{name}: {number_of(counts[label], 'picture')}, the largest has {max(counts.values())}")
+                Item(f"{name}: {number_of(counts[label], 'image')}, the largest has {max(counts.values())}")
             )
 
 
@@ -162,18 +160,18 @@ def _look_at_truth(data: DataSet, items: Items, whole: dict[Sample, Look]) -> No
     except WsolError as error:
         items["unusable ground truth"].append(Item(str(error)))
         return
-    # Missing and broken pictures were found by themselves.
-    mistakes = [mistake for mistake in truth.mistakes if mistake.kind not in ("missing picture", "broken picture")]
+    # Missing and broken images were found by themselves.
+    mistakes = [mistake for mistake in truth.mistakes if mistake.kind not in ("missing image", "broken image")]
     sizes = (size_mistake(truth, sample.image_id, look.image_hw) for sample, look in whole.items())
     items["wrong in the truth"] += [Item(str(mistake)) for mistake in (*mistakes, *filter(None, sizes))]
     items["no true box"] += [Item("", (sample,)) for sample in data.test if sample.image_id not in truth]
 
 
 def _unused(data: DataSet, used: set[Path]) -> Iterable[Item]:
-    """Pictures of a tree of class folders that belong to no class; other layouts list what they have."""
+    """Images of a tree of class folders that belong to no class; other layouts list what they have."""
     if data.kind != "class folders":
         return
-    for path in pictures_under(data.root):
+    for path in images_under(data.root):
         name = path.relative_to(data.root).as_posix()
         if path not in used and not name.startswith("masks/"):
             yield Item("", (Sample(name, path, 0),))

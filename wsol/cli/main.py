@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _main(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
-    # Pillow warns of pictures above 89 megapixels, which are decoded all the same.
+    # Pillow warns of images above 89 megapixels, which are decoded all the same.
     warnings.filterwarnings("ignore", "Image size", module="PIL")
     try:
         try:

@@ -26,21 +26,21 @@ def predict(
     precision: Precision = "auto",
     engine: EngineName = "torch",
 ) -> None:
-    """Find the objects in pictures: boxes, masks, scores and classes.
+    """Find the objects in images: boxes, masks, scores and classes.
 
     Parameters
     ----------
     run
         A finished run.
     images
-        A picture, or a folder of pictures at any depth.
+        An image, or a folder of images at any depth.
     out
         New folder for predictions.jsonl. The same command continues an interrupted prediction.
     threshold
         Foreground probability above which a pixel belongs to the mask; the run's own by default. Where each image has its own
         threshold (a run of the recipe wsol), its map is shifted so that it stands at the run's, and this one cuts the shifted map.
     objects
-        The largest object of each picture, or all; the run's own choice by default.
+        The largest object of each image, or all; the run's own choice by default.
     engine
         What computes the networks: PyTorch, or onnxruntime from RUN/model.onnx, which is made on first use
         (`pip install 'wsol[export]'`).
@@ -78,20 +78,20 @@ def export(
     predictions
         What `wsol predict` wrote.
     format
-        coco (instances and results), yolo (boxes, with the pictures), yolo-polygons (outlines of masks), voc (PASCAL VOC XML),
-        labelstudio (tasks and labels), cvat (CVAT for images 1.1), fiftyone (a folder with the pictures), csv (one line an
-        object), crops (a folder for each class), masks (one PNG a picture).
+        coco (instances and results), yolo (boxes, with the images), yolo-polygons (outlines of masks), voc (PASCAL VOC XML),
+        labelstudio (tasks and labels), cvat (CVAT for images 1.1), fiftyone (a folder with the images), csv (one line an
+        object), crops (a folder for each class), masks (one PNG an image).
     out
         New folder for the export; its README.txt says how to load it.
     reviewed
-        Only the pictures that were accepted or corrected in `wsol review`, as they were left there. Rejected ones are left out,
-        and those nobody has looked at. Boxes drawn or moved have no mask: yolo-polygons and masks leave their pictures out.
+        Only the images that were accepted or corrected in `wsol review`, as they were left there. Rejected ones are left out,
+        and those nobody has looked at. Boxes drawn or moved have no mask: yolo-polygons and masks leave their images out.
     with_undecided
-        With --reviewed: the pictures nobody has looked at too, as predicted.
+        With --reviewed: the images nobody has looked at too, as predicted.
     classes
-        predicted, or folder: of a picture below a folder named exactly like a class of the run, that class; the folder that
-        `wsol predict` was given counts, too. Other pictures keep the predicted one. With --reviewed a class that was chosen
-        on the page wins, be it the predicted one; who only accepts a picture chooses none.
+        predicted, or folder: of an image below a folder named exactly like a class of the run, that class; the folder that
+        `wsol predict` was given counts, too. Other images keep the predicted one. With --reviewed a class that was chosen
+        on the page wins, be it the predicted one; who only accepts an image chooses none.
     images
         The folder of the images, if they moved since. Also needed where images are copied and it is not sure that you mean these:
         the predictions are another user's, or an image is a link that leads out of the folder.

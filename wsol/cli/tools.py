@@ -14,7 +14,7 @@ from wsol.runtime.terminal import answer, tell
 def check(
     data: Path, *, images: Images = None, json_file: JsonFile = None, page: Path | None = None, strict: Flag = False
 ) -> None:
-    """Look at a data set before training on it: broken, odd, duplicate and unlabelled pictures, small classes, mistakes in the truth.
+    """Look at a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes in the truth.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def check(
     json_file
         Also write everything here.
     page
-        Also write an HTML page here that shows the pictures found; it needs no network.
+        Also write an HTML page here that shows the images found; it needs no network.
     strict
         Exit 1 if anything is worse than an info.
     """
@@ -60,14 +60,14 @@ def report(
     device: str = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every picture, worst first.
+    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every image, worst first.
 
     Parameters
     ----------
     run
         A finished run.
     data
-        Labelled pictures, whatever `wsol fit` takes; those of the test split where there is one. Where they have true boxes, the run
+        Labelled images, whatever `wsol fit` takes; those of the test split where there is one. Where they have true boxes, the run
         is judged too.
     out
         Folder for index.html, which needs no network; RUN/report by default. An older report in it is replaced.
@@ -136,7 +136,7 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
     out
         Folder for data, run and report. The same command continues an interrupted demo.
     seed
-        Another seed, other pictures.
+        Another seed, other images.
     """
     from wsol.demo.run import demo as run_demo
     from wsol.reports.table import print_table

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from wsol.config.base import Precision
 from wsol.config.options import Box
 from wsol.data.image_files import check_there
-from wsol.data.loader import Pictures, in_order
+from wsol.data.loader import ImageLoader, in_order
 from wsol.data.open import open_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, Truth, told
@@ -58,14 +58,14 @@ def shown_threshold(threshold: float) -> str:
 
 @dataclass(frozen=True)
 class Compared:
-    """One figure in percent, over the same pictures."""
+    """One figure in percent, over the same images."""
 
     own: Rate
     """At the run's own threshold, of its scores as they are."""
     calibrated: Rate
-    """Of each picture by a calibration on all the others (leave-one-out)."""
+    """Of each image by a calibration on all the others (leave-one-out)."""
     difference: Rate
-    """The second less the first, picture by picture."""
+    """The second less the first, image by image."""
 
 
 @dataclass(frozen=True)
@@ -104,20 +104,20 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What was learned, and what it is worth on pictures that it was not learned from."""
+    """What was learned, and what it is worth on images that it was not learned from."""
 
     calibration: Calibration
     own_threshold: float
     tried_threshold: float
     """What the boxes chose. Where that surely loses on others than they were chosen on, the calibration keeps the run's own."""
     right: int
-    """How many of the pictures have a right box at the calibration's threshold."""
+    """How many of the images have a right box at the calibration's threshold."""
     gt_known: Compared
     mean_box_iou: Compared
     brier: Compared
     """The mean squared distance of the score from 1 where the box is right and 0 where it is wrong (Brier 1950); low is good."""
     left_out: tuple[str, ...]
-    """Why pictures with a box were not used."""
+    """Why images with a box were not used."""
     mistakes: tuple[Mistake, ...]
     """What is wrong with the boxes."""
     accuracy: Accuracy | None = None
@@ -231,7 +231,7 @@ def _calibrated(
 ) -> Calibrated:
     boxes = few.data
     truth = boxes.read_truth()
-    # Without a split, the test pictures are the training pictures.
+    # Without a split, the test images are the training images.
     samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(truth, one)}.values())
     _check_enough(len(samples), few, (), truth)
     opened = Run.open(run)
@@ -280,7 +280,7 @@ def _accuracy(
 
 def _found_empty(samples: Sequence[Sample], localizer: Localizer, threshold: float) -> tuple[int, int]:
     """In how many of these the run finds nothing, and how many cannot be read."""
-    images = Pictures([sample.path for sample in samples], localizer.side_px)
+    images = ImageLoader([sample.path for sample in samples], localizer.side_px)
     count = 0
     for batch in images.batches(in_order(len(samples), BATCH_SIZE)):
         count += int((localizer.heatmaps(batch.pixels).max(axis=(1, 2)) <= threshold).sum())
@@ -303,7 +303,7 @@ def _check_enough(n: int, few: Few, left_out: Sequence[str], truth: GroundTruth)
             else ""
         )
         raise WsolError(
-            f"{number_of(n, f'picture of {boxes.root} has', f'pictures of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. {_more_boxes(few)} {why}".rstrip()
+            f"{number_of(n, f'image of {boxes.root} has', f'images of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. {_more_boxes(few)} {why}".rstrip()
         )
 
 
@@ -332,7 +332,7 @@ def _check_overlap(run: Path, boxes: DataSet, lessons: _Lessons, progress: Progr
 
 @dataclass(frozen=True)
 class _Seen:
-    """A picture: stage 3's map, and how well the box fits at each threshold."""
+    """An image: stage 3's map, and how well the box fits at each threshold."""
 
     heatmap: Heatmap
     image_hw: tuple[int, int]
@@ -343,13 +343,13 @@ class _Seen:
 def _seen(
     localizer: Localizer, samples: Sequence[Sample], truth: GroundTruth, own: float, progress: Progress
 ) -> tuple[list[_Seen], list[str]]:
-    """What the run makes of each picture, and why some could not be used."""
+    """What the run makes of each image, and why some could not be used."""
     judge = Judge([PROTOCOL], {PROTOCOL.name: own})
-    pictures = Pictures([sample.path for sample in samples], localizer.side_px)
+    images = ImageLoader([sample.path for sample in samples], localizer.side_px)
     seen, left_out = [], []
     orders = in_order(len(samples), BATCH_SIZE)
     with progress.task("calibrate", len(orders)) as advance:
-        for batch in pictures.batches(orders):
+        for batch in images.batches(orders):
             said = localizer.opinions(batch.pixels)
             assert said.heatmaps is not None and said.colours is not None, "has_maps is true"
             for i, heatmap, colours, (height, width) in zip(
@@ -365,11 +365,11 @@ def _seen(
                 row = judge(opinion, Truth(true.boxes, image_hw))[PROTOCOL.name]
                 seen.append(_Seen(heatmap, image_hw, row.sweep.astype(float), colours))
             advance()
-    return seen, [*left_out, *pictures.broken.values()]
+    return seen, [*left_out, *images.broken.values()]
 
 
 class _Lessons:
-    """The pictures, and what any part of them teaches."""
+    """The images, and what any part of them teaches."""
 
     def __init__(self, seen: Sequence[_Seen], thresholds: Float[np.ndarray, " thresholds"], own: float) -> None:
         self.seen = seen
@@ -380,13 +380,13 @@ class _Lessons:
         self.scores_at = cache(self._scores_at)  # few thresholds are ever chosen
 
     def _scores_at(self, place: int) -> Float[np.ndarray, " n"]:
-        """The score of each picture's largest object at a threshold; 0 where there is none."""
+        """The score of each image's largest object at a threshold; 0 where there is none."""
         box = Box(threshold=float(self.thresholds[place]))
         found = [find_objects(one.heatmap, one.image_hw, box, one.colours) for one in self.seen]
         return np.array([objects[0].score if objects else 0.0 for objects in found])
 
     def place(self, which: Bool[np.ndarray, " n"]) -> int:
-        """Where the threshold lies that some of the pictures choose."""
+        """Where the threshold lies that some of the images choose."""
         return chosen_threshold(self.fits[which], self.thresholds, float(self.thresholds[self.own]))
 
     def places_of_others(self) -> Int[np.ndarray, " n"]:
@@ -394,7 +394,7 @@ class _Lessons:
         return np.array([self.place(which) for which in ~np.eye(len(self.seen), dtype=bool)])
 
     def curve(self, place: int, which: Bool[np.ndarray, " n"]) -> ScoreCurve | None:
-        """The curve that some of the pictures give at a threshold, if they give one."""
+        """The curve that some of the images give at a threshold, if they give one."""
         return fitted_curve(self.scores_at(place)[which], self.is_right[which, place])
 
 

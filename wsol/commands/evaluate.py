@@ -1,4 +1,4 @@
-"""Judge a run on test pictures that have true boxes or masks, under the field's protocols."""
+"""Judge a run on test images that have true boxes or masks, under the field's protocols."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from wsol.config.base import Precision, ProtocolName
 from wsol.config.groups import first_networks
 from wsol.data.crops import middle
 from wsol.data.image_files import check_there
-from wsol.data.loader import Batch, Pictures, in_order
+from wsol.data.loader import Batch, ImageLoader, in_order
 from wsol.data.open import open_truth
 from wsol.data.pixel_cache import cores
 from wsol.data.readers.unlabelled import CLASS_NAMES
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, Mistake, told
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Boxes
 from wsol.geometry.contrast import Colours, colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
@@ -122,7 +122,7 @@ def evaluate_run(
     if not samples:
         check_there(data.root, data.test)
         raise WsolError(
-            f"none of the {number_of(len(data.test), 'test picture')} of {data.root} has a truth that can be used",
+            f"none of the {number_of(len(data.test), 'test image')} of {data.root} has a truth that can be used",
             expected="boxes or masks by image path",
             remedy=f"{told(truth.mistakes)}",
         )
@@ -131,13 +131,13 @@ def evaluate_run(
     thresholds = {one.name: one.threshold_for(judged.threshold, is_imagenet=data.is_imagenet) for one in protocols}
     judge = Judge(protocols, thresholds if judged.has_maps else dict.fromkeys(thresholds), step)
     share = part().of(samples)
-    pictures = Pictures([sample.path for sample in share], judged.side_px)
+    images = ImageLoader([sample.path for sample in share], judged.side_px)
     worker = _Worker(judge, truth, heatmaps)
     with nullcontext() if heatmaps is None else _saving(heatmaps, judged.engine):
-        rows = gathered(list(_rows(pictures, share, judged, worker, progress)), judged.engine)
+        rows = gathered(list(_rows(images, share, judged, worker, progress)), judged.engine)
     if not rows:
         check_there(data.root, data.test)
-    broken = [*pictures.broken.values(), *worker.broken]
+    broken = [*images.broken.values(), *worker.broken]
     missing = [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
     return evaluation_of(
         judged.what,
@@ -162,19 +162,19 @@ def _saving(heatmaps: Path, engine: Engine) -> Iterator[None]:
 
 
 def _calibrated(run: Run, which: Which, threshold: float | None) -> list[str]:
-    """What makes numbers better than they are where it was done on the pictures that are judged."""
+    """What makes numbers better than they are where it was done on the images that are judged."""
     found = run.calibration() if which == "seg" and threshold is None else None
     if found is None or found.threshold == run.box().threshold:
         return []
     return [
-        f"the threshold {found.threshold:.2f} comes from {number_of(found.n, 'drawn box')} of {found.boxes} (`wsol calibrate`): judged on these pictures it would look better than it is"
+        f"the threshold {found.threshold:.2f} comes from {number_of(found.n, 'drawn box')} of {found.boxes} (`wsol calibrate`): judged on these images it would look better than it is"
     ]
 
 
 def labelled_as_trained(
     samples: Sequence[Sample], data: DataSet, class_names: tuple[str, ...], run: Path
 ) -> list[Sample]:
-    """The samples with the run's labels; a list of test pictures may lack some of its classes. A run without classes finds objects of any.
+    """The samples with the run's labels; a list of test images may lack some of its classes. A run without classes finds objects of any.
 
     Raises:
         WsolError: it has classes that the run does not know.
@@ -297,7 +297,7 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
 
 
 class _Worker:
-    """Judges one picture; remembers those whose truth cannot be compared with."""
+    """Judges one image; remembers those whose truth cannot be compared with."""
 
     def __init__(self, judge: Judge, truth: GroundTruth, heatmaps: Path | None) -> None:
         self.judge = judge
@@ -315,18 +315,18 @@ class _Worker:
             write_heatmap(self.heatmaps, opinion.image_id, opinion.heatmap)
         try:
             return self.judge(opinion, replace(truth, image_hw=opinion.image_hw))
-        except BrokenPicture as error:
+        except BrokenImage as error:
             self.broken.append(str(Mistake("broken mask", opinion.image_id, str(error))))
             return None
 
 
 def _rows(
-    pictures: Pictures, samples: Sequence[Sample], judged: _Judged, worker: _Worker, progress: Progress
+    images: ImageLoader, samples: Sequence[Sample], judged: _Judged, worker: _Worker, progress: Progress
 ) -> Iterator[dict[ProtocolName, Row]]:
     batches = in_order(len(samples), BATCH_SIZE)
     # Threads are enough: OpenCV and the compiled component tree release the GIL.
     with progress.task("evaluate", len(batches)) as advance:
-        for batch in pictures.batches(batches):
+        for batch in images.batches(batches):
             opinions = _opinions(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.judge)
             yield from (row for row in in_threads(worker, opinions, threads=cores()) if row is not None)
             advance()
@@ -357,7 +357,7 @@ def _box(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> Box
 
 
 def ranks_of(probabilities: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> list[int]:
-    """The place of each picture's true class, 0 is first; of equally probable ones the lower label, and NaN is last."""
+    """The place of each image's true class, 0 is first; of equally probable ones the lower label, and NaN is last."""
     known = probabilities.nan_to_num(nan=-1.0)
     true = known.gather(1, labels[:, None])
     is_lower = torch.arange(known.shape[1]) < labels[:, None]

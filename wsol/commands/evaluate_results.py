@@ -16,7 +16,7 @@ from wsol.data.open import open_truth
 from wsol.data.readers import coco
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Mistake, Truth, told
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Boxes
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.judge import STEP, Judge, Opinion, Row
@@ -29,7 +29,7 @@ from wsol.runtime.threads import in_threads
 from wsol.text import number_of
 
 AT_ONCE = 128
-"""Pictures that a thread takes at a time."""
+"""Images that a thread takes at a time."""
 
 SHOWN = 3
 """So many names, where there may be thousands."""
@@ -50,7 +50,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture, its truth, and where its result is."""
+    """One image, its truth, and where its result is."""
 
     image_id: str
     label: int
@@ -116,7 +116,7 @@ def _evaluation(
     if not samples:
         check_there(data.root, data.test)
         raise WsolError(
-            f"none of the {number_of(len(data.test), 'picture')} of {data.root} has a truth that can be used",
+            f"none of the {number_of(len(data.test), 'image')} of {data.root} has a truth that can be used",
             expected="boxes or masks by image path",
             remedy=f"{told(truth.mistakes)}",
         )
@@ -171,12 +171,12 @@ def _entries(
         boxes = found.by_id
         if found.unknown:
             notes.append(
-                f"{number_of(len(found.unknown), f'picture in {results.boxes} is', f'pictures in {results.boxes} are')} not in the truth: {_some(found.unknown)}"
+                f"{number_of(len(found.unknown), f'image in {results.boxes} is', f'images in {results.boxes} are')} not in the truth: {_some(found.unknown)}"
             )
         without = sum(not len(one.boxes) for one in boxes.values())
         if without:
             notes.append(
-                f"{without} of {number_of(len(samples), 'picture')} {'has' if without == 1 else 'have'} no box in {results.boxes}: counted as not found"
+                f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no box in {results.boxes}: counted as not found"
             )
     # All alike, or none in the file: they say nothing of which box is the surer one.
     has_scores = len({score for one in boxes.values() for score in one.scores.tolist()}) > 1
@@ -202,12 +202,12 @@ def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], 
     named = found.by_id
     if found.unknown:
         notes.append(
-            f"{number_of(len(found.unknown), f'class in {file} is', f'classes in {file} are')} not in the truth: {_some(found.unknown)}; wrong for every picture"
+            f"{number_of(len(found.unknown), f'class in {file} is', f'classes in {file} are')} not in the truth: {_some(found.unknown)}; wrong for every image"
         )
     without = len(samples) - len(named)
     if without:
         notes.append(
-            f"{without} of {number_of(len(samples), 'picture')} {'has' if without == 1 else 'have'} no class in {file}: counted as wrong"
+            f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no class in {file}: counted as wrong"
         )
     places = {image_id: {label: place for place, label in enumerate(labels)} for image_id, labels in named.items()}
     return {
@@ -255,6 +255,6 @@ def _judge_chunk(judge: Judge, chunk: Sequence[Entry]) -> tuple[list[dict[Protoc
         )
         try:
             rows.append(judge(opinion, entry.truth))
-        except BrokenPicture as error:
+        except BrokenImage as error:
             broken.append(str(Mistake("broken mask", entry.image_id, str(error))))
     return rows, broken

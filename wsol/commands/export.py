@@ -23,7 +23,7 @@ from wsol.formats.yolo import write_yolo, write_yolo_polygons
 from wsol.geometry.boxes import Boxes
 from wsol.predictions.folder_labels import given_classes, tally_given, told, with_given_classes
 from wsol.predictions.records import COMMAND, LINES, Prediction, Predictions, open_predictions
-from wsol.predictions.review_journal import FILE, Decision, by_picture, has_chosen_class, heads, read_journal
+from wsol.predictions.review_journal import FILE, Decision, by_image, has_chosen_class, heads, read_journal
 from wsol.predictions.reviewed import Tally, reviewed, tally
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import file_hash, is_finished, new_folder, start_over, write_manifest
@@ -184,12 +184,12 @@ def _written(
 def _told(counted: Tally, with_undecided: bool) -> str:
     undecided = "are in as predicted" if with_undecided else "are left out (`--with-undecided` keeps them)"
     maskless = (
-        f" {number_of(counted.maskless, 'picture is', 'pictures are')} left out since a box of theirs has no mask."
+        f" {number_of(counted.maskless, 'image is', 'images are')} left out since a box of theirs has no mask."
         if counted.maskless
         else ""
     )
     drawn = " A box drawn or moved by hand has the score 1 and no mask." if counted.drawn else ""
-    return f"{counted.describe()}. Rejected pictures are left out, undecided ones {undecided}.{drawn}{maskless}"
+    return f"{counted.describe()}. Rejected images are left out, undecided ones {undecided}.{drawn}{maskless}"
 
 
 def _journal(predictions: Path) -> list[Decision]:
@@ -203,8 +203,8 @@ def _journal(predictions: Path) -> list[Decision]:
 
 
 def _chosen(predictions: Predictions, journal: Sequence[Decision]) -> frozenset[str]:
-    """The pictures whose class a reviewer chose, be it the predicted one in the end; accepting chooses none."""
-    made = by_picture(journal)
+    """The images whose class a reviewer chose, be it the predicted one in the end; accepting chooses none."""
+    made = by_image(journal)
     return frozenset(one.image for one in predictions if has_chosen_class(made.get(one.image, []), one.class_name))
 
 
@@ -238,7 +238,7 @@ def _check_path(image: str, seen: set[str]) -> None:
     if path.anchor or ".." in path.parts or not path.parts:
         raise WsolError(f"expected a path below the image root, got {image!r}, which leads elsewhere.")
     if str(path) in seen:
-        raise WsolError(f"expected each picture once, got {image!r} again.")
+        raise WsolError(f"expected each image once, got {image!r} again.")
     seen.add(str(path))
 
 
@@ -263,9 +263,9 @@ def _check_class(prediction: Prediction, class_names: tuple[str, ...], named: se
         raise WsolError(
             f"expected a label and class_name that agree with manifest.json's {len(class_names)} classes, got {label} and {prediction.class_name!r}."
         )
-    if prediction.objects:  # a picture without objects may well have no class
+    if prediction.objects:  # an image without objects may well have no class
         named.add(label is not None)
     if len(named) == 2:
         raise WsolError(
-            f"expected a label on every picture with objects or on none, got {label}, unlike the lines before."
+            f"expected a label on every image with objects or on none, got {label}, unlike the lines before."
         )

@@ -80,7 +80,7 @@ def export_model(
 
 
 def compared(graph: Graph, file: Path) -> list[Difference]:
-    """Both answers on one picture and on three at the networks' own size, and on two of another size and aspect.
+    """Both answers on one image and on three at the networks' own size, and on two of another size and aspect.
 
     Raises:
         WsolError: PyTorch does not take that other size.
@@ -108,7 +108,7 @@ def _by_torch(graph: Graph, pixels: dict[str, Tensor], image_hw: tuple[int, int]
         answers: Answers = graph(*pixels.values())
     except (RuntimeError, AssertionError, ValueError) as error:
         raise WsolError(
-            f"{' or '.join(graph.backbones)} cannot be checked, PyTorch itself does not take pictures of {image_hw[0]} x {image_hw[1]} ({str(error).strip().splitlines()[0]})",
+            f"{' or '.join(graph.backbones)} cannot be checked, PyTorch itself does not take images of {image_hw[0]} x {image_hw[1]} ({str(error).strip().splitlines()[0]})",
             expected="networks of convolutions",
             remedy="Predict with `--engine torch`, or train with another `--backbone`.",
         ) from None
@@ -127,4 +127,4 @@ def as_table(differences: list[Difference]) -> str:
         f"{one.output:<14}{one.batch:>6} x {one.image_hw[0]} x {one.image_hw[1]:<8}{one.largest:.1e}"
         for one in differences
     ]
-    return "\n".join([f"{'output':<14}{'pictures':>6}, height, width  largest difference", *lines])
+    return "\n".join([f"{'output':<14}{'images':>6}, height, width  largest difference", *lines])

@@ -1,4 +1,4 @@
-"""Localize every picture below a folder: one line of JSON each, broken pictures listed, interrupted work continued."""
+"""Localize every image below a folder: one line of JSON each, broken images listed, interrupted work continued."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from wsol.config.base import EngineName, Objects, Precision
 from wsol.config.messages import check_fraction
-from wsol.data.images import SUFFIXES, is_picture, pictures_under
-from wsol.data.loader import Batch, Pictures
+from wsol.data.images import SUFFIXES, images_under, is_image
+from wsol.data.loader import Batch, ImageLoader
 from wsol.data.unread import CONVERT, Unread, in_words, unread_under
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
@@ -125,7 +125,7 @@ def _predict_into(out: Path, images: Path, run: Run, choices: Choices, progress:
         settings["engine"] = choices.engine
     if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
         settings["score_curve"] = localizer.curve.model_dump()
-    inputs = _inputs(run, images) if is_first else {}  # one process lists the pictures for all
+    inputs = _inputs(run, images) if is_first else {}  # one process lists the images for all
     unread = unread_under([images]) if is_first and images.is_dir() else {}
 
     def is_made() -> bool:
@@ -161,7 +161,7 @@ def _make(
     with new_shared_folder(led_to(out), engine) as scratch:
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
-            _list(images, scratch / NAMES, inputs["pictures"])
+            _list(images, scratch / NAMES, inputs["images"])
         wait_for_all(engine)
         names = Names(scratch / NAMES)
         shards = Shards(scratch / PARTS, len(names), ".jsonl")
@@ -181,7 +181,7 @@ def _make(
     if is_first:
         clear(out)
         progress.say(
-            f"{STAGE}: {number_of(counts.images, 'picture')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'picture')} without one, {counts.skipped} skipped{_not_read(unread)}"
+            f"{STAGE}: {number_of(counts.images, 'image')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'image')} without one, {counts.skipped} skipped{_not_read(unread)}"
         )
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_told(speed))
@@ -209,7 +209,7 @@ def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Prog
         return
     too_low = ", or --threshold is too low" if has_maps else ""
     progress.say(
-        f"warning: the boxes of {covering} of {number_of(images, 'picture')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`."
+        f"warning: the boxes of {covering} of {number_of(images, 'image')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`."
     )
 
 
@@ -221,9 +221,7 @@ def _is_finished(
         words = _words_of_calibration(out, settings, run, threshold)
         return is_finished(out, STAGE, settings, inputs, option="--out", words=words, may_be_removed=not has_review)
     except WsolError as error:
-        review = (
-            f" It holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same pictures."
-        )
+        review = f" It holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same images."
         raise WsolError(f"{error}{review if has_review else ''}") from None
 
 
@@ -249,14 +247,12 @@ def _words_of_calibration(out: Path, settings: dict[str, Any], run: Run, thresho
 def _root(images: Path) -> Path:
     """The folder that names are relative to."""
     if not images.exists():
-        raise WsolError(
-            f"{images} does not exist", expected="a picture or a folder of pictures", remedy="Check the path."
-        )
+        raise WsolError(f"{images} does not exist", expected="an image or a folder of images", remedy="Check the path.")
     if images.is_dir():
         return images
-    if not is_picture(images):
+    if not is_image(images):
         raise WsolError(
-            f"{images} is no picture by its name",
+            f"{images} is no image by its name",
             expected=f"one of {', '.join(sorted(SUFFIXES))}",
             remedy="Rename or convert it.",
         )
@@ -264,7 +260,7 @@ def _root(images: Path) -> Path:
 
 
 def _names(images: Path) -> Iterator[str]:
-    paths = pictures_under(images) if images.is_dir() else [images]
+    paths = images_under(images) if images.is_dir() else [images]
     root = _root(images)
     return (path.relative_to(root).as_posix() for path in paths)
 
@@ -273,12 +269,12 @@ def _inputs(run: Run, images: Path) -> dict[str, str]:
     if next(_names(images), None) is None:
         words = in_words(unread_under([images]))
         raise WsolError(
-            f"no pictures below {images}",
+            f"no images below {images}",
             expected=f"files ending in {', '.join(sorted(SUFFIXES))}",
             remedy=f"Name the folder that holds them.{words and f' It holds {words}: {CONVERT}'}",
         )
     return {
-        "pictures": _hash(images, _names(images)),
+        "images": _hash(images, _names(images)),
         "networks": text_hash(chain(run.weight_hashes.values(), [run.maps_hash])),
     }
 
@@ -294,7 +290,7 @@ def _list(images: Path, folder: Path, expected_hash: str) -> None:
     if _hash(images, write_names(folder, _names(images))) != expected_hash:
         shutil.rmtree(folder)
         raise WsolError(
-            f"pictures came or went below {images} while they were listed",
+            f"images came or went below {images} while they were listed",
             expected="a folder at rest",
             remedy="Run the same command again.",
         )
@@ -305,14 +301,14 @@ def _predict(localizer: Localizer, paths: Paths, shards: Shards, progress: Progr
     todo = unfinished(shards, part(), lambda shard: _is_whole(shards, shard))
     orders = batches_of(shards, todo, BATCH_SIZE)
     everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
-    pictures = Pictures(paths, localizer.side_px)
+    images = ImageLoader(paths, localizer.side_px)
     with (
         ThreadPoolExecutor(BOX_THREADS) as pool,
         progress.task(STAGE, everything, done=everything - len(orders)) as advance,
     ):
         watch = Stopwatch(sum(map(len, orders)))
-        found = _lines(localizer, pictures.batches(orders), paths.names, pool, watch, advance)
-        write_parts(shards, todo, found, _joined, paths.names, pictures.broken)
+        found = _lines(localizer, images.batches(orders), paths.names, pool, watch, advance)
+        write_parts(shards, todo, found, _joined, paths.names, images.broken)
     return watch
 
 
@@ -328,7 +324,7 @@ def _lines(
     watch: Stopwatch,
     advance: Callable[[], None],
 ) -> Iterator[tuple[int, str]]:
-    """Number and line of every whole picture. The objects of a batch are found while the network looks at the next one."""
+    """Number and line of every whole image. The objects of a batch are found while the network looks at the next one."""
     running: list[tuple[int, Future[str]]] = []
     for batch in batches:
         watch.lap("waiting")
@@ -371,11 +367,11 @@ class _Counts:
     empty: int = 0
     skipped: int = 0
     covering: int = 0
-    """Pictures that one box covers."""
+    """Images that one box covers."""
 
 
 def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -> _Counts:
-    """All parts as one file, each picture exactly once; what was skipped as another."""
+    """All parts as one file, each image exactly once; what was skipped as another."""
     counts = _Counts()
     with whole_file(scratch / LINES) as partial, partial.open("wb") as file:
         for shard in range(len(shards)):
@@ -392,7 +388,7 @@ def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -
     if not counts.images:
         shutil.rmtree(shards.folder)  # or the repaired files would not be tried
         raise WsolError(
-            f"none of {number_of(len(names), 'picture')} can be decoded",
+            f"none of {number_of(len(names), 'image')} can be decoded",
             expected="one at least",
             remedy="The reasons are above; repair the files.",
         )
@@ -403,7 +399,7 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
     """The lines of a part.
 
     Raises:
-        WsolError: the part does not hold each picture of its shard exactly once, but for the skipped.
+        WsolError: the part does not hold each image of its shard exactly once, but for the skipped.
     """
     skipped = {row["image"] for row in skipped_of(shards, shard)}
     expected = [name for name in (names[i] for i in shards.items(shard)) if name not in skipped]
@@ -420,14 +416,14 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
         pass
     raise WsolError(
         f"{shards.path(shard)} is damaged",
-        expected=f"the predictions of {number_of(len(expected), 'picture')}",
+        expected=f"the predictions of {number_of(len(expected), 'image')}",
         remedy="Remove it, and the same command makes it again.",
     )
 
 
 def _told(speed: dict[str, float]) -> str:
     spent = [f"{speed.get(f'seconds_{name}', 0.0):.1f} s {what}" for name, what in SPENT.items()]
-    return f"{STAGE}: {speed['images_per_second']:.1f} pictures a second; {', '.join(spent)}"
+    return f"{STAGE}: {speed['images_per_second']:.1f} images a second; {', '.join(spent)}"
 
 
 SPENT = {"waiting": "waiting for data", "network": "in the networks", "boxes": "waiting for boxes"}

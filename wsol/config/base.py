@@ -120,7 +120,7 @@ class Training(Config):
     weight_decay: NonNegativeFloat = 1e-4
     """L2 penalty on all weights."""
     resize_px: PositiveInt = 256
-    """Side of the square every picture is squashed to; maps and predictions are made at this size, or `scale` times as large."""
+    """Side of the square every image is squashed to; maps and predictions are made at this size, or `scale` times as large."""
     crop_px: PositiveInt = 224
     """Side of the random crop in training."""
     freeze: NonNegativeInt | None = None
@@ -128,8 +128,8 @@ class Training(Config):
     fifths of them, which are stem and two of five stages of a ResNet or EfficientNet, and of a vision transformer patch embedding and
     four of twelve blocks. 0: all are trained."""
     batch_norm: BatchNorm = "live"
-    """Statistics of batch norm in training: `live` from the pictures that one process takes at a time, `frozen` those of the
-    pretraining (new layers have none and stay live), `sync` from the pictures of all processes (GPUs only)."""
+    """Statistics of batch norm in training: `live` from the images that one process takes at a time, `frozen` those of the
+    pretraining (new layers have none and stay live), `sync` from the images of all processes (GPUs only)."""
 
     @model_validator(mode="after")
     def _crop_fits(self, info: Any) -> Training:

@@ -106,9 +106,9 @@ class CutMix(Config):
     """CutMix (Yun et al. 2019)."""
 
     alpha: Annotated[float, Field(gt=0)] = 1.0
-    """The share of a picture that stays is drawn from Beta(alpha, alpha)."""
+    """The share of an image that stays is drawn from Beta(alpha, alpha)."""
     probability: Fraction = 1.0
-    """Share of the steps with mixed pictures."""
+    """Share of the steps with mixed images."""
 
 
 class Acol(Config):
@@ -162,9 +162,9 @@ class I2c(Config):
     delta: Fraction = 0.7
     """Share of the class map's range above which a place belongs to the object."""
     seeds: PositiveInt = 3
-    """Places that each picture draws."""
+    """Places that each image draws."""
     lambda_1: NonNegativeFloat = 0.008
-    """Weight of the distance between seeds of two pictures of a class."""
+    """Weight of the distance between seeds of two images of a class."""
     lambda_2: NonNegativeFloat = 0.001
     """Weight of the distance to the centre of the class (0.001 on ImageNet, 0.003 on CUB)."""
     gamma: NonNegativeFloat = 0.002
@@ -175,7 +175,7 @@ class Ddt(Config):
     """Deep Descriptor Transforming (Wei et al. 2019)."""
 
     images: Literal["class", "all"] = "class"
-    """Whose common object is found: that of each class's training pictures, or of all together. A picture whose class nobody tells is
+    """Whose common object is found: that of each class's training images, or of all together. An image whose class nobody tells is
     looked at with the latter."""
 
 
@@ -211,7 +211,7 @@ class GcNet(Config):
     back_loss: NonNegativeFloat = 1.0
     """Weight of what the classes' entropy lacks in what it leaves."""
     p_hide: Fraction = 0.5
-    """Share of the classifier's training pictures that are shown through a random shape, or around one (the paper: none)."""
+    """Share of the classifier's training images that are shown through a random shape, or around one (the paper: none)."""
     smooth: Annotated[float, Field(gt=0)] = 10.0
     """How steep the mask is at its edge."""
     width: PositiveInt = 256

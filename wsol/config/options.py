@@ -40,11 +40,11 @@ class BoxChoice(Config):
 
     threshold: Fraction | None = None
     """Pixels whose foreground probability is above this belong to the mask. By default stage 3 ends with learning it: midway between
-    the thresholds whose boxes and whose masks of training pictures fit the pseudo masks best that it learned from; other methods have that of their paper."""
+    the thresholds whose boxes and whose masks of training images fit the pseudo masks best that it learned from; other methods have that of their paper."""
     objects: Objects = "largest"
     """`largest` component only (paper), or `all` of at least `min_area`."""
     min_area: Fraction = 0.005
-    """Share of the picture that a component must cover to count under `all`."""
+    """Share of the image that a component must cover to count under `all`."""
 
 
 class Box(BoxChoice):
@@ -82,7 +82,7 @@ class RunConfig(Config):
     compile: bool = False
     """Networks through torch.compile, which takes a minute or more before the first step."""
     cache_gb: NonNegativeFloat = 2.0
-    """Decoded pictures are kept in the memory of a machine up to this size, ..."""
+    """Decoded images are kept in the memory of a machine up to this size, ..."""
     disk_cache_gb: NonNegativeFloat = 20.0
     """... else in one file up to this size, if the disk has that much room twice; beyond it they are decoded every epoch."""
     cache_folder: Path | None = None

@@ -1,1 +1,1 @@
-"""Data sets as they are published, and the pixels of their pictures."""
+"""Data sets as they are published, and the pixels of their images."""

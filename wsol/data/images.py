@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from wsol.data.decoder_memory import PARTS, decoder_memory, needed_bytes
 from wsol.data.eight_bits import correct_transparency, opaque
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.storage.litter import is_litter
 
 Pixels = UInt8[np.ndarray, "height width 3"]
@@ -43,18 +43,18 @@ ORIENTATION = 0x0112
 """The EXIF tag."""
 
 
-def is_picture(path: Path) -> bool:
-    """Whether the name says that this is a picture; hidden files (`._owl.jpg`) are not."""
+def is_image(path: Path) -> bool:
+    """Whether the name says that this is an image; hidden files (`._owl.jpg`) are not."""
     return path.suffix.lower() in SUFFIXES and not is_litter(path.name)
 
 
-def pictures_under(folder: Path) -> Iterator[Path]:
-    """All pictures below a folder, sorted, hidden folders and those of systems and tools left out.
+def images_under(folder: Path) -> Iterator[Path]:
+    """All images below a folder, sorted, hidden folders and those of systems and tools left out.
 
     Raises:
         WsolError: a folder cannot be read.
     """
-    return (path for path in files_under(folder) if is_picture(path))
+    return (path for path in files_under(folder) if is_image(path))
 
 
 def files_under(folder: Path) -> Iterator[Path]:
@@ -74,7 +74,7 @@ def files_under(folder: Path) -> Iterator[Path]:
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         seen.add(os.path.realpath(parent))
-        # A link back up would give every picture again and again.
+        # A link back up would give every image again and again.
         folders[:] = sorted(
             name for name in folders if not is_litter(name) and os.path.realpath(os.path.join(parent, name)) not in seen
         )
@@ -82,10 +82,10 @@ def files_under(folder: Path) -> Iterator[Path]:
 
 
 def read_image(path: Path) -> Pixels:
-    """Decode a picture: upright (EXIF applied), RGB, transparency over white, first frame of several.
+    """Decode an image: upright (EXIF applied), RGB, transparency over white, first frame of several.
 
     Raises:
-        BrokenPicture: not decodable, not a regular file, of more than 178 megapixels (Pillow's limit), or too large for this
+        BrokenImage: not decodable, not a regular file, of more than 178 megapixels (Pillow's limit), or too large for this
             machine's memory.
     """
     with _opened(path) as image, _room(path, image, image.size, image.width * image.height):
@@ -96,7 +96,7 @@ def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
     """Decode a mask: every stored value but 0 (black) is object; palette numbers and 16 bits count as they are stored.
 
     Raises:
-        BrokenPicture: not decodable.
+        BrokenImage: not decodable.
     """
     with _opened(path) as image, _room(path, image, image.size, image.width * image.height):
         if image.mode not in ("1", "L", "P", "I", "F") and not image.mode.startswith("I;16"):
@@ -148,14 +148,14 @@ def check_format(path: Path) -> None:
     """Make sure that a file for another decoder is one that we would decode, of a size that we would.
 
     Raises:
-        BrokenPicture: it is not.
+        BrokenImage: it is not.
     """
     with _opened(path):
         pass
 
 
 def is_turned(path: Path) -> bool:
-    """Whether the stored pixels are not upright, so that a reader without EXIF would see another picture."""
+    """Whether the stored pixels are not upright, so that a reader without EXIF would see another image."""
     with _opened(path) as image, _room_for_tags(path, image):
         return image.getexif().get(ORIENTATION, 1) in range(2, 9)
 
@@ -172,7 +172,7 @@ def open_regular(path: Path) -> BufferedReader:
     """Open a file among images for reading, if it is a regular one: a named pipe would wait for ever, a device may do anything.
 
     Raises:
-        BrokenPicture: it is none, does not exist, or may not be read.
+        BrokenImage: it is none, does not exist, or may not be read.
     """
     try:
         mode = os.stat(path).st_mode  # first, since opening a device may start something
@@ -197,7 +197,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """An opened image; whatever Pillow and its decoders raise in the block becomes `BrokenPicture`.
+    """An opened image; whatever Pillow and its decoders raise in the block becomes `BrokenImage`.
 
     They raise anything: RuntimeError, struct.error, zlib.error, OverflowError, MemoryError, AssertionError, warnings made errors.
     """
@@ -211,7 +211,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         except WsolError:
             raise
         except Image.DecompressionBombError as error:
-            raise BrokenPicture(f"{path} is too large: {error} Scale it down, or cut it into tiles.") from None
+            raise BrokenImage(f"{path} is too large: {error} Scale it down, or cut it into tiles.") from None
         except UnidentifiedImageError:
             raise _broken(path, "no decoder knows its contents") from None
         except MemoryError:
@@ -222,10 +222,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise _broken(path, f"{type(error).__name__}: {error}") from None
 
 
-def _broken(path: Path, reason: str) -> BrokenPicture:
-    return BrokenPicture(
+def _broken(path: Path, reason: str) -> BrokenImage:
+    return BrokenImage(
         f"cannot decode {path}: {reason}",
-        remedy=f"Expected a picture ({', '.join(sorted(s[1:] for s in SUFFIXES))}); repair or remove it.",
+        remedy=f"Expected an image ({', '.join(sorted(s[1:] for s in SUFFIXES))}); repair or remove it.",
     )
 
 
@@ -235,7 +235,7 @@ def _room(path: Path, image: Image.Image, stored_wh: tuple[int, int], result_px:
     memory, (width, height) = decoder_memory(), stored_wh
     needed = needed_bytes(image, width * height, result_px)
     if needed > memory.limit:
-        raise BrokenPicture(
+        raise BrokenImage(
             f"{path} is too large: {width} x {height} pixels ({image.format}, {image.mode}) take {needed / 1e9:.1f} GB to decode, expected at most {memory.limit / 1e9:.1f} GB, "
             f"1/{PARTS} of the memory that there is. Scale it down, or cut it into tiles."
         )
@@ -283,7 +283,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def from_pillow(image: Image.Image) -> Pixels:
-    """An opened picture as upright RGB pixels."""
+    """An opened image as upright RGB pixels."""
     return np.asarray(_upright(image).convert("RGB"))
 
 

@@ -1,4 +1,4 @@
-"""The pixels of many pictures as square uint8 batches: kept ones, or decoded anew by threads."""
+"""The pixels of many images as square uint8 batches: kept ones, or decoded anew by threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wsol.data.images import read_square
 from wsol.data.pixel_cache import BROKEN, WHOLE, Records, cores
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.runtime.threads import in_threads
 from wsol.storage.folders import write_json
 from wsol.storage.shards import read_skipped
@@ -25,20 +25,20 @@ Indices = Int64[Tensor, " batch"]
 
 SKIPPED = "skipped.json"
 BROKEN_IN_A_ROW = 100
-"""So many broken pictures one after the other are no accident."""
+"""So many broken images one after the other are no accident."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some pictures: where they stand in the list, their pixels, and their upright size on disk."""
+    """Some images: where they stand in the list, their pixels, and their upright size on disk."""
 
     indices: Indices
     pixels: Squares
     image_hw: Int64[Tensor, "batch 2"]
 
 
-class Pictures:
-    """The pictures of a list of paths, squashed to `side_px`; broken ones are left out and remembered in `broken`."""
+class ImageLoader:
+    """The images of a list of paths, squashed to `side_px`; broken ones are left out and remembered in `broken`."""
 
     def __init__(
         self,
@@ -57,20 +57,20 @@ class Pictures:
             self.broken = {i: _reason(paths[i], side_px) for i in np.flatnonzero(kept["state"] == BROKEN).tolist()}
 
     def batches(self, orders: Sequence[Sequence[int]], stand_ins: Sequence[int] | None = None) -> Iterator[Batch]:
-        """The pictures of each list of indices in turn. A batch that loses all its pictures is left out.
+        """The images of each list of indices in turn. A batch that loses all its images is left out.
 
-        With `stand_ins`, the indices in their order from which all orders are taken, a broken picture is replaced by the
+        With `stand_ins`, the indices in their order from which all orders are taken, a broken image is replaced by the
         next whole one of them, so that batches keep their size.
 
         Raises:
-            WsolError: a picture and all its stand-ins are broken.
+            WsolError: an image and all its stand-ins are broken.
         """
         successors = None if stand_ins is None else _Successors(stand_ins)
         found = self._kept(orders, successors) if self.kept is not None else self._streamed(orders, successors)
         for order, batch in zip(orders, found, strict=True):
             if successors is not None and (batch is None or len(batch.indices) < len(order)):
                 raise WsolError(
-                    f"{len(self.broken)} of {number_of(len(self.paths), 'picture')} cannot be decoded, many of them in a row",
+                    f"{len(self.broken)} of {number_of(len(self.paths), 'image')} cannot be decoded, many of them in a row",
                     expected="few",
                     remedy="Look at them with `wsol check DATA`.",
                 )
@@ -126,7 +126,7 @@ def _first_whole(index: int, states: np.ndarray, successors: _Successors | None)
 
 
 class _Reader:
-    """Decodes one picture; why it could not, where it could not, and then the one that stands in for it."""
+    """Decodes one image; why it could not, where it could not, and then the one that stands in for it."""
 
     def __init__(self, paths: Sequence[Path], side_px: int, successors: _Successors | None) -> None:
         self.paths = paths
@@ -143,7 +143,7 @@ class _Reader:
     def _row(self, index: int) -> Row:
         try:
             pixels, image_hw = read_square(self.paths[index], self.side_px)
-        except BrokenPicture as broken:
+        except BrokenImage as broken:
             return index, str(broken)
         return index, pixels.transpose(2, 0, 1).copy(), image_hw
 
@@ -151,23 +151,23 @@ class _Reader:
 def _reason(path: Path, side_px: int) -> str:
     try:
         read_square(path, side_px)
-    except BrokenPicture as broken:
+    except BrokenImage as broken:
         return str(broken)
     return f"cannot decode {path}: it was broken when it was read first. Expected files that do not change in training; run the same command again."
 
 
-def write_skipped(folder: Path, image_ids: Sequence[str], pictures: Pictures) -> None:
-    """List the broken pictures and why, in `skipped.json`."""
+def write_skipped(folder: Path, image_ids: Sequence[str], images: ImageLoader) -> None:
+    """List the broken images and why, in `skipped.json`."""
     write_json(
         folder / SKIPPED,
-        [{"image": image_ids[i], "reason": pictures.broken[i]} for i in sorted(pictures.broken)],
+        [{"image": image_ids[i], "reason": images.broken[i]} for i in sorted(images.broken)],
     )
 
 
 def told_broken(folder: Path) -> str:
-    """How many pictures a finished stage skipped, the first by name, and where the others are listed."""
+    """How many images a finished stage skipped, the first by name, and where the others are listed."""
     skipped = [row["image"] for row in read_skipped(folder / SKIPPED, "wsol fit")]
-    broken = number_of(len(skipped), "broken picture")
+    broken = number_of(len(skipped), "broken image")
     return f"{broken}, first {skipped[0]}: see {folder / SKIPPED}" if skipped else broken
 
 

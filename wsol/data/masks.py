@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from wsol.data.images import image_hw as upright_hw
 from wsol.data.images import read_mask
 from wsol.data.truth import TrueMask
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 
 
 def nearest(mask: Bool[np.ndarray, "height width"], image_hw: tuple[int, int]) -> Bool[np.ndarray, "height2 width2"]:
@@ -22,17 +22,17 @@ def nearest(mask: Bool[np.ndarray, "height width"], image_hw: tuple[int, int]) -
     return np.asarray(resized, dtype=bool)
 
 
-def read_png_mask(mask: Path, picture: Path, image_hw: tuple[int, int]) -> TrueMask:
-    """The mask file of a picture at `image_hw`; every pixel counts, and every value but 0 is object.
+def read_png_mask(mask: Path, image: Path, image_hw: tuple[int, int]) -> TrueMask:
+    """The mask file of an image at `image_hw`; every pixel counts, and every value but 0 is object.
 
     Raises:
-        BrokenPicture: the mask or its picture cannot be decoded, or the mask has not the upright size of its picture.
+        BrokenImage: the mask or its image cannot be decoded, or the mask has not the upright size of its image.
     """
-    is_object, own_hw = read_mask(mask), upright_hw(picture)
+    is_object, own_hw = read_mask(mask), upright_hw(image)
     if is_object.shape != own_hw:
-        raise BrokenPicture(
+        raise BrokenImage(
             f"{mask} has (height, width) {is_object.shape}",
-            expected=f"{own_hw}, the upright size of {picture}",
+            expected=f"{own_hw}, the upright size of {image}",
             remedy="Resize the mask, or remove it.",
         )
     is_object = nearest(is_object, image_hw)

@@ -23,7 +23,7 @@ class Reader(Protocol):
         ...
 
     def read(self, root: Path, images: Path | None = None) -> DataSet:
-        """Its pictures and labels; the truth stays unread. `images` says where the pictures are, if not in their usual place."""
+        """Its images and labels; the truth stays unread. `images` says where the images are, if not in their usual place."""
         ...
 
 
@@ -45,7 +45,7 @@ LAYOUTS = (
 
 
 def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = True) -> DataSet:
-    """Recognise and read a data set to learn from; `images` says where the pictures are, if not in their usual place.
+    """Recognise and read a data set to learn from; `images` says where the images are, if not in their usual place.
 
     Where no labels are needed, a folder that holds images is a data set too, and one class is enough.
 
@@ -76,16 +76,16 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
 
 
 def open_truth(root: Path, images: Path | None = None) -> DataSet:
-    """Recognise and read a data set to compare with; a mere list of test pictures will do, and they may be absent. Labels may be, too.
+    """Recognise and read a data set to compare with; a mere list of test images will do, and they may be absent. Labels may be, too.
 
     Raises:
-        WsolError: no layout that is known, or no labelled picture listed in it.
+        WsolError: no layout that is known, or no labelled image listed in it.
     """
     if not root.exists():
         raise WsolError(f"{root} does not exist", expected=f"{LAYOUTS}", remedy="Check the path.")
     if images is not None and not images.is_dir():
         raise WsolError(
-            f"{images} is no folder", expected=f"the one that holds the pictures of {root}", remedy="Check the path."
+            f"{images} is no folder", expected=f"the one that holds the images of {root}", remedy="Check the path."
         )
     try:
         data = _read(root, images)
@@ -132,9 +132,9 @@ def _hint_of_unread(data: DataSet) -> str:
 def _nothing_in(data: DataSet) -> str:
     if data.mistakes:
         return (
-            f"none of the {number_of(len(data.mistakes), 'picture')} of {data.root} ({data.kind}) can be used: expected one class each. "
+            f"none of the {number_of(len(data.mistakes), 'image')} of {data.root} ({data.kind}) can be used: expected one class each. "
             f"The first is {data.mistakes[0]}. Mend the labels, or name another data set."
         )
     if data.kind == "class folders":
-        return f"no pictures in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table.{_hint_of_unread(data)}"
-    return f"no pictures in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name another data set."
+        return f"no images in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table.{_hint_of_unread(data)}"
+    return f"no images in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name another data set."

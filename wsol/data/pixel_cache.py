@@ -1,4 +1,4 @@
-"""Decoded pictures, kept: in memory, or in one memory-mapped file that all processes of a machine share."""
+"""Decoded images, kept: in memory, or in one memory-mapped file that all processes of a machine share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from wsol.data.images import read_square
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 from wsol.runtime.processes import Part
 from wsol.runtime.threads import in_threads
 from wsol.storage.arrays import claimed_memmap, writable_memmap
@@ -25,7 +25,7 @@ Place = Literal["memory", "disk", "nowhere"]
 """From the best to the poorest."""
 
 Records = np.ndarray
-"""One per picture: `state`, `image_hw` (upright, on disk), `pixels` (3, side, side)."""
+"""One per image: `state`, `image_hw` (upright, on disk), `pixels` (3, side, side)."""
 
 ABSENT, WHOLE, BROKEN = range(3)
 
@@ -43,7 +43,7 @@ class Limits:
 
 
 def record_of(side_px: int) -> np.dtype[Any]:
-    """The layout of a kept picture."""
+    """The layout of a kept image."""
     return np.dtype([("state", "u1"), ("image_hw", "<i4", (2,)), ("pixels", "u1", (3, side_px, side_px))])
 
 
@@ -53,7 +53,7 @@ def poorest(places: Sequence[Place]) -> Place:
 
 
 def place_for(count: int, side_px: int, limits: Limits, mine: Part, *, is_there: bool = False) -> Place:
-    """Where so many pictures can be kept; the processes of a machine share its memory, so they go to one file together.
+    """Where so many images can be kept; the processes of a machine share its memory, so they go to one file together.
 
     A file that `is_there` already needs no more room.
     """
@@ -68,9 +68,9 @@ def place_for(count: int, side_px: int, limits: Limits, mine: Part, *, is_there:
 def open_cache(
     paths: Sequence[Path], side_px: int, limits: Limits, mine: Part, *, threads: int, agree: Callable[[Place], Place], advance: Callable[[], None],
 ) -> Records | None:  # fmt: skip
-    """All pictures decoded, or None where they have no place. What a killed process has put into the file is not done again.
+    """All images decoded, or None where they have no place. What a killed process has put into the file is not done again.
 
-    `agree` returns when all processes have called it, with the poorest place; `advance` is told of every picture.
+    `agree` returns when all processes have called it, with the poorest place; `advance` is told of every image.
     """
     file = limits.folder / _name_of(paths, side_px, mine)
     place = agree(place_for(len(paths), side_px, limits, mine, is_there=file.exists()))
@@ -93,13 +93,13 @@ def _claimed(file: Path, side_px: int, count: int) -> Place:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             claimed_memmap(file, record_of(side_px), count)
-        except OSError:  # full after all, or read-only: pictures can be decoded anew
+        except OSError:  # full after all, or read-only: images can be decoded anew
             return "nowhere"
     return "disk"
 
 
 def _name_of(paths: Sequence[Path], side_px: int, mine: Part) -> str:
-    """The same for the same pictures; machines that share a folder do not share the file.
+    """The same for the same images; machines that share a folder do not share the file.
 
     After the machine has started anew it is another one: what a crash left of a memory-mapped file cannot be trusted.
     """
@@ -133,7 +133,7 @@ def _fill(
             return
         try:
             pixels, image_hw = read_square(paths[row], side_px)
-        except BrokenPicture:
+        except BrokenImage:
             record["state"] = BROKEN
             return
         record["pixels"] = pixels.transpose(2, 0, 1)

@@ -20,7 +20,7 @@ IMAGENET_FILE = "ILSVRC2012_val_"
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled picture; `image_id` is its path below the data set's image root, with forward slashes."""
+    """One labelled image; `image_id` is its path below the data set's image root, with forward slashes."""
 
     image_id: str
     path: Path
@@ -40,17 +40,17 @@ class DataSet:
     read_truth: Callable[[], GroundTruth]
     """Boxes and masks by image id. Raises `WsolError` where the data set has none."""
     mistakes: tuple[Mistake, ...] = ()
-    """Pictures that were left out of `train` and `test` because their label cannot be used, and why."""
+    """Images that were left out of `train` and `test` because their label cannot be used, and why."""
     listed: tuple[Path, ...] = ()
-    """Folders that are there, in which whatever else is put is read as classes or pictures of the data set; hidden ones are not."""
+    """Folders that are there, in which whatever else is put is read as classes or images of the data set; hidden ones are not."""
     doubts: tuple[str, ...] = ()
     """What may not be meant as it was read, as sentences."""
     unused: tuple[str, ...] = ()
-    """Classes of the list that were left out, since no picture is of them alone."""
+    """Classes of the list that were left out, since no image is of them alone."""
 
     @property
     def is_imagenet(self) -> bool:
-        """Whether these are ImageNet's pictures, in whatever layout: its file names, or wnids for classes."""
+        """Whether these are ImageNet's images, in whatever layout: its file names, or wnids for classes."""
         named = any(IMAGENET_FILE in sample.image_id for sample in self.test[:20])
         return named or all(WNID.fullmatch(name) for name in self.class_names)
 
@@ -61,7 +61,7 @@ class DataSet:
         return [*unused, *self.doubts]
 
     def training_hash(self) -> str:
-        """Identity of what training reads: names, labels and sizes of the training pictures."""
+        """Identity of what training reads: names, labels and sizes of the training images."""
         lines = (
             f"{s.image_id}\t{self.class_names[s.label]}\t{s.path.stat().st_size}" for s in self.train if s.path.exists()
         )
@@ -71,12 +71,12 @@ class DataSet:
         """One line for people."""
         counts = Counter(sample.label for sample in self.train or self.test)
         if not self.train:
-            split = f"{number_of(len(self.test), 'test picture')}, none to train on"
+            split = f"{number_of(len(self.test), 'test image')}, none to train on"
         elif self.has_split:
-            split = f"{len(self.train)} training and {number_of(len(self.test), 'test picture')}"
+            split = f"{len(self.train)} training and {number_of(len(self.test), 'test image')}"
         else:
-            split = f"{number_of(len(self.train), 'picture')}, no split"
-        left_out = f", {number_of(len(self.mistakes), 'picture')} left out" if self.mistakes else ""
+            split = f"{number_of(len(self.train), 'image')}, no split"
+        left_out = f", {number_of(len(self.mistakes), 'image')} left out" if self.mistakes else ""
         left_out += f", {number_of(len(self.unused), 'unused class', 'unused classes')} left out" if self.unused else ""
         few, many = min(counts.values(), default=0), max(counts.values(), default=0)
         return f"{self.kind} {self.root}: {number_of(len(self.class_names), 'class')}, {split}, {few} to {many} a class{left_out}"
@@ -86,11 +86,11 @@ def checked(data: DataSet) -> DataSet:
     """The data set, if something can be learned from it.
 
     Raises:
-        WsolError: no training pictures, fewer than two classes, or a class without training pictures.
+        WsolError: no training images, fewer than two classes, or a class without training images.
     """
     if not data.train:
         raise WsolError(
-            f"no training pictures in {data.root} ({data.describe()})",
+            f"no training images in {data.root} ({data.describe()})",
             expected="one of each class at least",
             remedy="Add a training split, or use it as the truth of an evaluation only.",
         )
@@ -98,14 +98,14 @@ def checked(data: DataSet) -> DataSet:
         raise WsolError(
             f"{data.root} has one class ({data.class_names[0]})",
             expected="at least two",
-            remedy="A network that has nothing to tell apart learns no map; add a class of other pictures (for example of the same scenes without the object).",
+            remedy="A network that has nothing to tell apart learns no map; add a class of other images (for example of the same scenes without the object).",
         )
     empty = set(range(len(data.class_names))) - {sample.label for sample in data.train}
     if empty:
         names = ", ".join(data.class_names[label] for label in sorted(empty)[:5])
         raise WsolError(
-            f"{number_of(len(empty), f'class of {data.root} has', f'classes of {data.root} have')} no training pictures ({names})",
+            f"{number_of(len(empty), f'class of {data.root} has', f'classes of {data.root} have')} no training images ({names})",
             expected="one at least",
-            remedy="Add pictures, or remove the class.",
+            remedy="Add images, or remove the class.",
         )
     return data

@@ -13,7 +13,7 @@ _WORDS: dict[Part, str] = {
     "test": "test|testing|tst|eval|evaluation|holdout|heldout",
     "val": "val|valid|validate|validation|dev|devel|development",
 }
-_FILLERS = "(?:set|split|data|dataset|images?|imgs?|pictures?|photos?|folder)"
+_FILLERS = "(?:set|split|data|dataset|images?|imgs?|images?|photos?|folder)"
 _NAME = re.compile(  # fillers are limited: unlimited ones take exponential time on `datasetdatasetdataset...`
     f"{_FILLERS}{{0,2}}(?:{'|'.join(f'(?P<{part}>{words})' for part, words in _WORDS.items())}){_FILLERS}{{0,2}}[0-9]{{0,4}}"
 )

@@ -17,23 +17,23 @@ from wsol.text import number_of
 
 Kind = Literal[
     "swapped corners",
-    "outside the picture",
+    "outside the image",
     "reaches outside, clipped",
     "not a number",
     "fractions",
     "no area",
     "unknown class",
     "several classes",
-    "unknown picture",
-    "missing picture",
-    "broken picture",
+    "unknown image",
+    "missing image",
+    "broken image",
     "other size",
     "no true box",
     "broken mask",
 ]
 
 ROUNDING_PX = 1.0
-"""Published boxes end a pixel beyond the picture here and there (CUB's do): so far a box is clipped without a word."""
+"""Published boxes end a pixel beyond the image here and there (CUB's do): so far a box is clipped without a word."""
 
 
 FRACTIONS = (-1.0, 1.5)
@@ -48,7 +48,7 @@ class Mistake:
 
     kind: Kind
     where: str
-    """The file, and the line, entry or picture in it."""
+    """The file, and the line, entry or image in it."""
     what: str
     """What was expected, and what came."""
 
@@ -65,12 +65,12 @@ class TrueMask:
 
 
 ReadMask = Callable[[tuple[int, int]], TrueMask]
-"""Decodes a true mask at a given (height, width), nearest neighbour. Raises `BrokenPicture`. Picklable."""
+"""Decodes a true mask at a given (height, width), nearest neighbour. Raises `BrokenImage`. Picklable."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of one picture: boxes in pixels of the upright picture, and perhaps a mask.
+    """What is true of one image: boxes in pixels of the upright image, and perhaps a mask.
 
     A data set of masks alone has no boxes; one that says nothing of sizes has no `image_hw`, and can be judged by mask only.
     """
@@ -172,7 +172,7 @@ class Collector:
     def add(
         self, image_id: str, corners: tuple[float, float, float, float], image_hw: tuple[int, int], where: str
     ) -> None:
-        """Take a box x0, y0, x1, y1 of an upright picture of `image_hw`, if it is one."""
+        """Take a box x0, y0, x1, y1 of an upright image of `image_hw`, if it is one."""
         x0, y0, x1, y1 = corners
         height, width = image_hw
         shown = f"{x0:g},{y0:g},{x1:g},{y1:g}"
@@ -185,13 +185,13 @@ class Collector:
             self._first = self._first or where
             self.note("fractions", where, f"expected corners in pixels, got {shown}; fractions of the image?")
         elif x0 >= width or y0 >= height or x1 < 0 or y1 < 0 or (not self.corners_are_pixels and (x1 == 0 or y1 == 0)):
-            self.note("outside the picture", where, f"expected a box in a picture of {width} x {height}, got {shown}")
+            self.note("outside the image", where, f"expected a box in an image of {width} x {height}, got {shown}")
         elif (x1 == x0 or y1 == y0) and not self.corners_are_pixels:
             self.note("no area", where, f"expected a box with a width and a height, got {shown}")
         else:
             if min(x0, y0, width - x1, height - y1) < -ROUNDING_PX:
                 self.note(
-                    "reaches outside, clipped", where, f"expected a box in a picture of {width} x {height}, got {shown}"
+                    "reaches outside, clipped", where, f"expected a box in an image of {width} x {height}, got {shown}"
                 )
             self._first = self._first or where
             self._rows.setdefault(image_id, []).append(

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wsol.data.images import files_under, is_picture, open_regular
+from wsol.data.images import files_under, is_image, open_regular
 from wsol.data.samples import DataSet
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 from wsol.text import number_of
 
 IMAGE_SUFFIXES = frozenset(
@@ -48,7 +48,7 @@ def unread_under(folders: Iterable[Path]) -> dict[str, list[Path]]:
     found: defaultdict[str, list[Path]] = defaultdict(list)
     for folder in folders:
         for path in files_under(folder):
-            if not is_picture(path) and _is_image(path):
+            if not is_image(path) and _is_image(path):
                 found[path.suffix.lower() or NO_SUFFIX].append(path)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
@@ -70,6 +70,6 @@ def _begins_like_one(path: Path) -> bool:
     try:
         with open_regular(path) as file:
             beginning = file.read(12)
-    except (BrokenPicture, OSError):
+    except (BrokenImage, OSError):
         return False
     return beginning.startswith(BEGINNINGS) or beginning[8:] in BRANDS

@@ -1,4 +1,4 @@
-"""`wsol demo`: the whole job on pictures that the project draws itself."""
+"""`wsol demo`: the whole job on images that the project draws itself."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from wsol.storage.folders import is_finished, new_folder, remove_left, start_ove
 from wsol.storage.links import refuse_link
 from wsol.storage.locks import held
 
-NOTE = "The pictures are synthetic, drawn by wsol itself: the numbers show that the pipeline works, not how well it does on photographs."
+NOTE = "The images are synthetic, drawn by wsol itself: the numbers show that the pipeline works, not how well it does on photographs."
 PROTOCOL: ProtocolName = "original"
 COLUMNS = ("gt_known", "top1_loc", "mean_box_iou", "mask_iou")
 CLASSES, TRAIN_PER_CLASS, TEST_PER_CLASS = 8, 24, 12
 
 CENTRE_SHARE = 0.5**0.5
-"""The centre box covers half of the picture."""
+"""The centre box covers half of the image."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def make_demo(out: Path, seed: int, progress: Progress) -> Demo:
     for name in ("run", "plain-cam", "predictions"):
         refuse_link(out / name)
     data = _data(out / "data", seed, progress)
-    # The pictures are 320 px wide and two cores are slow: smaller squares leave time for more steps.
+    # The images are 320 px wide and two cores are slow: smaller squares leave time for more steps.
     quick = {"batch_size": 8, "resize_px": 160, "crop_px": 144}
     ours = RunConfig(
         seed=seed,
@@ -115,7 +115,7 @@ def make_demo(out: Path, seed: int, progress: Progress) -> Demo:
 def _data(folder: Path, seed: int, progress: Progress) -> DataSet:
     settings = {"classes": CLASSES, "train_per_class": TRAIN_PER_CLASS, "test_per_class": TEST_PER_CLASS, "seed": seed}
     if not is_finished(folder, "demo-data", settings, {}, option="--out"):
-        progress.say(f"drawing {CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS)} pictures")
+        progress.say(f"drawing {CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS)} images")
         with new_folder(folder) as scratch:
             start_over(scratch)
             write_demo_set(
@@ -173,7 +173,7 @@ def _text(value: Rate | None) -> str:
 
 
 def _title(n: int) -> str:
-    return f"protocol {PROTOCOL}, synthetic pictures, n = {n}, each at its own threshold, in percent"
+    return f"protocol {PROTOCOL}, synthetic images, n = {n}, each at its own threshold, in percent"
 
 
 def _compared(rows: list[Row], n: int) -> page.Table:
@@ -196,7 +196,7 @@ def _table(rows: list[Row], n: int) -> Table:
 
 
 def _varied(best_first: list[Shown]) -> list[Shown]:
-    """The upper middle of the gallery, one picture a class: neither the best nor the worst."""
+    """The upper middle of the gallery, one image a class: neither the best nor the worst."""
     seen: set[str] = set()
     chosen = []
     for one in best_first[len(best_first) // 4 :]:

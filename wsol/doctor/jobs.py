@@ -46,7 +46,7 @@ def pair() -> Seens:
 
 
 def steps() -> Seens:
-    """A training step on each device; all of them begin with the same weights and pictures."""
+    """A training step on each device; all of them begin with the same weights and images."""
     import torch
 
     reference = training_step("cpu")
@@ -69,7 +69,7 @@ Losses = dict[str, tuple[float, float]]
 
 
 def training_step(device: str) -> Losses:
-    """Forward, backward and optimiser of a tiny MFF-Net on random pictures; in bf16 too where the hardware has it."""
+    """Forward, backward and optimiser of a tiny MFF-Net on random images; in bf16 too where the hardware has it."""
     import torch
 
     from wsol.runtime.engine import choose_engine, has_bf16
@@ -144,14 +144,14 @@ def reading() -> Seens:
     """Batches of the default size, decoded by two threads."""
     from PIL import Image
 
-    from wsol.data.loader import Pictures, in_order
+    from wsol.data.loader import ImageLoader, in_order
 
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.jpg" for number in range(4 * BATCH)]
         for number, path in enumerate(paths):
             Image.new("L", (2 * SIDE_PX, 2 * SIDE_PX), number).save(path, quality=95)
         started = time.perf_counter()
-        images = Pictures(paths, SIDE_PX, workers=2)
+        images = ImageLoader(paths, SIDE_PX, workers=2)
         means = [mean for batch in images.batches(in_order(len(paths), BATCH)) for mean in batch.pixels.float().mean((1, 2, 3)).tolist()]  # fmt: skip
         seconds = time.perf_counter() - started
     what = f"two threads read {number_of(len(means), 'image')} in batches of {BATCH} x 3 x {SIDE_PX} x {SIDE_PX}, {len(means) / seconds:.0f} a second"

@@ -1,4 +1,4 @@
-"""Pictures of the kinds that other readers get wrong, and whether ours come out as they were drawn."""
+"""Images of the kinds that other readers get wrong, and whether ours come out as they were drawn."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from wsol.data.images import ORIENTATION, image_hw, is_picture, read_image
+from wsol.data.images import ORIENTATION, image_hw, is_image, read_image
 from wsol.doctor.lines import Seen, first_line
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 
 Pixels = UInt8[np.ndarray, "_ _ 3"]
 
@@ -24,7 +24,7 @@ HALF_HW = 32, 48
 
 
 def drawn() -> Pixels:
-    """Four quadrants, each of another colour, so that no turn and no mirror leaves the picture as it was."""
+    """Four quadrants, each of another colour, so that no turn and no mirror leaves the image as it was."""
     height, width = HALF_HW
     pixels = np.zeros((2 * height, 2 * width, 3), dtype=np.uint8)
     pixels[:height, :width] = 220, 40, 40
@@ -46,7 +46,7 @@ def _on_white() -> Pixels:
 
 @dataclass(frozen=True)
 class OddFile:
-    """A kind of picture: its file, how it is written, and the pixels that have to come out; None if it has to be refused."""
+    """A kind of image: its file, how it is written, and the pixels that have to come out; None if it has to be refused."""
 
     what: str
     name: str
@@ -72,7 +72,7 @@ def _write_palette(path: Path) -> None:
 
 
 def _write_truncated(path: Path) -> None:
-    """Cut within the pixels: a lenient decoder gives a picture with a grey end."""
+    """Cut within the pixels: a lenient decoder gives an image with a grey end."""
     whole = io.BytesIO()
     Image.fromarray(drawn()).save(whole, "JPEG", quality=95)
     path.write_bytes(whole.getvalue()[:-100])
@@ -95,12 +95,12 @@ def odd_files() -> list[OddFile]:
         OddFile("PNG with palette and transparency", "palette.png", _write_palette, _on_white()),
         OddFile("grey JPEG", "grey.jpg", lambda path: Image.fromarray(_grey()[:, :, 0]).save(path, quality=95), _grey()),
         OddFile("truncated JPEG", "truncated.jpg", _write_truncated, None),
-        OddFile("WebP", "picture.webp", _write_plain, drawn()),
+        OddFile("WebP", "image.webp", _write_plain, drawn()),
         OddFile("name with spaces and letters of other languages", "b\u00e4 r \u718a.jpg", _write_plain, drawn()),
     ]  # fmt: skip
 
 
-AVIF = OddFile("AVIF", "picture.avif", _write_plain, drawn())
+AVIF = OddFile("AVIF", "image.avif", _write_plain, drawn())
 
 
 def decoding() -> list[Seen]:
@@ -112,7 +112,7 @@ def decoding() -> list[Seen]:
         if ".avif" not in Image.registered_extensions():
             seen.append(Seen("warn", "AVIF: this Pillow cannot read it", "`pip install --upgrade pillow`"))
         elif problem := problem_with(AVIF, Path(folder)):
-            seen.append(Seen("warn", f"AVIF: {problem}", "save such pictures as JPEG or PNG"))
+            seen.append(Seen("warn", f"AVIF: {problem}", "save such images as JPEG or PNG"))
     return seen
 
 
@@ -123,13 +123,13 @@ def problem_with(odd: OddFile, folder: Path) -> str | None:
         odd.write(path)
         pixels = read_image(path)
         hw = image_hw(path)
-    except BrokenPicture as broken:
+    except BrokenImage as broken:
         return None if odd.expected is None else str(broken)
     except Exception as error:
         return first_line(error)
     if odd.expected is None:
         return "decoded, expected a refusal"
-    if not is_picture(path):
+    if not is_image(path):
         return f"files named {path.suffix} are passed over"
     return _difference(pixels, hw, odd.expected)
 

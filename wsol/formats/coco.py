@@ -19,7 +19,7 @@ from wsol.version import __version__
 README = """\
 COCO annotations made by wsol {version}: {told}.
 
-  instances.json  pictures, categories, annotations (boxes and masks)
+  instances.json  images, categories, annotations (boxes and masks)
   results.json    the same objects with their scores, in COCO's results format
 
 How to load it with pycocotools (pip install pycocotools), in this folder:
@@ -28,13 +28,13 @@ How to load it with pycocotools (pip install pycocotools), in this folder:
     truth = COCO("instances.json")
     masks = [truth.annToMask(annotation) for annotation in truth.loadAnns(truth.getAnnIds())]
 {results}
-The pictures stay where they are, and each file_name is the path of one below
+The images stay where they are, and each file_name is the path of one below
 {image_root}
 Name that folder where a tool asks for the image root.
 
 Good to know:
-- Boxes are [x, y, width, height] in pixels, counted from 0. Ids of pictures, annotations and categories count from 1.
-- Widths, heights, boxes and masks are those of the upright picture. Apply a photograph's EXIF orientation after
+- Boxes are [x, y, width, height] in pixels, counted from 0. Ids of images, annotations and categories count from 1.
+- Widths, heights, boxes and masks are those of the upright image. Apply a photograph's EXIF orientation after
   decoding: `ImageOps.exif_transpose` with Pillow; OpenCV's `imread` does it by itself.
 - Masks are compressed run lengths, also for single objects (iscrowd 0). Detectron2 reads them with
   INPUT.MASK_FORMAT = "bitmask"; a tool that knows polygons only can still read the boxes.
@@ -66,7 +66,7 @@ def write_coco(predictions: Predictions, folder: Path) -> dict[str, int]:
 
 
 def write_instances(predictions: Predictions, path: Path, file_names: Iterable[str], with_scores: bool = False) -> None:
-    """Write one file of pictures, categories and annotations; COCO's own annotations have no scores."""
+    """Write one file of images, categories and annotations; COCO's own annotations have no scores."""
     info = {"description": "Boxes and masks from class labels", "version": __version__, "contributor": "wsol"}
     categories = [
         {"id": number, "name": name, "supercategory": ""}

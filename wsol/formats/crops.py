@@ -1,4 +1,4 @@
-"""Crops: a folder for each class with the boxes cut out of the pictures."""
+"""Crops: a folder for each class with the boxes cut out of the images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wsol.version import __version__
 README = """\
 Crops made by wsol {version}: {told}.
 
-  crops/  a folder for each class; in it every object's box, cut out of its picture and named after it
+  crops/  a folder for each class; in it every object's box, cut out of its image and named after it
 
 How to load it: crops/ is a data set of class folders.
 
@@ -31,7 +31,7 @@ How to load it: crops/ is a data set of class folders.
     crops = ImageFolder("crops")
 
 Good to know:
-- Crops are upright JPEGs (quality 95) from the pictures in {image_root}.
+- Crops are upright JPEGs (quality 95) from the images in {image_root}.
 - a/owl.jpg becomes a_owl_1.jpg, a_owl_2.jpg for its second object. Names that would meet get a number more.
 - In the names of class folders, characters that a disk may refuse are written as _. Names that are too long are cut.
 """
@@ -41,7 +41,7 @@ def write_crops(predictions: Predictions, folder: Path) -> dict[str, int]:
     """Write crops/ and README.txt; returns how many images, objects (one crop each) and empty images there are.
 
     Raises:
-        WsolError: a picture is missing, broken, or no longer of the size that was predicted on.
+        WsolError: an image is missing, broken, or no longer of the size that was predicted on.
     """
     (folder / "crops").mkdir()
     met: set[str] = set()
@@ -50,9 +50,9 @@ def write_crops(predictions: Predictions, folder: Path) -> dict[str, int]:
         boxes = pixel_boxes(prediction)
         if not boxes:
             continue
-        picture = predictions.path_of(prediction)
-        check_unchanged(picture, prediction.image_hw)
-        pixels = read_image(picture)
+        image = predictions.path_of(prediction)
+        check_unchanged(image, prediction.image_hw)
+        pixels = read_image(image)
         stem = "_".join(PurePosixPath(prediction.image).with_suffix("").parts)
         class_folder = class_folders[class_of(predictions, prediction)]
         for number, (x0, y0, x1, y1) in enumerate(boxes, start=1):

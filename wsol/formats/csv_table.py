@@ -1,4 +1,4 @@
-"""A CSV table: one line an object, and one for each picture without any."""
+"""A CSV table: one line an object, and one for each image without any."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ("path", "label", "score", "x0", "y0", "x1", "y1", "width", "height")
 README = """\
 A table made by wsol {version}: {told}.
 
-  boxes.csv  one line for each object; a picture without an object has one line with empty score and corners
+  boxes.csv  one line for each object; an image without an object has one line with empty score and corners
 
 How to load it with pandas (pip install pandas), in this folder:
 
@@ -28,13 +28,13 @@ How to load it with pandas (pip install pandas), in this folder:
 A spreadsheet opens it too: UTF-8, commas, a point in numbers.
 
 Columns:
-  path           the picture, below {image_root}
-  label          the class of the picture; empty where it has none
+  path           the image, below {image_root}
+  label          the class of the image; empty where it has none
                  A spreadsheet would compute what begins with = + - or @: such a path begins with ./, such a class with '
                  (which wsol takes off again).
   score          from 0 to 1
   x0 y0 x1 y1    pixel edges counted from 0 from the top left: the box's width is x1 - x0
-  width height   those of the upright picture, with its EXIF orientation applied
+  width height   those of the upright image, with its EXIF orientation applied
 
 wsol reads it too. Boxes that a person has reviewed are truth (--images is the folder above):
 

@@ -20,15 +20,15 @@ CVAT annotations made by wsol {version}: {told}.
   annotations.xml  CVAT for images 1.1: a box and a mask for each object, in one group
 
 How to import it:
-1. Create a task with the labels below, and the pictures of
+1. Create a task with the labels below, and the images of
    {image_root}
-   Keep the subfolders (a zip of that folder, or a share): CVAT finds a picture by its path.
+   Keep the subfolders (a zip of that folder, or a share): CVAT finds an image by its path.
 2. In the task, choose Actions > Upload annotations > CVAT 1.1, and annotations.xml.
 
 Labels for the constructor's "Raw" page are not needed: type these names, of the type "any".
 {labels}
 Good to know:
-- Pixels are those of the upright picture, as CVAT shows it.
+- Pixels are those of the upright image, as CVAT shows it.
 - CVAT has no place for scores: `--format csv` has them.
 - To see boxes without masks or masks without boxes, filter by the shape's type.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 from pycocotools import mask as coco_mask
 
 from wsol.formats.coco import write_instances
-from wsol.formats.images import below, copy_picture, unique_names
+from wsol.formats.images import below, copy_image, unique_names
 from wsol.formats.objects import count, told
 from wsol.formats.readme import write_readme
 from wsol.predictions.records import Predictions
@@ -17,7 +17,7 @@ from wsol.version import __version__
 README = """\
 A FiftyOne dataset made by wsol {version}: {told}.
 
-  data/        the pictures, copied from {image_root}
+  data/        the images, copied from {image_root}
   labels.json  COCO annotations with a score each, which FiftyOne shows as the confidence
 
 How to load it with FiftyOne (pip install fiftyone):
@@ -27,7 +27,7 @@ How to load it with FiftyOne (pip install fiftyone):
     fo.launch_app(dataset).wait()
 
 Good to know:
-- Rewritten pictures: {rewritten}. A picture that its EXIF orientation turns or mirrors is written upright (JPEG quality 95,
+- Rewritten images: {rewritten}. An image that its EXIF orientation turns or mirrors is written upright (JPEG quality 95,
   without EXIF), and .gif, .ppm and .pgm become .png.
 {fields}"""
 
@@ -42,12 +42,12 @@ def write_fiftyone(predictions: Predictions, folder: Path) -> dict[str, int]:
     """Write data/, labels.json and README.txt; returns how many images, objects, empty and rewritten images there are.
 
     Raises:
-        WsolError: a picture is missing, broken, or no longer of the size that was predicted on.
+        WsolError: an image is missing, broken, or no longer of the size that was predicted on.
     """
     rewritten = 0
     for prediction, name in zip(predictions, unique_names(predictions), strict=True):
         target = below(folder / "data", name)
-        rewritten += copy_picture(predictions.path_of(prediction), prediction.image_hw, target)
+        rewritten += copy_image(predictions.path_of(prediction), prediction.image_hw, target)
     names = (str(name) for name in unique_names(predictions))
     write_instances(predictions, folder / "labels.json", names, with_scores=True)
     counts = count(predictions) | {"rewritten": rewritten}

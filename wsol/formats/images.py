@@ -1,4 +1,4 @@
-"""The pictures of an export: their names, and copies that every tool can open."""
+"""The images of an export: their names, and copies that every tool can open."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def readable_name(image: str) -> PurePosixPath:
 def unique_names(
     predictions: Predictions, wanted: Callable[[str], PurePosixPath] = readable_name
 ) -> Iterator[PurePosixPath]:
-    """Each picture's name as `wanted`, but no two that differ in nothing but the suffix: files beside them would meet.
+    """Each image's name as `wanted`, but no two that differ in nothing but the suffix: files beside them would meet.
 
     None is too long for a disk, nor would be with another suffix of three letters.
     """
@@ -66,41 +66,41 @@ def _key(name: PurePosixPath) -> str:
     return unicodedata.normalize("NFC", str(name.with_suffix("")).casefold())
 
 
-def check_unchanged(picture: Path, predicted_hw: tuple[int, int]) -> None:
-    """Make sure that a picture is the one that was predicted on.
+def check_unchanged(image: Path, predicted_hw: tuple[int, int]) -> None:
+    """Make sure that an image is the one that was predicted on.
 
     Raises:
         WsolError: it is missing, broken, or of another size than (height, width) `predicted_hw`.
     """
-    if not picture.is_file():
+    if not image.is_file():
         raise WsolError(
-            f"no picture at {picture}",
+            f"no image at {image}",
             expected="the one that was predicted on",
-            remedy=f"Put it back, or run `{COMMAND}` on the pictures you have.",
+            remedy=f"Put it back, or run `{COMMAND}` on the images you have.",
         )
-    found_hw = image_hw(picture)
+    found_hw = image_hw(image)
     if found_hw != predicted_hw:
         raise WsolError(
-            f"{picture} has changed",
+            f"{image} has changed",
             expected=f"(height, width) {predicted_hw} as predicted on",
             got=f"{found_hw}",
             remedy=f"Put the old one back, or run `{COMMAND}` again.",
         )
 
 
-def copy_picture(picture: Path, predicted_hw: tuple[int, int], target: Path) -> bool:
-    """Copy a picture, or (True) rewrite it upright, as PNG where tools know no such format.
+def copy_image(image: Path, predicted_hw: tuple[int, int], target: Path) -> bool:
+    """Copy an image, or (True) rewrite it upright, as PNG where tools know no such format.
 
     Raises:
         WsolError: it is missing, broken, or no longer of the size that was predicted on.
     """
-    check_unchanged(picture, predicted_hw)
-    is_rewritten = is_turned(picture) or picture.suffix.lower() not in READABLE | JPEG_SUFFIXES
+    check_unchanged(image, predicted_hw)
+    is_rewritten = is_turned(image) or image.suffix.lower() not in READABLE | JPEG_SUFFIXES
     if is_rewritten:
-        Image.fromarray(read_image(picture)).save(target, quality=95)
+        Image.fromarray(read_image(image)).save(target, quality=95)
     else:
-        # No hard link: trainers repair pictures in place, and would repair the user's.
-        with open_regular(picture) as source, target.open("wb") as copy:
+        # No hard link: trainers repair images in place, and would repair the user's.
+        with open_regular(image) as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy)
     return is_rewritten
 

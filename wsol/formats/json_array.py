@@ -8,7 +8,7 @@ from typing import Any
 
 
 def array(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """A JSON array in pieces, ASCII, one row a line: a million pictures need no memory."""
+    """A JSON array in pieces, ASCII, one row a line: a million images need no memory."""
     lead = "["
     for row in rows:
         yield lead + json.dumps(row, allow_nan=False)

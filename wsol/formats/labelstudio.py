@@ -23,23 +23,23 @@ from wsol.version import __version__
 README = """\
 Label Studio tasks made by wsol {version}: {told}.
 
-  tasks.json  one task for each picture, with one prediction: a rectangle and a brush mask for each object
+  tasks.json  one task for each image, with one prediction: a rectangle and a brush mask for each object
   labels.xml  the labelling interface: the names in it are those that tasks.json refers to
 
 How to import it:
-1. Let Label Studio see the pictures. Before you start it, set
+1. Let Label Studio see the images. Before you start it, set
        LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true
        LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={document_root}
 2. Create a project; under Settings > Labeling Interface > Code, replace all by labels.xml.
 3. Under Settings > Cloud Storage > Add Source Storage > Local files, name {image_root}
-   as the absolute path and save. Do not sync it: that would make a second task of every picture.
+   as the absolute path and save. Do not sync it: that would make a second task of every image.
 4. Import tasks.json.
 5. Under Settings > Annotation, switch on the predictions, so that annotators start from them.
 
 Good to know:
-- Rectangles are percent of the upright picture, which browsers show. Browsers do not show .tif, .ppm and .pgm.
+- Rectangles are percent of the upright image, which browsers show. Browsers do not show .tif, .ppm and .pgm.
 - A task's score is that of its weakest object, 0 where there is none: sort by it to see the doubtful ones first.
-- Label Studio says nothing when labels do not fit the interface: if pictures come without objects, look at step 2.
+- Label Studio says nothing when labels do not fit the interface: if images come without objects, look at step 2.
 """
 
 

@@ -1,4 +1,4 @@
-"""Masks: one PNG a picture, whose values number the objects."""
+"""Masks: one PNG an image, whose values number the objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wsol.version import __version__
 README = """\
 Masks made by wsol {version}: {told}.
 
-  masks/  one PNG for each picture, of the upright picture's size, in the picture's subfolder
+  masks/  one PNG for each image, of the upright image's size, in the image's subfolder
 
 How to load it with Pillow and numpy, in this folder:
 
@@ -26,12 +26,12 @@ How to load it with Pillow and numpy, in this folder:
     masks = {{path: numpy.asarray(Image.open(path)) for path in pathlib.Path("masks").rglob("*.png")}}
 
 Good to know:
-- 0 is background, 1 the first object of the picture (the first in predictions.jsonl), 2 the second, and so on. A viewer
+- 0 is background, 1 the first object of the image (the first in predictions.jsonl), 2 the second, and so on. A viewer
   shows them almost black. `mask > 0` is the mask of all objects.
 - Where objects overlap, the earlier one is on top. Formats with a mask for each object (coco, cvat) keep both.
-- Grey of 8 bits; of 16 bits in a picture of more than 255 objects.
-- The pictures stay in {image_root}. Apply their EXIF orientation before you lay a mask over one.
-- Renamed masks: {renamed}. Pictures whose names differ only in the extension would share one.
+- Grey of 8 bits; of 16 bits in an image of more than 255 objects.
+- The images stay in {image_root}. Apply their EXIF orientation before you lay a mask over one.
+- Renamed masks: {renamed}. Images whose names differ only in the extension would share one.
 """
 
 

@@ -13,7 +13,7 @@ Pixels = tuple[int, int, int, int]
 
 
 def clipped_boxes(prediction: Prediction) -> list[Xyxy]:
-    """The parts of the boxes inside the picture; where that has no area, the pixel it touches, since tools refuse or lose it."""
+    """The parts of the boxes inside the image; where that has no area, the pixel it touches, since tools refuse or lose it."""
     clipped = Boxes.of([found.xyxy for found in prediction.objects]).clipped(prediction.image_hw)
     return [
         (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else _outward((x0, y0, x1, y1), prediction.image_hw)
@@ -22,7 +22,7 @@ def clipped_boxes(prediction: Prediction) -> list[Xyxy]:
 
 
 def pixel_boxes(prediction: Prediction) -> list[Pixels]:
-    """The boxes, grown outwards to whole pixels, inside the picture, of at least one pixel."""
+    """The boxes, grown outwards to whole pixels, inside the image, of at least one pixel."""
     return [_outward(xyxy, prediction.image_hw) for xyxy in clipped_boxes(prediction)]
 
 
@@ -40,8 +40,8 @@ def _whole(low: float, high: float, side: int) -> tuple[int, int]:
 
 
 def class_of(predictions: Predictions, prediction: Prediction) -> str:
-    """The name of the class of a picture's objects."""
-    # One name may be "object", put in place of classes that an empty picture's label still counts.
+    """The name of the class of an image's objects."""
+    # One name may be "object", put in place of classes that an empty image's label still counts.
     return predictions.class_names[0 if len(predictions.class_names) == 1 else prediction.label or 0]
 
 
@@ -53,7 +53,7 @@ def count(predictions: Predictions) -> dict[str, int]:
 
 def told(counts: dict[str, int]) -> str:
     """The same for a reader, `{told}` in the README of every format."""
-    empty = number_of(counts["empty_images"], "picture")
+    empty = number_of(counts["empty_images"], "image")
     return (
-        f"{number_of(counts['images'], 'picture')}, {number_of(counts['objects'], 'object')}, {empty} without an object"
+        f"{number_of(counts['images'], 'image')}, {number_of(counts['objects'], 'object')}, {empty} without an object"
     )

@@ -1,4 +1,4 @@
-"""PASCAL VOC (Everingham et al. 2010): `Annotations/` with one XML beside each picture's name."""
+"""PASCAL VOC (Everingham et al. 2010): `Annotations/` with one XML beside each image's name."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from wsol.version import __version__
 README = """\
 PASCAL VOC annotations made by wsol {version}: {told}.
 
-  Annotations/  one XML for each picture, in the picture's subfolder, also where no object was found
+  Annotations/  one XML for each image, in the image's subfolder, also where no object was found
 
 How to load it:
-- LabelImg: "Open Dir" with the folder of the pictures, then "Change Save Dir" with Annotations/ (or its subfolder of the
+- LabelImg: "Open Dir" with the folder of the images, then "Change Save Dir" with Annotations/ (or its subfolder of the
   same name), and the format PascalVOC.
-- A reader of the VOC development kit (torchvision, Detectron2) wants the pictures as JPEGImages/<name>.jpg beside
-  Annotations/<name>.xml, and their names in ImageSets/Main/: copy pictures of one folder there.
+- A reader of the VOC development kit (torchvision, Detectron2) wants the images as JPEGImages/<name>.jpg beside
+  Annotations/<name>.xml, and their names in ImageSets/Main/: copy images of one folder there.
 
-The pictures stay where they are, and each <filename> is the path of one below
+The images stay where they are, and each <filename> is the path of one below
 {image_root}
 
 Good to know:
 - Corners count pixels from 1 and name the first and the last pixel: xmin = x0 + 1, xmax = x1, x0 and x1 being pixel edges
   counted from 0. A reader that counts from 0 must take 1 from xmin and ymin. Edges between pixels move outwards.
-- Sizes and corners are those of the upright picture, with its EXIF orientation applied.
+- Sizes and corners are those of the upright image, with its EXIF orientation applied.
 - VOC has neither scores nor masks: `--format csv` has the scores, `--format masks` the masks.
-- Renamed files: {renamed}. Pictures whose names differ only in the extension would share an XML file.
+- Renamed files: {renamed}. Images whose names differ only in the extension would share an XML file.
 """
 
 
 def write_voc(predictions: Predictions, folder: Path) -> dict[str, int]:
     """Write Annotations/ and README.txt; returns how many images, objects, empty images and renamed files there are.
 
-    The pictures are not copied: unlike trainers of YOLO, annotation tools ask for two folders.
+    The images are not copied: unlike trainers of YOLO, annotation tools ask for two folders.
     """
     (folder / "Annotations").mkdir()
     renamed: list[str] = []

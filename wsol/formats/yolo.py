@@ -1,4 +1,4 @@
-"""YOLO: `images/`, `labels/` with one text file beside each picture, `scores/`, `data.yaml`."""
+"""YOLO: `images/`, `labels/` with one text file beside each image, `scores/`, `data.yaml`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from wsol.errors import WsolError
-from wsol.formats.images import below, copy_picture, unique_names
+from wsol.formats.images import below, copy_image, unique_names
 from wsol.formats.objects import clipped_boxes, told
 from wsol.formats.polygons import one_ring
 from wsol.formats.readme import write_readme
@@ -21,9 +21,9 @@ from wsol.version import __version__
 README = """\
 YOLO annotations made by wsol {version}: {told}.
 
-  images/    the pictures
-  labels/    beside each picture a text file: `{row}`, as shares of the upright picture;
-             an empty file where no object was found (a background picture)
+  images/    the images
+  labels/    beside each image a text file: `{row}`, as shares of the upright image;
+             an empty file where no object was found (a background image)
   scores/    beside each label file its scores, one a line, in the same order (a sixth column would break training)
   data.yaml  the folder and the class names
 
@@ -31,23 +31,23 @@ How to load it:
 1. If you moved this folder, write its new place into `path:` of data.yaml.
 2. Give data.yaml to your trainer. With ultralytics, MODEL being the model of your choice:
        yolo {task} train "data={data}" model=MODEL
-3. `val:` names the same pictures as `train:`, since these predictions know no other. Figures from it say nothing about new
-   pictures: name a folder of your own there.
+3. `val:` names the same images as `train:`, since these predictions know no other. Figures from it say nothing about new
+   images: name a folder of your own there.
 
 Good to know:
-- The pictures are copies of those in {image_root}.
-- Rewritten pictures: {rewritten}. YOLO readers differ in whether they apply the EXIF orientation, so a picture that it turns
+- The images are copies of those in {image_root}.
+- Rewritten images: {rewritten}. YOLO readers differ in whether they apply the EXIF orientation, so an image that it turns
   or mirrors is written upright (JPEG quality 95, without EXIF); and they pass over .gif, .ppm and .pgm, which become .png.
-- Renamed pictures: {renamed}. Pictures whose names differ only in the extension would share a label file; a subfolder called
+- Renamed images: {renamed}. Images whose names differ only in the extension would share a label file; a subfolder called
   images would send readers to another labels folder; and .jpe and .jfif are not read, though they are JPEG.
 """
 
 
 def write_yolo(predictions: Predictions, folder: Path) -> dict[str, int]:
-    """Write pictures, labels, scores, data.yaml and README.txt; returns how many images, objects and so on there are.
+    """Write images, labels, scores, data.yaml and README.txt; returns how many images, objects and so on there are.
 
     Raises:
-        WsolError: a picture is missing, broken, or no longer of the size that was predicted on.
+        WsolError: an image is missing, broken, or no longer of the size that was predicted on.
     """
     return _write(predictions, folder, BOXES)
 
@@ -77,7 +77,7 @@ def _write(predictions: Predictions, folder: Path, kind: _Kind) -> dict[str, int
     renamed: list[str] = []
     for prediction, name in zip(predictions, unique_names(predictions), strict=True):
         text = f"{name.with_suffix('')}.txt"
-        counts["rewritten"] += copy_picture(
+        counts["rewritten"] += copy_image(
             predictions.path_of(prediction), prediction.image_hw, below(folder / "images", name)
         )
         below(folder / "labels", text).write_text("".join(kind.rows(prediction)), encoding="ascii")
@@ -150,7 +150,7 @@ def _polygon_rows(prediction: Prediction) -> Iterator[str]:
 
 
 def _shares(low: float, high: float, side: int) -> tuple[float, float]:
-    """Centre and length of an interval as shares of the picture's side; the length is never 0.000000."""
+    """Centre and length of an interval as shares of the image's side; the length is never 0.000000."""
     centre, length = (low + high) / 2 / side, (high - low) / side
     if round(length, 6) == 0:
         length = max(round(1 / side, 6), 1e-6)

@@ -41,7 +41,7 @@ class Boxes:
         return cls(np.asarray(rows, dtype=np.float64).reshape(-1, 4))
 
     def clipped(self, image_hw: tuple[int, int]) -> Boxes:
-        """The parts inside a picture."""
+        """The parts inside an image."""
         height, width = image_hw
         return Boxes(self.xyxy.clip(0, np.asarray([width, height, width, height], dtype=np.float64)))
 
@@ -62,11 +62,11 @@ def iou(a: Boxes, b: Boxes) -> Float[np.ndarray, "n m"]:
 
 
 COVERING = 0.95
-"""The share of a picture's area from which on a box says nothing of where the object is."""
+"""The share of an image's area from which on a box says nothing of where the object is."""
 
 
 def covers(corners: Sequence[float], image_hw: Sequence[int]) -> bool:
-    """Whether a box covers its picture whole, or all but."""
+    """Whether a box covers its image whole, or all but."""
     x0, y0, x1, y1 = corners
     return (x1 - x0) * (y1 - y0) >= COVERING * image_hw[0] * image_hw[1]
 
@@ -81,7 +81,7 @@ def tight_box(mask: Bool[np.ndarray, "height width"]) -> Xyxy | None:
 
 
 def centre_box(image_hw: tuple[int, int], side_share: float) -> Xyxy:
-    """The baseline that looks at nothing: a box in the middle, its sides `side_share` of the picture's."""
+    """The baseline that looks at nothing: a box in the middle, its sides `side_share` of the image's."""
     height, width = image_hw
     margin = (1 - side_share) / 2
     return width * margin, height * margin, width * (1 - margin), height * (1 - margin)

@@ -1,4 +1,4 @@
-"""From a heatmap to masks, components and boxes at the picture's own resolution."""
+"""From a heatmap to masks, components and boxes at the image's own resolution."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Mask = Bool[np.ndarray, "height width"]
 
 @dataclass(frozen=True)
 class Found:
-    """One object: its box, its mask over the whole picture, and how sure it is (`wsol.geometry.scores`)."""
+    """One object: its box, its mask over the whole image, and how sure it is (`wsol.geometry.scores`)."""
 
     xyxy: Xyxy
     mask: Mask
@@ -40,7 +40,7 @@ def resized(heatmap: Heatmap, image_hw: tuple[int, int]) -> Float32[np.ndarray, 
 
 
 def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box, colours: Colours | None = None) -> list[Found]:
-    """Threshold a small heatmap at the picture's resolution and box its components, largest first.
+    """Threshold a small heatmap at the image's resolution and box its components, largest first.
 
     Components touch by edge or corner. Nothing above the threshold, or a map that is not finite, gives an empty list.
     The `colours` of the whole image make scores surer.
@@ -66,7 +66,7 @@ def largest_part(mask: Mask) -> Mask:
 
 
 def box_object(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> list[Found]:
-    """The object of a box as shares of the picture's sides, all of it its mask. Without a map nothing tells how sure it is: the score is 1.
+    """The object of a box as shares of the image's sides, all of it its mask. Without a map nothing tells how sure it is: the score is 1.
 
     A box that is not finite, or holds no pixel, gives an empty list.
     """

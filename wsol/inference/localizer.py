@@ -1,4 +1,4 @@
-"""A trained run as a function: picture in, box, mask and class out."""
+"""A trained run as a function: image in, box, mask and class out."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from wsol.config.base import EngineName, Objects, Precision
 from wsol.config.options import Box
-from wsol.data.images import as_pixels, from_pillow, pictures_under, read_image, square
-from wsol.data.loader import Pictures, in_order
+from wsol.data.images import as_pixels, from_pillow, images_under, read_image, square
+from wsol.data.loader import ImageLoader, in_order
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.objects import Found, box_object, find_objects
@@ -34,7 +34,7 @@ Source = str | Path | NDArray[Any] | Image.Image
 
 @dataclass(frozen=True)
 class Localization:
-    """What a run says about one picture; all pixels are those of the upright picture."""
+    """What a run says about one image; all pixels are those of the upright image."""
 
     image: Path | None
     """The file; None for arrays."""
@@ -59,7 +59,7 @@ class Localization:
 
     @property
     def mask(self) -> Bool[np.ndarray, "height width"]:
-        """The pixels of all objects, at the picture's own size."""
+        """The pixels of all objects, at the image's own size."""
         mask = np.zeros(self.image_hw, dtype=bool)
         for found in self.objects:
             mask |= found.mask
@@ -127,7 +127,7 @@ class Localizer:
 
     @property
     def side_px(self) -> int:
-        """Pictures are decoded to a square of this side: the larger of what the two networks take."""
+        """Images are decoded to a square of this side: the larger of what the two networks take."""
         return self.networks.side_px
 
     @overload
@@ -155,26 +155,26 @@ class Localizer:
         """
         if not Path(folder).is_dir():
             raise WsolError(f"{folder} is no folder", expected="one with images at any depth", remedy="Check the path.")
-        return list(self.stream(list(pictures_under(Path(folder)))))
+        return list(self.stream(list(images_under(Path(folder)))))
 
     def stream(self, paths: Sequence[Path]) -> Iterator[Localization]:
         """Localize many files one batch at a time; broken ones are warned about and left out."""
-        pictures = Pictures(paths, self.side_px)
-        for batch in pictures.batches(in_order(len(paths), BATCH_SIZE)):
+        images = ImageLoader(paths, self.side_px)
+        for batch in images.batches(in_order(len(paths), BATCH_SIZE)):
             sizes = [(int(h), int(w)) for h, w in batch.image_hw]
             yield from self.localize(batch.pixels, sizes, [paths[i] for i in batch.indices.tolist()])
-        for reason in pictures.broken.values():
+        for reason in images.broken.values():
             warnings.warn(reason, stacklevel=2)
 
     def localize(
         self, pixels: UInt8[Tensor, "batch 3 side side"], sizes: Sequence[tuple[int, int]], paths: Sequence[Path | None]
     ) -> list[Localization]:
-        """Localize squashed pictures, given their upright (height, width)."""
+        """Localize squashed images, given their upright (height, width)."""
         opinions = self.opinions(pixels)
         return [self.localization(opinions, i, *one) for i, one in enumerate(zip(sizes, paths, strict=True))]
 
     def localization(self, opinions: Opinions, i: int, image_hw: tuple[int, int], path: Path | None) -> Localization:
-        """Objects and class of the i-th picture of a batch."""
+        """Objects and class of the i-th image of a batch."""
         probabilities = None if opinions.probabilities is None else opinions.probabilities[i]
         objects = self._objects(opinions, i, image_hw)
         if self.curve is not None:
@@ -188,7 +188,7 @@ class Localizer:
     def heatmaps(
         self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
+        """The probability of being foreground per place; with a margin, of the middle of the images alone."""
         return self.networks.heatmaps(pixels, margin_share)
 
     def _objects(self, opinions: Opinions, i: int, image_hw: tuple[int, int]) -> list[Found]:
@@ -244,6 +244,4 @@ def _pixels(source: Source) -> UInt8[np.ndarray, "height width 3"]:
         return from_pillow(source)
     if isinstance(source, np.ndarray):
         return as_pixels(source)
-    raise WsolError(
-        f"expected a path, an RGB array or a PIL image, got {type(source).__name__}. Open the picture first."
-    )
+    raise WsolError(f"expected a path, an RGB array or a PIL image, got {type(source).__name__}. Open the image first.")

@@ -21,7 +21,7 @@ class Opinions:
     heatmaps: Float32[np.ndarray, "batch height width"] | None
     probabilities: Float[Tensor, "batch classes"] | None
     boxes: Float32[np.ndarray, "batch 4"] | None = None
-    """Of a method that has no maps: a box for each picture, x0, y0, x1, y1 as shares of its sides."""
+    """Of a method that has no maps: a box for each image, x0, y0, x1, y1 as shares of its sides."""
     colours: Sequence[Colours] | None = None
     """Of a method that has maps, where the images are at hand."""
 
@@ -36,7 +36,7 @@ class Networks(Protocol):
 
     @property
     def side_px(self) -> int:
-        """Pictures come as squares of this side: the larger of what the networks take."""
+        """Images come as squares of this side: the larger of what the networks take."""
 
     @property
     def has_maps(self) -> bool:
@@ -52,4 +52,4 @@ class Networks(Protocol):
     def heatmaps(
         self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the pictures alone. Only with maps."""
+        """The probability of being foreground per place; with a margin, of the middle of the images alone. Only with maps."""

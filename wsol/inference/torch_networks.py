@@ -33,7 +33,7 @@ class Namer:
     card: MffCard | ClassifierCard
 
     def probabilities(self, pixels: Squares, engine: Engine) -> Float[Tensor, "batch classes"]:
-        """How probable each class is for each picture."""
+        """How probable each class is for each image."""
         if isinstance(self.card, ClassifierCard):
             return classifier_probabilities(self.network, self.card, pixels, engine)
         assert isinstance(self.network, MffNet | OriginalCam)
@@ -72,7 +72,7 @@ class TorchNetworks:
     def opinions(self, pixels: Squares, labels: Tensor | None = None) -> Opinions:
         """What the networks say before any threshold. Of a method whose maps are of classes, those of the `labels`.
 
-        Without labels they are of the classes that the pictures are named, or of those that the finder thinks most probable.
+        Without labels they are of the classes that the images are named, or of those that the finder thinks most probable.
         """
         named = self.namer.probabilities(pixels, self.engine) if self.namer else None
         wanted = labels if labels is not None or named is None else named.argmax(1)
@@ -89,7 +89,7 @@ class TorchNetworks:
     def heatmaps(
         self, pixels: Squares, margin_share: float = 0.0, labels: Tensor | None = None
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
+        """The probability of being foreground per place; with a margin, of the middle of the images alone."""
         heatmaps = answer(self.finder, pixels, self.engine, labels, margin_share=margin_share).heatmaps
         assert heatmaps is not None, "has_maps is False"
         colours = map(colours_of, middle(pixels, margin_share).numpy())

@@ -40,7 +40,7 @@ class Plan:
     build: Build
     objective: Objective
     inputs: dict[str, str] | None = None
-    """Hashes of what it is made from beside the training pictures and their labels."""
+    """Hashes of what it is made from beside the training images and their labels."""
     has_pairs: bool = False
     """Whether batches are to consist of pairs of a class."""
     folder: str | None = None
@@ -151,7 +151,7 @@ def stages(card: MethodCard, state: State | None, levels: int) -> tuple[nn.Modul
 
 
 def of_labels(data: DataSet, loss: Loss) -> Objective:
-    """The objective of a loss that looks at pictures and labels alone."""
+    """The objective of a loss that looks at images and labels alone."""
     labels = torch.tensor([sample.label for sample in data.train])
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:

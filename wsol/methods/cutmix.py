@@ -1,7 +1,7 @@
-"""Yun et al. 2019, "CutMix": a patch of a training picture comes from another, and so does a share of its label.
+"""Yun et al. 2019, "CutMix": a patch of a training image comes from another, and so does a share of its label.
 
 x = M x_A + (1 - M) x_B, y = lambda y_A + (1 - lambda) y_B with lambda from Beta(alpha, alpha) (Eq. 1). The mask M is 0 in a box
-whose middle is drawn uniformly and whose sides are W and H times sqrt(1 - lambda) (Eq. 2); what lies outside of the picture
+whose middle is drawn uniformly and whose sides are W and H times sqrt(1 - lambda) (Eq. 2); what lies outside of the image
 is cut off, and lambda is then the share of pixels that M keeps. The rest, and prediction, is `cam`.
 """
 
@@ -27,7 +27,7 @@ Edges = tuple[int, int, int, int]
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Train as a classifier of mixed pictures."""
+    """Train as a classifier of mixed images."""
     settings = config.cutmix
 
     def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def load(run: Run) -> Finder:
 
 
 def mixed_loss(network: nn.Module, images: Tensor, labels: Tensor, settings: CutMix) -> Tensor:
-    """Cross entropy with both labels, by their shares. The other pictures are those of the batch in another order."""
+    """Cross entropy with both labels, by their shares. The other images are those of the batch in another order."""
     if torch.rand(()) >= settings.probability:
         return cam.loss(network, images, labels)
     share = float(torch.distributions.Beta(settings.alpha, settings.alpha).sample())
@@ -56,14 +56,14 @@ def mixed_loss(network: nn.Module, images: Tensor, labels: Tensor, settings: Cut
 
 
 def box_of(share: float, middle: tuple[int, int], image_hw: tuple[int, int]) -> Edges:
-    """Eq. 2: the box that is cut out where a share of the picture is to stay."""
+    """Eq. 2: the box that is cut out where a share of the image is to stay."""
     (x, y), (height, width) = middle, image_hw
     half_width, half_height = (int(side * (1 - share) ** 0.5) // 2 for side in (width, height))
     return max(x - half_width, 0), max(y - half_height, 0), min(x + half_width, width), min(y + half_height, height)
 
 
 def pasted(images: Tensor, others: Tensor, box: Edges) -> tuple[Tensor, float]:
-    """The pictures with the box from others, and the share of their own pixels."""
+    """The images with the box from others, and the share of their own pixels."""
     x0, y0, x1, y1 = box
     mixed = images.clone()
     mixed[:, :, y0:y1, x0:x1] = others[:, :, y0:y1, x0:x1]

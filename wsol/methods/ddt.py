@@ -1,6 +1,6 @@
 """Wei et al. 2019, "Unsupervised Object Discovery and Co-Localization by Deep Descriptor Transforming": no training.
 
-The descriptors x of all places of all pictures of a class have a mean and a covariance (Eq. 1, 2). The first eigenvector xi of
+The descriptors x of all places of all images of a class have a mean and a covariance (Eq. 1, 2). The first eigenvector xi of
 the covariance gives each place its value P = xi^T (x - mean) (Eq. 3, 4): descriptors that vary together, those of the common
 object, are on one side of 0. The map here is 0.5 where P is 0, and 1 at its maximum.
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from wsol.config.methods import Ddt
 from wsol.config.options import RunConfig
-from wsol.data.loader import Pictures, in_order, told_broken, write_skipped
+from wsol.data.loader import ImageLoader, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
 from wsol.methods.base import card_of, last_stage, load_finder, untrained
 from wsol.models.backbone import State
@@ -48,7 +48,7 @@ def load(run: Run) -> Finder:
 
 
 class DdtNetwork(nn.Module):
-    """P of each class, and of all pictures together as the last; a linear map of each place's descriptor."""
+    """P of each class, and of all images together as the last; a linear map of each place's descriptor."""
 
     def __init__(self, backbone: nn.Module, channels: int, classes: int, options: Ddt) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def build(card: MethodCard, state: State | None) -> nn.Module:
 
 
 def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
-    """P of the label's class, or of all pictures."""
+    """P of the label's class, or of all images."""
     assert isinstance(network, DdtNetwork)
     maps = network(images)
     chosen = maps[:, -1] if labels is None or not network.is_per_class else maps[torch.arange(len(maps)), labels]
@@ -115,7 +115,7 @@ def first_component(moments: Moments) -> tuple[Vector, Vector]:
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Look at all training pictures once, class by class; a killed run keeps the classes that it has seen.
+    """Look at all training images once, class by class; a killed run keeps the classes that it has seen.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
@@ -133,15 +133,15 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
         wait_for_all(engine)
-        pictures = Pictures([sample.path for sample in data.train], config.training.resize_px, workers=config.workers)
-        _see_classes(_Seer(network, card, engine), data, pictures, scratch / PARTS, progress)
-        for broken in gathered([pictures.broken], engine):
-            pictures.broken |= broken
+        images = ImageLoader([sample.path for sample in data.train], config.training.resize_px, workers=config.workers)
+        _see_classes(_Seer(network, card, engine), data, images, scratch / PARTS, progress)
+        for broken in gathered([images.broken], engine):
+            images.broken |= broken
         if is_first:
             _fill(network, [_read(scratch / PARTS, label) for label in range(len(data.class_names))])
             save(scratch, network, card)
-            write_skipped(scratch, [sample.image_id for sample in data.train], pictures)
-            figures = {"seconds": time.perf_counter() - started, "engine": engine.reason, "broken_pictures": len(pictures.broken)}  # fmt: skip
+            write_skipped(scratch, [sample.image_id for sample in data.train], images)
+            figures = {"seconds": time.perf_counter() - started, "engine": engine.reason, "broken_images": len(images.broken)}  # fmt: skip
             write_manifest(scratch, STAGE, settings, inputs, figures)
     if is_first:
         clear(folder)
@@ -158,13 +158,13 @@ class _Seer:
 
     @torch.inference_mode()
     def moments(self, pixels: Tensor) -> Moments:
-        """Of the descriptors of a batch of pictures."""
+        """Of the descriptors of a batch of images."""
         with self.engine.autocast():
             features = self.network.backbone(prepared(pixels, self.card, self.engine))[-1]
         return moments_of(features.permute(0, 2, 3, 1).flatten(0, 2).double().cpu().numpy())
 
 
-def _see_classes(seer: _Seer, data: DataSet, pictures: Pictures, parts: Path, progress: Progress) -> None:
+def _see_classes(seer: _Seer, data: DataSet, images: ImageLoader, parts: Path, progress: Progress) -> None:
     """Write the moments of each class of this process, one file each."""
     mine = part().of(range(len(data.class_names)))
     with progress.task(STAGE, len(mine)) as advance:
@@ -172,7 +172,7 @@ def _see_classes(seer: _Seer, data: DataSet, pictures: Pictures, parts: Path, pr
             if not (parts / f"{label}.npz").exists():
                 numbers = [i for i, sample in enumerate(data.train) if sample.label == label]
                 orders = [[numbers[i] for i in rows] for rows in in_order(len(numbers), BATCH_SIZE)]
-                seen = [seer.moments(batch.pixels) for batch in pictures.batches(orders)]
+                seen = [seer.moments(batch.pixels) for batch in images.batches(orders)]
                 total = sum(seen[1:], seen[0]) if seen else None
                 with whole_file(parts / f"{label}.npz") as partial, partial.open("wb") as file:
                     np.savez(file, **({} if total is None else vars(total)))
@@ -181,14 +181,14 @@ def _see_classes(seer: _Seer, data: DataSet, pictures: Pictures, parts: Path, pr
 
 def _read(parts: Path, label: int) -> Moments | None:
     with np.load(parts / f"{label}.npz") as file:
-        if not file.files:  # not one picture of the class could be decoded
+        if not file.files:  # not one image of the class could be decoded
             return None
         values = {name: file[name] for name in file.files}
     return Moments(**values | {"count": int(values["count"]), "lengths": float(values["lengths"])})
 
 
 def _fill(network: DdtNetwork, classes: list[Moments | None]) -> None:
-    """The components of all classes, and of all pictures as the last, which is also that of a class without a picture."""
+    """The components of all classes, and of all images as the last, which is also that of a class without an image."""
     known = [one for one in classes if one is not None]
     everything = sum(known[1:], known[0])
     with torch.no_grad():

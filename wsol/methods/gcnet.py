@@ -7,10 +7,10 @@ into a mask M in [0, 1]; the classifier sees I M, the object, and I (1 - M), the
     L = area_loss * w h  +  obj_loss * CE(p(I M), label)  +  back_loss * (log C - H(p(I (1 - M))))
 
 the shape is small, holds what tells the class, and leaves nothing outside that does: there the entropy H of the C classes'
-probabilities is to be high. The picture is normalised before it is masked, so that what is hidden has the mean colour.
+probabilities is to be high. The image is normalised before it is masked, so that what is hidden has the mean colour.
 
-The paper's classifier has seen whole pictures alone. A network with batch norm then takes grey for a mark of some class, and the loss
-is least where next to none is left. Here a share `p_hide` of its pictures is shown through a shape drawn at random, or around one: it knows pictures with parts, and
+The paper's classifier has seen whole images alone. A network with batch norm then takes grey for a mark of some class, and the loss
+is least where next to none is left. Here a share `p_hide` of its images is shown through a shape drawn at random, or around one: it knows images with parts, and
 how little some parts tell.
 
 Of the paper's generators, one learned from drawn shapes and one in closed form, this is the closed one: it needs no training of its
@@ -48,12 +48,12 @@ CLASSIFIER, _ = METHODS["gcnet"].folders
 PLACES = 7
 """Rows and columns of features that the detector's linear layers see, as in VGG16, one of the paper's."""
 LEAST = 0.05
-"""Of a side, as a share of the picture's: what is divided by it stays finite."""
+"""Of a side, as a share of the image's: what is divided by it stays finite."""
 MASK_HW = (64, 64)
-"""Rows and columns of a predicted mask, whatever the picture's: its shape has any resolution."""
+"""Rows and columns of a predicted mask, whatever the image's: its shape has any resolution."""
 
 Shapes = Float[Tensor, "batch 5"]
-"""x, y, w, h as shares of the picture's sides, and the angle in half turns, clockwise."""
+"""x, y, w, h as shares of the image's sides, and the angle in half turns, clockwise."""
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
@@ -84,7 +84,7 @@ def load(run: Run) -> Finder:
 
 
 class Judged(NamedTuple):
-    """What the classifier says of both parts of pictures."""
+    """What the classifier says of both parts of images."""
 
     shapes: Shapes
     of_object: Logits
@@ -92,7 +92,7 @@ class Judged(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the network says of whole pictures."""
+    """What the network says of whole images."""
 
     shapes: Shapes
     logits: Logits
@@ -107,12 +107,12 @@ class GcNetwork(nn.Module):
         self.reduction = nn.Sequential(nn.Conv2d(channels, options.width, 1, bias=False), nn.ReLU())
         places = options.width * PLACES**2
         # As large as a backbone's features are, so far does SGD throw the last layer: a few steps, and sigmoids of 0 and 1 draw one
-        # and the same shape into every picture for ever. Normalised here and again before it, they may be of any size.
+        # and the same shape into every image for ever. Normalised here and again before it, they may be of any size.
         self.hidden = nn.Sequential(
             nn.Flatten(), nn.LayerNorm(places, elementwise_affine=False), nn.Linear(places, options.width), nn.ReLU()
         )
         self.shape = nn.Linear(options.width, 5)
-        # Every picture begins with the same upright shape in its middle, about half as wide and as high as the picture.
+        # Every image begins with the same upright shape in its middle, about half as wide and as high as the image.
         nn.init.zeros_(self.shape.weight)
         nn.init.zeros_(self.shape.bias)
         self.classifier = classifier.requires_grad_(False)
@@ -126,7 +126,7 @@ class GcNetwork(nn.Module):
         return self
 
     def forward(self, images: Tensor) -> Judged | Seen:
-        """In training, what the classifier says of object and background; else of whole pictures."""
+        """In training, what the classifier says of object and background; else of whole images."""
         features = self.reduction(self.backbone(images)[-1])
         places = interpolate(features.float(), (PLACES, PLACES), mode="bilinear", align_corners=False)
         shapes = shapes_of(self.shape(normalize(self.hidden(places))).float())
@@ -141,7 +141,7 @@ class GcNetwork(nn.Module):
 
 
 def shapes_of(outputs: Float[Tensor, "batch 5"]) -> Shapes:
-    """From the detector's last layer: the middle anywhere in the picture, no side below `LEAST`, a quarter turn either way at most."""
+    """From the detector's last layer: the middle anywhere in the image, no side below `LEAST`, a quarter turn either way at most."""
     shares = outputs.sigmoid()
     middle, sides, angle = shares[:, :2], shares[:, 2:4], shares[:, 4:]
     return torch.cat([middle, LEAST + (1 - LEAST) * sides, angle - 0.5], dim=1)
@@ -161,7 +161,7 @@ def drawn(shapes: Shapes, image_hw: tuple[int, int], mask_shape: MaskShape, smoo
 
 
 def partly_hidden(images: Tensor, options: GcNet) -> Tensor:
-    """Some pictures, as many as p_hide says, seen through a shape anywhere, of any size and angle, or around one."""
+    """Some images, as many as p_hide says, seen through a shape anywhere, of any size and angle, or around one."""
     count = len(images)
     image_hw = images.shape[2], images.shape[3]
     masks = drawn(shapes_of(torch.rand(count, 5).logit()), image_hw, options.mask_shape, options.smooth)
@@ -189,13 +189,13 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor, options: GcNet) -> 
 
 
 def lack_of_entropy(logits: Logits) -> Tensor:
-    """The mean of log C - H over pictures: 0 where all C classes are as probable as one another."""
+    """The mean of log C - H over images: 0 where all C classes are as probable as one another."""
     entropies = -(logits.softmax(1) * logits.log_softmax(1)).sum(1)
     return math.log(logits.shape[1]) - entropies.mean()
 
 
 def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
-    """The mask, whatever the class; the classifier names the whole picture."""
+    """The mask, whatever the class; the classifier names the whole image."""
     assert isinstance(network, GcNetwork)
     shapes, logits = network(images)
     return Answer(drawn(shapes, MASK_HW, network.mask_shape, network.smooth), None, logits.softmax(1))

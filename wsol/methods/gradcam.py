@@ -1,7 +1,7 @@
 """Gradient CAMs by the library `grad-cam` (Gildenblat et al. 2021), on the network of `cam`: `--method gradcam:NAME`.
 
 The network learns to classify, once for all names: a finished run takes another one without a training. The library makes the map of a
-class from the last stage's features and their gradients, or, for Score-CAM, from the scores of pictures that the features mask.
+class from the last stage's features and their gradients, or, for Score-CAM, from the scores of images that the features mask.
 """
 
 from __future__ import annotations
@@ -78,19 +78,19 @@ class Scores(nn.Module):
 
 
 def library_answer(name: str, network: nn.Module, layer: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
-    """The library's maps of the labels' classes, at the pictures' size, from their lowest value to their highest."""
+    """The library's maps of the labels' classes, at the images' size, from their lowest value to their highest."""
     import pytorch_grad_cam as library
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     # The caller computes without gradients and perhaps in bf16; the library needs the one and knows nothing of the other.
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
-        pictures, scores = images.clone().float(), Scores(network)
+        inputs, scores = images.clone().float(), Scores(network)
         with torch.no_grad():
-            logits = scores(pictures)
+            logits = scores(inputs)
         wanted = logits.argmax(1) if labels is None else labels
         targets: list[Any] = [ClassifierOutputTarget(label) for label in wanted.tolist()]
         with getattr(library, name)(scores, [layer]) as maker:
-            heatmaps = maker(pictures, targets)
+            heatmaps = maker(inputs, targets)
         network.zero_grad(set_to_none=True)
     return Answer(torch.from_numpy(heatmaps).to(images.device), None, logits.softmax(1))
 

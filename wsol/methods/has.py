@@ -1,8 +1,8 @@
-"""Singh & Lee 2017, "Hide-and-Seek": patches of a training picture are hidden, so that the network must find more than the best part.
+"""Singh & Lee 2017, "Hide-and-Seek": patches of a training image are hidden, so that the network must find more than the best part.
 
-The picture is parted into squares of S pixels; each is hidden with probability p_hide, drawn anew every time, and filled with
+The image is parted into squares of S pixels; each is hidden with probability p_hide, drawn anew every time, and filled with
 the mean pixel of the data, so that activations have the same mean with hidden patches as without (sec. 3.1 and 3.2). In a
-normalised picture that is 0. The rest, and prediction on whole pictures, is `cam`.
+normalised image that is 0. The rest, and prediction on whole images, is `cam`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wsol.runtime.progress import Progress
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Train as a classifier of pictures with hidden patches."""
+    """Train as a classifier of images with hidden patches."""
     settings = config.has
 
     def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def load(run: Run) -> Finder:
 
 
 def hidden(images: Tensor, patch_px: int, p_hide: float) -> Tensor:
-    """Some patches of each picture are 0; those at the right and lower edge may be smaller."""
+    """Some patches of each image are 0; those at the right and lower edge may be smaller."""
     batch, _, height, width = images.shape
     rows, columns = -(-height // patch_px), -(-width // patch_px)
     is_shown = torch.rand(batch, 1, rows, columns) >= p_hide

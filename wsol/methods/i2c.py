@@ -1,14 +1,14 @@
 """Zhang et al. 2020, "Inter-Image Communication for Weakly Supervised Localization": objects of a class are to have the same features.
 
-Places are an object's where its class map, from its lowest value to its highest, is above delta; there each picture draws its seeds v,
-vectors of the last stage's features. Stochastic consistency is the mean distance |v_i - v_j| between the seeds of two pictures of a
+Places are an object's where its class map, from its lowest value to its highest, is above delta; there each image draws its seeds v,
+vectors of the last stage's features. Stochastic consistency is the mean distance |v_i - v_j| between the seeds of two images of a
 class. Global consistency is the distance |v - m| between the mean seed of a class in the batch and its centre m in a memory, which then
 becomes (1 - eta) m + eta v, where eta = exp(-gamma t) when it has been t times before (published code). The loss is the cross entropy of
 `cam` + lambda_1 * stochastic + lambda_2 * global; the network and prediction are `cam`'s, the map of the class from its lowest
 value to its highest. A class that has no centre yet does not count, where the published code begins with random ones.
 
-The paper's batches consist of pairs of a class. So do ours: the order of an epoch puts two pictures of a class into the halves of
-a batch (`training/schedule.py`), and all pictures of a class that a batch happens to hold are compared. Where a batch is parted
+The paper's batches consist of pairs of a class. So do ours: the order of an epoch puts two images of a class into the halves of
+a batch (`training/schedule.py`), and all images of a class that a batch happens to hold are compared. Where a batch is parted
 (`micro_batch`, several processes), the parts are looked at by themselves; with several processes the memory is the first's.
 """
 
@@ -54,11 +54,11 @@ def load(run: Run) -> Finder:
 
 
 class I2cMaps(NamedTuple):
-    """What the network says: a map for each class, and in training what the pictures have in common."""
+    """What the network says: a map for each class, and in training what the images have in common."""
 
     classes: Maps
     stochastic: Tensor | None
-    """Mean distance between the seeds of pictures of a class."""
+    """Mean distance between the seeds of images of a class."""
     to_centres: Tensor | None
     """Mean distance between the classes and their centres."""
 
@@ -106,7 +106,7 @@ def drawn(features: Features, seen: Heatmaps, options: I2c) -> Seeds:
 
 
 def distance_within_classes(seeds: Seeds, labels: Labels) -> Tensor:
-    """Of every two pictures of a class, the mean |v_i - v_j|; 0 where no two are of a class."""
+    """Of every two images of a class, the mean |v_i - v_j|; 0 where no two are of a class."""
     first, second = (labels[:, None] == labels).triu(1).nonzero().unbind(1)
     distances = vector_norm(seeds[first] - seeds[second], dim=2)
     mean: Tensor = distances.sum() / max(distances.numel(), 1)
@@ -114,7 +114,7 @@ def distance_within_classes(seeds: Seeds, labels: Labels) -> Tensor:
 
 
 def class_vectors(seeds: Seeds, labels: Labels) -> tuple[Int64[Tensor, " present"], Float[Tensor, "present channels"]]:
-    """The classes that are there, and the mean of all their pictures' seeds."""
+    """The classes that are there, and the mean of all their images' seeds."""
     present = labels.unique()  # type: ignore[no-untyped-call]
     is_of = (present[:, None] == labels).to(seeds)[:, :, None]
     return present, (is_of * seeds.mean(1)).sum(1) / is_of.sum(1)

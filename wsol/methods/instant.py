@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from wsol.config.options import RunConfig
-from wsol.data.loader import Pictures, in_order, told_broken, write_skipped
+from wsol.data.loader import ImageLoader, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods.base import Untrained, card_of, last_stage, load_finder, untrained
@@ -168,7 +168,7 @@ def look_at_images(
     """
     started, stage = time.perf_counter(), looks[0].stage
     with new_shared_folder(folder, ready.engine) as scratch:
-        images = Pictures([sample.path for sample in data.train], ready.card.resize_px, workers=config.workers)
+        images = ImageLoader([sample.path for sample in data.train], ready.card.resize_px, workers=config.workers)
         for look in looks:
             seen = [one for one in gathered([_sum(look, images, progress)], ready.engine) if one is not None]
             if not seen:
@@ -183,13 +183,13 @@ def look_at_images(
         if part().is_first:
             save(scratch, ready.network, ready.card)
             write_skipped(scratch, [sample.image_id for sample in data.train], images)
-            figures = {"seconds": time.perf_counter() - started, "engine": ready.engine.reason, "sample": len(looks[0].numbers), "images": sum(len(look.numbers) for look in looks), "broken_pictures": len(images.broken)}  # fmt: skip
+            figures = {"seconds": time.perf_counter() - started, "engine": ready.engine.reason, "sample": len(looks[0].numbers), "images": sum(len(look.numbers) for look in looks), "broken_images": len(images.broken)}  # fmt: skip
             write_manifest(scratch, stage, ready.settings, ready.inputs, figures)
     if part().is_first:
         progress.say(f"{stage}: {number_of(len(looks[0].numbers), 'image')} seen, {told_broken(folder)}")
 
 
-def _sum(look: Look, images: Pictures, progress: Progress) -> Any:
+def _sum(look: Look, images: ImageLoader, progress: Progress) -> Any:
     """Of the images of this process; None where none could be decoded."""
     mine = list(part().of(look.numbers))
     orders = [[mine[i] for i in rows] for rows in in_order(len(mine), BATCH_SIZE)]

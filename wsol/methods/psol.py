@@ -1,7 +1,7 @@
 """Zhang et al. 2020, "Rethinking the Route Towards Weakly Supervised Object Localization": boxes by DDT teach a network to draw boxes.
 
-1. DDT finds a box in each training picture, knowing its class (`wsol.methods.ddt`); 2. a network learns these boxes, of whatever
-class, as (x, y, w, h) in shares of the picture's sides: its features, averaged, go through two linear layers with a ReLU between
+1. DDT finds a box in each training image, knowing its class (`wsol.methods.ddt`); 2. a network learns these boxes, of whatever
+class, as (x, y, w, h) in shares of the image's sides: its features, averaged, go through two linear layers with a ReLU between
 and a sigmoid at the end, and the loss is the squared distance (Alg. 1, sec. 3.2), weighed by lambda_reg (published code); 3. another
 network names the class. A run has no maps.
 """
@@ -20,7 +20,7 @@ from torch.nn.functional import mse_loss
 from wsol.config.methods import Psol
 from wsol.config.options import Box, RunConfig
 from wsol.data.crops import View
-from wsol.data.loader import Pictures, in_order
+from wsol.data.loader import ImageLoader, in_order
 from wsol.data.samples import DataSet
 from wsol.geometry.objects import find_objects
 from wsol.methods import ddt
@@ -99,12 +99,12 @@ def to_xywh(boxes: Corners) -> Tensor:
 
 
 def from_xywh(boxes: Tensor) -> Corners:
-    """Both corners, within the picture."""
+    """Both corners, within the image."""
     return torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1).clamp(0, 1)
 
 
 def seen_through(view: View, boxes: Corners, resize_px: int) -> Corners:
-    """Boxes of whole pictures as shares of their crops' sides: moved, cut off at the edges and mirrored with the pixels."""
+    """Boxes of whole images as shares of their crops' sides: moved, cut off at the edges and mirrored with the pixels."""
     corner = torch.stack([view.left, view.top, view.left, view.top], dim=1).to(boxes)
     x0, y0, x1, y1 = ((boxes * resize_px - corner).clamp(0, view.crop_px) / view.crop_px).unbind(1)
     is_mirrored = view.is_mirrored.to(boxes.device)
@@ -112,7 +112,7 @@ def seen_through(view: View, boxes: Corners, resize_px: int) -> Corners:
 
 
 def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """`run/pseudo-boxes`: a box for each training picture, the whole picture where DDT finds nothing. One process draws them for all."""
+    """`run/pseudo-boxes`: a box for each training image, the whole image where DDT finds nothing. One process draws them for all."""
     folder, network = run / "pseudo-boxes", run / "ddt" / "model.safetensors"
     inputs = {"training": data.training_hash(), "ddt": file_hash(network)}
     settings = {"precision": config.precision}
@@ -123,10 +123,10 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
         engine.place(finder.network)
         side_px = finder.card.resize_px
         boxes = np.tile(np.array(WHOLE, dtype=np.float32), (len(data.train), 1))
-        pictures = Pictures([sample.path for sample in data.train], side_px, workers=config.workers)
+        images = ImageLoader([sample.path for sample in data.train], side_px, workers=config.workers)
         orders = in_order(len(data.train), BATCH_SIZE)
         with new_folder(folder) as scratch, progress.task(STAGE, len(orders)) as advance:
-            for batch in pictures.batches(orders):
+            for batch in images.batches(orders):
                 labels = torch.tensor([data.train[i].label for i in batch.indices.tolist()])
                 heatmaps = answer(finder, batch.pixels, engine, labels).heatmaps
                 assert heatmaps is not None
@@ -135,14 +135,14 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
                 advance()
             with whole_file(scratch / BOXES) as partial, partial.open("wb") as file:
                 np.save(file, boxes)
-            figures = {"seconds": time.perf_counter() - started, "broken_pictures": len(pictures.broken)}
+            figures = {"seconds": time.perf_counter() - started, "broken_images": len(images.broken)}
             write_manifest(scratch, STAGE, settings, inputs, figures)
     wait_for_all(engine)
     return folder / BOXES
 
 
 def pseudo_box(heatmap: Float[np.ndarray, "_ _"], side_px: int) -> tuple[float, float, float, float]:
-    """The box of the largest component where P is above 0, as shares of the picture's sides."""
+    """The box of the largest component where P is above 0, as shares of the image's sides."""
     found = find_objects(heatmap, (side_px, side_px), Box(threshold=0.5))
     if not found:
         return WHOLE

@@ -99,7 +99,7 @@ def build(card: MethodCard, state: State | None) -> nn.Module:
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor, options: Spg) -> Tensor:
-    """Cross entropy of the classes, and of each mask with the seeds of the one before, all at the size of the pictures."""
+    """Cross entropy of the classes, and of each mask with the seeds of the one before, all at the size of the images."""
     classes, guidance = network(images)
     scores = classes.mean((2, 3)).float()
     image_hw = (images.shape[2], images.shape[3])
@@ -112,7 +112,7 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor, options: Spg) -> Te
 
 
 def enlarged(maps: Float[Tensor, "batch 1 _ _"], image_hw: tuple[int, int]) -> Heatmaps:
-    """One map each, at the size of the pictures."""
+    """One map each, at the size of the images."""
     return interpolate(maps.float(), image_hw, mode="bilinear", align_corners=False)[:, 0]
 
 
@@ -124,7 +124,7 @@ def seeds(heatmaps: Heatmaps, delta_h: float, delta_l: float) -> Targets:
 
 
 def taught(mask: Heatmaps, targets: Targets) -> Tensor:
-    """Binary cross entropy of a mask, before its sigmoid: the mean over a picture's seeds, 0 where it has none."""
+    """Binary cross entropy of a mask, before its sigmoid: the mean over an image's seeds, 0 where it has none."""
     entropies = targets.weight * binary_cross_entropy_with_logits(mask, targets.value, reduction="none")
     return (entropies.sum((1, 2)) / targets.weight.sum((1, 2)).clamp(min=1)).mean()
 

@@ -12,7 +12,7 @@ RESAMPLES = 2000
 FINE = 2000
 """Up to so many distinct values are told apart."""
 _DRAWS_AT_ONCE = 4_000_000
-"""A chunk of resamples is at most this many numbers: fifty thousand pictures need no gigabyte."""
+"""A chunk of resamples is at most this many numbers: fifty thousand images need no gigabyte."""
 
 
 class Rate(NamedTuple):

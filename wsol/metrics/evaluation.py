@@ -31,7 +31,7 @@ class Evaluation:
     judged: Mapping[ProtocolName, Judged]
     class_names: tuple[str, ...]
     left_out: tuple[str, ...]
-    """Why test pictures were not judged: broken, or without a true box."""
+    """Why test images were not judged: broken, or without a true box."""
     mistakes: tuple[Mistake, ...]
     """What is wrong with the truth."""
     notes: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Evaluation:
         ]
 
     def per_class(self, name: ProtocolName) -> dict[str, tuple[int, dict[str, Rate]]]:
-        """For each class with judged pictures how many there are, and its rates at the thresholds of all pictures."""
+        """For each class with judged images how many there are, and its rates at the thresholds of all images."""
         judged = self.judged[name]
         found = {}
         for label, class_name in enumerate(self.class_names):
@@ -68,7 +68,7 @@ class Evaluation:
         return found
 
     def as_csv(self, *, per_class: bool) -> str:
-        """One line per protocol, class and metric; the class is empty for all pictures together."""
+        """One line per protocol, class and metric; the class is empty for all images together."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -81,7 +81,7 @@ class Evaluation:
 
 
 def counted(judged: Judged, which: Which | None = None) -> int:
-    """How many pictures the rates are means over: those with a true box, or all where masks are the only truth."""
+    """How many images the rates are means over: those with a true box, or all where masks are the only truth."""
     counts = judged.counted() if judged.has_truth.any() else ~judged.has_truth
     return int((counts if which is None else counts & which).sum())
 
@@ -104,14 +104,14 @@ def evaluation_of(
     mistakes: Sequence[Mistake],
     notes: Sequence[str] = (),
 ) -> Evaluation:
-    """Gather the rows of all pictures; `expected` of them must have been judged or left out, each counted once.
+    """Gather the rows of all images; `expected` of them must have been judged or left out, each counted once.
 
     Raises:
-        WsolError: every picture was left out.
+        WsolError: every image was left out.
     """
     if not rows:
         raise WsolError(
-            f"none of {number_of(expected, 'picture')} could be judged",
+            f"none of {number_of(expected, 'image')} could be judged",
             expected="one at least",
             remedy=f"The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Mend that.",
         )
@@ -119,6 +119,6 @@ def evaluation_of(
     for name, one in judged.items():
         if len(one.image_ids) + len(left_out) != expected:
             raise RuntimeError(
-                f"{name}: {len(one.image_ids)} pictures judged and {len(left_out)} left out of {expected}: a picture was lost or counted twice"
+                f"{name}: {len(one.image_ids)} images judged and {len(left_out)} left out of {expected}: an image was lost or counted twice"
             )
     return Evaluation(what, judge.thresholds, judged, class_names, tuple(left_out), tuple(mistakes), tuple(notes))

@@ -18,16 +18,16 @@ Map = Float[np.ndarray, "_ _"]
 SQUARE_PX, RESIZED_PX, CROP_PX = 224, 256, 224
 MARGIN_PX = (RESIZED_PX - CROP_PX) // 2
 CROP_MARGIN_SHARE = MARGIN_PX / RESIZED_PX
-"""How much of a squashed picture's side the crop leaves out at each end."""
+"""How much of a squashed image's side the crop leaves out at each end."""
 
 
 def boxes_in(geometry: Geometry, boxes: Boxes, image_hw: tuple[int, int]) -> Boxes:
-    """Boxes of an upright picture in a protocol's geometry; those wholly outside it are dropped."""
+    """Boxes of an upright image in a protocol's geometry; those wholly outside it are dropped."""
     return _BOXES[geometry](boxes, image_hw)
 
 
 def map_in(geometry: Geometry, heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
-    """A map of the whole picture in a protocol's geometry, values in [0, 1]; only `picture` needs the picture's size."""
+    """A map of the whole image in a protocol's geometry, values in [0, 1]; only `image` needs the image's size."""
     found: Map = _MAPS[geometry](heatmap, image_hw)
     return found
 
@@ -56,7 +56,7 @@ def _scaled(boxes: Boxes, image_hw: tuple[int, int], side_px: int) -> Float[np.n
     return np.asarray(boxes.xyxy * side_px / np.array([width, height, width, height], dtype=float))
 
 
-def _boxes_in_picture(boxes: Boxes, image_hw: tuple[int, int]) -> Boxes:
+def _boxes_in_image(boxes: Boxes, image_hw: tuple[int, int]) -> Boxes:
     return boxes
 
 
@@ -70,7 +70,7 @@ def _boxes_in_square(boxes: Boxes, image_hw: tuple[int, int]) -> Boxes:
     return Boxes(np.trunc(_scaled(boxes, image_hw, SQUARE_PX)))
 
 
-def _map_in_picture(heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
+def _map_in_image(heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
     assert image_hw is not None
     return resized(fraction_map(heatmap), image_hw)
 
@@ -91,12 +91,12 @@ def _map_in_square(heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
 
 
 _BOXES: dict[Geometry, Callable[[Boxes, tuple[int, int]], Boxes]] = {
-    "picture": _boxes_in_picture,
+    "image": _boxes_in_image,
     "crop": _boxes_in_crop,
     "square": _boxes_in_square,
 }
 _MAPS: dict[Geometry, Callable[[Any, tuple[int, int] | None], Any]] = {
-    "picture": _map_in_picture,
+    "image": _map_in_image,
     "crop": _map_in_crop,
     "square": _map_in_square,
 }

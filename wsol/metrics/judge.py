@@ -1,4 +1,4 @@
-"""One picture at a time: what a system says of it against the truth, under every protocol that was asked for."""
+"""One image at a time: what a system says of it against the truth, under every protocol that was asked for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Fit = Callable[[Corners], Float[np.ndarray, " n"]]
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a system says of a picture: a map of the whole of it, or boxes; and the place that it gives the true class."""
+    """What a system says of an image: a map of the whole of it, or boxes; and the place that it gives the true class."""
 
     image_id: str
     label: int
@@ -50,7 +50,7 @@ class Opinion:
 
 @dataclass(frozen=True)
 class Row:
-    """One picture under one protocol."""
+    """One image under one protocol."""
 
     image_id: str
     label: int
@@ -59,10 +59,10 @@ class Row:
     has_box: bool
     """Whether anything is above that threshold."""
     has_truth: bool
-    """Whether the picture has a true box; one with a mask alone is judged by mask."""
+    """Whether the image has a true box; one with a mask alone is judged by mask."""
     sweep: Float32[np.ndarray, " columns"]
     """IoU at each threshold of `own_grid`, on each layer of an 8-bit map, or once for boxes. Single precision tells 0.7 from the
-    nearest other ratio of whole pixels of the square, and 50,000 pictures need half the memory."""
+    nearest other ratio of whole pixels of the square, and 50,000 images need half the memory."""
     peak: int
     """The highest level of the 8-bit map, to which the thresholds of `wsol-v1` and `wsol-v2` are relative; 0 elsewhere."""
     rank: int | None
@@ -84,10 +84,10 @@ class Judge:
         self.step = step
 
     def __call__(self, opinion: Opinion, truth: Truth) -> dict[ProtocolName, Row]:
-        """The picture's row under every protocol.
+        """The image's row under every protocol.
 
         Raises:
-            BrokenPicture: its true mask cannot be read.
+            BrokenImage: its true mask cannot be read.
         """
         if opinion.heatmap is None:
             return {one.name: _boxes_row(one, opinion, truth) for one in self.protocols}
@@ -160,7 +160,7 @@ def _map_row(protocol: Protocol, opinion: Opinion, truth: Truth, threshold: floa
         sweep=fits.astype(np.float32),
         peak=0,
         rank=opinion.rank,
-        mask_iou=_mask_iou(found, opinion, truth) if protocol.geometry == "picture" else None,
+        mask_iou=_mask_iou(found, opinion, truth) if protocol.geometry == "image" else None,
         pixels=None,
         score=found[0].score if found else 0.0,
     )

@@ -21,7 +21,7 @@ Which = Bool[np.ndarray, " n"]
 
 @dataclass(frozen=True)
 class Judged:
-    """All pictures under one protocol, each once, in the order of their ids; the fields of `Row`, one entry a picture."""
+    """All images under one protocol, each once, in the order of their ids; the fields of `Row`, one entry an image."""
 
     protocol: Protocol
     thresholds: Float[np.ndarray, " thresholds"]
@@ -34,16 +34,16 @@ class Judged:
     sweep: Float32[np.ndarray, "n columns"]
     peak: Int[np.ndarray, " n"]
     rank: Int[np.ndarray, " n"] | None
-    """None unless every picture has one."""
+    """None unless every image has one."""
     mask_iou: Float[np.ndarray, " n"] | None
-    """NaN for pictures without a true mask; None where no picture has one."""
+    """NaN for images without a true mask; None where no image has one."""
     pixels: UInt16[np.ndarray, "n 2 bins"] | None
-    """No pixel counts in pictures without a true mask; None where no picture has one."""
+    """No pixel counts in images without a true mask; None where no image has one."""
     score: Float[np.ndarray, " n"] | None = None
-    """None unless every picture has one."""
+    """None unless every image has one."""
 
     def counted(self) -> Which:
-        """The pictures that box rates are means over."""
+        """The images that box rates are means over."""
         return self.has_truth & self.has_box if self.protocol.empty == "left out" else self.has_truth
 
     def has_thresholds(self) -> bool:
@@ -51,7 +51,7 @@ class Judged:
         return bool(self.counted().any()) and self.sweep.shape[1] > 1
 
     def masked(self) -> int:
-        """How many pictures have a true mask that was compared with."""
+        """How many images have a true mask that was compared with."""
         if self.mask_iou is not None:
             return int(np.isfinite(self.mask_iou).sum())
         return 0 if self.pixels is None else int(self.pixels.any(axis=(1, 2)).sum())
@@ -67,7 +67,7 @@ class Judged:
         return right, int(counted.sum()) - right
 
     def curve(self, level: float = CORRECT_IOU) -> Float[np.ndarray, " thresholds"]:
-        """The share of pictures found, for each threshold."""
+        """The share of images found, for each threshold."""
         counted = self.counted()
         found = np.zeros(len(self.thresholds))
         for peak in np.unique(self.peak[counted]):
@@ -76,12 +76,12 @@ class Judged:
         return np.asarray(found / max(int(counted.sum()), 1))
 
     def best_threshold(self, level: float = CORRECT_IOU) -> float:
-        """The threshold that finds the most pictures, the middle one of several. Chosen on the judged boxes."""
+        """The threshold that finds the most images, the middle one of several. Chosen on the judged boxes."""
         return self._best[level][0]
 
     @cached_property
     def _best(self) -> dict[float, tuple[float, Float[np.ndarray, " n"]]]:
-        """For each IoU of the protocol the best threshold, and how well each picture's box fits there."""
+        """For each IoU of the protocol the best threshold, and how well each image's box fits there."""
         found = {}
         for level in self.protocol.levels:
             curve = self.curve(level)
@@ -102,11 +102,11 @@ class Judged:
 
     @cached_property
     def rates(self) -> dict[str, Rate]:
-        """Every rate of all pictures, in percent."""
+        """Every rate of all images, in percent."""
         return self.rates_of(np.ones(len(self.image_ids), dtype=bool))
 
     def rates_of(self, which: Which) -> dict[str, Rate]:
-        """Every rate of some pictures, in percent, at the best thresholds of all pictures."""
+        """Every rate of some images, in percent, at the best thresholds of all images."""
         counted = which & self.counted()
         rates = {}
         if counted.any():
@@ -146,7 +146,7 @@ class Judged:
 
 
 def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray, " thresholds"]) -> Judged:
-    """Rows from any number of processes, in any order; a picture that several of them judged counts once."""
+    """Rows from any number of processes, in any order; an image that several of them judged counts once."""
     once = {row.image_id: row for row in rows}
     ordered = [once[image_id] for image_id in sorted(once)]
     ranks = [row.rank for row in ordered if row.rank is not None]

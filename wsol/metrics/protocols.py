@@ -2,7 +2,7 @@
 
 | protocol   | ground truth                       | box from a map    | threshold          | IoU            | correct      |
 |------------|------------------------------------|-------------------|--------------------|----------------|--------------|
-| `original` | the picture's own pixels           | largest component | the model's own    | plain          | at least 0.5 |
+| `original` | the image's own pixels           | largest component | the model's own    | plain          | at least 0.5 |
 | `spol`     | crop of 224 from the middle of 256 | largest contour   | 0.2; ImageNet: 0.8 | plain          | above 0.5    |
 | `wsol-v1`  | squashed to 224, whole numbers     | largest contour   | the best           | +1 on each side | at least 0.5 |
 | `wsol-v2`  | squashed to 224, whole numbers     | any contour       | the best, for each | +1 on each side | 0.3, 0.5, 0.7 |
@@ -22,14 +22,14 @@ from wsol.config.messages import check_fraction
 from wsol.errors import WsolError
 from wsol.geometry.threshold_sweep import BoxRule
 
-Geometry = Literal["picture", "crop", "square"]
-"""`picture`: its own pixels; `crop`: squashed to 256, the middle 224 of it; `square`: squashed to 224, corners cut to whole numbers."""
+Geometry = Literal["image", "crop", "square"]
+"""`image`: its own pixels; `crop`: squashed to 256, the middle 224 of it; `square`: squashed to 224, corners cut to whole numbers."""
 ThresholdRule = Literal["own", "fixed", "best"]
 IouRule = Literal["plain", "plus one"]
 """`plus one`: corners name the first and the last pixel, so that width is x1 - x0 + 1."""
 Correct = Literal["at least", "above"]
 Empty = Literal["wrong", "left out"]
-"""What becomes of a picture on whose map nothing is above the threshold."""
+"""What becomes of an image on whose map nothing is above the threshold."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Protocol:
 
 
 PROTOCOLS: dict[ProtocolName, Protocol] = {
-    "original": Protocol("original", "picture", "largest component", "own", "plain"),
+    "original": Protocol("original", "image", "largest component", "own", "plain"),
     "spol": Protocol("spol", "crop", "largest contour", "fixed", "plain", "above"),
     "wsol-v1": Protocol("wsol-v1", "square", "largest contour", "best", "plus one", levels=(0.3, 0.5, 0.7)),
     "wsol-v2": Protocol("wsol-v2", "square", "any contour", "best", "plus one", levels=(0.3, 0.5, 0.7)),

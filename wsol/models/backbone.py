@@ -124,7 +124,7 @@ def pretrained_classifier(name: str, wnids: Sequence[str], state: State) -> nn.M
     return network
 
 
-# What lets a transformer take pictures of another side than it was pretrained on: ViTs resample their positions, Swins pad their windows.
+# What lets a transformer take images of another side than it was pretrained on: ViTs resample their positions, Swins pad their windows.
 _FLEXIBLE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
 
 
@@ -141,7 +141,7 @@ def _created(name: str, **choices: Any) -> nn.Module:
 
 
 def check_sides(name: str, network: nn.Module, sides_px: Sequence[int]) -> None:
-    """See, before anything is trained, that a network takes pictures of these sides.
+    """See, before anything is trained, that a network takes images of these sides.
 
     Raises:
         WsolError: with the largest smaller side that it takes.
@@ -153,7 +153,7 @@ def check_sides(name: str, network: nn.Module, sides_px: Sequence[int]) -> None:
             fitting = next((one for one in smaller if not _refusal(network, one)), None)
             advice = f"{fitting} would do" if fitting else "none between half of it and it would do"
             raise WsolError(
-                f"{name} takes no pictures of {side_px} x {side_px} ({reason})",
+                f"{name} takes no images of {side_px} x {side_px} ({reason})",
                 expected=f"sides that it can part, and {advice}",
                 remedy="Set `--cam.resize-px`, `--cam.crop-px` and their like for the other stages.",
             )
@@ -162,7 +162,7 @@ def check_sides(name: str, network: nn.Module, sides_px: Sequence[int]) -> None:
 def scaled_px(network: nn.Module, resize_px: int, scale: float) -> int:
     """A side `scale` times as long, of whole strides of the network's backbone, which every one can part; as it is for 1.
 
-    A network that learned from crops of one size finds finer detail in larger pictures (Touvron et al. 2019 on the two resolutions).
+    A network that learned from crops of one size finds finer detail in larger images (Touvron et al. 2019 on the two resolutions).
     """
     if scale == 1:
         return resize_px
@@ -172,7 +172,7 @@ def scaled_px(network: nn.Module, resize_px: int, scale: float) -> int:
 
 @torch.inference_mode()
 def _refusal(network: nn.Module, side_px: int) -> str | None:
-    """What a network says of a black picture that it cannot take."""
+    """What a network says of a black image that it cannot take."""
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
     try:

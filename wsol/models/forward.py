@@ -1,4 +1,4 @@
-"""Batches of pictures through a trained network."""
+"""Batches of images through a trained network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Probabilities = Float[Tensor, "batch classes"]
 
 
 def prepared(pixels: Squares, card: Card, engine: Engine, margin_share: float = 0.0) -> Tensor:
-    """Normalised squares of the network's size on its device; with a margin, the middle of the pictures alone."""
+    """Normalised squares of the network's size on its device; with a margin, the middle of the images alone."""
     if pixels.shape[-1] != card.resize_px:
         pixels = resize(pixels, [card.resize_px, card.resize_px], antialias=True)
     return standardised(middle(pixels, margin_share).to(engine.device), card.mean, card.std)
@@ -29,7 +29,7 @@ def prepared(pixels: Squares, card: Card, engine: Engine, margin_share: float = 
 def score_maps(
     network: MffNet | OriginalCam, card: MffCard, pixels: Squares, engine: Engine, *, margin_share: float = 0.0
 ) -> ScoreMaps:
-    """Raw scores of every output at every place; with a margin, of the middle of the pictures alone."""
+    """Raw scores of every output at every place; with a margin, of the middle of the images alone."""
     with engine.autocast():
         fused, deep = network(prepared(pixels, card, engine, margin_share))
     return ScoreMaps(fused.float(), None if deep is None else deep.float())
@@ -39,7 +39,7 @@ def score_maps(
 def answer(
     finder: Finder, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_share: float = 0.0
 ) -> Answer:
-    """What the network that finds says of pictures, for these classes; with a margin, of the middle of the pictures alone."""
+    """What the network that finds says of images, for these classes; with a margin, of the middle of the images alone."""
     images = prepared(pixels, finder.card, engine, margin_share)
     with engine.autocast():
         found = finder.ask(finder.network, images, None if labels is None else labels.to(engine.device))
@@ -52,7 +52,7 @@ def foreground(scores: ScoreMaps) -> Heatmaps:
 
 
 def class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
-    """Stage 1's activation map of each picture's class, before normalisation."""
+    """Stage 1's activation map of each image's class, before normalisation."""
     return scores.fused[torch.arange(len(labels)), labels.to(scores.fused.device)].relu()
 
 
@@ -77,4 +77,4 @@ def classifier_probabilities(
 
 
 BATCH_SIZE = 32
-"""Pictures that networks are shown at a time."""
+"""Images that networks are shown at a time."""

@@ -23,12 +23,12 @@ class Answer(NamedTuple):
     heatmaps: Heatmaps | None
     """In [0, 1]."""
     boxes: Float[Tensor, "batch 4"] | None
-    """x0, y0, x1, y1 as shares of the picture's sides."""
+    """x0, y0, x1, y1 as shares of the image's sides."""
     probabilities: Float[Tensor, "batch classes"] | None
 
 
 Ask = Callable[[nn.Module, Tensor, Labels | None], Answer]
-"""Network, normalised pictures, and the classes whose maps are wanted (by default the most probable ones) to the answer."""
+"""Network, normalised images, and the classes whose maps are wanted (by default the most probable ones) to the answer."""
 
 
 class Finder(NamedTuple):
@@ -40,7 +40,7 @@ class Finder(NamedTuple):
 
 
 def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
-    """Of each picture the map of its label; without labels, that of the class which scores highest."""
+    """Of each image the map of its label; without labels, that of the class which scores highest."""
     chosen = logits.argmax(1) if labels is None else labels
     index = chosen[:, None, None, None].expand(-1, 1, *maps.shape[2:])
     return maps.gather(1, index)[:, 0]

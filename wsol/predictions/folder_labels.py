@@ -1,4 +1,4 @@
-"""Predictions with the classes that people gave: the folder's that a picture lies in, in place of the predicted one."""
+"""Predictions with the classes that people gave: the folder's that an image lies in, in place of the predicted one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Fate = Literal["changed", "agreed", "chosen", "kept"]
 
 
 def given_classes(predictions: Predictions) -> GivenClasses:
-    """What the folders of all pictures say, of those too that a review left out."""
+    """What the folders of all images say, of those too that a review left out."""
     whole = replace(predictions, mend=None)
     return GivenClasses(
         (prediction.image for prediction in whole), predictions.class_names, predictions.image_root.name
@@ -25,9 +25,9 @@ def given_classes(predictions: Predictions) -> GivenClasses:
 
 
 def with_given_classes(predictions: Predictions, given: GivenClasses, chosen: Collection[str]) -> Predictions:
-    """The same predictions, reviewed or not, with the class of each picture's folder where that is a class of the run.
+    """The same predictions, reviewed or not, with the class of each image's folder where that is a class of the run.
 
-    Pictures of `chosen` keep the class that a reviewer chose.
+    Images of `chosen` keep the class that a reviewer chose.
     """
     before = predictions.mend
 
@@ -44,7 +44,7 @@ def with_given_classes(predictions: Predictions, given: GivenClasses, chosen: Co
 
 
 def tally_given(predictions: Predictions, given: GivenClasses, chosen: Collection[str]) -> Counter[Fate]:
-    """Count what `with_given_classes` makes of the pictures.
+    """Count what `with_given_classes` makes of the images.
 
     Raises:
         WsolError: an object has neither a predicted class nor one by its folder.
@@ -56,7 +56,7 @@ def tally_given(predictions: Predictions, given: GivenClasses, chosen: Collectio
             raise WsolError(
                 f"{prediction.image!r} lies in no folder named like a class, and this run predicts none",
                 expected=f"folders like {', '.join(predictions.class_names[:3])}",
-                remedy="Move the picture, or leave out --classes folder.",
+                remedy="Move the image, or leave out --classes folder.",
             )
         fates[_fate(name, prediction, chosen)] += 1
     return fates
@@ -77,6 +77,6 @@ _KEEP = "keep theirs since no folder of theirs is named like a class"
 def told(fates: Mapping[Fate, int]) -> str:
     """In a sentence."""
     return (
-        f"Classes by folder: {number_of(fates['changed'], 'picture')} changed to the folder's class, {fates['agreed']} had that class already, "
+        f"Classes by folder: {number_of(fates['changed'], 'image')} changed to the folder's class, {fates['agreed']} had that class already, "
         f"{number_of(fates['chosen'], 'keeps', 'keep')} the one that a reviewer chose, {number_of(fates['kept'], _KEEPS, _KEEP)}."
     )

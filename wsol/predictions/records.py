@@ -1,4 +1,4 @@
-"""What `wsol predict` leaves: one JSON line per picture, its masks as COCO run lengths."""
+"""What `wsol predict` leaves: one JSON line per image, its masks as COCO run lengths."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class PredictedObject:
     rle: dict[str, Any]
 
     def mask(self) -> Bool[np.ndarray, "height width"]:
-        """The mask over the whole upright picture."""
+        """The mask over the whole upright image."""
         return np.asarray(coco_mask.decode(self.rle), dtype=bool)
 
 
 @_as_written
 @dataclass(frozen=True)
 class Prediction:
-    """One picture: its path below the image root, upright size, objects (none is a result), and class."""
+    """One image: its path below the image root, upright size, objects (none is a result), and class."""
 
     schema: Literal[1] = field(default=SCHEMA, kw_only=True, repr=False)
     """Of the line: it may travel without its folder. Lines from before there was the number have none, and are the same."""
@@ -59,13 +59,13 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """A finished prediction folder: where its pictures are, the class names, and the lines."""
+    """A finished prediction folder: where its images are, the class names, and the lines."""
 
     folder: Path
     image_root: Path
     class_names: tuple[str, ...]
     mend: Callable[[Prediction], Prediction | None] | None = None
-    """What a review made of a picture; None leaves the picture out."""
+    """What a review made of an image; None leaves the image out."""
     originals: Mapping[str, str] = field(default_factory=dict)
     """The names on the disk of images that are called otherwise here, since no format could hold their own."""
 

@@ -1,4 +1,4 @@
-"""What people decided about predicted pictures: `review.jsonl`, one line a decision, only ever appended to."""
+"""What people decided about predicted images: `review.jsonl`, one line a decision, only ever appended to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Verdict = Literal["accepted", "corrected", "rejected", "undecided"]
 
 @dataclass(frozen=True)
 class Decision:
-    """One line: all that holds for a picture from then on, so that the last line of a picture says everything about it."""
+    """One line: all that holds for an image from then on, so that the last line of an image says everything about it."""
 
     number: int
     """Counts the lines from 1; this is what `supersedes` and `undoes` name."""
@@ -31,7 +31,7 @@ class Decision:
     image_hw: tuple[int, int]
     verdict: Verdict
     boxes: tuple[Xyxy, ...]
-    """Half-open pixels of the upright picture; of an accepted picture the predicted ones."""
+    """Half-open pixels of the upright image; of an accepted image the predicted ones."""
     class_name: str | None
     time: str
     """UTC."""
@@ -46,12 +46,12 @@ class Decision:
 
 
 def heads(decisions: Iterable[Decision]) -> dict[str, Decision]:
-    """The last decision about each picture."""
+    """The last decision about each image."""
     return {decision.image: decision for decision in decisions}
 
 
-def by_picture(decisions: Iterable[Decision]) -> dict[str, list[Decision]]:
-    """All decisions about each picture, in the order they were made."""
+def by_image(decisions: Iterable[Decision]) -> dict[str, list[Decision]]:
+    """All decisions about each image, in the order they were made."""
     found: dict[str, list[Decision]] = {}
     for decision in decisions:
         found.setdefault(decision.image, []).append(decision)
@@ -59,7 +59,7 @@ def by_picture(decisions: Iterable[Decision]) -> dict[str, list[Decision]]:
 
 
 def has_chosen_class(decisions: Sequence[Decision], predicted: str | None) -> bool:
-    """Whether a person chose the class of the one picture that these are about, and nobody took it back.
+    """Whether a person chose the class of the one image that these are about, and nobody took it back.
 
     A class other than the `predicted` one was chosen, whatever the line says of it.
     """

@@ -20,13 +20,13 @@ DRAWN_SCORE = 1.0
 
 @dataclass(frozen=True)
 class Tally:
-    """How many pictures of each verdict there are, and what became of them."""
+    """How many images of each verdict there are, and what became of them."""
 
     verdicts: Mapping[str, int]
     drawn: int
     """Boxes that a person drew or moved; they have no mask."""
     maskless: int
-    """Pictures left out since a box of theirs has no mask, where masks are needed."""
+    """Images left out since a box of theirs has no mask, where masks are needed."""
 
     def describe(self) -> str:
         """In a sentence."""
@@ -37,13 +37,13 @@ class Tally:
 def reviewed(
     predictions: Predictions, decisions: Mapping[str, Decision], *, with_undecided: bool, needs_masks: bool
 ) -> Predictions:
-    """The same predictions with each picture as it was decided; rejected ones are left out, undecided ones too unless asked for.
+    """The same predictions with each image as it was decided; rejected ones are left out, undecided ones too unless asked for.
 
     A box that is still the predicted one keeps its score and mask. One that was drawn or moved has the score 1 and an empty
-    mask; where a format `needs_masks`, pictures with such a box are left out, since half of their objects would be missing.
+    mask; where a format `needs_masks`, images with such a box are left out, since half of their objects would be missing.
 
     Raises:
-        WsolError: a decision is about a picture of another size, or names a class that the predictions do not know.
+        WsolError: a decision is about an image of another size, or names a class that the predictions do not know.
     """
 
     def mend(prediction: Prediction) -> Prediction | None:
@@ -81,9 +81,9 @@ def _decided(prediction: Prediction, decision: Decision, class_names: tuple[str,
     if decision.image_hw != prediction.image_hw:
         raise WsolError(
             f"{FILE}, decision {decision.number}",
-            expected=f"a picture of (height, width) {prediction.image_hw}",
+            expected=f"an image of (height, width) {prediction.image_hw}",
             got=f"{decision.image_hw} for {prediction.image!r}",
-            remedy="The picture was another one when it was reviewed: review it again.",
+            remedy="The image was another one when it was reviewed: review it again.",
         )
     by_box = {found.xyxy: found for found in prediction.objects}
     objects = tuple(by_box.get(box) or _drawn(box, prediction.image_hw) for box in decision.boxes)

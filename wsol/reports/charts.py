@@ -58,12 +58,12 @@ def loss_chart(name: str, losses: Sequence[float]) -> Chart:
 
 
 def threshold_chart(judged: Judged, own: float) -> Chart:
-    """The share of pictures found, over the threshold."""
+    """The share of images found, over the threshold."""
     curve = 100 * judged.curve()
     best = judged.best_threshold()
     at_own = float(curve[judged.thresholds.searchsorted(own)])
     return Chart(
-        title="pictures found, over the box threshold",
+        title="images found, over the box threshold",
         summary=f"{at_own:.1f} % are found at the run's own threshold {own:.2f}; {curve.max():.1f} % at {best:.2f}, the best",
         x_label="threshold",
         y_label=f"% with IoU of {CORRECT_IOU} or more",

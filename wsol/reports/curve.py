@@ -33,7 +33,7 @@ def check_curve_file(path: Path) -> None:
 
 
 def write_curve(path: Path, result: Evaluation) -> None:
-    """Write the plot to `path` and its numbers beside it: protocol, IoU, threshold, share of pictures found in percent.
+    """Write the plot to `path` and its numbers beside it: protocol, IoU, threshold, share of images found in percent.
 
     Raises:
         WsolError: there is no threshold (boxes were judged) or no true box (masks are the only truth).
@@ -81,6 +81,6 @@ def _draw(path: Path, swept: Mapping[ProtocolName, Judged], result: Evaluation) 
         plot.set(title=f"protocol {name}, {result.what}", xlabel="threshold", ylim=(0, 100), xlim=(0, 1))
         plot.grid(alpha=0.3)
         plot.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
-    axes[0].set_ylabel("pictures found, %")
+    axes[0].set_ylabel("images found, %")
     with whole_file(path) as partial:
         figure.savefig(partial, format=path.suffix[1:].lower())

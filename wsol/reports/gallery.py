@@ -1,4 +1,4 @@
-"""What a run makes of a picture, side by side: photo, map, pseudo mask, mask, boxes against true boxes; of these, what its method has."""
+"""What a run makes of an image, side by side: photo, map, pseudo mask, mask, boxes against true boxes; of these, what its method has."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from wsol.config.base import Precision
 from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
 from wsol.data.images import read_square
-from wsol.data.loader import Pictures, in_order
+from wsol.data.loader import ImageLoader, in_order
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import Sample
 from wsol.data.truth import GroundTruth
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import resized
 from wsol.inference.localizer import Localizer
@@ -50,7 +50,7 @@ Plane = Float32[np.ndarray, "_ _"]
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture with what the run made of it. Boxes are in pixels of the upright picture; every plane covers all of it, at a size of its own.
+    """One image with what the run made of it. Boxes are in pixels of the upright image; every plane covers all of it, at a size of its own.
 
     What a method does not have is None: the first two stages are SPOL's, and some methods give boxes without maps.
     """
@@ -145,18 +145,18 @@ class Gallery:
         self.networks = networks
         self.stages = _first_stages(run, self.run.config, networks.engine) if self.run.config.method == "spol" else None
         self.broken: list[str] = []
-        """Why pictures were left out."""
+        """Why images were left out."""
 
     def __call__(self, samples: Sequence[Sample], truth: GroundTruth | None, progress: Progress) -> Iterator[Shown]:
-        """Show pictures, labelled with the run's classes, to all networks, in the order given; broken ones are left out.
+        """Show images, labelled with the run's classes, to all networks, in the order given; broken ones are left out.
 
         Maps are of the true class, as `wsol evaluate` asks for them.
         """
-        pictures = Pictures([sample.path for sample in samples], self.localizer.side_px)
+        images = ImageLoader([sample.path for sample in samples], self.localizer.side_px)
         batches = in_order(len(samples), BATCH_SIZE)
         # Threads are enough: decoders, OpenCV and numpy release the GIL.
         with progress.task("gallery", len(batches)) as advance:
-            for batch in pictures.batches(batches):
+            for batch in images.batches(batches):
                 chosen = [samples[i] for i in batch.indices.tolist()]
                 sizes = [(int(h), int(w)) for h, w in batch.image_hw]
                 labels = torch.tensor([sample.label for sample in chosen])
@@ -165,7 +165,7 @@ class Gallery:
                 rows = zip(range(len(chosen)), chosen, sizes, cams, strict=True)
                 yield from in_threads(partial(self._shown, opinions, truth), rows, threads=cores())
                 advance()
-        self.broken += pictures.broken.values()
+        self.broken += images.broken.values()
 
     def _shown(
         self, opinions: Opinions, truth: GroundTruth | None, shown: tuple[int, Sample, tuple[int, int], Plane | None]
@@ -206,13 +206,13 @@ def _first_stages(run: Path, config: RunConfig, engine: Engine) -> FirstStages:
 
 
 def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
-    """The picture at the size at which it is shown."""
+    """The image at the size at which it is shown."""
     height, width = image_hw
     scale = min(1.0, SIDE_PX / max(height, width))
     shown_wh = max(round(width * scale), 1), max(round(height * scale), 1)
     try:
         squashed, _ = read_square(path, SIDE_PX)
-    except BrokenPicture:  # it was whole a moment ago
+    except BrokenImage:  # it was whole a moment ago
         squashed = np.zeros((1, 1, 3), np.uint8)
     return np.asarray(Image.fromarray(squashed).resize(shown_wh, Image.Resampling.LANCZOS))
 

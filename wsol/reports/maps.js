@@ -74,7 +74,7 @@ function parts(plane, height, width, threshold) {
   return { labels, found };
 }
 
-/** The largest part, or all that cover enough of the picture. */
+/** The largest part, or all that cover enough of the image. */
 function objectsIn(found, objects, minArea, size) {
   return objects === "largest" ? found.slice(0, 1) : found.filter((part) => part.area >= minArea * size);
 }

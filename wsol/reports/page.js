@@ -22,7 +22,7 @@
   let threshold = settings.threshold;
   let isOwn = true;
 
-  // Which pictures, in which order. Sorting is stable, so that ties stay as they came: worst first.
+  // Which images, in which order. Sorting is stable, so that ties stay as they came: worst first.
 
   const collator = new Intl.Collator(undefined, { numeric: true });
   const ORDERS = {
@@ -51,7 +51,7 @@
     reached = 0;
     list.replaceChildren();
     showMore();
-    byId("count").textContent = `${shown.length} of ${cards.length} pictures`;
+    byId("count").textContent = `${shown.length} of ${cards.length} images`;
     byId("nothing").hidden = shown.length > 0;
   }
 
@@ -65,7 +65,7 @@
     return next[0];
   }
 
-  // What a picture near the window shows. It is drawn when it comes near, and forgotten when it is far again.
+  // What an image near the window shows. It is drawn when it comes near, and forgotten when it is far again.
 
   const wanted = new Set(), near = new Map();
 
@@ -174,7 +174,7 @@
   /** A line, and a dark one under it, so that it is seen on any photo. */
   const rectangles = (box) => [rectangle(box, "rim"), rectangle(box, "line")];
 
-  /** The IoU and the words for the picture with the boxes. */
+  /** The IoU and the words for the image with the boxes. */
   function tell(card, box) {
     const image = card.item.querySelector("img"), truth = boxesIn(card.item.dataset.true);
     image.dataset.own ??= image.alt;
@@ -197,7 +197,7 @@
     if (!rates) return (effect.textContent = what);
     const share = isOwn ? rates.own : rates.hundredths[Math.round(100 * threshold) - 1];
     const than = isOwn ? "" : `; at its own ${settings.threshold.toFixed(2)}, ${rates.own.toFixed(1)} %`;
-    return (effect.textContent = `${what} It finds ${share.toFixed(1)} % of ${rates.n} judged pictures${than}.`);
+    return (effect.textContent = `${what} It finds ${share.toFixed(1)} % of ${rates.n} judged images${than}.`);
   }
 
   let isWaiting = false;

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs no network: the numbers, the pictures, and what made them."""
+"""The report as one HTML file that needs no network: the numbers, the images, and what made them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from wsol.version import __version__
 MAP_SIDE_PX = 64
 """Maps go into the page with their longer side at most this long, a byte a place. Those of the default networks are 32."""
 PORTION = 50
-"""So many pictures are in the page when it opens; the rest lie in a template, from which a script takes them, so many at a time."""
+"""So many images are in the page when it opens; the rest lie in a template, from which a script takes them, so many at a time."""
 MAKER = "wsol report"
 """How a page says what wrote it."""
 
@@ -64,7 +64,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Card:
-    """One picture of the gallery as the template takes it. Without its pixels: a thousand fit in memory."""
+    """One image of the gallery as the template takes it. Without its pixels: a thousand fit in memory."""
 
     image_id: str
     class_name: str
@@ -79,7 +79,7 @@ class Card:
     cam: str
     pseudo: str
     boxes: tuple[str, ...]
-    """Each x0 y0 x1 y1 in pixels of the upright picture."""
+    """Each x0 y0 x1 y1 in pixels of the upright image."""
     true_boxes: tuple[str, ...]
     columns: tuple[Column, ...]
     """The panels that there are."""
@@ -89,7 +89,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Rates:
-    """What each threshold finds, in percent: at 0.01, 0.02, ... 0.99, and at the run's own; of `n` pictures."""
+    """What each threshold finds, in percent: at 0.01, 0.02, ... 0.99, and at the run's own; of `n` images."""
 
     hundredths: Sequence[float]
     own: float
@@ -116,11 +116,11 @@ class Page:
     licences: Sequence[tuple[str, str, str]] = ()
     config: str = ""
     left_out: Sequence[str] = ()
-    """Why pictures are not shown, or not judged."""
+    """Why images are not shown, or not judged."""
 
 
 def card_of(shown: Shown) -> Card:
-    """A picture as text."""
+    """An image as text."""
     height, width = shown.photo.shape[:2]
     columns = columns_of(shown)
     return Card(

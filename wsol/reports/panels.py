@@ -1,4 +1,4 @@
-"""What a run makes of a picture: a panel for each thing that its method has, and the strip that shows several pictures on one sheet."""
+"""What a run makes of an image: a panel for each thing that its method has, and the strip that shows several images on one sheet."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _dashes(length_px: int) -> Bool[np.ndarray, " length"]:
 
 
 def _whole_pixels(box: Xyxy, hw: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The box inside the picture, at least a pixel wide and high."""
+    """The box inside the image, at least a pixel wide and high."""
     x0, y0, x1, y1 = (round(edge) for edge in Boxes.of([box]).clipped(hw).xyxy[0].tolist())
     x0, y0 = min(x0, hw[1] - 1), min(y0, hw[0] - 1)
     return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
@@ -161,7 +161,7 @@ PanelName = Literal["photo", "map", "pseudo", "mask", "box"]
 
 @dataclass(frozen=True)
 class Column:
-    """A panel of each picture: its title, then either a line of text or a key of colours."""
+    """A panel of each image: its title, then either a line of text or a key of colours."""
 
     panel: PanelName
     title: str
@@ -192,7 +192,7 @@ OF_BOXES = (PHOTO, BOX)
 
 
 def columns_of(shown: Shown) -> tuple[Column, ...]:
-    """What there is to show of a picture, which is the same for all pictures of a run."""
+    """What there is to show of an image, which is the same for all images of a run."""
     if shown.heatmap is None:
         return OF_BOXES
     return OF_MAPS if shown.cam is None else COLUMNS
@@ -202,7 +202,7 @@ LEFT_PX = tuple(MARGIN_PX + number * (CELL_WIDTH_PX + GUTTER_PX) for number in r
 
 
 def draw_strip(shown: Sequence[Shown]) -> Image.Image:
-    """One row per picture of a run, one column per panel, on white paper with a border: a card on light and on dark pages."""
+    """One row per image of a run, one column per panel, on white paper with a border: a card on light and on dark pages."""
     rows = [fitted(each) for each in shown]
     columns = columns_of(shown[0]) if shown else COLUMNS
     lefts = LEFT_PX[: len(columns)]
@@ -227,7 +227,7 @@ def draw_strip(shown: Sequence[Shown]) -> Image.Image:
 
 
 def fitted(shown: Shown) -> Shown:
-    """The same at a cell's size, so that lines drawn later are as thick on a small picture as on a large one."""
+    """The same at a cell's size, so that lines drawn later are as thick on a small image as on a large one."""
     height, width = shown.photo.shape[:2]
     scale = min(CELL_WIDTH_PX / width, CELL_MAX_HEIGHT_PX / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -34,7 +34,7 @@ def facts_of(run: Run, calibration: Calibration | None) -> dict[str, str]:
     engines = {str(stage["figures"]["engine"]): None for stage in stages.values() if "engine" in stage["figures"]}
     return {
         "method": run.config.method,
-        **(_cut(run, calibration) if run.spec.has_maps else {"boxes": "one for each picture, drawn without a map"}),
+        **(_cut(run, calibration) if run.spec.has_maps else {"boxes": "one for each image, drawn without a map"}),
         "engine": ", ".join(engines) or "not known",
         "made in": f"{sum(seconds.values()):.0f} s: " + ", ".join(f"{name} {s:.0f}" for name, s in seconds.items()),
         "made with": ", ".join({f"wsol {stage.get('wsol', '?')}": None for stage in stages.values()}) or "not known",
@@ -46,7 +46,7 @@ def facts_of(run: Run, calibration: Calibration | None) -> dict[str, str]:
 
 def _cut(run: Run, calibration: Calibration | None) -> dict[str, str]:
     """How boxes are made of maps."""
-    objects = {"largest": "the largest of each picture", "all": "all"}[run.config.box.objects]
+    objects = {"largest": "the largest of each image", "all": "all"}[run.config.box.objects]
     return {"box threshold": _threshold(run, calibration), "objects": objects}
 
 
@@ -75,7 +75,7 @@ def licences_of(config: RunConfig) -> list[tuple[str, str, str]]:
     classifier = classifier_of(config)
     if classifier is not None:
         rows.append(_weights("classifier", *classifier))
-    return [*rows, ("training pictures", "your own, or another's", "as their owners say")]
+    return [*rows, ("training images", "your own, or another's", "as their owners say")]
 
 
 def _weights(what: str, name: str, weights: Path | None) -> tuple[str, str, str]:

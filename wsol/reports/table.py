@@ -70,8 +70,8 @@ def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
 
 
 def masked_of(masked: int, n: int) -> str:
-    """How many pictures a figure of masks is over, in a sentence."""
-    return f"{masked} of {number_of(n, 'picture')} {'has' if masked == 1 else 'have'} a true mask."
+    """How many images a figure of masks is over, in a sentence."""
+    return f"{masked} of {number_of(n, 'image')} {'has' if masked == 1 else 'have'} a true mask."
 
 
 def few_ranked(judged: Judged) -> str | None:
@@ -83,7 +83,7 @@ def few_ranked(judged: Judged) -> str | None:
 
 
 def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
-    """One line per class, the fewest found first: its pictures, and the rates at the thresholds of all pictures."""
+    """One line per class, the fewest found first: its images, and the rates at the thresholds of all images."""
     rows = result.per_class(protocol)
     metrics, label = list(result.judged[protocol].rates), result.judged[protocol].label
     few = (

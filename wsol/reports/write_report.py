@@ -1,4 +1,4 @@
-"""`wsol report`: a finished run on labelled pictures as one page that people show each other."""
+"""`wsol report`: a finished run on labelled images as one page that people show each other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from wsol.text import number_of
 from wsol.training.curves import training_losses
 
 FILE = "index.html"
-PICTURES = 1000
+IMAGES = 1000
 """So many are shown by default: a page of about 18 MB."""
 OWN: ProtocolName = "original"
 """The protocol whose threshold and boxes the gallery shows."""
@@ -45,7 +45,7 @@ def report(
     out: str | Path | None = None,
     images: str | Path | None = None,
     protocol: str = ",".join(PROTOCOLS),
-    max_images: int = PICTURES,
+    max_images: int = IMAGES,
     device: str = "auto",
     precision: Precision = "auto",
     quiet: bool = False,
@@ -79,17 +79,17 @@ def report(
     with held(folder, "wsol report", "name another --out"):
         found = open_truth(Path(data), None if images is None else Path(images))
         return write_report(
-            Path(run), found, folder, protocols=protocols, pictures=max_images, device=device, precision=precision, progress=Progress(quiet=quiet)
+            Path(run), found, folder, protocols=protocols, images=max_images, device=device, precision=precision, progress=Progress(quiet=quiet)
         )  # fmt: skip
 
 
 def write_report(
-    run: Path, data: DataSet, folder: Path, *, protocols: Sequence[Protocol] = tuple(PROTOCOLS.values()), pictures: int = PICTURES, title: str | None = None,
+    run: Path, data: DataSet, folder: Path, *, protocols: Sequence[Protocol] = tuple(PROTOCOLS.values()), images: int = IMAGES, title: str | None = None,
     notes: Sequence[str] = (), tables: Sequence[Table] = (), device: str = "auto", precision: Precision = "auto", progress: Progress,
 ) -> Path:  # fmt: skip
-    """Judge the run where there is a truth, show the test pictures to its networks, and write `folder`/index.html.
+    """Judge the run where there is a truth, show the test images to its networks, and write `folder`/index.html.
 
-    Of more than `pictures` test pictures, so many are shown, spread evenly; the numbers are of all. `notes` and `tables` stand
+    Of more than `images` test images, so many are shown, spread evenly; the numbers are of all. `notes` and `tables` stand
     above those of the run. The file is whole or not there, and replaces an older report.
 
     Raises:
@@ -107,10 +107,10 @@ def write_report(
         )  # fmt: skip
     else:
         progress.say(f"report: nothing is judged. {why_not}")
-    chosen = spread(samples, pictures)
+    chosen = spread(samples, images)
     cards = [card_of(one) for one in gallery(chosen, truth, progress)]
     if not cards:
-        raise WsolError(f"none of {number_of(len(chosen), 'picture')} can be shown: {gallery.broken[0]}")
+        raise WsolError(f"none of {number_of(len(chosen), 'image')} can be shown: {gallery.broken[0]}")
     write_page(
         path,
         _page(
@@ -125,7 +125,7 @@ def write_report(
             tables,
         ),
     )
-    progress.say(f"report: {number_of(len(cards), 'picture')}, {path.stat().st_size / 1e6:.1f} MB")
+    progress.say(f"report: {number_of(len(cards), 'image')}, {path.stat().st_size / 1e6:.1f} MB")
     return path
 
 
@@ -165,7 +165,7 @@ def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
         return truth, ""
     return (
         None,
-        f"no boxes that can be used for the {number_of(len(data.test), 'picture')} of {data.root}. {told(truth.mistakes)}",
+        f"no boxes that can be used for the {number_of(len(data.test), 'image')} of {data.root}. {told(truth.mistakes)}",
     )
 
 
@@ -180,7 +180,7 @@ def _notes(data: DataSet, has_scores: bool, *, is_judged: bool) -> list[str]:
         )
     if not data.has_split:
         notes.append(
-            "The run was trained on these pictures: there is no test split. Boxes were never seen, class labels were."
+            "The run was trained on these images: there is no test split. Boxes were never seen, class labels were."
         )
     return notes
 
@@ -197,7 +197,7 @@ def _of_method(run: Run) -> list[str]:
     notes = [f"{method} has a map, and mask and box are cut from it; there is no pseudo mask."]
     if spec.needs_labels:
         notes.append(
-            "They are of the class that a picture is labelled, as wsol evaluate judges them. wsol predict is told no class: where the "
+            "They are of the class that an image is labelled, as wsol evaluate judges them. wsol predict is told no class: where the "
             "run names another, or none, its box may differ."
         )
     if not spec.is_trained:
@@ -216,7 +216,7 @@ def _page(
         numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
         notes = [
             *notes,
-            f"{len(cards)} of {number_of(count, 'picture')} {'is' if len(cards) == 1 else 'are'} shown, spread evenly; {numbers}.",
+            f"{len(cards)} of {number_of(count, 'image')} {'is' if len(cards) == 1 else 'are'} shown, spread evenly; {numbers}.",
         ]
     own = _own(judged)
     mistakes = [] if judged is None else [*judged.left_out, *map(str, judged.mistakes)]
@@ -235,8 +235,8 @@ def _page(
         per_class=_per_class(cards) if judged is None else _judged_per_class(judged),
         facts={
             "data": data.describe(),
-            "shown": f"{number_of(len(cards), 'picture')} of {'the test split' if data.has_split else 'all'}",
-            "boxes that cover their picture": f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)",
+            "shown": f"{number_of(len(cards), 'image')} of {'the test split' if data.has_split else 'all'}",
+            "boxes that cover their image": f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)",
         }
         | facts_of(gallery.run, calibration),
         licences=licences_of(config),
@@ -283,7 +283,7 @@ def _protocols(judged: Evaluation) -> Table:
     metrics = [metric for metric in NAMES if any(metric in one.rates for one in each.values())]
     thresholds = {name: judged.thresholds[name] for name in each}
     rows = [
-        ("pictures", *(str(counted(one)) for one in each.values())),
+        ("images", *(str(counted(one)) for one in each.values())),
         ("threshold", *("" if value is None else f"{value:.2f}" for value in thresholds.values())),
         ("best threshold", *(_best(one) for one in each.values())),
         *((NAMES[metric], *(_rate(one, metric) for one in each.values())) for metric in metrics),
@@ -340,7 +340,7 @@ def _judged_per_class(judged: Evaluation) -> Table:
         for class_name, (n, rates) in worst_first
     ]
     header = ("class", "n", *(f"{NAMES[metric]}, %" for metric in metrics))
-    return Table(f"Protocol {name}, the fewest found first; a class's name shows its pictures.", [header, *cells])
+    return Table(f"Protocol {name}, the fewest found first; a class's name shows its images.", [header, *cells])
 
 
 def _per_class(cards: Sequence[Card]) -> Table:
@@ -352,17 +352,17 @@ def _per_class(cards: Sequence[Card]) -> Table:
     least_first = sorted(counts, key=lambda name: (float(counts[name].get(SCORE, 0)), name))
     rows = [("class", *counts[least_first[0]]), *((name, *counts[name].values()) for name in least_first)]
     order = "The least confident first; a" if SCORE in counts[least_first[0]] else "A"
-    return Table(f"{order} class's name shows its pictures.", rows)
+    return Table(f"{order} class's name shows its images.", rows)
 
 
-PICTURES_SHOWN, SCORE, EMPTY, NAMED = "pictures", "mean score", "nothing found", "class named right, %"
+IMAGES_SHOWN, SCORE, EMPTY, NAMED = "images", "mean score", "nothing found", "class named right, %"
 
 
 def _counts(cards: Sequence[Card]) -> dict[str, str]:
     """What can be counted without boxes, by what it is called; without what the run does not tell."""
     named = [card.predicted_name == card.class_name for card in cards if card.predicted_name is not None]
     scores = [card.score for card in cards if card.score is not None]
-    counts = {PICTURES_SHOWN: str(len(cards))}
+    counts = {IMAGES_SHOWN: str(len(cards))}
     if scores:
         counts[SCORE] = f"{np.mean(scores):.3f}"
     counts[EMPTY] = str(sum(not card.boxes for card in cards))
@@ -378,7 +378,7 @@ def _unjudged_tiles(cards: Sequence[Card], is_calibrated: bool) -> list[Tile]:
         "the share of boxes that it expects to be right" if is_calibrated else "it ranks boxes, and is no probability"
     )
     tiles = [
-        Tile(counts[PICTURES_SHOWN], "pictures", "shown"),
+        Tile(counts[IMAGES_SHOWN], "images", "shown"),
         Tile(counts[EMPTY], "without a box", "nothing found"),
     ]
     if SCORE in counts:

@@ -31,7 +31,7 @@ EXPORTED = {"coco": "results.json", "csv": "boxes.csv"}
 
 @dataclass(frozen=True)
 class ScoredBoxes:
-    """What was found in one picture, best first: boxes in its upright pixels, their scores, and their classes if known."""
+    """What was found in one image, best first: boxes in its upright pixels, their scores, and their classes if known."""
 
     boxes: Boxes
     scores: Float[np.ndarray, " n"]
@@ -44,20 +44,20 @@ class ScoredBoxes:
 
 @dataclass(frozen=True)
 class BoxResults:
-    """What was found in every picture asked for; nothing found is a result."""
+    """What was found in every image asked for; nothing found is a result."""
 
     by_id: dict[str, ScoredBoxes]
     unknown: tuple[str, ...]
-    """Names in the file that are none of the pictures asked for."""
+    """Names in the file that are none of the images asked for."""
 
 
 def read_boxes(file: Path, image_ids: Sequence[str], coco_ids: Mapping[int, str] | None) -> BoxResults:
     """Read boxes from COCO results (.json), a table (.csv), `wsol predict`'s folder or predictions.jsonl, or the folder of an export.
 
-    `coco_ids` are the numbers of the truth's pictures, where it is COCO's too; an instances.json beside the results comes first.
+    `coco_ids` are the numbers of the truth's images, where it is COCO's too; an instances.json beside the results comes first.
 
     Raises:
-        WsolError: another kind of file, a bad row, names that fit several pictures, or none of a picture asked for.
+        WsolError: another kind of file, a bad row, names that fit several images, or none of an image asked for.
     """
     found = _found(file, coco_ids)
     check_pixels([one.xyxy for some in found.values() for one in some], str(file))
@@ -83,7 +83,7 @@ def _best_first(found: list[_Found]) -> ScoredBoxes:
 
 
 def _found(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Found]]:
-    """By the file's own names of pictures."""
+    """By the file's own names of images."""
     if not file.exists():
         raise WsolError(f"{file} does not exist", expected="a file of boxes", remedy="Check the path.")
     file = _exported(file) or file
@@ -145,7 +145,7 @@ def _from_table(file: Path, table: Table) -> dict[str, list[_Found]]:
     for where, cells in table.rows:
         row = dict(zip(table.columns, cells, strict=True))
         rows = found.setdefault(row["path"], [])
-        if not any(row[name] for name in CORNERS):  # how `wsol export` lists a picture without a box
+        if not any(row[name] for name in CORNERS):  # how `wsol export` lists an image without a box
             continue
         try:
             corners = [float(row[name]) for name in CORNERS]
@@ -223,7 +223,7 @@ def _coco_row(row: Any, where: str) -> tuple[int | str, list[float], float, Any]
 def _coco_name(image_id: int, name_of: Mapping[int, str] | None, where: str) -> str:
     if name_of is None:
         raise WsolError(
-            f"{where}: image_id {image_id} is a number, and nothing says of which picture",
+            f"{where}: image_id {image_id} is a number, and nothing says of which image",
             expected=f"an {INSTANCES} beside the file, or truth in COCO's format",
             remedy="Put it there, or write paths for image_id.",
         )
@@ -231,7 +231,7 @@ def _coco_name(image_id: int, name_of: Mapping[int, str] | None, where: str) -> 
 
 
 def _instances(file: Path) -> tuple[dict[int, str], dict[int, str]]:
-    """Names of pictures and of classes by their numbers."""
+    """Names of images and of classes by their numbers."""
     content = read_json(file)
     try:
         return _names(content["images"], "file_name"), _names(content.get("categories", []), "name")

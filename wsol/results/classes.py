@@ -17,7 +17,7 @@ EXPECTED = "path,first,second,... (classes, the best first) or path,class,probab
 
 @dataclass(frozen=True)
 class ClassResults:
-    """The labels of each picture, the best first; those of `unknown` begin after the last of the truth's."""
+    """The labels of each image, the best first; those of `unknown` begin after the last of the truth's."""
 
     by_id: dict[str, tuple[int, ...]]
     unknown: tuple[str, ...]
@@ -25,13 +25,13 @@ class ClassResults:
 
 
 def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, ...]) -> ClassResults:
-    """What the file names each picture, from a table (.csv) or `wsol predict`'s result.
+    """What the file names each image, from a table (.csv) or `wsol predict`'s result.
 
     A cell is a class name or a label (0 is the first class). Where a class is itself called by a number, every cell is a name.
-    A truth of few pictures lacks some of a system's classes; one that shares few classes with the file is another vocabulary.
+    A truth of few images lacks some of a system's classes; one that shares few classes with the file is another vocabulary.
 
     Raises:
-        WsolError: another kind of file, a bad row, classes of another vocabulary, or names of none of the pictures.
+        WsolError: another kind of file, a bad row, classes of another vocabulary, or names of none of the images.
     """
     if not file.exists():
         raise WsolError(f"{file} does not exist", expected="a file of classes", remedy="Check the path.")
@@ -49,7 +49,7 @@ def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, .
         )
     labels.check_vocabulary()
     by_name = matched_in(file, found, image_ids)
-    # A picture that was predicted without a class (a run without a classifier) is as good as missing.
+    # An image that was predicted without a class (a run without a classifier) is as good as missing.
     by_id = {image_id: found[name] for name, image_id in by_name.items() if found[name]}
     return ClassResults(by_id, tuple(labels.unknown))
 
@@ -144,7 +144,7 @@ def _wide(table: Table, labels: _Labels) -> dict[str, tuple[int, ...]]:
         while cells and not cells[-1]:  # fewer classes than columns
             cells.pop()
         if path in found:
-            raise WsolError(f"{where}", expected="each picture once", got=f"{path!r} again", remedy="Remove one line.")
+            raise WsolError(f"{where}", expected="each image once", got=f"{path!r} again", remedy="Remove one line.")
         found[path] = labels.ranked(cells, where)
     return found
 

@@ -1,4 +1,4 @@
-"""Heatmaps of any system: a folder with one `.npy` per picture, named as wsolevaluation's code or its documentation says."""
+"""Heatmaps of any system: a folder with one `.npy` per image, named as wsolevaluation's code or its documentation says."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ DO_SAVE = 'Save each with `numpy.save(file, heatmap.astype("float32"))`.'
 
 
 def find_heatmaps(folder: Path, image_ids: Sequence[str]) -> dict[str, Path]:
-    """The file of each picture that has one: `<image id>.npy`, or else the same without the picture's suffix.
+    """The file of each image that has one: `<image id>.npy`, or else the same without the image's suffix.
 
     A folder of fewer or more levels than the image ids will do (`matched`).
 
     Raises:
-        WsolError: no folder, no heatmap for any picture, or one file for two pictures.
+        WsolError: no folder, no heatmap for any image, or one file for two images.
     """
     files = _files_below(folder)
     names = {image_id: (image_id + SUFFIX, os.path.splitext(image_id)[0] + SUFFIX) for image_id in image_ids}
-    pictures_of = Counter(name for pair in names.values() for name in set(pair))
+    images_of = Counter(name for pair in names.values() for name in set(pair))
     try:
-        by_file = matched((file for file in files if file.endswith(SUFFIX)), list(pictures_of))
+        by_file = matched((file for file in files if file.endswith(SUFFIX)), list(images_of))
     except WsolError as error:
         raise WsolError(f"{folder}: {error}") from None
     file_of = {name: folder / file for file, name in by_file.items()}
@@ -41,7 +41,7 @@ def find_heatmaps(folder: Path, image_ids: Sequence[str]) -> dict[str, Path]:
         if full in file_of:
             found[image_id] = file_of[full]
         elif short in file_of:
-            if pictures_of[short] > 1:
+            if images_of[short] > 1:
                 raise _shared(file_of[short], image_id, names)
             found[image_id] = file_of[short]
     if image_ids and not found:
@@ -84,7 +84,7 @@ def _nothing(folder: Path, files: list[str], expected: tuple[str, str]) -> WsolE
     kind = f"{SUFFIX} files" if there and there[0].endswith(SUFFIX) else f"no {SUFFIX} file, but"
     got = f"{kind} {listed}" if there else "no file"
     return WsolError(
-        f"no heatmap in {folder} belongs to a picture of the truth",
+        f"no heatmap in {folder} belongs to an image of the truth",
         expected=f"{' or '.join(dict.fromkeys(expected))} for the first",
         got=f"{got}",
         remedy="Name the folder in which the image ids begin, or rename the files.",
@@ -117,7 +117,7 @@ def read_heatmap(path: Path) -> Float[np.ndarray, "height width"]:
     if array.ndim != 2 or array.size == 0:
         raise WsolError(
             f"{path} has the shape {array.shape}",
-            expected="(height, width), one map of the picture",
+            expected="(height, width), one map of the image",
             remedy="Choose the channel, or take the mean over channels, and save it again.",
         )
     if array.dtype.kind in "iu":
@@ -147,7 +147,7 @@ def _loaded(path: Path) -> np.ndarray:
 
 
 def write_heatmap(folder: Path, image_id: str, heatmap: Float[np.ndarray, "height width"]) -> None:
-    """Save a picture's map as wsolevaluation names it, `<image id>.npy`, whole or not at all.
+    """Save an image's map as wsolevaluation names it, `<image id>.npy`, whole or not at all.
 
     Raises:
         WsolError: the image id, or a link, would lead out of the folder.
@@ -158,7 +158,7 @@ def write_heatmap(folder: Path, image_id: str, heatmap: Float[np.ndarray, "heigh
         raise WsolError(
             f"cannot save the map of {image_id!r} in {folder}",
             expected="a path below it",
-            remedy="Rename the picture in its list.",
+            remedy="Rename the image in its list.",
         )
     make_below(folder, *path.relative_to(folder).parts[:-1])
     with whole_file(path) as partial, partial.open("wb") as file:

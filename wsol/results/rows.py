@@ -80,7 +80,7 @@ def read_predictions(path: Path) -> Iterator[tuple[str, Prediction]]:
     """What `wsol predict` wrote, from its folder or its `predictions.jsonl`, each with `FILE, line N`.
 
     Raises:
-        WsolError: absent or unfinished, a malformed line, or a picture that stands there twice.
+        WsolError: absent or unfinished, a malformed line, or an image that stands there twice.
     """
     lines = open_predictions(path).folder / LINES if path.is_dir() else path
     seen: set[str] = set()
@@ -88,7 +88,7 @@ def read_predictions(path: Path) -> Iterator[tuple[str, Prediction]]:
         where = f"{lines}, line {number}"
         if prediction.image in seen:
             raise WsolError(
-                f"{where}", expected="each picture once", got=f"{prediction.image!r} again", remedy="Remove one line."
+                f"{where}", expected="each image once", got=f"{prediction.image!r} again", remedy="Remove one line."
             )
         seen.add(prediction.image)
         yield where, prediction

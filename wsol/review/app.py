@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.predictions.review_journal import Decision
 from wsol.review.address import Address
 from wsol.review.guard import Guard
@@ -44,7 +44,7 @@ class _Asked(BaseModel):
 
 
 class _Decide(_Asked):
-    picture: Number
+    image: Number
     base: Number
     is_rejected: bool
     boxes: list[Annotated[list[float], Field(min_length=4, max_length=4)]]
@@ -88,15 +88,15 @@ def application(desk: Desk, address: Address) -> ASGIApp:
         return _json({"seen": desk.last_number, "changes": desk.changes(_whole(request.query_params.get("since", "")))})
 
     def details(request: Request) -> Response:
-        return _json(desk.picture(_index(request, desk)))
+        return _json(desk.image(_index(request, desk)))
 
-    def picture(request: Request) -> Response:
+    def image(request: Request) -> Response:
         item, longest_px = desk.items[_index(request, desk)], request.path_params["longest_px"]
         if longest_px not in LONGEST_PX:
             raise HTTPException(404, f"no such size: there are {', '.join(map(str, LONGEST_PX))}")
         try:
             code = thumbnails.jpeg(desk.image_root / item.image, item.image_hw, longest_px)
-        except BrokenPicture as error:
+        except BrokenImage as error:
             return _json({"error": str(error)}, 410)
         return Response(code, media_type="image/jpeg")
 
@@ -107,7 +107,7 @@ def application(desk: Desk, address: Address) -> ASGIApp:
         return _json(
             {
                 "number": decision.number, "seen": desk.last_number,
-                "changes": desk.changes(seen), "picture": desk.picture(index),
+                "changes": desk.changes(seen), "image": desk.image(index),
             }
         )  # fmt: skip
 
@@ -116,14 +116,14 @@ def application(desk: Desk, address: Address) -> ASGIApp:
         if not isinstance(asked.class_name, str | None):
             raise HTTPException(422, "class_name: expected a class or null")
         wish = Wish(
-            asked.picture, asked.base, asked.is_rejected, boxes, asked.class_name, asked.session, asked.id,
+            asked.image, asked.base, asked.is_rejected, boxes, asked.class_name, asked.session, asked.id,
             asked.is_class_chosen,
         )  # fmt: skip
         try:
             return decided(desk.decide(wish), asked.seen)
         except Stale:
             return _json(
-                {"seen": desk.last_number, "changes": desk.changes(asked.seen), "picture": desk.picture(wish.picture)},
+                {"seen": desk.last_number, "changes": desk.changes(asked.seen), "image": desk.image(wish.image)},
                 409,
             )
 
@@ -143,8 +143,8 @@ def application(desk: Desk, address: Address) -> ASGIApp:
             Route("/page/{name}", own_file),
             Route("/api/overview", overview),
             Route("/api/changes", changes),
-            Route("/api/pictures/{index:int}", details),
-            Route("/pictures/{index:int}/{longest_px:int}", picture),
+            Route("/api/images/{index:int}", details),
+            Route("/images/{index:int}/{longest_px:int}", image),
             Route("/api/decide", decide, methods=["POST"]),
             Route("/api/undo", undo, methods=["POST"]),
         ],
@@ -190,7 +190,7 @@ def _whole(text: str) -> int:
 def _index(request: Request, desk: Desk) -> int:
     index: int = request.path_params["index"]
     if index >= len(desk.items):
-        raise HTTPException(404, "no such picture")
+        raise HTTPException(404, "no such image")
     return index
 
 

@@ -1,4 +1,4 @@
-// The boxes over the picture: choose, move, resize, draw, delete, by pointer (mouse, pen, finger) or keyboard.
+// The boxes over the image: choose, move, resize, draw, delete, by pointer (mouse, pen, finger) or keyboard.
 
 const EDGES = ["n", "s", "w", "e", "nw", "ne", "sw", "se"];
 const LEAST_DRAWN_PX = 5;
@@ -19,13 +19,13 @@ export class Boxes {
     this.isAnew = false; // what is drawn takes the place of the box that is meant
     this.replaced = -1;
     this.nudging = 0;
-    this.shown = new AbortController(); // ends the drags on a picture with it
+    this.shown = new AbortController(); // ends the drags on an image with it
     svg.addEventListener("pointerdown", (event) => this.onDown(event));
     svg.addEventListener("focusin", (event) => this.onFocus(event));
     svg.addEventListener("focusout", () => this.finishNudge());
   }
 
-  // What is under way belongs to the picture before.
+  // What is under way belongs to the image before.
   show(boxes, predicted, hw) {
     clearTimeout(this.nudging);
     this.nudging = 0;
@@ -39,7 +39,7 @@ export class Boxes {
     this.render();
   }
 
-  // Screen pixels in one pixel of the picture.
+  // Screen pixels in one pixel of the image.
   get scale() {
     return this.svg.clientWidth / this.hw[1] || 1;
   }

@@ -1,10 +1,10 @@
-// Pictures and what is known of them, fetched and decoded ahead of time, so that the next one is there when it is asked for.
+// Images and what is known of them, fetched and decoded ahead of time, so that the next one is there when it is asked for.
 
 import { ask } from "/page/queue.js";
 
 const KEPT = 24;
 
-export class Pictures {
+export class Images {
   constructor(sizes) {
     this.sizes = sizes;
     this.kept = new Map();
@@ -20,7 +20,7 @@ export class Pictures {
     }
   }
 
-  // The picture's details and its decoded <img>, whose `error` says why there is none.
+  // The image's details and its decoded <img>, whose `error` says why there is none.
   get(index) {
     let found = this.kept.get(index);
     if (found === undefined) {
@@ -44,13 +44,13 @@ export class Pictures {
   }
 
   async details(index) {
-    const { status, content } = await ask(`/api/pictures/${index}`);
+    const { status, content } = await ask(`/api/images/${index}`);
     if (status !== 200) throw new Error(content.error || `the server says ${status}`);
     return content;
   }
 
   async decode(image, index) {
-    const path = `/pictures/${index}/${this.longest}`;
+    const path = `/images/${index}/${this.longest}`;
     image.src = path;
     try {
       await image.decode();
@@ -58,7 +58,7 @@ export class Pictures {
     } catch {
       const { status, content } = await ask(path);
       if (status === 410) return content.error;
-      throw new Error("the picture did not come");
+      throw new Error("the image did not come");
     }
   }
 

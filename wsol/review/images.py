@@ -1,4 +1,4 @@
-"""The pictures as a browser wants them: upright, of about the size they are shown at, as JPEG."""
+"""The images as a browser wants them: upright, of about the size they are shown at, as JPEG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from wsol.data.images import read_fitting
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 
 LONGEST_PX = (480, 960, 1440, 1920, 2560)
 """The sizes there are; a window takes the next larger one."""
@@ -20,19 +20,19 @@ JPEG_QUALITY = 88
 
 
 class Thumbnails:
-    """JPEGs by picture and size, the latest kept in memory."""
+    """JPEGs by image and size, the latest kept in memory."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Path, int], bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
-        self._decoders = threading.Semaphore(DECODERS)  # a hundred requests at once must not decode a hundred pictures
+        self._decoders = threading.Semaphore(DECODERS)  # a hundred requests at once must not decode a hundred images
 
     def jpeg(self, path: Path, image_hw: tuple[int, int], longest_px: int) -> bytes:
-        """The picture, at most `longest_px` long.
+        """The image, at most `longest_px` long.
 
         Raises:
-            BrokenPicture: not decodable, or no longer of the (height, width) that was predicted on.
+            BrokenImage: not decodable, or no longer of the (height, width) that was predicted on.
         """
         with self._lock:
             kept = self._kept.get((path, longest_px))
@@ -53,7 +53,7 @@ class Thumbnails:
 def _encoded(path: Path, image_hw: tuple[int, int], longest_px: int) -> bytes:
     pixels, found_hw = read_fitting(path, longest_px)
     if found_hw != image_hw:
-        raise BrokenPicture(
+        raise BrokenImage(
             f"{path} has changed",
             expected=f"(height, width) {image_hw} as predicted on",
             got=f"{found_hw}",

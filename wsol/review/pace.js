@@ -13,7 +13,7 @@ export class Pace {
     if (this.times.length > LAST) this.times.shift();
   }
 
-  // Pictures a minute; undefined before there is anything to go by.
+  // Images a minute; undefined before there is anything to go by.
   perMinute() {
     const gaps = this.times.slice(1).map((time, i) => time - this.times[i]).filter((gap) => gap < PAUSE_MS);
     if (gaps.length < 3) return undefined;

@@ -1,9 +1,9 @@
-// The review page: which picture is shown, what is decided about it, and what the keys and buttons do.
+// The review page: which image is shown, what is decided about it, and what the keys and buttons do.
 
 import { Boxes } from "/page/boxes.js";
 import { Classes } from "/page/classes.js";
 import { Pace } from "/page/pace.js";
-import { Pictures } from "/page/images.js";
+import { Images } from "/page/images.js";
 import { ask, newId, Queue } from "/page/queue.js";
 
 const AHEAD = 4;
@@ -22,13 +22,13 @@ sessionStorage.setItem("wsol-review-session", session);
 history.replaceState(null, "", "/"); // the key in the address has become a cookie
 
 let overview; // class_names, order, verdicts (an array), seen
-let pictures;
-let here = null; // the picture that is shown: its details as this window has them, decisions on their way included
+let images;
+let here = null; // the image that is shown: its details as this window has them, decisions on their way included
 let pressed = 0; // when the last key went down
-let going = 0; // counts the times that another picture was asked for
+let going = 0; // counts the times that another image was asked for
 let isEmpty = false; // whether the filter leaves nothing to show
 let undoing = 0; // what `going` was when the last undo was asked for
-let left; // the picture to show when nothing more is undone
+let left; // the image to show when nothing more is undone
 const visited = []; // in the order they were shown, as Back and Next go through them
 let place = -1;
 const pace = new Pace();
@@ -36,14 +36,14 @@ const queue = new Queue(showSaved, onSaved, onRefused);
 const boxes = new Boxes(at("boxes"), sheet, onBoxes, () => showButtons());
 const classes = new Classes(at("classes"), [], onClass);
 
-// Which picture comes next
+// Which image comes next
 
 function isAsked(index) {
   const filter = at("filter").value;
   return !filter || overview.verdicts[index] === filter;
 }
 
-// The next picture that the filter asks for, in the order of confidence, from the beginning again at the end; or undefined.
+// The next image that the filter asks for, in the order of confidence, from the beginning again at the end; or undefined.
 function following(index, skipped = new Set()) {
   const { order } = overview;
   const start = index === undefined ? -1 : overview.positions[index];
@@ -64,7 +64,7 @@ function next() {
   if (place < visited.length - 1) return void show(visited[++place]);
   const found = following(visited[place]);
   if (found !== undefined) visit(found);
-  else if (here && isAsked(here.index)) tell("This is the only picture here.");
+  else if (here && isAsked(here.index)) tell("This is the only image here.");
   else showNothing();
 }
 
@@ -79,11 +79,11 @@ function previous() {
   show(found);
 }
 
-// Decided pictures may come before, which the filter leaves out.
+// Decided images may come before, which the filter leaves out.
 function isFirst() {
   const filter = at("filter").value;
   const before = place === 0 ? overview.positions[visited[0]] : overview.order.length;
-  return filter && before > 0 ? `No ${VERDICTS[filter]} picture comes before. Show: all has the others.` : "This is the first picture.";
+  return filter && before > 0 ? `No ${VERDICTS[filter]} image comes before. Show: all has the others.` : "This is the first image.";
 }
 
 function visit(index, notice) {
@@ -98,7 +98,7 @@ function visit(index, notice) {
 
 // Showing it
 
-// What is typed before the picture is there decides nothing.
+// What is typed before the image is there decides nothing.
 function wait() {
   here = null;
   sheet.classList.add("waiting");
@@ -112,9 +112,9 @@ async function show(index, notice = "") {
   isEmpty = false;
   let found;
   try {
-    found = await pictures.get(index);
+    found = await images.get(index);
   } catch {
-    tell("This picture does not come: the server is away.");
+    tell("This image does not come: the server is away.");
     setTimeout(() => mine === going && show(index, notice), 1000);
     return;
   }
@@ -134,8 +134,8 @@ async function show(index, notice = "") {
   showState();
   tell(notice);
   const doubt = `${here.is_class_chosen ? ", your choice" : ""}${otherClass() === null ? "" : `, folder says ${otherClass()}`}`;
-  say(`${at("class").textContent || "picture"}${doubt}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
-  // In the next frame the picture is on the screen; benchmarks/review.py reads how long it took from the key on.
+  say(`${at("class").textContent || "image"}${doubt}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
+  // In the next frame the image is on the screen; benchmarks/review.py reads how long it took from the key on.
   requestAnimationFrame(() => setTimeout(() => performance.measure("wsol-shown", { start: started })));
   lookAhead(index);
 }
@@ -145,7 +145,7 @@ function lookAhead(index) {
   for (let found = index; coming.size <= AHEAD; coming.add(found)) {
     found = following(found, coming);
     if (found === undefined) break;
-    pictures.get(found).catch(() => {});
+    images.get(found).catch(() => {});
   }
 }
 
@@ -169,8 +169,8 @@ function showNothing() {
   const isDone = filter === "u" || !overview.order.length;
   at("empty").hidden = false;
   at("empty").textContent = isDone
-    ? `All ${overview.order.length} pictures are decided.\n\n${overview.is_sample ? OF_SAMPLE : OF_ALL}`
-    : `No picture is ${VERDICTS[filter]}.`;
+    ? `All ${overview.order.length} images are decided.\n\n${overview.is_sample ? OF_SAMPLE : OF_ALL}`
+    : `No image is ${VERDICTS[filter]}.`;
   say(at("empty").textContent);
   showState();
 }
@@ -199,7 +199,7 @@ function showDetails() {
   at("given").textContent = otherClass() ?? "";
   at("keep-button").hidden = here.is_class_chosen || here.class_name === null;
   at("chosen").hidden = !here.is_class_chosen;
-  at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: a picture without an object";
+  at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: an image without an object";
   at("name").textContent = here.image;
   sheet.classList.toggle("rejected", verdict === "rejected");
   document.title = `${here.image} - wsol review`;
@@ -207,8 +207,8 @@ function showDetails() {
 
 function showButtons() {
   for (const button of document.querySelectorAll("footer button")) {
-    const needsPicture = ["accept", "draw", "redraw", "delete"].includes(button.dataset.do);
-    button.disabled = (here === null && !["undo", "previous"].includes(button.dataset.do)) || (needsPicture && Boolean(here?.error));
+    const needsImage = ["accept", "draw", "redraw", "delete"].includes(button.dataset.do);
+    button.disabled = (here === null && !["undo", "previous"].includes(button.dataset.do)) || (needsImage && Boolean(here?.error));
   }
   at("box-keys").hidden = here === null || boxes.chosen < 0;
   const ofBox = document.querySelectorAll("[data-do=delete], [data-do=redraw]");
@@ -245,7 +245,7 @@ function decide(isRejected) {
   if (overview.verdicts[here.index] === "u") pace.decided(performance.now());
   overview.verdicts[here.index] = isRejected ? "r" : isAsPredicted ? "a" : "c";
   queue.push("/api/decide", {
-    picture: here.index, base: here.version, is_rejected: isRejected, boxes: here.boxes, class_name: here.class_name,
+    image: here.index, base: here.version, is_rejected: isRejected, boxes: here.boxes, class_name: here.class_name,
     is_class_chosen: here.is_class_chosen, session, seen: overview.seen,
   });
   showState();
@@ -270,17 +270,17 @@ function reject() {
 function undo() {
   boxes.finishNudge();
   if (!queue.waitsForUndo) left = isEmpty ? undefined : here?.index ?? visited[place];
-  undoing = wait(); // which picture it will be is known with the answer
+  undoing = wait(); // which image it will be is known with the answer
   showButtons();
   queue.push("/api/undo", { session, seen: overview.seen });
 }
 
-// The answer: of which picture something was taken back, or why of none.
+// The answer: of which image something was taken back, or why of none.
 function undone(index, text) {
   left = index ?? left;
   if (queue.waitsForUndo) return;
   const isElsewhere = going !== undoing && (index === undefined || here?.index !== index);
-  if (isElsewhere) tell(text || "Undone.", index); // another picture was asked for meanwhile
+  if (isElsewhere) tell(text || "Undone.", index); // another image was asked for meanwhile
   else if (left === undefined) tell(text);
   else visit(left, text);
 }
@@ -319,7 +319,7 @@ function onClass(name) {
   stage.focus();
 }
 
-// The class that the picture's folder names, where it is another than the one shown.
+// The class that the image's folder names, where it is another than the one shown.
 function otherClass() {
   return here.error || here.given_class === here.class_name ? null : here.given_class;
 }
@@ -354,48 +354,48 @@ function showSaved(state, count, reason) {
 }
 
 async function onSaved(entry, content) {
-  const { picture } = content;
-  if (picture && here?.index === picture.index) here.version = content.number;
+  const { image } = content;
+  if (image && here?.index === image.index) here.version = content.number;
   if (entry.path === "/api/undo") return onUndone(content);
-  await pictures.refresh(picture.index, merged(picture));
+  await images.refresh(image.index, merged(image));
   await note(content);
 }
 
 async function onUndone(content) {
-  const index = content.picture?.index;
+  const index = content.image?.index;
   if (index !== undefined) {
-    pictures.forget(index);
-    overview.verdicts[index] = content.picture.verdict[0];
+    images.forget(index);
+    overview.verdicts[index] = content.image.verdict[0];
   }
   await note(content);
   undone(index, index === undefined ? "There is nothing to undo." : "");
 }
 
-// What the server knows of a picture; of the one that is shown, and while more decisions are on their way, only its version.
-function merged(picture) {
-  return here?.index === picture.index || queue.waitsFor(picture.index) ? { version: picture.version } : picture;
+// What the server knows of an image; of the one that is shown, and while more decisions are on their way, only its version.
+function merged(image) {
+  return here?.index === image.index || queue.waitsFor(image.index) ? { version: image.version } : image;
 }
 
 async function onRefused(entry, status, content) {
-  const index = entry.body.picture;
+  const index = entry.body.image;
   if (entry.path === "/api/undo") return undone(undefined, `Not undone: ${content.error || status}`);
   if (status !== 409) {
     tell(`Not saved: ${content.error || status}`, index);
     if (index !== undefined) reread(index);
     return;
   }
-  const { picture } = content;
-  overview.verdicts[picture.index] = picture.verdict[0];
-  const text = `Another window was faster with ${picture.image} (${picture.verdict}). Yours is not saved; this is what holds now.`;
-  pictures.forget(picture.index);
-  await note({ seen: content.seen, changes: content.changes.filter(({ index }) => index !== picture.index) });
-  if (here?.index === picture.index) show(picture.index, text);
-  else tell(text.replace("this is what holds now", "look at it again"), picture.index);
+  const { image } = content;
+  overview.verdicts[image.index] = image.verdict[0];
+  const text = `Another window was faster with ${image.image} (${image.verdict}). Yours is not saved; this is what holds now.`;
+  images.forget(image.index);
+  await note({ seen: content.seen, changes: content.changes.filter(({ index }) => index !== image.index) });
+  if (here?.index === image.index) show(image.index, text);
+  else tell(text.replace("this is what holds now", "look at it again"), image.index);
 }
 
 async function reread(index) {
-  pictures.forget(index);
-  const details = await pictures.details(index);
+  images.forget(index);
+  const details = await images.details(index);
   overview.verdicts[index] = details.verdict[0];
   if (here?.index === index) show(index, at("notice").textContent);
 }
@@ -408,11 +408,11 @@ async function note({ seen, changes }) {
     overview.verdicts[index] = verdict[0];
     if (here?.index === index) {
       if (here.version < version && !boxes.nudging) {
-        pictures.forget(index);
-        show(index, `Another window has just changed this picture (${verdict}).`);
+        images.forget(index);
+        show(index, `Another window has just changed this image (${verdict}).`);
       }
-    } else if (pictures.kept.has(index)) {
-      pictures.get(index).then((found) => found.details.version !== version && pictures.forget(index), () => {});
+    } else if (images.kept.has(index)) {
+      images.get(index).then((found) => found.details.version !== version && images.forget(index), () => {});
     }
   }
   showState();
@@ -458,8 +458,8 @@ function draw(isDrawing, isAnew) {
 }
 
 function act(name) {
-  const needsPicture = !["undo", "previous"].includes(name);
-  if (needsPicture && here === null) return;
+  const needsImage = !["undo", "previous"].includes(name);
+  if (needsImage && here === null) return;
   if (here?.error && ["accept", "draw", "redraw", "delete", "take", "keep"].includes(name)) return;
   DO[name]();
 }
@@ -501,7 +501,7 @@ function onKey(event) {
   } else if (key === "c" && here) chooseClass();
   else if (/^[1-9]$/.test(key) && here && Number(key) <= here.boxes.length) boxes.choose(Number(key) - 1);
   else if (KEYS[key]) {
-    // A key that is held down must not decide about one picture after the other.
+    // A key that is held down must not decide about one image after the other.
     if (!event.repeat || key.startsWith("Arrow")) act(KEYS[key]);
   } else return;
   event.preventDefault();
@@ -534,7 +534,7 @@ function listen() {
     stage.focus();
   });
   new ResizeObserver(() => {
-    pictures.fit(stage.clientWidth, stage.clientHeight);
+    images.fit(stage.clientWidth, stage.clientHeight);
     fit();
     boxes.placeAll();
   }).observe(stage);
@@ -553,8 +553,8 @@ async function start() {
   overview = { ...content, verdicts: [...content.verdicts], positions: [] };
   overview.order.forEach((index, position) => (overview.positions[index] = position));
   classes.names = overview.class_names;
-  pictures = new Pictures(overview.sizes);
-  pictures.fit(stage.clientWidth, stage.clientHeight);
+  images = new Images(overview.sizes);
+  images.fit(stage.clientWidth, stage.clientHeight);
   at("folder").textContent = overview.folder + (overview.is_sample ? `, ${overview.order.length} drawn at random` : "");
   listen();
   await queue.run(); // what an earlier load of the page could not save

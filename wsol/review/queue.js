@@ -37,13 +37,13 @@ export class Queue {
     return this.entries.some((entry) => entry.path === "/api/undo");
   }
 
-  waitsFor(picture) {
-    return this.entries.some((entry) => entry.body.picture === picture);
+  waitsFor(image) {
+    return this.entries.some((entry) => entry.body.image === image);
   }
 
-  // The last decision about a picture that is on its way, or undefined.
-  latest(picture) {
-    return this.entries.findLast((entry) => entry.body.picture === picture)?.body;
+  // The last decision about an image that is on its way, or undefined.
+  latest(image) {
+    return this.entries.findLast((entry) => entry.body.image === image)?.body;
   }
 
   push(path, body) {
@@ -76,7 +76,7 @@ export class Queue {
       } else if ([400, 404, 409, 413, 422].includes(answer.status)) {
         pause = 250;
         // What was decided on top of a refused decision makes no sense without it.
-        this.entries = this.entries.filter((one) => one !== entry && (entry.body.picture === undefined || one.body.picture !== entry.body.picture));
+        this.entries = this.entries.filter((one) => one !== entry && (entry.body.image === undefined || one.body.image !== entry.body.image));
         this.keep();
         this.refused(entry, answer.status, answer.content);
       } else {
@@ -93,7 +93,7 @@ export class Queue {
     this.entries.shift();
     for (const later of this.entries) {
       // Decided by this window before it knew the number of its own last decision, or of its undo.
-      const isOfSame = content.picture && later.body.picture === content.picture.index;
+      const isOfSame = content.image && later.body.image === content.image.index;
       const isOnTop = isOfSame && (entry.path === "/api/undo" || later.body.base === entry.body.base);
       if (isOnTop) later.body.base = content.number;
     }

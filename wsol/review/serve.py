@@ -52,7 +52,7 @@ def review(
     if not opened.image_root.is_dir():
         raise WsolError(
             f"{opened.image_root} is no folder",
-            expected="the pictures that were predicted on",
+            expected="the images that were predicted on",
             remedy="Put them back, or run `wsol predict` where they are.",
         )
     otherwise = "open its page, which takes any number of windows, at the address that it printed"
@@ -111,7 +111,7 @@ def _tell(desk: Desk, journal: Journal, progress: Progress) -> None:
         progress.say(f"review: half a line at the end of {journal.path}, never saved as a whole, was cut off")
     if desk.unknown:
         progress.say(
-            f"review: {number_of(desk.unknown, 'decision is about a picture that is', 'decisions are about pictures that are')} not among these predictions, and kept in {journal.path}"
+            f"review: {number_of(desk.unknown, 'decision is about an image that is', 'decisions are about images that are')} not among these predictions, and kept in {journal.path}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The pictures under review and what was decided about them, for any number of windows at once."""
+"""The images under review and what was decided about them, for any number of windows at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wsol.predictions.review_journal import Decision, Journal, Verdict, has_chos
 from wsol.text import number_of
 
 MOST_BOXES = 1000
-"""In one picture; more than any person draws."""
+"""In one image; more than any person draws."""
 
 
 MOST_LIKELY, LIKELY = 3, 0.1
@@ -25,12 +25,12 @@ MOST_LIKELY, LIKELY = 3, 0.1
 
 
 class Stale(Exception):
-    """Somebody decided about the picture since the window that asks has seen it."""
+    """Somebody decided about the image since the window that asks has seen it."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """What is shown of a predicted picture; its masks are not kept."""
+    """What is shown of a predicted image; its masks are not kept."""
 
     image: str
     image_hw: tuple[int, int]
@@ -58,9 +58,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a window asks for: `base` is the number of the decision that it saw last about the picture, 0 for none."""
+    """What a window asks for: `base` is the number of the decision that it saw last about the image, 0 for none."""
 
-    picture: int
+    image: int
     base: int
     is_rejected: bool
     boxes: tuple[Xyxy, ...]
@@ -97,7 +97,7 @@ class Desk:
         self._by_id: dict[str, Decision] = {}
         self._undone: set[int] = set()
         self.unknown = sum(decision.image not in self._index for decision in journal.decisions)
-        """Decisions about pictures that are not among these predictions; they stay in the journal."""
+        """Decisions about images that are not among these predictions; they stay in the journal."""
         self.begun_with = journal.decisions[-1].number if journal.decisions else 0
         for decision in journal.decisions:
             self._note(decision)
@@ -113,7 +113,7 @@ class Desk:
             self._made.setdefault(index, []).append(decision)
 
     def index_of(self, image: str) -> int:
-        """The number of a picture."""
+        """The number of an image."""
         return self._index[image]
 
     @property
@@ -122,12 +122,12 @@ class Desk:
         return self._journal.decisions[-1].number if self._journal.decisions else 0
 
     def verdict(self, index: int) -> Verdict:
-        """What holds for a picture."""
+        """What holds for an image."""
         head = self._heads.get(index)
         return head.verdict if head else "undecided"
 
-    def picture(self, index: int) -> dict[str, Any]:
-        """Everything that a window shows of a picture."""
+    def image(self, index: int) -> dict[str, Any]:
+        """Everything that a window shows of an image."""
         item, head = self.items[index], self._heads.get(index)
         return {
             "index": index, "image": item.image, "image_hw": item.image_hw, "predicted_boxes": item.boxes,
@@ -140,7 +140,7 @@ class Desk:
         }  # fmt: skip
 
     def changes(self, since: int) -> list[dict[str, Any]]:
-        """The pictures about which something was decided after the decision `since`."""
+        """The images about which something was decided after the decision `since`."""
         with self._lock:
             changed: dict[int, Decision] = {}
             for decision in reversed(self._journal.decisions):
@@ -155,22 +155,22 @@ class Desk:
         """Write what a window asks for; what was written before under the same id is not written again.
 
         Raises:
-            WsolError: no such picture, class or box.
+            WsolError: no such image, class or box.
             Stale: another window was faster.
             OSError: the disk is full, or gone.
         """
         with self._lock:
             if wish.id in self._by_id:
                 return self._by_id[wish.id]
-            item = self._item(wish.picture)
+            item = self._item(wish.image)
             self._check(wish, item)
-            head = self._heads.get(wish.picture)
+            head = self._heads.get(wish.image)
             if wish.base != (head.number if head else 0):
                 raise Stale
             is_as_predicted = wish.boxes == item.boxes and wish.class_name == item.class_name
             verdict: Verdict = "rejected" if wish.is_rejected else "accepted" if is_as_predicted else "corrected"
             is_other = wish.class_name not in (item.class_name, None)
-            is_chosen = wish.is_class_chosen or is_other or self._is_class_chosen(wish.picture)
+            is_chosen = wish.is_class_chosen or is_other or self._is_class_chosen(wish.image)
             return self._write(item, verdict, wish.boxes, wish.class_name, is_chosen, wish.session, wish.id, head, None)
 
     def undo(self, session: str, id: str) -> Decision | None:
@@ -238,7 +238,7 @@ class Desk:
 
     def _item(self, index: int) -> Item:
         if not 0 <= index < len(self.items):
-            raise WsolError(f"expected a picture from 0 to {len(self.items) - 1}, got {index}. Load the page again.")
+            raise WsolError(f"expected an image from 0 to {len(self.items) - 1}, got {index}. Load the page again.")
         return self.items[index]
 
     def _check(self, wish: Wish, item: Item) -> None:

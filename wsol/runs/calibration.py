@@ -20,8 +20,8 @@ from wsol.version import __version__
 FILE = "calibration.json"
 VERSION: Literal[2] = 2
 """1 had the curve of another score."""
-PRIOR_PICTURES = 2.0
-"""What the scores say by themselves counts as much as so many pictures; Platt's smoothed targets have the same weight."""
+PRIOR_IMAGES = 2.0
+"""What the scores say by themselves counts as much as so many images; Platt's smoothed targets have the same weight."""
 PRIOR_SCORES = np.arange(0.05, 1, 0.1)
 
 Fits = Float[np.ndarray, "n thresholds"]
@@ -43,7 +43,7 @@ class Calibration(Config):
     curve: ScoreCurve | None
     """From the scores of boxes at this threshold to the probability of an IoU of at least 0.5; None leaves them as they are."""
     n: PositiveInt
-    """Pictures with drawn boxes that it was learned from."""
+    """Images with drawn boxes that it was learned from."""
     boxes: str
     """Where these were."""
     made: str
@@ -107,15 +107,15 @@ def _unusable(run: Path) -> WsolError:
 
 
 def chosen_threshold(fits: Fits, thresholds: Float[np.ndarray, " thresholds"], own: float) -> int:
-    """The place of the threshold nearest to the run's `own` that is as good as the best one, as far as these pictures can tell.
+    """The place of the threshold nearest to the run's `own` that is as good as the best one, as far as these images can tell.
 
-    `fits` is the IoU of each picture's box at each threshold. As good: the mean IoU is within one standard error, of the paired
+    `fits` is the IoU of each image's box at each threshold. As good: the mean IoU is within one standard error, of the paired
     differences, of the best mean (the rule of Breiman et al. 1984, sec. 3.4.3). Of two equally near the better one.
     """
     means = fits.mean(axis=0)
     behind = fits[:, [int(means.argmax())]] - fits
     error = behind.std(axis=0, ddof=1) / len(fits) ** 0.5
-    # A difference in one picture alone is one standard error exactly, and no reason to move; rounding must not decide it.
+    # A difference in one image alone is one standard error exactly, and no reason to move; rounding must not decide it.
     as_good = np.flatnonzero(behind.mean(axis=0) <= error + 1e-9)
     distance = np.abs(thresholds[as_good] - own).round(9)  # 0.49 and 0.51 are equally far from 0.5
     return int(as_good[np.lexsort((-means[as_good], distance))[0]])
@@ -129,11 +129,11 @@ def probability(curve: ScoreCurve, score: float) -> float:
 def fitted_curve(scores: Float[np.ndarray, " n"], is_right: Bool[np.ndarray, " n"]) -> ScoreCurve | None:
     """Logistic regression of right and wrong on the score, by Newton's method (Platt 1999); None where it does not rise.
 
-    Few pictures must not make a step function of it: as if `PRIOR_PICTURES` more had been seen at scores from 0 to 1, right as often as their score says.
+    Few images must not make a step function of it: as if `PRIOR_IMAGES` more had been seen at scores from 0 to 1, right as often as their score says.
     """
     x = np.concatenate([scores, PRIOR_SCORES])
     targets = np.concatenate([is_right.astype(float), PRIOR_SCORES])
-    weights = np.concatenate([np.ones(len(scores)), np.full(len(PRIOR_SCORES), PRIOR_PICTURES / len(PRIOR_SCORES))])
+    weights = np.concatenate([np.ones(len(scores)), np.full(len(PRIOR_SCORES), PRIOR_IMAGES / len(PRIOR_SCORES))])
     intercept, slope = _newton(np.stack([np.ones(len(x)), x], axis=1), targets, weights)
     # A flat one would give every box the same score, and a falling one show the surest boxes first to who looks for doubtful ones.
     return ScoreCurve(slope=slope, intercept=intercept) if slope > _FLAT else None

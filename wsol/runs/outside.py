@@ -10,7 +10,7 @@ from wsol.errors import WsolError
 
 
 def check_outside(run: Path, data: DataSet) -> None:
-    """Refuse a run that the next reading of the data set would take for a class, or whose charts for pictures.
+    """Refuse a run that the next reading of the data set would take for a class, or whose charts for images.
 
     Raises:
         WsolError: it is such a folder, or lies in one.

@@ -329,9 +329,9 @@ def is_finished(
 
 # Hashes tell a person nothing.
 _WORDS = {
-    "inputs.pictures": "the pictures are others (another folder, or some came or went)",
+    "inputs.images": "the images are others (another folder, or some came or went)",
     "inputs.networks": "the run is another one, was trained again, or finds by another method",
-    "inputs.training": "the training pictures or their classes are others",
+    "inputs.training": "the training images or their classes are others",
     "inputs.predictions": "the predictions are others",
     "inputs.review": "the review went on",
 }

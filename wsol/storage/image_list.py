@@ -1,4 +1,4 @@
-"""The names of very many pictures, on disk instead of in memory."""
+"""The names of very many images, on disk instead of in memory."""
 
 from __future__ import annotations
 

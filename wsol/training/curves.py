@@ -1,4 +1,4 @@
-"""The losses of a run's trainings, epoch by epoch, as one picture."""
+"""The losses of a run's trainings, epoch by epoch, as one image."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from wsol.config.base import BatchNorm, Training
 from wsol.config.options import RunConfig
 from wsol.data.crops import View, random_view, standardised
-from wsol.data.loader import Batch, Pictures
+from wsol.data.loader import Batch, ImageLoader
 from wsol.errors import WsolError
 from wsol.models.checkpoint import Card
 from wsol.models.folding import fold
@@ -48,18 +48,18 @@ from wsol.training.state import Checkpoint, Tally, Trained
 
 Images = Float[Tensor, "batch 3 side side"]
 Objective = Callable[[nn.Module, Images, Int64[Tensor, " batch"], View], Tensor]
-"""The loss of a batch, a mean over its pictures: network, normalised crops, the numbers of their pictures, how they were cropped."""
+"""The loss of a batch, a mean over its images: network, normalised crops, the numbers of their images, how they were cropped."""
 
 STEPS_BETWEEN_LOOKS = 10
 """A GPU is asked for its losses, and other processes for their signals, this seldom: both make it wait."""
 
-MEASURED_PICTURES = 4
+MEASURED_IMAGES = 4
 """So many tell on a CPU in which precision a step is faster."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be trained, on which pictures, towards what."""
+    """What is to be trained, on which images, towards what."""
 
     stage: str
     network: nn.Module
@@ -68,14 +68,14 @@ class Job:
     new_layers: Sequence[nn.Module]
     objective: Objective
     usable: Sequence[int]
-    """Numbers of the pictures that may be used."""
+    """Numbers of the images that may be used."""
     training: Training
     seed: int
     settings: dict[str, Any]
     inputs: dict[str, str]
     """With the settings, all that determines the result."""
     classes: Sequence[int] | None = None
-    """Of each picture, where batches are to consist of pairs of a class."""
+    """Of each image, where batches are to consist of pairs of a class."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Job:
 
 
 def train(
-    job: Job, pictures: Pictures, config: RunConfig, engine: Engine, scratch: Path, progress: Progress
+    job: Job, loader: ImageLoader, config: RunConfig, engine: Engine, scratch: Path, progress: Progress
 ) -> Trained:
     """Train `job.network` in place; a checkpoint in `scratch` lets the same call go on after a kill, to the same weights.
 
@@ -92,13 +92,13 @@ def train(
     as several processes, each takes its share of every batch, and gradients are means over the whole batch.
 
     Raises:
-        WsolError: too few usable pictures, fewer pictures in a batch than processes, or the loss is no number.
+        WsolError: too few usable images, fewer images in a batch than processes, or the loss is no number.
         KeyboardInterrupt: Ctrl-C or SIGTERM came; everything done so far is saved.
     """
-    schedule = _schedule(job, pictures)
+    schedule = _schedule(job, loader)
     if job.training.steps is None and schedule.epochs > job.training.epochs:
         progress.say(
-            f"{job.stage}: {schedule.epochs} epochs in place of {job.training.epochs}, since an epoch of these pictures is {number_of(schedule.steps_per_epoch, 'step')} and at least {job.training.least_steps} are taken (`least-steps`; naming the epochs takes exactly those)"
+            f"{job.stage}: {schedule.epochs} epochs in place of {job.training.epochs}, since an epoch of these images is {number_of(schedule.steps_per_epoch, 'step')} and at least {job.training.least_steps} are taken (`least-steps`; naming the epochs takes exactly those)"
         )
     network = engine.place(_synchronised(job.network, job.training.batch_norm, engine))
     backbone = getattr(network, "backbone", network)
@@ -107,8 +107,8 @@ def train(
     optimiser = _optimiser(network, job.new_layers, job.training)
     checkpoint = Checkpoint(scratch / CHECKPOINT, job.identity)
     trained = checkpoint.restore(network, optimiser)
-    pictures.broken |= {int(i): reason for i, reason in trained.broken.items()}
-    steps = _Steps(job, pictures, schedule, network, early, optimiser, engine)
+    loader.broken |= {int(i): reason for i, reason in trained.broken.items()}
+    steps = _Steps(job, loader, schedule, network, early, optimiser, engine)
     steps.settle(config, trained, progress)
     if trained.step:
         progress.say(
@@ -128,7 +128,7 @@ def train(
                 log.add(trained, tally, is_epoch_over=is_epoch_over)
             is_due = has_to_stop or is_epoch_over or time.monotonic() - saved >= config.checkpoint_seconds
             if is_due and writes:
-                trained.broken = {str(i): reason for i, reason in pictures.broken.items()}
+                trained.broken = {str(i): reason for i, reason in loader.broken.items()}
                 checkpoint.save(network, optimiser, trained)
                 saved = time.monotonic()
             if is_epoch_over:
@@ -142,18 +142,18 @@ def train(
     return trained
 
 
-def _schedule(job: Job, pictures: Pictures) -> Schedule:
-    whole = len(set(job.usable) - pictures.broken.keys())
+def _schedule(job: Job, loader: ImageLoader) -> Schedule:
+    whole = len(set(job.usable) - loader.broken.keys())
     if whole < 2:
         raise WsolError(
-            f"{job.stage}: {number_of(whole, 'usable picture')} of {len(pictures.paths)}",
+            f"{job.stage}: {number_of(whole, 'usable image')} of {len(loader.paths)}",
             expected="at least two",
             remedy="See what is wrong with the others with `wsol check DATA`.",
         )
     schedule = Schedule.of(job.usable, job.training, job.seed, job.classes)
     if schedule.batch_size < part().count:
         raise WsolError(
-            f"{job.stage}: {number_of(schedule.batch_size, 'picture')} a step for {part().count} processes",
+            f"{job.stage}: {number_of(schedule.batch_size, 'image')} a step for {part().count} processes",
             expected="one each at least",
             remedy="Start fewer, or raise the batch size.",
         )
@@ -172,10 +172,10 @@ class _Steps:
     """The steps of a training: what they need, and the network and optimiser that they change."""
 
     def __init__(
-        self, job: Job, pictures: Pictures, schedule: Schedule, network: nn.Module, early: Sequence[nn.Module], optimiser: torch.optim.Optimizer, engine: Engine,
+        self, job: Job, loader: ImageLoader, schedule: Schedule, network: nn.Module, early: Sequence[nn.Module], optimiser: torch.optim.Optimizer, engine: Engine,
     ) -> None:  # fmt: skip
         self.job = job
-        self.pictures = pictures
+        self.loader = loader
         self.schedule = schedule
         self.network = network
         self.still = [*early]
@@ -186,7 +186,7 @@ class _Steps:
         self.engine = engine
 
     def settle(self, config: RunConfig, trained: Trained, progress: Progress) -> None:
-        """Choose what depends on the machine: the precision, once for a whole training, and how many pictures go in at a time."""
+        """Choose what depends on the machine: the precision, once for a whole training, and how many images go in at a time."""
         most = config.micro_batch or self._most
         # Statistics over all processes make them wait for each other, even where one has run out of memory.
         is_alone = self.job.training.batch_norm != "sync" or part().count == 1
@@ -195,8 +195,8 @@ class _Steps:
         if trained.is_bf16 is not None:
             self.engine = self.engine.with_bf16(trained.is_bf16)
         elif config.precision == "auto" and has_bf16(self.engine.device):
-            # A GPU is slow on few pictures; a CPU is not, and slow enough on as many as a step has.
-            count = min(most, self._most, self._most if self.engine.device.type == "cuda" else MEASURED_PICTURES)
+            # A GPU is slow on few images; a CPU is not, and slow enough on as many as a step has.
+            count = min(most, self._most, self._most if self.engine.device.type == "cuda" else MEASURED_IMAGES)
             self.engine = measured(
                 self.engine,
                 lambda engine: self._try(engine, count),
@@ -210,7 +210,7 @@ class _Steps:
 
     @property
     def _most(self) -> int:
-        """Pictures of a step that a process takes, if it takes them at once."""
+        """Images of a step that a process takes, if it takes them at once."""
         return math.ceil(self.schedule.batch_size / part().count)
 
     @property
@@ -224,7 +224,7 @@ class _Steps:
         return "stopping after this step" if self._every == 1 else f"stopping within {self._every} steps"
 
     def _try(self, engine: Engine, count: int) -> None:
-        """A step's passes on a copy of the network, with black pictures."""
+        """A step's passes on a copy of the network, with black images."""
         side_px = self.job.training.resize_px
         indices = torch.tensor(self.schedule.batches(range(1))[0][:count])
         pixels = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
@@ -269,7 +269,7 @@ class _Steps:
         for module in self.still:
             module.eval()
         orders = [batch[place] for batch in self.schedule.batches(steps) for place in self.places]
-        batches = self.pictures.batches(orders, self.job.usable)
+        batches = self.loader.batches(orders, self.job.usable)
         for step in steps:
             torch.manual_seed(seed_of(self.job.seed, step, 2 + part().rank))  # dropout
             yield self._step(step, batches)

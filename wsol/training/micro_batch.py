@@ -1,4 +1,4 @@
-"""How many pictures fit into the memory of a device."""
+"""How many images fit into the memory of a device."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def largest_that_fits(work: Callable[[int], object], most: int) -> int:
         torch.cuda.empty_cache()
         if count == 1:
             raise WsolError(
-                f"not even one picture fits into the memory of the device ({reason})",
+                f"not even one image fits into the memory of the device ({reason})",
                 expected="room for one",
                 remedy="Make --crop-px of the stage smaller, or take a smaller --backbone.",
             )

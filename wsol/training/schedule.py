@@ -1,4 +1,4 @@
-"""Which pictures a step sees: known before the first, whatever happens on the way."""
+"""Which images a step sees: known before the first, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from wsol.runtime.engine import seed_of
 
 @dataclass(frozen=True)
 class Schedule:
-    """Whole batches of shuffled pictures; the last, smaller one of an epoch is left out."""
+    """Whole batches of shuffled images; the last, smaller one of an epoch is left out."""
 
     usable: Sequence[int]
     batch_size: int
     steps: int
     seed: int
     classes: Sequence[int] | None = None
-    """Of each picture by its number, where a batch is to hold two of a class, one in each half, as far as there are two."""
+    """Of each image by its number, where a batch is to hold two of a class, one in each half, as far as there are two."""
 
     @classmethod
     def of(cls, usable: Sequence[int], training: Training, seed: int, classes: Sequence[int] | None = None) -> Schedule:
-        """For at least one picture; a batch has at most all of them."""
+        """For at least one image; a batch has at most all of them."""
         batch_size = min(training.batch_size, len(usable))
         steps = training.steps or max(training.epochs * (len(usable) // batch_size), training.least_steps)
         return cls(usable, batch_size, steps, seed, classes)
@@ -47,7 +47,7 @@ class Schedule:
         return range(first, min(first + self.steps_per_epoch, self.steps))
 
     def batches(self, steps: range) -> list[list[int]]:
-        """The numbers of the pictures of some steps of one epoch, for all processes together."""
+        """The numbers of the images of some steps of one epoch, for all processes together."""
         if not steps:
             return []
         epoch = self.epoch_of(steps.start)
@@ -77,7 +77,7 @@ def in_pairs(numbers: Sequence[int], classes: Sequence[int]) -> list[int]:
 def shares(batch_size: int, processes: int, most: int) -> list[list[slice]]:
     """For each process the places of a batch that it takes, in pieces of at most `most`; every process has as many pieces.
 
-    No piece is empty: where shares differ by one picture, a piece may be one larger than asked.
+    No piece is empty: where shares differ by one image, a piece may be one larger than asked.
     """
     largest = math.ceil(batch_size / processes)
     pieces = min(math.ceil(largest / most), batch_size // processes)

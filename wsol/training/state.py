@@ -27,7 +27,7 @@ class Tally:
     images: int = 0
     seconds: float = 0.0
     waiting_seconds: float = 0.0
-    """The part of it in which there was no picture to work on."""
+    """The part of it in which there was no image to work on."""
 
     def add(self, losses: Sequence[float], images: int, seconds: float, waiting_seconds: float) -> None:
         """Count some steps more."""
@@ -66,7 +66,7 @@ class Trained:
     epochs: list[Tally] = field(default_factory=list)
     current: Tally = field(default_factory=Tally)
     broken: dict[str, str] = field(default_factory=dict)
-    """Numbers of the pictures that could not be decoded so far, and why."""
+    """Numbers of the images that could not be decoded so far, and why."""
 
     def add(self, losses: Sequence[float], images: int, seconds: float, waiting_seconds: float) -> None:
         """Count some steps more."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from wsol.config.base import Training
 from wsol.config.options import RunConfig
-from wsol.data.loader import Pictures, told_broken, write_skipped
+from wsol.data.loader import ImageLoader, told_broken, write_skipped
 from wsol.data.pixel_cache import Limits, Place, cores, open_cache, poorest
 from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sides, pretrained_state
@@ -28,7 +28,7 @@ from wsol.training.loop import Job, Objective, train
 from wsol.training.state import Checkpoint
 
 PIXELS = ".pixels"
-"""Below the run, unless another place is named: pictures decoded once for all stages and epochs."""
+"""Below the run, unless another place is named: images decoded once for all stages and epochs."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def train_stage(
 
 
 def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine: Engine, progress: Progress) -> Path:
-    """Train, and write network, card, log, skipped pictures and manifest. An interrupted training goes on.
+    """Train, and write network, card, log, skipped images and manifest. An interrupted training goes on.
 
     Raises:
         WsolError: as `train`; the folder is not shared by all processes.
@@ -125,17 +125,17 @@ def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine:
         Checkpoint(scratch / CHECKPOINT, job.identity).check()
         if is_first:  # only now: what is refused must not become the run's own
             save_config(folder.parent, config)
-        pictures = _pictures(job, data, folder.parent, config, engine, progress)
-        trained = train(job, pictures, config, engine, scratch, progress)
-        for broken in gathered([pictures.broken], engine):
-            pictures.broken |= broken
+        images = _images(job, data, folder.parent, config, engine, progress)
+        trained = train(job, images, config, engine, scratch, progress)
+        for broken in gathered([images.broken], engine):
+            images.broken |= broken
         if is_first:
             save(scratch, job.network, job.card)
-            write_skipped(scratch, [sample.image_id for sample in data.train], pictures)
+            write_skipped(scratch, [sample.image_id for sample in data.train], images)
             figures = trained.figures() | {
                 "engine": engine.with_bf16(bool(trained.is_bf16)).reason,
                 "processes": part().count,
-                "broken_pictures": len(pictures.broken),
+                "broken_images": len(images.broken),
             }
             write_manifest(scratch, job.stage, job.settings, job.inputs, figures)
     if is_first:  # only now: a kill just before would have cost the whole training
@@ -144,7 +144,7 @@ def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine:
     return folder
 
 
-def _pictures(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Engine, progress: Progress) -> Pictures:
+def _images(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Engine, progress: Progress) -> ImageLoader:
     paths, side_px = [sample.path for sample in data.train], job.training.resize_px
     limits = Limits(config.cache_gb, config.disk_cache_gb, config.cache_folder or run / PIXELS)
     threads = cores() if config.workers is None else config.workers
@@ -154,6 +154,6 @@ def _pictures(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Eng
     def agree(place: Place) -> Place:
         return poorest(gathered([place], engine))
 
-    with progress.task(f"{job.stage}: reading pictures", len(paths)) as advance:
+    with progress.task(f"{job.stage}: reading images", len(paths)) as advance:
         kept = open_cache(paths, side_px, limits, part(), threads=threads, agree=agree, advance=advance)
-    return Pictures(paths, side_px, kept=kept, workers=config.workers)
+    return ImageLoader(paths, side_px, kept=kept, workers=config.workers)

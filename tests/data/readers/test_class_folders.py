@@ -1,4 +1,4 @@
-"""Class folders: which pictures, which classes, which truth."""
+"""Class folders: which images, which classes, which truth."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsol.data.images import pictures_under
+from wsol.data.images import images_under
 from wsol.data.open import open_data
 from wsol.data.readers.class_folders import GivenClasses, read
 from wsol.data.samples import DataSet
 from wsol.data.truth import GroundTruth
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Xyxy
 
-NewPicture = Callable[..., Path]
+NewImage = Callable[..., Path]
 
 
 def labelled(data: DataSet) -> dict[str, list[tuple[str, str]]]:
@@ -52,7 +52,7 @@ FLAT = [
 ]
 
 
-def test_classes_are_the_folders_however_deep_their_pictures(class_folders: Path) -> None:
+def test_classes_are_the_folders_however_deep_their_images(class_folders: Path) -> None:
     data = read(class_folders)
     assert data.class_names == ("hawk", "owl")
     assert labelled(data) == {"train": FLAT, "test": FLAT}
@@ -70,13 +70,13 @@ def test_a_split_is_taken_where_there_is_one(split_folders: Path, name: str) -> 
         "test": [(f"{name}/hawk/8.jpg", "hawk"), (f"{name}/owl/9.jpg", "owl")],
     }
     assert data.has_split
-    assert "3 training and 2 test pictures, 1 to 2 a class" in data.describe()
+    assert "3 training and 2 test images, 1 to 2 a class" in data.describe()
 
 
-def test_hidden_files_and_folders_are_no_data(class_folders: Path, new_picture: NewPicture) -> None:
+def test_hidden_files_and_folders_are_no_data(class_folders: Path, new_image: NewImage) -> None:
     for name in (".git/1.jpg", ".1.jpg", "owl/.trash/1.jpg", "owl/._1.jpg"):
-        new_picture(class_folders / name)
-    (class_folders / "owl" / "notes.txt").write_text("no picture")
+        new_image(class_folders / name)
+    (class_folders / "owl" / "notes.txt").write_text("no image")
     assert labelled(read(class_folders))["train"] == FLAT
 
 
@@ -85,30 +85,30 @@ def test_a_hidden_folder_is_no_unknown_class(split_folders: Path) -> None:
     assert len(read(split_folders).test) == 2
 
 
-def test_a_folder_beside_train_and_test_is_no_class(split_folders: Path, new_picture: NewPicture) -> None:
+def test_a_folder_beside_train_and_test_is_no_class(split_folders: Path, new_image: NewImage) -> None:
     whole = read(split_folders)
-    new_picture(split_folders / "unlabelled/1.jpg")
+    new_image(split_folders / "unlabelled/1.jpg")
     data = read(split_folders)
     assert data.class_names == ("hawk", "owl")
     assert (data.train, data.test) == (whole.train, whole.test)
 
 
 @pytest.mark.parametrize("name", ["train", "test"])
-def test_a_class_of_trains_stays_a_class(class_folders: Path, new_picture: NewPicture, name: str) -> None:
-    new_picture(class_folders / name / "1.jpg")
+def test_a_class_of_trains_stays_a_class(class_folders: Path, new_image: NewImage, name: str) -> None:
+    new_image(class_folders / name / "1.jpg")
     assert read(class_folders).class_names == ("hawk", "owl", name)
 
 
-def test_a_class_may_have_no_test_picture(split_folders: Path) -> None:
+def test_a_class_may_have_no_test_image(split_folders: Path) -> None:
     (split_folders / "test/owl/9.jpg").unlink()
     (split_folders / "test/owl").rmdir()
     assert labelled(open_data(split_folders))["test"] == [("test/hawk/8.jpg", "hawk")]
 
 
-def test_names_need_not_be_ascii(tmp_path: Path, new_picture: NewPicture) -> None:
+def test_names_need_not_be_ascii(tmp_path: Path, new_image: NewImage) -> None:
     names = ["Käuzchen/梟 1.png", os.fsdecode(b"b\xff/1.png")]
     for name in names:
-        new_picture(tmp_path / name)
+        new_image(tmp_path / name)
     data = open_data(tmp_path)
     assert sorted(sample.image_id for sample in data.train) == sorted(names)
     assert len(data.training_hash()) == 64
@@ -119,7 +119,7 @@ def test_names_need_not_be_ascii(tmp_path: Path, new_picture: NewPicture) -> Non
 
 def assert_given_as_read(data: DataSet) -> None:
     samples = (*data.train, *data.test)
-    predicted = [path.relative_to(data.root).as_posix() for path in pictures_under(data.root)]
+    predicted = [path.relative_to(data.root).as_posix() for path in images_under(data.root)]
     given = GivenClasses(predicted, data.class_names, data.root.name)
     assert [given.of(one.image_id) for one in samples] == [data.class_names[one.label] for one in samples]
 
@@ -148,12 +148,12 @@ def test_whatever_classes_are_called_folders_give_what_is_read(tree: list[list[s
 @pytest.mark.parametrize("layout", ["class_folders", "split_folders"])
 @pytest.mark.parametrize("more", [(), ("train",), ("test",)], ids=["plain", "trains among them", "tests among them"])
 def test_the_given_class_is_the_one_that_is_read(
-    layout: str, more: tuple[str, ...], request: pytest.FixtureRequest, new_picture: NewPicture
+    layout: str, more: tuple[str, ...], request: pytest.FixtureRequest, new_image: NewImage
 ) -> None:
     root = request.getfixturevalue(layout)
     for name in more:
         for split in ("train", "test") if layout == "split_folders" else ("",):
-            new_picture(root / split / name / "1.jpg")
+            new_image(root / split / name / "1.jpg")
     assert_given_as_read(read(root))
 
 
@@ -173,7 +173,7 @@ def test_the_given_class_is_the_one_that_is_read(
     ],
 )
 def test_a_folder_gives_the_class_that_it_is_named_exactly_like(image_id: str, expected: str | None) -> None:
-    assert GivenClasses([image_id], ("hawk", "owl"), "pictures").of(image_id) == expected
+    assert GivenClasses([image_id], ("hawk", "owl"), "images").of(image_id) == expected
     assert GivenClasses([image_id], (), "owl").of(image_id) is None
 
 
@@ -181,7 +181,7 @@ def test_a_folder_gives_the_class_that_it_is_named_exactly_like(image_id: str, e
     ("image_id", "root_name", "expected"),
     [
         pytest.param("1.jpg", "owl", "owl", id="a class folder by itself"),
-        pytest.param("2024/may/1.jpg", "owl", "owl", id="pictures deeper in it"),
+        pytest.param("2024/may/1.jpg", "owl", "owl", id="images deeper in it"),
         pytest.param("hawk/1.jpg", "owl", "hawk", id="a class folder below"),
         pytest.param("1.jpg", "Owl", None, id="another case"),
         pytest.param("1.jpg", "owls", None, id="a longer name"),
@@ -224,7 +224,7 @@ def test_truth_is_unread_until_asked_for(class_folders: Path) -> None:
 
 
 @pytest.mark.parametrize("header", ["path,x0,y0,x1,y1", "\ufeffpath,x0,y0,x1,y1"])
-def test_boxes_come_from_the_table_clipped_to_their_pictures(class_folders: Path, header: str) -> None:
+def test_boxes_come_from_the_table_clipped_to_their_images(class_folders: Path, header: str) -> None:
     table(
         class_folders,
         "owl/1.jpg,1,2,3,4",
@@ -241,7 +241,7 @@ def test_boxes_come_from_the_table_clipped_to_their_pictures(class_folders: Path
     assert {one.image_hw for one in truth.by_id.values()} == {(30, 40)}
     assert mistakes_of(truth) == [
         ("reaches outside, clipped", "boxes.csv, line 3"),
-        ("unknown picture", "boxes.csv, line 5"),
+        ("unknown image", "boxes.csv, line 5"),
     ]
     assert "'no/such.jpg'" in truth.mistakes[1].what
 
@@ -251,9 +251,9 @@ def test_other_columns_and_another_order_do_not_matter(class_folders: Path) -> N
     assert boxes_of(read(class_folders).read_truth()) == {"owl/2.jpg": [(3, 2, 5, 6)]}
 
 
-def test_a_path_with_a_comma_is_quoted(tmp_path: Path, new_picture: NewPicture) -> None:
-    new_picture(tmp_path / 'a,"b"' / "1.jpg")
-    new_picture(tmp_path / "c" / "1.jpg")
+def test_a_path_with_a_comma_is_quoted(tmp_path: Path, new_image: NewImage) -> None:
+    new_image(tmp_path / 'a,"b"' / "1.jpg")
+    new_image(tmp_path / "c" / "1.jpg")
     table(tmp_path, '"a,""b""/1.jpg",1,2,3,4')
     assert boxes_of(read(tmp_path).read_truth()) == {'a,"b"/1.jpg': [(1, 2, 3, 4)]}
 
@@ -282,8 +282,8 @@ def test_a_bad_row_is_one_mistake_with_its_line(class_folders: Path, row: str, w
         pytest.param("owl/1.jpg,20,20,10,10", "swapped corners", "xywh", id="xywh"),
         pytest.param("owl/1.jpg,nan,2,3,4", "not a number", "nan", id="not a number"),
         pytest.param("owl/1.jpg,0,0,inf,4", "not a number", "inf", id="infinite"),
-        pytest.param("owl/1.jpg,100,0,200,4", "outside the picture", "40 x 30", id="outside of the picture"),
-        pytest.param("owl/11.jpg,1,2,3,4", "unknown picture", "owl/11.jpg", id="an unknown picture"),
+        pytest.param("owl/1.jpg,100,0,200,4", "outside the image", "40 x 30", id="outside of the image"),
+        pytest.param("owl/11.jpg,1,2,3,4", "unknown image", "owl/11.jpg", id="an unknown image"),
     ],
 )
 def test_a_senseless_row_is_noted_and_not_used(class_folders: Path, row: str, kind: str, words: str) -> None:
@@ -294,18 +294,16 @@ def test_a_senseless_row_is_noted_and_not_used(class_folders: Path, row: str, ki
     assert words in truth.mistakes[0].what
 
 
-def test_rows_of_training_and_of_validation_pictures_are_no_mistakes(
-    split_folders: Path, new_picture: NewPicture
-) -> None:
-    new_picture(split_folders / "val/owl/5.jpg")
+def test_rows_of_training_and_of_validation_images_are_no_mistakes(split_folders: Path, new_image: NewImage) -> None:
+    new_image(split_folders / "val/owl/5.jpg")
     rows = [f"{name},1,2,3,4" for name in ("train/owl/1.jpg", "test/owl/9.jpg", "val/owl/5.jpg", "val/owl/6.jpg")]
     table(split_folders, *rows)
     truth = read(split_folders).read_truth()
     assert boxes_of(truth) == {"test/owl/9.jpg": [(1, 2, 3, 4)]}
-    assert mistakes_of(truth) == [("unknown picture", "boxes.csv, line 5")]
+    assert mistakes_of(truth) == [("unknown image", "boxes.csv, line 5")]
 
 
-def test_truth_may_lie_apart_from_the_pictures(class_folders: Path, tmp_path: Path) -> None:
+def test_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path) -> None:
     apart = tmp_path / "truth"
     apart.mkdir()
     table(apart, "owl/1.jpg,1,2,3,4", "owl/7.jpg,1,2,3,4")
@@ -314,7 +312,7 @@ def test_truth_may_lie_apart_from_the_pictures(class_folders: Path, tmp_path: Pa
     assert labelled(data)["test"] == FLAT
     truth = data.read_truth()
     assert boxes_of(truth) == {"owl/1.jpg": [(1, 2, 3, 4)]}
-    assert mistakes_of(truth) == [("unknown picture", "boxes.csv, line 3")]
+    assert mistakes_of(truth) == [("unknown image", "boxes.csv, line 3")]
     np.testing.assert_array_equal(mask_of(truth, "owl/1.jpg"), MASK)
 
 
@@ -340,12 +338,12 @@ def test_a_path_may_begin_with_the_folder_it_is_relative_to(class_folders: Path)
     assert boxes_of(truth) == {"owl/1.jpg": [(1, 2, 3, 4)]} and not mistakes_of(truth)
 
 
-def test_a_broken_picture_costs_its_own_boxes_only(class_folders: Path) -> None:
+def test_a_broken_image_costs_its_own_boxes_only(class_folders: Path) -> None:
     table(class_folders, "owl/1.jpg,1,2,3,4", "owl/2.jpg,1,2,3,4", "owl/1.jpg,5,6,7,8")
     (class_folders / "owl/1.jpg").write_bytes(b"")
     truth = read(class_folders).read_truth()
     assert boxes_of(truth) == {"owl/2.jpg": [(1, 2, 3, 4)]}
-    assert mistakes_of(truth) == [("broken picture", "1.jpg")]
+    assert mistakes_of(truth) == [("broken image", "1.jpg")]
 
 
 def save_mask(path: Path, mask: NDArray[np.bool_], mode: str = "L", value: object = 255) -> None:
@@ -424,9 +422,9 @@ def test_an_empty_mask_is_noted_and_not_used(class_folders: Path) -> None:
 
 @pytest.mark.parametrize(
     ("broken", "kind"),
-    [pytest.param("masks/owl/1.png", "broken mask", id="the mask"), pytest.param("owl/1.jpg", "broken picture", id="its picture")],
+    [pytest.param("masks/owl/1.png", "broken mask", id="the mask"), pytest.param("owl/1.jpg", "broken image", id="its image")],
 )  # fmt: skip
-def test_a_broken_mask_or_picture_costs_its_own_box_only(class_folders: Path, broken: str, kind: str) -> None:
+def test_a_broken_mask_or_image_costs_its_own_box_only(class_folders: Path, broken: str, kind: str) -> None:
     for name in ("owl/1", "owl/2"):
         save_mask(class_folders / f"masks/{name}.png", MASK)
     data = read(class_folders)
@@ -436,7 +434,7 @@ def test_a_broken_mask_or_picture_costs_its_own_box_only(class_folders: Path, br
     assert mistakes_of(truth) == [(kind, Path(broken).name)]
 
 
-def test_a_mask_of_another_size_than_its_picture_says_both(class_folders: Path) -> None:
+def test_a_mask_of_another_size_than_its_image_says_both(class_folders: Path) -> None:
     save_mask(class_folders / "masks/owl/1.png", MASK[:20])
     words = (
         r"1\.png has \(height, width\) \(20, 40\): expected \(30, 40\), the upright size of .*1\.jpg\. Resize the mask"
@@ -446,10 +444,10 @@ def test_a_mask_of_another_size_than_its_picture_says_both(class_folders: Path) 
     table(class_folders, "owl/1.jpg,1,2,3,4")
     read_mask = read(class_folders).read_truth()["owl/1.jpg"].read_mask
     assert read_mask is not None
-    with pytest.raises(BrokenPicture, match=words):
+    with pytest.raises(BrokenImage, match=words):
         read_mask((30, 40))
     (class_folders / "masks/owl/1.png").write_bytes(b"")
-    with pytest.raises(BrokenPicture, match=r"1\.png.*empty"):
+    with pytest.raises(BrokenImage, match=r"1\.png.*empty"):
         read_mask((30, 40))
 
 
@@ -465,16 +463,16 @@ def test_no_truth_at_all_says_what_to_write(class_folders: Path) -> None:
         read(class_folders).read_truth()
 
 
-@pytest.mark.parametrize("pictures", [["masks/1.jpg"], ["masks/left/1.jpg", "masks/right/1.jpg"]])
-def test_a_class_called_masks_stays_a_class(class_folders: Path, new_picture: NewPicture, pictures: list[str]) -> None:
-    for name in pictures:
-        new_picture(class_folders / name)
+@pytest.mark.parametrize("images", [["masks/1.jpg"], ["masks/left/1.jpg", "masks/right/1.jpg"]])
+def test_a_class_called_masks_stays_a_class(class_folders: Path, new_image: NewImage, images: list[str]) -> None:
+    for name in images:
+        new_image(class_folders / name)
     data = read(class_folders)
     assert data.class_names == ("hawk", "masks", "owl")
-    assert [s.image_id for s in data.train if data.class_names[s.label] == "masks"] == pictures
+    assert [s.image_id for s in data.train if data.class_names[s.label] == "masks"] == images
 
 
-def test_masks_without_classes_are_classes(tmp_path: Path, new_picture: NewPicture) -> None:
-    new_picture(tmp_path / "masks" / "1.jpg")
-    new_picture(tmp_path / "hats" / "1.jpg")
+def test_masks_without_classes_are_classes(tmp_path: Path, new_image: NewImage) -> None:
+    new_image(tmp_path / "masks" / "1.jpg")
+    new_image(tmp_path / "hats" / "1.jpg")
     assert read(tmp_path).class_names == ("hats", "masks")

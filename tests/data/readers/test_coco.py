@@ -1,4 +1,4 @@
-"""COCO as truth: where files and pictures lie, which picture has which class, boxes and masks, and what is no COCO."""
+"""COCO as truth: where files and images lie, which image has which class, boxes and masks, and what is no COCO."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from wsol.data.readers.coco import image_ids_of, read, recognise
 from wsol.data.readers.coco_masks import read_coco_mask
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import GroundTruth, TrueMask
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Xyxy
 
 # pycocotools 2.0.11 meets numpy 2.4 half way
@@ -122,7 +122,7 @@ def test_a_category_above_others_stays_a_class_where_it_is_used(tmp_path: Path) 
     assert read(tmp_path).class_names == ("birds", "hawk", "owl")
 
 
-def test_pictures_of_one_name_are_told_apart_by_the_folder_of_their_split(tmp_path: Path) -> None:
+def test_images_of_one_name_are_told_apart_by_the_folder_of_their_split(tmp_path: Path) -> None:
     write_roboflow_coco(tmp_path, "test", {"000000000009.jpg": [OWL], "5.jpg": [HAWK]})
     data = open_data(tmp_path)
     assert labelled(data, data.train) == {f"train/{name}": label for name, label in TRAIN_LABELS.items()}
@@ -132,11 +132,11 @@ def test_pictures_of_one_name_are_told_apart_by_the_folder_of_their_split(tmp_pa
     assert image_ids_of(tmp_path)[0] == "test/000000000009.jpg"
 
 
-@pytest.mark.parametrize("pictures", ["", "images", "data"])
+@pytest.mark.parametrize("images", ["", "images", "data"])
 @pytest.mark.parametrize("name", ["instances.json", "annotations/instances_default.json", "labels.json"])
 @pytest.mark.parametrize("is_named", [False, True])
-def test_one_file_is_training_and_test_set(tmp_path: Path, pictures: str, name: str, is_named: bool) -> None:
-    write_single_coco(tmp_path, pictures, name)
+def test_one_file_is_training_and_test_set(tmp_path: Path, images: str, name: str, is_named: bool) -> None:
+    write_single_coco(tmp_path, images, name)
     root = tmp_path / name if is_named else tmp_path
     data = open_data(root)
     assert data.train == data.test
@@ -162,12 +162,12 @@ def test_validation_annotations_alone_are_a_list_of_truth(tmp_path: Path) -> Non
     assert data.train == ()
     assert labelled(data, data.test) == TEST_LABELS
     assert boxes_of(data.read_truth()) == TEST_BOXES
-    with pytest.raises(WsolError, match="no training pictures"):
+    with pytest.raises(WsolError, match="no training images"):
         open_data(tmp_path)
 
 
 @pytest.mark.parametrize("places", [("train2017", "val2017"), ("all", "all")])
-def test_pictures_may_lie_elsewhere(tmp_path: Path, places: tuple[str, str]) -> None:
+def test_images_may_lie_elsewhere(tmp_path: Path, places: tuple[str, str]) -> None:
     root, photos = tmp_path / "root", tmp_path / "photos"
     write_published_coco(root)
     for split, place in zip(("train2017", "val2017"), places, strict=True):
@@ -185,7 +185,7 @@ def test_the_folder_of_a_split_goes_before_the_folder_of_all(tmp_path: Path) -> 
     assert read(tmp_path, tmp_path).train[0].path == tmp_path / "train2017/000000000009.jpg"
 
 
-def test_absent_pictures_do_not_hinder_the_truth(tmp_path: Path) -> None:
+def test_absent_images_do_not_hinder_the_truth(tmp_path: Path) -> None:
     file = write_json(tmp_path / "instances_val2017.json", coco_of(TEST))
     data = open_truth(file)
     assert data.test[0].path == tmp_path / "000000000139.jpg"
@@ -205,14 +205,14 @@ def test_slashes_are_slashes(tmp_path: Path) -> None:
     ("files", "is_coco"),
     [
         pytest.param({}, False, id="an empty folder"),
-        pytest.param({"a.json": {"images": []}}, True, id="a list of pictures"),
+        pytest.param({"a.json": {"images": []}}, True, id="a list of images"),
         pytest.param({"._a.json": {"images": []}}, False, id="a hidden file"),
         pytest.param({"a.json": [{"image_id": 1}]}, False, id="results"),
         pytest.param({"a.json": {"shapes": [], "imagePath": "a.jpg"}}, False, id="LabelMe"),
         pytest.param({"a.json": {"classes": ["images", "annotations"]}}, False, id="settings of another tool"),
         pytest.param({"a.json": {"images": 6, "kind": "annotations", "categories": {"a": []}}}, False, id="counts"),
         pytest.param({"a.json": {"info": {"images": "]{"}, "images": []}}, True, id="brackets in words"),
-        pytest.param({f"{n}.json": {"images": [], "annotations": []} for n in range(21)}, False, id="a file a picture"),
+        pytest.param({f"{n}.json": {"images": [], "annotations": []} for n in range(21)}, False, id="a file an image"),
         pytest.param({"owl/a.json": {"images": [], "annotations": []}}, False, id="in a class folder"),
     ],
 )
@@ -239,9 +239,7 @@ def test_a_json_file_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
         pytest.param(lambda d: [a.update(iscrowd=1) for a in d["annotations"][1:3]], "no true box", "got crowds alone", id="crowds alone"),
     ],
 )  # fmt: skip
-def test_a_picture_without_one_class_is_left_out_and_noted(
-    tmp_path: Path, change: Change, kind: str, words: str
-) -> None:
+def test_a_image_without_one_class_is_left_out_and_noted(tmp_path: Path, change: Change, kind: str, words: str) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
     data = open_truth(file)
@@ -249,7 +247,7 @@ def test_a_picture_without_one_class_is_left_out_and_noted(
     assert [mistake.kind for mistake in data.mistakes] == [kind]
     assert "000000000025.jpg" in data.mistakes[0].where
     assert words in data.mistakes[0].what
-    assert ", 1 picture left out" in data.describe()
+    assert ", 1 image left out" in data.describe()
     truth = data.read_truth()
     assert boxes_of(truth) == {n: b for n, b in TRAIN_BOXES.items() if n != "000000000025.jpg"}
     assert truth.mistakes == ()  # told once
@@ -265,10 +263,10 @@ def test_a_crowd_gives_no_class(tmp_path: Path) -> None:
 
 def test_nothing_usable_says_what_is_wrong_with_the_first(tmp_path: Path) -> None:
     file = write_json(tmp_path / "a.json", coco_of({"1.jpg": [HAWK, OWL], "2.jpg": []}))
-    with pytest.raises(WsolError, match=r"none of the 2 pictures.*several classes: .*1\.jpg.*Mend"):
+    with pytest.raises(WsolError, match=r"none of the 2 images.*several classes: .*1\.jpg.*Mend"):
         open_truth(file)
     write_json(file, coco_of({}))
-    with pytest.raises(WsolError, match=r"no pictures in .*a\.json"):
+    with pytest.raises(WsolError, match=r"no images in .*a\.json"):
         open_truth(file)
 
 
@@ -296,7 +294,7 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
         pytest.param({"bbox": [5, 2, -3, 8]}, "swapped corners", id="a negative width"),
         pytest.param({"bbox": [5, 2, 0, 8]}, "no area", id="no width"),
         pytest.param({"bbox": [5, 2, float("nan"), 8]}, "not a number", id="nan"),
-        pytest.param({"bbox": [40, 2, 3, 8]}, "outside the picture", id="outside"),
+        pytest.param({"bbox": [40, 2, 3, 8]}, "outside the image", id="outside"),
         pytest.param({"bbox": ["5", "2", "3", "8"]}, "not a number", id="letters"),
         pytest.param({"bbox": [5, 2, 3]}, "not a number", id="three numbers"),
         pytest.param({"bbox": [5, 2, 10**400, 8]}, "not a number", id="a number that no float holds"),
@@ -306,7 +304,7 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
         pytest.param({"bbox": None, "segmentation": None}, "no true box", id="no box"),
         pytest.param({"bbox": None, "segmentation": [[1, 2, 3, 4]]}, "no true box", id="no polygon"),
         pytest.param({"bbox": None, "segmentation": None, "keypoints": [1, 2, 2]}, "no true box", id="keypoints alone"),
-        pytest.param({"image_id": 99}, "unknown picture", id="a picture that is not listed"),
+        pytest.param({"image_id": 99}, "unknown image", id="an image that is not listed"),
         pytest.param({"category_id": 99}, "unknown class", id="a class that is not listed"),
     ],
 )
@@ -320,7 +318,7 @@ def test_a_senseless_annotation_is_noted_and_not_used(tmp_path: Path, new: dict[
     assert [(mistake.kind, mistake.where) for mistake in truth.mistakes] == [(kind, f"{file}, annotation 3")]
 
 
-def test_boxes_end_with_the_picture(tmp_path: Path) -> None:
+def test_boxes_end_with_the_image(tmp_path: Path) -> None:
     file = write_json(tmp_path / "a.json", coco_of({"1.jpg": [OWL], "2.jpg": [OWL]}))
     changed(file, lambda d: d["annotations"][0].update(bbox=[-0.5, 20, 41, 10.5]))
     changed(file, lambda d: d["annotations"][1].update(bbox=[-5, 20, 41, 10.5]))
@@ -330,7 +328,7 @@ def test_boxes_end_with_the_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hw", [{}, {"height": 0, "width": 0}, {"height": None, "width": 40}])
-def test_where_the_file_gives_no_size_the_picture_does(tmp_path: Path, hw: dict[str, Any]) -> None:
+def test_where_the_file_gives_no_size_the_image_does(tmp_path: Path, hw: dict[str, Any]) -> None:
     write_single_coco(tmp_path, "")
 
     def without_size(document: dict[str, Any]) -> None:
@@ -344,7 +342,7 @@ def test_where_the_file_gives_no_size_the_picture_does(tmp_path: Path, hw: dict[
     truth = read(tmp_path).read_truth()
     assert boxes_of(truth) == {"000000000030.jpg": [(4, 2, 14.5, 10)]}
     assert truth["000000000030.jpg"].image_hw == HW
-    assert [mistake.kind for mistake in truth.mistakes] == ["missing picture", "broken picture"]
+    assert [mistake.kind for mistake in truth.mistakes] == ["missing image", "broken image"]
 
 
 # Masks
@@ -388,7 +386,7 @@ def test_objects_are_united_and_crowds_are_ignored_where_no_object_is(
 @pytest.mark.parametrize(
     "way", [lambda m: rectangle(2, 2, 10, 8), uncompressed, compressed], ids=["polygons", "runs", "compressed runs"]
 )
-def test_a_picture_has_the_mask_of_all_its_objects(tmp_path: Path, way: Callable[[NDArray[np.bool_]], Any]) -> None:
+def test_a_image_has_the_mask_of_all_its_objects(tmp_path: Path, way: Callable[[NDArray[np.bool_]], Any]) -> None:
     document = coco_of(TRAIN)
     first, second = document["annotations"][1:3]
     first["segmentation"] = way(ones(2, 2, 12, 10))
@@ -459,7 +457,7 @@ def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segme
     document["annotations"][2]["segmentation"] = segmentation
     truth = read(write_json(tmp_path / "a.json", document)).read_truth()
     assert boxes_of(truth) == TRAIN_BOXES
-    with pytest.raises(BrokenPicture, match=r"a\.json, 000000000025\.jpg: expected.*got.*Mend") as raised:
+    with pytest.raises(BrokenImage, match=r"a\.json, 000000000025\.jpg: expected.*got.*Mend") as raised:
         mask_of(truth, "000000000025.jpg")
     assert words in str(raised.value)
     assert mask_of(truth, "000000000009.jpg").is_object.any()
@@ -477,7 +475,7 @@ def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segme
         pytest.param("[]", "got a list", id="an empty list"),
         pytest.param("3", "got a int", id="a number"),
         pytest.param("{}", "one without images, categories, annotations", id="an empty object"),
-        pytest.param('{"images": [], "categories": []}', "one without annotations", id="pictures without annotations"),
+        pytest.param('{"images": [], "categories": []}', "one without annotations", id="images without annotations"),
         pytest.param('{"images": [], "categories": [], "annotations": {}}', "one without annotations", id="annotations by id"),
         pytest.param('[{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]', "a list of COCO results. Name the file of the true boxes", id="results"),
         pytest.param('[{"id": 1, "data": {"image": "a"}, "annotations": []}]', "Label Studio. Export", id="Label Studio"),
@@ -496,10 +494,10 @@ def test_what_is_no_coco_is_told_by_what_it_looks_like(tmp_path: Path, content: 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        pytest.param(lambda d: d["images"][1].pop("id"), "images[1]: expected an integer id", id="a picture without id"),
+        pytest.param(lambda d: d["images"][1].pop("id"), "images[1]: expected an integer id", id="an image without id"),
         pytest.param(lambda d: d["images"][1].update(id="9"), "images[1]: expected an integer id", id="an id of letters"),
-        pytest.param(lambda d: d["images"][1].pop("file_name"), "file_name", id="a picture without name"),
-        pytest.param(lambda d: d["images"].append(3), "images[3]", id="a picture that is a number"),
+        pytest.param(lambda d: d["images"][1].pop("file_name"), "file_name", id="an image without name"),
+        pytest.param(lambda d: d["images"].append(3), "images[3]", id="an image that is a number"),
         pytest.param(lambda d: d["images"][1].update(id=1), "got 1 twice", id="an id twice"),
         pytest.param(lambda d: d["images"][1].update(file_name="000000000009.jpg"), "'000000000009.jpg' twice", id="a name twice"),
         pytest.param(lambda d: d["categories"][1].pop("name"), "categories[1]", id="a category without name"),

@@ -1,4 +1,4 @@
-"""CSV tables: pictures, labels, boxes and split by column, and headers that mean something else."""
+"""CSV tables: images, labels, boxes and split by column, and headers that mean something else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from fake_data.csv_table import BOX_COLUMNS, HW, ROWS, write_csv_set, write_pictures, write_table
+from fake_data.csv_table import BOX_COLUMNS, HW, ROWS, write_csv_set, write_images, write_table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,11 +34,11 @@ BOXES = {"1.jpg": [(1, 2, 11.5, 10)], "2.jpg": [(3, 4, 20, 30), (21, 4, 40, 30)]
 # Where things lie
 
 
-@pytest.mark.parametrize("pictures", ["", "images"])
+@pytest.mark.parametrize("images", ["", "images"])
 @pytest.mark.parametrize("name", ["labels.csv", "annotations.csv"])
 @pytest.mark.parametrize("is_named", [False, True])
-def test_a_table_is_read_by_its_folder_or_its_name(tmp_path: Path, pictures: str, name: str, is_named: bool) -> None:
-    write_csv_set(tmp_path, pictures, name)
+def test_a_table_is_read_by_its_folder_or_its_name(tmp_path: Path, images: str, name: str, is_named: bool) -> None:
+    write_csv_set(tmp_path, images, name)
     data = open_data(tmp_path / name if is_named else tmp_path)
     assert data.kind == "CSV table"
     assert data.class_names == ("hawk", "owl")
@@ -52,8 +52,8 @@ def test_a_table_is_read_by_its_folder_or_its_name(tmp_path: Path, pictures: str
     assert truth.mistakes == data.mistakes == ()
 
 
-def test_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "photos", ROWS)
+def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos", ROWS)
     table = write_table(tmp_path / "lists" / "mine.csv", ROWS)
     data = open_data(table, tmp_path / "photos")
     assert [sample.path for sample in data.train] == [tmp_path / "photos" / name for name in LABELS]
@@ -61,7 +61,7 @@ def test_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
 
 
 def test_labels_alone_are_a_data_set_without_truth(tmp_path: Path) -> None:
-    write_pictures(tmp_path, ROWS)
+    write_images(tmp_path, ROWS)
     write_table(tmp_path / "labels.csv", LABELS.items(), ("path", "label"))
     data = open_data(tmp_path)
     assert labelled(data, data.train) == LABELS
@@ -105,7 +105,7 @@ def test_order_other_columns_blanks_and_a_byte_order_mark_do_not_matter(tmp_path
         encoding="utf-8",
         newline="",
     )
-    write_pictures(tmp_path, [["1.jpg"], ["night/2.jpg"]])
+    write_images(tmp_path, [["1.jpg"], ["night/2.jpg"]])
     data = open_data(table)
     assert labelled(data, data.train) == {"1.jpg": "owl", "night/2.jpg": "hawk"}
     assert boxes_of(data.read_truth()) == {"1.jpg": [(1, 2, 11.5, 10)]}
@@ -124,7 +124,7 @@ def test_order_other_columns_blanks_and_a_byte_order_mark_do_not_matter(tmp_path
 def test_without_labels_the_folder_is_the_class(tmp_path: Path, path: str, name: str) -> None:
     table = write_table(tmp_path / "boxes.csv", [(path, 1, 2, 11.5, 10)], ("path", *BOX_COLUMNS[2:]))
     image_id = path.replace("\\", "/").removeprefix("./")
-    write_pictures(tmp_path, [[image_id]])
+    write_images(tmp_path, [[image_id]])
     data = open_truth(table)
     assert labelled(data, data.test) == {image_id: name}
     assert boxes_of(data.read_truth()) == {image_id: [(1, 2, 11.5, 10)]}
@@ -198,16 +198,16 @@ def test_a_column_of_somebody_elses_is_no_slip(tmp_path: Path, header: str) -> N
     [
         pytest.param(b"\xff\xfe\x00", "is not UTF-8", id="bytes"),
         pytest.param("path,label\nKäuzchen.jpg,owl\n".encode("latin-1"), "is not UTF-8", id="Latin 1"),
-        pytest.param(b"path,label\n", "no pictures", id="a header alone"),
-        pytest.param(b"path,label\n,\n", "no pictures", id="an empty line"),
-        pytest.param(b"path,label\n1.jpg,\n2.jpg\n", "none of the 2 pictures", id="no labels"),
+        pytest.param(b"path,label\n", "no images", id="a header alone"),
+        pytest.param(b"path,label\n,\n", "no images", id="an empty line"),
+        pytest.param(b"path,label\n1.jpg,\n2.jpg\n", "none of the 2 images", id="no labels"),
         pytest.param(b"path,label\n1.jpg,owl\n,owl\n", "line 3: expected the path", id="no path"),
         pytest.param(b'path,label\n1.jpg,owl\n"2.jpg,owl\n3.jpg,owl\n', "not CSV", id="a quote that is not closed"),
         pytest.param(b"path,label,label\n1.jpg,owl,hawk\n", "'label' twice", id="a column twice"),
         pytest.param(b"path,label\na,b.jpg,owl\n", "line 2: expected 2 cells, got more. Put quotes", id="a comma in a path"),
     ],
 )  # fmt: skip
-def test_what_is_no_table_of_pictures_is_told(tmp_path: Path, content: bytes, words: str) -> None:
+def test_what_is_no_table_of_images_is_told(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(WsolError, match=r"t\.csv.*expected") as raised:
         open_truth(tmp_path / "t.csv")
@@ -217,10 +217,10 @@ def test_what_is_no_table_of_pictures_is_told(tmp_path: Path, content: bytes, wo
 # Labels and splits
 
 
-def test_pictures_without_one_label_are_left_out_and_noted(tmp_path: Path) -> None:
+def test_images_without_one_label_are_left_out_and_noted(tmp_path: Path) -> None:
     rows = [*ROWS, ("2.jpg", "owl", 1, 1, 2, 2), ("4.jpg", "", 1, 1, 2, 2), ("5.jpg", "", "", "", "", ""), ("5.jpg", "owl", "", "", "", "")]  # fmt: skip
     table = write_table(tmp_path / "t.csv", rows)
-    write_pictures(tmp_path, rows)
+    write_images(tmp_path, rows)
     data = read(table)
     assert labelled(data, data.train) == {"1.jpg": "owl", "night/3.jpg": "owl"}
     assert data.class_names == ("owl",)
@@ -229,7 +229,7 @@ def test_pictures_without_one_label_are_left_out_and_noted(tmp_path: Path) -> No
         ("unknown class", f"{table}, line 7", "expected a label, got none"),
         ("several classes", f"{table}, 5.jpg", "expected one label, got (none), owl"),
     ]
-    assert "3 pictures left out" in data.describe()
+    assert "3 images left out" in data.describe()
     truth = data.read_truth()
     assert boxes_of(truth) == {"1.jpg": BOXES["1.jpg"]}
     assert truth.mistakes == ()
@@ -238,11 +238,11 @@ def test_pictures_without_one_label_are_left_out_and_noted(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("splits", "train", "test"),
     [
-        pytest.param(["train", "test", "val"], ["0"], ["1"], id="validation pictures are neither"),
+        pytest.param(["train", "test", "val"], ["0"], ["1"], id="validation images are neither"),
         pytest.param(["train", "val", "valid"], ["0"], ["1", "2"], id="they are the test where there is no other"),
         pytest.param(["Training", " TEST ", "train"], ["0", "2"], ["1"], id="capitals and blanks"),
         pytest.param(["test", "test", "test"], [], ["0", "1", "2"], id="a list of truth"),
-        pytest.param(["train", "train", "train"], None, None, id="training pictures alone"),
+        pytest.param(["train", "train", "train"], None, None, id="training images alone"),
         pytest.param(["", "", ""], None, None, id="an empty column"),
     ],
 )
@@ -259,7 +259,7 @@ def test_a_split_is_taken_where_there_is_one(
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        pytest.param([("1", "owl", "train"), ("1", "owl", "test")], "line 3: expected 1 in one split, got 'test' here and 'train' before", id="one picture in both"),
+        pytest.param([("1", "owl", "train"), ("1", "owl", "test")], "line 3: expected 1 in one split, got 'test' here and 'train' before", id="one image in both"),
         pytest.param([("1", "owl", "train"), ("2", "owl", "")], "line 3: expected a split as in the other lines", id="a cell left empty"),
         pytest.param([("1", "owl", "trian")], "got 'trian'. Did you mean train?", id="a slip"),
         pytest.param([("1", "owl", "7")], "expected split to be train, test or val, got '7'. Mend", id="a number"),
@@ -292,7 +292,7 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
         pytest.param((20, 20, 10, 10), "swapped corners", id="swapped corners"),
         pytest.param((5, 2, 5, 4), "no area", id="no width"),
         pytest.param(("nan", 2, 3, 4), "not a number", id="nan"),
-        pytest.param((100, 2, 110, 4), "outside the picture", id="outside"),
+        pytest.param((100, 2, 110, 4), "outside the image", id="outside"),
     ],
 )
 def test_a_senseless_box_is_noted_and_not_used(tmp_path: Path, corners: tuple[object, ...], kind: str) -> None:
@@ -316,16 +316,16 @@ def test_a_box_that_is_no_four_numbers_is_one_mistake_with_its_line(
     assert "expected four numbers (x0,y0,x1,y1), got" in mistake.what
 
 
-def test_sizes_come_from_the_table_if_it_has_them_else_from_the_pictures(tmp_path: Path) -> None:
+def test_sizes_come_from_the_table_if_it_has_them_else_from_the_images(tmp_path: Path) -> None:
     columns = (*BOX_COLUMNS, "width", "height")
     rows = [("absent.jpg", "owl", 1, 2, 300, 200, 300, 200), ("1.jpg", "owl", 1, 2, 300, 200, "", "")]
-    write_pictures(tmp_path, rows[1:])
+    write_images(tmp_path, rows[1:])
     truth = read(write_table(tmp_path / "t.csv", rows, columns)).read_truth()
     assert {image_id: one.image_hw for image_id, one in truth.by_id.items()} == {"absent.jpg": (200, 300), "1.jpg": HW}
     assert boxes_of(truth) == {"absent.jpg": [(1, 2, 300, 200)], "1.jpg": [(1, 2, 40, 30)]}
 
 
-def test_two_sizes_of_one_picture_are_noted(tmp_path: Path) -> None:
+def test_two_sizes_of_one_image_are_noted(tmp_path: Path) -> None:
     columns = (*BOX_COLUMNS, "width", "height")
     rows = [("1.jpg", "owl", 1, 2, 3, 4, 40, 30), ("1.jpg", "owl", 5, 6, 7, 8, 400, 300)]
     truth = read(write_table(tmp_path / "t.csv", rows, columns)).read_truth()
@@ -343,7 +343,7 @@ def test_a_senseless_size_names_its_line(tmp_path: Path, size: tuple[object, obj
         read(table).read_truth()
 
 
-def test_missing_and_broken_pictures_cost_their_own_boxes_and_are_noted_once(tmp_path: Path) -> None:
+def test_missing_and_broken_images_cost_their_own_boxes_and_are_noted_once(tmp_path: Path) -> None:
     write_csv_set(tmp_path)
     (tmp_path / "images/1.jpg").write_bytes(b"")
     (tmp_path / "images/2.jpg").unlink()
@@ -354,8 +354,8 @@ def test_missing_and_broken_pictures_cost_their_own_boxes_and_are_noted_once(tmp
     assert boxes_of(truth) == {}
     # night/3.jpg has no box, and is not looked for.
     assert [(mistake.kind, Path(mistake.where).name) for mistake in truth.mistakes] == [
-        ("broken picture", "1.jpg"),
-        ("missing picture", "2.jpg"),
+        ("broken image", "1.jpg"),
+        ("missing image", "2.jpg"),
     ]
 
 

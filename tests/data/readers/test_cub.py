@@ -30,7 +30,7 @@ def test_the_official_split_and_labels_are_taken(fake_cub: Path) -> None:
     assert data.has_split
 
 
-def test_boxes_are_corners_clipped_to_the_picture(fake_cub: Path) -> None:
+def test_boxes_are_corners_clipped_to_the_image(fake_cub: Path) -> None:
     data = open_data(fake_cub)
     truth = data.read_truth()
     assert set(truth.by_id) == {sample.image_id for sample in (*data.train, *data.test)}
@@ -63,15 +63,15 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(fake_cub: Path, poi
         poisoned.read_truth()
 
 
-def test_a_broken_picture_costs_its_own_boxes_only(fake_cub: Path) -> None:
+def test_a_broken_image_costs_its_own_boxes_only(fake_cub: Path) -> None:
     data = open_data(fake_cub)
     data.test[0].path.write_bytes(b"")
     data.test[1].path.unlink()
     truth = data.read_truth()
     assert set(truth.by_id) == {sample.image_id for sample in (*data.train, data.test[2])}
     assert [(mistake.kind, mistake.where) for mistake in truth.mistakes] == [
-        ("broken picture", str(data.test[0].path)),
-        ("missing picture", str(data.test[1].path)),
+        ("broken image", str(data.test[0].path)),
+        ("missing image", str(data.test[1].path)),
     ]
 
 
@@ -83,8 +83,8 @@ def test_a_broken_picture_costs_its_own_boxes_only(fake_cub: Path) -> None:
         pytest.param("5 2.0 2.0 30.0 45.0", "5 2.0 2.0 0.0 45.0", "no area", id="no width"),
         pytest.param("5 2.0 2.0 30.0 45.0", "5 2.0 2.0 inf 45.0", "not a number", id="an infinite width"),
         pytest.param("5 2.0 2.0 30.0 45.0", "5 nan 2.0 30.0 45.0", "not a number", id="nan"),
-        pytest.param("5 2.0 2.0 30.0 45.0", "5 80.0 2.0 30.0 45.0", "outside the picture", id="outside"),
-        pytest.param("5 2.0 2.0 30.0 45.0\n", "55 2.0 2.0 30.0 45.0\n5 2.0 2.0 9.0 9.0\n", "unknown picture", id="a row more"),
+        pytest.param("5 2.0 2.0 30.0 45.0", "5 80.0 2.0 30.0 45.0", "outside the image", id="outside"),
+        pytest.param("5 2.0 2.0 30.0 45.0\n", "55 2.0 2.0 30.0 45.0\n5 2.0 2.0 9.0 9.0\n", "unknown image", id="a row more"),
         pytest.param("5 2.0 2.0 30.0 45.0", "5 2.0 2.0 90.0 45.0", "reaches outside, clipped", id="too wide"),
     ],
 )  # fmt: skip
@@ -97,27 +97,27 @@ def test_a_senseless_row_is_noted_and_costs_its_own_box_only(fake_cub: Path, old
     assert [mistake.kind for mistake in truth.mistakes] == [kind]
     assert "bounding_boxes.txt" in truth.mistakes[0].where
     name = "002.Laysan_Albatross/Laysan_Albatross_0002_5.jpg"
-    usable = {"unknown picture", "reaches outside, clipped"}
+    usable = {"unknown image", "reaches outside, clipped"}
     assert {s.image_id for s in (*data.train, *data.test)} - truth.by_id.keys() == (
         {name} - ({name} if kind in usable else set())
     )
 
 
-def test_the_pictures_may_lie_elsewhere(fake_cub: Path, tmp_path: Path) -> None:
+def test_the_images_may_lie_elsewhere(fake_cub: Path, tmp_path: Path) -> None:
     whole = open_data(fake_cub).read_truth()
     (fake_cub / "images").rename(tmp_path / "photos")
     data = open_data(fake_cub, tmp_path / "photos")
     assert data.train[0].path == tmp_path / "photos" / data.train[0].image_id
     assert data.read_truth().by_id.keys() == whole.by_id.keys()
-    assert [mistake.kind for mistake in open_truth(fake_cub).read_truth().mistakes] == ["missing picture"] * 9
+    assert [mistake.kind for mistake in open_truth(fake_cub).read_truth().mistakes] == ["missing image"] * 9
 
 
 @pytest.mark.parametrize(
     ("table", "old", "new", "words"),
     [
         pytest.param("images.txt", "1 001", "1001", "line 1: expected 2 columns", id="a column lost"),
-        pytest.param("image_class_labels.txt", "3 1\n", "", "picture 3", id="a picture without class"),
-        pytest.param("train_test_split.txt", "3 0\n", "", "picture 3", id="a picture without split"),
+        pytest.param("image_class_labels.txt", "3 1\n", "", "image 3", id="an image without class"),
+        pytest.param("train_test_split.txt", "3 0\n", "", "image 3", id="an image without split"),
         pytest.param(
             "image_class_labels.txt", "3 1\n", "3 77\n", "missing '77'", id="a class that classes.txt has not"
         ),
@@ -142,13 +142,13 @@ def test_a_table_of_bytes_says_which(fake_cub: Path, table: str) -> None:
         open_data(fake_cub)
 
 
-def test_no_training_picture_says_so(fake_cub: Path) -> None:
+def test_no_training_image_says_so(fake_cub: Path) -> None:
     (fake_cub / "train_test_split.txt").write_text("".join(f"{number} 0\n" for number in range(1, 10)))
-    with pytest.raises(WsolError, match="no training pictures"):
+    with pytest.raises(WsolError, match="no training images"):
         open_data(fake_cub)
     truth = open_truth(fake_cub)
     assert (len(truth.train), len(truth.test)) == (0, 9)
-    assert "9 test pictures, none to train on" in truth.describe()
+    assert "9 test images, none to train on" in truth.describe()
 
 
 def test_blank_lines_do_not_matter(fake_cub: Path) -> None:
@@ -174,7 +174,7 @@ def test_the_real_data_are_as_published(cub30: Path) -> None:
     assert not {sample.image_id for sample in data.train} & {sample.image_id for sample in data.test}
     truth = data.read_truth()
     assert len(truth.by_id) == 1701
-    # Three published boxes end more than a pixel beyond their pictures.
+    # Three published boxes end more than a pixel beyond their images.
     assert [mistake.kind for mistake in truth.mistakes] == ["reaches outside, clipped"] * 3
     assert [mistake.where.split()[-1] for mistake in truth.mistakes] == ["960", "999", "1218"]
     for sample in data.test[::100]:

@@ -14,7 +14,7 @@ from fake_data.coco import HAWK, OWL, coco_of
 from fake_data.csv_table import write_csv_set
 from fake_data.cub import write_cub
 from fake_data.imagenet import write_train, write_val
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
 from hypothesis import HealthCheck, example, given, settings
@@ -104,7 +104,7 @@ PLACES = list(places(COCO))
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("images")
     for name in ("1.jpg", "2.jpg", "3.jpg"):
-        write_picture(root / name, (30, 40))
+        write_image(root / name, (30, 40))
     return root
 
 
@@ -188,7 +188,7 @@ def write_kaggle(root: Path) -> None:
 
 def write_folders(root: Path) -> None:
     for name in ("owl/1.jpg", "hawk/1.jpg"):
-        write_picture(root / name)
+        write_image(root / name)
     (root / "boxes.csv").write_text("path,x0,y0,x1,y1\nowl/1.jpg,1,2,3,4\nhawk/1.jpg,1,2,30,4\n")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fake_data.imagenet import TRAIN, val_name, write_solution, write_train, write_val, write_xmls
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from fake_data.voc import Object, write_xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +37,7 @@ XML_FOLDERS = [
 
 @pytest.fixture
 def flat(tmp_path: Path) -> Path:
-    """Two training classes, two validation pictures beside one another, annotations in Kaggle's place."""
+    """Two training classes, two validation images beside one another, annotations in Kaggle's place."""
     root = tmp_path / "imagenet"
     write_train(root)
     write_val(root / "val", [None, None])
@@ -47,7 +47,7 @@ def flat(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def by_wnid(tmp_path: Path) -> Path:
-    """The same, with validation pictures in folders and no annotations."""
+    """The same, with validation images in folders and no annotations."""
     root = tmp_path / "imagenet"
     write_train(root)
     write_val(root / "val", [TENCH, GOLDFISH])
@@ -60,7 +60,7 @@ def kaggle(tmp_path: Path) -> Path:
     root = tmp_path / "kaggle"
     write_train(root / "ILSVRC/Data/CLS-LOC")
     write_val(root / "ILSVRC/Data/CLS-LOC/val", [None, None])
-    write_picture(root / "ILSVRC/Data/CLS-LOC/test/ILSVRC2012_test_00000001.JPEG")
+    write_image(root / "ILSVRC/Data/CLS-LOC/test/ILSVRC2012_test_00000001.JPEG")
     write_solution(root / "LOC_val_solution.csv", OBJECTS)
     return root
 
@@ -83,9 +83,9 @@ BY_WNID = [(f"val/{TENCH}/{val_name(1)}.JPEG", TENCH), (f"val/{GOLDFISH}/{val_na
     ("files", "is_imagenet"),
     [
         pytest.param([], False, id="an empty folder"),
-        pytest.param([f"train/{TENCH}/1.JPEG"], True, id="one training picture"),
-        pytest.param([f"val/{TENCH}/1.JPEG"], True, id="one validation picture by wnid"),
-        pytest.param([f"val/{val_name(7)}.JPEG"], True, id="one validation picture"),
+        pytest.param([f"train/{TENCH}/1.JPEG"], True, id="one training image"),
+        pytest.param([f"val/{TENCH}/1.JPEG"], True, id="one validation image by wnid"),
+        pytest.param([f"val/{val_name(7)}.JPEG"], True, id="one validation image"),
         pytest.param([f"val/{val_name(7)}.jpg"], True, id="converted"),
         pytest.param([f"ILSVRC/Data/CLS-LOC/train/{TENCH}/1.JPEG"], True, id="Kaggle"),
         pytest.param([f"Data/CLS-LOC/val/{val_name(7)}.JPEG"], True, id="Kaggle's ILSVRC"),
@@ -97,8 +97,8 @@ BY_WNID = [(f"val/{TENCH}/{val_name(1)}.JPEG", TENCH), (f"val/{GOLDFISH}/{val_na
         pytest.param(["train/n014407645/1.JPEG"], False, id="nine digits"),
         pytest.param([f"val/{val_name(7)}.JPEG.partial"], False, id="an unfinished download"),
         pytest.param([f"{TENCH}/1.JPEG"], False, id="class folders"),
-        pytest.param([f"val/{val_name(7)}.xml"], False, id="no picture"),
-        pytest.param(["test/ILSVRC2012_test_00000001.JPEG"], False, id="unlabelled pictures"),
+        pytest.param([f"val/{val_name(7)}.xml"], False, id="no image"),
+        pytest.param(["test/ILSVRC2012_test_00000001.JPEG"], False, id="unlabelled images"),
         pytest.param([f"train/{TENCH}/1.JPEG", "boxes.csv"], False, id="class folders with a table of boxes"),
         pytest.param([f"train/{TENCH}/1.JPEG", f"masks/train/{TENCH}/1.png"], False, id="class folders with masks"),
     ],
@@ -115,15 +115,15 @@ def test_a_file_is_not_recognised(by_wnid: Path) -> None:
     assert not recognise(by_wnid / "absent")
 
 
-def test_a_folder_without_pictures_says_what_is_expected(tmp_path: Path) -> None:
+def test_a_folder_without_images_says_what_is_expected(tmp_path: Path) -> None:
     (tmp_path / "Annotations/CLS-LOC/val").mkdir(parents=True)
-    with pytest.raises(WsolError, match=r"no ImageNet pictures in .*train/<wnid>.*Name the folder"):
+    with pytest.raises(WsolError, match=r"no ImageNet images in .*train/<wnid>.*Name the folder"):
         read(tmp_path)
     with pytest.raises(WsolError, match="absent"):
         read(tmp_path, tmp_path / "absent")
 
 
-# Pictures and labels
+# Images and labels
 
 
 def test_training_labels_are_folders(by_wnid: Path) -> None:
@@ -141,7 +141,7 @@ def test_training_labels_are_folders(by_wnid: Path) -> None:
     assert data.mistakes == ()
 
 
-def test_labels_of_flat_pictures_are_their_objects(flat: Path) -> None:
+def test_labels_of_flat_images_are_their_objects(flat: Path) -> None:
     data = read(flat)
     assert data.class_names == (TENCH, GOLDFISH)
     assert labelled(data) == FLAT
@@ -169,14 +169,14 @@ def test_kaggles_tree_may_be_named_anywhere(kaggle: Path, named: str, has_table:
     assert truth.mistakes == ()
 
 
-def test_kaggles_pictures_may_be_named_alone_whatever_the_folder_above_is_called(kaggle: Path) -> None:
+def test_kaggles_images_may_be_named_alone_whatever_the_folder_above_is_called(kaggle: Path) -> None:
     (kaggle / "ILSVRC").rename(kaggle / "imagenet")
     (kaggle / "LOC_val_solution.csv").unlink()
     write_xmls(kaggle / "imagenet/Annotations/CLS-LOC/val", OBJECTS)
     assert labelled(read(kaggle / "imagenet/Data/CLS-LOC")) == FLAT
 
 
-def test_pictures_may_lie_elsewhere(tmp_path: Path, flat: Path) -> None:
+def test_images_may_lie_elsewhere(tmp_path: Path, flat: Path) -> None:
     for name in ("train", "val"):
         (tmp_path / "elsewhere").mkdir(exist_ok=True)
         (flat / name).rename(tmp_path / "elsewhere" / name)
@@ -187,7 +187,7 @@ def test_pictures_may_lie_elsewhere(tmp_path: Path, flat: Path) -> None:
     assert boxes_of(data.read_truth()) == BOXES
 
 
-def test_without_training_pictures_it_is_a_test_list(tmp_path: Path) -> None:
+def test_without_training_images_it_is_a_test_list(tmp_path: Path) -> None:
     write_val(tmp_path / "val", [None, None])
     write_xmls(tmp_path / "val_annotations", OBJECTS)
     data = read(tmp_path)
@@ -197,7 +197,7 @@ def test_without_training_pictures_it_is_a_test_list(tmp_path: Path) -> None:
     assert boxes_of(data.read_truth()) == BOXES
 
 
-def test_without_held_out_pictures_there_is_no_split(tmp_path: Path) -> None:
+def test_without_held_out_images_there_is_no_split(tmp_path: Path) -> None:
     write_train(tmp_path)
     write_xml(tmp_path / f"Annotations/CLS-LOC/train/{TENCH}/{TENCH}_0.xml", [(TENCH, 1, 2, 3, 4)])
     data = read(tmp_path)
@@ -216,7 +216,7 @@ def test_subsets_may_call_it_test(by_wnid: Path) -> None:
 
 
 def test_a_folder_that_is_no_training_class_is_left_out(by_wnid: Path) -> None:
-    write_picture(by_wnid / "val" / SHARK / f"{val_name(3)}.JPEG")
+    write_image(by_wnid / "val" / SHARK / f"{val_name(3)}.JPEG")
     data = read(by_wnid)
     assert labelled(data) == BY_WNID
     assert counted(data.mistakes) == {"unknown class": 1}
@@ -233,10 +233,10 @@ def test_a_folder_that_is_no_training_class_is_left_out(by_wnid: Path) -> None:
         pytest.param(None, "no true box", f"{val_name(3)}.xml beside the others", id="no XML"),
     ],
 )  # fmt: skip
-def test_a_flat_picture_without_a_usable_label_is_left_out(
+def test_a_flat_image_without_a_usable_label_is_left_out(
     flat: Path, objects: list[Object] | None, kind: str, words: str
 ) -> None:
-    write_picture(flat / f"val/{val_name(3)}.JPEG")
+    write_image(flat / f"val/{val_name(3)}.JPEG")
     if objects is not None:
         write_xmls(flat / "Annotations/CLS-LOC/val", {3: objects})
     data = read(flat)
@@ -246,7 +246,7 @@ def test_a_flat_picture_without_a_usable_label_is_left_out(
     assert boxes_of(data.read_truth()) == BOXES
 
 
-def test_no_name_is_no_class_without_training_pictures_either(tmp_path: Path) -> None:
+def test_no_name_is_no_class_without_training_images_either(tmp_path: Path) -> None:
     write_val(tmp_path / "val", [None, None])
     write_xmls(tmp_path / "val_annotations", {1: OBJECTS[1], 2: [("", 1, 2, 3, 4)]})
     data = read(tmp_path)
@@ -260,7 +260,7 @@ def test_annotations_are_looked_for(by_wnid: Path, folder: str) -> None:
     assert boxes_of(read(by_wnid).read_truth()) == BOXES
 
 
-def test_an_annotation_of_training_pictures_is_none_of_validation_pictures(by_wnid: Path) -> None:
+def test_an_annotation_of_training_images_is_none_of_validation_images(by_wnid: Path) -> None:
     write_xmls(by_wnid / f"Annotations/train/{TENCH}", OBJECTS)
     with pytest.raises(WsolError, match="no boxes for"):
         read(by_wnid).read_truth()
@@ -277,7 +277,7 @@ def test_no_annotation_at_all_says_where_it_was_looked_for(tmp_path: Path, is_fl
     assert str(tmp_path / "LOC_val_solution.csv") in str(raised.value)
 
 
-def test_flat_pictures_without_annotations_cannot_even_be_read(tmp_path: Path) -> None:
+def test_flat_images_without_annotations_cannot_even_be_read(tmp_path: Path) -> None:
     write_val(tmp_path / "val", [None])
     with pytest.raises(WsolError, match="no boxes for"):
         read(tmp_path)
@@ -317,14 +317,14 @@ def test_poisoned_corners_change_no_label(flat: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [None, (0, 0), (30, 0), (0, 40)])
-def test_the_size_is_the_pictures_where_the_file_has_none(by_wnid: Path, size: tuple[int, int] | None) -> None:
+def test_the_size_is_the_images_where_the_file_has_none(by_wnid: Path, size: tuple[int, int] | None) -> None:
     write_xml(by_wnid / f"bbox/val/{val_name(1)}.xml", OBJECTS[1], image_hw=size)
     write_xml(by_wnid / f"bbox/val/{val_name(2)}.xml", OBJECTS[2], image_hw=(300, 400))
     truth = read(by_wnid).read_truth()
     assert [one.image_hw for one in truth.by_id.values()] == [(30, 40), (300, 400)]
 
 
-def test_a_picture_without_size_is_looked_at(by_wnid: Path) -> None:
+def test_a_image_without_size_is_looked_at(by_wnid: Path) -> None:
     for number in OBJECTS:
         write_xml(by_wnid / f"bbox/val/{val_name(number)}.xml", OBJECTS[number], image_hw=None)
     data = read(by_wnid)
@@ -332,7 +332,7 @@ def test_a_picture_without_size_is_looked_at(by_wnid: Path) -> None:
     data.test[1].path.unlink()
     truth = data.read_truth()
     assert truth.by_id == {}
-    assert [m.kind for m in truth.mistakes] == ["broken picture", "missing picture"]
+    assert [m.kind for m in truth.mistakes] == ["broken image", "missing image"]
 
 
 EVIL = f"""<?xml version="1.0"?><!DOCTYPE annotation [<!ENTITY x SYSTEM "file:///etc/hostname">]>
@@ -345,13 +345,13 @@ EVIL = f"""<?xml version="1.0"?><!DOCTYPE annotation [<!ENTITY x SYSTEM "file://
         pytest.param(b"", {"no true box": 1}, "no element found", id="an empty file"),
         pytest.param(b"no XML", {"no true box": 1}, "is not XML", id="a text"),
         pytest.param(b"<annotation><object>", {"no true box": 1}, "is not XML", id="half a file"),
-        pytest.param(b"\x00\xff\xd8", {"no true box": 1}, "is not XML", id="a picture"),
+        pytest.param(b"\x00\xff\xd8", {"no true box": 1}, "is not XML", id="an image"),
         pytest.param(b"<?xml version='1.0' encoding='nonsense'?><annotation/>", {"no true box": 1}, "is not XML", id="an unknown encoding"),
         pytest.param(b"<?xml version='1.0' encoding='gbk'?><annotation/>", {"no true box": 1}, "is not XML", id="an encoding that the parser has not"),
         pytest.param(EVIL, {"no true box": 1}, "is not XML", id="an external entity"),
         pytest.param(b"<html><object/></html>", {"no true box": 1}, "holds <html>: expected <annotation>", id="XML of another kind"),
         pytest.param(b"<annotation/>", {"no true box": 1}, f"expected an object {TENCH}, got none", id="no object"),
-        pytest.param(b"<annotation><object/></annotation>", {"unknown class": 1}, f"expected {TENCH}, the picture's class, got ''", id="no name"),
+        pytest.param(b"<annotation><object/></annotation>", {"unknown class": 1}, f"expected {TENCH}, the image's class, got ''", id="no name"),
         pytest.param(f"<annotation><object><name>{TENCH}</name></object></annotation>".encode(), {"not a number": 1}, "object 1", id="no box"),
         pytest.param(f"<annotation><object><name> {TENCH}\n</name></object></annotation>".encode(), {"not a number": 1}, "object 1", id="blanks around the name"),
     ],
@@ -372,7 +372,7 @@ def test_a_bad_file_costs_its_own_boxes_only(by_wnid: Path, content: bytes, kind
     [
         pytest.param((SHARK, 1, 2, 3, 4), "unknown class", id="an object of another class"),
         pytest.param((TENCH, 30, 20, 1, 2), "swapped corners", id="swapped corners"),
-        pytest.param((TENCH, 50, 2, 60, 20), "outside the picture", id="outside"),
+        pytest.param((TENCH, 50, 2, 60, 20), "outside the image", id="outside"),
         pytest.param((TENCH, "wide", 2, 60, 20), "not a number", id="a word"),
     ],
 )
@@ -384,7 +384,7 @@ def test_a_bad_object_costs_its_own_box_only(by_wnid: Path, one: Object, kind: s
     assert f"{val_name(1)}.xml, object 1" in truth.mistakes[0].where
 
 
-def test_a_picture_without_annotation_says_what_is_missing(by_wnid: Path) -> None:
+def test_a_image_without_annotation_says_what_is_missing(by_wnid: Path) -> None:
     write_xmls(by_wnid / "Annotations/val", {2: OBJECTS[2]})
     truth = read(by_wnid).read_truth()
     assert boxes_of(truth) == BOXES[1:]

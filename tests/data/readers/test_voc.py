@@ -1,11 +1,11 @@
-"""PASCAL VOC: the split, the one class of a picture, and corners that are counted from one."""
+"""PASCAL VOC: the split, the one class of an image, and corners that are counted from one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from fake_data.voc import Object, write_voc, write_xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +27,7 @@ STEMS = list(OBJECTS)
 
 @pytest.fixture
 def voc(tmp_path: Path) -> Path:
-    """Four pictures of two classes, no lists."""
+    """Four images of two classes, no lists."""
     write_voc(tmp_path / "VOC2012", OBJECTS)
     return tmp_path / "VOC2012"
 
@@ -49,7 +49,7 @@ def boxes_of(truth: GroundTruth) -> dict[str, list[list[float]]]:
     [
         pytest.param({}, False, id="an empty folder"),
         pytest.param({"Annotations/1.xml": ""}, True, id="Annotations"),
-        pytest.param({"1.xml": "<annotation>", "1.jpg": ""}, True, id="beside the pictures"),
+        pytest.param({"1.xml": "<annotation>", "1.jpg": ""}, True, id="beside the images"),
         pytest.param({"pom.xml": "<project/>", "1.xml": '<?xml version="1.0"?>\n<annotation/>'}, True, id="among others"),
         pytest.param({"pom.xml": "<project/>"}, False, id="XML of another kind"),
         pytest.param({"1.xml": "", "2.jpg": ""}, False, id="an empty file"),
@@ -74,10 +74,10 @@ def test_a_folder_without_annotations_says_what_is_expected(tmp_path: Path) -> N
         read(tmp_path)
 
 
-# Pictures and labels
+# Images and labels
 
 
-def test_a_picture_is_labelled_by_the_class_of_its_objects(voc: Path) -> None:
+def test_a_image_is_labelled_by_the_class_of_its_objects(voc: Path) -> None:
     data = read(voc)
     assert data.kind == "PASCAL VOC"
     assert data.class_names == ("bird", "cow")
@@ -103,8 +103,8 @@ LISTS = {"train": [A], "trainval": [A, B], "val": [B], "test": [C, D]}
         pytest.param({"test": [D, A]}, ([], [D, A]), id="test alone, in its own order"),
         pytest.param({"train": [], "test": [C]}, ([], [C]), id="an empty list"),
         pytest.param({"bird_train": [f"{A}  1"]}, (STEMS, STEMS), id="lists of one class"),
-        pytest.param({"train": [A], "test": ["2012_1"], "val": [B]}, ([A], [B]), id="test pictures that nobody annotated"),
-        pytest.param({"train": [f" {A} ", "", A], "test": [C]}, ([A], [C]), id="blanks, and a picture twice"),
+        pytest.param({"train": [A], "test": ["2012_1"], "val": [B]}, ([A], [B]), id="test images that nobody annotated"),
+        pytest.param({"train": [f" {A} ", "", A], "test": [C]}, ([A], [C]), id="blanks, and an image twice"),
     ],
 )  # fmt: skip
 def test_the_split_is_that_of_the_lists(
@@ -123,7 +123,7 @@ def test_the_split_is_that_of_the_lists(
         optional={name: st.lists(st.sampled_from(STEMS), unique=True) for name in ("train", "trainval", "val", "test")},
     )
 )
-def test_no_picture_is_in_both_splits(tmp_path_factory: pytest.TempPathFactory, lists: dict[str, list[str]]) -> None:
+def test_no_image_is_in_both_splits(tmp_path_factory: pytest.TempPathFactory, lists: dict[str, list[str]]) -> None:
     root = tmp_path_factory.mktemp("voc")
     for stem in STEMS:
         write_xml(root / "Annotations" / f"{stem}.xml", OBJECTS[stem])
@@ -133,12 +133,12 @@ def test_no_picture_is_in_both_splits(tmp_path_factory: pytest.TempPathFactory, 
     assert {s.image_id for s in (*data.train, *data.test)} == set(read(root).read_truth().by_id)
 
 
-def test_a_listed_picture_without_annotation_is_left_out(voc: Path) -> None:
+def test_a_listed_image_without_annotation_is_left_out(voc: Path) -> None:
     write_voc(voc, {}, {"train": [A, "2007_9"], "test": [C]})
     data = read(voc)
     assert stems(data) == ([A], [C])
     assert [str(m) for m in data.mistakes] == [
-        f"no true box: {voc / 'ImageSets/Main/train.txt'}, 2007_9: expected an annotation of every listed picture, got none"
+        f"no true box: {voc / 'ImageSets/Main/train.txt'}, 2007_9: expected an annotation of every listed image, got none"
     ]
 
 
@@ -160,7 +160,7 @@ def test_a_list_of_bytes_says_which(voc: Path) -> None:
         pytest.param("<project/>", "no true box", "holds <project>: expected <annotation>", id="XML of another kind"),
     ],
 )  # fmt: skip
-def test_a_picture_without_a_usable_label_is_left_out(
+def test_a_image_without_a_usable_label_is_left_out(
     voc: Path, content: list[Object] | str, kind: str, words: str
 ) -> None:
     bad = voc / "Annotations" / f"{A}.xml"
@@ -173,7 +173,7 @@ def test_a_picture_without_a_usable_label_is_left_out(
     assert set(data.read_truth().by_id) == {f"{s}.jpg" for s in (B, C, D)}
 
 
-def test_a_class_of_no_usable_picture_is_no_class(tmp_path: Path) -> None:
+def test_a_class_of_no_usable_image_is_no_class(tmp_path: Path) -> None:
     write_voc(tmp_path, {"1": [BIRD], "2": [BIRD, ("dog", 1, 1, 2, 2)]})
     assert read(tmp_path).class_names == ("bird",)
 
@@ -186,7 +186,7 @@ def test_nothing_usable_is_an_empty_data_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("xml", "picture", "file_name", "folder", "image_id"),
+    ("xml", "image", "file_name", "folder", "image_id"),
     [
         pytest.param("Annotations/1.xml", "JPEGImages/1.jpg", "1.jpg", "VOC2012", "1.jpg", id="as published"),
         pytest.param("Annotations/1.xml", "images/1.png", "1.png", "VOC2012", "1.png", id="in images"),
@@ -196,7 +196,7 @@ def test_nothing_usable_is_an_empty_data_set(tmp_path: Path) -> None:
         pytest.param("Annotations/a.xml", "JPEGImages/1.png", "1", "x", "1.png", id="XML of another name, no suffix"),
         pytest.param("Annotations/1.xml", "birds/1.jpg", "1.jpg", "C:\\me\\birds", "birds/1.jpg", id="in the folder that it names, on another machine"),
         pytest.param("Annotations/1.xml", "birds/1.jpg", "1.jpg", "birds", "birds/1.jpg", id="in the folder that it names"),
-        pytest.param("1.xml", "1.jpg", "1.jpg", "birds", "1.jpg", id="beside the picture"),
+        pytest.param("1.xml", "1.jpg", "1.jpg", "birds", "1.jpg", id="beside the image"),
         pytest.param("1.xml", "1.jpg", "C:\\birds\\1.jpg", "C:\\birds", "1.jpg", id="a path of another machine"),
         pytest.param("1.xml", "1.jpg", "/home/me/1.jpg", "../..", "1.jpg", id="a path upwards"),
         pytest.param("Annotations/1.xml", None, "1.png", "", "1.png", id="nowhere"),
@@ -204,45 +204,45 @@ def test_nothing_usable_is_an_empty_data_set(tmp_path: Path) -> None:
         pytest.param("Annotations/1.xml", None, "", "", "1.jpg", id="nowhere, and no name"),
     ],
 )  # fmt: skip
-def test_pictures_are_looked_for(
-    tmp_path: Path, xml: str, picture: str | None, file_name: str, folder: str, image_id: str
+def test_images_are_looked_for(
+    tmp_path: Path, xml: str, image: str | None, file_name: str, folder: str, image_id: str
 ) -> None:
     write_xml(tmp_path / xml, [BIRD], file_name=file_name, folder=folder)
-    if picture:
-        write_picture(tmp_path / picture)
+    if image:
+        write_image(tmp_path / image)
     (sample,) = read(tmp_path).train
     assert sample.image_id == image_id
-    assert sample.path == tmp_path / picture if picture else not sample.path.exists()
+    assert sample.path == tmp_path / image if image else not sample.path.exists()
 
 
-def test_a_folder_name_leads_nowhere_above_the_pictures(tmp_path: Path) -> None:
+def test_a_folder_name_leads_nowhere_above_the_images(tmp_path: Path) -> None:
     write_xml(tmp_path / "voc/Annotations/1.xml", [BIRD], file_name="1.png", folder="..")
-    write_picture(tmp_path / "1.png")
+    write_image(tmp_path / "1.png")
     assert read(tmp_path / "voc").train[0].image_id == "1.png"
 
 
-def test_pictures_may_lie_elsewhere(tmp_path: Path, voc: Path) -> None:
+def test_images_may_lie_elsewhere(tmp_path: Path, voc: Path) -> None:
     (voc / "JPEGImages").rename(tmp_path / "elsewhere")
     data = read(voc, tmp_path / "elsewhere")
     assert [s.path for s in data.train] == [tmp_path / "elsewhere" / f"{s}.jpg" for s in STEMS]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_of_two_pictures_of_a_stem_the_named_one_is_meant(tmp_path: Path, suffix: str) -> None:
+def test_of_two_images_of_a_stem_the_named_one_is_meant(tmp_path: Path, suffix: str) -> None:
     write_xml(tmp_path / "1.xml", [BIRD], file_name=f"1{suffix}")
     for name in ("1.jpg", "1.png"):
-        write_picture(tmp_path / name)
+        write_image(tmp_path / name)
     assert read(tmp_path).train[0].image_id == f"1{suffix}"
 
 
-def test_a_second_annotation_of_a_picture_is_left_out(tmp_path: Path) -> None:
-    write_picture(tmp_path / "1.jpg")
+def test_a_second_annotation_of_a_image_is_left_out(tmp_path: Path) -> None:
+    write_image(tmp_path / "1.jpg")
     write_xml(tmp_path / "1 (copy).xml", [("cow", 1, 1, 2, 2)], file_name="1.jpg")
     write_xml(tmp_path / "1.xml", [BIRD])
     data = read(tmp_path)
     assert [s.image_id for s in data.train] == ["1.jpg"]
     assert [str(m) for m in data.mistakes] == [
-        f"unknown picture: {tmp_path / '1.xml'}: expected one annotation a picture, but 1.jpg is annotated in {tmp_path / '1 (copy).xml'} too"
+        f"unknown image: {tmp_path / '1.xml'}: expected one annotation an image, but 1.jpg is annotated in {tmp_path / '1 (copy).xml'} too"
     ]
 
 
@@ -307,8 +307,8 @@ def test_half_open_boxes_survive_being_written_and_read(
     ("one", "kind"),
     [
         pytest.param(("bird", 30, 20, 2, 3), "swapped corners", id="swapped corners"),
-        pytest.param(("bird", 50, 3, 60, 20), "outside the picture", id="outside"),
-        pytest.param(("bird", 10, 3, 60, 20), "reaches outside, clipped", id="beyond the picture"),
+        pytest.param(("bird", 50, 3, 60, 20), "outside the image", id="outside"),
+        pytest.param(("bird", 10, 3, 60, 20), "reaches outside, clipped", id="beyond the image"),
         pytest.param(("bird", 10, 3, 9, 20), "no area", id="no width"),
         pytest.param(("bird", "nan", 3, 9, 20), "not a number", id="not a number"),
         pytest.param(("bird", "-inf", 3, 9, 20), "not a number", id="infinite"),
@@ -350,12 +350,12 @@ def test_poisoned_corners_change_no_label(voc: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [None, (0, 0)])
-def test_the_size_is_the_pictures_where_the_file_has_none(voc: Path, size: tuple[int, int] | None) -> None:
+def test_the_size_is_the_images_where_the_file_has_none(voc: Path, size: tuple[int, int] | None) -> None:
     for stem in (A, B, C):
         write_xml(voc / f"Annotations/{stem}.xml", [BIRD], image_hw=size)
-    write_picture(voc / f"JPEGImages/{A}.jpg", (50, 60))
+    write_image(voc / f"JPEGImages/{A}.jpg", (50, 60))
     (voc / f"JPEGImages/{B}.jpg").write_bytes(b"")
     (voc / f"JPEGImages/{C}.jpg").unlink()
     truth = read(voc).read_truth()
     assert {i: one.image_hw for i, one in truth.by_id.items()} == {f"{A}.jpg": (50, 60), f"{D}.jpg": (30, 40)}
-    assert [m.kind for m in truth.mistakes] == ["broken picture", "missing picture"]
+    assert [m.kind for m in truth.mistakes] == ["broken image", "missing image"]

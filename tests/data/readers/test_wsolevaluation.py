@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fake_data.images import write_picture
+from fake_data.images import write_image
 from fake_data.wsolevaluation import write_boxes, write_large_list, write_mask, write_masks
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ from PIL import Image
 
 from wsol.data.readers.wsolevaluation import read, recognise
 from wsol.data.truth import GroundTruth, counted
-from wsol.errors import BrokenPicture, WsolError
+from wsol.errors import BrokenImage, WsolError
 
 LABELS = {"owl/1.jpg": 0, "owl/2.jpg": 0, "hawk/1.jpg": 1}
 BOXES = {"owl/1.jpg": [(1.0, 2.0, 30.0, 20.0)], "owl/2.jpg": [(0, 0, 40, 30), (5, 6, 7, 8)], "hawk/1.jpg": [(3, 3, 4, 4)]}  # fmt: skip
@@ -30,7 +30,7 @@ TABLES = ("image_ids.txt", "class_labels.txt", "localization.txt", "image_sizes.
 
 @pytest.fixture(scope="session")
 def wsol_metadata() -> Path:
-    """wsolevaluation's lists of CUB's test pictures, as published."""
+    """wsolevaluation's lists of CUB's test images, as published."""
     root = Path(__file__).parents[3].parent / "shared/data/wsol_metadata/CUB/test"
     if not root.is_dir():
         pytest.skip(f"{root} absent")
@@ -39,7 +39,7 @@ def wsol_metadata() -> Path:
 
 @pytest.fixture
 def listed(tmp_path: Path) -> Path:
-    """A list of three pictures, which are not there."""
+    """A list of three images, which are not there."""
     write_boxes(tmp_path / "list", LABELS, BOXES)
     return tmp_path / "list"
 
@@ -54,7 +54,7 @@ def change(table: Path, old: str, new: str) -> None:
     table.write_text(text.replace(old, new, 1))
 
 
-# Which pictures, which labels
+# Which images, which labels
 
 
 def test_a_folder_of_tables_is_a_test_list(listed: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_training_list_has_no_places(tmp_path: Path) -> None:
     assert truth.mistakes == ()
 
 
-def test_places_of_training_pictures_are_true_too(tmp_path: Path) -> None:
+def test_places_of_training_images_are_true_too(tmp_path: Path) -> None:
     write_boxes(tmp_path / "test", LABELS, BOXES)
     write_boxes(tmp_path / "train", {"owl/9.jpg": 0}, {"owl/9.jpg": [(1, 2, 3, 4)]})
     assert boxes_of(read(tmp_path).read_truth())["owl/9.jpg"] == [[1, 2, 3, 4]]
@@ -145,10 +145,10 @@ def test_an_empty_list_is_a_list(tmp_path: Path) -> None:
         pytest.param({"owl/1.jpg": 0, "hawk/1.jpg": 0}, ("0",), id="two folders of one label"),
         pytest.param({"1.jpg": 0, "2.jpg": 1}, ("0", "1"), id="no folders"),
         pytest.param({"1.jpg": 0, "owl/1.jpg": 1}, ("0", "1"), id="a folder for some"),
-        pytest.param({"owl/1.jpg": 0, "hawk/1.jpg": 2}, ("owl", "1", "hawk"), id="a label that no picture has"),
+        pytest.param({"owl/1.jpg": 0, "hawk/1.jpg": 2}, ("owl", "1", "hawk"), id="a label that no image has"),
         pytest.param({"1/1.jpg": 0, "hawk/1.jpg": 2}, ("0", "1", "2"), id="a folder called like a label"),
-        pytest.param({"val/1.jpg": 3}, ("0", "1", "2", "val"), id="one picture"),
-        pytest.param({}, (), id="no picture"),
+        pytest.param({"val/1.jpg": 3}, ("0", "1", "2", "val"), id="one image"),
+        pytest.param({}, (), id="no image"),
     ],
 )
 def test_classes_are_named_by_folders_or_numbered(tmp_path: Path, labels: dict[str, int], names: tuple[str, ...]) -> None:  # fmt: skip
@@ -158,7 +158,7 @@ def test_classes_are_named_by_folders_or_numbered(tmp_path: Path, labels: dict[s
     assert {s.image_id: s.label for s in data.test} == labels
 
 
-def test_a_picture_listed_twice_is_one(listed: Path) -> None:
+def test_a_image_listed_twice_is_one(listed: Path) -> None:
     change(listed / "image_ids.txt", "owl/1.jpg", "owl/1.jpg\nowl/1.jpg")
     assert [s.image_id for s in read(listed).test] == list(LABELS)
 
@@ -181,7 +181,7 @@ def test_a_path_may_hold_anything_but_a_line_break(tmp_path: Path, path: str) ->
     assert boxes_of(data.read_truth()) == {path: [[1, 2, 3, 4]]}
 
 
-def test_pictures_without_a_usable_label_are_left_out(listed: Path) -> None:
+def test_images_without_a_usable_label_are_left_out(listed: Path) -> None:
     change(listed / "class_labels.txt", "owl/2.jpg,0", "owl/1.jpg,1\nowl/1.jpg,0")
     data = read(listed)
     assert [s.image_id for s in data.test] == ["hawk/1.jpg"]
@@ -199,7 +199,7 @@ def test_a_label_said_twice_is_one_label(listed: Path) -> None:
     assert data.mistakes == ()
 
 
-# Where the pictures are
+# Where the images are
 
 
 @pytest.mark.parametrize(
@@ -213,11 +213,11 @@ def test_a_label_said_twice_is_one_label(listed: Path) -> None:
         pytest.param(None, "elsewhere", "elsewhere", id="nowhere, though it was said"),
     ],
 )
-def test_pictures_are_looked_for(
+def test_images_are_looked_for(
     tmp_path: Path, listed: Path, held_by: str | None, given: str | None, expected: str
 ) -> None:
     if held_by:
-        write_picture(tmp_path / held_by / "owl/1.jpg")
+        write_image(tmp_path / held_by / "owl/1.jpg")
     data = read(listed, tmp_path / given if given else None)
     assert [s.path for s in data.test] == [tmp_path / expected / image_id for image_id in LABELS]
 
@@ -264,13 +264,13 @@ def test_poisoned_places_disturb_only_those_who_ask_for_truth(listed: Path, pois
     [
         pytest.param("localization.txt", "owl/1.jpg,1,2,30,20\n", "", {"no true box": 1}, "localization.txt, owl/1.jpg", id="no box"),
         pytest.param("image_sizes.txt", "owl/2.jpg,40,30\n", "", {"no true box": 1}, "line 2: expected a line `owl/2.jpg,width,height`", id="no size"),
-        pytest.param("localization.txt", "owl/1.jpg,1", "owl/7.jpg,1", {"unknown picture": 1, "no true box": 1}, "line 1: expected a picture of image_ids.txt, got owl/7.jpg", id="a picture that is not listed"),
+        pytest.param("localization.txt", "owl/1.jpg,1", "owl/7.jpg,1", {"unknown image": 1, "no true box": 1}, "line 1: expected an image of image_ids.txt, got owl/7.jpg", id="an image that is not listed"),
         pytest.param("localization.txt", "1,2,30,20", "1,2,nan,20", {"not a number": 1}, "line 1: expected four finite numbers", id="not a number"),
         pytest.param("localization.txt", "1,2,30,20", "30,20,1,2", {"swapped corners": 1}, "swapped corners or xywh?", id="swapped corners"),
-        pytest.param("localization.txt", "1,2,30,20", "1,2,45,20", {"reaches outside, clipped": 1}, "a picture of 40 x 30", id="beyond the picture"),
-        pytest.param("localization.txt", "1,2,30,20", "50,2,60,20", {"outside the picture": 1}, "a picture of 40 x 30", id="outside"),
+        pytest.param("localization.txt", "1,2,30,20", "1,2,45,20", {"reaches outside, clipped": 1}, "an image of 40 x 30", id="beyond the image"),
+        pytest.param("localization.txt", "1,2,30,20", "50,2,60,20", {"outside the image": 1}, "an image of 40 x 30", id="outside"),
         pytest.param("image_sizes.txt", "owl/1.jpg,40,30", "owl/1.jpg,30,40", {}, "", id="another size that fits"),
-        pytest.param("image_sizes.txt", "owl/1.jpg,40,30", "owl/1.jpg,20,10", {"reaches outside, clipped": 1}, "a picture of 20 x 10", id="width before height"),
+        pytest.param("image_sizes.txt", "owl/1.jpg,40,30", "owl/1.jpg,20,10", {"reaches outside, clipped": 1}, "an image of 20 x 10", id="width before height"),
     ],
 )  # fmt: skip
 def test_mistakes_are_noted_and_not_used(
@@ -340,7 +340,7 @@ def square_mask(x0: int, y0: int, x1: int, y1: int) -> NDArray[np.bool_]:
 
 @pytest.fixture
 def masked(tmp_path: Path) -> Path:
-    """Two pictures as OpenImages has them: one of two objects and a region that does not count, one of a single object."""
+    """Two images as OpenImages has them: one of two objects and a region that does not count, one of a single object."""
     root = tmp_path / "OpenImages"
     masks = {"test/a.jpg": [("test/a_1.png", "test/a_ignore.png"), ("test/a_2.png", "")], "test/b.jpg": [("test/b_1.png", "")]}  # fmt: skip
     write_masks(root, dict.fromkeys(masks, 0), masks)
@@ -351,7 +351,7 @@ def masked(tmp_path: Path) -> Path:
     return root
 
 
-def test_masks_of_a_picture_are_one_object_and_ignored_pixels_are_the_others(masked: Path) -> None:
+def test_masks_of_a_image_are_one_object_and_ignored_pixels_are_the_others(masked: Path) -> None:
     truth = read(masked).read_truth()
     assert truth.mistakes == ()
     assert boxes_of(truth) == {"test/a.jpg": [], "test/b.jpg": []}
@@ -433,7 +433,7 @@ def test_masks_are_looked_for(tmp_path: Path, masked: Path, holder: str) -> None
         pytest.param("test/a_2.png", None, "does not exist", id="a mask missing"),
         pytest.param("test/a_ignore.png", None, "does not exist", id="a region missing"),
         pytest.param("test/a_2.png", b"", "the file is empty", id="an empty file"),
-        pytest.param("test/a_2.png", b"no picture", "no decoder", id="no picture"),
+        pytest.param("test/a_2.png", b"no image", "no decoder", id="no image"),
     ],
 )
 def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
@@ -444,7 +444,7 @@ def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
     assert truth["test/b.jpg"].read_mask is not None
     read_mask = truth["test/a.jpg"].read_mask
     assert read_mask is not None
-    with pytest.raises(BrokenPicture, match=words) as raised:
+    with pytest.raises(BrokenImage, match=words) as raised:
         read_mask((30, 40))
     assert str(masked / name) in str(raised.value)
 
@@ -464,7 +464,7 @@ def test_a_mask_that_we_would_not_open_is_not_given_to_opencv(
     assert read_mask is not None
     (masked / "test/a_2.png").unlink()
     replace(masked / "test/a_2.png")
-    with pytest.raises(BrokenPicture, match=words):
+    with pytest.raises(BrokenImage, match=words):
         read_mask((30, 40))
 
 
@@ -473,7 +473,7 @@ def test_half_a_mask_is_no_mask(masked: Path) -> None:
     (masked / "test/a_1.png").write_bytes(whole[: len(whole) - 20])
     read_mask = read(masked).read_truth()["test/a.jpg"].read_mask
     assert read_mask is not None
-    with pytest.raises(BrokenPicture):
+    with pytest.raises(BrokenImage):
         read_mask((30, 40))
 
 
@@ -486,8 +486,8 @@ def test_sizes_come_with_masks_where_they_are_listed(masked: Path) -> None:
 def test_mistakes_among_masks_are_noted(masked: Path) -> None:
     change(masked / "localization.txt", "test/b.jpg,", "test/c.jpg,")
     truth = read(masked).read_truth()
-    assert [m.kind for m in truth.mistakes] == ["unknown picture", "no true box"]
-    assert f"{masked / 'localization.txt'}, line 3: expected a picture of image_ids.txt, got test/c.jpg" in str(truth.mistakes[0])  # fmt: skip
+    assert [m.kind for m in truth.mistakes] == ["unknown image", "no true box"]
+    assert f"{masked / 'localization.txt'}, line 3: expected an image of image_ids.txt, got test/c.jpg" in str(truth.mistakes[0])  # fmt: skip
     assert "test/b.jpg" in truth.mistakes[1].where
     assert set(truth.by_id) == {"test/a.jpg"}
 
@@ -524,5 +524,5 @@ def test_a_list_of_imagenets_size_takes_seconds(tmp_path: Path) -> None:
     assert len(truth.by_id) == len(data.test) == 5_000
     assert truth.mistakes == data.mistakes == ()
     assert len(data.class_names) == 1000
-    # A tenth of the pictures, with every signature checked; something quadratic takes minutes.
+    # A tenth of the images, with every signature checked; something quadratic takes minutes.
     assert time.process_time() - start < 10

@@ -107,7 +107,7 @@ def test_records_come_back_in_any_order(folder: Path) -> None:
 
 def test_states_are_counted_and_only_whole_maps_are_usable(folder: Path) -> None:
     store = PseudoStore(folder)
-    assert store.counts() == {"usable": COUNT - 3, "empty": 1, "not_finite": 1, "broken_pictures": 1, "chosen": 0}
+    assert store.counts() == {"usable": COUNT - 3, "empty": 1, "not_finite": 1, "broken_images": 1, "chosen": 0}
     assert store.usable() == [number for number in range(COUNT) if number not in (7, 8, 9)]
 
 
@@ -121,7 +121,7 @@ def test_a_record_is_about_a_kilobyte_and_the_file_is_mapped_not_read(folder: Pa
     assert base.mode == "r"
 
 
-def test_planes_are_the_map_and_its_gaussians_at_the_pictures_size(folder: Path) -> None:
+def test_planes_are_the_map_and_its_gaussians_at_the_images_size(folder: Path) -> None:
     store, numbers = PseudoStore(folder), torch.tensor([4, 2])
     planes = store.at_size(numbers, 40, torch.device("cpu"))
     maps, gaussians = store.stored(numbers)
@@ -174,7 +174,7 @@ def test_masks_come_back_bit_by_bit_in_any_order(masks_folder: Path) -> None:
         np.testing.assert_array_equal(found[row, 0].numpy(), drawn(number))
 
 
-def test_masks_keep_their_place_at_the_pictures_size(masks_folder: Path) -> None:
+def test_masks_keep_their_place_at_the_images_size(masks_folder: Path) -> None:
     planes = PseudoStore(masks_folder).at_size(torch.tensor([0]), 2 * SIDE_PX, torch.device("cpu"))
     target = mask_targets(planes[:, 0])
     agrees = target.value[0].numpy() == np.kron(drawn(0), np.ones((2, 2)))

@@ -1,7 +1,7 @@
 """Class folders: `root/<class>/**/*.jpg`, or the same below `root/train` and `root/test`, by whatever name (`splits.py`).
 
 Truth, where there is one, stands beside the classes: `boxes.csv` with the columns path, x0, y0, x1, y1 (0-based, half-open
-pixels of the upright picture, several lines a picture allowed) and `masks/<path>.png` (0 is background).
+pixels of the upright image, several lines an image allowed) and `masks/<path>.png` (0 is background).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from wsol.data.image_files import PictureSizes
-from wsol.data.images import is_picture, pictures_under
+from wsol.data.image_files import ImageSizes
+from wsol.data.images import images_under, is_image
 from wsol.data.masks import read_png_mask
 from wsol.data.not_classes import check_classes
 from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows
 from wsol.data.samples import DataSet, Sample
 from wsol.data.splits import halves_of, part_of
 from wsol.data.truth import Collector, GroundTruth
-from wsol.errors import BrokenPicture, NoGroundTruth, WsolError
+from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 from wsol.geometry.boxes import tight_box
 from wsol.storage.litter import is_litter
 
@@ -40,40 +40,40 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     Raises:
         WsolError: the folders are no classes, or the test folder has classes that the training folder has not.
     """
-    pictures = root if images is None else images
-    names = {child.name for child in _folders(pictures)}
+    image_root = root if images is None else images
+    names = {child.name for child in _folders(image_root)}
 
     def has_folders(name: str) -> bool:
-        return bool(_folders(pictures / name))
+        return bool(_folders(image_root / name))
 
     halves = halves_of(names, has_folders)
-    tree = pictures if halves is None else pictures / halves.train
+    tree = image_root if halves is None else image_root / halves.train
     class_names = _class_names(tree)
-    if halves and not class_names and any(map(is_picture, tree.iterdir())):
+    if halves and not class_names and any(map(is_image, tree.iterdir())):
         raise WsolError(
             f"{tree} holds images and no class folders",
             expected=f"{halves.train}/<class>/*.jpg",
             remedy="Sort its images into a folder for each class, or write a CSV table (path,label).",
         )
-    train = test = _samples(pictures, tree, tree, class_names)
+    train = test = _samples(image_root, tree, tree, class_names)
     if halves and halves.test:
-        test = _samples(pictures, pictures / halves.test, tree, class_names)
-    doubts = check_classes(tree, _files(pictures, tree, train, class_names))
+        test = _samples(image_root, image_root / halves.test, tree, class_names)
+    doubts = check_classes(tree, _files(image_root, tree, train, class_names))
     # Where there is no test folder, another one beside `train` would end the split.
     stays = halves is not None and halves_of({*names, "another"}, has_folders) is not None
-    trees = [pictures / name for name in halves or () if name] if stays else [pictures]
+    trees = [image_root / name for name in halves or () if name] if stays else [image_root]
     return DataSet(
         "class folders", root, class_names, train, test, train is not test,
-        lambda: read_ground_truth(root, pictures, test, frozenset(sample.image_id for sample in train)),
+        lambda: read_ground_truth(root, image_root, test, frozenset(sample.image_id for sample in train)),
         listed=tuple(path for tree in trees for path in (tree, *_folders(tree))), doubts=doubts,
     )  # fmt: skip
 
 
 class GivenClasses:
-    """The classes that their folders give pictures, by the rule of `read`: below a split, the outermost folder called like a class.
+    """The classes that their folders give images, by the rule of `read`: below a split, the outermost folder called like a class.
 
-    What is a split is told from the folders of all pictures, `image_ids`, in whichever folder of the tree it lies. `read` sees the
-    disk: folders without pictures, too. Where none is a class, the tree's own name, `root_name`, may be one: somebody predicted on
+    What is a split is told from the folders of all images, `image_ids`, in whichever folder of the tree it lies. `read` sees the
+    disk: folders without images, too. Where none is a class, the tree's own name, `root_name`, may be one: somebody predicted on
     a class folder by itself.
     """
 
@@ -91,7 +91,7 @@ class GivenClasses:
         self._split = {folder for folder, names in below.items() if is_split(folder, names)}
 
     def of(self, image_id: str) -> str | None:
-        """The class of one of the pictures; None where no folder is a class."""
+        """The class of one of the images; None where no folder is a class."""
         folders, is_below_split = _folders_of(image_id), False
         for depth, name in enumerate(folders):
             # A class below a split may be called like one, so a second split is none.
@@ -122,26 +122,26 @@ def _is_truth(child: Path, siblings: set[str]) -> bool:
     return bool(below) and below <= siblings
 
 
-def _samples(pictures: Path, folder: Path, train: Path, class_names: tuple[str, ...]) -> tuple[Sample, ...]:
+def _samples(image_root: Path, folder: Path, train: Path, class_names: tuple[str, ...]) -> tuple[Sample, ...]:
     unknown = {child.name for child in _folders(folder)} - set(class_names) - {"masks"}
-    if unknown and folder not in (pictures, train):
+    if unknown and folder not in (image_root, train):
         raise WsolError(
             f"{folder} has classes that {train} has not: {', '.join(sorted(unknown)[:5])}",
             remedy="Expected the same class folders in both; rename or remove them.",
         )
     return tuple(
-        Sample(path.relative_to(pictures).as_posix(), path, label)
+        Sample(path.relative_to(image_root).as_posix(), path, label)
         for label, name in enumerate(class_names)
         if (folder / name).is_dir()
-        for path in pictures_under(folder / name)
+        for path in images_under(folder / name)
     )
 
 
 def _files(
-    pictures: Path, tree: Path, samples: tuple[Sample, ...], class_names: tuple[str, ...]
+    image_root: Path, tree: Path, samples: tuple[Sample, ...], class_names: tuple[str, ...]
 ) -> dict[str, list[str]]:
     """The images of each class: paths below its folder, without their suffix."""
-    above = tree.relative_to(pictures).as_posix()
+    above = tree.relative_to(image_root).as_posix()
     start = 0 if above == "." else len(above) + 1
     files: dict[str, list[str]] = {name: [] for name in class_names}
     for sample in samples:
@@ -150,7 +150,7 @@ def _files(
     return files
 
 
-def read_ground_truth(root: Path, pictures: Path, test: tuple[Sample, ...], other_ids: frozenset[str]) -> GroundTruth:
+def read_ground_truth(root: Path, image_root: Path, test: tuple[Sample, ...], other_ids: frozenset[str]) -> GroundTruth:
     """`boxes.csv` and `masks/` in `root`, of the `test` images; lines about `other_ids` are no mistakes.
 
     Raises:
@@ -162,8 +162,8 @@ def read_ground_truth(root: Path, pictures: Path, test: tuple[Sample, ...], othe
     paths = {sample.image_id: sample.path for sample in test}
     collector = Collector()
     if (root / "boxes.csv").exists():
-        _add_boxes(collector, root / "boxes.csv", pictures, paths, other_ids)
-        # A mask without a box would count as a picture without an object.
+        _add_boxes(collector, root / "boxes.csv", image_root, paths, other_ids)
+        # A mask without a box would count as an image without an object.
         boxed = collector.truth()
         masks = {image_id: path for image_id, path in masks.items() if image_id in boxed}
     elif masks:
@@ -180,29 +180,29 @@ def read_ground_truth(root: Path, pictures: Path, test: tuple[Sample, ...], othe
 
 
 def _add_boxes(
-    collector: Collector, table: Path, pictures: Path, paths: Mapping[str, Path], other_ids: frozenset[str]
+    collector: Collector, table: Path, image_root: Path, paths: Mapping[str, Path], other_ids: frozenset[str]
 ) -> None:
-    sizes = PictureSizes(collector)
+    sizes = ImageSizes(collector)
     for where, row in csv_rows(table, COLUMNS):
         image_id = row["path"].removeprefix("./")
         if image_id in paths:
             if size := sizes(paths[image_id]):
                 add_box(collector, image_id, row, size, where)
-        # A validation picture beside train and test is not judged, and no mistake.
-        elif image_id not in other_ids and not os.path.isfile(pictures / image_id):
+        # A validation image beside train and test is not judged, and no mistake.
+        elif image_id not in other_ids and not os.path.isfile(image_root / image_id):
             collector.note(
-                "unknown picture", where, f"expected the path of a picture below {pictures}, got {image_id!r}"
+                "unknown image", where, f"expected the path of an image below {image_root}, got {image_id!r}"
             )
 
 
 def _add_box_of(collector: Collector, image_id: str, mask: Path, paths: Mapping[str, Path]) -> bool:
     """Add the tight box of a mask; False where there is none."""
-    size = PictureSizes(collector)(paths[image_id])
+    size = ImageSizes(collector)(paths[image_id])
     if size is None:
         return False
     try:
         box = tight_box(read_png_mask(mask, paths[image_id], size).is_object)
-    except BrokenPicture as error:
+    except BrokenImage as error:
         collector.note("broken mask", str(mask), str(error))
         return False
     if box is None:

@@ -1,6 +1,6 @@
-"""COCO annotations as truth: as published, as Roboflow exports them, or one file beside its pictures.
+"""COCO annotations as truth: as published, as Roboflow exports them, or one file beside its images.
 
-A picture's label is the category of its annotations; crowds (`iscrowd` 1) are no objects, and their pixels do not count.
+An image's label is the category of its annotations; crowds (`iscrowd` 1) are no objects, and their pixels do not count.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from wsol.data.image_files import PictureSizes, picture_root
-from wsol.data.readers.coco_json import CocoFile, CocoPicture, kind_of, read_coco_file, seems_coco
+from wsol.data.image_files import ImageSizes, image_root
+from wsol.data.readers.coco_json import CocoFile, CocoImage, kind_of, read_coco_file, seems_coco
 from wsol.data.readers.coco_masks import bounds_of, read_coco_mask
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Kind, Mistake
@@ -31,7 +31,7 @@ TEST = (
 )
 ALONE = ("*.json", "annotations/*.json")
 MANY = 20
-"""A folder of more JSON files than this is another tool's, which writes one a picture."""
+"""A folder of more JSON files than this is another tool's, which writes one an image."""
 
 
 Split = Literal["train", "test", "all"]
@@ -45,9 +45,9 @@ def recognise(root: Path) -> bool:
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read pictures and their labels; boxes and masks stay unread until they are asked for.
+    """Read images and their labels; boxes and masks stay unread until they are asked for.
 
-    `images` holds the pictures, or a folder of them for each split.
+    `images` holds the images, or a folder of them for each split.
 
     Raises:
         WsolError: several files where one is expected, or a file that is not COCO.
@@ -61,11 +61,11 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     labels = {category: label for label, category in enumerate(used)}
     samples: dict[Split, tuple[Sample, ...]] = {}
     for part, found in zip(parts, category_of, strict=True):
-        folder = picture_root(part.folders(images), (picture.file_name for picture in part.file.pictures.values()))
+        folder = image_root(part.folders(images), (image.file_name for image in part.file.images.values()))
         samples[part.split] = tuple(
             Sample(
-                part.image_id(part.file.pictures[number]),
-                folder / part.file.pictures[number].file_name,
+                part.image_id(part.file.images[number]),
+                folder / part.file.images[number].file_name,
                 labels[category],
             )
             for number, category in found.items()
@@ -83,14 +83,12 @@ def read(root: Path, images: Path | None = None) -> DataSet:
 
 
 def image_ids_of(root: Path) -> dict[int, str]:
-    """COCO's number of a picture → our image id; where both splits use a number, it is the test split's picture.
+    """COCO's number of an image → our image id; where both splits use a number, it is the test split's image.
 
     Raises:
         WsolError: as `read`.
     """
-    return {
-        number: part.image_id(picture) for part in _read_parts(root) for number, picture in part.file.pictures.items()
-    }
+    return {number: part.image_id(image) for part in _read_parts(root) for number, image in part.file.images.items()}
 
 
 @dataclass(frozen=True)
@@ -101,11 +99,11 @@ class _Part:
     file: CocoFile
     prefix: str = ""
 
-    def image_id(self, picture: CocoPicture) -> str:
-        return self.prefix + picture.file_name
+    def image_id(self, image: CocoImage) -> str:
+        return self.prefix + image.file_name
 
     def folders(self, images: Path | None) -> tuple[Path, ...]:
-        """Where the pictures may lie, the likeliest first."""
+        """Where the images may lie, the likeliest first."""
         home, name = self.file.path.parent, _split_folder(self.file.path)
         if images is not None:
             return images / name, images
@@ -121,9 +119,9 @@ def _split_folder(path: Path) -> str:
 
 
 def _read_parts(root: Path) -> list[_Part]:
-    """Every file of a data set, train before test; pictures of one name are told apart by the folder of their split."""
+    """Every file of a data set, train before test; images of one name are told apart by the folder of their split."""
     parts = [_Part(split, read_coco_file(path)) for split, path in _files(root).items()]
-    names = [{picture.file_name for picture in part.file.pictures.values()} for part in parts]
+    names = [{image.file_name for image in part.file.images.values()} for part in parts]
     if len(parts) == 2 and names[0] & names[1]:
         return [_Part(part.split, part.file, f"{_split_folder(part.file.path)}/") for part in parts]
     return parts
@@ -181,19 +179,19 @@ def _categories(parts: Iterable[_Part]) -> dict[int, str]:
 
 
 def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake]) -> dict[int, int]:
-    """The category of each picture by its number; why some have none is added to `mistakes`."""
+    """The category of each image by its number; why some have none is added to `mistakes`."""
     categories: dict[int, set[int]] = defaultdict(set)
     crowded = {annotation["image_id"] for annotation in part.file.annotations if annotation.get("iscrowd")}
     for annotation in part.file.annotations:
         if not annotation.get("iscrowd"):
             categories[annotation["image_id"]].add(annotation["category_id"])
     found = {}
-    for number, picture in part.file.pictures.items():
+    for number, image in part.file.images.items():
         named = sorted(categories[number] & known.keys())
-        where = f"{part.file.path}, {picture.file_name}"
-        if not is_path(picture.file_name):
-            expected = f"expected the path of a file, got {shown(picture.file_name)}"
-            mistakes.append(Mistake("unknown picture", str(part.file.path), expected))
+        where = f"{part.file.path}, {image.file_name}"
+        if not is_path(image.file_name):
+            expected = f"expected the path of a file, got {shown(image.file_name)}"
+            mistakes.append(Mistake("unknown image", str(part.file.path), expected))
         elif len(named) == 1:
             found[number] = named[0]
         elif named:
@@ -204,25 +202,25 @@ def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake])
             mistakes.append(Mistake("unknown class", where, expected))
         else:
             got = "crowds alone (iscrowd), which are no objects" if number in crowded else "none"
-            expected = f"expected an annotation, which gives the picture its class, got {got}"
+            expected = f"expected an annotation, which gives the image its class, got {got}"
             mistakes.append(Mistake("no true box", where, expected))
     return found
 
 
 def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path]) -> GroundTruth:
     collector = Collector()
-    sizes = PictureSizes(collector)
+    sizes = ImageSizes(collector)
     for part in _read_parts(root):
         drawn = _Drawn()
         collector.mistakes += part.file.mistakes
         for index, annotation in enumerate(part.file.annotations):
             name = annotation["id"] if is_id(annotation.get("id")) else f"number {index + 1}"
             where = f"{part.file.path}, annotation {name}"
-            picture = part.file.pictures.get(annotation["image_id"])
-            if picture is None:
-                collector.note("unknown picture", where, f"expected the id of a picture, got {annotation['image_id']}")
-            # A picture that was left out as a whole is told by `read`.
-            elif (image_id := part.image_id(picture)) in paths and (hw := picture.image_hw or sizes(paths[image_id])):
+            image = part.file.images.get(annotation["image_id"])
+            if image is None:
+                collector.note("unknown image", where, f"expected the id of an image, got {annotation['image_id']}")
+            # An image that was left out as a whole is told by `read`.
+            elif (image_id := part.image_id(image)) in paths and (hw := image.image_hw or sizes(paths[image_id])):
                 _add_annotation(collector, drawn, annotation, names, image_id, hw, where)
         _add_masks(collector, drawn, part.file.path)
     return collector.truth()
@@ -230,7 +228,7 @@ def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path])
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The segmentations of pictures, None where an annotation has none, and the sizes on which they were drawn."""
+    """The segmentations of images, None where an annotation has none, and the sizes on which they were drawn."""
 
     objects: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     crowds: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))

@@ -1,4 +1,4 @@
-"""One COCO file: pictures, categories and annotations, looked at before anybody relies on them."""
+"""One COCO file: images, categories and annotations, looked at before anybody relies on them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ KEYS = ("images", "categories", "annotations")
 
 
 @dataclass(frozen=True)
-class CocoPicture:
-    """A picture as its file lists it; `image_hw` is upright (height, width), None where the file does not say."""
+class CocoImage:
+    """An image as its file lists it; `image_hw` is upright (height, width), None where the file does not say."""
 
     file_name: str
     image_hw: tuple[int, int] | None
@@ -28,10 +28,10 @@ class CocoPicture:
 
 @dataclass(frozen=True)
 class CocoFile:
-    """A file's pictures by id, its categories by id, and its annotations as they stand; those that name neither are mistakes."""
+    """A file's images by id, its categories by id, and its annotations as they stand; those that name neither are mistakes."""
 
     path: Path
-    pictures: dict[int, CocoPicture]
+    images: dict[int, CocoImage]
     categories: dict[int, str]
     annotations: list[dict[str, Any]]
     mistakes: tuple[Mistake, ...] = ()
@@ -73,7 +73,7 @@ def read_coco_file(path: Path) -> CocoFile:
             expected=f"an object with the lists {', '.join(KEYS)}",
             got=f"{_resemblance(document)}",
         )
-    pictures = _by_id(path, "images", document["images"], ("file_name",))
+    images = _by_id(path, "images", document["images"], ("file_name",))
     categories = _by_id(path, "categories", document["categories"], ("name",))
     for number, row in categories.items():
         if not is_text(str(row["name"])):
@@ -86,7 +86,7 @@ def read_coco_file(path: Path) -> CocoFile:
     annotations, mistakes = _annotations(path, document["annotations"])
     return CocoFile(
         path,
-        {number: CocoPicture(_slashes(row["file_name"]), _image_hw(row)) for number, row in pictures.items()},
+        {number: CocoImage(_slashes(row["file_name"]), _image_hw(row)) for number, row in images.items()},
         {number: str(row["name"]) for number, row in categories.items()},
         annotations,
         mistakes,
@@ -101,7 +101,7 @@ def _resemblance(document: object) -> str:
     if isinstance(first, dict) and "data" in first:
         return "tasks of Label Studio. Export them from there as COCO."
     if isinstance(document, dict) and "shapes" in document:
-        return "LabelMe's file of one picture. Convert the folder to COCO, or to a CSV table."
+        return "LabelMe's file of one image. Convert the folder to COCO, or to a CSV table."
     if isinstance(document, dict) and "_via_img_metadata" in document:
         return "a project of the VGG Image Annotator. Export it from there as COCO."
     if isinstance(document, dict):

@@ -1,4 +1,4 @@
-"""COCO's segmentations (polygons, run lengths, compressed run lengths) as one true mask of a picture."""
+"""COCO's segmentations (polygons, run lengths, compressed run lengths) as one true mask of an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from wsol.data.masks import nearest
 from wsol.data.truth import TrueMask
 from wsol.data.untrusted import is_id, number_of, shown
-from wsol.errors import BrokenPicture
+from wsol.errors import BrokenImage
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.mask_rle import cover
 
@@ -27,13 +27,13 @@ def read_coco_mask(
     """The union of the objects at `image_hw`; of the crowds what no object covers is ignored.
 
     Raises:
-        BrokenPicture: a segmentation is not one, or was drawn on another size than `annotated_hw`.
+        BrokenImage: a segmentation is not one, or was drawn on another size than `annotated_hw`.
     """
     try:
         is_object = nearest(_union(objects, annotated_hw), image_hw)
         is_crowd = nearest(_union(crowds, annotated_hw), image_hw)
     except ValueError as error:
-        raise BrokenPicture(f"{where}: {error}", remedy="Mend the annotation, or remove it.") from None
+        raise BrokenImage(f"{where}: {error}", remedy="Mend the annotation, or remove it.") from None
     return TrueMask(is_object, is_crowd & ~is_object)
 
 
@@ -73,7 +73,7 @@ def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
     for polygon in segmentation if isinstance(segmentation, list) else [segmentation]:
         if not _is_polygon(polygon, 3 * max(hw)):
             raise ValueError(
-                f"expected polygons [x, y, x, y, x, y, ...] in a picture of {width} x {height}, got {shown(polygon)}"
+                f"expected polygons [x, y, x, y, x, y, ...] in an image of {width} x {height}, got {shown(polygon)}"
             )
     return dict(coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width)))
 

@@ -101,7 +101,7 @@ def add_box(collector: Collector, image_id: str, row: Mapping[str, str], image_h
 
 
 def means_a_path(name: str) -> bool:
-    """Whether a column seems to name pictures, under whatever name."""
+    """Whether a column seems to name images, under whatever name."""
     return name.lower() == "path" or name.lower() in OTHER_NAMES["path"] or _is_slip(name, "path")
 
 

@@ -1,7 +1,7 @@
-"""A CSV table: one line a picture or a box, with the columns path, label and perhaps x0, y0, x1, y1, width, height, split.
+"""A CSV table: one line an image or a box, with the columns path, label and perhaps x0, y0, x1, y1, width, height, split.
 
-Corners are 0-based, half-open pixels of the upright picture; a line without corners lists a picture without a box. Without the
-column label a picture's folder is its class, so that the boxes.csv of class folders can be read by itself.
+Corners are 0-based, half-open pixels of the upright image; a line without corners lists an image without a box. Without the
+column label an image's folder is its class, so that the boxes.csv of class folders can be read by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from wsol.data.csv_cells import unguarded
-from wsol.data.image_files import PictureSizes, picture_root
+from wsol.data.image_files import ImageSizes, image_root
 from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows, header_of, means_a_path
 from wsol.data.samples import DataSet, Sample
 from wsol.data.splits import Part, part_of
@@ -28,7 +28,7 @@ Split = Part | Literal[""]
 
 
 def recognise(root: Path) -> bool:
-    """Whether this is a CSV file, or a folder with one labels.csv or annotations.csv that lists pictures."""
+    """Whether this is a CSV file, or a folder with one labels.csv or annotations.csv that lists images."""
     if not root.is_dir():
         return root.suffix.lower() == ".csv"
     found = [root / name for name in NAMES if (root / name).is_file()]
@@ -36,15 +36,15 @@ def recognise(root: Path) -> bool:
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read pictures, labels and split; boxes stay unread until they are asked for. Paths are relative to `images`.
+    """Read images, labels and split; boxes stay unread until they are asked for. Paths are relative to `images`.
 
     Raises:
-        WsolError: columns missing or misspelt, a line without path, or a picture in two splits.
+        WsolError: columns missing or misspelt, a line without path, or an image in two splits.
     """
     table = _table(root)
     listed = _listed(table)
     candidates = (table.parent, table.parent / "images") if images is None else (images,)
-    folder = picture_root(candidates, listed)
+    folder = image_root(candidates, listed)
     labelled = {image_id: one for image_id, one in listed.items() if len(one.class_names) == 1 and all(one.class_names)}
     names = sorted({name for one in labelled.values() for name in one.class_names})
     labels = {name: label for label, name in enumerate(names)}
@@ -61,7 +61,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
 
 @dataclass
 class _Listed:
-    """What the lines of one picture say of it."""
+    """What the lines of one image say of it."""
 
     split: Split
     first: str
@@ -74,7 +74,7 @@ def _table(root: Path) -> Path:
 
 def _image_id(row: Mapping[str, str], where: str) -> str:
     if not row["path"]:
-        raise WsolError(f"{where}", expected="the path of a picture", got="none", remedy="Mend the line, or remove it.")
+        raise WsolError(f"{where}", expected="the path of an image", got="none", remedy="Mend the line, or remove it.")
     if not is_path(row["path"]):
         raise WsolError(
             f"{where}",
@@ -101,7 +101,7 @@ def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
         raise WsolError(
             f"{where}",
             expected=f"the class of {image_id}: there is no column label, and no folder of a class in its path",
-            remedy="Add the column, or write paths as class/picture.",
+            remedy="Add the column, or write paths as class/image.",
         )
     return folders[0]
 
@@ -142,7 +142,7 @@ def _split(row: Mapping[str, str], where: str) -> Split:
 
 
 def _splits(samples: Mapping[Split, list[Sample]]) -> tuple[tuple[Sample, ...], tuple[Sample, ...], bool]:
-    """Training and test pictures, and whether they differ; validation pictures are a test where there is no other."""
+    """Training and test images, and whether they differ; validation images are a test where there is no other."""
     train, test = tuple(samples["train"]), tuple(samples["test"] or samples["val"])
     if test:
         return train, test, True
@@ -170,7 +170,7 @@ def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
             remedy="Add them, or use `wsol predict` for boxes without a judgement.",
         )
     collector = Collector()
-    sizes = PictureSizes(collector)
+    sizes = ImageSizes(collector)
     written_hw: dict[str, tuple[int, int]] = {}
     for where, row in csv_rows(table, _required(table), OPTIONAL):
         image_id = _image_id(row, where)

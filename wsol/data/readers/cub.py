@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from wsol.data.image_files import PictureSizes
+from wsol.data.image_files import ImageSizes
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth
 from wsol.data.untrusted import is_path, shown
@@ -45,7 +45,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
             label, in_train = labels[class_of[number][0]], is_train[number][0] == "1"
         except KeyError as missing:
             raise WsolError(
-                f"{root}: picture {number} ({name}) has no class or split (missing {missing})",
+                f"{root}: image {number} ({name}) has no class or split (missing {missing})",
                 expected=f"every id of images.txt in {', '.join(TABLES[1:3])}",
                 remedy="Restore the published tables.",
             ) from None
@@ -59,15 +59,15 @@ def _read_truth(root: Path, folder: Path, names: Mapping[str, str]) -> GroundTru
     table = root / "bounding_boxes.txt"
     rows = _table(table, 5)
     collector = Collector()
-    sizes = PictureSizes(collector)
+    sizes = ImageSizes(collector)
     for number, name in names.items():
         if number not in rows:
-            collector.note("no true box", str(table), f"expected a line for picture {number} ({name}), got none")
+            collector.note("no true box", str(table), f"expected a line for image {number} ({name}), got none")
     for number, row in rows.items():
-        where = f"{table}, picture {number}"
+        where = f"{table}, image {number}"
         corners = _corners(number, row, table)
         if number not in names:
-            collector.note("unknown picture", where, f"expected an id of images.txt, got {number}")
+            collector.note("unknown image", where, f"expected an id of images.txt, got {number}")
         elif size := sizes(folder / names[number]):
             # 1-based in spirit, yet the published boxes start at 0.0 and end on the last edge: clipping is all it takes.
             collector.add(names[number], corners, size, where)

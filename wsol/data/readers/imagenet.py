@@ -1,6 +1,6 @@
 """ImageNet-1K and subsets of it (Russakovsky et al. 2015): as unpacked, sorted by class, or as Kaggle packs it.
 
-Pictures are `train/<wnid>/*.JPEG`, and `val/` flat or by wnid; boxes are one PASCAL-VOC XML a picture, or Kaggle's
+Images are `train/<wnid>/*.JPEG`, and `val/` flat or by wnid; boxes are one PASCAL-VOC XML an image, or Kaggle's
 `LOC_val_solution.csv`.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
-from wsol.data.images import pictures_under
+from wsol.data.images import images_under
 from wsol.data.readers.voc_xml import VocObject, VocXml, collect, parse
 from wsol.data.samples import WNID, DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake
@@ -22,7 +22,7 @@ from wsol.storage.litter import is_litter
 from wsol.text import number_of
 
 FLAT = re.compile(r"ILSVRC2012_val_\d{8}\.(?i:jpe?g|png)")
-PICTURE_ROOTS = ("", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
+IMAGE_ROOTS = ("", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
 HELD_OUT = ("val", "test")
 """The first that is labelled: subsets call it either way, and ImageNet's own `test` has no labels."""
 XML_FOLDERS = ("Annotations/CLS-LOC/{split}", "Annotations/{split}", "annotations/{split}", "{split}_annotations", "bbox/{split}")  # fmt: skip
@@ -30,7 +30,7 @@ FLAT_XML_FOLDERS = ("Annotations/CLS-LOC", "Annotations", "annotations", "bbox")
 RESTORE = "Restore them as published, or use `wsol predict` for boxes without a judgement."
 
 Annotate = Callable[[Path], VocXml]
-"""What is annotated of a picture. Raises `WsolError`."""
+"""What is annotated of an image. Raises `WsolError`."""
 
 
 def recognise(root: Path) -> bool:
@@ -38,33 +38,33 @@ def recognise(root: Path) -> bool:
     # Class folders with truth of our own (class_folders.py) may have wnids for names.
     has_own_truth = (root / "boxes.csv").exists() or (root / "masks").exists()
     is_annotated = any((root / name / "Annotations/CLS-LOC").is_dir() for name in ("", "ILSVRC"))
-    return not has_own_truth and (is_annotated or _picture_root(root) is not None)
+    return not has_own_truth and (is_annotated or _image_root(root) is not None)
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read which pictures there are and their labels; `images` is the folder that holds `train` and `val`.
+    """Read which images there are and their labels; `images` is the folder that holds `train` and `val`.
 
     XML is read only where `val` is flat, since its labels stand nowhere else.
 
     Raises:
-        WsolError: no ImageNet pictures, or a flat `val` without annotations.
+        WsolError: no ImageNet images, or a flat `val` without annotations.
     """
-    pictures = _picture_root(images or root)
-    if pictures is None:
+    image_root = _image_root(images or root)
+    if image_root is None:
         raise WsolError(
-            f"no ImageNet pictures in {images or root}",
+            f"no ImageNet images in {images or root}",
             expected="train/<wnid>/*.JPEG, or val/ flat or by wnid",
             remedy="Name the folder that holds train and val.",
         )
-    held_out = _held_out(pictures)
-    annotations = cache(partial(_annotations, root, held_out or pictures / "train"))
-    wnids = _wnids(pictures / "train")
-    named = [(path, _class_of(path, held_out, annotations)) for path in pictures_under(held_out)] if held_out else []
+    held_out = _held_out(image_root)
+    annotations = cache(partial(_annotations, root, held_out or image_root / "train"))
+    wnids = _wnids(image_root / "train")
+    named = [(path, _class_of(path, held_out, annotations)) for path in images_under(held_out)] if held_out else []
     class_names = tuple(wnids or sorted({name for _, name in named if name and isinstance(name, str)}))
-    in_train = ((path, wnid) for wnid in wnids for path in pictures_under(pictures / "train" / wnid))
+    in_train = ((path, wnid) for wnid in wnids for path in images_under(image_root / "train" / wnid))
     mistakes: list[Mistake] = []
-    train = tuple(_labelled(in_train, pictures, class_names, mistakes))
-    test = tuple(_labelled(iter(named), pictures, class_names, mistakes)) if held_out else train
+    train = tuple(_labelled(in_train, image_root, class_names, mistakes))
+    test = tuple(_labelled(iter(named), image_root, class_names, mistakes)) if held_out else train
     return DataSet(
         "ImageNet-1K",
         root,
@@ -74,21 +74,21 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         held_out is not None,
         lambda: _read_truth(test, class_names, annotations),
         tuple(mistakes),
-        tuple(folder for folder in (pictures / "train", held_out) if folder and folder.is_dir()),
+        tuple(folder for folder in (image_root / "train", held_out) if folder and folder.is_dir()),
     )
 
 
-def _picture_root(folder: Path) -> Path | None:
-    return next((root for root in (folder / name for name in PICTURE_ROOTS) if _holds_pictures(root)), None)
+def _image_root(folder: Path) -> Path | None:
+    return next((root for root in (folder / name for name in IMAGE_ROOTS) if _holds_images(root)), None)
 
 
-def _holds_pictures(folder: Path) -> bool:
+def _holds_images(folder: Path) -> bool:
     classes = _folders(folder / "train")
     return bool(_wnids(folder / "train")) if classes else _held_out(folder) is not None
 
 
-def _held_out(pictures: Path) -> Path | None:
-    folders = (pictures / name for name in HELD_OUT)
+def _held_out(image_root: Path) -> Path | None:
+    folders = (image_root / name for name in HELD_OUT)
     return next((folder for folder in folders if _wnids(folder) or _is_flat(folder)), None)
 
 
@@ -112,36 +112,36 @@ def _is_flat(folder: Path) -> bool:
         return any(FLAT.fullmatch(entry.name) for entry in entries)
 
 
-def _class_of(picture: Path, held_out: Path, annotations: Callable[[], Annotate]) -> str | Mistake:
-    """The wnid of a held-out picture, from its folder or from its annotation."""
-    folder = picture.relative_to(held_out).parts[0]
+def _class_of(image: Path, held_out: Path, annotations: Callable[[], Annotate]) -> str | Mistake:
+    """The wnid of a held-out image, from its folder or from its annotation."""
+    folder = image.relative_to(held_out).parts[0]
     if WNID.fullmatch(folder):
         return folder
     annotate = annotations()
     try:
-        xml = annotate(picture)
+        xml = annotate(image)
     except WsolError as error:
-        return Mistake("no true box", str(picture), str(error))
+        return Mistake("no true box", str(image), str(error))
     names = sorted({one.class_name for one in xml.objects})
     if len(names) > 1:
         return Mistake("several classes", xml.where, f"expected objects of one class, got {', '.join(names)}")
-    expected = "expected an object, whose name is the picture's label, got none"
+    expected = "expected an object, whose name is the image's label, got none"
     return names[0] if names else Mistake("no true box", xml.where, expected)
 
 
 def _labelled(
-    named: Iterator[tuple[Path, str | Mistake]], pictures: Path, class_names: tuple[str, ...], mistakes: list[Mistake]
+    named: Iterator[tuple[Path, str | Mistake]], image_root: Path, class_names: tuple[str, ...], mistakes: list[Mistake]
 ) -> Iterator[Sample]:
     labels = {name: label for label, name in enumerate(class_names)}
     for path, name in named:
         if isinstance(name, Mistake):
             mistakes.append(name)
         elif name not in labels:
-            expected = f"expected one of the {number_of(len(labels), 'class')} of {pictures / 'train'}, got {name!r}"
+            expected = f"expected one of the {number_of(len(labels), 'class')} of {image_root / 'train'}, got {name!r}"
             mistakes.append(Mistake("unknown class", str(path), expected))
         else:
             # A million times: relative_to takes ten times as long.
-            yield Sample(path.as_posix().removeprefix(f"{pictures.as_posix()}/"), path, labels[name])
+            yield Sample(path.as_posix().removeprefix(f"{image_root.as_posix()}/"), path, labels[name])
 
 
 def _read_truth(samples: tuple[Sample, ...], class_names: tuple[str, ...], annotations: Callable[[], Annotate]) -> GroundTruth:  # fmt: skip
@@ -158,36 +158,36 @@ def _read_truth(samples: tuple[Sample, ...], class_names: tuple[str, ...], annot
     return truth.truth()
 
 
-def _annotations(root: Path, pictures: Path) -> Annotate:
+def _annotations(root: Path, image_root: Path) -> Annotate:
     """How to get at the annotations of `val` or `train`; each is read once, when it is asked for."""
-    top, split = _top(root), pictures.name
+    top, split = _top(root), image_root.name
     tables = [base / f"LOC_{split}_solution.csv" for base in (top, top.absolute().parent)]  # Kaggle: beside ILSVRC
     bases = (top, top / "ILSVRC")
     deep = [base / name.format(split=split) for base in bases for name in XML_FOLDERS]
     flat = [base / name for base in bases for name in FLAT_XML_FOLDERS]
     solution = next((_read_solution(table) for table in tables if table.is_file()), {})
-    files = next(filter(None, (_xml_files(folder, folder not in flat) for folder in (*deep, *flat, pictures))), {})
+    files = next(filter(None, (_xml_files(folder, folder not in flat) for folder in (*deep, *flat, image_root))), {})
     if not files and not solution:
-        looked = ", ".join(str(place) for place in (*tables, *deep, *flat, pictures))
+        looked = ", ".join(str(place) for place in (*tables, *deep, *flat, image_root))
         raise NoGroundTruth(
-            f"no boxes for {pictures}", expected=f"<picture>.xml in one of {looked}", remedy=f"{RESTORE}"
+            f"no boxes for {image_root}", expected=f"<image>.xml in one of {looked}", remedy=f"{RESTORE}"
         )
 
     @cache
-    def annotate(picture: Path) -> VocXml:
-        if picture.stem in solution:
-            return solution[picture.stem]
-        if picture.stem not in files:
+    def annotate(image: Path) -> VocXml:
+        if image.stem in solution:
+            return solution[image.stem]
+        if image.stem not in files:
             raise WsolError(
-                f"no boxes for {picture}", expected=f"{picture.stem}.xml beside the others", remedy=f"{RESTORE}"
+                f"no boxes for {image}", expected=f"{image.stem}.xml beside the others", remedy=f"{RESTORE}"
             )
-        return parse(files[picture.stem])
+        return parse(files[image.stem])
 
     return annotate
 
 
 def _top(root: Path) -> Path:
-    """Where annotations start; of Kaggle's tree, the pictures may be named alone."""
+    """Where annotations start; of Kaggle's tree, the images may be named alone."""
     return root.absolute().parents[1] if root.absolute().name == "CLS-LOC" else root
 
 
@@ -210,8 +210,8 @@ def _read_solution(table: Path) -> dict[str, VocXml]:
             for row in rows:
                 if row and row != ["ImageId", "PredictionString"]:
                     where = f"{table}, line {rows.line_num}"
-                    picture, text = row
-                    found[picture] = VocXml(where, objects=_solved(text.split()))
+                    image, text = row
+                    found[image] = VocXml(where, objects=_solved(text.split()))
         except (ValueError, csv.Error):
             raise WsolError(
                 f"{table}, line {rows.line_num}",

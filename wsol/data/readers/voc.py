@@ -1,4 +1,4 @@
-"""PASCAL VOC (Everingham et al. 2010), and what annotation tools write in its manner: one XML a picture."""
+"""PASCAL VOC (Everingham et al. 2010), and what annotation tools write in its manner: one XML an image."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from functools import cache
 from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from wsol.data.images import is_picture
+from wsol.data.images import is_image
 from wsol.data.readers.voc_xml import VocXml, collect, parse
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.errors import WsolError
 
-PICTURE_FOLDERS = ("JPEGImages", "images")
+IMAGE_FOLDERS = ("JPEGImages", "images")
 TRAIN_LISTS = ("train", "trainval")
 TEST_LISTS = ("test", "val")
 
 
 def recognise(root: Path) -> bool:
-    """Whether there is XML in `Annotations`, or such XML beside the pictures."""
+    """Whether there is XML in `Annotations`, or such XML beside the images."""
     if next((root / "Annotations").glob("*.xml"), None):
         return True
     return any("<annotation" in _head(path) for path in islice(root.glob("*.xml"), 5))
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read pictures, their labels (the one class of their objects) and the split of `ImageSets/Main`, where there is one.
+    """Read images, their labels (the one class of their objects) and the split of `ImageSets/Main`, where there is one.
 
     Raises:
         WsolError: no XML, or a list that is not text.
@@ -67,7 +67,7 @@ def _xml_files(root: Path) -> dict[str, Path]:
             return found
     raise WsolError(
         f"no annotations in {root}",
-        expected="Annotations/*.xml, or *.xml beside the pictures",
+        expected="Annotations/*.xml, or *.xml beside the images",
         remedy="Name the folder that holds Annotations.",
     )
 
@@ -76,7 +76,7 @@ def _xml_files(root: Path) -> dict[str, Path]:
 
 
 def _split(folder: Path, files: Mapping[str, Path], mistakes: list[Mistake]) -> tuple[list[str], list[str]]:
-    """Stems of training and test pictures; the same list twice where there is no split."""
+    """Stems of training and test images; the same list twice where there is no split."""
     train = _listed(folder, TRAIN_LISTS, files, mistakes)
     test = _listed(folder, TEST_LISTS, files, mistakes)
     if not test:
@@ -87,12 +87,12 @@ def _split(folder: Path, files: Mapping[str, Path], mistakes: list[Mistake]) -> 
 
 
 def _listed(folder: Path, names: tuple[str, ...], files: Mapping[str, Path], mistakes: list[Mistake]) -> list[str]:
-    """The first list that names annotated pictures: VOC's own test pictures often come without annotations."""
+    """The first list that names annotated images: VOC's own test images often come without annotations."""
     for table in (folder / f"{name}.txt" for name in names):
         stems = _stems(table)
         annotated = [stem for stem in stems if stem in files]
         if annotated:
-            expected = "expected an annotation of every listed picture, got none"
+            expected = "expected an annotation of every listed image, got none"
             mistakes += [Mistake("no true box", f"{table}, {stem}", expected) for stem in stems if stem not in files]
             return annotated
     return []
@@ -108,7 +108,7 @@ def _stems(table: Path) -> list[str]:
     return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
-# Labels and pictures
+# Labels and images
 
 
 def _usable(files: Mapping[str, Path], mistakes: list[Mistake]) -> Iterator[tuple[str, VocXml]]:
@@ -135,39 +135,39 @@ def _samples(
     annotated: Mapping[str, VocXml], class_names: tuple[str, ...], folder: Path, mistakes: list[Mistake]
 ) -> dict[str, Sample]:
     labels = {name: label for label, name in enumerate(class_names)}
-    pictures = cache(_pictures)
+    images = cache(_images)
     samples: dict[str, Sample] = {}
     taken: dict[str, str] = {}
     for stem, xml in annotated.items():
-        image_id = _image_id(stem, xml, folder, pictures)
+        image_id = _image_id(stem, xml, folder, images)
         if taken.setdefault(image_id, xml.where) != xml.where:
-            expected = f"expected one annotation a picture, but {image_id} is annotated in {taken[image_id]} too"
-            mistakes.append(Mistake("unknown picture", xml.where, expected))
+            expected = f"expected one annotation an image, but {image_id} is annotated in {taken[image_id]} too"
+            mistakes.append(Mistake("unknown image", xml.where, expected))
         else:
             samples[stem] = Sample(image_id, folder / image_id, labels[xml.objects[0].class_name])
     return samples
 
 
 def _image_root(root: Path, images: Path | None) -> Path:
-    return images or next((root / name for name in PICTURE_FOLDERS if (root / name).is_dir()), root)
+    return images or next((root / name for name in IMAGE_FOLDERS if (root / name).is_dir()), root)
 
 
-def _image_id(stem: str, xml: VocXml, folder: Path, pictures: Callable[[Path], Mapping[str, list[str]]]) -> str:
-    """The picture's path below its folder, perhaps through `<folder>`: what the file is called counts more than `<filename>`."""
+def _image_id(stem: str, xml: VocXml, folder: Path, images: Callable[[Path], Mapping[str, list[str]]]) -> str:
+    """The image's path below its folder, perhaps through `<folder>`: what the file is called counts more than `<filename>`."""
     file_name = PureWindowsPath(xml.file_name).name  # some tools write a whole path of their own machine
     for below in ("", PureWindowsPath(xml.folder).name.lstrip(".")):
-        by_stem = pictures(folder / below)
+        by_stem = images(folder / below)
         found = by_stem.get(stem) or by_stem.get(PureWindowsPath(file_name).stem, [])
         if found:
             return (PurePosixPath(below) / (file_name if file_name in found else found[0])).as_posix()
     return file_name or f"{stem}.jpg"
 
 
-def _pictures(folder: Path) -> Mapping[str, list[str]]:
-    """Names of pictures by stem; a picture may lie there twice, in two formats."""
+def _images(folder: Path) -> Mapping[str, list[str]]:
+    """Names of images by stem; an image may lie there twice, in two formats."""
     by_stem: dict[str, list[str]] = defaultdict(list)
     for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
-        if is_picture(Path(name)):
+        if is_image(Path(name)):
             by_stem[Path(name).stem].append(name)
     return dict(by_stem)
 

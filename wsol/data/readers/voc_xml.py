@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from wsol.data.image_files import PictureSizes
+from wsol.data.image_files import ImageSizes
 from wsol.data.samples import Sample
 from wsol.data.truth import Collector
 from wsol.data.untrusted import is_path, number_in, shown, size_of
@@ -33,7 +33,7 @@ class VocObject:
 
 @dataclass(frozen=True)
 class VocXml:
-    """What a file says of one picture."""
+    """What a file says of one image."""
 
     where: str
     """The file."""
@@ -74,11 +74,11 @@ def parse(path: Path) -> VocXml:
 
 
 def collect(truth: Collector, sample: Sample, class_name: str, xml: VocXml, first_pixel: int) -> None:
-    """Add the objects of the picture's class.
+    """Add the objects of the image's class.
 
     `first_pixel` is 1 where corners name the first and last pixel counted from 1, so that the low ones move by one; else 0.
     """
-    size = xml.image_hw or PictureSizes(truth)(sample.path)
+    size = xml.image_hw or ImageSizes(truth)(sample.path)
     if size is None:
         return
     if not xml.objects:
@@ -86,7 +86,7 @@ def collect(truth: Collector, sample: Sample, class_name: str, xml: VocXml, firs
     for number, one in enumerate(xml.objects, start=1):
         where = f"{xml.where}, object {number}"
         if one.class_name != class_name:
-            truth.note("unknown class", where, f"expected {class_name}, the picture's class, got {one.class_name!r}")
+            truth.note("unknown class", where, f"expected {class_name}, the image's class, got {one.class_name!r}")
             continue
         if one.other:
             truth.note("no true box", where, f"expected <bndbox>, got <{one.other}> alone")

@@ -1,6 +1,6 @@
 """The lists of clovaai/wsolevaluation (Choe et al. 2020): a folder of four tables, or one such folder a split.
 
-Lines are `path`; `path,label`; `path,x0,y0,x1,y1` or `path,mask,ignored`, several a picture; `path,width,height`.
+Lines are `path`; `path,label`; `path,x0,y0,x1,y1` or `path,mask,ignored`, several an image; `path,width,height`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
-from wsol.data.image_files import picture_root
-from wsol.data.images import check_format, is_picture, open_regular
+from wsol.data.image_files import image_root
+from wsol.data.images import check_format, is_image, open_regular
 from wsol.data.samples import DataSet, Sample
 from wsol.data.truth import Collector, GroundTruth, Mistake, TrueMask
 from wsol.data.untrusted import is_path, shown, size_of, whole_in
-from wsol.errors import BrokenPicture, NoGroundTruth, WsolError
+from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 
 IDS, LABELS, PLACES, SIZES = "image_ids.txt", "class_labels.txt", "localization.txt", "image_sizes.txt"
 TRAIN_NAMES = ("train", "train-weaksup")
@@ -32,7 +32,7 @@ MEND = "Mend the line, or restore the published table."
 
 @dataclass(frozen=True)
 class _List:
-    """The pictures of one folder of tables; a picture that is listed twice is one picture."""
+    """The images of one folder of tables; an image that is listed twice is one image."""
 
     folder: Path
     image_ids: dict[str, None]
@@ -44,9 +44,9 @@ def recognise(root: Path) -> bool:
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read which pictures there are and their labels. A folder that holds the tables itself is a test list.
+    """Read which images there are and their labels. A folder that holds the tables itself is a test list.
 
-    Pictures and masks are looked for below `images`, `root` and `root/images` (masks also below `root/masks`).
+    Images and masks are looked for below `images`, `root` and `root/images` (masks also below `root/masks`).
 
     Raises:
         WsolError: no such tables, or a malformed line.
@@ -105,16 +105,16 @@ def _image_ids(table: Path) -> Iterator[str]:
 
 def _samples(listed: _List, folders: list[Path], mistakes: list[Mistake]) -> tuple[Sample, ...]:
     labels = _labels(listed.folder / LABELS, mistakes)
-    pictures = picture_root(folders, listed.image_ids)
+    images = image_root(folders, listed.image_ids)
     unlabelled = [path for path in listed.image_ids if path not in labels]
     expected = "expected a line `path,label`, got none"
     mistakes += [Mistake("unknown class", f"{listed.folder / LABELS}, {path}", expected) for path in unlabelled]
     found = ((path, labels.get(path)) for path in listed.image_ids)
-    return tuple(Sample(path, pictures / path, label) for path, label in found if label is not None)
+    return tuple(Sample(path, images / path, label) for path, label in found if label is not None)
 
 
 def _labels(table: Path, mistakes: list[Mistake]) -> dict[str, int | None]:
-    """Labels by image id; None for a picture of several classes."""
+    """Labels by image id; None for an image of several classes."""
     labels: dict[str, int | None] = {}
     for number, line in _lines(table):
         path, _, text = line.rpartition(",")
@@ -134,7 +134,7 @@ def _labels(table: Path, mistakes: list[Mistake]) -> dict[str, int | None]:
 
 
 def _class_names(samples: list[Sample]) -> tuple[str, ...]:
-    """The pictures' first folders where there is one a label, else the labels."""
+    """The images' first folders where there is one a label, else the labels."""
     folders = {(sample.label, _first_folder(sample.image_id)) for sample in samples}
     by_label = dict(folders)
     numbers = [str(label) for label in range(max(by_label, default=-1) + 1)]
@@ -165,7 +165,7 @@ def _read_truth(lists: list[_List], mask_folders: list[Path]) -> GroundTruth:
 
 def _is_of_masks(lines: list[tuple[int, str]]) -> bool:
     fields = lines[0][1].rsplit(",", 2) if lines else []
-    return len(fields) == 3 and is_picture(Path(fields[1]))
+    return len(fields) == 3 and is_image(Path(fields[1]))
 
 
 def _collect_boxes(truth: Collector, listed: _List, lines: list[tuple[int, str]]) -> set[str]:
@@ -181,7 +181,7 @@ def _collect_boxes(truth: Collector, listed: _List, lines: list[tuple[int, str]]
         except ValueError:
             raise WsolError(f"{where}", expected="`path,x0,y0,x1,y1`", got=f"{shown(line)}", remedy=f"{MEND}") from None
         if path not in listed.image_ids:
-            truth.note("unknown picture", where, f"expected a picture of {IDS}, got {path}")
+            truth.note("unknown image", where, f"expected an image of {IDS}, got {path}")
         elif path in sizes:
             truth.add(path, (x0, y0, x1, y1), sizes[path], where)
         elif path not in met:
@@ -220,12 +220,12 @@ def _collect_masks(truth: Collector, listed: _List, lines: list[tuple[int, str]]
                 f"{table}, line {number}", expected="`path,mask,ignored`", got=f"{shown(line)}", remedy=f"{MEND}"
             )
         if path not in listed.image_ids:
-            truth.note("unknown picture", f"{table}, line {number}", f"expected a picture of {IDS}, got {path}")
+            truth.note("unknown image", f"{table}, line {number}", f"expected an image of {IDS}, got {path}")
             continue
         masks[path].append(files[0])
         ignored[path] += filter(None, files[1:])
     sizes: Mapping[str, tuple[int, int]] = _sizes(listed.folder / SIZES) if (listed.folder / SIZES).exists() else {}
-    holder = picture_root(folders, (files[0] for files in masks.values()))
+    holder = image_root(folders, (files[0] for files in masks.values()))
     for path, files in masks.items():
         is_object, is_ignored = (tuple(holder / name for name in names) for names in (files, ignored[path]))
         truth.add_mask(path, partial(_read_mask, is_object, is_ignored), sizes.get(path))
@@ -233,7 +233,7 @@ def _collect_masks(truth: Collector, listed: _List, lines: list[tuple[int, str]]
 
 
 def _read_mask(objects: tuple[Path, ...], ignored: tuple[Path, ...], image_hw: tuple[int, int]) -> TrueMask:
-    """All objects of a picture are one; what is both object and ignored is object."""
+    """All objects of an image are one; what is both object and ignored is object."""
     is_object = _any_of(objects, image_hw)
     return TrueMask(is_object, _any_of(ignored, image_hw) & ~is_object)
 
@@ -255,7 +255,7 @@ def _decoded(path: Path, image_hw: tuple[int, int]) -> Bool[np.ndarray, "height 
     except (OSError, cv2.error) as error:
         grey, reason = None, str(error).strip()
     if grey is None:
-        raise BrokenPicture(
-            f"cannot decode the mask {path}: {reason}", remedy="Expected a picture; restore it, or its list."
+        raise BrokenImage(
+            f"cannot decode the mask {path}: {reason}", remedy="Expected an image; restore it, or its list."
         )
     return np.asarray(cv2.resize(np.float32(grey), image_hw[::-1], interpolation=cv2.INTER_NEAREST) > 0.5)

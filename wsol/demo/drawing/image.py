@@ -1,4 +1,4 @@
-"""One picture: a creature fitted into a scene, its shadow, what stands before it, and the camera."""
+"""One image: a creature fitted into a scene, its shadow, what stands before it, and the camera."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from wsol.demo.drawing.textures import Floats, Palette, rgb, vary
 from wsol.demo.drawing.tubes import OVERSAMPLING, Layer, Light, lit, paint
 
 MAX_SIDE, MIN_SIDE = 0.75, 0.25
-"""Share of the picture's sides that the creature's box may take."""
+"""Share of the image's sides that the creature's box may take."""
 MAX_BOX, MIN_BOX = 0.74, 0.36
-"""Square root of the share of the picture's area that the box may take."""
+"""Square root of the share of the image's area that the box may take."""
 MIN_AREA = 0.06
-"""Share of the picture's area that the creature itself takes at least, where its box allows."""
+"""Share of the image's area that the creature itself takes at least, where its box allows."""
 MARGIN_PX = 8
 """Room around a painted body, for blurs at its border."""
 OCCLUDED = 0.2
-"""Share of the pictures with something in front of the creature."""
+"""Share of the images with something in front of the creature."""
 FIXED_COLOURS = {"black": rgb("15120f"), "white": rgb("f6f2ea"), "red": rgb("c4352b"), "horn": rgb("8a7a5c")}
 
 
@@ -36,20 +36,18 @@ def draw(
     # Streams of their own, so that the scene of a seed is the same for every creature.
     light_rng, scene_rng, body_rng, front_rng, camera_rng = rng.spawn(5)
     light = Light.random(light_rng)
-    picture = scene(scene_rng, image_hw, light)
-    picture, cover = _with_creature(picture, CREATURES[creature], body_rng, light)
+    image = scene(scene_rng, image_hw, light)
+    image, cover = _with_creature(image, CREATURES[creature], body_rng, light)
     if front_rng.random() < OCCLUDED:
-        picture, cover = _with_occluder(picture, cover, front_rng, light)
-    return _photographed(picture, camera_rng), cover > 0.5
+        image, cover = _with_occluder(image, cover, front_rng, light)
+    return _photographed(image, camera_rng), cover > 0.5
 
 
-def _with_creature(
-    picture: Floats, creature: Creature, rng: np.random.Generator, light: Light
-) -> tuple[Floats, Floats]:
-    image_hw = picture.shape[0], picture.shape[1]
+def _with_creature(image: Floats, creature: Creature, rng: np.random.Generator, light: Light) -> tuple[Floats, Floats]:
+    image_hw = image.shape[0], image.shape[1]
     parts = _fitted(creature, image_hw, rng)
     middle = np.median(np.concatenate([part.shape.spine_xy for part in parts]), axis=0) / OVERSAMPLING
-    palette = _palette(creature, _colour_near(picture, middle), rng)
+    palette = _palette(creature, _colour_near(image, middle), rng)
     low, high = _extent(parts)
     corner = (low / OVERSAMPLING).astype(int) - MARGIN_PX
     w, h = ((high / OVERSAMPLING).astype(int) + MARGIN_PX - corner).tolist()
@@ -60,10 +58,10 @@ def _with_creature(
               phase=part.phase, fused=part.fused)  # fmt: skip
     body = layer.averaged()
     colour = lit(body, light, gloss=creature.gloss * float(rng.uniform(0.5, 1.2)))
-    return _laid_over(picture, colour, body.cover, corner, light, unit / OVERSAMPLING)
+    return _laid_over(image, colour, body.cover, corner, light, unit / OVERSAMPLING)
 
 
-def _with_occluder(picture: Floats, cover: Floats, rng: np.random.Generator, light: Light) -> tuple[Floats, Floats]:
+def _with_occluder(image: Floats, cover: Floats, rng: np.random.Generator, light: Light) -> tuple[Floats, Floats]:
     """Put a leaf or a twig over a random pixel of the creature."""
     rows, columns = np.nonzero(cover > 0.5)
     target = rng.integers(len(rows))
@@ -77,28 +75,28 @@ def _with_occluder(picture: Floats, cover: Floats, rng: np.random.Generator, lig
         twig(layer, at, size * OVERSAMPLING * float(rng.uniform(0.8, 1.2)), rng, 0)
     front = layer.averaged()
     corner = np.array([columns[target], rows[target]]) - reach
-    shown, hidden = _laid_over(picture, lit(front, light), front.cover, corner, light, 0.2 * size)
+    shown, hidden = _laid_over(image, lit(front, light), front.cover, corner, light, 0.2 * size)
     return shown, (cover * (1 - hidden)).astype(np.float32)
 
 
 def _laid_over(
-    picture: Floats, colour: Floats, cover: Floats, corner_xy: NDArray[np.intp], light: Light, size_px: float
+    image: Floats, colour: Floats, cover: Floats, corner_xy: NDArray[np.intp], light: Light, size_px: float
 ) -> tuple[Floats, Floats]:
-    """The picture with a small one over it, whose shadow falls on it; and the cover in its frame."""
-    h, w = picture.shape[:2]
+    """The image with a small one over it, whose shadow falls on it; and the cover in its frame."""
+    h, w = image.shape[:2]
     x0, y0 = np.maximum(corner_xy, 0)
     x1, y1 = np.minimum(corner_xy + np.array(cover.shape[::-1]), (w, h))
     there = (slice(y0, y1), slice(x0, x1))
     here = (slice(y0 - corner_xy[1], y1 - corner_xy[1]), slice(x0 - corner_xy[0], x1 - corner_xy[0]))
     whole = np.zeros((h, w), np.float32)
     whole[there] = cover[here]
-    shown = picture * _shadow(whole, light, size_px)[..., None]
+    shown = image * _shadow(whole, light, size_px)[..., None]
     shown[there] += whole[there][..., None] * (colour[here] - shown[there])
     return shown.astype(np.float32), whole
 
 
 def _fitted(creature: Creature, image_hw: tuple[int, int], rng: np.random.Generator) -> list[PosedPart]:
-    """A pose at a random scale and place inside the picture, in pixels of the layer."""
+    """A pose at a random scale and place inside the image, in pixels of the layer."""
     parts = turned(pose(creature, rng), float(rng.uniform(*creature.tilt)), 1.0, bool(rng.random() < 0.5))
     room_wh = np.array(image_hw[::-1], np.float32) * OVERSAMPLING
     low, high = _extent(parts)
@@ -111,7 +109,7 @@ def _fitted(creature: Creature, image_hw: tuple[int, int], rng: np.random.Genera
     low, high = _extent(parts)
     free = np.maximum(room_wh - (high - low), 0)
     margin = np.minimum(0.02 * room_wh, free / 2)
-    # Beta: rather near the borders of the picture than in its middle.
+    # Beta: rather near the borders of the image than in its middle.
     corner = margin + rng.beta(0.55, 0.55, 2) * (free - 2 * margin)
     return moved(parts, (corner - low).astype(np.float32))
 
@@ -148,10 +146,10 @@ def _palette(creature: Creature, surroundings: Floats, rng: np.random.Generator)
     return {**FIXED_COLOURS, **palette}
 
 
-def _colour_near(picture: Floats, middle_xy: Floats) -> Floats:
-    h, w = picture.shape[:2]
+def _colour_near(image: Floats, middle_xy: Floats) -> Floats:
+    h, w = image.shape[:2]
     x, y = int(np.clip(middle_xy[0], 0, w - 1)), int(np.clip(middle_xy[1], 0, h - 1))
-    around = picture[max(0, y - h // 6) : y + h // 6 + 1, max(0, x - w // 6) : x + w // 6 + 1]
+    around = image[max(0, y - h // 6) : y + h // 6 + 1, max(0, x - w // 6) : x + w // 6 + 1]
     return np.asarray(around.mean((0, 1)), np.float32)
 
 
@@ -166,14 +164,14 @@ def _shadow(cover: Floats, light: Light, size_px: float) -> Floats:
     return np.asarray((1 - 0.55 * (1 - light.ambient) / 0.6 * cast) * (1 - 0.3 * contact), np.float32)
 
 
-def _photographed(picture: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _photographed(image: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Exposure, white balance, vignette, a lens not quite sharp, and the noise of the sensor."""
-    h, w = picture.shape[:2]
+    h, w = image.shape[:2]
     gain = rng.uniform(0.95, 1.35) * (1 + rng.uniform(-0.06, 0.06) * np.array([1, 0, -1]))
     column = np.linspace(-1, 1, w, dtype=np.float32)[None, :] ** 2
     row = np.linspace(-1, 1, h, dtype=np.float32)[:, None] ** 2
     vignette = 1 - np.float32(rng.uniform(0, 0.22)) * (row + column)
-    exposed = picture * gain.astype(np.float32) * vignette[..., None]
+    exposed = image * gain.astype(np.float32) * vignette[..., None]
     exposed = cv2.GaussianBlur(exposed, (0, 0), float(rng.uniform(0.3, 0.8)))
     grain = rng.standard_normal((h, w, 1), dtype=np.float32) * np.float32(rng.uniform(0.004, 0.012))
     # A soft shoulder keeps highlights from clipping hard.

@@ -53,7 +53,7 @@ class Creature:
 
     parts: tuple[Part, ...]
     palettes: tuple[dict[str, str], ...]
-    """Hex colours of each slot; a picture takes one palette and varies it."""
+    """Hex colours of each slot; an image takes one palette and varies it."""
     tilt: Range
     """In-plane rotation, degrees."""
     gloss: float = 0.05

@@ -66,10 +66,10 @@ def scene(rng: np.random.Generator, image_hw: tuple[int, int], light: Light) -> 
     if rng.random() < 0.7:
         _litter(layer, rng)
     _clutter(layer, rng, horizon)
-    picture = lit(layer.averaged(), light, relief=0.45)
+    image = lit(layer.averaged(), light, relief=0.45)
     if horizon:
-        picture = _with_distance(picture, horizon, ground[rng.integers(3)], rng)
-    return _with_blobs(picture, rng) if rng.random() < 0.5 else picture
+        image = _with_distance(image, horizon, ground[rng.integers(3)], rng)
+    return _with_blobs(image, rng) if rng.random() < 0.5 else image
 
 
 def prop_colours(rng: np.random.Generator) -> Palette:
@@ -204,7 +204,7 @@ def _clutter(layer: Layer, rng: np.random.Generator, horizon: float) -> None:
     """Things on the ground, far ones first and smaller."""
     h, w = layer.height.shape
     shares = np.array([share for _, share in PROPS])
-    # A place has its own flora: some kinds are common in one picture and absent from another.
+    # A place has its own flora: some kinds are common in one image and absent from another.
     shares = shares * rng.gamma(1.0, 1.0, len(PROPS))
     count, scale = int(rng.integers(14, 46)), rng.uniform(0.09, 0.17)
     kinds = rng.choice(len(PROPS), count, p=shares / shares.sum())
@@ -215,26 +215,26 @@ def _clutter(layer: Layer, rng: np.random.Generator, horizon: float) -> None:
         PROPS[kind][0](layer, at, size, rng, float(rng.uniform(1, 4)))
 
 
-def _with_distance(picture: Floats, horizon: float, ground: Floats, rng: np.random.Generator) -> Floats:
+def _with_distance(image: Floats, horizon: float, ground: Floats, rng: np.random.Generator) -> Floats:
     """Far away, above the horizon: out of focus and paler, with a soft border."""
-    h, w = picture.shape[:2]
+    h, w = image.shape[:2]
     sky = vary(SKIES[rng.integers(len(SKIES))], rng, 0.15)
-    far = cv2.GaussianBlur(picture[: max(8, h // 3)], (0, 0), 9)
+    far = cv2.GaussianBlur(image[: max(8, h // 3)], (0, 0), 9)
     far = np.asarray(cv2.resize(far, (w, h)), np.float32)
     rows = np.linspace(0, 1, h, dtype=np.float32)[:, None]
     uneven = 0.06 * fractal_noise(rng, (1, w), coarsest_px=30, octaves=4)
     haze = np.clip(1.2 - rows / horizon, 0.1, 0.9)[..., None]
     far = far + haze * (sky - far) + 0.1 * (ground - far)
     share = np.clip((horizon - rows + uneven) * 14 + 0.5, 0, 1)[..., None]
-    return np.asarray(picture + share * (far - picture), np.float32)
+    return np.asarray(image + share * (far - image), np.float32)
 
 
-def _with_blobs(picture: Floats, rng: np.random.Generator) -> Floats:
+def _with_blobs(image: Floats, rng: np.random.Generator) -> Floats:
     """Discs out of focus, as light through leaves or things near the lens make them."""
-    h, w = picture.shape[:2]
+    h, w = image.shape[:2]
     small_hw = (h // 2, w // 2)
     cover = np.zeros(small_hw, np.float32)
-    colour = np.asarray(cv2.resize(picture, small_hw[::-1], interpolation=cv2.INTER_AREA), np.float32)
+    colour = np.asarray(cv2.resize(image, small_hw[::-1], interpolation=cv2.INTER_AREA), np.float32)
     for _ in range(rng.integers(3, 9)):
         centre = (int(rng.uniform(0, small_hw[1])), int(rng.uniform(0, small_hw[0])))
         radius = int(small_hw[0] * rng.uniform(0.03, 0.13))
@@ -243,4 +243,4 @@ def _with_blobs(picture: Floats, rng: np.random.Generator) -> Floats:
         cv2.circle(cover, centre, radius, float(rng.uniform(0.25, 0.75)), -1)
     soft = rng.uniform(1.5, 4)
     share, tint = (cv2.resize(cv2.GaussianBlur(part, (0, 0), soft), (w, h)) for part in (cover, colour))
-    return np.asarray(picture + share[..., None] * (tint - picture), np.float32)
+    return np.asarray(image + share[..., None] * (tint - image), np.float32)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wsol.demo.drawing.textures import Coat, Floats, Palette, Real, Surface, dye
 
 OVERSAMPLING = 2
-"""Layers are painted at twice the size of the picture and averaged down."""
+"""Layers are painted at twice the size of the image and averaged down."""
 
 
 @dataclass(frozen=True)
@@ -131,18 +131,18 @@ class Layer:
     height: Floats
     cover: Floats
     grain: Floats
-    """Noise for the coats, at the size of the picture: nobody sees it doubled."""
+    """Noise for the coats, at the size of the image: nobody sees it doubled."""
 
     @classmethod
     def empty(cls, image_hw: tuple[int, int], rng: np.random.Generator) -> Layer:
-        """Nothing painted yet, for a picture of `image_hw`."""
+        """Nothing painted yet, for an image of `image_hw`."""
         hw = (image_hw[0] * OVERSAMPLING, image_hw[1] * OVERSAMPLING)
         grain = fractal_noise(rng, image_hw, coarsest_px=24, octaves=4)
         colour, height, cover = (np.zeros((*hw, *more), np.float32) for more in ((3,), (), ()))
         return cls(colour, height, cover, grain)
 
     def averaged(self) -> Layer:
-        """The same at the size of the picture; colour is weighted by cover."""
+        """The same at the size of the image; colour is weighted by cover."""
         h, w = self.height.shape
         size_wh = (w // OVERSAMPLING, h // OVERSAMPLING)
         cover = np.asarray(cv2.resize(self.cover, size_wh, interpolation=cv2.INTER_AREA), np.float32)
@@ -252,7 +252,7 @@ class Light:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Light:
-        """A sun or a lamp somewhere above the picture's upper half."""
+        """A sun or a lamp somewhere above the image's upper half."""
         azimuth, height = rng.uniform(-0.9 * math.pi, -0.1 * math.pi), rng.uniform(0.6, 1.15)
         flat = math.cos(height)
         towards = np.array([flat * math.cos(azimuth), flat * math.sin(azimuth), math.sin(height)], np.float32)

@@ -94,7 +94,7 @@ class Graph(nn.Module):
 class SameConvolution(nn.Module):
     """TensorFlow's padding as ONNX has it, in the operator itself.
 
-    timm works it out from the picture's size with Python's numbers. With a size that is unknown until the file runs, that makes
+    timm works it out from the image's size with Python's numbers. With a size that is unknown until the file runs, that makes
     torch.export reason for minutes and leaves a dozen operators in the graph for each convolution.
     """
 
@@ -162,7 +162,7 @@ def write_onnx(graph: Graph, card: OnnxCard, path: Path) -> None:
     """Write the file.
 
     Raises:
-        WsolError: no onnx here, or a network that takes pictures of one size alone.
+        WsolError: no onnx here, or a network that takes images of one size alone.
         OSError: the disk is full, read-only, ...
     """
     check_installed(EXPORTING)
@@ -182,7 +182,7 @@ def write_onnx(graph: Graph, card: OnnxCard, path: Path) -> None:
             exported = torch.export.export(exportable, examples, dynamic_shapes=shapes, strict=False)
         except (RuntimeError, AssertionError, ValueError) as error:
             raise WsolError(
-                f"{' or '.join(graph.backbones)} cannot be exported for pictures of any size ({str(error).strip().splitlines()[0]})",
+                f"{' or '.join(graph.backbones)} cannot be exported for images of any size ({str(error).strip().splitlines()[0]})",
                 expected="networks of convolutions",
                 remedy="Predict with `--engine torch`, or train with another `--backbone`.",
             ) from None
@@ -236,7 +236,7 @@ def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
     for name in backbones:
         stated = weights_licence(name, config.weights or config.classifier_weights)
         parts.append(f"ImageNet weights of {name}: {stated or 'not known'}")
-    return "; ".join([*parts, "training pictures: as their owners say"])
+    return "; ".join([*parts, "training images: as their owners say"])
 
 
 def _is_of(card: OnnxCard, run: Run) -> bool:

@@ -56,7 +56,7 @@ class OnnxNetworks:
     def heatmaps(
         self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the pictures alone."""
+        """The probability of being foreground per place; with a margin, of the middle of the images alone."""
         heatmaps = self._opinions(pixels, margin_share).heatmaps
         assert heatmaps is not None, "has_maps is False"
         return heatmaps

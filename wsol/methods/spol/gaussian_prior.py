@@ -18,7 +18,7 @@ Heatmaps = Float[Tensor, "batch height width"]
 Heatmap = Float32[np.ndarray, "height width"]
 Five = tuple[float, float, float, float, float]
 Gaussians = Float[Tensor, "batch gaussians 5"]
-"""Per Gaussian mean x, mean y, sigma x, sigma y as shares of the picture's sides, and the correlation. Sigma 0: there is none."""
+"""Per Gaussian mean x, mean y, sigma x, sigma y as shares of the image's sides, and the correlation. Sigma 0: there is none."""
 
 GAUSSIANS_PER_IMAGE: dict[Gaussian, int] = {"none": 1, "entire": 1, "contours": 8}
 
@@ -42,15 +42,15 @@ class Targets(NamedTuple):
 def fit_gaussians(heatmaps: Heatmaps, settings: Pseudo) -> Gaussians:
     """The Gaussian prior of each map (as a share of its peak), by the recipe's choice of samples.
 
-    On the processor, picture by picture: connected components are found there anyway, and a component is a small part of a picture.
+    On the processor, image by image: connected components are found there anyway, and a component is a small part of an image.
     """
     slots = GAUSSIANS_PER_IMAGE[settings.gaussian]
     fitted = np.zeros((len(heatmaps), slots, 5))
     if settings.gaussian != "none":
         samples = entire if settings.gaussian == "entire" else contours
-        for picture, heatmap in enumerate(heatmaps.float().cpu().numpy()):
+        for image, heatmap in enumerate(heatmaps.float().cpu().numpy()):
             for slot, five in enumerate(samples(heatmap, slots)):
-                fitted[picture, slot] = five
+                fitted[image, slot] = five
         fitted[..., 2:4] /= settings.gaussian_divisor**0.5
     return torch.from_numpy(fitted).float().to(heatmaps.device)
 
@@ -77,9 +77,9 @@ def contours(heatmap: Heatmap, slots: int) -> Iterator[Five]:
 
 
 def moments(weights: Heatmap, corner: tuple[int, int], image_hw: tuple[int, int]) -> Five:
-    """Weighted mean, deviation and correlation of pixel coordinates, weights = map (sec. 3.4), as shares of the picture's sides.
+    """Weighted mean, deviation and correlation of pixel coordinates, weights = map (sec. 3.4), as shares of the image's sides.
 
-    `weights` are a part of the picture whose top left pixel is `corner`, their sum is positive. The variance is at least a
+    `weights` are a part of the image whose top left pixel is `corner`, their sum is positive. The variance is at least a
     pixel's own, the correlation at most 0.99.
     """
     weights = weights.astype(np.float64)

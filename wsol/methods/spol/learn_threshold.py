@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 
 from wsol.config.options import RunConfig
-from wsol.data.loader import Pictures, in_order
+from wsol.data.loader import ImageLoader, in_order
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Boxes, iou
@@ -29,8 +29,8 @@ from wsol.storage.links import refuse_link
 from wsol.text import number_of
 
 STAGE = "learn-threshold"
-PICTURES = 500
-"""At most so many, spread over the training pictures: their mean IoU is known within a point, and the curve is flat at its top."""
+IMAGES = 500
+"""At most so many, spread over the training images: their mean IoU is known within a point, and the curve is flat at its top."""
 
 
 def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> LearnedThreshold:
@@ -59,17 +59,17 @@ def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progres
 def _fits(
     data: DataSet, seg: Path, store: PseudoStore, usable: Sequence[int], config: RunConfig, engine: Engine, progress: Progress
 ) -> tuple[list[Fits], list[Fits]]:  # fmt: skip
-    """Of each picture that has an object and can be read, how well boxes and masks fit at each threshold."""
+    """Of each image that has an object and can be read, how well boxes and masks fit at each threshold."""
     network, card = load_mffnet(seg)
     engine.place(network)
-    count = min(PICTURES, len(usable))
+    count = min(IMAGES, len(usable))
     chosen = [usable[i * len(usable) // count] for i in range(count)]
-    pictures = Pictures([data.train[i].path for i in chosen], card.resize_px, workers=config.workers)
+    images = ImageLoader([data.train[i].path for i in chosen], card.resize_px, workers=config.workers)
     orders = in_order(len(chosen), BATCH_SIZE)
     boxes: list[Fits] = []
     overlaps: list[Fits] = []
     with progress.task(STAGE, len(orders)) as advance:
-        for batch in pictures.batches(orders):
+        for batch in images.batches(orders):
             heatmaps = foreground(score_maps(network, card, batch.pixels, engine)).cpu().numpy()
             records = torch.tensor([chosen[i] for i in batch.indices.tolist()])
             planes = store.at_size(records, SIDE_PX, torch.device("cpu"))
@@ -102,11 +102,11 @@ Mask = Bool[np.ndarray, "side side"]
 
 
 Fits = Float[np.ndarray, " thresholds"]
-"""Of one picture, the IoU at each of `THRESHOLDS`."""
+"""Of one image, the IoU at each of `THRESHOLDS`."""
 
 
 class Best(NamedTuple):
-    """A threshold and the mean IoU over pictures that it reaches."""
+    """A threshold and the mean IoU over images that it reaches."""
 
     threshold: float
     mean_iou: float
@@ -149,7 +149,7 @@ def learned_of(boxes: list[Fits], masks: list[Fits]) -> LearnedThreshold:
 
 
 def best_of(rows: list[Fits]) -> Best:
-    """The threshold of the highest mean over pictures; of equal ones the middle."""
+    """The threshold of the highest mean over images; of equal ones the middle."""
     means = np.mean(rows, axis=0)
     best = np.flatnonzero(means >= means.max() - 1e-12)
     place = int(best[len(best) // 2])

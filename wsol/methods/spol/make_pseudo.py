@@ -16,7 +16,7 @@ from torch import Tensor
 from wsol.config.groups import first_networks
 from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
-from wsol.data.loader import SKIPPED, Batch, Pictures, told_broken
+from wsol.data.loader import SKIPPED, Batch, ImageLoader, told_broken
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
@@ -226,17 +226,17 @@ def _make(
     orders = batches_of(shards, todo, BATCH_SIZE)
     everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
     samples = data.train
-    pictures = Pictures([sample.path for sample in samples], maker.card.resize_px, workers=config.workers)
+    images = ImageLoader([sample.path for sample in samples], maker.card.resize_px, workers=config.workers)
 
     def records(batch: Batch) -> np.ndarray:
         return maker.records(batch, torch.tensor([samples[i].label for i in batch.indices.tolist()]), watch)
 
     with progress.task(STAGE, everything, done=everything - len(orders)) as advance:
         watch = Stopwatch(sum(map(len, orders)))
-        found = _numbered(pictures.batches(orders), records, watch, advance)
+        found = _numbered(images.batches(orders), records, watch, advance)
         ids = [sample.image_id for sample in samples]
         write_parts(
-            shards, todo, found, lambda shard, rows: _to_bytes(shards.items(shard), rows, record), ids, pictures.broken
+            shards, todo, found, lambda shard, rows: _to_bytes(shards.items(shard), rows, record), ids, images.broken
         )
     return watch
 
@@ -277,7 +277,7 @@ def _read(shards: Shards, shard: int, record: np.dtype[Any]) -> np.ndarray | Non
 
 
 def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
-    """Copy all parts into the store, every picture there or skipped."""
+    """Copy all parts into the store, every image there or skipped."""
     store = writable_memmap(scratch / pseudo_store.FILE)
     for shard in range(len(shards)):
         items, records = shards.items(shard), _read(shards, shard, store.dtype)
@@ -286,7 +286,7 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
         if records is None or [data.train[items[i]].image_id for i in absent] != skipped:
             raise WsolError(
                 f"{shards.path(shard)} is damaged",
-                expected=f"the maps of {number_of(len(items), 'picture')}",
+                expected=f"the maps of {number_of(len(items), 'image')}",
                 remedy="Remove it, and the same command makes it again.",
             )
         store[items.start : items.stop] = records

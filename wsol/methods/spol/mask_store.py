@@ -30,7 +30,7 @@ MASK_FIELDS = ("state", "chosen", "inside")
 SIDE_PX = 128
 """Masks are kept on a square of this side, fine enough for a box."""
 ABSENT, WHOLE, EMPTY, NOT_FINITE = range(4)
-"""States of a record: never written (broken picture), usable, a map without a positive value, a map with NaN or infinity."""
+"""States of a record: never written (broken image), usable, a map without a positive value, a map with NaN or infinity."""
 
 
 def encode(heatmaps: Heatmaps) -> UInt8[Tensor, "batch height width"]:
@@ -106,7 +106,7 @@ class PseudoStore:
         except (ValueError, OSError, EOFError, AttributeError, BadZipFile) as error:
             raise WsolError(
                 f"{self.folder / FILE} is damaged ({error})",
-                expected=f"the pseudo masks of {number_of(len(self), 'picture')}",
+                expected=f"the pseudo masks of {number_of(len(self), 'image')}",
                 remedy=f"Remove {self.folder} and run `wsol make-pseudo DATA --run {self.folder.parent}`.",
             ) from None
 
@@ -121,7 +121,7 @@ class PseudoStore:
             "usable": int(found[WHOLE]),
             "empty": int(found[EMPTY]),
             "not_finite": int(found[NOT_FINITE]),
-            "broken_pictures": int(found[ABSENT]),
+            "broken_images": int(found[ABSENT]),
             "chosen": int(self.records["chosen"].sum()) if self.holds_masks else 0,
         }
 

@@ -25,7 +25,7 @@ NUMBER = 1
 
 
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """Train on the training pictures and their labels; write `run/cam`.
+    """Train on the training images and their labels; write `run/cam`.
 
     Raises:
         WsolError: no weights for the backbone, nothing to train on, a `run/cam` of other settings, or a run that would not read it.

@@ -31,7 +31,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     Where the box threshold is not given, it is learned at last, and written to `run/seg`.
 
     Raises:
-        WsolError: no pseudo masks, or of other pictures; no weights; a `run/seg` of other settings.
+        WsolError: no pseudo masks, or of other images; no weights; a `run/seg` of other settings.
     """
     store, folder = _store(data, run / "pseudo"), run / "seg"
     _train(store, folder, data, config, progress)
@@ -41,11 +41,11 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
 
 
 def _store(data: DataSet, pseudo: Path) -> PseudoStore:
-    """The masks in a folder, which must be of the training pictures."""
+    """The masks in a folder, which must be of the training images."""
     store = PseudoStore(pseudo)
     if store.image_ids != [sample.image_id for sample in data.train]:
         raise WsolError(
-            f"{pseudo} was made from other pictures than {data.root} has",
+            f"{pseudo} was made from other images than {data.root} has",
             expected=f"{len(store.image_ids)}",
             got=f"{len(data.train)}",
             remedy=f"Name that data set, or remove {pseudo} and run `wsol make-pseudo`.",

@@ -1,8 +1,8 @@
 """Draw what every run of a grid makes of the same photographs: its map, its box, and the true one.
 
-    python studies/methods_picture.py studies/grids/table1.yaml DATA --runs runs/studies --out docs/methods.jpg
+    python studies/methods_image.py studies/grids/table1.yaml DATA --runs runs/studies --out docs/methods.jpg
 
-One line per row of the grid whose run of the first seed is finished. The photographs are not chosen by anybody: the first test picture of
+One line per row of the grid whose run of the first seed is finished. The photographs are not chosen by anybody: the first test image of
 classes at equal distances.
 """
 
@@ -29,7 +29,7 @@ GAP_PX, LABEL_WIDTH_PX, TEXT_PX, NOTE_PX = 12, 330, 26, 20
 
 
 def photographs(data: DataSet, number: int) -> list[Sample]:
-    """The first test picture of so many classes, evenly spread."""
+    """The first test image of so many classes, evenly spread."""
     first = {sample.label: sample for sample in reversed(data.test)}
     labels = sorted(first)
     number = min(number, len(labels))
@@ -76,9 +76,9 @@ def _halves(name: str) -> list[str]:
 
 def _place(paper: Image.Image, pen: ImageDraw.ImageDraw, pixels: Panel, note: str, at: tuple[int, int]) -> None:
     """A panel in the middle of its cell, the IoU in its corner."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    x, y = (at[i] + (CELL_WH[i] - picture.size[i]) // 2 for i in range(2))
-    paper.paste(picture, (x, y))
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    x, y = (at[i] + (CELL_WH[i] - image.size[i]) // 2 for i in range(2))
+    paper.paste(image, (x, y))
     if note:
         font = ImageFont.load_default(NOTE_PX)
         pen.rectangle((x, y, x + font.getlength(note) + 10, y + NOTE_PX + 6), fill=INK)

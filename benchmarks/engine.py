@@ -478,8 +478,8 @@ def print_machine() -> None:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), processor)
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    print(f"{date.today()}, {processor}, {os.cpu_count()} cores, {memory_gb:.0f} GB, {card}")
+    model_config = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    print(f"{date.today()}, {processor}, {os.cpu_count()} cores, {memory_gb:.0f} GB, {model_config}")
     print(
         f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads, wsol {wsol.__version__}"
     )

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from wsol.data.truth import Truth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.metrics.frames import map_in
-from wsol.metrics.judge import Judge, Opinion
+from wsol.metrics.judge import ImageResult, Judge
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.results.heatmaps import read_heatmap
 
@@ -83,14 +83,14 @@ def print_ratios(folder: Path | None) -> None:
     for kind, maps in maps_of_kinds(folder):
         for name in ("wsol-v1", "wsol-v2"):
             judge = Judge([PROTOCOLS[name]], {name: None})
-            opinions = [Opinion(str(i), 0, (375, 500), one) for i, one in enumerate(maps)]
-            for opinion, one in zip(opinions, maps, strict=True):
-                row = judge(opinion, TRUTH)[name]
+            outputs = [ImageResult(str(i), 0, (375, 500), one) for i, one in enumerate(maps)]
+            for result, one in zip(outputs, maps, strict=True):
+                row = judge(result, TRUTH)[name]
                 fits = row.sweep[(np.arange(0, 1, 0.001) * row.peak).astype(int)]
                 expected = np.array(plain_sweep(one, any_contour=name == "wsol-v2"), dtype=np.float32)
                 assert fits.tolist() == expected.tolist(), "the two disagree"
             plain = best_seconds(lambda: [plain_sweep(one, any_contour=name == "wsol-v2") for one in maps], 2)  # noqa: B023
-            ours = best_seconds(lambda: [judge(opinion, TRUTH) for opinion in opinions], 5)  # noqa: B023
+            ours = best_seconds(lambda: [judge(result, TRUTH) for result in outputs], 5)  # noqa: B023
             print(
                 f"| {kind} | {name} | {1000 * plain / len(maps):.1f} | {1000 * ours / len(maps):.2f} | {plain / ours:.0f} |",
                 flush=True,

@@ -35,12 +35,14 @@ LEVELS = {
 }
 
 
-def in_batches(answer: Callable[[torch.Tensor], object], pixels: torch.Tensor, batch_size: int) -> Callable[[], None]:
+def in_batches(
+    run_model: Callable[[torch.Tensor], object], pixels: torch.Tensor, batch_size: int
+) -> Callable[[], None]:
     """All images, some at a time."""
 
     def work() -> None:
         for some in torch.split(pixels, batch_size):
-            answer(some)
+            run_model(some)
 
     return work
 
@@ -72,13 +74,13 @@ def works_of(run: Path, file: Path, *, detail: bool) -> dict[str, Callable[[], N
     """What is compared, by what the table calls it; PyTorch with large batches first."""
     torch_networks = Localizer.load(run, device="cpu").networks
     pixels = torch.randint(0, 256, (COUNT, 3, torch_networks.side_px, torch_networks.side_px), dtype=torch.uint8)
-    works = {f"PyTorch, batch {size}": in_batches(torch_networks.opinions, pixels, size) for size in (32, 8, 1)}
+    works = {f"PyTorch, batch {size}": in_batches(torch_networks.outputs, pixels, size) for size in (32, 8, 1)}
     levels = list(LEVELS) if detail else ["all"]
     for level in levels:
-        answer = session_at(file, level)
+        run_model = session_at(file, level)
         for size in (32, 8, 4, 1):
-            works[f"onnxruntime, optimisation {level}, batch {size}"] = in_batches(answer, pixels, size)
-    works["onnxruntime, as `--engine onnx` calls it"] = in_batches(open_onnx(file, "cpu").opinions, pixels, COUNT)
+            works[f"onnxruntime, optimisation {level}, batch {size}"] = in_batches(run_model, pixels, size)
+    works["onnxruntime, as `--engine onnx` calls it"] = in_batches(open_onnx(file, "cpu").outputs, pixels, COUNT)
     return works
 
 

@@ -26,7 +26,7 @@ import torch
 
 from wsol.methods.base import last_stage
 from wsol.models.backbone import feature_pyramid, pretrained_state
-from wsol.models.checkpoint import MethodCard, read_card
+from wsol.models.checkpoint import MethodConfig, read_model_config
 from wsol.models.features import RectifiedFeatures
 from wsol.runs.saved_config import load_config
 from wsol.runtime.engine import choose_engine
@@ -42,11 +42,13 @@ def bare_training(backbone: str) -> float:
     return _best(lambda: sum(level.mean() for level in network(images)).backward())
 
 
-def bare_look(card: MethodCard) -> float:
+def bare_look(model_config: MethodConfig) -> float:
     """Images per second, forward alone, with the stage's size and stride, and nothing folded."""
-    state = dict(pretrained_state(card.backbone, None))
-    network = choose_engine("cpu", "fp32").place(RectifiedFeatures(last_stage(card, state)[0])).eval()
-    images = torch.randn(BATCH_SIZE, 3, card.resize_px, card.resize_px).contiguous(memory_format=torch.channels_last)
+    state = dict(pretrained_state(model_config.backbone, None))
+    network = choose_engine("cpu", "fp32").place(RectifiedFeatures(last_stage(model_config, state)[0])).eval()
+    images = torch.randn(BATCH_SIZE, 3, model_config.resize_px, model_config.resize_px).contiguous(
+        memory_format=torch.channels_last
+    )
     with torch.inference_mode():
         return _best(lambda: network(images))
 
@@ -71,9 +73,12 @@ def begun(data: Path, run: Path, options: list[str], root: Path | None, threads:
 def print_stages(run: Path) -> None:
     """What the stages say of themselves."""
     looks = [run / stage / "model.json" for stage in ("cues", "instant")]
-    card = next((read_card(path.parent, MethodCard) for path in looks if path.exists()), None)
-    bare = {"train": bare_training(load_config(run).backbone), "look": bare_look(card) if card else None}
-    shown = f", forward alone at {card.resize_px} px {bare['look']:.1f}" if card else ""
+    model_config = next((read_model_config(path.parent, MethodConfig) for path in looks if path.exists()), None)
+    bare = {
+        "train": bare_training(load_config(run).backbone),
+        "look": bare_look(model_config) if model_config else None,
+    }
+    shown = f", forward alone at {model_config.resize_px} px {bare['look']:.1f}" if model_config else ""
     print(f"bare backbone {bare['train']:.1f} images/s forward and backward{shown}\n")
     print("| stage | seconds | images/s | of the bare backbone |\n|---|---|---|---|")
     for stage in (*LOOKING, *TRAINED):

@@ -84,8 +84,8 @@ def copy_networks(run: Path, copy: Path) -> Path:
 
 def take_images_of(side_px: int, run: Path) -> None:
     """Let the networks of a run take images of another side; they are convolutions, any will do."""
-    for card in run.glob("*/model.json"):
-        card.write_text(json.dumps(json.loads(card.read_text()) | {"resize_px": side_px}))
+    for model_config in run.glob("*/model.json"):
+        model_config.write_text(json.dumps(json.loads(model_config.read_text()) | {"resize_px": side_px}))
 
 
 def print_memory(run: Path, counts: Sequence[int], scratch: Path, side_px: int = SIDE_PX) -> None:

@@ -41,7 +41,7 @@ from torchvision.transforms.functional import crop, hflip, resize, to_tensor
 from wsol.config.base import MffTraining
 from wsol.config.methods import Pseudo
 from wsol.models.backbone import pretrained_state
-from wsol.models.checkpoint import ClassifierCard, MffCard, build, load_classifier, load_mffnet
+from wsol.models.checkpoint import ClassifierConfig, MffConfig, build, load_classifier, load_mffnet
 from wsol.runs.run import Run
 from wsol.runs.saved_config import load_config
 
@@ -82,7 +82,7 @@ class PredictJob:
 class LabelledImages(Dataset[tuple[Tensor, int]]):
     """Stage 1's images."""
 
-    def __init__(self, job: TrainJob, card: MffCard, training: MffTraining) -> None:
+    def __init__(self, job: TrainJob, model_config: MffConfig, training: MffTraining) -> None:
         self.paths, self.labels = job.paths, job.labels
         self.transform = Compose(
             [
@@ -90,7 +90,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
                 RandomCrop(training.crop_px),
                 RandomHorizontalFlip(),
                 ToTensor(),
-                Normalize(card.mean, card.std),
+                Normalize(model_config.mean, model_config.std),
             ]
         )
 
@@ -104,10 +104,10 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 class MaskedImages(Dataset[tuple[Tensor, Tensor]]):
     """Stage 3's images, each with the mask from its PNG, cropped and mirrored alike."""
 
-    def __init__(self, job: TrainJob, card: MffCard, training: MffTraining) -> None:
+    def __init__(self, job: TrainJob, model_config: MffConfig, training: MffTraining) -> None:
         self.paths, self.masks = job.paths, job.masks
         self.resize_px, self.crop_px = training.resize_px, training.crop_px
-        self.normalise = Normalize(card.mean, card.std)
+        self.normalise = Normalize(model_config.mean, model_config.std)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -142,10 +142,12 @@ def train(job: TrainJob) -> dict[str, Any]:
     started = time.perf_counter()
     config = load_config(Path(job.run))
     training: MffTraining = config.cam if job.stage == "cam" else config.seg
-    card = load_mffnet(Path(job.run) / job.stage)[1]
-    network = build(card, dict(pretrained_state(config.backbone, config.weights)), dropout=training.dropout).train()
+    model_config = load_mffnet(Path(job.run) / job.stage)[1]
+    network = build(
+        model_config, dict(pretrained_state(config.backbone, config.weights)), dropout=training.dropout
+    ).train()
     optimiser = _optimiser(network, training)
-    loader = (LabelledImages if job.stage == "cam" else MaskedImages)(job, card, training)
+    loader = (LabelledImages if job.stage == "cam" else MaskedImages)(job, model_config, training)
     loss_of = class_loss if job.stage == "cam" else mask_loss
     batch_size = min(training.batch_size, len(loader))
     loader = DataLoader(loader, batch_size, shuffle=True, drop_last=True, num_workers=WORKERS)
@@ -239,12 +241,12 @@ def predict(job: PredictJob) -> dict[str, Any]:
     started = time.perf_counter()
     run = Path(job.run)
     threshold = Run.open(run).box().threshold
-    network, card = load_mffnet(run / "seg")
+    network, model_config = load_mffnet(run / "seg")
     classifier = load_classifier(run / "classifier") if (run / "classifier").exists() else None
     lines = []
     for path in job.paths:
         image = Image.open(path).convert("RGB")
-        heatmap = network(_prepared(image, card)).fused[0, 0].sigmoid().numpy()
+        heatmap = network(_prepared(image, model_config)).fused[0, 0].sigmoid().numpy()
         label = None if classifier is None else int(classifier[0](_prepared(image, classifier[1])).softmax(1).argmax())
         box = box_of(cv2.resize(heatmap, image.size, interpolation=cv2.INTER_LINEAR), threshold)
         lines.append(json.dumps({"image": path, "xyxy": box, "label": label}))
@@ -252,8 +254,14 @@ def predict(job: PredictJob) -> dict[str, Any]:
     return {"call_seconds": time.perf_counter() - started}
 
 
-def _prepared(image: Image.Image, card: MffCard | ClassifierCard) -> Tensor:
-    steps = Compose([Resize((card.resize_px, card.resize_px)), ToTensor(), Normalize(card.mean, card.std)])
+def _prepared(image: Image.Image, model_config: MffConfig | ClassifierConfig) -> Tensor:
+    steps = Compose(
+        [
+            Resize((model_config.resize_px, model_config.resize_px)),
+            ToTensor(),
+            Normalize(model_config.mean, model_config.std),
+        ]
+    )
     return steps(image)[None]
 
 

@@ -75,7 +75,7 @@ def seen_by(run: Path, words: str) -> Seen:
     same, own, of_otsu, scores = [], [], [], []
     images_of = ImageLoader([one.path for one in samples], networks.side_px)
     for batch in images_of.batches(in_order(len(samples), BATCH_SIZE)):
-        said = raw.opinions(batch.pixels)
+        said = raw.outputs(batch.pixels)
         assert said.heatmaps is not None and said.colours is not None
         shifted = brought(networks.image_threshold, said.heatmaps, said.colours)
         splits = otsu(torch.from_numpy(said.heatmaps)).tolist()

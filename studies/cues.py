@@ -70,14 +70,14 @@ def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[Colours],
     data = replace(kind.data, train=tuple(kind.samples), test=())
     cues.fit(data, run, config, Progress(quiet=True))
     engine = choose_engine("cpu", "fp32")
-    finder = cues.load(run, engine)
-    images = ImageLoader([one.path for one in kind.samples], finder.card.resize_px)
+    model = cues.load(run, engine)
+    images = ImageLoader([one.path for one in kind.samples], model.model_config.resize_px)
     found: list[tuple[Plane, ...]] = []
     colours: list[Colours] = []
     sizes, numbers = [], []
     for batch in images.batches(in_order(len(kind.samples), BATCH_SIZE)):
         labels = torch.tensor([kind.samples[i].label for i in batch.indices.tolist()])
-        found += cues.seen(finder, batch.pixels, labels, engine)
+        found += cues.seen(model, batch.pixels, labels, engine)
         colours += map(colours_of, batch.pixels.numpy())
         sizes += [(int(height), int(width)) for height, width in batch.image_hw]
         numbers += batch.indices.tolist()

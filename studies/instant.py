@@ -88,14 +88,14 @@ class Seer:
     """The network of instant mode, asked for its features."""
 
     def __init__(self, config: RunConfig, data: DataSet, engine: Engine) -> None:
-        self.card, self.engine = instant.card_at_own_size(data, config), engine
+        self.model_config, self.engine = instant.config_at_own_size(data, config), engine
         state = dict(pretrained_state(config.backbone, config.weights))
-        self.features = engine.place(RectifiedFeatures(last_stage(self.card, state)[0])).eval()
+        self.features = engine.place(RectifiedFeatures(last_stage(self.model_config, state)[0])).eval()
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Tensor:
         """The features of a batch."""
-        found: Tensor = self.features(prepared(pixels, self.card, self.engine))
+        found: Tensor = self.features(prepared(pixels, self.model_config, self.engine))
         return found.float()
 
 
@@ -108,7 +108,7 @@ def maps_of(
     seer: Seer, kind: Kind, sample: int
 ) -> tuple[dict[str, list[np.ndarray]], list[tuple[int, int]], list[int]]:
     """Of each row the maps of all images; sizes, and numbers of the images."""
-    images = ImageLoader([one.path for one in kind.samples], seer.card.resize_px)
+    images = ImageLoader([one.path for one in kind.samples], seer.model_config.resize_px)
     chosen = instant.spread_over(len(kind.samples), sample)
     orders = [[chosen[i] for i in rows] for rows in in_order(len(chosen), BATCH_SIZE)]
     sums: list[Moments | None] = [None, None]

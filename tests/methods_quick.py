@@ -10,7 +10,7 @@ from fake_data.backbone import NAME
 from wsol.config.base import Method
 from wsol.config.options import RunConfig
 from wsol.config.recipes import resolve
-from wsol.models.checkpoint import MethodCard
+from wsol.models.checkpoint import MethodConfig
 
 QUICK: dict[str, Any] = {"steps": 3, "batch_size": 4, "resize_px": 64, "crop_px": 56}
 
@@ -24,9 +24,9 @@ def quick(method: Method, weights: Path, **values: Any) -> RunConfig:
     return resolve(RunConfig.model_validate(given | values))
 
 
-def small_card(method: Method, **options: Any) -> MethodCard:
+def small_config(method: Method, **options: Any) -> MethodConfig:
     """Of the small backbone, for three classes."""
-    return MethodCard(
+    return MethodConfig(
         method=method, options=options, backbone=NAME, output_stride=16, mean=(0.5,) * 3, std=(0.5,) * 3, resize_px=64,
         class_names=("beetle", "crane", "fish"),
     )  # fmt: skip

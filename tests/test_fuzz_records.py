@@ -23,18 +23,18 @@ from wsol.config.recipes import resolve
 from wsol.errors import WsolError
 from wsol.geometry.image_threshold import THRESHOLDS as OF_IMAGES
 from wsol.geometry.image_threshold import ImageThreshold
-from wsol.inference.onnx.metadata import OnnxCard
-from wsol.inference.onnx.metadata import read_card as read_onnx_card
+from wsol.inference.onnx.metadata import OnnxMetadata
+from wsol.inference.onnx.metadata import read_metadata as read_onnx_card
 from wsol.methods.spol.mask_store import PseudoStore
 from wsol.models.backbone import whole_model
 from wsol.models.checkpoint import (
-    ClassifierCard,
-    MethodCard,
-    MffCard,
+    ClassifierConfig,
+    MethodConfig,
+    MffConfig,
     build,
     load_classifier,
     load_mffnet,
-    read_card,
+    read_model_config,
     save,
 )
 from wsol.predictions.records import LINES, open_predictions, read_lines, write_lines
@@ -130,15 +130,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every file that wsol reads again, as it writes it."""
     root = tmp_path_factory.mktemp("run")
     save_config(root, resolve(RunConfig()))
-    card = MffCard(outputs=2, fusion="multiply", levels=1, attention=False, auxiliary=False, **RESNET)
+    card = MffConfig(outputs=2, fusion="multiply", levels=1, attention=False, auxiliary=False, **RESNET)
     for name in ("cam", "seg", "classifier"):
         (root / name).mkdir()
     save(root / "seg", build(card), card)
-    save(root / "classifier", whole_model("test_resnet", 2, None), ClassifierCard(**RESNET))
+    save(root / "classifier", whole_model("test_resnet", 2, None), ClassifierConfig(**RESNET))
     save(
         root / "cam",
         torch.nn.Linear(1, 1),
-        MethodCard(method="acol", options={"delta": 0.6}, output_stride=16, **RESNET),
+        MethodConfig(method="acol", options={"delta": 0.6}, output_stride=16, **RESNET),
     )
     fits = ImageThreshold(threshold=0.3, fits=(0.5,) * len(OF_IMAGES))
     learned = LearnedThreshold(
@@ -184,7 +184,7 @@ def read_journal_to_go_on(root: Path) -> None:
 
 def read_method_card(root: Path) -> None:
     """The network is another: the card alone."""
-    read_card(root / "cam", MethodCard)
+    read_model_config(root / "cam", MethodConfig)
 
 
 READERS: dict[str, Callable[[Path], object]] = {
@@ -282,7 +282,7 @@ ONNX: dict[str, Any] = {
 @FEW
 @given(data=st.data())
 def test_metadata_of_an_onnx_file_are_read_or_refused_in_a_sentence(data: st.DataObject) -> None:
-    metadata = OnnxCard.model_validate(ONNX).as_metadata()
+    metadata = OnnxMetadata.model_validate(ONNX).as_metadata()
     name = data.draw(st.sampled_from(sorted(metadata)))
     content = metadata[name].encode()
     spoilt = data.draw(spoilt_values(content, json.dumps, NASTY) | spoilt_bytes(content)).decode("utf-8", "replace")

@@ -17,7 +17,7 @@ import wsol
 from wsol.commands import calibrate as stage
 from wsol.commands.calibrate import Calibrated, Compared, _leave_one_out, _Lessons, _Seen
 from wsol.inference.localizer import Localizer
-from wsol.inference.onnx.export import load_graph, run_card
+from wsol.inference.onnx.export import load_graph, run_metadata
 from wsol.metrics.bootstrap import Rate
 from wsol.predictions.records import Prediction, open_predictions
 from wsol.predictions.review_journal import Decision, Journal
@@ -223,8 +223,8 @@ def test_a_run_that_was_trained_again_is_as_if_never_calibrated_until_it_is(
 
 def test_the_threshold_travels_with_the_onnx_file(own_run: Path) -> None:
     graph = load_graph(Run.open(own_run))
-    assert run_card(Run.open(own_run), graph).box.threshold == Run.open(own_run).box().threshold
-    assert run_card(calibrated(own_run), graph).box.threshold == 0.3
+    assert run_metadata(Run.open(own_run), graph).box.threshold == Run.open(own_run).box().threshold
+    assert run_metadata(calibrated(own_run), graph).box.threshold == 0.3
 
 
 def test_reset_takes_it_back(cli: Cli, own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

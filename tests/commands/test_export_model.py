@@ -25,7 +25,7 @@ from wsol.inference.onnx import export as onnx_export
 from wsol.inference.onnx import metadata as onnx_file
 from wsol.inference.onnx.networks import open_onnx
 from wsol.models.backbone import whole_model
-from wsol.models.checkpoint import ClassifierCard, MffCard, build, save
+from wsol.models.checkpoint import ClassifierConfig, MffConfig, build, save
 from wsol.models.mffnet import ScoreMaps
 from wsol.predictions.records import open_predictions
 from wsol.runs.run import Run
@@ -54,11 +54,11 @@ def toy_run(run: Path, classifier: str, classifier_px: int = SIDE_PX, seed: int 
     names = ("owl", "Käuzchen 梟", "raw \udcff")
     common: dict[str, Any] = {"backbone": "test_resnet", "class_names": names}
     mff = {"fusion": "multiply", "levels": 3, "attention": True, "auxiliary": True, "resize_px": SIDE_PX}
-    seg = MffCard(**common, **mff, outputs=1, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
-    cam = MffCard(
+    seg = MffConfig(**common, **mff, outputs=1, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    cam = MffConfig(
         **common, **(mff | {"resize_px": classifier_px}), outputs=3, mean=(0.6, 0.6, 0.6), std=(0.3, 0.3, 0.3)
     )
-    namer = ClassifierCard(**common, mean=(0.1, 0.2, 0.3), std=(0.5, 0.5, 0.5), resize_px=classifier_px)
+    naming = ClassifierConfig(**common, mean=(0.1, 0.2, 0.3), std=(0.5, 0.5, 0.5), resize_px=classifier_px)
     found, named = build(seg), build(cam)
     for network, scale in ((found, 3000), (named, 300)):
         with torch.no_grad():
@@ -66,7 +66,7 @@ def toy_run(run: Path, classifier: str, classifier_px: int = SIDE_PX, seed: int 
     for folder, network, card in (
         ("seg", found, seg),
         ("cam", named, cam),
-        ("classifier", whole_model("test_resnet", 3, None), namer),
+        ("classifier", whole_model("test_resnet", 3, None), naming),
     ):
         (run / folder).mkdir(parents=True)
         save(run / folder, seen(network), card)  # type: ignore[arg-type]
@@ -105,7 +105,7 @@ def test_the_file_answers_as_the_run_does(toy: tuple[str, Path]) -> None:
     ours, theirs = Localizer.load(run), Localizer.from_onnx(run / "model.onnx")
     assert ours.side_px == theirs.side_px == side_px and ours.class_names == theirs.class_names
     pixels = images(5, side_px)
-    one, other = ours.opinions(pixels), theirs.opinions(pixels)
+    one, other = ours.outputs(pixels), theirs.outputs(pixels)
     assert one.heatmaps.std() > 0.01, "or anything would be close"
     np.testing.assert_allclose(other.heatmaps, one.heatmaps, atol=CLOSE)
     np.testing.assert_allclose(theirs.heatmaps(pixels, 0.1), ours.heatmaps(pixels, 0.1), atol=CLOSE)
@@ -135,10 +135,10 @@ def test_the_file_says_what_it_is(toy: tuple[str, Path]) -> None:
         and card.heatmap.resize_px == SIDE_PX
     )
     assert card.box == BOX and "Apache-2.0" in card.licence and "uint8 RGB" in card.pixels
-    namer = {"stage one names": "cam", "no names": None}.get(name, "classifier")
-    assert sorted(card.weights) == sorted(filter(None, ["seg", namer]))
+    naming = {"stage one names": "cam", "no names": None}.get(name, "classifier")
+    assert sorted(card.weights) == sorted(filter(None, ["seg", naming]))
     if card.probabilities is not None:
-        assert card.probabilities.mean == ((0.6, 0.6, 0.6) if namer == "cam" else (0.1, 0.2, 0.3))
+        assert card.probabilities.mean == ((0.6, 0.6, 0.6) if naming == "cam" else (0.1, 0.2, 0.3))
         assert card.probabilities.resize_px == RUNS[name][1]
 
 
@@ -171,19 +171,19 @@ def test_the_runs_file_is_made_on_first_use_and_again_when_the_weights_change(ba
     shutil.rmtree(bare / "seg")
     shutil.copytree(toy_run(bare.parent / "other", "none", seed=1) / "seg", bare / "seg")
     ours, theirs = Localizer.load(bare), Localizer.load(bare, engine="onnx")
-    np.testing.assert_allclose(theirs.opinions(images(2)).heatmaps, ours.opinions(images(2)).heatmaps, atol=CLOSE)
+    np.testing.assert_allclose(theirs.outputs(images(2)).heatmaps, ours.outputs(images(2)).heatmaps, atol=CLOSE)
 
 
 def test_the_runs_file_is_made_again_when_its_maps_are_shifted_otherwise(
     bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Localizer.load(bare, engine="onnx")
-    before = Localizer.load(bare).opinions(images(2)).heatmaps
+    before = Localizer.load(bare).outputs(images(2)).heatmaps
     assert before is not None
     fits = ImageThreshold(threshold=0.3, fits=tuple(float(one) for one in 0.9 - np.abs(THRESHOLDS - 0.1)))
     for module in ("torch_networks", "onnx_export"):
         monkeypatch.setattr(f"wsol.{module}.image_threshold", lambda run: fits)
-    ours, theirs = (Localizer.load(bare, engine=engine).opinions(images(2)).heatmaps for engine in ("torch", "onnx"))
+    ours, theirs = (Localizer.load(bare, engine=engine).outputs(images(2)).heatmaps for engine in ("torch", "onnx"))
     assert ours is not None and theirs is not None
     np.testing.assert_allclose(theirs, ours, atol=10 * CLOSE)
     assert np.abs(ours - before).max() > 0.05
@@ -249,25 +249,25 @@ class OneSize(nn.Module):
 
 def test_a_network_that_takes_one_size_alone_is_told(bare: Path) -> None:
     graph = onnx_export.load_graph(Run.open(bare))
-    card = onnx_export.run_card(Run.open(bare), graph)
-    graph.finder = OneSize()  # type: ignore[assignment]
+    card = onnx_export.run_metadata(Run.open(bare), graph)
+    graph.model = OneSize()  # type: ignore[assignment]
     with pytest.raises(WsolError, match="test_resnet cannot be exported for images of any size"):
         onnx_export.write_onnx(graph, card, bare / "model.onnx")
 
 
 def test_a_check_that_pytorch_itself_cannot_follow_is_told(toy: tuple[str, Path]) -> None:
     graph = onnx_export.load_graph(toy[1])
-    graph.finder = OneSize()  # type: ignore[assignment]
+    graph.model = OneSize()  # type: ignore[assignment]
     with pytest.raises(WsolError, match="PyTorch itself does not take images of 64 x 64 .expected 96 rows"):
         export_model.compared(graph, toy[1] / "model.onnx")
 
 
 def test_what_is_known_of_the_weights_licence_is_told(bare: Path) -> None:
     graph = onnx_export.load_graph(Run.open(bare))
-    graph.finder_card = graph.finder_card.model_copy(update={"backbone": "resnet50"})
-    assert "weights of resnet50: apache-2.0" in onnx_export.run_card(Run.open(bare), graph).licence
+    graph.model_config = graph.model_config.model_copy(update={"backbone": "resnet50"})
+    assert "weights of resnet50: apache-2.0" in onnx_export.run_metadata(Run.open(bare), graph).licence
     save_config(bare, RunConfig(classifier="none", weights=Path("somebody.safetensors"), box=BOX))
-    assert "weights of resnet50: not known" in onnx_export.run_card(Run.open(bare), graph).licence
+    assert "weights of resnet50: not known" in onnx_export.run_metadata(Run.open(bare), graph).licence
 
 
 ALONE = """
@@ -291,7 +291,7 @@ def test_real_photographs_get_the_same_boxes_from_both_engines(cub30: Path, smal
     assert str(file) in (shown := capsys.readouterr().out) and "probabilities" in shown
     shutil.copy(file, run / "model.onnx")
     # A run of one epoch puts its masks anywhere: this threshold gives each image an inside and an outside.
-    threshold = float(np.median([Localizer.load(run).opinions(images(4)).heatmaps]))
+    threshold = float(np.median([Localizer.load(run).outputs(images(4)).heatmaps]))
     for engine in ("torch", "onnx"):
         words = ("--engine", engine, "--threshold", threshold, "--objects", "all", "--out", tmp_path / engine)
         assert cli("predict", run, photographs, *words) == 0

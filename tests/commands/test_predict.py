@@ -151,13 +151,13 @@ def test_every_record_holds_the_mask_of_its_own_image(whole: Whole, images: Path
     run = tmp_path / "run"
     assert cli("make-pseudo", images, "--run", run, "--workers", "0", "--instant.resize-px", "64") == 0
     store, engine = PseudoStore(run / "pseudo"), choose_engine("cpu", "fp32")
-    finder = cues.load(run, engine)
+    model = cues.load(run, engine)
     samples = open_data(images).train
     assert len(store.usable()) >= 6, "of twelve: of some so small a map has no part"
     for number in store.usable():
         image = read_square(samples[number].path, 64)[0]
         pixels = torch.from_numpy(image.transpose(2, 0, 1)[None].copy())
-        (found,) = cues.seen(finder, pixels, torch.tensor([samples[number].label]), engine)
+        (found,) = cues.seen(model, pixels, torch.tensor([samples[number].label]), engine)
         expected = pseudo_store.upsampled(cues.chosen(*found)) > 0.5
         agrees = store.masks(torch.tensor([number]))[0, 0].numpy() == expected
         assert agrees.mean() > 0.99  # another batch rounds another way

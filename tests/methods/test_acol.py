@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from methods_quick import small_card
+from methods_quick import small_config
 from torch import Tensor
 
 from wsol.methods import acol
@@ -31,7 +31,7 @@ def test_features_are_erased_where_the_first_map_is_high() -> None:
 
 def test_the_map_is_the_larger_of_both_and_the_second_never_sees_what_was_erased() -> None:
     torch.manual_seed(0)
-    network = acol.build(small_card("acol", width=8, delta=0.3), None).eval()
+    network = acol.build(small_config("acol", width=8, delta=0.3), None).eval()
     assert isinstance(network, acol.AcolNetwork)
     images, labels = torch.rand(2, 3, 64, 64), torch.tensor([2, 0])
     with torch.no_grad():
@@ -43,10 +43,10 @@ def test_the_map_is_the_larger_of_both_and_the_second_never_sees_what_was_erased
         for i, label in enumerate(labels.tolist()):
             both = [maps[i, label].numpy() for maps in (first, second)]
             expected.append(np.max([(one - one.min()) / (one.max() - one.min()) for one in both], axis=0))
-        answer = acol.ask(network, images, labels)
-    assert answer.heatmaps is not None and answer.probabilities is not None
-    np.testing.assert_allclose(answer.heatmaps.numpy(), np.stack(expected), atol=1e-5)
-    torch.testing.assert_close(answer.probabilities, first.mean((2, 3)).softmax(1))
+        run_model = acol.ask(network, images, labels)
+    assert run_model.heatmaps is not None and run_model.probabilities is not None
+    np.testing.assert_allclose(run_model.heatmaps.numpy(), np.stack(expected), atol=1e-5)
+    torch.testing.assert_close(run_model.probabilities, first.mean((2, 3)).softmax(1))
 
 
 def test_no_gradient_flows_through_the_choice_of_what_is_erased() -> None:

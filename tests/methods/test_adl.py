@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from methods_quick import small_card
+from methods_quick import small_config
 from torch import nn
 
 from wsol.config.methods import Adl
 from wsol.errors import WsolError
 from wsol.methods import adl
-from wsol.models.checkpoint import MethodCard
+from wsol.models.checkpoint import MethodConfig
 
 
 def test_the_drop_mask_is_zero_at_the_places_of_most_attention() -> None:
@@ -47,7 +47,7 @@ def test_the_mask_comes_as_often_as_the_drop_rate_says() -> None:
 
 def test_each_of_the_last_stages_is_followed_by_one_in_training_alone() -> None:
     torch.manual_seed(0)
-    network = adl.build(small_card("adl", drop_rate=1.0, gamma=0.1, stages=3), None)
+    network = adl.build(small_config("adl", drop_rate=1.0, gamma=0.1, stages=3), None)
     assert isinstance(network, adl.AdlNetwork) and len(network.layers) == 3
     seen: list[float] = []
     for layer in network.layers:
@@ -68,8 +68,8 @@ def test_a_backbone_without_stages_of_maps_is_refused() -> None:
 
 
 def test_a_backbone_whose_stages_cannot_be_reached_is_refused() -> None:
-    card = MethodCard.model_validate(
-        small_card("adl", **Adl().model_dump()).model_dump() | {"backbone": "mixer_s32_224"}
+    model_config = MethodConfig.model_validate(
+        small_config("adl", **Adl().model_dump()).model_dump() | {"backbone": "mixer_s32_224"}
     )
     with pytest.raises(WsolError, match="mixer_s32_224 has no module .* that could be changed: expected"):
-        adl.build(card, None)
+        adl.build(model_config, None)

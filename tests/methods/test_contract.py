@@ -147,7 +147,7 @@ def test_what_a_run_says_has_the_shape_that_everybody_reads(made: Made, method: 
     assert isinstance(networks, TorchNetworks)
     pixels = torch.randint(256, (3, 3, 80, 80), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 2])
-    said = networks.opinions(pixels, labels)
+    said = networks.outputs(pixels, labels)
     if said.heatmaps is None:
         assert not networks.has_maps and said.boxes is not None and said.boxes.shape == (3, 4)
         assert (said.boxes[:, :2] <= said.boxes[:, 2:]).all()
@@ -167,7 +167,7 @@ def test_a_class_map_is_of_the_class_that_is_asked_for_and_else_of_the_named_one
     networks = Localizer.load(made(method), device="cpu", precision="fp32").networks
     assert isinstance(networks, TorchNetworks)
     pixels = torch.randint(256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    said = networks.opinions(pixels)
+    said = networks.outputs(pixels)
     assert said.probabilities is not None
     of_class = [networks.heatmaps(pixels, labels=torch.tensor([label])) for label in range(3)]
     named = int(said.probabilities.argmax())
@@ -249,7 +249,7 @@ def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_
     file, _ = export_model(made(method), tmp_path / "model.onnx", check=True, quiet=True)
     ours, theirs = Localizer.load(made(method), device="cpu", precision="fp32"), Localizer.from_onnx(file, device="cpu")
     pixels = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
-    one, other = ours.opinions(pixels), theirs.opinions(pixels)
+    one, other = ours.outputs(pixels), theirs.outputs(pixels)
     for mine, its in (
         (one.heatmaps, other.heatmaps),
         (one.boxes, other.boxes),

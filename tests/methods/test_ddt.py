@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from methods_quick import small_card
+from methods_quick import small_config
 
 from wsol.methods import ddt
 
@@ -47,7 +47,7 @@ def test_longer_descriptors_are_on_the_positive_side(seed: int) -> None:
 
 def test_the_layer_computes_equation_4_of_the_class_or_of_all() -> None:
     torch.manual_seed(0)
-    network = ddt.build(small_card("ddt", images="class"), None).eval()
+    network = ddt.build(small_config("ddt", images="class"), None).eval()
     assert isinstance(network, ddt.DdtNetwork)
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from methods_quick import quick, small_card
+from methods_quick import quick, small_config
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -163,7 +163,7 @@ def test_the_detector_draws_around_what_the_classifier_needs(mask_shape: MaskSha
 
 def test_it_begins_with_an_upright_shape_in_the_middle_of_every_image() -> None:
     torch.manual_seed(0)
-    network = gcnet.build(small_card("gcnet", width=8), None).eval()
+    network = gcnet.build(small_config("gcnet", width=8), None).eval()
     shapes = network(torch.rand(2, 3, 64, 64)).shapes
     torch.testing.assert_close(shapes, torch.tensor([[0.5, 0.5, 0.525, 0.525, 0.0]]).expand(2, 5))
 
@@ -171,7 +171,7 @@ def test_it_begins_with_an_upright_shape_in_the_middle_of_every_image() -> None:
 def test_the_detector_learns_and_the_classifier_does_not() -> None:
     torch.manual_seed(0)
     options = GcNet(width=8)
-    network = gcnet.build(small_card("gcnet", **options.model_dump()), None).train()
+    network = gcnet.build(small_config("gcnet", **options.model_dump()), None).train()
     assert isinstance(network, gcnet.GcNetwork)
     before = {name: value.clone() for name, value in network.classifier.state_dict().items()}
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=0.1)
@@ -188,17 +188,17 @@ def test_the_detector_learns_and_the_classifier_does_not() -> None:
 
 def test_the_answer_is_the_mask_of_any_class_and_the_names_of_the_classifier() -> None:
     torch.manual_seed(0)
-    network = gcnet.build(small_card("gcnet", width=8), None).eval()
+    network = gcnet.build(small_config("gcnet", width=8), None).eval()
     assert isinstance(network, gcnet.GcNetwork)
     images = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
-        answer, others = (gcnet.ask(network, images, torch.tensor(labels)) for labels in ([0, 1], [2, 2]))
+        run_model, others = (gcnet.ask(network, images, torch.tensor(labels)) for labels in ([0, 1], [2, 2]))
         named = network.classifier(images).fused.mean((2, 3)).softmax(1)
-    assert answer.heatmaps is not None and answer.probabilities is not None and answer.boxes is None
+    assert run_model.heatmaps is not None and run_model.probabilities is not None and run_model.boxes is None
     expected = drawn_by_loops([0.5, 0.5, 0.525, 0.525, 0.0], (64, 64), "rotated-ellipse", 10.0)
-    np.testing.assert_allclose(answer.heatmaps.numpy(), [expected] * 2, atol=1e-5)
-    torch.testing.assert_close(answer.probabilities, named)
-    assert others.heatmaps is not None and torch.equal(answer.heatmaps, others.heatmaps)
+    np.testing.assert_allclose(run_model.heatmaps.numpy(), [expected] * 2, atol=1e-5)
+    torch.testing.assert_close(run_model.probabilities, named)
+    assert others.heatmaps is not None and torch.equal(run_model.heatmaps, others.heatmaps)
 
 
 @settings(max_examples=10)

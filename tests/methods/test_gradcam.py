@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from methods_quick import small_card
+from methods_quick import small_config
 
 from wsol.config.base import GradCam
 from wsol.errors import WsolError
@@ -21,7 +21,7 @@ from wsol.models.mffnet import OriginalCam
 @pytest.fixture(scope="module")
 def network() -> OriginalCam:
     torch.manual_seed(0)
-    built = cam.build(small_card("cam"), None).eval()
+    built = cam.build(small_config("cam"), None).eval()
     assert isinstance(built, OriginalCam)
     built.class_layer.weight.data *= 1e8  # untrained features are so small that the library's 1e-7 shows
     return built
@@ -35,10 +35,10 @@ def normalised(heatmap: np.ndarray) -> np.ndarray:
 
 def test_grad_cam_of_a_linear_layer_over_means_is_the_cam_without_its_bias(network: OriginalCam) -> None:
     """Selvaraju et al. 2017, sec. 3: Grad-CAM generalises CAM, its weights are the layer's."""
-    layer = stage_modules(small_card("cam").backbone, network.backbone)[-1]
+    layer = stage_modules(small_config("cam").backbone, network.backbone)[-1]
     images, labels = torch.rand(2, 3, 64, 64), torch.tensor([2, 0])
     with torch.inference_mode():
-        said = gradcam.library_answer("GradCAM", network, layer, images, labels)
+        said = gradcam.library_outputs("GradCAM", network, layer, images, labels)
         maps = network(images).fused - network.class_layer.bias[None, :, None, None]
     assert said.heatmaps is not None and said.probabilities is not None
     for i, label in enumerate(labels.tolist()):
@@ -49,9 +49,9 @@ def test_grad_cam_of_a_linear_layer_over_means_is_the_cam_without_its_bias(netwo
 
 @pytest.mark.parametrize("method", get_args(GradCam))
 def test_every_name_is_one_of_the_librarys_and_gives_a_map(network: OriginalCam, method: GradCam) -> None:
-    layer = stage_modules(small_card("cam").backbone, network.backbone)[-1]
+    layer = stage_modules(small_config("cam").backbone, network.backbone)[-1]
     with torch.inference_mode():
-        said = gradcam.library_answer(gradcam.CLASSES[method], network, layer, torch.rand(2, 3, 64, 64), None)
+        said = gradcam.library_outputs(gradcam.CLASSES[method], network, layer, torch.rand(2, 3, 64, 64), None)
     assert said.heatmaps is not None and said.heatmaps.shape == (2, 64, 64)
     assert said.heatmaps.min() >= 0 and said.heatmaps.max() <= 1 and said.heatmaps.std() > 0
 

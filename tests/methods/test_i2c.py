@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from methods_quick import small_card
+from methods_quick import small_config
 from torch import Tensor
 
 from wsol.config.methods import I2c
@@ -80,7 +80,7 @@ def test_a_class_is_the_mean_of_its_seeds_and_counts_once_it_has_a_centre() -> N
 def test_the_loss_is_of_the_seeds_and_the_memory_follows_them(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     options = I2c(lambda_1=0.5, lambda_2=0.25, gamma=0.7)
-    network = i2c.build(small_card("i2c", **options.model_dump()), None).eval()
+    network = i2c.build(small_config("i2c", **options.model_dump()), None).eval()
     assert isinstance(network, i2c.I2cNetwork)
     centres, updates = torch.zeros(3, network.centres.shape[1]), [0, 0, 0]
     for labels in (LABELS, torch.tensor([1, 1, 0, 0, 2]), LABELS):
@@ -106,7 +106,7 @@ def test_the_loss_is_of_the_seeds_and_the_memory_follows_them(monkeypatch: pytes
 
 def test_gradients_flow_through_the_seeds_and_not_through_their_choice_or_the_memory() -> None:
     torch.manual_seed(0)
-    network = i2c.build(small_card("i2c"), None).train()
+    network = i2c.build(small_config("i2c"), None).train()
     assert isinstance(network, i2c.I2cNetwork)
     for _ in range(2):  # the second time classes have centres
         said = network(IMAGES, LABELS)
@@ -120,13 +120,13 @@ def test_gradients_flow_through_the_seeds_and_not_through_their_choice_or_the_me
 
 
 def test_the_memory_is_kept_with_the_weights_and_rests_in_prediction() -> None:
-    network = i2c.build(small_card("i2c"), None).eval()
+    network = i2c.build(small_config("i2c"), None).eval()
     assert isinstance(network, i2c.I2cNetwork)
     assert {"centres", "updates"} <= network.state_dict().keys()
     with torch.no_grad():
-        answer = i2c.ask(network, IMAGES, LABELS)
-    assert answer.heatmaps is not None and not network.updates.any()
-    maps = answer.heatmaps.flatten(1)
+        run_model = i2c.ask(network, IMAGES, LABELS)
+    assert run_model.heatmaps is not None and not network.updates.any()
+    maps = run_model.heatmaps.flatten(1)
     torch.testing.assert_close(
         torch.stack([maps.min(1).values, maps.max(1).values]), torch.tensor([[0.0], [1.0]]).expand(2, 5)
     )

@@ -12,7 +12,7 @@ import torch
 from fake_data.backbone import NAME
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from methods_quick import small_card
+from methods_quick import small_config
 
 from wsol.cli.main import main
 from wsol.methods import instant
@@ -21,7 +21,7 @@ from wsol.predictions.records import open_predictions
 
 def test_the_map_is_the_geometric_mean_of_the_common_component_and_the_norm() -> None:
     torch.manual_seed(0)
-    network = instant.build(small_card("instant"), None).eval()
+    network = instant.build(small_config("instant"), None).eval()
     assert isinstance(network, instant.InstantNetwork)
     images = torch.rand(3, 3, 96, 96)
     with torch.no_grad():

@@ -12,7 +12,7 @@ from wsol.config.methods import Psol
 from wsol.data.crops import View
 from wsol.geometry.boxes import tight_box
 from wsol.methods import psol
-from wsol.models.outputs import Answer
+from wsol.models.outputs import ModelOutputs
 
 
 def test_the_box_is_that_of_the_largest_part_above_a_half() -> None:
@@ -64,6 +64,6 @@ def test_the_loss_is_the_mean_of_squares_over_four_numbers_of_each_box_times_lam
 def test_a_box_that_would_leave_the_image_ends_at_its_edge() -> None:
     network = torch.nn.Module()
     network.forward = lambda images: torch.tensor([[0.5, 0.25, 0.75, 0.5]])  # type: ignore[method-assign]
-    answer = psol.ask(network, torch.zeros(1, 3, 4, 4), None)
-    assert isinstance(answer, Answer) and answer.boxes is not None and answer.heatmaps is None
-    assert answer.boxes.tolist() == [[0.5, 0.25, 1.0, 0.75]]
+    run_model = psol.ask(network, torch.zeros(1, 3, 4, 4), None)
+    assert isinstance(run_model, ModelOutputs) and run_model.boxes is not None and run_model.heatmaps is None
+    assert run_model.boxes.tolist() == [[0.5, 0.25, 1.0, 0.75]]

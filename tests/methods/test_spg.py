@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from methods_quick import quick, small_card
+from methods_quick import quick, small_config
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -58,7 +58,7 @@ def test_the_loss_is_that_of_the_classes_and_of_three_masks_each_taught_by_the_o
         "delta_l_c": 0.48,
     }
     options = Spg(width=8, **deltas)
-    network = spg.build(small_card("spg", **options.model_dump()), None).train()
+    network = spg.build(small_config("spg", **options.model_dump()), None).train()
     assert isinstance(network, spg.SpgNetwork)
     network.backbone.eval()  # the same features twice
     images, labels = torch.rand(2, 3, 48, 48), torch.tensor([2, 0])
@@ -85,7 +85,7 @@ def test_the_loss_is_that_of_the_classes_and_of_three_masks_each_taught_by_the_o
 def test_the_masks_teach_the_backbone_and_no_gradient_flows_through_the_seeds() -> None:
     assert not spg.seeds(torch.rand(1, 3, 3, requires_grad=True), 0.7, 0.1).value.requires_grad
     torch.manual_seed(0)
-    network = spg.build(small_card("spg", width=8), None).train()
+    network = spg.build(small_config("spg", width=8), None).train()
     assert isinstance(network, spg.SpgNetwork)
     spg.loss(network, torch.rand(2, 3, 64, 64), torch.tensor([0, 1]), Spg(width=8)).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
@@ -99,14 +99,16 @@ def test_the_masks_teach_the_backbone_and_no_gradient_flows_through_the_seeds() 
 
 def test_the_map_is_the_label_s_from_its_lowest_value_to_its_highest() -> None:
     torch.manual_seed(0)
-    network = spg.build(small_card("spg", width=8), None).eval()
+    network = spg.build(small_config("spg", width=8), None).eval()
     images, labels = torch.rand(2, 3, 64, 64), torch.tensor([2, 0])
     with torch.no_grad():
-        said, answer = network(images), spg.ask(network, images, labels)
-    assert said.guidance is None and answer.heatmaps is not None and answer.probabilities is not None
+        said, run_model = network(images), spg.ask(network, images, labels)
+    assert said.guidance is None and run_model.heatmaps is not None and run_model.probabilities is not None
     chosen = [said.classes[i, label].numpy() for i, label in enumerate(labels.tolist())]
-    np.testing.assert_allclose(answer.heatmaps.numpy(), [(one - one.min()) / np.ptp(one) for one in chosen], atol=1e-5)
-    torch.testing.assert_close(answer.probabilities, said.classes.mean((2, 3)).softmax(1))
+    np.testing.assert_allclose(
+        run_model.heatmaps.numpy(), [(one - one.min()) / np.ptp(one) for one in chosen], atol=1e-5
+    )
+    torch.testing.assert_close(run_model.probabilities, said.classes.mean((2, 3)).softmax(1))
 
 
 def test_a_backbone_without_three_stages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +119,7 @@ def test_a_backbone_without_three_stages_is_refused(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("wsol.models.backbone.timm.create_model", with_two)
     with pytest.raises(WsolError, match="gives no 3 feature levels .*: expected a timm model .* Choose another"):
-        spg.build(small_card("spg"), None)
+        spg.build(small_config("spg"), None)
 
 
 def test_bands_that_cross_are_refused(weights: Path) -> None:

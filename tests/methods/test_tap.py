@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from methods_quick import small_card
+from methods_quick import small_config
 from torch import Tensor
 
 from wsol.config.methods import Tap
@@ -56,14 +56,14 @@ def test_an_empty_map_stays_empty() -> None:
 
 def test_the_network_puts_them_together() -> None:
     torch.manual_seed(0)
-    network = tap.build(small_card("tap", **Tap().model_dump()), None).eval()
+    network = tap.build(small_config("tap", **Tap().model_dump()), None).eval()
     assert isinstance(network, tap.TapNetwork)
     images, labels = torch.rand(2, 3, 64, 64), torch.tensor([1, 2])
     with torch.no_grad():
         features = network.backbone(images)[-1].clamp(min=0)
         logits = network.class_layer(pooled_by_loops(features, 0.1))
         maps = tap.clamped_maps(features, network.class_layer.weight)[torch.arange(2), labels]
-        answer = tap.ask(network, images, labels)
-    assert answer.heatmaps is not None and answer.probabilities is not None
-    torch.testing.assert_close(answer.probabilities, logits.softmax(1), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(answer.heatmaps, tap.percentile_shares(maps, 90))
+        run_model = tap.ask(network, images, labels)
+    assert run_model.heatmaps is not None and run_model.probabilities is not None
+    torch.testing.assert_close(run_model.probabilities, logits.softmax(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(run_model.heatmaps, tap.percentile_shares(maps, 90))

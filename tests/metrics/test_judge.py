@@ -15,7 +15,7 @@ from wsol.config.options import Box
 from wsol.data.truth import TrueMask, Truth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import find_objects
-from wsol.metrics.judge import HUNDREDTHS, Judge, Opinion, Row, mask_overlap, own_grid
+from wsol.metrics.judge import HUNDREDTHS, ImageResult, Judge, Row, mask_overlap, own_grid
 from wsol.metrics.protocols import PROTOCOLS, ProtocolName
 
 Map = NDArray[np.float32]
@@ -45,9 +45,9 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def judged(name: ProtocolName, case: Case, threshold: float | None = None, step: float = 0.001, **more: Any) -> Row:
-    opinion = Opinion("a.jpg", 3, case.image_hw, case.heatmap, **more)
+    result = ImageResult("a.jpg", 3, case.image_hw, case.heatmap, **more)
     truth = Truth(Boxes.of(case.boxes), case.image_hw)
-    return Judge([PROTOCOLS[name]], {name: threshold}, step)(opinion, truth)[name]
+    return Judge([PROTOCOLS[name]], {name: threshold}, step)(result, truth)[name]
 
 
 # wsolevaluation, read aloud from spec/evaluation.md
@@ -218,9 +218,9 @@ def test_original_is_the_largest_component_at_the_images_own_size(case: Case, th
     ],
 )
 def test_boxes_are_judged_in_the_protocols_geometry(name: ProtocolName, boxes: list[Xyxy], expected: float) -> None:
-    opinion = Opinion("a.jpg", 0, (100, 100), None, boxes=Boxes.of(boxes))
+    result = ImageResult("a.jpg", 0, (100, 100), None, boxes=Boxes.of(boxes))
     truth = Truth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
-    row = Judge([PROTOCOLS[name]], {name: None})(opinion, truth)[name]
+    row = Judge([PROTOCOLS[name]], {name: None})(result, truth)[name]
     assert row.sweep.tolist() == pytest.approx([expected], abs=0.01)
     assert np.isnan(row.iou) if name.startswith("wsol") else np.float32(row.iou) == row.sweep[0]
 
@@ -236,9 +236,9 @@ def test_boxes_are_judged_in_the_protocols_geometry(name: ProtocolName, boxes: l
 def test_the_score_of_boxes_is_their_own(scores: list[float] | None, expected: float | None) -> None:
     given = None if scores is None else np.array(scores, dtype=float)
     boxes = Boxes.of([(0, 0, 9, 9)] * len(scores or []))
-    opinion = Opinion("a.jpg", 0, (100, 100), None, boxes=boxes, scores=given)
+    result = ImageResult("a.jpg", 0, (100, 100), None, boxes=boxes, scores=given)
     rows = Judge([PROTOCOLS["original"], PROTOCOLS["wsol-v1"]], {"original": None, "wsol-v1": None})(
-        opinion, Truth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
+        result, Truth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
     )
     assert rows["original"].score == expected and rows["wsol-v1"].score is None
 
@@ -258,9 +258,9 @@ def square_truth(image_hw: tuple[int, int]) -> TrueMask:
 def test_masks_are_compared_at_the_images_size_and_pixels_in_the_square() -> None:
     heatmap = np.zeros((8, 8), np.float32)
     heatmap[:, :4] = 1
-    opinion = Opinion("a.jpg", 0, (80, 160), heatmap)
+    result = ImageResult("a.jpg", 0, (80, 160), heatmap)
     truth = Truth(Boxes.of([]), (80, 160), square_truth)
-    rows = Judge([PROTOCOLS["original"], PROTOCOLS["wsol-v1"]], {"original": 0.5, "wsol-v1": None})(opinion, truth)
+    rows = Judge([PROTOCOLS["original"], PROTOCOLS["wsol-v1"]], {"original": 0.5, "wsol-v1": None})(result, truth)
     assert rows["original"].mask_iou == 1 and not rows["original"].has_truth
     pixels = rows["wsol-v1"].pixels
     assert pixels is not None and pixels[0].sum() == 168 * 112 and pixels.sum() == 168 * 224

@@ -14,17 +14,17 @@ from safetensors.torch import save_file
 from wsol.config.base import Fusion
 from wsol.errors import WsolError
 from wsol.models.backbone import whole_model
-from wsol.models.checkpoint import ClassifierCard, MffCard, build, load_classifier, load_mffnet, save
+from wsol.models.checkpoint import ClassifierConfig, MffConfig, build, load_classifier, load_mffnet, save
 
 COMMON: dict[str, Any] = {
     "backbone": "test_resnet", "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.2), "resize_px": 64, "class_names": ("owl", "Käuzchen 梟", "raw \udcff"),
 }  # fmt: skip
-CLASSIFIER = ClassifierCard(**COMMON)
+CLASSIFIER = ClassifierConfig(**COMMON)
 
 
-def mff_card(**changes: Any) -> MffCard:
+def mff_card(**changes: Any) -> MffConfig:
     values = {"outputs": 3, "fusion": "multiply", "levels": 3, "attention": True, "auxiliary": True}
-    return MffCard(**(COMMON | values | changes))
+    return MffConfig(**(COMMON | values | changes))
 
 
 def images() -> torch.Tensor:
@@ -36,8 +36,8 @@ def folder(tmp_path: Path) -> Path:
     """A saved MFF-Net."""
     place = tmp_path / "run" / "cam"
     place.mkdir(parents=True)
-    card = mff_card()
-    save(place, build(card), card)
+    model_config = mff_card()
+    save(place, build(model_config), model_config)
     return place
 
 
@@ -53,15 +53,15 @@ def folder(tmp_path: Path) -> Path:
 )
 @torch.inference_mode()
 def test_an_mffnet_comes_back_with_the_same_outputs(tmp_path: Path, changes: dict[str, Any]) -> None:
-    card = mff_card(**changes)
-    network = build(card)
+    model_config = mff_card(**changes)
+    network = build(model_config)
     network.train()
     network(images())  # its batch norms have seen something
-    save(tmp_path, network, card)
+    save(tmp_path, network, model_config)
     assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "model.json"}
     torch.manual_seed(99)
     loaded, read = load_mffnet(tmp_path)
-    assert read == card
+    assert read == model_config
     assert not loaded.training
     network.eval()
     for before, after in zip(network(images()), loaded(images()), strict=True):

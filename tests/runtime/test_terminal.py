@@ -97,7 +97,9 @@ def written(stream: io.TextIOWrapper, encoding: str) -> str:
 
 def test_a_path_goes_into_a_pipe_exactly_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "r\udce4w \x1b"
-    code = f"from pathlib import Path; from wsol.runtime.terminal import *; prepare(); answer(Path({str(folder)!r}))"
+    code = (
+        f"from pathlib import Path; from wsol.runtime.terminal import *; prepare(); print_result(Path({str(folder)!r}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == os.fsencode(folder) + b"\n"
 

@@ -20,7 +20,7 @@ from wsol.data.crops import View, random_view, standardised
 from wsol.data.loader import ImageLoader
 from wsol.data.pixel_cache import record_of
 from wsol.errors import WsolError
-from wsol.models.checkpoint import ClassifierCard
+from wsol.models.checkpoint import ClassifierConfig
 from wsol.runtime.engine import choose_engine, seed_of
 from wsol.runtime.progress import Progress
 from wsol.training.loop import Job, frozen_layers, train
@@ -29,7 +29,7 @@ from wsol.training.schedule import Schedule
 NewImage = Callable[..., Path]
 SIDE, CROP, COUNT = 8, 6, 10
 LABELS = torch.arange(COUNT) % 2
-CARD = ClassifierCard(backbone="none", mean=(0.5,) * 3, std=(0.5,) * 3, resize_px=SIDE, class_names=("even", "odd"))
+CARD = ClassifierConfig(backbone="none", mean=(0.5,) * 3, std=(0.5,) * 3, resize_px=SIDE, class_names=("even", "odd"))
 SETTINGS = Training(epochs=3, batch_size=5, resize_px=SIDE, crop_px=CROP, lr_backbone=0.05, lr_new=0.1)
 CONFIG = RunConfig(device="cpu", precision="fp32")
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from wsol.config.options import RunConfig
 from wsol.errors import WsolError
-from wsol.runtime.terminal import tell
+from wsol.runtime.terminal import print_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +34,9 @@ SHOWN_PROBLEMS = 10
 def report_lines(title: str, lines: Sequence[object], more: str) -> None:
     """Say the first of many lines on the error stream."""
     for line in lines[:SHOWN_PROBLEMS]:
-        tell(f"{title}: {line}")
+        print_line(f"{title}: {line}")
     if len(lines) > SHOWN_PROBLEMS:
-        tell(f"{title}: {len(lines)} in all; {more}")
+        print_line(f"{title}: {len(lines)} in all; {more}")
 
 
 def check_outputs(files: dict[str, Path | None]) -> None:

@@ -12,7 +12,7 @@ from wsol.cli.common import Flag, Images, JsonFile, check_outputs, report_lines
 from wsol.config.base import Precision
 from wsol.errors import WsolError
 from wsol.runtime.processes import part
-from wsol.runtime.terminal import answer, tell, visible
+from wsol.runtime.terminal import print_line, print_result, visible
 
 if TYPE_CHECKING:
     from wsol.metrics.evaluation import Evaluation
@@ -230,7 +230,7 @@ def _tell_problems(result: Evaluation, problems: Path | None) -> None:
     report_lines("wrong in the ground truth", result.mistakes, more)
     if result.mistakes:
         kinds = ", ".join(f"{n} x {kind}" for kind, n in counted(result.mistakes).items())
-        tell(f"mistakes in the ground truth: {kinds}")
+        print_line(f"mistakes in the ground truth: {kinds}")
 
 
 def calibrate(
@@ -292,7 +292,7 @@ def calibrate(
         json_file.parent.mkdir(parents=True, exist_ok=True)
         write_json(json_file, result.as_json())
     print_table(calibration_table(result))
-    answer(
+    print_result(
         f"Nothing is written, {run} stays as it is (--dry-run)."
         if dry_run
         else f"Written: {run / FILE}. Boxes and scores that were predicted before stay as they are: run `wsol predict` again, into a new folder."
@@ -310,10 +310,10 @@ def _reset(run: Path, json_file: Path | None, *, is_dry: bool) -> None:
         )
     Run.open(run)  # so that a misspelt run is told
     if not (run / FILE).exists():
-        answer(f"{run} is not calibrated: nothing to remove")
+        print_result(f"{run} is not calibrated: nothing to remove")
     elif is_dry:
-        answer(f"{run / FILE} would be removed; it stays (--dry-run).")
+        print_result(f"{run / FILE} would be removed; it stays (--dry-run).")
     else:
         with held(run, "wsol calibrate", "name another run"):
             reset_calibration(run)
-        answer("calibration removed")
+        print_result("calibration removed")

@@ -20,7 +20,7 @@ from wsol.cli.train import fit, make_pseudo, train_cam, train_classifier, train_
 from wsol.config.messages import told
 from wsol.errors import WsolError
 from wsol.runtime.interrupts import INTERRUPTED, EndedBySignals
-from wsol.runtime.terminal import prepare, tell
+from wsol.runtime.terminal import prepare, print_line
 from wsol.version import __version__
 
 app = App(
@@ -84,7 +84,7 @@ def _run(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
     except KeyboardInterrupt as stop:
         if signals is not None:
             signals.is_ending = True
-        tell(str(stop) or "interrupted; the same command continues")
+        print_line(str(stop) or "interrupted; the same command continues")
         sys.exit(INTERRUPTED)
 
 
@@ -136,5 +136,5 @@ def _plain(error: CycloptsError) -> str:
 
 
 def _refuse(message: str) -> None:
-    tell(f"error: {message}")
+    print_line(f"error: {message}")
     sys.exit(2)

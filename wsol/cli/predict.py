@@ -12,7 +12,7 @@ from wsol.config.base import EngineName, Objects, Precision
 from wsol.config.messages import check_fraction
 from wsol.errors import WsolError
 from wsol.runtime.processes import part
-from wsol.runtime.terminal import answer
+from wsol.runtime.terminal import print_result
 
 
 def predict(
@@ -58,7 +58,7 @@ def predict(
             raise
         raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
     if part().is_first:
-        answer(folder)
+        print_result(folder)
 
 
 def export(
@@ -101,7 +101,7 @@ def export(
     folder = command.export(
         predictions, format, out, reviewed=reviewed, with_undecided=with_undecided, classes=classes, images=images
     )
-    answer(folder)
+    print_result(folder)
 
 
 def review(
@@ -160,5 +160,5 @@ def export_model(run: Path, *, format: Literal["onnx"], out: Path | None = None,
 
     file, differences = command.export_model(run, out, check=check)
     if check:
-        answer(command.as_table(differences))
-    answer(file)
+        print_result(command.as_table(differences))
+    print_result(file)

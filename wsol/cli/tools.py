@@ -8,7 +8,7 @@ from pathlib import Path
 from wsol.cli.common import Flag, Images, JsonFile, check_outputs
 from wsol.config.base import Precision
 from wsol.config.options import RunConfig
-from wsol.runtime.terminal import answer, tell
+from wsol.runtime.terminal import print_line, print_result
 
 
 def check(
@@ -46,7 +46,7 @@ def check(
     if strict and findings.is_wrong:
         sys.exit(1)
     if findings.is_wrong:
-        tell("exit code 0: with --strict it is 1 where something should be fixed")
+        print_line("exit code 0: with --strict it is 1 where something should be fixed")
 
 
 def report(
@@ -81,7 +81,7 @@ def report(
     page = write(
         run, data, out=out, images=images, protocol=protocol, max_images=max_images, device=device, precision=precision
     )
-    answer(page)
+    print_result(page)
 
 
 def doctor(
@@ -143,4 +143,4 @@ def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
 
     result = run_demo(out, seed=seed)
     print_table(result.table)
-    answer(f"images: {result.strip}\npage:   {result.page}")
+    print_result(f"images: {result.strip}\npage:   {result.page}")

@@ -10,7 +10,7 @@ from wsol.config.groups import groups_of, needs_labels, networks_of, options_rea
 from wsol.config.options import RunConfig
 from wsol.errors import WsolError
 from wsol.runtime.processes import part
-from wsol.runtime.terminal import answer
+from wsol.runtime.terminal import print_result
 
 
 def fit(
@@ -101,7 +101,7 @@ def _stage(
         _check_names(config)
         report_lines("note", found.notes(), "`wsol check` says more")
         unread = in_words(unread_of(found))
-        answer(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
+        print_result(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
         return
     from wsol.models.weights import check_weights
 
@@ -122,7 +122,7 @@ def _stage(
             raise
         raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
     if part().is_first:
-        answer(folder or "the configuration goes without a classifier of its own: nothing to do")
+        print_result(folder or "the configuration goes without a classifier of its own: nothing to do")
 
 
 def _check_names(config: RunConfig) -> None:

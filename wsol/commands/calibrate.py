@@ -25,7 +25,7 @@ from wsol.geometry.contrast import Colours
 from wsol.geometry.objects import Heatmap, find_objects
 from wsol.inference.localizer import Localizer
 from wsol.metrics.bootstrap import Rate, rate, wilson
-from wsol.metrics.judge import Judge, Opinion, own_grid
+from wsol.metrics.judge import ImageResult, Judge, own_grid
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.models.forward import BATCH_SIZE
@@ -350,7 +350,7 @@ def _seen(
     orders = in_order(len(samples), BATCH_SIZE)
     with progress.task("calibrate", len(orders)) as advance:
         for batch in images.batches(orders):
-            said = localizer.opinions(batch.pixels)
+            said = localizer.outputs(batch.pixels)
             assert said.heatmaps is not None and said.colours is not None, "has_maps is true"
             for i, heatmap, colours, (height, width) in zip(
                 batch.indices.tolist(), said.heatmaps, said.colours, batch.image_hw.tolist(), strict=True
@@ -361,8 +361,8 @@ def _seen(
                     what = f"expected the (height, width) {true.image_hw} that its box is for, got {image_hw}"
                     left_out.append(str(Mistake("other size", sample.image_id, what)))
                     continue
-                opinion = Opinion(sample.image_id, sample.label, image_hw, heatmap)
-                row = judge(opinion, Truth(true.boxes, image_hw))[PROTOCOL.name]
+                result = ImageResult(sample.image_id, sample.label, image_hw, heatmap)
+                row = judge(result, Truth(true.boxes, image_hw))[PROTOCOL.name]
                 seen.append(_Seen(heatmap, image_hw, row.sweep.astype(float), colours))
             advance()
     return seen, [*left_out, *images.broken.values()]

@@ -29,15 +29,15 @@ from wsol.geometry.contrast import Colours, colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
 from wsol.geometry.objects import box_object
 from wsol.inference.localizer import Localizer
-from wsol.inference.outputs import Opinions
+from wsol.inference.outputs import Outputs
 from wsol.inference.torch_networks import TorchNetworks
 from wsol.methods.spol import cues
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.frames import CROP_MARGIN_SHARE
-from wsol.metrics.judge import STEP, Judge, Opinion, Row
+from wsol.metrics.judge import STEP, ImageResult, Judge, Row
 from wsol.metrics.protocols import PROTOCOLS, Empty, Protocol, chosen_protocols
 from wsol.models.checkpoint import load_mffnet
-from wsol.models.forward import BATCH_SIZE, answer, cam_probabilities, normalised_class_maps, score_maps
+from wsol.models.forward import BATCH_SIZE, cam_probabilities, normalised_class_maps, run_model, score_maps
 from wsol.results.heatmaps import write_heatmap
 from wsol.runs.run import Run
 from wsol.runtime.engine import Engine, choose_engine, gathered, wait_for_all
@@ -202,7 +202,7 @@ class _Judged:
     """The networks of a run: what they say of a batch, and their maps of its crops."""
 
     what: str
-    opinions: Callable[[Pixels, Labels], Opinions]
+    outputs: Callable[[Pixels, Labels], Outputs]
     crop_heatmaps: Callable[[Pixels, Labels], Float32[np.ndarray, "batch height width"]]
     threshold: float
     side_px: int
@@ -221,7 +221,7 @@ def _networks(run: Run, which: Which, threshold: float | None, device: str, prec
     assert isinstance(networks, TorchNetworks)
     return _Judged(
         networks.spec.output if networks.spec.output == "masks" else f"{run.config.method}'s {networks.spec.output}",
-        networks.opinions,
+        networks.outputs,
         lambda pixels, labels: networks.heatmaps(pixels, CROP_MARGIN_SHARE, labels),
         localizer.box.threshold,
         localizer.side_px,
@@ -244,19 +244,21 @@ def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -
             f"{run.folder} has no stage 1, since `pseudo.masks {config.pseudo.masks}` needs none: expected `--which cues`, which judges what its masks are made from, or none."
         )
     engine = choose_engine(device, precision)
-    network, card = load_mffnet(run.folder / "cam")
+    network, model_config = load_mffnet(run.folder / "cam")
     engine.place(network)
 
-    def opinions(pixels: Tensor, labels: Tensor) -> Opinions:
-        scores = score_maps(network, card, pixels, engine)
-        return Opinions(normalised_class_maps(scores, labels).cpu().numpy(), cam_probabilities(network, scores).cpu())
+    def outputs(pixels: Tensor, labels: Tensor) -> Outputs:
+        scores = score_maps(network, model_config, pixels, engine)
+        return Outputs(normalised_class_maps(scores, labels).cpu().numpy(), cam_probabilities(network, scores).cpu())
 
     def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
-        scores = score_maps(network, card, pixels, engine, margin_share=CROP_MARGIN_SHARE)
+        scores = score_maps(network, model_config, pixels, engine, margin_share=CROP_MARGIN_SHARE)
         return normalised_class_maps(scores, labels).cpu().numpy()
 
     own = config.cam.threshold if threshold is None else threshold
-    return _Judged("class activation maps", opinions, crop_heatmaps, own, card.resize_px, card.class_names, engine)
+    return _Judged(
+        "class activation maps", outputs, crop_heatmaps, own, model_config.resize_px, model_config.class_names, engine
+    )
 
 
 def _cues(run: Run, threshold: float | None, device: str, precision: Precision) -> _Judged:
@@ -269,16 +271,16 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
             remedy="Leave `--which` out.",
         )
     engine = choose_engine(device, precision)
-    finder = cues.load(run.folder, engine)
+    model = cues.load(run.folder, engine)
 
     def heatmaps(pixels: Tensor, labels: Tensor, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
-        found = answer(finder, pixels, engine, labels, margin_share=margin).heatmaps
+        found = run_model(model, pixels, engine, labels, margin_share=margin).heatmaps
         assert found is not None
         return brought(AROUND_OTSU, found.cpu().numpy(), colours)
 
-    def opinions(pixels: Tensor, labels: Tensor) -> Opinions:
+    def outputs(pixels: Tensor, labels: Tensor) -> Outputs:
         colours = [*map(colours_of, pixels.numpy())]
-        return Opinions(heatmaps(pixels, labels, colours), None, colours=colours)
+        return Outputs(heatmaps(pixels, labels, colours), None, colours=colours)
 
     def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
         colours = [*map(colours_of, middle(pixels, CROP_MARGIN_SHARE).numpy())]
@@ -287,11 +289,11 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
     own = cues.THRESHOLD if threshold is None else threshold
     return _Judged(
         "cues",
-        opinions,
+        outputs,
         crop_heatmaps,
         own,
-        finder.card.resize_px,
-        finder.card.class_names,
+        model.model_config.resize_px,
+        model.model_config.class_names,
         engine,
     )
 
@@ -305,18 +307,18 @@ class _Worker:
         self.heatmaps = heatmaps
         self.broken: list[str] = []
 
-    def __call__(self, opinion: Opinion) -> dict[ProtocolName, Row] | None:
-        truth = self.truth[opinion.image_id]
-        if truth.image_hw not in (None, opinion.image_hw):
-            what = f"expected the (height, width) {truth.image_hw} that its truth is for, got {opinion.image_hw}"
-            self.broken.append(str(Mistake("other size", opinion.image_id, what)))
+    def __call__(self, result: ImageResult) -> dict[ProtocolName, Row] | None:
+        truth = self.truth[result.image_id]
+        if truth.image_hw not in (None, result.image_hw):
+            what = f"expected the (height, width) {truth.image_hw} that its truth is for, got {result.image_hw}"
+            self.broken.append(str(Mistake("other size", result.image_id, what)))
             return None
-        if self.heatmaps is not None and opinion.heatmap is not None:
-            write_heatmap(self.heatmaps, opinion.image_id, opinion.heatmap)
+        if self.heatmaps is not None and result.heatmap is not None:
+            write_heatmap(self.heatmaps, result.image_id, result.heatmap)
         try:
-            return self.judge(opinion, replace(truth, image_hw=opinion.image_hw))
+            return self.judge(result, replace(truth, image_hw=result.image_hw))
         except BrokenImage as error:
-            self.broken.append(str(Mistake("broken mask", opinion.image_id, str(error))))
+            self.broken.append(str(Mistake("broken mask", result.image_id, str(error))))
             return None
 
 
@@ -327,14 +329,14 @@ def _rows(
     # Threads are enough: OpenCV and the compiled component tree release the GIL.
     with progress.task("evaluate", len(batches)) as advance:
         for batch in images.batches(batches):
-            opinions = _opinions(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.judge)
-            yield from (row for row in in_threads(worker, opinions, threads=cores()) if row is not None)
+            outputs = _outputs(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.judge)
+            yield from (row for row in in_threads(worker, outputs, threads=cores()) if row is not None)
             advance()
 
 
-def _opinions(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: Judge) -> list[Opinion]:
+def _outputs(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: Judge) -> list[ImageResult]:
     labels = torch.tensor([sample.label for sample in samples])
-    whole = judged.opinions(batch.pixels, labels)
+    whole = judged.outputs(batch.pixels, labels)
     needs_crop = judged.has_maps and any(protocol.geometry == "crop" for protocol in judge.protocols)
     crops = judged.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
     ranks = [None] * len(samples) if whole.probabilities is None else ranks_of(whole.probabilities, labels)
@@ -343,7 +345,7 @@ def _opinions(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: J
     boxes = [None] * len(samples) if whole.boxes is None else [*map(_box, whole.boxes, sizes)]
     colours = [None] * len(samples) if whole.colours is None else list(whole.colours)
     return [
-        Opinion(
+        ImageResult(
             sample.image_id, sample.label, image_hw, heatmap, boxes=found, crop_heatmap=crop, rank=rank, colours=seen
         )
         for sample, image_hw, heatmap, found, crop, rank, seen in zip(

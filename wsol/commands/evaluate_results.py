@@ -19,7 +19,7 @@ from wsol.data.truth import Mistake, Truth, told
 from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Boxes
 from wsol.metrics.evaluation import Evaluation, evaluation_of
-from wsol.metrics.judge import STEP, Judge, Opinion, Row
+from wsol.metrics.judge import STEP, ImageResult, Judge, Row
 from wsol.metrics.protocols import Empty, Protocol, chosen_protocols, default_protocols
 from wsol.results.boxes import ScoredBoxes, read_boxes
 from wsol.results.classes import read_classes
@@ -244,7 +244,7 @@ def _judge_chunk(judge: Judge, chunk: Sequence[Entry]) -> tuple[list[dict[Protoc
         except WsolError as error:
             broken.append(f"{entry.image_id}: {error}")
             continue
-        opinion = Opinion(
+        result = ImageResult(
             entry.image_id,
             entry.label,
             entry.truth.image_hw,
@@ -254,7 +254,7 @@ def _judge_chunk(judge: Judge, chunk: Sequence[Entry]) -> tuple[list[dict[Protoc
             rank=entry.rank,
         )
         try:
-            rows.append(judge(opinion, entry.truth))
+            rows.append(judge(result, entry.truth))
         except BrokenImage as error:
             broken.append(str(Mistake("broken mask", entry.image_id, str(error))))
     return rows, broken

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from wsol.errors import WsolError
-from wsol.inference.onnx.export import FILE, Answers, Graph, load_graph, run_card, write_onnx
+from wsol.inference.onnx.export import FILE, Graph, GraphOutputs, load_graph, run_metadata, write_onnx
 from wsol.inference.onnx.metadata import EXPORTING, RUNNING, check_installed
 from wsol.inference.onnx.networks import open_onnx
 from wsol.runs.run import Run
@@ -66,7 +66,7 @@ def export_model(
     graph = load_graph(opened)
     held_run = held(opened.folder, "wsol export-model", "name a file with --out") if out is None else nullcontext()
     with held_run, whole_file(file) as partial:
-        write_onnx(graph, run_card(opened, graph), partial)
+        write_onnx(graph, run_metadata(opened, graph), partial)
         differences = compared(graph, partial) if check else []
         if not all(one.largest <= TOLERANCE for one in differences):  # NaN is not close either
             raise WsolError(
@@ -103,9 +103,9 @@ def compared(graph: Graph, file: Path) -> list[Difference]:
 
 
 @torch.inference_mode()
-def _by_torch(graph: Graph, pixels: dict[str, Tensor], image_hw: tuple[int, int]) -> Answers:
+def _by_torch(graph: Graph, pixels: dict[str, Tensor], image_hw: tuple[int, int]) -> GraphOutputs:
     try:
-        answers: Answers = graph(*pixels.values())
+        answers: GraphOutputs = graph(*pixels.values())
     except (RuntimeError, AssertionError, ValueError) as error:
         raise WsolError(
             f"{' or '.join(graph.backbones)} cannot be checked, PyTorch itself does not take images of {image_hw[0]} x {image_hw[1]} ({str(error).strip().splitlines()[0]})",

@@ -21,7 +21,7 @@ from wsol.data.unread import CONVERT, Unread, in_words, unread_under
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
 from wsol.inference.localizer import Localizer
-from wsol.inference.outputs import Opinions
+from wsol.inference.outputs import Outputs
 from wsol.models.forward import BATCH_SIZE
 from wsol.predictions.records import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.predictions.review_journal import FILE as JOURNAL
@@ -328,11 +328,11 @@ def _lines(
     running: list[tuple[int, Future[str]]] = []
     for batch in batches:
         watch.lap("waiting")
-        opinions = localizer.opinions(batch.pixels)
+        outputs = localizer.outputs(batch.pixels)
         watch.lap("network")
         yield from ((number, line.result()) for number, line in running)
         running = [
-            (number, pool.submit(_line, localizer, opinions, row, names[number], (height, width)))
+            (number, pool.submit(_line, localizer, outputs, row, names[number], (height, width)))
             for row, (number, (height, width)) in enumerate(
                 zip(batch.indices.tolist(), batch.image_hw.tolist(), strict=True)
             )
@@ -344,8 +344,8 @@ def _lines(
     watch.lap("boxes")
 
 
-def _line(localizer: Localizer, opinions: Opinions, row: int, name: str, image_hw: tuple[int, int]) -> str:
-    found = localizer.localization(opinions, row, image_hw, None)
+def _line(localizer: Localizer, outputs: Outputs, row: int, name: str, image_hw: tuple[int, int]) -> str:
+    found = localizer.localization(outputs, row, image_hw, None)
     objects = tuple(PredictedObject(one.xyxy, one.score, encode(one.mask)) for one in found.objects)
     return to_line(Prediction(name, image_hw, objects, found.label, found.class_name, found.top5))
 

@@ -89,20 +89,24 @@ def _step(engine: Engine) -> float:
 
     from wsol.data.crops import random_view, standardised
     from wsol.methods.spol.losses import joint
-    from wsol.models.checkpoint import MffCard, build
+    from wsol.models.checkpoint import MffConfig, build
     from wsol.models.mffnet import class_logits
 
-    card = MffCard(
+    model_config = MffConfig(
         backbone="test_resnet", outputs=3, fusion="multiply", levels=3, attention=True, auxiliary=True, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
         resize_px=72, class_names=("a", "b", "c"),
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = engine.place(build(card, dropout=0.0)).train()  # without dropout, which is another on each device
+        network = engine.place(
+            build(model_config, dropout=0.0)
+        ).train()  # without dropout, which is another on each device
     numbers = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (4, 3, card.resize_px, card.resize_px), generator=numbers, dtype=torch.uint8)
-    view = random_view(len(pixels), card.resize_px, 64, numbers, engine.device)
-    images = standardised(view.apply(engine.sent(pixels)), card.mean, card.std)
+    pixels = torch.randint(
+        256, (4, 3, model_config.resize_px, model_config.resize_px), generator=numbers, dtype=torch.uint8
+    )
+    view = random_view(len(pixels), model_config.resize_px, 64, numbers, engine.device)
+    images = standardised(view.apply(engine.sent(pixels)), model_config.mean, model_config.std)
     optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     before = network.class_layer.weight.detach().clone()
     with engine.autocast():

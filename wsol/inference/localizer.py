@@ -23,7 +23,7 @@ from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.objects import Found, box_object, find_objects
 from wsol.inference.onnx.networks import open_onnx
-from wsol.inference.outputs import Networks, Opinions
+from wsol.inference.outputs import Networks, Outputs
 from wsol.models.forward import BATCH_SIZE
 from wsol.runs.calibration import ScoreCurve, probability
 from wsol.runs.run import Run
@@ -113,7 +113,7 @@ class Localizer:
             WsolError: no onnxruntime, or not such a file.
         """
         networks = open_onnx(Path(file), device)
-        return cls(networks, _changed(networks.card.box, threshold, objects))
+        return cls(networks, _changed(networks.metadata.box, threshold, objects))
 
     @property
     def engine(self) -> Engine:
@@ -170,20 +170,20 @@ class Localizer:
         self, pixels: UInt8[Tensor, "batch 3 side side"], sizes: Sequence[tuple[int, int]], paths: Sequence[Path | None]
     ) -> list[Localization]:
         """Localize squashed images, given their upright (height, width)."""
-        opinions = self.opinions(pixels)
-        return [self.localization(opinions, i, *one) for i, one in enumerate(zip(sizes, paths, strict=True))]
+        outputs = self.outputs(pixels)
+        return [self.localization(outputs, i, *one) for i, one in enumerate(zip(sizes, paths, strict=True))]
 
-    def localization(self, opinions: Opinions, i: int, image_hw: tuple[int, int], path: Path | None) -> Localization:
+    def localization(self, outputs: Outputs, i: int, image_hw: tuple[int, int], path: Path | None) -> Localization:
         """Objects and class of the i-th image of a batch."""
-        probabilities = None if opinions.probabilities is None else opinions.probabilities[i]
-        objects = self._objects(opinions, i, image_hw)
+        probabilities = None if outputs.probabilities is None else outputs.probabilities[i]
+        objects = self._objects(outputs, i, image_hw)
         if self.curve is not None:
             objects = [replace(one, score=probability(self.curve, one.score)) for one in objects]
         return Localization(path, image_hw, tuple(objects), *self._named(probabilities))
 
-    def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
+    def outputs(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Outputs:
         """What the networks say before any threshold."""
-        return self.networks.opinions(pixels)
+        return self.networks.outputs(pixels)
 
     def heatmaps(
         self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
@@ -191,12 +191,12 @@ class Localizer:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
         return self.networks.heatmaps(pixels, margin_share)
 
-    def _objects(self, opinions: Opinions, i: int, image_hw: tuple[int, int]) -> list[Found]:
-        if opinions.heatmaps is not None:
-            colours = None if opinions.colours is None else opinions.colours[i]
-            return find_objects(opinions.heatmaps[i], image_hw, self.box, colours)
-        assert opinions.boxes is not None
-        return box_object(opinions.boxes[i], image_hw)
+    def _objects(self, outputs: Outputs, i: int, image_hw: tuple[int, int]) -> list[Found]:
+        if outputs.heatmaps is not None:
+            colours = None if outputs.colours is None else outputs.colours[i]
+            return find_objects(outputs.heatmaps[i], image_hw, self.box, colours)
+        assert outputs.boxes is not None
+        return box_object(outputs.boxes[i], image_hw)
 
     def _several(self, sources: Sequence[Source]) -> list[Localization]:
         whole = [_pixels(source) for source in sources]

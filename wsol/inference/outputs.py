@@ -15,7 +15,7 @@ from wsol.runtime.engine import Engine
 
 
 @dataclass(frozen=True)
-class Opinions:
+class Outputs:
     """The networks' output for a batch: foreground probability per place, or boxes; probability per class."""
 
     heatmaps: Float32[np.ndarray, "batch height width"] | None
@@ -40,13 +40,13 @@ class Networks(Protocol):
 
     @property
     def has_maps(self) -> bool:
-        """Whether the networks make heatmaps; if not, `opinions` has boxes."""
+        """Whether the networks make heatmaps; if not, `outputs` has boxes."""
 
     @property
     def engine(self) -> Engine:
         """Where tensors live that processes exchange."""
 
-    def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
+    def outputs(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Outputs:
         """What the networks say before any threshold."""
 
     def heatmaps(

@@ -12,13 +12,13 @@ from wsol.config.methods import MethodSpec
 from wsol.data.crops import middle
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import ImageThreshold, brought
-from wsol.inference.outputs import Opinions
+from wsol.inference.outputs import Outputs
 from wsol.methods.table import METHODS
-from wsol.models.checkpoint import ClassifierCard, MffCard, load_classifier, load_mffnet
+from wsol.models.checkpoint import ClassifierConfig, MffConfig, load_classifier, load_mffnet
 from wsol.models.folding import fold
-from wsol.models.forward import answer, cam_probabilities, classifier_probabilities, score_maps
+from wsol.models.forward import cam_probabilities, classifier_probabilities, run_model, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
-from wsol.models.outputs import Finder
+from wsol.models.outputs import LocalizationModel
 from wsol.runs.run import Run
 from wsol.runtime.engine import Engine
 
@@ -26,28 +26,28 @@ Squares = UInt8[Tensor, "batch 3 side side"]
 
 
 @dataclass(frozen=True)
-class Namer:
+class ClassifierModel:
     """The stand-alone classifier, or stage 1 in its place."""
 
     network: nn.Module
-    card: MffCard | ClassifierCard
+    model_config: MffConfig | ClassifierConfig
 
     def probabilities(self, pixels: Squares, engine: Engine) -> Float[Tensor, "batch classes"]:
         """How probable each class is for each image."""
-        if isinstance(self.card, ClassifierCard):
-            return classifier_probabilities(self.network, self.card, pixels, engine)
+        if isinstance(self.model_config, ClassifierConfig):
+            return classifier_probabilities(self.network, self.model_config, pixels, engine)
         assert isinstance(self.network, MffNet | OriginalCam)
-        return cam_probabilities(self.network, score_maps(self.network, self.card, pixels, engine))
+        return cam_probabilities(self.network, score_maps(self.network, self.model_config, pixels, engine))
 
 
 @dataclass(frozen=True)
 class TorchNetworks:
     """Holds the networks of a run, placed on a device."""
 
-    finder: Finder
-    namer: Namer | None
+    model: LocalizationModel
+    classifier: ClassifierModel | None
     """What names beside the finder."""
-    finder_names: bool
+    names_itself: bool
     """Whether the finder itself does."""
     engine: Engine
     spec: MethodSpec
@@ -57,40 +57,40 @@ class TorchNetworks:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes of the run, by label."""
-        return self.finder.card.class_names
+        return self.model.model_config.class_names
 
     @property
     def side_px(self) -> int:
         """The larger of what the two networks take."""
-        return max(self.finder.card.resize_px, self.namer.card.resize_px if self.namer else 0)
+        return max(self.model.model_config.resize_px, self.classifier.model_config.resize_px if self.classifier else 0)
 
     @property
     def has_maps(self) -> bool:
         """Whether the finder makes heatmaps, not boxes."""
         return self.spec.has_maps
 
-    def opinions(self, pixels: Squares, labels: Tensor | None = None) -> Opinions:
+    def outputs(self, pixels: Squares, labels: Tensor | None = None) -> Outputs:
         """What the networks say before any threshold. Of a method whose maps are of classes, those of the `labels`.
 
         Without labels they are of the classes that the images are named, or of those that the finder thinks most probable.
         """
-        named = self.namer.probabilities(pixels, self.engine) if self.namer else None
+        named = self.classifier.probabilities(pixels, self.engine) if self.classifier else None
         wanted = labels if labels is not None or named is None else named.argmax(1)
-        found = answer(self.finder, pixels, self.engine, wanted)
-        if self.finder_names:
+        found = run_model(self.model, pixels, self.engine, wanted)
+        if self.names_itself:
             named = found.probabilities
         probabilities = None if named is None else named.cpu()
         if found.heatmaps is None:
-            return Opinions(None, probabilities, None if found.boxes is None else found.boxes.cpu().numpy())
+            return Outputs(None, probabilities, None if found.boxes is None else found.boxes.cpu().numpy())
         colours = [*map(colours_of, pixels.numpy())]
         heatmaps = brought(self.image_threshold, found.heatmaps.cpu().numpy(), colours)
-        return Opinions(heatmaps, probabilities, colours=colours)
+        return Outputs(heatmaps, probabilities, colours=colours)
 
     def heatmaps(
         self, pixels: Squares, margin_share: float = 0.0, labels: Tensor | None = None
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
-        heatmaps = answer(self.finder, pixels, self.engine, labels, margin_share=margin_share).heatmaps
+        heatmaps = run_model(self.model, pixels, self.engine, labels, margin_share=margin_share).heatmaps
         assert heatmaps is not None, "has_maps is False"
         colours = map(colours_of, middle(pixels, margin_share).numpy())
         return brought(self.image_threshold, heatmaps.cpu().numpy(), colours)
@@ -102,21 +102,21 @@ def load_networks(run: Run, engine: Engine, *, is_folded: bool = False) -> Torch
     Raises:
         WsolError: an unfinished run.
     """
-    finder = METHODS[run.config.method].load(run)
-    engine.place(finder.network)
-    namer = _load_namer(run, engine)
+    model = METHODS[run.config.method].load(run)
+    engine.place(model.network)
+    classifier = _load_classifier(run, engine)
     if is_folded:
         if not run.spec.uses_gradients:  # of what folding jumps over
-            fold(finder.network, finder.network.modules(), finder.card.resize_px)
-        if namer is not None:
-            fold(namer.network, namer.network.modules(), namer.card.resize_px)
-    return TorchNetworks(finder, namer, run.names_itself, engine, run.spec, run.image_threshold)
+            fold(model.network, model.network.modules(), model.model_config.resize_px)
+        if classifier is not None:
+            fold(classifier.network, classifier.network.modules(), classifier.model_config.resize_px)
+    return TorchNetworks(model, classifier, run.names_itself, engine, run.spec, run.image_threshold)
 
 
-def _load_namer(run: Run, engine: Engine) -> Namer | None:
+def _load_classifier(run: Run, engine: Engine) -> ClassifierModel | None:
     """What names the boxes beside the network that localizes; None where that one does, or none does."""
     folder = run.classifier_folder
     if folder is None:
         return None
-    network, card = load_mffnet(folder) if run.config.classifier == "localizer" else load_classifier(folder)
-    return Namer(engine.place(network), card)
+    network, model_config = load_mffnet(folder) if run.config.classifier == "localizer" else load_classifier(folder)
+    return ClassifierModel(engine.place(network), model_config)

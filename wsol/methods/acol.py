@@ -17,10 +17,10 @@ from torch.nn.functional import cross_entropy
 from wsol.config.methods import Acol
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard
-from wsol.models.outputs import Answer, Finder, Labels, Maps, map_of_class, spread
+from wsol.models.checkpoint import MethodConfig
+from wsol.models.outputs import Labels, LocalizationModel, Maps, ModelOutputs, map_of_class, spread
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -30,9 +30,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, loss)), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The trained network."""
-    return load_finder(run.network_folder, build, ask)
+    return load_model(run.network_folder, build, forward)
 
 
 class Branches(NamedTuple):
@@ -72,10 +72,10 @@ def erased(features: Tensor, seen: Tensor, delta: float) -> Tensor:
     return features * is_kept[:, None].to(features)
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network."""
-    backbone, channels = last_stage(card, state)
-    return AcolNetwork(backbone, channels, len(card.class_names), Acol.model_validate(card.options))
+    backbone, channels = last_stage(model_config, state)
+    return AcolNetwork(backbone, channels, len(model_config.class_names), Acol.model_validate(model_config.options))
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -84,9 +84,9 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(first, labels) + cross_entropy(second, labels)
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """Alg. 1, line 12: the larger of both maps, each from its lowest value to its highest. The first classifier names."""
     first, second = network(images, labels)
     logits = first.mean((2, 3))
     fused = torch.maximum(*(spread(map_of_class(maps, logits, labels)) for maps in (first, second)))
-    return Answer(fused, None, logits.float().softmax(1))
+    return ModelOutputs(fused, None, logits.float().softmax(1))

@@ -18,11 +18,11 @@ from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods import cam
-from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State, stage_modules
-from wsol.models.checkpoint import MethodCard
+from wsol.models.checkpoint import MethodConfig
 from wsol.models.mffnet import OriginalCam, ScoreMaps
-from wsol.models.outputs import Finder
+from wsol.models.outputs import LocalizationModel
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -32,9 +32,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, cam.loss)), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The trained network."""
-    return load_finder(run.network_folder, build, cam.ask)
+    return load_model(run.network_folder, build, cam.forward)
 
 
 class AttentionDropout(nn.Module):
@@ -86,9 +86,9 @@ class AdlNetwork(nn.Module):
         return ScoreMaps(self.class_layer(self.backbone(images)[-1]), None)
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network."""
-    options = Adl.model_validate(card.options)
-    backbone, channels = last_stage(card, state, options.stages)
-    network = OriginalCam(backbone, [channels], len(card.class_names))
-    return AdlNetwork(network, stage_modules(card.backbone, backbone), options)
+    options = Adl.model_validate(model_config.options)
+    backbone, channels = last_stage(model_config, state, options.stages)
+    network = OriginalCam(backbone, [channels], len(model_config.class_names))
+    return AdlNetwork(network, stage_modules(model_config.backbone, backbone), options)

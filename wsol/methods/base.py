@@ -15,8 +15,8 @@ from wsol.config.options import RunConfig
 from wsol.data.crops import View
 from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation
-from wsol.models.checkpoint import MethodCard, built_of, fill, read_card
-from wsol.models.outputs import Ask, Finder
+from wsol.models.checkpoint import MethodConfig, built_of, fill, read_model_config
+from wsol.models.outputs import Forward, LocalizationModel
 from wsol.runs.saved_config import save_config
 from wsol.runtime.engine import Engine
 from wsol.runtime.processes import part
@@ -27,7 +27,7 @@ from wsol.training.train_stage import Stage, Trainable, beside_backbone, start, 
 NUMBER = 5
 """Of the seeds: the stages of SPOL have 1 to 4."""
 
-Build = Callable[[MethodCard, State | None], nn.Module]
+Build = Callable[[MethodConfig, State | None], nn.Module]
 """The network of a card; with pretrained weights of its backbone, which is the child named `backbone`."""
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """Network, normalised crops and labels to the mean loss."""
@@ -60,9 +60,9 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
     classes = [sample.label for sample in data.train] if plan.has_pairs else None
 
     def build(weights: State) -> Trainable:
-        card = card_of(data, config)
-        network = plan.build(card, weights)
-        return Trainable(network, card, beside_backbone(network), plan.objective)
+        model_config = config_of(data, config)
+        network = plan.build(model_config, weights)
+        return Trainable(network, model_config, beside_backbone(network), plan.objective)
 
     train_stage(stage, NUMBER, config.training, build, data, config, progress, classes=classes)
 
@@ -72,14 +72,20 @@ class Untrained(NamedTuple):
 
     network: nn.Module
     """With the pretrained backbone, placed and in eval mode."""
-    card: MethodCard
+    model_config: MethodConfig
     engine: Engine
     settings: dict[str, Any]
     inputs: dict[str, str]
 
 
 def untrained(
-    stage: str, folder: Path, card: MethodCard, build: Build, data: DataSet, config: RunConfig, progress: Progress
+    stage: str,
+    folder: Path,
+    model_config: MethodConfig,
+    build: Build,
+    data: DataSet,
+    config: RunConfig,
+    progress: Progress,
 ) -> Untrained | None:
     """Ready a network that only looks at images, for a folder of the run; None where that is finished.
 
@@ -88,18 +94,18 @@ def untrained(
     """
     settings = {
         "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision,
-        card.method: card.options, "resize_px": card.resize_px, "output_stride": card.output_stride,
+        model_config.method: model_config.options, "resize_px": model_config.resize_px, "output_stride": model_config.output_stride,
     }  # fmt: skip
     inputs = {"training": data.training_hash()}
     started = start(Stage(stage, folder, config.backbone, settings, inputs, data.describe()), config, progress)
     if started is None:
         return None
-    network = build(card, started.weights)
-    check_sides(config.backbone, network, (card.resize_px,))
+    network = build(model_config, started.weights)
+    check_sides(config.backbone, network, (model_config.resize_px,))
     started.engine.place(network).eval()
     if part().is_first:
         save_config(folder.parent, config)
-    return Untrained(network, card, started.engine, settings, inputs)
+    return Untrained(network, model_config, started.engine, settings, inputs)
 
 
 def options_of(config: RunConfig) -> dict[str, Any]:
@@ -121,32 +127,32 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def card_of(data: DataSet, config: RunConfig) -> MethodCard:
+def config_of(data: DataSet, config: RunConfig) -> MethodConfig:
     """What builds the method's network again."""
     mean, std = normalisation(config.backbone)
-    return MethodCard(
+    return MethodConfig(
         method=trained_as(config), options=options_of(config), backbone=config.backbone, output_stride=config.training.output_stride, mean=mean, std=std,
         resize_px=config.training.resize_px, class_names=data.class_names,
     )  # fmt: skip
 
 
-def last_stage(card: MethodCard, state: State | None, levels: int = 1) -> tuple[nn.Module, int]:
+def last_stage(model_config: MethodConfig, state: State | None, levels: int = 1) -> tuple[nn.Module, int]:
     """The backbone with the maps of its last stage, and how many channels these have; of more `levels`, the last in the list.
 
     Raises:
         WsolError: timm has no maps of the model.
     """
-    pyramid, channels = stages(card, state, levels)
+    pyramid, channels = stages(model_config, state, levels)
     return pyramid, channels[-1]
 
 
-def stages(card: MethodCard, state: State | None, levels: int) -> tuple[nn.Module, list[int]]:
+def stages(model_config: MethodConfig, state: State | None, levels: int) -> tuple[nn.Module, list[int]]:
     """The backbone with the maps of its last stages, and how many channels each has.
 
     Raises:
         WsolError: timm has no maps of the model, or not so many.
     """
-    pyramid = feature_pyramid(card.backbone, levels, state, card.output_stride)
+    pyramid = feature_pyramid(model_config.backbone, levels, state, model_config.output_stride)
     return pyramid, pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm attaches it to the module
 
 
@@ -160,14 +166,14 @@ def of_labels(data: DataSet, loss: Loss) -> Objective:
     return objective
 
 
-def load_finder(folder: Path, build: Build, ask: Ask) -> Finder:
+def load_model(folder: Path, build: Build, forward: Forward) -> LocalizationModel:
     """A method's network on disk, ready to predict.
 
     Raises:
         WsolError: absent, of another version, or damaged.
     """
-    card = read_card(folder, MethodCard)
+    model_config = read_model_config(folder, MethodConfig)
     with built_of(folder):
-        network = build(card, None)
+        network = build(model_config, None)
     fill(network, folder)
-    return Finder(network, card, ask)
+    return LocalizationModel(network, model_config, forward)

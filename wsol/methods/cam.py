@@ -13,11 +13,11 @@ from torch.nn.functional import cross_entropy
 
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard
+from wsol.models.checkpoint import MethodConfig
 from wsol.models.mffnet import OriginalCam
-from wsol.models.outputs import Answer, Finder, class_answer
+from wsol.models.outputs import LocalizationModel, ModelOutputs, class_outputs
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -27,15 +27,15 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, loss)), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The trained network."""
-    return load_finder(run.network_folder, build, ask)
+    return load_model(run.network_folder, build, forward)
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network; its scores are the maps."""
-    backbone, channels = last_stage(card, state)
-    return OriginalCam(backbone, [channels], len(card.class_names))
+    backbone, channels = last_stage(model_config, state)
+    return OriginalCam(backbone, [channels], len(model_config.class_names))
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(network(images).fused.mean((2, 3)).float(), labels)
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """M of the label's class."""
     maps = network(images).fused
-    return class_answer(maps, maps.mean((2, 3)), labels)
+    return class_outputs(maps, maps.mean((2, 3)), labels)

@@ -17,8 +17,8 @@ from wsol.config.methods import CutMix
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import cam
-from wsol.methods.base import Plan, load_finder, of_labels, train_network
-from wsol.models.outputs import Finder
+from wsol.methods.base import Plan, load_model, of_labels, train_network
+from wsol.models.outputs import LocalizationModel
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -36,9 +36,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(cam.build, of_labels(data, loss)), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The trained network."""
-    return load_finder(run.network_folder, cam.build, cam.ask)
+    return load_model(run.network_folder, cam.build, cam.forward)
 
 
 def mixed_loss(network: nn.Module, images: Tensor, labels: Tensor, settings: CutMix) -> Tensor:

@@ -23,11 +23,11 @@ from wsol.config.methods import Ddt
 from wsol.config.options import RunConfig
 from wsol.data.loader import ImageLoader, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
-from wsol.methods.base import card_of, last_stage, load_finder, untrained
+from wsol.methods.base import config_of, last_stage, load_model, untrained
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard, save
+from wsol.models.checkpoint import MethodConfig, save
 from wsol.models.forward import BATCH_SIZE, prepared
-from wsol.models.outputs import Answer, Finder
+from wsol.models.outputs import LocalizationModel, ModelOutputs
 from wsol.runs.run import Run
 from wsol.runtime.engine import Engine, gathered, wait_for_all
 from wsol.runtime.processes import part
@@ -42,9 +42,9 @@ Vector = Float64[np.ndarray, " channels"]
 Matrix = Float64[np.ndarray, "channels channels"]
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The network of a run, its components as a layer."""
-    return load_finder(run.network_folder, build, ask)
+    return load_model(run.network_folder, build, forward)
 
 
 class DdtNetwork(nn.Module):
@@ -62,18 +62,18 @@ class DdtNetwork(nn.Module):
         return maps
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network, its components still to be filled in."""
-    backbone, channels = last_stage(card, state)
-    return DdtNetwork(backbone, channels, len(card.class_names), Ddt.model_validate(card.options))
+    backbone, channels = last_stage(model_config, state)
+    return DdtNetwork(backbone, channels, len(model_config.class_names), Ddt.model_validate(model_config.options))
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """P of the label's class, or of all images."""
     assert isinstance(network, DdtNetwork)
     maps = network(images)
     chosen = maps[:, -1] if labels is None or not network.is_per_class else maps[torch.arange(len(maps)), labels]
-    return Answer(around_half(chosen.float()), None, None)
+    return ModelOutputs(around_half(chosen.float()), None, None)
 
 
 def around_half(values: Tensor) -> Tensor:
@@ -120,13 +120,13 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
-    card = card_of(data, config).model_copy(
+    model_config = config_of(data, config).model_copy(
         update={"method": "ddt", "options": config.ddt.model_dump()}
     )  # also of psol's
-    ready = untrained(STAGE, run / "ddt", card, build, data, config, progress)
+    ready = untrained(STAGE, run / "ddt", model_config, build, data, config, progress)
     if ready is None:
         return
-    network, card, engine, settings, inputs = ready
+    network, model_config, engine, settings, inputs = ready
     assert isinstance(network, DdtNetwork)
     folder, is_first, started = run / "ddt", part().is_first, time.perf_counter()
     with new_shared_folder(folder, engine) as scratch:
@@ -134,12 +134,12 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
         wait_for_all(engine)
         images = ImageLoader([sample.path for sample in data.train], config.training.resize_px, workers=config.workers)
-        _see_classes(_Seer(network, card, engine), data, images, scratch / PARTS, progress)
+        _see_classes(_Seer(network, model_config, engine), data, images, scratch / PARTS, progress)
         for broken in gathered([images.broken], engine):
             images.broken |= broken
         if is_first:
             _fill(network, [_read(scratch / PARTS, label) for label in range(len(data.class_names))])
-            save(scratch, network, card)
+            save(scratch, network, model_config)
             write_skipped(scratch, [sample.image_id for sample in data.train], images)
             figures = {"seconds": time.perf_counter() - started, "engine": engine.reason, "broken_images": len(images.broken)}  # fmt: skip
             write_manifest(scratch, STAGE, settings, inputs, figures)
@@ -153,14 +153,14 @@ class _Seer:
     """The network whose descriptors are counted."""
 
     network: DdtNetwork
-    card: MethodCard
+    model_config: MethodConfig
     engine: Engine
 
     @torch.inference_mode()
     def moments(self, pixels: Tensor) -> Moments:
         """Of the descriptors of a batch of images."""
         with self.engine.autocast():
-            features = self.network.backbone(prepared(pixels, self.card, self.engine))[-1]
+            features = self.network.backbone(prepared(pixels, self.model_config, self.engine))[-1]
         return moments_of(features.permute(0, 2, 3, 1).flatten(0, 2).double().cpu().numpy())
 
 

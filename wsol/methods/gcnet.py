@@ -35,10 +35,10 @@ from wsol.config.methods import METHODS, GcNet
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import cam
-from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard, fill
-from wsol.models.outputs import Answer, Finder, Heatmaps, Logits
+from wsol.models.checkpoint import MethodConfig, fill
+from wsol.models.outputs import Heatmaps, LocalizationModel, Logits, ModelOutputs
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import file_hash
@@ -65,8 +65,8 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
 
     train_network(Plan(cam.build, of_labels(data, class_loss), folder=CLASSIFIER), data, run, config, progress)
 
-    def build_taught(card: MethodCard, state: State | None) -> nn.Module:
-        network = build(card, state)
+    def build_taught(model_config: MethodConfig, state: State | None) -> nn.Module:
+        network = build(model_config, state)
         assert isinstance(network, GcNetwork)
         fill(network.classifier, run / CLASSIFIER)
         return network
@@ -78,9 +78,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build_taught, of_labels(data, shape_loss), inputs), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """Detector and classifier."""
-    return load_finder(run.network_folder, build, ask)
+    return load_model(run.network_folder, build, forward)
 
 
 class Judged(NamedTuple):
@@ -170,10 +170,10 @@ def partly_hidden(images: Tensor, options: GcNet) -> Tensor:
     return images * masks[:, None].to(images)
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network; pretrained weights are the detector's, the classifier's are to be filled in."""
-    backbone, channels = last_stage(card, state)
-    return GcNetwork(backbone, channels, cam.build(card, None), GcNet.model_validate(card.options))
+    backbone, channels = last_stage(model_config, state)
+    return GcNetwork(backbone, channels, cam.build(model_config, None), GcNet.model_validate(model_config.options))
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor, options: GcNet) -> Tensor:
@@ -194,8 +194,8 @@ def lack_of_entropy(logits: Logits) -> Tensor:
     return math.log(logits.shape[1]) - entropies.mean()
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """The mask, whatever the class; the classifier names the whole image."""
     assert isinstance(network, GcNetwork)
     shapes, logits = network(images)
-    return Answer(drawn(shapes, MASK_HW, network.mask_shape, network.smooth), None, logits.softmax(1))
+    return ModelOutputs(drawn(shapes, MASK_HW, network.mask_shape, network.smooth), None, logits.softmax(1))

@@ -18,10 +18,10 @@ from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods import cam
-from wsol.methods.base import Plan, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, load_model, of_labels, train_network
 from wsol.models.backbone import stage_modules
 from wsol.models.mffnet import OriginalCam
-from wsol.models.outputs import Answer, Finder
+from wsol.models.outputs import LocalizationModel, ModelOutputs
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -46,22 +46,22 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(cam.build, of_labels(data, cam.loss)), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The trained network, asked through the library.
 
     Raises:
         WsolError: the library is not installed.
     """
     _check_installed()
-    finder, name = load_finder(run.network_folder, cam.build, cam.ask), run.config.method
-    network = finder.network
+    model, name = load_model(run.network_folder, cam.build, cam.forward), run.config.method
+    network = model.network
     assert isinstance(network, OriginalCam)
-    layer = stage_modules(finder.card.backbone, network.backbone)[-1]
+    layer = stage_modules(model.model_config.backbone, network.backbone)[-1]
 
-    def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
-        return library_answer(CLASSES[name], network, layer, images, labels)  # type: ignore[index]
+    def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
+        return library_outputs(CLASSES[name], network, layer, images, labels)  # type: ignore[index]
 
-    return finder._replace(ask=ask)
+    return model._replace(forward=forward)
 
 
 class Scores(nn.Module):
@@ -77,7 +77,9 @@ class Scores(nn.Module):
         return scores
 
 
-def library_answer(name: str, network: nn.Module, layer: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def library_outputs(
+    name: str, network: nn.Module, layer: nn.Module, images: Tensor, labels: Tensor | None
+) -> ModelOutputs:
     """The library's maps of the labels' classes, at the images' size, from their lowest value to their highest."""
     import pytorch_grad_cam as library
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -92,7 +94,7 @@ def library_answer(name: str, network: nn.Module, layer: nn.Module, images: Tens
         with getattr(library, name)(scores, [layer]) as maker:
             heatmaps = maker(inputs, targets)
         network.zero_grad(set_to_none=True)
-    return Answer(torch.from_numpy(heatmaps).to(images.device), None, logits.softmax(1))
+    return ModelOutputs(torch.from_numpy(heatmaps).to(images.device), None, logits.softmax(1))
 
 
 def _check_installed() -> None:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import cam
-from wsol.methods.base import Plan, load_finder, of_labels, train_network
-from wsol.models.outputs import Finder
+from wsol.methods.base import Plan, load_model, of_labels, train_network
+from wsol.models.outputs import LocalizationModel
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -31,9 +31,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(cam.build, of_labels(data, loss)), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The trained network."""
-    return load_finder(run.network_folder, cam.build, cam.ask)
+    return load_model(run.network_folder, cam.build, cam.forward)
 
 
 def hidden(images: Tensor, patch_px: int, p_hide: float) -> Tensor:

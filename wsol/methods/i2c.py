@@ -26,11 +26,20 @@ from torch.nn.functional import cross_entropy
 from wsol.config.methods import I2c
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard
+from wsol.models.checkpoint import MethodConfig
 from wsol.models.mffnet import OriginalCam
-from wsol.models.outputs import Answer, Finder, Heatmaps, Labels, Maps, map_of_class, spread, spread_answer
+from wsol.models.outputs import (
+    Heatmaps,
+    Labels,
+    LocalizationModel,
+    Maps,
+    ModelOutputs,
+    map_of_class,
+    spread,
+    spread_outputs,
+)
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -48,9 +57,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, consistent_loss), has_pairs=True), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The trained network."""
-    return load_finder(run.network_folder, build, ask)
+    return load_model(run.network_folder, build, forward)
 
 
 class I2cMaps(NamedTuple):
@@ -127,11 +136,13 @@ def distance_to_centres(vectors: Tensor, centres: Tensor, updates: Tensor) -> Te
     return mean
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network, its memory empty."""
-    backbone, channels = last_stage(card, state)
-    classes = len(card.class_names)
-    return I2cNetwork(OriginalCam(backbone, [channels], classes), channels, classes, I2c.model_validate(card.options))
+    backbone, channels = last_stage(model_config, state)
+    classes = len(model_config.class_names)
+    return I2cNetwork(
+        OriginalCam(backbone, [channels], classes), channels, classes, I2c.model_validate(model_config.options)
+    )
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor, options: I2c) -> Tensor:
@@ -142,7 +153,7 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor, options: I2c) -> Te
     return total
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """The map of the label's class."""
     classes = network(images).classes
-    return spread_answer(classes, classes.mean((2, 3)), labels)
+    return spread_outputs(classes, classes.mean((2, 3)), labels)

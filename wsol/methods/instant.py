@@ -29,14 +29,14 @@ from wsol.config.options import RunConfig
 from wsol.data.loader import ImageLoader, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
-from wsol.methods.base import Untrained, card_of, last_stage, load_finder, untrained
+from wsol.methods.base import Untrained, config_of, last_stage, load_model, untrained
 from wsol.methods.ddt import Moments, first_component
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard, save
+from wsol.models.checkpoint import MethodConfig, save
 from wsol.models.features import Features, RectifiedFeatures
 from wsol.models.folding import fold
 from wsol.models.forward import BATCH_SIZE, prepared
-from wsol.models.outputs import Answer, Finder, Heatmaps, share_of_peak, spread
+from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, share_of_peak, spread
 from wsol.runs.run import Run
 from wsol.runtime.engine import gathered
 from wsol.runtime.processes import part
@@ -50,10 +50,10 @@ FINER = 4
 """The maps are split at so many times the resolution of the features: Otsu's histogram of 28 x 28 positions is a rough one."""
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The network of a run, its component as a layer."""
     # Otsu's threshold sorts all values of a map, and torch's exporter reckons their number wrongly where the size of images is open.
-    return load_finder(run.network_folder, build, ask)
+    return load_model(run.network_folder, build, forward)
 
 
 class InstantNetwork(nn.Module):
@@ -76,14 +76,14 @@ class InstantNetwork(nn.Module):
         return share_of_peak(finer[:, 0])
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network, its component still to be filled in."""
-    return InstantNetwork(RectifiedFeatures(last_stage(card, state)[0]))
+    return InstantNetwork(RectifiedFeatures(last_stage(model_config, state)[0]))
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """The joined map, its own threshold at 0.5; of whatever class."""
-    return Answer(split_at_half(network(images)), None, None)
+    return ModelOutputs(split_at_half(network(images)), None, None)
 
 
 def split_at_half(maps: Heatmaps) -> Heatmaps:
@@ -117,12 +117,12 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     Raises:
         WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be decoded.
     """
-    ready = untrained(STAGE, run / "instant", card_at_own_size(data, config), build, data, config, progress)
+    ready = untrained(STAGE, run / "instant", config_at_own_size(data, config), build, data, config, progress)
     if ready is None:
         return
     network = ready.network
     assert isinstance(network, InstantNetwork)
-    fold(network.features, network.features.modules(), ready.card.resize_px)
+    fold(network.features, network.features.modules(), ready.model_config.resize_px)
     look = Look(
         STAGE,
         spread_over(len(data.train), config.instant.sample),
@@ -132,10 +132,10 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     look_at_images([look], run / "instant", ready, data, config, progress)
 
 
-def card_at_own_size(data: DataSet, config: RunConfig) -> MethodCard:
+def config_at_own_size(data: DataSet, config: RunConfig) -> MethodConfig:
     """What builds the network again: instant mode sees images at a size of its own."""
     own = config.instant
-    return card_of(data, config).model_copy(
+    return config_of(data, config).model_copy(
         update={"options": own.model_dump(), "resize_px": own.resize_px, "output_stride": own.output_stride}
     )
 
@@ -168,7 +168,9 @@ def look_at_images(
     """
     started, stage = time.perf_counter(), looks[0].stage
     with new_shared_folder(folder, ready.engine) as scratch:
-        images = ImageLoader([sample.path for sample in data.train], ready.card.resize_px, workers=config.workers)
+        images = ImageLoader(
+            [sample.path for sample in data.train], ready.model_config.resize_px, workers=config.workers
+        )
         for look in looks:
             seen = [one for one in gathered([_sum(look, images, progress)], ready.engine) if one is not None]
             if not seen:
@@ -181,7 +183,7 @@ def look_at_images(
         for broken in gathered([images.broken], ready.engine):
             images.broken |= broken
         if part().is_first:
-            save(scratch, ready.network, ready.card)
+            save(scratch, ready.network, ready.model_config)
             write_skipped(scratch, [sample.image_id for sample in data.train], images)
             figures = {"seconds": time.perf_counter() - started, "engine": ready.engine.reason, "sample": len(looks[0].numbers), "images": sum(len(look.numbers) for look in looks), "broken_images": len(images.broken)}  # fmt: skip
             write_manifest(scratch, stage, ready.settings, ready.inputs, figures)
@@ -206,7 +208,7 @@ def _sum(look: Look, images: ImageLoader, progress: Progress) -> Any:
 def features_of(network: InstantNetwork, ready: Untrained, pixels: Tensor) -> Features:
     """The rectified features of a batch of images."""
     with ready.engine.autocast():
-        features: Features = network.features(prepared(pixels, ready.card, ready.engine))
+        features: Features = network.features(prepared(pixels, ready.model_config, ready.engine))
     return features.float()
 
 

@@ -24,11 +24,11 @@ from wsol.data.loader import ImageLoader, in_order
 from wsol.data.samples import DataSet
 from wsol.geometry.objects import find_objects
 from wsol.methods import ddt
-from wsol.methods.base import Plan, last_stage, load_finder, train_network
+from wsol.methods.base import Plan, last_stage, load_model, train_network
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard
-from wsol.models.forward import BATCH_SIZE, answer
-from wsol.models.outputs import Answer, Finder
+from wsol.models.checkpoint import MethodConfig
+from wsol.models.forward import BATCH_SIZE, run_model
+from wsol.models.outputs import LocalizationModel, ModelOutputs
 from wsol.runs.run import Run
 from wsol.runtime.engine import choose_engine, wait_for_all
 from wsol.runtime.processes import part
@@ -56,9 +56,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, objective, inputs), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The network that draws boxes."""
-    return load_finder(run.network_folder, build, ask)
+    return load_model(run.network_folder, build, forward)
 
 
 class PsolNetwork(nn.Module):
@@ -77,15 +77,15 @@ class PsolNetwork(nn.Module):
         return box
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network."""
-    backbone, channels = last_stage(card, state)
-    return PsolNetwork(backbone, channels, Psol.model_validate(card.options))
+    backbone, channels = last_stage(model_config, state)
+    return PsolNetwork(backbone, channels, Psol.model_validate(model_config.options))
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """The box, whatever the class."""
-    return Answer(None, from_xywh(network(images).float()), None)
+    return ModelOutputs(None, from_xywh(network(images).float()), None)
 
 
 def loss(found: Tensor, expected: Corners, options: Psol) -> Tensor:
@@ -119,16 +119,16 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
     engine = choose_engine(config.device, config.precision)
     if part().is_first and not is_finished(folder, STAGE, settings, inputs):
         started = time.perf_counter()
-        finder = load_finder(run / "ddt", ddt.build, ddt.ask)
-        engine.place(finder.network)
-        side_px = finder.card.resize_px
+        model = load_model(run / "ddt", ddt.build, ddt.forward)
+        engine.place(model.network)
+        side_px = model.model_config.resize_px
         boxes = np.tile(np.array(WHOLE, dtype=np.float32), (len(data.train), 1))
         images = ImageLoader([sample.path for sample in data.train], side_px, workers=config.workers)
         orders = in_order(len(data.train), BATCH_SIZE)
         with new_folder(folder) as scratch, progress.task(STAGE, len(orders)) as advance:
             for batch in images.batches(orders):
                 labels = torch.tensor([data.train[i].label for i in batch.indices.tolist()])
-                heatmaps = answer(finder, batch.pixels, engine, labels).heatmaps
+                heatmaps = run_model(model, batch.pixels, engine, labels).heatmaps
                 assert heatmaps is not None
                 for i, heatmap in zip(batch.indices.tolist(), heatmaps.cpu().numpy(), strict=True):
                     boxes[i] = pseudo_box(heatmap, side_px)

@@ -23,12 +23,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from wsol.config.methods import Spg
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import Plan, load_finder, of_labels, stages, train_network
+from wsol.methods.base import Plan, load_model, of_labels, stages, train_network
 from wsol.methods.spol.gaussian_prior import Targets
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard
+from wsol.models.checkpoint import MethodConfig
 from wsol.models.mffnet import OriginalCam
-from wsol.models.outputs import Answer, Finder, Heatmaps, Maps, map_of_class, spread, spread_answer
+from wsol.models.outputs import Heatmaps, LocalizationModel, Maps, ModelOutputs, map_of_class, spread, spread_outputs
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -46,9 +46,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, guided_loss)), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The trained network."""
-    return load_finder(run.network_folder, build, ask)
+    return load_model(run.network_folder, build, forward)
 
 
 class Guidance(NamedTuple):
@@ -87,15 +87,15 @@ class SpgNetwork(nn.Module):
         return SpgMaps(self.class_layer(a3), guidance)
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network.
 
     Raises:
         WsolError: the backbone has no three stages.
     """
-    backbone, channels = stages(card, state, 3)
-    network = OriginalCam(backbone, channels, len(card.class_names))
-    return SpgNetwork(network, channels, Spg.model_validate(card.options))
+    backbone, channels = stages(model_config, state, 3)
+    network = OriginalCam(backbone, channels, len(model_config.class_names))
+    return SpgNetwork(network, channels, Spg.model_validate(model_config.options))
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor, options: Spg) -> Tensor:
@@ -129,7 +129,7 @@ def taught(mask: Heatmaps, targets: Targets) -> Tensor:
     return (entropies.sum((1, 2)) / targets.weight.sum((1, 2)).clamp(min=1)).mean()
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """O of the label's class."""
     classes = network(images).classes
-    return spread_answer(classes, classes.mean((2, 3)), labels)
+    return spread_outputs(classes, classes.mean((2, 3)), labels)

@@ -11,7 +11,7 @@ from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import acol, adl, cam, cutmix, ddt, gcnet, gradcam, has, i2c, instant, psol, spg, tap
 from wsol.methods.spol import fit as spol
-from wsol.models.outputs import Finder
+from wsol.models.outputs import LocalizationModel
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -21,7 +21,7 @@ class Method(NamedTuple):
 
     fit: Callable[[DataSet, Path, RunConfig, Progress], None]
     """From the training images and their labels, and nothing else, to the network in the last of the method's folders; the same call goes on after a kill."""
-    load: Callable[[Run], Finder]
+    load: Callable[[Run], LocalizationModel]
     """The network of a finished run."""
 
 

@@ -17,10 +17,10 @@ from torch.nn.functional import conv2d, cross_entropy
 from wsol.config.methods import Tap
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import Plan, last_stage, load_finder, of_labels, train_network
+from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard
-from wsol.models.outputs import Answer, Finder, Heatmaps, map_of_class
+from wsol.models.checkpoint import MethodConfig
+from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, map_of_class
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -30,9 +30,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_network(Plan(build, of_labels(data, loss)), data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """The trained network."""
-    return load_finder(run.network_folder, build, ask)
+    return load_model(run.network_folder, build, forward)
 
 
 class TapNetwork(nn.Module):
@@ -69,10 +69,10 @@ def percentile_shares(maps: Heatmaps, percentile: int) -> Heatmaps:
     return (maps / standard.clamp(min=torch.finfo(torch.float32).tiny)[:, None, None]).clamp(max=1)
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network."""
-    backbone, channels = last_stage(card, state)
-    return TapNetwork(backbone, channels, len(card.class_names), Tap.model_validate(card.options))
+    backbone, channels = last_stage(model_config, state)
+    return TapNetwork(backbone, channels, len(model_config.class_names), Tap.model_validate(model_config.options))
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -80,9 +80,9 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(network(images)[0].float(), labels)
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """The repaired map of the label's class; its box begins at theta_loc, which is `box.threshold`."""
     assert isinstance(network, TapNetwork)
     logits, features = network(images)
     heatmaps = map_of_class(clamped_maps(features, network.class_layer.weight), logits, labels)
-    return Answer(percentile_shares(heatmaps, network.options.percentile), None, logits.float().softmax(1))
+    return ModelOutputs(percentile_shares(heatmaps, network.options.percentile), None, logits.float().softmax(1))

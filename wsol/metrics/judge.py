@@ -29,7 +29,7 @@ Fit = Callable[[Corners], Float[np.ndarray, " n"]]
 
 
 @dataclass(frozen=True)
-class Opinion:
+class ImageResult:
     """What a system says of an image: a map of the whole of it, or boxes; and the place that it gives the true class."""
 
     image_id: str
@@ -83,21 +83,21 @@ class Judge:
         self.thresholds = dict(thresholds)
         self.step = step
 
-    def __call__(self, opinion: Opinion, truth: Truth) -> dict[ProtocolName, Row]:
+    def __call__(self, result: ImageResult, truth: Truth) -> dict[ProtocolName, Row]:
         """The image's row under every protocol.
 
         Raises:
             BrokenImage: its true mask cannot be read.
         """
-        if opinion.heatmap is None:
-            return {one.name: _boxes_row(one, opinion, truth) for one in self.protocols}
+        if result.heatmap is None:
+            return {one.name: _boxes_row(one, result, truth) for one in self.protocols}
         square: Square | None = None
         if any(one.geometry == "square" for one in self.protocols):  # one component tree, one mask for both of them
-            square = Square(opinion.heatmap, truth, self.step)
+            square = Square(result.heatmap, truth, self.step)
         return {
-            one.name: _square_row(one, opinion, truth, square)
+            one.name: _square_row(one, result, truth, square)
             if square is not None and one.geometry == "square"
-            else _map_row(one, opinion, truth, self.thresholds[one.name])
+            else _map_row(one, result, truth, self.thresholds[one.name])
             for one in self.protocols
         }
 
@@ -141,41 +141,41 @@ def _plus_one(corners: Corners, truth: Boxes) -> Float[np.ndarray, "n m"]:
 _IOUS: dict[IouRule, Callable[[Corners, Boxes], Float[np.ndarray, "n m"]]] = {"plain": _plain, "plus one": _plus_one}
 
 
-def _map_row(protocol: Protocol, opinion: Opinion, truth: Truth, threshold: float | None) -> Row:
+def _map_row(protocol: Protocol, result: ImageResult, truth: Truth, threshold: float | None) -> Row:
     assert threshold is not None
-    heatmap, as_given = _maps(protocol, opinion)
+    heatmap, as_given = _maps(protocol, result)
     grid = own_grid(threshold)
     layers = layers_at(heatmap, grid)
     fits = np.zeros(len(grid))
     fits[: layers.count] = best_fits(layers, protocol.boxes, fit_to(protocol, truth))
     own = int(np.searchsorted(grid, threshold))
-    colours = None if protocol.geometry == "crop" else opinion.colours  # which are those of more than the crop
+    colours = None if protocol.geometry == "crop" else result.colours  # which are those of more than the crop
     found = find_objects(as_given, heatmap.shape, Box(threshold=threshold), colours)
     return Row(
-        opinion.image_id,
-        opinion.label,
+        result.image_id,
+        result.label,
         iou=float(fits[own]),
         has_box=own < layers.count,
         has_truth=len(truth.boxes) > 0,
         sweep=fits.astype(np.float32),
         peak=0,
-        rank=opinion.rank,
-        mask_iou=_mask_iou(found, opinion, truth) if protocol.geometry == "image" else None,
+        rank=result.rank,
+        mask_iou=_mask_iou(found, result, truth) if protocol.geometry == "image" else None,
         pixels=None,
         score=found[0].score if found else 0.0,
     )
 
 
-def _maps(protocol: Protocol, opinion: Opinion) -> tuple[Map, Map]:
+def _maps(protocol: Protocol, result: ImageResult) -> tuple[Map, Map]:
     """The map in the protocol's geometry; and as the system gave it, from which scores are taken, unless it has to be cropped."""
-    assert opinion.heatmap is not None
-    if protocol.geometry == "crop" and opinion.crop_heatmap is not None:
-        return map_of_crop(opinion.crop_heatmap), fraction_map(opinion.crop_heatmap)
-    heatmap = map_in(protocol.geometry, opinion.heatmap, opinion.image_hw)
-    return heatmap, heatmap if protocol.geometry == "crop" else fraction_map(opinion.heatmap)
+    assert result.heatmap is not None
+    if protocol.geometry == "crop" and result.crop_heatmap is not None:
+        return map_of_crop(result.crop_heatmap), fraction_map(result.crop_heatmap)
+    heatmap = map_in(protocol.geometry, result.heatmap, result.image_hw)
+    return heatmap, heatmap if protocol.geometry == "crop" else fraction_map(result.heatmap)
 
 
-def _square_row(protocol: Protocol, opinion: Opinion, truth: Truth, square: Square) -> Row:
+def _square_row(protocol: Protocol, result: ImageResult, truth: Truth, square: Square) -> Row:
     fit, layers = fit_to(protocol, truth), square.layers
     sweep = np.zeros(255, dtype=np.float32)
     if layers.count:
@@ -183,52 +183,52 @@ def _square_row(protocol: Protocol, opinion: Opinion, truth: Truth, square: Squa
     else:
         sweep[0] = fit(np.zeros((1, 4)))[0]  # no contour: the box [0, 0, 0, 0], a pixel wide
     return Row(
-        opinion.image_id,
-        opinion.label,
+        result.image_id,
+        result.label,
         iou=np.nan,
         has_box=layers.count > 0,
         has_truth=len(truth.boxes) > 0,
         sweep=sweep,
         peak=layers.count,
-        rank=opinion.rank,
+        rank=result.rank,
         mask_iou=None,
         pixels=square.pixels,
     )
 
 
-def _boxes_row(protocol: Protocol, opinion: Opinion, truth: Truth) -> Row:
-    assert opinion.boxes is not None and opinion.image_hw is not None
-    found = opinion.boxes if protocol.boxes == "any contour" else Boxes(opinion.boxes.xyxy[:1])
-    found = boxes_in(protocol.geometry, found, opinion.image_hw)
+def _boxes_row(protocol: Protocol, result: ImageResult, truth: Truth) -> Row:
+    assert result.boxes is not None and result.image_hw is not None
+    found = result.boxes if protocol.boxes == "any contour" else Boxes(result.boxes.xyxy[:1])
+    found = boxes_in(protocol.geometry, found, result.image_hw)
     fits = fit_to(protocol, truth)(found.xyxy)
     best = float(fits.max(initial=0.0))
     return Row(
-        opinion.image_id,
-        opinion.label,
+        result.image_id,
+        result.label,
         iou=np.nan if protocol.threshold == "best" else best,
         has_box=len(found) > 0,
         has_truth=len(truth.boxes) > 0,
         sweep=np.array([best], dtype=np.float32),
         peak=0,
-        rank=opinion.rank,
+        rank=result.rank,
         mask_iou=None,
         pixels=None,
-        score=None if protocol.threshold == "best" else _best_score(opinion),
+        score=None if protocol.threshold == "best" else _best_score(result),
     )
 
 
-def _best_score(opinion: Opinion) -> float | None:
+def _best_score(result: ImageResult) -> float | None:
     """The first box's; below all others where there is no box, since another system's scores may be negative."""
-    if opinion.scores is None:
+    if result.scores is None:
         return None
-    return float(opinion.scores[0]) if len(opinion.scores) else -np.inf
+    return float(result.scores[0]) if len(result.scores) else -np.inf
 
 
-def _mask_iou(found: Sequence[Found], opinion: Opinion, truth: Truth) -> float | None:
-    if truth.read_mask is None or opinion.image_hw is None:
+def _mask_iou(found: Sequence[Found], result: ImageResult, truth: Truth) -> float | None:
+    if truth.read_mask is None or result.image_hw is None:
         return None
-    mask = found[0].mask if found else np.zeros(opinion.image_hw, dtype=bool)
-    return mask_overlap(mask, truth.read_mask(opinion.image_hw))
+    mask = found[0].mask if found else np.zeros(result.image_hw, dtype=bool)
+    return mask_overlap(mask, truth.read_mask(result.image_hw))
 
 
 def mask_overlap(mask: np.ndarray, true_mask: TrueMask) -> float:

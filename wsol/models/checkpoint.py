@@ -30,7 +30,7 @@ Means = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 Deviations = tuple[_Positive, _Positive, _Positive]
 
 
-class MffCard(Config):
+class MffConfig(Config):
     """What builds an `MffNet` or, with one level, an `OriginalCam`."""
 
     kind: Literal["mffnet"] = "mffnet"
@@ -47,13 +47,13 @@ class MffCard(Config):
     class_names: tuple[str, ...]
 
     @model_validator(mode="after")
-    def _each_output_has_a_name(self) -> MffCard:
+    def _each_output_has_a_name(self) -> MffConfig:
         if self.outputs not in (1, len(self.class_names)):  # one is a mask of any class
             raise ValueError(f"{self.outputs} outputs for {len(self.class_names)} class names")
         return self
 
 
-class ClassifierCard(Config):
+class ClassifierConfig(Config):
     """What builds a stand-alone timm classifier."""
 
     kind: Literal["classifier"] = "classifier"
@@ -65,7 +65,7 @@ class ClassifierCard(Config):
     class_names: tuple[str, ...]
 
 
-class MethodCard(Config):
+class MethodConfig(Config):
     """What builds the network of a method beside SPOL; how is the method's own business (`wsol.methods`)."""
 
     kind: Literal["method"] = "method"
@@ -81,52 +81,52 @@ class MethodCard(Config):
     class_names: tuple[str, ...]
 
 
-Card = MffCard | ClassifierCard | MethodCard
-CardType = TypeVar("CardType", MffCard, ClassifierCard, MethodCard)
+ModelConfig = MffConfig | ClassifierConfig | MethodConfig
+ConfigType = TypeVar("ConfigType", MffConfig, ClassifierConfig, MethodConfig)
 
 
-def build(card: MffCard, state: State | None = None, *, dropout: float = DROPOUT) -> MffNet | OriginalCam:
+def build(model_config: MffConfig, state: State | None = None, *, dropout: float = DROPOUT) -> MffNet | OriginalCam:
     """The network of a card; `state` are pretrained weights of its backbone, `dropout` matters in training alone."""
-    pyramid = feature_pyramid(card.backbone, card.levels, state)
+    pyramid = feature_pyramid(model_config.backbone, model_config.levels, state)
     channels = pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm attaches it to the module
     return build_mffnet(
-        pyramid, channels, card.outputs, fusion=card.fusion, attention=card.attention, auxiliary=card.auxiliary, dropout=dropout,
+        pyramid, channels, model_config.outputs, fusion=model_config.fusion, attention=model_config.attention, auxiliary=model_config.auxiliary, dropout=dropout,
     )  # fmt: skip
 
 
-def save(folder: Path, network: nn.Module, card: Card) -> None:
+def save(folder: Path, network: nn.Module, model_config: ModelConfig) -> None:
     """Write weights and card."""
     write_tensors(folder / "model.safetensors", network.state_dict())
-    write_json(folder / "model.json", card.model_dump())
+    write_json(folder / "model.json", model_config.model_dump())
 
 
-def load_mffnet(folder: Path) -> tuple[MffNet | OriginalCam, MffCard]:
+def load_mffnet(folder: Path) -> tuple[MffNet | OriginalCam, MffConfig]:
     """Load a stage 1 or stage 3 network, ready to predict.
 
     Raises:
         WsolError: absent, of another version, or damaged.
     """
-    card = read_card(folder, MffCard)
+    model_config = read_model_config(folder, MffConfig)
     with built_of(folder):
-        network = build(card)
+        network = build(model_config)
     fill(network, folder)
-    return network, card
+    return network, model_config
 
 
-def load_classifier(folder: Path) -> tuple[nn.Module, ClassifierCard]:
+def load_classifier(folder: Path) -> tuple[nn.Module, ClassifierConfig]:
     """Load a stage 4 network, ready to predict.
 
     Raises:
         WsolError: absent, of another version, or damaged.
     """
-    card = read_card(folder, ClassifierCard)
+    model_config = read_model_config(folder, ClassifierConfig)
     with built_of(folder):
-        network = whole_model(card.backbone, len(card.class_names), None)
+        network = whole_model(model_config.backbone, len(model_config.class_names), None)
     fill(network, folder)
-    return network, card
+    return network, model_config
 
 
-def read_card(folder: Path, kind: type[CardType]) -> CardType:
+def read_model_config(folder: Path, kind: type[ConfigType]) -> ConfigType:
     """The card of a network on disk.
 
     Raises:

@@ -63,11 +63,11 @@ def _followed(
 
     hooks = [module.register_forward_hook(note) for module in network.modules()]
     try:
-        answer = _tensors(network(images))
+        run_model = _tensors(network(images))
     finally:
         for hook in hooks:
             hook.remove()
-    return answer, [pair for pair in pairs if all(calls[id(module)] == 1 for module in pair)]
+    return run_model, [pair for pair in pairs if all(calls[id(module)] == 1 for module in pair)]
 
 
 def _join(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
@@ -88,10 +88,10 @@ def _one_after_the_other(modules: list[nn.Module]) -> Callable[[Tensor], Tensor]
     return forward
 
 
-def _tensors(answer: Any) -> list[Tensor]:
-    if isinstance(answer, Tensor):
-        return [answer]
-    return [one for part in answer if part is not None for one in _tensors(part)]
+def _tensors(run_model: Any) -> list[Tensor]:
+    if isinstance(run_model, Tensor):
+        return [run_model]
+    return [one for part in run_model if part is not None for one in _tensors(part)]
 
 
 def _is_close(one: list[Tensor], other: list[Tensor]) -> bool:

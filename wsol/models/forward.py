@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
 from wsol.data.crops import middle, standardised
-from wsol.models.checkpoint import Card, ClassifierCard, MffCard
+from wsol.models.checkpoint import ClassifierConfig, MffConfig, ModelConfig
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
-from wsol.models.outputs import Answer, Finder, share_of_peak
+from wsol.models.outputs import LocalizationModel, ModelOutputs, share_of_peak
 from wsol.runtime.engine import Engine
 
 Squares = UInt8[Tensor, "batch 3 side side"]
@@ -18,32 +18,37 @@ Heatmaps = Float[Tensor, "batch height width"]
 Probabilities = Float[Tensor, "batch classes"]
 
 
-def prepared(pixels: Squares, card: Card, engine: Engine, margin_share: float = 0.0) -> Tensor:
+def prepared(pixels: Squares, model_config: ModelConfig, engine: Engine, margin_share: float = 0.0) -> Tensor:
     """Normalised squares of the network's size on its device; with a margin, the middle of the images alone."""
-    if pixels.shape[-1] != card.resize_px:
-        pixels = resize(pixels, [card.resize_px, card.resize_px], antialias=True)
-    return standardised(middle(pixels, margin_share).to(engine.device), card.mean, card.std)
+    if pixels.shape[-1] != model_config.resize_px:
+        pixels = resize(pixels, [model_config.resize_px, model_config.resize_px], antialias=True)
+    return standardised(middle(pixels, margin_share).to(engine.device), model_config.mean, model_config.std)
 
 
 @torch.inference_mode()
 def score_maps(
-    network: MffNet | OriginalCam, card: MffCard, pixels: Squares, engine: Engine, *, margin_share: float = 0.0
+    network: MffNet | OriginalCam,
+    model_config: MffConfig,
+    pixels: Squares,
+    engine: Engine,
+    *,
+    margin_share: float = 0.0,
 ) -> ScoreMaps:
     """Raw scores of every output at every place; with a margin, of the middle of the images alone."""
     with engine.autocast():
-        fused, deep = network(prepared(pixels, card, engine, margin_share))
+        fused, deep = network(prepared(pixels, model_config, engine, margin_share))
     return ScoreMaps(fused.float(), None if deep is None else deep.float())
 
 
 @torch.inference_mode()
-def answer(
-    finder: Finder, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_share: float = 0.0
-) -> Answer:
+def run_model(
+    model: LocalizationModel, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_share: float = 0.0
+) -> ModelOutputs:
     """What the network that finds says of images, for these classes; with a margin, of the middle of the images alone."""
-    images = prepared(pixels, finder.card, engine, margin_share)
+    images = prepared(pixels, model.model_config, engine, margin_share)
     with engine.autocast():
-        found = finder.ask(finder.network, images, None if labels is None else labels.to(engine.device))
-    return Answer(*(None if part is None else part.float() for part in found))
+        found = model.forward(model.network, images, None if labels is None else labels.to(engine.device))
+    return ModelOutputs(*(None if part is None else part.float() for part in found))
 
 
 def foreground(scores: ScoreMaps) -> Heatmaps:
@@ -68,11 +73,11 @@ def cam_probabilities(network: MffNet | OriginalCam, scores: ScoreMaps) -> Proba
 
 @torch.inference_mode()
 def classifier_probabilities(
-    network: nn.Module, card: ClassifierCard, pixels: Squares, engine: Engine
+    network: nn.Module, model_config: ClassifierConfig, pixels: Squares, engine: Engine
 ) -> Probabilities:
     """The stand-alone classifier's opinion."""
     with engine.autocast():
-        logits: Tensor = network(prepared(pixels, card, engine))
+        logits: Tensor = network(prepared(pixels, model_config, engine))
     return logits.float().softmax(1)
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from wsol.models.checkpoint import MethodCard, MffCard
+from wsol.models.checkpoint import MethodConfig, MffConfig
 
 Heatmaps = Float[Tensor, "batch height width"]
 Maps = Float[Tensor, "batch classes height width"]
@@ -17,7 +17,7 @@ Logits = Float[Tensor, "batch classes"]
 Labels = Int64[Tensor, " batch"]
 
 
-class Answer(NamedTuple):
+class ModelOutputs(NamedTuple):
     """Of a batch: maps or boxes, and the classes where the network knows them."""
 
     heatmaps: Heatmaps | None
@@ -27,16 +27,16 @@ class Answer(NamedTuple):
     probabilities: Float[Tensor, "batch classes"] | None
 
 
-Ask = Callable[[nn.Module, Tensor, Labels | None], Answer]
+Forward = Callable[[nn.Module, Tensor, Labels | None], ModelOutputs]
 """Network, normalised images, and the classes whose maps are wanted (by default the most probable ones) to the answer."""
 
 
-class Finder(NamedTuple):
+class LocalizationModel(NamedTuple):
     """The network of a run that finds, with what builds it and how it is asked."""
 
     network: nn.Module
-    card: MffCard | MethodCard
-    ask: Ask
+    model_config: MffConfig | MethodConfig
+    forward: Forward
 
 
 def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
@@ -46,14 +46,14 @@ def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
     return maps.gather(1, index)[:, 0]
 
 
-def class_answer(maps: Maps, logits: Logits, labels: Labels | None) -> Answer:
+def class_outputs(maps: Maps, logits: Logits, labels: Labels | None) -> ModelOutputs:
     """The answer of a network with a map for each class: the positive part as a share of its maximum (Zhou et al. 2016, sec. 3.2)."""
-    return Answer(share_of_peak(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
+    return ModelOutputs(share_of_peak(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
 
 
-def spread_answer(maps: Maps, logits: Logits, labels: Labels | None) -> Answer:
+def spread_outputs(maps: Maps, logits: Logits, labels: Labels | None) -> ModelOutputs:
     """The same, of a method that takes the map from its lowest value to its highest."""
-    return Answer(spread(map_of_class(maps, logits, labels).float()), None, logits.float().softmax(1))
+    return ModelOutputs(spread(map_of_class(maps, logits, labels).float()), None, logits.float().softmax(1))
 
 
 def spread(maps: Heatmaps) -> Heatmaps:

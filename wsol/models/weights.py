@@ -100,7 +100,7 @@ def _hub_answers() -> bool:
     # server that does not answer ignores the time-out of the connection.
     answers: list[bool] = []
 
-    def ask() -> None:
+    def forward() -> None:
         try:
             urllib.request.urlopen(urllib.request.Request(_endpoint(), method="HEAD"), timeout=HUB_TIMEOUT_S).close()
             answers.append(True)
@@ -111,7 +111,7 @@ def _hub_answers() -> bool:
 
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         return False
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=forward, daemon=True)
     thread.start()
     thread.join(HUB_TIMEOUT_S)
     return bool(answers) and answers[0]

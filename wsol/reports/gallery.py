@@ -26,15 +26,15 @@ from wsol.errors import BrokenImage
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import resized
 from wsol.inference.localizer import Localizer
-from wsol.inference.outputs import Opinions
+from wsol.inference.outputs import Outputs
 from wsol.inference.torch_networks import TorchNetworks
 from wsol.methods.spol import cues
 from wsol.methods.spol.gaussian_prior import fit_gaussians, render, targets
 from wsol.methods.spol.mask_store import upsampled
-from wsol.models.checkpoint import MffCard, load_mffnet
+from wsol.models.checkpoint import MffConfig, load_mffnet
 from wsol.models.forward import BATCH_SIZE, Squares, class_maps, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
-from wsol.models.outputs import Finder, share_of_peak
+from wsol.models.outputs import LocalizationModel, share_of_peak
 from wsol.runs.run import Run
 from wsol.runtime.engine import Engine
 from wsol.runtime.progress import Progress
@@ -94,12 +94,12 @@ class FirstStages(Protocol):
 class OfCues:
     """Salient parts, of which the class has chosen one."""
 
-    finder: Finder
+    model: LocalizationModel
     engine: Engine
 
     def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
         """The map of each image's label."""
-        return [cues.chosen(*one) for one in cues.seen(self.finder, pixels, labels, self.engine)]
+        return [cues.chosen(*one) for one in cues.seen(self.model, pixels, labels, self.engine)]
 
     def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
         """What stage 2 makes of a map; it is known everywhere."""
@@ -112,13 +112,13 @@ class OfStageOne:
     """SPOL's stage 1, and the thresholds that cut its maps."""
 
     network: MffNet | OriginalCam
-    card: MffCard
+    model_config: MffConfig
     pseudo: Pseudo
     engine: Engine
 
     def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
         """The map of each image's label, as a share of its peak."""
-        scores = score_maps(self.network, self.card, pixels, self.engine)
+        scores = score_maps(self.network, self.model_config, pixels, self.engine)
         return list(share_of_peak(class_maps(scores, labels)).cpu().numpy())
 
     def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
@@ -160,18 +160,18 @@ class Gallery:
                 chosen = [samples[i] for i in batch.indices.tolist()]
                 sizes = [(int(h), int(w)) for h, w in batch.image_hw]
                 labels = torch.tensor([sample.label for sample in chosen])
-                opinions = self.networks.opinions(batch.pixels, labels)
+                outputs = self.networks.outputs(batch.pixels, labels)
                 cams = self.stages.maps(batch.pixels, labels) if self.stages else [None] * len(chosen)
                 rows = zip(range(len(chosen)), chosen, sizes, cams, strict=True)
-                yield from in_threads(partial(self._shown, opinions, truth), rows, threads=cores())
+                yield from in_threads(partial(self._shown, outputs, truth), rows, threads=cores())
                 advance()
         self.broken += images.broken.values()
 
     def _shown(
-        self, opinions: Opinions, truth: GroundTruth | None, shown: tuple[int, Sample, tuple[int, int], Plane | None]
+        self, outputs: Outputs, truth: GroundTruth | None, shown: tuple[int, Sample, tuple[int, int], Plane | None]
     ) -> Shown:  # fmt: skip
         row, sample, image_hw, cam = shown
-        found = self.localizer.localization(opinions, row, image_hw, sample.path)
+        found = self.localizer.localization(outputs, row, image_hw, sample.path)
         foreground = known = None
         if self.stages is not None and cam is not None:
             foreground, known = self.stages.mask(cam)
@@ -187,7 +187,7 @@ class Gallery:
             cam=cam,
             foreground=foreground,
             known=known,
-            heatmap=None if opinions.heatmaps is None else opinions.heatmaps[row],
+            heatmap=None if outputs.heatmaps is None else outputs.heatmaps[row],
             mask=np.asarray(small_mask),
             boxes=boxes,
             true_boxes=true_boxes,
@@ -201,8 +201,8 @@ class Gallery:
 def _first_stages(run: Path, config: RunConfig, engine: Engine) -> FirstStages:
     if config.pseudo.masks == "cues":
         return OfCues(cues.load(run, engine), engine)
-    network, card = load_mffnet(run / "cam")
-    return OfStageOne(engine.place(network), card, config.pseudo, engine)
+    network, model_config = load_mffnet(run / "cam")
+    return OfStageOne(engine.place(network), model_config, config.pseudo, engine)
 
 
 def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:

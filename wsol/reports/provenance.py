@@ -70,8 +70,8 @@ def _versions(spec: MethodSpec) -> Iterator[str]:
 
 def licences_of(config: RunConfig) -> list[tuple[str, str, str]]:
     """What is in the run, where it comes from, and its licence as far as that is known."""
-    finder = {"masks": "maps and masks"}.get(METHODS[config.method].output, METHODS[config.method].output)
-    rows = [("program", "wsol", "Apache-2.0"), _weights(finder, config.backbone, config.weights)]
+    model = {"masks": "maps and masks"}.get(METHODS[config.method].output, METHODS[config.method].output)
+    rows = [("program", "wsol", "Apache-2.0"), _weights(model, config.backbone, config.weights)]
     classifier = classifier_of(config)
     if classifier is not None:
         rows.append(_weights("classifier", *classifier))

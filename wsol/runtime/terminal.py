@@ -30,12 +30,12 @@ def _escaped(character: str) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else character.encode("unicode_escape").decode()
 
 
-def tell(line: str) -> None:
+def print_line(line: str) -> None:
     """One line for the person, on standard error."""
     print(visible(line), file=sys.stderr)  # noqa: T201
 
 
-def answer(line: str | Path) -> None:
+def print_result(line: str | Path) -> None:
     """One line of results, on standard output; a path goes into a pipe exactly as it is, for scripts."""
     is_exact = isinstance(line, Path) and not sys.stdout.isatty()
     print(line if is_exact else visible(str(line)))  # noqa: T201

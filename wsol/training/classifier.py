@@ -13,7 +13,7 @@ from wsol.config.options import RunConfig
 from wsol.data.crops import View
 from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sides, normalisation, pretrained_classifier, pretrained_state, whole_model
-from wsol.models.checkpoint import ClassifierCard, save
+from wsol.models.checkpoint import ClassifierConfig, save
 from wsol.runs.saved_config import save_config
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
@@ -59,14 +59,14 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
 
     def build(weights: State) -> Trainable:
         network = whole_model(name, len(data.class_names), weights)
-        return Trainable(network, _card(name, data, config), [network.get_classifier()], objective)  # type: ignore[operator]
+        return Trainable(network, _config_of(name, data, config), [network.get_classifier()], objective)  # type: ignore[operator]
 
     return train_stage(stage, NUMBER, config.classify, build, data, config, progress)
 
 
-def _card(name: str, data: DataSet, config: RunConfig) -> ClassifierCard:
+def _config_of(name: str, data: DataSet, config: RunConfig) -> ClassifierConfig:
     mean, std = normalisation(name)
-    return ClassifierCard(
+    return ClassifierConfig(
         backbone=name, mean=mean, std=std, resize_px=config.classify.resize_px, class_names=data.class_names
     )
 
@@ -75,13 +75,13 @@ def _as_it_is(stage: Stage, data: DataSet, config: RunConfig, progress: Progress
     started = start(stage, config, progress)
     if started is None:
         return stage.folder
-    card = _card(stage.backbone, data, config)
-    network = pretrained_classifier(card.backbone, card.class_names, started.weights)
-    check_sides(card.backbone, network, (config.classify.crop_px, card.resize_px))
+    model_config = _config_of(stage.backbone, data, config)
+    network = pretrained_classifier(model_config.backbone, model_config.class_names, started.weights)
+    check_sides(model_config.backbone, network, (config.classify.crop_px, model_config.resize_px))
     with new_shared_folder(stage.folder, started.engine) as scratch:
         if part().is_first:
             save_config(stage.folder.parent, config)
-            save(scratch, network, card)
+            save(scratch, network, model_config)
             write_manifest(scratch, STAGE, stage.settings, stage.inputs, {})
-    progress.say(f"{STAGE}: {card.backbone} as it was pretrained")
+    progress.say(f"{STAGE}: {model_config.backbone} as it was pretrained")
     return stage.folder

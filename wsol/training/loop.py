@@ -22,7 +22,7 @@ from wsol.config.options import RunConfig
 from wsol.data.crops import View, random_view, standardised
 from wsol.data.loader import Batch, ImageLoader
 from wsol.errors import WsolError
-from wsol.models.checkpoint import Card
+from wsol.models.checkpoint import ModelConfig
 from wsol.models.folding import fold
 from wsol.models.freezing import freeze
 from wsol.runtime.engine import (
@@ -63,7 +63,7 @@ class Job:
 
     stage: str
     network: nn.Module
-    card: Card
+    model_config: ModelConfig
     """What builds the network again."""
     new_layers: Sequence[nn.Module]
     objective: Objective
@@ -304,7 +304,9 @@ class _Steps:
         return random_view(self.schedule.batch_size, *sides, generator, self.engine.device)
 
     def _loss(self, network: nn.Module, batch: Batch, view: View, engine: Engine) -> Tensor:
-        images = standardised(view.apply(engine.sent(batch.pixels)), self.job.card.mean, self.job.card.std)
+        images = standardised(
+            view.apply(engine.sent(batch.pixels)), self.job.model_config.mean, self.job.model_config.std
+        )
         with engine.autocast():
             return self.job.objective(network, images, batch.indices, view)
 

@@ -16,7 +16,7 @@ from wsol.data.loader import ImageLoader, told_broken, write_skipped
 from wsol.data.pixel_cache import Limits, Place, cores, open_cache, poorest
 from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sides, pretrained_state
-from wsol.models.checkpoint import Card, save
+from wsol.models.checkpoint import ModelConfig, save
 from wsol.runs.saved_config import save_config
 from wsol.runtime.engine import Engine, choose_engine, gathered, seed_of
 from wsol.runtime.processes import part
@@ -74,7 +74,7 @@ class Trainable(NamedTuple):
     """A network at its beginning, and what it is trained towards."""
 
     network: nn.Module
-    card: Card
+    model_config: ModelConfig
     """What builds it again."""
     new_layers: Sequence[nn.Module]
     """Those without pretrained weights, which learn at another rate."""
@@ -105,11 +105,21 @@ def train_stage(
         return stage.folder
     seed = seed_of(config.seed, number)
     torch.manual_seed(seed)
-    network, card, new_layers, objective = build(started.weights)
-    check_sides(stage.backbone, network, (training.crop_px, card.resize_px))
+    network, model_config, new_layers, objective = build(started.weights)
+    check_sides(stage.backbone, network, (training.crop_px, model_config.resize_px))
     usable = range(len(data.train)) if usable is None else usable
     job = Job(
-        stage.name, network, card, new_layers, objective, usable, training, seed, stage.settings, stage.inputs, classes
+        stage.name,
+        network,
+        model_config,
+        new_layers,
+        objective,
+        usable,
+        training,
+        seed,
+        stage.settings,
+        stage.inputs,
+        classes,
     )
     return train_into(stage.folder, job, data, config, started.engine, progress)
 
@@ -130,7 +140,7 @@ def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine:
         for broken in gathered([images.broken], engine):
             images.broken |= broken
         if is_first:
-            save(scratch, job.network, job.card)
+            save(scratch, job.network, job.model_config)
             write_skipped(scratch, [sample.image_id for sample in data.train], images)
             figures = trained.figures() | {
                 "engine": engine.with_bf16(bool(trained.is_bf16)).reason,

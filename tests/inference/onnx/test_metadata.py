@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from wsol.config.options import Box
 from wsol.errors import WsolError
 from wsol.inference.onnx import metadata as onnx_file
-from wsol.inference.onnx.metadata import InputCard, OnnxCard, check_installed, read_card
+from wsol.inference.onnx.metadata import InputMetadata, OnnxMetadata, check_installed, read_metadata
 
-LOOK = InputCard(name="pixels", resize_px=64, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1))
-CARD = OnnxCard(
+LOOK = InputMetadata(name="pixels", resize_px=64, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1))
+CARD = OnnxMetadata(
     heatmap=LOOK, probabilities=None, class_names=("owl", "Käuzchen 梟", "raw \udcff"), box=Box(objects="all"),
     licence="ours", wsol="0.1.0", weights={"seg": "ab"},
 )  # fmt: skip
@@ -26,25 +26,25 @@ Metadata = dict[str, str]
 
 @given(st.lists(st.text()), st.floats(0, 1), st.booleans())
 def test_a_card_comes_back_as_it_was(names: list[str], threshold: float, has_names: bool) -> None:
-    card = CARD.model_copy(
+    metadata = CARD.model_copy(
         update={
             "class_names": tuple(names),
             "box": Box(threshold=threshold),
             "probabilities": LOOK if has_names else None,
         }
     )
-    assert read_card(card.as_metadata(), FILE) == card
+    assert read_metadata(metadata.as_metadata(), FILE) == metadata
 
 
 def test_any_class_name_fits_a_file_of_utf8() -> None:
     metadata = CARD.as_metadata()
     assert all(text.isascii() for text in metadata.values())
     assert json.loads(metadata["class_names"]) == list(CARD.class_names)
-    assert read_card(metadata, FILE) == CARD
+    assert read_metadata(metadata, FILE) == CARD
 
 
 def test_what_others_wrote_beside_it_is_let_be() -> None:
-    assert read_card(CARD.as_metadata() | {"author": "somebody"}, FILE) == CARD
+    assert read_metadata(CARD.as_metadata() | {"author": "somebody"}, FILE) == CARD
 
 
 def with_entry(name: str, text: str) -> Callable[[Metadata], Metadata]:
@@ -64,7 +64,7 @@ def with_entry(name: str, text: str) -> Callable[[Metadata], Metadata]:
 )  # fmt: skip
 def test_other_metadata_is_refused(damage: Callable[[Metadata], Metadata], words: str) -> None:
     with pytest.raises(WsolError, match="model.onnx") as raised:
-        read_card(damage(CARD.as_metadata()), FILE)
+        read_metadata(damage(CARD.as_metadata()), FILE)
     assert words in str(raised.value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from methods_quick import small_card
+from methods_quick import small_config
 
 from wsol.methods.spol import cues
 
@@ -64,7 +64,7 @@ def test_what_is_not_salient_stays_as_it_is() -> None:
 
 def network() -> cues.CueNetwork:
     torch.manual_seed(0)
-    found = cues.build(small_card("spol"), None).eval()
+    found = cues.build(small_config("spol"), None).eval()
     assert isinstance(found, cues.CueNetwork)
     return found
 

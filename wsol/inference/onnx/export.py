@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from wsol.config.options import RunConfig
 from wsol.data.crops import standardised
 from wsol.errors import WsolError
-from wsol.inference.onnx.metadata import EXPORTING, OPSET, RUNNING, InputCard, OnnxCard, check_installed
+from wsol.inference.onnx.metadata import EXPORTING, OPSET, RUNNING, InputMetadata, OnnxMetadata, check_installed
 from wsol.inference.onnx.networks import OnnxNetworks, open_onnx
 from wsol.inference.torch_networks import TorchNetworks, load_networks
 from wsol.models.forward import cam_probabilities
@@ -33,7 +33,7 @@ STRIDE_PX = 32
 
 Pixels = UInt8[Tensor, "batch 3 _ _"]
 Found = Float[Tensor, "batch _ _"] | Float[Tensor, "batch 4"]
-Answers = tuple[Found] | tuple[Found, Float[Tensor, "batch classes"]]
+GraphOutputs = tuple[Found] | tuple[Found, Float[Tensor, "batch classes"]]
 
 
 class Graph(nn.Module):
@@ -44,50 +44,50 @@ class Graph(nn.Module):
 
     def __init__(self, networks: TorchNetworks) -> None:
         super().__init__()
-        self.finder, self.finder_card, self.ask = networks.finder
+        self.model, self.model_config, self.compute = networks.model
         self.has_maps = networks.has_maps
-        self.finder_names = networks.finder_names
-        self.namer = networks.namer.network if networks.namer else None
-        self.namer_card = networks.namer.card if networks.namer else None
+        self.names_itself = networks.names_itself
+        self.classifier = networks.classifier.network if networks.classifier else None
+        self.classifier_config = networks.classifier.model_config if networks.classifier else None
 
     @property
     def inputs(self) -> dict[str, int]:
         """Names of the inputs, and the side of the squares that belong there."""
-        sides = {"pixels": self.finder_card.resize_px}
-        if self.namer_card is not None and self.namer_card.resize_px != self.finder_card.resize_px:
-            sides["classifier_pixels"] = self.namer_card.resize_px
+        sides = {"pixels": self.model_config.resize_px}
+        if self.classifier_config is not None and self.classifier_config.resize_px != self.model_config.resize_px:
+            sides["classifier_pixels"] = self.classifier_config.resize_px
         return sides
 
     @property
     def backbones(self) -> tuple[str, ...]:
         """What timm calls the networks, each once."""
-        cards = [card for card in (self.finder_card, self.namer_card) if card is not None]
-        return tuple(dict.fromkeys(card.backbone for card in cards))
+        configs = [config for config in (self.model_config, self.classifier_config) if config is not None]
+        return tuple(dict.fromkeys(config.backbone for config in configs))
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs."""
         found = "heatmap" if self.has_maps else "boxes"
-        return (found,) if self.namer is None and not self.finder_names else (found, "probabilities")
+        return (found,) if self.classifier is None and not self.names_itself else (found, "probabilities")
 
-    def forward(self, pixels: Pixels, classifier_pixels: Pixels | None = None) -> Answers:
+    def forward(self, pixels: Pixels, classifier_pixels: Pixels | None = None) -> GraphOutputs:
         """Foreground probability per place, or boxes, and, where something names, probability per class. Class maps are of what is named."""
         named = self._named(pixels if classifier_pixels is None else classifier_pixels)
         labels = None if named is None else named.argmax(1)
-        images = standardised(pixels, self.finder_card.mean, self.finder_card.std)
-        heatmaps, boxes, probabilities = self.ask(self.finder, images, labels)
+        images = standardised(pixels, self.model_config.mean, self.model_config.std)
+        heatmaps, boxes, probabilities = self.compute(self.model, images, labels)
         found = heatmaps if self.has_maps else boxes
         assert found is not None
-        named = probabilities if self.finder_names else named
+        named = probabilities if self.names_itself else named
         return (found,) if named is None else (found, named)
 
     def _named(self, pixels: Pixels) -> Tensor | None:
-        if self.namer is None or self.namer_card is None:
+        if self.classifier is None or self.classifier_config is None:
             return None
-        answer = self.namer(standardised(pixels, self.namer_card.mean, self.namer_card.std))
-        if isinstance(self.namer, MffNet | OriginalCam):
-            return cam_probabilities(self.namer, answer)
-        probabilities: Tensor = answer.softmax(1)
+        run_model = self.classifier(standardised(pixels, self.classifier_config.mean, self.classifier_config.std))
+        if isinstance(self.classifier, MffNet | OriginalCam):
+            return cam_probabilities(self.classifier, run_model)
+        probabilities: Tensor = run_model.softmax(1)
         return probabilities
 
 
@@ -158,7 +158,7 @@ def _exportable(network: nn.Module) -> nn.Module:
     return changed
 
 
-def write_onnx(graph: Graph, card: OnnxCard, path: Path) -> None:
+def write_onnx(graph: Graph, metadata: OnnxMetadata, path: Path) -> None:
     """Write the file.
 
     Raises:
@@ -195,7 +195,7 @@ def write_onnx(graph: Graph, card: OnnxCard, path: Path) -> None:
         value.shape[2], value.shape[3] = (
             name.replace("pixels", side) for side in ("height", "width") for name in [value.name or ""]
         )
-    program.model.metadata_props.update(card.as_metadata())
+    program.model.metadata_props.update(metadata.as_metadata())
     program.save(path, external_data=False)
 
 
@@ -214,18 +214,18 @@ def load_graph(run: Run) -> Graph:
     return Graph(load_networks(run, choose_engine("cpu", "fp32")))
 
 
-def run_card(run: Run, graph: Graph) -> OnnxCard:
+def run_metadata(run: Run, graph: Graph) -> OnnxMetadata:
     """What the file says of itself."""
     calibration = run.calibration()
     inputs = list(graph.inputs)
-    namer_card = graph.finder_card if graph.finder_names else graph.namer_card
+    classifier_config = graph.model_config if graph.names_itself else graph.classifier_config
     heatmap, *_ = cards = [
-        InputCard(name=name, resize_px=card.resize_px, mean=card.mean, std=card.std)
-        for name, card in ((inputs[0], graph.finder_card), (inputs[-1], namer_card))
-        if card is not None
+        InputMetadata(name=name, resize_px=metadata.resize_px, mean=metadata.mean, std=metadata.std)
+        for name, metadata in ((inputs[0], graph.model_config), (inputs[-1], classifier_config))
+        if metadata is not None
     ]
-    return OnnxCard(
-        heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.finder_card.class_names,
+    return OnnxMetadata(
+        heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.model_config.class_names,
         box=run.box(None if calibration is None else calibration.threshold), image_threshold=run.image_threshold, licence=_licence(run.config, graph.backbones), wsol=__version__, weights=run.weight_hashes,
     )  # fmt: skip
 
@@ -239,8 +239,8 @@ def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
     return "; ".join([*parts, "training images: as their owners say"])
 
 
-def _is_of(card: OnnxCard, run: Run) -> bool:
-    return card.weights == run.weight_hashes and card.image_threshold == run.image_threshold
+def _is_of(metadata: OnnxMetadata, run: Run) -> bool:
+    return metadata.weights == run.weight_hashes and metadata.image_threshold == run.image_threshold
 
 
 def fresh_networks(run: Run, device: str) -> OnnxNetworks:
@@ -252,9 +252,9 @@ def fresh_networks(run: Run, device: str) -> OnnxNetworks:
     check_installed(RUNNING)
     engine = choose_engine("cpu", "fp32")
     file = run.folder / FILE
-    if part().is_first and not (file.exists() and _is_of(open_onnx(file, "cpu").card, run)):
+    if part().is_first and not (file.exists() and _is_of(open_onnx(file, "cpu").metadata, run)):
         graph = load_graph(run)
         with whole_file(file) as partial:
-            write_onnx(graph, run_card(run, graph), partial)
+            write_onnx(graph, run_metadata(run, graph), partial)
     wait_for_all(engine)
     return open_onnx(file, device)

@@ -24,7 +24,7 @@ EXPORTING, RUNNING = ("onnx", "onnxscript"), ("onnxruntime",)
 PIXELS = "uint8 RGB [batch, 3, height, width] of the upright image, squashed to resize_px x resize_px; other sizes will do. Do not normalise: the graph does."
 
 
-class InputCard(Config):
+class InputMetadata(Config):
     """What one of the networks looks at."""
 
     name: str
@@ -36,16 +36,16 @@ class InputCard(Config):
     """Of pixels as fractions; for information, the graph holds them."""
 
 
-class OnnxCard(Config):
+class OnnxMetadata(Config):
     """The file's metadata: one entry a field, each as JSON."""
 
     kind: Literal["wsol"] = "wsol"
     version: Literal[1] = VERSION
     pixels: str = PIXELS
-    heatmap: InputCard
+    heatmap: InputMetadata
     """Of the output `heatmap`: foreground probability [batch, rows, columns], smaller than the image. A method without maps has
     `boxes` in its place: x0, y0, x1, y1 as shares of the image's sides [batch, 4]."""
-    probabilities: InputCard | None
+    probabilities: InputMetadata | None
     """Of the output `probabilities` [batch, classes]; None where the boxes go without names, and the graph without that output."""
     class_names: tuple[str, ...]
     """By label."""
@@ -64,7 +64,7 @@ class OnnxCard(Config):
         return {name: json.dumps(value) for name, value in self.model_dump(mode="json").items()}
 
 
-def read_card(metadata: Mapping[str, str], path: Path) -> OnnxCard:
+def read_metadata(metadata: Mapping[str, str], path: Path) -> OnnxMetadata:
     """The card in the metadata of the file `path`.
 
     Raises:
@@ -73,12 +73,12 @@ def read_card(metadata: Mapping[str, str], path: Path) -> OnnxCard:
     try:
         values = {
             name: parse_json(metadata[name].encode("utf-8", "surrogateescape"))
-            for name in OnnxCard.model_fields
+            for name in OnnxMetadata.model_fields
             if name in metadata
         }
         if values.get("kind") == "wsol":
             check_schema(values.get("version"), VERSION, path, "wsol export-model RUN --format onnx")
-        return OnnxCard.model_validate(values)
+        return OnnxMetadata.model_validate(values)
     except (ValueError, RecursionError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise WsolError(

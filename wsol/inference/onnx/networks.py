@@ -17,8 +17,8 @@ from wsol.data.crops import middle
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import brought
-from wsol.inference.onnx.metadata import RUNNING, OnnxCard, check_installed, read_card
-from wsol.inference.outputs import Opinions
+from wsol.inference.onnx.metadata import RUNNING, OnnxMetadata, check_installed, read_metadata
+from wsol.inference.outputs import Outputs
 from wsol.runtime.engine import Engine, choose_engine
 from wsol.runtime.processes import part
 
@@ -30,48 +30,52 @@ class OnnxNetworks:
     """Holds an opened file."""
 
     session: Any
-    card: OnnxCard
+    metadata: OnnxMetadata
     engine: Engine
     """The CPU: tensors leave the session there, whatever the session itself uses."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes of the run, by label."""
-        return self.card.class_names
+        return self.metadata.class_names
 
     @property
     def side_px(self) -> int:
         """The larger of what the two networks take."""
-        return max(card.resize_px for card in (self.card.heatmap, self.card.probabilities) if card is not None)
+        return max(
+            metadata.resize_px
+            for metadata in (self.metadata.heatmap, self.metadata.probabilities)
+            if metadata is not None
+        )
 
     @property
     def has_maps(self) -> bool:
         """Whether heatmaps come out, not boxes."""
         return bool(self.session.get_outputs()[0].name == "heatmap")
 
-    def opinions(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Opinions:
+    def outputs(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Outputs:
         """What the networks say before any threshold."""
-        return self._opinions(pixels, 0.0)
+        return self._outputs(pixels, 0.0)
 
     def heatmaps(
         self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
-        heatmaps = self._opinions(pixels, margin_share).heatmaps
+        heatmaps = self._outputs(pixels, margin_share).heatmaps
         assert heatmaps is not None, "has_maps is False"
         return heatmaps
 
-    def _opinions(self, pixels: Tensor, margin_share: float) -> Opinions:
+    def _outputs(self, pixels: Tensor, margin_share: float) -> Outputs:
         found, *named = self.session.run(None, self._inputs(pixels, margin_share))
         probabilities = torch.from_numpy(named[0]) if named else None
         if not self.has_maps:
-            return Opinions(None, probabilities, found)
+            return Outputs(None, probabilities, found)
         colours = [*map(colours_of, middle(pixels, margin_share).numpy())]
-        return Opinions(brought(self.card.image_threshold, found, colours), probabilities, colours=colours)
+        return Outputs(brought(self.metadata.image_threshold, found, colours), probabilities, colours=colours)
 
     def _inputs(self, pixels: Tensor, margin_share: float) -> dict[str, np.ndarray]:
-        cards = [card for card in (self.card.heatmap, self.card.probabilities) if card is not None]
-        return {card.name: _prepared(pixels, card.resize_px, margin_share) for card in cards}
+        cards = [metadata for metadata in (self.metadata.heatmap, self.metadata.probabilities) if metadata is not None]
+        return {metadata.name: _prepared(pixels, metadata.resize_px, margin_share) for metadata in cards}
 
 
 def _prepared(pixels: Tensor, resize_px: int, margin_share: float) -> UInt8[np.ndarray, "batch 3 side side"]:
@@ -114,8 +118,8 @@ def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
             expected="those that onnxruntime-gpu was built for",
             remedy="Use `--device cpu`.",
         )
-    card = read_card(session.get_modelmeta().custom_metadata_map, file)
-    return OnnxNetworks(session, card, choose_engine("cpu", "fp32"))
+    metadata = read_metadata(session.get_modelmeta().custom_metadata_map, file)
+    return OnnxNetworks(session, metadata, choose_engine("cpu", "fp32"))
 
 
 def _providers(device: str, available: list[str]) -> list[str | tuple[str, dict[str, int]]]:

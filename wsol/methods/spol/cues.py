@@ -21,13 +21,13 @@ from torch.nn.functional import interpolate
 
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import load_finder, untrained
+from wsol.methods.base import load_model, untrained
 from wsol.methods.ddt import Moments
 from wsol.methods.evidence import ClassMoments, class_moments, ridge
 from wsol.methods.instant import (
     InstantNetwork,
     Look,
-    card_at_own_size,
+    config_at_own_size,
     features_of,
     fill,
     look_at_images,
@@ -38,11 +38,11 @@ from wsol.methods.instant import (
 from wsol.methods.instant import build as build_instant
 from wsol.methods.spol.parts import EVIDENCE_SHARE, Parts, part_model
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodCard
+from wsol.models.checkpoint import MethodConfig
 from wsol.models.features import Features
 from wsol.models.folding import fold
 from wsol.models.forward import Squares, prepared
-from wsol.models.outputs import Answer, Finder, Heatmaps
+from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs
 from wsol.runtime.engine import Engine
 from wsol.runtime.progress import Progress
 
@@ -94,34 +94,34 @@ class CueNetwork(nn.Module):
         return Cues(salience, finer[:, 0], finer[:, 1])
 
 
-def build(card: MethodCard, state: State | None) -> nn.Module:
+def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network, its layers still to be filled in."""
-    salience = build_instant(card, state)
+    salience = build_instant(model_config, state)
     assert isinstance(salience, InstantNetwork)
-    return CueNetwork(salience, len(card.class_names))
+    return CueNetwork(salience, len(model_config.class_names))
 
 
-def load(run: Path, engine: Engine) -> Finder:
+def load(run: Path, engine: Engine) -> LocalizationModel:
     """The network of a run, on the engine's device."""
-    finder = load_finder(run / "cues", build, ask)
-    network = engine.place(finder.network)
+    model = load_model(run / "cues", build, forward)
+    network = engine.place(model.network)
     assert isinstance(network, CueNetwork)
-    fold(network.salience.features, network.salience.features.modules(), finder.card.resize_px)
-    return finder
+    fold(network.salience.features, network.salience.features.modules(), model.model_config.resize_px)
+    return model
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """The chosen part of each image: above 0.5 what belongs to it, 0 in the others."""
     found = (one.float().cpu().numpy() for one in network(images, labels))
-    return Answer(torch.from_numpy(np.stack([chosen(*one) for one in zip(*found, strict=True)])), None, None)
+    return ModelOutputs(torch.from_numpy(np.stack([chosen(*one) for one in zip(*found, strict=True)])), None, None)
 
 
 @torch.inference_mode()
-def seen(finder: Finder, pixels: Squares, labels: Tensor, engine: Engine) -> list[tuple[Plane, ...]]:
+def seen(model: LocalizationModel, pixels: Squares, labels: Tensor, engine: Engine) -> list[tuple[Plane, ...]]:
     """The cues of each image."""
-    images = prepared(pixels, finder.card, engine)
+    images = prepared(pixels, model.model_config, engine)
     with engine.autocast():
-        found = finder.network(images, labels)
+        found = model.network(images, labels)
     return list(zip(*(one.float().cpu().numpy() for one in found), strict=True))
 
 
@@ -173,14 +173,14 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     Raises:
         WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be decoded.
     """
-    card = card_at_own_size(data, config).model_copy(update={"method": "spol"})
-    ready = untrained(STAGE, run / "cues", card, build, data, config, progress)
+    model_config = config_at_own_size(data, config).model_copy(update={"method": "spol"})
+    ready = untrained(STAGE, run / "cues", model_config, build, data, config, progress)
     if ready is None:
         return
     network = ready.network
     assert isinstance(network, CueNetwork)
     features = network.salience.features
-    fold(features, features.modules(), card.resize_px)
+    fold(features, features.modules(), model_config.resize_px)
     labels, classes = torch.tensor([sample.label for sample in data.train]), len(data.class_names)
     first = Look(
         STAGE,

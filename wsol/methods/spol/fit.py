@@ -13,7 +13,7 @@ from wsol.methods.spol import make_pseudo, train_cam, train_seg
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.forward import foreground
 from wsol.models.mffnet import ScoreMaps
-from wsol.models.outputs import Answer, Finder
+from wsol.models.outputs import LocalizationModel, ModelOutputs
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -26,12 +26,12 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     train_seg.run(data, run, config, progress)
 
 
-def load(run: Run) -> Finder:
+def load(run: Run) -> LocalizationModel:
     """Stage 3's network."""
-    return Finder(*load_mffnet(run.network_folder), ask)
+    return LocalizationModel(*load_mffnet(run.network_folder), forward)
 
 
-def ask(network: nn.Module, images: Tensor, labels: Tensor | None) -> Answer:
+def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """The probability that a place belongs to an object, of whatever class."""
     scores: ScoreMaps = network(images)
-    return Answer(foreground(ScoreMaps(scores.fused.float(), None)), None, None)
+    return ModelOutputs(foreground(ScoreMaps(scores.fused.float(), None)), None, None)

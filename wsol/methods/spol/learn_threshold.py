@@ -60,17 +60,17 @@ def _fits(
     data: DataSet, seg: Path, store: PseudoStore, usable: Sequence[int], config: RunConfig, engine: Engine, progress: Progress
 ) -> tuple[list[Fits], list[Fits]]:  # fmt: skip
     """Of each image that has an object and can be read, how well boxes and masks fit at each threshold."""
-    network, card = load_mffnet(seg)
+    network, model_config = load_mffnet(seg)
     engine.place(network)
     count = min(IMAGES, len(usable))
     chosen = [usable[i * len(usable) // count] for i in range(count)]
-    images = ImageLoader([data.train[i].path for i in chosen], card.resize_px, workers=config.workers)
+    images = ImageLoader([data.train[i].path for i in chosen], model_config.resize_px, workers=config.workers)
     orders = in_order(len(chosen), BATCH_SIZE)
     boxes: list[Fits] = []
     overlaps: list[Fits] = []
     with progress.task(STAGE, len(orders)) as advance:
         for batch in images.batches(orders):
-            heatmaps = foreground(score_maps(network, card, batch.pixels, engine)).cpu().numpy()
+            heatmaps = foreground(score_maps(network, model_config, batch.pixels, engine)).cpu().numpy()
             records = torch.tensor([chosen[i] for i in batch.indices.tolist()])
             planes = store.at_size(records, SIDE_PX, torch.device("cpu"))
             masks = (plane.numpy() > 0.5 for plane in store.targets(planes, config.pseudo))

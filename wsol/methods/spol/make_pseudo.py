@@ -25,10 +25,10 @@ from wsol.methods.spol import cues
 from wsol.methods.spol import mask_store as pseudo_store
 from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians
 from wsol.methods.spol.mask_store import ABSENT, EMPTY, NOT_FINITE, WHOLE, PseudoStore, upsampled
-from wsol.models.checkpoint import Card, MffCard, load_mffnet
+from wsol.models.checkpoint import MffConfig, ModelConfig, load_mffnet
 from wsol.models.forward import BATCH_SIZE, class_maps, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
-from wsol.models.outputs import Finder, share_of_peak
+from wsol.models.outputs import LocalizationModel, share_of_peak
 from wsol.runs.saved_config import save_config
 from wsol.runtime.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.runtime.processes import part
@@ -76,10 +76,10 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     maker = (
         _CueMasks(cues.load(run, engine), engine) if config.pseudo.masks == "cues" else _Maps.load(run, engine, config)
     )
-    if maker.card.class_names != data.class_names:
+    if maker.model_config.class_names != data.class_names:
         raise WsolError(
             f"{source} was made from other classes than {data.root} has",
-            expected=f"{len(maker.card.class_names)}",
+            expected=f"{len(maker.model_config.class_names)}",
             got=f"{len(data.class_names)}",
             remedy="Name the data set it was made from.",
         )
@@ -145,7 +145,7 @@ class _Maker(Protocol):
     """Makes the records of batches."""
 
     @property
-    def card(self) -> Card:
+    def model_config(self) -> ModelConfig:
         """Of the network that is asked."""
 
     def layout(self) -> np.dtype[Any]:
@@ -159,18 +159,18 @@ class _Maker(Protocol):
 class _CueMasks:
     """Masks of salient parts."""
 
-    finder: Finder
+    model: LocalizationModel
     engine: Engine
 
     @property
-    def card(self) -> Card:
-        return self.finder.card
+    def model_config(self) -> ModelConfig:
+        return self.model.model_config
 
     def layout(self) -> np.dtype[Any]:
         return pseudo_store.mask_record()
 
     def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
-        seen = cues.seen(self.finder, batch.pixels, labels, self.engine)
+        seen = cues.seen(self.model, batch.pixels, labels, self.engine)
         watch.lap("network")
         found = np.zeros(len(labels), self.layout())
         maps = [cues.chosen(*one) for one in seen]
@@ -189,25 +189,25 @@ class _Maps:
     """Stage 1's maps of the true class and their Gaussians."""
 
     network: MffNet | OriginalCam
-    card: MffCard
+    model_config: MffConfig
     pseudo: Pseudo
     engine: Engine
 
     @classmethod
     def load(cls, run: Path, engine: Engine, config: RunConfig) -> _Maps:
-        network, card = load_mffnet(run / "cam")
+        network, model_config = load_mffnet(run / "cam")
         engine.place(network)
-        return cls(network, card, config.pseudo, engine)
+        return cls(network, model_config, config.pseudo, engine)
 
     def layout(self) -> np.dtype[Any]:
-        side_px = self.card.resize_px
+        side_px = self.model_config.resize_px
         with torch.inference_mode():
             scores = self.network(torch.zeros(1, 3, side_px, side_px, device=self.engine.device))
         height, width = scores.fused.shape[2:]
         return pseudo_store.record_of((height, width), GAUSSIANS_PER_IMAGE[self.pseudo.gaussian])
 
     def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
-        maps = class_maps(score_maps(self.network, self.card, batch.pixels, self.engine), labels)
+        maps = class_maps(score_maps(self.network, self.model_config, batch.pixels, self.engine), labels)
         found = np.zeros(len(labels), self.layout())
         found["state"] = _states(maps)  # waits for the device, so that the next lap is the masks' own
         watch.lap("network")
@@ -226,7 +226,7 @@ def _make(
     orders = batches_of(shards, todo, BATCH_SIZE)
     everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
     samples = data.train
-    images = ImageLoader([sample.path for sample in samples], maker.card.resize_px, workers=config.workers)
+    images = ImageLoader([sample.path for sample in samples], maker.model_config.resize_px, workers=config.workers)
 
     def records(batch: Batch) -> np.ndarray:
         return maker.records(batch, torch.tensor([samples[i].label for i in batch.indices.tolist()]), watch)

@@ -14,7 +14,7 @@ from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods.spol.losses import CLASS_LOSSES, ClassLoss
 from wsol.models.backbone import State, normalisation
-from wsol.models.checkpoint import MffCard, build
+from wsol.models.checkpoint import MffConfig, build
 from wsol.models.mffnet import class_logits
 from wsol.runtime.progress import Progress
 from wsol.training.loop import Objective
@@ -45,13 +45,13 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
 
     def build_network(weights: State) -> Trainable:
         own, mean_std = config.cam, normalisation(config.backbone)
-        card = MffCard(
+        model_config = MffConfig(
             backbone=config.backbone, outputs=len(data.class_names), fusion=own.fusion, levels=own.levels, attention=own.attention,
             auxiliary=own.auxiliary != "none" and own.levels > 1, mean=mean_std[0], std=mean_std[1], resize_px=own.resize_px, class_names=data.class_names,
         )  # fmt: skip
-        network = build(card, weights, dropout=own.dropout)
+        network = build(model_config, weights, dropout=own.dropout)
         objective = _objective(CLASS_LOSSES[own.auxiliary], labels, is_rectified=network.is_rectified)
-        return Trainable(network, card, beside_backbone(network), objective)
+        return Trainable(network, model_config, beside_backbone(network), objective)
 
     return train_stage(stage, NUMBER, config.cam, build_network, data, config, progress)
 

@@ -15,7 +15,7 @@ from wsol.methods.spol import learn_threshold
 from wsol.methods.spol.losses import masked_bce
 from wsol.methods.spol.mask_store import FILE, PseudoStore
 from wsol.models.backbone import State, normalisation, scaled_px
-from wsol.models.checkpoint import MffCard, build
+from wsol.models.checkpoint import MffConfig, build
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import file_hash
 from wsol.text import number_of
@@ -70,12 +70,12 @@ def _train(store: PseudoStore, folder: Path, data: DataSet, config: RunConfig, p
 
     def build_network(weights: State) -> Trainable:
         own, mean_std = config.seg, normalisation(config.backbone)
-        card = MffCard(
+        model_config = MffConfig(
             backbone=config.backbone, outputs=1, fusion=own.fusion, levels=own.levels, attention=own.attention,
             auxiliary=False, mean=mean_std[0], std=mean_std[1], resize_px=own.resize_px, class_names=data.class_names,
         )  # fmt: skip
-        network = build(card, weights, dropout=own.dropout)
-        card = card.model_copy(update={"resize_px": scaled_px(network, own.resize_px, own.scale)})
-        return Trainable(network, card, beside_backbone(network), objective)
+        network = build(model_config, weights, dropout=own.dropout)
+        model_config = model_config.model_copy(update={"resize_px": scaled_px(network, own.resize_px, own.scale)})
+        return Trainable(network, model_config, beside_backbone(network), objective)
 
     train_stage(stage, NUMBER, config.seg, build_network, data, config, progress, usable=usable)

@@ -1,10 +1,10 @@
 """What a backbone costs: a step of stage 1 and a prediction, of the timm families that a run can be based on.
 
-    python benchmarks/backbones.py                          # those below, at 224 pixels; about five minutes on two cores
-    python benchmarks/backbones.py --only resnet50 --px 252
+    python benchmarks/backbones.py                          # those below, at 224 pixels; about five minutes on two
+    cores python benchmarks/backbones.py --only resnet50 --px 252
 
-Weights are random, since cost does not depend on them. Each network has a process of its own, for its memory; what is told of a network is its
-best of some steps, as a multiple of the first one's.
+Weights are random, since cost does not depend on them. Each network has a process of its own, for its memory; what is
+told of a network is its best of some steps, as a multiple of the first one's.
 """
 
 from __future__ import annotations
@@ -30,9 +30,18 @@ from wsol.models.weights import WHEELS
 from wsol.runtime.engine import choose_engine, keep_freed_memory
 
 BACKBONES = (
-    *WHEELS, "mobilenetv3_large_100", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "convnext_tiny", "vgg16",
-    "swin_tiny_patch4_window7_224", "vit_small_patch16_224", "vit_small_patch14_dinov2",
-)  # fmt: skip
+    *WHEELS,
+    "mobilenetv3_large_100",
+    "resnet18",
+    "resnet50",
+    "densenet121",
+    "efficientnet_b0",
+    "convnext_tiny",
+    "vgg16",
+    "swin_tiny_patch4_window7_224",
+    "vit_small_patch16_224",
+    "vit_small_patch14_dinov2",
+)
 CLASSES, BATCH_SIZE, STEPS = 30, 8, 4
 RECIPE = Cam()
 
@@ -126,12 +135,15 @@ def main() -> None:
         first = first or found
         ratios = [f"{found[key] / first[key]:.1f}" for key in ("train_s", "predict_s")]
         print(
-            f"| {name} | {weights_of(name)} | {found['parameters'] / 1e6:.1f} | {', '.join(map(str, found['strides']))} | {found['side_px']}"
-            f" | {ratios[0]} | {ratios[1]} | {found['peak_mb']:.0f} |",
+            f"| {name} | {weights_of(name)} | {found['parameters'] / 1e6:.1f} | {', '.join(map(str, found['strides']))}"
+            f" | {found['side_px']} | {ratios[0]} | {ratios[1]} | {found['peak_mb']:.0f} |",
             flush=True,
         )
     if first:
-        print(f"\n1.0 is {1 / first['train_s']:.1f} images a second in training and {1 / first['predict_s']:.1f} in prediction here, {torch.get_num_threads()} threads.")  # fmt: skip
+        print(
+            f"\n1.0 is {1 / first['train_s']:.1f} images a second in training and {1 / first['predict_s']:.1f} in"
+            f" prediction here, {torch.get_num_threads()} threads."
+        )
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
     python benchmarks/engine.py DATA --run RUN                # all parts; at most 20 minutes on two cores
     python benchmarks/engine.py DATA --run RUN --only b,c     # some of them
 
-RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseudo.masks thresholds`). The plain side is in plain.py, and says there what it does. Each training and each prediction has a
-process of its own, which has imported everything before the clock starts. All is repeated, and the best counts on both sides.
+RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseudo.masks thresholds`). The plain side is
+in plain.py, and says there what it does. Each training and each prediction has a process of its own, which has imported
+everything before the clock starts. All is repeated, and the best counts on both sides.
 
-a  Training. `first epoch` is the whole call less its later epochs: building the network, decoding into the cache (ours) and
-   writing the weights are in it. `a step` is an epoch less the time spent waiting for images (ours), or an epoch over batches that are in
-   memory already (plain).
-b  From a small map to a pseudo mask on disk, without the network. wsol stores the map and its Gaussians and makes the mask whenever
+a  Training. `first epoch` is the whole call less its later epochs: building the network, decoding into the cache (ours)
+and
+   writing the weights are in it. `a step` is an epoch less the time spent waiting for images (ours), or an epoch over
+   batches that are in memory already (plain).
+b  From a small map to a pseudo mask on disk, without the network. wsol stores the map and its Gaussians and makes the
+mask whenever
    it is read, the plain way the other way round; so reading is told too.
 c  Prediction, from the call to the finished file, loading the networks included.
 d  Memory of prediction (memory.py).
@@ -237,7 +240,8 @@ def _stored_maps(given: Given, numbers: Sequence[int]) -> torch.Tensor:
     store = pseudo_store.PseudoStore(given.run / "pseudo")
     if store.holds_masks:
         raise WsolError(
-            f"{given.run} has masks of cues: expected SPOL's, which the plain side has too. Make it with `--pseudo.masks thresholds`."
+            f"{given.run} has masks of cues: expected SPOL's, which the plain side has too. Make it with"
+            " `--pseudo.masks thresholds`."
         )
     return store.stored(torch.tensor(numbers))[0]
 
@@ -348,8 +352,11 @@ def prediction(given: Given) -> None:
             spent = (f"{_figures_of(out)[f'seconds_{part}']:.1f}" for part in ("waiting", "network", "boxes"))
             took[name].append((call_seconds, " / ".join(spent)))
     table(
-        f"prediction, {len(samples)} images", "images/s", "times faster than plain", "of it, s: waiting for data / networks / waiting for boxes"
-    )  # fmt: skip
+        f"prediction, {len(samples)} images",
+        "images/s",
+        "times faster than plain",
+        "of it, s: waiting for data / networks / waiting for boxes",
+    )
     row("plain", f"{len(samples) / min(plainly_s):.1f}", "1.00", "")
     for name, of_name in took.items():
         call_seconds, spent_s = min(of_name)
@@ -387,9 +394,15 @@ def gpu(given: Given) -> None:
 
 
 def print_card(
-    given: Given, device: str, *, backbone: str = GPU_BACKBONE, side_px: int = GPU_SIDE_PX, batch_size: int = GPU_BATCH_SIZE,
-    images: int = GPU_IMAGES, matmul_side: int = MATMUL_SIDE,
-) -> None:  # fmt: skip
+    given: Given,
+    device: str,
+    *,
+    backbone: str = GPU_BACKBONE,
+    side_px: int = GPU_SIDE_PX,
+    batch_size: int = GPU_BATCH_SIZE,
+    images: int = GPU_IMAGES,
+    matmul_side: int = MATMUL_SIDE,
+) -> None:
     """Speed, share of the device's bf16 rate, and share of the time without data, of training and of prediction.
 
     Also on a CPU, for the test: there the numbers say nothing.
@@ -419,17 +432,23 @@ def print_card(
     networks = [load_mffnet(run / "cam")[0], load_mffnet(run / "seg")[0], load_classifier(run / "classifier")[0]]
     table(
         f"{backbone}, {side_px} px, bf16, matmul {rate / 1e12:.1f} TFLOP/s",
-        "images/s", "TFLOP/s", "of the matmul rate", "waiting for data",
-    )  # fmt: skip
+        "images/s",
+        "TFLOP/s",
+        "of the matmul rate",
+        "waiting for data",
+    )
     for name, folder, network in zip(
         ("stage 1", "stage 3", "classifier"), ("cam", "seg", "classifier"), networks, strict=True
     ):
         speeds = _speeds_of(run / folder, call_seconds)
         flops = speeds.later * flops_per_image(network, side_px, is_training=True)
         row(
-            f"training, {name}", f"{speeds.later:.0f}", f"{flops / 1e12:.2f}", f"{flops / rate:.1%}",
+            f"training, {name}",
+            f"{speeds.later:.0f}",
+            f"{flops / 1e12:.2f}",
+            f"{flops / rate:.1%}",
             f"{1 - speeds.later / speeds.step:.1%}",
-        )  # fmt: skip
+        )
     per_second = figures["images"] / call_seconds
     flops = per_second * sum(flops_per_image(network, side_px, is_training=False) for network in networks[1:])
     waited = figures["seconds_waiting"] / figures["seconds"]
@@ -437,7 +456,9 @@ def print_card(
 
 
 def matmul_rate(device: torch.device, side: int) -> float:
-    """The highest of ten measured bf16 rates of a square matrix product, in operations per second; a multiply-add counts two."""
+    """The highest of ten measured bf16 rates of a square matrix product, in operations per second; a multiply-add
+    counts two.
+    """
     a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
 
     def multiply() -> None:
@@ -481,7 +502,8 @@ def print_machine() -> None:
     model_config = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     print(f"{date.today()}, {processor}, {os.cpu_count()} cores, {memory_gb:.0f} GB, {model_config}")
     print(
-        f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads, wsol {wsol.__version__}"
+        f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads, wsol"
+        f" {wsol.__version__}"
     )
     print(f"`python {shlex.join(sys.argv)}`")
 

@@ -1,11 +1,12 @@
 """How much faster all thresholds at once are than one after the other, and what 50,000 maps cost.
 
     python benchmarks/evaluation.py                                  # ratios on one core
-    python benchmarks/evaluation.py --folder runs/fake --workers 2   # also a list as long as ImageNet's, made on the way
-    python benchmarks/evaluation.py --heatmaps DIR                   # ratios on maps of your own too
+    python benchmarks/evaluation.py --folder runs/fake --workers 2   # also a list as long as ImageNet's, made on the
+    way python benchmarks/evaluation.py --heatmaps DIR                   # ratios on maps of your own too
 
-The plain sweep is the field's: 1,000 thresholds, `findContours` at each, IoU of every box with every true box. Both sides
-run in this process on one core, in turns, the best of some repetitions each; the boxes' IoUs are compared as well.
+The plain sweep is the field's: 1,000 thresholds, `findContours` at each, IoU of every box with every true box. Both
+sides run in this process on one core, in turns, the best of some repetitions each; the boxes' IoUs are compared as
+well.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ Map = NDArray[np.float32]
 
 
 def plain_sweep(heatmap: Map, *, any_contour: bool) -> list[float]:
-    """The best IoU at each of 1,000 thresholds, one after the other; the IoUs themselves all at once, as wsolevaluation does."""
+    """The best IoU at each of 1,000 thresholds, one after the other; the IoUs themselves all at once, as wsolevaluation
+    does.
+    """
     levels = (map_in("square", heatmap, None) * 255).astype(np.uint8)
     peak = np.max(levels)
     boxes: list[tuple[int, int, int, int]] = []
@@ -89,10 +92,12 @@ def print_ratios(folder: Path | None) -> None:
                 fits = row.sweep[(np.arange(0, 1, 0.001) * row.peak).astype(int)]
                 expected = np.array(plain_sweep(one, any_contour=name == "wsol-v2"), dtype=np.float32)
                 assert fits.tolist() == expected.tolist(), "the two disagree"
-            plain = best_seconds(lambda: [plain_sweep(one, any_contour=name == "wsol-v2") for one in maps], 2)  # noqa: B023
+            is_any = name == "wsol-v2"
+            plain = best_seconds(lambda: [plain_sweep(one, any_contour=is_any) for one in maps], 2)  # noqa: B023
             ours = best_seconds(lambda: [judge(result, TRUTH) for result in outputs], 5)  # noqa: B023
             print(
-                f"| {kind} | {name} | {1000 * plain / len(maps):.1f} | {1000 * ours / len(maps):.2f} | {plain / ours:.0f} |",
+                f"| {kind} | {name} | {1000 * plain / len(maps):.1f} | {1000 * ours / len(maps):.2f} |"
+                f" {plain / ours:.0f} |",
                 flush=True,
             )
 
@@ -129,7 +134,8 @@ def print_long_list(folder: Path, images: int, boxes: int, workers: int) -> None
     seconds = time.perf_counter() - started
     peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     print(
-        f"{images} maps, {boxes} boxes, wsol-v1 and wsol-v2, {workers} workers: {seconds:.0f} s ({1000 * seconds / images:.1f} ms a map), peak memory {peak_gb:.2f} GB"
+        f"{images} maps, {boxes} boxes, wsol-v1 and wsol-v2, {workers} workers: {seconds:.0f} s"
+        f" ({1000 * seconds / images:.1f} ms a map), peak memory {peak_gb:.2f} GB"
     )
 
 

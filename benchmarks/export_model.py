@@ -1,4 +1,5 @@
-"""How fast onnxruntime computes a run's networks beside PyTorch: same images, same threads, in turns, the best of some repetitions.
+"""How fast onnxruntime computes a run's networks beside PyTorch: same images, same threads, in turns, the best of some
+repetitions.
 
     python benchmarks/export_model.py RUN            # a finished run; writes nothing into it
     python benchmarks/export_model.py RUN --detail   # also onnxruntime's levels of optimisation
@@ -98,8 +99,9 @@ def main() -> None:
         best = best_seconds(works_of(given.run, file, detail=given.detail), given.repetitions)
     base = next(iter(best.values()))
     print(
-        f"{date.today()}, {os.cpu_count()} cores ({platform.machine()}), {torch.get_num_threads()} threads, torch {torch.__version__}, onnxruntime {onnxruntime.__version__}\n"
-        f"`python {shlex.join(sys.argv)}`; the best of {given.repetitions} turns; export and check took {seconds:.0f} s\n"
+        f"{date.today()}, {os.cpu_count()} cores ({platform.machine()}), {torch.get_num_threads()} threads, torch"
+        f" {torch.__version__}, onnxruntime {onnxruntime.__version__}\n`python {shlex.join(sys.argv)}`; the best of"
+        f" {given.repetitions} turns; export and check took {seconds:.0f} s\n"
     )
     print("| | images/s | times as fast |\n|---|---|---|")
     for name, took in best.items():

@@ -3,11 +3,13 @@
     python benchmarks/fit.py DATA --run runs/benchmark [options of wsol fit]
     python benchmarks/fit.py DATA --run runs/benchmark --beside OTHER
 
-Seconds belong to one machine, so the last column compares: a training's images per second as a share of the bare backbone's forward and
-backward pass at 224 px, and those of a stage that only looks as a share of its backbone's forward pass at the stage's own size and stride; both on
-random images that are in memory already, measured in the same call, by as many threads: leave the machine alone until the end.
+Seconds belong to one machine, so the last column compares: a training's images per second as a share of the bare
+backbone's forward and backward pass at 224 px, and those of a stage that only looks as a share of its backbone's
+forward pass at the stage's own size and stride; both on random images that are in memory already, measured in the same
+call, by as many threads: leave the machine alone until the end.
 
-OTHER is a checkout of another wsol: its `wsol fit` with its defaults runs at the same time, each with half of the cores.
+OTHER is a checkout of another wsol: its `wsol fit` with its defaults runs at the same time, each with half of the
+cores.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmarks/memory.py --run RUN                       # 1,000, 5,000, 10,000 and 20,000 generated images
     python benchmarks/memory.py --run RUN --counts 1000,50000
 
-Each number is a `wsol predict` in a process of its own, with RUN's networks at the size of the images (96 px), so that it takes
-minutes. The peak is of the resident memory, looked up twenty times a second.
+Each number is a `wsol predict` in a process of its own, with RUN's networks at the size of the images (96 px), so that
+it takes minutes. The peak is of the resident memory, looked up twenty times a second.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def peak_mb_of(command: Sequence[str | Path]) -> float:
 
 
 def write_images(folder: Path, counts: Sequence[int], side_px: int) -> list[Path]:
-    """For each of the rising `counts` a folder with that many images, the smaller ones' by links: soft blots, none like another."""
+    """For each of the rising `counts` a folder with that many images, the smaller ones' by links: soft blots, none like
+    another.
+    """
     random = np.random.default_rng(0)
     parts = []
     for start, stop in pairwise((0, *counts)):

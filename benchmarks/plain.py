@@ -1,9 +1,10 @@
-"""The plain peers of wsol's engine: the published loops as they stand in many research scripts, written anew from the paper.
+"""The plain peers of wsol's engine: the published loops as they stand in many research scripts, written anew from the
+paper.
 
-Every epoch decodes, resizes, crops and normalises each image by itself; arithmetic is fp32 and NCHW; the loss is read at each
-step; a pseudo mask is made one contour at a time at the image's own size and kept as a PNG; prediction takes one image at a
-time. The networks and their starting weights are wsol's, so a ratio tells of the engine alone. `engine.py` runs jobs of this file
-in a process of its own, since wsol changes how its own process allocates memory:
+Every epoch decodes, resizes, crops and normalises each image by itself; arithmetic is fp32 and NCHW; the loss is read
+at each step; a pseudo mask is made one contour at a time at the image's own size and kept as a PNG; prediction takes
+one image at a time. The networks and their starting weights are wsol's, so a ratio tells of the engine alone.
+`engine.py` runs jobs of this file in a process of its own, since wsol changes how its own process allocates memory:
 
     python benchmarks/plain.py train JOB.json      # or predict; prints what it took as JSON
 """
@@ -57,7 +58,9 @@ BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG an image) of a finished run once more, from its starting weights."""
+    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG an image) of a finished run once more, from its starting
+    weights.
+    """
 
     run: str
     stage: Literal["cam", "seg"]
@@ -138,7 +141,9 @@ def mask_loss(network: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
 
 
 def train(job: TrainJob) -> dict[str, Any]:
-    """Train, save, and tell the seconds of the whole and of each epoch; then those of some steps on batches already in memory."""
+    """Train, save, and tell the seconds of the whole and of each epoch; then those of some steps on batches already in
+    memory.
+    """
     started = time.perf_counter()
     config = load_config(Path(job.run))
     training: MffTraining = config.cam if job.stage == "cam" else config.seg
@@ -184,7 +189,9 @@ def _optimiser(network: nn.Module, training: MffTraining) -> torch.optim.Optimiz
 
 
 def gaussians(heatmap: Heatmap, settings: Pseudo) -> NDArray[np.float64]:
-    """The prior of the published code: for each contour of the band 0.1 <= map <= 0.5 a Gaussian, the largest of them at each pixel."""
+    """The prior of the published code: for each contour of the band 0.1 <= map <= 0.5 a Gaussian, the largest of them
+    at each pixel.
+    """
     height, width = heatmap.shape
     band = ((heatmap >= 0.1) & (heatmap <= 0.5)).astype(np.uint8)
     prior = np.zeros((height, width))
@@ -225,7 +232,9 @@ def pseudo_mask(heatmap: Heatmap, image_hw: tuple[int, int], settings: Pseudo) -
 
 
 def soft_mask(heatmap: Heatmap, image_hw: tuple[int, int], settings: Pseudo) -> Mask:
-    """What is kept where thresholds shall stay open, as they do in wsol's store: the larger of map and prior in 8 bits."""
+    """What is kept where thresholds shall stay open, as they do in wsol's store: the larger of map and prior in 8
+    bits.
+    """
     fine = at_full_size(heatmap, image_hw)
     return (255 * np.maximum(fine, gaussians(fine, settings))).round().astype(np.uint8)
 

@@ -3,9 +3,9 @@
     wsol report RUN DATA --out OUT    # of a run that has maps; a thousand images by default
     python benchmarks/report_page.py OUT/index.html
 
-It tells how long a person waits: until the first images are drawn, after a filter or another order, after each move of the slider, and
-between frames while the page is scrolled half a window each. The processor time of the page's main thread stands beside it: on a
-busy machine the wait says more of its other work.
+It tells how long a person waits: until the first images are drawn, after a filter or another order, after each move of
+the slider, and between frames while the page is scrolled half a window each. The processor time of the page's main
+thread stands beside it: on a busy machine the wait says more of its other work.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def main() -> None:
         drawn = time.perf_counter() - started
         print(f"{tab.inner_text('#count')}, {file.stat().st_size / 1e6:.1f} MB, Chromium {browser.version}")
         print(
-            f"load {1000 * loaded:.0f} ms, first images drawn after {1000 * drawn:.0f} ms ({clock.lap():.0f} ms of processor time)"
+            f"load {1000 * loaded:.0f} ms, first images drawn after {1000 * drawn:.0f} ms ({clock.lap():.0f} ms of"
+            " processor time)"
         )
         print(f"{'':16}{'wait, median':>14}{'at worst':>10}{'processor, mean':>17}")
         for name, (selector, values) in {

@@ -3,8 +3,9 @@
     python benchmarks/review.py                               # drawn images of 1600 x 1200, in a temporary folder
     python benchmarks/review.py --presses 100 --width 4000    # 4000 x 3000
 
-Headless Chromium (Debian's) presses Enter, with a pause as a quick person needs it and without any. The page itself measures from
-the key to the frame in which the next image is on the screen, decision sent. The images are a few, under 10,000 names (hard links).
+Headless Chromium (Debian's) presses Enter, with a pause as a quick person needs it and without any. The page itself
+measures from the key to the frame in which the next image is on the screen, decision sent. The images are a few, under
+10,000 names (hard links).
 """
 
 from __future__ import annotations
@@ -57,10 +58,17 @@ def write_predictions(root: Path, count: int, width: int) -> Path:
     write_lines(
         out / LINES,
         (
-            Prediction(f"{i:05}.jpg", image_hw, (PredictedObject(box, float(random.random()), rle),), i % 200, CLASSES[i % 200], ())
+            Prediction(
+                f"{i:05}.jpg",
+                image_hw,
+                (PredictedObject(box, float(random.random()), rle),),
+                i % 200,
+                CLASSES[i % 200],
+                (),
+            )
             for i in range(count)
         ),
-    )  # fmt: skip
+    )
     write_manifest(out, "predict", {}, {}, {"image_root": str(images), "class_names": CLASSES})
     return out
 
@@ -134,10 +142,12 @@ def main() -> None:
         written = [json.loads(line) for line in (out / "review.jsonl").read_text().splitlines()]
         assert len(written) == 2 * given.presses, "every decision is in the journal"
     print(
-        f"{os.cpu_count()} cores, {given.images} predictions, images {given.width} x {given.width * 3 // 4}, window 1280 x 860"
+        f"{os.cpu_count()} cores, {given.images} predictions, images {given.width} x {given.width * 3 // 4}, window"
+        " 1280 x 860"
     )
     print(
-        f"ready {ready:.1f} s after the command, first image {(opened['startTime'] + opened['duration']) / 1000:.1f} s after the page; server {memory:.0f} MB"
+        f"ready {ready:.1f} s after the command, first image {(opened['startTime'] + opened['duration']) / 1000:.1f} s"
+        f" after the page; server {memory:.0f} MB"
     )
     print("| from key to image, ms | images | median | 95 % | most | below 100 ms, % |\n|---|---|---|---|---|---|")
     print(row("with a pause of 0.3 s", quick))

@@ -1,9 +1,10 @@
-"""What a run chooses without boxes, and with a few: its threshold, its score, its calibration, held against others that were tried.
+"""What a run chooses without boxes, and with a few: its threshold, its score, its calibration, held against others that
+were tried.
 
     python studies/choices.py --set SET RUN [RUN ...] --set SET RUN [RUN ...] --out studies/results/choices.md
 
-RUNs are finished runs of the recipe `wsol` on SET, one for each seed. A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere):
-its test images, or all where there is no split. Protocol `original`.
+RUNs are finished runs of the recipe `wsol` on SET, one for each seed. A SET is what `wsol evaluate` takes
+(`TRUTH=IMAGES` where the images are elsewhere): its test images, or all where there is no split. Protocol `original`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ from wsol.runtime.engine import choose_engine
 from wsol.storage.folders import write_json, write_text
 
 FEW, DRAWS, WORST = (5, 10, 20, 50), 500, 5
-"""How many boxes a user has drawn, how often that is tried, and the percentile of the gains that counts as the worst."""
+"""How many boxes a user has drawn, how often that is tried, and the percentile of the gains that counts as the
+worst."""
 TIGHT_IOU = 0.7
 OWN = "**each image's own (the default)**"
 SCORE = "**map and contrast (the score)**"
@@ -55,7 +57,8 @@ class Seen:
     """What a run says of the images of a set."""
 
     same: Fits
-    """IoU of the box at each of `THRESHOLDS` with the true one that it fits best, 0 without a box: one threshold for all images."""
+    """IoU of the box at each of `THRESHOLDS` with the true one that it fits best, 0 without a box: one threshold for
+    all images."""
     own: Fits
     """The same of maps that are brought to each image's own."""
     otsu: Float[np.ndarray, " n"]
@@ -109,7 +112,14 @@ def _fits(heatmap: np.ndarray, image_hw: tuple[int, int], true: Boxes, threshold
 
 def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float, colours: Colours) -> dict[str, float]:
     """Ways to tell how sure the largest object is; 0 where there is none."""
-    names = (SCORE, "map alone: root of stability times agreement", "stability", "agreement", "contrast", "mean probability inside")  # fmt: skip
+    names = (
+        SCORE,
+        "map alone: root of stability times agreement",
+        "stability",
+        "agreement",
+        "contrast",
+        "mean probability inside",
+    )
     found = find_objects(heatmap, image_hw, Box(threshold=threshold), colours)
     if not found:
         return dict.fromkeys(names, 0.0)
@@ -118,7 +128,14 @@ def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float, co
     if not inside.any():
         inside = fine >= fine.max()
     steady, agreed = stability(fine, inside), agreement(fine, inside)
-    values = (found[0].score, (steady * agreed) ** 0.5, steady, agreed, contrast(inside, colours), float(fine[inside].mean()))  # fmt: skip
+    values = (
+        found[0].score,
+        (steady * agreed) ** 0.5,
+        steady,
+        agreed,
+        contrast(inside, colours),
+        float(fine[inside].mean()),
+    )
     return dict(zip(names, values, strict=True))
 
 
@@ -212,15 +229,32 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     """Markdown, a column a set."""
     sets = list(found.values())
     heads = [f"{name}, n = {one['n']}, {one['runs']} seeds" for name, one in found.items()]
-    lines = ["Right at IoU 0.5 and mean box IoU, in percent, means over seeds. Protocol `original`.\n", *_head("threshold", heads)]  # fmt: skip
+    lines = [
+        "Right at IoU 0.5 and mean box IoU, in percent, means over seeds. Protocol `original`.\n",
+        *_head("threshold", heads),
+    ]
     for name in sets[0]["rules"]:
-        cells = [f"{np.mean(one['rules'][name]['right']):.1f}, {np.mean(one['rules'][name]['mean_iou']):.1f}" for one in sets]  # fmt: skip
+        cells = [
+            f"{np.mean(one['rules'][name]['right']):.1f}, {np.mean(one['rules'][name]['mean_iou']):.1f}" for one in sets
+        ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["\nAUC of the score at IoU 0.5 and at 0.7, and Spearman's correlation of score and IoU, in percent, seeds pooled; in brackets 95 % over images.\n", *_head("score", heads)]  # fmt: skip
+    lines += [
+        (
+            "\nAUC of the score at IoU 0.5 and at 0.7, and Spearman's correlation of score and IoU, in percent, seeds"
+            " pooled; in brackets 95 % over images.\n"
+        ),
+        *_head("score", heads),
+    ]
     for name in sets[0]["scores"]:
         cells = [_ranked(one["scores"][name], has_interval=name == SCORE) for one in sets]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += [f"\nPoints of mean box IoU that a few boxes gain on the other images over {DRAWS} draws a run, without `calibrate`'s veto by leave-one-out; in brackets what {WORST} % of the draws fall below.\n", *_head("boxes, rule", heads)]  # fmt: skip
+    lines += [
+        (
+            f"\nPoints of mean box IoU that a few boxes gain on the other images over {DRAWS} draws a run, without"
+            f" `calibrate`'s veto by leave-one-out; in brackets what {WORST} % of the draws fall below.\n"
+        ),
+        *_head("boxes, rule", heads),
+    ]
     for count in FEW:
         for rule in ("calibrate", "the best of the boxes"):
             gained = [one["calibration"].get(count, {}).get(rule) for one in sets]

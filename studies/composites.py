@@ -2,10 +2,11 @@
 
     python studies/composites.py STAMPS BACKGROUNDS OUT [--distractor]
 
-STAMPS is the folder `stamps` of Debian's package tuxpaint-stamps-default (unpacking it is enough), BACKGROUNDS any folder of photographs,
-in our study `nature` of mate-backgrounds. OUT becomes class folders with train/ and test/, boxes.csv and masks/. No cut-out and no
-background stands on both sides, and backgrounds know nothing of classes. The same seed gives the same images. With `--distractor` every image
-also holds a vehicle, twice as large as the thing that decides its class, and no class is of vehicles.
+STAMPS is the folder `stamps` of Debian's package tuxpaint-stamps-default (unpacking it is enough), BACKGROUNDS any
+folder of photographs, in our study `nature` of mate-backgrounds. OUT becomes class folders with train/ and test/,
+boxes.csv and masks/. No cut-out and no background stands on both sides, and backgrounds know nothing of classes. The
+same seed gives the same images. With `--distractor` every image also holds a vehicle, twice as large as the thing that
+decides its class, and no class is of vehicles.
 """
 
 from __future__ import annotations
@@ -22,9 +23,16 @@ from wsol.geometry.boxes import tight_box
 from wsol.storage.folders import write_text
 
 CLASSES = {
-    "fish": "animals/fish", "flower": "plants/flowers", "fruit": "food/fruit", "insect": "animals/insects", "instrument": "hobbies/music",
-    "mammal": "animals/mammals", "tool": "household/tools", "vegetable": "food/vegetables", "vehicle": "vehicles",
-}  # fmt: skip
+    "fish": "animals/fish",
+    "flower": "plants/flowers",
+    "fruit": "food/fruit",
+    "insect": "animals/insects",
+    "instrument": "hobbies/music",
+    "mammal": "animals/mammals",
+    "tool": "household/tools",
+    "vegetable": "food/vegetables",
+    "vehicle": "vehicles",
+}
 DRAWN = "cartoon"
 """Folders of drawings, which are left out."""
 OPAQUE = 128

@@ -1,10 +1,11 @@
-"""Which part of what is salient becomes the pseudo mask: each cue by itself and left out, on images with annotated boxes.
+"""Which part of what is salient becomes the pseudo mask: each cue by itself and left out, on images with annotated
+boxes.
 
     python studies/cues.py SET [SET ...] --out studies/results/cues.md
 
-A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere); of one with a split the training images that have boxes are taken.
-`SET@3` takes every third of them.
-The cues are made as `wsol make-pseudo` makes them, from these images and their labels; boxes only evaluate. Protocol `original`.
+A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere); of one with a split the training
+images that have boxes are taken. `SET@3` takes every third of them. The cues are made as `wsol make-pseudo` makes them,
+from these images and their labels; boxes only evaluate. Protocol `original`.
 """
 
 from __future__ import annotations
@@ -57,11 +58,17 @@ def class_map(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
 
 RULES: dict[str, Rule] = {
     "the class map by itself (evidence, no salience)": class_map,
-    "the largest salient part (no label)": lambda salience, evidence, likeness: cues.chosen(salience, zeros(salience), zeros(salience)),
-    "the part with the most evidence": lambda salience, evidence, likeness: cues.chosen(salience, evidence, zeros(salience)),
-    "the part that is likest to chosen ones": lambda salience, evidence, likeness: cues.chosen(salience, zeros(salience), likeness),
+    "the largest salient part (no label)": lambda salience, evidence, likeness: cues.chosen(
+        salience, zeros(salience), zeros(salience)
+    ),
+    "the part with the most evidence": lambda salience, evidence, likeness: cues.chosen(
+        salience, evidence, zeros(salience)
+    ),
+    "the part that is likest to chosen ones": lambda salience, evidence, likeness: cues.chosen(
+        salience, zeros(salience), likeness
+    ),
     "evidence and likeness": cues.chosen,
-}  # fmt: skip
+}
 
 
 def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[Colours], list[tuple[int, int]], list[int]]:

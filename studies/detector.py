@@ -4,8 +4,8 @@
     python studies/detector.py detect detector.pt IMAGES --out found          # found/boxes.csv, found/classes.csv
     python studies/detector.py draw found/boxes.csv IMAGES --out found.jpg
 
-The detector is torchvision's FCOS (Tian et al. 2019) on the bundled ImageNet backbone, narrow, so that it trains on two cores.
-`wsol evaluate --boxes found/boxes.csv --classes found/classes.csv --truth DATA` judges it.
+The detector is torchvision's FCOS (Tian et al. 2019) on the bundled ImageNet backbone, narrow, so that it trains on two
+cores. `wsol evaluate --boxes found/boxes.csv --classes found/classes.csv --truth DATA` judges it.
 """
 
 from __future__ import annotations
@@ -55,9 +55,17 @@ def detector(classes: int, is_pretrained: bool) -> FCOS:
     mean, std = normalisation(BACKBONE)
     anchors = AnchorGenerator(sizes=((8,), (16,), (32,)), aspect_ratios=((1.0,),) * 3)
     return FCOS(
-        Pyramid(is_pretrained), classes, min_size=SIDES_PX[0], max_size=SIDES_PX[1], image_mean=mean, image_std=std,
-        anchor_generator=anchors, score_thresh=FEWEST_SCORE, nms_thresh=0.5, detections_per_img=20,
-    )  # fmt: skip
+        Pyramid(is_pretrained),
+        classes,
+        min_size=SIDES_PX[0],
+        max_size=SIDES_PX[1],
+        image_mean=mean,
+        image_std=std,
+        anchor_generator=anchors,
+        score_thresh=FEWEST_SCORE,
+        nms_thresh=0.5,
+        detections_per_img=20,
+    )
 
 
 def image_tensor(path: Path) -> Tensor:

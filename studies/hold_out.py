@@ -3,9 +3,9 @@
     python studies/hold_out.py DATA hold_out.csv
     python studies/hold_out.py DATA small.csv --classes 5 --keep 10     # as small a set as many people have
 
-Writes a CSV table with the training images alone: of each class every third as `test` with its boxes, the others as `train`. Use it as
-`wsol fit hold_out.csv --images FOLDER`, FOLDER being where the data set has its images. With `--keep` at most so many of a class are trained on, the
-first ones; the others are left out.
+Writes a CSV table with the training images alone: of each class every third as `test` with its boxes, the others as
+`train`. Use it as `wsol fit hold_out.csv --images FOLDER`, FOLDER being where the data set has its images. With
+`--keep` at most so many of a class are trained on, the first ones; the others are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ COLUMNS = ("path", "label", "split", "x0", "y0", "x1", "y1", "width", "height")
 
 
 def rows(data: DataSet, every: int, keep: int | None = None, classes: int | None = None) -> list[tuple[object, ...]]:
-    """One row per training image, at most `keep` of each of the first `classes`, or per true box of those that are held out.
+    """One row per training image, at most `keep` of each of the first `classes`, or per true box of those that are held
+    out.
 
     Raises:
         WsolError: none of those to be held out has a true box.
@@ -47,7 +48,9 @@ def rows(data: DataSet, every: int, keep: int | None = None, classes: int | None
     # A table without test rows would be read as one without a split: judged on what it was trained with.
     if all(row[2] == "train" for row in found):
         raise WsolError(
-            f"nothing to hold out of {data.root} ({data.kind}): expected true boxes of training images, and at least {every} images in a class, got none. Class folders tell boxes of test images only; use a CSV table with boxes, or a smaller --every."
+            f"nothing to hold out of {data.root} ({data.kind}): expected true boxes of training images, and at least"
+            f" {every} images in a class, got none. Class folders tell boxes of test images only; use a CSV table with"
+            " boxes, or a smaller --every."
         )
     return found
 

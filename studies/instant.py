@@ -2,8 +2,9 @@
 
     python studies/instant.py SET [SET ...] --out studies/results/instant.md
 
-A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere). Of one with a split, the training images that have boxes are taken,
-or else the test images; no map knows labels or boxes. Each map is of the default of `--method instant` or differs from it by what its row says. Protocol `original`.
+A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere). Of one with a split, the training
+images that have boxes are taken, or else the test images; no map knows labels or boxes. Each map is of the default of
+`--method instant` or differs from it by what its row says. Protocol `original`.
 """
 
 from __future__ import annotations
@@ -149,9 +150,13 @@ def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Bo
     fits = np.array(own)
     right = rate(fits >= CORRECT_IOU)
     return {
-        "n": len(fits), "gt_known": right.value, "low": right.low, "high": right.high,
-        "mean_box_iou": 100 * float(fits.mean()), "best": 100 * float((np.stack(swept) >= CORRECT_IOU).mean(axis=0).max()),
-    }  # fmt: skip
+        "n": len(fits),
+        "gt_known": right.value,
+        "low": right.low,
+        "high": right.high,
+        "mean_box_iou": 100 * float(fits.mean()),
+        "best": 100 * float((np.stack(swept) >= CORRECT_IOU).mean(axis=0).max()),
+    }
 
 
 def judged_centre(sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
@@ -160,9 +165,13 @@ def judged_centre(sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str
     fits = np.array([float(iou(box, truth).max()) for box, truth in zip(boxes, truths, strict=True)])
     right = rate(fits >= CORRECT_IOU)
     return {
-        "n": len(fits), "gt_known": right.value, "low": right.low, "high": right.high,
-        "mean_box_iou": 100 * float(fits.mean()), "best": right.value,
-    }  # fmt: skip
+        "n": len(fits),
+        "gt_known": right.value,
+        "low": right.low,
+        "high": right.high,
+        "mean_box_iou": 100 * float(fits.mean()),
+        "best": right.value,
+    }
 
 
 def table_of(found: dict[str, dict[str, dict[str, Any]]], what: str, names: Sequence[str]) -> str:
@@ -170,7 +179,10 @@ def table_of(found: dict[str, dict[str, dict[str, Any]]], what: str, names: Sequ
     counts = {name: next(iter(rows.values()))["n"] for name, rows in found.items()}
     heads = " | ".join(f"{name}, n = {count}" for name, count in counts.items())
     lines = [
-        "GT-known (protocol `original`) at each map's own threshold with its 95 % interval, mean box IoU there, and GT-known at the best threshold for all.",
+        (
+            "GT-known (protocol `original`) at each map's own threshold with its 95 % interval, mean box IoU there, and"
+            " GT-known at the best threshold for all."
+        ),
         "",
         f"| {what} | {heads} |",
         "|---|" + "---|" * len(found),

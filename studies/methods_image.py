@@ -2,8 +2,8 @@
 
     python studies/methods_image.py studies/grids/table1.yaml DATA --runs runs/studies --out docs/methods.jpg
 
-One line per row of the grid whose run of the first seed is finished. The photographs are not chosen by anybody: the first test image of
-classes at equal distances.
+One line per row of the grid whose run of the first seed is finished. The photographs are not chosen by anybody: the
+first test image of classes at equal distances.
 """
 
 from __future__ import annotations
@@ -60,7 +60,13 @@ def sheet(lines: Sequence[tuple[str, Sequence[Shown]]]) -> Image.Image:
     for row, (name, panels, notes) in enumerate(cells):
         top = GAP_PX + row * (CELL_WH[1] + GAP_PX)
         for line, words in enumerate(_halves(name)):
-            pen.text((GAP_PX, top + CELL_WH[1] // 2 + 32 * line), words, (INK, PALE_INK)[line], ImageFont.load_default(TEXT_PX), anchor="lm")  # fmt: skip
+            pen.text(
+                (GAP_PX, top + CELL_WH[1] // 2 + 32 * line),
+                words,
+                (INK, PALE_INK)[line],
+                ImageFont.load_default(TEXT_PX),
+                anchor="lm",
+            )
         for column, (pixels, note) in enumerate(zip(panels, notes, strict=True)):
             left = LABEL_WIDTH_PX + column * (CELL_WH[0] + GAP_PX)
             _place(paper, pen, pixels, note, (left, top))
@@ -68,7 +74,9 @@ def sheet(lines: Sequence[tuple[str, Sequence[Shown]]]) -> Image.Image:
 
 
 def _halves(name: str) -> list[str]:
-    """`CAM (Zhou et al. 2016)` as a name and where it is from, `SPOL, released values` as a name and what is special."""
+    """`CAM (Zhou et al. 2016)` as a name and where it is from, `SPOL, released values` as a name and what is
+    special.
+    """
     mark = " (" if "(" in name else ", "
     name, _, rest = name.partition(mark)
     return [name, rest.rstrip(")")] if rest else [name]
@@ -104,9 +112,12 @@ def main() -> None:
             raise WsolError(f"no finished run of {given.grid} below {runs}. Make them with studies/run.py first.")
         chosen, truth = photographs(data, PHOTOS), data.read_truth()
         lines = [
-            (run.row.name, list(Gallery(run.folder(runs), device="cpu", precision="fp32")(chosen, truth, Progress(quiet=True))))
+            (
+                run.row.name,
+                list(Gallery(run.folder(runs), device="cpu", precision="fp32")(chosen, truth, Progress(quiet=True))),
+            )
             for run in done
-        ]  # fmt: skip
+        ]
         sheet(lines).reduce(2).save(given.out, quality=88)  # drawn twice as large, for smooth lines
     except WsolError as error:
         sys.exit(f"error: {error}")

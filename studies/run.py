@@ -2,10 +2,11 @@
 
     python studies/run.py studies/grids/recipes.yaml DATA --runs runs/studies
 
-A grid is a small YAML file: what all rows share, the rows with what each changes, and the seeds. Every row and seed is a run made with the
-product's own commands, so a killed study goes on when the command is given again, and what is finished is kept. Stages with equal settings and
-inputs are trained once and shared between rows. The table is written to studies/results/, and again after every run; numbers there whose
-runs are gone, or were made on another machine, stay as long as the row's values and the data are the same.
+A grid is a small YAML file: what all rows share, the rows with what each changes, and the seeds. Every row and seed is
+a run made with the product's own commands, so a killed study goes on when the command is given again, and what is
+finished is kept. Stages with equal settings and inputs are trained once and shared between rows. The table is written
+to studies/results/, and again after every run; numbers there whose runs are gone, or were made on another machine, stay
+as long as the row's values and the data are the same.
 """
 
 from __future__ import annotations
@@ -69,8 +70,16 @@ class Grid(_Strict):
 
 
 OF_THE_MACHINE = (
-    "device", "micro_batch", "compile", "cache_gb", "disk_cache_gb", "cache_folder", "workers", "checkpoint_seconds", "track",
-)  # fmt: skip
+    "device",
+    "micro_batch",
+    "compile",
+    "cache_gb",
+    "disk_cache_gb",
+    "cache_folder",
+    "workers",
+    "checkpoint_seconds",
+    "track",
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,9 @@ class Run:
 
     @property
     def values(self) -> str:
-        """Short for all that its quality depends on but the seed: neither the machine nor what other methods would take."""
+        """Short for all that its quality depends on but the seed: neither the machine nor what other methods would
+        take.
+        """
         # Of a group that is not read not even the name is left: a new method brings a new group.
         unread: Tree = {
             group: names if group in groups_of(self.config) else True
@@ -132,7 +143,8 @@ def read_grid(path: Path) -> tuple[str, list[Run]]:
     twice = [name for name, count in Counter((run.row.name, run.seed) for run in runs).items() if count > 1]
     if twice:
         raise WsolError(
-            f"{path} has row {twice[0][0]!r} with seed {twice[0][1]} twice: expected each once, since the table averages what has one name. Rename one of them."
+            f"{path} has row {twice[0][0]!r} with seed {twice[0][1]} twice: expected each once, since the table"
+            " averages what has one name. Rename one of them."
         )
     return grid.title, runs
 
@@ -150,13 +162,16 @@ def _config(values: Tree, name: str) -> RunConfig:
         raise WsolError(f"row {name!r}: {told(error)}") from None
     if resolve(RunConfig.model_validate(config.model_dump(exclude_none=True))) != config:
         raise WsolError(
-            f"row {name!r} sets a value of its recipe to null: expected a value, since the command line has no word for none. Start from another recipe."
+            f"row {name!r} sets a value of its recipe to null: expected a value, since the command line has no word for"
+            " none. Start from another recipe."
         )
     return config
 
 
 def options(values: Tree, lead: str = "--") -> Iterator[str]:
-    """A configuration as words of the command line. None has no word: it is what a recipe says of the values that may be None."""
+    """A configuration as words of the command line. None has no word: it is what a recipe says of the values that may
+    be None.
+    """
     for name, value in values.items():
         word = f"{lead}{name.replace('_', '-')}"
         if isinstance(value, dict):
@@ -198,7 +213,8 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
         kept = {folder / name: shared for name, shared in _shared(run.config, stage, runs).items()}
         for own, shared in kept.items():
             _take(shared, own)
-        # Also of a stage that is there: the command sees whether it is finished, and the run remembers its configuration.
+        # Also of a stage that is there: the command sees whether it is finished, and the run remembers its
+        # configuration.
         peaks_mb.append(_wsol(command, str(data), "--run", str(folder), *chosen))
         write_json(folder / PEAK, max(peaks_mb))
         for own, shared in kept.items():
@@ -209,16 +225,26 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     if run.has_costs and run.row.which == "seg":
         _predict(folder, data, images)
     _wsol(
-        "evaluate", str(folder), str(data), *given, "--which", run.row.which, "--protocol", ",".join(run.protocols),
-        "--json", str(run.result(runs)),
-    )  # fmt: skip
+        "evaluate",
+        str(folder),
+        str(data),
+        *given,
+        "--which",
+        run.row.which,
+        "--protocol",
+        ",".join(run.protocols),
+        "--json",
+        str(run.result(runs)),
+    )
 
 
 PREDICTED, PEAK = "predicted", "peak_mb.json"
 
 
 def _peak_mb(folder: Path) -> float:
-    """The most memory that a training command of this row took; 0 if none ran. Stages that another row trained are not in it."""
+    """The most memory that a training command of this row took; 0 if none ran. Stages that another row trained are not
+    in it.
+    """
     path = folder / PEAK
     return float(json.loads(path.read_text())) if path.exists() else 0.0
 
@@ -263,7 +289,9 @@ def _network(config: RunConfig, runs: Path) -> Path:
 
 
 def _take(source: Path, target: Path) -> None:
-    """The same files under another name, without taking room twice; nothing where they are not finished, or there already."""
+    """The same files under another name, without taking room twice; nothing where they are not finished, or there
+    already.
+    """
     if not (source / MANIFEST).exists() or target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -289,7 +317,8 @@ def _wsol(*words: str) -> float:
     process.returncode = os.waitstatus_to_exitcode(status)  # else Popen would wait for what is gone
     if process.returncode:
         raise WsolError(
-            f"`wsol {' '.join(words[:2])}` ended with {process.returncode}: expected 0. Its own words are above; the same command goes on."
+            f"`wsol {' '.join(words[:2])}` ended with {process.returncode}: expected 0. Its own words are above; the"
+            " same command goes on."
         )
     return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
@@ -340,7 +369,8 @@ def main() -> None:
         if given.list:
             for run in everything:
                 print(
-                    f"{'finished' if study.found(run) else 'missing':8} {run.row.name}, seed {run.seed}: {run.folder(runs)}"
+                    f"{'finished' if study.found(run) else 'missing':8} {run.row.name}, seed {run.seed}:"
+                    f" {run.folder(runs)}"
                 )
             return
         study.write()
@@ -372,7 +402,8 @@ class Study:
         self._written = self._read()
         if self._written and all(one["data"] != data for one in self._written):
             raise WsolError(
-                f"{out.with_suffix('.json')} has results of other data: expected those of {data}, got {self._written[0]['data']}. Name another table with --out; these would be lost."
+                f"{out.with_suffix('.json')} has results of other data: expected those of {data}, got"
+                f" {self._written[0]['data']}. Name another table with --out; these would be lost."
             )
 
     def _read(self) -> list[Tree]:
@@ -436,10 +467,25 @@ def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> s
     seeds_of_all = ", ".join(map(str, sorted({run.seed for run in everything})))
     columns = {head: place for head, place in COLUMNS.items() if everything and place[0] in everything[0].protocols}
     costs = COSTS if everything and everything[0].has_costs else ()
-    heads = ["row", "seeds", "threshold", *columns, "gap to the best", "minutes of training", *costs, "a paper's GT-known"]  # fmt: skip
+    heads = [
+        "row",
+        "seeds",
+        "threshold",
+        *columns,
+        "gap to the best",
+        "minutes of training",
+        *costs,
+        "a paper's GT-known",
+    ]
     lines = [
-        f"Protocols {protocols}; {described}; seeds {seeds_of_all}; n = {', '.join(map(str, n)) or 'none yet'}. In percent: mean and standard deviation",
-        f"over seeds, or the 95 % interval over images where there is one seed. The best threshold is chosen with the true boxes. {'Times and memory' if costs else 'Minutes'} are the least of all seeds.\n",
+        (
+            f"Protocols {protocols}; {described}; seeds {seeds_of_all}; n = {', '.join(map(str, n)) or 'none yet'}. In"
+            " percent: mean and standard deviation"
+        ),
+        (
+            "over seeds, or the 95 % interval over images where there is one seed. The best threshold is chosen with"
+            f" the true boxes. {'Times and memory' if costs else 'Minutes'} are the least of all seeds.\n"
+        ),
         f"| {' | '.join(heads)} |",
         "|" + "---|" * len(heads),
     ]
@@ -461,7 +507,11 @@ def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> s
         reference = "" if of_row[0].row.reference is None else f"{of_row[0].row.reference:.1f}"
         seeds = f"{len(done)}" if len(done) == len(of_row) else f"{len(done)} of {len(of_row)}"
         lines.append(
-            f"| {' | '.join([name, seeds, ', '.join(thresholds), *cells, gap, minutes, *_costs(done)[: len(costs)], reference])} |"
+            "| "
+            + " | ".join(
+                [name, seeds, ", ".join(thresholds), *cells, gap, minutes, *_costs(done)[: len(costs)], reference]
+            )
+            + " |"
         )
     return "\n".join(lines) + "\n"
 

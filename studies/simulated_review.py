@@ -1,10 +1,12 @@
 """Review predictions as somebody would who draws every box right; for studies, where true boxes are known.
 
-    python studies/simulated_review.py OUT DATA --most 40      # the least confident; DATA: class folders with boxes.csv, as the demo draws them
-    python studies/simulated_review.py OUT DATA --sample 20    # drawn at random, as `wsol review OUT --sample 20` does
+    python studies/simulated_review.py OUT DATA --most 40      # the least confident; DATA: class folders with
+    boxes.csv, as the demo draws them python studies/simulated_review.py OUT DATA --sample 20    # drawn at random, as
+    `wsol review OUT --sample 20` does
 
-A box of IoU 0.8 or more with the true one is accepted, but in a sample, where every box is put where it belongs; else the true box takes its place, and a wrong class that of its folder. The
-decisions go into the journal that `wsol review` writes, and `wsol export --reviewed` reads.
+A box of IoU 0.8 or more with the true one is accepted, but in a sample, where every box is put where it belongs; else
+the true box takes its place, and a wrong class that of its folder. The decisions go into the journal that `wsol review`
+writes, and `wsol export --reviewed` reads.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def true_boxes(data: Path) -> dict[Path, list[Xyxy]]:
 
 
 def review(out: Path, data: Path, most: int | None, sample: int | None = None) -> Counter[str]:
-    """Decide about the `most` least confident images (all by default), or of a random sample; returns how many of each verdict there are."""
+    """Decide about the `most` least confident images (all by default), or of a random sample; returns how many of each
+    verdict there are.
+    """
     true = true_boxes(data)
     verdicts: Counter[str] = Counter()
     with Journal(out) as journal:

@@ -1,4 +1,5 @@
-"""`python tests/all_frozen.py ...` is `wsol ...` with the statistics of every batch norm left as they are, new layers included.
+"""`python tests/all_frozen.py ...` is `wsol ...` with the statistics of every batch norm left as they are, new layers
+included.
 
 Without that, several processes cannot train to the weights of one: each normalises with the images that it has.
 """

@@ -1,4 +1,5 @@
-"""What all tests share: shapes checked at every call, one thread, no network, small data sets, the real one where it is."""
+"""What all tests share: shapes checked at every call, one thread, no network, small data sets, the real one where it
+is."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ from quick import QUICK, Cli  # noqa: E402
 from wsol.cli.main import main  # noqa: E402
 from wsol.demo.drawing import write_demo_set  # noqa: E402
 
-# A deadline measures the machine's other work, not ours. The project's own check draws the same cases each time, so that it says what
-# the change is worth; whoever runs the tests by hand draws new ones.
+# A deadline measures the machine's other work, not ours. The project's own check draws the same cases each time, so
+# that it says what the change is worth; whoever runs the tests by hand draws new ones.
 settings.register_profile("wsol", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("wsol")
 
@@ -49,7 +50,8 @@ def cub30() -> Path:
 
 @pytest.fixture(scope="session")
 def new_image() -> NewImage:
-    """`new_image(path, image_hw=(30, 40))` writes an image of random pixels, its folders included, and returns its path."""
+    """`new_image(path, image_hw=(30, 40))` writes an image of random pixels, its folders included, and returns its
+    path."""
     return write_image
 
 

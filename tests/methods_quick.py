@@ -27,6 +27,12 @@ def quick(method: Method, weights: Path, **values: Any) -> RunConfig:
 def small_config(method: Method, **options: Any) -> MethodConfig:
     """Of the small backbone, for three classes."""
     return MethodConfig(
-        method=method, options=options, backbone=NAME, output_stride=16, mean=(0.5,) * 3, std=(0.5,) * 3, resize_px=64,
+        method=method,
+        options=options,
+        backbone=NAME,
+        output_stride=16,
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        resize_px=64,
         class_names=("beetle", "crane", "fish"),
-    )  # fmt: skip
+    )

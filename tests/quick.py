@@ -1,4 +1,5 @@
-"""Settings that make a whole run a matter of seconds, and two ways to give a command: in this process, in one of its own."""
+"""Settings that make a whole run a matter of seconds, and two ways to give a command: in this process, in one of its
+own."""
 
 from __future__ import annotations
 

@@ -58,7 +58,8 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on it. Read only."""
     run = tmp_path_factory.mktemp("benchmarked") / "run"
-    # All networks see images at one size: from a larger one, squashed twice, the plain side would not get the same pixels.
+    # All networks see images at one size: from a larger one, squashed twice, the plain side would not get the same
+    # pixels.
     main(["fit", str(small_set), "--run", str(run), *QUICK, "--seg.scale", "1"])
     return run
 
@@ -150,7 +151,7 @@ def test_plain_training_sees_our_pixels_mirrored_or_not_and_masks_move_along(sma
     torch.manual_seed(0)
     seen = [whole[0] for _ in range(12)]
     assert all(label == 2 for _, label in seen)
-    assert {min((0, 1), key=lambda way: (image - (ours, ours.flip(2))[way]).abs().max()) for image, _ in seen} == {0, 1}  # fmt: skip
+    assert {min((0, 1), key=lambda way: (image - (ours, ours.flip(2))[way]).abs().max()) for image, _ in seen} == {0, 1}
     assert all(min((image - one).abs().max() for one in (ours, ours.flip(2))) < 0.02 for image, _ in seen)
     masked = plain.MaskedImages(job, card, Seg(resize_px=SIDE_PX, crop_px=56))
     for image, mask in (masked[0] for _ in range(12)):
@@ -185,7 +186,8 @@ def test_chosen_images_are_spread_over_the_classes(labels: list[int], count: int
 def test_speeds_are_read_from_what_a_training_left(tmp_path: Path) -> None:
     rows = ["epoch,seconds,images_per_second,waiting_share", "1,8,20,0.5", "2,5,32,0.2", "3,4,40,0.5", ""]
     (tmp_path / "results.csv").write_text("\n".join(rows))
-    # 25 s in all: 16 for the first epoch of 160 images, reading the images included. Without waiting, the later ones would give 40 and 80.
+    # 25 s in all: 16 for the first epoch of 160 images, reading the images included. Without waiting, the later ones
+    # would give 40 and 80.
     assert engine._speeds_of(tmp_path, 25.0) == engine.Speeds(step=80.0, first=10.0, later=40.0)
 
 
@@ -227,8 +229,13 @@ def test_a_command_that_fails_has_no_peak() -> None:
     ],
 )
 def test_what_cannot_be_measured_is_refused(
-    words: list[str], said: str, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    words: list[str],
+    said: str,
+    small_set: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr(sys, "argv", ["engine.py", str(small_set), "--run", str(tmp_path / "no run"), *words])
     with pytest.raises(SystemExit) as stopped:
         engine.main()
@@ -260,7 +267,9 @@ def test_one_command_prints_all_tables(small_set: Path, small_run: Path) -> None
     assert len(ratios) == 12 and all(float(ratio) > 0 for ratio in ratios)
     assert lines[-1].endswith("not measured: no GPU here")
     tables = [line for line in lines if line.startswith("|")]
-    widths = [{line.count("|") for line in done.stdout.split("\n\n")[i].splitlines() if line[:1] == "|"} for i in range(1, 5)]  # fmt: skip
+    widths = [
+        {line.count("|") for line in done.stdout.split("\n\n")[i].splitlines() if line[:1] == "|"} for i in range(1, 5)
+    ]
     assert tables and all(len(width) == 1 for width in widths)
 
 

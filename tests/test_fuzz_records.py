@@ -56,14 +56,69 @@ pytestmark = pytest.mark.filterwarnings(
 
 DEEP = "[" * 500 + "]" * 500
 NASTY = (
-    "null", "true", "0", "-1", "1", "2", "1.5", "-0.0", "1e999", "NaN", "-Infinity", "999999999999", "9223372036854775808",
-    "1" + "0" * 400, "9" * 5000, "-" + "9" * 5000, '""', '"x"', '"1"', '"\\u0000"', '"a\\u0000b"', '"\\ud800"', '"\\udcff"', '"../x"', '"' + "x" * 5000 + '"',
-    "[]", "{}", "[[]]", "[null]", "[1, 2]", "[NaN, 1, 2, 3]", '{"size": [2, 2], "counts": ""}', '{"a": 1}', DEEP, "[" * 100_000, '{"a":' * 500 + "1" + "}" * 500,
-)  # fmt: skip
+    "null",
+    "true",
+    "0",
+    "-1",
+    "1",
+    "2",
+    "1.5",
+    "-0.0",
+    "1e999",
+    "NaN",
+    "-Infinity",
+    "999999999999",
+    "9223372036854775808",
+    "1" + "0" * 400,
+    "9" * 5000,
+    "-" + "9" * 5000,
+    '""',
+    '"x"',
+    '"1"',
+    '"\\u0000"',
+    '"a\\u0000b"',
+    '"\\ud800"',
+    '"\\udcff"',
+    '"../x"',
+    '"' + "x" * 5000 + '"',
+    "[]",
+    "{}",
+    "[[]]",
+    "[null]",
+    "[1, 2]",
+    "[NaN, 1, 2, 3]",
+    '{"size": [2, 2], "counts": ""}',
+    '{"a": 1}',
+    DEEP,
+    "[" * 100_000,
+    '{"a":' * 500 + "1" + "}" * 500,
+)
 NASTY_YAML = (
-    *NASTY, "&a [*a]", "*a", "2001-01-01", "9999-99-99", "!!timestamp x", "!!int x", "!!binary x", "!!python/object:os.system x", "!!set {a}", "{[1]: 2}", "{1: 2}",
-    "0x" + "F" * 5000, "1:" * 3000 + "1", ".inf", ".nan", "!!float x", "!!bool x", "? a", "%", "'", "---", "!!omap [a]", "!!pairs [a]",
-)  # fmt: skip
+    *NASTY,
+    "&a [*a]",
+    "*a",
+    "2001-01-01",
+    "9999-99-99",
+    "!!timestamp x",
+    "!!int x",
+    "!!binary x",
+    "!!python/object:os.system x",
+    "!!set {a}",
+    "{[1]: 2}",
+    "{1: 2}",
+    "0x" + "F" * 5000,
+    "1:" * 3000 + "1",
+    ".inf",
+    ".nan",
+    "!!float x",
+    "!!bool x",
+    "? a",
+    "%",
+    "'",
+    "---",
+    "!!omap [a]",
+    "!!pairs [a]",
+)
 HOLE = "a hole"
 
 
@@ -122,7 +177,13 @@ def dumped_yaml(value: Any) -> str:
     return yaml.safe_dump(value, sort_keys=False) if value != HOLE else HOLE
 
 
-RESNET: dict[str, Any] = {"backbone": "test_resnet", "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.2), "resize_px": 64, "class_names": ("owl", "raw \udcff")}  # fmt: skip
+RESNET: dict[str, Any] = {
+    "backbone": "test_resnet",
+    "mean": (0.5, 0.4, 0.3),
+    "std": (0.2, 0.2, 0.2),
+    "resize_px": 64,
+    "class_names": ("owl", "raw \udcff"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +211,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         new_calibration(Run.open(root).calibrated_weights, Path("few.csv"), 0.3, ScoreCurve(slope=2, intercept=-1), 7),
     )
     write_lines(root / LINES, CORPUS)
-    figures = {"image_root": "/images", "class_names": ["owl", "raw \udcff"], "images": 8, "covering": 1, "seconds": 2.5, "engine": "cpu"}  # fmt: skip
+    figures = {
+        "image_root": "/images",
+        "class_names": ["owl", "raw \udcff"],
+        "images": 8,
+        "covering": 1,
+        "seconds": 2.5,
+        "engine": "cpu",
+    }
     write_manifest(root, "predict", {"box": {"threshold": 0.5}}, {"images": "abc"}, figures)
     decide(root, "a/owl.jpg", "corrected", (1.0, 2.0, 3.0, 4.0))
     decide(root, "b/empty.jpg", "accepted")
@@ -190,7 +258,9 @@ def read_method_card(root: Path) -> None:
 READERS: dict[str, Callable[[Path], object]] = {
     LINES: read_masks,
     MANIFEST: lambda root: (
-        open_predictions(root), manifest_of(root, "predict"), is_finished(root, "predict", {"box": {"threshold": 0.4}}, {}),
+        open_predictions(root),
+        manifest_of(root, "predict"),
+        is_finished(root, "predict", {"box": {"threshold": 0.4}}, {}),
     ),
     "config.yaml": lambda root: (load_config(root), preview(root, RunConfig(seed=3))),
     "seg/model.json": lambda root: load_mffnet(root / "seg"),
@@ -203,11 +273,11 @@ READERS: dict[str, Callable[[Path], object]] = {
     SETTINGS: lambda root: open_scratch(root / "elsewhere", "predict", {"threshold": 0.5}, {"images": "abc"}),
     "index.json": lambda root: PseudoStore(root).image_ids,
     "log.jsonl": lambda root: _cut_after(root / "log.jsonl", 15),
-}  # fmt: skip
+}
 BINARY: dict[str, Callable[[Path], object]] = {
     "seg/model.safetensors": lambda root: load_mffnet(root / "seg"),
-    "checkpoint.safetensors": lambda root: Checkpoint(root / "checkpoint.safetensors", {"seed": 1}).restore(
-        *small_training()
+    "checkpoint.safetensors": (
+        lambda root: Checkpoint(root / "checkpoint.safetensors", {"seed": 1}).restore(*small_training())
     ),
 }
 
@@ -274,9 +344,14 @@ def test_a_file_of_something_else_is_read_or_refused_in_a_sentence(run: Path, na
 
 
 ONNX: dict[str, Any] = {
-    "heatmap": {"name": "a", "resize_px": 64, "mean": [0.5], "std": [0.5]}, "probabilities": None, "class_names": ["owl"],
-    "box": {"threshold": 0.5}, "licence": "unknown", "wsol": "0.1.0", "weights": {"seg": "abc"},
-}  # fmt: skip
+    "heatmap": {"name": "a", "resize_px": 64, "mean": [0.5], "std": [0.5]},
+    "probabilities": None,
+    "class_names": ["owl"],
+    "box": {"threshold": 0.5},
+    "licence": "unknown",
+    "wsol": "0.1.0",
+    "weights": {"seg": "abc"},
+}
 
 
 @FEW

@@ -155,7 +155,10 @@ class Deaths:
 
     def __str__(self) -> str:
         codes = ", ".join(f"{code}: {self.exit_codes.count(code)}" for code in sorted(set(self.exit_codes)))
-        return f"{self.name}: {len(self.exit_codes)} kills, exit codes {{{codes}}}, the slowest end after {self.slowest_seconds:.1f} s"
+        return (
+            f"{self.name}: {len(self.exit_codes)} kills, exit codes {{{codes}}}, the slowest end after"
+            f" {self.slowest_seconds:.1f} s"
+        )
 
 
 def of_session(leader: int) -> list[psutil.Process]:
@@ -179,7 +182,8 @@ def kill_one_of(process: subprocess.Popen[str], chance: random.Random, deaths: D
     deaths.exit_codes.append(process.returncode)
     assert "Traceback" not in said and "Exception" not in said, said
     if number == signal.SIGTERM and process.returncode not in (0, -signal.SIGTERM):
-        # To a shell both are 130. Python ends by SIGINT where KeyboardInterrupt came out of an `exec`, be it caught later.
+        # To a shell both are 130. Python ends by SIGINT where KeyboardInterrupt came out of an `exec`, be it caught
+        # later.
         assert process.returncode in (130, -signal.SIGINT), said
         assert re.search("interrupted|stopped after|still busy", said), said
     while of_session(process.pid):
@@ -226,12 +230,15 @@ def tree(root: Path) -> dict[str, str]:
     """Every file, but for the speeds that a prediction notes."""
     return {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*")) if path.is_file() and path.name != "manifest.json"
-    }  # fmt: skip
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest, tmp_path: Path, small_set: Path, whole: Path, images: Path, boxes: Path) -> Case:  # fmt: skip
+def case(
+    request: pytest.FixtureRequest, tmp_path: Path, small_set: Path, whole: Path, images: Path, boxes: Path
+) -> Case:
     out, file = tmp_path / "out", tmp_path / "out.json"
 
     def into_folder(*words: object) -> Case:
@@ -243,11 +250,15 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, small_set: Path, whole:
     cases: dict[str, Callable[[], Case]] = {
         "predict": lambda: into_folder("predict", whole, images, "--out", out),
         "check": lambda: into_file("check", images),
-        "fit": lambda: replace(into_folder("fit", small_set, "--run", out, *SETTINGS, *STREAMED), result=lambda: hashes(out)),
+        "fit": lambda: replace(
+            into_folder("fit", small_set, "--run", out, *SETTINGS, *STREAMED), result=lambda: hashes(out)
+        ),
         "export": lambda: into_folder("export", boxes, "--format", "yolo", "--out", out),
         "evaluate": lambda: into_file("evaluate", whole, small_set),
-        "report": lambda: replace(into_folder("report", whole, small_set, "--out", out), result=lambda: sorted(tree(out))),
-    }  # fmt: skip
+        "report": lambda: replace(
+            into_folder("report", whole, small_set, "--out", out), result=lambda: sorted(tree(out))
+        ),
+    }
     return cases[request.param]()
 
 
@@ -257,9 +268,16 @@ BY_HAND = pytest.mark.skipif("WSOL_KILLS" not in os.environ, reason="one more co
 @pytest.mark.skipif(not hasattr(os, "getsid"), reason="looks at sessions of processes")
 @pytest.mark.parametrize(
     "case",
-    ["predict", "check", "fit", "export", pytest.param("evaluate", marks=BY_HAND), pytest.param("report", marks=BY_HAND)],
+    [
+        "predict",
+        "check",
+        "fit",
+        "export",
+        pytest.param("evaluate", marks=BY_HAND),
+        pytest.param("report", marks=BY_HAND),
+    ],
     indirect=True,
-)  # fmt: skip
+)
 def test_no_kill_leaves_a_process_and_the_same_command_ends_in_the_same_result(
     case: Case, request: pytest.FixtureRequest
 ) -> None:
@@ -290,7 +308,16 @@ def test_no_kill_leaves_a_process_and_the_same_command_ends_in_the_same_result(
 def decide(url: str, image: int) -> None:
     """Reject an image as the page does; asked again, it is rejected once."""
     host, path = url.removeprefix("http://").split("/", 1)
-    body = {"image": image, "base": 0, "is_rejected": True, "boxes": [], "class_name": None, "session": "test", "id": f"d{image}", "seen": 10**6}  # fmt: skip
+    body = {
+        "image": image,
+        "base": 0,
+        "is_rejected": True,
+        "boxes": [],
+        "class_name": None,
+        "session": "test",
+        "id": f"d{image}",
+        "seen": 10**6,
+    }
     with closing(http.client.HTTPConnection(host, timeout=30)) as connection:
         connection.request("GET", f"/{path}")
         page = connection.getresponse()

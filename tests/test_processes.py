@@ -64,11 +64,19 @@ def launch(script: Path, *words: object, processes: int = 1, machines: int = 1) 
     single = [sys.executable]
     running = [
         subprocess.Popen(
-            [*(single if processes * machines == 1 else [*launcher, str(node)]), str(script), *(() if processes * machines == 1 else ("--",)), *map(str, words)],
-            env=os.environ | {"OMP_NUM_THREADS": "1", "LOGLEVEL": "INFO"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [
+                *(single if processes * machines == 1 else [*launcher, str(node)]),
+                str(script),
+                *(() if processes * machines == 1 else ("--",)),
+                *map(str, words),
+            ],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "LOGLEVEL": "INFO"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         for node in range(machines)
-    ]  # fmt: skip
+    ]
     with ThreadPoolExecutor(machines) as readers:
         printed = list(readers.map(lambda process: _all_it_prints(process, running), running))
     assert all(process.returncode == 0 for process in running), "\n".join(printed)

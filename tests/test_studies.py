@@ -270,9 +270,17 @@ def test_a_study_that_is_told_to_stop_ends_its_command_too(tmp_path: Path, numbe
 def test_costs_are_in_the_table_where_the_grid_asks(tmp_path: Path) -> None:
     _, everything = runner.read_grid(written(tmp_path, rows=[{"name": "a"}], seeds=[0, 1], costs=True))
     found = [
-        {"row": "a", "seed": seed, "minutes": minutes, "images": 900, "predicted_per_second": 50.0, "peak_mb": peak_mb, "judged": judged(90.0)}
+        {
+            "row": "a",
+            "seed": seed,
+            "minutes": minutes,
+            "images": 900,
+            "predicted_per_second": 50.0,
+            "peak_mb": peak_mb,
+            "judged": judged(90.0),
+        }
         for seed, minutes, peak_mb in ((0, 3.0, 2000.0), (1, 6.0, 2400.0))
-    ]  # fmt: skip
+    ]
     *_, heads, _, last = runner.table(everything, found, "birds").splitlines()
     row = dict(zip(heads.split(" | "), last.split(" | "), strict=True))
     assert [row[name] for name in runner.COSTS] == ["200", "20", "2000"] and row["minutes of training"] == "3"
@@ -280,9 +288,11 @@ def test_costs_are_in_the_table_where_the_grid_asks(tmp_path: Path) -> None:
     row = dict(
         zip(heads.split(" | "), runner.table(everything, found, "birds").splitlines()[-1].split(" | "), strict=True)
     )
-    assert [row[name] for name in runner.COSTS] == ["", "", ""], (
-        "the least of some of the seeds would be of another thing"
-    )
+    assert [row[name] for name in runner.COSTS] == [
+        "",
+        "",
+        "",
+    ], "the least of some of the seeds would be of another thing"
 
 
 def test_a_failed_command_ends_the_study_with_its_name() -> None:
@@ -341,7 +351,17 @@ def judged(gt_known: float, **more: float) -> list[dict[str, Any]]:
         pytest.param({}, ["0 of 2", "", "", "", "", "", "", "", ""], id="nothing yet"),
         pytest.param(
             {0: judged(90.0)},
-            ["1 of 2", "0.50", "90.0 (88.0 to 92.0)", "91.0 (89.0 to 93.0)", "80.0 (78.0 to 82.0)", "60.0 (58.0 to 62.0)", "", "1.0", "3"],
+            [
+                "1 of 2",
+                "0.50",
+                "90.0 (88.0 to 92.0)",
+                "91.0 (89.0 to 93.0)",
+                "80.0 (78.0 to 82.0)",
+                "60.0 (58.0 to 62.0)",
+                "",
+                "1.0",
+                "3",
+            ],
             id="one seed has an interval over images",
         ),
         pytest.param(
@@ -355,7 +375,7 @@ def judged(gt_known: float, **more: float) -> list[dict[str, Any]]:
             id="a figure of some seeds is no mean",
         ),
     ],
-)  # fmt: skip
+)
 def test_cells_of_a_row(tmp_path: Path, results: dict[int, Any], cells: list[str]) -> None:
     _, everything = runner.read_grid(written(tmp_path, rows=[{"name": "wsol", "reference": 96.46}]))
     found = [{"row": "wsol", "seed": seed, "minutes": 3.0, "judged": one} for seed, one in results.items()]

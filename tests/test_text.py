@@ -43,15 +43,19 @@ def counts_in(path: Path) -> list[str]:
 
 
 KNOWN = {
-    "check.py: len(telling) images",  # more than thousands
-    "demo.py: CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS) images",
+    "run.py: len(telling) images",  # more than thousands
+    "run.py: CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS) images",
     "write.py: len(CREATURES) classes",
     "evaluation.py: len(one.image_ids) images",  # a bug's words
     "calibrate.py: self.calibration.n boxes",  # five or more
     "boxes.py: len(self.boxes) boxes",
     "boxes.py: len(self.class_names) classes",
     "export.py: len(class_names) classes",  # "manifest.json's 3 classes"
-    "desk.py: MOST_BOXES boxes",
+    "session.py: MOST_BOXES boxes",
+    "fit.py: USUAL images",
+    "predict.py: USUAL images",
+    "calibrate.py: drawn images",  # twenty by default
+    "review_sample.py: len(names) images",
 }
 
 

@@ -120,25 +120,74 @@ def remove_classes(root: Path) -> None:
         pytest.param(lambda root: keep(root / "train/owl", 10), "small class", [], id="ten images"),
         pytest.param(lambda root: keep(root / "train/owl", 0), "empty class", ["owl: 0 images"], id="none"),
         pytest.param(lambda root: keep(root / "train/owl", 0), "small class", [], id="an empty class is not small too"),
-        pytest.param(lambda root: keep(root / "train/owl", 1), "imbalance", ["owl: 1 image, the largest has 12"], id="12 times as many"),
-        pytest.param(lambda root: (keep(root / "train/owl", 2), add(root / "train/hawk", 8)), "imbalance", [], id="10 times as many"),
+        pytest.param(
+            lambda root: keep(root / "train/owl", 1),
+            "imbalance",
+            ["owl: 1 image, the largest has 12"],
+            id="12 times as many",
+        ),
+        pytest.param(
+            lambda root: (keep(root / "train/owl", 2), add(root / "train/hawk", 8)),
+            "imbalance",
+            [],
+            id="10 times as many",
+        ),
         pytest.param(remove_classes, "one class", ["hawk"], id="one class"),
         pytest.param(write_boxes, "wrong in the truth", [], id="good boxes"),
         pytest.param(write_boxes, "no truth", [], id="there is a truth"),
-        pytest.param(lambda root: write_boxes(root, "test/owl/3.jpg,9,9,1,1", "test/owl/99.jpg,1,1,2,2"), "wrong in the truth", ["swapped corners", "unknown image"], id="bad boxes"),
-        pytest.param(lambda root: (root / "boxes.csv").write_text("path,x0,y0,x1,y1\ntest/hawk/0.jpg,1,1,5,5\n"), "no true box", ["test/hawk/1.jpg"], id="a box for one image"),
-        pytest.param(lambda root: (root / "boxes.csv").write_text("path;x0\n"), "unusable ground truth", ["boxes.csv"], id="no table of boxes"),
-        pytest.param(lambda root: (root / "train/wren/0.jpg").write_bytes(b""), "broken image", ["wren/0.jpg: the file is empty"], id="an empty file"),
-        pytest.param(lambda root: (root / "train/wren/x.jpg").symlink_to("gone"), "missing image", ["wren/x.jpg: it does not exist"], id="a link to nothing"),
-        pytest.param(lambda root: (root / "train/wren/0.jpg").write_bytes(jpeg(photo(1).convert("1").resize((9, 9)).point(lambda _: 0))), "grey", [], id="blank is not grey too"),
-        pytest.param(lambda root: (write_boxes(root), (root / "test/wren/0.jpg").write_bytes(b"")), "wrong in the truth", [], id="a broken image is no mistake of the truth"),
+        pytest.param(
+            lambda root: write_boxes(root, "test/owl/3.jpg,9,9,1,1", "test/owl/99.jpg,1,1,2,2"),
+            "wrong in the truth",
+            ["swapped corners", "unknown image"],
+            id="bad boxes",
+        ),
+        pytest.param(
+            lambda root: (root / "boxes.csv").write_text("path,x0,y0,x1,y1\ntest/hawk/0.jpg,1,1,5,5\n"),
+            "no true box",
+            ["test/hawk/1.jpg"],
+            id="a box for one image",
+        ),
+        pytest.param(
+            lambda root: (root / "boxes.csv").write_text("path;x0\n"),
+            "unusable ground truth",
+            ["boxes.csv"],
+            id="no table of boxes",
+        ),
+        pytest.param(
+            lambda root: (root / "train/wren/0.jpg").write_bytes(b""),
+            "broken image",
+            ["wren/0.jpg: the file is empty"],
+            id="an empty file",
+        ),
+        pytest.param(
+            lambda root: (root / "train/wren/x.jpg").symlink_to("gone"),
+            "missing image",
+            ["wren/x.jpg: it does not exist"],
+            id="a link to nothing",
+        ),
+        pytest.param(
+            lambda root: (root / "train/wren/0.jpg").write_bytes(
+                jpeg(photo(1).convert("1").resize((9, 9)).point(lambda _: 0))
+            ),
+            "grey",
+            [],
+            id="blank is not grey too",
+        ),
+        pytest.param(
+            lambda root: (write_boxes(root), (root / "test/wren/0.jpg").write_bytes(b"")),
+            "wrong in the truth",
+            [],
+            id="a broken image is no mistake of the truth",
+        ),
         pytest.param(lambda root: write_masks(root), "not used", [], id="masks are used"),
-        pytest.param(lambda root: (root / "other.jpg").write_bytes(b""), "not used", ["other.jpg"], id="beside the splits"),
+        pytest.param(
+            lambda root: (root / "other.jpg").write_bytes(b""), "not used", ["other.jpg"], id="beside the splits"
+        ),
     ],
-)  # fmt: skip
+)
 def test_classes_and_truth_are_looked_at(own: Path, spoil: Spoil, kind: str, words: list[str]) -> None:
     spoil(own)
-    items = {finding.kind: finding.items for finding in found_in(own).found}.get(kind, ())  # type: ignore[call-overload]
+    items = {finding.kind: finding.items for finding in found_in(own).found}.get(kind, ())
     assert bool(items) == bool(words)
     assert [word for word in words if not any(word in str(item) for item in items)] == []
     if kind != "no true box":
@@ -288,10 +337,12 @@ def test_a_finding_has_a_severity_and_an_order(clean: Path) -> None:
         pytest.param(["{tmp}/empty"], "no images in", id="no images"),
         pytest.param(["{own}", "--json", "{tmp}"], "--json {tmp} is a folder", id="a folder for JSON"),
         pytest.param(["{own}", "--page", "{tmp}"], "--page {tmp} is a folder", id="a folder for the page"),
-        pytest.param(["{own}", "--json", "{tmp}/a", "--page", "{tmp}/empty/../a"], "expected two files", id="one file for both"),
+        pytest.param(
+            ["{own}", "--json", "{tmp}/a", "--page", "{tmp}/empty/../a"], "expected two files", id="one file for both"
+        ),
         pytest.param(["{own}", "--strickt"], "Did you mean --strict?", id="misspelt option"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_of_the_command_are_told(
     cli: Cli, own: Path, tmp_path: Path, words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -431,8 +482,10 @@ def test_names_that_hold_markup_stay_names(
 def test_the_real_photographs_of_cub_hold_two_pairs(cub30: Path) -> None:
     found = by_kind(found_in(cub30))
     assert {kind: len(items) for kind, items in found.items() if kind != "wrong in the truth"} == {
-        "alike in train and test": 1, "alike": 1, "grey": 2,
-    }  # fmt: skip
+        "alike in train and test": 1,
+        "alike": 1,
+        "grey": 2,
+    }
 
 
 def test_a_huge_image_is_above_the_limit() -> None:

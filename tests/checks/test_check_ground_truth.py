@@ -1,4 +1,5 @@
-"""What `wsol check` says of ground truth: sizes, single bad annotations, absent or unusable boxes, folders that are hardly classes."""
+"""What `wsol check` says of ground truth: sizes, single bad annotations, absent or unusable boxes, folders that are
+hardly classes."""
 
 from __future__ import annotations
 

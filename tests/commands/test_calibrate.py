@@ -108,8 +108,14 @@ def test_boxes_that_lie_elsewhere_teach_nothing_and_are_refused(
 
 @pytest.mark.parametrize("needed", [0.0, 1.01])
 def test_boxes_of_which_none_fits_well_are_warned_of(
-    cli: Cli, own_run: Path, few: Path, small_set: Path, needed: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
+    cli: Cli,
+    own_run: Path,
+    few: Path,
+    small_set: Path,
+    needed: float,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr("wsol.commands.calibrate.CORRECT_IOU", needed)
     assert cli("calibrate", own_run, "--boxes", few, "--images", small_set, "--dry-run") == 0
     assert ("warning: none of 6 boxes comes to an IoU" in capsys.readouterr().err) == (needed > 1)
@@ -278,16 +284,25 @@ def two_broken(lines: list[str], root: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("spoiled", "words", "expected"),
     [
-        pytest.param(four, ["--boxes", "{few}"], "4 images of {few} have a usable box: expected at least 5", id="four boxes"),
+        pytest.param(
+            four, ["--boxes", "{few}"], "4 images of {few} have a usable box: expected at least 5", id="four boxes"
+        ),
         pytest.param(two_broken, ["--boxes", "{few}"], "cannot decode", id="two of six are broken"),
         pytest.param(nothing, [], "expected one of --reviewed PREDICTIONS or --boxes FEW", id="nothing to learn from"),
         pytest.param(nothing, ["--boxes", "{few}", "--reset"], "expected one of --reviewed", id="both"),
-        pytest.param(nothing, ["--boxes", "{few}", "--reviewed", "{few}"], "expected one of --reviewed", id="boxes twice"),
+        pytest.param(
+            nothing, ["--boxes", "{few}", "--reviewed", "{few}"], "expected one of --reviewed", id="boxes twice"
+        ),
         pytest.param(nothing, ["--reviewed", "{few}"], "of `wsol predict", id="no predictions"),
-        pytest.param(nothing, ["--reset", "--json", "{few}.json"], "--json has nothing to say of a --reset", id="a report on nothing"),
+        pytest.param(
+            nothing,
+            ["--reset", "--json", "{few}.json"],
+            "--json has nothing to say of a --reset",
+            id="a report on nothing",
+        ),
         pytest.param(nothing, ["--boxes", "{few}x"], "{few}x does not exist", id="no such boxes"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_told_and_change_nothing(
     cli: Cli,
     own_run: Path,

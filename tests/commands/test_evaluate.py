@@ -38,8 +38,18 @@ def judged_run(small_set: Path, small_run: Path, tmp_path_factory: pytest.TempPa
 
     out = tmp_path_factory.mktemp("judged") / "m.json"
     main(
-        ["evaluate", str(small_run), str(small_set), "--protocol", PROTOCOLS, "--json", str(out), "--save-heatmaps", str(small_run / "maps")]
-    )  # fmt: skip
+        [
+            "evaluate",
+            str(small_run),
+            str(small_set),
+            "--protocol",
+            PROTOCOLS,
+            "--json",
+            str(out),
+            "--save-heatmaps",
+            str(small_run / "maps"),
+        ]
+    )
     return numbers(out)
 
 
@@ -218,7 +228,14 @@ def test_classes_curve_and_problems_are_written_beside_the_table(
     rows = table_of(Path(f"{out}.csv"))
     names = {child.name for child in (own_set / "test").iterdir()}
     assert {row["class"] for row in rows} == {"", *names}
-    assert sum(int(row["n"]) for row in rows if row["class"] and (row["protocol"], row["metric"]) == ("original", "gt_known")) == 5  # fmt: skip
+    assert (
+        sum(
+            int(row["n"])
+            for row in rows
+            if row["class"] and (row["protocol"], row["metric"]) == ("original", "gt_known")
+        )
+        == 5
+    )
     curve = table_of(Path(f"{out}_curve.csv"))
     assert {row["protocol"] for row in curve} == set(PROTOCOLS.split(","))
     assert sum(row["protocol"] == "wsol-v2" for row in curve) == 3000
@@ -275,25 +292,49 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         pytest.param(["{run}"], "either RUN DATA", id="no data"),
         pytest.param(["{run}", "{set}", "--truth", "{set}"], "either RUN DATA", id="a run and truth"),
         pytest.param(["--heatmaps", "{maps}"], "either RUN DATA", id="maps without truth"),
-        pytest.param(["--heatmaps", "{maps}", "--boxes", "x.csv", "--truth", "{set}"], "either RUN DATA", id="maps and boxes"),
-        pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--protocol", "original"], "expected --threshold", id="no threshold"),
+        pytest.param(
+            ["--heatmaps", "{maps}", "--boxes", "x.csv", "--truth", "{set}"], "either RUN DATA", id="maps and boxes"
+        ),
+        pytest.param(
+            ["--heatmaps", "{maps}", "--truth", "{set}", "--protocol", "original"],
+            "expected --threshold",
+            id="no threshold",
+        ),
         pytest.param(["--heatmaps", "{tmp}", "--truth", "{set}"], "no heatmap in", id="no maps"),
         pytest.param(["--heatmaps", "{maps}", "--truth", "{tmp}/nowhere"], "does not exist", id="no such truth"),
-        pytest.param(["--boxes", "x.csv", "--truth", "{set}", "--curve", "x.svg"], "boxes have no threshold", id="curve of boxes"),
+        pytest.param(
+            ["--boxes", "x.csv", "--truth", "{set}", "--curve", "x.svg"], "boxes have no threshold", id="curve of boxes"
+        ),
         pytest.param(["--boxes", "{tmp}/none.csv", "--truth", "{set}"], "none.csv", id="no such boxes"),
         pytest.param(["{run}", "{set}", "--protocol", "orignal"], "Did you mean original?", id="misspelt protocol"),
         pytest.param(["{run}", "{set}", "--threshold-step", "0"], "from 0.0001 to 1", id="no step"),
         pytest.param(["{run}", "{set}", "--classes", "x.csv"], "a run names its own classes", id="classes of a run"),
-        pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--save-heatmaps", "x"], "--save-heatmaps writes the maps of a run", id="saved maps of maps"),
-        pytest.param(["{run}", "{set}", "--protocol", "spol", "--threshold", "0.3"], "--threshold is for protocol original", id="a fixed threshold"),
-        pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--classes", "x.csv"], "add original or spol", id="classes without Top-k"),
+        pytest.param(
+            ["--heatmaps", "{maps}", "--truth", "{set}", "--save-heatmaps", "x"],
+            "--save-heatmaps writes the maps of a run",
+            id="saved maps of maps",
+        ),
+        pytest.param(
+            ["{run}", "{set}", "--protocol", "spol", "--threshold", "0.3"],
+            "--threshold is for protocol original",
+            id="a fixed threshold",
+        ),
+        pytest.param(
+            ["--heatmaps", "{maps}", "--truth", "{set}", "--classes", "x.csv"],
+            "add original or spol",
+            id="classes without Top-k",
+        ),
         pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--workers", "0"], "at least 1", id="no workers"),
         pytest.param(["{run}", "{set}", "--json", "{tmp}"], "is a folder", id="a folder for a file"),
-        pytest.param(["{run}", "{set}", "--csv", "{set}/boxes.csv/a.csv"], "expected a folder there", id="a file for a folder"),
+        pytest.param(
+            ["{run}", "{set}", "--csv", "{set}/boxes.csv/a.csv"], "expected a folder there", id="a file for a folder"
+        ),
         pytest.param(["{run}", "{set}", "--curve", "x.gif"], "ends in .png, .svg, .pdf", id="no plot"),
-        pytest.param(["{run}", "{set}", "--curve", "x.svg", "--csv", "x.csv"], "expected two files", id="one file for two"),
+        pytest.param(
+            ["{run}", "{set}", "--curve", "x.svg", "--csv", "x.csv"], "expected two files", id="one file for two"
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_told_before_anything_is_computed(
     words: list[str],
     expected: str,

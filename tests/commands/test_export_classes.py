@@ -79,8 +79,11 @@ def test_folders_give_the_class_and_the_command_says_how_many(
     assert SAID in capsys.readouterr().err and SAID in (folder / "README.txt").read_text()
     figures = json.loads((folder / "manifest.json").read_text())["figures"]
     assert {name: figures[f"classes_{name}"] for name in ("changed", "agreed", "chosen", "kept")} == {
-        "changed": 3, "agreed": 1, "chosen": 0, "kept": 2,
-    }  # fmt: skip
+        "changed": 3,
+        "agreed": 1,
+        "chosen": 0,
+        "kept": 2,
+    }
 
 
 @pytest.mark.parametrize("format", get_args(Format))
@@ -114,11 +117,17 @@ def test_other_words_are_refused(cli: Cli, out: Path, capsys: pytest.CaptureFixt
         pytest.param([("corrected", (DRAWN,), "hawk")], "owl", id="another box alone"),
         pytest.param([("corrected", (BOX,), "tit")], "tit", id="another class"),
         pytest.param([("corrected", (BOX,), "owl")], "owl", id="the folder's class"),
-        pytest.param([("corrected", (BOX,), "tit"), ("corrected", (DRAWN,), "tit")], "tit", id="another class, then a box"),
-        pytest.param([("corrected", (BOX,), "owl"), ("accepted", (BOX,), "hawk")], "hawk", id="the folder's class, then the predicted one"),
+        pytest.param(
+            [("corrected", (BOX,), "tit"), ("corrected", (DRAWN,), "tit")], "tit", id="another class, then a box"
+        ),
+        pytest.param(
+            [("corrected", (BOX,), "owl"), ("accepted", (BOX,), "hawk")],
+            "hawk",
+            id="the folder's class, then the predicted one",
+        ),
         pytest.param([("accepted", (BOX,), "hawk"), ("rejected", (BOX,), "hawk")], None, id="rejected"),
     ],
-)  # fmt: skip
+)
 def test_a_class_that_a_reviewer_chose_wins(
     out: Path, decisions: list[tuple[Any, tuple[Any, ...], str]], expected: str | None
 ) -> None:

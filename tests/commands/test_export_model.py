@@ -115,7 +115,7 @@ def test_the_file_answers_as_the_run_does(toy: tuple[str, Path]) -> None:
 
 
 def test_any_batch_height_and_width_will_do(toy: tuple[str, Path]) -> None:
-    graph = onnx_export.load_graph(toy[1])
+    graph = onnx_export.load_graph(Run.open(toy[1]))
     checked = export_model.compared(graph, toy[1] / "model.onnx")
     assert len({(one.batch, one.image_hw) for one in checked}) == 3
     assert {one.output for one in checked} == set(graph.outputs)
@@ -128,18 +128,18 @@ def test_any_batch_height_and_width_will_do(toy: tuple[str, Path]) -> None:
 
 def test_the_file_says_what_it_is(toy: tuple[str, Path]) -> None:
     name, run = toy
-    card = open_onnx(run / "model.onnx").card
+    metadata = open_onnx(run / "model.onnx").metadata
     assert (
-        card.heatmap.mean == (0.5, 0.4, 0.3)
-        and card.heatmap.std == (0.2, 0.3, 0.4)
-        and card.heatmap.resize_px == SIDE_PX
+        metadata.heatmap.mean == (0.5, 0.4, 0.3)
+        and metadata.heatmap.std == (0.2, 0.3, 0.4)
+        and metadata.heatmap.resize_px == SIDE_PX
     )
-    assert card.box == BOX and "Apache-2.0" in card.licence and "uint8 RGB" in card.pixels
+    assert metadata.box == BOX and "Apache-2.0" in metadata.licence and "uint8 RGB" in metadata.pixels
     naming = {"stage one names": "cam", "no names": None}.get(name, "classifier")
-    assert sorted(card.weights) == sorted(filter(None, ["seg", naming]))
-    if card.probabilities is not None:
-        assert card.probabilities.mean == ((0.6, 0.6, 0.6) if naming == "cam" else (0.1, 0.2, 0.3))
-        assert card.probabilities.resize_px == RUNS[name][1]
+    assert sorted(metadata.weights) == sorted(filter(None, ["seg", naming]))
+    if metadata.probabilities is not None:
+        assert metadata.probabilities.mean == ((0.6, 0.6, 0.6) if naming == "cam" else (0.1, 0.2, 0.3))
+        assert metadata.probabilities.resize_px == RUNS[name][1]
 
 
 @pytest.fixture
@@ -148,7 +148,9 @@ def bare(tmp_path: Path) -> Path:
     return toy_run(tmp_path / "run", "none")
 
 
-def test_answers_too_far_apart_leave_what_was_there(toy: tuple[str, Path], tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+def test_answers_too_far_apart_leave_what_was_there(
+    toy: tuple[str, Path], tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = toy[1]
     other = shutil.copytree(run, tmp_path / "other")
     shutil.rmtree(other / "seg")
@@ -181,8 +183,7 @@ def test_the_runs_file_is_made_again_when_its_maps_are_shifted_otherwise(
     before = Localizer.load(bare).outputs(images(2)).heatmaps
     assert before is not None
     fits = ImageThreshold(threshold=0.3, fits=tuple(float(one) for one in 0.9 - np.abs(THRESHOLDS - 0.1)))
-    for module in ("torch_networks", "onnx_export"):
-        monkeypatch.setattr(f"wsol.{module}.image_threshold", lambda run: fits)
+    monkeypatch.setattr(Run, "image_threshold", property(lambda run: fits))
     ours, theirs = (Localizer.load(bare, engine=engine).outputs(images(2)).heatmaps for engine in ("torch", "onnx"))
     assert ours is not None and theirs is not None
     np.testing.assert_allclose(theirs, ours, atol=10 * CLOSE)
@@ -196,11 +197,13 @@ def test_the_rule_for_boxes_is_the_files_unless_asked(toy: tuple[str, Path]) -> 
 
 
 MISTAKES: list[Any] = [
-    pytest.param(lambda run: Localizer.load(run, engine="onnx", precision="bf16"), "precision bf16 is PyTorch's", id="bf16"),
+    pytest.param(
+        lambda run: Localizer.load(run, engine="onnx", precision="bf16"), "precision bf16 is PyTorch's", id="bf16"
+    ),
     pytest.param(lambda run: open_onnx(run / "nothing.onnx"), "Check the path", id="no file"),
     pytest.param(lambda run: open_onnx(run / "config.yaml"), "cannot be opened", id="not ONNX"),
     pytest.param(lambda run: export_model.export_model(run / "seg", quiet=True), "is not a run", id="not a run"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "words"), MISTAKES)
@@ -230,7 +233,9 @@ def test_a_gpu_that_onnxruntime_has_not_is_told(toy: tuple[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("absent", ["onnx", "onnxscript", "onnxruntime"])
-def test_without_the_extra_its_name_is_told(absent: str, bare: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+def test_without_the_extra_its_name_is_told(
+    absent: str, bare: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == absent else object())
     assert cli("export-model", bare, "--format", "onnx", "--check") == 2
     assert f"needs {absent}" in (told := capsys.readouterr().err) and "pip install 'wsol[export]'" in told
@@ -256,7 +261,7 @@ def test_a_network_that_takes_one_size_alone_is_told(bare: Path) -> None:
 
 
 def test_a_check_that_pytorch_itself_cannot_follow_is_told(toy: tuple[str, Path]) -> None:
-    graph = onnx_export.load_graph(toy[1])
+    graph = onnx_export.load_graph(Run.open(toy[1]))
     graph.model = OneSize()  # type: ignore[assignment]
     with pytest.raises(WsolError, match="PyTorch itself does not take images of 64 x 64 .expected 96 rows"):
         export_model.compared(graph, toy[1] / "model.onnx")
@@ -280,7 +285,9 @@ print(json.dumps([found.box, found.class_name]))
 """
 
 
-def test_real_photographs_get_the_same_boxes_from_both_engines(cub30: Path, small_run: Path, tmp_path: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+def test_real_photographs_get_the_same_boxes_from_both_engines(
+    cub30: Path, small_run: Path, tmp_path: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
     photographs, run, file = tmp_path / "photographs", tmp_path / "run", tmp_path / "alone" / "birds.onnx"
     photographs.mkdir()
     for folder in sorted((cub30 / "images").iterdir())[:12]:
@@ -308,12 +315,20 @@ def test_real_photographs_get_the_same_boxes_from_both_engines(cub30: Path, smal
     theirs = Localizer.from_onnx(file, threshold=threshold)(photograph)
     assert (ours.mask & theirs.mask).sum() >= 0.999 * (ours.mask | theirs.mask).sum()
     shutil.rmtree(run)
-    alone = subprocess.run([sys.executable, "-c", ALONE, file, str(threshold), photograph], capture_output=True, text=True, check=True, env=os.environ | {"ORT_DISABLE_TELEMETRY": ""})  # fmt: skip
+    alone = subprocess.run(
+        [sys.executable, "-c", ALONE, file, str(threshold), photograph],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"ORT_DISABLE_TELEMETRY": ""},
+    )
     box, class_name = json.loads(alone.stdout)
     assert box == pytest.approx(theirs.box) and class_name == theirs.class_name
 
 
-def test_another_engine_over_a_finished_prediction_is_refused_with_the_difference(toy: tuple[str, Path], small_set: Path, tmp_path: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+def test_another_engine_over_a_finished_prediction_is_refused_with_the_difference(
+    toy: tuple[str, Path], small_set: Path, tmp_path: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ("predict", toy[1], small_set / "test", "--out", tmp_path / "out")
     assert cli(*words) == 0
     assert cli(*words, "--engine", "onnx") == 2

@@ -46,7 +46,12 @@ def exported(out: Path, format: Format, **words: Any) -> Path:
 def test_coco_has_what_was_accepted_or_corrected_and_masks_of_predicted_boxes_alone(out: Path) -> None:
     coco = COCO(exported(out, "coco") / "instances.json")
     by_name = {image["file_name"]: coco.loadAnns(coco.getAnnIds([image["id"]])) for image in coco.imgs.values()}
-    assert {name: len(found) for name, found in by_name.items()} == {"accepted.jpg": 1, "both.jpg": 2, "drawn.jpg": 1, "emptied.jpg": 0}  # fmt: skip
+    assert {name: len(found) for name, found in by_name.items()} == {
+        "accepted.jpg": 1,
+        "both.jpg": 2,
+        "drawn.jpg": 1,
+        "emptied.jpg": 0,
+    }
     kept, drawn = by_name["both.jpg"]
     assert (kept["bbox"], drawn["bbox"]) == ([40, 30, 80, 60], [10, 20, 40, 50])
     assert coco.annToMask(kept)[30:90, 40:120].all() and kept["area"] == 80 * 60
@@ -68,8 +73,12 @@ def test_every_format_says_what_was_reviewed_and_how_many(
     figures = json.loads((folder / "manifest.json").read_text())["figures"]
     assert (figures["images"], figures["objects"]) == ((2, 1) if needs_masks else (4, 4))
     assert {name: figures[name] for name in ("accepted", "corrected", "rejected", "undecided", "drawn")} == {
-        "accepted": 1, "corrected": 3, "rejected": 1, "undecided": 1, "drawn": 2,
-    }  # fmt: skip
+        "accepted": 1,
+        "corrected": 3,
+        "rejected": 1,
+        "undecided": 1,
+        "drawn": 2,
+    }
 
 
 @pytest.mark.parametrize("format", get_args(Format))
@@ -96,7 +105,11 @@ def test_formats_that_hold_both_leave_the_mask_of_a_drawn_box_out(out: Path) -> 
     assert [shape.tag for shape in both] == ["box", "mask", "box"]
     tasks = json.loads((exported(out, "labelstudio") / "tasks.json").read_text())
     (both,) = [task for task in tasks if task["data"]["image"].endswith("both.jpg")]
-    assert [one["type"] for one in both["predictions"][0]["result"]] == ["rectanglelabels", "brushlabels", "rectanglelabels"]  # fmt: skip
+    assert [one["type"] for one in both["predictions"][0]["result"]] == [
+        "rectanglelabels",
+        "brushlabels",
+        "rectanglelabels",
+    ]
 
 
 def test_fiftyone_is_told_to_read_boxes_where_masks_are_missing(out: Path) -> None:
@@ -111,10 +124,21 @@ def test_boxes_of_other_formats_are_the_reviewed_ones(out: Path) -> None:
     assert (labels / "emptied.txt").read_text() == "" and len((labels / "both.txt").read_text().splitlines()) == 2
     assert (labels / "drawn.txt").read_text().startswith("2 "), "the class chosen by hand"
     voc = ET.parse(exported(out, "voc") / "Annotations" / "drawn.xml")
-    assert [voc.findtext(f".//{edge}") for edge in ("name", "xmin", "ymin", "xmax", "ymax")] == ["tit", "11", "21", "50", "70"]  # fmt: skip
+    assert [voc.findtext(f".//{edge}") for edge in ("name", "xmin", "ymin", "xmax", "ymax")] == [
+        "tit",
+        "11",
+        "21",
+        "50",
+        "70",
+    ]
     crops = exported(out, "crops") / "crops"
     assert image_hw(crops / "tit" / "drawn_1.jpg") == (50, 40)
-    assert sorted(path.name for path in crops.rglob("*.jpg")) == ["accepted_1.jpg", "both_1.jpg", "both_2.jpg", "drawn_1.jpg"]  # fmt: skip
+    assert sorted(path.name for path in crops.rglob("*.jpg")) == [
+        "accepted_1.jpg",
+        "both_1.jpg",
+        "both_2.jpg",
+        "drawn_1.jpg",
+    ]
 
 
 @pytest.mark.parametrize("format", get_args(Format))
@@ -140,10 +164,18 @@ def test_more_decisions_are_another_export(out: Path) -> None:
     [
         pytest.param(lambda out: (out / FILE).unlink(), "nobody has reviewed .* Run `wsol review", id="no review"),
         pytest.param(lambda out: (out / FILE).write_text("{}\n"), "line 1: not a decision", id="a damaged journal"),
-        pytest.param(lambda out: decide(out, "both.jpg", "corrected", class_name="eagle"), "one of the 3 classes in manifest.json, got 'eagle'", id="an unknown class"),
-        pytest.param(lambda out: (out / FILE).write_text((out / FILE).read_text().replace("[120,160]", "[160,120]")), "expected an image of .*review it again", id="an image of another size"),
+        pytest.param(
+            lambda out: decide(out, "both.jpg", "corrected", class_name="eagle"),
+            "one of the 3 classes in manifest.json, got 'eagle'",
+            id="an unknown class",
+        ),
+        pytest.param(
+            lambda out: (out / FILE).write_text((out / FILE).read_text().replace("[120,160]", "[160,120]")),
+            "expected an image of .*review it again",
+            id="an image of another size",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_applied_is_told(out: Path, spoil: Any, said: str) -> None:
     spoil(out)
     with pytest.raises(WsolError, match=said):

@@ -1,4 +1,5 @@
-"""Prediction and pseudo masks of many files: killed, shared among processes, on a full disk, the result has the same bytes."""
+"""Prediction and pseudo masks of many files: killed, shared among processes, on a full disk, the result has the same
+bytes."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def images(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of three classes; below `train`, 16 images: the first shard is all broken, a later one in part. Read only."""
+    """A data set of three classes; below `train`, 16 images: the first shard is all broken, a later one in part. Read
+    only."""
     root = Path(shutil.copytree(small_set, tmp_path_factory.mktemp("many") / "set"))
     first, second, *_ = sorted((root / "train").iterdir())
     for number in range(3):
@@ -271,7 +273,8 @@ for words in json.loads(sys.argv[2]):
         status = os.waitpid(child, 0)[1]
 print(json.dumps(kills))
 """
-"""Forks a command that dies at a random one of the moments when a file is made safe or takes its name, again and again until it has finished; then the next one."""
+"""Forks a command that dies at a random one of the moments when a file is made safe or takes its name, again and again
+until it has finished; then the next one."""
 
 
 def test_killed_again_and_again_both_end_in_the_same_bytes(
@@ -473,8 +476,14 @@ def test_one_image_can_be_predicted_by_its_own_name(cli: Cli, small_set: Path, s
 
 @pytest.mark.parametrize(("threshold", "is_warned"), [(0, True), (1, False)])
 def test_boxes_that_say_nothing_of_where_the_object_is_are_told_each_time(
-    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], threshold: float, is_warned: bool,
-) -> None:  # fmt: skip
+    cli: Cli,
+    small_set: Path,
+    small_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    threshold: float,
+    is_warned: bool,
+) -> None:
     words = ("predict", small_run, small_set / "test", "--out", tmp_path / "out", "--threshold", threshold)
     for has_finished in (False, True):
         assert cli(*words) == 0

@@ -95,8 +95,13 @@ def test_other_settings_are_refused_and_the_difference_is_named(
 
 
 def test_an_interrupted_run_goes_on_without_options_after_other_ones_were_refused(
-    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
+    cli: Cli,
+    small_set: Path,
+    small_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     run = tmp_path / "run"
     with monkeypatch.context() as stopping:
         stopping.setattr("wsol.training.loop.Interrupts", lambda tell: nullcontext(SimpleNamespace(came=True)))
@@ -113,14 +118,22 @@ def test_an_interrupted_run_goes_on_without_options_after_other_ones_were_refuse
 @pytest.mark.parametrize(
     ("saved", "told"),
     [
-        pytest.param("cam/log.jsonl", "interrupted before anything was saved; the same command starts again", id="nothing"),
+        pytest.param(
+            "cam/log.jsonl", "interrupted before anything was saved; the same command starts again", id="nothing"
+        ),
         pytest.param(".cam.partial/checkpoint.safetensors", "interrupted; the same command continues", id="some steps"),
         pytest.param("cam/manifest.json", "interrupted; the same command continues", id="a stage"),
     ],
-)  # fmt: skip
+)
 def test_ctrl_c_says_whether_anything_was_saved(
-    saved: str, told: str, cli: Cli, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
+    saved: str,
+    told: str,
+    cli: Cli,
+    small_set: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def stop(*_: object) -> None:
         (tmp_path / "run" / saved).parent.mkdir(parents=True)
         (tmp_path / "run" / saved).touch()
@@ -134,13 +147,15 @@ def test_ctrl_c_says_whether_anything_was_saved(
 @pytest.mark.parametrize(
     ("saved", "told"),
     [
-        pytest.param("names/names.bin", "interrupted before anything was saved; the same command starts again", id="nothing"),
+        pytest.param(
+            "names/names.bin", "interrupted before anything was saved; the same command starts again", id="nothing"
+        ),
         pytest.param("parts/000000.jsonl", "interrupted; the same command continues", id="a part"),
     ],
-)  # fmt: skip
+)
 def test_ctrl_c_of_a_prediction_says_whether_anything_was_saved(
     saved: str, told: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
+) -> None:
     def stop(*_: object, **__: object) -> None:
         (tmp_path / ".out.partial" / saved).parent.mkdir(parents=True)
         (tmp_path / ".out.partial" / saved).touch()
@@ -297,29 +312,75 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
     [
         pytest.param(["fit", "{tmp}/nowhere", "--run", "{tmp}/r"], "does not exist", id="no such folder"),
         pytest.param(["fit", "{tmp}", "--run", "{tmp}/r"], "no images in", id="no images"),
-        pytest.param(["fit", "{one}/owl", "--run", "{tmp}/r"], "holds images (1) and no class folders: expected a folder for each class", id="one of the classes"),
+        pytest.param(
+            ["fit", "{one}/owl", "--run", "{tmp}/r"],
+            "holds images (1) and no class folders: expected a folder for each class",
+            id="one of the classes",
+        ),
         pytest.param(["fit", "{one}", "--run", "{tmp}/r"], "one class (owl): expected at least two", id="one class"),
         pytest.param(["predict", "{tmp}", "{set}", "--out", "{tmp}/o"], "is not a run", id="not a run"),
         pytest.param(["predict", "{run}", "{tmp}/nowhere", "--out", "{tmp}/o"], "does not exist", id="no images"),
         pytest.param(["predict", "{run}", "{one}/owl", "--out", "{set}"], "exists already", id="out is taken"),
-        pytest.param(["predict", "{run}", "{set}", "--out", "{tmp}/o", "--threshold", "3"], "between 0 and 1", id="threshold"),
-        pytest.param(["export", "{set}", "--format", "coco", "--out", "{tmp}/o"], "wsol predict RUN IMAGES --out OUT", id="no predictions"),
+        pytest.param(
+            ["predict", "{run}", "{set}", "--out", "{tmp}/o", "--threshold", "3"], "between 0 and 1", id="threshold"
+        ),
+        pytest.param(
+            ["export", "{set}", "--format", "coco", "--out", "{tmp}/o"],
+            "wsol predict RUN IMAGES --out OUT",
+            id="no predictions",
+        ),
         pytest.param(["evaluate", "{run}", "{one2}"], "trained on other classes", id="other classes"),
-        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--backbone", "resnet500"], "--weights FILE", id="offline, unknown"),
-        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--weights", "{tmp}/w"], "no weights in", id="no weights file"),
+        pytest.param(
+            ["fit", "{set}", "--run", "{tmp}/r", "--backbone", "resnet500"], "--weights FILE", id="offline, unknown"
+        ),
+        pytest.param(
+            ["fit", "{set}", "--run", "{tmp}/r", "--weights", "{tmp}/w"], "no weights in", id="no weights file"
+        ),
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--device", "cuda:7"], "cannot be used", id="no such device"),
-        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--seg.crop-px", "300"], "error: expected --seg.crop-px to be at most --seg.resize-px, got 300 > 256. Set", id="crop"),
-        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--cam.levels", "7"], "error: --cam.levels: expected a value less than or equal to 4, got 7. See", id="a wrong value"),
-        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs must be at least 1, got 0", id="no epoch"),
-        pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--bakbone", "x"], "Did you mean --backbone?", id="misspelt option"),
-        pytest.param(["fit", "{set}", "photos", "--run", "{tmp}/r"], "error: 'photos' is more than `wsol fit` takes: expected no further word. A path with spaces needs quotes", id="a space without quotes"),
-        pytest.param(["export", "{set}", "--format", "coco"], "error: --out is missing: `wsol export` needs it. See", id="a missing option"),
-        pytest.param(["predict", "{run}", "--out", "{tmp}/o"], "error: IMAGES is missing: `wsol predict` needs it. See", id="a missing path"),
-        pytest.param(["fit", "{set}", "--runs", "{tmp}/r"], "--run is missing: `wsol fit` needs it. Did you mean --run instead of --runs?", id="a misspelt option that is needed"),
-        pytest.param(["fit", "{set}", "--run"], "error: --run has no value: expected one behind it.", id="an option without its value"),
+        pytest.param(
+            ["fit", "{set}", "--run", "{tmp}/r", "--seg.crop-px", "300"],
+            "error: expected --seg.crop-px to be at most --seg.resize-px, got 300 > 256. Set",
+            id="crop",
+        ),
+        pytest.param(
+            ["fit", "{set}", "--run", "{tmp}/r", "--cam.levels", "7"],
+            "error: --cam.levels: expected a value less than or equal to 4, got 7. See",
+            id="a wrong value",
+        ),
+        pytest.param(
+            ["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs must be at least 1, got 0", id="no epoch"
+        ),
+        pytest.param(
+            ["fit", "{set}", "--run", "{tmp}/r", "--bakbone", "x"], "Did you mean --backbone?", id="misspelt option"
+        ),
+        pytest.param(
+            ["fit", "{set}", "photos", "--run", "{tmp}/r"],
+            "error: 'photos' is more than `wsol fit` takes: expected no further word. A path with spaces needs quotes",
+            id="a space without quotes",
+        ),
+        pytest.param(
+            ["export", "{set}", "--format", "coco"],
+            "error: --out is missing: `wsol export` needs it. See",
+            id="a missing option",
+        ),
+        pytest.param(
+            ["predict", "{run}", "--out", "{tmp}/o"],
+            "error: IMAGES is missing: `wsol predict` needs it. See",
+            id="a missing path",
+        ),
+        pytest.param(
+            ["fit", "{set}", "--runs", "{tmp}/r"],
+            "--run is missing: `wsol fit` needs it. Did you mean --run instead of --runs?",
+            id="a misspelt option that is needed",
+        ),
+        pytest.param(
+            ["fit", "{set}", "--run"],
+            "error: --run has no value: expected one behind it.",
+            id="an option without its value",
+        ),
         pytest.param(["fti"], 'Did you mean "fit"?', id="misspelt command"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_told_with_what_to_do(
     words: list[str],
     expected: str,
@@ -395,13 +456,19 @@ def test_a_dry_run_knows_the_names_of_networks(
 
 
 def test_a_dry_run_of_the_default_networks_needs_no_torch(small_set: Path, tmp_path: Path) -> None:
-    code = "import sys, wsol.cli.main\nwsol.cli.main.main(sys.argv[1:])\nassert 'torch' not in sys.modules and 'timm' not in sys.modules"
+    code = (
+        "import sys, wsol.cli.main\nwsol.cli.main.main(sys.argv[1:])\nassert 'torch' not in sys.modules and 'timm' not"
+        " in sys.modules"
+    )
     words = ["fit", str(small_set), "--run", str(tmp_path / "r"), "--dry-run"]
     subprocess.run([sys.executable, "-c", code, *words], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_help_comes_quickly_and_without_torch() -> None:
-    code = "import sys, wsol.cli.main\ntry: wsol.cli.main.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    code = (
+        "import sys, wsol.cli.main\ntry: wsol.cli.main.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in"
+        " sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -423,7 +490,7 @@ def test_where_nobody_reads_on_a_command_ends_without_a_word(
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: writing}
     filled = [word.format(set=class_folders, tmp=tmp_path) for word in words]
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    done = subprocess.run([sys.executable, "-m", "wsol", *filled], env=buffered, **streams)  # type: ignore[call-overload]
+    done = subprocess.run([sys.executable, "-m", "wsol", *filled], env=buffered, **streams)
     os.close(writing)
     assert done.returncode == 128 + signal.SIGPIPE and not done.stdout and not done.stderr
 

@@ -1,4 +1,5 @@
-"""`predict`, `export` and `evaluate` need nothing of Python that Windows lacks. Tried on Linux, where wsol alone sees a Python that lacks it."""
+"""`predict`, `export` and `evaluate` need nothing of Python that Windows lacks. Tried on Linux, where wsol alone sees a
+Python that lacks it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ import builtins, errno, json, multiprocessing, os, select, signal, sys
 
 POSIX_MODULES = {"fcntl", "grp", "posix", "pwd", "resource", "syslog", "termios", "tty"}
 POSIX_NAMES = {
-    "os": "O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK chown fchmod fchown fork getpgid geteuid getuid killpg lockf mkfifo posix_fallocate "
+    "os": "O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK chown fchmod fchown fork getpgid geteuid getuid killpg lockf "
+    "mkfifo posix_fallocate "
           "pread pwrite sched_getaffinity sched_setaffinity setsid statvfs sync uname",
     "select": "poll epoll kqueue",
     "signal": "SIGALRM SIGCHLD SIGHUP SIGKILL SIGPIPE SIGQUIT SIGUSR1 SIGUSR2 SIGXFSZ pthread_sigmask",

@@ -32,47 +32,86 @@ def resolved(recipe: str, **over: Any) -> dict[str, Any]:
 
 # "Common to both", and MFF-Net's own section.
 COMMON = {
-    "backbone": "resnet50.tv_in1k", "cam.fusion": "multiply", "cam.levels": 3, "cam.attention": True, "seg.fusion": "multiply", "seg.levels": 3, "seg.attention": True,
-    "cam.momentum": 0.9, "seg.momentum": 0.9, "cam.weight_decay": 1e-4, "seg.weight_decay": 1e-4,
-    "cam.resize_px": 256, "cam.crop_px": 224, "seg.resize_px": 256, "seg.crop_px": 224,
-    "cam.least_steps": 0, "seg.least_steps": 0, "cam.lr_backbone": 0.002, "cam.lr_new": 0.02, "seg.lr_new": 0.02, "pseudo.thresholding": True, "pseudo.masks": "thresholds", "seg.scale": 1, "cam.freeze": 0, "seg.freeze": 0, "classify.freeze": 0, "box.objects": "largest",
-}  # fmt: skip
+    "backbone": "resnet50.tv_in1k",
+    "cam.fusion": "multiply",
+    "cam.levels": 3,
+    "cam.attention": True,
+    "seg.fusion": "multiply",
+    "seg.levels": 3,
+    "seg.attention": True,
+    "cam.momentum": 0.9,
+    "seg.momentum": 0.9,
+    "cam.weight_decay": 1e-4,
+    "seg.weight_decay": 1e-4,
+    "cam.resize_px": 256,
+    "cam.crop_px": 224,
+    "seg.resize_px": 256,
+    "seg.crop_px": 224,
+    "cam.least_steps": 0,
+    "seg.least_steps": 0,
+    "cam.lr_backbone": 0.002,
+    "cam.lr_new": 0.02,
+    "seg.lr_new": 0.02,
+    "pseudo.thresholding": True,
+    "pseudo.masks": "thresholds",
+    "seg.scale": 1,
+    "cam.freeze": 0,
+    "seg.freeze": 0,
+    "classify.freeze": 0,
+    "box.objects": "largest",
+}
 PAPER = {
-    "cam.auxiliary": "joint", "pseudo.gaussian": "entire", "pseudo.gaussian_divisor": 1, "pseudo.gaussian_foreground": 0.7,
-    "pseudo.foreground": 0.5, "pseudo.background": 0.004, "seg.lr_backbone": 0.002, "classifier": "densenet161.tv_in1k",
-}  # fmt: skip
+    "cam.auxiliary": "joint",
+    "pseudo.gaussian": "entire",
+    "pseudo.gaussian_divisor": 1,
+    "pseudo.gaussian_foreground": 0.7,
+    "pseudo.foreground": 0.5,
+    "pseudo.background": 0.004,
+    "seg.lr_backbone": 0.002,
+    "classifier": "densenet161.tv_in1k",
+}
 RELEASED = {
-    "pseudo.gaussian": "contours", "pseudo.gaussian_divisor": 10, "pseudo.gaussian_foreground": 0.25,
-    "pseudo.foreground": 0.25, "pseudo.background": 0.01, "seg.lr_backbone": 0.02,
-    "classifier": "tf_efficientnet_b7.aa_in1k", "classify.resize_px": 685, "classify.crop_px": 600,
-}  # fmt: skip
+    "pseudo.gaussian": "contours",
+    "pseudo.gaussian_divisor": 10,
+    "pseudo.gaussian_foreground": 0.25,
+    "pseudo.foreground": 0.25,
+    "pseudo.background": 0.01,
+    "seg.lr_backbone": 0.02,
+    "classifier": "tf_efficientnet_b7.aa_in1k",
+    "classify.resize_px": 685,
+    "classify.crop_px": 600,
+}
 SPEC: dict[str, dict[str, Any]] = {
     "paper": PAPER | {"cam.epochs": 32, "seg.epochs": 32, "cam.batch_size": 64, "seg.batch_size": 128},
     "paper-imagenet": PAPER | {"cam.epochs": 6, "seg.epochs": 6, "cam.batch_size": 128, "seg.batch_size": 128},
-    "released": RELEASED
-    | {
-        "cam.auxiliary": "distil",
-        "cam.epochs": 32,
-        "seg.epochs": 8,
-        "cam.batch_size": 64,
-        "seg.batch_size": 128,
-        "classify.epochs": 20,
-        "classify.batch_size": 16,
-        "classify.rates": "linear",
-        "classify.lr_new": 0.05,
-        "classify.lr_backbone": 0.005,
-        "box.threshold": 0.2,
-    },
-    "released-imagenet": RELEASED
-    | {
-        "cam.auxiliary": "none",
-        "cam.steps": 6000,
-        "seg.steps": 6000,
-        "classify.epochs": 0,
-        "cam.batch_size": 128,
-        "seg.batch_size": 128,
-        "box.threshold": 0.8,
-    },
+    "released": (
+        RELEASED
+        | {
+            "cam.auxiliary": "distil",
+            "cam.epochs": 32,
+            "seg.epochs": 8,
+            "cam.batch_size": 64,
+            "seg.batch_size": 128,
+            "classify.epochs": 20,
+            "classify.batch_size": 16,
+            "classify.rates": "linear",
+            "classify.lr_new": 0.05,
+            "classify.lr_backbone": 0.005,
+            "box.threshold": 0.2,
+        }
+    ),
+    "released-imagenet": (
+        RELEASED
+        | {
+            "cam.auxiliary": "none",
+            "cam.steps": 6000,
+            "seg.steps": 6000,
+            "classify.epochs": 0,
+            "cam.batch_size": 128,
+            "seg.batch_size": 128,
+            "box.threshold": 0.8,
+        }
+    ),
 }
 
 
@@ -196,18 +235,22 @@ def test_a_wrong_value_is_told_as_all_errors_are(value: Any) -> None:
     [
         pytest.param(
             {"method": "has", "training": {"resize_px": 96}},
-            "expected --training.crop-px to be at most --training.resize-px, got 224 > 96. Set --training.crop-px to 96 or less, or --training.resize-px to 224 or more.",
+            "expected --training.crop-px to be at most --training.resize-px, got 224 > 96. Set --training.crop-px to 96"
+            " or less, or --training.resize-px to 224 or more.",
             id="a value that does not go with another",
         ),
         pytest.param({"recipe": "papers"}, "Did you mean paper?", id="a misspelt word"),
         pytest.param(
             {"method": "ddt", "classifier": "localizer"},
-            "classifier localizer needs a network that knows the classes, ddt's does not: expected same, none, or a timm model. Name one",
+            "classifier localizer needs a network that knows the classes, ddt's does not: expected same, none, or a"
+            " timm model. Name one",
             id="of no group",
         ),
-        pytest.param({"cam": {"epocs": 3}}, "--cam.epocs: expected an option that there is, got 3", id="a misspelt option"),
+        pytest.param(
+            {"cam": {"epocs": 3}}, "--cam.epocs: expected an option that there is, got 3", id="a misspelt option"
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_and_what_to_do(values: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError) as wrong:
         resolve(RunConfig.model_validate(values))
@@ -233,7 +276,7 @@ def test_values_that_do_not_go_together_are_an_error_of_ours_in_python_too(tmp_p
     ],
 )
 def test_a_damaged_configuration_of_a_run_is_told(tmp_path: Path, content: str, expected: str) -> None:
-    (tmp_path / "config.yaml").write_text(content)
+    (tmp_path / "config.yaml").write_text(f"schema: 3\n{content}" if content else "")
     with pytest.raises(WsolError) as wrong:
         load_config(tmp_path)
     said = str(wrong.value)
@@ -245,21 +288,19 @@ def test_a_configuration_says_its_schema(tmp_path: Path) -> None:
     config = resolve(RunConfig(seed=3))
     save_config(tmp_path, config)
     text = (tmp_path / "config.yaml").read_text()
-    assert text.startswith("schema: 2\n")
+    assert text.startswith("schema: 3\n")
     assert load_config(tmp_path) == config
-    (tmp_path / "config.yaml").write_text("schema: 3\nmodel: of a new kind\n")
-    with pytest.raises(WsolError, match="made by a newer wsol: expected schema 2, .* got schema 3. Upgrade"):
+    (tmp_path / "config.yaml").write_text("schema: 4\nmodel: of a new kind\n")
+    with pytest.raises(WsolError, match="made by a newer wsol: expected schema 3, .* got schema 4. Upgrade"):
         load_config(tmp_path)
 
 
-@pytest.mark.parametrize("schema", ["", "schema: 1\n"])
-def test_a_run_of_schema_1_is_read_without_the_options_that_are_gone(schema: str, tmp_path: Path) -> None:
-    gone = (
-        "cam: {scale: 1.25, epochs: 3}\npseudo: {masks: grabcut, flip: true}\nseg: {rounds: 2, folds: 2, epochs: 4}\n"
-    )
-    (tmp_path / "config.yaml").write_text(f"{schema}seed: 3\n{gone}")
-    found = load_config(tmp_path)
-    assert (found.seed, found.cam.epochs, found.seg.epochs, found.pseudo.masks) == (3, 3, 4, "thresholds")
+@pytest.mark.parametrize("schema", ["", "schema: 1\n", "schema: 2\n"])
+def test_a_run_of_an_older_schema_is_refused_with_what_to_do(schema: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(f"{schema}seed: 3\nclassifier: cam\n")
+    with pytest.raises(WsolError, match="made by an older wsol: expected schema 3") as refused:
+        load_config(tmp_path)
+    assert refused.value.remedy is not None and "wsol fit" in refused.value.remedy
 
 
 @pytest.mark.parametrize("recipe", ALL)

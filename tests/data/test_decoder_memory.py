@@ -82,14 +82,26 @@ def test_the_decoders_of_a_machine_share_a_quarter_of_it(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("groups", "files", "expected"),
     [
-        pytest.param("0::/a/b\n", {"a/memory.max": "300", "a/b/memory.max": "700", "memory.max": "max"}, [700, 300], id="version 2, the group above has less"),
+        pytest.param(
+            "0::/a/b\n",
+            {"a/memory.max": "300", "a/b/memory.max": "700", "memory.max": "max"},
+            [700, 300],
+            id="version 2, the group above has less",
+        ),
         pytest.param("0::/a\n", {"a/memory.max": "max\n"}, [], id="version 2, no limit"),
         pytest.param("0::/host/id\n", {"memory.max": "500"}, [500], id="a container that sees the host's path"),
-        pytest.param("9:cpu:/\n4:memory:/a\n0::/\n", {"memory/a/memory.limit_in_bytes": "100\n", "memory/memory.limit_in_bytes": "9223372036854771712"}, [100, 9223372036854771712], id="version 1"),
-        pytest.param("nonsense\n3:cpu,memory:/a\n", {"memory/memory.limit_in_bytes": "4"}, [4], id="version 1, mounted together"),
+        pytest.param(
+            "9:cpu:/\n4:memory:/a\n0::/\n",
+            {"memory/a/memory.limit_in_bytes": "100\n", "memory/memory.limit_in_bytes": "9223372036854771712"},
+            [100, 9223372036854771712],
+            id="version 1",
+        ),
+        pytest.param(
+            "nonsense\n3:cpu,memory:/a\n", {"memory/memory.limit_in_bytes": "4"}, [4], id="version 1, mounted together"
+        ),
         pytest.param("", {}, [], id="no groups"),
     ],
-)  # fmt: skip
+)
 def test_limits_of_containers_and_jobs_are_read(
     tmp_path: Path, groups: str, files: dict[str, str], expected: list[int]
 ) -> None:
@@ -123,7 +135,7 @@ def test_an_image_that_does_not_fit_is_broken_with_its_size_and_the_limit(
                 BrokenImage,
                 match=r"deep\.png is too large: 400 x 300 pixels \(PNG, I;16\) take .* GB.*at most 0\.0 GB.*Scale it",
             ):
-                read(path)  # fmt: skip
+                read(path)
 
 
 def test_a_large_jpeg_fits_since_it_is_decoded_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +157,9 @@ LARGE = [
     pytest.param("a.png", Image.fromarray(RAMP), {}, id="16-bit png"),
     pytest.param("a.png", Image.fromarray(RAMP), {"transparency": 7}, id="16-bit png, one grey transparent"),
     pytest.param("a.tif", Image.fromarray(RAMP.astype(np.int32)), {}, id="32-bit tiff"),
-    pytest.param("a.tif", Image.fromarray(RAMP.astype(np.float32)), {"compression": "tiff_adobe_deflate"}, id="float tiff"),
+    pytest.param(
+        "a.tif", Image.fromarray(RAMP.astype(np.float32)), {"compression": "tiff_adobe_deflate"}, id="float tiff"
+    ),
     pytest.param("a.png", RGB.convert("L"), {}, id="grey png"),
     pytest.param("a.png", RGB.convert("1"), {}, id="1-bit png"),
     pytest.param("a.png", RGB, {}, id="png"),
@@ -154,11 +168,16 @@ LARGE = [
     pytest.param("a.png", RGB.convert("P"), {"transparency": 7}, id="palette"),
     pytest.param("a.gif", RGB.convert("P"), {"transparency": 7}, id="gif"),
     pytest.param("a.tif", RGB, {"compression": "tiff_lzw", "tiffinfo": {278: HW[0]}}, id="tiff in one strip"),
-    pytest.param("a.tif", RGB.convert("CMYK"), {"exif": b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"}, id="CMYK tiff on its side"),
+    pytest.param(
+        "a.tif",
+        RGB.convert("CMYK"),
+        {"exif": b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"},
+        id="CMYK tiff on its side",
+    ),
     pytest.param("a.webp", RGB, {"lossless": True, "method": 0}, id="webp"),
     pytest.param("a.bmp", RGB, {}, id="bmp"),
     pytest.param("a.jpg", RGB, {"progressive": True}, id="progressive jpeg"),
-]  # fmt: skip
+]
 
 
 PEAKS = """
@@ -183,7 +202,8 @@ for path in map(Path, sys.argv[1:]):
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux for the peak of a process")
 def test_the_peak_of_a_process_is_within_the_estimate(tmp_path: Path) -> None:
-    """In a process of its own, a second or two: only the system can tell what libraries take, and its allocator must give it back at once."""
+    """In a process of its own, a second or two: only the system can tell what libraries take, and its allocator must
+    give it back at once."""
     paths, needed = [], []
     for number, (name, image, how) in enumerate(one.values for one in LARGE):
         paths.append(tmp_path / f"{number}{name}")

@@ -1,4 +1,5 @@
-"""Boxes that are fractions of their images: refused by every reader of ground truth and of results, whatever the layout."""
+"""Boxes that are fractions of their images: refused by every reader of ground truth and of results, whatever the
+layout."""
 
 from __future__ import annotations
 
@@ -57,12 +58,17 @@ def write_pascal(root: Path, boxes: tuple[Xyxy, ...]) -> Path:
 def write_imagenet(root: Path, boxes: tuple[Xyxy, ...]) -> Path:
     write_train(root)
     write_val(root / "val", ["n01440764", "n01443537"])
-    write_xmls(root / "Annotations/CLS-LOC/val", {i: [(w, *box)] for i, w, box in zip((1, 2), ("n01440764", "n01443537"), boxes, strict=True)})  # fmt: skip
+    write_xmls(
+        root / "Annotations/CLS-LOC/val",
+        {i: [(w, *box)] for i, w, box in zip((1, 2), ("n01440764", "n01443537"), boxes, strict=True)},
+    )
     return root
 
 
 def write_lists(root: Path, boxes: tuple[Xyxy, ...]) -> Path:
-    write_boxes(root, {name: label for label, name in enumerate(NAMES)}, {n: [b] for n, b in zip(NAMES, boxes, strict=True)})  # fmt: skip
+    write_boxes(
+        root, {name: label for label, name in enumerate(NAMES)}, {n: [b] for n, b in zip(NAMES, boxes, strict=True)}
+    )
     return root
 
 
@@ -157,7 +163,10 @@ def test_results_of_fractions_are_an_error(tmp_path: Path, kind: str) -> None:
         if kind == "csv":
             rows = [(name, *box) for name, box in zip(NAMES, boxes, strict=True)]
             return write_table(tmp_path / "r.csv", rows, ("path", "x0", "y0", "x1", "y1"))
-        rows = [{"image_id": n, "bbox": [a, b, c - a, d - b], "score": 1} for n, (a, b, c, d) in zip(NAMES, boxes, strict=True)]  # fmt: skip
+        rows = [
+            {"image_id": n, "bbox": [a, b, c - a, d - b], "score": 1}
+            for n, (a, b, c, d) in zip(NAMES, boxes, strict=True)
+        ]
         (tmp_path / "r.json").write_text(json.dumps(rows))
         return tmp_path / "r.json"
 

@@ -84,43 +84,129 @@ CASES = [
     pytest.param("a.tif", FOUR, {}, [RED, GREEN, BLUE, WHITE], id="RGB tiff"),
     pytest.param("a.ppm", FOUR, {}, [RED, GREEN, BLUE, WHITE], id="RGB ppm"),
     pytest.param("a.JPG", FOUR, {"quality": 95}, [RED, GREEN, BLUE, WHITE], id="RGB jpeg"),
-    pytest.param("a.jpg", FOUR.convert("CMYK"), {"quality": 95}, [RED, GREEN, BLUE, WHITE], id="CMYK jpeg, not a negative"),
-    pytest.param("a.jpg", quarters(0, 80, 160, 255, mode="L"), {"quality": 95}, grey(0, 80, 160, 255), id="grey jpeg"),  # type: ignore[arg-type]
-    pytest.param("a.png", of_values([0, 16448, 32896, 65535], "uint16"), {}, grey(0, 64, 128, 255), id="16-bit png, not all white"),
+    pytest.param(
+        "a.jpg", FOUR.convert("CMYK"), {"quality": 95}, [RED, GREEN, BLUE, WHITE], id="CMYK jpeg, not a negative"
+    ),
+    pytest.param("a.jpg", quarters(0, 80, 160, 255, mode="L"), {"quality": 95}, grey(0, 80, 160, 255), id="grey jpeg"),
+    pytest.param(
+        "a.png",
+        of_values([0, 16448, 32896, 65535], "uint16"),
+        {},
+        grey(0, 64, 128, 255),
+        id="16-bit png, not all white",
+    ),
     pytest.param("a.tif", of_values([0, 16448, 32896, 65535], "uint16"), {}, grey(0, 64, 128, 255), id="16-bit tiff"),
-    pytest.param("a.tif", of_values([-5, 16448, 32896, 65535], "int32"), {}, grey(0, 64, 128, 255), id="32-bit integer tiff"),
-    pytest.param("a.tif", of_values([-5, 0, 2**29, 2**30 - 1], "int32"), {}, grey(0, 0, 127, 255), id="32-bit integer tiff of 30 bits"),
+    pytest.param(
+        "a.tif", of_values([-5, 16448, 32896, 65535], "int32"), {}, grey(0, 64, 128, 255), id="32-bit integer tiff"
+    ),
+    pytest.param(
+        "a.tif",
+        of_values([-5, 0, 2**29, 2**30 - 1], "int32"),
+        {},
+        grey(0, 0, 127, 255),
+        id="32-bit integer tiff of 30 bits",
+    ),
     pytest.param("a.tif", of_values([10, 80, 160, 200], "int32"), {}, grey(10, 80, 160, 200), id="8 bits in 32"),
     pytest.param("a.png", of_values([10, 80, 160, 200], "uint16"), {}, grey(10, 80, 160, 200), id="8 bits in 16"),
     pytest.param("a.png", of_values([40, 320, 640, 800], "uint16"), {}, grey(10, 80, 160, 200), id="10 bits in 16"),
     pytest.param("a.png", of_values([160, 1280, 2560, 3200], "uint16"), {}, grey(10, 80, 160, 200), id="12 bits in 16"),
-    pytest.param("a.tif", of_values([640, 5120, 10240, 12800], "uint16"), {}, grey(10, 80, 160, 200), id="14 bits in 16"),
-    pytest.param("a.png", of_values([0, 16448, 32896, 65535], "uint16"), {"transparency": 32896}, grey(0, 64, 255, 255), id="16-bit png, one grey transparent"),
-    pytest.param("a.png", of_values([160, 1280, 3200, 65535], "uint16"), {"transparency": 65535}, grey(10, 80, 200, 255), id="12 bits in 16, no data is transparent"),
+    pytest.param(
+        "a.tif", of_values([640, 5120, 10240, 12800], "uint16"), {}, grey(10, 80, 160, 200), id="14 bits in 16"
+    ),
+    pytest.param(
+        "a.png",
+        of_values([0, 16448, 32896, 65535], "uint16"),
+        {"transparency": 32896},
+        grey(0, 64, 255, 255),
+        id="16-bit png, one grey transparent",
+    ),
+    pytest.param(
+        "a.png",
+        of_values([160, 1280, 3200, 65535], "uint16"),
+        {"transparency": 65535},
+        grey(10, 80, 200, 255),
+        id="12 bits in 16, no data is transparent",
+    ),
     pytest.param("a.png", of_values([0, 0, 0, 0], "uint16"), {}, grey(0, 0, 0, 0), id="16-bit png of zeros"),
     pytest.param("a.tif", of_values([0, 0.25, 0.5, 1], "float32"), {}, grey(0, 63, 127, 255), id="float tiff"),
-    pytest.param("a.tif", of_values([float("-inf"), 500, 1000, float("inf")], "float32"), {}, grey(0, 127, 255, 255), id="float tiff with infinities"),
-    pytest.param("a.tif", of_values([-3e38, 0, 1e-30, 3e38], "float32"), {}, grey(0, 0, 0, 255), id="float tiff of all sizes"),
-    pytest.param("a.tif", of_values([-2, -1, float("nan"), -3], "float32"), {}, grey(0, 0, 0, 0), id="float tiff without a positive value"),
-    pytest.param("a.tif", of_values([-1, float("nan"), 500, 1000], "float32"), {}, grey(0, 0, 127, 255), id="float tiff with nan"),
-    pytest.param("a.tif", of_values([0, 0, 0, 0], "float32"), {}, grey(0, 0, 0, 0), id="float tiff of zeros"),
-    pytest.param("a.png", quarters(0, 1, 1, 0, mode="1"), {}, grey(0, 255, 255, 0), id="1 bit"),  # type: ignore[arg-type]
-    pytest.param("a.tif", quarters(0, 1, 1, 0, mode="1"), {"compression": "group4"}, grey(0, 255, 255, 0), id="a fax"),  # type: ignore[arg-type]
-    pytest.param("a.png", quarters((*RED, 255), (*RED, 0), (*BLUE, 128), (*BLACK, 0), mode="RGBA"), {}, [RED, WHITE, (127, 127, 255), WHITE], id="RGBA over white"),
-    pytest.param("a.png", quarters((90, 255), (90, 0), (0, 128), (0, 0), mode="LA"), {}, grey(90, 255, 127, 255), id="LA over white"),
-    pytest.param("a.png", palette(), {}, [RED, GREEN, BLUE, WHITE], id="palette"),
-    pytest.param("a.png", palette(), {"transparency": 1}, [RED, WHITE, BLUE, WHITE], id="palette, one colour transparent"),
-    pytest.param("a.png", palette(), {"transparency": bytes([255, 0, 128, 255])}, [RED, WHITE, (127, 127, 255), WHITE], id="palette with alpha"),
     pytest.param(
-        "a.png", FOUR, {"transparency": GREEN}, [RED, WHITE, BLUE, WHITE], id="RGB, one colour transparent",
+        "a.tif",
+        of_values([float("-inf"), 500, 1000, float("inf")], "float32"),
+        {},
+        grey(0, 127, 255, 255),
+        id="float tiff with infinities",
+    ),
+    pytest.param(
+        "a.tif", of_values([-3e38, 0, 1e-30, 3e38], "float32"), {}, grey(0, 0, 0, 255), id="float tiff of all sizes"
+    ),
+    pytest.param(
+        "a.tif",
+        of_values([-2, -1, float("nan"), -3], "float32"),
+        {},
+        grey(0, 0, 0, 0),
+        id="float tiff without a positive value",
+    ),
+    pytest.param(
+        "a.tif", of_values([-1, float("nan"), 500, 1000], "float32"), {}, grey(0, 0, 127, 255), id="float tiff with nan"
+    ),
+    pytest.param("a.tif", of_values([0, 0, 0, 0], "float32"), {}, grey(0, 0, 0, 0), id="float tiff of zeros"),
+    pytest.param("a.png", quarters(0, 1, 1, 0, mode="1"), {}, grey(0, 255, 255, 0), id="1 bit"),
+    pytest.param("a.tif", quarters(0, 1, 1, 0, mode="1"), {"compression": "group4"}, grey(0, 255, 255, 0), id="a fax"),
+    pytest.param(
+        "a.png",
+        quarters((*RED, 255), (*RED, 0), (*BLUE, 128), (*BLACK, 0), mode="RGBA"),
+        {},
+        [RED, WHITE, (127, 127, 255), WHITE],
+        id="RGBA over white",
+    ),
+    pytest.param(
+        "a.png",
+        quarters((90, 255), (90, 0), (0, 128), (0, 0), mode="LA"),
+        {},
+        grey(90, 255, 127, 255),
+        id="LA over white",
+    ),
+    pytest.param("a.png", palette(), {}, [RED, GREEN, BLUE, WHITE], id="palette"),
+    pytest.param(
+        "a.png", palette(), {"transparency": 1}, [RED, WHITE, BLUE, WHITE], id="palette, one colour transparent"
+    ),
+    pytest.param(
+        "a.png",
+        palette(),
+        {"transparency": bytes([255, 0, 128, 255])},
+        [RED, WHITE, (127, 127, 255), WHITE],
+        id="palette with alpha",
+    ),
+    pytest.param(
+        "a.png",
+        FOUR,
+        {"transparency": GREEN},
+        [RED, WHITE, BLUE, WHITE],
+        id="RGB, one colour transparent",
     ),
     pytest.param("a.gif", palette(), {}, [RED, GREEN, BLUE, WHITE], id="gif"),
     pytest.param(
-        "a.gif", quarters(RED, RED, RED, RED), {"save_all": True, "append_images": [quarters(GREEN, GREEN, GREEN, GREEN)] * 2}, [RED] * 4, id="animated gif: the first frame",
+        "a.gif",
+        quarters(RED, RED, RED, RED),
+        {"save_all": True, "append_images": [quarters(GREEN, GREEN, GREEN, GREEN)] * 2},
+        [RED] * 4,
+        id="animated gif: the first frame",
     ),
-    pytest.param("a.webp", quarters((*RED, 255), (*RED, 0), (*BLUE, 255), (*BLACK, 0), mode="RGBA"), {"lossless": True}, [RED, WHITE, BLUE, WHITE], id="RGBA webp"),
-    pytest.param("a.png", FOUR.convert("YCbCr").convert("RGB"), {"icc_profile": b"not a profile"}, [RED, GREEN, BLUE, WHITE], id="a senseless colour profile"),
-]  # fmt: skip
+    pytest.param(
+        "a.webp",
+        quarters((*RED, 255), (*RED, 0), (*BLUE, 255), (*BLACK, 0), mode="RGBA"),
+        {"lossless": True},
+        [RED, WHITE, BLUE, WHITE],
+        id="RGBA webp",
+    ),
+    pytest.param(
+        "a.png",
+        FOUR.convert("YCbCr").convert("RGB"),
+        {"icc_profile": b"not a profile"},
+        [RED, GREEN, BLUE, WHITE],
+        id="a senseless colour profile",
+    ),
+]
 
 
 @pytest.mark.parametrize(("name", "image", "how", "expected"), CASES)
@@ -162,12 +248,22 @@ def png_of(depth: int, colour_type: int, rows: list[bytes], clear: bytes) -> byt
     [
         pytest.param(2, 0, b"\x55" * 4, b"\xaa" * 4, b"\0\x02", [85, 255], id="grey of 2 bits"),
         pytest.param(4, 0, b"\x55" * 8, b"\xaa" * 8, b"\0\x05", [255, 170], id="grey of 4 bits"),
-        pytest.param(4, 0, b"\x55" * 8, b"\xaa" * 8, b"\0\x09", [85, 170], id="grey of 4 bits, no pixel is transparent"),
+        pytest.param(
+            4, 0, b"\x55" * 8, b"\xaa" * 8, b"\0\x09", [85, 170], id="grey of 4 bits, no pixel is transparent"
+        ),
         pytest.param(16, 0, b"\x11\x11" * 16, b"\xff\xff" * 16, b"\x11\x11", [255, 255], id="grey of 16 bits"),
         pytest.param(16, 2, b"\x11\x12" * 48, b"\x88\x90" * 48, b"\x11\x12" * 3, [255, 136], id="colours of 16 bits"),
-        pytest.param(16, 2, b"\x11\x12" * 48, b"\x88\x90" * 48, b"\x90\x88" * 3, [17, 136], id="colours of 16 bits, no pixel is transparent"),
+        pytest.param(
+            16,
+            2,
+            b"\x11\x12" * 48,
+            b"\x88\x90" * 48,
+            b"\x90\x88" * 3,
+            [17, 136],
+            id="colours of 16 bits, no pixel is transparent",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_transparent_colour_is_the_one_that_the_file_names(
     tmp_path: Path, depth: int, colour_type: int, left: bytes, right: bytes, clear: bytes, expected: list[int]
 ) -> None:
@@ -316,11 +412,24 @@ READS: dict[str, Callable[[Path], object]] = {
     "turned": is_turned,
 }
 RAISED = [
-    RuntimeError("Failed to decode frame 0"), MemoryError(), struct.error("unpack requires 2 bytes"), zlib.error("Error -3"),
-    OverflowError("too large"), AssertionError(), KeyError("tag"), AttributeError("no tile"), TypeError("bytes"), ZeroDivisionError("0"),
-    RecursionError("depth"), SystemError("error return without exception set"), EOFError("no more"), IndexError("list"),
-    NotImplementedError("later"), UserWarning("a warning made an error"), Image.DecompressionBombError("Image size exceeds the limit."),
-]  # fmt: skip
+    RuntimeError("Failed to decode frame 0"),
+    MemoryError(),
+    struct.error("unpack requires 2 bytes"),
+    zlib.error("Error -3"),
+    OverflowError("too large"),
+    AssertionError(),
+    KeyError("tag"),
+    AttributeError("no tile"),
+    TypeError("bytes"),
+    ZeroDivisionError("0"),
+    RecursionError("depth"),
+    SystemError("error return without exception set"),
+    EOFError("no more"),
+    IndexError("list"),
+    NotImplementedError("later"),
+    UserWarning("a warning made an error"),
+    Image.DecompressionBombError("Image size exceeds the limit."),
+]
 
 
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)

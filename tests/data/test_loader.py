@@ -134,7 +134,9 @@ def test_many_broken_images_in_a_row_are_told(paths: list[Path], kept: bool, wor
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_what_is_no_broken_image_ends_the_pass(paths: list[Path], workers: int, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_what_is_no_broken_image_ends_the_pass(
+    paths: list[Path], workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(path: Path, side_px: int) -> None:
         raise RuntimeError(f"out of a decoder, at {path.name}")
 

@@ -29,21 +29,51 @@ def below(*folders: str, names: Iterable[str] = BIRDS) -> list[str]:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        pytest.param({"images": counted("{:03}"), "masks": counted("{:03}")}, "images and masks .* Sort the images by class", id="images and masks"),
+        pytest.param(
+            {"images": counted("{:03}"), "masks": counted("{:03}")},
+            "images and masks .* Sort the images by class",
+            id="images and masks",
+        ),
         pytest.param({"JPEGImages": BIRDS, "SegmentationClass": BIRDS[:5]}, "masks/<class>", id="VOC's own folders"),
         pytest.param({"images": BIRDS, "labels": []}, "images and labels", id="YOLO's folders"),
-        pytest.param({"rgb": counted("{}"), "depth": counted("{}"), "owl": ["x"]}, "rgb and depth", id="beside a class"),
-        pytest.param({"images": below("owl", "wren"), "masks": below("owl", "wren")}, "images and masks", id="classes within"),
-        pytest.param({"left": BIRDS, "right": BIRDS}, "left and right .* 9 of 9 file names in common, such as barn_dawn", id="two views"),
-        pytest.param({"a": SPARSE, "b": [*SPARSE[:5], "1", "2"]}, "5 of 7 file names", id="numbers that nobody counted"),
-        pytest.param({"photographs of owls": BIRDS, "drawn": [f"{name}_mask" for name in BIRDS]}, "in common", id="an ending"),
+        pytest.param(
+            {"rgb": counted("{}"), "depth": counted("{}"), "owl": ["x"]}, "rgb and depth", id="beside a class"
+        ),
+        pytest.param(
+            {"images": below("owl", "wren"), "masks": below("owl", "wren")}, "images and masks", id="classes within"
+        ),
+        pytest.param(
+            {"left": BIRDS, "right": BIRDS},
+            "left and right .* 9 of 9 file names in common, such as barn_dawn",
+            id="two views",
+        ),
+        pytest.param(
+            {"a": SPARSE, "b": [*SPARSE[:5], "1", "2"]}, "5 of 7 file names", id="numbers that nobody counted"
+        ),
+        pytest.param(
+            {"photographs of owls": BIRDS, "drawn": [f"{name}_mask" for name in BIRDS]}, "in common", id="an ending"
+        ),
         pytest.param({"hawk": ["x"], "left": BIRDS, "right": BIRDS[:5]}, "5 of 5 file names", id="a third folder"),
-        pytest.param({"owl": below("images", "masks"), "wren": below("images", "masks")}, "images alone", id="within each class"),
-        pytest.param({"fold1": below("owl", "wren"), "fold2": below("owl", "wren")}, "look like the parts of a data set", id="folds"),
-        pytest.param({"Set A": below("owl", "wren"), "Set B": below("owl", "wren", names=["x"])}, "merge their folders", id="sets"),
-        pytest.param({"train": below("a", "b"), "pool": below("a", "b", names=["x"])}, "rename them to train and test", id="half a split"),
+        pytest.param(
+            {"owl": below("images", "masks"), "wren": below("images", "masks")}, "images alone", id="within each class"
+        ),
+        pytest.param(
+            {"fold1": below("owl", "wren"), "fold2": below("owl", "wren")},
+            "look like the parts of a data set",
+            id="folds",
+        ),
+        pytest.param(
+            {"Set A": below("owl", "wren"), "Set B": below("owl", "wren", names=["x"])},
+            "merge their folders",
+            id="sets",
+        ),
+        pytest.param(
+            {"train": below("a", "b"), "pool": below("a", "b", names=["x"])},
+            "rename them to train and test",
+            id="half a split",
+        ),
     ],
-)  # fmt: skip
+)
 def test_folders_that_are_no_classes_are_refused(files: dict[str, list[str]], words: str) -> None:
     with pytest.raises(WsolError) as raised:
         check_classes(ROOT, files)
@@ -54,8 +84,12 @@ def test_folders_that_are_no_classes_are_refused(files: dict[str, list[str]], wo
     "files",
     [
         pytest.param({"owl": counted("{:04}"), "wren": counted("{:04}")}, id="numbers"),
-        pytest.param({"owl": counted("IMG_{:04}", 30, 812), "wren": counted("IMG_{:04}", 30, 812)}, id="a camera's numbers"),
-        pytest.param({"owl": counted("IMG_{:04}", 90)[::7], "wren": counted("IMG_{:04}", 90)[::7]}, id="a camera's best"),
+        pytest.param(
+            {"owl": counted("IMG_{:04}", 30, 812), "wren": counted("IMG_{:04}", 30, 812)}, id="a camera's numbers"
+        ),
+        pytest.param(
+            {"owl": counted("IMG_{:04}", 90)[::7], "wren": counted("IMG_{:04}", 90)[::7]}, id="a camera's best"
+        ),
         pytest.param({"owl": counted("image ({})"), "wren": counted("image ({})")}, id="Windows' numbers"),
         pytest.param({"owl": counted("day1/{}"), "wren": counted("day1/{}")}, id="numbers in a folder"),
         pytest.param({"owl": BIRDS, "wren": [f"{name}s" for name in BIRDS]}, id="names of their own"),
@@ -64,12 +98,14 @@ def test_folders_that_are_no_classes_are_refused(files: dict[str, list[str]], wo
         pytest.param({"left": counted("{:03}"), "right": counted("{:03}")}, id="left and right hands"),
         pytest.param({"mask": counted("{:03}"), "no mask": counted("{:03}")}, id="people with and without masks"),
         pytest.param({"image": ["1"], "label": ["a"], "owl": ["b"]}, id="things called so"),
-        pytest.param({"owl": ["full", "trns", "bits10", "bits12"], "wren": ["full", "trns", "bits10"]}, id="a few words"),
+        pytest.param(
+            {"owl": ["full", "trns", "bits10", "bits12"], "wren": ["full", "trns", "bits10"]}, id="a few words"
+        ),
         pytest.param({"owl": BIRDS, "wren": []}, id="an empty class"),
         pytest.param({"owl": BIRDS}, id="one class"),
         pytest.param({}, id="none"),
     ],
-)  # fmt: skip
+)
 def test_classes_are_none_the_less_classes_for_what_their_files_are_called(files: dict[str, list[str]]) -> None:
     assert check_classes(ROOT, files) == ()
 
@@ -117,10 +153,12 @@ def test_our_own_set_and_published_folders_are_classes(small_set: Path, cub30: P
     "names",
     [
         pytest.param([*map(str, range(1, 31)), "20190812"], id="counted names and a date"),
-        pytest.param([f"{number}_224x224" for number in range(1, 31)], id="counted names before a size that is always the same"),
+        pytest.param(
+            [f"{number}_224x224" for number in range(1, 31)], id="counted names before a size that is always the same"
+        ),
         pytest.param([f"img{number}_v2" for number in range(1, 31)], id="counted names before a version"),
     ],
-)  # fmt: skip
+)
 def test_counted_names_are_counted_wherever_the_number_stands_and_whatever_else_there_is(names: list[str]) -> None:
     assert check_classes(Path("data"), {"owl": names, "wren": names}) == ()
 

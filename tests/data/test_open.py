@@ -133,11 +133,19 @@ def test_the_kind_is_recognised(fake_cub: Path, class_folders: Path, split_folde
         pytest.param(["owl/1.jpg", "owl/2.jpg"], "one class (owl)", id="one class"),
         pytest.param(["owl/1.jpg", "hawk/"], "no training images (hawk)", id="an empty class"),
         pytest.param(["owl/", "hawk/"], "no images", id="two empty classes"),
-        pytest.param(["train/a/1.jpg", "train/b/1.jpg", "test/a/1.jpg", "test/c/1.jpg"], "c. Expected the same class folders", id="a class in test alone"),
-        pytest.param(["train/a/1.jpg", "train/b/", "test/a/1.jpg", "test/b/1.jpg"], "no training images (b)", id="a class without training images"),
+        pytest.param(
+            ["train/a/1.jpg", "train/b/1.jpg", "test/a/1.jpg", "test/c/1.jpg"],
+            "c. Expected the same class folders",
+            id="a class in test alone",
+        ),
+        pytest.param(
+            ["train/a/1.jpg", "train/b/", "test/a/1.jpg", "test/b/1.jpg"],
+            "no training images (b)",
+            id="a class without training images",
+        ),
         pytest.param(["train/", "test/a/1.jpg"], "classes that", id="an empty train"),
     ],
-)  # fmt: skip
+)
 def test_nothing_can_be_learned_from(tmp_path: Path, new_image: NewImage, images: list[str], words: str) -> None:
     root = tmp_path / "data"
     root.mkdir()

@@ -25,12 +25,28 @@ def write_tree(root: Path, *folders: str, names: tuple[str, ...] = ("000.jpg", "
 @pytest.mark.parametrize(
     ("part", "names"),
     [
-        pytest.param("train", "train Train TRAIN training Training training_set train-set trainset TrainSet train_images images_train trainval train2017 train_data trn", id="train"),
-        pytest.param("test", "test Test testing Testing test_set Test-Set test_images imgs_test eval Evaluation holdout hold_out held-out tst", id="test"),
-        pytest.param("val", "val Val valid validation VALIDATION dev val_set dev.set val2017 validation_images", id="val"),
-        pytest.param(None, "owl trains tests testament valley device trail masks images set a train_birds trainA 7 steamtrain bus", id="none"),
+        pytest.param(
+            "train",
+            "train Train TRAIN training Training training_set train-set trainset TrainSet train_images images_train"
+            " trainval train2017 train_data trn",
+            id="train",
+        ),
+        pytest.param(
+            "test",
+            "test Test testing Testing test_set Test-Set test_images imgs_test eval Evaluation holdout hold_out"
+            " held-out tst",
+            id="test",
+        ),
+        pytest.param(
+            "val", "val Val valid validation VALIDATION dev val_set dev.set val2017 validation_images", id="val"
+        ),
+        pytest.param(
+            None,
+            "owl trains tests testament valley device trail masks images set a train_birds trainA 7 steamtrain bus",
+            id="none",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_part_is_read_from_a_name_whatever_its_capitals_and_separators(part: str | None, names: str) -> None:
     assert {name: part_of(name) for name in names.split()} == dict.fromkeys(names.split(), part)
 
@@ -38,11 +54,23 @@ def test_the_part_is_read_from_a_name_whatever_its_capitals_and_separators(part:
 @pytest.mark.parametrize(
     ("train", "test"),
     [
-        ("Train", "Test"), ("TRAIN", "TEST"), ("Training", "Testing"), ("training_set", "test_set"), ("train", "eval"), ("train", "dev"),
-        ("train_images", "test_images"), ("Train Set", "Test Set"), ("train-data", "test-data"), ("trn", "tst"), ("train", "holdout"),
-        ("trainset", "valset"), ("images_train", "images_val"), ("Training", "Validation"), ("train2017", "val2017"),
+        ("Train", "Test"),
+        ("TRAIN", "TEST"),
+        ("Training", "Testing"),
+        ("training_set", "test_set"),
+        ("train", "eval"),
+        ("train", "dev"),
+        ("train_images", "test_images"),
+        ("Train Set", "Test Set"),
+        ("train-data", "test-data"),
+        ("trn", "tst"),
+        ("train", "holdout"),
+        ("trainset", "valset"),
+        ("images_train", "images_val"),
+        ("Training", "Validation"),
+        ("train2017", "val2017"),
     ],
-)  # fmt: skip
+)
 def test_what_is_surely_a_split_is_read_as_one(tmp_path: Path, train: str, test: str) -> None:
     write_tree(tmp_path, f"{train}/owl", f"{train}/wren", f"{test}/owl", f"{test}/wren")
     data = open_data(tmp_path)
@@ -56,13 +84,15 @@ def test_what_is_surely_a_split_is_read_as_one(tmp_path: Path, train: str, test:
 @pytest.mark.parametrize(
     ("folders", "test"),
     [
-        pytest.param(("train/owl", "train/wren", "Test/owl", "val/owl"), "Test", id="the test rather than the validation"),
+        pytest.param(
+            ("train/owl", "train/wren", "Test/owl", "val/owl"), "Test", id="the test rather than the validation"
+        ),
         pytest.param(("Train/owl", "Train/wren", "eval/owl", "test/owl"), "test", id="the plain name"),
         pytest.param(("train/owl", "train/wren", "test", "valid/owl"), "valid", id="the one with labels"),
         pytest.param(("train/owl", "train/wren"), "train", id="the training images where there is no other"),
         pytest.param(("Train/owl", "Train/wren", "other/x"), None, id="none of a class of trains"),
     ],
-)  # fmt: skip
+)
 def test_one_of_several_parts_is_tested_on(tmp_path: Path, folders: tuple[str, ...], test: str | None) -> None:
     write_tree(tmp_path, *folders)
     data = open_truth(tmp_path)
@@ -75,16 +105,24 @@ def test_one_of_several_parts_is_tested_on(tmp_path: Path, folders: tuple[str, .
 @pytest.mark.parametrize(
     ("folders", "words"),
     [
-        pytest.param(("Train/owl", "train/owl", "test/owl"), "look like the parts of a split", id="two training folders"),
+        pytest.param(
+            ("Train/owl", "train/owl", "test/owl"), "look like the parts of a split", id="two training folders"
+        ),
         pytest.param(("test/owl", "val/owl"), "Rename them to train and test", id="no training folder"),
         pytest.param(("birds_train", "birds_test"), "look like the parts of a split", id="among other words"),
         pytest.param(("trainA", "trainB", "testA", "testB"), "look like the parts of a split", id="pairs"),
         pytest.param(("Train", "Test"), "Train holds images and no class folders", id="no classes"),
-        pytest.param(("Train/owl", "Train/wren", "Test/owl", "Test/hawk"), "classes that .*Train has not: hawk", id="other classes"),
-        pytest.param(("owl/train", "owl/test", "wren/train", "wren/test"), "owl/train to train/owl", id="a split in each class"),
+        pytest.param(
+            ("Train/owl", "Train/wren", "Test/owl", "Test/hawk"),
+            "classes that .*Train has not: hawk",
+            id="other classes",
+        ),
+        pytest.param(
+            ("owl/train", "owl/test", "wren/train", "wren/test"), "owl/train to train/owl", id="a split in each class"
+        ),
         pytest.param(("data/train/owl", "data/train/wren"), "Name .*data", id="one deeper"),
     ],
-)  # fmt: skip
+)
 def test_what_looks_like_a_split_is_refused_with_the_remedy(
     tmp_path: Path, folders: tuple[str, ...], words: str
 ) -> None:

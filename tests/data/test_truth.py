@@ -65,7 +65,7 @@ def test_a_good_box_is_kept_without_a_word(corners: Xyxy, kept: Xyxy) -> None:
         pytest.param((1, 2, INF, 4), "not a number", "1,2,inf,4", id="infinite"),
         pytest.param((-INF, 2, 3, 4), "not a number", "-inf", id="infinite to the left"),
     ],
-)  # fmt: skip
+)
 def test_a_senseless_box_is_noted_and_not_used(corners: Xyxy, kind: Kind, words: str) -> None:
     boxes, mistakes = collected(corners)
     assert boxes == []
@@ -110,9 +110,7 @@ NUMBERS = st.floats(-100, 200) | st.integers(-3, 60).map(float) | st.sampled_fro
 CORNERS = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from("ab"), CORNERS)), st.integers(1, 60), st.integers(1, 60), st.booleans()
-)  # fmt: skip
+@given(st.lists(st.tuples(st.sampled_from("ab"), CORNERS)), st.integers(1, 60), st.integers(1, 60), st.booleans())
 def test_every_box_that_comes_out_lies_in_its_image_and_was_put_in(
     rows: list[tuple[str, Xyxy]], height: int, width: int, corners_are_pixels: bool
 ) -> None:

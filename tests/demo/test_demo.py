@@ -1,4 +1,5 @@
-"""The demo as a newcomer runs it, and the README's and docs' commands on what it leaves. Minutes, so behind a marker."""
+"""The demo as a newcomer runs it, and the README's and docs' commands on what it leaves. Minutes, so behind a
+marker."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ def test_the_demo_again_is_finished_at_once(demo: tuple[Path, str]) -> None:
 
 def test_the_readmes_python_prints_what_the_readme_says(demo: tuple[Path, str]) -> None:
     readme = (REPOSITORY / "README.md").read_text()
-    code, shown = re.search(r"```python\n(.*?)```\s*```text\n(.*?)```", readme, re.S).groups()  # type: ignore[union-attr]
+    code, shown = re.search(r"```python\n(.*?)```\s*```text\n(.*?)```", readme, re.S).groups()
     printed = subprocess.run(
         [sys.executable, "-c", code], cwd=demo[0], capture_output=True, text=True, check=True
     ).stdout

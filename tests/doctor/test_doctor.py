@@ -1,4 +1,5 @@
-"""Every check sees the fault that was planted for it, none sees one where there is none, and nothing that breaks takes the others with it."""
+"""Every check sees the fault that was planted for it, none sees one where there is none, and nothing that breaks takes
+the others with it."""
 
 from __future__ import annotations
 
@@ -57,13 +58,33 @@ def plant(folder: Path, package: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        pytest.param("raise RuntimeError('operator torchvision::nms does not exist\\nmore')", "RuntimeError: operator torchvision::nms does not exist", id="of another build"),
-        pytest.param("print('[]'); raise ImportError('libc10.so: no such file')", "ImportError: libc10.so: no such file", id="prints and cannot be imported"),
-        pytest.param("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "the process ended with signal SIGSEGV", id="crashes"),
-        pytest.param("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the process ended with signal SIGKILL", id="is killed for its memory"),
-        pytest.param("import os; os.write(2, b'a\\nno libGL\\n\\n'); os._exit(3)", "the process ended with exit code 3; it said last: no libGL", id="ends by itself"),
+        pytest.param(
+            "raise RuntimeError('operator torchvision::nms does not exist\\nmore')",
+            "RuntimeError: operator torchvision::nms does not exist",
+            id="of another build",
+        ),
+        pytest.param(
+            "print('[]'); raise ImportError('libc10.so: no such file')",
+            "ImportError: libc10.so: no such file",
+            id="prints and cannot be imported",
+        ),
+        pytest.param(
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            "the process ended with signal SIGSEGV",
+            id="crashes",
+        ),
+        pytest.param(
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            "the process ended with signal SIGKILL",
+            id="is killed for its memory",
+        ),
+        pytest.param(
+            "import os; os.write(2, b'a\\nno libGL\\n\\n'); os._exit(3)",
+            "the process ended with exit code 3; it said last: no libGL",
+            id="ends by itself",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_broken_library_is_a_line_and_the_next_job_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, expected: str
 ) -> None:
@@ -84,7 +105,10 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in Linux's way")
 def test_what_hangs_is_ended_in_time_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = f"import subprocess, time; child = subprocess.Popen(['sleep', '60']); open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); time.sleep(60)"
+    code = (
+        f"import subprocess, time; child = subprocess.Popen(['sleep', '60']); open({str(tmp_path / 'pid')!r},"
+        " 'w').write(str(child.pid)); time.sleep(60)"
+    )
     plant(tmp_path, "torch", code)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with Worker() as worker:
@@ -122,7 +146,10 @@ with Worker() as worker:
 def test_what_a_killed_doctor_leaves_ends_with_all_that_it_started(
     tmp_path: Path, number: signal.Signals, limit_s: int, then: str
 ) -> None:
-    code = f"import ctypes, subprocess, time; child = subprocess.Popen(['sleep', '60']); open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); {then}"
+    code = (
+        f"import ctypes, subprocess, time; child = subprocess.Popen(['sleep', '60']); open({str(tmp_path / 'pid')!r},"
+        f" 'w').write(str(child.pid)); {then}"
+    )
     plant(tmp_path, "torchvision", "")
     plant(tmp_path, "torch", code)
     words = [sys.executable, "-c", DOCTOR, str(tmp_path), str(limit_s)]
@@ -180,15 +207,60 @@ def no_spec(name: str) -> None:
 @pytest.mark.parametrize(
     ("job", "fault", "state", "words"),
     [
-        pytest.param("pair", lambda m: m.setattr(torchvision.ops, "nms", lambda boxes, scores, iou: torch.arange(3)), "fail", "keeps boxes [0, 1, 2]", id="nms keeps all"),
-        pytest.param("opencv", lambda m: m.setattr(sweep, "drawn_largest_contour", lambda mask: (5, 10, 24, 29)), "fail", "(5, 10, 24, 29)", id="a box one pixel short"),
-        pytest.param("masks", lambda m: m.setattr(predictions.coco_mask, "decode", lambda rle: np.zeros((17, 23))), "fail", "as another", id="empty masks"),
-        pytest.param("reading", lambda m: m.setattr("wsol.data.loader.read_square", lambda path, side_px: (np.zeros((side_px, side_px, 3), np.uint8), (512, 512))), "fail", "not as they were", id="black batches"),
-        pytest.param("summed_up", lambda m: m.setattr("wsol.runtime.engine.summed", lambda values, engine: values * 2), "fail", "expected 1", id="a sum that is none"),
-        pytest.param("onnx", lambda m: m.setattr(jobs, "find_spec", no_spec), "warn", "onnx and onnxscript and onnxruntime not installed", id="no ONNX"),
-        pytest.param("tensorboard", lambda m: m.setattr(jobs, "find_spec", no_spec), "warn", "tensorboard not installed", id="no TensorBoard"),
+        pytest.param(
+            "pair",
+            lambda m: m.setattr(torchvision.ops, "nms", lambda boxes, scores, iou: torch.arange(3)),
+            "fail",
+            "keeps boxes [0, 1, 2]",
+            id="nms keeps all",
+        ),
+        pytest.param(
+            "opencv",
+            lambda m: m.setattr(sweep, "drawn_largest_contour", lambda mask: (5, 10, 24, 29)),
+            "fail",
+            "(5, 10, 24, 29)",
+            id="a box one pixel short",
+        ),
+        pytest.param(
+            "masks",
+            lambda m: m.setattr(predictions.coco_mask, "decode", lambda rle: np.zeros((17, 23))),
+            "fail",
+            "as another",
+            id="empty masks",
+        ),
+        pytest.param(
+            "reading",
+            lambda m: m.setattr(
+                "wsol.data.loader.read_square",
+                lambda path, side_px: (np.zeros((side_px, side_px, 3), np.uint8), (512, 512)),
+            ),
+            "fail",
+            "not as they were",
+            id="black batches",
+        ),
+        pytest.param(
+            "summed_up",
+            lambda m: m.setattr("wsol.runtime.engine.summed", lambda values, engine: values * 2),
+            "fail",
+            "expected 1",
+            id="a sum that is none",
+        ),
+        pytest.param(
+            "onnx",
+            lambda m: m.setattr(jobs, "find_spec", no_spec),
+            "warn",
+            "onnx and onnxscript and onnxruntime not installed",
+            id="no ONNX",
+        ),
+        pytest.param(
+            "tensorboard",
+            lambda m: m.setattr(jobs, "find_spec", no_spec),
+            "warn",
+            "tensorboard not installed",
+            id="no TensorBoard",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_planted_fault_is_seen_by_its_job(
     monkeypatch: pytest.MonkeyPatch, job: str, fault: Fault, state: str, words: str
 ) -> None:
@@ -200,9 +272,7 @@ def test_a_planted_fault_is_seen_by_its_job(
 
 def test_a_missing_extra_names_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "find_spec", lambda name: None if name == "onnxscript" else 1)
-    assert jobs.onnx() == [
-        Seen("warn", "onnxscript not installed", "`pip install 'wsol[export]'` if you want it")
-    ]  # fmt: skip
+    assert jobs.onnx() == [Seen("warn", "onnxscript not installed", "`pip install 'wsol[export]'` if you want it")]
 
 
 @pytest.mark.parametrize(
@@ -252,10 +322,15 @@ def test_a_driver_without_a_gpu_in_torch_is_told(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(lambda m: m.setattr(torch.optim.SGD, "step", lambda optimiser: None), id="an optimiser that does nothing"),
-        pytest.param(lambda m: m.setattr("wsol.methods.spol.losses.joint", lambda fused, deep, labels: fused.sum() * math.nan), id="a loss that is no number"),
+        pytest.param(
+            lambda m: m.setattr(torch.optim.SGD, "step", lambda optimiser: None), id="an optimiser that does nothing"
+        ),
+        pytest.param(
+            lambda m: m.setattr("wsol.methods.spol.losses.joint", lambda fused, deep, labels: fused.sum() * math.nan),
+            id="a loss that is no number",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_step_that_teaches_nothing_fails(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     fault(monkeypatch)
     assert jobs.steps()[0].state == "fail"
@@ -303,19 +378,61 @@ def fail_to_read(path: Path) -> np.ndarray:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        pytest.param(lambda m: m.setattr(odd_files, "read_image", lambda path: np.rot90(odd_files_read(path))), "CMYK JPEG: 96 x 64 pixels, told as 64 x 96, expected 64 x 96", id="all sideways"),
-        pytest.param(lambda m: m.setattr(odd_files, "read_image", raw), "JPEG turned by EXIF: 96 x 64 pixels", id="EXIF ignored"),
-        pytest.param(lambda m: m.setattr(odd_files, "image_hw", lambda path: (96, 64)), "told as 96 x 64", id="a size of the other side"),
-        pytest.param(lambda m: m.setattr(odd_files, "read_image", lambda path: np.rot90(odd_files_read(path), 2)), "grey JPEG: colours are off by", id="upside down"),
-        pytest.param(lambda m: m.setattr(odd_files, "read_image", lambda path: odd_files_read(path)[:, ::-1]), "WebP: colours are off by", id="mirrored"),
-        pytest.param(lambda m: m.setattr(odd_files, "read_image", lambda path: odd_files_read(path)[:, :, ::-1]), "palette and transparency: colours are off by", id="BGR"),
-        pytest.param(lambda m: m.setattr(odd_files, "read_image", clipped), "16-bit PNG: colours are off by", id="16 bits clipped"),
-        pytest.param(lambda m: m.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True), "truncated JPEG: decoded, expected a refusal", id="half an image taken for a whole one"),
-        pytest.param(lambda m: m.setattr(odd_files, "read_image", fail_to_read), "WebP: OSError: [Errno 5] decoder jpeg not available", id="a decoder that is not there"),
-        pytest.param(lambda m: m.setattr(odd_files, "read_image", refuse_to_read), "WebP: cannot decode", id="a whole image refused"),
-        pytest.param(lambda m: m.setattr(odd_files, "is_image", lambda path: path.suffix != ".webp"), "WebP: files named .webp are passed over", id="a kind that is passed over"),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "read_image", lambda path: np.rot90(odd_files_read(path))),
+            "CMYK JPEG: 96 x 64 pixels, told as 64 x 96, expected 64 x 96",
+            id="all sideways",
+        ),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "read_image", raw), "JPEG turned by EXIF: 96 x 64 pixels", id="EXIF ignored"
+        ),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "image_hw", lambda path: (96, 64)),
+            "told as 96 x 64",
+            id="a size of the other side",
+        ),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "read_image", lambda path: np.rot90(odd_files_read(path), 2)),
+            "grey JPEG: colours are off by",
+            id="upside down",
+        ),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "read_image", lambda path: odd_files_read(path)[:, ::-1]),
+            "WebP: colours are off by",
+            id="mirrored",
+        ),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "read_image", lambda path: odd_files_read(path)[:, :, ::-1]),
+            "palette and transparency: colours are off by",
+            id="BGR",
+        ),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "read_image", clipped),
+            "16-bit PNG: colours are off by",
+            id="16 bits clipped",
+        ),
+        pytest.param(
+            lambda m: m.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True),
+            "truncated JPEG: decoded, expected a refusal",
+            id="half an image taken for a whole one",
+        ),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "read_image", fail_to_read),
+            "WebP: OSError: [Errno 5] decoder jpeg not available",
+            id="a decoder that is not there",
+        ),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "read_image", refuse_to_read),
+            "WebP: cannot decode",
+            id="a whole image refused",
+        ),
+        pytest.param(
+            lambda m: m.setattr(odd_files, "is_image", lambda path: path.suffix != ".webp"),
+            "WebP: files named .webp are passed over",
+            id="a kind that is passed over",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_decoder_with_a_fault_is_found(monkeypatch: pytest.MonkeyPatch, fault: Fault, words: str) -> None:
     fault(monkeypatch)
     seen = decoding()[0]
@@ -439,18 +556,28 @@ def test_a_file_that_holds_no_weights_and_a_name_that_timm_does_not_know_are_tol
     [
         pytest.param([], None, id="none"),
         pytest.param(["numpy", "opencv-python-headless"], None, id="one"),
-        pytest.param(["opencv_python", "OpenCV.Python.Headless"], "opencv-python and opencv-python-headless", id="two, in other spellings"),
-        pytest.param(["opencv-contrib-python", "opencv-python", "opencv-python"], "opencv-contrib-python and opencv-python", id="one of them twice"),
-        pytest.param(["opencv-python-headless", "opencv-python-headless"], None, id="one, found in two places of the path"),
+        pytest.param(
+            ["opencv_python", "OpenCV.Python.Headless"],
+            "opencv-python and opencv-python-headless",
+            id="two, in other spellings",
+        ),
+        pytest.param(
+            ["opencv-contrib-python", "opencv-python", "opencv-python"],
+            "opencv-contrib-python and opencv-python",
+            id="one of them twice",
+        ),
+        pytest.param(
+            ["opencv-python-headless", "opencv-python-headless"], None, id="one, found in two places of the path"
+        ),
     ],
-)  # fmt: skip
+)
 def test_two_wheels_of_opencv_are_told(monkeypatch: pytest.MonkeyPatch, names: list[str], told: str | None) -> None:
     monkeypatch.setattr(checks, "distributions", lambda: [SimpleNamespace(metadata={"Name": name}) for name in names])
     seen = opencv_wheels()
     assert [one.seen for one in seen] == ([] if told is None else [f"{told} in one folder"])
     for one in seen:
         assert one.state == "warn"
-        assert one.mend == f"`pip uninstall -y {told.replace(' and', '')} && pip install opencv-python-headless`"  # type: ignore[union-attr]
+        assert one.mend == f"`pip uninstall -y {told.replace(' and', '')} && pip install opencv-python-headless`"
 
 
 Usage = namedtuple("Usage", "total used free")
@@ -508,7 +635,7 @@ def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
     assert line.state == "fail" and "Permission denied" in line.seen
 
 
-@pytest.mark.parametrize("what", ["wsol.doctor.disk.write_text", "wsol.doctor.disk.claimed_memmap", "tempfile.mkdtemp"])  # fmt: skip
+@pytest.mark.parametrize("what", ["wsol.doctor.disk.write_text", "wsol.doctor.disk.claimed_memmap", "tempfile.mkdtemp"])
 def test_a_disk_that_refuses_is_told_and_left_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -524,7 +651,15 @@ def test_a_disk_that_refuses_is_told_and_left_as_it_was(
 
 
 def test_a_disk_that_keeps_something_else_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "claimed_memmap", lambda path, dtype, count: np.lib.format.open_memmap(path.with_name("pixels.npy"), mode="w+", dtype=dtype, shape=(count,)).copy().view(np.memmap))  # fmt: skip
+    monkeypatch.setattr(
+        places,
+        "claimed_memmap",
+        lambda path, dtype, count: (
+            np.lib.format.open_memmap(path.with_name("pixels.npy"), mode="w+", dtype=dtype, shape=(count,))
+            .copy()
+            .view(np.memmap)
+        ),
+    )
     assert states(places.writing(tmp_path)) == ["fail"]
 
 
@@ -562,7 +697,7 @@ def test_ctrl_c_is_no_finding() -> None:
 
 
 def test_the_seconds_are_those_of_the_check() -> None:
-    (line,) = examine([Check("a", "b", lambda: [time.sleep(0.1), Seen("ok", "c")][1:])], Progress(quiet=True))  # type: ignore[func-returns-value,list-item]
+    (line,) = examine([Check("a", "b", lambda: [time.sleep(0.1), Seen("ok", "c")][1:])], Progress(quiet=True))
     assert 0.1 <= line.seconds < 5
 
 
@@ -608,10 +743,16 @@ def code_of(*words: object) -> int:
 def test_only_what_fails_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str, code: int
 ) -> None:
-    monkeypatch.setattr(checks, "all_checks", lambda *_, **__: [Check("disk", "mend", lambda: [Seen(state, "seen")])])  # type: ignore[arg-type]
+    monkeypatch.setattr(checks, "all_checks", lambda *_, **__: [Check("disk", "mend", lambda: [Seen(state, "seen")])])
     assert code_of("--json", tmp_path / "deep/d.json") == code
-    ((line),) = json.loads((tmp_path / "deep/d.json").read_text())
-    assert line == {"check": "disk", "state": state, "seen": "seen", "mend": "" if state == "ok" else "mend", "seconds": line["seconds"]}  # fmt: skip
+    (line,) = json.loads((tmp_path / "deep/d.json").read_text())
+    assert line == {
+        "check": "disk",
+        "state": state,
+        "seen": "seen",
+        "mend": "" if state == "ok" else "mend",
+        "seconds": line["seconds"],
+    }
     assert f"1 {state}" in capsys.readouterr().out
 
 
@@ -632,7 +773,10 @@ def test_a_folder_for_the_json_is_refused_before_anything_is_tried(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert code_of("--json", tmp_path) == 2
-    assert capsys.readouterr().err == f"error: --json {tmp_path} is a folder: expected the name of a file. Name one in it.\n"  # fmt: skip
+    assert (
+        capsys.readouterr().err
+        == f"error: --json {tmp_path} is a folder: expected the name of a file. Name one in it.\n"
+    )
 
 
 def test_help_reads_aloud(capsys: pytest.CaptureFixture[str]) -> None:

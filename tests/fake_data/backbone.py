@@ -1,4 +1,5 @@
-"""A small timm model's weights, random, in a file: what a training begins with where no pretrained weights are wanted."""
+"""A small timm model's weights, random, in a file: what a training begins with where no pretrained weights are
+wanted."""
 
 from __future__ import annotations
 

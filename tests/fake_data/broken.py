@@ -33,7 +33,8 @@ def jpeg(image: Image.Image, quality: int = 90, orientation: int = 1) -> bytes:
 
 
 def write_clean(root: Path, per_class: int = 12) -> Path:
-    """Images that nothing is wrong with, in `train` and `test`; image ids `train/owl/3.jpg`. Their seeds begin at a million."""
+    """Images that nothing is wrong with, in `train` and `test`; image ids `train/owl/3.jpg`. Their seeds begin at a
+    million."""
     seeds = count(1_000_000)
     for split in ("train", "test"):
         for name in CLASSES:

@@ -11,7 +11,10 @@ from fake_data.images import write_image
 
 HW = (30, 40)
 HAWK, OWL = 3, 7
-CATEGORIES = [{"id": OWL, "name": "owl", "supercategory": "birds"}, {"id": HAWK, "name": "hawk", "supercategory": "birds"}]  # fmt: skip
+CATEGORIES = [
+    {"id": OWL, "name": "owl", "supercategory": "birds"},
+    {"id": HAWK, "name": "hawk", "supercategory": "birds"},
+]
 
 
 def rectangle(x: float, y: float, width: float, height: float) -> list[list[float]]:
@@ -39,7 +42,13 @@ def coco_of(categories_of: Mapping[str, Sequence[int]], first_id: int = 1) -> di
         for number, (image_id, category) in enumerate(owners, start=1)
     ]
     info = {"description": "fake", "year": 2017}
-    return {"info": info, "licenses": [{"id": 1}], "images": images, "annotations": annotations, "categories": CATEGORIES}  # fmt: skip
+    return {
+        "info": info,
+        "licenses": [{"id": 1}],
+        "images": images,
+        "annotations": annotations,
+        "categories": CATEGORIES,
+    }
 
 
 def write_json(path: Path, document: Any) -> Path:
@@ -54,7 +63,8 @@ TEST = {"000000000139.jpg": [HAWK], "000000000285.jpg": [OWL]}
 
 
 def write_published_coco(root: Path) -> Path:
-    """annotations/instances_{train,val}2017.json beside {train,val}2017, and the other annotations that come with them."""
+    """annotations/instances_{train,val}2017.json beside {train,val}2017, and the other annotations that come with
+    them."""
     for split, categories_of, first_id in (("train2017", TRAIN, 9), ("val2017", TEST, 139)):
         write_json(root / f"annotations/instances_{split}.json", coco_of(categories_of, first_id))
         write_json(root / f"annotations/captions_{split}.json", {"images": [], "annotations": []})

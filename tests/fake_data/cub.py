@@ -11,7 +11,8 @@ TABLES = ("images", "image_class_labels", "train_test_split", "classes", "boundi
 
 
 def write_cub(root: Path) -> Path:
-    """Write the tables and images of 60 rows and 80 columns; image n has the line `n i.0 2.0 30.0 (40 + n).0` for a box."""
+    """Write the tables and images of 60 rows and 80 columns; image n has the line `n i.0 2.0 30.0 (40 + n).0` for a
+    box."""
     tables: dict[str, list[str]] = {name: [] for name in TABLES}
     for label, name in enumerate(CLASSES, start=1):
         tables["classes"].append(f"{label} {name}")

@@ -1,4 +1,5 @@
-"""Results of other systems, in the files that they leave: heatmaps, COCO results, tables, and predictions of our own."""
+"""Results of other systems, in the files that they leave: heatmaps, COCO results, tables, and predictions of our
+own."""
 
 from __future__ import annotations
 

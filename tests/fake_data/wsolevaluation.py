@@ -41,7 +41,8 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
 
 
 def write_large_list(folder: Path, images: int = 50_000, boxes: int = 80_477) -> None:
-    """Tables of the size of ImageNet's validation set, without images: one box an image, the others where chance puts them."""
+    """Tables of the size of ImageNet's validation set, without images: one box an image, the others where chance puts
+    them."""
     rng = np.random.default_rng(0)
     names = [f"val/ILSVRC2012_val_{number:08}.JPEG" for number in range(1, images + 1)]
     owners = np.sort(np.concatenate([np.arange(images), rng.integers(0, images, boxes - images)]))

@@ -72,8 +72,13 @@ def test_names_that_would_meet_get_a_number(tmp_path: Path) -> None:
     images = ["a/b.jpg", "a_b.jpg", "a/b.png", "A/b.jpg", "o\u0308.jpg", "\u00f6.jpg"]
     write_crops(write_predictions(tmp_path, tuple(line(image, 0, mask) for image in images)), tmp_path)
     assert files_of(tmp_path / "crops" / FOLDERS[0]) == {
-        "a_b_1.jpg", "a_b_1(2).jpg", "a_b_1(3).jpg", "A_b_1(4).jpg", "o\u0308_1.jpg", "\u00f6_1(2).jpg",
-    }  # fmt: skip
+        "a_b_1.jpg",
+        "a_b_1(2).jpg",
+        "a_b_1(3).jpg",
+        "A_b_1(4).jpg",
+        "o\u0308_1.jpg",
+        "\u00f6_1(2).jpg",
+    }
 
 
 def test_class_folders_that_would_meet_get_a_number_too(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from wsol.predictions.records import Prediction
 
 
 def decode_brush(rle: list[int], image_hw: tuple[int, int]) -> NDArray[np.bool_]:
-    """thi.ng's rle-pack as Label Studio reads it: number of values, word size, four sizes of lengths, then runs or literals."""
+    """thi.ng's rle-pack as Label Studio reads it: number of values, word size, four sizes of lengths, then runs or
+    literals."""
     bits = "".join(f"{byte:08b}" for byte in rle)
     place = 0
 

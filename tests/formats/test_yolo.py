@@ -92,7 +92,8 @@ def export(tmp_path: Path, lines: list[Prediction], orientations: dict[str, int]
 
 
 def read_yolo(out: Path) -> dict[str, list[tuple[str, Xyxy, float]]]:
-    """Read the export as trainers do and refuse what they refuse: image below images/ -> class, box in pixels, score."""
+    """Read the export as trainers do and refuse what they refuse: image below images/ -> class, box in pixels,
+    score."""
     data = yaml.safe_load((out / "data.yaml").read_text(encoding="utf-8"))
     assert data.keys() == {"path", "train", "val", "names"}
     root = Path(data["path"], data["train"])

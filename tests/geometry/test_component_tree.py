@@ -90,10 +90,14 @@ def test_holes_and_solid_area_are_those_of_the_drawn_contours(mask: NDArray[np.b
         pytest.param([[255]], [(0, 254, 1)], [], id="one bright pixel"),
         pytest.param([[7]], [(0, 6, 1)], [(7, 254, 1)], id="one pixel between"),
         pytest.param([[9, 9], [9, 9]], [(0, 8, 4)], [(9, 254, 4)], id="a constant map"),
-        pytest.param([[5, 0, 3]], [(0, 2, 1), (0, 4, 1)], [(0, 2, 1), (3, 4, 2), (5, 254, 3)], id="two hills and a valley"),
-        pytest.param([[2, 0], [0, 1]], [(0, 0, 2), (1, 1, 1)], [(0, 0, 1), (0, 0, 1), (1, 1, 3), (2, 254, 4)], id="corners"),
+        pytest.param(
+            [[5, 0, 3]], [(0, 2, 1), (0, 4, 1)], [(0, 2, 1), (3, 4, 2), (5, 254, 3)], id="two hills and a valley"
+        ),
+        pytest.param(
+            [[2, 0], [0, 1]], [(0, 0, 2), (1, 1, 1)], [(0, 0, 1), (0, 0, 1), (1, 1, 3), (2, 254, 4)], id="corners"
+        ),
     ],
-)  # fmt: skip
+)
 def test_layers_of_drawn_maps(
     levels: list[list[int]], bright: list[tuple[int, int, int]], dark: list[tuple[int, int, int]]
 ) -> None:

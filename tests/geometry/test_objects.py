@@ -43,16 +43,25 @@ def found(rows: str, **box: object) -> list[Found]:
         pytest.param("77.. 77.. ...#", {}, [(0, 0, 2, 2)], id="the largest, not the brightest"),
         pytest.param("##.. ##.. ..## ..##", {}, [(0, 0, 4, 4)], id="corners touch: one object"),
         pytest.param("..#. .#.. #...", {}, [(0, 0, 3, 3)], id="the other diagonal"),
-        pytest.param("#.## #.## #.##", {"objects": "all", "min_area": 0}, [(2, 0, 4, 3), (0, 0, 1, 3)], id="all, largest first"),
-        pytest.param("##.# ##.. ....", {"objects": "all", "min_area": 1 / 12}, [(0, 0, 2, 2), (3, 0, 4, 1)], id="all: exactly the least area counts"),
-        pytest.param("##.# ##.. ....", {"objects": "all", "min_area": 0.1}, [(0, 0, 2, 2)], id="all: small ones do not count"),
+        pytest.param(
+            "#.## #.## #.##", {"objects": "all", "min_area": 0}, [(2, 0, 4, 3), (0, 0, 1, 3)], id="all, largest first"
+        ),
+        pytest.param(
+            "##.# ##.. ....",
+            {"objects": "all", "min_area": 1 / 12},
+            [(0, 0, 2, 2), (3, 0, 4, 1)],
+            id="all: exactly the least area counts",
+        ),
+        pytest.param(
+            "##.# ##.. ....", {"objects": "all", "min_area": 0.1}, [(0, 0, 2, 2)], id="all: small ones do not count"
+        ),
         pytest.param("#... .... ....", {"objects": "all", "min_area": 0.5}, [], id="all may be none"),
         pytest.param("#... .... ....", {"min_area": 0.5}, [(0, 0, 1, 1)], id="the largest counts however small"),
         pytest.param("23.. 12..", {"threshold": 0.15}, [(0, 0, 2, 2)], id="another threshold"),
         pytest.param("1... ....", {"threshold": 0}, [(0, 0, 1, 1)], id="threshold 0: everything positive"),
         pytest.param("#### ####", {"threshold": 1}, [], id="threshold 1: nothing"),
     ],
-)  # fmt: skip
+)
 def test_objects_of_drawn_maps(rows: str, box: dict[str, object], expected: list[Xyxy]) -> None:
     assert [one.xyxy for one in found(rows, **box)] == expected
 

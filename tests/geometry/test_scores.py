@@ -76,15 +76,19 @@ def test_a_map_of_ones_and_zeros_is_sure() -> None:
     [
         pytest.param(square_of(40, 0.55), 5 / 9, 0.55, id="a faint object is there at five thresholds of nine"),
         pytest.param(
-            np.maximum(square_of(40), square_of(80, 0.35)), (6 + 3 / 4) / 9, 1600 / (1600 + 0.35 * 4800),
+            np.maximum(square_of(40), square_of(80, 0.35)),
+            (6 + 3 / 4) / 9,
+            1600 / (1600 + 0.35 * 4800),
             id="what surrounds it swallows it at low thresholds",
         ),
         pytest.param(
-            np.maximum(square_of(40, 0.65), square_of(20)), (6 + 3 / 4) / 9, (400 + 0.65 * 1200) / 1600,
+            np.maximum(square_of(40, 0.65), square_of(20)),
+            (6 + 3 / 4) / 9,
+            (400 + 0.65 * 1200) / 1600,
             id="at high thresholds only its core is left",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_takes_from_a_score(heatmap: np.ndarray, expected_stability: float, expected_agreement: float) -> None:
     inside = heatmap > 0.5
     assert stability(heatmap, inside) == pytest.approx(expected_stability)

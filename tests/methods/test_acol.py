@@ -43,10 +43,10 @@ def test_the_map_is_the_larger_of_both_and_the_second_never_sees_what_was_erased
         for i, label in enumerate(labels.tolist()):
             both = [maps[i, label].numpy() for maps in (first, second)]
             expected.append(np.max([(one - one.min()) / (one.max() - one.min()) for one in both], axis=0))
-        run_model = acol.ask(network, images, labels)
-    assert run_model.heatmaps is not None and run_model.probabilities is not None
-    np.testing.assert_allclose(run_model.heatmaps.numpy(), np.stack(expected), atol=1e-5)
-    torch.testing.assert_close(run_model.probabilities, first.mean((2, 3)).softmax(1))
+        outputs = acol.forward(network, images, labels)
+    assert outputs.heatmaps is not None and outputs.probabilities is not None
+    np.testing.assert_allclose(outputs.heatmaps.numpy(), np.stack(expected), atol=1e-5)
+    torch.testing.assert_close(outputs.probabilities, first.mean((2, 3)).softmax(1))
 
 
 def test_no_gradient_flows_through_the_choice_of_what_is_erased() -> None:

@@ -59,10 +59,16 @@ BEGUN = {
     ("words", "told"),
     [
         pytest.param("--method cam", "expected the same, got cam. Name another --run.", id="another method"),
-        pytest.param("--method psol", "expected the same, got psol. Name another --run.", id="one that would take its network"),
-        pytest.param("--recipe paper", "expected the same, got spol. Name another --run, or give `--method ddt` too.", id="the method of a recipe"),
+        pytest.param(
+            "--method psol", "expected the same, got psol. Name another --run.", id="one that would take its network"
+        ),
+        pytest.param(
+            "--recipe paper",
+            "expected the same, got spol. Name another --run, or give `--method ddt` too.",
+            id="the method of a recipe",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_run_belongs_to_the_method_that_has_begun_a_network_in_it(
     file: str, words: str, told: str, tmp_path: Path, class_folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,10 +134,18 @@ def test_the_last_map_has_the_stride_that_is_asked_for_where_the_model_can(name:
 
 
 A_VALUE: dict[str, dict[str, Any]] = {
-    **{group: {"epochs": 3} for group in ("cam", "seg", "classify", "training")}, "pseudo": {"gaussian": "none"}, "has": {"p_hide": 0.3}, "cutmix": {"alpha": 0.3},
-    **{group: {"width": 3} for group in ("acol", "spg", "psol", "gcnet")}, "adl": {"gamma": 0.3}, "i2c": {"gamma": 0.3}, "ddt": {"images": "all"}, "instant": {"sample": 3}, "tap": {"percentile": 3},
+    **{group: {"epochs": 3} for group in ("cam", "seg", "classify", "training")},
+    "pseudo": {"gaussian": "none"},
+    "has": {"p_hide": 0.3},
+    "cutmix": {"alpha": 0.3},
+    **{group: {"width": 3} for group in ("acol", "spg", "psol", "gcnet")},
+    "adl": {"gamma": 0.3},
+    "i2c": {"gamma": 0.3},
+    "ddt": {"images": "all"},
+    "instant": {"sample": 3},
+    "tap": {"percentile": 3},
     "box": {"objects": "all"},
-}  # fmt: skip
+}
 """One of each group that is nobody's default."""
 
 
@@ -169,26 +183,70 @@ def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, clas
     [
         pytest.param(
             "--method cam --cam.resize-px 96",
-            "method cam does not read --cam.resize-px: expected options of training, box, got --cam.resize-px 96. Use --training.resize-px, or leave it out.",
+            "method cam does not read --cam.resize-px: expected options of training, box, got --cam.resize-px 96. Use"
+            " --training.resize-px, or leave it out.",
             id="that group is SPOL's stage 1",
         ),
         pytest.param("--training.resize-px 96", "Use --seg.resize-px, or leave it out.", id="SPOL's training"),
-        pytest.param("--training.output-stride 8", "Choose another `--method`, or leave it out.", id="an option of all others"),
+        pytest.param(
+            "--training.output-stride 8", "Choose another `--method`, or leave it out.", id="an option of all others"
+        ),
         pytest.param("--method has --adl.gamma 0.5", "Choose `--method adl`, or leave it out.", id="another method's"),
-        pytest.param("--method psol --box.threshold 0.3", "method psol does not read --box.threshold: expected options of classify, training, ddt, psol, got --box.threshold 0.3. Choose another `--method`", id="no maps, no threshold"),
-        pytest.param("--method ddt --training.epochs 3", "method ddt does not read --training.epochs: expected options of training (resize-px, crop-px, output-stride), ddt, box, got --training.epochs 3. Choose another `--method`, or leave it out.", id="a method that does not train"),
-        pytest.param("--method ddt --cam.epochs 3", "got --cam.epochs 3. Choose `--method spol`, or leave it out.", id="not to be meant by it either"),
-        pytest.param("--method ddt --cam.resize-px 96", "Use --training.resize-px, or leave it out.", id="how it sees images"),
-        pytest.param("--method ddt --epochs 2", "method ddt trains nothing: expected no --epochs, got --epochs 2. Choose another", id="epochs of nothing"),
-        pytest.param("--method ddt --freeze 2", "method ddt trains nothing: expected no --freeze, got --freeze 2. Choose another", id="layers of nothing"),
+        pytest.param(
+            "--method psol --box.threshold 0.3",
+            "method psol does not read --box.threshold: expected options of classify, training, ddt, psol, got"
+            " --box.threshold 0.3. Choose another `--method`",
+            id="no maps, no threshold",
+        ),
+        pytest.param(
+            "--method ddt --training.epochs 3",
+            "method ddt does not read --training.epochs: expected options of training (resize-px, crop-px,"
+            " output-stride), ddt, box, got --training.epochs 3. Choose another `--method`, or leave it out.",
+            id="a method that does not train",
+        ),
+        pytest.param(
+            "--method ddt --cam.epochs 3",
+            "got --cam.epochs 3. Choose `--method spol`, or leave it out.",
+            id="not to be meant by it either",
+        ),
+        pytest.param(
+            "--method ddt --cam.resize-px 96", "Use --training.resize-px, or leave it out.", id="how it sees images"
+        ),
+        pytest.param(
+            "--method ddt --epochs 2",
+            "method ddt trains nothing: expected no --epochs, got --epochs 2. Choose another",
+            id="epochs of nothing",
+        ),
+        pytest.param(
+            "--method ddt --freeze 2",
+            "method ddt trains nothing: expected no --freeze, got --freeze 2. Choose another",
+            id="layers of nothing",
+        ),
         pytest.param("--freeze -1", "--freeze must be at least 0, got -1", id="less than nothing"),
-        pytest.param("--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="of the fused network alone"),
-        pytest.param("--method cam --pseudo.gaussian none", "Choose `--method spol`, or leave it out.", id="a stage of SPOL's"),
-        pytest.param("--classifier localizer --classify.epochs 3", "with --classifier localizer does not read --classify.epochs: expected options of cam, pseudo (masks), seg, instant, box, got", id="nobody trains a classifier"),
-        pytest.param("--cam.epochs 3", "got --cam.epochs 3. Choose `--pseudo.masks thresholds`, which reads it, or leave it out.", id="of a stage that the default does without"),
-        pytest.param("--recipe paper --instant.sample 3", "Choose `--pseudo.masks cues`, which reads it", id="of cues that the paper does without"),
+        pytest.param(
+            "--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="of the fused network alone"
+        ),
+        pytest.param(
+            "--method cam --pseudo.gaussian none", "Choose `--method spol`, or leave it out.", id="a stage of SPOL's"
+        ),
+        pytest.param(
+            "--classifier localizer --classify.epochs 3",
+            "with --classifier localizer does not read --classify.epochs: expected options of cam, pseudo (masks), seg,"
+            " instant, box, got",
+            id="nobody trains a classifier",
+        ),
+        pytest.param(
+            "--cam.epochs 3",
+            "got --cam.epochs 3. Choose `--pseudo.masks thresholds`, which reads it, or leave it out.",
+            id="of a stage that the default does without",
+        ),
+        pytest.param(
+            "--recipe paper --instant.sample 3",
+            "Choose `--pseudo.masks cues`, which reads it",
+            id="of cues that the paper does without",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_option_that_nothing_reads_is_refused_with_the_one_that_was_meant(
     words: str, expected: str, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,8 +257,13 @@ def test_an_option_that_nothing_reads_is_refused_with_the_one_that_was_meant(
 
 @pytest.mark.parametrize(
     "words",
-    ["--pseudo.masks thresholds --pseudo.gaussian none", "--recipe paper --pseudo.gaussian contours", "--classifier localizer --cam.epochs 3", "--pseudo.masks thresholds --cam.epochs 3"],
-)  # fmt: skip
+    [
+        "--pseudo.masks thresholds --pseudo.gaussian none",
+        "--recipe paper --pseudo.gaussian contours",
+        "--classifier localizer --cam.epochs 3",
+        "--pseudo.masks thresholds --cam.epochs 3",
+    ],
+)
 def test_an_option_is_taken_beside_the_value_that_it_goes_with(
     words: str, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,10 +317,13 @@ def test_a_method_that_trains_nothing_reads_how_images_are_seen(tmp_path: Path) 
     [
         ("--freeze 1", {"seg": 1, "classify": 1, "cam": None, "training": 0}),
         ("--freeze 0 --seg.freeze 3", {"seg": 3, "classify": 0, "cam": None, "training": 0}),
-        ("--recipe paper --backbone tf_efficientnet_lite0 --freeze 2", {"seg": 2, "classify": 2, "cam": 2, "training": 0}),
+        (
+            "--recipe paper --backbone tf_efficientnet_lite0 --freeze 2",
+            {"seg": 2, "classify": 2, "cam": 2, "training": 0},
+        ),
         ("--method has --freeze 2", {"seg": None, "classify": None, "cam": None, "training": 2}),
     ],
-)  # fmt: skip
+)
 def test_frozen_stages_are_those_of_every_training_of_the_method(
     words: str, expected: dict[str, int | None], class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

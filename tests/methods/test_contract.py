@@ -1,4 +1,5 @@
-"""What every method owes: labels in, a run out that goes on after a kill and that predict, evaluate, export and report accept."""
+"""What every method owes: labels in, a run out that goes on after a kill and that predict, evaluate, export and report
+accept."""
 
 from __future__ import annotations
 
@@ -189,9 +190,14 @@ def test_predict_evaluate_and_export_take_the_run_as_it_is(
             assert 0 <= x0 < x1 <= row.image_hw[1] and 0 <= y0 < y1 <= row.image_hw[0] and 0 <= found.score <= 1
     export(folder, "coco", tmp_path / "coco")
     judged = evaluate_run(
-        Run.open(run), open_data(small_set), which="seg", protocols=[PROTOCOLS[name] for name in ("original", "spol", "wsol-v1", "wsol-v2")],
-        device="cpu", precision="fp32", progress=QUIET,
-    )  # fmt: skip
+        Run.open(run),
+        open_data(small_set),
+        which="seg",
+        protocols=[PROTOCOLS[name] for name in ("original", "spol", "wsol-v1", "wsol-v2")],
+        device="cpu",
+        precision="fp32",
+        progress=QUIET,
+    )
     figures = {one["protocol"]: one for one in judged.as_json()}
     assert all(one["n"] == 6 for one in figures.values())
     assert {"gt_known", "mean_box_iou"} <= figures["original"]["metrics"].keys()
@@ -223,7 +229,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
     run, data, original = made(method), open_data(small_set), PROTOCOLS["original"]
     page = write_report(
         run, data, tmp_path, protocols=[original], device="cpu", precision="fp32", progress=QUIET
-    ).read_text()  # fmt: skip
+    ).read_text()
     panels = {"spol": ["photo", "map", "pseudo", "mask"], "psol": ["photo"]}.get(method, ["photo", "map", "mask"])
     assert re.findall(r'data-panel="(\w+)"', page) == 6 * panels
     has_maps = method != "psol"

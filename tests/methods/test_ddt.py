@@ -59,7 +59,7 @@ def test_the_layer_computes_equation_4_of_the_class_or_of_all() -> None:
         for label, own in parts.items():
             mean, xi = ddt.first_component(own)
             p = torch.from_numpy((descriptors - mean) @ xi).float()
-            said = ddt.ask(network, images, None if label is None else torch.tensor([label, label])).heatmaps
+            said = ddt.forward(network, images, None if label is None else torch.tensor([label, label])).heatmaps
             assert said is not None
             torch.testing.assert_close(said, ddt.around_half(p), rtol=1e-3, atol=1e-3)
 

@@ -22,7 +22,9 @@ def test_it_is_ridge_regression(count: int, channels: int) -> None:
     gram = x @ x.T  # the dual problem: one weight for each image
     dual = np.linalg.solve(gram + PENALTY * np.trace(gram) / count * np.eye(count), y - y.mean(0))
     expected = x @ x.T @ dual
-    np.testing.assert_allclose(means @ found.weight.T + found.bias, expected - expected.mean(1, keepdims=True), atol=1e-9)  # fmt: skip
+    np.testing.assert_allclose(
+        means @ found.weight.T + found.bias, expected - expected.mean(1, keepdims=True), atol=1e-9
+    )
 
 
 def test_moments_of_parts_add_up_to_those_of_the_whole() -> None:

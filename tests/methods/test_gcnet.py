@@ -1,4 +1,5 @@
-"""GC-Net's shapes against loops over pixels, its losses read aloud, and a detector that finds squares which a classifier sees."""
+"""GC-Net's shapes against loops over pixels, its losses read aloud, and a detector that finds squares which a
+classifier sees."""
 
 from __future__ import annotations
 
@@ -107,9 +108,7 @@ class Taps(nn.Module):
     def __init__(self, scale: float) -> None:
         super().__init__()
         self.scale = scale
-        self.layers = nn.Sequential(
-            nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU()
-        )  # fmt: skip
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU())
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return [self.scale * self.layers(images)]
@@ -192,13 +191,13 @@ def test_the_answer_is_the_mask_of_any_class_and_the_names_of_the_classifier() -
     assert isinstance(network, gcnet.GcNetwork)
     images = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
-        run_model, others = (gcnet.ask(network, images, torch.tensor(labels)) for labels in ([0, 1], [2, 2]))
+        outputs, others = (gcnet.forward(network, images, torch.tensor(labels)) for labels in ([0, 1], [2, 2]))
         named = network.classifier(images).fused.mean((2, 3)).softmax(1)
-    assert run_model.heatmaps is not None and run_model.probabilities is not None and run_model.boxes is None
+    assert outputs.heatmaps is not None and outputs.probabilities is not None and outputs.boxes is None
     expected = drawn_by_loops([0.5, 0.5, 0.525, 0.525, 0.0], (64, 64), "rotated-ellipse", 10.0)
-    np.testing.assert_allclose(run_model.heatmaps.numpy(), [expected] * 2, atol=1e-5)
-    torch.testing.assert_close(run_model.probabilities, named)
-    assert others.heatmaps is not None and torch.equal(run_model.heatmaps, others.heatmaps)
+    np.testing.assert_allclose(outputs.heatmaps.numpy(), [expected] * 2, atol=1e-5)
+    torch.testing.assert_close(outputs.probabilities, named)
+    assert others.heatmaps is not None and torch.equal(outputs.heatmaps, others.heatmaps)
 
 
 @settings(max_examples=10)

@@ -12,10 +12,12 @@ import torch
 from methods_quick import small_config
 
 from wsol.config.base import GradCam
+from wsol.config.options import RunConfig
 from wsol.errors import WsolError
 from wsol.methods import cam, gradcam
 from wsol.models.backbone import stage_modules
 from wsol.models.mffnet import OriginalCam
+from wsol.runs.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -59,4 +61,4 @@ def test_every_name_is_one_of_the_librarys_and_gives_a_map(network: OriginalCam,
 def test_without_the_library_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(gradcam, "find_spec", lambda name: None)
     with pytest.raises(WsolError, match=r"need the library grad-cam: expected .* Run `pip install 'wsol\[gradcam\]'`"):
-        gradcam.load(tmp_path)
+        gradcam.load(Run(tmp_path, RunConfig(method="gradcam:gradcam")))

@@ -24,9 +24,11 @@ def stochastic_by_loops(seeds: Tensor, labels: Tensor) -> float:
     """The mean |v_i - v_j| over pairs of images of a class, and their seeds."""
     distances = [
         distance(v, w)
-        for i in range(len(labels)) for j in range(i) if labels[i] == labels[j]
+        for i in range(len(labels))
+        for j in range(i)
+        if labels[i] == labels[j]
         for v, w in zip(seeds[i], seeds[j], strict=True)
-    ]  # fmt: skip
+    ]
     return sum(distances) / len(distances) if distances else 0.0
 
 
@@ -124,9 +126,9 @@ def test_the_memory_is_kept_with_the_weights_and_rests_in_prediction() -> None:
     assert isinstance(network, i2c.I2cNetwork)
     assert {"centres", "updates"} <= network.state_dict().keys()
     with torch.no_grad():
-        run_model = i2c.ask(network, IMAGES, LABELS)
-    assert run_model.heatmaps is not None and not network.updates.any()
-    maps = run_model.heatmaps.flatten(1)
+        outputs = i2c.forward(network, IMAGES, LABELS)
+    assert outputs.heatmaps is not None and not network.updates.any()
+    maps = outputs.heatmaps.flatten(1)
     torch.testing.assert_close(
         torch.stack([maps.min(1).values, maps.max(1).values]), torch.tensor([[0.0], [1.0]]).expand(2, 5)
     )

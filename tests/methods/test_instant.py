@@ -1,4 +1,5 @@
-"""Instant mode against slow references: the component of the roots, the join, Otsu's threshold; and its story without labels."""
+"""Instant mode against slow references: the component of the roots, the join, Otsu's threshold; and its story without
+labels."""
 
 from __future__ import annotations
 

@@ -64,6 +64,6 @@ def test_the_loss_is_the_mean_of_squares_over_four_numbers_of_each_box_times_lam
 def test_a_box_that_would_leave_the_image_ends_at_its_edge() -> None:
     network = torch.nn.Module()
     network.forward = lambda images: torch.tensor([[0.5, 0.25, 0.75, 0.5]])  # type: ignore[method-assign]
-    run_model = psol.ask(network, torch.zeros(1, 3, 4, 4), None)
-    assert isinstance(run_model, ModelOutputs) and run_model.boxes is not None and run_model.heatmaps is None
-    assert run_model.boxes.tolist() == [[0.5, 0.25, 1.0, 0.75]]
+    outputs = psol.forward(network, torch.zeros(1, 3, 4, 4), None)
+    assert isinstance(outputs, ModelOutputs) and outputs.boxes is not None and outputs.heatmaps is None
+    assert outputs.boxes.tolist() == [[0.5, 0.25, 1.0, 0.75]]

@@ -102,13 +102,11 @@ def test_the_map_is_the_label_s_from_its_lowest_value_to_its_highest() -> None:
     network = spg.build(small_config("spg", width=8), None).eval()
     images, labels = torch.rand(2, 3, 64, 64), torch.tensor([2, 0])
     with torch.no_grad():
-        said, run_model = network(images), spg.ask(network, images, labels)
-    assert said.guidance is None and run_model.heatmaps is not None and run_model.probabilities is not None
+        said, outputs = network(images), spg.forward(network, images, labels)
+    assert said.guidance is None and outputs.heatmaps is not None and outputs.probabilities is not None
     chosen = [said.classes[i, label].numpy() for i, label in enumerate(labels.tolist())]
-    np.testing.assert_allclose(
-        run_model.heatmaps.numpy(), [(one - one.min()) / np.ptp(one) for one in chosen], atol=1e-5
-    )
-    torch.testing.assert_close(run_model.probabilities, said.classes.mean((2, 3)).softmax(1))
+    np.testing.assert_allclose(outputs.heatmaps.numpy(), [(one - one.min()) / np.ptp(one) for one in chosen], atol=1e-5)
+    torch.testing.assert_close(outputs.probabilities, said.classes.mean((2, 3)).softmax(1))
 
 
 def test_a_backbone_without_three_stages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

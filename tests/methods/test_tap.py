@@ -63,7 +63,7 @@ def test_the_network_puts_them_together() -> None:
         features = network.backbone(images)[-1].clamp(min=0)
         logits = network.class_layer(pooled_by_loops(features, 0.1))
         maps = tap.clamped_maps(features, network.class_layer.weight)[torch.arange(2), labels]
-        run_model = tap.ask(network, images, labels)
-    assert run_model.heatmaps is not None and run_model.probabilities is not None
-    torch.testing.assert_close(run_model.probabilities, logits.softmax(1), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(run_model.heatmaps, tap.percentile_shares(maps, 90))
+        outputs = tap.forward(network, images, labels)
+    assert outputs.heatmaps is not None and outputs.probabilities is not None
+    torch.testing.assert_close(outputs.probabilities, logits.softmax(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(outputs.heatmaps, tap.percentile_shares(maps, 90))

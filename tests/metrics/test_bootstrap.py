@@ -53,8 +53,14 @@ def test_the_interval_is_efrons_and_about_the_normal_one(share: float) -> None:
 
 @pytest.mark.parametrize(
     ("right", "n", "low", "high"),
-    [(81, 263, 25.53, 36.62), (15, 148, 6.24, 16.05), (0, 20, 0.00, 16.11), (1, 29, 0.61, 17.18), (29, 29, 88.30, 100.0)],
-)  # fmt: skip
+    [
+        (81, 263, 25.53, 36.62),
+        (15, 148, 6.24, 16.05),
+        (0, 20, 0.00, 16.11),
+        (1, 29, 0.61, 17.18),
+        (29, 29, 88.30, 100.0),
+    ],
+)
 def test_wilsons_interval_is_the_published_one(right: int, n: int, low: float, high: float) -> None:
     """Newcombe 1998, "Two-sided confidence intervals for the single proportion", Table I, method 3."""
     assert wilson(right, n) == pytest.approx((100 * right / n, low, high), abs=0.006)

@@ -117,12 +117,20 @@ def test_the_layers_are_those_of_a_thousand_thresholds() -> None:
     [
         pytest.param(np.zeros((224, 224), np.float32), (0, 0, 0, 0), id="zeros: the corner's pixel"),
         pytest.param(np.ones((224, 224), np.float32), (0, 0, 223, 223), id="ones of the square's size stay ones"),
-        *(pytest.param(np.full((side, side), value, np.float32), (0, 0, 0, 0), id=f"constant {value}, side {side}") for side in (1, 3, 7, 28) for value in (0.3, 1, 100)),
+        *(
+            pytest.param(np.full((side, side), value, np.float32), (0, 0, 0, 0), id=f"constant {value}, side {side}")
+            for side in (1, 3, 7, 28)
+            for value in (0.3, 1, 100)
+        ),
         pytest.param(np.full((224, 224), np.nan, np.float32), (0, 0, 0, 0), id="not a number"),
-        pytest.param(np.pad(np.ones((3, 5), np.float32), ((100, 121), (50, 169))), (50, 100, 55, 103), id="a few pixels"),
-        pytest.param(np.pad(np.full((3, 5), 7, np.float32), ((100, 121), (50, 169))), (50, 100, 55, 103), id="beyond 1"),
+        pytest.param(
+            np.pad(np.ones((3, 5), np.float32), ((100, 121), (50, 169))), (50, 100, 55, 103), id="a few pixels"
+        ),
+        pytest.param(
+            np.pad(np.full((3, 5), 7, np.float32), ((100, 121), (50, 169))), (50, 100, 55, 103), id="beyond 1"
+        ),
     ],
-)  # fmt: skip
+)
 def test_boxes_of_special_maps_under_wsol(name: ProtocolName, heatmap: Map, expected: tuple[int, ...]) -> None:
     row = judged(name, Case((224, 224), [(0.0, 0.0, 90.0, 200.0)], heatmap))
     assert row.sweep[0] == np.float32(iou_plus_one(expected, (0, 0, 90, 200)))

@@ -47,14 +47,41 @@ def values(one: Judged) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("iou", "rank", "expected"),
     [
-        pytest.param([1, 1, 1, 1], [0, 0, 0, 0], {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 100}, id="all right"),
-        pytest.param([0, 0, 0, 0], [0, 0, 0, 0], {"gt_known": 0, "top1_loc": 0, "top5_loc": 0, "mean_box_iou": 0}, id="no object found anywhere"),
-        pytest.param([0.5, 0.49, 0.5, 0], [0, 0, 9, 9], {"gt_known": 50, "top1_loc": 25, "top5_loc": 25, "mean_box_iou": 37.25}, id="0.5 is correct"),
-        pytest.param([0.9, 0.9, 0.9, 0.9], [0, 1, 4, 5], {"gt_known": 100, "top1_loc": 25, "top5_loc": 75, "mean_box_iou": 90}, id="ranks 0 to 4 are the top five"),
-        pytest.param([0.9, 0.1, 0.9, 0.1], [7, 0, 7, 0], {"gt_known": 50, "top1_loc": 0, "top5_loc": 0, "mean_box_iou": 50}, id="a class or a box alone is not enough"),
-        pytest.param([0.7], [0], {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 70}, id="one image"),
+        pytest.param(
+            [1, 1, 1, 1],
+            [0, 0, 0, 0],
+            {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 100},
+            id="all right",
+        ),
+        pytest.param(
+            [0, 0, 0, 0],
+            [0, 0, 0, 0],
+            {"gt_known": 0, "top1_loc": 0, "top5_loc": 0, "mean_box_iou": 0},
+            id="no object found anywhere",
+        ),
+        pytest.param(
+            [0.5, 0.49, 0.5, 0],
+            [0, 0, 9, 9],
+            {"gt_known": 50, "top1_loc": 25, "top5_loc": 25, "mean_box_iou": 37.25},
+            id="0.5 is correct",
+        ),
+        pytest.param(
+            [0.9, 0.9, 0.9, 0.9],
+            [0, 1, 4, 5],
+            {"gt_known": 100, "top1_loc": 25, "top5_loc": 75, "mean_box_iou": 90},
+            id="ranks 0 to 4 are the top five",
+        ),
+        pytest.param(
+            [0.9, 0.1, 0.9, 0.1],
+            [7, 0, 7, 0],
+            {"gt_known": 50, "top1_loc": 0, "top5_loc": 0, "mean_box_iou": 50},
+            id="a class or a box alone is not enough",
+        ),
+        pytest.param(
+            [0.7], [0], {"gt_known": 100, "top1_loc": 100, "top5_loc": 100, "mean_box_iou": 70}, id="one image"
+        ),
     ],
-)  # fmt: skip
+)
 def test_rates_counted_by_hand(iou: list[float], rank: list[int], expected: dict[str, float]) -> None:
     found = values(judged(*(row(a, rank=b) for a, b in zip(iou, rank, strict=True))))
     assert {name: found[name] for name in expected} == pytest.approx(expected)

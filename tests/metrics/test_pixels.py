@@ -15,7 +15,8 @@ THRESHOLDS = np.arange(0, 1, 0.1)
 
 
 def pxap_by_loops(scores: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """Choe et al. 2020, sec. 3.2: pool the pixels; precision times the step in recall, from the highest threshold down."""
+    """Choe et al. 2020, sec. 3.2: pool the pixels; precision times the step in recall, from the highest threshold
+    down."""
     area, recall_before = 0.0, 0.0
     for threshold in [2.0, 1.0, *THRESHOLDS[::-1]]:
         found = scores >= threshold

@@ -18,7 +18,8 @@ images = st.lists(st.tuples(st.integers(-4, 8).map(lambda step: step / 8), st.bo
 
 
 def by_all_pairs(rows: list[Image]) -> float | None:
-    """Hanley and McNeil 1982: of each right and each wrong image, is the right one's score the higher? Equal is a half."""
+    """Hanley and McNeil 1982: of each right and each wrong image, is the right one's score the higher? Equal is a
+    half."""
     right, wrong = ([score for score, is_found in rows if is_found is wanted] for wanted in (True, False))
     pairs = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in product(right, wrong)]
     return 100 * sum(pairs) / len(pairs) if pairs else None
@@ -62,7 +63,7 @@ def test_only_the_order_of_the_scores_matters(rows: list[Image]) -> None:
         pytest.param([(0.9, False)], None, id="all wrong"),
         pytest.param([], None, id="no image"),
     ],
-)  # fmt: skip
+)
 def test_areas_counted_by_hand(rows: list[Image], expected: float | None) -> None:
     found = auc(rows)
     assert expected is None if found is None else found[0] == pytest.approx(expected)

@@ -40,13 +40,33 @@ SAVED: list[Any] = [
     pytest.param("a.safetensors", save_file, id="safetensors"),
     pytest.param("a.pth", torch.save, id="a plain state dict"),
     pytest.param("a.bin", torch.save, id="whatever the suffix"),
-    pytest.param("a.pth", lambda state, path: torch.save(state, path, _use_new_zipfile_serialization=False), id="as old torch saved it"),
-    pytest.param("a.pth", lambda state, path: torch.save({"state_dict": state, "epoch": 3}, path), id="in a state_dict"),
+    pytest.param(
+        "a.pth",
+        lambda state, path: torch.save(state, path, _use_new_zipfile_serialization=False),
+        id="as old torch saved it",
+    ),
+    pytest.param(
+        "a.pth", lambda state, path: torch.save({"state_dict": state, "epoch": 3}, path), id="in a state_dict"
+    ),
     pytest.param("a.pth", lambda state, path: torch.save({"model": state}, path), id="in a model"),
-    pytest.param("a.pth", lambda state, path: torch.save({f"module.{name}": value for name, value in state.items()}, path), id="from DataParallel"),
-    pytest.param("a.safetensors", lambda state, path: save_file({f"module.{name}": value for name, value in state.items()}, path), id="from DataParallel, safetensors"),
-    pytest.param("a.pth", lambda state, path: torch.save({name: nn.Parameter(value) if value.is_floating_point() else value for name, value in state.items()}, path), id="as parameters"),
-]  # fmt: skip
+    pytest.param(
+        "a.pth",
+        lambda state, path: torch.save({f"module.{name}": value for name, value in state.items()}, path),
+        id="from DataParallel",
+    ),
+    pytest.param(
+        "a.safetensors",
+        lambda state, path: save_file({f"module.{name}": value for name, value in state.items()}, path),
+        id="from DataParallel, safetensors",
+    ),
+    pytest.param(
+        "a.pth",
+        lambda state, path: torch.save(
+            {name: nn.Parameter(value) if value.is_floating_point() else value for name, value in state.items()}, path
+        ),
+        id="as parameters",
+    ),
+]
 
 
 @pytest.mark.parametrize(("name", "save"), SAVED)

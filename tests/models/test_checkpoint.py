@@ -17,8 +17,12 @@ from wsol.models.backbone import whole_model
 from wsol.models.checkpoint import ClassifierConfig, MffConfig, build, load_classifier, load_mffnet, save
 
 COMMON: dict[str, Any] = {
-    "backbone": "test_resnet", "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.2), "resize_px": 64, "class_names": ("owl", "Käuzchen 梟", "raw \udcff"),
-}  # fmt: skip
+    "backbone": "test_resnet",
+    "mean": (0.5, 0.4, 0.3),
+    "std": (0.2, 0.2, 0.2),
+    "resize_px": 64,
+    "class_names": ("owl", "Käuzchen 梟", "raw \udcff"),
+}
 CLASSIFIER = ClassifierConfig(**COMMON)
 
 
@@ -129,9 +133,15 @@ DAMAGE: list[Any] = [
     pytest.param(lambda folder: (folder / "model.json").write_text("[]"), "model.json", id="a card that is a list"),
     pytest.param(cut, "is damaged", id="half the weights"),
     pytest.param(lambda folder: (folder / "model.safetensors").write_bytes(b""), "is damaged", id="no weights"),
-    pytest.param(lambda folder: (folder / "model.safetensors").write_bytes(b"\x80\x02pickle" * 99), "is damaged", id="a pickle"),
-    pytest.param(lambda folder: save_file({"a": torch.zeros(1)}, folder / "model.safetensors"), "of another network", id="somebody else's weights"),
-]  # fmt: skip
+    pytest.param(
+        lambda folder: (folder / "model.safetensors").write_bytes(b"\x80\x02pickle" * 99), "is damaged", id="a pickle"
+    ),
+    pytest.param(
+        lambda folder: save_file({"a": torch.zeros(1)}, folder / "model.safetensors"),
+        "of another network",
+        id="somebody else's weights",
+    ),
+]
 
 
 @pytest.mark.parametrize(("damage", "words"), DAMAGE)

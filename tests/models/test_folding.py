@@ -26,8 +26,15 @@ def with_statistics(network: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("tf_efficientnet_lite0", 48), ("resnet18", 20), ("mobilenetv3_small_050", 30), ("densenet121", 1), ("vit_tiny_patch16_224", 0), ("resnetv2_50", 0)],
-)  # fmt: skip
+    [
+        ("tf_efficientnet_lite0", 48),
+        ("resnet18", 20),
+        ("mobilenetv3_small_050", 30),
+        ("densenet121", 1),
+        ("vit_tiny_patch16_224", 0),
+        ("resnetv2_50", 0),
+    ],
+)
 def test_the_answer_and_the_state_stay(name: str, least: int) -> None:
     network = with_statistics(feature_pyramid(name, 2, None))
     images = torch.rand(2, 3, 64, 64)

@@ -163,7 +163,8 @@ def test_concatenation_lays_the_levels_side_by_side() -> None:
 
 
 def attention_read_aloud(module: ChannelAttention, levels: Sequence[Tensor]) -> list[Tensor]:
-    """Sec. 3.3: pool each level; a 1x1 convolution each (with the published BN and ReLU) to one width; V is their product;
+    """Sec. 3.3: pool each level; a 1x1 convolution each (with the published BN and ReLU) to one width; V is their
+    product;
 
     a 1x1 convolution each from V back, sigmoid; each level times its own weights.
     """
@@ -176,7 +177,7 @@ def attention_read_aloud(module: ChannelAttention, levels: Sequence[Tensor]) -> 
         shared = shared * vector.clamp(min=0)
     weighed = []
     for back, level in zip(module.back, levels, strict=True):
-        weights = 1 / (1 + torch.exp(-(shared @ back.weight[:, :, 0, 0].T + back.bias)))  # type: ignore[union-attr,operator]
+        weights = 1 / (1 + torch.exp(-(shared @ back.weight[:, :, 0, 0].T + back.bias)))
         weighed.append(level * weights[:, :, None, None])
     return weighed
 
@@ -249,7 +250,7 @@ def test_the_network_is_figure_4b_from_left_to_right(fusion: Fusion) -> None:
     network = unsettled(tiny(3, fusion=fusion))
     assert isinstance(network, MffNet)
     levels = attention_read_aloud(network.attention, network.backbone(images()))  # type: ignore[arg-type]
-    x, y, z = (projection_read_aloud(part, level) for part, level in zip(network.projections, levels, strict=True))  # type: ignore[arg-type]
+    x, y, z = (projection_read_aloud(part, level) for part, level in zip(network.projections, levels, strict=True))
     y, deep = (bilinear_with_aligned_corners(level, *x.shape[2:]) for level in (y, z))
     joined = {"multiply": x * y * deep, "add": x + y + deep, "concat": torch.cat([x, y, deep], 1)}[fusion]
     weight, bias = network.class_layer.weight[:, :, 0, 0], network.class_layer.bias

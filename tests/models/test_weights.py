@@ -55,7 +55,7 @@ def test_without_a_network_the_way_out_is_told_at_once() -> None:
 def test_of_a_classifier_its_own_options_are_named(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match="no pretrained weights for the classifier resnet50") as raised:
         check_weights(tmp_path, resolve(RunConfig(classifier="resnet50")), ("cam", "classifier"))
-    for words in ("`--classifier-weights FILE`", "`--classifier same`", "`cam`", "`none`", "HF_HOME"):
+    for words in ("`--classifier-weights FILE`", "`--classifier same`", "`localizer`", "`none`", "HF_HOME"):
         assert words in str(raised.value)
     assert "--backbone" not in str(raised.value) and "`--weights" not in str(raised.value)
     with pytest.raises(WsolError, match="`--weights FILE`"):

@@ -41,10 +41,10 @@ PREDICTIONS = [
     Prediction("a/1.jpg", (12, 16), (OWL,), 1, "owl", (("owl", 0.9), ("hawk", 0.1))),
     Prediction("a/2.jpg", (12, 16), (OWL, PredictedObject((0.5, 0.0, 1.25, 1.0), 0.1, encode(~MASK))), None, None, ()),
     Prediction("nothing found.jpg", (1, 1), (), 0, "hawk", (("hawk", 1.0),)),
-    Prediction("Käuzchen 梟/ü\u2028\u0085 \"x\"\\y.jpg", (12, 16), (), 2, "梟 \u2028 & <b>", (("梟 \u2028 & <b>", 0.5),)),
+    Prediction('Käuzchen 梟/ü\u2028\u0085 "x"\\y.jpg', (12, 16), (), 2, "梟 \u2028 & <b>", (("梟 \u2028 & <b>", 0.5),)),
     Prediction("raw \udcff byte.jpg", (12, 16), (OWL,), 3, "cl\udcffass", (("cl\udcffass", 0.5),)),
     Prediction("new\nline\r.jpg", (12, 16), (), None, None, ()),
-]  # fmt: skip
+]
 
 
 def test_predictions_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -86,9 +86,16 @@ def with_counts(counts: object) -> dict[str, Any]:
 
 WHOLE = encode(MASK)["counts"]
 COUNTS: dict[str, object] = {
-    "that are empty": "", "that are cut": WHOLE[:-1], "that go on": WHOLE + "1", "of other letters": "\N{SUPERSCRIPT TWO}~" + WHOLE,
-    "that are a list": [192], "that are a number": 192, "that are absent": None, "of a huge run": "o" * 5000 + "0", "below zero": "O" + WHOLE,
-}  # fmt: skip
+    "that are empty": "",
+    "that are cut": WHOLE[:-1],
+    "that go on": WHOLE + "1",
+    "of other letters": "\N{SUPERSCRIPT TWO}~" + WHOLE,
+    "that are a list": [192],
+    "that are a number": 192,
+    "that are absent": None,
+    "of a huge run": "o" * 5000 + "0",
+    "below zero": "O" + WHOLE,
+}
 
 
 @pytest.mark.parametrize(

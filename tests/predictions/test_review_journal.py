@@ -21,9 +21,14 @@ BOXES = st.tuples(EDGES, EDGES, st.integers(51, 99), st.integers(51, 99)).map(la
 # Line breaks of all kinds, and the surrogates of names that are not UTF-8.
 NAMES = st.sampled_from(["a.jpg", "b/c.jpg", "two\nlines", "\u2028 \x85\r", "\udcff.jpg", '{"', "梟"])
 ROWS = st.tuples(
-    NAMES, st.sampled_from(["accepted", "corrected", "rejected", "undecided"]), st.lists(BOXES, max_size=2),
-    st.sampled_from(["owl", None]), st.sampled_from([None, 1]), st.sampled_from([None, 1]), st.booleans(),
-)  # fmt: skip
+    NAMES,
+    st.sampled_from(["accepted", "corrected", "rejected", "undecided"]),
+    st.lists(BOXES, max_size=2),
+    st.sampled_from(["owl", None]),
+    st.sampled_from([None, 1]),
+    st.sampled_from([None, 1]),
+    st.booleans(),
+)
 
 
 def numbered(rows: list[Any]) -> list[Decision]:
@@ -115,7 +120,8 @@ def test_a_line_is_on_the_disk_before_anybody_is_told(tmp_path: Path, monkeypatc
 
 
 ROW = json.loads(
-    '{"number":2,"image":"b.jpg","image_hw":[40,60],"verdict":"accepted","boxes":[],"class_name":null,"time":"","session":"w","id":"j","supersedes":null,"undoes":null}'
+    '{"number":2,"image":"b.jpg","image_hw":[40,60],"verdict":"accepted","boxes":[],"class_name":null,"time":"",'
+    '"session":"w","id":"j","supersedes":null,"undoes":null}'
 )
 
 

@@ -29,14 +29,18 @@ CLASSES = ("owl", "lark", *HOSTILE)
 
 @pytest.fixture(scope="module")
 def hundred() -> list[Shown]:
-    """Images of a dozen classes, most of them with hostile names; some larger than the window, some tiny, some with nothing found."""
+    """Images of a dozen classes, most of them with hostile names; some larger than the window, some tiny, some with
+    nothing found."""
     sizes = [(375, 500), (500, 333), (90, 120), (240, 320), (20, 300)]
     shown = [
         blobs(
-            seed, sizes[seed % len(sizes)], class_name=CLASSES[seed % len(CLASSES)], box=Box(threshold=1.0 if seed % 20 == 7 else 0.5)
+            seed,
+            sizes[seed % len(sizes)],
+            class_name=CLASSES[seed % len(CLASSES)],
+            box=Box(threshold=1.0 if seed % 20 == 7 else 0.5),
         )
         for seed in range(COUNT)
-    ]  # fmt: skip
+    ]
     return shown
 
 
@@ -164,7 +168,8 @@ def test_a_class_of_the_table_shows_its_images(report: Tab, hundred: list[Shown]
 
 
 def by_the_products_rule(shown: Shown, threshold: float) -> tuple[float, float, float, float] | None:
-    """The largest part's box at the size at which the page shows the image, from the bytes that the page holds; scaled to its pixels."""
+    """The largest part's box at the size at which the page shows the image, from the bytes that the page holds; scaled
+    to its pixels."""
     height, width = shown.photo.shape[:2]
     codes = np.rint(shown.heatmap.clip(0, 1) * 255).astype(np.float32)
     above = (resized(codes, (height, width)) > 255 * threshold).astype(np.uint8)
@@ -278,7 +283,8 @@ CONTRASTS = """() => {
   const found = {};
   for (const one of document.querySelectorAll("body *")) {
     const says = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!says || one.closest("script, noscript, option, canvas, svg, button:disabled") || found[one.className + one.tagName]) continue;
+    if (!says || one.closest("script, noscript, option, canvas, svg, button:disabled")) continue;
+    if (found[one.className + one.tagName]) continue;
     const [a, b] = [light(rgb(getComputedStyle(one).color)), light(ground(one))].sort((x, y) => y - x);
     const name = (one.id || one.className) + " " + one.tagName + " in " + one.parentElement.tagName;
     found[name] = Math.min(found[name] ?? 99, (a + 0.05) / (b + 0.05));

@@ -130,7 +130,13 @@ def test_planes_and_photo_may_have_sizes_of_their_own() -> None:
     at_one_size = shown_image((480, 640), box=(200, 120, 440, 360), true_boxes=())
     small = np.zeros((30, 40), np.float32)
     small[10:20, 13:27] = 1
-    at_several = replace(at_one_size, photo=np.full((240, 320, 3), 120, np.uint8), cam=small, foreground=small, known=np.ones((7, 9), np.float32))  # fmt: skip
+    at_several = replace(
+        at_one_size,
+        photo=np.full((240, 320, 3), 120, np.uint8),
+        cam=small,
+        foreground=small,
+        known=np.ones((7, 9), np.float32),
+    )
     strips = [np.asarray(draw_strip([each])).astype(int) for each in (at_one_size, at_several)]
     assert (strips[0][:, LEFT_PX[-1] :] == strips[1][:, LEFT_PX[-1] :]).all(), "the boxes do not care"
     assert np.abs(strips[0] - strips[1]).mean() < 3

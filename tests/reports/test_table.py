@@ -89,10 +89,14 @@ def test_an_auc_of_few_boxes_says_how_few(
 @pytest.mark.parametrize(
     ("boxes", "expected"),
     [
-        pytest.param({"original": (6, 0), "spol": (5, 1)}, {"GT-known Loc": "original"}, id="where all are right there is no AUC"),
-        pytest.param({"spol": (5, 1), "original": (6, 0)}, {"GT-known Loc": "spol", "AUC": "spol"}, id="the first protocol"),
+        pytest.param(
+            {"original": (6, 0), "spol": (5, 1)}, {"GT-known Loc": "original"}, id="where all are right there is no AUC"
+        ),
+        pytest.param(
+            {"spol": (5, 1), "original": (6, 0)}, {"GT-known Loc": "spol", "AUC": "spol"}, id="the first protocol"
+        ),
     ],
-)  # fmt: skip
+)
 def test_boxes_right_and_auc_are_of_the_same_boxes(boxes: dict[str, tuple[int, int]], expected: dict[str, str]) -> None:
     names = [tile.name.partition("; ")[2] for tile in _tiles(of_boxes(**boxes))]
     found = dict(name.split(", ")[:2] for name in names)

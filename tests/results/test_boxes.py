@@ -233,15 +233,19 @@ def test_a_box_without_area_is_a_box(tmp_path: Path) -> None:
         pytest.param("image_path,x0,y0,x1,y1", "Did you mean 'image_path' to be path?", id="a longer word"),
         pytest.param("paht,x0,y0,x1,y1", "Did you mean 'paht' to be path?", id="a slip"),
         pytest.param("path,x_0,y0,x1,y1", "Did you mean 'x_0' to be x0?", id="an underscore"),
-        pytest.param("path;x0;y0;x1;y1", "has the columns path;x0;y0;x1;y1: expected path,x0,y0,x1,y1", id="semicolons"),
+        pytest.param(
+            "path;x0;y0;x1;y1", "has the columns path;x0;y0;x1;y1: expected path,x0,y0,x1,y1", id="semicolons"
+        ),
         pytest.param("path,x,y,w,h", "x1 = x0 + width", id="xywh"),
-        pytest.param("path,x0,y0,x1,y1,scores", "Did you mean 'scores' to be score? Rename it, or remove it.", id="scores"),
+        pytest.param(
+            "path,x0,y0,x1,y1,scores", "Did you mean 'scores' to be score? Rename it, or remove it.", id="scores"
+        ),
         pytest.param("path,x0,y0,x1,y1,Score", "Did you mean 'Score' to be score?", id="Score"),
         pytest.param("path,x0,y0,x1,y1,class_name", "Did you mean 'class_name' to be class?", id="class_name"),
         pytest.param("path,x0,y0,x1,y1,x0", "stands there twice", id="a column twice"),
         pytest.param("path,x0,y0,x1,y1,score,score", "stands there twice", id="two scores"),
     ],
-)  # fmt: skip
+)
 def test_other_columns_get_a_hint(tmp_path: Path, columns: str, words: str) -> None:
     with pytest.raises(WsolError, match=r"boxes\.csv has the columns .*: expected path,x0,y0,x1,y1") as raised:
         read_boxes(table(tmp_path, f"{columns}\n"), ["a"], None)
@@ -288,7 +292,7 @@ def found(draw: st.DrawFn) -> dict[str, list[Row]]:
                 )
             )
         ]
-        result[path] = [(box, score, draw(CLASSES)) for box, score in zip(corners, scores, strict=True)]  # type: ignore[misc]
+        result[path] = [(box, score, draw(CLASSES)) for box, score in zip(corners, scores, strict=True)]
     return result
 
 
@@ -393,12 +397,14 @@ def test_a_category_that_has_no_name_is_no_class(tmp_path: Path, category_id: in
         pytest.param({"score": None}, "and a score", id="no score"),
         pytest.param({"score": "high"}, "and a score", id="a word for a score"),
         pytest.param({"category_id": [2]}, "expected an image_id", id="a list of categories"),
-        pytest.param({"bbox": [1, 2, -3, 4]}, "expected x0 <= x1 and y0 <= y1, got 1.0,2.0,-2.0,6.0", id="a width below zero"),
+        pytest.param(
+            {"bbox": [1, 2, -3, 4]}, "expected x0 <= x1 and y0 <= y1, got 1.0,2.0,-2.0,6.0", id="a width below zero"
+        ),
         pytest.param({"bbox": [1, 2, 3, -4]}, "expected x0 <= x1 and y0 <= y1", id="a height below zero"),
         pytest.param({"bbox": [1, float("nan"), 3, 4]}, "expected finite corners and score", id="not a number"),
         pytest.param({"score": float("inf")}, "expected finite corners and score", id="an infinite score"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_entry_is_named_by_its_place(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(WsolError, match=r"results\.json, entry 2: expected .*Mend it\.") as raised:
         read_boxes(coco(tmp_path, **changes), IDS, TRUTHS_OWN)
@@ -415,14 +421,18 @@ def test_an_entry_that_is_no_object_is_named_by_its_place(tmp_path: Path, entry:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param('{"images": [], "annotations": []}', "an object with images, annotations: expected COCO results, a list", id="annotations"),
+        pytest.param(
+            '{"images": [], "annotations": []}',
+            "an object with images, annotations: expected COCO results, a list",
+            id="annotations",
+        ),
         pytest.param("3", "holds 3: expected COCO results", id="a number"),
         pytest.param("", "is not JSON", id="an empty file"),
         pytest.param('[{"image_id": 7', "is not JSON", id="half a file"),
         pytest.param('{"image_id": 7}\n{"image_id": 8}\n', "is not JSON", id="lines"),
         pytest.param("[" * 100_000, "is not JSON", id="brackets without end"),
     ],
-)  # fmt: skip
+)
 def test_json_of_another_kind_says_what_is_expected(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(WsolError, match=r"results\.json") as raised:

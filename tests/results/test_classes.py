@@ -104,26 +104,39 @@ def test_predictions_of_other_classes_name_the_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("path,first\n\na,hwak\n", "'hwak' is no class: expected one of the truth's 4 (hawk, owl, great tit, ...), or a label from 0 to 3. Did you mean 'hawk'?", id="a slip"),
+        pytest.param(
+            "path,first\n\na,hwak\n",
+            "'hwak' is no class: expected one of the truth's 4 (hawk, owl, great tit, ...), or a label from 0 to 3. Did"
+            " you mean 'hawk'?",
+            id="a slip",
+        ),
         pytest.param("path,first\n\na,zebra\n", "Write the class as the truth has it.", id="nothing like it"),
         pytest.param("path,first\n\na,4\n", "'4' is no class", id="one label too far"),
         pytest.param("path,first\n\na,-1\n", "'-1' is no class", id="a label below zero"),
         pytest.param("path,first\n\na,1.0\n", "'1.0' is no class", id="a fraction"),
         pytest.param("path,first\n\na,²\n", "'²' is no class", id="a digit that is no number"),
         pytest.param(f"path,first\n\na,{'1' * 5000}\n", "is no class", id="a number without end"),
-        pytest.param("path,first,second\n\na,zebra,owl\nb,gnu,newt\n", "'zebra' is no class", id="one of four, of another four"),
+        pytest.param(
+            "path,first,second\n\na,zebra,owl\nb,gnu,newt\n", "'zebra' is no class", id="one of four, of another four"
+        ),
         pytest.param("path,first,second\n\na,,owl\n", "'' is no class", id="no first, but a second"),
         pytest.param("path,first,second\n\na,owl,owl\n", "expected each class once, got owl, owl.", id="a class twice"),
-        pytest.param("path,first,second\n\na,owl,1\n", "expected each class once, got owl, 1.", id="a class by name and label"),
+        pytest.param(
+            "path,first,second\n\na,owl,1\n", "expected each class once, got owl, 1.", id="a class by name and label"
+        ),
         pytest.param("path,first\na,owl\na,hawk\n", "expected each image once, got 'a' again", id="an image twice"),
         pytest.param("path,first\n\na\n", "expected 2 cells (path,first), got 1", id="a cell lost"),
         pytest.param("path,class,probability\n\na,hwak,1\n", "Did you mean 'hawk'?", id="a slip in a line a class"),
         pytest.param("path,class,probability\n\na,owl,high\n", "expected a probability, got 'high'", id="a word"),
         pytest.param("path,class,probability\n\na,owl,nan\n", "expected a probability, got 'nan'", id="not a number"),
         pytest.param("path,class,probability\n\na,owl,\n", "expected a probability, got ''", id="no probability"),
-        pytest.param("path,class,probability\na,owl,1\na,owl,0\n", "expected each class once, got owl, owl", id="two lines of a class"),
+        pytest.param(
+            "path,class,probability\na,owl,1\na,owl,0\n",
+            "expected each class once, got owl, owl",
+            id="two lines of a class",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(WsolError, match=r"classes\.csv, line 3: ") as raised:
         read_classes(table(tmp_path, text), ["a"], CLASSES)

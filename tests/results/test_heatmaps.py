@@ -53,9 +53,7 @@ def test_images_without_a_heatmap_are_absent_and_other_files_do_not_matter(tmp_p
 
 
 @pytest.mark.parametrize("naming", ["code", "documentation"])
-@pytest.mark.parametrize(
-    ("image_id", "written"), [("test/owl/1.jpg", "owl/1.jpg"), ("owl/1.jpg", "test/owl/1.jpg")]
-)  # fmt: skip
+@pytest.mark.parametrize(("image_id", "written"), [("test/owl/1.jpg", "owl/1.jpg"), ("owl/1.jpg", "test/owl/1.jpg")])
 def test_a_folder_of_other_depth_will_do(tmp_path: Path, naming: Naming, image_id: str, written: str) -> None:
     write_heatmaps(tmp_path, {written: MAP, "hawk/1.jpg": MAP}, naming)
     assert list(names_of(tmp_path, [image_id])) == [image_id]

@@ -68,13 +68,24 @@ def test_nothing_matches_nothing() -> None:
     ("names", "image_ids", "words"),
     [
         pytest.param(["1.jpg"], ["a/1.jpg", "b/1.jpg"], "'1.jpg' could be 'a/1.jpg' or 'b/1.jpg'", id="two longer"),
-        pytest.param(["x/a/1.jpg"], ["a/1.jpg", "1.jpg"], "'x/a/1.jpg' could be 'a/1.jpg' or '1.jpg'", id="two shorter"),
-        pytest.param(["a/1.jpg"], ["1.jpg", "x/a/1.jpg"], "'a/1.jpg' could be 'x/a/1.jpg' or '1.jpg'", id="one of each"),
+        pytest.param(
+            ["x/a/1.jpg"], ["a/1.jpg", "1.jpg"], "'x/a/1.jpg' could be 'a/1.jpg' or '1.jpg'", id="two shorter"
+        ),
+        pytest.param(
+            ["a/1.jpg"], ["1.jpg", "x/a/1.jpg"], "'a/1.jpg' could be 'x/a/1.jpg' or '1.jpg'", id="one of each"
+        ),
         pytest.param(["./a\\1"], ["a/1", "a\\1"], "'a/1' or 'a\\\\1'", id="two spellings of an image"),
-        pytest.param(["train/1.jpg", "test/1.jpg"], ["1.jpg"], "'train/1.jpg' and 'test/1.jpg' could both be '1.jpg'", id="two names"),
-        pytest.param(["a/1.jpg", "./a/1.jpg"], ["a/1.jpg"], "'a/1.jpg' and './a/1.jpg' could both", id="two spellings of a name"),
+        pytest.param(
+            ["train/1.jpg", "test/1.jpg"],
+            ["1.jpg"],
+            "'train/1.jpg' and 'test/1.jpg' could both be '1.jpg'",
+            id="two names",
+        ),
+        pytest.param(
+            ["a/1.jpg", "./a/1.jpg"], ["a/1.jpg"], "'a/1.jpg' and './a/1.jpg' could both", id="two spellings of a name"
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_told_names_both(names: list[str], image_ids: list[str], words: str) -> None:
     with pytest.raises(WsolError, match="expected .* name .*Write") as raised:
         matched(names, image_ids)

@@ -79,14 +79,24 @@ def key(address: Address) -> dict[str, str]:
 
 def own(address: Address) -> dict[str, str]:
     """What our page sends along."""
-    return key(address) | {"Content-Type": "application/json", "X-Wsol-Review": "1", "Origin": f"http://127.0.0.1:{address.port}"}  # fmt: skip
+    return key(address) | {
+        "Content-Type": "application/json",
+        "X-Wsol-Review": "1",
+        "Origin": f"http://127.0.0.1:{address.port}",
+    }
 
 
 def wish(**changes: Any) -> bytes:
     words = {
-        "image": 0, "base": 0, "is_rejected": False, "boxes": [[1, 2, 30, 40]], "class_name": "owl", "session": "s",
-        "id": "i", "seen": 0,
-    }  # fmt: skip
+        "image": 0,
+        "base": 0,
+        "is_rejected": False,
+        "boxes": [[1, 2, 30, 40]],
+        "class_name": "owl",
+        "session": "s",
+        "id": "i",
+        "seen": 0,
+    }
     return json.dumps(words | changes).encode()
 
 
@@ -120,15 +130,17 @@ READ = ("/", "/page/page.js", "/api/overview", "/api/images/0", "/api/changes?si
         pytest.param({"Cookie": "good", "Host": "evil.example"}, 421, id="a foreign name (DNS rebinding)"),
         pytest.param({"Cookie": "good", "Host": "evil.example:{port}"}, 421, id="a foreign name with our port"),
         pytest.param({"Cookie": "good", "Host": "127.0.0.1"}, 421, id="no port"),
-        pytest.param({"Cookie": "good", "Host": "127.0.0.1.evil.example:{port}"}, 421, id="a name that begins like ours"),
+        pytest.param(
+            {"Cookie": "good", "Host": "127.0.0.1.evil.example:{port}"}, 421, id="a name that begins like ours"
+        ),
         pytest.param({"Cookie": "good", "Host": "[::1]:{port}"}, 421, id="another address"),
         pytest.param({"Cookie": "good", "Sec-Fetch-Site": "same-site"}, 403, id="a page of another port"),
         pytest.param({"Cookie": "good", "Sec-Fetch-Site": "cross-site"}, 403, id="a page of another site"),
     ],
-)  # fmt: skip
+)
 def test_a_stranger_reads_nothing(address: Address, path: str, headers: dict[str, str], status: int) -> None:
     good = f"wsol-review-{address.port}=the-key"
-    given = {name: (good if value == "good" else value.format(port=address.port)) for name, value in headers.items()}
+    given = {name: good if value == "good" else value.format(port=address.port) for name, value in headers.items()}
     answer = send(address, "GET", path, **given)
     assert answer.status == status
     assert len(answer.body) < 200 and b"hawk" not in answer.body
@@ -149,15 +161,38 @@ def test_a_wrong_key_opens_nothing(address: Address, token: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/../secret.txt", "/page/../secret.txt", "/page/%2e%2e/secret.txt", "/page/..%2fsecret.txt", "/page/....//secret.txt",
-        "/page//etc/passwd", "/page/__init__.py", "/page/app.py", "/page/page.html", "/images/../secret.txt",
-        "/images/0/../../secret.txt", "/images/..%2f..%2fsecret.txt/480", "/images/hawk/0000.jpg", "/images/-1/480",
-        "/images/2/480", "/images/99999999999999999999999999/480", "/images/0/481", "/images/0/99999999999999999999",
-        "/images/0x0/480", "/api/images/2", "/api/images/-1", "/api/images/..", "/api/changes?since=-1",
-        "/api/changes?since=1e9", "/api/changes?since=99999999999999999999999", "/review.jsonl", "/api/decide", "/favicon.ico",
-        "//evil.example/", "/\\evil.example",
+        "/../secret.txt",
+        "/page/../secret.txt",
+        "/page/%2e%2e/secret.txt",
+        "/page/..%2fsecret.txt",
+        "/page/....//secret.txt",
+        "/page//etc/passwd",
+        "/page/__init__.py",
+        "/page/app.py",
+        "/page/page.html",
+        "/images/../secret.txt",
+        "/images/0/../../secret.txt",
+        "/images/..%2f..%2fsecret.txt/480",
+        "/images/hawk/0000.jpg",
+        "/images/-1/480",
+        "/images/2/480",
+        "/images/99999999999999999999999999/480",
+        "/images/0/481",
+        "/images/0/99999999999999999999",
+        "/images/0x0/480",
+        "/api/images/2",
+        "/api/images/-1",
+        "/api/images/..",
+        "/api/changes?since=-1",
+        "/api/changes?since=1e9",
+        "/api/changes?since=99999999999999999999999",
+        "/review.jsonl",
+        "/api/decide",
+        "/favicon.ico",
+        "//evil.example/",
+        "/\\evil.example",
     ],
-)  # fmt: skip
+)
 def test_paths_lead_nowhere(address: Address, path: str) -> None:
     answer = send(address, "GET", path, **key(address))
     assert answer.status in (404, 405, 422)
@@ -378,7 +413,9 @@ def test_a_client_that_leaves_is_no_line_in_the_log(address: Address) -> None:
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("uvicorn.error").addHandler(handler)
-    head = "".join(f"{name}: {value}\r\n" for name, value in own(address).items()) + f"Host: 127.0.0.1:{address.port}\r\n"  # fmt: skip
+    head = (
+        "".join(f"{name}: {value}\r\n" for name, value in own(address).items()) + f"Host: 127.0.0.1:{address.port}\r\n"
+    )
     requests = [
         f"POST /api/decide HTTP/1.1\r\n{head}Content-Length: 100\r\n\r\n" + '{"image"',
         f"POST /api/undo HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n",

@@ -129,7 +129,9 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
     with process(out) as (server, url):
         page.goto(url)
         for number in range(6):
-            expected.append((press(page, "Enter" if number % 2 else "Space"), "accepted", (BOX,), prediction(number).class_name))  # fmt: skip
+            expected.append(
+                (press(page, "Enter" if number % 2 else "Space"), "accepted", (BOX,), prediction(number).class_name)
+            )
         expected.append((press(page, "x"), "rejected", (BOX,), prediction(6).class_name))
         assert [image for image, *_ in expected] == names(*range(7))
         assert press(page, "ArrowRight") == names(7)[0]
@@ -179,7 +181,9 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
         expect(page.locator("#saved")).to_contain_text("1 not saved")
     with process(out) as (_, again):
         assert again != url and again.rpartition("/")[0] == url.rpartition("/")[0]
-        expect(page.locator("#saved")).to_contain_text("1 not saved: another server is here now: open the address that it printed")  # fmt: skip
+        expect(page.locator("#saved")).to_contain_text(
+            "1 not saved: another server is here now: open the address that it printed"
+        )
         assert told(out) == expected[:-1]
         anew = context.new_page()
         anew.goto(again)
@@ -481,7 +485,9 @@ def test_names_and_classes_with_markup_are_text(tmp_path: Path, tab: Page) -> No
         assert tab.locator("script").count() == 1 and tab.locator("img").count() == 1
 
 
-def test_a_image_that_changed_since_is_not_shown_and_can_only_be_rejected(out: Path, address: Address, browser: Browser) -> None:  # fmt: skip
+def test_a_image_that_changed_since_is_not_shown_and_can_only_be_rejected(
+    out: Path, address: Address, browser: Browser
+) -> None:
     (out.parent / "images" / names(0)[0]).write_bytes(b"no image")
     page = browser.new_page()
     page.goto(address.url)
@@ -536,7 +542,7 @@ def test_the_help_begins_at_its_top_and_can_be_closed_on_a_phone(address: Addres
     page.close()
 
 
-def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address, tab: Page) -> None:  # fmt: skip
+def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     shown(tab)
     words = "Box 1 of 1: left 40, top 30, 80 wide, 60 high. Shift and arrow keys move it, Alt and arrow keys resize it"
@@ -551,7 +557,10 @@ def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address,
     assert tab.get_by_role("combobox", name="Show").count() == 1
     tab.keyboard.press("?")
     assert tab.get_by_role("dialog", name="Keys").is_visible()
-    unnamed = tab.evaluate("[...document.querySelectorAll('button, select, input')].filter(e => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).length")  # fmt: skip
+    unnamed = tab.evaluate(
+        "[...document.querySelectorAll('button, select, input')].filter(e => !(e.ariaLabel || e.textContent.trim() ||"
+        " e.labels?.length)).length"
+    )
     assert unnamed == 0
 
 

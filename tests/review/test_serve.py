@@ -36,7 +36,10 @@ def start() -> Iterator[Start]:
 
     def begin(*words: object) -> subprocess.Popen[str]:
         # Ctrl-C reaches it even where the tests themselves run in the background, whose processes ignore it.
-        listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from wsol.cli.main import main; main()"
+        listening = (
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from wsol.cli.main import main;"
+            " main()"
+        )
         command = [sys.executable, "-c", listening, "review", *map(str, words)]
         running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return running[-1]
@@ -169,12 +172,22 @@ def test_a_port_that_is_taken_is_told(out: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        pytest.param(lambda out: (out / "manifest.json").unlink(), "expected the result of `wsol predict", id="unfinished"),
-        pytest.param(lambda out: (out / "predictions.jsonl").write_text("{}\n"), "line 1: not a prediction", id="a damaged line"),
-        pytest.param(lambda out: (out / "review.jsonl").write_text("{}\n"), "line 1: not a decision", id="a damaged journal"),
-        pytest.param(lambda out: (out.parent / "images").rename(out.parent / "moved"), "is no folder: expected the images", id="images gone"),
+        pytest.param(
+            lambda out: (out / "manifest.json").unlink(), "expected the result of `wsol predict", id="unfinished"
+        ),
+        pytest.param(
+            lambda out: (out / "predictions.jsonl").write_text("{}\n"), "line 1: not a prediction", id="a damaged line"
+        ),
+        pytest.param(
+            lambda out: (out / "review.jsonl").write_text("{}\n"), "line 1: not a decision", id="a damaged journal"
+        ),
+        pytest.param(
+            lambda out: (out.parent / "images").rename(out.parent / "moved"),
+            "is no folder: expected the images",
+            id="images gone",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_reviewed_is_told(
     out: Path, spoil: Callable[[Path], object], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

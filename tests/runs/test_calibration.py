@@ -64,11 +64,13 @@ def test_the_threshold_is_the_nearest_that_is_as_good_as_the_best(rows: list[lis
         pytest.param([[0.2, 0.2, 0.2, 0.2, 0.2, 0.6, 0.2]] * 5, 5, id="one is better in every image"),
         pytest.param([[0.3] * 6 + [0.6]] + [[0.3] * 7] * 6, 3, id="one image alone proves nothing"),
         pytest.param(
-            [[0, 0, 0.8, 0.2, fit, 0, 0] for fit in (0.9, 0.9, 0.6, 0.6, 0.8)], 2, id="of two equally near the better one"
+            [[0, 0, 0.8, 0.2, fit, 0, 0] for fit in (0.9, 0.9, 0.6, 0.6, 0.8)],
+            2,
+            id="of two equally near the better one",
         ),
         pytest.param([[0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1]] * 9, 2, id="no further than it must"),
     ],
-)  # fmt: skip
+)
 def test_thresholds_chosen_by_hand(rows: list[list[float]], expected: int) -> None:
     assert chosen(rows) == expected
 

@@ -36,7 +36,10 @@ def test_no_training_writes_where_class_folders_are_read(
     with pytest.raises(SystemExit) as stopped:
         main([command, str(class_folders), "--run", str(run)])
     lies = "is" if run == class_folders else "lies in"
-    expected = f"run {run} {lies} the data set {class_folders}, whose folders are its classes: expected a folder outside. Name another --run."
+    expected = (
+        f"run {run} {lies} the data set {class_folders}, whose folders are its classes: expected a folder outside. Name"
+        " another --run."
+    )
     assert stopped.value.code == 2 and expected in capsys.readouterr().err
     with pytest.raises(WsolError, match="whose folders are its classes"):
         getattr(wsol, command.replace("-", "_"))(class_folders, run)
@@ -82,7 +85,7 @@ def write_pascal(root: Path) -> None:
         pytest.param(write_published_coco, "", False, id="COCO lists its images"),
         pytest.param(write_csv_set, "run", False, id="a table lists its images"),
     ],
-)  # fmt: skip
+)
 def test_a_run_may_lie_with_the_data_where_it_is_not_read_as_such(
     write: Callable[[Path], object], run: str, is_refused: bool, tmp_path: Path
 ) -> None:

@@ -19,7 +19,8 @@ from wsol.runtime.progress import Progress
 from wsol.runtime.terminal import visible
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202egpj.\udce4[red]:dog:"
-"""A title, a cleared screen, an overwritten line, colours (two ways), a reversed name, Latin-1, rich's markup and emoji."""
+"""A title, a cleared screen, an overwritten line, colours (two ways), a reversed name, Latin-1, rich's markup and
+emoji."""
 
 
 @pytest.mark.parametrize(

@@ -145,13 +145,25 @@ def test_a_finished_folder_is_recognised(tmp_path: Path) -> None:
     [
         pytest.param("train-cam", SETTINGS | {"seed": 1}, INPUTS, ["settings.seed: 0 there, 1 now"], id="a value"),
         pytest.param(
-            "train-cam", SETTINGS | {"cam": {"epochs": 3, "mean": (0.5, 0.5)}}, {"training": "xyz"}, ["the training images or their classes are others", "settings.cam.epochs: 2 there, 3 now"], id="two values, sorted",
+            "train-cam",
+            SETTINGS | {"cam": {"epochs": 3, "mean": (0.5, 0.5)}},
+            {"training": "xyz"},
+            ["the training images or their classes are others", "settings.cam.epochs: 2 there, 3 now"],
+            id="two values, sorted",
         ),
-        pytest.param("train-cam", SETTINGS | {"new": 1}, INPUTS, ["settings.new: absent there, 1 now"], id="a new name"),
+        pytest.param(
+            "train-cam", SETTINGS | {"new": 1}, INPUTS, ["settings.new: absent there, 1 now"], id="a new name"
+        ),
         pytest.param("train-cam", SETTINGS, {}, ["the training images or their classes are others"], id="a name gone"),
-        pytest.param("train-cam", SETTINGS, INPUTS | {"ddt": "xyz"}, ["ddt, which it was made from: another file"], id="a hash without words"),
+        pytest.param(
+            "train-cam",
+            SETTINGS,
+            INPUTS | {"ddt": "xyz"},
+            ["ddt, which it was made from: another file"],
+            id="a hash without words",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_folder_of_other_settings_lists_every_difference(
     tmp_path: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str], lines: list[str]
 ) -> None:
@@ -351,7 +363,12 @@ with whole_file(Path(sys.argv[1], "a.txt")) as partial:
         tmp_path,
     )
     assert killed.returncode == 9 and len(list(tmp_path.glob(".a.txt.*.partial"))) == 1
-    others = {".b.txt.0123456789ab.partial", ".a.txt.partial", "a.txt.0123456789ab.partial", ".a.txt.0123456789AB.partial"}  # fmt: skip
+    others = {
+        ".b.txt.0123456789ab.partial",
+        ".a.txt.partial",
+        "a.txt.0123456789ab.partial",
+        ".a.txt.0123456789AB.partial",
+    }
     for name in others:
         (tmp_path / name).write_text("another's")
     write_text(tmp_path / "a.txt", "whole")
@@ -372,7 +389,11 @@ def test_what_killed_processes_left_in_a_scratch_folder_goes_when_the_work_goes_
     ):
         (scratch / name).write_text("half")
     with new_folder(tmp_path / "out"):
-        assert sorted(path.relative_to(scratch).as_posix() for path in scratch.rglob("*")) == ["checkpoint.safetensors", "parts", "parts/000002.jsonl"]  # fmt: skip
+        assert sorted(path.relative_to(scratch).as_posix() for path in scratch.rglob("*")) == [
+            "checkpoint.safetensors",
+            "parts",
+            "parts/000002.jsonl",
+        ]
         finish(scratch)
     assert (tmp_path / "victim").is_dir()
 

@@ -84,14 +84,22 @@ OF_FILES = {
     "a text's partial of old": Attack(".a.txt.partial", lambda folder: write_text(folder / "a.txt", "ours")),
     "a text": Attack("a.txt", lambda folder: write_text(folder / "a.txt", "ours")),
     "a manifest": Attack("manifest.json", lambda folder: write_manifest(folder, "export", {}, {}, {})),
-    "a manifest's partial of old": Attack(".manifest.json.partial", lambda folder: write_manifest(folder, "a", {}, {}, {})),
+    "a manifest's partial of old": Attack(
+        ".manifest.json.partial", lambda folder: write_manifest(folder, "a", {}, {}, {})
+    ),
     "a calibration": Attack("calibration.json", lambda folder: write_json(folder / "calibration.json", {})),
     "a configuration": Attack("config.yaml", lambda folder: save_config(folder, RunConfig())),
     "a chart's partial of old": Attack(".curves.png.partial", draw),
-    "weights": Attack("model.safetensors", lambda folder: write_tensors(folder / "model.safetensors", {"a": torch.ones(1)})),
-    "weights' partial of old": Attack(".model.safetensors.partial", lambda folder: write_tensors(folder / "model.safetensors", {"a": torch.ones(1)})),
+    "weights": Attack(
+        "model.safetensors", lambda folder: write_tensors(folder / "model.safetensors", {"a": torch.ones(1)})
+    ),
+    "weights' partial of old": Attack(
+        ".model.safetensors.partial", lambda folder: write_tensors(folder / "model.safetensors", {"a": torch.ones(1)})
+    ),
     "an array": Attack("pseudo.npy", lambda folder: claimed_memmap(folder / "pseudo.npy", RECORD, 3)),
-    "an array's partial of old": Attack(".pseudo.npy.partial", lambda folder: claimed_memmap(folder / "pseudo.npy", RECORD, 3)),
+    "an array's partial of old": Attack(
+        ".pseudo.npy.partial", lambda folder: claimed_memmap(folder / "pseudo.npy", RECORD, 3)
+    ),
     "an array left by a kill": Attack("pseudo.npy", overwrite),
     "a heatmap": Attack("1.jpg.npy", lambda folder: write_heatmap(folder, "1.jpg", MAP)),
     "a heatmap's partial of old": Attack(".1.jpg.npy.partial", lambda folder: write_heatmap(folder, "1.jpg", MAP)),
@@ -100,7 +108,7 @@ OF_FILES = {
     "a journal": Attack("review.jsonl", decide),
     "a lock": Attack(".out.wsol", lock),
     "a shard's part": Attack("scratch/parts/000000.jsonl", shards),
-}  # fmt: skip
+}
 
 OF_FOLDERS = {
     "a scratch folder": Attack(".out.partial", make_folder),
@@ -114,7 +122,9 @@ OF_FOLDERS = {
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}  # fmt: skip
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")
+    }
 
 
 def plant(root: Path, name: str, target: Path) -> None:

@@ -15,9 +15,20 @@ from wsol.errors import WsolError
 from wsol.storage.litter import is_litter
 
 FOLDERS = [
-    "__MACOSX", ".ipynb_checkpoints", ".Trashes", ".Spotlight-V100", ".git", "@eaDir", "#recycle", "$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information",
-    "lost+found", "__pycache__", "LOST.DIR",
-]  # fmt: skip
+    "__MACOSX",
+    ".ipynb_checkpoints",
+    ".Trashes",
+    ".Spotlight-V100",
+    ".git",
+    "@eaDir",
+    "#recycle",
+    "$RECYCLE.BIN",
+    "$Recycle.Bin",
+    "System Volume Information",
+    "lost+found",
+    "__pycache__",
+    "LOST.DIR",
+]
 FILES = [".DS_Store", "._1.jpg", "Thumbs.db", "thumbs.db", "desktop.ini", "Icon\r", ".hidden.png"]
 
 

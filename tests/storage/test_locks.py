@@ -27,7 +27,8 @@ import multiprocessing, sys, time
 from pathlib import Path
 from wsol.storage.locks import held
 with held(Path(sys.argv[1]), "wsol fit", "wait"):
-    multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,), daemon=True).start()  # as images are decoded
+    # As images are decoded.
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,), daemon=True).start()
     print("held", flush=True)
     time.sleep(60)
 """
@@ -57,7 +58,10 @@ def another(folder: Path) -> Iterator[subprocess.Popen[str]]:
 def test_the_second_is_told_who_works_there_and_a_killed_one_leaves_the_folder_free(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "out"
     with another(folder) as process:
-        expected = f"{folder} is in use by `wsol fit`, process {process.pid} on {platform.node()}: expected one command at a time. Wait for it, stop it, or name another --out."
+        expected = (
+            f"{folder} is in use by `wsol fit`, process {process.pid} on {platform.node()}: expected one command at a"
+            " time. Wait for it, stop it, or name another --out."
+        )
         with pytest.raises(WsolError, match=re.escape(expected)):
             hold(folder)
         process.send_signal(signal.SIGKILL)
@@ -83,9 +87,14 @@ def test_every_command_that_writes_a_folder_asks_for_it_first(
     words: tuple[str, ...], class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.yaml").write_text("method: spol\n")
+    (tmp_path / "run" / "config.yaml").write_text("schema: 3\nmethod: spol\n")
     (tmp_path / "run" / "calibration.json").write_text("{}")
-    paths = {"data": class_folders, "predictions": write_reviewable(tmp_path, [prediction(0)]), "run": tmp_path / "run", "out": tmp_path / "new"}  # fmt: skip
+    paths = {
+        "data": class_folders,
+        "predictions": write_reviewable(tmp_path, [prediction(0)]),
+        "run": tmp_path / "run",
+        "out": tmp_path / "new",
+    }
     before = names(tmp_path)
     with held(paths["out"], "a", "b"), held(paths["predictions"], "a", "b"), held(paths["run"], "a", "b"):
         with pytest.raises(SystemExit) as stopped:
@@ -99,7 +108,14 @@ def test_a_second_export_is_refused_and_the_first_ends_whole(
 ) -> None:
     from wsol.commands import export
 
-    words = ["export", str(write_reviewable(tmp_path, [prediction(0)])), "--format", "csv", "--out", str(tmp_path / "csv")]  # fmt: skip
+    words = [
+        "export",
+        str(write_reviewable(tmp_path, [prediction(0)])),
+        "--format",
+        "csv",
+        "--out",
+        str(tmp_path / "csv"),
+    ]
     write = export.WRITERS["csv"]
 
     def write_while_another_tries(*arguments: object) -> dict[str, int]:

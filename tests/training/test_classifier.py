@@ -33,7 +33,20 @@ def data(tmp_path: Path) -> Path:
 
 def test_the_published_recipe_names_as_the_pretrained_network_does(cli: Cli, data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    quick = [word for stage in ("cam", "seg") for word in (f"--{stage}.steps", "1", f"--{stage}.batch-size", "2", f"--{stage}.resize-px", "64", f"--{stage}.crop-px", "56")]  # fmt: skip
+    quick = [
+        word
+        for stage in ("cam", "seg")
+        for word in (
+            f"--{stage}.steps",
+            "1",
+            f"--{stage}.batch-size",
+            "2",
+            f"--{stage}.resize-px",
+            "64",
+            f"--{stage}.crop-px",
+            "56",
+        )
+    ]
     words = ["fit", data, "--run", run, "--recipe", "released-imagenet", "--backbone", BUNDLED, *quick, *SMALL]
     assert cli(*words) == 0
     network, card = load_classifier(run / "classifier")

@@ -103,9 +103,7 @@ def test_on_a_cpu_the_precision_is_measured_on_few_images_and_said_when_it_takes
     assert set(counts) == {4} and "test: measuring fp32 and bf16\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("rates", "shares"), [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0.25])]
-)  # fmt: skip
+@pytest.mark.parametrize(("rates", "shares"), [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0.25])])
 def test_rates_stay_or_fall_linearly_also_after_a_stop(
     loader: ImageLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rates: str, shares: list[float]
 ) -> None:

@@ -21,7 +21,8 @@ Group = tuple[int, ...]
 """Positions in a list, ascending, two at least."""
 
 ALIKE_BITS = 16
-"""Of 128: re-encoding changes 7, a crop of 3 % 16 at the ninth decile; the 1.4 million pairs of 30 classes of CUB start at 23."""
+"""Of 128: re-encoding changes 7, a crop of 3 % 16 at the ninth decile; the 1.4 million pairs of 30 classes of CUB start
+at 23."""
 ALIKE_CORRELATION = 0.92
 """Of 256 grey values: the hash only asks where it grows brighter, not by how much."""
 BLOCK = 1024
@@ -29,7 +30,9 @@ BLOCK = 1024
 
 
 def same_files(paths: Sequence[Path]) -> list[Group]:
-    """Groups of files with the same bytes. Only files of one length are read; one that went meanwhile is like no other."""
+    """Groups of files with the same bytes. Only files of one length are read; one that went meanwhile is like no
+    other.
+    """
     by_length: dict[int, list[int]] = defaultdict(list)
     for index, path in enumerate(paths):
         if os.path.isfile(path):

@@ -9,11 +9,36 @@ from typing import Any, Literal
 from wsol.data.samples import DataSet, Sample
 
 FindingKind = Literal[
-    "missing image", "broken image", "no usable label", "one class", "empty class", "unusable ground truth",
-    "same in train and test", "same in two classes", "alike in train and test", "alike in two classes", "same image", "alike",
-    "doubtful classes", "wrong in the truth", "small class", "imbalance", "tiny", "dark", "blank", "elongated",
-    "huge", "turned", "grey", "type not read", "not used", "unused class", "no truth", "no true box", "not compared",
-]  # fmt: skip
+    "missing image",
+    "broken image",
+    "no usable label",
+    "one class",
+    "empty class",
+    "unusable ground truth",
+    "same in train and test",
+    "same in two classes",
+    "alike in train and test",
+    "alike in two classes",
+    "same image",
+    "alike",
+    "doubtful classes",
+    "wrong in the truth",
+    "small class",
+    "imbalance",
+    "tiny",
+    "dark",
+    "blank",
+    "elongated",
+    "huge",
+    "turned",
+    "grey",
+    "type not read",
+    "not used",
+    "unused class",
+    "no truth",
+    "no true box",
+    "not compared",
+]
 Severity = Literal["error", "warn", "info"]
 
 TINY_PX, HUGE_MEGAPIXELS, ELONGATED, FEW, TIMES = 64, 50, 4, 10, 10
@@ -38,7 +63,13 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "small class": ("warn", f"Add images: fewer than {FEW} to train on teach little."),
     "imbalance": ("warn", f"Add images: the largest class has more than {TIMES} times as many."),
     "tiny": ("warn", f"Find larger ones: the shorter side is below {TINY_PX} pixels."),
-    "dark": ("warn", "Stretch their values: nothing in them is brighter than a sixteenth of the range. Of colours of 16 bits the upper 8 are read."),
+    "dark": (
+        "warn",
+        (
+            "Stretch their values: nothing in them is brighter than a sixteenth of the range. Of colours of 16 bits the"
+            " upper 8 are read."
+        ),
+    ),
     "blank": ("warn", "Remove them: one colour all over."),
     "elongated": ("warn", f"Crop them: longer than {ELONGATED} times their width, and networks see them squashed."),
     "huge": ("info", f"Scale them down to be quicker: above {HUGE_MEGAPIXELS} megapixels."),
@@ -49,7 +80,7 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "no truth": ("info", "Nothing for training; `wsol evaluate` needs boxes or masks."),
     "no true box": ("info", "Nothing for training; `wsol evaluate` leaves these test images out."),
     "not compared": ("info", "Check a part at a time: every image is compared with every other."),
-}  # fmt: skip
+}
 """The worst first."""
 
 
@@ -116,6 +147,10 @@ class Findings:
         data = self.data
         images = {"train": len(data.train), "test": len(data.test) if data.has_split else 0}
         return {
-            "data": str(data.root), "kind": data.kind, "classes": len(data.class_names), "images": images,
-            "is_wrong": self.is_wrong, "findings": [finding.as_json() for finding in self.found],
-        }  # fmt: skip
+            "data": str(data.root),
+            "kind": data.kind,
+            "classes": len(data.class_names),
+            "images": images,
+            "is_wrong": self.is_wrong,
+            "findings": [finding.as_json() for finding in self.found],
+        }

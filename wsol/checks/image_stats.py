@@ -21,7 +21,8 @@ SPREAD = 4
 """Grey values that differ by no more than this are the same: JPEG leaves that much noise."""
 
 DARK = 16
-"""Where no grey value reaches this, the image is black to the eye: 10 or 12 bits in 16 a channel, of which the upper 8 are read."""
+"""Where no grey value reaches this, the image is black to the eye: 10 or 12 bits in 16 a channel, of which the upper 8
+are read."""
 
 Thumb = UInt8[np.ndarray, "16 16 3"]
 

@@ -28,7 +28,8 @@ COMPARED = 100_000
 
 
 def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = False) -> Findings:
-    """Inspect a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes in the ground truth.
+    """Inspect a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes
+    in the ground truth.
 
     Args:
         data: whatever `fit` or `evaluate` takes.
@@ -45,7 +46,9 @@ def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = F
 
 
 def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:
-    """Decode every image once and say what is odd; with more than `compared` images, near duplicates are not looked for."""
+    """Decode every image once and say what is odd; with more than `compared` images, near duplicates are not looked
+    for.
+    """
     # Without a split, the test images are the training images.
     samples = (*data.train, *data.test) if data.has_split else data.train or data.test
     with progress.task("looking", len({sample.path for sample in samples})) as count_one:

@@ -20,7 +20,10 @@ Epochs = Annotated[int | None, Parameter(help="Epochs of every training stage; `
 Freeze = Annotated[
     int | None,
     Parameter(
-        help="Backbone stages, from the image on, that every training leaves as they were pretrained; `--seg.freeze` and its like set one."
+        help=(
+            "Backbone stages, from the image on, that every training leaves as they were pretrained; `--seg.freeze` and"
+            " its like set one."
+        )
     ),
 ]
 Images = Annotated[Path | None, Parameter(help="Where the images are, if not in the data set's usual place.")]

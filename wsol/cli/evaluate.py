@@ -25,7 +25,10 @@ class OtherResults:
     truth: Annotated[
         Path | None,
         Parameter(
-            help="The data set with its boxes, for other systems' results; where it has the images' sizes, the images need not be there."
+            help=(
+                "The data set with its boxes, for other systems' results; where it has the images' sizes, the images"
+                " need not be there."
+            )
         ),
     ] = None
     heatmaps: Annotated[
@@ -37,7 +40,10 @@ class OtherResults:
     boxes: Annotated[
         Path | None,
         Parameter(
-            help="COCO results, a CSV table (path,x0,y0,x1,y1), what `wsol predict` wrote, or the folder of an export as coco or csv."
+            help=(
+                "COCO results, a CSV table (path,x0,y0,x1,y1), what `wsol predict` wrote, or the folder of an export as"
+                " coco or csv."
+            )
         ),
     ] = None
     classes: Annotated[
@@ -54,7 +60,10 @@ class OfRun:
     which: Annotated[
         Literal["seg", "cam", "cues"],
         Parameter(
-            help="Stage 3's masks (`seg`), or what its pseudo masks were made from, by itself: `cues`, or stage 1's maps (`cam`) where there is one."
+            help=(
+                "Stage 3's masks (`seg`), or what its pseudo masks were made from, by itself: `cues`, or stage 1's maps"
+                " (`cam`) where there is one."
+            )
         ),
     ] = "seg"
     save_heatmaps: Annotated[
@@ -71,7 +80,10 @@ class Rules:
     protocol: Annotated[
         str | None,
         Parameter(
-            help="original, spol, wsol-v1, wsol-v2, or several separated by commas. By default original; wsol-v1,wsol-v2 for maps."
+            help=(
+                "original, spol, wsol-v1, wsol-v2, or several separated by commas. By default original; wsol-v1,wsol-v2"
+                " for maps."
+            )
         ),
     ] = None
     threshold: Annotated[
@@ -101,13 +113,19 @@ class Written:
     curve: Annotated[
         Path | None,
         Parameter(
-            help="Also draw the accuracy over the threshold here (.png, .svg, .pdf), with its numbers in a .csv beside it."
+            help=(
+                "Also draw the accuracy over the threshold here (.png, .svg, .pdf), with its numbers in a .csv"
+                " beside it."
+            )
         ),
     ] = None
     problems: Annotated[
         Path | None,
         Parameter(
-            help="Also list here what was not evaluated, what is wrong with the ground truth, and what else one should know."
+            help=(
+                "Also list here what was not evaluated, what is wrong with the ground truth, and what else one should"
+                " know."
+            )
         ),
     ] = None
 
@@ -138,9 +156,11 @@ def evaluate(
     rules: Annotated[Rules | None, Parameter(name="*")] = None,
     written: Annotated[Written | None, Parameter(name="*")] = None,
 ) -> None:
-    """Evaluate a run, or any system's results, on test images that have annotated boxes or masks, under the field's protocols.
+    """Evaluate a run, or any system's results, on test images that have annotated boxes or masks, under the field's
+    protocols.
 
-    `wsol evaluate RUN DATA` evaluates a run; `wsol evaluate --heatmaps DIR --truth TRUTH` (or `--boxes FILE`) another system.
+    `wsol evaluate RUN DATA` evaluates a run; `wsol evaluate --heatmaps DIR --truth TRUTH` (or `--boxes FILE`) another
+    system.
 
     Parameters
     ----------
@@ -245,7 +265,8 @@ def calibrate(
     device: str = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Learn the box threshold, and what a score is worth, from 5 to 50 drawn boxes. `predict` and `evaluate` then use both.
+    """Learn the box threshold, and what a score is worth, from 5 to 50 drawn boxes. `predict` and `evaluate` then use
+    both.
 
     With --reviewed it also says how many of all boxes are right, with an interval.
 
@@ -254,11 +275,11 @@ def calibrate(
     run
         A finished run.
     reviewed
-        What `wsol predict` wrote, after `wsol review PREDICTIONS --sample 20`: these images and no others. Predict on others than
-        those you evaluate on.
+        What `wsol predict` wrote, after `wsol review PREDICTIONS --sample 20`: these images and no others. Predict on
+        others than those you evaluate on.
     boxes
-        In place of --reviewed, images with drawn boxes: a CSV table (path,x0,y0,x1,y1), or whatever `wsol evaluate` takes as truth. Take others
-        than those you judge on.
+        In place of --reviewed, images with drawn boxes: a CSV table (path,x0,y0,x1,y1), or whatever `wsol evaluate`
+        takes as truth. Take others than those you judge on.
     json_file
         Also write the report here.
     dry_run
@@ -295,7 +316,10 @@ def calibrate(
     print_result(
         f"Nothing is written, {run} stays as it is (--dry-run)."
         if dry_run
-        else f"Written: {run / FILE}. Boxes and scores that were predicted before stay as they are: run `wsol predict` again, into a new folder."
+        else (
+            f"Written: {run / FILE}. Boxes and scores that were predicted before stay as they are: run `wsol predict`"
+            " again, into a new folder."
+        )
     )
 
 

@@ -31,13 +31,28 @@ app = App(
     help_epilogue="Start with `wsol demo`, or with your own folder of class folders: `wsol fit DATA --run runs/mine`.",
 )
 for _command in (
-    fit, train_cam, make_pseudo, train_seg, train_classifier, predict, export, review, export_model, evaluate, calibrate, check, report, doctor, demo,
-):  # fmt: skip
+    fit,
+    train_cam,
+    make_pseudo,
+    train_seg,
+    train_classifier,
+    predict,
+    export,
+    review,
+    export_model,
+    evaluate,
+    calibrate,
+    check,
+    report,
+    doctor,
+    demo,
+):
     app.command(_command)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command: exit 0 when done, 2 for what the user can fix, 130 after Ctrl-C or SIGTERM, 141 where nobody reads on; a bug shows its traceback.
+    """Run one command: exit 0 when done, 2 for what the user can fix, 130 after Ctrl-C or SIGTERM, 141 where nobody
+    reads on; a bug shows its traceback.
 
     With `arguments` from Python, signals are the caller's.
     """
@@ -79,7 +94,8 @@ def _run(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
         if error.errno not in _USERS_DISK:
             raise
         _refuse(
-            f"{_USERS_DISK[error.errno]}: {error}. What was finished is kept; mend that, and the same command continues."
+            f"{_USERS_DISK[error.errno]}: {error}. What was finished is kept; mend that, and the same command"
+            " continues."
         )
     except KeyboardInterrupt as stop:
         if signals is not None:
@@ -96,7 +112,8 @@ def _flush() -> None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
         _refuse(
-            f"cannot write to standard output ({error.strerror}): expected a place for it. The work is done and kept; the same command says the result again."
+            f"cannot write to standard output ({error.strerror}): expected a place for it. The work is done and kept;"
+            " the same command says the result again."
         )
 
 
@@ -124,7 +141,10 @@ def _plain(error: CycloptsError) -> str:
     command = " ".join(("wsol", *(error.command_chain or ())))
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         words = " ".join(error.unused_tokens)
-        return f"{words!r} is more than `{command}` takes: expected no further word. A path with spaces needs quotes ('my photos'); see `{command} --help` for the rest."
+        return (
+            f"{words!r} is more than `{command}` takes: expected no further word. A path with spaces needs quotes ('my"
+            f" photos'); see `{command} --help` for the rest."
+        )
     if type(error) is MissingArgumentError and error.argument is not None:
         meant = str(error).partition("requires an argument.")[2]  # Did you mean ...?
         name = error.argument.name

@@ -37,8 +37,9 @@ def predict(
     out
         New folder for predictions.jsonl. The same command continues an interrupted prediction.
     threshold
-        Foreground probability above which a pixel belongs to the mask; the run's own by default. Where each image has its own
-        threshold (a run of the recipe wsol), its map is shifted so that it stands at the run's, and this one cuts the shifted map.
+        Foreground probability above which a pixel belongs to the mask; the run's own by default. Where each image has
+        its own threshold (a run of the recipe wsol), its map is shifted so that it stands at the run's, and this one
+        cuts the shifted map.
     objects
         The largest object of each image, or all; the run's own choice by default.
     engine
@@ -78,23 +79,25 @@ def export(
     predictions
         What `wsol predict` wrote.
     format
-        coco (instances and results), yolo (boxes, with the images), yolo-polygons (outlines of masks), voc (PASCAL VOC XML),
-        labelstudio (tasks and labels), cvat (CVAT for images 1.1), fiftyone (a folder with the images), csv (one line an
-        object), crops (a folder for each class), masks (one PNG an image).
+        coco (instances and results), yolo (boxes, with the images), yolo-polygons (outlines of masks), voc (PASCAL VOC
+        XML), labelstudio (tasks and labels), cvat (CVAT for images 1.1), fiftyone (a folder with the images), csv (one
+        line an object), crops (a folder for each class), masks (one PNG an image).
     out
         New folder for the export; its README.txt says how to load it.
     reviewed
-        Only the images that were accepted or corrected in `wsol review`, as they were left there. Rejected ones are left out,
-        and those nobody has looked at. Boxes drawn or moved have no mask: yolo-polygons and masks leave their images out.
+        Only the images that were accepted or corrected in `wsol review`, as they were left there. Rejected ones are
+        left out, and those nobody has looked at. Boxes drawn or moved have no mask: yolo-polygons and masks leave their
+        images out.
     with_undecided
         With --reviewed: the images nobody has looked at too, as predicted.
     classes
-        predicted, or folder: of an image below a folder named exactly like a class of the run, that class; the folder that
-        `wsol predict` was given counts, too. Other images keep the predicted one. With --reviewed a class that was chosen
-        on the page wins, be it the predicted one; who only accepts an image chooses none.
+        predicted, or folder: of an image below a folder named exactly like a class of the run, that class; the folder
+            that
+        `wsol predict` was given counts, too. Other images keep the predicted one. With --reviewed a class that was
+        chosen on the page wins, be it the predicted one; who only accepts an image chooses none.
     images
-        The folder of the images, if they moved since. Also needed where images are copied and it is not sure that you mean these:
-        the predictions are another user's, or an image is a link that leads out of the folder.
+        The folder of the images, if they moved since. Also needed where images are copied and it is not sure that you
+        mean these: the predictions are another user's, or an image is a link that leads out of the folder.
     """
     from wsol.commands import export as command
 
@@ -111,17 +114,19 @@ def review(
     port: int | None = None,
     open_browser: Annotated[bool, Parameter(name="--open", negative="")] = False,
 ) -> None:
-    """Go through predictions in a browser: accept, reject, correct boxes and classes. Needs `pip install 'wsol[review]'`.
+    """Go through predictions in a browser: accept, reject, correct boxes and classes. Needs `pip install
+    'wsol[review]'`.
 
-    The page is for this machine alone (127.0.0.1). Each decision is in PREDICTIONS/review.jsonl before the page says so;
-    Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed --format FORMAT --out OUT`.
+    The page is for this machine alone (127.0.0.1). Each decision is in PREDICTIONS/review.jsonl before the page says
+    so; Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed --format FORMAT --out OUT`.
 
     Parameters
     ----------
     predictions
         What `wsol predict` wrote.
     sample
-        Show only so many images, drawn at random, in place of all from the least confident on. 20 are enough to know roughly how good
+        Show only so many images, drawn at random, in place of all from the least confident on. 20 are enough to know
+        roughly how good
         the run is: `wsol calibrate RUN --reviewed PREDICTIONS` says it, and learns the box threshold from them.
     port
         Of the page's address; a free one by default. To see the page of another machine: `ssh -L PORT:127.0.0.1:PORT`.

@@ -14,7 +14,8 @@ from wsol.runtime.terminal import print_line, print_result
 def check(
     data: Path, *, images: Images = None, json_file: JsonFile = None, page: Path | None = None, strict: Flag = False
 ) -> None:
-    """Look at a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes in the truth.
+    """Look at a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes
+    in the truth.
 
     Parameters
     ----------
@@ -60,15 +61,16 @@ def report(
     device: str = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every image, worst first.
+    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every image, worst
+    first.
 
     Parameters
     ----------
     run
         A finished run.
     data
-        Labelled images, whatever `wsol fit` takes; those of the test split where there is one. Where they have true boxes, the run
-        is judged too.
+        Labelled images, whatever `wsol fit` takes; those of the test split where there is one. Where they have true
+        boxes, the run is judged too.
     out
         Folder for index.html, which needs no network; RUN/report by default. An older report in it is replaced.
     protocol
@@ -92,7 +94,8 @@ def doctor(
     offline: Flag = False,
     json_file: JsonFile = None,
 ) -> None:
-    """Try this machine: a tiny job with every part that a run needs, each ok, warn or fail, and what mends it. Exit 1 if any fails.
+    """Try this machine: a tiny job with every part that a run needs, each ok, warn or fail, and what mends it. Exit 1
+    if any fails.
 
     Parameters
     ----------

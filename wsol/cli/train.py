@@ -23,13 +23,14 @@ def fit(
     images: Images = None,
     config: Choices = None,
 ) -> None:
-    """Learn from labelled images: all stages of the recipe, or another `--method`. The same command continues an interrupted run.
+    """Learn from labelled images: all stages of the recipe, or another `--method`. The same command continues an
+    interrupted run.
 
     Parameters
     ----------
     data
-        A folder of class folders (with train/ and test/ if you have a split), a CSV table (path,label), COCO JSON, PASCAL VOC,
-        or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published.
+        A folder of class folders (with train/ and test/ if you have a split), a CSV table (path,label), COCO JSON,
+        PASCAL VOC, or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published.
     """
     _stage("fit", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
@@ -44,7 +45,9 @@ def train_cam(
     images: Images = None,
     config: Choices = None,
 ) -> None:
-    """Stage 1: learn the classes, and with them the class activation maps. A new run then goes on with their masks (`--pseudo.masks thresholds`)."""
+    """Stage 1: learn the classes, and with them the class activation maps. A new run then goes on with their masks
+    (`--pseudo.masks thresholds`).
+    """
     _stage("train_cam", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
 
@@ -84,8 +87,14 @@ def train_classifier(
 
 
 def _stage(
-    name: str, data: Path, images: Path | None, run: Path, for_trainings: _ForTrainings, dry_run: bool, given: RunConfig | None
-) -> None:  # fmt: skip
+    name: str,
+    data: Path,
+    images: Path | None,
+    run: Path,
+    for_trainings: _ForTrainings,
+    dry_run: bool,
+    given: RunConfig | None,
+) -> None:
     from wsol.data.open import open_data
     from wsol.data.unread import in_words, unread_of
     from wsol.runs.outside import check_outside

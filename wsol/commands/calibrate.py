@@ -47,7 +47,8 @@ from wsol.text import number_of
 
 FEWEST = 5
 LEAST_OVERLAP = 0.1
-"""The IoU that one box at least reaches at one threshold at least; a map of noise has higher ones with boxes of the objects."""
+"""The IoU that one box at least reaches at one threshold at least; a map of noise has higher ones with boxes of the
+objects."""
 PROTOCOL = PROTOCOLS["original"]
 
 
@@ -81,7 +82,8 @@ class Accuracy:
     """How often the run is right, of images that were drawn at random."""
 
     right: int
-    """With a box of an IoU of at least 0.5 with a drawn one, or neither; at the threshold that the calibration has, chosen by the other images."""
+    """With a box of an IoU of at least 0.5 with a drawn one, or neither; at the threshold that the calibration has,
+    chosen by the other images."""
     n: int
     accepted: int
     """Whose boxes were left as predicted."""
@@ -94,12 +96,19 @@ class Accuracy:
     def __str__(self) -> str:
         """A sentence."""
         share = self.rate
-        return f"{self.right} of the {number_of(self.n, 'image')} drawn at random are right (IoU of at least {CORRECT_IOU}): of all images like these, expect {share.value:.0f} % to be ({share.low:.0f} to {share.high:.0f}, Wilson's interval).{self._of_accepted()}"
+        return (
+            f"{self.right} of the {number_of(self.n, 'image')} drawn at random are right (IoU of at least"
+            f" {CORRECT_IOU}): of all images like these, expect {share.value:.0f} % to be ({share.low:.0f} to"
+            f" {share.high:.0f}, Wilson's interval).{self._of_accepted()}"
+        )
 
     def _of_accepted(self) -> str:
         if not self.accepted:
             return ""
-        return f" {number_of(self.accepted, 'box was', 'boxes were')} accepted as predicted: mean box IoU, and the threshold, lean to the default by that."
+        return (
+            f" {number_of(self.accepted, 'box was', 'boxes were')} accepted as predicted: mean box IoU, and the"
+            " threshold, lean to the default by that."
+        )
 
 
 @dataclass(frozen=True)
@@ -109,13 +118,15 @@ class Calibrated:
     calibration: Calibration
     own_threshold: float
     tried_threshold: float
-    """What the boxes chose. Where that surely loses on others than they were chosen on, the calibration keeps the run's own."""
+    """What the boxes chose. Where that surely loses on others than they were chosen on, the calibration keeps the run's
+    own."""
     right: int
     """How many of the images have a right box at the calibration's threshold."""
     gt_known: Compared
     mean_box_iou: Compared
     brier: Compared
-    """The mean squared distance of the score from 1 where the box is right and 0 where it is wrong (Brier 1950); low is good."""
+    """The mean squared distance of the score from 1 where the box is right and 0 where it is wrong (Brier 1950); low is
+    good."""
     left_out: tuple[str, ...]
     """Why images with a box were not used."""
     mistakes: tuple[Mistake, ...]
@@ -135,7 +146,10 @@ class Calibrated:
                 f"The scores stay as they are, since as probabilities they would lose: {shown}. More boxes would help."
             )
         if self.calibration.curve is None:
-            return f"The scores stay as they are: of these {self.calibration.n} boxes, {self.right} of them right, those of a higher score are not right more often. More boxes, right ones and wrong ones, would help."
+            return (
+                f"The scores stay as they are: of these {self.calibration.n} boxes, {self.right} of them right, those"
+                " of a higher score are not right more often. More boxes, right ones and wrong ones, would help."
+            )
         if brier.high < 0:
             return f"The scores gain as probabilities: {shown}."
         return ""
@@ -144,12 +158,22 @@ class Calibrated:
         gain, to = self.mean_box_iou.difference, self.tried_threshold
         shown = f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f}) points of mean box IoU"
         if to == self.own_threshold:
-            return f"The threshold stays at {shown_threshold(to)}: these {self.calibration.n} boxes do not tell a better one from it."
+            return (
+                f"The threshold stays at {shown_threshold(to)}: these {self.calibration.n} boxes do not tell a better"
+                " one from it."
+            )
         if gain.low > 0:
             return f"Threshold {shown_threshold(to)} gains: {shown} on images that it was not chosen on."
         if gain.high < 0:
-            return f"The threshold stays at {shown_threshold(self.own_threshold)}: {shown_threshold(to)}, which these {self.calibration.n} boxes choose, loses {shown} on images that it was not chosen on. More boxes would tell."
-        return f"No gain to be sure of at threshold {shown_threshold(to)}: {shown} on images that it was not chosen on. More boxes would tell."
+            return (
+                f"The threshold stays at {shown_threshold(self.own_threshold)}: {shown_threshold(to)}, which these"
+                f" {self.calibration.n} boxes choose, loses {shown} on images that it was not chosen on. More boxes"
+                " would tell."
+            )
+        return (
+            f"No gain to be sure of at threshold {shown_threshold(to)}: {shown} on images that it was not chosen on."
+            " More boxes would tell."
+        )
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -161,8 +185,9 @@ class Calibrated:
             "own_threshold": self.own_threshold,
             "tried_threshold": self.tried_threshold,
             "calibration": self.calibration.model_dump(),
-            "accuracy": self.accuracy
-            and {"right": self.accuracy.right, "n": self.accuracy.n, **self.accuracy.rate._asdict()},
+            "accuracy": (
+                self.accuracy and {"right": self.accuracy.right, "n": self.accuracy.n, **self.accuracy.rate._asdict()}
+            ),
             "metrics": {
                 name: {what: rate._asdict() for what, rate in vars(one).items()} for name, one in figures.items()
             },
@@ -197,13 +222,15 @@ def calibrate(
     precision: Precision = "auto",
     quiet: bool = False,
 ) -> Calibrated:
-    """Learn a run's box threshold, and what its scores are worth, from a few annotated boxes; write `run/calibration.json`.
+    """Learn a run's box threshold, and what its scores are worth, from a few annotated boxes; write
+    `run/calibration.json`.
 
     `predict` and `evaluate` then use both. The images' class labels do not matter.
 
     Args:
         run: a finished run.
-        boxes: images with annotated boxes, whatever `evaluate` takes as ground truth; other images than those you evaluate on.
+        boxes: images with annotated boxes, whatever `evaluate` takes as ground truth; other images than those you
+            evaluate on.
         reviewed: in place of boxes, what `predict` wrote, after `wsol review REVIEWED --sample 20`.
         images: the folder of the images, if they are not where boxes or review say.
         dry_run: report, and leave the run as it is.
@@ -213,8 +240,8 @@ def calibrate(
         What was learned, and what it gains, with intervals.
 
     Raises:
-        WsolError: an unfinished run, an unfinished review, fewer than `FEWEST` images with a usable box, none overlaps its
-            prediction, or another command writes the run.
+        WsolError: an unfinished run, an unfinished review, fewer than `FEWEST` images with a usable box, none overlaps
+            its prediction, or another command writes the run.
 
     Example:
         `wsol.calibrate("runs/birds", reviewed="boxes").gt_known`
@@ -261,13 +288,28 @@ def _calibrated(
     if not is_dry:
         write_calibration(run, calibration)
     return Calibrated(
-        calibration, own, float(lessons.thresholds[chosen]), int(lessons.is_right[:, place].sum()), gt_known, mean_box_iou, brier,
-        tuple(left_out), (*boxes.mistakes, *truth.mistakes),
-        None if few.sample is None else _accuracy(
-            few.sample, localizer, float(lessons.thresholds[place]),
-            gt_known.own if place == lessons.own else gt_known.calibrated, len(seen), len(left_out),
+        calibration,
+        own,
+        float(lessons.thresholds[chosen]),
+        int(lessons.is_right[:, place].sum()),
+        gt_known,
+        mean_box_iou,
+        brier,
+        tuple(left_out),
+        (*boxes.mistakes, *truth.mistakes),
+        (
+            None
+            if few.sample is None
+            else _accuracy(
+                few.sample,
+                localizer,
+                float(lessons.thresholds[place]),
+                gt_known.own if place == lessons.own else gt_known.calibrated,
+                len(seen),
+                len(left_out),
+            )
         ),
-    )  # fmt: skip
+    )
 
 
 def _accuracy(
@@ -303,7 +345,8 @@ def _check_enough(n: int, few: Few, left_out: Sequence[str], truth: GroundTruth)
             else ""
         )
         raise WsolError(
-            f"{number_of(n, f'image of {boxes.root} has', f'images of {boxes.root} have')} a usable box: expected at least {FEWEST}, since fewer tell nothing. {_more_boxes(few)} {why}".rstrip()
+            f"{number_of(n, f'image of {boxes.root} has', f'images of {boxes.root} have')} a usable box: expected at"
+            f" least {FEWEST}, since fewer tell nothing. {_more_boxes(few)} {why}".rstrip()
         )
 
 
@@ -316,17 +359,22 @@ def _more_boxes(few: Few) -> str:
 
 
 def _check_overlap(run: Path, boxes: DataSet, lessons: _Lessons, progress: Progress) -> None:
-    """Refuse boxes of which none fits what the run finds: they would move the threshold to wherever chance has it. Warn where none fits well."""
+    """Refuse boxes of which none fits what the run finds: they would move the threshold to wherever chance has it. Warn
+    where none fits well.
+    """
     best = float(lessons.fits.max())
     if best < LEAST_OVERLAP:
         raise WsolError(
-            f"none of {number_of(len(lessons.seen), 'box')} of {boxes.root} overlaps what {run} finds, at any threshold (the best IoU is {best:.2f})",
+            f"none of {number_of(len(lessons.seen), 'box')} of {boxes.root} overlaps what {run} finds, at any threshold"
+            f" (the best IoU is {best:.2f})",
             expected="boxes x0,y0,x1,y1 in pixels around the objects of these images",
             remedy="Look whether the boxes belong to these images, and whether the run finds anything (`wsol report`).",
         )
     if best < CORRECT_IOU:
         progress.say(
-            f"warning: none of {number_of(len(lessons.seen), 'box')} comes to an IoU of {CORRECT_IOU} at any threshold (the best is {best:.2f}): they teach little. Look whether the corners are x0,y0,x1,y1 in pixels, and what the run finds (`wsol report`)."
+            f"warning: none of {number_of(len(lessons.seen), 'box')} comes to an IoU of {CORRECT_IOU} at any threshold"
+            f" (the best is {best:.2f}): they teach little. Look whether the corners are x0,y0,x1,y1 in pixels, and"
+            " what the run finds (`wsol report`)."
         )
 
 
@@ -399,7 +447,9 @@ class _Lessons:
 
 
 def _leave_one_out(lessons: _Lessons, places: Int[np.ndarray, " n"]) -> tuple[Compared, Compared, Compared]:
-    """GT-known Loc, mean box IoU and Brier score, each image at its place among the thresholds, by the curve that all the others teach there."""
+    """GT-known Loc, mean box IoU and Brier score, each image at its place among the thresholds, by the curve that all
+    the others teach there.
+    """
     n = len(lessons.seen)
     others = ~np.eye(n, dtype=bool)
     rows = np.arange(n)

@@ -66,14 +66,16 @@ def evaluate(
     precision: Precision = "auto",
     quiet: bool = False,
 ) -> Evaluation:
-    """Evaluate a run on the test images of a data set that has annotated boxes or masks. Class maps are of the true class.
+    """Evaluate a run on the test images of a data set that has annotated boxes or masks. Class maps are of the true
+    class.
 
     Launched as several processes, each evaluates its share, and all return the evaluation of every image.
 
     Args:
         run: a finished run.
         data: the data set with its boxes; its test split where it has one.
-        which: stage 3's masks (`seg`), or what its pseudo masks were made from, by itself: `cues`, or stage 1's maps (`cam`).
+        which: stage 3's masks (`seg`), or what its pseudo masks were made from, by itself: `cues`, or stage 1's maps
+            (`cam`).
         protocol: original, spol, wsol-v1, wsol-v2, or several separated by commas.
         threshold: where the mask begins under original; the run's own by default.
         threshold_step: how far apart the thresholds of wsol-v1 and wsol-v2 are.
@@ -93,10 +95,17 @@ def evaluate(
     """
     protocols = chosen_protocols(protocol, empty=empty, threshold=threshold, step=threshold_step)
     return evaluate_run(
-        Run.open(run), open_truth(Path(data), None if images is None else Path(images)), which=which, protocols=protocols,
-        threshold=threshold, step=threshold_step, device=device, precision=precision,
-        heatmaps=None if save_heatmaps is None else Path(save_heatmaps), progress=Progress(quiet=quiet or not part().is_first),
-    )  # fmt: skip
+        Run.open(run),
+        open_truth(Path(data), None if images is None else Path(images)),
+        which=which,
+        protocols=protocols,
+        threshold=threshold,
+        step=threshold_step,
+        device=device,
+        precision=precision,
+        heatmaps=None if save_heatmaps is None else Path(save_heatmaps),
+        progress=Progress(quiet=quiet or not part().is_first),
+    )
 
 
 def evaluate_run(
@@ -167,14 +176,16 @@ def _calibrated(run: Run, which: Which, threshold: float | None) -> list[str]:
     if found is None or found.threshold == run.box().threshold:
         return []
     return [
-        f"the threshold {found.threshold:.2f} comes from {number_of(found.n, 'drawn box')} of {found.boxes} (`wsol calibrate`): judged on these images it would look better than it is"
+        f"the threshold {found.threshold:.2f} comes from {number_of(found.n, 'drawn box')} of {found.boxes} (`wsol"
+        " calibrate`): judged on these images it would look better than it is"
     ]
 
 
 def labelled_as_trained(
     samples: Sequence[Sample], data: DataSet, class_names: tuple[str, ...], run: Path
 ) -> list[Sample]:
-    """The samples with the run's labels; a list of test images may lack some of its classes. A run without classes finds objects of any.
+    """The samples with the run's labels; a list of test images may lack some of its classes. A run without classes
+    finds objects of any.
 
     Raises:
         WsolError: it has classes that the run does not know.
@@ -241,7 +252,8 @@ def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -
         )
     if "cam" not in first_networks(config):
         raise WsolError(
-            f"{run.folder} has no stage 1, since `pseudo.masks {config.pseudo.masks}` needs none: expected `--which cues`, which judges what its masks are made from, or none."
+            f"{run.folder} has no stage 1, since `pseudo.masks {config.pseudo.masks}` needs none: expected `--which"
+            " cues`, which judges what its masks are made from, or none."
         )
     engine = choose_engine(device, precision)
     network, model_config = load_mffnet(run.folder / "cam")

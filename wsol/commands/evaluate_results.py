@@ -77,13 +77,14 @@ def evaluate_results(
 ) -> Evaluation:
     """Evaluate any system's maps or boxes against ground truth; no image is decoded, and maps are read one at a time.
 
-    An image without a map, or with a broken one, is left out and listed; one without a box has found nothing; one without a
-    class is wrong in Top-1 and Top-5.
+    An image without a map, or with a broken one, is left out and listed; one without a box has found nothing; one
+    without a class is wrong in Top-1 and Top-5.
 
     Args:
         truth: the data set with its boxes; where it has the images' sizes, the images need not be there.
         heatmaps: a folder with one .npy an image, named like its image id, with or without the image's own suffix.
-        boxes: in place of heatmaps, COCO results, a CSV table (path,x0,y0,x1,y1), what `predict` wrote, or an export as coco or csv.
+        boxes: in place of heatmaps, COCO results, a CSV table (path,x0,y0,x1,y1), what `predict` wrote, or an export as
+            coco or csv.
         classes: for Top-1 and Top-5, a CSV table (path,first,second,...), or what `predict` wrote.
         protocol: as for `evaluate`; by default original, and wsol-v1,wsol-v2 for maps.
         threshold, threshold_step, empty, images, quiet: as for `evaluate`.
@@ -109,8 +110,14 @@ def evaluate_results(
 
 
 def _evaluation(
-    results: Results, data: DataSet, protocols: Sequence[Protocol], threshold: float | None, step: float, workers: int, progress: Progress,
-) -> Evaluation:  # fmt: skip
+    results: Results,
+    data: DataSet,
+    protocols: Sequence[Protocol],
+    threshold: float | None,
+    step: float,
+    workers: int,
+    progress: Progress,
+) -> Evaluation:
     truth = data.read_truth()
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:
@@ -171,12 +178,14 @@ def _entries(
         boxes = found.by_id
         if found.unknown:
             notes.append(
-                f"{number_of(len(found.unknown), f'image in {results.boxes} is', f'images in {results.boxes} are')} not in the truth: {_some(found.unknown)}"
+                f"{number_of(len(found.unknown), f'image in {results.boxes} is', f'images in {results.boxes} are')} not"
+                f" in the truth: {_some(found.unknown)}"
             )
         without = sum(not len(one.boxes) for one in boxes.values())
         if without:
             notes.append(
-                f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no box in {results.boxes}: counted as not found"
+                f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no box in"
+                f" {results.boxes}: counted as not found"
             )
     # All alike, or none in the file: they say nothing of which box is the surer one.
     has_scores = len({score for one in boxes.values() for score in one.scores.tolist()}) > 1
@@ -202,12 +211,14 @@ def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], 
     named = found.by_id
     if found.unknown:
         notes.append(
-            f"{number_of(len(found.unknown), f'class in {file} is', f'classes in {file} are')} not in the truth: {_some(found.unknown)}; wrong for every image"
+            f"{number_of(len(found.unknown), f'class in {file} is', f'classes in {file} are')} not in the truth:"
+            f" {_some(found.unknown)}; wrong for every image"
         )
     without = len(samples) - len(named)
     if without:
         notes.append(
-            f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no class in {file}: counted as wrong"
+            f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no class in {file}:"
+            " counted as wrong"
         )
     places = {image_id: {label: place for place, label in enumerate(labels)} for image_id, labels in named.items()}
     return {

@@ -50,13 +50,16 @@ WRITERS: dict[Format, Callable[[Predictions, Path], dict[str, int]]] = {
 
 
 COPY_IMAGES: Mapping[Format, str] = {
-    "yolo": "copies", "yolo-polygons": "copies", "fiftyone": "copies", "crops": "cuts crops out of",
-}  # fmt: skip
+    "yolo": "copies",
+    "yolo-polygons": "copies",
+    "fiftyone": "copies",
+    "crops": "cuts crops out of",
+}
 """The formats that hold pixels, and what they do with the images."""
 
 RENAMED = (
-    "Some formats cannot hold control characters or bytes that are not UTF-8. Copies of images have the new names; a tool that looks "
-    "for an image where it lies needs it renamed there. README.txt lists them."
+    "Some formats cannot hold control characters or bytes that are not UTF-8. Copies of images have the new names; a"
+    " tool that looks for an image where it lies needs it renamed there. README.txt lists them."
 )
 
 NEED_MASKS: frozenset[Format] = frozenset({"yolo-polygons", "masks"})
@@ -82,7 +85,8 @@ def export(
         out: new folder for the export; its README.txt says how to load it.
         reviewed: only the images that were accepted or corrected in `wsol review`, as they were left there.
         with_undecided: with `reviewed`, the images that nobody has decided on too, as predicted.
-        classes: the predicted ones; or `folder`: an image has the class that its folder names, unless a reviewer chose another.
+        classes: the predicted ones; or `folder`: an image has the class that its folder names, unless a reviewer chose
+            another.
         images: the folder of the images, if they moved since, or are another user's.
         quiet: say nothing on standard error.
 
@@ -90,9 +94,9 @@ def export(
         `out`.
 
     Raises:
-        WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is taken or
-            another command writes it, nobody reviewed them, an object has no class, neither predicted nor by its folder, or
-            images that might be private would be copied without `images`.
+        WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is
+            taken or another command writes it, nobody reviewed them, an object has no class, neither predicted nor by
+            its folder, or images that might be private would be copied without `images`.
 
     Example:
         `wsol.export("boxes", "coco", "boxes-coco")`
@@ -113,9 +117,15 @@ def export(
 
 
 def _export(
-    predictions: Path, format: Format, out: Path, is_reviewed: bool, with_undecided: bool, classes: Classes, images: Path | None,
+    predictions: Path,
+    format: Format,
+    out: Path,
+    is_reviewed: bool,
+    with_undecided: bool,
+    classes: Classes,
+    images: Path | None,
     progress: Progress | None,
-) -> Path:  # fmt: skip
+) -> Path:
     opened = open_predictions(predictions)
     settings: dict[str, Any] = {"format": format}
     inputs = {"predictions": file_hash(predictions / LINES)}
@@ -261,7 +271,8 @@ def _check_class(prediction: Prediction, class_names: tuple[str, ...], named: se
     label = prediction.label
     if label is not None and (not 0 <= label < len(class_names) or class_names[label] != prediction.class_name):
         raise WsolError(
-            f"expected a label and class_name that agree with manifest.json's {len(class_names)} classes, got {label} and {prediction.class_name!r}."
+            f"expected a label and class_name that agree with manifest.json's {len(class_names)} classes, got {label}"
+            f" and {prediction.class_name!r}."
         )
     if prediction.objects:  # an image without objects may well have no class
         named.add(label is not None)

@@ -73,7 +73,9 @@ def export_model(
                 "the file answers otherwise than PyTorch",
                 expected=f"probabilities within {TOLERANCE:g}",
                 got=f"\n{as_table(differences)}\nNothing was written",
-                remedy="Predict with `--engine torch`, or try other versions of torch and onnxruntime (constraints.txt).",
+                remedy=(
+                    "Predict with `--engine torch`, or try other versions of torch and onnxruntime (constraints.txt)."
+                ),
             )
     Progress(quiet=quiet).say(f"{STAGE}: {file}, {file.stat().st_size / 1e6:.1f} MB")
     return ExportedModel(file, differences)
@@ -108,7 +110,8 @@ def _by_torch(graph: Graph, pixels: dict[str, Tensor], image_hw: tuple[int, int]
         answers: GraphOutputs = graph(*pixels.values())
     except (RuntimeError, AssertionError, ValueError) as error:
         raise WsolError(
-            f"{' or '.join(graph.backbones)} cannot be checked, PyTorch itself does not take images of {image_hw[0]} x {image_hw[1]} ({str(error).strip().splitlines()[0]})",
+            f"{' or '.join(graph.backbones)} cannot be checked, PyTorch itself does not take images of {image_hw[0]} x"
+            f" {image_hw[1]} ({str(error).strip().splitlines()[0]})",
             expected="networks of convolutions",
             remedy="Predict with `--engine torch`, or train with another `--backbone`.",
         ) from None

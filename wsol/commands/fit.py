@@ -40,7 +40,8 @@ def fit(
     images: str | Path | None = None,
     quiet: bool = False,
 ) -> Path:
-    """Learn from labelled images: all stages of a method, and the classifier. Finished stages are kept, an interrupted one goes on.
+    """Learn from labelled images: all stages of a method, and the classifier. Finished stages are kept, an interrupted
+    one goes on.
 
     Args:
         data: class folders, a CSV table, COCO, PASCAL VOC, CUB-200-2011, ImageNet-1K or wsolevaluation's lists.
@@ -94,7 +95,8 @@ def make_pseudo(
     images: str | Path | None = None,
     quiet: bool = False,
 ) -> Path | None:
-    """Stage 2 of SPOL alone: pseudo masks of the training images, from cues that need no training or from stage 1's maps.
+    """Stage 2 of SPOL alone: pseudo masks of the training images, from cues that need no training or from stage 1's
+    maps.
 
     Args:
         data, run, config, images, quiet: as for `fit`.
@@ -170,14 +172,21 @@ def fit_method(data: DataSet, run: Path, config: RunConfig, progress: Progress) 
         remove_cache(run / PIXELS)
     predict = shlex.join(["wsol", "predict", f"{run}"])
     progress.say(
-        f"next: `{predict} IMAGES --out OUT`, then `wsol review OUT --sample {USUAL}`: {USUAL} images by hand say how good it is"
+        f"next: `{predict} IMAGES --out OUT`, then `wsol review OUT --sample {USUAL}`: {USUAL} images by hand say how"
+        " good it is"
     )
     return run
 
 
 def _stage(
-    command: str, stage: StageFunction, data: str | Path, run: str | Path, config: RunConfig | None, images: str | Path | None, quiet: bool,
-) -> Path | None:  # fmt: skip
+    command: str,
+    stage: StageFunction,
+    data: str | Path,
+    run: str | Path,
+    config: RunConfig | None,
+    images: str | Path | None,
+    quiet: bool,
+) -> Path | None:
     run = Path(run)
     resolved = preview(run, config)
     found = open_data(Path(data), None if images is None else Path(images), needs_labels=needs_labels(resolved))

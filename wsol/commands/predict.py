@@ -92,7 +92,8 @@ def predict(
         `out`.
 
     Raises:
-        WsolError: not a run, no images, none that can be decoded, `out` holds something else, or another command writes it.
+        WsolError: not a run, no images, none that can be decoded, `out` holds something else, or another command writes
+            it.
 
     Example:
         `wsol.predict("runs/birds", "photos", "boxes")`
@@ -100,9 +101,12 @@ def predict(
     if threshold is not None:
         check_fraction("threshold", threshold)
     return _predict_into(
-        Path(out), Path(images), Run.open(run), Choices(threshold, objects, device, precision, engine),
+        Path(out),
+        Path(images),
+        Run.open(run),
+        Choices(threshold, objects, device, precision, engine),
         Progress(quiet=quiet or not part().is_first),
-    )  # fmt: skip
+    )
 
 
 class Choices(NamedTuple):
@@ -154,8 +158,15 @@ def is_begun(out: Path) -> bool:
 
 
 def _make(
-    out: Path, images: Path, root: Path, localizer: Localizer, settings: dict[str, Any], inputs: dict[str, str], unread: Unread, progress: Progress
-) -> int:  # fmt: skip
+    out: Path,
+    images: Path,
+    root: Path,
+    localizer: Localizer,
+    settings: dict[str, Any],
+    inputs: dict[str, str],
+    unread: Unread,
+    progress: Progress,
+) -> int:
     engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
     started = time.perf_counter()
     with new_shared_folder(led_to(out), engine) as scratch:
@@ -181,7 +192,8 @@ def _make(
     if is_first:
         clear(out)
         progress.say(
-            f"{STAGE}: {number_of(counts.images, 'image')}, {number_of(counts.objects, 'object')}, {number_of(counts.empty, 'image')} without one, {counts.skipped} skipped{_not_read(unread)}"
+            f"{STAGE}: {number_of(counts.images, 'image')}, {number_of(counts.objects, 'object')},"
+            f" {number_of(counts.empty, 'image')} without one, {counts.skipped} skipped{_not_read(unread)}"
         )
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_told(speed))
@@ -197,7 +209,10 @@ def _next_step(run: Path, out: Path) -> str:
             ["calibrate", f"{run}", "--reviewed", f"{out}"],
         )
     )
-    return f"how many of them are right? `{review}` shows {USUAL} images drawn at random, then `{learn}` says it, and chooses the threshold by them"
+    return (
+        f"how many of them are right? `{review}` shows {USUAL} images drawn at random, then `{learn}` says it, and"
+        " chooses the threshold by them"
+    )
 
 
 def _not_read(unread: Unread) -> str:
@@ -209,7 +224,8 @@ def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Prog
         return
     too_low = ", or --threshold is too low" if has_maps else ""
     progress.say(
-        f"warning: the boxes of {covering} of {number_of(images, 'image')} cover them whole ({COVERING:.0%} or more). Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`."
+        f"warning: the boxes of {covering} of {number_of(images, 'image')} cover them whole ({COVERING:.0%} or more)."
+        f" Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`."
     )
 
 
@@ -235,11 +251,17 @@ def _words_of_calibration(out: Path, settings: dict[str, Any], run: Run, thresho
         learned = f"the run was calibrated since, or that was made with --threshold {back}"
         return {"settings.box.threshold": learned} if has_calibration else {}
     if now is not None:
-        said = f"the run was calibrated{' again' if there else ''} since: threshold and scores are those of the calibration now {back}"
+        said = (
+            f"the run was calibrated{' again' if there else ''} since: threshold and scores are those of the"
+            f" calibration now {back}"
+        )
     elif has_calibration:
         said = f"the run was calibrated again since: only its threshold is the calibration's now {back}"
     else:
-        said = "it was made with a calibration that is not used now: it was taken back, belongs to other weights, or --threshold was given"
+        said = (
+            "it was made with a calibration that is not used now: it was taken back, belongs to other weights, or"
+            " --threshold was given"
+        )
     names = ("box.threshold", "score_curve", "score_curve.slope", "score_curve.intercept")
     return {f"settings.{name}": said for name in names if name != "box.threshold" or threshold is None}
 
@@ -324,7 +346,9 @@ def _lines(
     watch: Stopwatch,
     advance: Callable[[], None],
 ) -> Iterator[tuple[int, str]]:
-    """Number and line of every whole image. The objects of a batch are found while the network looks at the next one."""
+    """Number and line of every whole image. The objects of a batch are found while the network looks at the next
+    one.
+    """
     running: list[tuple[int, Future[str]]] = []
     for batch in batches:
         watch.lap("waiting")

@@ -76,7 +76,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Levels = Annotated[int, Field(ge=1, le=4)]
 
 
-# Values are held against each other only when the recipe's are in: an override may not fit a default that it never meets.
+# Values are held against each other only when the recipe's are in: an override may not fit a default that it never
+# meets.
 RESOLVED = {"resolved": True}
 
 
@@ -99,16 +100,20 @@ def in_order(group: Group, info: Any, low: str, high: str) -> Group:
 
 
 class Training(Config):
-    """What all three trainings share: SGD with Nesterov momentum, by default at a constant rate (Wei et al. 2021, sec. 4.2)."""
+    """What all three trainings share: SGD with Nesterov momentum, by default at a constant rate (Wei et al. 2021, sec.
+    4.2).
+    """
 
     epochs: PositiveInt = 6
     """Passes over the training images."""
     steps: PositiveInt | None = None
     """Stop after this many batches, however many epochs that takes; overrides `epochs`."""
     least_steps: NonNegativeInt = 0
-    """At least so many batches, however many epochs that takes: a small set needs more passes. 0 where `epochs` or `steps` are given."""
+    """At least so many batches, however many epochs that takes: a small set needs more passes. 0 where `epochs` or
+    `steps` are given."""
     batch_size: PositiveInt = 16
-    """Images per step, on all processes together; learning rates belong to this number and are never scaled by that of processes."""
+    """Images per step, on all processes together; learning rates belong to this number and are never scaled by that of
+    processes."""
     lr_backbone: NonNegativeFloat = 0.002
     """Learning rate of the pretrained layers."""
     lr_new: NonNegativeFloat = 0.02
@@ -120,16 +125,17 @@ class Training(Config):
     weight_decay: NonNegativeFloat = 1e-4
     """L2 penalty on all weights."""
     resize_px: PositiveInt = 256
-    """Side of the square every image is squashed to; maps and predictions are made at this size, or `scale` times as large."""
+    """Side of the square every image is squashed to; maps and predictions are made at this size, or `scale` times as
+    large."""
     crop_px: PositiveInt = 224
     """Side of the random crop in training."""
     freeze: NonNegativeInt | None = None
-    """So many stages of the backbone, from the image on, stay as they were pretrained, statistics of batch norm too: by default two
-    fifths of them, which are stem and two of five stages of a ResNet or EfficientNet, and of a vision transformer patch embedding and
-    four of twelve blocks. 0: all are trained."""
+    """So many stages of the backbone, from the image on, stay as they were pretrained, statistics of batch norm too: by
+    default two fifths of them, which are stem and two of five stages of a ResNet or EfficientNet, and of a vision
+    transformer patch embedding and four of twelve blocks. 0: all are trained."""
     batch_norm: BatchNorm = "live"
-    """Statistics of batch norm in training: `live` from the images that one process takes at a time, `frozen` those of the
-    pretraining (new layers have none and stay live), `sync` from the images of all processes (GPUs only)."""
+    """Statistics of batch norm in training: `live` from the images that one process takes at a time, `frozen` those of
+    the pretraining (new layers have none and stay live), `sync` from the images of all processes (GPUs only)."""
 
     @model_validator(mode="after")
     def _crop_fits(self, info: Any) -> Training:

@@ -13,7 +13,9 @@ GROUPS = tuple(name for name, value in RunConfig() if isinstance(value, Config))
 
 
 def groups_of(config: RunConfig) -> tuple[str, ...]:
-    """The groups of options that a run reads: its method's, its classifier's if it trains one, and `box` where boxes are cut from maps."""
+    """The groups of options that a run reads: its method's, its classifier's if it trains one, and `box` where boxes
+    are cut from maps.
+    """
     spec = METHODS[config.method]
     own = set(spec.groups)
     if config.method == "spol":
@@ -51,7 +53,9 @@ def first_networks(config: RunConfig) -> tuple[str, ...]:
 
 
 def networks_of(config: RunConfig) -> tuple[str, ...]:
-    """The folders of a run that hold networks which begin with pretrained weights, in the order in which they are made."""
+    """The folders of a run that hold networks which begin with pretrained weights, in the order in which they are
+    made.
+    """
     spec = METHODS[config.method]
     if config.method == "spol":
         return (*first_networks(config), spec.folder, "classifier")

@@ -36,7 +36,10 @@ def told(error: ValidationError) -> str:
         values = problem["ctx"]
         low, high = (option(*place, values[name]) for name in ("low", "high"))
         below, above = values["below"], values["above"]
-        return f"expected {low} to be at most {high}, got {below} > {above}. Set {low} to {above} or less, or {high} to {below} or more."
+        return (
+            f"expected {low} to be at most {high}, got {below} > {above}. Set {low} to {above} or less, or {high} to"
+            f" {below} or more."
+        )
     if kind == "value_error":  # our own words, which say what came
         return f"{lead}{problem['ctx']['error']}. {HELP}"
     if kind == "extra_forbidden":

@@ -27,12 +27,15 @@ from wsol.config.base import (
 
 
 class Cam(MffTraining):
-    """Stage 1: MFF-Net learns the classes; its class activation maps are the raw material of SPOL's masks (`pseudo.masks thresholds`)."""
+    """Stage 1: MFF-Net learns the classes; its class activation maps are the raw material of SPOL's masks
+    (`pseudo.masks thresholds`).
+    """
 
     epochs: PositiveInt = 12
     """Passes over the training images."""
     least_steps: NonNegativeInt = 336
-    """At least so many batches, however many epochs that takes: a small set needs more passes. 0 where `epochs` or `steps` are given."""
+    """At least so many batches, however many epochs that takes: a small set needs more passes. 0 where `epochs` or
+    `steps` are given."""
     auxiliary: Auxiliary = "joint"
     """Loss with the deep branch: `joint` CE + CE (paper), `distil` CE on the deep branch and the fused one
     towards its softmax (published code, CUB), `none` CE on the fused branch (published code, ImageNet)."""
@@ -44,9 +47,10 @@ class Pseudo(Config):
     """Stage 2: a mask of each training image."""
 
     masks: Masks = "cues"
-    """`cues`: what instant mode finds salient (the group `instant`), and of several parts the one that speaks for the class and is like
-    what is chosen in other images, by linear models of the same features; stage 1 is not trained. `thresholds`: stage 1's map cut into foreground, background and
-    undecided, helped by a Gaussian (Wei et al. 2021, Eq. 5 and 6); all values below belong to it."""
+    """`cues`: what instant mode finds salient (the group `instant`), and of several parts the one that speaks for the
+    class and is like what is chosen in other images, by linear models of the same features; stage 1 is not trained.
+    `thresholds`: stage 1's map cut into foreground, background and undecided, helped by a Gaussian (Wei et al. 2021,
+    Eq. 5 and 6); all values below belong to it."""
     gaussian: Gaussian = "contours"
     """`entire`: one Gaussian from the whole map (paper); `contours`: one per contour of the map's middle
     values, the maximum of them (published code); `none`: the map alone."""
@@ -87,10 +91,11 @@ class MethodTraining(Training):
     epochs: PositiveInt = 12
     """Passes over the training images."""
     freeze: NonNegativeInt | None = 0
-    """So many stages of the backbone, from the image on, stay as they were pretrained. 0: all are trained, as in the papers."""
+    """So many stages of the backbone, from the image on, stay as they were pretrained. 0: all are trained, as in the
+    papers."""
     output_stride: Stride = 16
-    """Pixels that a place of the last stage's map stands for: strides beyond it are removed and the filters dilated (Zhou et al.
-    2016, sec. 3), where timm knows how for the backbone; others keep their own."""
+    """Pixels that a place of the last stage's map stands for: strides beyond it are removed and the filters dilated
+    (Zhou et al. 2016, sec. 3), where timm knows how for the backbone; others keep their own."""
 
 
 class Has(Config):
@@ -175,12 +180,14 @@ class Ddt(Config):
     """Deep Descriptor Transforming (Wei et al. 2019)."""
 
     images: Literal["class", "all"] = "class"
-    """Whose common object is found: that of each class's training images, or of all together. An image whose class nobody tells is
-    looked at with the latter."""
+    """Whose common object is found: that of each class's training images, or of all together. An image whose class
+    nobody tells is looked at with the latter."""
 
 
 class Instant(Config):
-    """No training: what the images share (DDT, Wei et al. 2019), where the pretrained features are large (SCDA, Wei et al. 2017)."""
+    """No training: what the images share (DDT, Wei et al. 2019), where the pretrained features are large (SCDA, Wei et
+    al. 2017).
+    """
 
     sample: PositiveInt = 200
     """Images, spread evenly over all, from which the component that they share is computed."""
@@ -196,11 +203,14 @@ class Psol(Config):
     width: PositiveInt = 512
     """Of the layer between features and box."""
     lambda_reg: NonNegativeFloat = 10.0
-    """Weight of the squared distance, small where boxes are shares of a side (published code: 50, new layers at a tenth of our rate)."""
+    """Weight of the squared distance, small where boxes are shares of a side (published code: 50, new layers at a tenth
+    of our rate)."""
 
 
 class GcNet(Config):
-    """Geometry Constrained localization (Lu et al. 2020). Values are the published code's, where it draws shapes in closed form."""
+    """Geometry Constrained localization (Lu et al. 2020). Values are the published code's, where it draws shapes in
+    closed form.
+    """
 
     mask_shape: MaskShape = "rotated-ellipse"
     """What is drawn around the object."""
@@ -211,7 +221,8 @@ class GcNet(Config):
     back_loss: NonNegativeFloat = 1.0
     """Weight of what the classes' entropy lacks in what it leaves."""
     p_hide: Fraction = 0.5
-    """Share of the classifier's training images that are shown through a random shape, or around one (the paper: none)."""
+    """Share of the classifier's training images that are shown through a random shape, or around one (the paper:
+    none)."""
     smooth: Annotated[float, Field(gt=0)] = 10.0
     """How steep the mask is at its edge."""
     width: PositiveInt = 256
@@ -234,7 +245,8 @@ class MethodSpec:
     groups: tuple[str, ...]
     """The groups of options that it reads, its own last; `classify` and `box` are everybody's."""
     folders: tuple[str, ...]
-    """Where in a run its stages may lie, in the order in which they are made; the last holds the network that localizes."""
+    """Where in a run its stages may lie, in the order in which they are made; the last holds the network that
+    localizes."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """What it takes where nothing else is said."""
     output: Literal["masks", "maps", "boxes"] = "maps"
@@ -246,7 +258,8 @@ class MethodSpec:
     is_trained: bool = True
     """Whether gradient descent makes its network; where not, there is no curve of a loss."""
     uses_gradients: bool = False
-    """Whether its maps need gradients at prediction: `grad-cam` makes them, and the method's name is the way to them, not the network."""
+    """Whether its maps need gradients at prediction: `grad-cam` makes them, and the method's name is the way to them,
+    not the network."""
     is_exportable: bool = True
     """Whether a file of networks can compute its output: not with gradients, and not with a threshold for each map."""
     read_in_part: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -271,7 +284,9 @@ class MethodSpec:
 
 
 def _class_maps(name: str, **facts: Any) -> MethodSpec:
-    """A row of a method whose own network names the image, as in the papers; its box begins at a fraction of the map's peak."""
+    """A row of a method whose own network names the image, as in the papers; its box begins at a fraction of the map's
+    peak.
+    """
     values: dict[str, Any] = {
         "groups": ("training", name),
         "folders": (name,),

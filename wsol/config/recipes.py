@@ -77,8 +77,8 @@ RECIPES: dict[Recipe, dict[str, Any]] = {
 
 # A recipe's networks go together: whoever names another backbone (a laptop, an offline machine) is not sent to
 # fetch a classifier of 66 million weights that eats 600-pixel images.
-# Weights by their tags, since timm's defaults move: SPOL used torchvision's first ones, and an EfficientNet-B7 that saw ImageNet alone, as the
-# package it took it from has it (AutoAugment; timm's default there saw other images too).
+# Weights by their tags, since timm's defaults move: SPOL used torchvision's first ones, and an EfficientNet-B7 that saw
+# ImageNet alone, as the package it took it from has it (AutoAugment; timm's default there saw other images too).
 _B7 = {"classifier": "tf_efficientnet_b7.aa_in1k", "classify": {"resize_px": 685, "crop_px": 600}}
 
 

@@ -1,4 +1,6 @@
-"""What a network sees of images: random crops and flips, the same for images and pseudo masks, and normalised pixels."""
+"""What a network sees of images: random crops and flips, the same for images and pseudo masks, and normalised
+pixels.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class View:
-    """For each image of a batch the corner of its square crop, in pixels of the uncropped square, and whether it is mirrored."""
+    """For each image of a batch the corner of its square crop, in pixels of the uncropped square, and whether it is
+    mirrored.
+    """
 
     top: Int64[Tensor, " batch"]
     left: Int64[Tensor, " batch"]

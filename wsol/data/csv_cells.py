@@ -11,7 +11,9 @@ _TO_GUARD = re.compile(rf"'*(?:{_FORMULA.pattern})")
 
 
 def guarded(text: str) -> str:
-    """A name as a cell: behind `'`, which spreadsheets take for "this is text", where it could be a formula; `unguarded` undoes it."""
+    """A name as a cell: behind `'`, which spreadsheets take for "this is text", where it could be a formula;
+    `unguarded` undoes it.
+    """
     return f"'{text}" if _TO_GUARD.match(text) else text
 
 
@@ -21,5 +23,7 @@ def unguarded(cell: str) -> str:
 
 
 def guarded_path(path: str) -> str:
-    """A relative path as a cell: behind `./`, which changes nothing for those who open it, where it could be a formula."""
+    """A relative path as a cell: behind `./`, which changes nothing for those who open it, where it could be a
+    formula.
+    """
     return f"./{path}" if _FORMULA.match(path) else path

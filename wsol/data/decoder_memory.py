@@ -68,7 +68,8 @@ def machine_bytes() -> int:
 
 
 def cgroup_limits(own: Path, mounted: Path) -> Iterator[int]:
-    """The limits that hold for this process, in bytes: of version 2 (`0::/a/b`) and 1 (`9:memory:/a/b`), with those of all groups above.
+    """The limits that hold for this process, in bytes: of version 2 (`0::/a/b`) and 1 (`9:memory:/a/b`), with those of
+    all groups above.
 
     In a container the path may be that of the host, of which only the top is there.
     """

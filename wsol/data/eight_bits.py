@@ -1,4 +1,6 @@
-"""Pixels of any depth and transparency as opaque pixels of 8 bits, a band at a time: copies of a whole image take gigabytes."""
+"""Pixels of any depth and transparency as opaque pixels of 8 bits, a band at a time: copies of a whole image take
+gigabytes.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ def opaque(image: Image.Image) -> Image.Image:
 
 
 def correct_transparency(image: Image.Image) -> None:
-    """Scale the colour that a PNG declares transparent as Pillow scales its pixels: 2 and 4 bits up, colours of 16 bits down to 8.
+    """Scale the colour that a PNG declares transparent as Pillow scales its pixels: 2 and 4 bits up, colours of 16 bits
+    down to 8.
 
     Only before the pixels are loaded does the image say how they are stored.
     """
@@ -78,7 +81,9 @@ def _peak(values: NDArray[Any], clear: int | None) -> float:
 
 
 def _scaled(values: NDArray[Any], peak: float) -> NDArray[np.uint8]:
-    """Whole numbers by the bits they use (see `used_bits`), fractions by their peak; what is negative or no number is black."""
+    """Whole numbers by the bits they use (see `used_bits`), fractions by their peak; what is negative or no number is
+    black.
+    """
     if np.issubdtype(values.dtype, np.integer):
         full = (1 << used_bits(int(peak))) - 1
         wide = values.clip(0, full).astype(np.uint32 if full < 2**24 else np.uint64)
@@ -90,7 +95,7 @@ def _scaled(values: NDArray[Any], peak: float) -> NDArray[np.uint8]:
 def used_bits(peak: int) -> int:
     """How many bits values up to `peak` were made with: 8, 10, 12, ..., 32, the fewest that hold it.
 
-    Cameras and scanners write 10, 12 and 14 bits into files of 16 or 32; an image that is merely dark becomes up to four times as bright
-    for each two bits that it leaves empty.
+    Cameras and scanners write 10, 12 and 14 bits into files of 16 or 32; an image that is merely dark becomes up to
+    four times as bright for each two bits that it leaves empty.
     """
     return max(8, 2 * -(-peak.bit_length() // 2))

@@ -15,11 +15,14 @@ from wsol.errors import BrokenImage, WsolError
 from wsol.text import number_of
 
 LOOKED_AT = 20
-"""The first names by which a folder is known: one missing image must not send us elsewhere, a million need not be looked for."""
+"""The first names by which a folder is known: one missing image must not send us elsewhere, a million need not be
+looked for."""
 
 
 def image_root(candidates: Sequence[Path], names: Iterable[str]) -> Path:
-    """The first folder that holds one of the first names; the first candidate where none does (images may be absent)."""
+    """The first folder that holds one of the first names; the first candidate where none does (images may be
+    absent).
+    """
     first = list(islice(names, LOOKED_AT))
     found = (folder for folder in candidates if any(os.path.isfile(folder / name) for name in first))
     return next(found, candidates[0])

@@ -35,7 +35,8 @@ _SUFFIXES_OF = {
 }
 
 FORMATS = tuple(_SUFFIXES_OF)
-"""What is decoded, whatever a file is called. Pillow knows more: its EPS runs Ghostscript, and old formats are nobody's photographs."""
+"""What is decoded, whatever a file is called. Pillow knows more: its EPS runs Ghostscript, and old formats are nobody's
+photographs."""
 
 SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES_OF.values() for suffix in suffixes)
 
@@ -85,8 +86,8 @@ def read_image(path: Path) -> Pixels:
     """Decode an image: upright (EXIF applied), RGB, transparency over white, first frame of several.
 
     Raises:
-        BrokenImage: not decodable, not a regular file, of more than 178 megapixels (Pillow's limit), or too large for this
-            machine's memory.
+        BrokenImage: not decodable, not a regular file, of more than 178 megapixels (Pillow's limit), or too large for
+            this machine's memory.
     """
     with _opened(path) as image, _room(path, image, image.size, image.width * image.height):
         return from_pillow(image)
@@ -118,7 +119,9 @@ def read_square(path: Path, side_px: int) -> tuple[Pixels, tuple[int, int]]:
 
 
 def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
-    """Decode and scale down, aspect ratio kept, until the longer side is at most `longest_px`; also the upright (height, width) on disk."""
+    """Decode and scale down, aspect ratio kept, until the longer side is at most `longest_px`; also the upright
+    (height, width) on disk.
+    """
     with _opened(path) as image:
         stored_wh = image.size
         scale = min(1.0, longest_px / max(stored_wh))
@@ -163,13 +166,17 @@ def is_turned(path: Path) -> bool:
 # Files
 
 _KINDS = {
-    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
-}  # fmt: skip
+}
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a file among images for reading, if it is a regular one: a named pipe would wait for ever, a device may do anything.
+    """Open a file among images for reading, if it is a regular one: a named pipe would wait for ever, a device may do
+    anything.
 
     Raises:
         BrokenImage: it is none, does not exist, or may not be read.
@@ -199,7 +206,8 @@ def open_regular(path: Path) -> BufferedReader:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """An opened image; whatever Pillow and its decoders raise in the block becomes `BrokenImage`.
 
-    They raise anything: RuntimeError, struct.error, zlib.error, OverflowError, MemoryError, AssertionError, warnings made errors.
+    They raise anything: RuntimeError, struct.error, zlib.error, OverflowError, MemoryError, AssertionError, warnings
+    made errors.
     """
     with open_regular(path) as file:
         if not os.fstat(file.fileno()).st_size:
@@ -236,8 +244,9 @@ def _room(path: Path, image: Image.Image, stored_wh: tuple[int, int], result_px:
     needed = needed_bytes(image, width * height, result_px)
     if needed > memory.limit:
         raise BrokenImage(
-            f"{path} is too large: {width} x {height} pixels ({image.format}, {image.mode}) take {needed / 1e9:.1f} GB to decode, expected at most {memory.limit / 1e9:.1f} GB, "
-            f"1/{PARTS} of the memory that there is. Scale it down, or cut it into tiles."
+            f"{path} is too large: {width} x {height} pixels ({image.format}, {image.mode}) take {needed / 1e9:.1f} GB"
+            f" to decode, expected at most {memory.limit / 1e9:.1f} GB, 1/{PARTS} of the memory that there is. Scale it"
+            " down, or cut it into tiles."
         )
     with memory.claimed(needed):
         yield
@@ -300,8 +309,8 @@ def as_pixels(array: NDArray[Any]) -> Pixels:
         or array.size == 0
     ):
         raise WsolError(
-            f"expected uint8 pixels of shape (height, width, 3) in RGB order, got {array.dtype} of shape {array.shape}. "
-            "Convert with `(255 * array).astype('uint8')` if the values are fractions."
+            f"expected uint8 pixels of shape (height, width, 3) in RGB order, got {array.dtype} of shape {array.shape}."
+            " Convert with `(255 * array).astype('uint8')` if the values are fractions."
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]

@@ -70,7 +70,8 @@ class ImageLoader:
         for order, batch in zip(orders, found, strict=True):
             if successors is not None and (batch is None or len(batch.indices) < len(order)):
                 raise WsolError(
-                    f"{len(self.broken)} of {number_of(len(self.paths), 'image')} cannot be decoded, many of them in a row",
+                    f"{len(self.broken)} of {number_of(len(self.paths), 'image')} cannot be decoded, many of them in"
+                    " a row",
                     expected="few",
                     remedy="Look at them with `wsol check DATA`.",
                 )
@@ -107,7 +108,9 @@ Row = tuple[int, UInt8[np.ndarray, "3 side side"], tuple[int, int]] | tuple[int,
 
 
 class _Successors:
-    """Which indices may stand in for a broken one: the next in the list, after its end from the start, a hundred at most."""
+    """Which indices may stand in for a broken one: the next in the list, after its end from the start, a hundred at
+    most.
+    """
 
     def __init__(self, indices: Sequence[int]) -> None:
         self.indices = np.asarray(indices)
@@ -153,7 +156,10 @@ def _reason(path: Path, side_px: int) -> str:
         read_square(path, side_px)
     except BrokenImage as broken:
         return str(broken)
-    return f"cannot decode {path}: it was broken when it was read first. Expected files that do not change in training; run the same command again."
+    return (
+        f"cannot decode {path}: it was broken when it was read first. Expected files that do not change in training;"
+        " run the same command again."
+    )
 
 
 def write_skipped(folder: Path, image_ids: Sequence[str], images: ImageLoader) -> None:

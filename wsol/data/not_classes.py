@@ -1,4 +1,6 @@
-"""Folders that are no classes: parts of a data set, or different things (images, masks, depth) about the same images."""
+"""Folders that are no classes: parts of a data set, or different things (images, masks, depth) about the same
+images.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,15 @@ Files = Mapping[str, Sequence[str]]
 PIECES = frozenset({"fold", "part", "batch", "set", "subset", "split", "chunk", "shard", "half", "portion", "section"})
 # fmt: off
 IMAGE_KINDS = frozenset({
-    "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "rgb", "color", "colour", "jpegimages", "original",
+    "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "rgb", "color", "colour", "jpegimages",
+    "original",
     "originals", "input", "inputs",
 })
 OTHER_KINDS = frozenset({
-    "mask", "masks", "label", "labels", "annotation", "annotations", "gt", "groundtruth", "seg", "segmentation", "segmentations",
-    "segmentationclass", "segmentationobject", "depth", "disparity", "normals", "edges", "heatmap", "heatmaps", "overlay", "overlays",
+    "mask", "masks", "label", "labels", "annotation", "annotations", "gt", "groundtruth", "seg", "segmentation",
+    "segmentations",
+    "segmentationclass", "segmentationobject", "depth", "disparity", "normals", "edges", "heatmap", "heatmaps", "overlay",
+    "overlays",
     "target", "targets", "ir", "nir", "infrared", "thermal",
 })
 # fmt: on
@@ -55,14 +60,19 @@ def check_classes(root: Path, files: Files) -> tuple[str, ...]:
 
 
 def _refuse_parts(root: Path, names: Iterable[str]) -> None:
-    """`test` and `val`: each is a part of a data set, and nothing else is there; `birds_train` and `birds_test`, whatever else is."""
+    """`test` and `val`: each is a part of a data set, and nothing else is there; `birds_train` and `birds_test`,
+    whatever else is.
+    """
     parts = {name: mentions_part(name) for name in names}
     has_pair = any(len(found) > 1 for rest, found in _parts_by_rest(names).items() if rest)
     if has_pair or (len(set(parts.values())) > 1 and all(parts.values())):
         raise WsolError(
             f"{_some(parts)} in {root} look like the parts of a split",
             expected="train/<class>/ and test/<class>/, or a folder for each class",
-            remedy="Rename them to train and test and sort their images by class, or name the folder that holds the classes.",
+            remedy=(
+                "Rename them to train and test and sort their images by class, or name the folder that holds the"
+                " classes."
+            ),
         )
 
 
@@ -102,7 +112,10 @@ def _refuse_kinds(root: Path, files: Files) -> None:
             raise WsolError(
                 f"{image} and {other} in {root} hold different things about the same images",
                 expected="a folder for each class",
-                remedy="Sort the images by class, and name that folder; masks may stand beside the classes as masks/<class>/<image>.png.",
+                remedy=(
+                    "Sort the images by class, and name that folder; masks may stand beside the classes as"
+                    " masks/<class>/<image>.png."
+                ),
             )
 
 
@@ -114,7 +127,10 @@ def _refuse_kinds_within(root: Path, below: Mapping[str, Set[str]]) -> None:
         raise WsolError(
             f"each class of {root} holds different things about its images, {name} has {_some(folders)}",
             expected="images alone",
-            remedy="Move the images up into the folder of their class, and masks to masks/<class>/<image>.png beside the classes.",
+            remedy=(
+                "Move the images up into the folder of their class, and masks to masks/<class>/<image>.png beside the"
+                " classes."
+            ),
         )
 
 
@@ -149,7 +165,9 @@ def _same_folders(root: Path, below: Mapping[str, Set[str]]) -> tuple[str, ...]:
         raise WsolError(
             f"{what}, and look like the parts of a data set",
             expected="a folder for each class",
-            remedy="If they are a split, rename them to train and test; if not, merge their folders, or name one of them.",
+            remedy=(
+                "If they are a split, rename them to train and test; if not, merge their folders, or name one of them."
+            ),
         )
     return (f"{what}: if those are the classes, and this is a split, rename it to train and test.",)
 
@@ -175,7 +193,9 @@ def _share_most(one: Set[str], other: Set[str]) -> bool:
 
 
 def _without_counted(stems: Set[str]) -> set[str]:
-    """The names that are not what a camera or a script gives to one file after the other: `IMG_0001`, `owl (3)`, `007`, `7_224x224`."""
+    """The names that are not what a camera or a script gives to one file after the other: `IMG_0001`, `owl (3)`, `007`,
+    `7_224x224`.
+    """
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     for stem in stems:
         for match in _NUMBER.finditer(stem):

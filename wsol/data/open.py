@@ -23,7 +23,9 @@ class Reader(Protocol):
         ...
 
     def read(self, root: Path, images: Path | None = None) -> DataSet:
-        """Its images and labels; the truth stays unread. `images` says where the images are, if not in their usual place."""
+        """Its images and labels; the truth stays unread. `images` says where the images are, if not in their usual
+        place.
+        """
         ...
 
 
@@ -39,8 +41,8 @@ READERS: dict[str, Reader] = {
 """The first that recognises a path reads it; any folder may be class folders, so they come last."""
 
 LAYOUTS = (
-    "class folders (DATA/<class>/*.jpg, or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg), a CSV table (path,label),\n"
-    "COCO JSON, PASCAL VOC, or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published"
+    "class folders (DATA/<class>/*.jpg, or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg), a CSV table"
+    " (path,label),\nCOCO JSON, PASCAL VOC, or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published"
 )
 
 
@@ -57,7 +59,10 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
         raise WsolError(
             f"{root} holds images ({len(data.train)}) and no class folders",
             expected="a folder for each class",
-            remedy=f"If it is one of the classes, name {root.resolve().parent}; boxes without labels come from `wsol fit {root} --method instant`.",
+            remedy=(
+                f"If it is one of the classes, name {root.resolve().parent}; boxes without labels come from `wsol fit"
+                f" {root} --method instant`."
+            ),
         )
     if below := _data_below(data):
         raise WsolError(
@@ -76,7 +81,8 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
 
 
 def open_truth(root: Path, images: Path | None = None) -> DataSet:
-    """Recognise and read a data set to compare with; a mere list of test images will do, and they may be absent. Labels may be, too.
+    """Recognise and read a data set to compare with; a mere list of test images will do, and they may be absent. Labels
+    may be, too.
 
     Raises:
         WsolError: no layout that is known, or no labelled image listed in it.
@@ -112,7 +118,9 @@ def _read(root: Path, images: Path | None) -> DataSet:
 
 
 def _data_below(data: DataSet) -> Path | None:
-    """The only folder of what would be class folders with one class, when it is a data set in its own right: unpacked archives have it."""
+    """The only folder of what would be class folders with one class, when it is a data set in its own right: unpacked
+    archives have it.
+    """
     if data.kind != "class folders" or len(data.class_names) != 1:
         return None
     below = data.root / data.class_names[0]
@@ -132,9 +140,15 @@ def _hint_of_unread(data: DataSet) -> str:
 def _nothing_in(data: DataSet) -> str:
     if data.mistakes:
         return (
-            f"none of the {number_of(len(data.mistakes), 'image')} of {data.root} ({data.kind}) can be used: expected one class each. "
-            f"The first is {data.mistakes[0]}. Mend the labels, or name another data set."
+            f"none of the {number_of(len(data.mistakes), 'image')} of {data.root} ({data.kind}) can be used: expected"
+            f" one class each. The first is {data.mistakes[0]}. Mend the labels, or name another data set."
         )
     if data.kind == "class folders":
-        return f"no images in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the table.{_hint_of_unread(data)}"
-    return f"no images in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name another data set."
+        return (
+            f"no images in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the"
+            f" table.{_hint_of_unread(data)}"
+        )
+    return (
+        f"no images in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name"
+        " another data set."
+    )

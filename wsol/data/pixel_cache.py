@@ -66,9 +66,17 @@ def place_for(count: int, side_px: int, limits: Limits, mine: Part, *, is_there:
 
 
 def open_cache(
-    paths: Sequence[Path], side_px: int, limits: Limits, mine: Part, *, threads: int, agree: Callable[[Place], Place], advance: Callable[[], None],
-) -> Records | None:  # fmt: skip
-    """All images decoded, or None where they have no place. What a killed process has put into the file is not done again.
+    paths: Sequence[Path],
+    side_px: int,
+    limits: Limits,
+    mine: Part,
+    *,
+    threads: int,
+    agree: Callable[[Place], Place],
+    advance: Callable[[], None],
+) -> Records | None:
+    """All images decoded, or None where they have no place. What a killed process has put into the file is not done
+    again.
 
     `agree` returns when all processes have called it, with the poorest place; `advance` is told of every image.
     """

@@ -29,7 +29,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set on disk, its truth unread until `read_truth` is called. Either split may be empty in a list of truth."""
+    """A data set on disk, its truth unread until `read_truth` is called. Either split may be empty in a list of
+    truth.
+    """
 
     kind: str
     root: Path
@@ -42,7 +44,8 @@ class DataSet:
     mistakes: tuple[Mistake, ...] = ()
     """Images that were left out of `train` and `test` because their label cannot be used, and why."""
     listed: tuple[Path, ...] = ()
-    """Folders that are there, in which whatever else is put is read as classes or images of the data set; hidden ones are not."""
+    """Folders that are there, in which whatever else is put is read as classes or images of the data set; hidden ones
+    are not."""
     doubts: tuple[str, ...] = ()
     """What may not be meant as it was read, as sentences."""
     unused: tuple[str, ...] = ()
@@ -79,7 +82,10 @@ class DataSet:
         left_out = f", {number_of(len(self.mistakes), 'image')} left out" if self.mistakes else ""
         left_out += f", {number_of(len(self.unused), 'unused class', 'unused classes')} left out" if self.unused else ""
         few, many = min(counts.values(), default=0), max(counts.values(), default=0)
-        return f"{self.kind} {self.root}: {number_of(len(self.class_names), 'class')}, {split}, {few} to {many} a class{left_out}"
+        return (
+            f"{self.kind} {self.root}: {number_of(len(self.class_names), 'class')}, {split}, {few} to {many} a"
+            f" class{left_out}"
+        )
 
 
 def checked(data: DataSet) -> DataSet:
@@ -98,13 +104,17 @@ def checked(data: DataSet) -> DataSet:
         raise WsolError(
             f"{data.root} has one class ({data.class_names[0]})",
             expected="at least two",
-            remedy="A network that has nothing to tell apart learns no map; add a class of other images (for example of the same scenes without the object).",
+            remedy=(
+                "A network that has nothing to tell apart learns no map; add a class of other images (for example of"
+                " the same scenes without the object)."
+            ),
         )
     empty = set(range(len(data.class_names))) - {sample.label for sample in data.train}
     if empty:
         names = ", ".join(data.class_names[label] for label in sorted(empty)[:5])
         raise WsolError(
-            f"{number_of(len(empty), f'class of {data.root} has', f'classes of {data.root} have')} no training images ({names})",
+            f"{number_of(len(empty), f'class of {data.root} has', f'classes of {data.root} have')} no training images"
+            f" ({names})",
             expected="one at least",
             remedy="Add images, or remove the class.",
         )

@@ -15,7 +15,8 @@ _WORDS: dict[Part, str] = {
 }
 _FILLERS = "(?:set|split|data|dataset|images?|imgs?|images?|photos?|folder)"
 _NAME = re.compile(  # fillers are limited: unlimited ones take exponential time on `datasetdatasetdataset...`
-    f"{_FILLERS}{{0,2}}(?:{'|'.join(f'(?P<{part}>{words})' for part, words in _WORDS.items())}){_FILLERS}{{0,2}}[0-9]{{0,4}}"
+    f"{_FILLERS}{{0,2}}(?:{'|'.join(f'(?P<{part}>{words})' for part, words in _WORDS.items())})"
+    f"{_FILLERS}{{0,2}}[0-9]{{0,4}}"
 )
 _SEPARATORS = re.compile(r"[\s_.\-]+")
 _TOKENS = re.compile(r"[A-Z]*[a-z]+|[A-Z]+|[^\W\d_A-Za-z]+")
@@ -45,10 +46,11 @@ def mentions_part(name: str) -> Part | None:
 
 
 def halves_of(names: Iterable[str], has_folders: Callable[[str], bool]) -> Halves | None:
-    """The split that folders beside one another are; None where they are classes, or where two of them could be `train`.
+    """The split that folders beside one another are; None where they are classes, or where two of them could be
+    `train`.
 
-    A class of trains holds images, so one of them must hold folders (of classes), and a test folder stands beside `train`, or
-    nothing but further parts.
+    A class of trains holds images, so one of them must hold folders (of classes), and a test folder stands beside
+    `train`, or nothing but further parts.
     """
     parts = {name: part_of(name) for name in sorted(names)}
     trains = [name for name, part in parts.items() if part == "train"]
@@ -64,7 +66,9 @@ def halves_of(names: Iterable[str], has_folders: Callable[[str], bool]) -> Halve
 
 
 def _best_test(tests: Sequence[str], has_folders: Callable[[str], bool]) -> str | None:
-    """The first that has labels (Kaggle's `test` has none), a test rather than a validation, a plain name rather than another."""
+    """The first that has labels (Kaggle's `test` has none), a test rather than a validation, a plain name rather than
+    another.
+    """
 
     def rank(name: str) -> tuple[bool, bool, bool, str]:
         return not has_folders(name), part_of(name) != "test", not name.lower().startswith("test"), name

@@ -1,4 +1,6 @@
-"""What evaluation compares with: true boxes and masks, each looked at before it is used; mistakes are counted and listed."""
+"""What evaluation compares with: true boxes and masks, each looked at before it is used; mistakes are counted and
+listed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ ROUNDING_PX = 1.0
 
 
 FRACTIONS = (-1.0, 1.5)
-"""Pixels that all lie between these are fractions of the image: of centre boxes, a little beyond it, or counted from 1."""
+"""Pixels that all lie between these are fractions of the image: of centre boxes, a little beyond it, or counted from
+1."""
 
 MANY_FIRST_PIXELS = 5
 
@@ -72,7 +75,8 @@ ReadMask = Callable[[tuple[int, int]], TrueMask]
 class Truth:
     """What is true of one image: boxes in pixels of the upright image, and perhaps a mask.
 
-    A data set of masks alone has no boxes; one that says nothing of sizes has no `image_hw`, and can be judged by mask only.
+    A data set of masks alone has no boxes; one that says nothing of sizes has no `image_hw`, and can be judged by mask
+    only.
     """
 
     boxes: Boxes
@@ -100,7 +104,10 @@ def told(mistakes: tuple[Mistake, ...]) -> str:
     """What to do about a truth of which nothing can be used, in a sentence or two."""
     if not mistakes:
         return "Check the paths in the truth, or name another."
-    return f"It has {number_of(len(mistakes), 'mistake')}, first {str(mistakes[0]).rstrip('.')}. Mend that, or name another truth."
+    return (
+        f"It has {number_of(len(mistakes), 'mistake')}, first {str(mistakes[0]).rstrip('.')}. Mend that, or name"
+        " another truth."
+    )
 
 
 def size_mistake(truth: GroundTruth, image_id: str, image_hw: tuple[int, int]) -> Mistake | None:

@@ -13,18 +13,82 @@ from wsol.text import number_of
 
 IMAGE_SUFFIXES = frozenset(
     {
-        ".avif", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".jpx", ".jxr", ".ico", ".icns", ".tga", ".pcx", ".psd", ".xcf", ".svg",
-        ".eps", ".dds", ".exr", ".hdr", ".pfm", ".dib", ".sgi", ".ras", ".xbm", ".xpm", ".npy",
-        ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw",  # cameras
-        ".dcm", ".nii", ".mha", ".mrc", ".czi", ".lif", ".nd2", ".svs", ".ndpi", ".fits",  # medicine, microscopes, telescopes
+        ".avif",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jxl",
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".jxr",
+        ".ico",
+        ".icns",
+        ".tga",
+        ".pcx",
+        ".psd",
+        ".xcf",
+        ".svg",
+        ".eps",
+        ".dds",
+        ".exr",
+        ".hdr",
+        ".pfm",
+        ".dib",
+        ".sgi",
+        ".ras",
+        ".xbm",
+        ".xpm",
+        ".npy",
+        ".raw",
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+        ".orf",
+        ".rw2",
+        ".raf",
+        ".pef",
+        ".srw",  # cameras
+        ".dcm",
+        ".nii",
+        ".mha",
+        ".mrc",
+        ".czi",
+        ".lif",
+        ".nd2",
+        ".svs",
+        ".ndpi",
+        ".fits",  # medicine, microscopes, telescopes
     }
-)  # fmt: skip
+)
 PLAIN_SUFFIXES = frozenset(
     {
-        ".txt", ".json", ".jsonl", ".xml", ".csv", ".tsv", ".yaml", ".yml", ".md", ".html", ".py", ".mat", ".npz", ".pkl", ".zip", ".gz",
-        ".tar", ".cache", ".db", ".pdf", ".log", ".ini",
+        ".txt",
+        ".json",
+        ".jsonl",
+        ".xml",
+        ".csv",
+        ".tsv",
+        ".yaml",
+        ".yml",
+        ".md",
+        ".html",
+        ".py",
+        ".mat",
+        ".npz",
+        ".pkl",
+        ".zip",
+        ".gz",
+        ".tar",
+        ".cache",
+        ".db",
+        ".pdf",
+        ".log",
+        ".ini",
     }
-)  # fmt: skip
+)
 """Labels and notes beside images: there may be a million of them, and they need not be opened to know it."""
 BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
 """Of JPEG, PNG, GIF and TIFF."""
@@ -37,7 +101,9 @@ CONVERT = "convert them to JPEG or PNG if they should be used."
 
 
 def unread_of(data: DataSet) -> dict[str, list[Path]]:
-    """What lies among the images of class folders; other layouts list theirs, and what is listed is opened, whatever it is called."""
+    """What lies among the images of class folders; other layouts list theirs, and what is listed is opened, whatever it
+    is called.
+    """
     if data.kind != "class folders":
         return {}
     return unread_under(folder for folder in data.listed if folder.parent not in data.listed)

@@ -1,4 +1,6 @@
-"""Single values from files that others wrote, before anything relies on them: numbers, sizes, file names, and how they are shown."""
+"""Single values from files that others wrote, before anything relies on them: numbers, sizes, file names, and how they
+are shown.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def is_text(text: str) -> bool:
 
 
 def is_path(text: str) -> bool:
-    """Whether a file can be called so: NUL, half a character and a name without end are refused by file systems, each in its way."""
+    """Whether a file can be called so: NUL, half a character and a name without end are refused by file systems, each
+    in its way.
+    """
     if not is_text(text):
         return False
     raw = os.fsencode(text)

@@ -37,7 +37,10 @@ from wsol.storage.folders import is_finished, new_folder, remove_left, start_ove
 from wsol.storage.links import refuse_link
 from wsol.storage.locks import held
 
-NOTE = "The images are synthetic, drawn by wsol itself: the numbers show that the pipeline works, not how well it does on photographs."
+NOTE = (
+    "The images are synthetic, drawn by wsol itself: the numbers show that the pipeline works, not how well it does on"
+    " photographs."
+)
 PROTOCOL: ProtocolName = "original"
 COLUMNS = ("gt_known", "top1_loc", "mean_box_iou", "mask_iou")
 CLASSES, TRAIN_PER_CLASS, TEST_PER_CLASS = 8, 24, 12
@@ -75,7 +78,8 @@ def demo(out: str | Path = "wsol-demo", *, seed: int = 0, quiet: bool = False) -
 
 
 def make_demo(out: Path, seed: int, progress: Progress) -> Demo:
-    """Draw a data set, train a plain CAM and the default recipe on its labels, predict, judge, and write a strip and a page.
+    """Draw a data set, train a plain CAM and the default recipe on its labels, predict, judge, and write a strip and a
+    page.
 
     Raises:
         WsolError: `out` holds something else, or the bundled weights are not installed.
@@ -106,8 +110,14 @@ def make_demo(out: Path, seed: int, progress: Progress) -> Demo:
     with whole_file(out / "strip.png") as partial:
         draw_strip(_varied(sorted(shown, key=lambda one: -(one.iou or 0)))).save(partial, "PNG")
     written = write_report(
-        out / "run", data, out, title="wsol demo", notes=[NOTE], tables=[_compared(rows, len(data.test))], progress=progress
-    )  # fmt: skip
+        out / "run",
+        data,
+        out,
+        title="wsol demo",
+        notes=[NOTE],
+        tables=[_compared(rows, len(data.test))],
+        progress=progress,
+    )
     progress.say(f"demo: {time.perf_counter() - started:.0f} s")
     return Demo(_table(rows, len(data.test)), out / "strip.png", written)
 

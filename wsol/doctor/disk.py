@@ -26,7 +26,10 @@ def above(folder: Path) -> Path:
 def free_space(folder: Path) -> list[Seen]:
     """Room on the disk, GB of 10^9 bytes."""
     free_gb = shutil.disk_usage(above(folder)).free / 1e9
-    what = f"{free_gb:.1f} GB free in {above(folder)}; kept images may take up to {RunConfig().disk_cache_gb:g} (`--disk-cache-gb`)"
+    what = (
+        f"{free_gb:.1f} GB free in {above(folder)}; kept images may take up to {RunConfig().disk_cache_gb:g}"
+        " (`--disk-cache-gb`)"
+    )
     return [Seen("fail" if free_gb < TOO_LITTLE_GB else "warn" if free_gb < LITTLE_GB else "ok", what)]
 
 
@@ -51,7 +54,9 @@ def writing(folder: Path) -> list[Seen]:
 
 
 def shared_memory() -> list[Seen]:
-    """Room for what the processes of several GPUs send one another; no line where the system has no limit of its own for it."""
+    """Room for what the processes of several GPUs send one another; no line where the system has no limit of its own
+    for it.
+    """
     if not SHARED.is_dir():
         return []
     free_mb = shutil.disk_usage(SHARED).free / 1e6

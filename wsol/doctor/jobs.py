@@ -60,7 +60,14 @@ def steps() -> Seens:
             seen.append(Seen("fail", f"{device}: {first_line(error)}"))
     if NVIDIA.exists() and not gpus:
         what = f"an NVIDIA driver is loaded, but torch {torch.__version__} finds no GPU"
-        seen.append(Seen("warn", what, "`pip install --force-reinstall torch torchvision` if this torch is for CPUs only, else update the driver, or start the container with its GPUs"))  # fmt: skip
+        seen.append(
+            Seen(
+                "warn",
+                what,
+                "`pip install --force-reinstall torch torchvision` if this torch is for CPUs only, else update the"
+                " driver, or start the container with its GPUs",
+            )
+        )
     return seen
 
 
@@ -93,9 +100,17 @@ def _step(engine: Engine) -> float:
     from wsol.models.mffnet import class_logits
 
     model_config = MffConfig(
-        backbone="test_resnet", outputs=3, fusion="multiply", levels=3, attention=True, auxiliary=True, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-        resize_px=72, class_names=("a", "b", "c"),
-    )  # fmt: skip
+        backbone="test_resnet",
+        outputs=3,
+        fusion="multiply",
+        levels=3,
+        attention=True,
+        auxiliary=True,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        resize_px=72,
+        class_names=("a", "b", "c"),
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = engine.place(
@@ -134,7 +149,9 @@ def _as_seen(device: str, losses: Losses, reference: Losses) -> Seen:
 
 
 def backbone(name: str, source: str, weights: str) -> Seens:
-    """Whether the backbone can be built as the default network wants it, with its weights where they are on this machine."""
+    """Whether the backbone can be built as the default network wants it, with its weights where they are on this
+    machine.
+    """
     from wsol.config.methods import Seg
     from wsol.models.backbone import feature_pyramid, pretrained_state
 
@@ -156,9 +173,16 @@ def reading() -> Seens:
             Image.new("L", (2 * SIDE_PX, 2 * SIDE_PX), number).save(path, quality=95)
         started = time.perf_counter()
         images = ImageLoader(paths, SIDE_PX, workers=2)
-        means = [mean for batch in images.batches(in_order(len(paths), BATCH)) for mean in batch.pixels.float().mean((1, 2, 3)).tolist()]  # fmt: skip
+        means = [
+            mean
+            for batch in images.batches(in_order(len(paths), BATCH))
+            for mean in batch.pixels.float().mean((1, 2, 3)).tolist()
+        ]
         seconds = time.perf_counter() - started
-    what = f"two threads read {number_of(len(means), 'image')} in batches of {BATCH} x 3 x {SIDE_PX} x {SIDE_PX}, {len(means) / seconds:.0f} a second"
+    what = (
+        f"two threads read {number_of(len(means), 'image')} in batches of {BATCH} x 3 x {SIDE_PX} x {SIDE_PX},"
+        f" {len(means) / seconds:.0f} a second"
+    )
     is_right = len(means) == len(paths) and all(abs(mean - number) <= 1 for number, mean in enumerate(means))
     return [Seen("ok", what) if is_right else Seen("fail", f"{what}, not as they were")]
 
@@ -197,7 +221,13 @@ def masks() -> Seens:
     mask = np.random.default_rng(0).random((17, 23)) > 0.5
     back = PredictedObject((0.0, 0.0, 23.0, 17.0), 1.0, encode(mask)).mask()
     is_same = np.array_equal(mask, back)
-    return [Seen("ok", "pycocotools: a mask comes back the same") if is_same else Seen("fail", "pycocotools: a mask comes back as another")]  # fmt: skip
+    return [
+        (
+            Seen("ok", "pycocotools: a mask comes back the same")
+            if is_same
+            else Seen("fail", "pycocotools: a mask comes back as another")
+        )
+    ]
 
 
 def onnx() -> Seens:
@@ -239,6 +269,13 @@ def _not_installed(names: str, extra: str) -> Seen:
 
 
 JOBS: dict[str, Callable[..., Seens]] = {
-    "pair": pair, "steps": steps, "backbone": backbone, "reading": reading, "summed_up": summed_up, "opencv": opencv, "masks": masks,
-    "onnx": onnx, "tensorboard": tensorboard,
-}  # fmt: skip
+    "pair": pair,
+    "steps": steps,
+    "backbone": backbone,
+    "reading": reading,
+    "summed_up": summed_up,
+    "opencv": opencv,
+    "masks": masks,
+    "onnx": onnx,
+    "tensorboard": tensorboard,
+}

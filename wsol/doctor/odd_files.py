@@ -19,7 +19,8 @@ from wsol.errors import BrokenImage
 Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 TOLERANCE = 12.0
-"""Mean difference of 8-bit values that lossy formats may make; another orientation or channel order makes 60 or more."""
+"""Mean difference of 8-bit values that lossy formats may make; another orientation or channel order makes 60 or
+more."""
 HALF_HW = 32, 48
 
 
@@ -46,7 +47,9 @@ def _on_white() -> Pixels:
 
 @dataclass(frozen=True)
 class OddFile:
-    """A kind of image: its file, how it is written, and the pixels that have to come out; None if it has to be refused."""
+    """A kind of image: its file, how it is written, and the pixels that have to come out; None if it has to be
+    refused.
+    """
 
     what: str
     name: str
@@ -93,11 +96,13 @@ def odd_files() -> list[OddFile]:
         OddFile("CMYK JPEG", "cmyk.jpg", _write_cmyk, drawn()),
         OddFile("16-bit PNG", "16.png", _write_16_bits, _grey()),
         OddFile("PNG with palette and transparency", "palette.png", _write_palette, _on_white()),
-        OddFile("grey JPEG", "grey.jpg", lambda path: Image.fromarray(_grey()[:, :, 0]).save(path, quality=95), _grey()),
+        OddFile(
+            "grey JPEG", "grey.jpg", lambda path: Image.fromarray(_grey()[:, :, 0]).save(path, quality=95), _grey()
+        ),
         OddFile("truncated JPEG", "truncated.jpg", _write_truncated, None),
         OddFile("WebP", "image.webp", _write_plain, drawn()),
         OddFile("name with spaces and letters of other languages", "b\u00e4 r \u718a.jpg", _write_plain, drawn()),
-    ]  # fmt: skip
+    ]
 
 
 AVIF = OddFile("AVIF", "image.avif", _write_plain, drawn())
@@ -108,7 +113,15 @@ def decoding() -> list[Seen]:
     with tempfile.TemporaryDirectory() as folder:
         files = odd_files()
         wrong = [f"{one.what}: {problem}" for one in files if (problem := problem_with(one, Path(folder)))]
-        seen = [Seen("fail", "; ".join(wrong)) if wrong else Seen("ok", f"{len(files)} kinds of odd files come out as they were drawn, the truncated one is refused")]  # fmt: skip
+        seen = [
+            (
+                Seen("fail", "; ".join(wrong))
+                if wrong
+                else Seen(
+                    "ok", f"{len(files)} kinds of odd files come out as they were drawn, the truncated one is refused"
+                )
+            )
+        ]
         if ".avif" not in Image.registered_extensions():
             seen.append(Seen("warn", "AVIF: this Pillow cannot read it", "`pip install --upgrade pillow`"))
         elif problem := problem_with(AVIF, Path(folder)):
@@ -136,6 +149,9 @@ def problem_with(odd: OddFile, folder: Path) -> str | None:
 
 def _difference(pixels: Pixels, hw: tuple[int, int], expected: Pixels) -> str | None:
     if not pixels.shape[:2] == hw == expected.shape[:2]:
-        return f"{pixels.shape[0]} x {pixels.shape[1]} pixels, told as {hw[0]} x {hw[1]}, expected {expected.shape[0]} x {expected.shape[1]}"
+        return (
+            f"{pixels.shape[0]} x {pixels.shape[1]} pixels, told as {hw[0]} x {hw[1]}, expected {expected.shape[0]} x"
+            f" {expected.shape[1]}"
+        )
     off = float(np.abs(pixels.astype(np.float32) - expected).mean())
     return f"colours are off by {off:.0f} of 255" if off > TOLERANCE else None

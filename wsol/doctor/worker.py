@@ -63,11 +63,17 @@ class Worker:
     def _start(self) -> None:
         # The same modules as ours. Neither `-m` nor `-c` alone would do: both put the current folder in front.
         code = f"import sys; sys.path[:] = {sys.path!r}; from wsol.doctor.worker import serve; serve()"
-        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed with the process
+        # Closed with the process.
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code], env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-            text=True, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-P", "-c", code],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            start_new_session=True,
+        )
 
     def _end_of_process(self) -> str:
         assert self.process is not None
@@ -84,7 +90,8 @@ class Worker:
         """End the process, and those that it started."""
         if self.process is not None and self.errors is not None:
             _end(self.process)
-            # Closes its pipes and waits. A question that the killed process has not read is still in the buffer, and breaks the pipe.
+            # Closes its pipes and waits. A question that the killed process has not read is still in the buffer, and
+            # breaks the pipe.
             with contextlib.suppress(BrokenPipeError), self.process:
                 pass
             self.errors.close()

@@ -1,4 +1,6 @@
-"""COCO: `instances.json` for tools that take annotations, `results.json` (the same objects with scores) for COCO's evaluation."""
+"""COCO: `instances.json` for tools that take annotations, `results.json` (the same objects with scores) for COCO's
+evaluation.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ Good to know:
   decoding: `ImageOps.exif_transpose` with Pillow; OpenCV's `imread` does it by itself.
 - Masks are compressed run lengths, also for single objects (iscrowd 0). Detectron2 reads them with
   INPUT.MASK_FORMAT = "bitmask"; a tool that knows polygons only can still read the boxes.
-- A box that was drawn by hand (wsol review) has no mask: its segmentation is [], its area that of the box. Train masks on
-  the others only.
+- A box that was drawn by hand (wsol review) has no mask: its segmentation is [], its area that of the box. Train
+  masks on the others only.
 """
 
 RESULTS = """    results = truth.loadRes("results.json")
@@ -52,7 +54,9 @@ No object was found: results.json is the empty list, for which `truth.loadRes("r
 
 
 def write_coco(predictions: Predictions, folder: Path) -> dict[str, int]:
-    """Write instances.json, results.json and README.txt; returns how many images, objects and empty images there are."""
+    """Write instances.json, results.json and README.txt; returns how many images, objects and empty images there
+    are.
+    """
     write_instances(predictions, folder / "instances.json", (prediction.image for prediction in predictions))
     with (folder / "results.json").open("w", encoding="ascii") as file:
         file.writelines(array(shared | {"score": found.score} for shared, found in _objects(predictions)))
@@ -108,9 +112,10 @@ def _objects(predictions: Predictions) -> Iterator[tuple[dict[str, Any], Predict
 
 
 def _annotations(predictions: Predictions, with_scores: bool) -> Iterator[dict[str, Any]]:
-    # COCO's own files keep run lengths for crowds. Ours are single objects all the same: COCOeval leaves iscrowd 1 out of the
-    # count, and trainers drop it. pycocotools and torchvision's v2 wrapper look at the type of `segmentation`, not at iscrowd;
-    # Detectron2 wants INPUT.MASK_FORMAT "bitmask"; readers of polygons only (torchvision's v1 detection references) cannot read it.
+    # COCO's own files keep run lengths for crowds. Ours are single objects all the same: COCOeval leaves iscrowd 1 out
+    # of the count, and trainers drop it. pycocotools and torchvision's v2 wrapper look at the type of `segmentation`,
+    # not at iscrowd; Detectron2 wants INPUT.MASK_FORMAT "bitmask"; readers of polygons only (torchvision's v1 detection
+    # references) cannot read it.
     for annotation_id, (shared, found) in enumerate(_objects(predictions), start=1):
         score = {"score": found.score} if with_scores else {}
         _, _, width, height = shared["bbox"]

@@ -65,7 +65,9 @@ def write_crops(predictions: Predictions, folder: Path) -> dict[str, int]:
 
 
 def _safe(name: str) -> str:
-    """A class as the name of one folder on any disk; a leading dot would hide it, and Windows has devices called CON or aux.old."""
+    """A class as the name of one folder on any disk; a leading dot would hide it, and Windows has devices called CON or
+    aux.old.
+    """
     safe = re.sub(r'[\x00-\x1f<>:"/\\|?*]|^\.|[. ]$', "_", name) or "_"
     return re.sub(r"(?i)^(con|prn|aux|nul|com[1-9]|lpt[1-9])(?=\.|$)", r"\1_", safe)
 

@@ -23,15 +23,16 @@ A table made by wsol {version}: {told}.
 How to load it with pandas (pip install pandas), in this folder:
 
     import pandas
-    boxes = pandas.read_csv("boxes.csv", keep_default_na=False, na_values={{"score": "", "x0": "", "y0": "", "x1": "", "y1": ""}})
+    empty = dict.fromkeys(["score", "x0", "y0", "x1", "y1"], "")
+    boxes = pandas.read_csv("boxes.csv", keep_default_na=False, na_values=empty)
 
 A spreadsheet opens it too: UTF-8, commas, a point in numbers.
 
 Columns:
   path           the image, below {image_root}
   label          the class of the image; empty where it has none
-                 A spreadsheet would compute what begins with = + - or @: such a path begins with ./, such a class with '
-                 (which wsol takes off again).
+                 A spreadsheet would compute what begins with = + - or @: such a path begins with ./, such a class
+                 with ' (which wsol takes off again).
   score          from 0 to 1
   x0 y0 x1 y1    pixel edges counted from 0 from the top left: the box's width is x1 - x0
   width height   those of the upright image, with its EXIF orientation applied

@@ -27,14 +27,14 @@ How to load it with FiftyOne (pip install fiftyone):
     fo.launch_app(dataset).wait()
 
 Good to know:
-- Rewritten images: {rewritten}. An image that its EXIF orientation turns or mirrors is written upright (JPEG quality 95,
-  without EXIF), and .gif, .ppm and .pgm become .png.
+- Rewritten images: {rewritten}. An image that its EXIF orientation turns or mirrors is written upright (JPEG quality
+  95, without EXIF), and .gif, .ppm and .pgm become .png.
 {fields}"""
 
 WITH_MASKS = """- Boxes and masks are one label field, since both come from `segmentations`.
 """
-WITHOUT_MASKS = """- Masks stay in labels.json: boxes drawn by hand (wsol review) have none, and with "segmentations" among the label types
-  FiftyOne would pass over them.
+WITHOUT_MASKS = """- Masks stay in labels.json: boxes drawn by hand (wsol review) have none, and with "segmentations"
+  among the label types FiftyOne would pass over them.
 """
 
 

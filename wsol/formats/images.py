@@ -23,7 +23,8 @@ JPEG_SUFFIXES = frozenset({".jpe", ".jfif"})
 def readable_name(image: str) -> PurePosixPath:
     """The name of a copy that trainers can open, and whose label file they find."""
     path = PurePosixPath(image)
-    # Readers put `labels` for the last folder called `images`: data/images/owls/images/1.jpg would look in images/owls/labels.
+    # Readers put `labels` for the last folder called `images`: data/images/owls/images/1.jpg would look in
+    # images/owls/labels.
     folders = ["images_" if part == "images" else part for part in path.parts[:-1]]
     suffix = (
         path.suffix if path.suffix.lower() in READABLE else ".jpg" if path.suffix.lower() in JPEG_SUFFIXES else ".png"

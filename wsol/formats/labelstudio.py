@@ -121,8 +121,8 @@ LONGEST_RUN = 1 << LENGTH_BITS[-1]
 def brush_rle(mask: Bool[np.ndarray, "height width"]) -> list[int]:
     """A mask in Label Studio's bytes: run lengths over the four channels (all 0 or all 255) of each pixel, row by row.
 
-    Bits: 32 for the number of values, 5 for the word's bits less 1, four times 4 for LENGTH_BITS less 1; then each run is
-    a 1, two bits for which of LENGTH_BITS, the length less 1, and the 8 bits of the value; zeros fill the last byte.
+    Bits: 32 for the number of values, 5 for the word's bits less 1, four times 4 for LENGTH_BITS less 1; then each run
+    is a 1, two bits for which of LENGTH_BITS, the length less 1, and the 8 bits of the value; zeros fill the last byte.
     """
     bits = [f"{4 * mask.size:032b}", f"{8 - 1:05b}", *(f"{size - 1:04b}" for size in LENGTH_BITS)]
     for number, pixels in enumerate(run_lengths(mask)):

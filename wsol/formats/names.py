@@ -14,13 +14,16 @@ from wsol.runtime.terminal import visible
 LONGEST_BYTES = 255
 """Of a file's name, on the disks in common use."""
 
-# What XML 1.0 (2.2) leaves out, and a carriage return, which comes back from it as a newline. It includes the surrogates: in JSON
-# they are escapes that Python reads, but other readers (orjson, and with it datumaro and CVAT) refuse the whole file for one of them.
+# What XML 1.0 (2.2) leaves out, and a carriage return, which comes back from it as a newline. It includes the
+# surrogates: in JSON they are escapes that Python reads, but other readers (orjson, and with it datumaro and CVAT)
+# refuse the whole file for one of them.
 _IMPOSSIBLE = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def readable(name: str) -> str:
-    """The name in characters that XML, JSON, YAML and UTF-8 can hold: bytes that are not UTF-8 as Windows-1252, the rest as `_`."""
+    """The name in characters that XML, JSON, YAML and UTF-8 can hold: bytes that are not UTF-8 as Windows-1252, the
+    rest as `_`.
+    """
     return _IMPOSSIBLE.sub(lambda found: _instead(ord(found[0])), name)
 
 

@@ -13,7 +13,9 @@ Pixels = tuple[int, int, int, int]
 
 
 def clipped_boxes(prediction: Prediction) -> list[Xyxy]:
-    """The parts of the boxes inside the image; where that has no area, the pixel it touches, since tools refuse or lose it."""
+    """The parts of the boxes inside the image; where that has no area, the pixel it touches, since tools refuse or lose
+    it.
+    """
     clipped = Boxes.of([found.xyxy for found in prediction.objects]).clipped(prediction.image_hw)
     return [
         (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else _outward((x0, y0, x1, y1), prediction.image_hw)

@@ -20,7 +20,9 @@ def rings(mask: Bool[np.ndarray, "height width"]) -> list[list[Point]]:
 
 
 def one_ring(mask: Bool[np.ndarray, "height width"]) -> list[Point]:
-    """All rings as one, joined by lines that go there and back, so that they enclose nothing; empty for an empty mask."""
+    """All rings as one, joined by lines that go there and back, so that they enclose nothing; empty for an empty
+    mask.
+    """
     first, *others = rings(mask) or [[]]
     joined = list(first)
     for ring in others:
@@ -29,7 +31,9 @@ def one_ring(mask: Bool[np.ndarray, "height width"]) -> list[Point]:
 
 
 def _edges(mask: Bool[np.ndarray, "height width"]) -> dict[Point, list[Point]]:
-    """From each corner to the next: the four sides of every pixel, clockwise, without those between two object pixels."""
+    """From each corner to the next: the four sides of every pixel, clockwise, without those between two object
+    pixels.
+    """
     padded = np.pad(mask, 1)
     ahead: dict[Point, list[Point]] = {}
     sides = (((-1, 0), (0, 0), (1, 0)), ((0, 1), (1, 0), (0, 1)), ((1, 0), (1, 1), (-1, 0)), ((0, -1), (0, 1), (0, -1)))

@@ -1,4 +1,6 @@
-"""Whose images an export copies. The prediction folder says where they are, and may be somebody else's: so may be what it says."""
+"""Whose images an export copies. The prediction folder says where they are, and may be somebody else's: so may be what
+it says.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ def check_source(predictions: Predictions) -> None:
     """Make sure that the images may be copied from where the predictions say that they are.
 
     Raises:
-        WsolError: the prediction folder belongs to another user, or an image is a link that leads out of the image root.
+        WsolError: the prediction folder belongs to another user, or an image is a link that leads out of the image
+            root.
     """
     _check_owner(predictions)
     root = predictions.image_root.resolve()
@@ -36,7 +39,10 @@ def _check_owner(predictions: Predictions) -> None:
         if path.stat().st_uid != os.getuid():
             raise WsolError(
                 f"{path} belongs to another user ({_owner(path)})",
-                expected=f"predictions of your own, since this format copies images from the folder that they name, {predictions.image_root}",
+                expected=(
+                    "predictions of your own, since this format copies images from the folder that they name,"
+                    f" {predictions.image_root}"
+                ),
                 remedy=f"{_remedy(predictions)}",
             )
 
@@ -49,4 +55,7 @@ def _owner(path: Path) -> str:
 
 
 def _remedy(predictions: Predictions) -> str:
-    return f"If these are the images that you want to pass on, run the same command with `--images {shlex.quote(str(predictions.image_root))}`."
+    return (
+        "If these are the images that you want to pass on, run the same command with `--images"
+        f" {shlex.quote(str(predictions.image_root))}`."
+    )

@@ -28,8 +28,8 @@ The images stay where they are, and each <filename> is the path of one below
 {image_root}
 
 Good to know:
-- Corners count pixels from 1 and name the first and the last pixel: xmin = x0 + 1, xmax = x1, x0 and x1 being pixel edges
-  counted from 0. A reader that counts from 0 must take 1 from xmin and ymin. Edges between pixels move outwards.
+- Corners count pixels from 1 and name the first and the last pixel: xmin = x0 + 1, xmax = x1, x0 and x1 being pixel
+  edges counted from 0. A reader that counts from 0 must take 1 from xmin and ymin. Edges between pixels move outwards.
 - Sizes and corners are those of the upright image, with its EXIF orientation applied.
 - VOC has neither scores nor masks: `--format csv` has the scores, `--format masks` the masks.
 - Renamed files: {renamed}. Images whose names differ only in the extension would share an XML file.

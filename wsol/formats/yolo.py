@@ -31,15 +31,16 @@ How to load it:
 1. If you moved this folder, write its new place into `path:` of data.yaml.
 2. Give data.yaml to your trainer. With ultralytics, MODEL being the model of your choice:
        yolo {task} train "data={data}" model=MODEL
-3. `val:` names the same images as `train:`, since these predictions know no other. Figures from it say nothing about new
-   images: name a folder of your own there.
+3. `val:` names the same images as `train:`, since these predictions know no other. Figures from it say nothing about
+   new images: name a folder of your own there.
 
 Good to know:
 - The images are copies of those in {image_root}.
-- Rewritten images: {rewritten}. YOLO readers differ in whether they apply the EXIF orientation, so an image that it turns
-  or mirrors is written upright (JPEG quality 95, without EXIF); and they pass over .gif, .ppm and .pgm, which become .png.
-- Renamed images: {renamed}. Images whose names differ only in the extension would share a label file; a subfolder called
-  images would send readers to another labels folder; and .jpe and .jfif are not read, though they are JPEG.
+- Rewritten images: {rewritten}. YOLO readers differ in whether they apply the EXIF orientation, so an image that it
+  turns or mirrors is written upright (JPEG quality 95, without EXIF); and they pass over .gif, .ppm and .pgm, which
+  become .png.
+- Renamed images: {renamed}. Images whose names differ only in the extension would share a label file; a subfolder
+  called images would send readers to another labels folder; and .jpe and .jfif are not read, though they are JPEG.
 """
 
 
@@ -63,7 +64,9 @@ def write_yolo_polygons(predictions: Predictions, folder: Path) -> dict[str, int
 
 @dataclass(frozen=True)
 class _Kind:
-    """Boxes or outlines: the rows of a label file, what they hold, the trainer's word for it, and what there is to say of it."""
+    """Boxes or outlines: the rows of a label file, what they hold, the trainer's word for it, and what there is to say
+    of it.
+    """
 
     rows: Callable[[Prediction], Iterator[str]]
     row: str
@@ -124,9 +127,14 @@ def _write_readme(
     predictions: Predictions, folder: Path, counts: dict[str, int], renamed: list[str], kind: _Kind
 ) -> None:
     text = README.format(
-        version=__version__, data=final_of(folder) / "data.yaml", image_root=predictions.image_root,
-        row=kind.row, task=kind.task, told=told(counts), **counts,
-    )  # fmt: skip
+        version=__version__,
+        data=final_of(folder) / "data.yaml",
+        image_root=predictions.image_root,
+        row=kind.row,
+        task=kind.task,
+        told=told(counts),
+        **counts,
+    )
     write_readme(folder, text + "".join(renamed) + kind.note)
 
 
@@ -163,8 +171,9 @@ POLYGONS = _Kind(
     _polygon_rows,
     "class x1 y1 x2 y2 ...",
     "segment",
-    """- Each row is the outline of an object's pixels, and no file mixes rows of five with outlines. One row holds one outline: the
-  parts and holes of an object are joined by lines that go there and back, which enclose nothing. Even-odd filling
-  (pycocotools) gives the mask back; a trainer that draws lines one pixel wide (OpenCV) draws those too.
+    """- Each row is the outline of an object's pixels, and no file mixes rows of five with outlines. One row holds
+  one outline: the parts and holes of an object are joined by lines that go there and back, which enclose nothing.
+  Even-odd filling (pycocotools) gives the mask back; a trainer that draws lines one pixel wide (OpenCV) draws those
+  too.
 """,
 )

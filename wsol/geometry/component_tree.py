@@ -1,8 +1,9 @@
-"""All thresholds of a map at once: every connected component that any threshold gives, from one pass over the sorted pixels.
+"""All thresholds of a map at once: every connected component that any threshold gives, from one pass over the sorted
+pixels.
 
-Union-find from the brightest pixel to the darkest (Tarjan 1975; the component tree of Najman and Couprie 2006). A component
-that keeps its pixels over several thresholds is one row of the table. Compiled by numba: the first call on a machine takes
-some seconds, the first call of a process loads what was compiled.
+Union-find from the brightest pixel to the darkest (Tarjan 1975; the component tree of Najman and Couprie 2006). A
+component that keeps its pixels over several thresholds is one row of the table. Compiled by numba: the first call on a
+machine takes some seconds, the first call of a process loads what was compiled.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from wsol.geometry.numba_cache import compiled
 Levels = UInt8[np.ndarray, "height width"]
 Column = Int64[np.ndarray, " rows"]
 ByNeighbours = Int32[np.ndarray, "256"]
-"""One value for each set of neighbours; the eight of them are bits, clockwise from the upper one: even bits are sides."""
+"""One value for each set of neighbours; the eight of them are bits, clockwise from the upper one: even bits are
+sides."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ _SOLID_TWICE, _EULER_FOURFOLD = _gains()
 def _leads(by_corner: bool) -> Int32[np.ndarray, "256 5"]:
     """How many groups of connected neighbours there are, then one neighbour (0 .. 7) of each.
 
-    Neighbours in a row around the pixel hang together. So do two sides without the corner between them, if corners connect;
-    if they do not, a corner by itself is no neighbour at all.
+    Neighbours in a row around the pixel hang together. So do two sides without the corner between them, if corners
+    connect; if they do not, a corner by itself is no neighbour at all.
     """
     leads = np.zeros((256, 5), dtype=np.int32)
     for neighbours in range(256):

@@ -1,5 +1,5 @@
-"""How the colours of an object differ from those around it: the colour contrast of Alexe et al. 2012, "Measuring the Objectness of Image
-Windows", sec. 3.2, with a mask in the window's place.
+"""How the colours of an object differ from those around it: the colour contrast of Alexe et al. 2012, "Measuring the
+Objectness of Image Windows", sec. 3.2, with a mask in the window's place.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def ring_px(area: int) -> int:
 
 
 def contrast(inside: Bool[np.ndarray, "rows columns"], colours: Colours) -> float:
-    """From 0, the same colours inside as around, to 1, no colour in common: 1 less the Bhattacharyya coefficient of the histograms.
+    """From 0, the same colours inside as around, to 1, no colour in common: 1 less the Bhattacharyya coefficient of the
+    histograms.
 
     0 too where either holds hardly a pixel.
     """

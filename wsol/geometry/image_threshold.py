@@ -1,7 +1,8 @@
 """Each image's own threshold around the one that its run has learned.
 
-A threshold is good for all images where it reproduces the pseudo masks, and for one image where the colours of its object differ from those
-around it (`wsol.geometry.contrast`). The map of each image is shifted so that its own threshold comes to stand at the run's.
+A threshold is good for all images where it reproduces the pseudo masks, and for one image where the colours of its
+object differ from those around it (`wsol.geometry.contrast`). The map of each image is shifted so that its own
+threshold comes to stand at the run's.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from wsol.geometry.objects import largest_part
 THRESHOLDS = np.round(np.arange(0.05, 0.71, 0.05), 2)
 """Twice and three times as many choose no better."""
 WEIGHT = 0.5
-"""Of a contrast between 0 and 1 beside a mean IoU. On five kinds of images 0.3 to 0.8 are as good (studies/recipes.md)."""
+"""Of a contrast between 0 and 1 beside a mean IoU. On five kinds of images 0.3 to 0.8 are as good
+(studies/recipes.md)."""
 SOFTNESS = 0.02
-"""Differences of the two together that hardly count: thresholds are weighed by exp(sum / SOFTNESS), so that no rounding makes the choice jump."""
+"""Differences of the two together that hardly count: thresholds are weighed by exp(sum / SOFTNESS), so that no rounding
+makes the choice jump."""
 
 Curve = Float[np.ndarray, "*thresholds"]
 Heatmaps = Float32[np.ndarray, "batch height width"]
@@ -65,7 +68,8 @@ OTSU_STEEPNESS = 0.4
 AROUND_OTSU = ImageThreshold(
     threshold=0.5, fits=tuple(float(fit) for fit in (1 - OTSU_STEEPNESS * _log_odds(THRESHOLDS) ** 2).clip(0, 1))
 )
-"""For maps that nothing was learned of, and whose Otsu's threshold stands at 0.5: thresholds far from it are the worse."""
+"""For maps that nothing was learned of, and whose Otsu's threshold stands at 0.5: thresholds far from it are the
+worse."""
 
 
 def brought(image_threshold: ImageThreshold | None, heatmaps: Heatmaps, colours: Iterable[Colours]) -> Heatmaps:

@@ -1,4 +1,6 @@
-"""COCO's compressed run lengths, checked before pycocotools sees them: it trusts its input, and fills with stray memory what they lack."""
+"""COCO's compressed run lengths, checked before pycocotools sees them: it trusts its input, and fills with stray memory
+what they lack.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ def _cover(characters, pixels):
     last = last_but_one = 0
     for character in characters:
         bits = np.int64(character) - 48
-        # Seven characters hold any run. Of longer ones pycocotools shifts bits out of the word, and reads another number.
+        # Seven characters hold any run. Of longer ones pycocotools shifts bits out of the word, and reads another
+        # number.
         if bits < 0 or bits >= 64 or shift > 30:
             return False
         value |= (bits & 31) << shift

@@ -66,7 +66,8 @@ def largest_part(mask: Mask) -> Mask:
 
 
 def box_object(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> list[Found]:
-    """The object of a box as shares of the image's sides, all of it its mask. Without a map nothing tells how sure it is: the score is 1.
+    """The object of a box as shares of the image's sides, all of it its mask. Without a map nothing tells how sure it
+    is: the score is 1.
 
     A box that is not finite, or holds no pixel, gives an empty list.
     """

@@ -1,4 +1,6 @@
-"""How far a box can be trusted: those that hang on the threshold, on a faint map, or are coloured like what is around them, are the wrong ones."""
+"""How far a box can be trusted: those that hang on the threshold, on a faint map, or are coloured like what is around
+them, are the wrong ones.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,17 @@ Inside = Bool[np.ndarray, "side side"]
 
 
 def score_of(
-    heatmap: Float32[np.ndarray, "_ _"], mask: Bool[np.ndarray, "_ _"], others: Bool[np.ndarray, "_ _"] | None = None,
+    heatmap: Float32[np.ndarray, "_ _"],
+    mask: Bool[np.ndarray, "_ _"],
+    others: Bool[np.ndarray, "_ _"] | None = None,
     colours: Colours | None = None,
-) -> float:  # fmt: skip
+) -> float:
     """How sure an object is, 0 to 1; it ranks, and is no probability (see `wsol calibrate`).
 
-    It is the geometric mean of `stability` and `agreement`, and where the image's colours are known the weighted mean of that and of their `contrast`.
-    `heatmap` holds foreground probabilities, `mask` the object's pixels; both cover the whole image, each at a size of its own.
-    What the map says at the pixels of `others`, objects that are found too, is not held against this one.
+    It is the geometric mean of `stability` and `agreement`, and where the image's colours are known the weighted mean
+    of that and of their `contrast`. `heatmap` holds foreground probabilities, `mask` the object's pixels; both cover
+    the whole image, each at a size of its own. What the map says at the pixels of `others`, objects that are found too,
+    is not held against this one.
     """
     fine = np.asarray(cv2.resize(heatmap, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR))
     share = _share(mask)
@@ -44,7 +49,9 @@ def _share(mask: Bool[np.ndarray, "_ _"]) -> Square:
 
 
 def stability(heatmap: Square, inside: Inside) -> float:
-    """Mean IoU of the object's box with the boxes around its peak at the thresholds 0.1, 0.2, ... 0.9; 0 where the peak is lower."""
+    """Mean IoU of the object's box with the boxes around its peak at the thresholds 0.1, 0.2, ... 0.9; 0 where the peak
+    is lower.
+    """
     peak = np.unravel_index(np.argmax(np.where(inside, heatmap, -1)), heatmap.shape)
     box = cv2.boundingRect(inside.astype(np.uint8))
     overlaps = []

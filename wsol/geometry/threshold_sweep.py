@@ -21,7 +21,9 @@ PerThreshold = Float[np.ndarray, " thresholds"]
 
 
 class Layers:
-    """A map cut at every threshold: layer t has the pixels `levels > t`. Holds the component trees once they are made."""
+    """A map cut at every threshold: layer t has the pixels `levels > t`. Holds the component trees once they are
+    made.
+    """
 
     def __init__(self, levels: UInt8[np.ndarray, "height width"]) -> None:
         self.levels = levels
@@ -61,9 +63,10 @@ def largest_component(layers: Layers) -> Corners:
 def largest_contour(layers: Layers) -> Corners:
     """The box of the contour with the largest `cv2.contourArea` on each layer, the first that `cv2.findContours` lists.
 
-    The area between a contour's pixel centres is the solid area of its component, and of what the component surrounds. So it
-    is known but for components with holes, which have at least their own solid area and at most their box's. Where that
-    leaves a doubt, the contours of that layer are drawn. OpenCV lists contours from the last start to the first.
+    The area between a contour's pixel centres is the solid area of its component, and of what the component surrounds.
+    So it is known but for components with holes, which have at least their own solid area and at most their box's.
+    Where that leaves a doubt, the contours of that layer are drawn. OpenCV lists contours from the last start to the
+    first.
     """
     rows = layers.bright
     order = np.lexsort((rows.start, rows.solid_twice))
@@ -87,7 +90,9 @@ def drawn_largest_contour(mask: Bool[np.ndarray, "height width"]) -> tuple[int, 
 
 
 def _any_contour(layers: Layers, fit: Fit) -> PerThreshold:
-    """Outer contours, and those around holes: they run over the pixels next to the hole, a pixel further on each side."""
+    """Outer contours, and those around holes: they run over the pixels next to the hole, a pixel further on each
+    side.
+    """
     rows = layers.bright
     boxes, first, last = [rows.xyxy], [rows.first], [rows.last]
     if layers.holes is not None:

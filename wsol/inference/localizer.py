@@ -54,7 +54,9 @@ class Localization:
 
     @property
     def score(self) -> float:
-        """The largest object's: of a calibrated run the probability that its box is right; 0 where nothing was found."""
+        """The largest object's: of a calibrated run the probability that its box is right; 0 where nothing was
+        found.
+        """
         return self.objects[0].score if self.objects else 0.0
 
     @property
@@ -76,9 +78,15 @@ class Localizer:
 
     @classmethod
     def load(
-        cls, run: str | Path, *, threshold: float | None = None, objects: Objects | None = None, device: str = "auto", precision: Precision = "auto",
+        cls,
+        run: str | Path,
+        *,
+        threshold: float | None = None,
+        objects: Objects | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
         engine: EngineName = "torch",
-    ) -> Localizer:  # fmt: skip
+    ) -> Localizer:
         """Load a finished run; `threshold` and `objects` replace the run's own.
 
         What `wsol calibrate` learned is used, unless a `threshold` is given: scores are then left as they are too.
@@ -105,8 +113,13 @@ class Localizer:
 
     @classmethod
     def from_onnx(
-        cls, file: str | Path, *, threshold: float | None = None, objects: Objects | None = None, device: str = "auto",
-    ) -> Localizer:  # fmt: skip
+        cls,
+        file: str | Path,
+        *,
+        threshold: float | None = None,
+        objects: Objects | None = None,
+        device: str = "auto",
+    ) -> Localizer:
         """Load what `wsol export-model` wrote, alone; `threshold` and `objects` replace those of the run.
 
         Raises:

@@ -52,4 +52,6 @@ class Networks(Protocol):
     def heatmaps(
         self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the images alone. Only with maps."""
+        """The probability of being foreground per place; with a margin, of the middle of the images alone. Only with
+        maps.
+        """

@@ -72,7 +72,8 @@ class TorchNetworks:
     def outputs(self, pixels: Squares, labels: Tensor | None = None) -> Outputs:
         """What the networks say before any threshold. Of a method whose maps are of classes, those of the `labels`.
 
-        Without labels they are of the classes that the images are named, or of those that the finder thinks most probable.
+        Without labels they are of the classes that the images are named, or of those that the finder thinks most
+        probable.
         """
         named = self.classifier.probabilities(pixels, self.engine) if self.classifier else None
         wanted = labels if labels is not None or named is None else named.argmax(1)

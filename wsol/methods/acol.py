@@ -1,8 +1,9 @@
-"""Zhang et al. 2018, "Adversarial Complementary Learning": a second classifier sees only what the first does not look at.
+"""Zhang et al. 2018, "Adversarial Complementary Learning": a second classifier sees only what the first does not look
+at.
 
-Two classifiers of convolutions stand on the same features S. Where the first one's map of the label, from its lowest value to
-its highest, is above delta, the features of the second are 0 (Alg. 1, lines 4 to 6); both learn the label. The map is
-the larger of both normalised maps at each place (line 12).
+Two classifiers of convolutions stand on the same features S. Where the first one's map of the label, from its lowest
+value to its highest, is above delta, the features of the second are 0 (Alg. 1, lines 4 to 6); both learn the label. The
+map is the larger of both normalised maps at each place (line 12).
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Branches(NamedTuple):
 
 
 class AcolNetwork(nn.Module):
-    """Fig. 2: features, classifier A, erasing, classifier B. Each classifier is two convolutions 3 x 3 and one 1 x 1 (sec. 3.3)."""
+    """Fig. 2: features, classifier A, erasing, classifier B. Each classifier is two convolutions 3 x 3 and one 1 x 1
+    (sec. 3.3).
+    """
 
     def __init__(self, backbone: nn.Module, channels: int, classes: int, options: Acol) -> None:
         super().__init__()
@@ -62,12 +65,18 @@ class AcolNetwork(nn.Module):
 
 def _classifier(channels: int, width: int, classes: int) -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, classes, 1),
-    )  # fmt: skip
+        nn.Conv2d(channels, width, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(width, classes, 1),
+    )
 
 
 def erased(features: Tensor, seen: Tensor, delta: float) -> Tensor:
-    """Alg. 1, lines 5 and 6: features are 0 where the normalised map is above delta. No gradient flows through the map."""
+    """Alg. 1, lines 5 and 6: features are 0 where the normalised map is above delta. No gradient flows through the
+    map.
+    """
     is_kept = spread(seen.detach()) <= delta
     return features * is_kept[:, None].to(features)
 
@@ -85,7 +94,9 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
-    """Alg. 1, line 12: the larger of both maps, each from its lowest value to its highest. The first classifier names."""
+    """Alg. 1, line 12: the larger of both maps, each from its lowest value to its highest. The first classifier
+    names.
+    """
     first, second = network(images, labels)
     logits = first.mean((2, 3))
     fused = torch.maximum(*(spread(map_of_class(maps, logits, labels)) for maps in (first, second)))

@@ -1,9 +1,10 @@
-"""Choe & Shim 2019, "Attention-based Dropout Layer": in training, features are weighed by attention, or lose their best places.
+"""Choe & Shim 2019, "Attention-based Dropout Layer": in training, features are weighed by attention, or lose their best
+places.
 
-The attention of a place is the mean of its channels, M_att (sec. 3). An ADL multiplies the features, chosen at random each
-time, either by the drop mask, which is 0 where M_att is above gamma times its maximum (with probability drop_rate), or by the
-importance map, the sigmoid of M_att. One follows each of the last stages; none acts in prediction, which is `cam`. Where a stage
-does not end in a ReLU, the mean is that of the positive part.
+The attention of a place is the mean of its channels, M_att (sec. 3). An ADL multiplies the features, chosen at random
+each time, either by the drop mask, which is 0 where M_att is above gamma times its maximum (with probability
+drop_rate), or by the importance map, the sigmoid of M_att. One follows each of the last stages; none acts in
+prediction, which is `cam`. Where a stage does not end in a ReLU, the mean is that of the positive part.
 """
 
 from __future__ import annotations

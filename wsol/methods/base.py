@@ -93,9 +93,13 @@ def untrained(
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
     settings = {
-        "backbone": config.backbone, "weights": None if config.weights is None else str(config.weights), "precision": config.precision,
-        model_config.method: model_config.options, "resize_px": model_config.resize_px, "output_stride": model_config.output_stride,
-    }  # fmt: skip
+        "backbone": config.backbone,
+        "weights": None if config.weights is None else str(config.weights),
+        "precision": config.precision,
+        model_config.method: model_config.options,
+        "resize_px": model_config.resize_px,
+        "output_stride": model_config.output_stride,
+    }
     inputs = {"training": data.training_hash()}
     started = start(Stage(stage, folder, config.backbone, settings, inputs, data.describe()), config, progress)
     if started is None:
@@ -115,29 +119,43 @@ def options_of(config: RunConfig) -> dict[str, Any]:
 
 
 def trained_as(config: RunConfig) -> str:
-    """The method whose training it is. All gradient CAMs look at the network of `cam`, so that another name needs no training."""
+    """The method whose training it is. All gradient CAMs look at the network of `cam`, so that another name needs no
+    training.
+    """
     return "cam" if METHODS[config.method].uses_gradients else config.method
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """All values that a method's network depends on."""
     return {
-        "method": trained_as(config), "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
-        "training": config.training.model_dump(), "options": options_of(config),
-    }  # fmt: skip
+        "method": trained_as(config),
+        "backbone": config.backbone,
+        "weights": config.weights,
+        "seed": config.seed,
+        "precision": config.precision,
+        "training": config.training.model_dump(),
+        "options": options_of(config),
+    }
 
 
 def config_of(data: DataSet, config: RunConfig) -> MethodConfig:
     """What builds the method's network again."""
     mean, std = normalisation(config.backbone)
     return MethodConfig(
-        method=trained_as(config), options=options_of(config), backbone=config.backbone, output_stride=config.training.output_stride, mean=mean, std=std,
-        resize_px=config.training.resize_px, class_names=data.class_names,
-    )  # fmt: skip
+        method=trained_as(config),
+        options=options_of(config),
+        backbone=config.backbone,
+        output_stride=config.training.output_stride,
+        mean=mean,
+        std=std,
+        resize_px=config.training.resize_px,
+        class_names=data.class_names,
+    )
 
 
 def last_stage(model_config: MethodConfig, state: State | None, levels: int = 1) -> tuple[nn.Module, int]:
-    """The backbone with the maps of its last stage, and how many channels these have; of more `levels`, the last in the list.
+    """The backbone with the maps of its last stage, and how many channels these have; of more `levels`, the last in the
+    list.
 
     Raises:
         WsolError: timm has no maps of the model.
@@ -153,7 +171,8 @@ def stages(model_config: MethodConfig, state: State | None, levels: int) -> tupl
         WsolError: timm has no maps of the model, or not so many.
     """
     pyramid = feature_pyramid(model_config.backbone, levels, state, model_config.output_stride)
-    return pyramid, pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm attaches it to the module
+    # timm attaches it to the module.
+    return pyramid, pyramid.feature_info.channels()  # type: ignore[union-attr,operator]
 
 
 def of_labels(data: DataSet, loss: Loss) -> Objective:

@@ -1,7 +1,7 @@
 """Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": class activation maps.
 
-A linear layer over the spatial mean of the last stage's features tells the classes: S_c = sum_k w_k^c F_k (sec. 2). The same
-layer at each place gives the map M_c(x, y) = sum_k w_k^c f_k(x, y) (Eq. 2), whose mean is S_c again.
+A linear layer over the spatial mean of the last stage's features tells the classes: S_c = sum_k w_k^c F_k (sec. 2). The
+same layer at each place gives the map M_c(x, y) = sum_k w_k^c f_k(x, y) (Eq. 2), whose mean is S_c again.
 """
 
 from __future__ import annotations

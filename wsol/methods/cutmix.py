@@ -1,8 +1,8 @@
 """Yun et al. 2019, "CutMix": a patch of a training image comes from another, and so does a share of its label.
 
-x = M x_A + (1 - M) x_B, y = lambda y_A + (1 - lambda) y_B with lambda from Beta(alpha, alpha) (Eq. 1). The mask M is 0 in a box
-whose middle is drawn uniformly and whose sides are W and H times sqrt(1 - lambda) (Eq. 2); what lies outside of the image
-is cut off, and lambda is then the share of pixels that M keeps. The rest, and prediction, is `cam`.
+x = M x_A + (1 - M) x_B, y = lambda y_A + (1 - lambda) y_B with lambda from Beta(alpha, alpha) (Eq. 1). The mask M is 0
+in a box whose middle is drawn uniformly and whose sides are W and H times sqrt(1 - lambda) (Eq. 2); what lies outside
+of the image is cut off, and lambda is then the share of pixels that M keeps. The rest, and prediction, is `cam`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Wei et al. 2019, "Unsupervised Object Discovery and Co-Localization by Deep Descriptor Transforming": no training.
 
-The descriptors x of all places of all images of a class have a mean and a covariance (Eq. 1, 2). The first eigenvector xi of
-the covariance gives each place its value P = xi^T (x - mean) (Eq. 3, 4): descriptors that vary together, those of the common
-object, are on one side of 0. The map here is 0.5 where P is 0, and 1 at its maximum.
+The descriptors x of all places of all images of a class have a mean and a covariance (Eq. 1, 2). The first eigenvector
+xi of the covariance gives each place its value P = xi^T (x - mean) (Eq. 3, 4): descriptors that vary together, those of
+the common object, are on one side of 0. The map here is 0.5 where P is 0, and 1 at its maximum.
 
-An eigenvector's sign is arbitrary. Ours is that of the component along which descriptors are larger, since the pretrained network
-answers objects, not backgrounds.
+An eigenvector's sign is arbitrary. Ours is that of the component along which descriptors are larger, since the
+pretrained network answers objects, not backgrounds.
 """
 
 from __future__ import annotations
@@ -77,14 +77,18 @@ def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelO
 
 
 def around_half(values: Tensor) -> Tensor:
-    """From P to [0, 1]: 0.5 where P is 0, 1 at its maximum, 0 from minus that on; nowhere above 0.5 if P has nothing positive."""
+    """From P to [0, 1]: 0.5 where P is 0, 1 at its maximum, 0 from minus that on; nowhere above 0.5 if P has nothing
+    positive.
+    """
     peaks = values.amax((1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
     return (1 + (values / peaks).clamp(-1, 1)) / 2
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Of some descriptors: how many, their sum, the sum of their products, and the sum of each one's length with itself weighed."""
+    """Of some descriptors: how many, their sum, the sum of their products, and the sum of each one's length with itself
+    weighed.
+    """
 
     count: int
     total: Vector
@@ -107,7 +111,9 @@ def moments_of(descriptors: Float64[np.ndarray, "n channels"]) -> Moments:
 
 
 def first_component(moments: Moments) -> tuple[Vector, Vector]:
-    """The mean (Eq. 1), and the eigenvector xi of the covariance's (Eq. 2) largest eigenvalue; P grows with a descriptor's length."""
+    """The mean (Eq. 1), and the eigenvector xi of the covariance's (Eq. 2) largest eigenvalue; P grows with a
+    descriptor's length.
+    """
     mean = moments.total / moments.count
     xi = np.linalg.eigh(moments.products / moments.count - np.outer(mean, mean))[1][:, -1]
     covariance_with_length = moments.by_length / moments.count - mean * moments.lengths / moments.count
@@ -141,7 +147,11 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
             _fill(network, [_read(scratch / PARTS, label) for label in range(len(data.class_names))])
             save(scratch, network, model_config)
             write_skipped(scratch, [sample.image_id for sample in data.train], images)
-            figures = {"seconds": time.perf_counter() - started, "engine": engine.reason, "broken_images": len(images.broken)}  # fmt: skip
+            figures = {
+                "seconds": time.perf_counter() - started,
+                "engine": engine.reason,
+                "broken_images": len(images.broken),
+            }
             write_manifest(scratch, STAGE, settings, inputs, figures)
     if is_first:
         clear(folder)

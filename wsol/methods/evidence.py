@@ -1,7 +1,8 @@
 """Which class a position speaks for, without training: a linear model of whole images, applied to each position.
 
-Ridge regression (Hoerl & Kennard 1970) of the labels on the mean over positions of the square roots of the features. Mean and linear
-model commute, so that its value at a position is that position's share of the answer: a class activation map (Zhou et al. 2016, Eq. 2).
+Ridge regression (Hoerl & Kennard 1970) of the labels on the mean over positions of the square roots of the features.
+Mean and linear model commute, so that its value at a position is that position's share of the answer: a class
+activation map (Zhou et al. 2016, Eq. 2).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ PENALTY = 0.01
 
 @dataclass(frozen=True)
 class ClassMoments:
-    """Of images' mean features: how many, their sum and that of their products; of each class how many, and their sum."""
+    """Of images' mean features: how many, their sum and that of their products; of each class how many, and their
+    sum.
+    """
 
     count: int
     total: Vector
@@ -33,7 +36,9 @@ class ClassMoments:
         return ClassMoments(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
-def class_moments(means: Float64[np.ndarray, "n channels"], labels: Int64[np.ndarray, " n"], classes: int) -> ClassMoments:  # fmt: skip
+def class_moments(
+    means: Float64[np.ndarray, "n channels"], labels: Int64[np.ndarray, " n"], classes: int
+) -> ClassMoments:
     """Of the rows, each an image's mean features."""
     is_of = np.arange(classes)[:, None] == labels
     return ClassMoments(len(means), means.sum(0), means.T @ means, is_of.sum(1), is_of.astype(np.float64) @ means)
@@ -47,7 +52,9 @@ class Linear(NamedTuple):
 
 
 def ridge(moments: ClassMoments) -> Linear:
-    """What speaks for a class more than for the mean of all; zero everywhere where there is but one class, or one image."""
+    """What speaks for a class more than for the mean of all; zero everywhere where there is but one class, or one
+    image.
+    """
     mean = moments.total / moments.count
     scatter = moments.products - moments.count * np.outer(mean, mean)
     penalty = PENALTY * np.trace(scatter) / moments.count

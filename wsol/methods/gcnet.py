@@ -1,4 +1,5 @@
-"""Lu et al. 2020, "Geometry Constrained Weakly Supervised Object Localization" (GC-Net): a shape is drawn around what a classifier needs.
+"""Lu et al. 2020, "Geometry Constrained Weakly Supervised Object Localization" (GC-Net): a shape is drawn around what a
+classifier needs.
 
 1. A classifier (that of `cam`) learns the classes, and is then frozen. 2. A detector regresses
 a shape from its features: middle, sides and angle (x, y, w, h, theta), each through a sigmoid; a generator turns them
@@ -6,17 +7,19 @@ into a mask M in [0, 1]; the classifier sees I M, the object, and I (1 - M), the
 
     L = area_loss * w h  +  obj_loss * CE(p(I M), label)  +  back_loss * (log C - H(p(I (1 - M))))
 
-the shape is small, holds what tells the class, and leaves nothing outside that does: there the entropy H of the C classes'
-probabilities is to be high. The image is normalised before it is masked, so that what is hidden has the mean colour.
+the shape is small, holds what tells the class, and leaves nothing outside that does: there the entropy H of the C
+classes' probabilities is to be high. The image is normalised before it is masked, so that what is hidden has the mean
+colour.
 
-The paper's classifier has seen whole images alone. A network with batch norm then takes grey for a mark of some class, and the loss
-is least where next to none is left. Here a share `p_hide` of its images is shown through a shape drawn at random, or around one: it knows images with parts, and
-how little some parts tell.
+The paper's classifier has seen whole images alone. A network with batch norm then takes grey for a mark of some class,
+and the loss is least where next to none is left. Here a share `p_hide` of its images is shown through a shape drawn at
+random, or around one: it knows images with parts, and how little some parts tell.
 
-Of the paper's generators, one learned from drawn shapes and one in closed form, this is the closed one: it needs no training of its
-own, and is exact. M = 1/2 - arctan(smooth (d - 1)) / pi, where d is 1 on the shape's edge: (2u / w)^2 + (2v / h)^2 for an
-ellipse, max(|2u / w|, |2v / h|) for a rectangle, of a place (u, v) as seen from the middle, turned back by theta. It falls off so slowly that the
-detector feels pixels far from the edge. Its threshold, 0.5, is the edge itself: the box is that of the shape.
+Of the paper's generators, one learned from drawn shapes and one in closed form, this is the closed one: it needs no
+training of its own, and is exact. M = 1/2 - arctan(smooth (d - 1)) / pi, where d is 1 on the shape's edge: (2u / w)^2 +
+(2v / h)^2 for an ellipse, max(|2u / w|, |2v / h|) for a rectangle, of a place (u, v) as seen from the middle, turned
+back by theta. It falls off so slowly that the detector feels pixels far from the edge. Its threshold, 0.5, is the edge
+itself: the box is that of the shape.
 """
 
 from __future__ import annotations
@@ -99,15 +102,18 @@ class Seen(NamedTuple):
 
 
 class GcNetwork(nn.Module):
-    """Detector, generator, classifier. The classifier never learns here, and is a network that predicts all the time."""
+    """Detector, generator, classifier. The classifier never learns here, and is a network that predicts all the
+    time.
+    """
 
     def __init__(self, backbone: nn.Module, channels: int, classifier: nn.Module, options: GcNet) -> None:
         super().__init__()
         self.backbone = backbone
         self.reduction = nn.Sequential(nn.Conv2d(channels, options.width, 1, bias=False), nn.ReLU())
         places = options.width * PLACES**2
-        # As large as a backbone's features are, so far does SGD throw the last layer: a few steps, and sigmoids of 0 and 1 draw one
-        # and the same shape into every image for ever. Normalised here and again before it, they may be of any size.
+        # As large as a backbone's features are, so far does SGD throw the last layer: a few steps, and sigmoids of 0
+        # and 1 draw one and the same shape into every image for ever. Normalised here and again before it, they may be
+        # of any size.
         self.hidden = nn.Sequential(
             nn.Flatten(), nn.LayerNorm(places, elementwise_affine=False), nn.Linear(places, options.width), nn.ReLU()
         )
@@ -141,7 +147,9 @@ class GcNetwork(nn.Module):
 
 
 def shapes_of(outputs: Float[Tensor, "batch 5"]) -> Shapes:
-    """From the detector's last layer: the middle anywhere in the image, no side below `LEAST`, a quarter turn either way at most."""
+    """From the detector's last layer: the middle anywhere in the image, no side below `LEAST`, a quarter turn either
+    way at most.
+    """
     shares = outputs.sigmoid()
     middle, sides, angle = shares[:, :2], shares[:, 2:4], shares[:, 4:]
     return torch.cat([middle, LEAST + (1 - LEAST) * sides, angle - 0.5], dim=1)

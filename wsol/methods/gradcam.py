@@ -1,7 +1,8 @@
 """Gradient CAMs by the library `grad-cam` (Gildenblat et al. 2021), on the network of `cam`: `--method gradcam:NAME`.
 
-The network learns to classify, once for all names: a finished run takes another one without a training. The library makes the map of a
-class from the last stage's features and their gradients, or, for Score-CAM, from the scores of images that the features mask.
+The network learns to classify, once for all names: a finished run takes another one without a training. The library
+makes the map of a class from the last stage's features and their gradients, or, for Score-CAM, from the scores of
+images that the features mask.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def library_outputs(
     import pytorch_grad_cam as library
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    # The caller computes without gradients and perhaps in bf16; the library needs the one and knows nothing of the other.
+    # The caller computes without gradients and perhaps in bf16; the library needs the one and knows nothing of the
+    # other.
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
         inputs, scores = images.clone().float(), Scores(network)
         with torch.no_grad():

@@ -1,8 +1,9 @@
-"""Singh & Lee 2017, "Hide-and-Seek": patches of a training image are hidden, so that the network must find more than the best part.
+"""Singh & Lee 2017, "Hide-and-Seek": patches of a training image are hidden, so that the network must find more than
+the best part.
 
-The image is parted into squares of S pixels; each is hidden with probability p_hide, drawn anew every time, and filled with
-the mean pixel of the data, so that activations have the same mean with hidden patches as without (sec. 3.1 and 3.2). In a
-normalised image that is 0. The rest, and prediction on whole images, is `cam`.
+The image is parted into squares of S pixels; each is hidden with probability p_hide, drawn anew every time, and filled
+with the mean pixel of the data, so that activations have the same mean with hidden patches as without (sec. 3.1 and
+3.2). In a normalised image that is 0. The rest, and prediction on whole images, is `cam`.
 """
 
 from __future__ import annotations

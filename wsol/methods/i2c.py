@@ -1,15 +1,18 @@
-"""Zhang et al. 2020, "Inter-Image Communication for Weakly Supervised Localization": objects of a class are to have the same features.
+"""Zhang et al. 2020, "Inter-Image Communication for Weakly Supervised Localization": objects of a class are to have the
+same features.
 
-Places are an object's where its class map, from its lowest value to its highest, is above delta; there each image draws its seeds v,
-vectors of the last stage's features. Stochastic consistency is the mean distance |v_i - v_j| between the seeds of two images of a
-class. Global consistency is the distance |v - m| between the mean seed of a class in the batch and its centre m in a memory, which then
-becomes (1 - eta) m + eta v, where eta = exp(-gamma t) when it has been t times before (published code). The loss is the cross entropy of
-`cam` + lambda_1 * stochastic + lambda_2 * global; the network and prediction are `cam`'s, the map of the class from its lowest
-value to its highest. A class that has no centre yet does not count, where the published code begins with random ones.
+Places are an object's where its class map, from its lowest value to its highest, is above delta; there each image draws
+its seeds v, vectors of the last stage's features. Stochastic consistency is the mean distance |v_i - v_j| between the
+seeds of two images of a class. Global consistency is the distance |v - m| between the mean seed of a class in the batch
+and its centre m in a memory, which then becomes (1 - eta) m + eta v, where eta = exp(-gamma t) when it has been t times
+before (published code). The loss is the cross entropy of `cam` + lambda_1 * stochastic + lambda_2 * global; the network
+and prediction are `cam`'s, the map of the class from its lowest value to its highest. A class that has no centre yet
+does not count, where the published code begins with random ones.
 
-The paper's batches consist of pairs of a class. So do ours: the order of an epoch puts two images of a class into the halves of
-a batch (`training/schedule.py`), and all images of a class that a batch happens to hold are compared. Where a batch is parted
-(`micro_batch`, several processes), the parts are looked at by themselves; with several processes the memory is the first's.
+The paper's batches consist of pairs of a class. So do ours: the order of an epoch puts two images of a class into the
+halves of a batch (`training/schedule.py`), and all images of a class that a batch happens to hold are compared. Where a
+batch is parted (`micro_batch`, several processes), the parts are looked at by themselves; with several processes the
+memory is the first's.
 """
 
 from __future__ import annotations
@@ -106,7 +109,9 @@ class I2cNetwork(nn.Module):
 
 
 def drawn(features: Features, seen: Heatmaps, options: I2c) -> Seeds:
-    """Feature vectors at random places of the object, each place as probable as the others; of a constant map, at any place."""
+    """Feature vectors at random places of the object, each place as probable as the others; of a constant map, at any
+    place.
+    """
     is_object = spread(seen.detach().float()).flatten(1) > options.delta
     is_object |= ~is_object.any(1, keepdim=True)
     places = torch.multinomial(is_object.float(), options.seeds, replacement=True)

@@ -1,13 +1,15 @@
 """Boxes without training and without labels: what the images share, where the pretrained features are large.
 
-Two maps of the backbone's rectified features x (`wsol.models.features`), joined by their geometric mean, as SPOL joins its levels:
+Two maps of the backbone's rectified features x (`wsol.models.features`), joined by their geometric mean, as SPOL joins
+its levels:
 
-- the common component: P = xi^T (sqrt(x) - mean), positive part, where xi is the first eigenvector of the covariance of all positions of
-  all images (Deep Descriptor Transforming, Wei et al. 2019, Eq. 1 to 4, here of the square roots: large features are bursts that would
-  decide everything, Arandjelovic & Zisserman 2012, sec. 3);
+- the common component: P = xi^T (sqrt(x) - mean), positive part, where xi is the first eigenvector of the covariance of
+  all positions of all images (Deep Descriptor Transforming, Wei et al. 2019, Eq. 1 to 4, here of the square roots:
+  large features are bursts that would decide everything, Arandjelovic & Zisserman 2012, sec. 3);
 - the norm |x|, as SCDA aggregates activations (Wei et al. 2017, sec. 3.1).
 
-Each map's own threshold is Otsu's (1979). Values are stretched so that it stands at 0.5, which is then one box threshold for all images.
+Each map's own threshold is Otsu's (1979). Values are stretched so that it stands at 0.5, which is then one box
+threshold for all images.
 """
 
 from __future__ import annotations
@@ -47,12 +49,14 @@ from wsol.text import number_of
 
 STAGE = "method instant"
 FINER = 4
-"""The maps are split at so many times the resolution of the features: Otsu's histogram of 28 x 28 positions is a rough one."""
+"""The maps are split at so many times the resolution of the features: Otsu's histogram of 28 x 28 positions is a rough
+one."""
 
 
 def load(run: Run) -> LocalizationModel:
     """The network of a run, its component as a layer."""
-    # Otsu's threshold sorts all values of a map, and torch's exporter reckons their number wrongly where the size of images is open.
+    # Otsu's threshold sorts all values of a map, and torch's exporter reckons their number wrongly where the size of
+    # images is open.
     return load_model(run.network_folder, build, forward)
 
 
@@ -96,7 +100,8 @@ def split_at_half(maps: Heatmaps) -> Heatmaps:
 
 
 def otsu(maps: Heatmaps) -> Float[Tensor, " batch"]:
-    """Of each map the threshold that splits its values into two groups of the largest variance between them (Otsu 1979, Eq. 14).
+    """Of each map the threshold that splits its values into two groups of the largest variance between them (Otsu 1979,
+    Eq. 14).
 
     Of all values, not of a histogram: midway between the two values on its sides.
     """
@@ -115,7 +120,8 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     """Look at a sample of the training images once. Their labels are not used.
 
     Raises:
-        WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be decoded.
+        WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be
+            decoded.
     """
     ready = untrained(STAGE, run / "instant", config_at_own_size(data, config), build, data, config, progress)
     if ready is None:
@@ -161,7 +167,8 @@ class Look(NamedTuple):
 def look_at_images(
     looks: Sequence[Look], folder: Path, ready: Untrained, data: DataSet, config: RunConfig, progress: Progress
 ) -> None:
-    """Count and fill, look after look, and write the network's folder. Launched as several processes, each looks at its share.
+    """Count and fill, look after look, and write the network's folder. Launched as several processes, each looks at its
+    share.
 
     Raises:
         WsolError: none of the images can be decoded.
@@ -185,7 +192,13 @@ def look_at_images(
         if part().is_first:
             save(scratch, ready.network, ready.model_config)
             write_skipped(scratch, [sample.image_id for sample in data.train], images)
-            figures = {"seconds": time.perf_counter() - started, "engine": ready.engine.reason, "sample": len(looks[0].numbers), "images": sum(len(look.numbers) for look in looks), "broken_images": len(images.broken)}  # fmt: skip
+            figures = {
+                "seconds": time.perf_counter() - started,
+                "engine": ready.engine.reason,
+                "sample": len(looks[0].numbers),
+                "images": sum(len(look.numbers) for look in looks),
+                "broken_images": len(images.broken),
+            }
             write_manifest(scratch, stage, ready.settings, ready.inputs, figures)
     if part().is_first:
         progress.say(f"{stage}: {number_of(len(looks[0].numbers), 'image')} seen, {told_broken(folder)}")
@@ -213,7 +226,9 @@ def features_of(network: InstantNetwork, ready: Untrained, pixels: Tensor) -> Fe
 
 
 def moments_of_roots(features: Features) -> Moments:
-    """Of the square roots of features, over all positions of all images; products in 32 bits, whose sums over batches are taken in 64."""
+    """Of the square roots of features, over all positions of all images; products in 32 bits, whose sums over batches
+    are taken in 64.
+    """
     roots = features.sqrt().permute(0, 2, 3, 1).flatten(0, 2)
     lengths = roots.norm(dim=1)
     sums = (roots.sum(0), roots.T @ roots, lengths @ roots)

@@ -1,9 +1,11 @@
-"""Zhang et al. 2020, "Rethinking the Route Towards Weakly Supervised Object Localization": boxes by DDT teach a network to draw boxes.
+"""Zhang et al. 2020, "Rethinking the Route Towards Weakly Supervised Object Localization": boxes by DDT teach a network
+to draw boxes.
 
-1. DDT finds a box in each training image, knowing its class (`wsol.methods.ddt`); 2. a network learns these boxes, of whatever
-class, as (x, y, w, h) in shares of the image's sides: its features, averaged, go through two linear layers with a ReLU between
-and a sigmoid at the end, and the loss is the squared distance (Alg. 1, sec. 3.2), weighed by lambda_reg (published code); 3. another
-network names the class. A run has no maps.
+1. DDT finds a box in each training image, knowing its class (`wsol.methods.ddt`); 2. a network learns these boxes, of
+   whatever
+class, as (x, y, w, h) in shares of the image's sides: its features, averaged, go through two linear layers with a ReLU
+between and a sigmoid at the end, and the loss is the squared distance (Alg. 1, sec. 3.2), weighed by lambda_reg
+(published code); 3. another network names the class. A run has no maps.
 """
 
 from __future__ import annotations
@@ -104,7 +106,9 @@ def from_xywh(boxes: Tensor) -> Corners:
 
 
 def seen_through(view: View, boxes: Corners, resize_px: int) -> Corners:
-    """Boxes of whole images as shares of their crops' sides: moved, cut off at the edges and mirrored with the pixels."""
+    """Boxes of whole images as shares of their crops' sides: moved, cut off at the edges and mirrored with the
+    pixels.
+    """
     corner = torch.stack([view.left, view.top, view.left, view.top], dim=1).to(boxes)
     x0, y0, x1, y1 = ((boxes * resize_px - corner).clamp(0, view.crop_px) / view.crop_px).unbind(1)
     is_mirrored = view.is_mirrored.to(boxes.device)
@@ -112,7 +116,9 @@ def seen_through(view: View, boxes: Corners, resize_px: int) -> Corners:
 
 
 def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """`run/pseudo-boxes`: a box for each training image, the whole image where DDT finds nothing. One process draws them for all."""
+    """`run/pseudo-boxes`: a box for each training image, the whole image where DDT finds nothing. One process draws
+    them for all.
+    """
     folder, network = run / "pseudo-boxes", run / "ddt" / "model.safetensors"
     inputs = {"training": data.training_hash(), "ddt": file_hash(network)}
     settings = {"precision": config.precision}

@@ -1,13 +1,16 @@
-"""Zhang et al. 2018, "Self-produced Guidance for Weakly-supervised Object Localization": the class map teaches masks, and they the features.
+"""Zhang et al. 2018, "Self-produced Guidance for Weakly-supervised Object Localization": the class map teaches masks,
+and they the features.
 
-SPG-A, the classifier, has four blocks A1 to A4; its attention O is the label's map, from its lowest value to its highest. A map has
-seeds, M: foreground where it is above delta_h, background where below delta_l, and nothing is known between. Step by step they teach
-masks, each a sigmoid: those of O teach SPG-B2 on the features of A2, those of B2 teach SPG-B1 on A1, and those of the mean
-of B1 and B2 teach SPG-C on A3. The loss is the sum of the classifier's and of the three masks' binary cross entropies, which
-all reach the backbone. B and C act in training alone; the map is O of the class, as in the paper.
+SPG-A, the classifier, has four blocks A1 to A4; its attention O is the label's map, from its lowest value to its
+highest. A map has
+seeds, M: foreground where it is above delta_h, background where below delta_l, and nothing is known between. Step by
+step they teach
+masks, each a sigmoid: those of O teach SPG-B2 on the features of A2, those of B2 teach SPG-B1 on A1, and those of the
+mean of B1 and B2 teach SPG-C on A3. The loss is the sum of the classifier's and of the three masks' binary cross
+entropies, which all reach the backbone. B and C act in training alone; the map is O of the class, as in the paper.
 
-A1, A2 and A3 are the last three stages of the backbone here and A4 a linear layer, so that the network that predicts is `cam`'s; the
-paper cuts an Inception short and lets A3 be convolutions of 1024 channels.
+A1, A2 and A3 are the last three stages of the backbone here and A4 a linear layer, so that the network that predicts is
+`cam`'s; the paper cuts an Inception short and lets A3 be convolutions of 1024 channels.
 """
 
 from __future__ import annotations
@@ -99,7 +102,9 @@ def build(model_config: MethodConfig, state: State | None) -> nn.Module:
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor, options: Spg) -> Tensor:
-    """Cross entropy of the classes, and of each mask with the seeds of the one before, all at the size of the images."""
+    """Cross entropy of the classes, and of each mask with the seeds of the one before, all at the size of the
+    images.
+    """
     classes, guidance = network(images)
     scores = classes.mean((2, 3)).float()
     image_hw = (images.shape[2], images.shape[3])

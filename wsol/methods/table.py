@@ -20,7 +20,8 @@ class Method(NamedTuple):
     """What a method has to have."""
 
     fit: Callable[[DataSet, Path, RunConfig, Progress], None]
-    """From the training images and their labels, and nothing else, to the network in the last of the method's folders; the same call goes on after a kill."""
+    """From the training images and their labels, and nothing else, to the network in the last of the method's folders;
+    the same call goes on after a kill."""
     load: Callable[[Run], LocalizationModel]
     """The network of a finished run."""
 

@@ -1,9 +1,9 @@
 """Bae et al. 2020, "Rethinking Class Activation Mapping": three repairs of `cam`.
 
-Thresholded average pooling: a channel's feature is its mean over the places above tau_tap = theta_tap * max, not over all, so that a
-small area does not look like a weak one (sec. 3.1, Eq. 4). Negative weight clamping: only positive weights of the class layer make
-the map (sec. 3.2). Percentile as a standard for thresholding: the map is a share of its i-th percentile, not of its maximum
-(sec. 3.3). Where the last stage does not end in a ReLU, its positive part is taken.
+Thresholded average pooling: a channel's feature is its mean over the places above tau_tap = theta_tap * max, not over
+all, so that a small area does not look like a weak one (sec. 3.1, Eq. 4). Negative weight clamping: only positive
+weights of the class layer make the map (sec. 3.2). Percentile as a standard for thresholding: the map is a share of its
+i-th percentile, not of its maximum (sec. 3.3). Where the last stage does not end in a ReLU, its positive part is taken.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class TapNetwork(nn.Module):
 
 
 def pooled(features: Tensor, theta: float) -> Tensor:
-    """Eq. 4: the mean of each channel over the places where it is above theta times its maximum; 0 for one that is nowhere positive."""
+    """Eq. 4: the mean of each channel over the places where it is above theta times its maximum; 0 for one that is
+    nowhere positive.
+    """
     is_active = features > theta * features.amax((2, 3), keepdim=True)
     return (features * is_active).sum((2, 3)) / is_active.sum((2, 3)).clamp(min=1)
 

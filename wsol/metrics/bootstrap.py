@@ -28,7 +28,9 @@ NORMAL_95 = 1.959964
 
 
 def wilson(right: int, n: int) -> Rate:
-    """`right` of `n` in percent with the 95 % interval of Wilson (1927), which holds for few images, and where all are right."""
+    """`right` of `n` in percent with the 95 % interval of Wilson (1927), which holds for few images, and where all are
+    right.
+    """
     share, square = right / n, NORMAL_95**2
     centre = (share + square / (2 * n)) / (1 + square / n)
     half = NORMAL_95 * (share * (1 - share) / n + square / (4 * n**2)) ** 0.5 / (1 + square / n)
@@ -36,9 +38,11 @@ def wilson(right: int, n: int) -> Rate:
 
 
 def rate(values: Shaped[np.ndarray, " n"]) -> Rate:
-    """The mean of per-image values in [0, 1], or of yes and no, resampling images; the same values in any order give the same interval."""
-    # Images with the same value are interchangeable: drawing how often each value comes is the same and, for a few values,
-    # quick. Of very many values the interval is taken to a thousandth; its centre stays where the mean is.
+    """The mean of per-image values in [0, 1], or of yes and no, resampling images; the same values in any order give
+    the same interval.
+    """
+    # Images with the same value are interchangeable: drawing how often each value comes is the same and, for a few
+    # values, quick. Of very many values the interval is taken to a thousandth; its centre stays where the mean is.
     distinct, counts = np.unique(values, return_counts=True)
     n, mean = len(values), float(distinct @ counts) / len(values)
     if len(distinct) > FINE:
@@ -48,9 +52,13 @@ def rate(values: Shaped[np.ndarray, " n"]) -> Rate:
 
 
 def interval(
-    value: float, counts: Int64[np.ndarray, " kinds"], figure: Callable[[Int64[np.ndarray, "draws kinds"]], Float[np.ndarray, " draws"]]
-) -> Rate:  # fmt: skip
-    """A figure in [0, 1] with its interval: images come in kinds, `counts` of each; `figure` says what drawn counts would give."""
+    value: float,
+    counts: Int64[np.ndarray, " kinds"],
+    figure: Callable[[Int64[np.ndarray, "draws kinds"]], Float[np.ndarray, " draws"]],
+) -> Rate:
+    """A figure in [0, 1] with its interval: images come in kinds, `counts` of each; `figure` says what drawn counts
+    would give.
+    """
     n = int(counts.sum())
     random = np.random.default_rng(0)
     chunk = max(_DRAWS_AT_ONCE // len(counts), 1)

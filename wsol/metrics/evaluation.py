@@ -113,12 +113,16 @@ def evaluation_of(
         raise WsolError(
             f"none of {number_of(expected, 'image')} could be judged",
             expected="one at least",
-            remedy=f"The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Mend that.",
+            remedy=(
+                f"The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Mend"
+                " that."
+            ),
         )
     judged = {one.name: gather(one, [row[one.name] for row in rows], judge.grid(one)) for one in judge.protocols}
     for name, one in judged.items():
         if len(one.image_ids) + len(left_out) != expected:
             raise RuntimeError(
-                f"{name}: {len(one.image_ids)} images judged and {len(left_out)} left out of {expected}: an image was lost or counted twice"
+                f"{name}: {len(one.image_ids)} images judged and {len(left_out)} left out of {expected}: an image was"
+                " lost or counted twice"
             )
     return Evaluation(what, judge.thresholds, judged, class_names, tuple(left_out), tuple(mistakes), tuple(notes))

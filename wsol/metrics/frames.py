@@ -44,7 +44,9 @@ def fraction_map(heatmap: Map) -> Float32[np.ndarray, "_ _"]:
 
 
 def normalised(heatmap: Map) -> Map:
-    """From the lowest value to the highest, as [0, 1]; zeros for a constant map and one that holds a NaN (wsolevaluation)."""
+    """From the lowest value to the highest, as [0, 1]; zeros for a constant map and one that holds a NaN
+    (wsolevaluation).
+    """
     if not np.isfinite(heatmap).all() or heatmap.min() == heatmap.max():
         return np.zeros_like(heatmap)
     shifted = heatmap - heatmap.min()
@@ -81,7 +83,8 @@ def _map_in_crop(heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
 
 
 def _map_in_square(heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
-    # wsolevaluation takes maps of this size in [0, 1] as they are, constant ones too, and normalises only those that it resizes.
+    # wsolevaluation takes maps of this size in [0, 1] as they are, constant ones too, and normalises only those that it
+    # resizes.
     if heatmap.shape == (SQUARE_PX, SQUARE_PX) and heatmap.min() >= 0 and heatmap.max() <= 1:
         return heatmap
     # Looked at before resizing, which is not exact: a constant map would come out as stretched rounding errors.

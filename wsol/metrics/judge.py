@@ -30,7 +30,9 @@ Fit = Callable[[Corners], Float[np.ndarray, " n"]]
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What a system says of an image: a map of the whole of it, or boxes; and the place that it gives the true class."""
+    """What a system says of an image: a map of the whole of it, or boxes; and the place that it gives the true
+    class.
+    """
 
     image_id: str
     label: int
@@ -61,16 +63,17 @@ class Row:
     has_truth: bool
     """Whether the image has a true box; one with a mask alone is judged by mask."""
     sweep: Float32[np.ndarray, " columns"]
-    """IoU at each threshold of `own_grid`, on each layer of an 8-bit map, or once for boxes. Single precision tells 0.7 from the
-    nearest other ratio of whole pixels of the square, and 50,000 images need half the memory."""
+    """IoU at each threshold of `own_grid`, on each layer of an 8-bit map, or once for boxes. Single precision tells 0.7
+    from the nearest other ratio of whole pixels of the square, and 50,000 images need half the memory."""
     peak: int
-    """The highest level of the 8-bit map, to which the thresholds of `wsol-v1` and `wsol-v2` are relative; 0 elsewhere."""
+    """The highest level of the 8-bit map, to which the thresholds of `wsol-v1` and `wsol-v2` are relative; 0
+    elsewhere."""
     rank: int | None
     mask_iou: float | None
     pixels: Counts | None
     score: float | None = None
-    """What the system says of the box that is judged, the higher the surer; None where it says nothing, or the protocol looks for
-    the best threshold."""
+    """What the system says of the box that is judged, the higher the surer; None where it says nothing, or the protocol
+    looks for the best threshold."""
 
 
 class Judge:
@@ -95,9 +98,11 @@ class Judge:
         if any(one.geometry == "square" for one in self.protocols):  # one component tree, one mask for both of them
             square = Square(result.heatmap, truth, self.step)
         return {
-            one.name: _square_row(one, result, truth, square)
-            if square is not None and one.geometry == "square"
-            else _map_row(one, result, truth, self.thresholds[one.name])
+            one.name: (
+                _square_row(one, result, truth, square)
+                if square is not None and one.geometry == "square"
+                else _map_row(one, result, truth, self.thresholds[one.name])
+            )
             for one in self.protocols
         }
 
@@ -123,7 +128,9 @@ class Square:
 
 
 def fit_to(protocol: Protocol, truth: Truth) -> Fit:
-    """The protocol's IoU of half-open boxes in its geometry with the true box that each fits best; 0 without a true box."""
+    """The protocol's IoU of half-open boxes in its geometry with the true box that each fits best; 0 without a true
+    box.
+    """
     true_boxes = Boxes.of([]) if truth.image_hw is None else boxes_in(protocol.geometry, truth.boxes, truth.image_hw)
     return lambda corners: np.asarray(_IOUS[protocol.iou](corners, true_boxes).max(axis=1, initial=0.0))
 
@@ -167,7 +174,9 @@ def _map_row(protocol: Protocol, result: ImageResult, truth: Truth, threshold: f
 
 
 def _maps(protocol: Protocol, result: ImageResult) -> tuple[Map, Map]:
-    """The map in the protocol's geometry; and as the system gave it, from which scores are taken, unless it has to be cropped."""
+    """The map in the protocol's geometry; and as the system gave it, from which scores are taken, unless it has to be
+    cropped.
+    """
     assert result.heatmap is not None
     if protocol.geometry == "crop" and result.crop_heatmap is not None:
         return map_of_crop(result.crop_heatmap), fraction_map(result.crop_heatmap)

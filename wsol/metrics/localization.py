@@ -165,8 +165,10 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
         peak=np.array([row.peak for row in ordered], dtype=int),
         rank=np.array(ranks, dtype=int) if len(ranks) == len(ordered) else None,
         mask_iou=np.array(masks) if np.isfinite(masks).any() else None,
-        pixels=None
-        if pixels is None
-        else np.stack([np.zeros_like(pixels) if row.pixels is None else row.pixels for row in ordered]),
+        pixels=(
+            None
+            if pixels is None
+            else np.stack([np.zeros_like(pixels) if row.pixels is None else row.pixels for row in ordered])
+        ),
         score=np.array(scores, dtype=float) if len(scores) == len(ordered) else None,
     )

@@ -1,4 +1,6 @@
-"""PxAP: the area under the precision-recall curve of pixels (Choe et al. 2020, sec. 3.2), as clovaai/wsolevaluation computes it."""
+"""PxAP: the area under the precision-recall curve of pixels (Choe et al. 2020, sec. 3.2), as clovaai/wsolevaluation
+computes it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ Counts = UInt16[np.ndarray, "2 bins"]
 def score_counts(
     scores: Float[np.ndarray, "h w"], true_mask: TrueMask, thresholds: Float[np.ndarray, " thresholds"]
 ) -> Counts:
-    """How many pixels of the object, and of the rest, lie between one threshold and the next; ignored ones are left out."""
+    """How many pixels of the object, and of the rest, lie between one threshold and the next; ignored ones are left
+    out.
+    """
     edges = np.append(thresholds, [1.0, 2.0, 3.0])
     kinds = (true_mask.is_object, ~true_mask.is_object & ~true_mask.is_ignored)
     return np.stack([np.histogram(scores[kind], edges)[0] for kind in kinds]).astype(np.uint16)
@@ -32,8 +36,10 @@ def pixel_average_precision(counts: UInt16[np.ndarray, "n 2 bins"]) -> Rate | No
     flat = counts.reshape(n, -1).astype(np.float32)
     value = _area(counts.sum(axis=0, dtype=np.int64)[None])[0]
     return interval(
-        float(value), np.ones(n, dtype=np.int64), lambda drawn: _area((drawn.astype(np.float32) @ flat).reshape(-1, *counts.shape[1:]))
-    )  # fmt: skip
+        float(value),
+        np.ones(n, dtype=np.int64),
+        lambda drawn: _area((drawn.astype(np.float32) @ flat).reshape(-1, *counts.shape[1:])),
+    )
 
 
 def _area(counts: Shaped[np.ndarray, "draws 2 bins"]) -> Float[np.ndarray, " draws"]:

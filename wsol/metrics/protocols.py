@@ -1,14 +1,14 @@
 """The field's protocols as values: published numbers cannot be laid side by side without the name of theirs.
 
-| protocol   | ground truth                       | box from a map    | threshold          | IoU            | correct      |
-|------------|------------------------------------|-------------------|--------------------|----------------|--------------|
-| `original` | the image's own pixels           | largest component | the model's own    | plain          | at least 0.5 |
-| `spol`     | crop of 224 from the middle of 256 | largest contour   | 0.2; ImageNet: 0.8 | plain          | above 0.5    |
-| `wsol-v1`  | squashed to 224, whole numbers     | largest contour   | the best           | +1 on each side | at least 0.5 |
-| `wsol-v2`  | squashed to 224, whole numbers     | any contour       | the best, for each | +1 on each side | 0.3, 0.5, 0.7 |
+| protocol   | ground truth                       | box from a map    | threshold          | IoU       | correct       |
+|------------|------------------------------------|-------------------|--------------------|-----------|---------------|
+| `original` | the image's own pixels             | largest component | the model's own    | plain     | at least 0.5  |
+| `spol`     | crop of 224 from the middle of 256 | largest contour   | 0.2; ImageNet: 0.8 | plain     | above 0.5     |
+| `wsol-v1`  | squashed to 224, whole numbers     | largest contour   | the best           | sides + 1 | at least 0.5  |
+| `wsol-v2`  | squashed to 224, whole numbers     | any contour       | the best, for each | sides + 1 | 0.3, 0.5, 0.7 |
 
-`spol`: Wei et al. 2021, as their published code judges. `wsol-v1` and `wsol-v2`: Choe et al. 2020 and 2022, MaxBoxAcc and
-MaxBoxAccV2, as clovaai/wsolevaluation computes them. Best thresholds are chosen on the judged boxes.
+`spol`: Wei et al. 2021, as their published code judges. `wsol-v1` and `wsol-v2`: Choe et al. 2020 and 2022, MaxBoxAcc
+and MaxBoxAccV2, as clovaai/wsolevaluation computes them. Best thresholds are chosen on the judged boxes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from wsol.errors import WsolError
 from wsol.geometry.threshold_sweep import BoxRule
 
 Geometry = Literal["image", "crop", "square"]
-"""`image`: its own pixels; `crop`: squashed to 256, the middle 224 of it; `square`: squashed to 224, corners cut to whole numbers."""
+"""`image`: its own pixels; `crop`: squashed to 256, the middle 224 of it; `square`: squashed to 224, corners cut to
+whole numbers."""
 ThresholdRule = Literal["own", "fixed", "best"]
 IouRule = Literal["plain", "plus one"]
 """`plus one`: corners name the first and the last pixel, so that width is x1 - x0 + 1."""
@@ -88,7 +89,8 @@ def protocols_named(names: str, *, empty: Empty = "wrong") -> tuple[Protocol, ..
 def chosen_protocols(
     names: str, *, empty: Empty, threshold: float | None, step: float, has_classes: bool = False
 ) -> tuple[Protocol, ...]:
-    """The protocols of a comma-separated list, for which a threshold, the step between thresholds, or ranked classes are given.
+    """The protocols of a comma-separated list, for which a threshold, the step between thresholds, or ranked classes
+    are given.
 
     Raises:
         WsolError: a name that is none, values out of their range, or one that none of the protocols would look at.

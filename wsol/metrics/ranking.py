@@ -14,18 +14,19 @@ FINE = 1000
 
 
 def score_auc(scores: Float[np.ndarray, " n"], is_found: Bool[np.ndarray, " n"]) -> Rate | None:
-    """In percent, how often a found object has a higher score than one that was not found, over all such pairs; ties count half.
+    """In percent, how often a found object has a higher score than one that was not found, over all such pairs; ties
+    count half.
 
-    It is the area under the ROC curve (Hanley and McNeil 1982, sec. III): 50 is chance, 100 a score that parts right from wrong.
-    Its interval resamples images; draws without a right or without a wrong one have no area and are left out. None where all
-    are right or all are wrong.
+    It is the area under the ROC curve (Hanley and McNeil 1982, sec. III): 50 is chance, 100 a score that parts right
+    from wrong. Its interval resamples images; draws without a right or without a wrong one have no area and are left
+    out. None where all are right or all are wrong.
     """
     if is_found.all() or not is_found.any():
         return None
     distinct, places = np.unique(scores, return_inverse=True)
     value = float(_area(_counts(places, len(distinct), is_found)[None])[0])
-    # Images with the same score that are both right are interchangeable, so that only their number is drawn. Of very many scores,
-    # neighbours are taken as equal for the interval; its centre stays where the area is.
+    # Images with the same score that are both right are interchangeable, so that only their number is drawn. Of very
+    # many scores, neighbours are taken as equal for the interval; its centre stays where the area is.
     kinds = min(len(distinct), FINE)
     counts = _counts(places * kinds // len(distinct), kinds, is_found)
     shift = value - float(_area(counts[None])[0])

@@ -28,8 +28,8 @@ State = Mapping[str, Tensor]
 def feature_pyramid(name: str, levels: int, state: State | None, output_stride: int | None = None) -> nn.Module:
     """A timm model that returns the feature maps of its last `levels` stages, shallow first.
 
-    `feature_info.channels()` and `.reduction()` tell widths and strides. Without `state` the weights are random. With an
-    `output_stride`, later strides become dilations, where timm has that for the model.
+    `feature_info.channels()` and `.reduction()` tell widths and strides. Without `state` the weights are random. With
+    an `output_stride`, later strides become dilations, where timm has that for the model.
 
     Raises:
         WsolError: unknown to timm, or without that many stages.
@@ -39,8 +39,11 @@ def feature_pyramid(name: str, levels: int, state: State | None, output_stride: 
     # timm warns that a pyramid has no use for the last layers.
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
     choices = {
-        "features_only": True, "out_indices": tuple(range(-levels, 0)), "pretrained": state is not None, "pretrained_cfg_overlay": overlay,
-    }  # fmt: skip
+        "features_only": True,
+        "out_indices": tuple(range(-levels, 0)),
+        "pretrained": state is not None,
+        "pretrained_cfg_overlay": overlay,
+    }
     try:
         pyramid = _created(name, **choices) if output_stride is None else _strided(name, output_stride, choices)
     except (AssertionError, IndexError, RuntimeError, AttributeError, TypeError) as error:
@@ -105,7 +108,10 @@ def pretrained_classifier(name: str, wnids: Sequence[str], state: State) -> nn.M
     places = {wnid: place for place, wnid in enumerate(ImageNetInfo().label_names())}
     if unknown := [wnid for wnid in wnids if wnid not in places]:
         raise WsolError(
-            f"{number_of(len(unknown), 'class', 'classes')} of the data set, first {unknown[0]!r}, {'is' if len(unknown) == 1 else 'are'} none of ImageNet-1K's: a pretrained classifier is taken as it is (`classify.epochs 0`), and expected wnids as n01440764. Name a number of epochs (`--classify.epochs 6`), which trains it on these classes."
+            f"{number_of(len(unknown), 'class', 'classes')} of the data set, first {unknown[0]!r},"
+            f" {'is' if len(unknown) == 1 else 'are'} none of ImageNet-1K's: a pretrained classifier is taken as it is"
+            " (`classify.epochs 0`), and expected wnids as n01440764. Name a number of epochs (`--classify.epochs 6`),"
+            " which trains it on these classes."
         )
     network = whole_model(name, len(places), state)
     head = network.get_classifier()  # type: ignore[operator]
@@ -124,7 +130,8 @@ def pretrained_classifier(name: str, wnids: Sequence[str], state: State) -> nn.M
     return network
 
 
-# What lets a transformer take images of another side than it was pretrained on: ViTs resample their positions, Swins pad their windows.
+# What lets a transformer take images of another side than it was pretrained on: ViTs resample their positions, Swins
+# pad their windows.
 _FLEXIBLE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
 
 
@@ -160,9 +167,11 @@ def check_sides(name: str, network: nn.Module, sides_px: Sequence[int]) -> None:
 
 
 def scaled_px(network: nn.Module, resize_px: int, scale: float) -> int:
-    """A side `scale` times as long, of whole strides of the network's backbone, which every one can part; as it is for 1.
+    """A side `scale` times as long, of whole strides of the network's backbone, which every one can part; as it is for
+    1.
 
-    A network that learned from crops of one size finds finer detail in larger images (Touvron et al. 2019 on the two resolutions).
+    A network that learned from crops of one size finds finer detail in larger images (Touvron et al. 2019 on the two
+    resolutions).
     """
     if scale == 1:
         return resize_px
@@ -194,7 +203,8 @@ def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def pretrained_state(
     name: str, weights: Path | None, *, is_classifier: bool = False, needs_head: bool = False
 ) -> State:
-    """ImageNet weights of timm model `name`, every tensor in place; the last layer's are random where they are not known, unless it `needs_head`.
+    """ImageNet weights of timm model `name`, every tensor in place; the last layer's are random where they are not
+    known, unless it `needs_head`.
 
     Raises:
         WsolError: none can be had, the file is of another network, or lacks the last layer that is needed.
@@ -283,14 +293,17 @@ def _skeleton(name: str) -> tuple[dict[str, Tensor], set[str]]:
 
 
 def _fitted(name: str, state: dict[str, Tensor], path: Path, option: str) -> tuple[State, bool]:
-    """The file's tensors, with a random last layer where its own is absent or of another number of classes; and whether it has one."""
+    """The file's tensors, with a random last layer where its own is absent or of another number of classes; and whether
+    it has one.
+    """
     own, head = _skeleton(name)
     given = {key.removeprefix("module."): value for key, value in state.items()}
     usable = {key: value for key, value in given.items() if key in own and value.shape == own[key].shape}
     absent = [key for key in own.keys() - usable.keys() - head if not key.endswith("num_batches_tracked")]
     if absent:
         raise WsolError(
-            f"{path} does not fit {name}: {len(absent)} of {len(own)} tensors are absent or of another shape (first: {sorted(absent)[0]})",
+            f"{path} does not fit {name}: {len(absent)} of {len(own)} tensors are absent or of another shape (first:"
+            f" {sorted(absent)[0]})",
             remedy=f"Expected timm's own names; name the model that the file belongs to with `{option}`.",
         )
     return own | usable, head <= usable.keys()

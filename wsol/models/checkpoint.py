@@ -90,8 +90,14 @@ def build(model_config: MffConfig, state: State | None = None, *, dropout: float
     pyramid = feature_pyramid(model_config.backbone, model_config.levels, state)
     channels = pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm attaches it to the module
     return build_mffnet(
-        pyramid, channels, model_config.outputs, fusion=model_config.fusion, attention=model_config.attention, auxiliary=model_config.auxiliary, dropout=dropout,
-    )  # fmt: skip
+        pyramid,
+        channels,
+        model_config.outputs,
+        fusion=model_config.fusion,
+        attention=model_config.attention,
+        auxiliary=model_config.auxiliary,
+        dropout=dropout,
+    )
 
 
 def save(folder: Path, network: nn.Module, model_config: ModelConfig) -> None:
@@ -183,7 +189,8 @@ def fill(network: nn.Module, folder: Path) -> None:
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError, OSError, KeyError, TypeError, ValueError, MemoryError) as error:
         raise WsolError(
-            f"{folder / 'model.safetensors'} is damaged or of another network ({str(error).partition(chr(10))[0]:.200})",
+            f"{folder / 'model.safetensors'} is damaged or of another network"
+            f" ({str(error).partition(chr(10))[0]:.200})",
             expected="the weights of model.json",
             remedy=f"Remove {folder} and run `wsol fit` again.",
         ) from None

@@ -1,7 +1,8 @@
-"""What a pretrained backbone answers before its last stage is narrowed: rectified features, whose size says how much is there.
+"""What a pretrained backbone answers before its last stage is narrowed: rectified features, whose size says how much is
+there.
 
-timm's pyramids end EfficientNets and MobileNets in a linear bottleneck, whose values have either sign. Methods that read the features
-themselves (SCDA, Wei et al. 2017; DDT, Wei et al. 2019) were made for networks that end in a ReLU.
+timm's pyramids end EfficientNets and MobileNets in a linear bottleneck, whose values have either sign. Methods that
+read the features themselves (SCDA, Wei et al. 2017; DDT, Wei et al. 2019) were made for networks that end in a ReLU.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")
 class RectifiedFeatures(nn.Module):
     """A backbone that answers with its last stage's features, none below 0.
 
-    A stage that ends in a ReLU answers by itself (ResNet, VGG, DenseNet). Of one that ends in a linear layer it is the widest activation
-    of the last block (the expansion of an inverted bottleneck); where none has the size of the map (vision transformers), the
-    stage's own answer. Negative values are cut off.
+    A stage that ends in a ReLU answers by itself (ResNet, VGG, DenseNet). Of one that ends in a linear layer it is the
+    widest activation of the last block (the expansion of an inverted bottleneck); where none has the size of the map
+    (vision transformers), the stage's own answer. Negative values are cut off.
     """
 
     def __init__(self, pyramid: nn.Module) -> None:

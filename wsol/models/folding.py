@@ -1,7 +1,8 @@
-"""Batch norm whose statistics stay is a scale and a shift: the convolution before it can do both (Jacob et al. 2018, sec. 3.2).
+"""Batch norm whose statistics stay is a scale and a shift: the convolution before it can do both (Jacob et al. 2018,
+sec. 3.2).
 
-A fifth to a third of the time of a backbone of depthwise convolutions on a processor. Parameters and buffers stay as they are, only the
-way through them changes, so that what is saved is what was there.
+A fifth to a third of the time of a backbone of depthwise convolutions on a processor. Parameters and buffers stay as
+they are, only the way through them changes, so that what is saved is what was there.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ TOLERANCE = 1e-3
 
 @torch.no_grad()
 def fold(network: nn.Module, still: Iterable[nn.Module], side_px: int) -> int:
-    """Let convolutions among the modules `still`, which are in eval mode and stay there, do the work of the batch norms that follow them.
+    """Let convolutions among the modules `still`, which are in eval mode and stay there, do the work of the batch norms
+    that follow them.
 
-    `side_px` is a side of images that the network takes; its device must not change later. Returns how many batch norms have no work
+    `side_px` is a side of images that the network takes; its device must not change later. Returns how many batch norms
+    have no work
     left: none where the network then answered otherwise, since it uses what stands between the two elsewhere too.
     """
     images = _noise(side_px).to(next(network.parameters()).device)

@@ -44,7 +44,9 @@ def score_maps(
 def run_model(
     model: LocalizationModel, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_share: float = 0.0
 ) -> ModelOutputs:
-    """What the network that finds says of images, for these classes; with a margin, of the middle of the images alone."""
+    """What the network that finds says of images, for these classes; with a margin, of the middle of the images
+    alone.
+    """
     images = prepared(pixels, model.model_config, engine, margin_share)
     with engine.autocast():
         found = model.forward(model.network, images, None if labels is None else labels.to(engine.device))

@@ -1,4 +1,6 @@
-"""Early layers that stay as they were pretrained: edges and textures are the same on every set of images, and most of a step's time."""
+"""Early layers that stay as they were pretrained: edges and textures are the same on every set of images, and most of a
+step's time.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,17 @@ from torch import nn
 from wsol.errors import WsolError
 
 SHARE = 0.4
-"""Of a backbone's stages that are frozen by default: stem and two of the five of a ResNet or EfficientNet (studies/freezing.md)."""
+"""Of a backbone's stages that are frozen by default: stem and two of the five of a ResNet or EfficientNet
+(studies/freezing.md)."""
 
 
 def freeze(backbone: nn.Module, stages: int | None, side_px: int) -> list[nn.Module]:
-    """Freeze the weights of the first `stages` stages and of all that comes before them; by default `SHARE` of the stages.
+    """Freeze the weights of the first `stages` stages and of all that comes before them; by default `SHARE` of the
+    stages.
 
-    A stage is one of timm's feature levels: of convolutional networks all that has one stride, of vision transformers a block.
-    `side_px` is a side of images that the backbone takes. Returns the modules whose statistics are to stay too: they belong in eval mode.
+    A stage is one of timm's feature levels: of convolutional networks all that has one stride, of vision transformers a
+    block. `side_px` is a side of images that the backbone takes. Returns the modules whose statistics are to stay too:
+    they belong in eval mode.
 
     Raises:
         WsolError: the backbone has fewer stages, or timm does not tell them.

@@ -8,7 +8,9 @@ import timm
 
 
 def weights_licence(name: str, weights: Path | None) -> str | None:
-    """What timm states of the pretrained weights of one of its models; None where it says nothing, or `weights` are somebody's own file."""
+    """What timm states of the pretrained weights of one of its models; None where it says nothing, or `weights` are
+    somebody's own file.
+    """
     if weights is not None:
         return None
     try:

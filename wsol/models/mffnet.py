@@ -30,7 +30,8 @@ class ScoreMaps(NamedTuple):
 
     fused: Scores
     deep: Float[Tensor, "batch outputs _ _"] | None
-    """The same class layer on the deepest level alone, at that level's own resolution; None without auxiliary branch."""
+    """The same class layer on the deepest level alone, at that level's own resolution; None without auxiliary
+    branch."""
 
 
 class ChannelAttention(nn.Module):
@@ -145,13 +146,22 @@ class OriginalCam(nn.Module):
 
 
 def class_logits(scores: Scores, *, is_rectified: bool) -> Logits:
-    """The spatial mean of the class activation maps, which are the ReLU of the scores (of the scores themselves in `OriginalCam`)."""
+    """The spatial mean of the class activation maps, which are the ReLU of the scores (of the scores themselves in
+    `OriginalCam`).
+    """
     return (scores.relu() if is_rectified else scores).mean((2, 3))
 
 
 def build_mffnet(
-    backbone: nn.Module, channels: Sequence[int], outputs: int, *, fusion: Fusion, attention: bool, auxiliary: bool, dropout: float = DROPOUT,
-) -> MffNet | OriginalCam:  # fmt: skip
+    backbone: nn.Module,
+    channels: Sequence[int],
+    outputs: int,
+    *,
+    fusion: Fusion,
+    attention: bool,
+    auxiliary: bool,
+    dropout: float = DROPOUT,
+) -> MffNet | OriginalCam:
     """The network for these levels; one level is the original CAM's, whatever the fusion."""
     if len(channels) == 1:
         return OriginalCam(backbone, channels, outputs)

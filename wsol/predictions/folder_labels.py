@@ -77,6 +77,7 @@ _KEEP = "keep theirs since no folder of theirs is named like a class"
 def told(fates: Mapping[Fate, int]) -> str:
     """In a sentence."""
     return (
-        f"Classes by folder: {number_of(fates['changed'], 'image')} changed to the folder's class, {fates['agreed']} had that class already, "
-        f"{number_of(fates['chosen'], 'keeps', 'keep')} the one that a reviewer chose, {number_of(fates['kept'], _KEEPS, _KEEP)}."
+        f"Classes by folder: {number_of(fates['changed'], 'image')} changed to the folder's class, {fates['agreed']}"
+        f" had that class already, {number_of(fates['chosen'], 'keeps', 'keep')} the one that a reviewer chose,"
+        f" {number_of(fates['kept'], _KEEPS, _KEEP)}."
     )

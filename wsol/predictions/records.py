@@ -48,7 +48,8 @@ class Prediction:
     """One image: its path below the image root, upright size, objects (none is a result), and class."""
 
     schema: Literal[1] = field(default=SCHEMA, kw_only=True, repr=False)
-    """Of the line: it may travel without its folder. Lines from before there was the number have none, and are the same."""
+    """Of the line: it may travel without its folder. Lines from before there was the number have none, and are the
+    same."""
     image: str
     image_hw: tuple[PositiveInt, PositiveInt]
     objects: tuple[PredictedObject, ...]

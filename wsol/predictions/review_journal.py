@@ -23,7 +23,9 @@ Verdict = Literal["accepted", "corrected", "rejected", "undecided"]
 
 @dataclass(frozen=True)
 class Decision:
-    """One line: all that holds for an image from then on, so that the last line of an image says everything about it."""
+    """One line: all that holds for an image from then on, so that the last line of an image says everything about
+    it.
+    """
 
     number: int
     """Counts the lines from 1; this is what `supersedes` and `undoes` name."""
@@ -42,7 +44,8 @@ class Decision:
     supersedes: int | None = None
     undoes: int | None = None
     is_class_chosen: bool = False
-    """Whether a person chose the class by then, be it the predicted one; journals from before there was the word do not say."""
+    """Whether a person chose the class by then, be it the predicted one; journals from before there was the word do not
+    say."""
 
 
 def heads(decisions: Iterable[Decision]) -> dict[str, Decision]:
@@ -87,7 +90,8 @@ def read_journal(folder: Path) -> list[Decision]:
 
 
 class Journal:
-    """`with Journal(folder) as journal`: the decisions so far, and a way to add one that is on the disk when it returns.
+    """`with Journal(folder) as journal`: the decisions so far, and a way to add one that is on the disk when it
+    returns.
 
     Raises:
         WsolError: a damaged line, or a link in the place of the file.
@@ -202,9 +206,16 @@ def _from_line(line: bytes, before: list[Decision]) -> Decision:
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    "number": (int,), "image": (str,), "class_name": (str, NoneType), "time": (str,), "session": (str,), "id": (str,),
-    "supersedes": (int, NoneType), "undoes": (int, NoneType), "is_class_chosen": (bool,),
-}  # fmt: skip
+    "number": (int,),
+    "image": (str,),
+    "class_name": (str, NoneType),
+    "time": (str,),
+    "session": (str,),
+    "id": (str,),
+    "supersedes": (int, NoneType),
+    "undoes": (int, NoneType),
+    "is_class_chosen": (bool,),
+}
 
 
 def _four(box: list[float]) -> Xyxy:

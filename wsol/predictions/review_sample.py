@@ -49,7 +49,8 @@ class ReviewedSample:
     drawn: int
     """Of these the others are rejected, or `empty`."""
     accepted: int
-    """Of those with a box the ones whose boxes were left as predicted: they fit to the pixel, and speak for the threshold that made them."""
+    """Of those with a box the ones whose boxes were left as predicted: they fit to the pixel, and speak for the
+    threshold that made them."""
     empty: tuple[Sample, ...]
     """Images in which a person saw no object: a run that finds nothing there is right."""
 
@@ -57,7 +58,8 @@ class ReviewedSample:
 def draw(images: Iterable[str], size: int) -> tuple[str, ...]:
     """`size` of the images, or all if there are fewer: those whose names have the lowest SHA-256.
 
-    It has nothing to do with what is on them, nobody can draw again until the result pleases, and a larger sample holds the smaller one.
+    It has nothing to do with what is on them, nobody can draw again until the result pleases, and a larger sample holds
+    the smaller one.
     """
     return tuple(sorted(images, key=_place)[:size])
 
@@ -110,14 +112,18 @@ def reviewed_sample(predictions: Predictions) -> ReviewedSample:
         raise WsolError(
             f"{folder} has no random sample",
             expected=f"{FILE} in it",
-            remedy=f"`{shlex.join(['wsol', 'review', f'{folder}', '--sample', f'{USUAL}'])}` draws one; images that were reviewed in the order of their confidence are harder than the others, and would bias the threshold.",
+            remedy=(
+                f"`{shlex.join(['wsol', 'review', f'{folder}', '--sample', f'{USUAL}'])}` draws one; images that were"
+                " reviewed in the order of their confidence are harder than the others, and would bias the threshold."
+            ),
         )
     asked = shlex.join(["wsol", "review", f"{folder}", "--sample", f"{len(names)}"])
     wanted = set(names)
     found = {one.image: one for one in predictions if one.image in wanted}
     if missing := [name for name in names if name not in found]:
         raise WsolError(
-            f"{number_of(len(missing), 'image')} of the sample of {folder}, first {missing[0]}, {'is' if len(missing) == 1 else 'are'} not among its predictions",
+            f"{number_of(len(missing), 'image')} of the sample of {folder}, first {missing[0]},"
+            f" {'is' if len(missing) == 1 else 'are'} not among its predictions",
             expected="a sample of these",
             remedy=f"Run `{asked}`, which draws anew.",
         )
@@ -128,7 +134,8 @@ def reviewed_sample(predictions: Predictions) -> ReviewedSample:
     undecided = [name for name in names if name not in decisions or decisions[name].verdict == "undecided"]
     if undecided:
         raise WsolError(
-            f"{len(undecided)} of the {len(names)} images that were drawn for {folder} {'is' if len(undecided) == 1 else 'are'} undecided, first {undecided[0]}",
+            f"{len(undecided)} of the {len(names)} images that were drawn for {folder}"
+            f" {'is' if len(undecided) == 1 else 'are'} undecided, first {undecided[0]}",
             expected="a decision about each, since the easy ones alone would say too much",
             remedy=f"`{asked}` shows them.",
         )
@@ -145,8 +152,13 @@ def _sample_of(predictions: Predictions, decided: list[tuple[Prediction, Decisio
     samples = {one.image: Sample(one.image, predictions.path_of(one), 0) for one in kept}
     empty = tuple(sample for image, sample in samples.items() if image not in true)
     data = DataSet(
-        "reviewed sample", predictions.folder, ("object",), (), tuple(samples[image] for image in true), has_split=False,
+        "reviewed sample",
+        predictions.folder,
+        ("object",),
+        (),
+        tuple(samples[image] for image in true),
+        has_split=False,
         read_truth=lambda: GroundTruth(true),
-    )  # fmt: skip
+    )
     accepted = sum(one.image in true and decision.verdict == "accepted" for one, decision in decided)
     return ReviewedSample(data, len(decided), accepted, empty)

@@ -30,17 +30,22 @@ class Tally:
 
     def describe(self) -> str:
         """In a sentence."""
-        shown = ", ".join(f"{self.verdicts.get(verdict, 0)} {verdict}" for verdict in ("accepted", "corrected", "rejected", "undecided"))  # fmt: skip
+        shown = ", ".join(
+            f"{self.verdicts.get(verdict, 0)} {verdict}"
+            for verdict in ("accepted", "corrected", "rejected", "undecided")
+        )
         return f"{shown}; {number_of(self.drawn, 'box')} drawn or moved by hand"
 
 
 def reviewed(
     predictions: Predictions, decisions: Mapping[str, Decision], *, with_undecided: bool, needs_masks: bool
 ) -> Predictions:
-    """The same predictions with each image as it was decided; rejected ones are left out, undecided ones too unless asked for.
+    """The same predictions with each image as it was decided; rejected ones are left out, undecided ones too unless
+    asked for.
 
-    A box that is still the predicted one keeps its score and mask. One that was drawn or moved has the score 1 and an empty
-    mask; where a format `needs_masks`, images with such a box are left out, since half of their objects would be missing.
+    A box that is still the predicted one keeps its score and mask. One that was drawn or moved has the score 1 and an
+    empty mask; where a format `needs_masks`, images with such a box are left out, since half of their objects would be
+    missing.
 
     Raises:
         WsolError: a decision is about an image of another size, or names a class that the predictions do not know.

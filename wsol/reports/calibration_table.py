@@ -11,7 +11,10 @@ from wsol.reports.table import with_interval
 def calibration_table(result: Calibrated) -> Table:
     """The run as it is beside the calibrated one, each image judged by what the others taught."""
     table = Table(
-        title=f"calibration, n = {result.calibration.n}, threshold {shown_threshold(result.own_threshold)} by default, {shown_threshold(result.calibration.threshold)} chosen",
+        title=(
+            f"calibration, n = {result.calibration.n}, threshold {shown_threshold(result.own_threshold)} by default,"
+            f" {shown_threshold(result.calibration.threshold)} chosen"
+        ),
         caption=result.verdict() if result.accuracy is None else f"{result.accuracy} {result.verdict()}",
     )
     first = "95 % intervals (bootstrap)"

@@ -64,7 +64,10 @@ def threshold_chart(judged: Judged, own: float) -> Chart:
     at_own = float(curve[judged.thresholds.searchsorted(own)])
     return Chart(
         title="images found, over the box threshold",
-        summary=f"{at_own:.1f} % are found at the run's own threshold {own:.2f}; {curve.max():.1f} % at {best:.2f}, the best",
+        summary=(
+            f"{at_own:.1f} % are found at the run's own threshold {own:.2f}; {curve.max():.1f} % at {best:.2f}, the"
+            " best"
+        ),
         x_label="threshold",
         y_label=f"% with IoU of {CORRECT_IOU} or more",
         points=tuple(

@@ -1,4 +1,6 @@
-"""What a run makes of an image, side by side: photo, map, pseudo mask, mask, boxes against true boxes; of these, what its method has."""
+"""What a run makes of an image, side by side: photo, map, pseudo mask, mask, boxes against true boxes; of these, what
+its method has.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ Plane = Float32[np.ndarray, "_ _"]
 
 @dataclass(frozen=True)
 class Shown:
-    """One image with what the run made of it. Boxes are in pixels of the upright image; every plane covers all of it, at a size of its own.
+    """One image with what the run made of it. Boxes are in pixels of the upright image; every plane covers all of it,
+    at a size of its own.
 
     What a method does not have is None: the first two stages are SPOL's, and some methods give boxes without maps.
     """
@@ -169,7 +172,7 @@ class Gallery:
 
     def _shown(
         self, outputs: Outputs, truth: GroundTruth | None, shown: tuple[int, Sample, tuple[int, int], Plane | None]
-    ) -> Shown:  # fmt: skip
+    ) -> Shown:
         row, sample, image_hw, cam = shown
         found = self.localizer.localization(outputs, row, image_hw, sample.path)
         foreground = known = None

@@ -34,7 +34,9 @@ def environment() -> Environment:
 
 
 def legible(value: object) -> object:
-    """Text without what neither HTML nor a terminal can hold: control characters, and the surrogates of file names that are not UTF-8."""
+    """Text without what neither HTML nor a terminal can hold: control characters, and the surrogates of file names that
+    are not UTF-8.
+    """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "".join("\ufffd" if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" else c for c in value)

@@ -28,9 +28,11 @@ from wsol.text import number_of
 from wsol.version import __version__
 
 MAP_SIDE_PX = 64
-"""Maps go into the page with their longer side at most this long, a byte a place. Those of the default networks are 32."""
+"""Maps go into the page with their longer side at most this long, a byte a place. Those of the default networks are
+32."""
 PORTION = 50
-"""So many images are in the page when it opens; the rest lie in a template, from which a script takes them, so many at a time."""
+"""So many images are in the page when it opens; the rest lie in a template, from which a script takes them, so many at
+a time."""
 MAKER = "wsol report"
 """How a page says what wrote it."""
 
@@ -45,7 +47,9 @@ class Table:
 
     @property
     def number_columns(self) -> set[int]:
-        """The columns that belong to the right: those whose cells, where they are not empty, begin with a number. Names come first."""
+        """The columns that belong to the right: those whose cells, where they are not empty, begin with a number. Names
+        come first.
+        """
         columns = enumerate(zip(*self.rows[1:], strict=False))
         starts = {i: {cell.lstrip("+-\u2212")[:1].isdigit() for cell in cells if cell} for i, cells in columns}
         return {i for i, is_number in starts.items() if i > 0 and is_number == {True}}
@@ -152,28 +156,32 @@ def write_page(path: Path, page: Page) -> None:
     numbers = {name: number for number, name in enumerate(sorted(per_class))}
     known = [card.iou for card in page.cards if card.iou is not None]
     script = own_text("maps.js") + own_text("page.js")
-    text = _environment().from_string(own_text("page.html.j2")).render(
-        page=page,
-        maker=f"{MAKER} {__version__}",
-        cards=sorted(page.cards, key=_worst_first),
-        classes=[(numbers[name], name, per_class[name]) for name in numbers],
-        numbers=numbers,
-        portion=PORTION,
-        settings=json.dumps(_settings(page)),
-        columns=page.cards[0].columns if page.cards else (),
-        has_maps=any(card.heat for card in page.cards),
-        has_scores=any(card.score is not None for card in page.cards),
-        plot=charts,
-        correct_iou=CORRECT_IOU,
-        known=len(known),
-        correct=sum(fit >= CORRECT_IOU for fit in known),
-        not_found=sum(not card.boxes for card in page.cards),
-        misnamed=sum(card.predicted_name not in (None, card.class_name) for card in page.cards),
-        version=__version__,
-        style=Markup(own_text("page.css") + own_text("report.css")),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )  # fmt: skip
+    text = (
+        _environment()
+        .from_string(own_text("page.html.j2"))
+        .render(
+            page=page,
+            maker=f"{MAKER} {__version__}",
+            cards=sorted(page.cards, key=_worst_first),
+            classes=[(numbers[name], name, per_class[name]) for name in numbers],
+            numbers=numbers,
+            portion=PORTION,
+            settings=json.dumps(_settings(page)),
+            columns=page.cards[0].columns if page.cards else (),
+            has_maps=any(card.heat for card in page.cards),
+            has_scores=any(card.score is not None for card in page.cards),
+            plot=charts,
+            correct_iou=CORRECT_IOU,
+            known=len(known),
+            correct=sum(fit >= CORRECT_IOU for fit in known),
+            not_found=sum(not card.boxes for card in page.cards),
+            misnamed=sum(card.predicted_name not in (None, card.class_name) for card in page.cards),
+            version=__version__,
+            style=Markup(own_text("page.css") + own_text("report.css")),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
     write_text(path, text)
 
 

@@ -1,4 +1,6 @@
-"""What a run makes of an image: a panel for each thing that its method has, and the strip that shows several images on one sheet."""
+"""What a run makes of an image: a panel for each thing that its method has, and the strip that shows several images on
+one sheet.
+"""
 
 from __future__ import annotations
 
@@ -202,7 +204,9 @@ LEFT_PX = tuple(MARGIN_PX + number * (CELL_WIDTH_PX + GUTTER_PX) for number in r
 
 
 def draw_strip(shown: Sequence[Shown]) -> Image.Image:
-    """One row per image of a run, one column per panel, on white paper with a border: a card on light and on dark pages."""
+    """One row per image of a run, one column per panel, on white paper with a border: a card on light and on dark
+    pages.
+    """
     rows = [fitted(each) for each in shown]
     columns = columns_of(shown[0]) if shown else COLUMNS
     lefts = LEFT_PX[: len(columns)]

@@ -100,7 +100,9 @@ def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
 
 
 def print_table(table: Table) -> None:
-    """On standard output, wide enough not to wrap in a log; title and caption on lines of their own, however narrow the table."""
+    """On standard output, wide enough not to wrap in a log; title and caption on lines of their own, however narrow the
+    table.
+    """
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(120, 20 + 24 * len(table.columns)))

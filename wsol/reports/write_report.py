@@ -50,12 +50,13 @@ def report(
     precision: Precision = "auto",
     quiet: bool = False,
 ) -> Path:
-    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every image, worst first.
+    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every image, worst
+    first.
 
     Args:
         run: a finished run.
-        data: labelled images, whatever `fit` takes; those of the test split where there is one. Where they have annotated
-            boxes, the run is evaluated too.
+        data: labelled images, whatever `fit` takes; those of the test split where there is one. Where they have
+            annotated boxes, the run is evaluated too.
         out: folder for index.html, which needs no network; `run/report` by default. An older report in it is replaced.
         images: where the images are, if not in the data set's usual place.
         protocol: those that the run is evaluated under, separated by commas.
@@ -66,7 +67,8 @@ def report(
         The page.
 
     Raises:
-        WsolError: not a finished run, a run of other classes, nothing that can be decoded, or another file in that place.
+        WsolError: not a finished run, a run of other classes, nothing that can be decoded, or another file in that
+            place.
     """
     if max_images < 1:
         raise WsolError(
@@ -79,21 +81,39 @@ def report(
     with held(folder, "wsol report", "name another --out"):
         found = open_truth(Path(data), None if images is None else Path(images))
         return write_report(
-            Path(run), found, folder, protocols=protocols, images=max_images, device=device, precision=precision, progress=Progress(quiet=quiet)
-        )  # fmt: skip
+            Path(run),
+            found,
+            folder,
+            protocols=protocols,
+            images=max_images,
+            device=device,
+            precision=precision,
+            progress=Progress(quiet=quiet),
+        )
 
 
 def write_report(
-    run: Path, data: DataSet, folder: Path, *, protocols: Sequence[Protocol] = tuple(PROTOCOLS.values()), images: int = IMAGES, title: str | None = None,
-    notes: Sequence[str] = (), tables: Sequence[Table] = (), device: str = "auto", precision: Precision = "auto", progress: Progress,
-) -> Path:  # fmt: skip
+    run: Path,
+    data: DataSet,
+    folder: Path,
+    *,
+    protocols: Sequence[Protocol] = tuple(PROTOCOLS.values()),
+    images: int = IMAGES,
+    title: str | None = None,
+    notes: Sequence[str] = (),
+    tables: Sequence[Table] = (),
+    device: str = "auto",
+    precision: Precision = "auto",
+    progress: Progress,
+) -> Path:
     """Judge the run where there is a truth, show the test images to its networks, and write `folder`/index.html.
 
-    Of more than `images` test images, so many are shown, spread evenly; the numbers are of all. `notes` and `tables` stand
-    above those of the run. The file is whole or not there, and replaces an older report.
+    Of more than `images` test images, so many are shown, spread evenly; the numbers are of all. `notes` and `tables`
+    stand above those of the run. The file is whole or not there, and replaces an older report.
 
     Raises:
-        WsolError: not a finished run, a run of other classes, nothing that can be decoded, or another file in that place.
+        WsolError: not a finished run, a run of other classes, nothing that can be decoded, or another file in that
+            place.
     """
     path = folder / FILE
     check_place(path)
@@ -103,8 +123,15 @@ def write_report(
     judged = None
     if truth is not None:
         judged = evaluate.evaluate_run(
-            gallery.run, data, which="seg", protocols=protocols, threshold=None, device=device, precision=precision, progress=progress
-        )  # fmt: skip
+            gallery.run,
+            data,
+            which="seg",
+            protocols=protocols,
+            threshold=None,
+            device=device,
+            precision=precision,
+            progress=progress,
+        )
     else:
         progress.say(f"report: nothing is judged. {why_not}")
     chosen = spread(samples, images)
@@ -165,7 +192,10 @@ def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
         return truth, ""
     return (
         None,
-        f"no boxes that can be used for the {number_of(len(data.test), 'image')} of {data.root}. {told(truth.mistakes)}",
+        (
+            f"no boxes that can be used for the {number_of(len(data.test), 'image')} of {data.root}."
+            f" {told(truth.mistakes)}"
+        ),
     )
 
 
@@ -197,8 +227,8 @@ def _of_method(run: Run) -> list[str]:
     notes = [f"{method} has a map, and mask and box are cut from it; there is no pseudo mask."]
     if spec.needs_labels:
         notes.append(
-            "They are of the class that an image is labelled, as wsol evaluate judges them. wsol predict is told no class: where the "
-            "run names another, or none, its box may differ."
+            "They are of the class that an image is labelled, as wsol evaluate judges them. wsol predict is told no"
+            " class: where the run names another, or none, its box may differ."
         )
     if not spec.is_trained:
         notes.append(
@@ -208,15 +238,26 @@ def _of_method(run: Run) -> list[str]:
 
 
 def _page(
-    run: Path, data: DataSet, gallery: Gallery, cards: list[Card], judged: Evaluation | None, count: int, title: str | None, notes: list[str], tables: Sequence[Table],
-) -> Page:  # fmt: skip
+    run: Path,
+    data: DataSet,
+    gallery: Gallery,
+    cards: list[Card],
+    judged: Evaluation | None,
+    count: int,
+    title: str | None,
+    notes: list[str],
+    tables: Sequence[Table],
+) -> Page:
     config, calibration = gallery.run.config, gallery.run.calibration()
     box = gallery.localizer.box
     if len(cards) + len(gallery.broken) < count:
         numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
         notes = [
             *notes,
-            f"{len(cards)} of {number_of(count, 'image')} {'is' if len(cards) == 1 else 'are'} shown, spread evenly; {numbers}.",
+            (
+                f"{len(cards)} of {number_of(count, 'image')} {'is' if len(cards) == 1 else 'are'} shown, spread"
+                f" evenly; {numbers}."
+            ),
         ]
     own = _own(judged)
     mistakes = [] if judged is None else [*judged.left_out, *map(str, judged.mistakes)]
@@ -225,9 +266,11 @@ def _page(
         box=box,
         cards=cards,
         notes=notes,
-        tiles=_unjudged_tiles(cards, calibration is not None and calibration.curve is not None)
-        if judged is None
-        else _tiles(judged),
+        tiles=(
+            _unjudged_tiles(cards, calibration is not None and calibration.curve is not None)
+            if judged is None
+            else _tiles(judged)
+        ),
         tables=[*tables, *([] if judged is None else [_protocols(judged)])],
         charts=[] if own is None else [threshold_chart(own, box.threshold)],
         losses=[loss_chart(name, values) for name, values in training_losses(run).items()],
@@ -236,7 +279,9 @@ def _page(
         facts={
             "data": data.describe(),
             "shown": f"{number_of(len(cards), 'image')} of {'the test split' if data.has_split else 'all'}",
-            "boxes that cover their image": f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)",
+            "boxes that cover their image": (
+                f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)"
+            ),
         }
         | facts_of(gallery.run, calibration),
         licences=licences_of(config),
@@ -271,7 +316,9 @@ def _tiles(judged: Evaluation) -> list[Tile]:
 
 
 def _protocol_of(metric: str, judged: Evaluation) -> ProtocolName | None:
-    """The first that has it. The AUC is of the same boxes as GT-known: where it has none there, another protocol's would mislead."""
+    """The first that has it. The AUC is of the same boxes as GT-known: where it has none there, another protocol's
+    would mislead.
+    """
     with_it = "gt_known" if metric == "score_auc" else metric
     name = next((name for name, one in judged.judged.items() if with_it in one.rates), None)
     return name if name is not None and metric in judged.judged[name].rates else None

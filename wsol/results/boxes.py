@@ -31,7 +31,9 @@ EXPORTED = {"coco": "results.json", "csv": "boxes.csv"}
 
 @dataclass(frozen=True)
 class ScoredBoxes:
-    """What was found in one image, best first: boxes in its upright pixels, their scores, and their classes if known."""
+    """What was found in one image, best first: boxes in its upright pixels, their scores, and their classes if
+    known.
+    """
 
     boxes: Boxes
     scores: Float[np.ndarray, " n"]
@@ -52,9 +54,11 @@ class BoxResults:
 
 
 def read_boxes(file: Path, image_ids: Sequence[str], coco_ids: Mapping[int, str] | None) -> BoxResults:
-    """Read boxes from COCO results (.json), a table (.csv), `wsol predict`'s folder or predictions.jsonl, or the folder of an export.
+    """Read boxes from COCO results (.json), a table (.csv), `wsol predict`'s folder or predictions.jsonl, or the folder
+    of an export.
 
-    `coco_ids` are the numbers of the truth's images, where it is COCO's too; an instances.json beside the results comes first.
+    `coco_ids` are the numbers of the truth's images, where it is COCO's too; an instances.json beside the results comes
+    first.
 
     Raises:
         WsolError: another kind of file, a bad row, names that fit several images, or none of an image asked for.
@@ -163,7 +167,10 @@ def _check_columns(file: Path, columns: tuple[str, ...]) -> None:
     wanted = (*REQUIRED, *OPTIONAL)
     others = [name for name in columns if name not in wanted]
     missing = [name for name in REQUIRED if name not in columns]
-    head = f"{file} has the columns {listed(columns)}: expected {','.join(REQUIRED)} (corners in pixels, x1 = x0 + width) and, if you have them, {','.join(OPTIONAL)}."
+    head = (
+        f"{file} has the columns {listed(columns)}: expected {','.join(REQUIRED)} (corners in pixels, x1 = x0 + width)"
+        f" and, if you have them, {','.join(OPTIONAL)}."
+    )
     if missing:
         near = {name: _holding(name, others) or alike(name, others) for name in missing}
         hints = "".join(f" Did you mean {some[0]!r} to be {name}?" for name, some in near.items() if some)

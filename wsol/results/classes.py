@@ -27,8 +27,9 @@ class ClassResults:
 def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, ...]) -> ClassResults:
     """What the file names each image, from a table (.csv) or `wsol predict`'s result.
 
-    A cell is a class name or a label (0 is the first class). Where a class is itself called by a number, every cell is a name.
-    A truth of few images lacks some of a system's classes; one that shares few classes with the file is another vocabulary.
+    A cell is a class name or a label (0 is the first class). Where a class is itself called by a number, every cell is
+    a name. A truth of few images lacks some of a system's classes; one that shares few classes with the file is another
+    vocabulary.
 
     Raises:
         WsolError: another kind of file, a bad row, classes of another vocabulary, or names of none of the images.
@@ -109,7 +110,8 @@ class _Labels:
         near = " or ".join(map(repr, alike(cell, self.class_names)))
         hint = f" Did you mean {near}?" if near else " Write the class as the truth has it."
         return WsolError(
-            f"{where}: {cell!r} is no class: expected one of the truth's {len(self.class_names)} ({', '.join(self.class_names[:3])}, ...){either}.{hint}"
+            f"{where}: {cell!r} is no class: expected one of the truth's {len(self.class_names)}"
+            f" ({', '.join(self.class_names[:3])}, ...){either}.{hint}"
         )
 
 

@@ -1,4 +1,6 @@
-"""Heatmaps of any system: a folder with one `.npy` per image, named as wsolevaluation's code or its documentation says."""
+"""Heatmaps of any system: a folder with one `.npy` per image, named as wsolevaluation's code or its documentation
+says.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,8 @@ def _shared(file: Path, image_id: str, names: Mapping[str, tuple[str, str]]) -> 
 def read_heatmap(path: Path) -> Float[np.ndarray, "height width"]:
     """Scores before thresholding: float32 or float64 as stored, bytes as shares of 255, other integers as they are.
 
-    Axes of length 1 before or after height and width are dropped. NaN and infinity come through: protocols decide about them.
+    Axes of length 1 before or after height and width are dropped. NaN and infinity come through: protocols decide about
+    them.
 
     Raises:
         WsolError: not a `.npy` file, or no map of numbers in it.
@@ -124,8 +127,8 @@ def read_heatmap(path: Path) -> Float[np.ndarray, "height width"]:
         # Not float32: it does not tell large integers apart.
         whole = array.astype(np.float32) / 255 if array.dtype == np.uint8 else array.astype(np.float64)
         return np.ascontiguousarray(whole)
-    # The map keeps its precision: wsolevaluation cuts (map * 255) to bytes in it, and a byte more or less is another threshold.
-    # By size, not by type: another machine's order of bytes is turned to ours.
+    # The map keeps its precision: wsolevaluation cuts (map * 255) to bytes in it, and a byte more or less is another
+    # threshold. By size, not by type: another machine's order of bytes is turned to ours.
     precisions = {2: np.float32, 4: np.float32, 8: np.float64}
     if array.dtype.kind != "f" or array.dtype.itemsize not in precisions:
         raise WsolError(f"{path} holds {array.dtype}", expected="floats or integers", remedy=f"{DO_SAVE}")

@@ -70,7 +70,9 @@ def matched_in(file: Path, found: Collection[str], image_ids: Sequence[str]) -> 
 
 
 def alike(name: str, known: Iterable[str]) -> list[str]:
-    """The known names that look like `name`, at most three, the most similar first; small and capital letters are equal."""
+    """The known names that look like `name`, at most three, the most similar first; small and capital letters are
+    equal.
+    """
     by_lower = {one.lower(): one for one in known}
     return [by_lower[one] for one in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.7)]
 

@@ -27,9 +27,15 @@ from wsol.review.session import Desk, Stale, Wish
 LONGEST_BODY = 256 * 1024
 
 OWN_FILES = {
-    "page.css": "text/css", "icon.svg": "image/svg+xml", "page.js": "text/javascript", "boxes.js": "text/javascript", "classes.js": "text/javascript",
-    "pace.js": "text/javascript", "images.js": "text/javascript", "queue.js": "text/javascript",
-}  # fmt: skip
+    "page.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    "page.js": "text/javascript",
+    "boxes.js": "text/javascript",
+    "classes.js": "text/javascript",
+    "pace.js": "text/javascript",
+    "images.js": "text/javascript",
+    "queue.js": "text/javascript",
+}
 """All that is served from the package besides the page; nothing is looked up by a name that came from outside."""
 
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
@@ -78,11 +84,15 @@ def application(desk: Desk, address: Address) -> ASGIApp:
     def overview(request: Request) -> Response:
         return _json(
             {
-                "folder": desk.image_root.name, "class_names": desk.class_names, "order": desk.order,
+                "folder": desk.image_root.name,
+                "class_names": desk.class_names,
+                "order": desk.order,
                 "verdicts": "".join(desk.verdict(index)[0] for index in range(len(desk.items))),
-                "seen": desk.last_number, "sizes": LONGEST_PX, "is_sample": desk.is_sample,
+                "seen": desk.last_number,
+                "sizes": LONGEST_PX,
+                "is_sample": desk.is_sample,
             }
-        )  # fmt: skip
+        )
 
     def changes(request: Request) -> Response:
         return _json({"seen": desk.last_number, "changes": desk.changes(_whole(request.query_params.get("since", "")))})
@@ -106,19 +116,27 @@ def application(desk: Desk, address: Address) -> ASGIApp:
         index = desk.index_of(decision.image)
         return _json(
             {
-                "number": decision.number, "seen": desk.last_number,
-                "changes": desk.changes(seen), "image": desk.image(index),
+                "number": decision.number,
+                "seen": desk.last_number,
+                "changes": desk.changes(seen),
+                "image": desk.image(index),
             }
-        )  # fmt: skip
+        )
 
     def decide_now(asked: _Decide) -> Response:
         boxes = tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in asked.boxes)
         if not isinstance(asked.class_name, str | None):
             raise HTTPException(422, "class_name: expected a class or null")
         wish = Wish(
-            asked.image, asked.base, asked.is_rejected, boxes, asked.class_name, asked.session, asked.id,
+            asked.image,
+            asked.base,
+            asked.is_rejected,
+            boxes,
+            asked.class_name,
+            asked.session,
+            asked.id,
             asked.is_class_chosen,
-        )  # fmt: skip
+        )
         try:
             return decided(desk.decide(wish), asked.seen)
         except Stale:

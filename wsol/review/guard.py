@@ -1,4 +1,6 @@
-"""Who may ask: this machine's browser, with the key, from our own page. Everybody else is refused before anything is read."""
+"""Who may ask: this machine's browser, with the key, from our own page. Everybody else is refused before anything is
+read.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ OWN_HEADER = "x-wsol-review"
 """No form and no link can send it; a foreign script would have to ask first, and is not answered."""
 
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none';"
+        " form-action 'none'; frame-ancestors 'none'"
+    ),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
@@ -57,7 +62,8 @@ class Guard:
     def _refusal(self, method: str, headers: Headers, is_entrance: bool) -> tuple[int, str] | None:
         host = headers.getlist("host")
         if len(host) != 1 or host[0] not in self.hosts:
-            # A name of somebody else's that points to 127.0.0.1 (DNS rebinding) would make us of one origin with his page.
+            # A name of somebody else's that points to 127.0.0.1 (DNS rebinding) would make us of one origin with his
+            # page.
             return 421, "This page is at 127.0.0.1 and at no other name."
         if is_entrance:
             return None if method in ("GET", "HEAD") else (405, "Only GET.")

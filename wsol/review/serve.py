@@ -27,14 +27,20 @@ from wsol.text import number_of
 
 
 def review(
-    predictions: str | Path, *, sample: int | None = None, port: int | None = None, open_browser: bool = False, quiet: bool = False
-) -> None:  # fmt: skip
+    predictions: str | Path,
+    *,
+    sample: int | None = None,
+    port: int | None = None,
+    open_browser: bool = False,
+    quiet: bool = False,
+) -> None:
     """Serve the review of a prediction folder on 127.0.0.1; the address goes to standard output.
 
     With `sample`, of so many images drawn at random, which are remembered for `wsol calibrate`.
 
     Raises:
-        WsolError: no predictions, a line that no format could hold, a damaged journal, a port that is taken, or another server.
+        WsolError: no predictions, a line that no format could hold, a damaged journal, a port that is taken, or another
+            server.
     """
     predictions, progress = Path(predictions), Progress(quiet=quiet)
     if port is not None and not 1 <= port <= 65535:
@@ -80,7 +86,8 @@ def review(
 def _tell_of_another(before: tuple[str, ...] | None, drawn: tuple[str, ...], progress: Progress) -> None:
     if before is not None and len(before) != len(drawn):
         progress.say(
-            f"review: the sample was of {number_of(len(before), 'image')} and is of {len(drawn)} now; `wsol calibrate` asks for a decision about each. `--sample {len(before)}` goes back"
+            f"review: the sample was of {number_of(len(before), 'image')} and is of {len(drawn)} now; `wsol calibrate`"
+            f" asks for a decision about each. `--sample {len(before)}` goes back"
         )
 
 
@@ -100,9 +107,15 @@ def _ended(desk: Desk, journal: Journal, predictions: Path) -> str:
 def server(desk: Desk, address: Address) -> uvicorn.Server:
     """The page's server, to be run on a socket that is bound."""
     config = uvicorn.Config(
-        application(desk, address), http=ImpatientProtocol, ws="none", lifespan="off", log_level="warning", access_log=False,
-        server_header=False, timeout_graceful_shutdown=2,
-    )  # fmt: skip
+        application(desk, address),
+        http=ImpatientProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
     return uvicorn.Server(config)
 
 
@@ -111,7 +124,9 @@ def _tell(desk: Desk, journal: Journal, progress: Progress) -> None:
         progress.say(f"review: half a line at the end of {journal.path}, never saved as a whole, was cut off")
     if desk.unknown:
         progress.say(
-            f"review: {number_of(desk.unknown, 'decision is about an image that is', 'decisions are about images that are')} not among these predictions, and kept in {journal.path}"
+            "review:"
+            f" {number_of(desk.unknown, 'decision is about an image that is', 'decisions are about images that are')}"
+            f" not among these predictions, and kept in {journal.path}"
         )
 
 

@@ -21,7 +21,8 @@ MOST_BOXES = 1000
 
 
 MOST_LIKELY, LIKELY = 3, 0.1
-"""So many classes head the list of them, and all but the first have so much of the probability: five of six would say nothing."""
+"""So many classes head the list of them, and all but the first have so much of the probability: five of six would say
+nothing."""
 
 
 class Stale(Exception):
@@ -43,12 +44,17 @@ class Item:
     def of(cls, prediction: Prediction) -> Item:
         """Without masks and labels."""
         return cls(
-            prediction.image, prediction.image_hw, tuple(found.xyxy for found in prediction.objects),
-            tuple(found.score for found in prediction.objects), prediction.class_name,
+            prediction.image,
+            prediction.image_hw,
+            tuple(found.xyxy for found in prediction.objects),
+            tuple(found.score for found in prediction.objects),
+            prediction.class_name,
             tuple(
-                name for place, (name, share) in enumerate(prediction.top5[:MOST_LIKELY]) if not place or share >= LIKELY
+                name
+                for place, (name, share) in enumerate(prediction.top5[:MOST_LIKELY])
+                if not place or share >= LIKELY
             ),
-        )  # fmt: skip
+        )
 
     @property
     def confidence(self) -> float:
@@ -130,14 +136,20 @@ class Desk:
         """Everything that a window shows of an image."""
         item, head = self.items[index], self._heads.get(index)
         return {
-            "index": index, "image": item.image, "image_hw": item.image_hw, "predicted_boxes": item.boxes,
-            "scores": item.scores, "predicted_class": item.class_name, "likely": item.likely,
+            "index": index,
+            "image": item.image,
+            "image_hw": item.image_hw,
+            "predicted_boxes": item.boxes,
+            "scores": item.scores,
+            "predicted_class": item.class_name,
+            "likely": item.likely,
             "given_class": self._given.of(item.image),
-            "version": head.number if head else 0, "verdict": self.verdict(index),
+            "version": head.number if head else 0,
+            "verdict": self.verdict(index),
             "boxes": head.boxes if head else item.boxes,
             "class_name": head.class_name if head else item.class_name,
             "is_class_chosen": self._is_class_chosen(index),
-        }  # fmt: skip
+        }
 
     def changes(self, since: int) -> list[dict[str, Any]]:
         """The images about which something was decided after the decision `since`."""
@@ -174,7 +186,8 @@ class Desk:
             return self._write(item, verdict, wish.boxes, wish.class_name, is_chosen, wish.session, wish.id, head, None)
 
     def undo(self, session: str, id: str) -> Decision | None:
-        """Take back the last decision of this window, or, where it has none, of before the server started; None if there is none.
+        """Take back the last decision of this window, or, where it has none, of before the server started; None if
+        there is none.
 
         Only what still holds can be taken back: not what another window has decided otherwise since.
 
@@ -224,14 +237,31 @@ class Desk:
         return has_chosen_class(made, self.items[index].class_name)
 
     def _write(
-        self, item: Item, verdict: Verdict, boxes: tuple[Xyxy, ...], class_name: str | None, is_class_chosen: bool,
-        session: str, id: str, head: Decision | None, undoes: int | None,
-    ) -> Decision:  # fmt: skip
+        self,
+        item: Item,
+        verdict: Verdict,
+        boxes: tuple[Xyxy, ...],
+        class_name: str | None,
+        is_class_chosen: bool,
+        session: str,
+        id: str,
+        head: Decision | None,
+        undoes: int | None,
+    ) -> Decision:
         decision = Decision(
-            self.last_number + 1, item.image, item.image_hw, verdict, boxes, class_name,
-            datetime.now(UTC).isoformat(timespec="milliseconds"), session, id, head.number if head else None, undoes,
+            self.last_number + 1,
+            item.image,
+            item.image_hw,
+            verdict,
+            boxes,
+            class_name,
+            datetime.now(UTC).isoformat(timespec="milliseconds"),
+            session,
+            id,
+            head.number if head else None,
+            undoes,
             is_class_chosen,
-        )  # fmt: skip
+        )
         self._journal.append(decision)
         self._note(decision)
         return decision
@@ -252,7 +282,8 @@ class Desk:
             return
         if wish.class_name not in (*self.class_names, item.class_name) or wish.class_name is None:
             raise WsolError(
-                f"expected one of the {number_of(len(self.class_names), 'class')}, got {wish.class_name!r}. Choose a class (c)."
+                f"expected one of the {number_of(len(self.class_names), 'class')}, got {wish.class_name!r}. Choose a"
+                " class (c)."
             )
 
 
@@ -260,5 +291,6 @@ def _check_box(box: Sequence[float], image_hw: tuple[int, int]) -> None:
     (x0, y0, x1, y1), (height, width) = box, image_hw
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):  # false for NaN as well
         raise WsolError(
-            f"expected a box with an area inside {width} x {height} pixels, got {x0:g},{y0:g},{x1:g},{y1:g}. Draw it again."
+            f"expected a box with an area inside {width} x {height} pixels, got {x0:g},{y0:g},{x1:g},{y1:g}. Draw it"
+            " again."
         )

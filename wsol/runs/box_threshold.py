@@ -1,4 +1,6 @@
-"""The thresholds that a run learns without boxes: where its boxes and masks fit its own pseudo masks best. `RUN/seg/threshold.json`."""
+"""The thresholds that a run learns without boxes: where its boxes and masks fit its own pseudo masks best.
+`RUN/seg/threshold.json`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ class LearnedThreshold(Config):
     threshold: Fraction
     """Of the boxes: midway between the two below."""
     box_threshold: Fraction
-    """Where the box of the largest component fits that of the pseudo mask best. Rather low: pseudo masks are somewhat wide."""
+    """Where the box of the largest component fits that of the pseudo mask best. Rather low: pseudo masks are somewhat
+    wide."""
     box_iou: Fraction
     """Mean IoU of these boxes."""
     mask_threshold: Fraction

@@ -1,4 +1,6 @@
-"""What a few drawn boxes teach a finished run: its box threshold, and how often a box of some score is right. `RUN/calibration.json`."""
+"""What a few drawn boxes teach a finished run: its box threshold, and how often a box of some score is right.
+`RUN/calibration.json`.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ Fits = Float[np.ndarray, "n thresholds"]
 
 
 class ScoreCurve(Config, allow_inf_nan=False):
-    """The probability that a box is right, as a logistic curve of its score: 1 / (1 + exp(-(intercept + slope * score)))."""
+    """The probability that a box is right, as a logistic curve of its score: 1 / (1 + exp(-(intercept + slope *
+    score))).
+    """
 
     slope: PositiveFloat
     intercept: float
@@ -41,7 +45,8 @@ class Calibration(Config):
     threshold: Fraction
     """The box threshold, in place of the run's own."""
     curve: ScoreCurve | None
-    """From the scores of boxes at this threshold to the probability of an IoU of at least 0.5; None leaves them as they are."""
+    """From the scores of boxes at this threshold to the probability of an IoU of at least 0.5; None leaves them as they
+    are."""
     n: PositiveInt
     """Images with drawn boxes that it was learned from."""
     boxes: str
@@ -57,8 +62,13 @@ def new_calibration(weights: str, boxes: Path, threshold: float, curve: ScoreCur
     """What was learned, with when and from what. `weights` are `Run.calibrated_weights`."""
     made = datetime.now(UTC).isoformat(timespec="seconds")
     return Calibration(
-        threshold=threshold, curve=curve, n=n, boxes=str(boxes), made=made, weights=weights,
-    )  # fmt: skip
+        threshold=threshold,
+        curve=curve,
+        n=n,
+        boxes=str(boxes),
+        made=made,
+        weights=weights,
+    )
 
 
 def write_calibration(run: Path, calibration: Calibration) -> None:
@@ -74,7 +84,8 @@ def reset_calibration(run: Path) -> bool:
 
 
 def read_calibration(run: Path) -> Calibration | None:
-    """The calibration in a run folder, whatever weights it belongs to (`Run.calibration` looks at that); None if there is none.
+    """The calibration in a run folder, whatever weights it belongs to (`Run.calibration` looks at that); None if there
+    is none.
 
     Raises:
         WsolError: the file is damaged, or of another version.
@@ -107,10 +118,12 @@ def _unusable(run: Path) -> WsolError:
 
 
 def chosen_threshold(fits: Fits, thresholds: Float[np.ndarray, " thresholds"], own: float) -> int:
-    """The place of the threshold nearest to the run's `own` that is as good as the best one, as far as these images can tell.
+    """The place of the threshold nearest to the run's `own` that is as good as the best one, as far as these images can
+    tell.
 
-    `fits` is the IoU of each image's box at each threshold. As good: the mean IoU is within one standard error, of the paired
-    differences, of the best mean (the rule of Breiman et al. 1984, sec. 3.4.3). Of two equally near the better one.
+    `fits` is the IoU of each image's box at each threshold. As good: the mean IoU is within one standard error, of the
+    paired differences, of the best mean (the rule of Breiman et al. 1984, sec. 3.4.3). Of two equally near the better
+    one.
     """
     means = fits.mean(axis=0)
     behind = fits[:, [int(means.argmax())]] - fits
@@ -127,15 +140,18 @@ def probability(curve: ScoreCurve, score: float) -> float:
 
 
 def fitted_curve(scores: Float[np.ndarray, " n"], is_right: Bool[np.ndarray, " n"]) -> ScoreCurve | None:
-    """Logistic regression of right and wrong on the score, by Newton's method (Platt 1999); None where it does not rise.
+    """Logistic regression of right and wrong on the score, by Newton's method (Platt 1999); None where it does not
+    rise.
 
-    Few images must not make a step function of it: as if `PRIOR_IMAGES` more had been seen at scores from 0 to 1, right as often as their score says.
+    Few images must not make a step function of it: as if `PRIOR_IMAGES` more had been seen at scores from 0 to 1, right
+    as often as their score says.
     """
     x = np.concatenate([scores, PRIOR_SCORES])
     targets = np.concatenate([is_right.astype(float), PRIOR_SCORES])
     weights = np.concatenate([np.ones(len(scores)), np.full(len(PRIOR_SCORES), PRIOR_IMAGES / len(PRIOR_SCORES))])
     intercept, slope = _newton(np.stack([np.ones(len(x)), x], axis=1), targets, weights)
-    # A flat one would give every box the same score, and a falling one show the surest boxes first to who looks for doubtful ones.
+    # A flat one would give every box the same score, and a falling one show the surest boxes first to who looks for
+    # doubtful ones.
     return ScoreCurve(slope=slope, intercept=intercept) if slope > _FLAT else None
 
 
@@ -147,7 +163,9 @@ _FLAT = 1e-6
 def _newton(
     inputs: Float[np.ndarray, "n parameters"], targets: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"]
 ) -> list[float]:
-    """The parameters of the least weighted cross entropy. From 0, where the curve is gentlest, no step overshoots: the prior sees to it."""
+    """The parameters of the least weighted cross entropy. From 0, where the curve is gentlest, no step overshoots: the
+    prior sees to it.
+    """
     found = np.zeros(inputs.shape[1])
     for _ in range(_STEPS):
         p = 0.5 + 0.5 * np.tanh(inputs @ found / 2)

@@ -46,7 +46,9 @@ class Run:
 
     @property
     def classifier_folder(self) -> Path | None:
-        """The folder of a network beside that one which names the boxes; None where that one names them, or none does."""
+        """The folder of a network beside that one which names the boxes; None where that one names them, or none
+        does.
+        """
         if self.config.classifier == "none":
             return None
         if self.config.classifier != "localizer":
@@ -66,7 +68,9 @@ class Run:
 
     @property
     def maps_hash(self) -> str:
-        """What the maps depend on beside the weights: the way `grad-cam` makes them, or each image's own threshold. Empty for nothing."""
+        """What the maps depend on beside the weights: the way `grad-cam` makes them, or each image's own threshold.
+        Empty for nothing.
+        """
         if self.spec.uses_gradients:
             return self.config.method
         found = self.image_threshold
@@ -128,7 +132,8 @@ class Run:
         return f"{file_hash(self.network_folder / WEIGHTS)} {self.maps_hash}".rstrip()
 
     def calibration(self) -> Calibration | None:
-        """What `wsol calibrate` learned; None if there is nothing, and, with a warning, where it belongs to other weights.
+        """What `wsol calibrate` learned; None if there is nothing, and, with a warning, where it belongs to other
+        weights.
 
         Raises:
             WsolError: the file is damaged, or of another version.
@@ -137,7 +142,8 @@ class Run:
         if found is None or found.weights == self.calibrated_weights:
             return found
         warnings.warn(
-            f"{self.folder} was trained again, or given another method, since it was calibrated: its calibration is not used. Run `wsol calibrate {self.folder} --boxes FEW` again, or remove it with `--reset`.",
+            f"{self.folder} was trained again, or given another method, since it was calibrated: its calibration is not"
+            f" used. Run `wsol calibrate {self.folder} --boxes FEW` again, or remove it with `--reset`.",
             stacklevel=2,
         )
         return None

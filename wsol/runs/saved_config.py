@@ -99,12 +99,12 @@ def _values_in(path: Path) -> Any:
 def preview(run: Path, given: RunConfig | None, *, is_checked: bool = True) -> RunConfig:
     """The configuration for a stage: what the run remembers, changed by what was set on `given`.
 
-    A run that remembers nothing starts from the recipe. Naming a recipe, or another method, starts from the recipe again. `is_checked`: whether
-    options that the run would not read are refused.
+    A run that remembers nothing starts from the recipe. Naming a recipe, or another method, starts from the recipe
+    again. `is_checked`: whether options that the run would not read are refused.
 
     Raises:
-        WsolError: what the run remembers is damaged, it is another method's, values do not go together, or the run would not
-            read one of them.
+        WsolError: what the run remembers is damaged, it is another method's, values do not go together, or the run
+            would not read one of them.
     """
     given = given or RunConfig()
     try:
@@ -117,7 +117,9 @@ def preview(run: Path, given: RunConfig | None, *, is_checked: bool = True) -> R
 
 
 def with_stage_one(run: Path, given: RunConfig | None) -> RunConfig:
-    """What was set, for the training of stage 1 by itself: who asks for it wants its masks, unless something else was said or begun."""
+    """What was set, for the training of stage 1 by itself: who asks for it wants its masks, unless something else was
+    said or begun.
+    """
     given = given or RunConfig()
     is_said = "masks" in given.pseudo.model_fields_set or "recipe" in given.model_fields_set
     if is_said or is_begun(run / "pseudo") or "cam" in first_networks(preview(run, given, is_checked=False)):
@@ -197,7 +199,10 @@ def _not_read(config: RunConfig, group: str, name: str, value: object, made_with
         owners = [method for method in METHODS if any(name in options_read(one, group) for one in _of(config, method))]
         do = f"Choose `--method {owners[0]}`" if len(owners) < 3 else "Choose another `--method`"
         do += " and another --run" if made_with else ""
-    return f"{who} does not read {option(group, name)}: expected options of {_read(config)}, got {option(group, name)} {value}. {do}, or leave it out."
+    return (
+        f"{who} does not read {option(group, name)}: expected options of {_read(config)}, got {option(group, name)}"
+        f" {value}. {do}, or leave it out."
+    )
 
 
 def _of(config: RunConfig, method: Method) -> list[RunConfig]:

@@ -112,10 +112,11 @@ NOTICEABLE_SECONDS = 0.3
 def measured(
     engine: Engine, work: Callable[[Engine], object], repetitions: int = 3, tell: Callable[[], None] = lambda: None
 ) -> Engine:
-    """The engine in the precision, fp32 or bf16, in which `work` is faster; the reason tells by how much. All processes take the first's.
+    """The engine in the precision, fp32 or bf16, in which `work` is faster; the reason tells by how much. All processes
+    take the first's.
 
-    On CPUs bf16 wins for some networks and loses for others: the gradient of a depthwise convolution is several times slower in it.
-    Where it takes a noticeable time, `tell` is called soon after the beginning.
+    On CPUs bf16 wins for some networks and loses for others: the gradient of a depthwise convolution is several times
+    slower in it. Where it takes a noticeable time, `tell` is called soon after the beginning.
     """
     if not has_bf16(engine.device):
         return replace(engine, is_bf16=False)
@@ -128,7 +129,7 @@ def measured(
             elif not is_bf16 and seconds > NOTICEABLE_SECONDS:
                 tell()
         # Of all processes, since all have to make as many passes; nan after the warming up.
-        (ratio, *_) = gathered([best[False] / best[True]], engine)
+        ratio, *_ = gathered([best[False] / best[True]], engine)
         if ratio < 1:  # bf16 would have to win by a fifth: no need to wait for more of its slow passes
             break
     is_bf16 = ratio > CLEARLY_FASTER
@@ -182,7 +183,9 @@ def wait_for_all(engine: Engine) -> None:
 
 
 def averaging(network: nn.Module, engine: Engine) -> nn.Module:
-    """The network whose gradients are means over all processes (DistributedDataParallel); itself where there is one process."""
+    """The network whose gradients are means over all processes (DistributedDataParallel); itself where there is one
+    process.
+    """
     if part().count == 1:
         return network
     # Its layout of 1x1 filters is not ours; the copy that this costs is small.
@@ -192,7 +195,9 @@ def averaging(network: nn.Module, engine: Engine) -> nn.Module:
 
 
 def gradients_kept_apart(network: nn.Module, *, apart: bool) -> contextlib.AbstractContextManager[None]:
-    """Inside, gradients of an `averaging` network are added up in each process; the next backward pass outside sends their sum."""
+    """Inside, gradients of an `averaging` network are added up in each process; the next backward pass outside sends
+    their sum.
+    """
     no_sync = getattr(network, "no_sync", None)
     return no_sync() if apart and no_sync is not None else contextlib.nullcontext()
 
@@ -200,7 +205,8 @@ def gradients_kept_apart(network: nn.Module, *, apart: bool) -> contextlib.Abstr
 def _joined(engine: Engine) -> Accelerator:
     from accelerate import Accelerator, InitProcessGroupKwargs  # seconds to import, so only where it is needed
 
-    # A process may wait hours for a slower one's shards, or for the first to put them together; a dead one the launcher notices.
+    # A process may wait hours for a slower one's shards, or for the first to put them together; a dead one the launcher
+    # notices.
     patience = InitProcessGroupKwargs(timeout=timedelta(days=7))
     _close_at_exit()
     # Precision is the engine's own business, whatever `accelerate config` says.

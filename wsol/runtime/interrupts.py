@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM: the end of a command within seconds; in a training, a question that is asked between two steps."""
+"""Ctrl-C and SIGTERM: the end of a command within seconds; in a training, a question that is asked between two
+steps.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,12 @@ INTERRUPTED = 130
 
 
 class EndedBySignals:
-    """`with EndedBySignals():`, around a whole command: the first Ctrl-C or SIGTERM raises KeyboardInterrupt, later ones do nothing.
+    """`with EndedBySignals():`, around a whole command: the first Ctrl-C or SIGTERM raises KeyboardInterrupt, later
+    ones do nothing.
 
-    A process that is still there `SECONDS_TO_END` later is ended hard: its main thread reads from a disk that does not answer, waits
-    for a process that died, or is in a library's long computation. A kill loses nothing that was finished.
-    One of several processes ends with the launcher that started them.
+    A process that is still there `SECONDS_TO_END` later is ended hard: its main thread reads from a disk that does not
+    answer, waits for a process that died, or is in a library's long computation. A kill loses nothing that was
+    finished. One of several processes ends with the launcher that started them.
     """
 
     def __init__(self) -> None:
@@ -60,7 +63,8 @@ class EndedBySignals:
 
 
 class Interrupts:
-    """`with Interrupts(tell) as interrupts:`: the first signal only sets `came`; another one raises KeyboardInterrupt at once.
+    """`with Interrupts(tell) as interrupts:`: the first signal only sets `came`; another one raises KeyboardInterrupt
+    at once.
 
     `tell` is called in a thread of its own the moment the first one comes.
     """
@@ -99,7 +103,8 @@ class Interrupts:
 
 @contextlib.contextmanager
 def _heard(hear: Callable[[int], bool]) -> Iterator[None]:
-    """Inside, `hear` is called with each signal when it comes, in a thread: a handler runs only when the main thread's step is over.
+    """Inside, `hear` is called with each signal when it comes, in a thread: a handler runs only when the main thread's
+    step is over.
 
     Where it returns True, the one who listened before hears the signal too.
     """
@@ -139,7 +144,10 @@ def _end_hard_later(number: int) -> bool:
     return True
 
 
-LATE = f"error: still busy {SECONDS_TO_END:g} s after the signal: expected a disk and other processes that answer. Ended at once; the same command continues, or starts again.\n"
+LATE = (
+    f"error: still busy {SECONDS_TO_END:g} s after the signal: expected a disk and other processes that answer. Ended"
+    " at once; the same command continues, or starts again.\n"
+)
 
 
 def _end_hard() -> None:

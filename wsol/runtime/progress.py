@@ -30,7 +30,9 @@ class Progress:
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
-        """Count up to `total`; the yielded function counts one. Without a terminal, a line a minute tells how far it is."""
+        """Count up to `total`; the yielded function counts one. Without a terminal, a line a minute tells how far it
+        is.
+        """
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bars(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bars:
             bar = bars.add_task(name, total=total, completed=done)

@@ -58,7 +58,9 @@ def prepare() -> None:
 
 
 def _open_closed() -> None:
-    """Give the null device to standard streams that were closed (`>&-`), or the next file opened would be one of them."""
+    """Give the null device to standard streams that were closed (`>&-`), or the next file opened would be one of
+    them.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

@@ -1,7 +1,8 @@
-"""Work on many items in threads of our own: results in order, a bound on what lies ahead, and an end that waits for nobody.
+"""Work on many items in threads of our own: results in order, a bound on what lies ahead, and an end that waits for
+nobody.
 
-Not `concurrent.futures`: an executor waits for its threads, at the end of its block and again at the end of the interpreter, and one
-that reads from a disk that no longer answers never comes back.
+Not `concurrent.futures`: an executor waits for its threads, at the end of its block and again at the end of the
+interpreter, and one that reads from a disk that no longer answers never comes back.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ def claimed_memmap(path: Path, dtype: np.dtype[Any], count: int) -> np.memmap[An
     remove_left(path)
     with whole_file(path) as partial:
         np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=(count,)).flush()
-        # A hole in a memory-mapped file turns a full disk into a crash; claimed at once, it is an error that can be told.
+        # A hole in a memory-mapped file turns a full disk into a crash; claimed at once, it is an error that can be
+        # told.
         if hasattr(os, "posix_fallocate"):  # Linux
             with partial.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)

@@ -40,11 +40,12 @@ def final_of(scratch: Path) -> Path:
 def new_folder(folder: Path) -> Iterator[Path]:
     """Yield a scratch folder that takes the name `folder` only if the block succeeds.
 
-    After a failure or a kill the scratch folder stays, so that the same command can go on in it. Only one process at a time
-    may be here (`wsol.storage.locks.held`): what a killed one left of unfinished files is removed.
+    After a failure or a kill the scratch folder stays, so that the same command can go on in it. Only one process at a
+    time may be here (`wsol.storage.locks.held`): what a killed one left of unfinished files is removed.
 
     Raises:
-        WsolError: something that is not ours already stands at `folder`, or a link, be it in the place of the scratch folder.
+        WsolError: something that is not ours already stands at `folder`, or a link, be it in the place of the scratch
+            folder.
     """
     if folder.name in ("", ".."):
         raise WsolError(
@@ -85,14 +86,18 @@ _UNFINISHED = re.compile(r"\..*\.[0-9a-f]{12}\.partial|\.tmp\w{6}")
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what killed processes left of unfinished files, here and below. To be called where no other process can be writing here."""
+    """Remove what killed processes left of unfinished files, here and below. To be called where no other process can be
+    writing here.
+    """
     for above, folders, files in os.walk(folder):
         for name in filter(_UNFINISHED.fullmatch, [*folders, *files]):
             _remove(Path(above, name))
 
 
 def remove_left(path: Path) -> None:
-    """Remove what killed processes left of an unfinished `path`. To be called where no other process can be writing it."""
+    """Remove what killed processes left of an unfinished `path`. To be called where no other process can be writing
+    it.
+    """
     pattern = re.compile(rf"\.{re.escape(path.name[:50])}\.[0-9a-f]{{12}}\.partial")
     with suppress(FileNotFoundError, PermissionError):  # of a folder that may be written and not read
         for name in filter(pattern.fullmatch, os.listdir(path.parent)):
@@ -108,10 +113,11 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; what was written there takes its name, safe on the disk, only if the block succeeds.
+    """Yield a temporary name beside `path`; what was written there takes its name, safe on the disk, only if the block
+    succeeds.
 
-    The temporary file is new and nobody else's, so no link leads it elsewhere; a link at `path` is replaced, and not followed.
-    Several processes may write the same file at once: the last one wins.
+    The temporary file is new and nobody else's, so no link leads it elsewhere; a link at `path` is replaced, and not
+    followed. Several processes may write the same file at once: the last one wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_of(path)
@@ -131,14 +137,18 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is whole or not there. Of several processes that write the same one, none may be writing it now."""
+    """Write a file that is whole or not there. Of several processes that write the same one, none may be writing it
+    now.
+    """
     remove_left(path)
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: Path, value: Any) -> None:
-    r"""Write JSON that a person can read, whole or not at all; UTF-8, with bytes of file names that are not as `\udcXX`."""
+    r"""Write JSON that a person can read, whole or not at all; UTF-8, with bytes of file names that are not as
+    `\udcXX`.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     # They stand in strings alone, where JSON has an escape for them.
     write_text(path, re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
@@ -181,7 +191,8 @@ def read_json(path: Path, made_by: str) -> Any:
     """Read JSON that `made_by` (a command) should have left at `path`.
 
     Raises:
-        WsolError: absent, unreadable, not JSON, or JSON that wsol never writes: very deep, long whole numbers, text that no file could hold.
+        WsolError: absent, unreadable, not JSON, or JSON that wsol never writes: very deep, long whole numbers, text
+            that no file could hold.
     """
     with opened(path, made_by) as file:
         content = file.read()
@@ -271,7 +282,8 @@ def write_manifest(
 
 
 def manifest_of(folder: Path, stage: str) -> dict[str, Any] | None:
-    """The manifest of a folder that wsol finished; None where there is none, or somebody else's (web pages have a file of that name).
+    """The manifest of a folder that wsol finished; None where there is none, or somebody else's (web pages have a file
+    of that name).
 
     Raises:
         WsolError: a damaged one, or one of another schema.
@@ -297,9 +309,15 @@ def manifest_of(folder: Path, stage: str) -> dict[str, Any] | None:
 
 
 def is_finished(
-    folder: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str], *, option: str = "--run", words: Mapping[str, str] | None = None,
+    folder: Path,
+    stage: str,
+    settings: dict[str, Any],
+    inputs: dict[str, str],
+    *,
+    option: str = "--run",
+    words: Mapping[str, str] | None = None,
     may_be_removed: bool = True,
-) -> bool:  # fmt: skip
+) -> bool:
     """Whether `folder` already holds this stage's result for these settings.
 
     `option` names the folder on the command line; `words` tell a difference better than its two values do.
@@ -317,8 +335,10 @@ def is_finished(
             remedy=f"Name another folder with `{option}`.",
         )
     changed = differences(
-        {name: manifest[name] for name in ("settings", "inputs")}, {"settings": settings, "inputs": inputs}, words,
-    )  # fmt: skip
+        {name: manifest[name] for name in ("settings", "inputs")},
+        {"settings": settings, "inputs": inputs},
+        words,
+    )
     if changed:
         remove = f", or remove {folder} (and what was made from it) to redo it" if may_be_removed else ""
         raise WsolError(

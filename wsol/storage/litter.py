@@ -4,13 +4,26 @@ from __future__ import annotations
 
 NAMES = frozenset(
     {
-        "__macosx", "icon\r", "network trash folder", "temporary items",  # macOS
-        "$recycle.bin", "system volume information", "desktop.ini", "thumbs.db", "ehthumbs.db",  # Windows
-        "lost+found", "lost.dir",  # Linux, Android
-        "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot",  # network disks
+        "__macosx",
+        "icon\r",
+        "network trash folder",
+        "temporary items",  # macOS
+        "$recycle.bin",
+        "system volume information",
+        "desktop.ini",
+        "thumbs.db",
+        "ehthumbs.db",  # Windows
+        "lost+found",
+        "lost.dir",  # Linux, Android
+        "@eadir",
+        "@tmp",
+        "#recycle",
+        "#snapshot",
+        "@recycle",
+        "@recently-snapshot",  # network disks
         "__pycache__",
     }
-)  # fmt: skip
+)
 """In lower case. Names that begin with a dot (`._owl.jpg`, `.DS_Store`, `.ipynb_checkpoints`) need no line here."""
 
 

@@ -1,4 +1,6 @@
-"""One command at a time writes a folder. The system lets go of the lock with the process that has it, however that ends."""
+"""One command at a time writes a folder. The system lets go of the lock with the process that has it, however that
+ends.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Hold:
 
     def __init__(self, doing: str) -> None:
         self.left = ""
-        """What a killed process noted of itself. Anybody may have written it: nothing secret, and nothing to rely on."""
+        """What a killed process noted of itself. Anybody may have written it: nothing secret, and nothing to rely
+        on."""
         self._doing = f"`{doing}`, process {os.getpid()} on {platform.node()}"
         self._file: int | None = None
 

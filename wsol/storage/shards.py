@@ -1,7 +1,7 @@
 """Work over a long list in shards: each is done once, by one process, into a part file that is whole or not there.
 
-Where a shard begins depends on nothing but the list. So results, their order and, on a CPU with as many threads, their bits
-are the same however often the work was killed, and for any number of processes.
+Where a shard begins depends on nothing but the list. So results, their order and, on a CPU with as many threads, their
+bits are the same however often the work was killed, and for any number of processes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ Skipped = dict[str, str]
 
 SHARD_SIZE = 256
 PARTS, NAMES, SETTINGS = "parts", "names", "settings.json"
-"""What lies in a scratch folder and not in a finished one: parts, listing of the names, what the parts were made with."""
+"""What lies in a scratch folder and not in a finished one: parts, listing of the names, what the parts were made
+with."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,16 @@ def by_shard(todo: Iterable[int], found: Iterable[tuple[int, Thing]]) -> Iterato
 
 
 def write_parts(
-    shards: Shards, todo: Sequence[int], found: Iterable[tuple[int, Thing]], to_bytes: Callable[[int, dict[int, Thing]], bytes],
-    names: Sequence[str], reasons: dict[int, str],
-) -> None:  # fmt: skip
-    """Write each part as soon as its items are there. Why the others are not is taken out of `reasons`, which would grow."""
+    shards: Shards,
+    todo: Sequence[int],
+    found: Iterable[tuple[int, Thing]],
+    to_bytes: Callable[[int, dict[int, Thing]], bytes],
+    names: Sequence[str],
+    reasons: dict[int, str],
+) -> None:
+    """Write each part as soon as its items are there. Why the others are not is taken out of `reasons`, which would
+    grow.
+    """
     for shard, things in by_shard(todo, found):
         skipped = [{"image": names[i], "reason": reasons.pop(i)} for i in shards.items(shard) if i not in things]
         shards.skipped_path(shard).unlink(missing_ok=True)
@@ -137,7 +144,9 @@ def _is_skipped(row: Any) -> bool:
 
 
 def assemble_skipped(shards: Shards, path: Path) -> Iterator[Skipped]:
-    """Write the skipped items of all shards as one JSON array, and yield them on the way; one shard in memory at a time."""
+    """Write the skipped items of all shards as one JSON array, and yield them on the way; one shard in memory at a
+    time.
+    """
     with whole_file(path) as partial, partial.open("wb") as file:
         lead = "[\n  "
         for shard in range(len(shards)):

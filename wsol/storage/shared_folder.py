@@ -21,7 +21,8 @@ PATIENCE_SECONDS = 30
 
 @contextmanager
 def new_shared_folder(folder: Path, engine: Engine) -> Iterator[Path]:
-    """As `folders.new_folder`: the first process makes the folder and gives it its name, the others come in and out with it.
+    """As `folders.new_folder`: the first process makes the folder and gives it its name, the others come in and out
+    with it.
 
     Raises:
         WsolError: a process does not see the folder; something that is not ours already stands there.

@@ -22,7 +22,9 @@ class Stopwatch:
 
 
 def figures_of(watches: Sequence[Stopwatch], seconds: float) -> dict[str, float]:
-    """What a manifest says about the speed of the last run alone: items a second of all processes, seconds of one by what they went into."""
+    """What a manifest says about the speed of the last run alone: items a second of all processes, seconds of one by
+    what they went into.
+    """
     names = dict.fromkeys(name for watch in watches for name in watch.seconds)
     spent = {f"seconds_{name}": sum(watch.seconds.get(name, 0.0) for watch in watches) / len(watches) for name in names}
     return {

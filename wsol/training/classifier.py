@@ -26,11 +26,12 @@ NUMBER = 4
 
 
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path | None:
-    """Fine-tune a timm model on the training images, or take it as it is; write `run/classifier`. None where the run has no such stage.
+    """Fine-tune a timm model on the training images, or take it as it is; write `run/classifier`. None where the run
+    has no such stage.
 
     Raises:
-        WsolError: no weights, nothing to train on, a `run/classifier` of other settings, or a classifier to be taken as it is that
-            does not know the classes.
+        WsolError: no weights, nothing to train on, a `run/classifier` of other settings, or a classifier to be taken as
+            it is that does not know the classes.
     """
     chosen = classifier_of(config)
     if chosen is None:
@@ -59,7 +60,8 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
 
     def build(weights: State) -> Trainable:
         network = whole_model(name, len(data.class_names), weights)
-        return Trainable(network, _config_of(name, data, config), [network.get_classifier()], objective)  # type: ignore[operator]
+        head = network.get_classifier()  # type: ignore[operator]
+        return Trainable(network, _config_of(name, data, config), [head], objective)
 
     return train_stage(stage, NUMBER, config.classify, build, data, config, progress)
 

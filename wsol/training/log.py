@@ -1,4 +1,6 @@
-"""What a training leaves for people: a line per ten steps (log.jsonl), a row per epoch (results.csv), TensorBoard where asked."""
+"""What a training leaves for people: a line per ten steps (log.jsonl), a row per epoch (results.csv), TensorBoard where
+asked.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ from wsol.training.state import Checkpoint, Tally, Trained
 
 Images = Float[Tensor, "batch 3 side side"]
 Objective = Callable[[nn.Module, Images, Int64[Tensor, " batch"], View], Tensor]
-"""The loss of a batch, a mean over its images: network, normalised crops, the numbers of their images, how they were cropped."""
+"""The loss of a batch, a mean over its images: network, normalised crops, the numbers of their images, how they were
+cropped."""
 
 STEPS_BETWEEN_LOOKS = 10
 """A GPU is asked for its losses, and other processes for their signals, this seldom: both make it wait."""
@@ -86,10 +87,11 @@ class Job:
 def train(
     job: Job, loader: ImageLoader, config: RunConfig, engine: Engine, scratch: Path, progress: Progress
 ) -> Trained:
-    """Train `job.network` in place; a checkpoint in `scratch` lets the same call go on after a kill, to the same weights.
+    """Train `job.network` in place; a checkpoint in `scratch` lets the same call go on after a kill, to the same
+    weights.
 
-    Randomness is drawn anew for each step from (seed, step), so a step does not depend on how the process got there. Launched
-    as several processes, each takes its share of every batch, and gradients are means over the whole batch.
+    Randomness is drawn anew for each step from (seed, step), so a step does not depend on how the process got there.
+    Launched as several processes, each takes its share of every batch, and gradients are means over the whole batch.
 
     Raises:
         WsolError: too few usable images, fewer images in a batch than processes, or the loss is no number.
@@ -98,7 +100,9 @@ def train(
     schedule = _schedule(job, loader)
     if job.training.steps is None and schedule.epochs > job.training.epochs:
         progress.say(
-            f"{job.stage}: {schedule.epochs} epochs in place of {job.training.epochs}, since an epoch of these images is {number_of(schedule.steps_per_epoch, 'step')} and at least {job.training.least_steps} are taken (`least-steps`; naming the epochs takes exactly those)"
+            f"{job.stage}: {schedule.epochs} epochs in place of {job.training.epochs}, since an epoch of these images"
+            f" is {number_of(schedule.steps_per_epoch, 'step')} and at least {job.training.least_steps} are taken"
+            " (`least-steps`; naming the epochs takes exactly those)"
         )
     network = engine.place(_synchronised(job.network, job.training.batch_norm, engine))
     backbone = getattr(network, "backbone", network)
@@ -112,7 +116,8 @@ def train(
     steps.settle(config, trained, progress)
     if trained.step:
         progress.say(
-            f"{job.stage}: continues after step {trained.step} of {schedule.steps}, in epoch {len(trained.epochs) + 1} of {schedule.epochs}"
+            f"{job.stage}: continues after step {trained.step} of {schedule.steps}, in epoch {len(trained.epochs) + 1}"
+            f" of {schedule.epochs}"
         )
     writes = part().is_first
     with (
@@ -136,7 +141,8 @@ def train(
             if has_to_stop:
                 wait_for_all(engine)  # the first may still be saving
                 raise KeyboardInterrupt(
-                    f"{job.stage}: stopped after step {trained.step} of {schedule.steps}, which is saved; the same command continues"
+                    f"{job.stage}: stopped after step {trained.step} of {schedule.steps}, which is saved; the same"
+                    " command continues"
                 )
     network.eval()
     return trained
@@ -165,15 +171,25 @@ def _epoch_line(stage: str, schedule: Schedule, trained: Trained) -> str:
     waiting = (
         f", {figures['waiting_share']:.0%} of the time waiting for data" if figures["waiting_share"] > 0.05 else ""
     )
-    return f"{stage}: epoch {len(trained.epochs)}/{schedule.epochs}, loss {figures['loss']:.4f}, {figures['images_per_second']:.0f} images/s{waiting}"
+    return (
+        f"{stage}: epoch {len(trained.epochs)}/{schedule.epochs}, loss {figures['loss']:.4f},"
+        f" {figures['images_per_second']:.0f} images/s{waiting}"
+    )
 
 
 class _Steps:
     """The steps of a training: what they need, and the network and optimiser that they change."""
 
     def __init__(
-        self, job: Job, loader: ImageLoader, schedule: Schedule, network: nn.Module, early: Sequence[nn.Module], optimiser: torch.optim.Optimizer, engine: Engine,
-    ) -> None:  # fmt: skip
+        self,
+        job: Job,
+        loader: ImageLoader,
+        schedule: Schedule,
+        network: nn.Module,
+        early: Sequence[nn.Module],
+        optimiser: torch.optim.Optimizer,
+        engine: Engine,
+    ) -> None:
         self.job = job
         self.loader = loader
         self.schedule = schedule
@@ -186,7 +202,9 @@ class _Steps:
         self.engine = engine
 
     def settle(self, config: RunConfig, trained: Trained, progress: Progress) -> None:
-        """Choose what depends on the machine: the precision, once for a whole training, and how many images go in at a time."""
+        """Choose what depends on the machine: the precision, once for a whole training, and how many images go in at a
+        time.
+        """
         most = config.micro_batch or self._most
         # Statistics over all processes make them wait for each other, even where one has run out of memory.
         is_alone = self.job.training.batch_norm != "sync" or part().count == 1
@@ -229,7 +247,8 @@ class _Steps:
         indices = torch.tensor(self.schedule.batches(range(1))[0][:count])
         pixels = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
         black = Batch(indices, pixels, torch.zeros(count, 2, dtype=torch.int64))
-        self._loss(copy.deepcopy(self.network).train(), black, self._view(0).of(slice(count)), engine).backward()  # type: ignore[no-untyped-call]
+        network = copy.deepcopy(self.network).train()
+        self._loss(network, black, self._view(0).of(slice(count)), engine).backward()  # type: ignore[no-untyped-call]
 
     def looks(self, trained: Trained, advance: Callable[[], None]) -> Iterator[Tally]:
         """Train to the end; stop now and then with what was done since the last stop, which `trained` holds already."""

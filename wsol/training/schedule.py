@@ -22,7 +22,8 @@ class Schedule:
     steps: int
     seed: int
     classes: Sequence[int] | None = None
-    """Of each image by its number, where a batch is to hold two of a class, one in each half, as far as there are two."""
+    """Of each image by its number, where a batch is to hold two of a class, one in each half, as far as there are
+    two."""
 
     @classmethod
     def of(cls, usable: Sequence[int], training: Training, seed: int, classes: Sequence[int] | None = None) -> Schedule:
@@ -75,7 +76,8 @@ def in_pairs(numbers: Sequence[int], classes: Sequence[int]) -> list[int]:
 
 
 def shares(batch_size: int, processes: int, most: int) -> list[list[slice]]:
-    """For each process the places of a batch that it takes, in pieces of at most `most`; every process has as many pieces.
+    """For each process the places of a batch that it takes, in pieces of at most `most`; every process has as many
+    pieces.
 
     No piece is empty: where shares differ by one image, a piece may be one larger than asked.
     """

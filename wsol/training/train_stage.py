@@ -87,9 +87,17 @@ def beside_backbone(network: nn.Module) -> list[nn.Module]:
 
 
 def train_stage(
-    stage: Stage, number: int, training: Training, build: Callable[[dict[str, Any]], Trainable], data: DataSet, config: RunConfig, progress: Progress,
-    *, usable: Sequence[int] | None = None, classes: Sequence[int] | None = None,
-) -> Path:  # fmt: skip
+    stage: Stage,
+    number: int,
+    training: Training,
+    build: Callable[[dict[str, Any]], Trainable],
+    data: DataSet,
+    config: RunConfig,
+    progress: Progress,
+    *,
+    usable: Sequence[int] | None = None,
+    classes: Sequence[int] | None = None,
+) -> Path:
     """Train the network that `build` makes of pretrained weights, and write the stage's folder; a finished one is kept.
 
     Args:

@@ -324,7 +324,7 @@ def test_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path
         pytest.param(b"path;x0;y0;x1;y1\n", id="semicolons"),
         pytest.param("path,x0,y0,x1,y1\nKäuzchen/1.jpg,1,2,3,4\n".encode("latin-1"), id="not UTF-8"),
     ],
-)  # fmt: skip
+)
 def test_a_table_of_another_kind_says_what_is_expected(class_folders: Path, content: bytes) -> None:
     (class_folders / "boxes.csv").write_bytes(content)
     with pytest.raises(WsolError, match=r"boxes\.csv"):
@@ -422,8 +422,11 @@ def test_an_empty_mask_is_noted_and_not_used(class_folders: Path) -> None:
 
 @pytest.mark.parametrize(
     ("broken", "kind"),
-    [pytest.param("masks/owl/1.png", "broken mask", id="the mask"), pytest.param("owl/1.jpg", "broken image", id="its image")],
-)  # fmt: skip
+    [
+        pytest.param("masks/owl/1.png", "broken mask", id="the mask"),
+        pytest.param("owl/1.jpg", "broken image", id="its image"),
+    ],
+)
 def test_a_broken_mask_or_image_costs_its_own_box_only(class_folders: Path, broken: str, kind: str) -> None:
     for name in ("owl/1", "owl/2"):
         save_mask(class_folders / f"masks/{name}.png", MASK)

@@ -233,12 +233,26 @@ def test_a_json_file_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        pytest.param(lambda d: d["annotations"][1].update(category_id=HAWK), "several classes", "[3, 7]", id="two classes"),
-        pytest.param(lambda d: [a.update(category_id=5) for a in d["annotations"][1:3]], "unknown class", "[5]", id="a class that is not listed"),
-        pytest.param(lambda d: d["annotations"].__delitem__(slice(1, 3)), "no true box", "got none", id="no annotation"),
-        pytest.param(lambda d: [a.update(iscrowd=1) for a in d["annotations"][1:3]], "no true box", "got crowds alone", id="crowds alone"),
+        pytest.param(
+            lambda d: d["annotations"][1].update(category_id=HAWK), "several classes", "[3, 7]", id="two classes"
+        ),
+        pytest.param(
+            lambda d: [a.update(category_id=5) for a in d["annotations"][1:3]],
+            "unknown class",
+            "[5]",
+            id="a class that is not listed",
+        ),
+        pytest.param(
+            lambda d: d["annotations"].__delitem__(slice(1, 3)), "no true box", "got none", id="no annotation"
+        ),
+        pytest.param(
+            lambda d: [a.update(iscrowd=1) for a in d["annotations"][1:3]],
+            "no true box",
+            "got crowds alone",
+            id="crowds alone",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_image_without_one_class_is_left_out_and_noted(tmp_path: Path, change: Change, kind: str, words: str) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
@@ -392,8 +406,15 @@ def test_a_image_has_the_mask_of_all_its_objects(tmp_path: Path, way: Callable[[
     first["segmentation"] = way(ones(2, 2, 12, 10))
     second["segmentation"] = [*rectangle(20, 2, 5, 5), *rectangle(30, 10, 4, 4)]
     document["annotations"].append(
-        {"id": 9, "image_id": first["image_id"], "category_id": HAWK, "iscrowd": 1, "bbox": [10, 2, 6, 8], "segmentation": uncompressed(ones(10, 2, 16, 10))}
-    )  # fmt: skip
+        {
+            "id": 9,
+            "image_id": first["image_id"],
+            "category_id": HAWK,
+            "iscrowd": 1,
+            "bbox": [10, 2, 6, 8],
+            "segmentation": uncompressed(ones(10, 2, 16, 10)),
+        }
+    )
     truth = read(write_json(tmp_path / "a.json", document)).read_truth()
     assert boxes_of(truth) == TRAIN_BOXES
     mask = mask_of(truth, "000000000025.jpg")
@@ -440,7 +461,9 @@ def test_an_object_without_a_box_is_in_the_mask_all_the_same(tmp_path: Path) -> 
         pytest.param([[1, 2, 9, 8, 3, float("nan")]], "polygons", id="nan"),
         pytest.param([[1, 2, 9, 8, 3, "4"]], "polygons", id="a word in a polygon"),
         pytest.param([[0, 0, 1e12, 0, 1e12, 2e12]], "polygons", id="far corners, which would end the process"),
-        pytest.param({"size": [30, 40], "counts": [5, 1]}, "1200 pixels", id="short runs, which would show memory of others"),
+        pytest.param(
+            {"size": [30, 40], "counts": [5, 1]}, "1200 pixels", id="short runs, which would show memory of others"
+        ),
         pytest.param({"size": [30, 40], "counts": "1"}, "1200 pixels", id="short compressed runs"),
         pytest.param({"size": [30, 40], "counts": ""}, "1200 pixels", id="no runs"),
         pytest.param({"size": [30, 40], "counts": [1199, 2]}, "1200 pixels", id="long runs"),
@@ -451,7 +474,7 @@ def test_an_object_without_a_box_is_in_the_mask_all_the_same(tmp_path: Path) -> 
         pytest.param({"size": [40, 30], "counts": [1200]}, "(height, width)", id="another size"),
         pytest.param({"counts": [1200]}, "(height, width)", id="no size"),
     ],
-)  # fmt: skip
+)
 def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segmentation: Any, words: str) -> None:
     document = coco_of(TRAIN)
     document["annotations"][2]["segmentation"] = segmentation
@@ -476,13 +499,21 @@ def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segme
         pytest.param("3", "got a int", id="a number"),
         pytest.param("{}", "one without images, categories, annotations", id="an empty object"),
         pytest.param('{"images": [], "categories": []}', "one without annotations", id="images without annotations"),
-        pytest.param('{"images": [], "categories": [], "annotations": {}}', "one without annotations", id="annotations by id"),
-        pytest.param('[{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]', "a list of COCO results. Name the file of the true boxes", id="results"),
-        pytest.param('[{"id": 1, "data": {"image": "a"}, "annotations": []}]', "Label Studio. Export", id="Label Studio"),
+        pytest.param(
+            '{"images": [], "categories": [], "annotations": {}}', "one without annotations", id="annotations by id"
+        ),
+        pytest.param(
+            '[{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]',
+            "a list of COCO results. Name the file of the true boxes",
+            id="results",
+        ),
+        pytest.param(
+            '[{"id": 1, "data": {"image": "a"}, "annotations": []}]', "Label Studio. Export", id="Label Studio"
+        ),
         pytest.param('{"version": "5", "shapes": [], "imagePath": "a.jpg"}', "LabelMe", id="LabelMe"),
         pytest.param('{"_via_settings": {}, "_via_img_metadata": {}}', "VGG Image Annotator", id="VIA"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_coco_is_told_by_what_it_looks_like(tmp_path: Path, content: str | bytes, words: str) -> None:
     file = tmp_path / "a.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -495,15 +526,19 @@ def test_what_is_no_coco_is_told_by_what_it_looks_like(tmp_path: Path, content: 
     ("change", "words"),
     [
         pytest.param(lambda d: d["images"][1].pop("id"), "images[1]: expected an integer id", id="an image without id"),
-        pytest.param(lambda d: d["images"][1].update(id="9"), "images[1]: expected an integer id", id="an id of letters"),
+        pytest.param(
+            lambda d: d["images"][1].update(id="9"), "images[1]: expected an integer id", id="an id of letters"
+        ),
         pytest.param(lambda d: d["images"][1].pop("file_name"), "file_name", id="an image without name"),
         pytest.param(lambda d: d["images"].append(3), "images[3]", id="an image that is a number"),
         pytest.param(lambda d: d["images"][1].update(id=1), "got 1 twice", id="an id twice"),
-        pytest.param(lambda d: d["images"][1].update(file_name="000000000009.jpg"), "'000000000009.jpg' twice", id="a name twice"),
+        pytest.param(
+            lambda d: d["images"][1].update(file_name="000000000009.jpg"), "'000000000009.jpg' twice", id="a name twice"
+        ),
         pytest.param(lambda d: d["categories"][1].pop("name"), "categories[1]", id="a category without name"),
         pytest.param(lambda d: d["categories"][1].update(name="owl"), "'owl' twice", id="two categories of one name"),
     ],
-)  # fmt: skip
+)
 def test_a_senseless_entry_is_named(tmp_path: Path, change: Change, words: str) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
@@ -515,13 +550,17 @@ def test_a_senseless_entry_is_named(tmp_path: Path, change: Change, words: str) 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        pytest.param(lambda d: d["annotations"][0].pop("category_id"), "annotations[0]: expected integers", id="no category"),
+        pytest.param(
+            lambda d: d["annotations"][0].pop("category_id"), "annotations[0]: expected integers", id="no category"
+        ),
         pytest.param(lambda d: d["annotations"][0].update(image_id="1"), "annotations[0]", id="an image by letters"),
         pytest.param(lambda d: d["annotations"][0].update(image_id=True), "annotations[0]", id="an image by truth"),
         pytest.param(lambda d: d["annotations"].append(None), "annotations[4]", id="an annotation that is null"),
-        pytest.param(lambda d: d["annotations"].append({"image_id": 1, "caption": "an owl"}), "got a caption", id="a caption"),
+        pytest.param(
+            lambda d: d["annotations"].append({"image_id": 1, "caption": "an owl"}), "got a caption", id="a caption"
+        ),
     ],
-)  # fmt: skip
+)
 def test_one_annotation_of_nothing_is_one_mistake(tmp_path: Path, change: Change, words: str) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
@@ -535,10 +574,12 @@ def test_one_annotation_of_nothing_is_one_mistake(tmp_path: Path, change: Change
     ("annotation", "words"),
     [
         pytest.param({"image_id": 1, "caption": "an owl"}, "a caption", id="captions"),
-        pytest.param({"image_id": 1, "segments_info": [{"id": 1, "category_id": 7}]}, "a panoptic segmentation", id="panoptic"),
+        pytest.param(
+            {"image_id": 1, "segments_info": [{"id": 1, "category_id": 7}]}, "a panoptic segmentation", id="panoptic"
+        ),
         pytest.param({"image_id": "1", "category_id": 7}, "'image_id': '1'", id="letters"),
     ],
-)  # fmt: skip
+)
 def test_a_file_of_another_kind_of_annotations_is_refused_by_its_kind(
     tmp_path: Path, annotation: dict[str, Any], words: str
 ) -> None:
@@ -555,9 +596,11 @@ def test_a_file_of_another_kind_of_annotations_is_refused_by_its_kind(
     [
         pytest.param([[3, 4, 13, 4, 13, 9, 3, 9]], (3, 4, 13, 9), id="a polygon"),
         pytest.param([[3, 4, 8, 4, 8, 9, 3, 9], [20, 1, 25, 1, 25, 5, 20, 5]], (3, 1, 25, 9), id="two polygons"),
-        pytest.param({"size": [30, 40], "counts": [30 * 3 + 4, 5, 25, 5, 30 * 35 + 21]}, (3, 4, 5, 9), id="run lengths"),
+        pytest.param(
+            {"size": [30, 40], "counts": [30 * 3 + 4, 5, 25, 5, 30 * 35 + 21]}, (3, 4, 5, 9), id="run lengths"
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("bbox", [None, []])
 def test_an_annotation_without_a_box_takes_that_of_its_segmentation(
     tmp_path: Path, segmentation: object, box: Xyxy, bbox: object

@@ -101,7 +101,8 @@ def test_bytes_that_are_called_a_table_are_not_recognised_in_a_folder(tmp_path: 
 def test_order_other_columns_blanks_and_a_byte_order_mark_do_not_matter(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text(
-        '\ufeffnote, label ,y1,x1,y0,x0,path,\r\n"a, ""b""\r\nc",owl, 10,11.5,2,1, 1.jpg ,\r\n\r\n,,,,,,,\r\nd,hawk,,,,,./night\\2.jpg,\r\n',
+        '\ufeffnote, label ,y1,x1,y0,x0,path,\r\n"a, ""b""\r\nc",owl, 10,11.5,2,1, 1.jpg'
+        " ,\r\n\r\n,,,,,,,\r\nd,hawk,,,,,./night\\2.jpg,\r\n",
         encoding="utf-8",
         newline="",
     )
@@ -164,20 +165,26 @@ def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, labels: d
         pytest.param("label", "Missing: path. Rename or add them", id="no path"),
         pytest.param("path,lable", "Did you mean label by lable?", id="a misspelt label"),
         pytest.param("Path,label", "Did you mean path by Path?", id="a capital"),
-        pytest.param("filename,class", "Did you mean path by filename? Rename it. Did you mean label by class?", id="other names"),
+        pytest.param(
+            "filename,class", "Did you mean path by filename? Rename it. Did you mean label by class?", id="other names"
+        ),
         pytest.param("path,label,spilt", "Did you mean split by spilt?", id="a misspelt split"),
         pytest.param("path,label,widht,height", "Did you mean width by widht?", id="a misspelt width"),
         pytest.param("path,label,x0,y0,x1", "Missing: y1", id="three corners"),
         pytest.param("path,label,width", "Missing: height", id="a width without height"),
-        pytest.param("path,label,xmin,ymin,xmax,ymax", "rename them to x0,y0,x1,y1 (and subtract 1", id="VOC's corners"),
-        pytest.param("filename,class,xmin,ymin,xmax,ymax", "Did you mean label by class", id="other names and VOC's corners"),
+        pytest.param(
+            "path,label,xmin,ymin,xmax,ymax", "rename them to x0,y0,x1,y1 (and subtract 1", id="VOC's corners"
+        ),
+        pytest.param(
+            "filename,class,xmin,ymin,xmax,ymax", "Did you mean label by class", id="other names and VOC's corners"
+        ),
         pytest.param("path,label,x1,y1,x2,y2", "x1,y1,x2,y2: rename them", id="corners counted from 1"),
         pytest.param("path,label,x,y,w,h", "x1 = x + w", id="xywh"),
         pytest.param("path,label,x,y,width,height", "x1 = x + width", id="xywh in words"),
         pytest.param("path;label;x0", "Save it with commas", id="semicolons"),
         pytest.param("path\tlabel", "Save it with commas", id="tabulators"),
     ],
-)  # fmt: skip
+)
 def test_a_header_that_means_something_else_says_what_to_rename(tmp_path: Path, header: str, words: str) -> None:
     (tmp_path / "t.csv").write_text(header + "\n1.jpg,owl\n" if header else "")
     with pytest.raises(WsolError, match=r"t\.csv has the columns.*expected path, label.*x0,y0,x1,y1") as raised:
@@ -204,9 +211,11 @@ def test_a_column_of_somebody_elses_is_no_slip(tmp_path: Path, header: str) -> N
         pytest.param(b"path,label\n1.jpg,owl\n,owl\n", "line 3: expected the path", id="no path"),
         pytest.param(b'path,label\n1.jpg,owl\n"2.jpg,owl\n3.jpg,owl\n', "not CSV", id="a quote that is not closed"),
         pytest.param(b"path,label,label\n1.jpg,owl,hawk\n", "'label' twice", id="a column twice"),
-        pytest.param(b"path,label\na,b.jpg,owl\n", "line 2: expected 2 cells, got more. Put quotes", id="a comma in a path"),
+        pytest.param(
+            b"path,label\na,b.jpg,owl\n", "line 2: expected 2 cells, got more. Put quotes", id="a comma in a path"
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_table_of_images_is_told(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(WsolError, match=r"t\.csv.*expected") as raised:
@@ -218,7 +227,13 @@ def test_what_is_no_table_of_images_is_told(tmp_path: Path, content: bytes, word
 
 
 def test_images_without_one_label_are_left_out_and_noted(tmp_path: Path) -> None:
-    rows = [*ROWS, ("2.jpg", "owl", 1, 1, 2, 2), ("4.jpg", "", 1, 1, 2, 2), ("5.jpg", "", "", "", "", ""), ("5.jpg", "owl", "", "", "", "")]  # fmt: skip
+    rows = [
+        *ROWS,
+        ("2.jpg", "owl", 1, 1, 2, 2),
+        ("4.jpg", "", 1, 1, 2, 2),
+        ("5.jpg", "", "", "", "", ""),
+        ("5.jpg", "owl", "", "", "", ""),
+    ]
     table = write_table(tmp_path / "t.csv", rows)
     write_images(tmp_path, rows)
     data = read(table)
@@ -259,12 +274,20 @@ def test_a_split_is_taken_where_there_is_one(
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        pytest.param([("1", "owl", "train"), ("1", "owl", "test")], "line 3: expected 1 in one split, got 'test' here and 'train' before", id="one image in both"),
-        pytest.param([("1", "owl", "train"), ("2", "owl", "")], "line 3: expected a split as in the other lines", id="a cell left empty"),
+        pytest.param(
+            [("1", "owl", "train"), ("1", "owl", "test")],
+            "line 3: expected 1 in one split, got 'test' here and 'train' before",
+            id="one image in both",
+        ),
+        pytest.param(
+            [("1", "owl", "train"), ("2", "owl", "")],
+            "line 3: expected a split as in the other lines",
+            id="a cell left empty",
+        ),
         pytest.param([("1", "owl", "trian")], "got 'trian'. Did you mean train?", id="a slip"),
         pytest.param([("1", "owl", "7")], "expected split to be train, test or val, got '7'. Mend", id="a number"),
     ],
-)  # fmt: skip
+)
 def test_a_senseless_split_names_its_line(tmp_path: Path, rows: list[tuple[str, str, str]], words: str) -> None:
     with pytest.raises(WsolError, match=r"t\.csv, line \d.*(Mend|Fill)") as raised:
         read(write_table(tmp_path / "t.csv", rows, ("path", "label", "split")))

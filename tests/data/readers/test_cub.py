@@ -84,10 +84,12 @@ def test_a_broken_image_costs_its_own_boxes_only(fake_cub: Path) -> None:
         pytest.param("5 2.0 2.0 30.0 45.0", "5 2.0 2.0 inf 45.0", "not a number", id="an infinite width"),
         pytest.param("5 2.0 2.0 30.0 45.0", "5 nan 2.0 30.0 45.0", "not a number", id="nan"),
         pytest.param("5 2.0 2.0 30.0 45.0", "5 80.0 2.0 30.0 45.0", "outside the image", id="outside"),
-        pytest.param("5 2.0 2.0 30.0 45.0\n", "55 2.0 2.0 30.0 45.0\n5 2.0 2.0 9.0 9.0\n", "unknown image", id="a row more"),
+        pytest.param(
+            "5 2.0 2.0 30.0 45.0\n", "55 2.0 2.0 30.0 45.0\n5 2.0 2.0 9.0 9.0\n", "unknown image", id="a row more"
+        ),
         pytest.param("5 2.0 2.0 30.0 45.0", "5 2.0 2.0 90.0 45.0", "reaches outside, clipped", id="too wide"),
     ],
-)  # fmt: skip
+)
 def test_a_senseless_row_is_noted_and_costs_its_own_box_only(fake_cub: Path, old: str, new: str, kind: str) -> None:
     table = fake_cub / "bounding_boxes.txt"
     assert old in table.read_text()

@@ -1,4 +1,5 @@
-"""Whatever stands in a file of ground truth or of results, a reader reads it or says what is wrong, and raises nothing else."""
+"""Whatever stands in a file of ground truth or of results, a reader reads it or says what is wrong, and raises nothing
+else."""
 
 from __future__ import annotations
 
@@ -162,10 +163,40 @@ def test_json_on_which_python_fails_is_read_or_refused(images: Path, text: str) 
 
 SCRAPS = st.sampled_from(
     [
-        *("", ",", ",,,,,", '"', "\n", "\r", "\0", "\t", ";", "\ufeff", "nan", "inf", "-1", "1e400", "0.5", "9" * 5000, "²", "٣"),
-        *("../../x", "x" * 300, "a/" * 3000, "<", "&lol;", "]]>", "<polygon/>", "<bndbox></bndbox>", "<size></size>", "é"),
+        *(
+            "",
+            ",",
+            ",,,,,",
+            '"',
+            "\n",
+            "\r",
+            "\0",
+            "\t",
+            ";",
+            "\ufeff",
+            "nan",
+            "inf",
+            "-1",
+            "1e400",
+            "0.5",
+            "9" * 5000,
+            "²",
+            "٣",
+        ),
+        *(
+            "../../x",
+            "x" * 300,
+            "a/" * 3000,
+            "<",
+            "&lol;",
+            "]]>",
+            "<polygon/>",
+            "<bndbox></bndbox>",
+            "<size></size>",
+            "é",
+        ),
     ]
-) | st.text(max_size=6)  # fmt: skip
+) | st.text(max_size=6)
 CUTS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), SCRAPS), min_size=1, max_size=3)
 
 
@@ -233,7 +264,10 @@ def test_a_table_with_anything_anywhere_is_read_or_refused(
 # Results of other systems
 
 IDS = ["a/1.jpg", "b/2.jpg"]
-RESULTS = [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}, {"image_id": "b/2.jpg", "bbox": [1, 2, 3, 4], "score": 1}]  # fmt: skip
+RESULTS = [
+    {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5},
+    {"image_id": "b/2.jpg", "bbox": [1, 2, 3, 4], "score": 1},
+]
 INSTANCES = {"images": [{"id": 1, "file_name": "a/1.jpg"}], "categories": [{"id": 1, "name": "owl"}]}
 MANIFEST = {"stage": "export", "settings": {"format": "coco"}}
 

@@ -226,13 +226,18 @@ def test_a_folder_that_is_no_training_class_is_left_out(by_wnid: Path) -> None:
 @pytest.mark.parametrize(
     ("objects", "kind", "words"),
     [
-        pytest.param([(TENCH, 1, 2, 3, 4), (SHARK, 1, 2, 3, 4)], "several classes", f"of one class, got {TENCH}, {SHARK}", id="two classes"),
+        pytest.param(
+            [(TENCH, 1, 2, 3, 4), (SHARK, 1, 2, 3, 4)],
+            "several classes",
+            f"of one class, got {TENCH}, {SHARK}",
+            id="two classes",
+        ),
         pytest.param([(SHARK, 1, 2, 3, 4)], "unknown class", f"got '{SHARK}'", id="a class that train has not"),
         pytest.param([("", 1, 2, 3, 4)], "unknown class", "got ''", id="no name"),
         pytest.param([], "no true box", "expected an object", id="no object"),
         pytest.param(None, "no true box", f"{val_name(3)}.xml beside the others", id="no XML"),
     ],
-)  # fmt: skip
+)
 def test_a_flat_image_without_a_usable_label_is_left_out(
     flat: Path, objects: list[Object] | None, kind: str, words: str
 ) -> None:
@@ -346,16 +351,46 @@ EVIL = f"""<?xml version="1.0"?><!DOCTYPE annotation [<!ENTITY x SYSTEM "file://
         pytest.param(b"no XML", {"no true box": 1}, "is not XML", id="a text"),
         pytest.param(b"<annotation><object>", {"no true box": 1}, "is not XML", id="half a file"),
         pytest.param(b"\x00\xff\xd8", {"no true box": 1}, "is not XML", id="an image"),
-        pytest.param(b"<?xml version='1.0' encoding='nonsense'?><annotation/>", {"no true box": 1}, "is not XML", id="an unknown encoding"),
-        pytest.param(b"<?xml version='1.0' encoding='gbk'?><annotation/>", {"no true box": 1}, "is not XML", id="an encoding that the parser has not"),
+        pytest.param(
+            b"<?xml version='1.0' encoding='nonsense'?><annotation/>",
+            {"no true box": 1},
+            "is not XML",
+            id="an unknown encoding",
+        ),
+        pytest.param(
+            b"<?xml version='1.0' encoding='gbk'?><annotation/>",
+            {"no true box": 1},
+            "is not XML",
+            id="an encoding that the parser has not",
+        ),
         pytest.param(EVIL, {"no true box": 1}, "is not XML", id="an external entity"),
-        pytest.param(b"<html><object/></html>", {"no true box": 1}, "holds <html>: expected <annotation>", id="XML of another kind"),
+        pytest.param(
+            b"<html><object/></html>",
+            {"no true box": 1},
+            "holds <html>: expected <annotation>",
+            id="XML of another kind",
+        ),
         pytest.param(b"<annotation/>", {"no true box": 1}, f"expected an object {TENCH}, got none", id="no object"),
-        pytest.param(b"<annotation><object/></annotation>", {"unknown class": 1}, f"expected {TENCH}, the image's class, got ''", id="no name"),
-        pytest.param(f"<annotation><object><name>{TENCH}</name></object></annotation>".encode(), {"not a number": 1}, "object 1", id="no box"),
-        pytest.param(f"<annotation><object><name> {TENCH}\n</name></object></annotation>".encode(), {"not a number": 1}, "object 1", id="blanks around the name"),
+        pytest.param(
+            b"<annotation><object/></annotation>",
+            {"unknown class": 1},
+            f"expected {TENCH}, the image's class, got ''",
+            id="no name",
+        ),
+        pytest.param(
+            f"<annotation><object><name>{TENCH}</name></object></annotation>".encode(),
+            {"not a number": 1},
+            "object 1",
+            id="no box",
+        ),
+        pytest.param(
+            f"<annotation><object><name> {TENCH}\n</name></object></annotation>".encode(),
+            {"not a number": 1},
+            "object 1",
+            id="blanks around the name",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_file_costs_its_own_boxes_only(by_wnid: Path, content: bytes, kinds: dict[str, int], words: str) -> None:
     write_xmls(by_wnid / "Annotations/val", OBJECTS)
     bad = by_wnid / "Annotations/val" / f"{val_name(1)}.xml"

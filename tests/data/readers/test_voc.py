@@ -50,13 +50,15 @@ def boxes_of(truth: GroundTruth) -> dict[str, list[list[float]]]:
         pytest.param({}, False, id="an empty folder"),
         pytest.param({"Annotations/1.xml": ""}, True, id="Annotations"),
         pytest.param({"1.xml": "<annotation>", "1.jpg": ""}, True, id="beside the images"),
-        pytest.param({"pom.xml": "<project/>", "1.xml": '<?xml version="1.0"?>\n<annotation/>'}, True, id="among others"),
+        pytest.param(
+            {"pom.xml": "<project/>", "1.xml": '<?xml version="1.0"?>\n<annotation/>'}, True, id="among others"
+        ),
         pytest.param({"pom.xml": "<project/>"}, False, id="XML of another kind"),
         pytest.param({"1.xml": "", "2.jpg": ""}, False, id="an empty file"),
         pytest.param({"Annotations/val/1.xml": "<annotation>"}, False, id="ImageNet's"),
         pytest.param({"owl/1.jpg": "", "hawk/1.jpg": ""}, False, id="class folders"),
     ],
-)  # fmt: skip
+)
 def test_the_layout_is_recognised(tmp_path: Path, files: dict[str, str], is_voc: bool) -> None:
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -103,10 +105,12 @@ LISTS = {"train": [A], "trainval": [A, B], "val": [B], "test": [C, D]}
         pytest.param({"test": [D, A]}, ([], [D, A]), id="test alone, in its own order"),
         pytest.param({"train": [], "test": [C]}, ([], [C]), id="an empty list"),
         pytest.param({"bird_train": [f"{A}  1"]}, (STEMS, STEMS), id="lists of one class"),
-        pytest.param({"train": [A], "test": ["2012_1"], "val": [B]}, ([A], [B]), id="test images that nobody annotated"),
+        pytest.param(
+            {"train": [A], "test": ["2012_1"], "val": [B]}, ([A], [B]), id="test images that nobody annotated"
+        ),
         pytest.param({"train": [f" {A} ", "", A], "test": [C]}, ([A], [C]), id="blanks, and an image twice"),
     ],
-)  # fmt: skip
+)
 def test_the_split_is_that_of_the_lists(
     voc: Path, lists: dict[str, list[str]], expected: tuple[list[str], list[str]]
 ) -> None:
@@ -138,7 +142,8 @@ def test_a_listed_image_without_annotation_is_left_out(voc: Path) -> None:
     data = read(voc)
     assert stems(data) == ([A], [C])
     assert [str(m) for m in data.mistakes] == [
-        f"no true box: {voc / 'ImageSets/Main/train.txt'}, 2007_9: expected an annotation of every listed image, got none"
+        f"no true box: {voc / 'ImageSets/Main/train.txt'}, 2007_9: expected an annotation of every listed image, got"
+        " none"
     ]
 
 
@@ -152,14 +157,19 @@ def test_a_list_of_bytes_says_which(voc: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "kind", "words"),
     [
-        pytest.param([BIRD, ("cow", 1, 1, 2, 2)], "several classes", "expected objects of one class, got bird, cow", id="two classes"),
+        pytest.param(
+            [BIRD, ("cow", 1, 1, 2, 2)],
+            "several classes",
+            "expected objects of one class, got bird, cow",
+            id="two classes",
+        ),
         pytest.param([], "no true box", "expected an object, whose name is the label", id="no object"),
         pytest.param([BIRD, (" ", 1, 1, 2, 2)], "unknown class", "expected a name of every object", id="no name"),
         pytest.param("", "no true box", "no element found", id="an empty file"),
         pytest.param("no XML", "no true box", "is not XML", id="a text"),
         pytest.param("<project/>", "no true box", "holds <project>: expected <annotation>", id="XML of another kind"),
     ],
-)  # fmt: skip
+)
 def test_a_image_without_a_usable_label_is_left_out(
     voc: Path, content: list[Object] | str, kind: str, words: str
 ) -> None:
@@ -194,8 +204,17 @@ def test_nothing_usable_is_an_empty_data_set(tmp_path: Path) -> None:
         pytest.param("Annotations/1.xml", "JPEGImages/1.jpg", "old name.jpg", "x", "1.jpg", id="renamed"),
         pytest.param("Annotations/a.xml", "JPEGImages/1.jpg", "1.jpg", "x", "1.jpg", id="XML of another name"),
         pytest.param("Annotations/a.xml", "JPEGImages/1.png", "1", "x", "1.png", id="XML of another name, no suffix"),
-        pytest.param("Annotations/1.xml", "birds/1.jpg", "1.jpg", "C:\\me\\birds", "birds/1.jpg", id="in the folder that it names, on another machine"),
-        pytest.param("Annotations/1.xml", "birds/1.jpg", "1.jpg", "birds", "birds/1.jpg", id="in the folder that it names"),
+        pytest.param(
+            "Annotations/1.xml",
+            "birds/1.jpg",
+            "1.jpg",
+            "C:\\me\\birds",
+            "birds/1.jpg",
+            id="in the folder that it names, on another machine",
+        ),
+        pytest.param(
+            "Annotations/1.xml", "birds/1.jpg", "1.jpg", "birds", "birds/1.jpg", id="in the folder that it names"
+        ),
         pytest.param("1.xml", "1.jpg", "1.jpg", "birds", "1.jpg", id="beside the image"),
         pytest.param("1.xml", "1.jpg", "C:\\birds\\1.jpg", "C:\\birds", "1.jpg", id="a path of another machine"),
         pytest.param("1.xml", "1.jpg", "/home/me/1.jpg", "../..", "1.jpg", id="a path upwards"),
@@ -203,7 +222,7 @@ def test_nothing_usable_is_an_empty_data_set(tmp_path: Path) -> None:
         pytest.param("Annotations/1.xml", None, "C:\\birds\\1.png", "", "1.png", id="nowhere on this machine"),
         pytest.param("Annotations/1.xml", None, "", "", "1.jpg", id="nowhere, and no name"),
     ],
-)  # fmt: skip
+)
 def test_images_are_looked_for(
     tmp_path: Path, xml: str, image: str | None, file_name: str, folder: str, image_id: str
 ) -> None:
@@ -242,7 +261,8 @@ def test_a_second_annotation_of_a_image_is_left_out(tmp_path: Path) -> None:
     data = read(tmp_path)
     assert [s.image_id for s in data.train] == ["1.jpg"]
     assert [str(m) for m in data.mistakes] == [
-        f"unknown image: {tmp_path / '1.xml'}: expected one annotation an image, but 1.jpg is annotated in {tmp_path / '1 (copy).xml'} too"
+        f"unknown image: {tmp_path / '1.xml'}: expected one annotation an image, but 1.jpg is annotated in"
+        f" {tmp_path / '1 (copy).xml'} too"
     ]
 
 

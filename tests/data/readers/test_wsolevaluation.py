@@ -24,7 +24,11 @@ from wsol.data.truth import GroundTruth, counted
 from wsol.errors import BrokenImage, WsolError
 
 LABELS = {"owl/1.jpg": 0, "owl/2.jpg": 0, "hawk/1.jpg": 1}
-BOXES = {"owl/1.jpg": [(1.0, 2.0, 30.0, 20.0)], "owl/2.jpg": [(0, 0, 40, 30), (5, 6, 7, 8)], "hawk/1.jpg": [(3, 3, 4, 4)]}  # fmt: skip
+BOXES = {
+    "owl/1.jpg": [(1.0, 2.0, 30.0, 20.0)],
+    "owl/2.jpg": [(0, 0, 40, 30), (5, 6, 7, 8)],
+    "hawk/1.jpg": [(3, 3, 4, 4)],
+}
 TABLES = ("image_ids.txt", "class_labels.txt", "localization.txt", "image_sizes.txt")
 
 
@@ -151,7 +155,9 @@ def test_an_empty_list_is_a_list(tmp_path: Path) -> None:
         pytest.param({}, (), id="no image"),
     ],
 )
-def test_classes_are_named_by_folders_or_numbered(tmp_path: Path, labels: dict[str, int], names: tuple[str, ...]) -> None:  # fmt: skip
+def test_classes_are_named_by_folders_or_numbered(
+    tmp_path: Path, labels: dict[str, int], names: tuple[str, ...]
+) -> None:
     write_boxes(tmp_path, labels, {})
     data = read(tmp_path)
     assert data.class_names == names
@@ -262,17 +268,68 @@ def test_poisoned_places_disturb_only_those_who_ask_for_truth(listed: Path, pois
 @pytest.mark.parametrize(
     ("table", "old", "new", "kinds", "words"),
     [
-        pytest.param("localization.txt", "owl/1.jpg,1,2,30,20\n", "", {"no true box": 1}, "localization.txt, owl/1.jpg", id="no box"),
-        pytest.param("image_sizes.txt", "owl/2.jpg,40,30\n", "", {"no true box": 1}, "line 2: expected a line `owl/2.jpg,width,height`", id="no size"),
-        pytest.param("localization.txt", "owl/1.jpg,1", "owl/7.jpg,1", {"unknown image": 1, "no true box": 1}, "line 1: expected an image of image_ids.txt, got owl/7.jpg", id="an image that is not listed"),
-        pytest.param("localization.txt", "1,2,30,20", "1,2,nan,20", {"not a number": 1}, "line 1: expected four finite numbers", id="not a number"),
-        pytest.param("localization.txt", "1,2,30,20", "30,20,1,2", {"swapped corners": 1}, "swapped corners or xywh?", id="swapped corners"),
-        pytest.param("localization.txt", "1,2,30,20", "1,2,45,20", {"reaches outside, clipped": 1}, "an image of 40 x 30", id="beyond the image"),
-        pytest.param("localization.txt", "1,2,30,20", "50,2,60,20", {"outside the image": 1}, "an image of 40 x 30", id="outside"),
+        pytest.param(
+            "localization.txt",
+            "owl/1.jpg,1,2,30,20\n",
+            "",
+            {"no true box": 1},
+            "localization.txt, owl/1.jpg",
+            id="no box",
+        ),
+        pytest.param(
+            "image_sizes.txt",
+            "owl/2.jpg,40,30\n",
+            "",
+            {"no true box": 1},
+            "line 2: expected a line `owl/2.jpg,width,height`",
+            id="no size",
+        ),
+        pytest.param(
+            "localization.txt",
+            "owl/1.jpg,1",
+            "owl/7.jpg,1",
+            {"unknown image": 1, "no true box": 1},
+            "line 1: expected an image of image_ids.txt, got owl/7.jpg",
+            id="an image that is not listed",
+        ),
+        pytest.param(
+            "localization.txt",
+            "1,2,30,20",
+            "1,2,nan,20",
+            {"not a number": 1},
+            "line 1: expected four finite numbers",
+            id="not a number",
+        ),
+        pytest.param(
+            "localization.txt",
+            "1,2,30,20",
+            "30,20,1,2",
+            {"swapped corners": 1},
+            "swapped corners or xywh?",
+            id="swapped corners",
+        ),
+        pytest.param(
+            "localization.txt",
+            "1,2,30,20",
+            "1,2,45,20",
+            {"reaches outside, clipped": 1},
+            "an image of 40 x 30",
+            id="beyond the image",
+        ),
+        pytest.param(
+            "localization.txt", "1,2,30,20", "50,2,60,20", {"outside the image": 1}, "an image of 40 x 30", id="outside"
+        ),
         pytest.param("image_sizes.txt", "owl/1.jpg,40,30", "owl/1.jpg,30,40", {}, "", id="another size that fits"),
-        pytest.param("image_sizes.txt", "owl/1.jpg,40,30", "owl/1.jpg,20,10", {"reaches outside, clipped": 1}, "an image of 20 x 10", id="width before height"),
+        pytest.param(
+            "image_sizes.txt",
+            "owl/1.jpg,40,30",
+            "owl/1.jpg,20,10",
+            {"reaches outside, clipped": 1},
+            "an image of 20 x 10",
+            id="width before height",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_noted_and_not_used(
     listed: Path, table: str, old: str, new: str, kinds: dict[str, int], words: str
 ) -> None:
@@ -298,13 +355,15 @@ def test_mistakes_are_noted_and_not_used(
         pytest.param("localization.txt", "owl/1.jpg,1,2,x,4", "`path,x0,y0,x1,y1`", id="a word for a corner"),
         pytest.param("localization.txt", "owl/1.jpg 1 2 3 4", "`path,x0,y0,x1,y1`", id="spaces"),
         pytest.param("localization.txt", "owl/1.jpg,1,2,,4", "`path,x0,y0,x1,y1`", id="an empty corner"),
-        pytest.param("localization.txt", "owl/1.jpg,mask.png,ignored.png", "`path,x0,y0,x1,y1`", id="a mask among boxes"),
+        pytest.param(
+            "localization.txt", "owl/1.jpg,mask.png,ignored.png", "`path,x0,y0,x1,y1`", id="a mask among boxes"
+        ),
         pytest.param("image_sizes.txt", "owl/1.jpg,40", "`path,width,height`", id="no height"),
         pytest.param("image_sizes.txt", "owl/1.jpg,0,30", "`path,width,height`", id="no width"),
         pytest.param("image_sizes.txt", "owl/1.jpg,-40,30", "`path,width,height`", id="a negative width"),
         pytest.param("image_sizes.txt", "owl/1.jpg,wide,30", "`path,width,height`", id="a word for a width"),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_line_is_named(listed: Path, table: str, line: str, expected: str) -> None:
     lines = (listed / table).read_text().split("\n")
     (listed / table).write_text("\n".join([lines[0], line, *lines[1:]]))
@@ -340,9 +399,13 @@ def square_mask(x0: int, y0: int, x1: int, y1: int) -> NDArray[np.bool_]:
 
 @pytest.fixture
 def masked(tmp_path: Path) -> Path:
-    """Two images as OpenImages has them: one of two objects and a region that does not count, one of a single object."""
+    """Two images as OpenImages has them: one of two objects and a region that does not count, one of a single
+    object."""
     root = tmp_path / "OpenImages"
-    masks = {"test/a.jpg": [("test/a_1.png", "test/a_ignore.png"), ("test/a_2.png", "")], "test/b.jpg": [("test/b_1.png", "")]}  # fmt: skip
+    masks = {
+        "test/a.jpg": [("test/a_1.png", "test/a_ignore.png"), ("test/a_2.png", "")],
+        "test/b.jpg": [("test/b_1.png", "")],
+    }
     write_masks(root, dict.fromkeys(masks, 0), masks)
     write_mask(root / "test/a_1.png", square_mask(0, 0, 10, 10))
     write_mask(root / "test/a_2.png", square_mask(20, 5, 30, 20))
@@ -377,9 +440,12 @@ def test_without_an_ignored_region_every_pixel_counts(masked: Path) -> None:
 def reference_mask(paths: Sequence[Path], ignored: Path, side: int) -> NDArray[np.uint8]:
     """The reference evaluator's words: read grey, resize to nearest, above 0.5; 1 is object, 255 does not count."""
     resized = [
-        cv2.resize(np.float32(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)), (side, side), interpolation=cv2.INTER_NEAREST) > 0.5
+        cv2.resize(
+            np.float32(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)), (side, side), interpolation=cv2.INTER_NEAREST
+        )
+        > 0.5
         for path in (*paths, ignored)
-    ]  # fmt: skip
+    ]
     is_object = np.stack(resized[:-1]).any(axis=0)
     return np.where(is_object, 1, np.where(resized[-1], 255, 0)).astype(np.uint8)
 
@@ -454,9 +520,13 @@ def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
     ("replace", "words"),
     [
         pytest.param(os.mkfifo, "a named pipe", id="a pipe"),
-        pytest.param(lambda path: Image.new("L", (40, 30)).save(path, "JPEG2000"), "no decoder", id="a format that only OpenCV reads"),
+        pytest.param(
+            lambda path: Image.new("L", (40, 30)).save(path, "JPEG2000"),
+            "no decoder",
+            id="a format that only OpenCV reads",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mask_that_we_would_not_open_is_not_given_to_opencv(
     masked: Path, replace: Callable[[Path], object], words: str
 ) -> None:
@@ -487,7 +557,9 @@ def test_mistakes_among_masks_are_noted(masked: Path) -> None:
     change(masked / "localization.txt", "test/b.jpg,", "test/c.jpg,")
     truth = read(masked).read_truth()
     assert [m.kind for m in truth.mistakes] == ["unknown image", "no true box"]
-    assert f"{masked / 'localization.txt'}, line 3: expected an image of image_ids.txt, got test/c.jpg" in str(truth.mistakes[0])  # fmt: skip
+    assert f"{masked / 'localization.txt'}, line 3: expected an image of image_ids.txt, got test/c.jpg" in str(
+        truth.mistakes[0]
+    )
     assert "test/b.jpg" in truth.mistakes[1].where
     assert set(truth.by_id) == {"test/a.jpg"}
 

@@ -17,9 +17,14 @@ from wsol.inference.onnx.metadata import InputMetadata, OnnxMetadata, check_inst
 
 LOOK = InputMetadata(name="pixels", resize_px=64, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1))
 CARD = OnnxMetadata(
-    heatmap=LOOK, probabilities=None, class_names=("owl", "Käuzchen 梟", "raw \udcff"), box=Box(objects="all"),
-    licence="ours", wsol="0.1.0", weights={"seg": "ab"},
-)  # fmt: skip
+    heatmap=LOOK,
+    probabilities=None,
+    class_names=("owl", "Käuzchen 梟", "raw \udcff"),
+    box=Box(objects="all"),
+    licence="ours",
+    wsol="0.1.0",
+    weights={"seg": "ab"},
+)
 FILE = Path("model.onnx")
 Metadata = dict[str, str]
 
@@ -59,9 +64,11 @@ def with_entry(name: str, text: str) -> Callable[[Metadata], Metadata]:
         pytest.param(with_entry("kind", '"yolo"'), "wsol export-model RUN", id="another kind"),
         pytest.param(with_entry("box", "{"), "wsol export-model RUN", id="no JSON"),
         pytest.param(with_entry("box", '{"threshold": 7}'), "less than or equal to 1", id="an impossible threshold"),
-        pytest.param(lambda metadata: {k: v for k, v in metadata.items() if k != "heatmap"}, "required", id="an entry is missing"),
+        pytest.param(
+            lambda metadata: {k: v for k, v in metadata.items() if k != "heatmap"}, "required", id="an entry is missing"
+        ),
     ],
-)  # fmt: skip
+)
 def test_other_metadata_is_refused(damage: Callable[[Metadata], Metadata], words: str) -> None:
     with pytest.raises(WsolError, match="model.onnx") as raised:
         read_metadata(damage(CARD.as_metadata()), FILE)

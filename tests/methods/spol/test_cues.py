@@ -24,7 +24,9 @@ LARGE, SMALL, SPECK = (2, 2, 22, 22), (28, 28, 36, 36), (38, 2, 39, 3)
 NOTHING = plane()
 
 
-def taken(evidence: np.ndarray, likeness: np.ndarray, *parts: tuple[int, int, int, int]) -> list[tuple[int, int, int, int]]:  # fmt: skip
+def taken(
+    evidence: np.ndarray, likeness: np.ndarray, *parts: tuple[int, int, int, int]
+) -> list[tuple[int, int, int, int]]:
     """Which of the parts is left of a map that has all of them."""
     left = cues.chosen(plane(*((*part, 0.9) for part in parts)), evidence, likeness) > cues.THRESHOLD
     return [part for part in parts if left[part[0], part[1]]]
@@ -41,7 +43,7 @@ def taken(evidence: np.ndarray, likeness: np.ndarray, *parts: tuple[int, int, in
         pytest.param(plane((*LARGE, 1.0)), plane((*LARGE, -0.5), (*SMALL, 0.5)), SMALL, id="refused in other images"),
         pytest.param(plane((*LARGE, 1.0)), plane((*LARGE, -0.1), (*SMALL, 0.1)), LARGE, id="hardly unlike"),
     ],
-)  # fmt: skip
+)
 def test_the_part_that_speaks_most_clearly_is_taken(
     evidence: np.ndarray, likeness: np.ndarray, expected: tuple[int, int, int, int]
 ) -> None:
@@ -85,9 +87,14 @@ def test_the_evidence_is_of_the_label_and_nothing_without_one() -> None:
 
 @pytest.mark.parametrize(
     ("labels", "sample", "least"),
-    [([0] * 100 + [1] * 5, 20, {0: 10, 1: 5}), ([0, 1] * 50, 30, {0: 10, 1: 10}), ([3] * 4, 100, {3: 4}), (list(range(40)), 4, dict.fromkeys(range(40), 1))],
+    [
+        ([0] * 100 + [1] * 5, 20, {0: 10, 1: 5}),
+        ([0, 1] * 50, 30, {0: 10, 1: 10}),
+        ([3] * 4, 100, {3: 4}),
+        (list(range(40)), 4, dict.fromkeys(range(40), 1)),
+    ],
     ids=["a rare class", "two", "few images", "many classes"],
-)  # fmt: skip
+)
 def test_the_sample_has_some_of_each_class(labels: list[int], sample: int, least: dict[int, int]) -> None:
     found = cues.sample_of(labels, sample)
     assert found == sorted(set(found)) and len(found) >= min(sample, len(labels))

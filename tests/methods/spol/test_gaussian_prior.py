@@ -302,7 +302,7 @@ def recipe(name: str) -> Pseudo:
         pytest.param("released", 0.0, 0.26, FG, id="released: foreground wins"),
         pytest.param("released", 0.0, 0.25, BG, id="released: nothing speaks up"),
     ],
-)  # fmt: skip
+)
 def test_three_valued_targets(name: str, heat: float, gaussian: float, expected: tuple[float, float]) -> None:
     value, weight = targets(torch.full((1, 2, 2), heat), torch.full((1, 2, 2), gaussian), recipe(name))
     assert set(zip(value.flatten().tolist(), weight.flatten().tolist(), strict=True)) == {expected}

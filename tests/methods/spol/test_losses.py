@@ -120,4 +120,4 @@ def test_a_fused_branch_of_the_same_belief_is_left_alone() -> None:
 @pytest.mark.parametrize("name", CLASS_LOSSES)
 def test_without_a_deep_branch_every_loss_is_cross_entropy(name: str) -> None:
     fused, _, labels = drawn(1)
-    assert CLASS_LOSSES[name](fused, None, labels).item() == pytest.approx(entropy_by_loops(fused, labels), rel=1e-5)  # type: ignore[index]
+    assert CLASS_LOSSES[name](fused, None, labels).item() == pytest.approx(entropy_by_loops(fused, labels), rel=1e-5)

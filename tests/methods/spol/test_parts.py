@@ -1,4 +1,5 @@
-"""Which part is the object: what the model says of a part that it has not seen, and a distractor that is in every image."""
+"""Which part is the object: what the model says of a part that it has not seen, and a distractor that is in every
+image."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ CHANNELS = 12
 
 
 def with_distractor(images: int, told: float, seed: int = 0) -> Parts:
-    """An object and a distractor in every image, each drawn about its own mean; the evidence is for the object in a share of them."""
+    """An object and a distractor in every image, each drawn about its own mean; the evidence is for the object in a
+    share of them."""
     generator = np.random.default_rng(seed)
     centres = np.eye(2, CHANNELS) * 4
     features = centres[np.arange(2 * images) % 2] + generator.normal(size=(2 * images, CHANNELS))

@@ -1,7 +1,8 @@
-"""Class folders: `root/<class>/**/*.jpg`, or the same below `root/train` and `root/test`, by whatever name (`splits.py`).
+"""Class folders: `root/<class>/**/*.jpg`, or the same below `root/train` and `root/test`, by whatever name
+(`splits.py`).
 
-Truth, where there is one, stands beside the classes: `boxes.csv` with the columns path, x0, y0, x1, y1 (0-based, half-open
-pixels of the upright image, several lines an image allowed) and `masks/<path>.png` (0 is background).
+Truth, where there is one, stands beside the classes: `boxes.csv` with the columns path, x0, y0, x1, y1 (0-based,
+half-open pixels of the upright image, several lines an image allowed) and `masks/<path>.png` (0 is background).
 """
 
 from __future__ import annotations
@@ -63,18 +64,26 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     stays = halves is not None and halves_of({*names, "another"}, has_folders) is not None
     trees = [image_root / name for name in halves or () if name] if stays else [image_root]
     return DataSet(
-        "class folders", root, class_names, train, test, train is not test,
+        "class folders",
+        root,
+        class_names,
+        train,
+        test,
+        train is not test,
         lambda: read_ground_truth(root, image_root, test, frozenset(sample.image_id for sample in train)),
-        listed=tuple(path for tree in trees for path in (tree, *_folders(tree))), doubts=doubts,
-    )  # fmt: skip
+        listed=tuple(path for tree in trees for path in (tree, *_folders(tree))),
+        doubts=doubts,
+    )
 
 
 class GivenClasses:
-    """The classes that their folders give images, by the rule of `read`: below a split, the outermost folder called like a class.
+    """The classes that their folders give images, by the rule of `read`: below a split, the outermost folder called
+    like a class.
 
-    What is a split is told from the folders of all images, `image_ids`, in whichever folder of the tree it lies. `read` sees the
-    disk: folders without images, too. Where none is a class, the tree's own name, `root_name`, may be one: somebody predicted on
-    a class folder by itself.
+    What is a split is told from the folders of all images, `image_ids`, in whichever folder of the tree it lies. `read`
+    sees the
+    disk: folders without images, too. Where none is a class, the tree's own name, `root_name`, may be one: somebody
+    predicted on a class folder by itself.
     """
 
     def __init__(self, image_ids: Iterable[str], class_names: Collection[str], root_name: str) -> None:

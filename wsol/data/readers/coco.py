@@ -76,10 +76,16 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         train = test = samples["all"]
     paths = {sample.image_id: sample.path for sample in (*train, *test)}
     return DataSet(
-        "COCO", root, tuple(categories[category] for category in used), train, test, has_split,
-        lambda: _read_truth(root, categories, paths), tuple(mistakes),
+        "COCO",
+        root,
+        tuple(categories[category] for category in used),
+        train,
+        test,
+        has_split,
+        lambda: _read_truth(root, categories, paths),
+        tuple(mistakes),
         unused=tuple(name for category, name in categories.items() if category not in labels),
-    )  # fmt: skip
+    )
 
 
 def image_ids_of(root: Path) -> dict[int, str]:
@@ -158,7 +164,8 @@ def _only(root: Path, found: list[Path]) -> Path:
     if len(found) != 1:
         names = ", ".join(path.relative_to(root).as_posix() for path in found) or "none"
         raise WsolError(
-            f"expected one file of COCO annotations in {root}, got {names}. Name one file instead of the folder, or move the others away."
+            f"expected one file of COCO annotations in {root}, got {names}. Name one file instead of the folder, or"
+            " move the others away."
         )
     return found[0]
 

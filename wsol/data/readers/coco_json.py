@@ -28,7 +28,9 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class CocoFile:
-    """A file's images by id, its categories by id, and its annotations as they stand; those that name neither are mistakes."""
+    """A file's images by id, its categories by id, and its annotations as they stand; those that name neither are
+    mistakes.
+    """
 
     path: Path
     images: dict[int, CocoImage]

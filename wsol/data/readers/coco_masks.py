@@ -52,8 +52,8 @@ def _union(segmentations: Iterable[object], hw: tuple[int, int]) -> Bool[np.ndar
     return np.asarray(coco_mask.decode(coco_mask.merge(runs)), dtype=bool) if runs else np.zeros(hw, dtype=bool)
 
 
-# pycocotools trusts its input: run lengths that fall short leave memory of others in the mask, and far corners of a polygon
-# end the process. So everything is looked at before it goes there.
+# pycocotools trusts its input: run lengths that fall short leave memory of others in the mask, and far corners of a
+# polygon end the process. So everything is looked at before it goes there.
 
 
 def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:

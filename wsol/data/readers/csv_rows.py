@@ -1,4 +1,6 @@
-"""Rows of a CSV table with named columns, each with the place where it stands; headers that mean something else are told."""
+"""Rows of a CSV table with named columns, each with the place where it stands; headers that mean something else are
+told.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,16 @@ SHOWN, SHOWN_LETTERS = 30, 40
 """So many columns, and so many letters of each, in an error."""
 
 OTHER_CORNERS = {
-    ("xmin", "ymin", "xmax", "ymax"): "rename them to x0,y0,x1,y1 (and subtract 1 from xmin and ymin if pixels are counted from 1, as in PASCAL VOC)",
+    (
+        "xmin",
+        "ymin",
+        "xmax",
+        "ymax",
+    ): "rename them to x0,y0,x1,y1 (and subtract 1 from xmin and ymin if pixels are counted from 1, as in PASCAL VOC)",
     ("x1", "y1", "x2", "y2"): "rename them to x0,y0,x1,y1",
     ("x", "y", "w", "h"): "write x0 = x, y0 = y, x1 = x + w, y1 = y + h",
     ("x", "y", "width", "height"): "write x0 = x, y0 = y, x1 = x + width, y1 = y + height",
-}  # fmt: skip
+}
 """What other tools call a box, and how it becomes ours."""
 
 OTHER_NAMES = {
@@ -46,8 +53,8 @@ def csv_rows(
     `optional` holds groups of columns, of which all or none must be there.
 
     Raises:
-        WsolError: not UTF-8, a quote that is not closed, columns missing, misspelt or twice, or a line with more cells than the
-            header.
+        WsolError: not UTF-8, a quote that is not closed, columns missing, misspelt or twice, or a line with more cells
+            than the header.
     """
     # Strict: else a quote that is not closed swallows all lines that follow.
     reader = csv.DictReader(io.StringIO(_text(table, required), newline=""), restval="", strict=True)

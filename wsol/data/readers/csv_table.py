@@ -1,7 +1,8 @@
-"""A CSV table: one line an image or a box, with the columns path, label and perhaps x0, y0, x1, y1, width, height, split.
+"""A CSV table: one line an image or a box, with the columns path, label and perhaps x0, y0, x1, y1, width, height,
+split.
 
-Corners are 0-based, half-open pixels of the upright image; a line without corners lists an image without a box. Without the
-column label an image's folder is its class, so that the boxes.csv of class folders can be read by itself.
+Corners are 0-based, half-open pixels of the upright image; a line without corners lists an image without a box. Without
+the column label an image's folder is its class, so that the boxes.csv of class folders can be read by itself.
 """
 
 from __future__ import annotations
@@ -54,9 +55,15 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     train, test, has_split = _splits(samples)
     paths = {sample.image_id: sample.path for sample in (*train, *test)}
     return DataSet(
-        "CSV table", root, tuple(names), train, test, has_split, lambda: _read_truth(table, paths),
+        "CSV table",
+        root,
+        tuple(names),
+        train,
+        test,
+        has_split,
+        lambda: _read_truth(table, paths),
         tuple(_left_out(table, listed.items())),
-    )  # fmt: skip
+    )
 
 
 @dataclass
@@ -86,7 +93,9 @@ def _image_id(row: Mapping[str, str], where: str) -> str:
 
 
 def _required(table: Path) -> tuple[str, ...]:
-    """The columns that there must be; a column of another name may be the label, so that folders are not taken for it."""
+    """The columns that there must be; a column of another name may be the label, so that folders are not taken for
+    it.
+    """
     header, ours = {*header_of(table)}, {"path", *(name for group in OPTIONAL for name in group)}
     return ("path",) if {"path"} <= header <= ours else ("path", "label")
 

@@ -69,7 +69,8 @@ def _read_truth(root: Path, folder: Path, names: Mapping[str, str]) -> GroundTru
         if number not in names:
             collector.note("unknown image", where, f"expected an id of images.txt, got {number}")
         elif size := sizes(folder / names[number]):
-            # 1-based in spirit, yet the published boxes start at 0.0 and end on the last edge: clipping is all it takes.
+            # 1-based in spirit, yet the published boxes start at 0.0 and end on the last edge: clipping is all it
+            # takes.
             collector.add(names[number], corners, size, where)
     return collector.truth()
 

@@ -25,7 +25,13 @@ FLAT = re.compile(r"ILSVRC2012_val_\d{8}\.(?i:jpe?g|png)")
 IMAGE_ROOTS = ("", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
 HELD_OUT = ("val", "test")
 """The first that is labelled: subsets call it either way, and ImageNet's own `test` has no labels."""
-XML_FOLDERS = ("Annotations/CLS-LOC/{split}", "Annotations/{split}", "annotations/{split}", "{split}_annotations", "bbox/{split}")  # fmt: skip
+XML_FOLDERS = (
+    "Annotations/CLS-LOC/{split}",
+    "Annotations/{split}",
+    "annotations/{split}",
+    "{split}_annotations",
+    "bbox/{split}",
+)
 FLAT_XML_FOLDERS = ("Annotations/CLS-LOC", "Annotations", "annotations", "bbox")
 RESTORE = "Restore them as published, or use `wsol predict` for boxes without a judgement."
 
@@ -34,7 +40,9 @@ Annotate = Callable[[Path], VocXml]
 
 
 def recognise(root: Path) -> bool:
-    """Whether there are wnid folders in `train` or `val`, ImageNet's own file names in `val`, or Kaggle's annotations."""
+    """Whether there are wnid folders in `train` or `val`, ImageNet's own file names in `val`, or Kaggle's
+    annotations.
+    """
     # Class folders with truth of our own (class_folders.py) may have wnids for names.
     has_own_truth = (root / "boxes.csv").exists() or (root / "masks").exists()
     is_annotated = any((root / name / "Annotations/CLS-LOC").is_dir() for name in ("", "ILSVRC"))
@@ -144,7 +152,9 @@ def _labelled(
             yield Sample(path.as_posix().removeprefix(f"{image_root.as_posix()}/"), path, labels[name])
 
 
-def _read_truth(samples: tuple[Sample, ...], class_names: tuple[str, ...], annotations: Callable[[], Annotate]) -> GroundTruth:  # fmt: skip
+def _read_truth(
+    samples: tuple[Sample, ...], class_names: tuple[str, ...], annotations: Callable[[], Annotate]
+) -> GroundTruth:
     # wsolevaluation's list has the XML's corners as they are, so that the same numbers come out.
     truth = Collector(corners_are_pixels=True)
     annotate = annotations()

@@ -26,6 +26,12 @@ def read(root: Path) -> DataSet:
     names = ((path.relative_to(root), path) for path in images_under(root))
     samples = tuple(Sample(name.as_posix(), path, 0) for name, path in names if name.parts[0] != "masks")
     return DataSet(
-        KIND, root, CLASS_NAMES, samples, samples, False,
-        lambda: read_ground_truth(root, root, samples, frozenset()), listed=(root,),
-    )  # fmt: skip
+        KIND,
+        root,
+        CLASS_NAMES,
+        samples,
+        samples,
+        False,
+        lambda: read_ground_truth(root, root, samples, frozenset()),
+        listed=(root,),
+    )

@@ -153,7 +153,9 @@ def _image_root(root: Path, images: Path | None) -> Path:
 
 
 def _image_id(stem: str, xml: VocXml, folder: Path, images: Callable[[Path], Mapping[str, list[str]]]) -> str:
-    """The image's path below its folder, perhaps through `<folder>`: what the file is called counts more than `<filename>`."""
+    """The image's path below its folder, perhaps through `<folder>`: what the file is called counts more than
+    `<filename>`.
+    """
     file_name = PureWindowsPath(xml.file_name).name  # some tools write a whole path of their own machine
     for below in ("", PureWindowsPath(xml.folder).name.lstrip(".")):
         by_stem = images(folder / below)

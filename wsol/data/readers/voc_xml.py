@@ -76,7 +76,8 @@ def parse(path: Path) -> VocXml:
 def collect(truth: Collector, sample: Sample, class_name: str, xml: VocXml, first_pixel: int) -> None:
     """Add the objects of the image's class.
 
-    `first_pixel` is 1 where corners name the first and last pixel counted from 1, so that the low ones move by one; else 0.
+    `first_pixel` is 1 where corners name the first and last pixel counted from 1, so that the low ones move by one;
+    else 0.
     """
     size = xml.image_hw or ImageSizes(truth)(sample.path)
     if size is None:

@@ -54,8 +54,16 @@ def _with_creature(image: Floats, creature: Creature, rng: np.random.Generator, 
     layer = Layer.empty((h, w), rng)
     unit = math.sqrt(max(_area(parts), 1.0))
     for part in moved(parts, (-corner * OVERSAMPLING).astype(np.float32)):
-        paint(layer, part.shape, part.coat, palette, rise=unit * (0.1 + 0.012 * part.depth), shade=part.shade,
-              phase=part.phase, fused=part.fused)  # fmt: skip
+        paint(
+            layer,
+            part.shape,
+            part.coat,
+            palette,
+            rise=unit * (0.1 + 0.012 * part.depth),
+            shade=part.shade,
+            phase=part.phase,
+            fused=part.fused,
+        )
     body = layer.averaged()
     colour = lit(body, light, gloss=creature.gloss * float(rng.uniform(0.5, 1.2)))
     return _laid_over(image, colour, body.cover, corner, light, unit / OVERSAMPLING)

@@ -21,22 +21,30 @@ from wsol.demo.drawing.tubes import (
     tube,
 )
 
-GROUNDS = np.array([[rgb(code) for code in codes.split()] for codes in (
-    "4d5a2a 7f8c46 2f3a1f",  # meadow
-    "6b4f35 93734d 3a2a1e",  # forest floor
-    "b59f75 d3c197 86704c",  # sand
-    "787872 a3a097 4b4c4c",  # gravel
-    "606a50 929a78 3c4036",  # moss on rock
-    "8a5a3a b98652 54331f",  # red earth
-    "666c6e 989c9e 40464a",  # wet slate
-    "7a6c68 a89a90 4a4044",  # heather
-)])  # fmt: skip
+GROUNDS = np.array(
+    [
+        [rgb(code) for code in codes.split()]
+        for codes in (
+            "4d5a2a 7f8c46 2f3a1f",  # meadow
+            "6b4f35 93734d 3a2a1e",  # forest floor
+            "b59f75 d3c197 86704c",  # sand
+            "787872 a3a097 4b4c4c",  # gravel
+            "606a50 929a78 3c4036",  # moss on rock
+            "8a5a3a b98652 54331f",  # red earth
+            "666c6e 989c9e 40464a",  # wet slate
+            "7a6c68 a89a90 4a4044",  # heather
+        )
+    ]
+)
 """Middle, light and dark colour of each kind of ground."""
 
 # Flowers, berries and pebbles take the hues that the creatures take.
-BRIGHTS = np.array([rgb(code) for code in (
-    ["c2402f", "e08a2c", "e6cf4a", "4f8f4a", "2f7f8f", "7a4a7a", "d9d2c4", "3b3734", "b8622a", "6d7480"]
-)])  # fmt: skip
+BRIGHTS = np.array(
+    [
+        rgb(code)
+        for code in ["c2402f", "e08a2c", "e6cf4a", "4f8f4a", "2f7f8f", "7a4a7a", "d9d2c4", "3b3734", "b8622a", "6d7480"]
+    ]
+)
 SKIES = np.array([rgb(code) for code in ["a9c0cc", "d8cdb8", "8fa08a", "6f7f6a", "c7a98f"]])
 WHITE = rgb("f4f0e8")
 YELLOW = rgb("d9a83a")
@@ -124,8 +132,13 @@ def _flower(layer: Layer, at_xy: Floats, size_px: float, rng: np.random.Generato
         halves = np.concatenate([edge, one.spine_xy[::-1]]) @ turns + at_xy
         paint_flat(layer, halves, colours["bright"] * np.float32(tone), rise + 0.03 * size_px)
     start = at_xy - np.array([0.14 * size_px, 0], np.float32)
-    paint(layer, tube(start, 0, 0.28 * size_px, 0.14 * size_px, PROFILES["disc"], nodes=10), _STONES[2],
-          {**colours, "main": YELLOW}, rise=rise)  # fmt: skip
+    paint(
+        layer,
+        tube(start, 0, 0.28 * size_px, 0.14 * size_px, PROFILES["disc"], nodes=10),
+        _STONES[2],
+        {**colours, "main": YELLOW},
+        rise=rise,
+    )
 
 
 def _grass(layer: Layer, at_xy: Floats, size_px: float, rng: np.random.Generator, rise: float) -> None:
@@ -147,15 +160,27 @@ def _grass(layer: Layer, at_xy: Floats, size_px: float, rng: np.random.Generator
 
 Prop = Callable[[Layer, Floats, float, np.random.Generator, float], None]
 PROPS: tuple[tuple[Prop, float], ...] = (
-    (leaf, 0.26), (_grass, 0.26), (_stone, 0.2), (twig, 0.1), (_berries, 0.1), (_flower, 0.08),
-)  # fmt: skip
+    (leaf, 0.26),
+    (_grass, 0.26),
+    (_stone, 0.2),
+    (twig, 0.1),
+    (_berries, 0.1),
+    (_flower, 0.08),
+)
 """Kinds of clutter, and how often each comes."""
 
 
 def _stroke(
-    layer: Layer, at_xy: Floats, length: float, half_width: float, profile: str, coat: Coat,
-    rng: np.random.Generator, rise: float, bend: float = 0.0,
-) -> None:  # fmt: skip
+    layer: Layer,
+    at_xy: Floats,
+    length: float,
+    half_width: float,
+    profile: str,
+    coat: Coat,
+    rng: np.random.Generator,
+    rise: float,
+    bend: float = 0.0,
+) -> None:
     """One tube across `at_xy`, in any direction."""
     heading = rng.uniform(0, 2 * math.pi)
     back = np.array([math.cos(heading), math.sin(heading)]) * (length / 2)

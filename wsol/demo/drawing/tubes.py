@@ -85,9 +85,17 @@ class Tube:
 
 
 def tube(
-    start_xy: Floats, heading: float, length: float, half_width: float, profile: Profile, *,
-    bend: float = 0.0, wave: float = 0.0, phase: float = 0.0, nodes: int = 20,
-) -> Tube:  # fmt: skip
+    start_xy: Floats,
+    heading: float,
+    length: float,
+    half_width: float,
+    profile: Profile,
+    *,
+    bend: float = 0.0,
+    wave: float = 0.0,
+    phase: float = 0.0,
+    nodes: int = 20,
+) -> Tube:
     """A tube from `start_xy` towards `heading` (radians, clockwise on the screen).
 
     `bend` is the turn from joint to tip, `wave` the swing of an S on top, both in radians.
@@ -170,9 +178,16 @@ def _enlarged(grid: Floats, hw: tuple[int, int]) -> Floats:
 
 
 def paint(
-    layer: Layer, shape: Tube, coat: Coat, palette: Palette, *,
-    rise: float = 0.0, shade: float = 1.0, phase: float = 0.0, fused: bool = False,
-) -> None:  # fmt: skip
+    layer: Layer,
+    shape: Tube,
+    coat: Coat,
+    palette: Palette,
+    *,
+    rise: float = 0.0,
+    shade: float = 1.0,
+    phase: float = 0.0,
+    fused: bool = False,
+) -> None:
     """Lay a tube, given in pixels of the layer, over what is there.
 
     `rise` lifts it (pixels), `shade` darkens it, `phase` in 0..1 shifts its pattern. A fused tube grows

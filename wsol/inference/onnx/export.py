@@ -71,7 +71,9 @@ class Graph(nn.Module):
         return (found,) if self.classifier is None and not self.names_itself else (found, "probabilities")
 
     def forward(self, pixels: Pixels, classifier_pixels: Pixels | None = None) -> GraphOutputs:
-        """Foreground probability per place, or boxes, and, where something names, probability per class. Class maps are of what is named."""
+        """Foreground probability per place, or boxes, and, where something names, probability per class. Class maps are
+        of what is named.
+        """
         named = self._named(pixels if classifier_pixels is None else classifier_pixels)
         labels = None if named is None else named.argmax(1)
         images = standardised(pixels, self.model_config.mean, self.model_config.std)
@@ -94,8 +96,8 @@ class Graph(nn.Module):
 class SameConvolution(nn.Module):
     """TensorFlow's padding as ONNX has it, in the operator itself.
 
-    timm works it out from the image's size with Python's numbers. With a size that is unknown until the file runs, that makes
-    torch.export reason for minutes and leaves a dozen operators in the graph for each convolution.
+    timm works it out from the image's size with Python's numbers. With a size that is unknown until the file runs, that
+    makes torch.export reason for minutes and leaves a dozen operators in the graph for each convolution.
     """
 
     def __init__(self, convolution: Conv2dSame) -> None:
@@ -109,8 +111,12 @@ class SameConvolution(nn.Module):
             (side + stride - 1) // stride for side, stride in zip(features.shape[2:], own.stride, strict=True)
         )
         attributes = {
-            "auto_pad": "SAME_UPPER", "strides": own.stride, "dilations": own.dilation, "group": own.groups, "kernel_shape": own.kernel_size,
-        }  # fmt: skip
+            "auto_pad": "SAME_UPPER",
+            "strides": own.stride,
+            "dilations": own.dilation,
+            "group": own.groups,
+            "kernel_shape": own.kernel_size,
+        }
         return torch.onnx.ops.symbolic(
             "Conv",
             [features, own.weight] if own.bias is None else [features, own.weight, own.bias],
@@ -168,12 +174,16 @@ def write_onnx(graph: Graph, metadata: OnnxMetadata, path: Path) -> None:
     check_installed(EXPORTING)
     exportable = _exportable(graph.cpu().eval())
     batch = torch.export.Dim("batch")
-    # Sides that are multiples of the stride: halving such a number needs no rounding, and torch.export is done in seconds instead
-    # of minutes. The operators are the same for all sizes; `wsol export-model --check` sees to it.
+    # Sides that are multiples of the stride: halving such a number needs no rounding, and torch.export is done in
+    # seconds instead of minutes. The operators are the same for all sizes; `wsol export-model --check` sees to it.
     shapes = {
-        name: {0: batch, 2: STRIDE_PX * torch.export.Dim(f"{name}_rows"), 3: STRIDE_PX * torch.export.Dim(f"{name}_columns")}
+        name: {
+            0: batch,
+            2: STRIDE_PX * torch.export.Dim(f"{name}_rows"),
+            3: STRIDE_PX * torch.export.Dim(f"{name}_columns"),
+        }
         for name in graph.inputs
-    }  # fmt: skip
+    }
     examples = tuple(torch.zeros(2, 3, 3 * STRIDE_PX, 4 * STRIDE_PX, dtype=torch.uint8) for _ in graph.inputs)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of torch's and onnxscript's own coming changes
@@ -182,13 +192,19 @@ def write_onnx(graph: Graph, metadata: OnnxMetadata, path: Path) -> None:
             exported = torch.export.export(exportable, examples, dynamic_shapes=shapes, strict=False)
         except (RuntimeError, AssertionError, ValueError) as error:
             raise WsolError(
-                f"{' or '.join(graph.backbones)} cannot be exported for images of any size ({str(error).strip().splitlines()[0]})",
+                f"{' or '.join(graph.backbones)} cannot be exported for images of any size"
+                f" ({str(error).strip().splitlines()[0]})",
                 expected="networks of convolutions",
                 remedy="Predict with `--engine torch`, or train with another `--backbone`.",
             ) from None
         program = torch.onnx.export(
-            exported, input_names=list(graph.inputs), output_names=list(graph.outputs), dynamic_shapes=shapes, opset_version=OPSET, verbose=False,
-        )  # fmt: skip
+            exported,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes=shapes,
+            opset_version=OPSET,
+            verbose=False,
+        )
     assert program is not None
     for value in program.model.graph.inputs:
         assert value.shape is not None
@@ -225,9 +241,15 @@ def run_metadata(run: Run, graph: Graph) -> OnnxMetadata:
         if metadata is not None
     ]
     return OnnxMetadata(
-        heatmap=heatmap, probabilities=cards[1] if len(cards) > 1 else None, class_names=graph.model_config.class_names,
-        box=run.box(None if calibration is None else calibration.threshold), image_threshold=run.image_threshold, licence=_licence(run.config, graph.backbones), wsol=__version__, weights=run.weight_hashes,
-    )  # fmt: skip
+        heatmap=heatmap,
+        probabilities=cards[1] if len(cards) > 1 else None,
+        class_names=graph.model_config.class_names,
+        box=run.box(None if calibration is None else calibration.threshold),
+        image_threshold=run.image_threshold,
+        licence=_licence(run.config, graph.backbones),
+        wsol=__version__,
+        weights=run.weight_hashes,
+    )
 
 
 def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
@@ -244,7 +266,8 @@ def _is_of(metadata: OnnxMetadata, run: Run) -> bool:
 
 
 def fresh_networks(run: Run, device: str) -> OnnxNetworks:
-    """The run's `model.onnx`; made where it is absent, or of other weights than the run now has. One process makes it for all.
+    """The run's `model.onnx`; made where it is absent, or of other weights than the run now has. One process makes it
+    for all.
 
     Raises:
         WsolError: not a finished run, no onnx here, or the file in its place is not ours.

@@ -21,7 +21,10 @@ VERSION: Literal[1] = 1
 OPSET = 20
 """Of the default domain; onnxruntime 1.17 is the first that runs it."""
 EXPORTING, RUNNING = ("onnx", "onnxscript"), ("onnxruntime",)
-PIXELS = "uint8 RGB [batch, 3, height, width] of the upright image, squashed to resize_px x resize_px; other sizes will do. Do not normalise: the graph does."
+PIXELS = (
+    "uint8 RGB [batch, 3, height, width] of the upright image, squashed to resize_px x resize_px; other sizes will do."
+    " Do not normalise: the graph does."
+)
 
 
 class InputMetadata(Config):
@@ -43,16 +46,19 @@ class OnnxMetadata(Config):
     version: Literal[1] = VERSION
     pixels: str = PIXELS
     heatmap: InputMetadata
-    """Of the output `heatmap`: foreground probability [batch, rows, columns], smaller than the image. A method without maps has
+    """Of the output `heatmap`: foreground probability [batch, rows, columns], smaller than the image. A method without
+    maps has
     `boxes` in its place: x0, y0, x1, y1 as shares of the image's sides [batch, 4]."""
     probabilities: InputMetadata | None
-    """Of the output `probabilities` [batch, classes]; None where the boxes go without names, and the graph without that output."""
+    """Of the output `probabilities` [batch, classes]; None where the boxes go without names, and the graph without that
+    output."""
     class_names: tuple[str, ...]
     """By label."""
     box: Box
     """How a heatmap, interpolated to the image's size, becomes boxes."""
     image_threshold: ImageThreshold | None = None
-    """By which wsol shifts a heatmap that comes out, so that the image's own threshold stands at the run's. None where all have the same."""
+    """By which wsol shifts a heatmap that comes out, so that the image's own threshold stands at the run's. None where
+    all have the same."""
     licence: str
     wsol: str
     """The version that wrote the file."""

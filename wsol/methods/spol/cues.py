@@ -1,8 +1,9 @@
 """Masks of the training images without training: what is salient, and of it the part that speaks for the image's class.
 
-The salient parts are instant mode's (`wsol.methods.instant`): it finds whatever the images share. Where that is more than one part, the labels
-say which of them counts: the one with the strongest evidence of the image's class (`wsol.methods.evidence`), and the likest to what
-was chosen in other images (`wsol.methods.spol.parts`).
+The salient parts are instant mode's (`wsol.methods.instant`): it finds whatever the images share. Where that is more
+than one part, the labels
+say which of them counts: the one with the strongest evidence of the image's class (`wsol.methods.evidence`), and the
+likest to what was chosen in other images (`wsol.methods.spol.parts`).
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ class Cues(NamedTuple):
 
 
 class CueNetwork(nn.Module):
-    """Instant mode's network, and two linear layers of its features: the evidence of each class, and the likeness of parts."""
+    """Instant mode's network, and two linear layers of its features: the evidence of each class, and the likeness of
+    parts.
+    """
 
     def __init__(self, salience: InstantNetwork, classes: int) -> None:
         super().__init__()
@@ -140,8 +143,8 @@ class SalientParts(NamedTuple):
     def evidence(self, plane: Plane) -> Float64[np.ndarray, " parts"]:
         """What speaks for each part, as a share of the most; zeros where nothing speaks for any.
 
-        The sum of the positive values over the root of the area, which weighs means of different numbers of values by how sure they
-        are (Stouffer et al. 1949). Specks have none.
+        The sum of the positive values over the root of the area, which weighs means of different numbers of values by
+        how sure they are (Stouffer et al. 1949). Specks have none.
         """
         found: Float64[np.ndarray, " parts"] = self.sums(plane.clip(0)) / np.sqrt(self.areas)
         found[self.areas < LEAST_SHARE * plane.size] = 0
@@ -155,7 +158,9 @@ def salient_parts(salience: Plane) -> SalientParts:
 
 
 def chosen(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
-    """The map without the parts that are not the object: those with less evidence and likeness. Where nothing tells, the largest is taken."""
+    """The map without the parts that are not the object: those with less evidence and likeness. Where nothing tells,
+    the largest is taken.
+    """
     parts = salient_parts(salience)
     if len(parts.areas) < 2:
         return salience
@@ -171,7 +176,8 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     """Look at a sample of the training images twice, with their labels; write `run/cues`.
 
     Raises:
-        WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be decoded.
+        WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be
+            decoded.
     """
     model_config = config_at_own_size(data, config).model_copy(update={"method": "spol"})
     ready = untrained(STAGE, run / "cues", model_config, build, data, config, progress)
@@ -219,19 +225,29 @@ def fill_layer(layer: nn.Conv2d, weight: Float64[np.ndarray, ...], bias: Float64
 
 
 @torch.inference_mode()
-def parts_of(network: CueNetwork, features: Features, numbers: Int64[Tensor, " batch"], labels: Int64[Tensor, " n"]) -> Parts:  # fmt: skip
+def parts_of(
+    network: CueNetwork, features: Features, numbers: Int64[Tensor, " batch"], labels: Int64[Tensor, " n"]
+) -> Parts:
     """The salient parts of a batch, whose features are means over the positions that they cover."""
     cues = network.cues(features, labels[numbers])
     roots = features.sqrt().cpu().numpy()
     found: list[tuple[Float64[np.ndarray, " channels"], float, int]] = []
-    for number, salience, evidence, root in zip(numbers.tolist(), *(one.cpu().numpy() for one in cues[:2]), roots, strict=True):  # fmt: skip
+    for number, salience, evidence, root in zip(
+        numbers.tolist(), *(one.cpu().numpy() for one in cues[:2]), roots, strict=True
+    ):
         parts = salient_parts(salience)
         for part, strength in enumerate(parts.evidence(evidence), start=1):
             if parts.areas[part - 1] >= LEAST_SHARE * salience.size:
-                covered = cv2.resize((parts.numbers == part).astype(np.float32), root.shape[:0:-1], interpolation=cv2.INTER_AREA)  # fmt: skip
+                covered = cv2.resize(
+                    (parts.numbers == part).astype(np.float32), root.shape[:0:-1], interpolation=cv2.INTER_AREA
+                )
                 found.append(((root * covered).sum((1, 2), dtype=np.float64) / covered.sum(), strength, number))
     rows, strengths, images = zip(*found, strict=True) if found else ([], [], [])
-    return Parts(np.array(rows, np.float64).reshape(-1, roots.shape[1]), np.array(strengths, np.float64), np.array(images, np.int64))  # fmt: skip
+    return Parts(
+        np.array(rows, np.float64).reshape(-1, roots.shape[1]),
+        np.array(strengths, np.float64),
+        np.array(images, np.int64),
+    )
 
 
 def sample_of(labels: Sequence[int], sample: int) -> list[int]:

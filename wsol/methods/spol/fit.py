@@ -1,4 +1,6 @@
-"""Wei et al. 2021, "Shallow Feature Matters for Weakly Supervised Object Localization": class maps, pseudo masks, segmentation."""
+"""Wei et al. 2021, "Shallow Feature Matters for Weakly Supervised Object Localization": class maps, pseudo masks,
+segmentation.
+"""
 
 from __future__ import annotations
 

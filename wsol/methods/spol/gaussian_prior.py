@@ -18,7 +18,8 @@ Heatmaps = Float[Tensor, "batch height width"]
 Heatmap = Float32[np.ndarray, "height width"]
 Five = tuple[float, float, float, float, float]
 Gaussians = Float[Tensor, "batch gaussians 5"]
-"""Per Gaussian mean x, mean y, sigma x, sigma y as shares of the image's sides, and the correlation. Sigma 0: there is none."""
+"""Per Gaussian mean x, mean y, sigma x, sigma y as shares of the image's sides, and the correlation. Sigma 0: there is
+none."""
 
 GAUSSIANS_PER_IMAGE: dict[Gaussian, int] = {"none": 1, "entire": 1, "contours": 8}
 
@@ -42,7 +43,8 @@ class Targets(NamedTuple):
 def fit_gaussians(heatmaps: Heatmaps, settings: Pseudo) -> Gaussians:
     """The Gaussian prior of each map (as a share of its peak), by the recipe's choice of samples.
 
-    On the processor, image by image: connected components are found there anyway, and a component is a small part of an image.
+    On the processor, image by image: connected components are found there anyway, and a component is a small part of an
+    image.
     """
     slots = GAUSSIANS_PER_IMAGE[settings.gaussian]
     fitted = np.zeros((len(heatmaps), slots, 5))
@@ -62,7 +64,9 @@ def entire(heatmap: Heatmap, slots: int) -> Iterator[Five]:
 
 
 def contours(heatmap: Heatmap, slots: int) -> Iterator[Five]:
-    """One Gaussian for each connected part of the band 0.1 <= map <= 0.5 at 256 px, largest first, small ones none (published code)."""
+    """One Gaussian for each connected part of the band 0.1 <= map <= 0.5 at 256 px, largest first, small ones none
+    (published code).
+    """
     side_hw = (CONTOUR_SIDE_PX, CONTOUR_SIDE_PX)
     fine = cv2.resize(heatmap, side_hw, interpolation=cv2.INTER_LINEAR)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.inRange(fine, *CONTOUR_BAND), connectivity=8)
@@ -77,10 +81,11 @@ def contours(heatmap: Heatmap, slots: int) -> Iterator[Five]:
 
 
 def moments(weights: Heatmap, corner: tuple[int, int], image_hw: tuple[int, int]) -> Five:
-    """Weighted mean, deviation and correlation of pixel coordinates, weights = map (sec. 3.4), as shares of the image's sides.
+    """Weighted mean, deviation and correlation of pixel coordinates, weights = map (sec. 3.4), as shares of the image's
+    sides.
 
-    `weights` are a part of the image whose top left pixel is `corner`, their sum is positive. The variance is at least a
-    pixel's own, the correlation at most 0.99.
+    `weights` are a part of the image whose top left pixel is `corner`, their sum is positive. The variance is at least
+    a pixel's own, the correlation at most 0.99.
     """
     weights = weights.astype(np.float64)
     mass = weights.sum()

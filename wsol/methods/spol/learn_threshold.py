@@ -30,11 +30,13 @@ from wsol.text import number_of
 
 STAGE = "learn-threshold"
 IMAGES = 500
-"""At most so many, spread over the training images: their mean IoU is known within a point, and the curve is flat at its top."""
+"""At most so many, spread over the training images: their mean IoU is known within a point, and the curve is flat at
+its top."""
 
 
 def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> LearnedThreshold:
-    """The thresholds at which the network in `seg` fits the pseudo masks of `store` best; written beside it, and kept if they are there.
+    """The thresholds at which the network in `seg` fits the pseudo masks of `store` best; written beside it, and kept
+    if they are there.
 
     One process learns them for all.
 
@@ -48,7 +50,10 @@ def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progres
         learned = learned_of(boxes, masks)
         write_threshold(seg, learned)
         progress.say(
-            f"{STAGE}: {learned.threshold:.2f}, midway between where boxes fit those of {number_of(learned.n, 'pseudo mask')} best ({learned.box_threshold:.2f}, IoU {learned.box_iou:.2f}) and masks do ({learned.mask_threshold:.2f}, {learned.mask_iou:.2f}); each image's own threshold is brought there"
+            f"{STAGE}: {learned.threshold:.2f}, midway between where boxes fit those of"
+            f" {number_of(learned.n, 'pseudo mask')} best ({learned.box_threshold:.2f}, IoU {learned.box_iou:.2f}) and"
+            f" masks do ({learned.mask_threshold:.2f}, {learned.mask_iou:.2f}); each image's own threshold is brought"
+            " there"
         )
     wait_for_all(engine)
     found = read_threshold(seg)
@@ -57,8 +62,14 @@ def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progres
 
 
 def _fits(
-    data: DataSet, seg: Path, store: PseudoStore, usable: Sequence[int], config: RunConfig, engine: Engine, progress: Progress
-) -> tuple[list[Fits], list[Fits]]:  # fmt: skip
+    data: DataSet,
+    seg: Path,
+    store: PseudoStore,
+    usable: Sequence[int],
+    config: RunConfig,
+    engine: Engine,
+    progress: Progress,
+) -> tuple[list[Fits], list[Fits]]:
     """Of each image that has an object and can be read, how well boxes and masks fit at each threshold."""
     network, model_config = load_mffnet(seg)
     engine.place(network)
@@ -113,7 +124,9 @@ class Best(NamedTuple):
 
 
 def box_fits(heatmap: Plane, inside: Mask) -> Fits:
-    """IoU of the box of the largest component above each of `THRESHOLDS` with that of `inside`; 0 where nothing is above it."""
+    """IoU of the box of the largest component above each of `THRESHOLDS` with that of `inside`; 0 where nothing is
+    above it.
+    """
     fits = np.zeros(len(THRESHOLDS))
     found = largest_component(layers_at(heatmap, THRESHOLDS))
     if len(found) and inside.any():
@@ -124,7 +137,9 @@ def box_fits(heatmap: Plane, inside: Mask) -> Fits:
 
 
 def mask_fits(heatmap: Plane, inside: Mask, known: Mask) -> Fits:
-    """IoU of what is above each of `THRESHOLDS` with `inside`, among the pixels that are known. Needs a known pixel inside."""
+    """IoU of what is above each of `THRESHOLDS` with `inside`, among the pixels that are known. Needs a known pixel
+    inside.
+    """
     places = np.searchsorted(THRESHOLDS.astype(np.float32), heatmap)  # how many thresholds a pixel is above
     above = [_above(places[known & side]) for side in (inside, ~inside)]
     return np.asarray(above[0] / ((known & inside).sum() + above[1]))
@@ -143,9 +158,14 @@ def learned_of(boxes: list[Fits], masks: list[Fits]) -> LearnedThreshold:
     means = (np.mean(boxes, axis=0) + np.mean(masks, axis=0)) / 2
     fits = tuple(round(float(fit), 4) for fit in np.interp(OF_IMAGES, THRESHOLDS, means))
     return LearnedThreshold(
-        threshold=threshold, box_threshold=box.threshold, box_iou=box.mean_iou, mask_threshold=mask.threshold, mask_iou=mask.mean_iou,
-        n=len(boxes), for_images=ImageThreshold(threshold=threshold, fits=fits),
-    )  # fmt: skip
+        threshold=threshold,
+        box_threshold=box.threshold,
+        box_iou=box.mean_iou,
+        mask_threshold=mask.threshold,
+        mask_iou=mask.mean_iou,
+        n=len(boxes),
+        for_images=ImageThreshold(threshold=threshold, fits=fits),
+    )
 
 
 def best_of(rows: list[Fits]) -> Best:

@@ -1,4 +1,6 @@
-"""Stage 2: the pseudo mask of every training image (Wei et al. 2021, Alg. 1, line 3; or of cues that need no training)."""
+"""Stage 2: the pseudo mask of every training image (Wei et al. 2021, Alg. 1, line 3; or of cues that need no
+training).
+"""
 
 from __future__ import annotations
 
@@ -54,12 +56,15 @@ STAGE = "make-pseudo"
 
 
 def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """Write `run/pseudo`: a mask of every training image, or the small map and Gaussians of one whose thresholds apply when it is read.
+    """Write `run/pseudo`: a mask of every training image, or the small map and Gaussians of one whose thresholds apply
+    when it is read.
 
-    What masks are made from without training, `run/cues`, is made first if it is not there. Launched as several processes, each makes its shards.
+    What masks are made from without training, `run/cues`, is made first if it is not there. Launched as several
+    processes, each makes its shards.
 
     Raises:
-        WsolError: no stage 1 in the run where the masks need it, other classes than it was trained on, or no usable map at all.
+        WsolError: no stage 1 in the run where the masks need it, other classes than it was trained on, or no usable map
+            at all.
     """
     if config.pseudo.masks == "cues":
         cues.fit(data, run, config, progress)
@@ -107,7 +112,8 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     if is_first:
         clear(folder)
         progress.say(
-            f"{STAGE}: {number_of(counts['usable'], 'map')}, {counts['empty']} empty, {counts['not_finite']} not finite, {told_broken(folder)}{_told_choices(counts)}"
+            f"{STAGE}: {number_of(counts['usable'], 'map')}, {counts['empty']} empty, {counts['not_finite']} not"
+            f" finite, {told_broken(folder)}{_told_choices(counts)}"
         )
     return folder
 

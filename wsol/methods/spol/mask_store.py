@@ -1,6 +1,7 @@
 """All pseudo masks of a data set in one memory-mapped file.
 
-Of SPOL's the small map and its Gaussians are kept, so that thresholds apply when they are read; of others the mask itself, a bit a pixel.
+Of SPOL's the small map and its Gaussians are kept, so that thresholds apply when they are read; of others the mask
+itself, a bit a pixel.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ MASK_FIELDS = ("state", "chosen", "inside")
 SIDE_PX = 128
 """Masks are kept on a square of this side, fine enough for a box."""
 ABSENT, WHOLE, EMPTY, NOT_FINITE = range(4)
-"""States of a record: never written (broken image), usable, a map without a positive value, a map with NaN or infinity."""
+"""States of a record: never written (broken image), usable, a map without a positive value, a map with NaN or
+infinity."""
 
 
 def encode(heatmaps: Heatmaps) -> UInt8[Tensor, "batch height width"]:
@@ -54,7 +56,9 @@ def record_of(map_hw: tuple[int, int], gaussians: int) -> np.dtype[Any]:
 
 
 def mask_record() -> np.dtype[Any]:
-    """The layout of a record that is a mask: whether the class chose it among several parts, and its pixels, eight a byte."""
+    """The layout of a record that is a mask: whether the class chose it among several parts, and its pixels, eight a
+    byte.
+    """
     return np.dtype([("state", "u1"), ("chosen", "?"), ("inside", "u1", (SIDE_PX, SIDE_PX // 8))])
 
 

@@ -1,8 +1,10 @@
 """Which of an image's salient parts is the object, learned from all images together.
 
-Labels tell it part by part and err often: of a distractor that is in every image some class always says a little. But the distractor is
-refused in most images and looks the same in all. So a linear model learns what chosen parts have that refused ones have not, chooses
-anew, and learns again: multiple instance learning (Andrews et al. 2003, mi-SVM), each image a bag with one positive part.
+Labels tell it part by part and err often: of a distractor that is in every image some class always says a little. But
+the distractor is refused in most images and looks the same in all. So a linear model learns what chosen parts have that
+refused ones have not, chooses
+anew, and learns again: multiple instance learning (Andrews et al. 2003, mi-SVM), each image a bag with one positive
+part.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ ROUNDS = 5
 PENALTY = 1.0
 """Of the squared weights, as a share of the mean squared distance of a part's features from the mean part's."""
 EVIDENCE_SHARE = 0.3
-"""What the strongest evidence in an image is worth beside the model, for which chosen and refused parts are 1 apart (studies/cues.md)."""
+"""What the strongest evidence in an image is worth beside the model, for which chosen and refused parts are 1 apart
+(studies/cues.md)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def of_others(
     inverse: Float64[np.ndarray, "parts parts"],
     targets: Float64[np.ndarray, " parts"],
 ) -> Float64[np.ndarray, " parts"]:
-    """What ridge regression says of each part when it has learned from the others (Allen 1974): a choice must not confirm itself.
+    """What ridge regression says of each part when it has learned from the others (Allen 1974): a choice must not
+    confirm itself.
 
     `inverse` is that of the features' products, `gram`, with the penalty on its diagonal.
     """
@@ -78,7 +82,9 @@ def of_others(
     return np.asarray(targets - (targets - hat @ targets) / (1 - np.diag(hat)))
 
 
-def _first_of_each(strength: Float64[np.ndarray, " parts"], images: Int64[np.ndarray, " parts"]) -> Bool[np.ndarray, " parts"]:  # fmt: skip
+def _first_of_each(
+    strength: Float64[np.ndarray, " parts"], images: Int64[np.ndarray, " parts"]
+) -> Bool[np.ndarray, " parts"]:
     """The strongest part of each image; of equal ones the first."""
     order = np.lexsort((np.arange(len(images)), -strength, images))
     _, first = np.unique(images[order], return_index=True)

@@ -28,7 +28,8 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     """Train on the training images and their labels; write `run/cam`.
 
     Raises:
-        WsolError: no weights for the backbone, nothing to train on, a `run/cam` of other settings, or a run that would not read it.
+        WsolError: no weights for the backbone, nothing to train on, a `run/cam` of other settings, or a run that would
+            not read it.
     """
     if "cam" not in first_networks(config):
         raise WsolError(
@@ -37,8 +38,12 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
             remedy=f"Say one of them, or go on with `wsol make-pseudo DATA --run {run}`.",
         )
     settings = {
-        "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision, "cam": config.cam.model_dump(),
-    }  # fmt: skip
+        "backbone": config.backbone,
+        "weights": config.weights,
+        "seed": config.seed,
+        "precision": config.precision,
+        "cam": config.cam.model_dump(),
+    }
     inputs = {"training": data.training_hash()}
     stage = Stage(STAGE, run / "cam", config.backbone, settings, inputs, data.describe())
     labels = torch.tensor([sample.label for sample in data.train])
@@ -46,9 +51,17 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     def build_network(weights: State) -> Trainable:
         own, mean_std = config.cam, normalisation(config.backbone)
         model_config = MffConfig(
-            backbone=config.backbone, outputs=len(data.class_names), fusion=own.fusion, levels=own.levels, attention=own.attention,
-            auxiliary=own.auxiliary != "none" and own.levels > 1, mean=mean_std[0], std=mean_std[1], resize_px=own.resize_px, class_names=data.class_names,
-        )  # fmt: skip
+            backbone=config.backbone,
+            outputs=len(data.class_names),
+            fusion=own.fusion,
+            levels=own.levels,
+            attention=own.attention,
+            auxiliary=own.auxiliary != "none" and own.levels > 1,
+            mean=mean_std[0],
+            std=mean_std[1],
+            resize_px=own.resize_px,
+            class_names=data.class_names,
+        )
         network = build(model_config, weights, dropout=own.dropout)
         objective = _objective(CLASS_LOSSES[own.auxiliary], labels, is_rectified=network.is_rectified)
         return Trainable(network, model_config, beside_backbone(network), objective)

@@ -56,9 +56,13 @@ def _store(data: DataSet, pseudo: Path) -> PseudoStore:
 def _train(store: PseudoStore, folder: Path, data: DataSet, config: RunConfig, progress: Progress) -> None:
     """Train on the masks of the store, from ImageNet weights and not from stage 1's."""
     settings = {
-        "backbone": config.backbone, "weights": config.weights, "seed": config.seed, "precision": config.precision,
-        "seg": config.seg.model_dump(), "pseudo": config.pseudo.model_dump(),
-    }  # fmt: skip
+        "backbone": config.backbone,
+        "weights": config.weights,
+        "seed": config.seed,
+        "precision": config.precision,
+        "seg": config.seg.model_dump(),
+        "pseudo": config.pseudo.model_dump(),
+    }
     inputs = {"training": data.training_hash(), "pseudo": file_hash(store.folder / FILE)}
     usable = store.usable()
     stage = Stage(STAGE, folder, config.backbone, settings, inputs, number_of(len(usable), "pseudo mask"))
@@ -71,9 +75,17 @@ def _train(store: PseudoStore, folder: Path, data: DataSet, config: RunConfig, p
     def build_network(weights: State) -> Trainable:
         own, mean_std = config.seg, normalisation(config.backbone)
         model_config = MffConfig(
-            backbone=config.backbone, outputs=1, fusion=own.fusion, levels=own.levels, attention=own.attention,
-            auxiliary=False, mean=mean_std[0], std=mean_std[1], resize_px=own.resize_px, class_names=data.class_names,
-        )  # fmt: skip
+            backbone=config.backbone,
+            outputs=1,
+            fusion=own.fusion,
+            levels=own.levels,
+            attention=own.attention,
+            auxiliary=False,
+            mean=mean_std[0],
+            std=mean_std[1],
+            resize_px=own.resize_px,
+            class_names=data.class_names,
+        )
         network = build(model_config, weights, dropout=own.dropout)
         model_config = model_config.model_copy(update={"resize_px": scaled_px(network, own.resize_px, own.scale)})
         return Trainable(network, model_config, beside_backbone(network), objective)

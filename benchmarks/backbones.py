@@ -58,8 +58,8 @@ def measured(name: str, px: int) -> dict[str, Any]:
         )
     )
     # A patch of 14 pixels does not part 224, nor every other side.
-    side_px = px // info.reduction()[-1] * info.reduction()[-1]
-    images, labels = photographs(side_px), torch.arange(BATCH_SIZE) % CLASSES
+    size_px = px // info.reduction()[-1] * info.reduction()[-1]
+    images, labels = photographs(size_px), torch.arange(BATCH_SIZE) % CLASSES
 
     def step() -> None:
         fused, deep = (class_logits(one, is_rectified=True) for one in network(images))
@@ -67,13 +67,13 @@ def measured(name: str, px: int) -> dict[str, Any]:
 
     train_s = best(step)
     network.eval()
-    larger = photographs(scaled_px(network, side_px, Seg().scale))
+    larger = photographs(scaled_px(network, size_px, Seg().scale))
     with torch.inference_mode():
         predict_s = best(lambda: network(larger))
     return {
         "parameters": sum(one.numel() for one in pyramid.parameters()),
         "strides": info.reduction(),
-        "side_px": side_px,
+        "side_px": size_px,
         "train_s": train_s / BATCH_SIZE,
         "predict_s": predict_s / BATCH_SIZE,
         "peak_mb": peak_mb(),
@@ -87,9 +87,9 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def photographs(side_px: int) -> Tensor:
+def photographs(size_px: int) -> Tensor:
     """Random ones."""
-    return torch.randn(BATCH_SIZE, 3, side_px, side_px).contiguous(memory_format=torch.channels_last)
+    return torch.randn(BATCH_SIZE, 3, size_px, size_px).contiguous(memory_format=torch.channels_last)
 
 
 def best(work: Callable[[], object]) -> float:

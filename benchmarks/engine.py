@@ -61,7 +61,7 @@ from wsol.errors import WsolError
 from wsol.methods.spol import mask_store as pseudo_store
 from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians, targets
 from wsol.models.checkpoint import load_classifier, load_mffnet
-from wsol.models.outputs import share_of_peak
+from wsol.models.outputs import fraction_of_peak
 from wsol.runs.saved_config import load_config, save_config
 from wsol.runtime.engine import keep_freed_memory
 
@@ -267,7 +267,7 @@ def pseudo_masks(given: Given) -> None:
     keep_freed_memory()
     data, settings = open_data(given.data), Pseudo()
     numbers = spread(data.train, given.images)
-    count, side_px = len(numbers), load_config(given.run).seg.resize_px
+    count, size_px = len(numbers), load_config(given.run).seg.resize_px
     maps = _stored_maps(given, numbers)
     ids = [data.train[number].image_id for number in numbers]
     sizes = [_image_hw(data.train[number].path) for number in numbers]
@@ -284,19 +284,19 @@ def pseudo_masks(given: Given) -> None:
         record = pseudo_store.record_of(tuple(maps.shape[1:]), GAUSSIANS_PER_IMAGE[settings.gaussian])
         records = pseudo_store.create(folder, ids, record)
         for batch in batches:
-            shares = share_of_peak(maps[batch])
+            shares = fraction_of_peak(maps[batch])
             records["map"][batch] = pseudo_store.encode(shares).numpy()
             records["gaussians"][batch] = fit_gaussians(shares, settings).numpy()
             records["state"][batch] = pseudo_store.WHOLE
 
     def read_plainly() -> None:
         for i in range(count):
-            torch.from_numpy(np.asarray(plain.read_mask(pngs / f"{i}.png", side_px)).copy())
+            torch.from_numpy(np.asarray(plain.read_mask(pngs / f"{i}.png", size_px)).copy())
 
     def read() -> None:
         store = pseudo_store.PseudoStore(folder)
         for batch in batches:
-            targets(*store.at_size(batch, side_px, torch.device("cpu")).unbind(1), settings)
+            targets(*store.at_size(batch, size_px, torch.device("cpu")).unbind(1), settings)
 
     seconds = best_seconds((write_plainly, write, read_plainly, read), given.repetitions + 1)
     write_ms, our_write_ms, read_ms, our_read_ms = (1000 * one / count for one in seconds)
@@ -307,7 +307,7 @@ def pseudo_masks(given: Given) -> None:
     table(f"pseudo masks of {count} images, for each", "plain", "wsol", "times less")
     row("from map to file, ms", f"{write_ms:.2f}", f"{our_write_ms:.2f}", f"{write_ms / our_write_ms:.1f}")
     row(
-        f"from file to target of {side_px} px, ms",
+        f"from file to target of {size_px} px, ms",
         f"{read_ms:.2f}",
         f"{our_read_ms:.2f}",
         f"{read_ms / our_read_ms:.2f}",
@@ -398,7 +398,7 @@ def print_card(
     device: str,
     *,
     backbone: str = GPU_BACKBONE,
-    side_px: int = GPU_SIDE_PX,
+    size_px: int = GPU_SIDE_PX,
     batch_size: int = GPU_BATCH_SIZE,
     images: int = GPU_IMAGES,
     matmul_side: int = MATMUL_SIDE,
@@ -411,7 +411,7 @@ def print_card(
     weights = given.scratch / f"{backbone}.safetensors"
     torch.manual_seed(0)
     save_file({k: v.contiguous() for k, v in timm.create_model(backbone).state_dict().items()}, weights)
-    shape = {"resize_px": side_px, "crop_px": side_px, "batch_size": batch_size, "epochs": max(given.epochs, 2)}
+    shape = {"resize_px": size_px, "crop_px": size_px, "batch_size": batch_size, "epochs": max(given.epochs, 2)}
     # Of random weights that learn fast all maps may soon be empty, and there is nothing to make masks of.
     shape |= {"lr_backbone": 0, "lr_new": 1e-6}
     values = {"backbone": backbone, "weights": weights, "device": device, "precision": "bf16"}
@@ -431,7 +431,7 @@ def print_card(
     rate = matmul_rate(torch.device(device), matmul_side)
     networks = [load_mffnet(run / "cam")[0], load_mffnet(run / "seg")[0], load_classifier(run / "classifier")[0]]
     table(
-        f"{backbone}, {side_px} px, bf16, matmul {rate / 1e12:.1f} TFLOP/s",
+        f"{backbone}, {size_px} px, bf16, matmul {rate / 1e12:.1f} TFLOP/s",
         "images/s",
         "TFLOP/s",
         "of the matmul rate",
@@ -441,7 +441,7 @@ def print_card(
         ("stage 1", "stage 3", "classifier"), ("cam", "seg", "classifier"), networks, strict=True
     ):
         speeds = _speeds_of(run / folder, call_seconds)
-        flops = speeds.later * flops_per_image(network, side_px, is_training=True)
+        flops = speeds.later * flops_per_image(network, size_px, is_training=True)
         row(
             f"training, {name}",
             f"{speeds.later:.0f}",
@@ -450,7 +450,7 @@ def print_card(
             f"{1 - speeds.later / speeds.step:.1%}",
         )
     per_second = figures["images"] / call_seconds
-    flops = per_second * sum(flops_per_image(network, side_px, is_training=False) for network in networks[1:])
+    flops = per_second * sum(flops_per_image(network, size_px, is_training=False) for network in networks[1:])
     waited = figures["seconds_waiting"] / figures["seconds"]
     row("prediction, both networks", f"{per_second:.0f}", f"{flops / 1e12:.2f}", f"{flops / rate:.1%}", f"{waited:.1%}")
 
@@ -470,10 +470,10 @@ def matmul_rate(device: torch.device, side: int) -> float:
     return float(2 * side**3 / best_seconds([multiply], 10)[0])
 
 
-def flops_per_image(network: nn.Module, side_px: int, *, is_training: bool) -> float:
+def flops_per_image(network: nn.Module, size_px: int, *, is_training: bool) -> float:
     """Operations of a forward pass, in training with its backward pass; counted without doing them."""
     network = network.to("meta").train(is_training)
-    images = torch.zeros(2, 3, side_px, side_px, device="meta")  # one by itself has no batch statistics
+    images = torch.zeros(2, 3, size_px, size_px, device="meta")  # one by itself has no batch statistics
     with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(is_training):
         output = network(images)
         if is_training:

@@ -23,16 +23,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsol.data.truth import Truth
+from wsol.data.ground_truth import ImageTruth
 from wsol.geometry.boxes import Boxes, iou
+from wsol.metrics.evaluator import Evaluator, ImageResult
 from wsol.metrics.frames import map_in
-from wsol.metrics.judge import ImageResult, Judge
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.results.heatmaps import read_heatmap
 
 IMAGES, BOXES = 50_000, 80_477
 """Of ImageNet's validation split in wsolevaluation's list."""
-TRUTH = Truth(Boxes.of([(120.0, 80.0, 390.0, 330.0)]), (375, 500))
+TRUTH = ImageTruth(Boxes.of([(120.0, 80.0, 390.0, 330.0)]), (375, 500))
 SQUARED_TRUTH = Boxes(np.trunc(TRUTH.boxes.xyxy * 224 / np.array([500, 375, 500, 375])) + np.array([0, 0, 1, 1]))
 Map = NDArray[np.float32]
 
@@ -85,16 +85,16 @@ def print_ratios(folder: Path | None) -> None:
     print("| maps | protocol | plain sweep, ms a map | all at once, ms a map | times faster |\n|---|---|---|---|---|")
     for kind, maps in maps_of_kinds(folder):
         for name in ("wsol-v1", "wsol-v2"):
-            judge = Judge([PROTOCOLS[name]], {name: None})
+            evaluator = Evaluator([PROTOCOLS[name]], {name: None})
             outputs = [ImageResult(str(i), 0, (375, 500), one) for i, one in enumerate(maps)]
             for result, one in zip(outputs, maps, strict=True):
-                row = judge(result, TRUTH)[name]
+                row = evaluator(result, TRUTH)[name]
                 fits = row.sweep[(np.arange(0, 1, 0.001) * row.peak).astype(int)]
                 expected = np.array(plain_sweep(one, any_contour=name == "wsol-v2"), dtype=np.float32)
                 assert fits.tolist() == expected.tolist(), "the two disagree"
             is_any = name == "wsol-v2"
             plain = best_seconds(lambda: [plain_sweep(one, any_contour=is_any) for one in maps], 2)  # noqa: B023
-            ours = best_seconds(lambda: [judge(result, TRUTH) for result in outputs], 5)  # noqa: B023
+            ours = best_seconds(lambda: [evaluator(result, TRUTH) for result in outputs], 5)  # noqa: B023
             print(
                 f"| {kind} | {name} | {1000 * plain / len(maps):.1f} | {1000 * ours / len(maps):.2f} |"
                 f" {plain / ours:.0f} |",

@@ -74,7 +74,7 @@ def best_seconds(works: dict[str, Callable[[], None]], repetitions: int) -> dict
 def works_of(run: Path, file: Path, *, detail: bool) -> dict[str, Callable[[], None]]:
     """What is compared, by what the table calls it; PyTorch with large batches first."""
     torch_networks = Localizer.load(run, device="cpu").networks
-    pixels = torch.randint(0, 256, (COUNT, 3, torch_networks.side_px, torch_networks.side_px), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (COUNT, 3, torch_networks.size_px, torch_networks.size_px), dtype=torch.uint8)
     works = {f"PyTorch, batch {size}": in_batches(torch_networks.outputs, pixels, size) for size in (32, 8, 1)}
     levels = list(LEVELS) if detail else ["all"]
     for level in levels:

@@ -29,7 +29,7 @@ from wsol.config.groups import networks_of
 from wsol.runs.saved_config import load_config
 
 COUNTS = (1_000, 5_000, 10_000, 20_000)
-SIDE_PX = 96
+SIZE_PX = 96
 THRESHOLD = 0.01
 """Low, so that blots too give objects, whose masks take memory."""
 SECONDS_BETWEEN_LOOKS = 0.05
@@ -52,7 +52,7 @@ def peak_mb_of(command: Sequence[str | Path]) -> float:
     return peak / 1e6
 
 
-def write_images(folder: Path, counts: Sequence[int], side_px: int) -> list[Path]:
+def write_images(folder: Path, counts: Sequence[int], size_px: int) -> list[Path]:
     """For each of the rising `counts` a folder with that many images, the smaller ones' by links: soft blots, none like
     another.
     """
@@ -63,7 +63,7 @@ def write_images(folder: Path, counts: Sequence[int], side_px: int) -> list[Path
         part.mkdir(parents=True)
         for i in range(start, stop):
             blots = random.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-            cv2.imwrite(str(part / f"{i:07}.jpg"), cv2.resize(blots, (side_px, side_px), interpolation=cv2.INTER_CUBIC))
+            cv2.imwrite(str(part / f"{i:07}.jpg"), cv2.resize(blots, (size_px, size_px), interpolation=cv2.INTER_CUBIC))
         parts.append(part)
     folders = []
     for number, count in enumerate(counts, start=1):
@@ -84,19 +84,19 @@ def copy_networks(run: Path, copy: Path) -> Path:
     return copy
 
 
-def take_images_of(side_px: int, run: Path) -> None:
+def take_images_of(size_px: int, run: Path) -> None:
     """Let the networks of a run take images of another side; they are convolutions, any will do."""
     for model_config in run.glob("*/model.json"):
-        model_config.write_text(json.dumps(json.loads(model_config.read_text()) | {"resize_px": side_px}))
+        model_config.write_text(json.dumps(json.loads(model_config.read_text()) | {"resize_px": size_px}))
 
 
-def print_memory(run: Path, counts: Sequence[int], scratch: Path, side_px: int = SIDE_PX) -> None:
+def print_memory(run: Path, counts: Sequence[int], scratch: Path, size_px: int = SIZE_PX) -> None:
     """One row per number of images."""
     small = copy_networks(run, scratch / "run")
-    take_images_of(side_px, small)
+    take_images_of(size_px, small)
     first: float | None = None
     print("| images | seconds | peak, MB | growth |\n|---|---|---|---|")
-    for count, folder in zip(counts, write_images(scratch, counts, side_px), strict=True):
+    for count, folder in zip(counts, write_images(scratch, counts, size_px), strict=True):
         started = time.perf_counter()
         command = [sys.executable, "-m", "wsol", "predict", small, folder, "--out", scratch / f"out{count}"]
         peak = peak_mb_of([*command, "--threshold", str(THRESHOLD)])

@@ -239,9 +239,9 @@ def soft_mask(heatmap: Heatmap, image_hw: tuple[int, int], settings: Pseudo) -> 
     return (255 * np.maximum(fine, gaussians(fine, settings))).round().astype(np.uint8)
 
 
-def read_mask(path: Path, side_px: int) -> Image.Image:
+def read_mask(path: Path, size_px: int) -> Image.Image:
     """A stored mask as a square."""
-    return resize(Image.open(path), [side_px, side_px], interpolation=InterpolationMode.NEAREST)
+    return resize(Image.open(path), [size_px, size_px], interpolation=InterpolationMode.NEAREST)
 
 
 @torch.no_grad()

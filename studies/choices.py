@@ -23,9 +23,9 @@ from jaxtyping import Float
 from wsol import WsolError
 from wsol.config.options import Box
 from wsol.data.loader import ImageLoader, in_order
-from wsol.data.open import open_truth
+from wsol.data.open import open_ground_truth
 from wsol.geometry.boxes import Boxes, iou
-from wsol.geometry.contrast import SIDE_PX, Colours, contrast
+from wsol.geometry.contrast import SIZE_PX, Colours, contrast
 from wsol.geometry.image_threshold import brought
 from wsol.geometry.objects import find_objects, resized
 from wsol.geometry.scores import agreement, stability
@@ -70,20 +70,20 @@ class Seen:
 def seen_by(run: Path, words: str) -> Seen:
     """Show a run the images that have a true box."""
     root, _, images = words.partition("=")
-    data = open_truth(Path(root), Path(images) if images else None)
-    truth = data.read_truth()
-    samples = [one for one in data.test if one.image_id in truth and len(truth[one.image_id].boxes)]
+    data = open_ground_truth(Path(root), Path(images) if images else None)
+    ground_truth = data.read_ground_truth()
+    samples = [one for one in data.test if one.image_id in ground_truth and len(ground_truth[one.image_id].boxes)]
     networks = load_networks(Run.open(run), choose_engine("cpu", "fp32"), is_folded=True)
     raw, threshold = replace(networks, image_threshold=None), place_of(run)
     same, own, of_otsu, scores = [], [], [], []
-    images_of = ImageLoader([one.path for one in samples], networks.side_px)
+    images_of = ImageLoader([one.path for one in samples], networks.size_px)
     for batch in images_of.batches(in_order(len(samples), BATCH_SIZE)):
         said = raw.outputs(batch.pixels)
         assert said.heatmaps is not None and said.colours is not None
         shifted = brought(networks.image_threshold, said.heatmaps, said.colours)
         splits = otsu(torch.from_numpy(said.heatmaps)).tolist()
         for k, (i, (height, width)) in enumerate(zip(batch.indices.tolist(), batch.image_hw.tolist(), strict=True)):
-            true, size = truth[samples[i].image_id].boxes, (height, width)
+            true, size = ground_truth[samples[i].image_id].boxes, (height, width)
             same.append(_fits(said.heatmaps[k], size, true, THRESHOLDS))
             own.append(_fits(shifted[k], size, true, THRESHOLDS))
             of_otsu.append(_fits(said.heatmaps[k], size, true, np.array(splits[k : k + 1]))[0])
@@ -123,8 +123,8 @@ def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float, co
     found = find_objects(heatmap, image_hw, Box(threshold=threshold), colours)
     if not found:
         return dict.fromkeys(names, 0.0)
-    fine = resized(heatmap, (SIDE_PX, SIDE_PX))
-    inside = resized(found[0].mask.astype(np.float32), (SIDE_PX, SIDE_PX)) >= 0.5
+    fine = resized(heatmap, (SIZE_PX, SIZE_PX))
+    inside = resized(found[0].mask.astype(np.float32), (SIZE_PX, SIZE_PX)) >= 0.5
     if not inside.any():
         inside = fine >= fine.max()
     steady, agreed = stability(fine, inside), agreement(fine, inside)

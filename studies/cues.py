@@ -32,7 +32,7 @@ from wsol.geometry.image_threshold import AROUND_OTSU, brought
 from wsol.methods.instant import split_at_half
 from wsol.methods.spol import cues
 from wsol.models.forward import BATCH_SIZE
-from wsol.models.outputs import share_of_peak
+from wsol.models.outputs import fraction_of_peak
 from wsol.runtime.engine import choose_engine
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import write_json, write_text
@@ -52,7 +52,7 @@ def zeros(plane: Plane) -> Plane:
 
 def class_map(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
     """The evidence alone, everywhere, split by Otsu's threshold as salience is."""
-    share: Tensor = share_of_peak(torch.from_numpy(evidence)[None])
+    share: Tensor = fraction_of_peak(torch.from_numpy(evidence)[None])
     return np.asarray(split_at_half(share)[0])
 
 
@@ -104,7 +104,7 @@ def main() -> None:
             kind = opened(place, int(every or 1), 0)
             with tempfile.TemporaryDirectory() as scratch:
                 planes, colours, sizes, numbers = seen(kind, Path(scratch) / "run")
-            truths = [kind.truth[kind.samples[i].image_id].boxes for i in numbers]
+            truths = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
             found[kind.name] = {
                 name: judged([rule(*one) for one in planes], sizes, truths) for name, rule in RULES.items()
             }

@@ -31,20 +31,20 @@ def rows(data: DataSet, every: int, keep: int | None = None, classes: int | None
     Raises:
         WsolError: none of those to be held out has a true box.
     """
-    truth, seen, kept = data.read_truth(), Counter[int](), Counter[int]()
+    ground_truth, seen, kept = data.read_ground_truth(), Counter[int](), Counter[int]()
     found: list[tuple[object, ...]] = []
     for sample in data.train:
         if classes is not None and sample.label >= classes:
             continue
         seen[sample.label] += 1
         named = (sample.image_id, data.class_names[sample.label])
-        if seen[sample.label] % every or sample.image_id not in truth:
+        if seen[sample.label] % every or sample.image_id not in ground_truth:
             kept[sample.label] += 1
             if keep is None or kept[sample.label] <= keep:
                 found.append((*named, "train", *[""] * 6))
             continue
         height, width = image_hw(sample.path)
-        found += [(*named, "test", *box.tolist(), width, height) for box in truth[sample.image_id].boxes.xyxy]
+        found += [(*named, "test", *box.tolist(), width, height) for box in ground_truth[sample.image_id].boxes.xyxy]
     # A table without test rows would be read as one without a split: judged on what it was trained with.
     if all(row[2] == "train" for row in found):
         raise WsolError(

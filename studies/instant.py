@@ -24,10 +24,10 @@ from torch.nn.functional import interpolate
 from wsol import WsolError
 from wsol.config.options import Box, RunConfig
 from wsol.config.recipes import resolve
+from wsol.data.ground_truth import GroundTruth
 from wsol.data.loader import ImageLoader, in_order
-from wsol.data.open import open_truth
+from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import GroundTruth
 from wsol.geometry.boxes import Boxes, centre_box, iou
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
@@ -42,7 +42,7 @@ from wsol.metrics.localization import CORRECT_IOU
 from wsol.models.backbone import pretrained_state
 from wsol.models.features import RectifiedFeatures
 from wsol.models.forward import BATCH_SIZE, prepared
-from wsol.models.outputs import share_of_peak, spread
+from wsol.models.outputs import fraction_of_peak, spread
 from wsol.runtime.engine import Engine, choose_engine
 from wsol.storage.folders import write_json, write_text
 
@@ -70,19 +70,21 @@ class Kind:
 
     name: str
     data: DataSet
-    truth: GroundTruth
+    ground_truth: GroundTruth
     samples: Sequence[Sample]
 
 
 def opened(words: str, every: int, first: int) -> Kind:
     """A set from the command line, every so many-th of its images from the `first` on."""
     root, _, images = words.partition("=")
-    data = open_truth(Path(root), Path(images) if images else None)
-    truth = data.read_truth()
-    boxed = [one for one in data.train if one.image_id in truth] or [one for one in data.test if one.image_id in truth]
+    data = open_ground_truth(Path(root), Path(images) if images else None)
+    ground_truth = data.read_ground_truth()
+    boxed = [one for one in data.train if one.image_id in ground_truth] or [
+        one for one in data.test if one.image_id in ground_truth
+    ]
     which = "all" if not data.has_split else "training" if boxed[0] in data.train else "test"
     name = (data.root.parent if data.root.is_file() else data.root).name
-    return Kind(f"{name}, {which} images", data, truth, boxed[first::every])
+    return Kind(f"{name}, {which} images", data, ground_truth, boxed[first::every])
 
 
 class Seer:
@@ -124,13 +126,13 @@ def maps_of(
     for batch in images.batches(in_order(len(kind.samples), BATCH_SIZE)):
         features = seer(batch.pixels)
         roots, plain = (
-            share_of_peak(torch.einsum("bchw,c->bhw", one, torch.from_numpy(xi).float()) - float(xi @ mean))
+            fraction_of_peak(torch.einsum("bchw,c->bhw", one, torch.from_numpy(xi).float()) - float(xi @ mean))
             for one, (mean, xi) in zip((features.sqrt(), features), components, strict=True)
         )
         for name, join in ROWS.items():
             joined = join(roots, plain, spread(features.norm(dim=1)))
             finer = interpolate(joined[:, None], scale_factor=instant.FINER, mode="bilinear")[:, 0]
-            found[name] += list(instant.split_at_half(share_of_peak(finer)).numpy())
+            found[name] += list(instant.split_at_half(fraction_of_peak(finer)).numpy())
         last = np.stack(found[name][-len(batch.pixels) :])
         found[OWN] += list(brought(AROUND_OTSU, last, map(colours_of, batch.pixels.numpy())))
         sizes += [(int(height), int(width)) for height, width in batch.image_hw]
@@ -141,11 +143,11 @@ def maps_of(
 def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
     """GT-known and mean box IoU at Otsu's threshold of each map, and at the best one for all."""
     own, swept = [], []
-    for heatmap, image_hw, truth in zip(maps, sizes, truths, strict=True):
+    for heatmap, image_hw, ground_truth in zip(maps, sizes, truths, strict=True):
         objects = find_objects(heatmap, image_hw, Box(threshold=0.5))
-        own.append(float(iou(Boxes.of([objects[0].xyxy]), truth).max()) if objects else 0.0)
+        own.append(float(iou(Boxes.of([objects[0].xyxy]), ground_truth).max()) if objects else 0.0)
         boxes = Boxes(largest_component(layers_at(resized(heatmap, image_hw), THRESHOLDS)))
-        fits = iou(boxes, truth).max(axis=1)
+        fits = iou(boxes, ground_truth).max(axis=1)
         swept.append(np.pad(fits, (0, len(THRESHOLDS) - len(fits))))
     fits = np.array(own)
     right = rate(fits >= CORRECT_IOU)
@@ -162,7 +164,7 @@ def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Bo
 def judged_centre(sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
     """The same of one box for all images; it has no threshold."""
     boxes = (Boxes.of([centre_box(image_hw, CENTRE_SHARE)]) for image_hw in sizes)
-    fits = np.array([float(iou(box, truth).max()) for box, truth in zip(boxes, truths, strict=True)])
+    fits = np.array([float(iou(box, ground_truth).max()) for box, ground_truth in zip(boxes, truths, strict=True)])
     right = rate(fits >= CORRECT_IOU)
     return {
         "n": len(fits),
@@ -212,7 +214,7 @@ def main() -> None:
     try:
         for kind in (opened(words, given.every, given.first) for words in given.sets):
             maps, sizes, numbers = maps_of(Seer(config, kind.data, engine), kind, given.sample)
-            truths = [kind.truth[kind.samples[i].image_id].boxes for i in numbers]
+            truths = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
             found[kind.name] = {CENTRE_BOX: judged_centre(sizes, truths)} | {
                 name: judged(rows, sizes, truths) for name, rows in maps.items()
             }

@@ -110,11 +110,15 @@ def main() -> None:
         done = finished(everything, runs)
         if not done:
             raise WsolError(f"no finished run of {given.grid} below {runs}. Make them with studies/run.py first.")
-        chosen, truth = photographs(data, PHOTOS), data.read_truth()
+        chosen, ground_truth = photographs(data, PHOTOS), data.read_ground_truth()
         lines = [
             (
                 run.row.name,
-                list(Gallery(run.folder(runs), device="cpu", precision="fp32")(chosen, truth, Progress(quiet=True))),
+                list(
+                    Gallery(run.folder(runs), device="cpu", precision="fp32")(
+                        chosen, ground_truth, Progress(quiet=True)
+                    )
+                ),
             )
             for run in done
         ]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsol.data.open import open_truth
+from wsol.data.open import open_ground_truth
 
 HERE = Path(__file__).parent
 PROTOCOLS = "original,spol,wsol-v1,wsol-v2"
@@ -47,7 +47,7 @@ def write_gaussians(data: Path, folder: Path) -> None:
     places = np.arange(224) - 111.5
     heatmap = np.exp(-(places[:, None] ** 2 + places**2) / (2 * 60**2)).astype(np.float32)
     heatmap = (heatmap - heatmap.min()) / np.ptp(heatmap)
-    for sample in open_truth(data).test:
+    for sample in open_ground_truth(data).test:
         path = folder / f"{sample.image_id}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, heatmap)

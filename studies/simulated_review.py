@@ -25,7 +25,7 @@ from wsol.review.session import Desk, Wish
 GOOD_IOU = 0.8
 
 
-def true_boxes(data: Path) -> dict[Path, list[Xyxy]]:
+def annotated_boxes(data: Path) -> dict[Path, list[Xyxy]]:
     """By image, from the boxes.csv of class folders, training images included."""
     found: dict[Path, list[Xyxy]] = {}
     with (data / "boxes.csv").open(newline="") as file:
@@ -39,7 +39,7 @@ def review(out: Path, data: Path, most: int | None, sample: int | None = None) -
     """Decide about the `most` least confident images (all by default), or of a random sample; returns how many of each
     verdict there are.
     """
-    true = true_boxes(data)
+    true = annotated_boxes(data)
     verdicts: Counter[str] = Counter()
     with Journal(out) as journal:
         opened = open_predictions(out)
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--most", type=int)
     parser.add_argument("--sample", type=int)
     given = parser.parse_args()
-    print(dict(review(given.predictions, given.truth, given.most, given.sample)))
+    print(dict(review(given.predictions, given.ground_truth, given.most, given.sample)))
 
 
 if __name__ == "__main__":

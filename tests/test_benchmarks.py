@@ -40,9 +40,9 @@ from wsol.methods.spol.gaussian_prior import fit_gaussians, render, targets  # n
 from wsol.methods.spol.losses import joint, masked_bce  # noqa: E402
 from wsol.models.checkpoint import load_mffnet  # noqa: E402
 from wsol.models.mffnet import ScoreMaps, class_logits  # noqa: E402
-from wsol.models.outputs import share_of_peak  # noqa: E402
+from wsol.models.outputs import fraction_of_peak  # noqa: E402
 
-SIDE_PX = 64
+SIZE_PX = 64
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def blob_maps(seed: int, blobs: int) -> torch.Tensor:
 def test_plain_pseudo_masks_are_ours_but_for_single_pixels_on_the_borders(
     seed: int, blobs: int, divisor: float
 ) -> None:
-    heatmaps, chosen = share_of_peak(blob_maps(seed, blobs)), Pseudo(gaussian_divisor=divisor)
+    heatmaps, chosen = fraction_of_peak(blob_maps(seed, blobs)), Pseudo(gaussian_divisor=divisor)
     fine = torch.from_numpy(plain.at_full_size(heatmaps[0].numpy(), (256, 256)))[None]
     value, weight = targets(fine, render(fit_gaussians(heatmaps, chosen), (256, 256)), chosen)
     ours = torch.where(weight == 0, plain.UNKNOWN, value * plain.FOREGROUND)[0].numpy()
@@ -145,15 +145,15 @@ def test_plain_training_sees_our_pixels_mirrored_or_not_and_masks_move_along(sma
     Image.fromarray(np.where(pixels[..., 0] > 0, plain.FOREGROUND, plain.BACKGROUND).astype(np.uint8)).save(paths[1])
     job = plain.TrainJob(str(small_run), "cam", paths[:1], [2], paths[1:], 1, "")
     card = load_mffnet(small_run / "cam")[1]
-    squares = torch.from_numpy(read_square(Path(paths[0]), SIDE_PX)[0].copy()).permute(2, 0, 1)[None]
+    squares = torch.from_numpy(read_square(Path(paths[0]), SIZE_PX)[0].copy()).permute(2, 0, 1)[None]
     ours = standardised(squares, card.mean, card.std)[0]
-    whole = plain.LabelledImages(job, card, Cam(resize_px=SIDE_PX, crop_px=SIDE_PX))
+    whole = plain.LabelledImages(job, card, Cam(resize_px=SIZE_PX, crop_px=SIZE_PX))
     torch.manual_seed(0)
     seen = [whole[0] for _ in range(12)]
     assert all(label == 2 for _, label in seen)
     assert {min((0, 1), key=lambda way: (image - (ours, ours.flip(2))[way]).abs().max()) for image, _ in seen} == {0, 1}
     assert all(min((image - one).abs().max() for one in (ours, ours.flip(2))) < 0.02 for image, _ in seen)
-    masked = plain.MaskedImages(job, card, Seg(resize_px=SIDE_PX, crop_px=56))
+    masked = plain.MaskedImages(job, card, Seg(resize_px=SIZE_PX, crop_px=56))
     for image, mask in (masked[0] for _ in range(12)):
         is_bright = image[0] > (100 / 255 - card.mean[0]) / card.std[0]
         assert (is_bright == (mask == plain.FOREGROUND)).float().mean() > 0.95
@@ -297,7 +297,7 @@ def test_the_table_of_a_gpu_can_be_printed_without_one(
     small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = engine.Given(small_set, tmp_path, tmp_path, 2, 8, 3, 1, [2])
-    engine.print_card(asked, "cpu", backbone="resnet10t", side_px=32, batch_size=4, images=24, matmul_side=64)
+    engine.print_card(asked, "cpu", backbone="resnet10t", size_px=32, batch_size=4, images=24, matmul_side=64)
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert [row[0].strip().partition(",")[0] for row in rows] == ["resnet10t", *["training"] * 3, "prediction"]
     assert all(float(cell) > 0 for row in rows[1:] for cell in row[1:2])

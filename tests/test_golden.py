@@ -17,7 +17,7 @@ PLACES = np.arange(SIDE) - 111.5
 
 
 @pytest.fixture(scope="module")
-def truth() -> Path:
+def ground_truth() -> Path:
     """5,794 images of CUB's test split with a box each, as clovaai/wsolevaluation lists them."""
     folder = Path(__file__).parents[1].parent / "shared/data/wsol_metadata/CUB/test"
     if not folder.is_dir():
@@ -48,10 +48,16 @@ def centred_square(side: int) -> NDArray[np.float64]:
     ],
 )
 def test_the_same_map_for_every_image_of_cub(
-    truth: Path, tmp_path: Path, heatmap: NDArray[np.float64], at_30: float, at_50: float, at_70: float, v2: float
+    ground_truth: Path,
+    tmp_path: Path,
+    heatmap: NDArray[np.float64],
+    at_30: float,
+    at_50: float,
+    at_70: float,
+    v2: float,
 ) -> None:
     np.save(tmp_path / "map.npy", heatmap)
-    for image_id in (truth / "image_ids.txt").read_text().split():
+    for image_id in (ground_truth / "image_ids.txt").read_text().split():
         name = tmp_path / "maps" / f"{image_id}.npy"
         name.parent.mkdir(parents=True, exist_ok=True)
         os.link(tmp_path / "map.npy", name)
@@ -60,7 +66,7 @@ def test_the_same_map_for_every_image_of_cub(
         "--heatmaps",
         tmp_path / "maps",
         "--truth",
-        truth,
+        ground_truth,
         "--protocol",
         "wsol-v2",
         "--workers",

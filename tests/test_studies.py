@@ -390,10 +390,10 @@ def test_held_out_images_are_training_images(fake_cub: Path, tmp_path: Path, mon
     names = {sample.image_id for sample in (*parted.train, *parted.test)}
     assert names == {sample.image_id for sample in whole.train}
     assert len(parted.test) == len(parted.train) == 3
-    truth, own = parted.read_truth(), whole.read_truth()
+    ground_truth, own = parted.read_ground_truth(), whole.read_ground_truth()
     for sample in parted.test:
-        assert (truth[sample.image_id].boxes.xyxy == own[sample.image_id].boxes.xyxy).all()
-    assert not any(sample.image_id in truth for sample in parted.train)
+        assert (ground_truth[sample.image_id].boxes.xyxy == own[sample.image_id].boxes.xyxy).all()
+    assert not any(sample.image_id in ground_truth for sample in parted.train)
 
 
 def test_every_third_image_of_a_class_is_held_out(
@@ -464,10 +464,10 @@ def test_composites_have_tight_boxes_and_share_nothing_between_the_splits(tmp_pa
     for out in ("set", "again"):
         composites.write(tmp_path / "stamps", tmp_path / "landscapes", tmp_path / out, {"train": 2, "test": 1}, 0)
     data = open_data(tmp_path / "set")
-    truth = data.read_truth()
+    ground_truth = data.read_ground_truth()
     assert len(data.train) == 18 and len(data.test) == 9 and data.has_split
     for sample in data.test:
-        one = truth[sample.image_id]
+        one = ground_truth[sample.image_id]
         assert one.read_mask is not None and one.image_hw is not None
         mask = one.read_mask(one.image_hw).is_object
         assert Boxes.of([tight_box(mask)]).xyxy.tolist() == one.boxes.xyxy.tolist()

@@ -22,7 +22,7 @@ from quick import Cli
 
 from wsol.checks.findings import ADVICE, Findings
 from wsol.checks.run import check_data
-from wsol.data.open import open_truth
+from wsol.data.open import open_ground_truth
 from wsol.runtime.progress import Progress
 from wsol.runtime.terminal import visible
 
@@ -30,7 +30,7 @@ SAYS_NOTHING_OF_IMAGES = {"no truth"}
 
 
 def found_in(root: Path, **how: int) -> Findings:
-    return check_data(open_truth(root), Progress(quiet=True), **how)
+    return check_data(open_ground_truth(root), Progress(quiet=True), **how)
 
 
 def by_kind(findings: Findings) -> Planted:
@@ -327,7 +327,7 @@ def test_strict_exits_with_1_from_a_warning_on(
 def test_a_finding_has_a_severity_and_an_order(clean: Path) -> None:
     severities = [severity for severity, _ in ADVICE.values()]
     assert severities == sorted(severities, key=["error", "warn", "info"].index)
-    assert Findings.of(open_truth(clean), {}).found == ()
+    assert Findings.of(open_ground_truth(clean), {}).found == ()
 
 
 @pytest.mark.parametrize(

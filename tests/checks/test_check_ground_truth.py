@@ -16,7 +16,7 @@ from fake_data.wsolevaluation import write_boxes
 
 from wsol.checks.findings import FindingKind, Findings
 from wsol.checks.run import check_data
-from wsol.data.open import open_truth
+from wsol.data.open import open_ground_truth
 from wsol.runtime.progress import Progress
 
 HW, TURNED = (30, 40), (40, 30)
@@ -24,7 +24,7 @@ NAMES = ("1.jpg", "2.jpg")
 
 
 def found_in(root: Path, images: Path | None = None) -> Findings:
-    return check_data(open_truth(root, images), Progress(quiet=True))
+    return check_data(open_ground_truth(root, images), Progress(quiet=True))
 
 
 def said(findings: Findings, kind: FindingKind) -> list[str]:

@@ -128,8 +128,8 @@ def test_predictions_judged_as_boxes_with_classes_give_the_runs_numbers(
 
 
 def test_a_table_of_boxes_is_judged_under_every_protocol(cli: Cli, small_set: Path, tmp_path: Path) -> None:
-    truth = table_of(small_set / "boxes.csv")
-    test = [row for row in truth if row["path"].startswith("test/")]
+    ground_truth = table_of(small_set / "boxes.csv")
+    test = [row for row in ground_truth if row["path"].startswith("test/")]
     with (tmp_path / "found.csv").open("w") as file:
         writer = csv.DictWriter(file, ["path", "x0", "y0", "x1", "y1"], extrasaction="ignore")
         writer.writeheader()
@@ -372,14 +372,14 @@ def test_images_that_are_elsewhere_are_asked_for(
 ) -> None:
     rows = [row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/")]
     head, end = ("path,x0,y0,x1,y1,width,height", ",120,90") if has_sizes else ("path,x0,y0,x1,y1", "")
-    truth, found = tmp_path / "truth.csv", tmp_path / "found.csv"
-    truth.write_text("\n".join([head, *(",".join(row.values()) + end for row in rows)]) + "\n")
+    ground_truth, found = tmp_path / "truth.csv", tmp_path / "found.csv"
+    ground_truth.write_text("\n".join([head, *(",".join(row.values()) + end for row in rows)]) + "\n")
     found.write_text("\n".join(["path,x0,y0,x1,y1", *(",".join(row.values()) for row in rows)]) + "\n")
-    commands = [[small_run, truth], *([] if has_sizes else [["--boxes", found, "--truth", truth]])]
+    commands = [[small_run, ground_truth], *([] if has_sizes else [["--boxes", found, "--truth", ground_truth]])]
     for words in commands:
         assert cli("evaluate", *words) == 2
         told = capsys.readouterr().err
-        assert f"0 of 6 images that {truth} lists can be found: expected files such as" in told
+        assert f"0 of 6 images that {ground_truth} lists can be found: expected files such as" in told
         assert "`--images FOLDER`" in told and ".." not in told
         assert cli("evaluate", *words, "--images", small_set) == 0
         capsys.readouterr()
@@ -468,16 +468,16 @@ def test_a_test_set_that_lacks_classes_of_the_run_can_be_judged(
 
 def test_masks_of_another_evaluators_data_are_judged_by_pxap(cli: Cli, tmp_path: Path) -> None:
     """wsolevaluation's OpenImages: masks with ignore regions, no boxes, no sizes."""
-    truth, maps = tmp_path / "truth", tmp_path / "maps"
+    ground_truth, maps = tmp_path / "truth", tmp_path / "maps"
     lines: dict[str, list[str]] = {"image_ids": [], "class_labels": [], "localization": []}
-    (truth / "a").mkdir(parents=True)
+    (ground_truth / "a").mkdir(parents=True)
     for number in range(3):
         mask = np.zeros((60, 80), np.uint8)
         mask[:, :40] = 255
         ignored = np.zeros((60, 80), np.uint8)
         ignored[:, 60:] = 255
-        Image.fromarray(mask).save(truth / "a" / f"{number}_mask.png")
-        Image.fromarray(ignored).save(truth / "a" / f"{number}_ignore.png")
+        Image.fromarray(mask).save(ground_truth / "a" / f"{number}_mask.png")
+        Image.fromarray(ignored).save(ground_truth / "a" / f"{number}_ignore.png")
         lines["image_ids"].append(f"a/{number}.jpg")
         lines["class_labels"].append(f"a/{number}.jpg,{number % 2}")
         lines["localization"].append(f"a/{number}.jpg,a/{number}_mask.png,a/{number}_ignore.png")
@@ -487,10 +487,10 @@ def test_masks_of_another_evaluators_data_are_judged_by_pxap(cli: Cli, tmp_path:
         (maps / "a").mkdir(parents=True, exist_ok=True)
         np.save(maps / "a" / f"{number}.jpg.npy", heatmap)
     for name, rows in lines.items():
-        (truth / f"{name}.txt").write_text("\n".join(rows) + "\n")
-    assert cli("evaluate", "--heatmaps", maps, "--truth", truth, "--json", tmp_path / "m.json") == 0
+        (ground_truth / f"{name}.txt").write_text("\n".join(rows) + "\n")
+    assert cli("evaluate", "--heatmaps", maps, "--truth", ground_truth, "--json", tmp_path / "m.json") == 0
     found = numbers(tmp_path / "m.json")["wsol-v2"]
     assert found["n"] == 3 and set(found["metrics"]) == {"pxap"}
     # 5/6 of the object at once; the rest comes with everything: 1/2 * 224 of 3/4 * 224 columns.
     assert found["metrics"]["pxap"]["value"] == pytest.approx(100 * (5 / 6 + 1 / 6 * 2 / 3), abs=0.01)
-    assert cli("evaluate", "--heatmaps", maps, "--truth", truth, "--protocol", "spol") == 2
+    assert cli("evaluate", "--heatmaps", maps, "--truth", ground_truth, "--protocol", "spol") == 2

@@ -34,7 +34,7 @@ from wsol.runtime.progress import Progress
 
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 
-SIDE_PX, CLOSE = 64, 1e-5
+SIZE_PX, CLOSE = 64, 1e-5
 QUIET = Progress(quiet=True)
 BOX = Box(threshold=0.25, objects="all", min_area=0.125)
 
@@ -44,16 +44,16 @@ def seen(network: nn.Module) -> nn.Module:
     network.train()
     with torch.no_grad():
         for _ in range(3):
-            network(torch.rand(4, 3, SIDE_PX, SIDE_PX) - 0.5)
+            network(torch.rand(4, 3, SIZE_PX, SIZE_PX) - 0.5)
     return network
 
 
-def toy_run(run: Path, classifier: str, classifier_px: int = SIDE_PX, seed: int = 0) -> Path:
+def toy_run(run: Path, classifier: str, classifier_px: int = SIZE_PX, seed: int = 0) -> Path:
     """A run of random networks, made in no time; the three networks are normalised differently."""
     torch.manual_seed(seed)
     names = ("owl", "Käuzchen 梟", "raw \udcff")
     common: dict[str, Any] = {"backbone": "test_resnet", "class_names": names}
-    mff = {"fusion": "multiply", "levels": 3, "attention": True, "auxiliary": True, "resize_px": SIDE_PX}
+    mff = {"fusion": "multiply", "levels": 3, "attention": True, "auxiliary": True, "resize_px": SIZE_PX}
     seg = MffConfig(**common, **mff, outputs=1, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
     cam = MffConfig(
         **common, **(mff | {"resize_px": classifier_px}), outputs=3, mean=(0.6, 0.6, 0.6), std=(0.3, 0.3, 0.3)
@@ -74,37 +74,37 @@ def toy_run(run: Path, classifier: str, classifier_px: int = SIDE_PX, seed: int 
     return run
 
 
-def images(count: int, side_px: int = SIDE_PX) -> torch.Tensor:
+def images(count: int, size_px: int = SIZE_PX) -> torch.Tensor:
     return torch.randint(
-        0, 256, (count, 3, side_px, side_px), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+        0, 256, (count, 3, size_px, size_px), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
     )
 
 
 RUNS = {  # classifier, the side it takes, inputs, outputs
     "two sizes": ("same", 96, ["pixels", "classifier_pixels"], ["heatmap", "probabilities"]),
-    "stage one names": ("cam", SIDE_PX, ["pixels"], ["heatmap", "probabilities"]),
-    "no names": ("none", SIDE_PX, ["pixels"], ["heatmap"]),
+    "stage one names": ("cam", SIZE_PX, ["pixels"], ["heatmap", "probabilities"]),
+    "no names": ("none", SIZE_PX, ["pixels"], ["heatmap"]),
 }
 
 
 @pytest.fixture(scope="module", params=RUNS)
 def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """Each kind of run, exported and checked. Read only: an export takes seconds."""
-    classifier, side_px, _, _ = RUNS[request.param]
-    run = toy_run(tmp_path_factory.mktemp("toy") / "run", classifier, side_px)
+    classifier, size_px, _, _ = RUNS[request.param]
+    run = toy_run(tmp_path_factory.mktemp("toy") / "run", classifier, size_px)
     export_model.export_model(run, check=True, quiet=True)
     return request.param, run
 
 
 def test_the_file_answers_as_the_run_does(toy: tuple[str, Path]) -> None:
     name, run = toy
-    _, side_px, inputs, outputs = RUNS[name]
+    _, size_px, inputs, outputs = RUNS[name]
     networks = open_onnx(run / "model.onnx")
     assert [one.name for one in networks.session.get_inputs()] == inputs
     assert [one.name for one in networks.session.get_outputs()] == outputs
     ours, theirs = Localizer.load(run), Localizer.from_onnx(run / "model.onnx")
-    assert ours.side_px == theirs.side_px == side_px and ours.class_names == theirs.class_names
-    pixels = images(5, side_px)
+    assert ours.size_px == theirs.size_px == size_px and ours.class_names == theirs.class_names
+    pixels = images(5, size_px)
     one, other = ours.outputs(pixels), theirs.outputs(pixels)
     assert one.heatmaps.std() > 0.01, "or anything would be close"
     np.testing.assert_allclose(other.heatmaps, one.heatmaps, atol=CLOSE)
@@ -132,7 +132,7 @@ def test_the_file_says_what_it_is(toy: tuple[str, Path]) -> None:
     assert (
         metadata.heatmap.mean == (0.5, 0.4, 0.3)
         and metadata.heatmap.std == (0.2, 0.3, 0.4)
-        and metadata.heatmap.resize_px == SIDE_PX
+        and metadata.heatmap.resize_px == SIZE_PX
     )
     assert metadata.box == BOX and "Apache-2.0" in metadata.licence and "uint8 RGB" in metadata.pixels
     naming = {"stage one names": "cam", "no names": None}.get(name, "classifier")

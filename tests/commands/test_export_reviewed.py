@@ -207,11 +207,11 @@ def test_reviewed_boxes_are_truth_for_evaluate(
 ) -> None:
     folder = out.parent / "truth"
     assert cli("export", out, "--reviewed", "--format", format, "--out", folder) == 0
-    truth, images = folder / file, out.parent / "images"
+    ground_truth, images = folder / file, out.parent / "images"
     if format == "voc":
         (folder / "JPEGImages").symlink_to(images)
     words = () if format == "voc" else ("--images", images)
-    assert cli("evaluate", "--boxes", out, "--truth", truth, *words, "--json", folder / "m.json") == 0
+    assert cli("evaluate", "--boxes", out, "--truth", ground_truth, *words, "--json", folder / "m.json") == 0
     (judged,) = json.loads((folder / "m.json").read_text())
     # `accepted` and `both` are found, `drawn` (IoU 0.03) is not; `emptied` has no box to be found.
     assert (judged["n"], round(judged["metrics"]["gt_known"]["value"], 1)) == (3, 66.7)

@@ -28,7 +28,7 @@ from wsol.methods.spol.mask_store import EMPTY, NOT_FINITE, WHOLE, PseudoStore
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.forward import class_maps, score_maps
 from wsol.models.mffnet import ScoreMaps
-from wsol.models.outputs import share_of_peak
+from wsol.models.outputs import fraction_of_peak
 from wsol.predictions.records import open_predictions
 from wsol.runtime.engine import choose_engine
 from wsol.runtime.progress import Progress
@@ -146,7 +146,7 @@ def alone(whole: Whole, images: Path, numbers: list[int]) -> Iterator[tuple[torc
         image = read_square(samples[number].path, card.resize_px)[0]
         pixels = torch.from_numpy(image.transpose(2, 0, 1)[None].copy())
         label = torch.tensor([samples[number].label])
-        yield share_of_peak(class_maps(score_maps(network, card, pixels, engine), label)), image
+        yield fraction_of_peak(class_maps(score_maps(network, card, pixels, engine), label)), image
 
 
 def test_every_record_holds_the_mask_of_its_own_image(whole: Whole, images: Path, cli: Cli, tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.checks.run import check_data
-from wsol.data.open import open_truth
-from wsol.data.truth import Collector, GroundTruth
+from wsol.data.ground_truth import Collector, GroundTruth
+from wsol.data.open import open_ground_truth
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.results.boxes import read_boxes
@@ -90,31 +90,31 @@ Write = Callable[[Path, tuple[Xyxy, ...]], Path]
 
 @pytest.mark.parametrize("write", WRITE)
 def test_ground_truth_of_fractions_is_an_error_for_evaluation_and_for_check(tmp_path: Path, write: Write) -> None:
-    data = open_truth(write(tmp_path / "data", SHARES))
+    data = open_ground_truth(write(tmp_path / "data", SHARES))
     with pytest.raises(WsolError, match=r"all \d+ boxes lie within 0\.\.1.*expected corners in pixels.*Multiply"):
-        data.read_truth()
+        data.read_ground_truth()
     findings = check_data(data, Progress(quiet=True))
     assert "lie within 0..1" in str(findings["unusable ground truth"][0]) and findings.is_wrong
 
 
 @pytest.mark.parametrize("write", WRITE)
 def test_ground_truth_of_pixels_is_none(tmp_path: Path, write: Write) -> None:
-    truth = open_truth(write(tmp_path / "data", PIXELS)).read_truth()
-    assert truth.by_id and not [mistake for mistake in truth.mistakes if mistake.kind == "fractions"]
+    ground_truth = open_ground_truth(write(tmp_path / "data", PIXELS)).read_ground_truth()
+    assert ground_truth.by_id and not [mistake for mistake in ground_truth.mistakes if mistake.kind == "fractions"]
 
 
 @pytest.mark.parametrize("write", WRITE)
 def test_one_box_of_fractions_among_pixels_is_a_mistake(tmp_path: Path, write: Write) -> None:
-    truth = open_truth(write(tmp_path / "data", (SHARES[0], PIXELS[1]))).read_truth()
-    noted = [mistake for mistake in truth.mistakes if mistake.kind == "fractions"]
-    assert noted and "expected corners in pixels" in noted[0].what and truth.by_id
+    ground_truth = open_ground_truth(write(tmp_path / "data", (SHARES[0], PIXELS[1]))).read_ground_truth()
+    noted = [mistake for mistake in ground_truth.mistakes if mistake.kind == "fractions"]
+    assert noted and "expected corners in pixels" in noted[0].what and ground_truth.by_id
 
 
 def collected(*boxes: Xyxy) -> GroundTruth:
     collector = Collector()
     for number, box in enumerate(boxes):
         collector.add(f"{number}.jpg", box, (30, 40), f"line {number}")
-    return collector.truth()
+    return collector.ground_truth()
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_what_may_be_pixels_is_not(boxes: list[Xyxy]) -> None:
 def test_no_box_of_fractions_is_ever_used(corners: list[tuple[float, float, float, float]]) -> None:
     boxes = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in corners]
     try:
-        truth = collected(*boxes)
+        ground_truth = collected(*boxes)
     except WsolError:
         return
-    used = [tuple(box) for one in truth.by_id.values() for box in one.boxes.xyxy.tolist()]
+    used = [tuple(box) for one in ground_truth.by_id.values() for box in one.boxes.xyxy.tolist()]
     assert all(float(corner).is_integer() for box in used for corner in box) and len(used) < 5
 
 

@@ -38,10 +38,10 @@ def opened(paths: Sequence[Path], *, kept: bool, workers: int) -> ImageLoader:
     return ImageLoader(paths, SIDE, kept=records, workers=workers)
 
 
-def kept_in_memory(paths: Sequence[Path], side_px: int, *, threads: int) -> Records:
+def kept_in_memory(paths: Sequence[Path], size_px: int, *, threads: int) -> Records:
     records = open_cache(
         paths,
-        side_px,
+        size_px,
         Limits(1, 0, Path("nowhere")),
         Part(0, 1),
         threads=threads,
@@ -137,7 +137,7 @@ def test_many_broken_images_in_a_row_are_told(paths: list[Path], kept: bool, wor
 def test_what_is_no_broken_image_ends_the_pass(
     paths: list[Path], workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(path: Path, side_px: int) -> None:
+    def fail(path: Path, size_px: int) -> None:
         raise RuntimeError(f"out of a decoder, at {path.name}")
 
     monkeypatch.setattr("wsol.data.loader.read_square", fail)

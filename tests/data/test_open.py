@@ -15,9 +15,9 @@ from fake_data.images import write_image
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
 
-from wsol.data.open import LAYOUTS, READERS, open_data, open_truth
+from wsol.data.ground_truth import GroundTruth, Mistake
+from wsol.data.open import LAYOUTS, READERS, open_data, open_ground_truth
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import GroundTruth, Mistake
 from wsol.errors import WsolError
 from wsol.storage.folders import write_json
 
@@ -65,7 +65,7 @@ def test_a_report_of_check_beside_class_folders_is_not_taken_for_coco(tmp_path: 
 @pytest.mark.parametrize("kind", WRITE)
 def test_each_layout_is_read_by_its_reader_and_recognised_by_no_other(tmp_path: Path, kind: str) -> None:
     WRITE[kind](tmp_path / "data")
-    data = open_truth(tmp_path / "data")
+    data = open_ground_truth(tmp_path / "data")
     assert data.kind == kind
     assert data.root == tmp_path / "data"
     assert data.test
@@ -108,8 +108,8 @@ def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Pat
 def test_the_images_may_lie_elsewhere(tmp_path: Path, kind: str, images: str) -> None:
     WRITE[kind](tmp_path / "data")
     (tmp_path / "data" / images).rename(tmp_path / "photos")
-    assert not any(sample.path.exists() for sample in open_truth(tmp_path / "data").test)
-    data = open_truth(tmp_path / "data", tmp_path / "photos")
+    assert not any(sample.path.exists() for sample in open_ground_truth(tmp_path / "data").test)
+    data = open_ground_truth(tmp_path / "data", tmp_path / "photos")
     assert all(sample.path.exists() for sample in data.test)
 
 
@@ -173,13 +173,13 @@ def test_a_list_of_truth_needs_no_more_than_a_image(
     for name in images:
         (tmp_path / name).mkdir(parents=True) if name.endswith("/") else new_image(tmp_path / name)
     if are_listed:
-        assert len(open_truth(tmp_path).test) == 1
+        assert len(open_ground_truth(tmp_path).test) == 1
     else:
         with pytest.raises(
             WsolError,
             match="(?s)no images in.*expected.*COCO.*Name the folder",
         ):
-            open_truth(tmp_path)
+            open_ground_truth(tmp_path)
 
 
 def described(train: int, test: int, has_split: bool, mistakes: int = 0) -> str:

@@ -97,9 +97,9 @@ def test_what_is_in_the_file_is_not_decoded_again(
     first["state"][3] = ABSENT  # where a kill came
     decoded: list[Path] = []
 
-    def counting(path: Path, side_px: int) -> object:
+    def counting(path: Path, size_px: int) -> object:
         decoded.append(path)
-        return read_square(path, side_px)
+        return read_square(path, size_px)
 
     monkeypatch.setattr(pixel_cache, "read_square", counting)
     again = on_disk(paths, tmp_path / "cache")

@@ -10,7 +10,7 @@ from fake_data.images import write_image
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.data.open import open_data, open_truth
+from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.class_folders import GivenClasses
 from wsol.data.splits import halves_of, part_of
 from wsol.errors import WsolError
@@ -95,7 +95,7 @@ def test_what_is_surely_a_split_is_read_as_one(tmp_path: Path, train: str, test:
 )
 def test_one_of_several_parts_is_tested_on(tmp_path: Path, folders: tuple[str, ...], test: str | None) -> None:
     write_tree(tmp_path, *folders)
-    data = open_truth(tmp_path)
+    data = open_ground_truth(tmp_path)
     if test is None:
         assert data.class_names == ("Train", "other")
     else:

@@ -232,7 +232,7 @@ def no_spec(name: str) -> None:
             "reading",
             lambda m: m.setattr(
                 "wsol.data.loader.read_square",
-                lambda path, side_px: (np.zeros((side_px, side_px, 3), np.uint8), (512, 512)),
+                lambda path, size_px: (np.zeros((size_px, size_px, 3), np.uint8), (512, 512)),
             ),
             "fail",
             "not as they were",

@@ -43,7 +43,7 @@ def shown_image(
         heatmap=plane,
         mask=mask,
         boxes=Boxes.of([(4, 0, 8, 3)]),
-        true_boxes=Boxes.of([] if iou is None else [(3, 0, 8, 3)]),
+        annotated_boxes=Boxes.of([] if iou is None else [(3, 0, 8, 3)]),
         iou=iou,
         score=score,
         class_name=class_name,
@@ -65,7 +65,7 @@ def blobs(
     shown_wh = round(width * scale), round(height * scale)
     photo = cv2.resize(random.integers(0, 255, (12, 16, 3), np.uint8), shown_wh, interpolation=cv2.INTER_CUBIC)
     true_box: Xyxy = (0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height)
-    boxes, true_boxes = Boxes.of([one.xyxy for one in found]), Boxes.of([true_box])
+    boxes, annotated_boxes = Boxes.of([one.xyxy for one in found]), Boxes.of([true_box])
     mask = np.zeros(image_hw, bool)
     for one in found:
         mask |= one.mask
@@ -79,8 +79,8 @@ def blobs(
         heatmap=heatmap,
         mask=np.asarray(cv2.resize(mask.astype(np.uint8), shown_wh, interpolation=cv2.INTER_NEAREST) > 0),
         boxes=boxes,
-        true_boxes=true_boxes,
-        iou=float(iou(Boxes(boxes.xyxy[:1]), true_boxes).max(initial=0.0)),
+        annotated_boxes=annotated_boxes,
+        iou=float(iou(Boxes(boxes.xyxy[:1]), annotated_boxes).max(initial=0.0)),
         score=float(random.random()),
         class_name=class_name,
         predicted_name=class_name if seed % 3 else "lark",

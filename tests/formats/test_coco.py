@@ -121,13 +121,13 @@ def test_ids_start_at_one_and_strings_are_strings(exported: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 def test_the_results_score_an_average_precision_of_one_against_the_annotations(exported: Path, kind: str) -> None:
-    truth = COCO(exported / "instances.json")
-    results = truth.loadRes(str(exported / "results.json"))
-    judge = COCOeval(truth, results, kind)
-    judge.evaluate()
-    judge.accumulate()
-    judge.summarize()
-    assert judge.stats[0] == 1.0
+    ground_truth = COCO(exported / "instances.json")
+    results = ground_truth.loadRes(str(exported / "results.json"))
+    evaluator = COCOeval(ground_truth, results, kind)
+    evaluator.evaluate()
+    evaluator.accumulate()
+    evaluator.summarize()
+    assert evaluator.stats[0] == 1.0
 
 
 def test_results_carry_the_scores_as_a_bare_list(exported: Path) -> None:

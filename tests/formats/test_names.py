@@ -23,7 +23,7 @@ from pycocotools.coco import COCO
 
 from wsol.commands.export import Format, export
 from wsol.data.csv_cells import guarded, guarded_path, unguarded
-from wsol.data.open import open_data, open_truth
+from wsol.data.open import open_data, open_ground_truth
 from wsol.formats.names import LONGEST_BYTES, fitting, readable
 from wsol.predictions.records import LINES, encode
 from wsol.results.boxes import read_boxes
@@ -311,7 +311,7 @@ def test_our_table_is_read_back_as_truth_and_as_results(tmp_path: Path, predicti
         for label, name in labelled(images)
         if is_harmless(name) and name == name.strip() and "\\" not in name
     ]
-    data = open_truth(out / "boxes.csv", predictions.parent / "images")
+    data = open_ground_truth(out / "boxes.csv", predictions.parent / "images")
     by_id = {sample.image_id: data.class_names[sample.label] for sample in data.test}
     found = read_boxes(out / "boxes.csv", [name for _, name in expected], None)
     for label, name in expected:

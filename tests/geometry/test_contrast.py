@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.geometry.contrast import BINS, FEWEST_PX, SIDE_PX, colours_of, contrast
+from wsol.geometry.contrast import BINS, FEWEST_PX, SIZE_PX, colours_of, contrast
 
-Y, X = np.mgrid[:SIDE_PX, :SIDE_PX] - SIDE_PX // 2
+Y, X = np.mgrid[:SIZE_PX, :SIZE_PX] - SIZE_PX // 2
 DISC = np.hypot(X, Y) < 30
 
 
@@ -38,8 +38,8 @@ def test_what_is_far_away_does_not_count() -> None:
 def test_an_image_of_any_size_has_colours_and_their_contrast_is_a_share(seed: int, height: int, width: int) -> None:
     random = np.random.default_rng(seed)
     colours = colours_of(random.integers(0, 256, (3, height, width), dtype=np.uint8))
-    assert colours.shape == (SIDE_PX, SIDE_PX) and colours.min() >= 0 and colours.max() < BINS**3
-    mask = random.random((SIDE_PX, SIDE_PX)) < random.random()
+    assert colours.shape == (SIZE_PX, SIZE_PX) and colours.min() >= 0 and colours.max() < BINS**3
+    mask = random.random((SIZE_PX, SIZE_PX)) < random.random()
     assert 0 <= contrast(mask, colours) <= 1
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wsol.config.options import Box
 from wsol.geometry.boxes import Xyxy, tight_box
-from wsol.geometry.objects import Found, find_objects, resized, share_of_peak
+from wsol.geometry.objects import Found, find_objects, fraction_of_peak, resized
 from wsol.geometry.scores import score_of
 
 Map = NDArray[np.float32]
@@ -161,9 +161,9 @@ def test_maps_grow_bilinearly_with_pixel_centres_at_half(map_hw: tuple[int, int]
 
 @given(heatmaps, st.sampled_from([2.0**-20, 0.5, 8.0, 2.0**20]))
 def test_a_share_of_the_peak_ignores_scale(heatmap: Map, scale: float) -> None:
-    share = share_of_peak(heatmap)
+    share = fraction_of_peak(heatmap)
     assert share.max() == float(heatmap.max() > 0)
-    np.testing.assert_array_equal(share_of_peak(heatmap * np.float32(scale)), share)
+    np.testing.assert_array_equal(fraction_of_peak(heatmap * np.float32(scale)), share)
 
 
 @pytest.mark.parametrize(
@@ -177,4 +177,4 @@ def test_a_share_of_the_peak_ignores_scale(heatmap: Map, scale: float) -> None:
     ],
 )
 def test_a_share_of_the_peak_is_always_finite(values: list[float], expected: list[float]) -> None:
-    assert share_of_peak(np.array([values], dtype=np.float32)).tolist() == [expected]
+    assert fraction_of_peak(np.array([values], dtype=np.float32)).tolist() == [expected]

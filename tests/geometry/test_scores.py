@@ -12,15 +12,15 @@ from hypothesis.extra import numpy as arrays
 from wsol.config.options import Box
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.objects import find_objects
-from wsol.geometry.scores import CONTRAST_WEIGHT, LEVELS, SIDE_PX, agreement, score_of, stability
+from wsol.geometry.scores import CONTRAST_WEIGHT, LEVELS, SIZE_PX, agreement, score_of, stability
 
-Y, X = np.mgrid[:SIDE_PX, :SIDE_PX] / SIDE_PX
+Y, X = np.mgrid[:SIZE_PX, :SIZE_PX] / SIZE_PX
 
 
 def square_of(side: int, value: float = 1.0) -> np.ndarray:
     """A map that is `value` in a square in its middle, else 0."""
-    heatmap = np.zeros((SIDE_PX, SIDE_PX), np.float32)
-    start = (SIDE_PX - side) // 2
+    heatmap = np.zeros((SIZE_PX, SIZE_PX), np.float32)
+    start = (SIZE_PX - side) // 2
     heatmap[start : start + side, start : start + side] = value
     return heatmap
 
@@ -54,8 +54,8 @@ SMALL_MAPS = arrays.arrays(np.float32, (6, 5), elements=st.floats(0, 1, width=32
 @settings(deadline=None, max_examples=40)
 @given(SMALL_MAPS)
 def test_stability_is_what_the_loops_say(small: np.ndarray) -> None:
-    heatmap = cv2.resize(small, (SIDE_PX, SIDE_PX))
-    for found in find_objects(heatmap, (SIDE_PX, SIDE_PX), Box()):
+    heatmap = cv2.resize(small, (SIZE_PX, SIZE_PX))
+    for found in find_objects(heatmap, (SIZE_PX, SIZE_PX), Box()):
         assert stability(heatmap, found.mask) == pytest.approx(stability_by_loops(heatmap, found.mask))
 
 
@@ -106,7 +106,7 @@ def test_another_object_far_away_takes_from_agreement_alone() -> None:
 
 
 def test_objects_that_are_found_together_do_not_take_from_one_another() -> None:
-    both = np.zeros((SIDE_PX, SIDE_PX), np.float32)
+    both = np.zeros((SIZE_PX, SIZE_PX), np.float32)
     both[20:50, 20:50] = both[80:110, 70:110] = 1
     assert [found.score for found in find_objects(both, both.shape, Box(objects="all"))] == [1, 1]
     (alone,) = find_objects(both, both.shape, Box())
@@ -115,7 +115,7 @@ def test_objects_that_are_found_together_do_not_take_from_one_another() -> None:
 
 def test_the_size_of_the_image_does_not_matter() -> None:
     heatmap = np.exp(-((Y - 0.4) ** 2 + (X - 0.6) ** 2) / 0.05).astype(np.float32)
-    scores = [find_objects(heatmap, hw, Box())[0].score for hw in ((SIDE_PX, SIDE_PX), (500, 900), (64, 64))]
+    scores = [find_objects(heatmap, hw, Box())[0].score for hw in ((SIZE_PX, SIZE_PX), (500, 900), (64, 64))]
     assert scores == pytest.approx([scores[0]] * 3, rel=0.02)
 
 

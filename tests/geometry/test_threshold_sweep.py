@@ -102,29 +102,31 @@ def test_the_largest_contour_of_all_255_layers_is_opencvs(make: Callable[..., Le
     assert_as_opencv(make(np.random.default_rng(side), side))
 
 
-def fits_by_opencv(levels: Levels, truth: Boxes) -> list[float]:
+def fits_by_opencv(levels: Levels, ground_truth: Boxes) -> list[float]:
     """The best of all contours of a layer, one layer at a time."""
     boxes = ([box_of(contour) for contour in contours_by_opencv(levels, layer)] for layer in range(int(levels.max())))
-    return [float(iou(Boxes.of(one), truth).max()) for one in boxes]
+    return [float(iou(Boxes.of(one), ground_truth).max()) for one in boxes]
 
 
-def fits(levels: Levels, truth: Boxes) -> list[float]:
-    return best_fits(Layers(levels), "any contour", lambda corners: iou(Boxes(corners), truth).max(axis=1)).tolist()
+def fits(levels: Levels, ground_truth: Boxes) -> list[float]:
+    return best_fits(
+        Layers(levels), "any contour", lambda corners: iou(Boxes(corners), ground_truth).max(axis=1)
+    ).tolist()
 
 
 @settings(max_examples=300)
 @given(few_levels, st.integers(0, 9), st.integers(0, 9), st.integers(1, 9), st.integers(1, 9))
 def test_any_contour_is_the_best_of_opencvs_holes_included(levels: Levels, x: int, y: int, w: int, h: int) -> None:
-    truth = Boxes.of([(x, y, x + w, y + h)])
-    assert fits(levels, truth) == fits_by_opencv(levels, truth)
+    ground_truth = Boxes.of([(x, y, x + w, y + h)])
+    assert fits(levels, ground_truth) == fits_by_opencv(levels, ground_truth)
 
 
 @pytest.mark.parametrize("make", MAPS)
 def test_any_contour_of_all_255_layers_is_the_best_of_opencvs(make: Callable[..., Levels]) -> None:
     side = 96 if make is random_map else 224
     levels = make(np.random.default_rng(side), side)
-    truth = Boxes.of([(side / 4, side / 5, side / 2, side / 1.5), (0, 0, side / 9, side / 7)])
-    assert fits(levels, truth) == fits_by_opencv(levels, truth)
+    ground_truth = Boxes.of([(side / 4, side / 5, side / 2, side / 1.5), (0, 0, side / 9, side / 7)])
+    assert fits(levels, ground_truth) == fits_by_opencv(levels, ground_truth)
 
 
 def test_a_hole_has_a_contour_of_its_own() -> None:

@@ -24,9 +24,9 @@ from wsol.commands.fit import fit_method
 from wsol.commands.predict import predict
 from wsol.config.base import Method
 from wsol.config.options import RunConfig
+from wsol.data.ground_truth import GroundTruth
 from wsol.data.open import open_data
 from wsol.data.samples import DataSet
-from wsol.data.truth import GroundTruth
 from wsol.errors import WsolError
 from wsol.inference.localizer import Localizer
 from wsol.inference.torch_networks import TorchNetworks
@@ -79,7 +79,7 @@ def no_truth() -> GroundTruth:
 @pytest.fixture(scope="session")
 def labelled(small_set: Path) -> DataSet:
     """The small set; whoever asks for its boxes fails."""
-    return replace(open_data(small_set), read_truth=no_truth)
+    return replace(open_data(small_set), read_ground_truth=no_truth)
 
 
 Made = Callable[[Method], Path]
@@ -155,7 +155,7 @@ def test_what_a_run_says_has_the_shape_that_everybody_reads(made: Made, method: 
     else:
         assert networks.has_maps and said.boxes is None and said.heatmaps.ndim == 3
         np.testing.assert_array_equal(said.heatmaps, networks.heatmaps(pixels, labels=labels))
-        assert networks.heatmaps(pixels, margin_share=1 / 16, labels=labels).shape[0] == 3
+        assert networks.heatmaps(pixels, margin_fraction=1 / 16, labels=labels).shape[0] == 3
     shown = said.boxes if said.heatmaps is None else said.heatmaps
     assert np.isfinite(shown).all() and shown.min() >= 0 and shown.max() <= 1
     assert (said.probabilities is None) == (load_config(made(method)).classifier == "none")

@@ -91,7 +91,7 @@ def test_the_loss_is_area_and_class_inside_and_entropy_outside() -> None:
     shapes, inside, outside = torch.rand(3, 5), torch.randn(3, 4), torch.randn(3, 4)
     labels = torch.tensor([0, 3, 1])
     network = nn.Module()
-    network.forward = lambda images: gcnet.Judged(shapes, inside, outside)  # type: ignore[method-assign]
+    network.forward = lambda images: gcnet.ClassifiedParts(shapes, inside, outside)  # type: ignore[method-assign]
     expected = 0.0
     for i, label in enumerate(labels.tolist()):
         chosen = math.exp(inside[i, label]) / sum(math.exp(value) for value in inside[i].tolist())

@@ -10,10 +10,10 @@ import pytest
 
 from wsol.errors import WsolError
 from wsol.metrics.evaluation import Evaluation, evaluation_of
-from wsol.metrics.judge import HUNDREDTHS, Judge, Row
+from wsol.metrics.evaluator import HUNDREDTHS, Evaluator, Row
 from wsol.metrics.protocols import PROTOCOLS
 
-JUDGE = Judge([PROTOCOLS["original"]], {"original": 0.5})
+JUDGE = Evaluator([PROTOCOLS["original"]], {"original": 0.5})
 
 
 def row(name: str, iou: float, label: int = 0) -> Row:
@@ -70,6 +70,6 @@ def test_a_class_is_no_formula_in_a_spreadsheet_and_the_rows_are_utf_8() -> None
 
 
 def test_n_of_a_data_set_of_masks_is_that_of_its_images() -> None:
-    masks = [replace(row(name, 0.0), has_truth=False, mask_iou=0.5) for name in "ab"]
+    masks = [replace(row(name, 0.0), has_ground_truth=False, mask_iou=0.5) for name in "ab"]
     (judged,) = evaluated(*masks).as_json()
     assert judged["n"] == 2 and set(judged["metrics"]) == {"mask_iou"} and judged["best_threshold"] is None

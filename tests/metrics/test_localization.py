@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wsol.metrics.judge import HUNDREDTHS, Row
-from wsol.metrics.localization import Judged, gather
+from wsol.metrics.evaluator import HUNDREDTHS, Row
+from wsol.metrics.localization import ProtocolResult, gather
 from wsol.metrics.protocols import PROTOCOLS, Protocol
 
 ORIGINAL, SPOL, V1, V2 = (PROTOCOLS[name] for name in ("original", "spol", "wsol-v1", "wsol-v2"))
@@ -35,12 +35,12 @@ def row(
     return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None, score)
 
 
-def judged(*rows: Row, protocol: Protocol = ORIGINAL, step: float = 0.001) -> Judged:
+def judged(*rows: Row, protocol: Protocol = ORIGINAL, step: float = 0.001) -> ProtocolResult:
     thresholds = np.arange(0, 1, step) if protocol.geometry == "square" else HUNDREDTHS
     return gather(protocol, [replace(one, image_id=f"{i:03}") for i, one in enumerate(rows)], thresholds)
 
 
-def values(one: Judged) -> dict[str, float]:
+def values(one: ProtocolResult) -> dict[str, float]:
     return {name: rate.value for name, rate in one.rates.items()}
 
 
@@ -118,7 +118,7 @@ def test_scores_are_ranked_over_the_counted_images_that_all_have_one() -> None:
     rows = [row(0.9, score=0.9), row(0.6, score=0.4), row(0.5, score=0.3), row(0.1, score=0.35)]
     assert values(judged(*rows))["score_auc"] == pytest.approx(200 / 3)
     assert values(judged(*rows, protocol=SPOL))["score_auc"] == 100  # there, 0.5 is wrong
-    hidden = replace(row(0.0, score=0.99), has_truth=False)
+    hidden = replace(row(0.0, score=0.99), has_ground_truth=False)
     assert values(judged(*rows, hidden))["score_auc"] == pytest.approx(200 / 3)
     nothing = row(0.0, has_box=False, score=0.0)
     assert values(judged(*rows[:3], nothing, protocol=replace(SPOL, empty="left out")))["score_auc"] == 100
@@ -141,7 +141,7 @@ def test_masks_are_a_mean_over_the_images_that_have_one() -> None:
 
 
 def test_images_without_a_true_box_do_not_count_for_boxes() -> None:
-    masked = replace(row(0.0, mask_iou=0.4), has_truth=False)
+    masked = replace(row(0.0, mask_iou=0.4), has_ground_truth=False)
     assert values(judged(masked, masked)) == pytest.approx({"mask_iou": 40})
     assert values(judged(row(0.9, mask_iou=0.6), masked))["gt_known"] == 100
 

@@ -8,41 +8,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wsol.data.truth import TrueMask
+from wsol.data.ground_truth import TrueMask
 from wsol.metrics.pixels import pixel_average_precision, score_counts
 
 THRESHOLDS = np.arange(0, 1, 0.1)
 
 
-def pxap_by_loops(scores: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+def pxap_by_loops(scores: NDArray[np.float64], ground_truth: NDArray[np.int64]) -> float:
     """Choe et al. 2020, sec. 3.2: pool the pixels; precision times the step in recall, from the highest threshold
     down."""
     area, recall_before = 0.0, 0.0
     for threshold in [2.0, 1.0, *THRESHOLDS[::-1]]:
         found = scores >= threshold
-        true = int((found & (truth == 1)).sum())
-        false = int((found & (truth == 0)).sum())
-        recall = true / int((truth == 1).sum())
+        true = int((found & (ground_truth == 1)).sum())
+        false = int((found & (ground_truth == 0)).sum())
+        recall = true / int((ground_truth == 1).sum())
         if true + false:
             area += true / (true + false) * (recall - recall_before)
         recall_before = recall
     return 100 * area
 
 
-def counts_of(scores: NDArray[np.float64], truth: NDArray[np.int64]) -> NDArray[np.uint16]:
-    """`truth`: 1 object, 0 background, 255 ignored."""
-    return score_counts(scores, TrueMask(truth == 1, truth == 255), THRESHOLDS)
+def counts_of(scores: NDArray[np.float64], ground_truth: NDArray[np.int64]) -> NDArray[np.uint16]:
+    """`ground_truth`: 1 object, 0 background, 255 ignored."""
+    return score_counts(scores, TrueMask(ground_truth == 1, ground_truth == 255), THRESHOLDS)
 
 
 @given(st.integers(0, 10**9), st.integers(1, 5))
 def test_it_pools_the_pixels_of_all_images(seed: int, images: int) -> None:
     random = np.random.default_rng(seed)
     scores = random.integers(0, 21, (images, 6, 5)) / 20
-    truth = random.choice([0, 1, 255], (images, 6, 5))
-    truth[0, 0, 0] = 1
-    rate = pixel_average_precision(np.stack([counts_of(*one) for one in zip(scores, truth, strict=True)]))
+    ground_truth = random.choice([0, 1, 255], (images, 6, 5))
+    ground_truth[0, 0, 0] = 1
+    rate = pixel_average_precision(np.stack([counts_of(*one) for one in zip(scores, ground_truth, strict=True)]))
     assert rate is not None
-    assert rate.value == pytest.approx(pxap_by_loops(scores, truth))
+    assert rate.value == pytest.approx(pxap_by_loops(scores, ground_truth))
     assert 0 <= rate.low <= rate.high <= 100 + 1e-9
 
 

@@ -209,19 +209,19 @@ def test_a_pyramid_gives_the_last_levels_shallow_first_as_it_says(name: str, lev
 
 
 @pytest.mark.parametrize(
-    ("name", "patch_px", "side_px"),
+    ("name", "patch_px", "size_px"),
     [
         pytest.param("test_vit", 16, 224, id="a ViT away from its 160 pixels"),
         pytest.param("vit_tiny_patch16_224", 16, 256, id="a ViT on the larger images of prediction"),
         pytest.param("vit_small_patch14_dinov2", 14, 252, id="DINOv2, of 518 pixels"),
     ],
 )
-def test_levels_of_a_transformer_have_one_resolution(name: str, patch_px: int, side_px: int) -> None:
+def test_levels_of_a_transformer_have_one_resolution(name: str, patch_px: int, size_px: int) -> None:
     pyramid: Any = feature_pyramid(name, 3, None).eval()
     with torch.inference_mode():
-        features = pyramid(torch.zeros(1, 3, side_px, side_px))
+        features = pyramid(torch.zeros(1, 3, size_px, size_px))
     assert pyramid.feature_info.reduction() == [patch_px] * 3
-    assert {level.shape[2:] for level in features} == {(side_px // patch_px, side_px // patch_px)}
+    assert {level.shape[2:] for level in features} == {(size_px // patch_px, size_px // patch_px)}
 
 
 def test_a_swin_takes_other_sides_than_its_own() -> None:

@@ -11,7 +11,7 @@ from wsol.models.backbone import scaled_px
 
 
 @pytest.mark.parametrize(
-    ("resize_px", "scale", "stride", "side_px"),
+    ("resize_px", "scale", "stride", "size_px"),
     [
         (256, 1.25, 32, 320),  # nearest to it
         (256, 1, 32, 256),
@@ -21,8 +21,8 @@ from wsol.models.backbone import scaled_px
         (64, 0.1, 32, 32),  # never nothing
     ],
 )
-def test_sides(resize_px: int, scale: float, stride: int, side_px: int) -> None:
+def test_sides(resize_px: int, scale: float, stride: int, size_px: int) -> None:
     network = nn.Module()
     network.backbone = nn.Module()
     network.backbone.feature_info = SimpleNamespace(reduction=lambda: [8, stride])
-    assert scaled_px(network, resize_px, scale) == side_px
+    assert scaled_px(network, resize_px, scale) == size_px

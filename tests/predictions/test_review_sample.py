@@ -103,7 +103,7 @@ def test_exactly_the_images_that_were_drawn_count(out: Path) -> None:
     assert [one.image_id for one in found.data.test] == [names[4], names[0]]
     assert found.data.test[0].path.is_file()
     assert (found.drawn, found.accepted) == (5, 1) and [one.image_id for one in found.empty] == [names[2], names[5]]
-    true = found.data.read_truth()
+    true = found.data.read_ground_truth()
     assert true[names[4]].boxes.xyxy.tolist() == [list(OTHER), list(BOX)] and true[names[4]].image_hw == HW
 
 

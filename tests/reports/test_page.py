@@ -272,12 +272,12 @@ BLANK = replace(
             id="nothing found",
         ),
         pytest.param(
-            replace(shown_image(), true_boxes=Boxes.of([(0, 0, 1, 1), (3, 0, 8, 3)])),
+            replace(shown_image(), annotated_boxes=Boxes.of([(0, 0, 1, 1), (3, 0, 8, 3)])),
             ["box against true boxes, IoU 0.83"],
             id="two true boxes",
         ),
         pytest.param(shown_image(iou=None), ["1 box found"], id="truth unknown"),
-        pytest.param(replace(BLANK, true_boxes=Boxes.of([]), iou=None), ["no box found"], id="nothing at all"),
+        pytest.param(replace(BLANK, annotated_boxes=Boxes.of([]), iou=None), ["no box found"], id="nothing at all"),
     ],
 )
 def test_alternative_texts_say_what_is_seen(tmp_path: Path, shown: Shown, alts: list[str]) -> None:

@@ -39,7 +39,7 @@ TRUE_BOX: Xyxy = (40, 30, 280, 210)
 
 
 def shown_image(
-    image_hw: tuple[int, int] = (240, 320), box: Xyxy | None = BOX, true_boxes: tuple[Xyxy, ...] = (TRUE_BOX,)
+    image_hw: tuple[int, int] = (240, 320), box: Xyxy | None = BOX, annotated_boxes: tuple[Xyxy, ...] = (TRUE_BOX,)
 ) -> Shown:
     """Grey, warm in the middle; the mask is the middle ninth."""
     height, width = image_hw
@@ -55,7 +55,7 @@ def shown_image(
         heatmap=middle,
         mask=middle > 0,
         boxes=Boxes.of([] if box is None else [box]),
-        true_boxes=Boxes.of(list(true_boxes)),
+        annotated_boxes=Boxes.of(list(annotated_boxes)),
         iou=0.25,
         score=0.5,
         class_name="grey thing",
@@ -94,7 +94,7 @@ def test_a_panel_has_the_photo_s_size_and_leaves_the_photo_alone(draw) -> None:
 
 
 def test_the_found_box_is_a_line_inside_its_edges() -> None:
-    line = is_colour(panel_boxes(shown_image(true_boxes=())), FOUND)
+    line = is_colour(panel_boxes(shown_image(annotated_boxes=())), FOUND)
     rows, columns = np.nonzero(line)
     assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == BOX
     assert line[60:180, 100].all()
@@ -103,7 +103,7 @@ def test_the_found_box_is_a_line_inside_its_edges() -> None:
 
 
 def test_both_boxes_are_seen_where_they_agree() -> None:
-    panel = panel_boxes(shown_image(true_boxes=(BOX,)))
+    panel = panel_boxes(shown_image(annotated_boxes=(BOX,)))
     edge = panel[61]
     assert is_colour(panel, TRUE)[61].any()
     assert is_colour(panel, FOUND)[61].any()
@@ -113,7 +113,7 @@ def test_both_boxes_are_seen_where_they_agree() -> None:
 
 def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() -> None:
     half = replace(
-        shown_image((120, 160)), boxes=Boxes.of([(50, 30, 110, 90)]), true_boxes=Boxes.of([(20, 15, 140, 105)])
+        shown_image((120, 160)), boxes=Boxes.of([(50, 30, 110, 90)]), annotated_boxes=Boxes.of([(20, 15, 140, 105)])
     )
     strips = [np.asarray(draw_strip([each])) for each in (shown_image(), half)]
     left, top = LEFT_PX[-1], MARGIN_PX + HEADER_PX
@@ -127,7 +127,7 @@ def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() ->
 
 
 def test_planes_and_photo_may_have_sizes_of_their_own() -> None:
-    at_one_size = shown_image((480, 640), box=(200, 120, 440, 360), true_boxes=())
+    at_one_size = shown_image((480, 640), box=(200, 120, 440, 360), annotated_boxes=())
     small = np.zeros((30, 40), np.float32)
     small[10:20, 13:27] = 1
     at_several = replace(
@@ -143,7 +143,7 @@ def test_planes_and_photo_may_have_sizes_of_their_own() -> None:
 
 
 def test_a_tall_photo_stands_in_the_middle_of_a_round_cornered_cell() -> None:
-    strip = np.asarray(draw_strip([shown_image((240, 100), box=None, true_boxes=())]))
+    strip = np.asarray(draw_strip([shown_image((240, 100), box=None, annotated_boxes=())]))
     cell = strip[MARGIN_PX + HEADER_PX :, LEFT_PX[0] :][:240, :320]
     is_photo = (cell == 120).all(axis=2)
     assert is_photo[:, 110:210].all()
@@ -157,7 +157,7 @@ def test_a_tall_photo_stands_in_the_middle_of_a_round_cornered_cell() -> None:
 )
 def test_a_strip_of_nothing_found_is_a_strip(box: Xyxy | None) -> None:
     empty = replace(
-        shown_image(box=box, true_boxes=()),
+        shown_image(box=box, annotated_boxes=()),
         cam=np.zeros((240, 320), np.float32),
         mask=np.zeros((240, 320), bool),
         iou=0.0,
@@ -174,7 +174,7 @@ def test_a_strip_of_nothing_found_is_a_strip(box: Xyxy | None) -> None:
     st.booleans(),
 )
 def test_any_box_leaves_the_photo_beyond_its_rim_alone(box: Xyxy, is_true: bool) -> None:
-    shown = shown_image((50, 70), box=None if is_true else box, true_boxes=(box,) if is_true else ())
+    shown = shown_image((50, 70), box=None if is_true else box, annotated_boxes=(box,) if is_true else ())
     panel = panel_boxes(shown)
     x0, y0, x1, y1 = box
     y, x = np.mgrid[:50, :70]
@@ -185,7 +185,7 @@ def test_any_box_leaves_the_photo_beyond_its_rim_alone(box: Xyxy, is_true: bool)
 
 
 def test_lines_are_seen_on_photos_of_their_own_colour() -> None:
-    amber = replace(shown_image(true_boxes=()), photo=np.tile(np.asarray(FOUND, np.uint8), (240, 320, 1)))
+    amber = replace(shown_image(annotated_boxes=()), photo=np.tile(np.asarray(FOUND, np.uint8), (240, 320, 1)))
     rim = panel_boxes(amber)[120, 99].astype(int)
     assert np.abs(rim - np.asarray(OUTLINE)).max() < np.abs(rim - np.asarray(FOUND)).max()
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from wsol.errors import WsolError
 from wsol.metrics.evaluation import Evaluation, evaluation_of
-from wsol.metrics.judge import HUNDREDTHS, Judge, Row
+from wsol.metrics.evaluator import HUNDREDTHS, Evaluator, Row
 from wsol.metrics.protocols import PROTOCOLS, ProtocolName
 from wsol.reports.curve import check_curve_file, write_curve
 from wsol.reports.table import evaluation_table, per_class_table, print_table
@@ -24,7 +24,7 @@ def row(name: str, label: int, iou: float, columns: int) -> Row:
 
 def evaluated(*protocols: ProtocolName, columns: int | None = None) -> Evaluation:
     """Two owls, one of them found, and a hawk that is found."""
-    judge = Judge(
+    evaluator = Evaluator(
         [PROTOCOLS[name] for name in protocols], {name: 0.5 if name == "original" else None for name in protocols}
     )
     found = [("a", 0, 0.9), ("b", 0, 0.1), ("c", 1, 0.7)]
@@ -35,7 +35,7 @@ def evaluated(*protocols: ProtocolName, columns: int | None = None) -> Evaluatio
         }
         for i, label, iou in found
     ]
-    return evaluation_of("masks", judge, rows, expected=3, class_names=("owl", "hawk"), left_out=(), mistakes=())
+    return evaluation_of("masks", evaluator, rows, expected=3, class_names=("owl", "hawk"), left_out=(), mistakes=())
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -54,13 +54,13 @@ def test_a_table_names_protocol_number_and_threshold_in_one_line(capsys: pytest.
 
 def of_boxes(**rights_and_wrongs: tuple[int, int]) -> Evaluation:
     """So many right and so many wrong boxes of an owl under each protocol, of images that are the same."""
-    judge = Judge([PROTOCOLS[name] for name in rights_and_wrongs], dict.fromkeys(rights_and_wrongs, 0.5))
+    evaluator = Evaluator([PROTOCOLS[name] for name in rights_and_wrongs], dict.fromkeys(rights_and_wrongs, 0.5))
     n = sum(next(iter(rights_and_wrongs.values())))
     rows = [
         {name: row(f"{i}", 0, 0.9 if i < right else 0.1, 1) for name, (right, _) in rights_and_wrongs.items()}
         for i in range(n)
     ]
-    return evaluation_of("boxes", judge, rows, expected=n, class_names=("owl",), left_out=(), mistakes=())
+    return evaluation_of("boxes", evaluator, rows, expected=n, class_names=("owl",), left_out=(), mistakes=())
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,8 @@ def test_without_images_a_score_is_nearly_its_own_probability() -> None:
 def test_many_images_decide_alone() -> None:
     random = np.random.default_rng(0)
     scores = random.random(20_000)
-    truth = ScoreCurve(slope=12, intercept=-9)
-    is_right = random.random(20_000) < [probability(truth, score) for score in scores.tolist()]
+    ground_truth = ScoreCurve(slope=12, intercept=-9)
+    is_right = random.random(20_000) < [probability(ground_truth, score) for score in scores.tolist()]
     curve = fitted_curve(scores, is_right)
     assert curve is not None
     assert (curve.slope, curve.intercept) == pytest.approx((12, -9), rel=0.05)

@@ -10,7 +10,7 @@ import pytest
 from fake_data.imagenet import write_train, write_val, write_xmls
 
 from wsol.data.images import images_under, is_image
-from wsol.data.open import open_data, open_truth
+from wsol.data.open import open_data, open_ground_truth
 from wsol.errors import WsolError
 from wsol.storage.litter import is_litter
 
@@ -86,10 +86,10 @@ def test_imagenet_is_recognised_beside_litter(tmp_path: Path, new_image: Callabl
     write_train(tmp_path)
     write_val(tmp_path / "val", ["n01440764"])
     write_xmls(tmp_path / "Annotations/CLS-LOC/val", {1: [("n01440764", 1, 2, 3, 4)]})
-    before = open_truth(tmp_path)
+    before = open_ground_truth(tmp_path)
     shutil.rmtree(tmp_path / "Annotations")
     write_xmls(tmp_path / "Annotations/val", {1: [("n01440764", 1, 2, 3, 4)]})
     for name in FOLDERS:
         new_image(tmp_path / "train" / name / "1.jpg")
-    after = open_truth(tmp_path)
+    after = open_ground_truth(tmp_path)
     assert (after.kind, after.class_names, after.train) == (before.kind, before.class_names, before.train)

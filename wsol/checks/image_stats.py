@@ -14,7 +14,7 @@ from wsol.data.pixel_cache import given_cores
 from wsol.errors import BrokenImage
 from wsol.runtime.threads import in_threads
 
-SIDE_PX = 16
+SIZE_PX = 16
 """Enough to tell images apart, little enough to keep a million of them."""
 
 SPREAD = 4
@@ -67,7 +67,7 @@ class Look:
 def look(path: Path) -> Look | BrokenImage:
     """Decode an image at a reduced scale; a broken one comes back as its error."""
     try:
-        thumb, image_hw = read_square(path, SIDE_PX)
+        thumb, image_hw = read_square(path, SIZE_PX)
         return Look(image_hw, is_turned(path), thumb)
     except BrokenImage as error:
         return BrokenImage(str(error))  # the one that was raised keeps the decoder's frames, and their pixels

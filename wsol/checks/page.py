@@ -20,7 +20,7 @@ from wsol.version import __version__
 
 SHOWN_ITEMS, SHOWN_OF_GROUP = 24, 6
 """Of each kind, and of a group of duplicates: a page of some hundred images stays below some megabytes."""
-SIDE_PX = 160
+SIZE_PX = 160
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Shown:
     image_id: str
     class_name: str
     uri: str | None
-    width: int = SIDE_PX
-    height: int = SIDE_PX
+    width: int = SIZE_PX
+    height: int = SIZE_PX
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ def _group(item: Item, class_names: Sequence[str]) -> Group:
 
 def _shown(sample: Sample, class_name: str) -> Shown:
     try:
-        squashed, (height, width) = read_square(sample.path, SIDE_PX)
+        squashed, (height, width) = read_square(sample.path, SIZE_PX)
     except BrokenImage:
         return Shown(sample.image_id, class_name, None)
-    scale = min(1.0, SIDE_PX / max(height, width))
+    scale = min(1.0, SIZE_PX / max(height, width))
     shown_wh = max(round(width * scale), 1), max(round(height * scale), 1)
     pixels = np.asarray(Image.fromarray(squashed).resize(shown_wh, Image.Resampling.LANCZOS))
     return Shown(sample.image_id, class_name, data_uri(pixels), *shown_wh)

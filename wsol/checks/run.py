@@ -12,10 +12,10 @@ import numpy as np
 from wsol.checks.duplicates import Group, alike, same_files
 from wsol.checks.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
 from wsol.checks.image_stats import Look, looks
+from wsol.data.ground_truth import size_mistake
 from wsol.data.images import images_under
-from wsol.data.open import open_truth
+from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import size_mistake
 from wsol.data.unread import unread_of
 from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 from wsol.runtime.progress import Progress
@@ -42,7 +42,7 @@ def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = F
     Raises:
         WsolError: nothing that can be read as a data set.
     """
-    return check_data(open_truth(Path(data), None if images is None else Path(images)), Progress(quiet=quiet))
+    return check_data(open_ground_truth(Path(data), None if images is None else Path(images)), Progress(quiet=quiet))
 
 
 def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:
@@ -156,7 +156,7 @@ def _count(data: DataSet, items: Items) -> None:
 
 def _look_at_truth(data: DataSet, items: Items, whole: dict[Sample, Look]) -> None:
     try:
-        truth = data.read_truth()
+        ground_truth = data.read_ground_truth()
     except NoGroundTruth as error:
         items["no truth"].append(Item(str(error)))
         return
@@ -164,10 +164,10 @@ def _look_at_truth(data: DataSet, items: Items, whole: dict[Sample, Look]) -> No
         items["unusable ground truth"].append(Item(str(error)))
         return
     # Missing and broken images were found by themselves.
-    mistakes = [mistake for mistake in truth.mistakes if mistake.kind not in ("missing image", "broken image")]
-    sizes = (size_mistake(truth, sample.image_id, look.image_hw) for sample, look in whole.items())
+    mistakes = [mistake for mistake in ground_truth.mistakes if mistake.kind not in ("missing image", "broken image")]
+    sizes = (size_mistake(ground_truth, sample.image_id, look.image_hw) for sample, look in whole.items())
     items["wrong in the truth"] += [Item(str(mistake)) for mistake in (*mistakes, *filter(None, sizes))]
-    items["no true box"] += [Item("", (sample,)) for sample in data.test if sample.image_id not in truth]
+    items["no true box"] += [Item("", (sample,)) for sample in data.test if sample.image_id not in ground_truth]
 
 
 def _unused(data: DataSet, used: set[Path]) -> Iterable[Item]:

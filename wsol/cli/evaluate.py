@@ -242,7 +242,7 @@ def _show(result: Evaluation, written: Written) -> None:
 
 def _tell_problems(result: Evaluation, problems: Path | None) -> None:
     """Say on the error stream what was not evaluated and what is wrong with the ground truth; the first of many."""
-    from wsol.data.truth import counted
+    from wsol.data.ground_truth import counted
 
     more = "see the file" if problems is not None else "`--problems FILE` lists all"
     report_lines("note", result.notes, more)

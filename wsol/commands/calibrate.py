@@ -15,17 +15,17 @@ from jaxtyping import Bool, Float, Int
 
 from wsol.config.base import Precision
 from wsol.config.options import Box
+from wsol.data.ground_truth import GroundTruth, ImageTruth, Mistake, told
 from wsol.data.image_files import check_there
 from wsol.data.loader import ImageLoader, in_order
-from wsol.data.open import open_truth
+from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import GroundTruth, Mistake, Truth, told
 from wsol.errors import WsolError
 from wsol.geometry.contrast import Colours
 from wsol.geometry.objects import Heatmap, find_objects
 from wsol.inference.localizer import Localizer
 from wsol.metrics.bootstrap import Rate, rate, wilson
-from wsol.metrics.judge import ImageResult, Judge, own_grid
+from wsol.metrics.evaluator import Evaluator, ImageResult, own_grid
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.protocols import PROTOCOLS
 from wsol.models.forward import BATCH_SIZE
@@ -204,7 +204,7 @@ def few_of(boxes: Path | None, reviewed: Path | None, images: Path | None) -> Fe
     if (boxes is None) == (reviewed is None):
         raise WsolError("expected either boxes or a review to learn from. Name one of them.")
     if boxes is not None:
-        return Few(open_truth(boxes, images))
+        return Few(open_ground_truth(boxes, images))
     assert reviewed is not None
     opened = open_predictions(reviewed)
     sample = reviewed_sample(opened if images is None else replace(opened, image_root=images))
@@ -257,10 +257,10 @@ def _calibrated(
     run: Path, few: Few, *, is_dry: bool, device: str, precision: Precision, progress: Progress
 ) -> Calibrated:
     boxes = few.data
-    truth = boxes.read_truth()
+    ground_truth = boxes.read_ground_truth()
     # Without a split, the test images are the training images.
-    samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(truth, one)}.values())
-    _check_enough(len(samples), few, (), truth)
+    samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(ground_truth, one)}.values())
+    _check_enough(len(samples), few, (), ground_truth)
     opened = Run.open(run)
     own = opened.box().threshold
     localizer = Localizer.load(run, threshold=own, device=device, precision=precision)
@@ -270,8 +270,8 @@ def _calibrated(
             expected=f"a method with maps, and {opened.config.method} gives boxes without",
             remedy="Use it as it is.",
         )
-    seen, left_out = _seen(localizer, samples, truth, own, progress)
-    _check_enough(len(seen), few, left_out, truth)
+    seen, left_out = _seen(localizer, samples, ground_truth, own, progress)
+    _check_enough(len(seen), few, left_out, ground_truth)
     lessons = _Lessons(seen, own_grid(own), own)
     _check_overlap(run, boxes, lessons, progress)
     everything = np.ones(len(seen), dtype=bool)
@@ -296,7 +296,7 @@ def _calibrated(
         mean_box_iou,
         brier,
         tuple(left_out),
-        (*boxes.mistakes, *truth.mistakes),
+        (*boxes.mistakes, *ground_truth.mistakes),
         (
             None
             if few.sample is None
@@ -322,26 +322,26 @@ def _accuracy(
 
 def _found_empty(samples: Sequence[Sample], localizer: Localizer, threshold: float) -> tuple[int, int]:
     """In how many of these the run finds nothing, and how many cannot be read."""
-    images = ImageLoader([sample.path for sample in samples], localizer.side_px)
+    images = ImageLoader([sample.path for sample in samples], localizer.size_px)
     count = 0
     for batch in images.batches(in_order(len(samples), BATCH_SIZE)):
         count += int((localizer.heatmaps(batch.pixels).max(axis=(1, 2)) <= threshold).sum())
     return count, len(images.broken)
 
 
-def _has_box(truth: GroundTruth, sample: Sample) -> bool:
-    return sample.image_id in truth and len(truth[sample.image_id].boxes) > 0
+def _has_box(ground_truth: GroundTruth, sample: Sample) -> bool:
+    return sample.image_id in ground_truth and len(ground_truth[sample.image_id].boxes) > 0
 
 
-def _check_enough(n: int, few: Few, left_out: Sequence[str], truth: GroundTruth) -> None:
+def _check_enough(n: int, few: Few, left_out: Sequence[str], ground_truth: GroundTruth) -> None:
     boxes = few.data
     if n < FEWEST:
         check_there(boxes.root, (*boxes.train, *boxes.test))
         why = (
             f"The first that was left out: {left_out[0]}."
             if left_out
-            else told(truth.mistakes)
-            if truth.mistakes
+            else told(ground_truth.mistakes)
+            if ground_truth.mistakes
             else ""
         )
         raise WsolError(
@@ -389,11 +389,11 @@ class _Seen:
 
 
 def _seen(
-    localizer: Localizer, samples: Sequence[Sample], truth: GroundTruth, own: float, progress: Progress
+    localizer: Localizer, samples: Sequence[Sample], ground_truth: GroundTruth, own: float, progress: Progress
 ) -> tuple[list[_Seen], list[str]]:
     """What the run makes of each image, and why some could not be used."""
-    judge = Judge([PROTOCOL], {PROTOCOL.name: own})
-    images = ImageLoader([sample.path for sample in samples], localizer.side_px)
+    evaluator = Evaluator([PROTOCOL], {PROTOCOL.name: own})
+    images = ImageLoader([sample.path for sample in samples], localizer.size_px)
     seen, left_out = [], []
     orders = in_order(len(samples), BATCH_SIZE)
     with progress.task("calibrate", len(orders)) as advance:
@@ -404,13 +404,13 @@ def _seen(
                 batch.indices.tolist(), said.heatmaps, said.colours, batch.image_hw.tolist(), strict=True
             ):
                 sample, image_hw = samples[i], (height, width)
-                true = truth[sample.image_id]
+                true = ground_truth[sample.image_id]
                 if true.image_hw not in (None, image_hw):
                     what = f"expected the (height, width) {true.image_hw} that its box is for, got {image_hw}"
                     left_out.append(str(Mistake("other size", sample.image_id, what)))
                     continue
                 result = ImageResult(sample.image_id, sample.label, image_hw, heatmap)
-                row = judge(result, Truth(true.boxes, image_hw))[PROTOCOL.name]
+                row = evaluator(result, ImageTruth(true.boxes, image_hw))[PROTOCOL.name]
                 seen.append(_Seen(heatmap, image_hw, row.sweep.astype(float), colours))
             advance()
     return seen, [*left_out, *images.broken.values()]

@@ -16,13 +16,13 @@ from torch import Tensor
 from wsol.config.base import Precision, ProtocolName
 from wsol.config.groups import first_networks
 from wsol.data.crops import middle
+from wsol.data.ground_truth import GroundTruth, Mistake, told
 from wsol.data.image_files import check_there
 from wsol.data.loader import Batch, ImageLoader, in_order
-from wsol.data.open import open_truth
+from wsol.data.open import open_ground_truth
 from wsol.data.pixel_cache import cores
 from wsol.data.readers.unlabelled import CLASS_NAMES
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import GroundTruth, Mistake, told
 from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Boxes
 from wsol.geometry.contrast import Colours, colours_of
@@ -33,8 +33,8 @@ from wsol.inference.outputs import Outputs
 from wsol.inference.torch_networks import TorchNetworks
 from wsol.methods.spol import cues
 from wsol.metrics.evaluation import Evaluation, evaluation_of
-from wsol.metrics.frames import CROP_MARGIN_SHARE
-from wsol.metrics.judge import STEP, ImageResult, Judge, Row
+from wsol.metrics.evaluator import STEP, Evaluator, ImageResult, Row
+from wsol.metrics.frames import CROP_MARGIN_FRACTION
 from wsol.metrics.protocols import PROTOCOLS, Empty, Protocol, chosen_protocols
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.forward import BATCH_SIZE, cam_probabilities, normalised_class_maps, run_model, score_maps
@@ -96,7 +96,7 @@ def evaluate(
     protocols = chosen_protocols(protocol, empty=empty, threshold=threshold, step=threshold_step)
     return evaluate_run(
         Run.open(run),
-        open_truth(Path(data), None if images is None else Path(images)),
+        open_ground_truth(Path(data), None if images is None else Path(images)),
         which=which,
         protocols=protocols,
         threshold=threshold,
@@ -126,36 +126,36 @@ def evaluate_run(
     Raises:
         WsolError: no boxes to evaluate with, an unfinished run, or a run of other classes.
     """
-    truth = data.read_truth()
-    samples = [sample for sample in data.test if sample.image_id in truth]
+    ground_truth = data.read_ground_truth()
+    samples = [sample for sample in data.test if sample.image_id in ground_truth]
     if not samples:
         check_there(data.root, data.test)
         raise WsolError(
             f"none of the {number_of(len(data.test), 'test image')} of {data.root} has a truth that can be used",
             expected="boxes or masks by image path",
-            remedy=f"{told(truth.mistakes)}",
+            remedy=f"{told(ground_truth.mistakes)}",
         )
     judged = _networks(run, which, threshold, device, precision)
     samples = labelled_as_trained(samples, data, judged.class_names, run.folder)
     thresholds = {one.name: one.threshold_for(judged.threshold, is_imagenet=data.is_imagenet) for one in protocols}
-    judge = Judge(protocols, thresholds if judged.has_maps else dict.fromkeys(thresholds), step)
+    evaluator = Evaluator(protocols, thresholds if judged.has_maps else dict.fromkeys(thresholds), step)
     share = part().of(samples)
-    images = ImageLoader([sample.path for sample in share], judged.side_px)
-    worker = _Worker(judge, truth, heatmaps)
+    images = ImageLoader([sample.path for sample in share], judged.size_px)
+    worker = _Worker(evaluator, ground_truth, heatmaps)
     with nullcontext() if heatmaps is None else _saving(heatmaps, judged.engine):
         rows = gathered(list(_rows(images, share, judged, worker, progress)), judged.engine)
     if not rows:
         check_there(data.root, data.test)
     broken = [*images.broken.values(), *worker.broken]
-    missing = [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
+    missing = [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in ground_truth]
     return evaluation_of(
         judged.what,
-        judge,
+        evaluator,
         rows,
         expected=len(data.test),
         class_names=judged.class_names,
         left_out=[*missing, *gathered(broken, judged.engine)],
-        mistakes=[*data.mistakes, *truth.mistakes],
+        mistakes=[*data.mistakes, *ground_truth.mistakes],
         notes=_calibrated(run, which, threshold),
     )
 
@@ -209,20 +209,20 @@ Labels = Tensor
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Subject:
     """The networks of a run: what they say of a batch, and their maps of its crops."""
 
     what: str
     outputs: Callable[[Pixels, Labels], Outputs]
     crop_heatmaps: Callable[[Pixels, Labels], Float32[np.ndarray, "batch height width"]]
     threshold: float
-    side_px: int
+    size_px: int
     class_names: tuple[str, ...]
     engine: Engine
     has_maps: bool = True
 
 
-def _networks(run: Run, which: Which, threshold: float | None, device: str, precision: Precision) -> _Judged:
+def _networks(run: Run, which: Which, threshold: float | None, device: str, precision: Precision) -> _Subject:
     if which == "cam":
         return _cam(run, threshold, device, precision)
     if which == "cues":
@@ -230,19 +230,19 @@ def _networks(run: Run, which: Which, threshold: float | None, device: str, prec
     localizer = Localizer.load(run.folder, threshold=threshold, device=device, precision=precision)
     networks = localizer.networks
     assert isinstance(networks, TorchNetworks)
-    return _Judged(
+    return _Subject(
         networks.spec.output if networks.spec.output == "masks" else f"{run.config.method}'s {networks.spec.output}",
         networks.outputs,
-        lambda pixels, labels: networks.heatmaps(pixels, CROP_MARGIN_SHARE, labels),
+        lambda pixels, labels: networks.heatmaps(pixels, CROP_MARGIN_FRACTION, labels),
         localizer.box.threshold,
-        localizer.side_px,
+        localizer.size_px,
         localizer.class_names,
         localizer.engine,
         networks.has_maps,
     )
 
 
-def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -> _Judged:
+def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -> _Subject:
     config = run.config
     if config.method != "spol":
         raise WsolError(
@@ -264,16 +264,16 @@ def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -
         return Outputs(normalised_class_maps(scores, labels).cpu().numpy(), cam_probabilities(network, scores).cpu())
 
     def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
-        scores = score_maps(network, model_config, pixels, engine, margin_share=CROP_MARGIN_SHARE)
+        scores = score_maps(network, model_config, pixels, engine, margin_fraction=CROP_MARGIN_FRACTION)
         return normalised_class_maps(scores, labels).cpu().numpy()
 
     own = config.cam.threshold if threshold is None else threshold
-    return _Judged(
+    return _Subject(
         "class activation maps", outputs, crop_heatmaps, own, model_config.resize_px, model_config.class_names, engine
     )
 
 
-def _cues(run: Run, threshold: float | None, device: str, precision: Precision) -> _Judged:
+def _cues(run: Run, threshold: float | None, device: str, precision: Precision) -> _Subject:
     config = run.config
     if config.method != "spol" or "cues" not in first_networks(config):
         raise WsolError(
@@ -286,7 +286,7 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
     model = cues.load(run.folder, engine)
 
     def heatmaps(pixels: Tensor, labels: Tensor, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
-        found = run_model(model, pixels, engine, labels, margin_share=margin).heatmaps
+        found = run_model(model, pixels, engine, labels, margin_fraction=margin).heatmaps
         assert found is not None
         return brought(AROUND_OTSU, found.cpu().numpy(), colours)
 
@@ -295,11 +295,11 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
         return Outputs(heatmaps(pixels, labels, colours), None, colours=colours)
 
     def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
-        colours = [*map(colours_of, middle(pixels, CROP_MARGIN_SHARE).numpy())]
-        return heatmaps(pixels, labels, colours, CROP_MARGIN_SHARE)
+        colours = [*map(colours_of, middle(pixels, CROP_MARGIN_FRACTION).numpy())]
+        return heatmaps(pixels, labels, colours, CROP_MARGIN_FRACTION)
 
     own = cues.THRESHOLD if threshold is None else threshold
-    return _Judged(
+    return _Subject(
         "cues",
         outputs,
         crop_heatmaps,
@@ -313,43 +313,43 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
 class _Worker:
     """Judges one image; remembers those whose truth cannot be compared with."""
 
-    def __init__(self, judge: Judge, truth: GroundTruth, heatmaps: Path | None) -> None:
-        self.judge = judge
-        self.truth = truth
+    def __init__(self, evaluator: Evaluator, ground_truth: GroundTruth, heatmaps: Path | None) -> None:
+        self.evaluator = evaluator
+        self.ground_truth = ground_truth
         self.heatmaps = heatmaps
         self.broken: list[str] = []
 
     def __call__(self, result: ImageResult) -> dict[ProtocolName, Row] | None:
-        truth = self.truth[result.image_id]
-        if truth.image_hw not in (None, result.image_hw):
-            what = f"expected the (height, width) {truth.image_hw} that its truth is for, got {result.image_hw}"
+        ground_truth = self.ground_truth[result.image_id]
+        if ground_truth.image_hw not in (None, result.image_hw):
+            what = f"expected the (height, width) {ground_truth.image_hw} that its truth is for, got {result.image_hw}"
             self.broken.append(str(Mistake("other size", result.image_id, what)))
             return None
         if self.heatmaps is not None and result.heatmap is not None:
             write_heatmap(self.heatmaps, result.image_id, result.heatmap)
         try:
-            return self.judge(result, replace(truth, image_hw=result.image_hw))
+            return self.evaluator(result, replace(ground_truth, image_hw=result.image_hw))
         except BrokenImage as error:
             self.broken.append(str(Mistake("broken mask", result.image_id, str(error))))
             return None
 
 
 def _rows(
-    images: ImageLoader, samples: Sequence[Sample], judged: _Judged, worker: _Worker, progress: Progress
+    images: ImageLoader, samples: Sequence[Sample], judged: _Subject, worker: _Worker, progress: Progress
 ) -> Iterator[dict[ProtocolName, Row]]:
     batches = in_order(len(samples), BATCH_SIZE)
     # Threads are enough: OpenCV and the compiled component tree release the GIL.
     with progress.task("evaluate", len(batches)) as advance:
         for batch in images.batches(batches):
-            outputs = _outputs(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.judge)
+            outputs = _outputs(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.evaluator)
             yield from (row for row in in_threads(worker, outputs, threads=cores()) if row is not None)
             advance()
 
 
-def _outputs(batch: Batch, samples: Sequence[Sample], judged: _Judged, judge: Judge) -> list[ImageResult]:
+def _outputs(batch: Batch, samples: Sequence[Sample], judged: _Subject, evaluator: Evaluator) -> list[ImageResult]:
     labels = torch.tensor([sample.label for sample in samples])
     whole = judged.outputs(batch.pixels, labels)
-    needs_crop = judged.has_maps and any(protocol.geometry == "crop" for protocol in judge.protocols)
+    needs_crop = judged.has_maps and any(protocol.geometry == "crop" for protocol in evaluator.protocols)
     crops = judged.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
     ranks = [None] * len(samples) if whole.probabilities is None else ranks_of(whole.probabilities, labels)
     sizes = [(int(h), int(w)) for h, w in batch.image_hw]

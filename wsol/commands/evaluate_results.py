@@ -11,15 +11,15 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol.config.base import ProtocolName
+from wsol.data.ground_truth import ImageTruth, Mistake, told
 from wsol.data.image_files import check_there
-from wsol.data.open import open_truth
+from wsol.data.open import open_ground_truth
 from wsol.data.readers import coco
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import Mistake, Truth, told
 from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Boxes
 from wsol.metrics.evaluation import Evaluation, evaluation_of
-from wsol.metrics.judge import STEP, ImageResult, Judge, Row
+from wsol.metrics.evaluator import STEP, Evaluator, ImageResult, Row
 from wsol.metrics.protocols import Empty, Protocol, chosen_protocols, default_protocols
 from wsol.results.boxes import ScoredBoxes, read_boxes
 from wsol.results.classes import read_classes
@@ -54,7 +54,7 @@ class Entry:
 
     image_id: str
     label: int
-    truth: Truth
+    truth: ImageTruth
     heatmap: Path | None
     boxes: Boxes | None
     scores: Float[np.ndarray, " n"] | None
@@ -105,7 +105,7 @@ def evaluate_results(
         named, empty=empty, threshold=threshold, step=threshold_step, has_classes=classes is not None
     )
     files = [None if path is None else Path(path) for path in (heatmaps, boxes, classes)]
-    data = open_truth(Path(truth), None if images is None else Path(images))
+    data = open_ground_truth(Path(truth), None if images is None else Path(images))
     return _evaluation(Results(*files), data, protocols, threshold, threshold_step, workers, Progress(quiet=quiet))
 
 
@@ -118,7 +118,7 @@ def _evaluation(
     workers: int,
     progress: Progress,
 ) -> Evaluation:
-    truth = data.read_truth()
+    truth = data.read_ground_truth()
     samples = [sample for sample in data.test if sample.image_id in truth]
     if not samples:
         check_there(data.root, data.test)
@@ -131,17 +131,17 @@ def _evaluation(
     notes: list[str] = []
     entries, left_out = _entries(results, samples, truth.by_id, data, notes)
     _check_sizes(protocols, entries, data, needs_sizes=results.boxes is not None)
-    judge = Judge(protocols, thresholds, step)
+    evaluator = Evaluator(protocols, thresholds, step)
     rows: list[dict[ProtocolName, Row]] = []
     with progress.task("evaluate", -(-len(entries) // AT_ONCE)) as advance:
-        for judged, broken in _judged(judge, entries, workers):
+        for judged, broken in _judged(evaluator, entries, workers):
             rows += judged
             left_out += broken
             advance()
     left_out += [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
     return evaluation_of(
         "boxes" if results.heatmaps is None else "maps",
-        judge,
+        evaluator,
         rows,
         expected=len(data.test),
         class_names=data.class_names,
@@ -167,7 +167,7 @@ def _thresholds(
 
 
 def _entries(
-    results: Results, samples: Sequence[Sample], truth: Mapping[str, Truth], data: DataSet, notes: list[str]
+    results: Results, samples: Sequence[Sample], truth: Mapping[str, ImageTruth], data: DataSet, notes: list[str]
 ) -> tuple[list[Entry], list[str]]:
     ids = [sample.image_id for sample in samples]
     ranks = None if results.classes is None else _ranks(results.classes, samples, data.class_names, notes)
@@ -240,14 +240,14 @@ def _check_sizes(protocols: Sequence[Protocol], entries: Sequence[Entry], data: 
 
 
 def _judged(
-    judge: Judge, entries: Sequence[Entry], workers: int
+    evaluator: Evaluator, entries: Sequence[Entry], workers: int
 ) -> Iterator[tuple[list[dict[ProtocolName, Row]], list[str]]]:
     chunks = [entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE)]
     # Threads are enough: OpenCV and the compiled component tree release the GIL.
-    return in_threads(partial(_judge_chunk, judge), chunks, threads=workers if workers > 1 else 0)
+    return in_threads(partial(_judge_chunk, evaluator), chunks, threads=workers if workers > 1 else 0)
 
 
-def _judge_chunk(judge: Judge, chunk: Sequence[Entry]) -> tuple[list[dict[ProtocolName, Row]], list[str]]:
+def _judge_chunk(evaluator: Evaluator, chunk: Sequence[Entry]) -> tuple[list[dict[ProtocolName, Row]], list[str]]:
     rows, broken = [], []
     for entry in chunk:
         try:
@@ -265,7 +265,7 @@ def _judge_chunk(judge: Judge, chunk: Sequence[Entry]) -> tuple[list[dict[Protoc
             rank=entry.rank,
         )
         try:
-            rows.append(judge(result, entry.truth))
+            rows.append(evaluator(result, entry.truth))
         except BrokenImage as error:
             broken.append(str(Mistake("broken mask", entry.image_id, str(error))))
     return rows, broken

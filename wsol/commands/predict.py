@@ -323,7 +323,7 @@ def _predict(localizer: Localizer, paths: Paths, shards: Shards, progress: Progr
     todo = unfinished(shards, part(), lambda shard: _is_whole(shards, shard))
     orders = batches_of(shards, todo, BATCH_SIZE)
     everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
-    images = ImageLoader(paths, localizer.side_px)
+    images = ImageLoader(paths, localizer.size_px)
     with (
         ThreadPoolExecutor(BOX_THREADS) as pool,
         progress.task(STAGE, everything, done=everything - len(orders)) as advance,

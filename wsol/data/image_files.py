@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from wsol.data.ground_truth import Collector, Kind
 from wsol.data.images import image_hw
 from wsol.data.samples import Sample
-from wsol.data.truth import Collector, Kind
 from wsol.errors import BrokenImage, WsolError
 from wsol.text import number_of
 

@@ -106,16 +106,16 @@ def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
         return np.asarray(values.any(axis=2) if values.ndim == 3 else values != 0)
 
 
-def read_square(path: Path, side_px: int) -> tuple[Pixels, tuple[int, int]]:
+def read_square(path: Path, size_px: int) -> tuple[Pixels, tuple[int, int]]:
     """Decode and squash to a square, aspect ratio not kept; also the upright (height, width) on disk.
 
     Large JPEGs are decoded at a reduced scale that is still at least twice the square.
     """
     with _opened(path) as image:
         stored_wh = image.size
-        image.draft("RGB", (2 * side_px, 2 * side_px))
-        with _room(path, image, stored_wh, side_px * side_px):
-            return square(_upright(image), side_px), _upright_hw(image, stored_wh)
+        image.draft("RGB", (2 * size_px, 2 * size_px))
+        with _room(path, image, stored_wh, size_px * size_px):
+            return square(_upright(image), size_px), _upright_hw(image, stored_wh)
 
 
 def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
@@ -136,9 +136,9 @@ def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
             return np.asarray(pixels.convert("RGB")), image_hw
 
 
-def square(image: Image.Image, side_px: int) -> Pixels:
+def square(image: Image.Image, size_px: int) -> Pixels:
     """Squash to a square with an antialiased bilinear filter."""
-    return np.asarray(image.resize((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("RGB"))
+    return np.asarray(image.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("RGB"))
 
 
 def image_hw(path: Path) -> tuple[int, int]:

@@ -38,23 +38,23 @@ class Batch:
 
 
 class ImageLoader:
-    """The images of a list of paths, squashed to `side_px`; broken ones are left out and remembered in `broken`."""
+    """The images of a list of paths, squashed to `size_px`; broken ones are left out and remembered in `broken`."""
 
     def __init__(
         self,
         paths: Sequence[Path],
-        side_px: int,
+        size_px: int,
         *,
         kept: Records | None = None,
         workers: int | None = None,
     ) -> None:
         self.paths = paths
-        self.side_px = side_px
+        self.size_px = size_px
         self.workers = cores() if workers is None else workers
         self.kept = kept
         self.broken: dict[int, str] = {}
         if kept is not None:
-            self.broken = {i: _reason(paths[i], side_px) for i in np.flatnonzero(kept["state"] == BROKEN).tolist()}
+            self.broken = {i: _reason(paths[i], size_px) for i in np.flatnonzero(kept["state"] == BROKEN).tolist()}
 
     def batches(self, orders: Sequence[Sequence[int]], stand_ins: Sequence[int] | None = None) -> Iterator[Batch]:
         """The images of each list of indices in turn. A batch that loses all its images is left out.
@@ -89,7 +89,7 @@ class ImageLoader:
             yield Batch(torch.tensor(indices), torch.from_numpy(records["pixels"]), sizes) if indices else None
 
     def _streamed(self, orders: Sequence[Sequence[int]], successors: _Successors | None) -> Iterator[Batch | None]:
-        reader = _Reader(self.paths, self.side_px, successors)
+        reader = _Reader(self.paths, self.size_px, successors)
         # Two batches: one is decoded while the network works on the one before, and no more memory is taken than that.
         ahead = 2 * max(map(len, orders), default=0)
         found = in_threads(reader, chain.from_iterable(orders), threads=self.workers, ahead=ahead)
@@ -131,9 +131,9 @@ def _first_whole(index: int, states: np.ndarray, successors: _Successors | None)
 class _Reader:
     """Decodes one image; why it could not, where it could not, and then the one that stands in for it."""
 
-    def __init__(self, paths: Sequence[Path], side_px: int, successors: _Successors | None) -> None:
+    def __init__(self, paths: Sequence[Path], size_px: int, successors: _Successors | None) -> None:
         self.paths = paths
-        self.side_px = side_px
+        self.size_px = size_px
         self.successors = successors
 
     def __call__(self, index: int) -> list[Row]:
@@ -145,15 +145,15 @@ class _Reader:
 
     def _row(self, index: int) -> Row:
         try:
-            pixels, image_hw = read_square(self.paths[index], self.side_px)
+            pixels, image_hw = read_square(self.paths[index], self.size_px)
         except BrokenImage as broken:
             return index, str(broken)
         return index, pixels.transpose(2, 0, 1).copy(), image_hw
 
 
-def _reason(path: Path, side_px: int) -> str:
+def _reason(path: Path, size_px: int) -> str:
     try:
-        read_square(path, side_px)
+        read_square(path, size_px)
     except BrokenImage as broken:
         return str(broken)
     return (

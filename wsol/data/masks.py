@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
+from wsol.data.ground_truth import TrueMask
 from wsol.data.images import image_hw as upright_hw
 from wsol.data.images import read_mask
-from wsol.data.truth import TrueMask
 from wsol.errors import BrokenImage
 
 

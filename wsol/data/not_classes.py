@@ -20,15 +20,12 @@ PIECES = frozenset({"fold", "part", "batch", "set", "subset", "split", "chunk", 
 # fmt: off
 IMAGE_KINDS = frozenset({
     "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "rgb", "color", "colour", "jpegimages",
-    "original",
-    "originals", "input", "inputs",
+    "original", "originals", "input", "inputs",
 })
 OTHER_KINDS = frozenset({
     "mask", "masks", "label", "labels", "annotation", "annotations", "gt", "groundtruth", "seg", "segmentation",
-    "segmentations",
-    "segmentationclass", "segmentationobject", "depth", "disparity", "normals", "edges", "heatmap", "heatmaps", "overlay",
-    "overlays",
-    "target", "targets", "ir", "nir", "infrared", "thermal",
+    "segmentations", "segmentationclass", "segmentationobject", "depth", "disparity", "normals", "edges", "heatmap",
+    "heatmaps", "overlay", "overlays", "target", "targets", "ir", "nir", "infrared", "thermal",
 })
 # fmt: on
 _KIND_AT_END = re.compile(rf"[ _.-]+(?:{'|'.join(sorted(IMAGE_KINDS | OTHER_KINDS))})$", re.IGNORECASE)

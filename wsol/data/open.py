@@ -54,7 +54,7 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
     Raises:
         WsolError: no layout that is known, nothing to learn from in it, or most of its images are elsewhere.
     """
-    data = open_truth(root, images)
+    data = open_ground_truth(root, images)
     if needs_labels and data.kind == unlabelled.KIND:
         raise WsolError(
             f"{root} holds images ({len(data.train)}) and no class folders",
@@ -80,7 +80,7 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
     return data
 
 
-def open_truth(root: Path, images: Path | None = None) -> DataSet:
+def open_ground_truth(root: Path, images: Path | None = None) -> DataSet:
     """Recognise and read a data set to compare with; a mere list of test images will do, and they may be absent. Labels
     may be, too.
 

@@ -42,9 +42,9 @@ class Limits:
     folder: Path
 
 
-def record_of(side_px: int) -> np.dtype[Any]:
+def record_of(size_px: int) -> np.dtype[Any]:
     """The layout of a kept image."""
-    return np.dtype([("state", "u1"), ("image_hw", "<i4", (2,)), ("pixels", "u1", (3, side_px, side_px))])
+    return np.dtype([("state", "u1"), ("image_hw", "<i4", (2,)), ("pixels", "u1", (3, size_px, size_px))])
 
 
 def poorest(places: Sequence[Place]) -> Place:
@@ -52,12 +52,12 @@ def poorest(places: Sequence[Place]) -> Place:
     return max(places, key=get_args(Place).index)
 
 
-def place_for(count: int, side_px: int, limits: Limits, mine: Part, *, is_there: bool = False) -> Place:
+def place_for(count: int, size_px: int, limits: Limits, mine: Part, *, is_there: bool = False) -> Place:
     """Where so many images can be kept; the processes of a machine share its memory, so they go to one file together.
 
     A file that `is_there` already needs no more room.
     """
-    size = count * record_of(side_px).itemsize
+    size = count * record_of(size_px).itemsize
     if size * mine.local_count <= limits.memory_gb * 1e9:
         return "memory"
     above = next(folder for folder in (limits.folder, *limits.folder.absolute().parents) if folder.exists())
@@ -67,7 +67,7 @@ def place_for(count: int, side_px: int, limits: Limits, mine: Part, *, is_there:
 
 def open_cache(
     paths: Sequence[Path],
-    side_px: int,
+    size_px: int,
     limits: Limits,
     mine: Part,
     *,
@@ -80,33 +80,33 @@ def open_cache(
 
     `agree` returns when all processes have called it, with the poorest place; `advance` is told of every image.
     """
-    file = limits.folder / _name_of(paths, side_px, mine)
-    place = agree(place_for(len(paths), side_px, limits, mine, is_there=file.exists()))
+    file = limits.folder / _name_of(paths, size_px, mine)
+    place = agree(place_for(len(paths), size_px, limits, mine, is_there=file.exists()))
     if place == "nowhere":
         return None
     if place == "memory":
-        records: Records = np.zeros(len(paths), record_of(side_px))
-        _fill(records, paths, side_px, range(len(paths)), threads, advance)
+        records: Records = np.zeros(len(paths), record_of(size_px))
+        _fill(records, paths, size_px, range(len(paths)), threads, advance)
         return records
-    if agree(_claimed(file, side_px, len(paths)) if mine.local_rank == 0 else "disk") == "nowhere":
+    if agree(_claimed(file, size_px, len(paths)) if mine.local_rank == 0 else "disk") == "nowhere":
         return None
     records = writable_memmap(file)
-    _fill(records, paths, side_px, range(mine.local_rank, len(paths), mine.local_count), threads, advance)
+    _fill(records, paths, size_px, range(mine.local_rank, len(paths), mine.local_count), threads, advance)
     agree("disk")
     return records
 
 
-def _claimed(file: Path, side_px: int, count: int) -> Place:
+def _claimed(file: Path, size_px: int, count: int) -> Place:
     if not file.exists():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            claimed_memmap(file, record_of(side_px), count)
+            claimed_memmap(file, record_of(size_px), count)
         except OSError:  # full after all, or read-only: images can be decoded anew
             return "nowhere"
     return "disk"
 
 
-def _name_of(paths: Sequence[Path], side_px: int, mine: Part) -> str:
+def _name_of(paths: Sequence[Path], size_px: int, mine: Part) -> str:
     """The same for the same images; machines that share a folder do not share the file.
 
     After the machine has started anew it is another one: what a crash left of a memory-mapped file cannot be trusted.
@@ -116,7 +116,7 @@ def _name_of(paths: Sequence[Path], side_px: int, mine: Part) -> str:
         [__version__, boot.read_text() if boot.exists() else ""], (f"{path}\t{_stamp(path)}" for path in paths)
     )
     machine = f"-{platform.node()}" if mine.count > mine.local_count else ""
-    return f"{text_hash(lines)[:16]}-{side_px}{machine}.npy"
+    return f"{text_hash(lines)[:16]}-{size_px}{machine}.npy"
 
 
 def _stamp(path: Path) -> str:
@@ -130,7 +130,7 @@ def _stamp(path: Path) -> str:
 def _fill(
     records: Records,
     paths: Sequence[Path],
-    side_px: int,
+    size_px: int,
     rows: Iterable[int],
     threads: int,
     advance: Callable[[], None],
@@ -140,7 +140,7 @@ def _fill(
         if record["state"] == WHOLE:  # a broken one may have been mended
             return
         try:
-            pixels, image_hw = read_square(paths[row], side_px)
+            pixels, image_hw = read_square(paths[row], size_px)
         except BrokenImage:
             record["state"] = BROKEN
             return

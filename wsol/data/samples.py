@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsol.data.truth import GroundTruth, Mistake
+from wsol.data.ground_truth import GroundTruth, Mistake
 from wsol.errors import WsolError
 from wsol.storage.folders import text_hash
 from wsol.text import number_of
@@ -29,7 +29,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set on disk, its truth unread until `read_truth` is called. Either split may be empty in a list of
+    """A data set on disk, its truth unread until `read_ground_truth` is called. Either split may be empty in a list of
     truth.
     """
 
@@ -39,7 +39,7 @@ class DataSet:
     train: tuple[Sample, ...]
     test: tuple[Sample, ...]
     has_split: bool
-    read_truth: Callable[[], GroundTruth]
+    read_ground_truth: Callable[[], GroundTruth]
     """Boxes and masks by image id. Raises `WsolError` where the data set has none."""
     mistakes: tuple[Mistake, ...] = ()
     """Images that were left out of `train` and `test` because their label cannot be used, and why."""

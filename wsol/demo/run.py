@@ -23,8 +23,8 @@ from wsol.geometry.boxes import Boxes, centre_box, iou
 from wsol.methods.spol import train_cam
 from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.evaluation import Evaluation
-from wsol.metrics.judge import mask_overlap
-from wsol.metrics.localization import CORRECT_IOU, Judged
+from wsol.metrics.evaluator import mask_overlap
+from wsol.metrics.localization import CORRECT_IOU, ProtocolResult
 from wsol.reports import page
 from wsol.reports.gallery import Gallery, Shown
 from wsol.reports.panels import draw_strip
@@ -105,7 +105,7 @@ def make_demo(out: Path, seed: int, progress: Progress) -> Demo:
     fit_method(data, out / "run", preview(out / "run", ours), progress)
     predict(out / "run", out / "data" / "test", out / "predictions")
     rows = _rows(out, data, progress)
-    shown = list(Gallery(out / "run")(data.test[:: max(len(data.test) // 24, 1)], data.read_truth(), progress))
+    shown = list(Gallery(out / "run")(data.test[:: max(len(data.test) // 24, 1)], data.read_ground_truth(), progress))
     remove_left(out / "strip.png")
     with whole_file(out / "strip.png") as partial:
         draw_strip(_varied(sorted(shown, key=lambda one: -(one.iou or 0)))).save(partial, "PNG")
@@ -141,14 +141,14 @@ Row = tuple[str, list[Rate | None]]
 def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
     """The table's lines: what looks at nothing, what was before SPOL, what the masks are made from, and the whole."""
 
-    def judge(run: Path, which: Which) -> Evaluation:
+    def evaluator(run: Path, which: Which) -> Evaluation:
         return evaluate_run(Run.open(run), data, which=which, progress=progress)
 
-    full = judge(out / "run", "seg")
+    full = evaluator(out / "run", "seg")
     return [
         ("centre box", _centre(data, full.judged[PROTOCOL])),
-        ("plain CAM", _rates(judge(out / "plain-cam", "cam"))),
-        ("cues, no training", _rates(judge(out / "run", "cues"))),
+        ("plain CAM", _rates(evaluator(out / "plain-cam", "cam"))),
+        ("cues, no training", _rates(evaluator(out / "run", "cues"))),
         ("wsol", _rates(full)),
     ]
 
@@ -158,14 +158,14 @@ def _rates(result: Evaluation) -> list[Rate | None]:
     return [metrics.get(name) for name in COLUMNS]
 
 
-def _centre(data: DataSet, named: Judged) -> list[Rate | None]:
+def _centre(data: DataSet, named: ProtocolResult) -> list[Rate | None]:
     """The box in the middle; its classes are those that the run's classifier named."""
-    truth = data.read_truth()
+    ground_truth = data.read_ground_truth()
     boxes, masks = [], []
     for image_id in named.image_ids:
         height, width = size = image_hw(data.root / image_id)
         box = centre_box(size, CENTRE_SHARE)
-        one = truth[image_id]
+        one = ground_truth[image_id]
         boxes.append(iou(Boxes.of([box]), one.boxes).max(initial=0.0))
         assert one.read_mask is not None, "the demo set has masks"
         x0, y0, x1, y1 = map(round, box)

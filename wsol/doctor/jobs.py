@@ -27,7 +27,7 @@ Seens = list[Seen]
 
 NVIDIA = Path("/proc/driver/nvidia/version")
 """There where a driver for NVIDIA's GPUs is loaded (Linux)."""
-BATCH, SIDE_PX = 16, 256
+BATCH, SIZE_PX = 16, 256
 """Of the default configuration."""
 
 
@@ -170,9 +170,9 @@ def reading() -> Seens:
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.jpg" for number in range(4 * BATCH)]
         for number, path in enumerate(paths):
-            Image.new("L", (2 * SIDE_PX, 2 * SIDE_PX), number).save(path, quality=95)
+            Image.new("L", (2 * SIZE_PX, 2 * SIZE_PX), number).save(path, quality=95)
         started = time.perf_counter()
-        images = ImageLoader(paths, SIDE_PX, workers=2)
+        images = ImageLoader(paths, SIZE_PX, workers=2)
         means = [
             mean
             for batch in images.batches(in_order(len(paths), BATCH))
@@ -180,7 +180,7 @@ def reading() -> Seens:
         ]
         seconds = time.perf_counter() - started
     what = (
-        f"two threads read {number_of(len(means), 'image')} in batches of {BATCH} x 3 x {SIDE_PX} x {SIDE_PX},"
+        f"two threads read {number_of(len(means), 'image')} in batches of {BATCH} x 3 x {SIZE_PX} x {SIZE_PX},"
         f" {len(means) / seconds:.0f} a second"
     )
     is_right = len(means) == len(paths) and all(abs(mean - number) <= 1 for number, mean in enumerate(means))

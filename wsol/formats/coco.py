@@ -48,7 +48,7 @@ RESULTS = """    results = truth.loadRes("results.json")
 """
 
 NO_RESULTS = """
-No object was found: results.json is the empty list, for which `truth.loadRes("results.json")` fails with
+No object was found: results.json is the empty list, for which `ground_truth.loadRes("results.json")` fails with
 "IndexError: list index out of range". There is nothing to evaluate.
 """
 

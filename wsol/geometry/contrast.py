@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int16, UInt8
 
-SIDE_PX = 128
+SIZE_PX = 128
 """Colours are compared on a square of this side, whatever the size of the image."""
 BINS = 8
 """Of each of L, a and b."""
@@ -23,9 +23,9 @@ Colours = Int16[np.ndarray, "rows columns"]
 
 
 def colours_of(pixels: UInt8[np.ndarray, "3 _ _"]) -> Colours:
-    """The colours of an image, at `SIDE_PX`."""
+    """The colours of an image, at `SIZE_PX`."""
     upright = np.ascontiguousarray(pixels.transpose(1, 2, 0))
-    small = cv2.resize(upright, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(upright, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
     lightness, a, b = np.moveaxis(cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.int16) * BINS // 256, 2, 0)
     return np.asarray((lightness * BINS + a) * BINS + b)
 

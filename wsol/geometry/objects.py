@@ -26,7 +26,7 @@ class Found:
     score: float
 
 
-def share_of_peak(heatmap: Heatmap) -> Heatmap:
+def fraction_of_peak(heatmap: Heatmap) -> Heatmap:
     """The map divided by its maximum; zeros where it has no positive finite maximum."""
     heatmap = np.nan_to_num(heatmap, nan=0.0, posinf=0.0, neginf=0.0).clip(min=0)
     peak = heatmap.max(initial=0.0)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from wsol.geometry.contrast import SIDE_PX, Colours, contrast
+from wsol.geometry.contrast import SIZE_PX, Colours, contrast
 
 CONTRAST_WEIGHT = 0.3
 """Of the contrast beside the map. From 0.2 to 0.5 are as good on five kinds of images (studies/recipes.md)."""
@@ -33,7 +33,7 @@ def score_of(
     the whole image, each at a size of its own. What the map says at the pixels of `others`, objects that are found too,
     is not held against this one.
     """
-    fine = np.asarray(cv2.resize(heatmap, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR))
+    fine = np.asarray(cv2.resize(heatmap, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_LINEAR))
     share = _share(mask)
     inside = share >= 0.5 if share.max() >= 0.5 else share > 0
     if others is not None:
@@ -45,7 +45,7 @@ def score_of(
 
 
 def _share(mask: Bool[np.ndarray, "_ _"]) -> Square:
-    return np.asarray(cv2.resize(mask.astype(np.float32), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(mask.astype(np.float32), (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA))
 
 
 def stability(heatmap: Square, inside: Inside) -> float:

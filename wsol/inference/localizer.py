@@ -139,9 +139,9 @@ class Localizer:
         return self.networks.class_names
 
     @property
-    def side_px(self) -> int:
+    def size_px(self) -> int:
         """Images are decoded to a square of this side: the larger of what the two networks take."""
-        return self.networks.side_px
+        return self.networks.size_px
 
     @overload
     def __call__(self, source: Source) -> Localization: ...
@@ -172,7 +172,7 @@ class Localizer:
 
     def stream(self, paths: Sequence[Path]) -> Iterator[Localization]:
         """Localize many files one batch at a time; broken ones are warned about and left out."""
-        images = ImageLoader(paths, self.side_px)
+        images = ImageLoader(paths, self.size_px)
         for batch in images.batches(in_order(len(paths), BATCH_SIZE)):
             sizes = [(int(h), int(w)) for h, w in batch.image_hw]
             yield from self.localize(batch.pixels, sizes, [paths[i] for i in batch.indices.tolist()])
@@ -199,10 +199,10 @@ class Localizer:
         return self.networks.outputs(pixels)
 
     def heatmaps(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
+        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_fraction: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
-        return self.networks.heatmaps(pixels, margin_share)
+        return self.networks.heatmaps(pixels, margin_fraction)
 
     def _objects(self, outputs: Outputs, i: int, image_hw: tuple[int, int]) -> list[Found]:
         if outputs.heatmaps is not None:
@@ -214,7 +214,7 @@ class Localizer:
     def _several(self, sources: Sequence[Source]) -> list[Localization]:
         whole = [_pixels(source) for source in sources]
         squares = torch.from_numpy(
-            np.stack([square(Image.fromarray(pixels), self.side_px) for pixels in whole])
+            np.stack([square(Image.fromarray(pixels), self.size_px) for pixels in whole])
         ).permute(0, 3, 1, 2)
         paths = [Path(source) if isinstance(source, (str, Path)) else None for source in sources]
         return self.localize(squares, [pixels.shape[:2] for pixels in whole], paths)

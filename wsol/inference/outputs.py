@@ -35,7 +35,7 @@ class Networks(Protocol):
         """The classes of the run, by label."""
 
     @property
-    def side_px(self) -> int:
+    def size_px(self) -> int:
         """Images come as squares of this side: the larger of what the networks take."""
 
     @property
@@ -50,7 +50,7 @@ class Networks(Protocol):
         """What the networks say before any threshold."""
 
     def heatmaps(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
+        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_fraction: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone. Only with
         maps.

@@ -60,7 +60,7 @@ class TorchNetworks:
         return self.model.model_config.class_names
 
     @property
-    def side_px(self) -> int:
+    def size_px(self) -> int:
         """The larger of what the two networks take."""
         return max(self.model.model_config.resize_px, self.classifier.model_config.resize_px if self.classifier else 0)
 
@@ -88,12 +88,12 @@ class TorchNetworks:
         return Outputs(heatmaps, probabilities, colours=colours)
 
     def heatmaps(
-        self, pixels: Squares, margin_share: float = 0.0, labels: Tensor | None = None
+        self, pixels: Squares, margin_fraction: float = 0.0, labels: Tensor | None = None
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
-        heatmaps = run_model(self.model, pixels, self.engine, labels, margin_share=margin_share).heatmaps
+        heatmaps = run_model(self.model, pixels, self.engine, labels, margin_fraction=margin_fraction).heatmaps
         assert heatmaps is not None, "has_maps is False"
-        colours = map(colours_of, middle(pixels, margin_share).numpy())
+        colours = map(colours_of, middle(pixels, margin_fraction).numpy())
         return brought(self.image_threshold, heatmaps.cpu().numpy(), colours)
 
 

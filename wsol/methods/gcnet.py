@@ -86,7 +86,7 @@ def load(run: Run) -> LocalizationModel:
     return load_model(run.network_folder, build, forward)
 
 
-class Judged(NamedTuple):
+class ClassifiedParts(NamedTuple):
     """What the classifier says of both parts of images."""
 
     shapes: Shapes
@@ -131,7 +131,7 @@ class GcNetwork(nn.Module):
         self.classifier.eval()
         return self
 
-    def forward(self, images: Tensor) -> Judged | Seen:
+    def forward(self, images: Tensor) -> ClassifiedParts | Seen:
         """In training, what the classifier says of object and background; else of whole images."""
         features = self.reduction(self.backbone(images)[-1])
         places = interpolate(features.float(), (PLACES, PLACES), mode="bilinear", align_corners=False)
@@ -139,7 +139,7 @@ class GcNetwork(nn.Module):
         if not self.training:
             return Seen(shapes, self._named(images))
         masks = drawn(shapes, (images.shape[2], images.shape[3]), self.mask_shape, self.smooth)[:, None]
-        return Judged(shapes, self._named(images * masks), self._named(images * (1 - masks)))
+        return ClassifiedParts(shapes, self._named(images * masks), self._named(images * (1 - masks)))
 
     def _named(self, images: Tensor) -> Logits:
         logits: Tensor = self.classifier(images).fused.mean((2, 3)).float()

@@ -38,7 +38,7 @@ from wsol.models.checkpoint import MethodConfig, save
 from wsol.models.features import Features, RectifiedFeatures
 from wsol.models.folding import fold
 from wsol.models.forward import BATCH_SIZE, prepared
-from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, share_of_peak, spread
+from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, fraction_of_peak, spread
 from wsol.runs.run import Run
 from wsol.runtime.engine import gathered
 from wsol.runtime.processes import part
@@ -74,10 +74,10 @@ class InstantNetwork(nn.Module):
 
     def joined(self, features: Features) -> Float[Tensor, "batch finer_height finer_width"]:
         """The same, of features."""
-        common = share_of_peak(self.component(features.sqrt())[:, 0])
+        common = fraction_of_peak(self.component(features.sqrt())[:, 0])
         joined = (common * spread(features.norm(dim=1))).sqrt()
         finer = interpolate(joined[:, None], scale_factor=FINER, mode="bilinear", align_corners=False)
-        return share_of_peak(finer[:, 0])
+        return fraction_of_peak(finer[:, 0])
 
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:

@@ -127,9 +127,9 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
         started = time.perf_counter()
         model = load_model(run / "ddt", ddt.build, ddt.forward)
         engine.place(model.network)
-        side_px = model.model_config.resize_px
+        size_px = model.model_config.resize_px
         boxes = np.tile(np.array(WHOLE, dtype=np.float32), (len(data.train), 1))
-        images = ImageLoader([sample.path for sample in data.train], side_px, workers=config.workers)
+        images = ImageLoader([sample.path for sample in data.train], size_px, workers=config.workers)
         orders = in_order(len(data.train), BATCH_SIZE)
         with new_folder(folder) as scratch, progress.task(STAGE, len(orders)) as advance:
             for batch in images.batches(orders):
@@ -137,7 +137,7 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
                 heatmaps = run_model(model, batch.pixels, engine, labels).heatmaps
                 assert heatmaps is not None
                 for i, heatmap in zip(batch.indices.tolist(), heatmaps.cpu().numpy(), strict=True):
-                    boxes[i] = pseudo_box(heatmap, side_px)
+                    boxes[i] = pseudo_box(heatmap, size_px)
                 advance()
             with whole_file(scratch / BOXES) as partial, partial.open("wb") as file:
                 np.save(file, boxes)
@@ -147,10 +147,10 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
     return folder / BOXES
 
 
-def pseudo_box(heatmap: Float[np.ndarray, "_ _"], side_px: int) -> tuple[float, float, float, float]:
+def pseudo_box(heatmap: Float[np.ndarray, "_ _"], size_px: int) -> tuple[float, float, float, float]:
     """The box of the largest component where P is above 0, as shares of the image's sides."""
-    found = find_objects(heatmap, (side_px, side_px), Box(threshold=0.5))
+    found = find_objects(heatmap, (size_px, size_px), Box(threshold=0.5))
     if not found:
         return WHOLE
-    x0, y0, x1, y1 = (edge / side_px for edge in found[0].xyxy)
+    x0, y0, x1, y1 = (edge / size_px for edge in found[0].xyxy)
     return x0, y0, x1, y1

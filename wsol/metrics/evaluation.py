@@ -10,11 +10,11 @@ from typing import Any
 
 from wsol.config.base import ProtocolName
 from wsol.data.csv_cells import guarded
-from wsol.data.truth import Mistake
+from wsol.data.ground_truth import Mistake
 from wsol.errors import WsolError
 from wsol.metrics.bootstrap import Rate
-from wsol.metrics.judge import Judge, Row
-from wsol.metrics.localization import Judged, Which, gather
+from wsol.metrics.evaluator import Evaluator, Row
+from wsol.metrics.localization import ProtocolResult, Which, gather
 from wsol.runtime.terminal import visible
 from wsol.text import number_of
 
@@ -28,7 +28,7 @@ class Evaluation:
     what: str
     """What was judged, for people: "masks", "class activation maps", ..."""
     thresholds: Mapping[ProtocolName, float | None]
-    judged: Mapping[ProtocolName, Judged]
+    judged: Mapping[ProtocolName, ProtocolResult]
     class_names: tuple[str, ...]
     left_out: tuple[str, ...]
     """Why test images were not judged: broken, or without a true box."""
@@ -80,9 +80,9 @@ class Evaluation:
         return text.getvalue()
 
 
-def counted(judged: Judged, which: Which | None = None) -> int:
+def counted(judged: ProtocolResult, which: Which | None = None) -> int:
     """How many images the rates are means over: those with a true box, or all where masks are the only truth."""
-    counts = judged.counted() if judged.has_truth.any() else ~judged.has_truth
+    counts = judged.counted() if judged.has_ground_truth.any() else ~judged.has_ground_truth
     return int((counts if which is None else counts & which).sum())
 
 
@@ -95,7 +95,7 @@ def _lines(name: str, class_name: str, n: int, rates: Mapping[str, Rate]) -> Ite
 
 def evaluation_of(
     what: str,
-    judge: Judge,
+    evaluator: Evaluator,
     rows: Sequence[Mapping[ProtocolName, Row]],
     *,
     expected: int,
@@ -118,11 +118,13 @@ def evaluation_of(
                 " that."
             ),
         )
-    judged = {one.name: gather(one, [row[one.name] for row in rows], judge.grid(one)) for one in judge.protocols}
+    judged = {
+        one.name: gather(one, [row[one.name] for row in rows], evaluator.grid(one)) for one in evaluator.protocols
+    }
     for name, one in judged.items():
         if len(one.image_ids) + len(left_out) != expected:
             raise RuntimeError(
                 f"{name}: {len(one.image_ids)} images judged and {len(left_out)} left out of {expected}: an image was"
                 " lost or counted twice"
             )
-    return Evaluation(what, judge.thresholds, judged, class_names, tuple(left_out), tuple(mistakes), tuple(notes))
+    return Evaluation(what, evaluator.thresholds, judged, class_names, tuple(left_out), tuple(mistakes), tuple(notes))

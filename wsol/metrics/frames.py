@@ -17,7 +17,7 @@ Map = Float[np.ndarray, "_ _"]
 
 SQUARE_PX, RESIZED_PX, CROP_PX = 224, 256, 224
 MARGIN_PX = (RESIZED_PX - CROP_PX) // 2
-CROP_MARGIN_SHARE = MARGIN_PX / RESIZED_PX
+CROP_MARGIN_FRACTION = MARGIN_PX / RESIZED_PX
 """How much of a squashed image's side the crop leaves out at each end."""
 
 
@@ -53,9 +53,9 @@ def normalised(heatmap: Map) -> Map:
     return np.asarray(shifted / shifted.max())
 
 
-def _scaled(boxes: Boxes, image_hw: tuple[int, int], side_px: int) -> Float[np.ndarray, "n 4"]:
+def _scaled(boxes: Boxes, image_hw: tuple[int, int], size_px: int) -> Float[np.ndarray, "n 4"]:
     height, width = image_hw
-    return np.asarray(boxes.xyxy * side_px / np.array([width, height, width, height], dtype=float))
+    return np.asarray(boxes.xyxy * size_px / np.array([width, height, width, height], dtype=float))
 
 
 def _boxes_in_image(boxes: Boxes, image_hw: tuple[int, int]) -> Boxes:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt16
 
 from wsol.metrics.bootstrap import Rate, rate
-from wsol.metrics.judge import Row
+from wsol.metrics.evaluator import Row
 from wsol.metrics.pixels import pixel_average_precision
 from wsol.metrics.protocols import Protocol
 from wsol.metrics.ranking import score_auc
@@ -20,7 +20,7 @@ Which = Bool[np.ndarray, " n"]
 
 
 @dataclass(frozen=True)
-class Judged:
+class ProtocolResult:
     """All images under one protocol, each once, in the order of their ids; the fields of `Row`, one entry an image."""
 
     protocol: Protocol
@@ -30,7 +30,7 @@ class Judged:
     label: Int[np.ndarray, " n"]
     iou: Float[np.ndarray, " n"]
     has_box: Bool[np.ndarray, " n"]
-    has_truth: Bool[np.ndarray, " n"]
+    has_ground_truth: Bool[np.ndarray, " n"]
     sweep: Float32[np.ndarray, "n columns"]
     peak: Int[np.ndarray, " n"]
     rank: Int[np.ndarray, " n"] | None
@@ -44,7 +44,7 @@ class Judged:
 
     def counted(self) -> Which:
         """The images that box rates are means over."""
-        return self.has_truth & self.has_box if self.protocol.empty == "left out" else self.has_truth
+        return self.has_ground_truth & self.has_box if self.protocol.empty == "left out" else self.has_ground_truth
 
     def has_thresholds(self) -> bool:
         """Whether boxes of maps are counted, so that one threshold may be better than another."""
@@ -145,7 +145,7 @@ class Judged:
         return rates | {"mean_box_iou": rate(at_best[counted])}
 
 
-def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray, " thresholds"]) -> Judged:
+def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray, " thresholds"]) -> ProtocolResult:
     """Rows from any number of processes, in any order; an image that several of them judged counts once."""
     once = {row.image_id: row for row in rows}
     ordered = [once[image_id] for image_id in sorted(once)]
@@ -153,14 +153,14 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
     scores = [row.score for row in ordered if row.score is not None]
     masks = [np.nan if row.mask_iou is None else row.mask_iou for row in ordered]
     pixels = next((row.pixels for row in ordered if row.pixels is not None), None)
-    return Judged(
+    return ProtocolResult(
         protocol=protocol,
         thresholds=thresholds,
         image_ids=tuple(row.image_id for row in ordered),
         label=np.array([row.label for row in ordered], dtype=int),
         iou=np.array([row.iou for row in ordered], dtype=float),
         has_box=np.array([row.has_box for row in ordered], dtype=bool),
-        has_truth=np.array([row.has_truth for row in ordered], dtype=bool),
+        has_ground_truth=np.array([row.has_ground_truth for row in ordered], dtype=bool),
         sweep=np.stack([row.sweep for row in ordered]),
         peak=np.array([row.peak for row in ordered], dtype=int),
         rank=np.array(ranks, dtype=int) if len(ranks) == len(ordered) else None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Shaped, UInt16
 
-from wsol.data.truth import TrueMask
+from wsol.data.ground_truth import TrueMask
 from wsol.metrics.bootstrap import Rate, interval
 
 Counts = UInt16[np.ndarray, "2 bins"]

@@ -153,14 +153,14 @@ def check_sides(name: str, network: nn.Module, sides_px: Sequence[int]) -> None:
     Raises:
         WsolError: with the largest smaller side that it takes.
     """
-    for side_px in dict.fromkeys(sides_px):
-        reason = _refusal(network, side_px)
+    for size_px in dict.fromkeys(sides_px):
+        reason = _refusal(network, size_px)
         if reason:
-            smaller = range(side_px - 1, max(side_px // 2, 1), -1)
+            smaller = range(size_px - 1, max(size_px // 2, 1), -1)
             fitting = next((one for one in smaller if not _refusal(network, one)), None)
             advice = f"{fitting} would do" if fitting else "none between half of it and it would do"
             raise WsolError(
-                f"{name} takes no images of {side_px} x {side_px} ({reason})",
+                f"{name} takes no images of {size_px} x {size_px} ({reason})",
                 expected=f"sides that it can part, and {advice}",
                 remedy="Set `--cam.resize-px`, `--cam.crop-px` and their like for the other stages.",
             )
@@ -180,12 +180,12 @@ def scaled_px(network: nn.Module, resize_px: int, scale: float) -> int:
 
 
 @torch.inference_mode()
-def _refusal(network: nn.Module, side_px: int) -> str | None:
+def _refusal(network: nn.Module, size_px: int) -> str | None:
     """What a network says of a black image that it cannot take."""
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
     try:
-        network(torch.zeros(1, 3, side_px, side_px, device=device))
+        network(torch.zeros(1, 3, size_px, size_px, device=device))
     except (AssertionError, RuntimeError) as error:
         return str(error).splitlines()[0].rstrip(".")
     finally:

@@ -20,15 +20,15 @@ TOLERANCE = 1e-3
 
 
 @torch.no_grad()
-def fold(network: nn.Module, still: Iterable[nn.Module], side_px: int) -> int:
+def fold(network: nn.Module, still: Iterable[nn.Module], size_px: int) -> int:
     """Let convolutions among the modules `still`, which are in eval mode and stay there, do the work of the batch norms
     that follow them.
 
-    `side_px` is a side of images that the network takes; its device must not change later. Returns how many batch norms
+    `size_px` is a side of images that the network takes; its device must not change later. Returns how many batch norms
     have no work
     left: none where the network then answered otherwise, since it uses what stands between the two elsewhere too.
     """
-    images = _noise(side_px).to(next(network.parameters()).device)
+    images = _noise(size_px).to(next(network.parameters()).device)
     was_training = network.training
     network.eval()
     try:
@@ -45,8 +45,8 @@ def fold(network: nn.Module, still: Iterable[nn.Module], side_px: int) -> int:
     return len(pairs)
 
 
-def _noise(side_px: int) -> Tensor:
-    return torch.randn(1, 3, side_px, side_px, generator=torch.Generator().manual_seed(0))
+def _noise(size_px: int) -> Tensor:
+    return torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
 
 
 def _followed(

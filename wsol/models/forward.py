@@ -10,7 +10,7 @@ from torchvision.transforms.v2.functional import resize
 from wsol.data.crops import middle, standardised
 from wsol.models.checkpoint import ClassifierConfig, MffConfig, ModelConfig
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
-from wsol.models.outputs import LocalizationModel, ModelOutputs, share_of_peak
+from wsol.models.outputs import LocalizationModel, ModelOutputs, fraction_of_peak
 from wsol.runtime.engine import Engine
 
 Squares = UInt8[Tensor, "batch 3 side side"]
@@ -18,11 +18,11 @@ Heatmaps = Float[Tensor, "batch height width"]
 Probabilities = Float[Tensor, "batch classes"]
 
 
-def prepared(pixels: Squares, model_config: ModelConfig, engine: Engine, margin_share: float = 0.0) -> Tensor:
+def prepared(pixels: Squares, model_config: ModelConfig, engine: Engine, margin_fraction: float = 0.0) -> Tensor:
     """Normalised squares of the network's size on its device; with a margin, the middle of the images alone."""
     if pixels.shape[-1] != model_config.resize_px:
         pixels = resize(pixels, [model_config.resize_px, model_config.resize_px], antialias=True)
-    return standardised(middle(pixels, margin_share).to(engine.device), model_config.mean, model_config.std)
+    return standardised(middle(pixels, margin_fraction).to(engine.device), model_config.mean, model_config.std)
 
 
 @torch.inference_mode()
@@ -32,22 +32,22 @@ def score_maps(
     pixels: Squares,
     engine: Engine,
     *,
-    margin_share: float = 0.0,
+    margin_fraction: float = 0.0,
 ) -> ScoreMaps:
     """Raw scores of every output at every place; with a margin, of the middle of the images alone."""
     with engine.autocast():
-        fused, deep = network(prepared(pixels, model_config, engine, margin_share))
+        fused, deep = network(prepared(pixels, model_config, engine, margin_fraction))
     return ScoreMaps(fused.float(), None if deep is None else deep.float())
 
 
 @torch.inference_mode()
 def run_model(
-    model: LocalizationModel, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_share: float = 0.0
+    model: LocalizationModel, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_fraction: float = 0.0
 ) -> ModelOutputs:
     """What the network that finds says of images, for these classes; with a margin, of the middle of the images
     alone.
     """
-    images = prepared(pixels, model.model_config, engine, margin_share)
+    images = prepared(pixels, model.model_config, engine, margin_fraction)
     with engine.autocast():
         found = model.forward(model.network, images, None if labels is None else labels.to(engine.device))
     return ModelOutputs(*(None if part is None else part.float() for part in found))
@@ -65,7 +65,7 @@ def class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
 
 def normalised_class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
     """The same, as a share of its peak."""
-    return share_of_peak(class_maps(scores, labels))
+    return fraction_of_peak(class_maps(scores, labels))
 
 
 def cam_probabilities(network: MffNet | OriginalCam, scores: ScoreMaps) -> Probabilities:

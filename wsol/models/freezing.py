@@ -16,12 +16,12 @@ SHARE = 0.4
 (studies/freezing.md)."""
 
 
-def freeze(backbone: nn.Module, stages: int | None, side_px: int) -> list[nn.Module]:
+def freeze(backbone: nn.Module, stages: int | None, size_px: int) -> list[nn.Module]:
     """Freeze the weights of the first `stages` stages and of all that comes before them; by default `SHARE` of the
     stages.
 
     A stage is one of timm's feature levels: of convolutional networks all that has one stride, of vision transformers a
-    block. `side_px` is a side of images that the backbone takes. Returns the modules whose statistics are to stay too:
+    block. `size_px` is a side of images that the backbone takes. Returns the modules whose statistics are to stay too:
     they belong in eval mode.
 
     Raises:
@@ -40,7 +40,7 @@ def freeze(backbone: nn.Module, stages: int | None, side_px: int) -> list[nn.Mod
     if count == 0:
         return []
     last = _module_called(backbone, names[count - 1])
-    early = _done_before(backbone, last, side_px)
+    early = _done_before(backbone, last, size_px)
     for module in early:
         module.requires_grad_(False)
     for module in backbone.modules():
@@ -70,7 +70,7 @@ def _module_called(backbone: nn.Module, name: str) -> nn.Module:
 
 
 @torch.inference_mode()
-def _done_before(backbone: nn.Module, last: nn.Module, side_px: int) -> list[nn.Module]:
+def _done_before(backbone: nn.Module, last: nn.Module, size_px: int) -> list[nn.Module]:
     """All modules that have done their work when `last` has, in the order in which they are called."""
     done: list[nn.Module] = []
     is_over = False
@@ -85,7 +85,7 @@ def _done_before(backbone: nn.Module, last: nn.Module, side_px: int) -> list[nn.
     was_training = backbone.training
     backbone.eval()
     try:
-        backbone(torch.zeros(1, 3, side_px, side_px, device=next(backbone.parameters()).device))
+        backbone(torch.zeros(1, 3, size_px, size_px, device=next(backbone.parameters()).device))
     finally:
         backbone.train(was_training)
         for hook in hooks:

@@ -51,7 +51,7 @@ def class_outputs(maps: Maps, logits: Logits, labels: Labels | None) -> ModelOut
     """The answer of a network with a map for each class: the positive part as a share of its maximum (Zhou et al. 2016,
     sec. 3.2).
     """
-    return ModelOutputs(share_of_peak(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
+    return ModelOutputs(fraction_of_peak(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
 
 
 def spread_outputs(maps: Maps, logits: Logits, labels: Labels | None) -> ModelOutputs:
@@ -65,7 +65,7 @@ def spread(maps: Heatmaps) -> Heatmaps:
     return (maps - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny)
 
 
-def share_of_peak(heatmaps: Heatmaps) -> Heatmaps:
+def fraction_of_peak(heatmaps: Heatmaps) -> Heatmaps:
     """Each map divided by its maximum; zeros where it has no positive finite maximum."""
     heatmaps = heatmaps.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp(min=0)
     peaks = heatmaps.amax((1, 2), keepdim=True)

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from wsol.config.base import Config
+from wsol.data.ground_truth import GroundTruth, ImageTruth
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import GroundTruth, Truth
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Boxes
 from wsol.predictions.records import Prediction, Predictions
@@ -144,7 +144,7 @@ def reviewed_sample(predictions: Predictions) -> ReviewedSample:
 
 def _sample_of(predictions: Predictions, decided: list[tuple[Prediction, Decision]]) -> ReviewedSample:
     true = {
-        one.image: Truth(Boxes.of(list(decision.boxes)), decision.image_hw)
+        one.image: ImageTruth(Boxes.of(list(decision.boxes)), decision.image_hw)
         for one, decision in decided
         if decision.boxes and decision.verdict != "rejected"
     }
@@ -158,7 +158,7 @@ def _sample_of(predictions: Predictions, decided: list[tuple[Prediction, Decisio
         (),
         tuple(samples[image] for image in true),
         has_split=False,
-        read_truth=lambda: GroundTruth(true),
+        read_ground_truth=lambda: GroundTruth(true),
     )
     accepted = sum(one.image in true and decision.verdict == "accepted" for one, decision in decided)
     return ReviewedSample(data, len(decided), accepted, empty)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wsol.metrics.localization import CORRECT_IOU, Judged
+from wsol.metrics.localization import CORRECT_IOU, ProtocolResult
 
 WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 44, 308, 12, 146
@@ -57,7 +57,7 @@ def loss_chart(name: str, losses: Sequence[float]) -> Chart:
     )
 
 
-def threshold_chart(judged: Judged, own: float) -> Chart:
+def threshold_chart(judged: ProtocolResult, own: float) -> Chart:
     """The share of images found, over the threshold."""
     curve = 100 * judged.curve()
     best = judged.best_threshold()

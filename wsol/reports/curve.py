@@ -10,7 +10,7 @@ from pathlib import Path
 from wsol.config.base import ProtocolName
 from wsol.errors import WsolError
 from wsol.metrics.evaluation import Evaluation
-from wsol.metrics.localization import Judged
+from wsol.metrics.localization import ProtocolResult
 from wsol.storage.folders import whole_file, write_text
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -50,7 +50,7 @@ def write_curve(path: Path, result: Evaluation) -> None:
     _draw(path, swept, result)
 
 
-def _numbers(swept: Mapping[ProtocolName, Judged]) -> str:
+def _numbers(swept: Mapping[ProtocolName, ProtocolResult]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("protocol", "iou", "threshold", "accuracy"))
@@ -63,7 +63,7 @@ def _numbers(swept: Mapping[ProtocolName, Judged]) -> str:
     return text.getvalue()
 
 
-def _draw(path: Path, swept: Mapping[ProtocolName, Judged], result: Evaluation) -> None:
+def _draw(path: Path, swept: Mapping[ProtocolName, ProtocolResult], result: Evaluation) -> None:
     from matplotlib.figure import Figure  # half a second, so only where it is needed; a Figure opens no window
 
     figure = Figure(figsize=(5 * len(swept), 5), layout="constrained")

@@ -19,11 +19,11 @@ from torch import Tensor
 from wsol.config.base import Precision
 from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
+from wsol.data.ground_truth import GroundTruth
 from wsol.data.images import read_square
 from wsol.data.loader import ImageLoader, in_order
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import Sample
-from wsol.data.truth import GroundTruth
 from wsol.errors import BrokenImage
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import resized
@@ -36,13 +36,13 @@ from wsol.methods.spol.mask_store import upsampled
 from wsol.models.checkpoint import MffConfig, load_mffnet
 from wsol.models.forward import BATCH_SIZE, Squares, class_maps, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
-from wsol.models.outputs import LocalizationModel, share_of_peak
+from wsol.models.outputs import LocalizationModel, fraction_of_peak
 from wsol.runs.run import Run
 from wsol.runtime.engine import Engine
 from wsol.runtime.progress import Progress
 from wsol.runtime.threads import in_threads
 
-SIDE_PX = 320
+SIZE_PX = 320
 """Photos are shown with their longer side at most this long."""
 PSEUDO_SIDE_PX = 64
 """Pseudo masks of SPOL's thresholds are drawn on a square of this side; those of cues have their own."""
@@ -72,7 +72,7 @@ class Shown:
     mask: Bool[np.ndarray, "_ _"]
     boxes: Boxes
     """As `wsol evaluate` judges them, the largest object's first."""
-    true_boxes: Boxes
+    annotated_boxes: Boxes
     """Empty where they are unknown."""
     iou: float | None
     """Of the first box; None without a true one."""
@@ -122,7 +122,7 @@ class OfStageOne:
     def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
         """The map of each image's label, as a share of its peak."""
         scores = score_maps(self.network, self.model_config, pixels, self.engine)
-        return list(share_of_peak(class_maps(scores, labels)).cpu().numpy())
+        return list(fraction_of_peak(class_maps(scores, labels)).cpu().numpy())
 
     def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
         """What stage 2 makes of a map: foreground, background and undecided."""
@@ -150,12 +150,14 @@ class Gallery:
         self.broken: list[str] = []
         """Why images were left out."""
 
-    def __call__(self, samples: Sequence[Sample], truth: GroundTruth | None, progress: Progress) -> Iterator[Shown]:
+    def __call__(
+        self, samples: Sequence[Sample], ground_truth: GroundTruth | None, progress: Progress
+    ) -> Iterator[Shown]:
         """Show images, labelled with the run's classes, to all networks, in the order given; broken ones are left out.
 
         Maps are of the true class, as `wsol evaluate` asks for them.
         """
-        images = ImageLoader([sample.path for sample in samples], self.localizer.side_px)
+        images = ImageLoader([sample.path for sample in samples], self.localizer.size_px)
         batches = in_order(len(samples), BATCH_SIZE)
         # Threads are enough: decoders, OpenCV and numpy release the GIL.
         with progress.task("gallery", len(batches)) as advance:
@@ -166,12 +168,15 @@ class Gallery:
                 outputs = self.networks.outputs(batch.pixels, labels)
                 cams = self.stages.maps(batch.pixels, labels) if self.stages else [None] * len(chosen)
                 rows = zip(range(len(chosen)), chosen, sizes, cams, strict=True)
-                yield from in_threads(partial(self._shown, outputs, truth), rows, threads=cores())
+                yield from in_threads(partial(self._shown, outputs, ground_truth), rows, threads=cores())
                 advance()
         self.broken += images.broken.values()
 
     def _shown(
-        self, outputs: Outputs, truth: GroundTruth | None, shown: tuple[int, Sample, tuple[int, int], Plane | None]
+        self,
+        outputs: Outputs,
+        ground_truth: GroundTruth | None,
+        shown: tuple[int, Sample, tuple[int, int], Plane | None],
     ) -> Shown:
         row, sample, image_hw, cam = shown
         found = self.localizer.localization(outputs, row, image_hw, sample.path)
@@ -180,8 +185,8 @@ class Gallery:
             foreground, known = self.stages.mask(cam)
         photo = _photo(sample.path, found.image_hw)
         boxes = Boxes.of([one.xyxy for one in found.objects])
-        true_boxes = _true_boxes(truth, sample, found.image_hw)
-        fits = iou(Boxes(boxes.xyxy[:1]), true_boxes)
+        annotated_boxes = _annotated_boxes(ground_truth, sample, found.image_hw)
+        fits = iou(Boxes(boxes.xyxy[:1]), annotated_boxes)
         small_mask = Image.fromarray(found.mask).resize(photo.shape[1::-1], Image.Resampling.NEAREST)
         return Shown(
             image_id=sample.image_id,
@@ -193,8 +198,8 @@ class Gallery:
             heatmap=None if outputs.heatmaps is None else outputs.heatmaps[row],
             mask=np.asarray(small_mask),
             boxes=boxes,
-            true_boxes=true_boxes,
-            iou=float(fits.max(initial=0.0)) if len(true_boxes) else None,
+            annotated_boxes=annotated_boxes,
+            iou=float(fits.max(initial=0.0)) if len(annotated_boxes) else None,
             score=found.score if self.networks.has_maps else None,
             class_name=self.localizer.class_names[sample.label],
             predicted_name=found.class_name,
@@ -211,17 +216,17 @@ def _first_stages(run: Path, config: RunConfig, engine: Engine) -> FirstStages:
 def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
     """The image at the size at which it is shown."""
     height, width = image_hw
-    scale = min(1.0, SIDE_PX / max(height, width))
+    scale = min(1.0, SIZE_PX / max(height, width))
     shown_wh = max(round(width * scale), 1), max(round(height * scale), 1)
     try:
-        squashed, _ = read_square(path, SIDE_PX)
+        squashed, _ = read_square(path, SIZE_PX)
     except BrokenImage:  # it was whole a moment ago
         squashed = np.zeros((1, 1, 3), np.uint8)
     return np.asarray(Image.fromarray(squashed).resize(shown_wh, Image.Resampling.LANCZOS))
 
 
-def _true_boxes(truth: GroundTruth | None, sample: Sample, image_hw: tuple[int, int]) -> Boxes:
-    if truth is None or sample.image_id not in truth:
+def _annotated_boxes(ground_truth: GroundTruth | None, sample: Sample, image_hw: tuple[int, int]) -> Boxes:
+    if ground_truth is None or sample.image_id not in ground_truth:
         return Boxes.of([])
-    one = truth[sample.image_id]
+    one = ground_truth[sample.image_id]
     return one.boxes if one.image_hw in (None, image_hw) else Boxes.of([])

@@ -84,7 +84,7 @@ class Card:
     pseudo: str
     boxes: tuple[str, ...]
     """Each x0 y0 x1 y1 in pixels of the upright image."""
-    true_boxes: tuple[str, ...]
+    annotated_boxes: tuple[str, ...]
     columns: tuple[Column, ...]
     """The panels that there are."""
     alts: tuple[str, ...]
@@ -140,7 +140,7 @@ def card_of(shown: Shown) -> Card:
         cam="" if shown.cam is None else coded_map(shown.cam),
         pseudo="" if shown.foreground is None or shown.known is None else _coded_pseudo(shown.foreground, shown.known),
         boxes=_corners(shown.boxes),
-        true_boxes=_corners(shown.true_boxes),
+        annotated_boxes=_corners(shown.annotated_boxes),
         columns=columns,
         alts=tuple(WORDS[column.panel](shown) for column in columns),
     )
@@ -266,7 +266,7 @@ def _mask_in_words(shown: Shown) -> str:
 
 
 def _boxes_in_words(shown: Shown) -> str:
-    truths = {0: "", 1: "true box"}.get(len(shown.true_boxes), "true boxes")
+    truths = {0: "", 1: "true box"}.get(len(shown.annotated_boxes), "true boxes")
     if not len(shown.boxes):
         return f"no box found, {truths} only" if truths else "no box found"
     if shown.iou is None:

@@ -73,7 +73,7 @@ def panel_boxes(shown: Shown) -> Panel:
     panel = shown.photo
     for x0, y0, x1, y1 in shown.boxes.xyxy.tolist():
         panel = _painted(panel, _frame((x0, y0, x1, y1), panel.shape[:2], FOUND_STROKE_PX), FOUND)
-    for x0, y0, x1, y1 in shown.true_boxes.xyxy.tolist():
+    for x0, y0, x1, y1 in shown.annotated_boxes.xyxy.tolist():
         panel = _painted(panel, _frame((x0, y0, x1, y1), panel.shape[:2], TRUE_STROKE_PX, dashed=True), TRUE)
     return panel
 
@@ -254,7 +254,7 @@ def fitted(shown: Shown) -> Shown:
         heatmap=smooth_if_there(shown.heatmap),
         mask=smooth(shown.mask.astype(np.float32)) > 0.5,
         boxes=Boxes(shown.boxes.xyxy * scales),
-        true_boxes=Boxes(shown.true_boxes.xyxy * scales),
+        annotated_boxes=Boxes(shown.annotated_boxes.xyxy * scales),
     )
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from wsol.config.base import ProtocolName
 from wsol.metrics.bootstrap import Rate
 from wsol.metrics.evaluation import Evaluation, counted
-from wsol.metrics.localization import Judged
+from wsol.metrics.localization import ProtocolResult
 from wsol.metrics.ranking import FEW
 from wsol.runtime.terminal import visible
 from wsol.text import number_of
@@ -74,7 +74,7 @@ def masked_of(masked: int, n: int) -> str:
     return f"{masked} of {number_of(n, 'image')} {'has' if masked == 1 else 'have'} a true mask."
 
 
-def few_ranked(judged: Judged) -> str | None:
+def few_ranked(judged: ProtocolResult) -> str | None:
     """What the AUC of the score rests on, where that is little."""
     right, wrong = judged.ranked()
     if "score_auc" not in judged.rates or min(right, wrong) >= FEW:

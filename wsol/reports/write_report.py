@@ -9,14 +9,14 @@ import numpy as np
 
 from wsol.commands import evaluate
 from wsol.config.base import Precision, ProtocolName
-from wsol.data.open import open_truth
+from wsol.data.ground_truth import GroundTruth, told
+from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import GroundTruth, told
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
 from wsol.metrics.evaluation import Evaluation, counted
-from wsol.metrics.judge import HUNDREDTHS
-from wsol.metrics.localization import Judged
+from wsol.metrics.evaluator import HUNDREDTHS
+from wsol.metrics.localization import ProtocolResult
 from wsol.metrics.protocols import PROTOCOLS, Protocol, protocols_named
 from wsol.reports.charts import loss_chart, threshold_chart
 from wsol.reports.gallery import Gallery
@@ -79,7 +79,7 @@ def report(
     if out is None:
         refuse_link(folder)
     with held(folder, "wsol report", "name another --out"):
-        found = open_truth(Path(data), None if images is None else Path(images))
+        found = open_ground_truth(Path(data), None if images is None else Path(images))
         return write_report(
             Path(run),
             found,
@@ -119,9 +119,9 @@ def write_report(
     check_place(path)
     gallery = Gallery(run, device, precision)
     samples = evaluate.labelled_as_trained(list(data.test), data, gallery.localizer.class_names, run)
-    truth, why_not = _truth(data)
+    ground_truth, why_not = _truth(data)
     judged = None
-    if truth is not None:
+    if ground_truth is not None:
         judged = evaluate.evaluate_run(
             gallery.run,
             data,
@@ -135,7 +135,7 @@ def write_report(
     else:
         progress.say(f"report: nothing is judged. {why_not}")
     chosen = spread(samples, images)
-    cards = [card_of(one) for one in gallery(chosen, truth, progress)]
+    cards = [card_of(one) for one in gallery(chosen, ground_truth, progress)]
     if not cards:
         raise WsolError(f"none of {number_of(len(chosen), 'image')} can be shown: {gallery.broken[0]}")
     write_page(
@@ -185,16 +185,16 @@ def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
 def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
     """The true boxes, or why there are none."""
     try:
-        truth = data.read_truth()
+        ground_truth = data.read_ground_truth()
     except WsolError as error:
         return None, str(error)
-    if any(sample.image_id in truth for sample in data.test):
-        return truth, ""
+    if any(sample.image_id in ground_truth for sample in data.test):
+        return ground_truth, ""
     return (
         None,
         (
             f"no boxes that can be used for the {number_of(len(data.test), 'image')} of {data.root}."
-            f" {told(truth.mistakes)}"
+            f" {told(ground_truth.mistakes)}"
         ),
     )
 
@@ -348,23 +348,23 @@ def _protocols(judged: Evaluation) -> Table:
     )
 
 
-def _best(judged: Judged) -> str:
+def _best(judged: ProtocolResult) -> str:
     if not judged.has_thresholds():
         return ""
     return ", ".join(dict.fromkeys(f"{judged.best_threshold(level):.2f}" for level in judged.protocol.levels))
 
 
-def _rate(judged: Judged, metric: str) -> str:
+def _rate(judged: ProtocolResult, metric: str) -> str:
     return with_interval(judged.rates[metric]) if metric in judged.rates else ""
 
 
-def _own(judged: Evaluation | None) -> Judged | None:
+def _own(judged: Evaluation | None) -> ProtocolResult | None:
     """Under the protocol whose boxes the gallery shows, if some are judged."""
     own = None if judged is None else judged.judged.get(OWN)
     return own if own is not None and own.has_thresholds() else None
 
 
-def _rates(judged: Judged, own: float) -> Rates:
+def _rates(judged: ProtocolResult, own: float) -> Rates:
     curve = 100 * judged.curve()
     at = [round(float(curve[np.abs(judged.thresholds - x).argmin()]), 2) for x in (*HUNDREDTHS, own)]
     return Rates(at[:-1], at[-1], int(judged.counted().sum()))

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol.data.csv_cells import unguarded
+from wsol.data.ground_truth import check_pixels
 from wsol.data.readers.csv_rows import listed
-from wsol.data.truth import check_pixels
 from wsol.data.untrusted import is_id, shown
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Boxes, Xyxy

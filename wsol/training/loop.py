@@ -243,9 +243,9 @@ class _Steps:
 
     def _try(self, engine: Engine, count: int) -> None:
         """A step's passes on a copy of the network, with black images."""
-        side_px = self.job.training.resize_px
+        size_px = self.job.training.resize_px
         indices = torch.tensor(self.schedule.batches(range(1))[0][:count])
-        pixels = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
+        pixels = torch.zeros(count, 3, size_px, size_px, dtype=torch.uint8)
         black = Batch(indices, pixels, torch.zeros(count, 2, dtype=torch.int64))
         network = copy.deepcopy(self.network).train()
         self._loss(network, black, self._view(0).of(slice(count)), engine).backward()  # type: ignore[no-untyped-call]

@@ -163,7 +163,7 @@ def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine:
 
 
 def _images(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Engine, progress: Progress) -> ImageLoader:
-    paths, side_px = [sample.path for sample in data.train], job.training.resize_px
+    paths, size_px = [sample.path for sample in data.train], job.training.resize_px
     limits = Limits(config.cache_gb, config.disk_cache_gb, config.cache_folder or run / PIXELS)
     threads = cores() if config.workers is None else config.workers
     if config.cache_folder is None:  # which lies in the run, and may be somebody else's link
@@ -173,5 +173,5 @@ def _images(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Engin
         return poorest(gathered([place], engine))
 
     with progress.task(f"{job.stage}: reading images", len(paths)) as advance:
-        kept = open_cache(paths, side_px, limits, part(), threads=threads, agree=agree, advance=advance)
-    return ImageLoader(paths, side_px, kept=kept, workers=config.workers)
+        kept = open_cache(paths, size_px, limits, part(), threads=threads, agree=agree, advance=advance)
+    return ImageLoader(paths, size_px, kept=kept, workers=config.workers)

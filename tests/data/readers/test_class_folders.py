@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from wsol.data.ground_truth import GroundTruth
 from wsol.data.images import images_under
 from wsol.data.open import open_data
 from wsol.data.readers.class_folders import GivenClasses, read
 from wsol.data.samples import DataSet
-from wsol.data.truth import GroundTruth
 from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Xyxy
 
@@ -35,12 +35,12 @@ def labelled(data: DataSet) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def boxes_of(truth: GroundTruth) -> dict[str, list[Xyxy]]:
-    return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in truth.by_id.items()}
+def boxes_of(ground_truth: GroundTruth) -> dict[str, list[Xyxy]]:
+    return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in ground_truth.by_id.items()}
 
 
-def mistakes_of(truth: GroundTruth) -> list[tuple[str, str]]:
-    return [(mistake.kind, Path(mistake.where).name) for mistake in truth.mistakes]
+def mistakes_of(ground_truth: GroundTruth) -> list[tuple[str, str]]:
+    return [(mistake.kind, Path(mistake.where).name) for mistake in ground_truth.mistakes]
 
 
 FLAT = [
@@ -233,29 +233,29 @@ def test_boxes_come_from_the_table_clipped_to_their_images(class_folders: Path, 
         "no/such.jpg,senseless",
         header=header,
     )
-    truth = read(class_folders).read_truth()
-    assert boxes_of(truth) == {
+    ground_truth = read(class_folders).read_ground_truth()
+    assert boxes_of(ground_truth) == {
         "owl/1.jpg": [(1, 2, 3, 4), (0.5, 0, 10, 7.25)],
         "hawk/2.png": [(0, 0, 40, 30)],
     }
-    assert {one.image_hw for one in truth.by_id.values()} == {(30, 40)}
-    assert mistakes_of(truth) == [
+    assert {one.image_hw for one in ground_truth.by_id.values()} == {(30, 40)}
+    assert mistakes_of(ground_truth) == [
         ("reaches outside, clipped", "boxes.csv, line 3"),
         ("unknown image", "boxes.csv, line 5"),
     ]
-    assert "'no/such.jpg'" in truth.mistakes[1].what
+    assert "'no/such.jpg'" in ground_truth.mistakes[1].what
 
 
 def test_other_columns_and_another_order_do_not_matter(class_folders: Path) -> None:
     table(class_folders, "big,5,6,3,2,owl/2.jpg", header="note,x1,y1,x0,y0,path")
-    assert boxes_of(read(class_folders).read_truth()) == {"owl/2.jpg": [(3, 2, 5, 6)]}
+    assert boxes_of(read(class_folders).read_ground_truth()) == {"owl/2.jpg": [(3, 2, 5, 6)]}
 
 
 def test_a_path_with_a_comma_is_quoted(tmp_path: Path, new_image: NewImage) -> None:
     new_image(tmp_path / 'a,"b"' / "1.jpg")
     new_image(tmp_path / "c" / "1.jpg")
     table(tmp_path, '"a,""b""/1.jpg",1,2,3,4')
-    assert boxes_of(read(tmp_path).read_truth()) == {'a,"b"/1.jpg': [(1, 2, 3, 4)]}
+    assert boxes_of(read(tmp_path).read_ground_truth()) == {'a,"b"/1.jpg': [(1, 2, 3, 4)]}
 
 
 @pytest.mark.parametrize(
@@ -268,10 +268,10 @@ def test_a_path_with_a_comma_is_quoted(tmp_path: Path, new_image: NewImage) -> N
 )
 def test_a_bad_row_is_one_mistake_with_its_line(class_folders: Path, row: str, words: str) -> None:
     table(class_folders, "hawk/1.jpg,1,2,3,4", row)
-    truth = read(class_folders).read_truth()
-    assert boxes_of(truth) == {"hawk/1.jpg": [(1, 2, 3, 4)]}
-    assert mistakes_of(truth) == [("not a number", "boxes.csv, line 3")]
-    assert words in truth.mistakes[0].what
+    ground_truth = read(class_folders).read_ground_truth()
+    assert boxes_of(ground_truth) == {"hawk/1.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(ground_truth) == [("not a number", "boxes.csv, line 3")]
+    assert words in ground_truth.mistakes[0].what
 
 
 @pytest.mark.parametrize(
@@ -288,19 +288,19 @@ def test_a_bad_row_is_one_mistake_with_its_line(class_folders: Path, row: str, w
 )
 def test_a_senseless_row_is_noted_and_not_used(class_folders: Path, row: str, kind: str, words: str) -> None:
     table(class_folders, "hawk/1.jpg,1,2,3,4", row)
-    truth = read(class_folders).read_truth()
-    assert boxes_of(truth) == {"hawk/1.jpg": [(1, 2, 3, 4)]}
-    assert mistakes_of(truth) == [(kind, "boxes.csv, line 3")]
-    assert words in truth.mistakes[0].what
+    ground_truth = read(class_folders).read_ground_truth()
+    assert boxes_of(ground_truth) == {"hawk/1.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(ground_truth) == [(kind, "boxes.csv, line 3")]
+    assert words in ground_truth.mistakes[0].what
 
 
 def test_rows_of_training_and_of_validation_images_are_no_mistakes(split_folders: Path, new_image: NewImage) -> None:
     new_image(split_folders / "val/owl/5.jpg")
     rows = [f"{name},1,2,3,4" for name in ("train/owl/1.jpg", "test/owl/9.jpg", "val/owl/5.jpg", "val/owl/6.jpg")]
     table(split_folders, *rows)
-    truth = read(split_folders).read_truth()
-    assert boxes_of(truth) == {"test/owl/9.jpg": [(1, 2, 3, 4)]}
-    assert mistakes_of(truth) == [("unknown image", "boxes.csv, line 5")]
+    ground_truth = read(split_folders).read_ground_truth()
+    assert boxes_of(ground_truth) == {"test/owl/9.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(ground_truth) == [("unknown image", "boxes.csv, line 5")]
 
 
 def test_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path) -> None:
@@ -310,10 +310,10 @@ def test_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path
     save_mask(apart / "masks/owl/1.png", MASK)
     data = open_data(apart, class_folders)
     assert labelled(data)["test"] == FLAT
-    truth = data.read_truth()
-    assert boxes_of(truth) == {"owl/1.jpg": [(1, 2, 3, 4)]}
-    assert mistakes_of(truth) == [("unknown image", "boxes.csv, line 3")]
-    np.testing.assert_array_equal(mask_of(truth, "owl/1.jpg"), MASK)
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == {"owl/1.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(ground_truth) == [("unknown image", "boxes.csv, line 3")]
+    np.testing.assert_array_equal(mask_of(ground_truth, "owl/1.jpg"), MASK)
 
 
 @pytest.mark.parametrize(
@@ -328,22 +328,22 @@ def test_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path
 def test_a_table_of_another_kind_says_what_is_expected(class_folders: Path, content: bytes) -> None:
     (class_folders / "boxes.csv").write_bytes(content)
     with pytest.raises(WsolError, match=r"boxes\.csv"):
-        read(class_folders).read_truth()
+        read(class_folders).read_ground_truth()
 
 
 def test_a_path_may_begin_with_the_folder_it_is_relative_to(class_folders: Path) -> None:
     """As `wsol export` writes it where a spreadsheet would take the path for a formula."""
     table(class_folders, "./owl/1.jpg,1,2,3,4")
-    truth = read(class_folders).read_truth()
-    assert boxes_of(truth) == {"owl/1.jpg": [(1, 2, 3, 4)]} and not mistakes_of(truth)
+    ground_truth = read(class_folders).read_ground_truth()
+    assert boxes_of(ground_truth) == {"owl/1.jpg": [(1, 2, 3, 4)]} and not mistakes_of(ground_truth)
 
 
 def test_a_broken_image_costs_its_own_boxes_only(class_folders: Path) -> None:
     table(class_folders, "owl/1.jpg,1,2,3,4", "owl/2.jpg,1,2,3,4", "owl/1.jpg,5,6,7,8")
     (class_folders / "owl/1.jpg").write_bytes(b"")
-    truth = read(class_folders).read_truth()
-    assert boxes_of(truth) == {"owl/2.jpg": [(1, 2, 3, 4)]}
-    assert mistakes_of(truth) == [("broken image", "1.jpg")]
+    ground_truth = read(class_folders).read_ground_truth()
+    assert boxes_of(ground_truth) == {"owl/2.jpg": [(1, 2, 3, 4)]}
+    assert mistakes_of(ground_truth) == [("broken image", "1.jpg")]
 
 
 def save_mask(path: Path, mask: NDArray[np.bool_], mode: str = "L", value: object = 255) -> None:
@@ -359,8 +359,8 @@ MASK = np.zeros((30, 40), dtype=bool)
 MASK[5:9, 10:20] = True
 
 
-def mask_of(truth: GroundTruth, image_id: str, image_hw: tuple[int, int] = (30, 40)) -> NDArray[np.bool_]:
-    read_mask = truth[image_id].read_mask
+def mask_of(ground_truth: GroundTruth, image_id: str, image_hw: tuple[int, int] = (30, 40)) -> NDArray[np.bool_]:
+    read_mask = ground_truth[image_id].read_mask
     assert read_mask is not None
     mask = pickle.loads(pickle.dumps(read_mask))(image_hw)
     assert mask.is_ignored.shape == mask.is_object.shape == image_hw
@@ -389,35 +389,35 @@ def test_boxes_come_from_masks_where_there_is_no_table(class_folders: Path, mode
     data = read(class_folders)
     assert data.class_names == ("hawk", "owl")
     assert labelled(data)["train"] == FLAT
-    truth = data.read_truth()
-    assert boxes_of(truth) == {"owl/1.jpg": [(10, 5, 20, 9)]}
-    np.testing.assert_array_equal(mask_of(truth, "owl/1.jpg"), MASK)
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == {"owl/1.jpg": [(10, 5, 20, 9)]}
+    np.testing.assert_array_equal(mask_of(ground_truth, "owl/1.jpg"), MASK)
 
 
 def test_boxes_of_the_table_come_with_the_masks_beside_it(split_folders: Path) -> None:
     save_mask(split_folders / "masks/test/owl/9.png", MASK)
     table(split_folders, "test/owl/9.jpg,1,2,3,4", "test/hawk/8.jpg,5,6,7,8", "train/owl/1.jpg,1,2,3,4")
-    truth = read(split_folders).read_truth()
-    assert boxes_of(truth) == {"test/owl/9.jpg": [(1, 2, 3, 4)], "test/hawk/8.jpg": [(5, 6, 7, 8)]}
-    np.testing.assert_array_equal(mask_of(truth, "test/owl/9.jpg"), MASK)
-    assert truth["test/hawk/8.jpg"].read_mask is None
+    ground_truth = read(split_folders).read_ground_truth()
+    assert boxes_of(ground_truth) == {"test/owl/9.jpg": [(1, 2, 3, 4)], "test/hawk/8.jpg": [(5, 6, 7, 8)]}
+    np.testing.assert_array_equal(mask_of(ground_truth, "test/owl/9.jpg"), MASK)
+    assert ground_truth["test/hawk/8.jpg"].read_mask is None
 
 
 def test_a_mask_is_resized_to_the_nearest_pixel(class_folders: Path) -> None:
     save_mask(class_folders / "masks/owl/1.png", MASK)
-    truth = read(class_folders).read_truth()
+    ground_truth = read(class_folders).read_ground_truth()
     # Twice and a half of each side: pixel (y, x) is the mask's (y // 2.5, x // 2.5).
     enlarged = MASK[(np.arange(75) // 2.5).astype(int)][:, (np.arange(100) // 2.5).astype(int)]
-    np.testing.assert_array_equal(mask_of(truth, "owl/1.jpg", (75, 100)), enlarged)
-    np.testing.assert_array_equal(mask_of(truth, "owl/1.jpg", (15, 20)), MASK[::2, ::2])
+    np.testing.assert_array_equal(mask_of(ground_truth, "owl/1.jpg", (75, 100)), enlarged)
+    np.testing.assert_array_equal(mask_of(ground_truth, "owl/1.jpg", (15, 20)), MASK[::2, ::2])
 
 
 def test_an_empty_mask_is_noted_and_not_used(class_folders: Path) -> None:
     save_mask(class_folders / "masks/owl/1.png", np.zeros((30, 40), dtype=bool))
     save_mask(class_folders / "masks/owl/2.png", MASK)
-    truth = read(class_folders).read_truth()
-    assert boxes_of(truth) == {"owl/2.jpg": [(10, 5, 20, 9)]}
-    assert mistakes_of(truth) == [("no area", "1.png")]
+    ground_truth = read(class_folders).read_ground_truth()
+    assert boxes_of(ground_truth) == {"owl/2.jpg": [(10, 5, 20, 9)]}
+    assert mistakes_of(ground_truth) == [("no area", "1.png")]
 
 
 @pytest.mark.parametrize(
@@ -432,9 +432,9 @@ def test_a_broken_mask_or_image_costs_its_own_box_only(class_folders: Path, brok
         save_mask(class_folders / f"masks/{name}.png", MASK)
     data = read(class_folders)
     (class_folders / broken).write_bytes(b"")
-    truth = data.read_truth()
-    assert boxes_of(truth) == {"owl/2.jpg": [(10, 5, 20, 9)]}
-    assert mistakes_of(truth) == [(kind, Path(broken).name)]
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == {"owl/2.jpg": [(10, 5, 20, 9)]}
+    assert mistakes_of(ground_truth) == [(kind, Path(broken).name)]
 
 
 def test_a_mask_of_another_size_than_its_image_says_both(class_folders: Path) -> None:
@@ -442,10 +442,10 @@ def test_a_mask_of_another_size_than_its_image_says_both(class_folders: Path) ->
     words = (
         r"1\.png has \(height, width\) \(20, 40\): expected \(30, 40\), the upright size of .*1\.jpg\. Resize the mask"
     )
-    (mistake,) = read(class_folders).read_truth().mistakes
+    (mistake,) = read(class_folders).read_ground_truth().mistakes
     assert mistake.kind == "broken mask" and re.search(words, mistake.what)
     table(class_folders, "owl/1.jpg,1,2,3,4")
-    read_mask = read(class_folders).read_truth()["owl/1.jpg"].read_mask
+    read_mask = read(class_folders).read_ground_truth()["owl/1.jpg"].read_mask
     assert read_mask is not None
     with pytest.raises(BrokenImage, match=words):
         read_mask((30, 40))
@@ -457,13 +457,13 @@ def test_a_mask_of_another_size_than_its_image_says_both(class_folders: Path) ->
 def test_a_mask_without_a_usable_box_is_not_used(class_folders: Path) -> None:
     save_mask(class_folders / "masks/owl/1.png", MASK)
     table(class_folders, "owl/1.jpg,5,6,1,2", "owl/2.jpg,1,2,3,4")
-    truth = read(class_folders).read_truth()
-    assert boxes_of(truth) == {"owl/2.jpg": [(1, 2, 3, 4)]}
+    ground_truth = read(class_folders).read_ground_truth()
+    assert boxes_of(ground_truth) == {"owl/2.jpg": [(1, 2, 3, 4)]}
 
 
 def test_no_truth_at_all_says_what_to_write(class_folders: Path) -> None:
     with pytest.raises(WsolError, match=r"boxes\.csv.*masks.*wsol predict"):
-        read(class_folders).read_truth()
+        read(class_folders).read_ground_truth()
 
 
 @pytest.mark.parametrize("images", [["masks/1.jpg"], ["masks/left/1.jpg", "masks/right/1.jpg"]])

@@ -30,11 +30,11 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from wsol.data.open import open_data, open_truth
+from wsol.data.ground_truth import GroundTruth, TrueMask
+from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.coco import image_ids_of, read, recognise
 from wsol.data.readers.coco_masks import read_coco_mask
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import GroundTruth, TrueMask
 from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Xyxy
 
@@ -50,12 +50,12 @@ def labelled(data: DataSet, samples: tuple[Sample, ...]) -> dict[str, str]:
     return {sample.image_id: data.class_names[sample.label] for sample in samples}
 
 
-def boxes_of(truth: GroundTruth) -> dict[str, list[Xyxy]]:
-    return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in truth.by_id.items()}
+def boxes_of(ground_truth: GroundTruth) -> dict[str, list[Xyxy]]:
+    return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in ground_truth.by_id.items()}
 
 
-def mask_of(truth: GroundTruth, image_id: str, image_hw: tuple[int, int] = HW) -> TrueMask:
-    read_mask = truth[image_id].read_mask
+def mask_of(ground_truth: GroundTruth, image_id: str, image_hw: tuple[int, int] = HW) -> TrueMask:
+    read_mask = ground_truth[image_id].read_mask
     assert read_mask is not None
     mask: TrueMask = pickle.loads(pickle.dumps(read_mask))(image_hw)
     assert mask.is_object.shape == mask.is_ignored.shape == image_hw
@@ -98,9 +98,9 @@ def test_the_published_layout_is_read_with_its_split(tmp_path: Path) -> None:
     assert data.has_split
     assert data.train[0].path == tmp_path / "train2017/000000000009.jpg"
     assert data.test[1].path == tmp_path / "val2017/000000000285.jpg"
-    truth = data.read_truth()
-    assert boxes_of(truth) == TRAIN_BOXES | TEST_BOXES
-    assert truth.mistakes == data.mistakes == ()
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == TRAIN_BOXES | TEST_BOXES
+    assert ground_truth.mistakes == data.mistakes == ()
     assert image_ids_of(tmp_path) == dict(enumerate(TRAIN, start=9)) | dict(enumerate(TEST, start=139))
 
 
@@ -111,7 +111,7 @@ def test_roboflows_layout_is_read_without_its_project_as_a_class(tmp_path: Path,
     assert labelled(data, data.train) == TRAIN_LABELS
     assert labelled(data, data.test) == TEST_LABELS
     assert all(sample.path.is_file() for sample in (*data.train, *data.test))
-    assert boxes_of(data.read_truth()) == TRAIN_BOXES | TEST_BOXES
+    assert boxes_of(data.read_ground_truth()) == TRAIN_BOXES | TEST_BOXES
     # Both files count from 0; the test split is the one that is judged.
     assert image_ids_of(tmp_path) == {0: "000000000139.jpg", 1: "000000000285.jpg", 2: "000000000030.jpg"}
 
@@ -128,7 +128,7 @@ def test_images_of_one_name_are_told_apart_by_the_folder_of_their_split(tmp_path
     assert labelled(data, data.train) == {f"train/{name}": label for name, label in TRAIN_LABELS.items()}
     assert labelled(data, data.test) == {"test/000000000009.jpg": "owl", "test/5.jpg": "hawk"}
     assert all(sample.path == tmp_path / sample.image_id for sample in (*data.train, *data.test))
-    assert boxes_of(data.read_truth())["test/5.jpg"] == [(2, 2, 12.5, 10)]
+    assert boxes_of(data.read_ground_truth())["test/5.jpg"] == [(2, 2, 12.5, 10)]
     assert image_ids_of(tmp_path)[0] == "test/000000000009.jpg"
 
 
@@ -143,7 +143,7 @@ def test_one_file_is_training_and_test_set(tmp_path: Path, images: str, name: st
     assert not data.has_split
     assert labelled(data, data.train) == TRAIN_LABELS
     assert all(sample.path.is_file() for sample in data.train)
-    assert boxes_of(data.read_truth()) == TRAIN_BOXES
+    assert boxes_of(data.read_ground_truth()) == TRAIN_BOXES
     assert image_ids_of(root) == dict(enumerate(TRAIN, start=1))
 
 
@@ -158,10 +158,10 @@ def test_training_annotations_alone_are_training_and_test_set(tmp_path: Path) ->
 def test_validation_annotations_alone_are_a_list_of_truth(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     (tmp_path / "annotations/instances_train2017.json").unlink()
-    data = open_truth(tmp_path)
+    data = open_ground_truth(tmp_path)
     assert data.train == ()
     assert labelled(data, data.test) == TEST_LABELS
-    assert boxes_of(data.read_truth()) == TEST_BOXES
+    assert boxes_of(data.read_ground_truth()) == TEST_BOXES
     with pytest.raises(WsolError, match="no training images"):
         open_data(tmp_path)
 
@@ -187,16 +187,16 @@ def test_the_folder_of_a_split_goes_before_the_folder_of_all(tmp_path: Path) -> 
 
 def test_absent_images_do_not_hinder_the_truth(tmp_path: Path) -> None:
     file = write_json(tmp_path / "instances_val2017.json", coco_of(TEST))
-    data = open_truth(file)
+    data = open_ground_truth(file)
     assert data.test[0].path == tmp_path / "000000000139.jpg"
-    truth = data.read_truth()
-    assert boxes_of(truth) == TEST_BOXES
-    assert {one.image_hw for one in truth.by_id.values()} == {HW}
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == TEST_BOXES
+    assert {one.image_hw for one in ground_truth.by_id.values()} == {HW}
 
 
 def test_slashes_are_slashes(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", coco_of({r"owls\night\1.jpg": [OWL], "./hawks/1.jpg": [HAWK]}))
-    data = open_truth(tmp_path)
+    data = open_ground_truth(tmp_path)
     assert labelled(data, data.train) == {"owls/night/1.jpg": "owl", "hawks/1.jpg": "hawk"}
     assert data.train[0].path == tmp_path / "owls/night/1.jpg"
 
@@ -256,15 +256,15 @@ def test_a_json_file_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
 def test_a_image_without_one_class_is_left_out_and_noted(tmp_path: Path, change: Change, kind: str, words: str) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
-    data = open_truth(file)
+    data = open_ground_truth(file)
     assert labelled(data, data.train) == {n: c for n, c in TRAIN_LABELS.items() if n != "000000000025.jpg"}
     assert [mistake.kind for mistake in data.mistakes] == [kind]
     assert "000000000025.jpg" in data.mistakes[0].where
     assert words in data.mistakes[0].what
     assert ", 1 image left out" in data.describe()
-    truth = data.read_truth()
-    assert boxes_of(truth) == {n: b for n, b in TRAIN_BOXES.items() if n != "000000000025.jpg"}
-    assert truth.mistakes == ()  # told once
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == {n: b for n, b in TRAIN_BOXES.items() if n != "000000000025.jpg"}
+    assert ground_truth.mistakes == ()  # told once
 
 
 def test_a_crowd_gives_no_class(tmp_path: Path) -> None:
@@ -272,16 +272,16 @@ def test_a_crowd_gives_no_class(tmp_path: Path) -> None:
     document["annotations"][-1]["iscrowd"] = 1
     data = read(write_json(tmp_path / "a.json", document))
     assert labelled(data, data.train) == TRAIN_LABELS | {"x.jpg": "hawk"}
-    assert boxes_of(data.read_truth())["x.jpg"] == [(5, 2, 15.5, 10)]
+    assert boxes_of(data.read_ground_truth())["x.jpg"] == [(5, 2, 15.5, 10)]
 
 
 def test_nothing_usable_says_what_is_wrong_with_the_first(tmp_path: Path) -> None:
     file = write_json(tmp_path / "a.json", coco_of({"1.jpg": [HAWK, OWL], "2.jpg": []}))
     with pytest.raises(WsolError, match=r"none of the 2 images.*several classes: .*1\.jpg.*Mend"):
-        open_truth(file)
+        open_ground_truth(file)
     write_json(file, coco_of({}))
     with pytest.raises(WsolError, match=r"no images in .*a\.json"):
-        open_truth(file)
+        open_ground_truth(file)
 
 
 # Truth
@@ -295,11 +295,11 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
     poisoned = open_data(tmp_path)
     assert (poisoned.train, poisoned.test) == (whole.train, whole.test)
     assert poisoned.training_hash() == whole.training_hash()
-    truth = poisoned.read_truth()
-    (mistake,) = truth.mistakes
+    ground_truth = poisoned.read_ground_truth()
+    (mistake,) = ground_truth.mistakes
     assert mistake.kind == "not a number" and mistake.where == f"{file}, annotation 2"
     assert "expected bbox [x, y, width, height] of four numbers, got ['poison'" in mistake.what
-    assert set(truth.by_id) == set(whole.read_truth().by_id) - {"000000000285.jpg"}
+    assert set(ground_truth.by_id) == set(whole.read_ground_truth().by_id) - {"000000000285.jpg"}
 
 
 @pytest.mark.parametrize(
@@ -327,18 +327,18 @@ def test_a_senseless_annotation_is_noted_and_not_used(tmp_path: Path, new: dict[
     changed(file, lambda d: d["annotations"][2].update(new))
     data = read(file)
     assert labelled(data, data.train) == TRAIN_LABELS
-    truth = data.read_truth()
-    assert boxes_of(truth) == TRAIN_BOXES | {"000000000025.jpg": [(2, 2, 12.5, 10)]}
-    assert [(mistake.kind, mistake.where) for mistake in truth.mistakes] == [(kind, f"{file}, annotation 3")]
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == TRAIN_BOXES | {"000000000025.jpg": [(2, 2, 12.5, 10)]}
+    assert [(mistake.kind, mistake.where) for mistake in ground_truth.mistakes] == [(kind, f"{file}, annotation 3")]
 
 
 def test_boxes_end_with_the_image(tmp_path: Path) -> None:
     file = write_json(tmp_path / "a.json", coco_of({"1.jpg": [OWL], "2.jpg": [OWL]}))
     changed(file, lambda d: d["annotations"][0].update(bbox=[-0.5, 20, 41, 10.5]))
     changed(file, lambda d: d["annotations"][1].update(bbox=[-5, 20, 41, 10.5]))
-    truth = read(file).read_truth()
-    assert boxes_of(truth) == {"1.jpg": [(0, 20, 40, 30)], "2.jpg": [(0, 20, 36, 30)]}
-    assert [mistake.kind for mistake in truth.mistakes] == ["reaches outside, clipped"]
+    ground_truth = read(file).read_ground_truth()
+    assert boxes_of(ground_truth) == {"1.jpg": [(0, 20, 40, 30)], "2.jpg": [(0, 20, 36, 30)]}
+    assert [mistake.kind for mistake in ground_truth.mistakes] == ["reaches outside, clipped"]
 
 
 @pytest.mark.parametrize("hw", [{}, {"height": 0, "width": 0}, {"height": None, "width": 40}])
@@ -353,10 +353,10 @@ def test_where_the_file_gives_no_size_the_image_does(tmp_path: Path, hw: dict[st
     changed(tmp_path / "instances.json", without_size)
     (tmp_path / "000000000009.jpg").unlink()
     (tmp_path / "000000000025.jpg").write_bytes(b"")
-    truth = read(tmp_path).read_truth()
-    assert boxes_of(truth) == {"000000000030.jpg": [(4, 2, 14.5, 10)]}
-    assert truth["000000000030.jpg"].image_hw == HW
-    assert [mistake.kind for mistake in truth.mistakes] == ["missing image", "broken image"]
+    ground_truth = read(tmp_path).read_ground_truth()
+    assert boxes_of(ground_truth) == {"000000000030.jpg": [(4, 2, 14.5, 10)]}
+    assert ground_truth["000000000030.jpg"].image_hw == HW
+    assert [mistake.kind for mistake in ground_truth.mistakes] == ["missing image", "broken image"]
 
 
 # Masks
@@ -415,16 +415,16 @@ def test_a_image_has_the_mask_of_all_its_objects(tmp_path: Path, way: Callable[[
             "segmentation": uncompressed(ones(10, 2, 16, 10)),
         }
     )
-    truth = read(write_json(tmp_path / "a.json", document)).read_truth()
-    assert boxes_of(truth) == TRAIN_BOXES
-    mask = mask_of(truth, "000000000025.jpg")
+    ground_truth = read(write_json(tmp_path / "a.json", document)).read_ground_truth()
+    assert boxes_of(ground_truth) == TRAIN_BOXES
+    mask = mask_of(ground_truth, "000000000025.jpg")
     is_object = ones(2, 2, 12, 10) | ones(20, 2, 25, 7) | ones(30, 10, 34, 14)
     np.testing.assert_array_equal(mask.is_object, is_object)
     np.testing.assert_array_equal(mask.is_ignored, ones(12, 2, 16, 10))
-    larger = mask_of(truth, "000000000025.jpg", (60, 80))
+    larger = mask_of(ground_truth, "000000000025.jpg", (60, 80))
     np.testing.assert_array_equal(larger.is_object, np.kron(is_object, np.ones((2, 2), dtype=bool)))
     np.testing.assert_array_equal(larger.is_ignored, np.kron(ones(12, 2, 16, 10), np.ones((2, 2), dtype=bool)))
-    assert not mask_of(truth, "000000000009.jpg").is_ignored.any()
+    assert not mask_of(ground_truth, "000000000009.jpg").is_ignored.any()
 
 
 @pytest.mark.parametrize("absent", [{"segmentation": []}, {"segmentation": None}])
@@ -432,23 +432,23 @@ def test_a_image_has_the_mask_of_all_its_objects(tmp_path: Path, way: Callable[[
 def test_a_mask_that_would_lack_an_object_is_none(tmp_path: Path, absent: dict[str, Any], iscrowd: int) -> None:
     document = coco_of(TRAIN)
     document["annotations"][2].update(absent, iscrowd=iscrowd)
-    truth = read(write_json(tmp_path / "a.json", document)).read_truth()
-    assert truth["000000000025.jpg"].read_mask is None
-    assert truth["000000000009.jpg"].read_mask is not None
+    ground_truth = read(write_json(tmp_path / "a.json", document)).read_ground_truth()
+    assert ground_truth["000000000025.jpg"].read_mask is None
+    assert ground_truth["000000000009.jpg"].read_mask is not None
 
 
 def test_a_mask_without_a_usable_box_is_not_used(tmp_path: Path) -> None:
     document = coco_of(TRAIN)
     document["annotations"][0]["bbox"] = [90, 90, 5, 5]
-    truth = read(write_json(tmp_path / "a.json", document)).read_truth()
-    assert "000000000009.jpg" not in truth
+    ground_truth = read(write_json(tmp_path / "a.json", document)).read_ground_truth()
+    assert "000000000009.jpg" not in ground_truth
 
 
 def test_an_object_without_a_box_is_in_the_mask_all_the_same(tmp_path: Path) -> None:
     document = coco_of(TRAIN)
     del document["annotations"][2]["bbox"]
-    truth = read(write_json(tmp_path / "a.json", document)).read_truth()
-    np.testing.assert_array_equal(mask_of(truth, "000000000025.jpg").is_object, ones(2, 2, 13, 10))
+    ground_truth = read(write_json(tmp_path / "a.json", document)).read_ground_truth()
+    np.testing.assert_array_equal(mask_of(ground_truth, "000000000025.jpg").is_object, ones(2, 2, 13, 10))
 
 
 @pytest.mark.parametrize(
@@ -478,12 +478,12 @@ def test_an_object_without_a_box_is_in_the_mask_all_the_same(tmp_path: Path) -> 
 def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segmentation: Any, words: str) -> None:
     document = coco_of(TRAIN)
     document["annotations"][2]["segmentation"] = segmentation
-    truth = read(write_json(tmp_path / "a.json", document)).read_truth()
-    assert boxes_of(truth) == TRAIN_BOXES
+    ground_truth = read(write_json(tmp_path / "a.json", document)).read_ground_truth()
+    assert boxes_of(ground_truth) == TRAIN_BOXES
     with pytest.raises(BrokenImage, match=r"a\.json, 000000000025\.jpg: expected.*got.*Mend") as raised:
-        mask_of(truth, "000000000025.jpg")
+        mask_of(ground_truth, "000000000025.jpg")
     assert words in str(raised.value)
-    assert mask_of(truth, "000000000009.jpg").is_object.any()
+    assert mask_of(ground_truth, "000000000009.jpg").is_object.any()
 
 
 # What is no COCO
@@ -518,7 +518,7 @@ def test_what_is_no_coco_is_told_by_what_it_looks_like(tmp_path: Path, content: 
     file = tmp_path / "a.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(WsolError, match=r"a\.json is not.*expected.*(Name|Export|Convert)") as raised:
-        open_truth(file)
+        open_ground_truth(file)
     assert words in str(raised.value)
 
 
@@ -564,9 +564,9 @@ def test_a_senseless_entry_is_named(tmp_path: Path, change: Change, words: str) 
 def test_one_annotation_of_nothing_is_one_mistake(tmp_path: Path, change: Change, words: str) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
-    truth = read(file).read_truth()
-    assert len(truth.by_id) >= 2
-    (mistake,) = truth.mistakes
+    ground_truth = read(file).read_ground_truth()
+    assert len(ground_truth.by_id) >= 2
+    (mistake,) = ground_truth.mistakes
     assert words in f"{mistake.where}: {mistake.what}"
 
 
@@ -607,14 +607,14 @@ def test_an_annotation_without_a_box_takes_that_of_its_segmentation(
 ) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, lambda d: d["annotations"][0].update(bbox=bbox, segmentation=segmentation))
-    truth = read(file).read_truth()
-    assert boxes_of(truth)["000000000009.jpg"] == [box] and not truth.mistakes
+    ground_truth = read(file).read_ground_truth()
+    assert boxes_of(ground_truth)["000000000009.jpg"] == [box] and not ground_truth.mistakes
 
 
 def test_an_annotation_of_keypoints_with_a_box_is_a_box(tmp_path: Path) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, lambda d: d["annotations"][0].update(keypoints=[1, 2, 2], num_keypoints=1, segmentation=[]))
-    assert boxes_of(read(file).read_truth()) == TRAIN_BOXES
+    assert boxes_of(read(file).read_ground_truth()) == TRAIN_BOXES
 
 
 def test_both_splits_must_mean_the_same_by_a_category(tmp_path: Path) -> None:
@@ -649,7 +649,7 @@ def test_categories_of_no_image_are_left_out_and_reported(tmp_path: Path, catego
     assert data.unused == tuple(one["name"] for one in categories if one not in CATEGORIES)
     assert f"{len(data.unused)} unused class" in data.describe()
     assert data.unused[0] in data.notes()[0]
-    assert boxes_of(data.read_truth()) == TRAIN_BOXES
+    assert boxes_of(data.read_ground_truth()) == TRAIN_BOXES
 
 
 def test_a_category_of_images_with_several_classes_alone_is_left_out(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from fake_data.csv_table import BOX_COLUMNS, HW, ROWS, write_csv_set, write_imag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.data.open import open_data, open_truth
+from wsol.data.ground_truth import GroundTruth
+from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.csv_rows import _check_header
 from wsol.data.readers.csv_table import OPTIONAL, read, recognise
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import GroundTruth
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 
@@ -23,8 +23,8 @@ def labelled(data: DataSet, samples: tuple[Sample, ...]) -> dict[str, str]:
     return {sample.image_id: data.class_names[sample.label] for sample in samples}
 
 
-def boxes_of(truth: GroundTruth) -> dict[str, list[Xyxy]]:
-    return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in truth.by_id.items()}
+def boxes_of(ground_truth: GroundTruth) -> dict[str, list[Xyxy]]:
+    return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in ground_truth.by_id.items()}
 
 
 LABELS = {"1.jpg": "owl", "2.jpg": "hawk", "night/3.jpg": "owl"}
@@ -46,10 +46,10 @@ def test_a_table_is_read_by_its_folder_or_its_name(tmp_path: Path, images: str, 
     assert not data.has_split
     assert labelled(data, data.train) == LABELS
     assert all(sample.path.is_file() for sample in data.train)
-    truth = data.read_truth()
-    assert boxes_of(truth) == BOXES
-    assert {one.image_hw for one in truth.by_id.values()} == {HW}
-    assert truth.mistakes == data.mistakes == ()
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == BOXES
+    assert {one.image_hw for one in ground_truth.by_id.values()} == {HW}
+    assert ground_truth.mistakes == data.mistakes == ()
 
 
 def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
     table = write_table(tmp_path / "lists" / "mine.csv", ROWS)
     data = open_data(table, tmp_path / "photos")
     assert [sample.path for sample in data.train] == [tmp_path / "photos" / name for name in LABELS]
-    assert boxes_of(data.read_truth()) == BOXES
+    assert boxes_of(data.read_ground_truth()) == BOXES
 
 
 def test_labels_alone_are_a_data_set_without_truth(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_labels_alone_are_a_data_set_without_truth(tmp_path: Path) -> None:
     data = open_data(tmp_path)
     assert labelled(data, data.train) == LABELS
     with pytest.raises(WsolError, match=r"no boxes to compare with in .*labels\.csv.*x0, y0, x1, y1.*wsol predict"):
-        data.read_truth()
+        data.read_ground_truth()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_order_other_columns_blanks_and_a_byte_order_mark_do_not_matter(tmp_path
     write_images(tmp_path, [["1.jpg"], ["night/2.jpg"]])
     data = open_data(table)
     assert labelled(data, data.train) == {"1.jpg": "owl", "night/2.jpg": "hawk"}
-    assert boxes_of(data.read_truth()) == {"1.jpg": [(1, 2, 11.5, 10)]}
+    assert boxes_of(data.read_ground_truth()) == {"1.jpg": [(1, 2, 11.5, 10)]}
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_without_labels_the_folder_is_the_class(tmp_path: Path, path: str, name:
     table = write_table(tmp_path / "boxes.csv", [(path, 1, 2, 11.5, 10)], ("path", *BOX_COLUMNS[2:]))
     image_id = path.replace("\\", "/").removeprefix("./")
     write_images(tmp_path, [[image_id]])
-    data = open_truth(table)
+    data = open_ground_truth(table)
     assert labelled(data, data.test) == {image_id: name}
-    assert boxes_of(data.read_truth()) == {image_id: [(1, 2, 11.5, 10)]}
+    assert boxes_of(data.read_ground_truth()) == {image_id: [(1, 2, 11.5, 10)]}
 
 
 @pytest.mark.parametrize("path", ["2.jpg", "test/2.jpg", "../owl/2.jpg", "/owl/2.jpg"])
@@ -137,13 +137,13 @@ def test_without_labels_and_folders_there_is_no_class(tmp_path: Path, path: str)
     with pytest.raises(
         WsolError, match=r"line 3: expected the class of .*2\.jpg: there is no column label.*Add the column"
     ):
-        open_truth(table)
+        open_ground_truth(table)
 
 
 def test_a_class_under_a_name_that_nobody_knows_is_not_passed_over_for_the_folder(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.csv", [("site a/1.jpg", "owl")], ("path", "breed"))
     with pytest.raises(WsolError, match="Missing: label"):
-        open_truth(table)
+        open_ground_truth(table)
 
 
 NAMES = st.text(
@@ -154,7 +154,7 @@ NAMES = st.text(
 @given(st.dictionaries(NAMES.filter(lambda name: not name.startswith("./")), NAMES, min_size=1, max_size=5))
 def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, labels: dict[str, str]) -> None:
     table = write_table(tmp_path_factory.mktemp("csv") / "t.csv", labels.items(), ("path", "label"))
-    data = open_truth(table)
+    data = open_ground_truth(table)
     assert labelled(data, data.train) == labels
 
 
@@ -188,7 +188,7 @@ def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, labels: d
 def test_a_header_that_means_something_else_says_what_to_rename(tmp_path: Path, header: str, words: str) -> None:
     (tmp_path / "t.csv").write_text(header + "\n1.jpg,owl\n" if header else "")
     with pytest.raises(WsolError, match=r"t\.csv has the columns.*expected path, label.*x0,y0,x1,y1") as raised:
-        open_truth(tmp_path / "t.csv")
+        open_ground_truth(tmp_path / "t.csv")
     assert words in str(raised.value)
 
 
@@ -219,7 +219,7 @@ def test_a_column_of_somebody_elses_is_no_slip(tmp_path: Path, header: str) -> N
 def test_what_is_no_table_of_images_is_told(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(WsolError, match=r"t\.csv.*expected") as raised:
-        open_truth(tmp_path / "t.csv")
+        open_ground_truth(tmp_path / "t.csv")
     assert words in str(raised.value)
 
 
@@ -245,9 +245,9 @@ def test_images_without_one_label_are_left_out_and_noted(tmp_path: Path) -> None
         ("several classes", f"{table}, 5.jpg", "expected one label, got (none), owl"),
     ]
     assert "3 images left out" in data.describe()
-    truth = data.read_truth()
-    assert boxes_of(truth) == {"1.jpg": BOXES["1.jpg"]}
-    assert truth.mistakes == ()
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == {"1.jpg": BOXES["1.jpg"]}
+    assert ground_truth.mistakes == ()
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
     poisoned = open_data(tmp_path)
     assert (poisoned.train, poisoned.test) == (whole.train, whole.test)
     assert poisoned.training_hash() == whole.training_hash()
-    (mistake,) = poisoned.read_truth().mistakes
+    (mistake,) = poisoned.read_ground_truth().mistakes
     assert str(mistake).startswith("not a number: ") and "labels.csv, line 5: expected four numbers" in str(mistake)
     assert "po,i,s,on" in mistake.what
 
@@ -321,9 +321,9 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
 def test_a_senseless_box_is_noted_and_not_used(tmp_path: Path, corners: tuple[object, ...], kind: str) -> None:
     write_csv_set(tmp_path)
     table = write_table(tmp_path / "labels.csv", [*ROWS, ("1.jpg", "owl", *corners)])
-    truth = read(tmp_path).read_truth()
-    assert boxes_of(truth) == BOXES
-    assert [(mistake.kind, mistake.where) for mistake in truth.mistakes] == [(kind, f"{table}, line 6")]
+    ground_truth = read(tmp_path).read_ground_truth()
+    assert boxes_of(ground_truth) == BOXES
+    assert [(mistake.kind, mistake.where) for mistake in ground_truth.mistakes] == [(kind, f"{table}, line 6")]
 
 
 @pytest.mark.parametrize("corners", [("", 2, 3, 4), (1, 2, "", ""), (1, 2, 3, "four")])
@@ -332,9 +332,9 @@ def test_a_box_that_is_no_four_numbers_is_one_mistake_with_its_line(
 ) -> None:
     write_csv_set(tmp_path)
     write_table(tmp_path / "labels.csv", [*ROWS, ("1.jpg", "owl", *corners)])
-    truth = read(tmp_path).read_truth()
-    assert boxes_of(truth) == BOXES
-    (mistake,) = truth.mistakes
+    ground_truth = read(tmp_path).read_ground_truth()
+    assert boxes_of(ground_truth) == BOXES
+    (mistake,) = ground_truth.mistakes
     assert (mistake.kind, Path(mistake.where).name) == ("not a number", "labels.csv, line 6")
     assert "expected four numbers (x0,y0,x1,y1), got" in mistake.what
 
@@ -343,18 +343,21 @@ def test_sizes_come_from_the_table_if_it_has_them_else_from_the_images(tmp_path:
     columns = (*BOX_COLUMNS, "width", "height")
     rows = [("absent.jpg", "owl", 1, 2, 300, 200, 300, 200), ("1.jpg", "owl", 1, 2, 300, 200, "", "")]
     write_images(tmp_path, rows[1:])
-    truth = read(write_table(tmp_path / "t.csv", rows, columns)).read_truth()
-    assert {image_id: one.image_hw for image_id, one in truth.by_id.items()} == {"absent.jpg": (200, 300), "1.jpg": HW}
-    assert boxes_of(truth) == {"absent.jpg": [(1, 2, 300, 200)], "1.jpg": [(1, 2, 40, 30)]}
+    ground_truth = read(write_table(tmp_path / "t.csv", rows, columns)).read_ground_truth()
+    assert {image_id: one.image_hw for image_id, one in ground_truth.by_id.items()} == {
+        "absent.jpg": (200, 300),
+        "1.jpg": HW,
+    }
+    assert boxes_of(ground_truth) == {"absent.jpg": [(1, 2, 300, 200)], "1.jpg": [(1, 2, 40, 30)]}
 
 
 def test_two_sizes_of_one_image_are_noted(tmp_path: Path) -> None:
     columns = (*BOX_COLUMNS, "width", "height")
     rows = [("1.jpg", "owl", 1, 2, 3, 4, 40, 30), ("1.jpg", "owl", 5, 6, 7, 8, 400, 300)]
-    truth = read(write_table(tmp_path / "t.csv", rows, columns)).read_truth()
-    assert boxes_of(truth) == {"1.jpg": [(1, 2, 3, 4)]}
-    assert [mistake.kind for mistake in truth.mistakes] == ["other size"]
-    assert "expected 40 x 30 as before, got 400 x 300" in truth.mistakes[0].what
+    ground_truth = read(write_table(tmp_path / "t.csv", rows, columns)).read_ground_truth()
+    assert boxes_of(ground_truth) == {"1.jpg": [(1, 2, 3, 4)]}
+    assert [mistake.kind for mistake in ground_truth.mistakes] == ["other size"]
+    assert "expected 40 x 30 as before, got 400 x 300" in ground_truth.mistakes[0].what
 
 
 @pytest.mark.parametrize("size", [("", 30), (40, ""), (0, 30), (-40, 30), (40, "thirty"), ("40.5", 30)])
@@ -363,7 +366,7 @@ def test_a_senseless_size_names_its_line(tmp_path: Path, size: tuple[object, obj
     with pytest.raises(
         WsolError, match=r"t\.csv, line 2: expected width and height of an image in whole pixels, got.*Mend"
     ):
-        read(table).read_truth()
+        read(table).read_ground_truth()
 
 
 def test_missing_and_broken_images_cost_their_own_boxes_and_are_noted_once(tmp_path: Path) -> None:
@@ -371,12 +374,12 @@ def test_missing_and_broken_images_cost_their_own_boxes_and_are_noted_once(tmp_p
     (tmp_path / "images/1.jpg").write_bytes(b"")
     (tmp_path / "images/2.jpg").unlink()
     (tmp_path / "images/night/3.jpg").unlink()
-    data = open_truth(tmp_path)
+    data = open_ground_truth(tmp_path)
     assert labelled(data, data.train) == LABELS
-    truth = data.read_truth()
-    assert boxes_of(truth) == {}
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == {}
     # night/3.jpg has no box, and is not looked for.
-    assert [(mistake.kind, Path(mistake.where).name) for mistake in truth.mistakes] == [
+    assert [(mistake.kind, Path(mistake.where).name) for mistake in ground_truth.mistakes] == [
         ("broken image", "1.jpg"),
         ("missing image", "2.jpg"),
     ]

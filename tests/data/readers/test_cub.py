@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wsol.data.images import image_hw
-from wsol.data.open import open_data, open_truth
+from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.cub import read, recognise
 from wsol.errors import WsolError
 
@@ -32,13 +32,13 @@ def test_the_official_split_and_labels_are_taken(fake_cub: Path) -> None:
 
 def test_boxes_are_corners_clipped_to_the_image(fake_cub: Path) -> None:
     data = open_data(fake_cub)
-    truth = data.read_truth()
-    assert set(truth.by_id) == {sample.image_id for sample in (*data.train, *data.test)}
-    assert truth.mistakes == ()
+    ground_truth = data.read_ground_truth()
+    assert set(ground_truth.by_id) == {sample.image_id for sample in (*data.train, *data.test)}
+    assert ground_truth.mistakes == ()
     # Its row is `9 3.0 2.0 30.0 49.0`.
-    assert truth[data.test[2].image_id].boxes.xyxy.tolist() == [[3, 2, 33, 51]]
+    assert ground_truth[data.test[2].image_id].boxes.xyxy.tolist() == [[3, 2, 33, 51]]
     (fake_cub / "bounding_boxes.txt").write_text("".join(f"{number} 70.0 50.0 30.0 40.0\n" for number in range(1, 10)))
-    assert open_data(fake_cub).read_truth()[data.test[2].image_id].boxes.xyxy.tolist() == [[70, 50, 80, 60]]
+    assert open_data(fake_cub).read_ground_truth()[data.test[2].image_id].boxes.xyxy.tolist() == [[70, 50, 80, 60]]
 
 
 @pytest.mark.parametrize(
@@ -60,16 +60,16 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(fake_cub: Path, poi
     assert (poisoned.train, poisoned.test, poisoned.class_names) == (whole.train, whole.test, whole.class_names)
     assert poisoned.training_hash() == whole.training_hash()
     with pytest.raises(WsolError, match=r"bounding_boxes\.txt.*[Rr]estore"):
-        poisoned.read_truth()
+        poisoned.read_ground_truth()
 
 
 def test_a_broken_image_costs_its_own_boxes_only(fake_cub: Path) -> None:
     data = open_data(fake_cub)
     data.test[0].path.write_bytes(b"")
     data.test[1].path.unlink()
-    truth = data.read_truth()
-    assert set(truth.by_id) == {sample.image_id for sample in (*data.train, data.test[2])}
-    assert [(mistake.kind, mistake.where) for mistake in truth.mistakes] == [
+    ground_truth = data.read_ground_truth()
+    assert set(ground_truth.by_id) == {sample.image_id for sample in (*data.train, data.test[2])}
+    assert [(mistake.kind, mistake.where) for mistake in ground_truth.mistakes] == [
         ("broken image", str(data.test[0].path)),
         ("missing image", str(data.test[1].path)),
     ]
@@ -95,23 +95,25 @@ def test_a_senseless_row_is_noted_and_costs_its_own_box_only(fake_cub: Path, old
     assert old in table.read_text()
     table.write_text(table.read_text().replace(old, new, 1))
     data = open_data(fake_cub)
-    truth = data.read_truth()
-    assert [mistake.kind for mistake in truth.mistakes] == [kind]
-    assert "bounding_boxes.txt" in truth.mistakes[0].where
+    ground_truth = data.read_ground_truth()
+    assert [mistake.kind for mistake in ground_truth.mistakes] == [kind]
+    assert "bounding_boxes.txt" in ground_truth.mistakes[0].where
     name = "002.Laysan_Albatross/Laysan_Albatross_0002_5.jpg"
     usable = {"unknown image", "reaches outside, clipped"}
-    assert {s.image_id for s in (*data.train, *data.test)} - truth.by_id.keys() == (
+    assert {s.image_id for s in (*data.train, *data.test)} - ground_truth.by_id.keys() == (
         {name} - ({name} if kind in usable else set())
     )
 
 
 def test_the_images_may_lie_elsewhere(fake_cub: Path, tmp_path: Path) -> None:
-    whole = open_data(fake_cub).read_truth()
+    whole = open_data(fake_cub).read_ground_truth()
     (fake_cub / "images").rename(tmp_path / "photos")
     data = open_data(fake_cub, tmp_path / "photos")
     assert data.train[0].path == tmp_path / "photos" / data.train[0].image_id
-    assert data.read_truth().by_id.keys() == whole.by_id.keys()
-    assert [mistake.kind for mistake in open_truth(fake_cub).read_truth().mistakes] == ["missing image"] * 9
+    assert data.read_ground_truth().by_id.keys() == whole.by_id.keys()
+    assert [mistake.kind for mistake in open_ground_truth(fake_cub).read_ground_truth().mistakes] == [
+        "missing image"
+    ] * 9
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_a_damaged_table_says_where(fake_cub: Path, table: str, old: str, new: s
     assert old in text
     (fake_cub / table).write_text(text.replace(old, new, 1))
     with pytest.raises(WsolError, match="[Rr]estore") as raised:
-        open_data(fake_cub).read_truth()
+        open_data(fake_cub).read_ground_truth()
     assert words in str(raised.value)
     assert str(fake_cub) in str(raised.value)
 
@@ -148,9 +150,9 @@ def test_no_training_image_says_so(fake_cub: Path) -> None:
     (fake_cub / "train_test_split.txt").write_text("".join(f"{number} 0\n" for number in range(1, 10)))
     with pytest.raises(WsolError, match="no training images"):
         open_data(fake_cub)
-    truth = open_truth(fake_cub)
-    assert (len(truth.train), len(truth.test)) == (0, 9)
-    assert "9 test images, none to train on" in truth.describe()
+    ground_truth = open_ground_truth(fake_cub)
+    assert (len(ground_truth.train), len(ground_truth.test)) == (0, 9)
+    assert "9 test images, none to train on" in ground_truth.describe()
 
 
 def test_blank_lines_do_not_matter(fake_cub: Path) -> None:
@@ -174,14 +176,14 @@ def test_the_real_data_are_as_published(cub30: Path) -> None:
     assert data.class_names[0] == "001.Black_footed_Albatross"
     assert set(Counter(sample.label for sample in data.train).values()) == {30}
     assert not {sample.image_id for sample in data.train} & {sample.image_id for sample in data.test}
-    truth = data.read_truth()
-    assert len(truth.by_id) == 1701
+    ground_truth = data.read_ground_truth()
+    assert len(ground_truth.by_id) == 1701
     # Three published boxes end more than a pixel beyond their images.
-    assert [mistake.kind for mistake in truth.mistakes] == ["reaches outside, clipped"] * 3
-    assert [mistake.where.split()[-1] for mistake in truth.mistakes] == ["960", "999", "1218"]
+    assert [mistake.kind for mistake in ground_truth.mistakes] == ["reaches outside, clipped"] * 3
+    assert [mistake.where.split()[-1] for mistake in ground_truth.mistakes] == ["960", "999", "1218"]
     for sample in data.test[::100]:
         height, width = image_hw(sample.path)
-        boxes = truth[sample.image_id].boxes
+        boxes = ground_truth[sample.image_id].boxes
         assert len(boxes) == 1
         assert (boxes.xyxy >= 0).all()
         assert (boxes.xyxy <= np.array([width, height, width, height])).all()

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from wsol.checks.run import check_data
-from wsol.data.open import open_data, open_truth
+from wsol.data.open import open_data, open_ground_truth
 from wsol.errors import WsolError
 from wsol.results.boxes import read_boxes
 from wsol.results.classes import read_classes
@@ -62,13 +62,13 @@ def read_everything(root: Path, images: Path | None = None) -> None:
     """Open a data set, read its ground truth with all masks, and check it."""
 
     def read_masks() -> None:
-        for one in open_truth(root, images).read_truth().by_id.values():
+        for one in open_ground_truth(root, images).read_ground_truth().by_id.values():
             if one.read_mask is not None:
                 reading(lambda one=one: one.read_mask(one.image_hw or (30, 40)))
 
-    reading(lambda: open_truth(root, images).describe(), read_masks)
+    reading(lambda: open_ground_truth(root, images).describe(), read_masks)
     reading(lambda: open_data(root, images).training_hash())
-    reading(lambda: check_data(open_truth(root, images), Progress(quiet=True)))
+    reading(lambda: check_data(open_ground_truth(root, images), Progress(quiet=True)))
 
 
 # COCO

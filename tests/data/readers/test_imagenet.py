@@ -11,9 +11,9 @@ from fake_data.voc import Object, write_xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wsol.data.ground_truth import GroundTruth, counted
 from wsol.data.readers.imagenet import read, recognise
 from wsol.data.samples import DataSet
-from wsol.data.truth import GroundTruth, counted
 from wsol.errors import WsolError
 
 GOLDFISH, TENCH, SHARK = "n01443537", "n01440764", "n01484850"
@@ -69,8 +69,8 @@ def labelled(data: DataSet) -> list[tuple[str, str]]:
     return [(s.image_id, data.class_names[s.label]) for s in data.test]
 
 
-def boxes_of(truth: GroundTruth) -> list[list[list[float]]]:
-    return [one.boxes.xyxy.tolist() for one in truth.by_id.values()]
+def boxes_of(ground_truth: GroundTruth) -> list[list[list[float]]]:
+    return [one.boxes.xyxy.tolist() for one in ground_truth.by_id.values()]
 
 
 FLAT = [(f"val/{val_name(1)}.JPEG", TENCH), (f"val/{val_name(2)}.JPEG", GOLDFISH)]
@@ -164,9 +164,9 @@ def test_kaggles_tree_may_be_named_anywhere(kaggle: Path, named: str, has_table:
     assert len(data.train) == sum(TRAIN.values())
     assert labelled(data) == FLAT
     assert data.test[0].path == kaggle / "ILSVRC/Data/CLS-LOC" / data.test[0].image_id
-    truth = data.read_truth()
-    assert boxes_of(truth) == BOXES
-    assert truth.mistakes == ()
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == BOXES
+    assert ground_truth.mistakes == ()
 
 
 def test_kaggles_images_may_be_named_alone_whatever_the_folder_above_is_called(kaggle: Path) -> None:
@@ -184,7 +184,7 @@ def test_images_may_lie_elsewhere(tmp_path: Path, flat: Path) -> None:
     data = read(flat, tmp_path / "elsewhere")
     assert labelled(data) == FLAT
     assert data.test[0].path == tmp_path / "elsewhere" / FLAT[0][0]
-    assert boxes_of(data.read_truth()) == BOXES
+    assert boxes_of(data.read_ground_truth()) == BOXES
 
 
 def test_without_training_images_it_is_a_test_list(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_without_training_images_it_is_a_test_list(tmp_path: Path) -> None:
     assert data.train == ()
     assert data.has_split
     assert (data.class_names, labelled(data)) == ((TENCH, GOLDFISH), FLAT)
-    assert boxes_of(data.read_truth()) == BOXES
+    assert boxes_of(data.read_ground_truth()) == BOXES
 
 
 def test_without_held_out_images_there_is_no_split(tmp_path: Path) -> None:
@@ -203,9 +203,9 @@ def test_without_held_out_images_there_is_no_split(tmp_path: Path) -> None:
     data = read(tmp_path)
     assert not data.has_split
     assert data.test is data.train
-    truth = data.read_truth()
-    assert boxes_of(truth) == [[[1, 2, 3, 4]]]
-    assert counted(truth.mistakes) == {"no true box": 2}
+    ground_truth = data.read_ground_truth()
+    assert boxes_of(ground_truth) == [[[1, 2, 3, 4]]]
+    assert counted(ground_truth.mistakes) == {"no true box": 2}
 
 
 def test_subsets_may_call_it_test(by_wnid: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_flat_image_without_a_usable_label_is_left_out(
     assert labelled(data) == FLAT
     assert counted(data.mistakes) == {kind: 1}
     assert words in data.mistakes[0].what
-    assert boxes_of(data.read_truth()) == BOXES
+    assert boxes_of(data.read_ground_truth()) == BOXES
 
 
 def test_no_name_is_no_class_without_training_images_either(tmp_path: Path) -> None:
@@ -262,13 +262,13 @@ def test_no_name_is_no_class_without_training_images_either(tmp_path: Path) -> N
 @pytest.mark.parametrize("folder", XML_FOLDERS)
 def test_annotations_are_looked_for(by_wnid: Path, folder: str) -> None:
     write_xmls(by_wnid / folder, OBJECTS)
-    assert boxes_of(read(by_wnid).read_truth()) == BOXES
+    assert boxes_of(read(by_wnid).read_ground_truth()) == BOXES
 
 
 def test_an_annotation_of_training_images_is_none_of_validation_images(by_wnid: Path) -> None:
     write_xmls(by_wnid / f"Annotations/train/{TENCH}", OBJECTS)
     with pytest.raises(WsolError, match="no boxes for"):
-        read(by_wnid).read_truth()
+        read(by_wnid).read_ground_truth()
 
 
 @pytest.mark.parametrize("is_flat", [True, False])
@@ -276,7 +276,7 @@ def test_no_annotation_at_all_says_where_it_was_looked_for(tmp_path: Path, is_fl
     write_train(tmp_path)
     write_val(tmp_path / "val", [None if is_flat else TENCH])
     with pytest.raises(WsolError, match=r"no boxes for .*val: expected .*wsol predict") as raised:
-        read(tmp_path).read_truth()
+        read(tmp_path).read_ground_truth()
     for folder in XML_FOLDERS[:-2]:
         assert f"{tmp_path / folder}," in str(raised.value) or f"{tmp_path / folder}." in str(raised.value)
     assert str(tmp_path / "LOC_val_solution.csv") in str(raised.value)
@@ -293,11 +293,11 @@ def test_flat_images_without_annotations_cannot_even_be_read(tmp_path: Path) -> 
 
 def test_corners_are_those_of_the_file(by_wnid: Path) -> None:
     write_xmls(by_wnid / "Annotations/CLS-LOC/val", OBJECTS)
-    truth = read(by_wnid).read_truth()
-    assert list(truth.by_id) == [image_id for image_id, _ in BY_WNID]
-    assert boxes_of(truth) == BOXES
-    assert {one.image_hw for one in truth.by_id.values()} == {(30, 40)}
-    assert truth.mistakes == ()
+    ground_truth = read(by_wnid).read_ground_truth()
+    assert list(ground_truth.by_id) == [image_id for image_id, _ in BY_WNID]
+    assert boxes_of(ground_truth) == BOXES
+    assert {one.image_hw for one in ground_truth.by_id.values()} == {(30, 40)}
+    assert ground_truth.mistakes == ()
 
 
 def test_annotations_are_unread_until_asked_for(by_wnid: Path) -> None:
@@ -308,7 +308,7 @@ def test_annotations_are_unread_until_asked_for(by_wnid: Path) -> None:
     data = read(by_wnid)
     assert labelled(data) == BY_WNID
     with pytest.raises(WsolError, match=r"LOC_val_solution\.csv, line 1"):
-        data.read_truth()
+        data.read_ground_truth()
 
 
 def test_poisoned_corners_change_no_label(flat: Path) -> None:
@@ -316,17 +316,17 @@ def test_poisoned_corners_change_no_label(flat: Path) -> None:
     write_xmls(flat / "Annotations/CLS-LOC/val", {1: [(TENCH, "nan", "left", "", 1e400)]})
     poisoned = read(flat)
     assert (poisoned.test, poisoned.train, poisoned.mistakes) == (whole.test, whole.train, ())
-    truth = poisoned.read_truth()
-    assert boxes_of(truth) == BOXES[1:]
-    assert counted(truth.mistakes) == {"not a number": 1}
+    ground_truth = poisoned.read_ground_truth()
+    assert boxes_of(ground_truth) == BOXES[1:]
+    assert counted(ground_truth.mistakes) == {"not a number": 1}
 
 
 @pytest.mark.parametrize("size", [None, (0, 0), (30, 0), (0, 40)])
 def test_the_size_is_the_images_where_the_file_has_none(by_wnid: Path, size: tuple[int, int] | None) -> None:
     write_xml(by_wnid / f"bbox/val/{val_name(1)}.xml", OBJECTS[1], image_hw=size)
     write_xml(by_wnid / f"bbox/val/{val_name(2)}.xml", OBJECTS[2], image_hw=(300, 400))
-    truth = read(by_wnid).read_truth()
-    assert [one.image_hw for one in truth.by_id.values()] == [(30, 40), (300, 400)]
+    ground_truth = read(by_wnid).read_ground_truth()
+    assert [one.image_hw for one in ground_truth.by_id.values()] == [(30, 40), (300, 400)]
 
 
 def test_a_image_without_size_is_looked_at(by_wnid: Path) -> None:
@@ -335,9 +335,9 @@ def test_a_image_without_size_is_looked_at(by_wnid: Path) -> None:
     data = read(by_wnid)
     data.test[0].path.write_bytes(b"")
     data.test[1].path.unlink()
-    truth = data.read_truth()
-    assert truth.by_id == {}
-    assert [m.kind for m in truth.mistakes] == ["broken image", "missing image"]
+    ground_truth = data.read_ground_truth()
+    assert ground_truth.by_id == {}
+    assert [m.kind for m in ground_truth.mistakes] == ["broken image", "missing image"]
 
 
 EVIL = f"""<?xml version="1.0"?><!DOCTYPE annotation [<!ENTITY x SYSTEM "file:///etc/hostname">]>
@@ -395,11 +395,11 @@ def test_a_bad_file_costs_its_own_boxes_only(by_wnid: Path, content: bytes, kind
     write_xmls(by_wnid / "Annotations/val", OBJECTS)
     bad = by_wnid / "Annotations/val" / f"{val_name(1)}.xml"
     bad.write_bytes(content)
-    truth = read(by_wnid).read_truth()
-    assert boxes_of(truth) == BOXES[1:]
-    assert counted(truth.mistakes) == kinds
-    assert words in str(truth.mistakes[0])
-    assert str(bad) in str(truth.mistakes[0])
+    ground_truth = read(by_wnid).read_ground_truth()
+    assert boxes_of(ground_truth) == BOXES[1:]
+    assert counted(ground_truth.mistakes) == kinds
+    assert words in str(ground_truth.mistakes[0])
+    assert str(bad) in str(ground_truth.mistakes[0])
 
 
 @pytest.mark.parametrize(
@@ -413,18 +413,18 @@ def test_a_bad_file_costs_its_own_boxes_only(by_wnid: Path, content: bytes, kind
 )
 def test_a_bad_object_costs_its_own_box_only(by_wnid: Path, one: Object, kind: str) -> None:
     write_xmls(by_wnid / "Annotations/val", OBJECTS | {1: [one, *OBJECTS[1]]})
-    truth = read(by_wnid).read_truth()
-    assert boxes_of(truth) == BOXES
-    assert counted(truth.mistakes) == {kind: 1}
-    assert f"{val_name(1)}.xml, object 1" in truth.mistakes[0].where
+    ground_truth = read(by_wnid).read_ground_truth()
+    assert boxes_of(ground_truth) == BOXES
+    assert counted(ground_truth.mistakes) == {kind: 1}
+    assert f"{val_name(1)}.xml, object 1" in ground_truth.mistakes[0].where
 
 
 def test_a_image_without_annotation_says_what_is_missing(by_wnid: Path) -> None:
     write_xmls(by_wnid / "Annotations/val", {2: OBJECTS[2]})
-    truth = read(by_wnid).read_truth()
-    assert boxes_of(truth) == BOXES[1:]
-    assert counted(truth.mistakes) == {"no true box": 1}
-    assert f"expected {val_name(1)}.xml" in truth.mistakes[0].what
+    ground_truth = read(by_wnid).read_ground_truth()
+    assert boxes_of(ground_truth) == BOXES[1:]
+    assert counted(ground_truth.mistakes) == {"no true box": 1}
+    assert f"expected {val_name(1)}.xml" in ground_truth.mistakes[0].what
 
 
 corners = st.tuples(*[st.integers(0, 20)] * 2, *[st.integers(20, 29)] * 2)
@@ -439,10 +439,10 @@ def test_kaggles_table_says_what_the_files_say(
     write_val(root / "val", [TENCH])
     objects: dict[int, list[Object]] = {1: [(TENCH, *row) for row in rows]}
     write_solution(root / "LOC_val_solution.csv", objects)
-    from_table = read(root).read_truth()
+    from_table = read(root).read_ground_truth()
     (root / "LOC_val_solution.csv").unlink()
     write_xmls(root / "bbox/val", objects)
-    assert boxes_of(from_table) == boxes_of(read(root).read_truth()) == [[list(row) for row in rows]]
+    assert boxes_of(from_table) == boxes_of(read(root).read_ground_truth()) == [[list(row) for row in rows]]
     assert from_table[f"val/{TENCH}/{val_name(1)}.JPEG"].image_hw == (30, 40)
 
 
@@ -450,7 +450,7 @@ def test_files_fill_the_gaps_of_kaggles_table(flat: Path) -> None:
     write_solution(flat / "LOC_val_solution.csv", {1: OBJECTS[1]})
     data = read(flat)
     assert labelled(data) == FLAT
-    assert boxes_of(data.read_truth()) == BOXES
+    assert boxes_of(data.read_ground_truth()) == BOXES
 
 
 @pytest.mark.parametrize(
@@ -459,4 +459,4 @@ def test_files_fill_the_gaps_of_kaggles_table(flat: Path) -> None:
 def test_a_malformed_line_of_kaggles_table_is_named(by_wnid: Path, prediction: str) -> None:
     (by_wnid / "LOC_val_solution.csv").write_text(f"ImageId,PredictionString\n{val_name(1)},{prediction}\n")
     with pytest.raises(WsolError, match=r"LOC_val_solution\.csv, line 2: expected `ImageId,PredictionString`.*Restore"):
-        read(by_wnid).read_truth()
+        read(by_wnid).read_ground_truth()

@@ -10,9 +10,9 @@ from fake_data.voc import Object, write_voc, write_xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wsol.data.ground_truth import GroundTruth, counted
 from wsol.data.readers.voc import read, recognise
 from wsol.data.samples import DataSet
-from wsol.data.truth import GroundTruth, counted
 from wsol.errors import WsolError
 
 BIRD: Object = ("bird", 2, 3, 30, 20)
@@ -37,8 +37,8 @@ def stems(data: DataSet) -> tuple[list[str], list[str]]:
     return train, test
 
 
-def boxes_of(truth: GroundTruth) -> dict[str, list[list[float]]]:
-    return {image_id: one.boxes.xyxy.tolist() for image_id, one in truth.by_id.items()}
+def boxes_of(ground_truth: GroundTruth) -> dict[str, list[list[float]]]:
+    return {image_id: one.boxes.xyxy.tolist() for image_id, one in ground_truth.by_id.items()}
 
 
 # Recognition
@@ -134,7 +134,7 @@ def test_no_image_is_in_both_splits(tmp_path_factory: pytest.TempPathFactory, li
     write_voc(root, {}, lists)
     data = read(root)
     assert not data.has_split or not {s.image_id for s in data.train} & {s.image_id for s in data.test}
-    assert {s.image_id for s in (*data.train, *data.test)} == set(read(root).read_truth().by_id)
+    assert {s.image_id for s in (*data.train, *data.test)} == set(read(root).read_ground_truth().by_id)
 
 
 def test_a_listed_image_without_annotation_is_left_out(voc: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_image_without_a_usable_label_is_left_out(
     assert counted(data.mistakes) == {kind: 1}
     assert words in data.mistakes[0].what
     assert str(bad) in data.mistakes[0].where
-    assert set(data.read_truth().by_id) == {f"{s}.jpg" for s in (B, C, D)}
+    assert set(data.read_ground_truth().by_id) == {f"{s}.jpg" for s in (B, C, D)}
 
 
 def test_a_class_of_no_usable_image_is_no_class(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_nothing_usable_is_an_empty_data_set(tmp_path: Path) -> None:
     write_voc(tmp_path, {"1": []})
     data = read(tmp_path)
     assert (data.train, data.test, data.class_names) == ((), (), ())
-    assert data.read_truth() == GroundTruth({})
+    assert data.read_ground_truth() == GroundTruth({})
 
 
 @pytest.mark.parametrize(
@@ -270,15 +270,15 @@ def test_a_second_annotation_of_a_image_is_left_out(tmp_path: Path) -> None:
 
 
 def test_corners_count_from_one_and_the_last_is_inside(voc: Path) -> None:
-    truth = read(voc).read_truth()
-    assert boxes_of(truth) == {
+    ground_truth = read(voc).read_ground_truth()
+    assert boxes_of(ground_truth) == {
         f"{A}.jpg": [[1, 2, 30, 20]],
         f"{B}.jpg": [[0, 0, 40, 30], [4, 5, 5, 6]],
         f"{C}.jpg": [[9, 9, 20, 20]],
         f"{D}.jpg": [[0, 0, 2, 2]],
     }
-    assert {one.image_hw for one in truth.by_id.values()} == {(30, 40)}
-    assert truth.mistakes == ()
+    assert {one.image_hw for one in ground_truth.by_id.values()} == {(30, 40)}
+    assert ground_truth.mistakes == ()
 
 
 def test_parts_of_an_object_are_no_objects(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_parts_of_an_object_are_no_objects(tmp_path: Path) -> None:
     (tmp_path / "1.xml").write_text(whole)
     data = read(tmp_path)
     assert data.class_names == ("bird",)
-    assert boxes_of(data.read_truth()) == {"1.jpg": [[1, 2, 30, 20]]}
+    assert boxes_of(data.read_ground_truth()) == {"1.jpg": [[1, 2, 30, 20]]}
 
 
 def test_a_link_to_nowhere_is_left_out(voc: Path) -> None:
@@ -303,7 +303,7 @@ def test_a_link_to_nowhere_is_left_out(voc: Path) -> None:
 
 def test_truth_is_of_both_splits(voc: Path) -> None:
     write_voc(voc, {}, {"train": [A], "test": [C]})
-    assert list(boxes_of(read(voc).read_truth())) == [f"{A}.jpg", f"{C}.jpg"]
+    assert list(boxes_of(read(voc).read_ground_truth())) == [f"{A}.jpg", f"{C}.jpg"]
 
 
 edges = st.tuples(st.integers(0, 39), st.integers(0, 29), st.integers(1, 40), st.integers(1, 30)).filter(
@@ -318,9 +318,9 @@ def test_half_open_boxes_survive_being_written_and_read(
 ) -> None:
     root = tmp_path_factory.mktemp("voc")
     write_xml(root / "Annotations/1.xml", [("bird", x0 + 1, y0 + 1, x1, y1) for x0, y0, x1, y1 in rows])
-    truth = read(root).read_truth()
-    assert boxes_of(truth) == {"1.jpg": [list(row) for row in rows]}
-    assert truth.mistakes == ()
+    ground_truth = read(root).read_ground_truth()
+    assert boxes_of(ground_truth) == {"1.jpg": [list(row) for row in rows]}
+    assert ground_truth.mistakes == ()
 
 
 @pytest.mark.parametrize(
@@ -337,10 +337,10 @@ def test_half_open_boxes_survive_being_written_and_read(
 )
 def test_a_bad_object_costs_its_own_box_only(voc: Path, one: Object, kind: str) -> None:
     write_xml(voc / f"Annotations/{A}.xml", [one, BIRD])
-    truth = read(voc).read_truth()
-    assert boxes_of(truth)[f"{A}.jpg"][-1] == [1, 2, 30, 20]
-    assert counted(truth.mistakes) == {kind: 1}
-    assert f"{A}.xml, object 1" in truth.mistakes[0].where
+    ground_truth = read(voc).read_ground_truth()
+    assert boxes_of(ground_truth)[f"{A}.jpg"][-1] == [1, 2, 30, 20]
+    assert counted(ground_truth.mistakes) == {kind: 1}
+    assert f"{A}.xml, object 1" in ground_truth.mistakes[0].where
 
 
 @pytest.mark.parametrize("shape", ["polygon", "robndbox", "point"])
@@ -348,16 +348,16 @@ def test_another_shape_than_a_box_is_named(tmp_path: Path, shape: str) -> None:
     write_voc(tmp_path, {"1": [("owl", 1, 2, 3, 4)], "2": [("hawk", 1, 2, 3, 4)]})
     file = tmp_path / "Annotations/1.xml"
     file.write_text(file.read_text().replace("<bndbox>", f"<{shape}>", 1).replace("</bndbox>", f"</{shape}>", 1))
-    truth = read(tmp_path).read_truth()
-    (mistake,) = truth.mistakes
+    ground_truth = read(tmp_path).read_ground_truth()
+    (mistake,) = ground_truth.mistakes
     assert mistake.kind == "no true box" and f"expected <bndbox>, got <{shape}> alone" in mistake.what
 
 
 def test_a_writer_that_counts_from_zero_loses_nothing(tmp_path: Path) -> None:
     write_xml(tmp_path / "Annotations/1.xml", [("bird", 0.0, 0.0, 40, 30)])
-    truth = read(tmp_path).read_truth()
-    assert boxes_of(truth) == {"1.jpg": [[0, 0, 40, 30]]}
-    assert truth.mistakes == ()
+    ground_truth = read(tmp_path).read_ground_truth()
+    assert boxes_of(ground_truth) == {"1.jpg": [[0, 0, 40, 30]]}
+    assert ground_truth.mistakes == ()
 
 
 def test_poisoned_corners_change_no_label(voc: Path) -> None:
@@ -365,8 +365,8 @@ def test_poisoned_corners_change_no_label(voc: Path) -> None:
     write_xml(voc / f"Annotations/{A}.xml", [("bird", "no", "boxes", "", "here")])
     poisoned = read(voc)
     assert (poisoned.train, poisoned.class_names, poisoned.mistakes) == (whole.train, whole.class_names, ())
-    truth = poisoned.read_truth()
-    assert set(boxes_of(truth)) == {f"{s}.jpg" for s in (B, C, D)}
+    ground_truth = poisoned.read_ground_truth()
+    assert set(boxes_of(ground_truth)) == {f"{s}.jpg" for s in (B, C, D)}
 
 
 @pytest.mark.parametrize("size", [None, (0, 0)])
@@ -376,6 +376,6 @@ def test_the_size_is_the_images_where_the_file_has_none(voc: Path, size: tuple[i
     write_image(voc / f"JPEGImages/{A}.jpg", (50, 60))
     (voc / f"JPEGImages/{B}.jpg").write_bytes(b"")
     (voc / f"JPEGImages/{C}.jpg").unlink()
-    truth = read(voc).read_truth()
-    assert {i: one.image_hw for i, one in truth.by_id.items()} == {f"{A}.jpg": (50, 60), f"{D}.jpg": (30, 40)}
-    assert [m.kind for m in truth.mistakes] == ["broken image", "missing image"]
+    ground_truth = read(voc).read_ground_truth()
+    assert {i: one.image_hw for i, one in ground_truth.by_id.items()} == {f"{A}.jpg": (50, 60), f"{D}.jpg": (30, 40)}
+    assert [m.kind for m in ground_truth.mistakes] == ["broken image", "missing image"]

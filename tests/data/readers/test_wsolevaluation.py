@@ -19,8 +19,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
+from wsol.data.ground_truth import GroundTruth, counted
 from wsol.data.readers.wsolevaluation import read, recognise
-from wsol.data.truth import GroundTruth, counted
 from wsol.errors import BrokenImage, WsolError
 
 LABELS = {"owl/1.jpg": 0, "owl/2.jpg": 0, "hawk/1.jpg": 1}
@@ -48,8 +48,8 @@ def listed(tmp_path: Path) -> Path:
     return tmp_path / "list"
 
 
-def boxes_of(truth: GroundTruth) -> dict[str, list[list[float]]]:
-    return {image_id: one.boxes.xyxy.tolist() for image_id, one in truth.by_id.items()}
+def boxes_of(ground_truth: GroundTruth) -> dict[str, list[list[float]]]:
+    return {image_id: one.boxes.xyxy.tolist() for image_id, one in ground_truth.by_id.items()}
 
 
 def change(table: Path, old: str, new: str) -> None:
@@ -101,15 +101,15 @@ def test_a_training_list_has_no_places(tmp_path: Path) -> None:
         (tmp_path / "train" / name).unlink()
     data = read(tmp_path)
     assert [s.image_id for s in data.train] == ["owl/9.jpg"]
-    truth = data.read_truth()
-    assert set(truth.by_id) == set(LABELS)
-    assert truth.mistakes == ()
+    ground_truth = data.read_ground_truth()
+    assert set(ground_truth.by_id) == set(LABELS)
+    assert ground_truth.mistakes == ()
 
 
 def test_places_of_training_images_are_true_too(tmp_path: Path) -> None:
     write_boxes(tmp_path / "test", LABELS, BOXES)
     write_boxes(tmp_path / "train", {"owl/9.jpg": 0}, {"owl/9.jpg": [(1, 2, 3, 4)]})
-    assert boxes_of(read(tmp_path).read_truth())["owl/9.jpg"] == [[1, 2, 3, 4]]
+    assert boxes_of(read(tmp_path).read_ground_truth())["owl/9.jpg"] == [[1, 2, 3, 4]]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_an_empty_list_is_a_list(tmp_path: Path) -> None:
     write_boxes(tmp_path, {}, {})
     data = read(tmp_path)
     assert (data.train, data.test, data.class_names) == ((), (), ())
-    assert data.read_truth() == GroundTruth({})
+    assert data.read_ground_truth() == GroundTruth({})
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_bytes_that_editors_add_do_not_matter(listed: Path) -> None:
         (listed / name).write_bytes(("\ufeff" + text.replace("\n", "\r\n\r\n") + "\r\n \r\n").encode())
     data = read(listed)
     assert data.test == whole.test
-    assert boxes_of(data.read_truth()) == boxes_of(whole.read_truth())
+    assert boxes_of(data.read_ground_truth()) == boxes_of(whole.read_ground_truth())
 
 
 @pytest.mark.parametrize("path", ["a,b/1,2.jpg", "Käuzchen/梟 1.jpg", "a/line\u2028separator.jpg"])
@@ -184,7 +184,7 @@ def test_a_path_may_hold_anything_but_a_line_break(tmp_path: Path, path: str) ->
     write_boxes(tmp_path, {path: 0}, {path: [(1, 2, 3, 4)]})
     data = read(tmp_path)
     assert [s.image_id for s in data.test] == [path]
-    assert boxes_of(data.read_truth()) == {path: [[1, 2, 3, 4]]}
+    assert boxes_of(data.read_ground_truth()) == {path: [[1, 2, 3, 4]]}
 
 
 def test_images_without_a_usable_label_are_left_out(listed: Path) -> None:
@@ -232,11 +232,11 @@ def test_images_are_looked_for(
 
 
 def test_corners_are_those_of_the_list(listed: Path) -> None:
-    truth = read(listed).read_truth()
-    assert boxes_of(truth) == {path: [list(box) for box in boxes] for path, boxes in BOXES.items()}
-    assert {one.image_hw for one in truth.by_id.values()} == {(30, 40)}
-    assert all(one.read_mask is None for one in truth.by_id.values())
-    assert truth.mistakes == ()
+    ground_truth = read(listed).read_ground_truth()
+    assert boxes_of(ground_truth) == {path: [list(box) for box in boxes] for path, boxes in BOXES.items()}
+    assert {one.image_hw for one in ground_truth.by_id.values()} == {(30, 40)}
+    assert all(one.read_mask is None for one in ground_truth.by_id.values())
+    assert ground_truth.mistakes == ()
 
 
 corners = st.tuples(st.integers(0, 39), st.integers(0, 29), st.integers(0, 40), st.integers(0, 30)).map(
@@ -249,9 +249,9 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows:
     root = tmp_path_factory.mktemp("list")
     boxes = {f"{n}.jpg": row for n, row in enumerate(rows)}
     write_boxes(root, dict.fromkeys(boxes, 0), boxes)  # type: ignore[arg-type]
-    truth = read(root).read_truth()
-    assert boxes_of(truth) == {path: [list(box) for box in row] for path, row in boxes.items()}
-    assert truth.mistakes == ()
+    ground_truth = read(root).read_ground_truth()
+    assert boxes_of(ground_truth) == {path: [list(box) for box in row] for path, row in boxes.items()}
+    assert ground_truth.mistakes == ()
 
 
 @pytest.mark.parametrize("poison", [b"no boxes here\n", b"owl/1.jpg,nan,nan,nan,nan", b"\xff\x00\x9d", None])
@@ -262,7 +262,7 @@ def test_poisoned_places_disturb_only_those_who_ask_for_truth(listed: Path, pois
     poisoned = read(listed)
     assert (poisoned.test, poisoned.class_names) == (whole.test, whole.class_names)
     with pytest.raises(WsolError, match=r"(localization|image_sizes)\.txt.*[Rr]estore"):
-        poisoned.read_truth()
+        poisoned.read_ground_truth()
 
 
 @pytest.mark.parametrize(
@@ -334,12 +334,12 @@ def test_mistakes_are_noted_and_not_used(
     listed: Path, table: str, old: str, new: str, kinds: dict[str, int], words: str
 ) -> None:
     change(listed / table, old, new)
-    truth = read(listed).read_truth()
-    assert counted(truth.mistakes) == kinds
-    assert words in "\n".join(map(str, truth.mistakes))
-    assert boxes_of(truth)["hawk/1.jpg"] == [[3, 3, 4, 4]]
+    ground_truth = read(listed).read_ground_truth()
+    assert counted(ground_truth.mistakes) == kinds
+    assert words in "\n".join(map(str, ground_truth.mistakes))
+    assert boxes_of(ground_truth)["hawk/1.jpg"] == [[3, 3, 4, 4]]
     if set(kinds) - {"reaches outside, clipped"}:
-        assert len(truth.by_id) == 2
+        assert len(ground_truth.by_id) == 2
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_a_malformed_line_is_named(listed: Path, table: str, line: str, expected
     lines = (listed / table).read_text().split("\n")
     (listed / table).write_text("\n".join([lines[0], line, *lines[1:]]))
     with pytest.raises(WsolError, match="Mend the line, or restore") as raised:
-        read(listed).read_truth()
+        read(listed).read_ground_truth()
     assert f"{listed / table}, line 2: expected {expected}" in str(raised.value)
     assert repr(line) in str(raised.value)
 
@@ -377,7 +377,7 @@ def test_a_malformed_line_is_named(listed: Path, table: str, line: str, expected
 def test_a_table_of_bytes_says_which(listed: Path, table: str) -> None:
     (listed / table).write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(WsolError, match=rf"{table} is not text.*Restore"):
-        read(listed).read_truth()
+        read(listed).read_ground_truth()
 
 
 @pytest.mark.parametrize("table", TABLES[1:])
@@ -385,7 +385,7 @@ def test_a_missing_table_says_which(listed: Path, table: str) -> None:
     (listed / table).unlink()
     assert recognise(listed)
     with pytest.raises(WsolError, match=rf"no {table} in .*Restore that file"):
-        read(listed).read_truth()
+        read(listed).read_ground_truth()
 
 
 # Masks
@@ -415,11 +415,11 @@ def masked(tmp_path: Path) -> Path:
 
 
 def test_masks_of_a_image_are_one_object_and_ignored_pixels_are_the_others(masked: Path) -> None:
-    truth = read(masked).read_truth()
-    assert truth.mistakes == ()
-    assert boxes_of(truth) == {"test/a.jpg": [], "test/b.jpg": []}
-    assert truth["test/a.jpg"].image_hw is None
-    read_mask = truth["test/a.jpg"].read_mask
+    ground_truth = read(masked).read_ground_truth()
+    assert ground_truth.mistakes == ()
+    assert boxes_of(ground_truth) == {"test/a.jpg": [], "test/b.jpg": []}
+    assert ground_truth["test/a.jpg"].image_hw is None
+    read_mask = ground_truth["test/a.jpg"].read_mask
     assert read_mask is not None
     mask = read_mask((30, 40))
     is_object = square_mask(0, 0, 10, 10) | square_mask(20, 5, 30, 20)
@@ -430,7 +430,7 @@ def test_masks_of_a_image_are_one_object_and_ignored_pixels_are_the_others(maske
 
 
 def test_without_an_ignored_region_every_pixel_counts(masked: Path) -> None:
-    read_mask = read(masked).read_truth()["test/b.jpg"].read_mask
+    read_mask = read(masked).read_ground_truth()["test/b.jpg"].read_mask
     assert read_mask is not None
     mask = read_mask((30, 40))
     assert (mask.is_object == square_mask(39, 29, 40, 30)).all()
@@ -459,7 +459,7 @@ def test_masks_are_those_of_the_reference_evaluator(
     for name, mask in zip(names, masks, strict=True):
         write_mask(root / name, mask)
     write_masks(root, {"a.jpg": 0}, {"a.jpg": [("1.png", "ignore.png"), ("2.png", "")]})
-    read_mask = read(root).read_truth()["a.jpg"].read_mask
+    read_mask = read(root).read_ground_truth()["a.jpg"].read_mask
     assert read_mask is not None
     mask = read_mask((side, side))
     expected = reference_mask([root / name for name in names[:2]], root / names[2], side)
@@ -469,13 +469,13 @@ def test_masks_are_those_of_the_reference_evaluator(
 
 def test_every_grey_but_black_is_object(masked: Path) -> None:
     Image.fromarray(square_mask(39, 29, 40, 30).astype(np.uint8)).save(masked / "test/b_1.png")
-    read_mask = read(masked).read_truth()["test/b.jpg"].read_mask
+    read_mask = read(masked).read_ground_truth()["test/b.jpg"].read_mask
     assert read_mask is not None
     assert (read_mask((30, 40)).is_object == square_mask(39, 29, 40, 30)).all()
 
 
 def test_a_mask_is_read_at_height_by_width(masked: Path) -> None:
-    read_mask = read(masked).read_truth()["test/a.jpg"].read_mask
+    read_mask = read(masked).read_ground_truth()["test/a.jpg"].read_mask
     assert read_mask is not None
     mask = read_mask((60, 20))
     assert mask.is_object.shape == mask.is_ignored.shape == (60, 20)
@@ -487,8 +487,8 @@ def test_masks_are_looked_for(tmp_path: Path, masked: Path, holder: str) -> None
     if holder != "OpenImages":
         (tmp_path / holder).mkdir()
         (masked / "test").rename(tmp_path / holder / "test")
-    truth = read(masked, tmp_path / "elsewhere").read_truth()
-    for one in truth.by_id.values():
+    ground_truth = read(masked, tmp_path / "elsewhere").read_ground_truth()
+    for one in ground_truth.by_id.values():
         assert one.read_mask is not None
         assert one.read_mask((30, 40)).is_object.any()
 
@@ -506,9 +506,9 @@ def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
     masked: Path, name: str, content: bytes | None, words: str
 ) -> None:
     (masked / name).unlink() if content is None else (masked / name).write_bytes(content)
-    truth = read(masked).read_truth()
-    assert truth["test/b.jpg"].read_mask is not None
-    read_mask = truth["test/a.jpg"].read_mask
+    ground_truth = read(masked).read_ground_truth()
+    assert ground_truth["test/b.jpg"].read_mask is not None
+    read_mask = ground_truth["test/a.jpg"].read_mask
     assert read_mask is not None
     with pytest.raises(BrokenImage, match=words) as raised:
         read_mask((30, 40))
@@ -530,7 +530,7 @@ def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
 def test_a_mask_that_we_would_not_open_is_not_given_to_opencv(
     masked: Path, replace: Callable[[Path], object], words: str
 ) -> None:
-    read_mask = read(masked).read_truth()["test/a.jpg"].read_mask
+    read_mask = read(masked).read_ground_truth()["test/a.jpg"].read_mask
     assert read_mask is not None
     (masked / "test/a_2.png").unlink()
     replace(masked / "test/a_2.png")
@@ -541,7 +541,7 @@ def test_a_mask_that_we_would_not_open_is_not_given_to_opencv(
 def test_half_a_mask_is_no_mask(masked: Path) -> None:
     whole = (masked / "test/a_1.png").read_bytes()
     (masked / "test/a_1.png").write_bytes(whole[: len(whole) - 20])
-    read_mask = read(masked).read_truth()["test/a.jpg"].read_mask
+    read_mask = read(masked).read_ground_truth()["test/a.jpg"].read_mask
     assert read_mask is not None
     with pytest.raises(BrokenImage):
         read_mask((30, 40))
@@ -549,19 +549,19 @@ def test_half_a_mask_is_no_mask(masked: Path) -> None:
 
 def test_sizes_come_with_masks_where_they_are_listed(masked: Path) -> None:
     (masked / "image_sizes.txt").write_text("test/a.jpg,400,300\n")
-    truth = read(masked).read_truth()
-    assert [one.image_hw for one in truth.by_id.values()] == [(300, 400), None]
+    ground_truth = read(masked).read_ground_truth()
+    assert [one.image_hw for one in ground_truth.by_id.values()] == [(300, 400), None]
 
 
 def test_mistakes_among_masks_are_noted(masked: Path) -> None:
     change(masked / "localization.txt", "test/b.jpg,", "test/c.jpg,")
-    truth = read(masked).read_truth()
-    assert [m.kind for m in truth.mistakes] == ["unknown image", "no true box"]
+    ground_truth = read(masked).read_ground_truth()
+    assert [m.kind for m in ground_truth.mistakes] == ["unknown image", "no true box"]
     assert f"{masked / 'localization.txt'}, line 3: expected an image of image_ids.txt, got test/c.jpg" in str(
-        truth.mistakes[0]
+        ground_truth.mistakes[0]
     )
-    assert "test/b.jpg" in truth.mistakes[1].where
-    assert set(truth.by_id) == {"test/a.jpg"}
+    assert "test/b.jpg" in ground_truth.mistakes[1].where
+    assert set(ground_truth.by_id) == {"test/a.jpg"}
 
 
 @pytest.mark.parametrize("line", ["test/a.jpg,mask.png", "test/a.jpg,,ignore.png", "test/a.jpg"])
@@ -569,7 +569,7 @@ def test_a_malformed_line_among_masks_is_named(masked: Path, line: str) -> None:
     with (masked / "localization.txt").open("a") as table:
         table.write(f"\n{line}")
     with pytest.raises(WsolError, match=r"localization\.txt, line 4: expected `path,mask,ignored`.*Mend"):
-        read(masked).read_truth()
+        read(masked).read_ground_truth()
 
 
 # As published
@@ -581,20 +581,20 @@ def test_the_published_list_of_cub_has_no_mistakes(wsol_metadata: Path) -> None:
     assert data.class_names[0] == "001.Black_footed_Albatross"
     assert all(data.class_names[s.label] == s.image_id.split("/")[0] for s in data.test)
     assert data.mistakes == ()
-    truth = data.read_truth()
-    assert truth.mistakes == ()
+    ground_truth = data.read_ground_truth()
+    assert ground_truth.mistakes == ()
     rows = [line.rsplit(",", 4) for line in (wsol_metadata / "localization.txt").read_text().splitlines()]
-    assert boxes_of(truth) == {path: [[float(number) for number in numbers]] for path, *numbers in rows}
+    assert boxes_of(ground_truth) == {path: [[float(number) for number in numbers]] for path, *numbers in rows}
 
 
 def test_a_list_of_imagenets_size_takes_seconds(tmp_path: Path) -> None:
     write_large_list(tmp_path, images=5_000, boxes=8_047)
     start = time.process_time()
     data = read(tmp_path)
-    truth = data.read_truth()
-    assert sum(len(one.boxes) for one in truth.by_id.values()) == 8_047
-    assert len(truth.by_id) == len(data.test) == 5_000
-    assert truth.mistakes == data.mistakes == ()
+    ground_truth = data.read_ground_truth()
+    assert sum(len(one.boxes) for one in ground_truth.by_id.values()) == 8_047
+    assert len(ground_truth.by_id) == len(data.test) == 5_000
+    assert ground_truth.mistakes == data.mistakes == ()
     assert len(data.class_names) == 1000
     # A tenth of the images, with every signature checked; something quadratic takes minutes.
     assert time.process_time() - start < 10

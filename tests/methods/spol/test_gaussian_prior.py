@@ -21,7 +21,7 @@ from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
 from wsol.config.recipes import resolve
 from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, contours, fit_gaussians, moments, render, targets
-from wsol.models.outputs import share_of_peak
+from wsol.models.outputs import fraction_of_peak
 
 ENTIRE = Pseudo(gaussian="entire", gaussian_divisor=1)
 CONTOURS = Pseudo(gaussian="contours", gaussian_divisor=10)
@@ -81,7 +81,7 @@ def blobs(seed: int, side: int = 12, count: int = 2) -> Tensor:
 
 def drawn_gaussian(heatmap: Tensor, prior: Pseudo, image_hw: tuple[int, int]) -> Tensor:
     """The rendered prior of one map."""
-    return render(fit_gaussians(share_of_peak(heatmap[None]), prior), image_hw)[0]
+    return render(fit_gaussians(fraction_of_peak(heatmap[None]), prior), image_hw)[0]
 
 
 @pytest.mark.parametrize("divisor", [1.0, 10.0])
@@ -197,7 +197,7 @@ DEGENERATE: list[Any] = [
 @pytest.mark.parametrize("prior", [ENTIRE, CONTOURS, Pseudo(gaussian="none")], ids=lambda prior: prior.gaussian)
 @pytest.mark.parametrize(("heatmap", "has_weight"), DEGENERATE)
 def test_any_map_has_finite_targets(heatmap: Tensor, has_weight: bool, prior: Pseudo) -> None:
-    shares = share_of_peak(heatmap[None])
+    shares = fraction_of_peak(heatmap[None])
     assert torch.isfinite(shares).all()
     assert shares.max() == float(has_weight)
     gaussians = fit_gaussians(shares, prior)
@@ -230,7 +230,7 @@ def test_a_diagonal_gives_a_narrow_gaussian_along_it(flip: bool, sign: int) -> N
 
 def test_an_empty_batch_is_a_batch() -> None:
     none = torch.zeros(0, 8, 8)
-    assert share_of_peak(none).shape == (0, 8, 8)
+    assert fraction_of_peak(none).shape == (0, 8, 8)
     assert fit_gaussians(none, ENTIRE).shape == (0, 1, 5)
     assert render(fit_gaussians(none, ENTIRE), (4, 4)).shape == (0, 4, 4)
 

@@ -19,7 +19,7 @@ from wsol.methods.spol.mask_store import (
     FILE,
     INDEX,
     NOT_FINITE,
-    SIDE_PX,
+    SIZE_PX,
     WHOLE,
     PseudoStore,
     create,
@@ -161,7 +161,7 @@ def masks_folder(tmp_path: Path) -> Path:
 
 def drawn(number: int) -> np.ndarray:
     """Where the object is, from the number alone."""
-    return np.random.default_rng(number).random((SIDE_PX, SIDE_PX)) < 0.3
+    return np.random.default_rng(number).random((SIZE_PX, SIZE_PX)) < 0.3
 
 
 def test_masks_come_back_bit_by_bit_in_any_order(masks_folder: Path) -> None:
@@ -169,13 +169,13 @@ def test_masks_come_back_bit_by_bit_in_any_order(masks_folder: Path) -> None:
     assert store.holds_masks
     assert store.usable() == [0, 1]
     found = store.masks(torch.tensor([1, 0, 1]))
-    assert found.shape == (3, 1, SIDE_PX, SIDE_PX)
+    assert found.shape == (3, 1, SIZE_PX, SIZE_PX)
     for row, number in enumerate((1, 0, 1)):
         np.testing.assert_array_equal(found[row, 0].numpy(), drawn(number))
 
 
 def test_masks_keep_their_place_at_the_images_size(masks_folder: Path) -> None:
-    planes = PseudoStore(masks_folder).at_size(torch.tensor([0]), 2 * SIDE_PX, torch.device("cpu"))
+    planes = PseudoStore(masks_folder).at_size(torch.tensor([0]), 2 * SIZE_PX, torch.device("cpu"))
     target = mask_targets(planes[:, 0])
     agrees = target.value[0].numpy() == np.kron(drawn(0), np.ones((2, 2)))
     assert agrees.mean() > 0.9  # the rest lies between pixels that differ

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from wsol.data.ground_truth import Collector, GroundTruth
 from wsol.data.image_files import ImageSizes
 from wsol.data.images import images_under, is_image
 from wsol.data.masks import read_png_mask
@@ -20,7 +21,6 @@ from wsol.data.not_classes import check_classes
 from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows
 from wsol.data.samples import DataSet, Sample
 from wsol.data.splits import halves_of, part_of
-from wsol.data.truth import Collector, GroundTruth
 from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 from wsol.geometry.boxes import tight_box
 from wsol.storage.litter import is_litter
@@ -173,7 +173,7 @@ def read_ground_truth(root: Path, image_root: Path, test: tuple[Sample, ...], ot
     if (root / "boxes.csv").exists():
         _add_boxes(collector, root / "boxes.csv", image_root, paths, other_ids)
         # A mask without a box would count as an image without an object.
-        boxed = collector.truth()
+        boxed = collector.ground_truth()
         masks = {image_id: path for image_id, path in masks.items() if image_id in boxed}
     elif masks:
         masks = {image_id: path for image_id, path in masks.items() if _add_box_of(collector, image_id, path, paths)}
@@ -185,7 +185,7 @@ def read_ground_truth(root: Path, image_root: Path, test: tuple[Sample, ...], ot
         )
     for image_id, path in masks.items():
         collector.add_mask(image_id, partial(read_png_mask, path, paths[image_id]), None)
-    return collector.truth()
+    return collector.ground_truth()
 
 
 def _add_boxes(

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from wsol.data.ground_truth import Collector, GroundTruth, Kind, Mistake
 from wsol.data.image_files import ImageSizes, image_root
 from wsol.data.readers.coco_json import CocoFile, CocoImage, kind_of, read_coco_file, seems_coco
 from wsol.data.readers.coco_masks import bounds_of, read_coco_mask
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import Collector, GroundTruth, Kind, Mistake
 from wsol.data.untrusted import is_id, is_number, is_path, number_of, shown
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
@@ -230,7 +230,7 @@ def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path])
             elif (image_id := part.image_id(image)) in paths and (hw := image.image_hw or sizes(paths[image_id])):
                 _add_annotation(collector, drawn, annotation, names, image_id, hw, where)
         _add_masks(collector, drawn, part.file.path)
-    return collector.truth()
+    return collector.ground_truth()
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ def _add_annotation(
 
 
 def _add_masks(collector: Collector, drawn: _Drawn, path: Path) -> None:
-    boxed = collector.truth()
+    boxed = collector.ground_truth()
     for image_id, objects in drawn.objects.items():
         # A mask that lacks one of the objects would call right pixels wrong, and so would one that lacks a crowd.
         crowds, hw = drawn.crowds[image_id], drawn.sizes[image_id]

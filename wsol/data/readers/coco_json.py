@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsol.data.truth import Mistake
+from wsol.data.ground_truth import Mistake
 from wsol.data.untrusted import is_id, is_text, number_of, shown, size_of
 from wsol.errors import WsolError
 

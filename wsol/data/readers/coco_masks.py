@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool
 from pycocotools import mask as coco_mask
 
+from wsol.data.ground_truth import TrueMask
 from wsol.data.masks import nearest
-from wsol.data.truth import TrueMask
 from wsol.data.untrusted import is_id, number_of, shown
 from wsol.errors import BrokenImage
 from wsol.geometry.boxes import Xyxy

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
-from wsol.data.truth import Collector
+from wsol.data.ground_truth import Collector
 from wsol.data.untrusted import number_in, shown
 from wsol.errors import WsolError
 from wsol.storage.links import refuse_special

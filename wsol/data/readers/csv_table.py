@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Literal
 
 from wsol.data.csv_cells import unguarded
+from wsol.data.ground_truth import Collector, GroundTruth, Mistake
 from wsol.data.image_files import ImageSizes, image_root
 from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows, header_of, means_a_path
 from wsol.data.samples import DataSet, Sample
 from wsol.data.splits import Part, part_of
-from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.data.untrusted import is_path, shown, size_of, whole_in
 from wsol.errors import NoGroundTruth, WsolError
 
@@ -195,7 +195,7 @@ def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
             )
             continue
         add_box(collector, image_id, row, image_hw, where)
-    return collector.truth()
+    return collector.ground_truth()
 
 
 def _written_hw(row: Mapping[str, str], where: str) -> tuple[int, int] | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from wsol.data.ground_truth import Collector, GroundTruth
 from wsol.data.image_files import ImageSizes
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import Collector, GroundTruth
 from wsol.data.untrusted import is_path, shown
 from wsol.errors import NoGroundTruth, WsolError
 from wsol.geometry.boxes import Xyxy
@@ -72,7 +72,7 @@ def _read_truth(root: Path, folder: Path, names: Mapping[str, str]) -> GroundTru
             # 1-based in spirit, yet the published boxes start at 0.0 and end on the last edge: clipping is all it
             # takes.
             collector.add(names[number], corners, size, where)
-    return collector.truth()
+    return collector.ground_truth()
 
 
 def _corners(number: str, row: list[str], table: Path) -> Xyxy:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
+from wsol.data.ground_truth import Collector, GroundTruth, Mistake
 from wsol.data.images import images_under
 from wsol.data.readers.voc_xml import VocObject, VocXml, collect, parse
 from wsol.data.samples import WNID, DataSet, Sample
-from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.errors import NoGroundTruth, WsolError
 from wsol.storage.litter import is_litter
 from wsol.text import number_of
@@ -156,16 +156,16 @@ def _read_truth(
     samples: tuple[Sample, ...], class_names: tuple[str, ...], annotations: Callable[[], Annotate]
 ) -> GroundTruth:
     # wsolevaluation's list has the XML's corners as they are, so that the same numbers come out.
-    truth = Collector(corners_are_pixels=True)
+    ground_truth = Collector(corners_are_pixels=True)
     annotate = annotations()
     for sample in samples:
         try:
             xml = annotate(sample.path)
         except WsolError as error:
-            truth.note("no true box", str(sample.path), str(error))
+            ground_truth.note("no true box", str(sample.path), str(error))
         else:
-            collect(truth, sample, class_names[sample.label], xml, first_pixel=0)
-    return truth.truth()
+            collect(ground_truth, sample, class_names[sample.label], xml, first_pixel=0)
+    return ground_truth.ground_truth()
 
 
 def _annotations(root: Path, image_root: Path) -> Annotate:

@@ -9,10 +9,10 @@ from functools import cache
 from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from wsol.data.ground_truth import Collector, GroundTruth, Mistake
 from wsol.data.images import is_image
 from wsol.data.readers.voc_xml import VocXml, collect, parse
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import Collector, GroundTruth, Mistake
 from wsol.errors import WsolError
 
 IMAGE_FOLDERS = ("JPEGImages", "images")
@@ -177,7 +177,7 @@ def _images(folder: Path) -> Mapping[str, list[str]]:
 def _read_truth(
     samples: Mapping[str, Sample], annotated: Mapping[str, VocXml], class_names: tuple[str, ...]
 ) -> GroundTruth:
-    truth = Collector()
+    ground_truth = Collector()
     for stem, sample in samples.items():
-        collect(truth, sample, class_names[sample.label], annotated[stem], first_pixel=1)
-    return truth.truth()
+        collect(ground_truth, sample, class_names[sample.label], annotated[stem], first_pixel=1)
+    return ground_truth.ground_truth()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from wsol.data.ground_truth import Collector
 from wsol.data.image_files import ImageSizes
 from wsol.data.samples import Sample
-from wsol.data.truth import Collector
 from wsol.data.untrusted import is_path, number_in, shown, size_of
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
@@ -73,27 +73,29 @@ def parse(path: Path) -> VocXml:
     )
 
 
-def collect(truth: Collector, sample: Sample, class_name: str, xml: VocXml, first_pixel: int) -> None:
+def collect(ground_truth: Collector, sample: Sample, class_name: str, xml: VocXml, first_pixel: int) -> None:
     """Add the objects of the image's class.
 
     `first_pixel` is 1 where corners name the first and last pixel counted from 1, so that the low ones move by one;
     else 0.
     """
-    size = xml.image_hw or ImageSizes(truth)(sample.path)
+    size = xml.image_hw or ImageSizes(ground_truth)(sample.path)
     if size is None:
         return
     if not xml.objects:
-        truth.note("no true box", xml.where, f"expected an object {class_name}, got none")
+        ground_truth.note("no true box", xml.where, f"expected an object {class_name}, got none")
     for number, one in enumerate(xml.objects, start=1):
         where = f"{xml.where}, object {number}"
         if one.class_name != class_name:
-            truth.note("unknown class", where, f"expected {class_name}, the image's class, got {one.class_name!r}")
+            ground_truth.note(
+                "unknown class", where, f"expected {class_name}, the image's class, got {one.class_name!r}"
+            )
             continue
         if one.other:
-            truth.note("no true box", where, f"expected <bndbox>, got <{one.other}> alone")
+            ground_truth.note("no true box", where, f"expected <bndbox>, got <{one.other}> alone")
             continue
         x0, y0, x1, y1 = one.corners
-        truth.add(sample.image_id, (x0 - first_pixel, y0 - first_pixel, x1, y1), size, where)
+        ground_truth.add(sample.image_id, (x0 - first_pixel, y0 - first_pixel, x1, y1), size, where)
 
 
 def _object(element: ElementTree.Element) -> VocObject:

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
+from wsol.data.ground_truth import Collector, GroundTruth, Mistake, TrueMask
 from wsol.data.image_files import image_root
 from wsol.data.images import check_format, is_image, open_regular
 from wsol.data.samples import DataSet, Sample
-from wsol.data.truth import Collector, GroundTruth, Mistake, TrueMask
 from wsol.data.untrusted import is_path, shown, size_of, whole_in
 from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 
@@ -149,18 +149,18 @@ def _first_folder(image_id: str) -> str:
 
 
 def _read_truth(lists: list[_List], mask_folders: list[Path]) -> GroundTruth:
-    truth = Collector(corners_are_pixels=True)
+    ground_truth = Collector(corners_are_pixels=True)
     for listed in lists:
         places = listed.folder / PLACES
         if listed is not lists[-1] and not places.exists():  # published training lists have none
             continue
         lines = list(_lines(places))
         collect = partial(_collect_masks, folders=mask_folders) if _is_of_masks(lines) else _collect_boxes
-        placed = collect(truth, listed, lines)
+        placed = collect(ground_truth, listed, lines)
         for path in listed.image_ids:
             if path not in placed:
-                truth.note("no true box", f"{places}, {path}", "expected a line at least, got none")
-    return truth.truth()
+                ground_truth.note("no true box", f"{places}, {path}", "expected a line at least, got none")
+    return ground_truth.ground_truth()
 
 
 def _is_of_masks(lines: list[tuple[int, str]]) -> bool:
@@ -168,7 +168,7 @@ def _is_of_masks(lines: list[tuple[int, str]]) -> bool:
     return len(fields) == 3 and is_image(Path(fields[1]))
 
 
-def _collect_boxes(truth: Collector, listed: _List, lines: list[tuple[int, str]]) -> set[str]:
+def _collect_boxes(ground_truth: Collector, listed: _List, lines: list[tuple[int, str]]) -> set[str]:
     """The ids that were met."""
     table = str(listed.folder / PLACES)
     sizes = _sizes(listed.folder / SIZES)
@@ -181,11 +181,11 @@ def _collect_boxes(truth: Collector, listed: _List, lines: list[tuple[int, str]]
         except ValueError:
             raise WsolError(f"{where}", expected="`path,x0,y0,x1,y1`", got=f"{shown(line)}", remedy=f"{MEND}") from None
         if path not in listed.image_ids:
-            truth.note("unknown image", where, f"expected an image of {IDS}, got {path}")
+            ground_truth.note("unknown image", where, f"expected an image of {IDS}, got {path}")
         elif path in sizes:
-            truth.add(path, (x0, y0, x1, y1), sizes[path], where)
+            ground_truth.add(path, (x0, y0, x1, y1), sizes[path], where)
         elif path not in met:
-            truth.note("no true box", where, f"expected a line `{path},width,height` in {SIZES}, got none")
+            ground_truth.note("no true box", where, f"expected a line `{path},width,height` in {SIZES}, got none")
         met.add(path)
     return met
 
@@ -208,7 +208,9 @@ def _sizes(table: Path) -> dict[str, tuple[int, int]]:
     return sizes
 
 
-def _collect_masks(truth: Collector, listed: _List, lines: list[tuple[int, str]], folders: list[Path]) -> set[str]:
+def _collect_masks(
+    ground_truth: Collector, listed: _List, lines: list[tuple[int, str]], folders: list[Path]
+) -> set[str]:
     """The ids that were met."""
     table = listed.folder / PLACES
     masks: dict[str, list[str]] = defaultdict(list)
@@ -220,7 +222,7 @@ def _collect_masks(truth: Collector, listed: _List, lines: list[tuple[int, str]]
                 f"{table}, line {number}", expected="`path,mask,ignored`", got=f"{shown(line)}", remedy=f"{MEND}"
             )
         if path not in listed.image_ids:
-            truth.note("unknown image", f"{table}, line {number}", f"expected an image of {IDS}, got {path}")
+            ground_truth.note("unknown image", f"{table}, line {number}", f"expected an image of {IDS}, got {path}")
             continue
         masks[path].append(files[0])
         ignored[path] += filter(None, files[1:])
@@ -228,7 +230,7 @@ def _collect_masks(truth: Collector, listed: _List, lines: list[tuple[int, str]]
     holder = image_root(folders, (files[0] for files in masks.values()))
     for path, files in masks.items():
         is_object, is_ignored = (tuple(holder / name for name in names) for names in (files, ignored[path]))
-        truth.add_mask(path, partial(_read_mask, is_object, is_ignored), sizes.get(path))
+        ground_truth.add_mask(path, partial(_read_mask, is_object, is_ignored), sizes.get(path))
     return set(masks)
 
 

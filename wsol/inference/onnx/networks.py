@@ -40,7 +40,7 @@ class OnnxNetworks:
         return self.metadata.class_names
 
     @property
-    def side_px(self) -> int:
+    def size_px(self) -> int:
         """The larger of what the two networks take."""
         return max(
             metadata.resize_px
@@ -58,30 +58,30 @@ class OnnxNetworks:
         return self._outputs(pixels, 0.0)
 
     def heatmaps(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_share: float = 0.0
+        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_fraction: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
-        heatmaps = self._outputs(pixels, margin_share).heatmaps
+        heatmaps = self._outputs(pixels, margin_fraction).heatmaps
         assert heatmaps is not None, "has_maps is False"
         return heatmaps
 
-    def _outputs(self, pixels: Tensor, margin_share: float) -> Outputs:
-        found, *named = self.session.run(None, self._inputs(pixels, margin_share))
+    def _outputs(self, pixels: Tensor, margin_fraction: float) -> Outputs:
+        found, *named = self.session.run(None, self._inputs(pixels, margin_fraction))
         probabilities = torch.from_numpy(named[0]) if named else None
         if not self.has_maps:
             return Outputs(None, probabilities, found)
-        colours = [*map(colours_of, middle(pixels, margin_share).numpy())]
+        colours = [*map(colours_of, middle(pixels, margin_fraction).numpy())]
         return Outputs(brought(self.metadata.image_threshold, found, colours), probabilities, colours=colours)
 
-    def _inputs(self, pixels: Tensor, margin_share: float) -> dict[str, np.ndarray]:
+    def _inputs(self, pixels: Tensor, margin_fraction: float) -> dict[str, np.ndarray]:
         cards = [metadata for metadata in (self.metadata.heatmap, self.metadata.probabilities) if metadata is not None]
-        return {metadata.name: _prepared(pixels, metadata.resize_px, margin_share) for metadata in cards}
+        return {metadata.name: _prepared(pixels, metadata.resize_px, margin_fraction) for metadata in cards}
 
 
-def _prepared(pixels: Tensor, resize_px: int, margin_share: float) -> UInt8[np.ndarray, "batch 3 side side"]:
+def _prepared(pixels: Tensor, resize_px: int, margin_fraction: float) -> UInt8[np.ndarray, "batch 3 side side"]:
     if pixels.shape[-1] != resize_px:
         pixels = resize(pixels, [resize_px, resize_px], antialias=True)
-    return middle(pixels, margin_share).contiguous().numpy()
+    return middle(pixels, margin_fraction).contiguous().numpy()
 
 
 def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:

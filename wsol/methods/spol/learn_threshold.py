@@ -18,7 +18,7 @@ from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.image_threshold import THRESHOLDS as OF_IMAGES
 from wsol.geometry.image_threshold import ImageThreshold
 from wsol.geometry.threshold_sweep import largest_component, layers_at
-from wsol.methods.spol.mask_store import SIDE_PX, PseudoStore, upsampled
+from wsol.methods.spol.mask_store import SIZE_PX, PseudoStore, upsampled
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.forward import BATCH_SIZE, foreground, score_maps
 from wsol.runs.box_threshold import LearnedThreshold, read_threshold, write_threshold
@@ -83,7 +83,7 @@ def _fits(
         for batch in images.batches(orders):
             heatmaps = foreground(score_maps(network, model_config, batch.pixels, engine)).cpu().numpy()
             records = torch.tensor([chosen[i] for i in batch.indices.tolist()])
-            planes = store.at_size(records, SIDE_PX, torch.device("cpu"))
+            planes = store.at_size(records, SIZE_PX, torch.device("cpu"))
             masks = (plane.numpy() > 0.5 for plane in store.targets(planes, config.pseudo))
             for heatmap, inside, known in zip(heatmaps, *masks, strict=True):
                 if np.logical_and(inside, known).any():

@@ -30,7 +30,7 @@ from wsol.methods.spol.mask_store import ABSENT, EMPTY, NOT_FINITE, WHOLE, Pseud
 from wsol.models.checkpoint import MffConfig, ModelConfig, load_mffnet
 from wsol.models.forward import BATCH_SIZE, class_maps, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
-from wsol.models.outputs import LocalizationModel, share_of_peak
+from wsol.models.outputs import LocalizationModel, fraction_of_peak
 from wsol.runs.saved_config import save_config
 from wsol.runtime.engine import Engine, choose_engine, gathered, wait_for_all
 from wsol.runtime.processes import part
@@ -206,9 +206,9 @@ class _Maps:
         return cls(network, model_config, config.pseudo, engine)
 
     def layout(self) -> np.dtype[Any]:
-        side_px = self.model_config.resize_px
+        size_px = self.model_config.resize_px
         with torch.inference_mode():
-            scores = self.network(torch.zeros(1, 3, side_px, side_px, device=self.engine.device))
+            scores = self.network(torch.zeros(1, 3, size_px, size_px, device=self.engine.device))
         height, width = scores.fused.shape[2:]
         return pseudo_store.record_of((height, width), GAUSSIANS_PER_IMAGE[self.pseudo.gaussian])
 
@@ -217,7 +217,7 @@ class _Maps:
         found = np.zeros(len(labels), self.layout())
         found["state"] = _states(maps)  # waits for the device, so that the next lap is the masks' own
         watch.lap("network")
-        shares = share_of_peak(maps)
+        shares = fraction_of_peak(maps)
         found["map"] = pseudo_store.encode(shares).cpu().numpy()
         found["gaussians"] = fit_gaussians(shares, self.pseudo).cpu().numpy()
         watch.lap("masks")

@@ -28,7 +28,7 @@ from wsol.text import number_of
 FILE, INDEX = "pseudo.npy", "index.json"
 FIELDS = ("state", "map", "gaussians")
 MASK_FIELDS = ("state", "chosen", "inside")
-SIDE_PX = 128
+SIZE_PX = 128
 """Masks are kept on a square of this side, fine enough for a box."""
 ABSENT, WHOLE, EMPTY, NOT_FINITE = range(4)
 """States of a record: never written (broken image), usable, a map without a positive value, a map with NaN or
@@ -59,12 +59,12 @@ def mask_record() -> np.dtype[Any]:
     """The layout of a record that is a mask: whether the class chose it among several parts, and its pixels, eight a
     byte.
     """
-    return np.dtype([("state", "u1"), ("chosen", "?"), ("inside", "u1", (SIDE_PX, SIDE_PX // 8))])
+    return np.dtype([("state", "u1"), ("chosen", "?"), ("inside", "u1", (SIZE_PX, SIZE_PX // 8))])
 
 
 def upsampled(heatmap: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "side side"]:
-    """At `SIDE_PX`, bilinear."""
-    return np.asarray(cv2.resize(heatmap, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR))
+    """At `SIZE_PX`, bilinear."""
+    return np.asarray(cv2.resize(heatmap, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_LINEAR))
 
 
 def create(folder: Path, image_ids: list[str], record: np.dtype[Any]) -> np.memmap[Any, Any]:
@@ -145,14 +145,14 @@ class PseudoStore:
         return torch.from_numpy(np.unpackbits(rows["inside"], axis=-1)[:, None]).float()
 
     def at_size(
-        self, indices: Int64[Tensor, " batch"], side_px: int, device: torch.device
+        self, indices: Int64[Tensor, " batch"], size_px: int, device: torch.device
     ) -> Float[Tensor, "batch planes side side"]:
         """The planes of each record at the size of the training images: map and rendered Gaussian, or the mask."""
         if self.holds_masks:
-            return interpolate(self.masks(indices).to(device), (side_px, side_px), mode="bilinear", align_corners=False)
+            return interpolate(self.masks(indices).to(device), (size_px, size_px), mode="bilinear", align_corners=False)
         maps, gaussians = (part.to(device) for part in self.stored(indices))
-        fine = interpolate(maps[:, None], (side_px, side_px), mode="bilinear", align_corners=False)
-        return torch.cat([fine, render(gaussians, (side_px, side_px))[:, None]], dim=1)
+        fine = interpolate(maps[:, None], (size_px, size_px), mode="bilinear", align_corners=False)
+        return torch.cat([fine, render(gaussians, (size_px, size_px))[:, None]], dim=1)
 
     def targets(self, planes: Float[Tensor, "batch planes height width"], settings: Pseudo) -> Targets:
         """What the planes of `at_size`, or views of them, say to a network that learns from them."""

@@ -72,7 +72,7 @@ ReadMask = Callable[[tuple[int, int]], TrueMask]
 
 
 @dataclass(frozen=True)
-class Truth:
+class ImageTruth:
     """What is true of one image: boxes in pixels of the upright image, and perhaps a mask.
 
     A data set of masks alone has no boxes; one that says nothing of sizes has no `image_hw`, and can be judged by mask
@@ -88,7 +88,7 @@ class Truth:
 class GroundTruth:
     """The truth of a data set by image id, and what was wrong with the rest."""
 
-    by_id: Mapping[str, Truth]
+    by_id: Mapping[str, ImageTruth]
     mistakes: tuple[Mistake, ...] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Upright (height, width) by image id as the ground truth has it, of images too whose boxes are all wrong."""
@@ -96,7 +96,7 @@ class GroundTruth:
     def __contains__(self, image_id: object) -> bool:
         return image_id in self.by_id
 
-    def __getitem__(self, image_id: str) -> Truth:
+    def __getitem__(self, image_id: str) -> ImageTruth:
         return self.by_id[image_id]
 
 
@@ -110,9 +110,9 @@ def told(mistakes: tuple[Mistake, ...]) -> str:
     )
 
 
-def size_mistake(truth: GroundTruth, image_id: str, image_hw: tuple[int, int]) -> Mistake | None:
+def size_mistake(ground_truth: GroundTruth, image_id: str, image_hw: tuple[int, int]) -> Mistake | None:
     """What is wrong where an image has another upright (height, width) than its ground truth was drawn on."""
-    drawn = truth.sizes.get(image_id, image_hw)
+    drawn = ground_truth.sizes.get(image_id, image_hw)
     if drawn == image_hw:
         return None
     swapped = ", the two swapped, as tools write them that ignore EXIF" if drawn == image_hw[::-1] else ""
@@ -212,7 +212,7 @@ class Collector:
         if image_hw is not None:
             self._sizes[image_id] = image_hw
 
-    def truth(self) -> GroundTruth:
+    def ground_truth(self) -> GroundTruth:
         """Everything that was good, and the mistakes.
 
         Raises:
@@ -220,7 +220,7 @@ class Collector:
         """
         self._check_pixels()
         ids = self._rows | self._masks
-        by_id = {i: Truth(Boxes.of(self._rows.get(i, [])), self._sizes.get(i), self._masks.get(i)) for i in ids}
+        by_id = {i: ImageTruth(Boxes.of(self._rows.get(i, [])), self._sizes.get(i), self._masks.get(i)) for i in ids}
         return GroundTruth(by_id, tuple(self.mistakes), dict(self._sizes))
 
     def _check_pixels(self) -> None:

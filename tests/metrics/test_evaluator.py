@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wsol.config.options import Box
-from wsol.data.truth import TrueMask, Truth
+from wsol.data.ground_truth import ImageTruth, TrueMask
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import find_objects
-from wsol.metrics.judge import HUNDREDTHS, ImageResult, Judge, Row, mask_overlap, own_grid
+from wsol.metrics.evaluator import HUNDREDTHS, Evaluator, ImageResult, Row, mask_overlap, own_grid
 from wsol.metrics.protocols import PROTOCOLS, ProtocolName
 
 Map = NDArray[np.float32]
@@ -46,8 +46,8 @@ def cases(draw: st.DrawFn) -> Case:
 
 def judged(name: ProtocolName, case: Case, threshold: float | None = None, step: float = 0.001, **more: Any) -> Row:
     result = ImageResult("a.jpg", 3, case.image_hw, case.heatmap, **more)
-    truth = Truth(Boxes.of(case.boxes), case.image_hw)
-    return Judge([PROTOCOLS[name]], {name: threshold}, step)(result, truth)[name]
+    ground_truth = ImageTruth(Boxes.of(case.boxes), case.image_hw)
+    return Evaluator([PROTOCOLS[name]], {name: threshold}, step)(result, ground_truth)[name]
 
 
 # wsolevaluation, read aloud from spec/evaluation.md
@@ -78,7 +78,7 @@ def score_map(heatmap: Map) -> Map:
 def wsol_by_loops(case: Case, step: float, *, any_contour: bool) -> list[float]:
     """The best IoU at each threshold of arange(0, 1, step)."""
     levels = (score_map(case.heatmap) * 255).astype(np.uint8)
-    truth = [squashed(box, case.image_hw) for box in case.boxes]
+    ground_truth = [squashed(box, case.image_hw) for box in case.boxes]
     best = []
     for threshold in np.arange(0, 1, step):
         _, binary = cv2.threshold(levels, int(threshold * np.max(levels)), 255, cv2.THRESH_BINARY)
@@ -87,7 +87,7 @@ def wsol_by_loops(case: Case, step: float, *, any_contour: bool) -> list[float]:
             contours = [max(contours, key=cv2.contourArea)]
         rectangles = [cv2.boundingRect(contour) for contour in contours]
         boxes = [(x, y, min(x + w, 223), min(y + h, 223)) for x, y, w, h in rectangles] or [(0, 0, 0, 0)]
-        best.append(max(iou_plus_one(box, true) for box in boxes for true in truth))
+        best.append(max(iou_plus_one(box, true) for box in boxes for true in ground_truth))
     return best
 
 
@@ -142,12 +142,12 @@ def test_boxes_of_special_maps_under_wsol(name: ProtocolName, heatmap: Map, expe
 def spol_by_loops(case: Case, threshold: float) -> tuple[float, bool]:
     """The IoU of the largest contour's box with the best true box of the crop, and whether there is a contour."""
     height, width = case.image_hw
-    truth = []
+    ground_truth = []
     for x0, y0, x1, y1 in case.boxes:
         moved = (x0 * 256 / width - 16, y0 * 256 / height - 16, x1 * 256 / width - 16, y1 * 256 / height - 16)
         clipped = tuple(min(max(edge, 0.0), 224.0) for edge in moved)
         if clipped[0] < clipped[2] and clipped[1] < clipped[3]:
-            truth.append(clipped)
+            ground_truth.append(clipped)
     whole = cv2.resize(case.heatmap, (256, 256), interpolation=cv2.INTER_LINEAR)
     mask = (whole[16:240, 16:240] > np.float32(threshold)).astype(np.uint8)
     contours = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
@@ -155,7 +155,7 @@ def spol_by_loops(case: Case, threshold: float) -> tuple[float, bool]:
         return 0.0, False
     x, y, w, h = cv2.boundingRect(max(contours, key=cv2.contourArea))
     best = 0.0
-    for x0, y0, x1, y1 in truth:
+    for x0, y0, x1, y1 in ground_truth:
         common = max(0.0, min(x1, x + w) - max(x0, x)) * max(0.0, min(y1, y + h) - max(y0, y))
         best = max(best, common / ((x1 - x0) * (y1 - y0) + w * h - common))
     return best, True
@@ -183,7 +183,7 @@ def test_spol_takes_a_networks_own_map_of_the_crop() -> None:
 
 def test_a_box_outside_the_crop_is_dropped_and_the_image_counts_all_the_same() -> None:
     row = judged("spol", Case((256, 256), [(0, 0, 16, 256)], np.ones((8, 8), np.float32)), 0.2)
-    assert row.iou == 0 and row.has_box and row.has_truth
+    assert row.iou == 0 and row.has_box and row.has_ground_truth
 
 
 def score_of(heatmap: Map, image_hw: tuple[int, int], threshold: float) -> float:
@@ -227,8 +227,8 @@ def test_original_is_the_largest_component_at_the_images_own_size(case: Case, th
 )
 def test_boxes_are_judged_in_the_protocols_geometry(name: ProtocolName, boxes: list[Xyxy], expected: float) -> None:
     result = ImageResult("a.jpg", 0, (100, 100), None, boxes=Boxes.of(boxes))
-    truth = Truth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
-    row = Judge([PROTOCOLS[name]], {name: None})(result, truth)[name]
+    ground_truth = ImageTruth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
+    row = Evaluator([PROTOCOLS[name]], {name: None})(result, ground_truth)[name]
     assert row.sweep.tolist() == pytest.approx([expected], abs=0.01)
     assert np.isnan(row.iou) if name.startswith("wsol") else np.float32(row.iou) == row.sweep[0]
 
@@ -245,8 +245,8 @@ def test_the_score_of_boxes_is_their_own(scores: list[float] | None, expected: f
     given = None if scores is None else np.array(scores, dtype=float)
     boxes = Boxes.of([(0, 0, 9, 9)] * len(scores or []))
     result = ImageResult("a.jpg", 0, (100, 100), None, boxes=boxes, scores=given)
-    rows = Judge([PROTOCOLS["original"], PROTOCOLS["wsol-v1"]], {"original": None, "wsol-v1": None})(
-        result, Truth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
+    rows = Evaluator([PROTOCOLS["original"], PROTOCOLS["wsol-v1"]], {"original": None, "wsol-v1": None})(
+        result, ImageTruth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
     )
     assert rows["original"].score == expected and rows["wsol-v1"].score is None
 
@@ -267,9 +267,11 @@ def test_masks_are_compared_at_the_images_size_and_pixels_in_the_square() -> Non
     heatmap = np.zeros((8, 8), np.float32)
     heatmap[:, :4] = 1
     result = ImageResult("a.jpg", 0, (80, 160), heatmap)
-    truth = Truth(Boxes.of([]), (80, 160), square_truth)
-    rows = Judge([PROTOCOLS["original"], PROTOCOLS["wsol-v1"]], {"original": 0.5, "wsol-v1": None})(result, truth)
-    assert rows["original"].mask_iou == 1 and not rows["original"].has_truth
+    ground_truth = ImageTruth(Boxes.of([]), (80, 160), square_truth)
+    rows = Evaluator([PROTOCOLS["original"], PROTOCOLS["wsol-v1"]], {"original": 0.5, "wsol-v1": None})(
+        result, ground_truth
+    )
+    assert rows["original"].mask_iou == 1 and not rows["original"].has_ground_truth
     pixels = rows["wsol-v1"].pixels
     assert pixels is not None and pixels[0].sum() == 168 * 112 and pixels.sum() == 168 * 224
 

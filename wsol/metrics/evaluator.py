@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 
 from wsol.config.base import ProtocolName
 from wsol.config.options import Box
-from wsol.data.truth import TrueMask, Truth
+from wsol.data.ground_truth import ImageTruth, TrueMask
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.contrast import Colours
 from wsol.geometry.objects import Found, find_objects
@@ -60,7 +60,7 @@ class Row:
     """Of the box at the protocol's threshold; NaN where the protocol looks for the best."""
     has_box: bool
     """Whether anything is above that threshold."""
-    has_truth: bool
+    has_ground_truth: bool
     """Whether the image has a true box; one with a mask alone is judged by mask."""
     sweep: Float32[np.ndarray, " columns"]
     """IoU at each threshold of `own_grid`, on each layer of an 8-bit map, or once for boxes. Single precision tells 0.7
@@ -76,7 +76,7 @@ class Row:
     looks for the best threshold."""
 
 
-class Judge:
+class Evaluator:
     """Holds the protocols and their thresholds; several threads can use it at a time."""
 
     def __init__(
@@ -86,22 +86,22 @@ class Judge:
         self.thresholds = dict(thresholds)
         self.step = step
 
-    def __call__(self, result: ImageResult, truth: Truth) -> dict[ProtocolName, Row]:
+    def __call__(self, result: ImageResult, ground_truth: ImageTruth) -> dict[ProtocolName, Row]:
         """The image's row under every protocol.
 
         Raises:
             BrokenImage: its true mask cannot be read.
         """
         if result.heatmap is None:
-            return {one.name: _boxes_row(one, result, truth) for one in self.protocols}
+            return {one.name: _boxes_row(one, result, ground_truth) for one in self.protocols}
         square: Square | None = None
         if any(one.geometry == "square" for one in self.protocols):  # one component tree, one mask for both of them
-            square = Square(result.heatmap, truth, self.step)
+            square = Square(result.heatmap, ground_truth, self.step)
         return {
             one.name: (
-                _square_row(one, result, truth, square)
+                _square_row(one, result, ground_truth, square)
                 if square is not None and one.geometry == "square"
-                else _map_row(one, result, truth, self.thresholds[one.name])
+                else _map_row(one, result, ground_truth, self.thresholds[one.name])
             )
             for one in self.protocols
         }
@@ -119,42 +119,48 @@ def own_grid(threshold: float | None) -> Float[np.ndarray, " thresholds"]:
 class Square:
     """A map squashed to 224, its layers as 8-bit numbers, and its pixels by score where there is a true mask."""
 
-    def __init__(self, heatmap: Map, truth: Truth, step: float) -> None:
+    def __init__(self, heatmap: Map, ground_truth: ImageTruth, step: float) -> None:
         self.heatmap = map_in("square", heatmap, None)
         self.layers = Layers((self.heatmap * 255).astype(np.uint8))
         self.pixels: Counts | None = None
-        if truth.read_mask is not None:
-            self.pixels = score_counts(self.heatmap, truth.read_mask((SQUARE_PX, SQUARE_PX)), np.arange(0, 1, step))
+        if ground_truth.read_mask is not None:
+            self.pixels = score_counts(
+                self.heatmap, ground_truth.read_mask((SQUARE_PX, SQUARE_PX)), np.arange(0, 1, step)
+            )
 
 
-def fit_to(protocol: Protocol, truth: Truth) -> Fit:
+def fit_to(protocol: Protocol, ground_truth: ImageTruth) -> Fit:
     """The protocol's IoU of half-open boxes in its geometry with the true box that each fits best; 0 without a true
     box.
     """
-    true_boxes = Boxes.of([]) if truth.image_hw is None else boxes_in(protocol.geometry, truth.boxes, truth.image_hw)
-    return lambda corners: np.asarray(_IOUS[protocol.iou](corners, true_boxes).max(axis=1, initial=0.0))
+    annotated_boxes = (
+        Boxes.of([])
+        if ground_truth.image_hw is None
+        else boxes_in(protocol.geometry, ground_truth.boxes, ground_truth.image_hw)
+    )
+    return lambda corners: np.asarray(_IOUS[protocol.iou](corners, annotated_boxes).max(axis=1, initial=0.0))
 
 
-def _plain(corners: Corners, truth: Boxes) -> Float[np.ndarray, "n m"]:
-    return iou(Boxes(corners), truth)
+def _plain(corners: Corners, ground_truth: Boxes) -> Float[np.ndarray, "n m"]:
+    return iou(Boxes(corners), ground_truth)
 
 
-def _plus_one(corners: Corners, truth: Boxes) -> Float[np.ndarray, "n m"]:
+def _plus_one(corners: Corners, ground_truth: Boxes) -> Float[np.ndarray, "n m"]:
     # wsolevaluation ends a box on the last pixel of the square at the latest, and counts both ends as inside.
     ends_inside = np.array([0, 0, 1, 1])
-    return iou(Boxes(corners.clip(max=SQUARE_PX - 1) + ends_inside), Boxes(truth.xyxy + ends_inside))
+    return iou(Boxes(corners.clip(max=SQUARE_PX - 1) + ends_inside), Boxes(ground_truth.xyxy + ends_inside))
 
 
 _IOUS: dict[IouRule, Callable[[Corners, Boxes], Float[np.ndarray, "n m"]]] = {"plain": _plain, "plus one": _plus_one}
 
 
-def _map_row(protocol: Protocol, result: ImageResult, truth: Truth, threshold: float | None) -> Row:
+def _map_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, threshold: float | None) -> Row:
     assert threshold is not None
     heatmap, as_given = _maps(protocol, result)
     grid = own_grid(threshold)
     layers = layers_at(heatmap, grid)
     fits = np.zeros(len(grid))
-    fits[: layers.count] = best_fits(layers, protocol.boxes, fit_to(protocol, truth))
+    fits[: layers.count] = best_fits(layers, protocol.boxes, fit_to(protocol, ground_truth))
     own = int(np.searchsorted(grid, threshold))
     colours = None if protocol.geometry == "crop" else result.colours  # which are those of more than the crop
     found = find_objects(as_given, heatmap.shape, Box(threshold=threshold), colours)
@@ -163,11 +169,11 @@ def _map_row(protocol: Protocol, result: ImageResult, truth: Truth, threshold: f
         result.label,
         iou=float(fits[own]),
         has_box=own < layers.count,
-        has_truth=len(truth.boxes) > 0,
+        has_ground_truth=len(ground_truth.boxes) > 0,
         sweep=fits.astype(np.float32),
         peak=0,
         rank=result.rank,
-        mask_iou=_mask_iou(found, result, truth) if protocol.geometry == "image" else None,
+        mask_iou=_mask_iou(found, result, ground_truth) if protocol.geometry == "image" else None,
         pixels=None,
         score=found[0].score if found else 0.0,
     )
@@ -184,8 +190,8 @@ def _maps(protocol: Protocol, result: ImageResult) -> tuple[Map, Map]:
     return heatmap, heatmap if protocol.geometry == "crop" else fraction_map(result.heatmap)
 
 
-def _square_row(protocol: Protocol, result: ImageResult, truth: Truth, square: Square) -> Row:
-    fit, layers = fit_to(protocol, truth), square.layers
+def _square_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, square: Square) -> Row:
+    fit, layers = fit_to(protocol, ground_truth), square.layers
     sweep = np.zeros(255, dtype=np.float32)
     if layers.count:
         sweep[: layers.count] = best_fits(layers, protocol.boxes, fit)
@@ -196,7 +202,7 @@ def _square_row(protocol: Protocol, result: ImageResult, truth: Truth, square: S
         result.label,
         iou=np.nan,
         has_box=layers.count > 0,
-        has_truth=len(truth.boxes) > 0,
+        has_ground_truth=len(ground_truth.boxes) > 0,
         sweep=sweep,
         peak=layers.count,
         rank=result.rank,
@@ -205,18 +211,18 @@ def _square_row(protocol: Protocol, result: ImageResult, truth: Truth, square: S
     )
 
 
-def _boxes_row(protocol: Protocol, result: ImageResult, truth: Truth) -> Row:
+def _boxes_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth) -> Row:
     assert result.boxes is not None and result.image_hw is not None
     found = result.boxes if protocol.boxes == "any contour" else Boxes(result.boxes.xyxy[:1])
     found = boxes_in(protocol.geometry, found, result.image_hw)
-    fits = fit_to(protocol, truth)(found.xyxy)
+    fits = fit_to(protocol, ground_truth)(found.xyxy)
     best = float(fits.max(initial=0.0))
     return Row(
         result.image_id,
         result.label,
         iou=np.nan if protocol.threshold == "best" else best,
         has_box=len(found) > 0,
-        has_truth=len(truth.boxes) > 0,
+        has_ground_truth=len(ground_truth.boxes) > 0,
         sweep=np.array([best], dtype=np.float32),
         peak=0,
         rank=result.rank,
@@ -233,11 +239,11 @@ def _best_score(result: ImageResult) -> float | None:
     return float(result.scores[0]) if len(result.scores) else -np.inf
 
 
-def _mask_iou(found: Sequence[Found], result: ImageResult, truth: Truth) -> float | None:
-    if truth.read_mask is None or result.image_hw is None:
+def _mask_iou(found: Sequence[Found], result: ImageResult, ground_truth: ImageTruth) -> float | None:
+    if ground_truth.read_mask is None or result.image_hw is None:
         return None
     mask = found[0].mask if found else np.zeros(result.image_hw, dtype=bool)
-    return mask_overlap(mask, truth.read_mask(result.image_hw))
+    return mask_overlap(mask, ground_truth.read_mask(result.image_hw))
 
 
 def mask_overlap(mask: np.ndarray, true_mask: TrueMask) -> float:

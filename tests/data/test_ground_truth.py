@@ -11,24 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.data.truth import ROUNDING_PX, Collector, GroundTruth, Kind, Mistake, TrueMask, counted, told
+from wsol.data.ground_truth import ROUNDING_PX, Collector, GroundTruth, Kind, Mistake, TrueMask, counted, told
 from wsol.geometry.boxes import Xyxy
 
 HW = (30, 40)
 INF, NAN = float("inf"), float("nan")
 
 
-def boxes_of(truth: GroundTruth, image_id: str) -> list[Xyxy]:
-    return [tuple(row) for row in truth[image_id].boxes.xyxy.tolist()]
+def boxes_of(ground_truth: GroundTruth, image_id: str) -> list[Xyxy]:
+    return [tuple(row) for row in ground_truth[image_id].boxes.xyxy.tolist()]
 
 
 def collected(corners: Xyxy, *, corners_are_pixels: bool = False) -> tuple[list[Xyxy], list[Mistake]]:
     """What comes out of one box in an image of 30 rows and 40 columns."""
     collector = Collector(corners_are_pixels)
     collector.add("owl.jpg", corners, HW, "here")
-    truth = collector.truth()
-    assert list(truth.mistakes) == collector.mistakes
-    return (boxes_of(truth, "owl.jpg") if "owl.jpg" in truth else []), collector.mistakes
+    ground_truth = collector.ground_truth()
+    assert list(ground_truth.mistakes) == collector.mistakes
+    return (boxes_of(ground_truth, "owl.jpg") if "owl.jpg" in ground_truth else []), collector.mistakes
 
 
 @pytest.mark.parametrize(
@@ -117,23 +117,23 @@ def test_every_box_that_comes_out_lies_in_its_image_and_was_put_in(
     collector = Collector(corners_are_pixels)
     for number, (image_id, corners) in enumerate(rows):
         collector.add(image_id, corners, (height, width), str(number))
-    truth = collector.truth()
-    refused = {int(m.where) for m in truth.mistakes if m.kind != "reaches outside, clipped"}
+    ground_truth = collector.ground_truth()
+    refused = {int(m.where) for m in ground_truth.mistakes if m.kind != "reaches outside, clipped"}
     for image_id in "ab":
         put_in = [box for number, (owner, box) in enumerate(rows) if owner == image_id and number not in refused]
         clipped = [tuple(np.clip(box, 0, [width, height, width, height]).tolist()) for box in put_in]
-        assert (boxes_of(truth, image_id) if image_id in truth else []) == clipped
+        assert (boxes_of(ground_truth, image_id) if image_id in ground_truth else []) == clipped
         for x0, y0, x1, y1 in clipped:
             assert 0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height
             assert corners_are_pixels or (x0 < x1 and y0 < y1)
     # Who reaches further than rounding is told, once each.
-    assert len({m.where for m in truth.mistakes}) == len(truth.mistakes)
+    assert len({m.where for m in ground_truth.mistakes}) == len(ground_truth.mistakes)
     far = {
         str(number)
         for number, (_, (x0, y0, x1, y1)) in enumerate(rows)
         if number not in refused and min(x0, y0, width - x1, height - y1) < -ROUNDING_PX
     }
-    assert {m.where for m in truth.mistakes if m.kind == "reaches outside, clipped"} == far
+    assert {m.where for m in ground_truth.mistakes if m.kind == "reaches outside, clipped"} == far
 
 
 def test_boxes_of_a_image_keep_their_order_and_images_their_sizes() -> None:
@@ -144,11 +144,11 @@ def test_boxes_of_a_image_keep_their_order_and_images_their_sizes() -> None:
         ("b", (1, 1, 2, 2), (9, 9)),
     ):
         collector.add(image_id, corners, image_hw, "here")
-    truth = collector.truth()
-    assert boxes_of(truth, "b") == [(5, 5, 6, 6), (1, 1, 2, 2)]
-    assert {image_id: one.image_hw for image_id, one in truth.by_id.items()} == {"a": HW, "b": (9, 9)}
-    assert all(one.read_mask is None for one in truth.by_id.values())
-    assert "c" not in truth
+    ground_truth = collector.ground_truth()
+    assert boxes_of(ground_truth, "b") == [(5, 5, 6, 6), (1, 1, 2, 2)]
+    assert {image_id: one.image_hw for image_id, one in ground_truth.by_id.items()} == {"a": HW, "b": (9, 9)}
+    assert all(one.read_mask is None for one in ground_truth.by_id.values())
+    assert "c" not in ground_truth
 
 
 def all_object(image_hw: tuple[int, int]) -> TrueMask:
@@ -164,10 +164,10 @@ def test_a_mask_alone_is_truth_without_boxes(image_hw: tuple[int, int] | None) -
     collector = Collector()
     collector.add_mask("owl.jpg", all_object, image_hw)
     collector.add_mask("hawk.jpg", partial(poisoned, "a mask is unread until somebody asks for it"), image_hw)
-    truth = collector.truth()
-    assert boxes_of(truth, "owl.jpg") == []
-    assert truth["owl.jpg"].image_hw == image_hw
-    read_mask = truth["owl.jpg"].read_mask
+    ground_truth = collector.ground_truth()
+    assert boxes_of(ground_truth, "owl.jpg") == []
+    assert ground_truth["owl.jpg"].image_hw == image_hw
+    read_mask = ground_truth["owl.jpg"].read_mask
     assert read_mask is not None
     assert pickle.loads(pickle.dumps(read_mask))((2, 3)).is_object.shape == (2, 3)
 
@@ -176,14 +176,14 @@ def test_a_mask_of_unknown_size_takes_that_of_the_boxes() -> None:
     collector = Collector()
     collector.add("owl.jpg", (1, 2, 3, 4), HW, "here")
     collector.add_mask("owl.jpg", all_object, None)
-    assert collector.truth()["owl.jpg"].image_hw == HW
-    assert boxes_of(collector.truth(), "owl.jpg") == [(1, 2, 3, 4)]
+    assert collector.ground_truth()["owl.jpg"].image_hw == HW
+    assert boxes_of(collector.ground_truth(), "owl.jpg") == [(1, 2, 3, 4)]
 
 
 def test_nothing_collected_is_no_truth_and_no_mistake() -> None:
-    truth = Collector().truth()
-    assert (dict(truth.by_id), truth.mistakes) == ({}, ())
-    assert counted(truth.mistakes) == {}
+    ground_truth = Collector().ground_truth()
+    assert (dict(ground_truth.by_id), ground_truth.mistakes) == ({}, ())
+    assert counted(ground_truth.mistakes) == {}
 
 
 def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
@@ -192,7 +192,7 @@ def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
         collector.note(kind, "here", "expected something else")
     for kind in ("no area", "broken mask", "no area"):
         collector.note(kind, "there", "expected something else")
-    counts = counted(collector.truth().mistakes)
+    counts = counted(collector.ground_truth().mistakes)
     assert list(counts.items())[:2] == [("no area", 3), ("broken mask", 2)]
     assert counts.keys() == set(get_args(Kind))
     assert sum(counts.values()) == len(get_args(Kind)) + 3

@@ -27,7 +27,8 @@ from wsol.methods.spol.losses import CLASS_LOSSES
 from wsol.models.backbone import feature_pyramid, scaled_px
 from wsol.models.mffnet import build_mffnet, class_logits
 from wsol.models.weights import WHEELS
-from wsol.runtime.engine import choose_engine, keep_freed_memory
+from wsol.runtime.engine import keep_freed_memory
+from wsol.runtime.torch_engine import choose_engine
 
 BACKBONES = (
     *WHEELS,

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import torch
 
@@ -36,19 +37,17 @@ LEVELS = {
 }
 
 
-def in_batches(
-    run_model: Callable[[torch.Tensor], object], pixels: torch.Tensor, batch_size: int
-) -> Callable[[], None]:
+def in_batches(run_model: Callable[[np.ndarray], object], pixels: np.ndarray, batch_size: int) -> Callable[[], None]:
     """All images, some at a time."""
 
     def work() -> None:
-        for some in torch.split(pixels, batch_size):
-            run_model(some)
+        for start in range(0, len(pixels), batch_size):
+            run_model(pixels[start : start + batch_size])
 
     return work
 
 
-def session_at(file: Path, level: str) -> Callable[[torch.Tensor], object]:
+def session_at(file: Path, level: str) -> Callable[[np.ndarray], object]:
     """The file as onnxruntime runs it after that much optimisation."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -56,7 +55,7 @@ def session_at(file: Path, level: str) -> Callable[[torch.Tensor], object]:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
-    return lambda pixels: session.run(None, dict.fromkeys(names, pixels.numpy()))
+    return lambda pixels: session.run(None, dict.fromkeys(names, pixels))
 
 
 def best_seconds(works: dict[str, Callable[[], None]], repetitions: int) -> dict[str, float]:
@@ -74,7 +73,8 @@ def best_seconds(works: dict[str, Callable[[], None]], repetitions: int) -> dict
 def works_of(run: Path, file: Path, *, detail: bool) -> dict[str, Callable[[], None]]:
     """What is compared, by what the table calls it; PyTorch with large batches first."""
     torch_networks = Localizer.load(run, device="cpu").networks
-    pixels = torch.randint(0, 256, (COUNT, 3, torch_networks.size_px, torch_networks.size_px), dtype=torch.uint8)
+    shape = (COUNT, 3, torch_networks.size_px, torch_networks.size_px)
+    pixels = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
     works = {f"PyTorch, batch {size}": in_batches(torch_networks.outputs, pixels, size) for size in (32, 8, 1)}
     levels = list(LEVELS) if detail else ["all"]
     for level in levels:

@@ -31,7 +31,7 @@ from wsol.models.backbone import feature_pyramid, pretrained_state
 from wsol.models.checkpoint import MethodConfig, read_model_config
 from wsol.models.features import RectifiedFeatures
 from wsol.runs.saved_config import load_config
-from wsol.runtime.engine import choose_engine
+from wsol.runtime.torch_engine import choose_engine
 
 BATCH_SIZE, TURNS, TRAINING_PX = 16, 6, 224
 LOOKING, TRAINED = ("cues", "instant", "pseudo"), ("cam", "seg", "classifier")

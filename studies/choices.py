@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from wsol import WsolError
 from wsol.config.options import Box
-from wsol.data.loader import ImageLoader, in_order
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.data.open import open_ground_truth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.contrast import SIZE_PX, Colours, contrast
@@ -35,11 +35,10 @@ from wsol.methods.instant import otsu
 from wsol.methods.spol.learn_threshold import THRESHOLDS
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.ranking import score_auc
-from wsol.models.forward import BATCH_SIZE
 from wsol.runs.box_threshold import read_threshold
 from wsol.runs.calibration import chosen_threshold
 from wsol.runs.run import Run
-from wsol.runtime.engine import choose_engine
+from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import write_json, write_text
 
 FEW, DRAWS, WORST = (5, 10, 20, 50), 500, 5

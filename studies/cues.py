@@ -26,15 +26,14 @@ from torch import Tensor
 from wsol import WsolError
 from wsol.config.options import RunConfig
 from wsol.config.recipes import resolve
-from wsol.data.loader import ImageLoader, in_order
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.geometry.contrast import Colours, colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
 from wsol.methods.instant import split_at_half
 from wsol.methods.spol import cues
-from wsol.models.forward import BATCH_SIZE
 from wsol.models.outputs import fraction_of_peak
-from wsol.runtime.engine import choose_engine
 from wsol.runtime.progress import Progress
+from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import write_json, write_text
 
 Plane = np.ndarray
@@ -84,8 +83,8 @@ def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[Colours],
     sizes, numbers = [], []
     for batch in images.batches(in_order(len(kind.samples), BATCH_SIZE)):
         labels = torch.tensor([kind.samples[i].label for i in batch.indices.tolist()])
-        found += cues.seen(model, batch.pixels, labels, engine)
-        colours += map(colours_of, batch.pixels.numpy())
+        found += cues.seen(model, torch.from_numpy(batch.pixels), labels, engine)
+        colours += map(colours_of, batch.pixels)
         sizes += [(int(height), int(width)) for height, width in batch.image_hw]
         numbers += batch.indices.tolist()
     return found, colours, sizes, numbers

@@ -25,7 +25,7 @@ from wsol import WsolError
 from wsol.config.options import Box, RunConfig
 from wsol.config.recipes import resolve
 from wsol.data.ground_truth import GroundTruth
-from wsol.data.loader import ImageLoader, in_order
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.geometry.boxes import Boxes, centre_box, iou
@@ -41,9 +41,10 @@ from wsol.metrics.bootstrap import rate
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.models.backbone import pretrained_state
 from wsol.models.features import RectifiedFeatures
-from wsol.models.forward import BATCH_SIZE, prepared
+from wsol.models.forward import prepared
 from wsol.models.outputs import fraction_of_peak, spread
-from wsol.runtime.engine import Engine, choose_engine
+from wsol.runtime.engine import Engine
+from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import write_json, write_text
 
 Maps = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -116,7 +117,7 @@ def maps_of(
     orders = [[chosen[i] for i in rows] for rows in in_order(len(chosen), BATCH_SIZE)]
     sums: list[Moments | None] = [None, None]
     for batch in images.batches(orders):
-        features = seer(batch.pixels)
+        features = seer(torch.from_numpy(batch.pixels))
         for at, moments in enumerate((instant.moments_of_roots, plain_moments)):
             before, own = sums[at], moments(features)
             sums[at] = own if before is None else before + own
@@ -124,7 +125,7 @@ def maps_of(
     found: dict[str, list[np.ndarray]] = {name: [] for name in (*ROWS, OWN)}
     sizes, numbers = [], []
     for batch in images.batches(in_order(len(kind.samples), BATCH_SIZE)):
-        features = seer(batch.pixels)
+        features = seer(torch.from_numpy(batch.pixels))
         roots, plain = (
             fraction_of_peak(torch.einsum("bchw,c->bhw", one, torch.from_numpy(xi).float()) - float(xi @ mean))
             for one, (mean, xi) in zip((features.sqrt(), features), components, strict=True)
@@ -134,7 +135,7 @@ def maps_of(
             finer = interpolate(joined[:, None], scale_factor=instant.FINER, mode="bilinear")[:, 0]
             found[name] += list(instant.split_at_half(fraction_of_peak(finer)).numpy())
         last = np.stack(found[name][-len(batch.pixels) :])
-        found[OWN] += list(brought(AROUND_OTSU, last, map(colours_of, batch.pixels.numpy())))
+        found[OWN] += list(brought(AROUND_OTSU, last, map(colours_of, batch.pixels)))
         sizes += [(int(height), int(width)) for height, width in batch.image_hw]
         numbers += batch.indices.tolist()
     return found, sizes, numbers

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from quick import Cli
 
@@ -178,7 +177,7 @@ def test_under_spol_the_networks_see_nothing_but_the_crop(
     ],
 )
 def test_the_rank_of_a_class_is_its_place_by_probability(probabilities: list[float], label: int, rank: int) -> None:
-    assert ranks_of(torch.tensor([probabilities]), torch.tensor([label])) == [rank]
+    assert ranks_of(np.array([probabilities]), np.array([label])) == [rank]
 
 
 @pytest.mark.parametrize("processes", [2, 3])

@@ -30,8 +30,8 @@ from wsol.models.forward import class_maps, score_maps
 from wsol.models.mffnet import ScoreMaps
 from wsol.models.outputs import fraction_of_peak
 from wsol.predictions.records import open_predictions
-from wsol.runtime.engine import choose_engine
 from wsol.runtime.progress import Progress
+from wsol.runtime.torch_engine import choose_engine
 from wsol.storage import shards
 from wsol.storage.image_list import Names, write_names
 from wsol.storage.locks import held

@@ -240,7 +240,7 @@ def no_spec(name: str) -> None:
         ),
         pytest.param(
             "summed_up",
-            lambda m: m.setattr("wsol.runtime.engine.summed", lambda values, engine: values * 2),
+            lambda m: m.setattr("wsol.runtime.torch_engine.summed", lambda values, engine: values * 2),
             "fail",
             "expected 1",
             id="a sum that is none",
@@ -337,9 +337,9 @@ def test_a_step_that_teaches_nothing_fails(monkeypatch: pytest.MonkeyPatch, faul
 
 
 def test_bf16_is_tried_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsol.runtime.engine.has_bf16", lambda device: True)
+    monkeypatch.setattr("wsol.runtime.torch_engine.has_bf16", lambda device: True)
     assert jobs.training_step("cpu").keys() == {"fp32", "bf16"}
-    monkeypatch.setattr("wsol.runtime.engine.has_bf16", lambda device: False)
+    monkeypatch.setattr("wsol.runtime.torch_engine.has_bf16", lambda device: False)
     assert jobs.training_step("cpu").keys() == {"fp32"}
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wsol.data.crops import middle
+from wsol.data.images import middle
 from wsol.geometry.contrast import Colours, colours_of, contrast
 from wsol.geometry.image_threshold import THRESHOLDS, ImageThreshold, contrasts
 from wsol.geometry.objects import largest_part

@@ -14,8 +14,8 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-import torch
 from methods_quick import quick
+from numpy.typing import NDArray
 
 from wsol.commands.evaluate import evaluate_run
 from wsol.commands.export import export
@@ -46,6 +46,10 @@ SLOWLY = [pytest.param(one, marks=pytest.mark.pipeline) if one == "spol" else on
 """SPOL's three stages have tests of their own (tests/test_kills.py)."""
 CLASS_MAPS = ("cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "tap", "gradcam:layercam", "gradcam:scorecam")
 QUIET = Progress(quiet=True)
+
+
+def random_pixels(count: int, size_px: int, *, seed: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(256, size=(count, 3, size_px, size_px), dtype=np.uint8)
 
 
 class Killed(BaseException):
@@ -146,8 +150,8 @@ def test_what_a_run_says_has_the_shape_that_everybody_reads(made: Made, method: 
     localizer = Localizer.load(made(method), device="cpu", precision="fp32")
     networks = localizer.networks
     assert isinstance(networks, TorchNetworks)
-    pixels = torch.randint(256, (3, 3, 80, 80), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    labels = torch.tensor([0, 1, 2])
+    pixels = random_pixels(3, 80, seed=0)
+    labels = np.array([0, 1, 2])
     said = networks.outputs(pixels, labels)
     if said.heatmaps is None:
         assert not networks.has_maps and said.boxes is not None and said.boxes.shape == (3, 4)
@@ -160,17 +164,17 @@ def test_what_a_run_says_has_the_shape_that_everybody_reads(made: Made, method: 
     assert np.isfinite(shown).all() and shown.min() >= 0 and shown.max() <= 1
     assert (said.probabilities is None) == (load_config(made(method)).classifier == "none")
     if said.probabilities is not None:
-        torch.testing.assert_close(said.probabilities.sum(1), torch.ones(3))
+        np.testing.assert_allclose(said.probabilities.sum(1), np.ones(3), rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", CLASS_MAPS)
 def test_a_class_map_is_of_the_class_that_is_asked_for_and_else_of_the_named_one(made: Made, method: Method) -> None:
     networks = Localizer.load(made(method), device="cpu", precision="fp32").networks
     assert isinstance(networks, TorchNetworks)
-    pixels = torch.randint(256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    pixels = random_pixels(1, 64, seed=1)
     said = networks.outputs(pixels)
     assert said.probabilities is not None
-    of_class = [networks.heatmaps(pixels, labels=torch.tensor([label])) for label in range(3)]
+    of_class = [networks.heatmaps(pixels, labels=np.array([label])) for label in range(3)]
     named = int(said.probabilities.argmax())
     np.testing.assert_array_equal(said.heatmaps, of_class[named])
     assert not np.array_equal(of_class[named], of_class[(named + 1) % 3])
@@ -254,7 +258,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
 def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_path: Path) -> None:
     file, _ = export_model(made(method), tmp_path / "model.onnx", check=True, quiet=True)
     ours, theirs = Localizer.load(made(method), device="cpu", precision="fp32"), Localizer.from_onnx(file, device="cpu")
-    pixels = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    pixels = random_pixels(2, 64, seed=2)
     one, other = ours.outputs(pixels), theirs.outputs(pixels)
     for mine, its in (
         (one.heatmaps, other.heatmaps),

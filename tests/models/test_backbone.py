@@ -296,7 +296,7 @@ def test_with_the_weights_of_a_wheel_a_backbone_names_what_it_sees(name: str, cu
     samples = [one for one in data.test if data.class_names[one.label] in named][::6]
     batch = next(iter(ImageLoader([one.path for one in samples], 224).batches(in_order(len(samples), len(samples)))))
     with torch.inference_mode():
-        found = model.eval()(batch.pixels / 127.5 - 1).argmax(1).tolist()
+        found = model.eval()(torch.from_numpy(batch.pixels) / 127.5 - 1).argmax(1).tolist()
     right = sum(one == named[data.class_names[sample.label]] for one, sample in zip(found, samples, strict=True))
     assert len(samples) >= 8 and right >= 0.8 * len(samples)
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from wsol.runtime import engine as engines
-from wsol.runtime.engine import Engine, choose_engine, measured
+from wsol.runtime import torch_engine as engines
+from wsol.runtime.engine import Engine
+from wsol.runtime.torch_engine import choose_engine, measured
 
 CPU = Engine(torch.device("cpu"), False, "cpu (no GPU found), fp32 (auto)")
 

@@ -21,8 +21,9 @@ from wsol.data.loader import ImageLoader
 from wsol.data.pixel_cache import record_of
 from wsol.errors import WsolError
 from wsol.models.checkpoint import ClassifierConfig
-from wsol.runtime.engine import choose_engine, seed_of
+from wsol.runtime.engine import seed_of
 from wsol.runtime.progress import Progress
+from wsol.runtime.torch_engine import choose_engine
 from wsol.training.loop import Job, frozen_layers, train
 from wsol.training.schedule import Schedule
 
@@ -95,8 +96,8 @@ def test_on_a_cpu_the_precision_is_measured_on_few_images_and_said_when_it_takes
 ) -> None:
     counts: list[int] = []
     monkeypatch.setattr("wsol.training.loop.has_bf16", lambda device: True)
-    monkeypatch.setattr("wsol.runtime.engine.has_bf16", lambda device: True)
-    monkeypatch.setattr("wsol.runtime.engine.NOTICEABLE_SECONDS", 0.0)
+    monkeypatch.setattr("wsol.runtime.torch_engine.has_bf16", lambda device: True)
+    monkeypatch.setattr("wsol.runtime.torch_engine.NOTICEABLE_SECONDS", 0.0)
     monkeypatch.setattr("wsol.training.loop._Steps._try", lambda steps, engine, count: counts.append(count))
     job = new_job(SETTINGS.model_copy(update={"batch_size": 10, "steps": 1}))
     train(job, loader, RunConfig(device="cpu"), choose_engine("cpu", "auto"), tmp_path, Progress())

@@ -17,7 +17,7 @@ from wsol.config.base import Precision
 from wsol.config.options import Box
 from wsol.data.ground_truth import GroundTruth, ImageTruth, Mistake, told
 from wsol.data.image_files import check_there
-from wsol.data.loader import ImageLoader, in_order
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
@@ -28,7 +28,6 @@ from wsol.metrics.bootstrap import Rate, rate, wilson
 from wsol.metrics.evaluator import Evaluator, ImageResult, own_grid
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.metrics.protocols import PROTOCOLS
-from wsol.models.forward import BATCH_SIZE
 from wsol.predictions.records import open_predictions
 from wsol.predictions.review_sample import ReviewedSample, reviewed_sample
 from wsol.runs.calibration import (

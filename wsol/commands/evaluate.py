@@ -11,14 +11,13 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64, UInt8
-from torch import Tensor
 
 from wsol.config.base import Precision, ProtocolName
 from wsol.config.groups import first_networks
-from wsol.data.crops import middle
 from wsol.data.ground_truth import GroundTruth, Mistake, told
 from wsol.data.image_files import check_there
-from wsol.data.loader import Batch, ImageLoader, in_order
+from wsol.data.images import middle
+from wsol.data.loader import BATCH_SIZE, Batch, ImageLoader, in_order
 from wsol.data.open import open_ground_truth
 from wsol.data.pixel_cache import cores
 from wsol.data.readers.unlabelled import CLASS_NAMES
@@ -37,13 +36,14 @@ from wsol.metrics.evaluator import STEP, Evaluator, ImageResult, Row
 from wsol.metrics.frames import CROP_MARGIN_FRACTION
 from wsol.metrics.protocols import PROTOCOLS, Empty, Protocol, chosen_protocols
 from wsol.models.checkpoint import load_mffnet
-from wsol.models.forward import BATCH_SIZE, cam_probabilities, normalised_class_maps, run_model, score_maps
+from wsol.models.forward import cam_probabilities, normalised_class_maps, run_model, score_maps
 from wsol.results.heatmaps import write_heatmap
 from wsol.runs.run import Run
-from wsol.runtime.engine import Engine, choose_engine, gathered, wait_for_all
+from wsol.runtime.engine import Engine, gathered, wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
 from wsol.runtime.threads import in_threads
+from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import remove_unfinished
 from wsol.storage.locks import held
 from wsol.text import number_of
@@ -204,8 +204,8 @@ def labelled_as_trained(
     return [replace(sample, label=label_of[data.class_names[sample.label]]) for sample in samples]
 
 
-Pixels = UInt8[Tensor, "batch 3 side side"]
-Labels = Tensor
+Pixels = UInt8[np.ndarray, "batch 3 side side"]
+Labels = Int64[np.ndarray, " batch"]
 
 
 @dataclass(frozen=True)
@@ -259,13 +259,15 @@ def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -
     network, model_config = load_mffnet(run.folder / "cam")
     engine.place(network)
 
-    def outputs(pixels: Tensor, labels: Tensor) -> Outputs:
-        scores = score_maps(network, model_config, pixels, engine)
-        return Outputs(normalised_class_maps(scores, labels).cpu().numpy(), cam_probabilities(network, scores).cpu())
+    def outputs(pixels: Pixels, labels: Labels) -> Outputs:
+        scores = score_maps(network, model_config, torch.from_numpy(pixels), engine)
+        maps = normalised_class_maps(scores, torch.from_numpy(labels)).cpu().numpy()
+        return Outputs(maps, cam_probabilities(network, scores).cpu().numpy())
 
-    def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
-        scores = score_maps(network, model_config, pixels, engine, margin_fraction=CROP_MARGIN_FRACTION)
-        return normalised_class_maps(scores, labels).cpu().numpy()
+    def crop_heatmaps(pixels: Pixels, labels: Labels) -> np.ndarray:
+        batch = torch.from_numpy(pixels)
+        scores = score_maps(network, model_config, batch, engine, margin_fraction=CROP_MARGIN_FRACTION)
+        return normalised_class_maps(scores, torch.from_numpy(labels)).cpu().numpy()
 
     own = config.cam.threshold if threshold is None else threshold
     return _Subject(
@@ -285,17 +287,18 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
     engine = choose_engine(device, precision)
     model = cues.load(run.folder, engine)
 
-    def heatmaps(pixels: Tensor, labels: Tensor, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
-        found = run_model(model, pixels, engine, labels, margin_fraction=margin).heatmaps
+    def heatmaps(pixels: Pixels, labels: Labels, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
+        both = torch.from_numpy(pixels), torch.from_numpy(labels)
+        found = run_model(model, both[0], engine, both[1], margin_fraction=margin).heatmaps
         assert found is not None
         return brought(AROUND_OTSU, found.cpu().numpy(), colours)
 
-    def outputs(pixels: Tensor, labels: Tensor) -> Outputs:
-        colours = [*map(colours_of, pixels.numpy())]
+    def outputs(pixels: Pixels, labels: Labels) -> Outputs:
+        colours = [*map(colours_of, pixels)]
         return Outputs(heatmaps(pixels, labels, colours), None, colours=colours)
 
-    def crop_heatmaps(pixels: Tensor, labels: Tensor) -> np.ndarray:
-        colours = [*map(colours_of, middle(pixels, CROP_MARGIN_FRACTION).numpy())]
+    def crop_heatmaps(pixels: Pixels, labels: Labels) -> np.ndarray:
+        colours = [*map(colours_of, middle(pixels, CROP_MARGIN_FRACTION))]
         return heatmaps(pixels, labels, colours, CROP_MARGIN_FRACTION)
 
     own = cues.THRESHOLD if threshold is None else threshold
@@ -347,7 +350,7 @@ def _rows(
 
 
 def _outputs(batch: Batch, samples: Sequence[Sample], judged: _Subject, evaluator: Evaluator) -> list[ImageResult]:
-    labels = torch.tensor([sample.label for sample in samples])
+    labels = np.array([sample.label for sample in samples], np.int64)
     whole = judged.outputs(batch.pixels, labels)
     needs_crop = judged.has_maps and any(protocol.geometry == "crop" for protocol in evaluator.protocols)
     crops = judged.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
@@ -370,10 +373,10 @@ def _box(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> Box
     return Boxes.of([found.xyxy for found in box_object(shares, image_hw)])
 
 
-def ranks_of(probabilities: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> list[int]:
-    """The place of each image's true class, 0 is first; of equally probable ones the lower label, and NaN is last."""
-    known = probabilities.nan_to_num(nan=-1.0)
-    true = known.gather(1, labels[:, None])
-    is_lower = torch.arange(known.shape[1]) < labels[:, None]
+def ranks_of(probabilities: Float[np.ndarray, "batch classes"], labels: Labels) -> list[int]:
+    """The rank of each image's true class, 0 is first; of equally probable ones the lower label, and NaN is last."""
+    known = np.nan_to_num(probabilities, nan=-1.0)
+    true = np.take_along_axis(known, labels[:, None], axis=1)
+    is_lower = np.arange(known.shape[1]) < labels[:, None]
     is_ahead = (known > true) | ((known == true) & is_lower)
-    return [int(rank) for rank in torch.where(true[:, 0] < 0, known.shape[1], is_ahead.sum(dim=1))]
+    return [int(rank) for rank in np.where(true[:, 0] < 0, known.shape[1], is_ahead.sum(axis=1))]

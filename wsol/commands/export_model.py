@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from wsol.errors import WsolError
-from wsol.inference.onnx.export import FILE, Graph, GraphOutputs, load_graph, run_metadata, write_onnx
-from wsol.inference.onnx.metadata import EXPORTING, RUNNING, check_installed
+from wsol.inference.onnx.export import Graph, GraphOutputs, load_graph, run_metadata, write_onnx
+from wsol.inference.onnx.metadata import EXPORTING, FILE, RUNNING, check_installed
 from wsol.inference.onnx.networks import open_onnx
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress

@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 from wsol.config.base import EngineName, Objects, Precision
 from wsol.config.messages import check_fraction
 from wsol.data.images import SUFFIXES, images_under, is_image
-from wsol.data.loader import Batch, ImageLoader
+from wsol.data.loader import BATCH_SIZE, Batch, ImageLoader
 from wsol.data.unread import CONVERT, Unread, in_words, unread_under
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
 from wsol.inference.localizer import Localizer
 from wsol.inference.outputs import Outputs
-from wsol.models.forward import BATCH_SIZE
 from wsol.predictions.records import LINES, PredictedObject, Prediction, encode, to_line
 from wsol.predictions.review_journal import FILE as JOURNAL
 from wsol.predictions.review_sample import USUAL

@@ -43,15 +43,6 @@ def random_view(count: int, resize_px: int, crop_px: int, generator: torch.Gener
     return View(places[0].to(device), places[1].to(device), coins.to(device).bool(), crop_px)
 
 
-def middle(
-    pixels: UInt8[Tensor, "batch 3 height width"], margin_fraction: float
-) -> UInt8[Tensor, "batch 3 inner_height inner_width"]:
-    """Squares without a margin on each side, this share of a side wide."""
-    margin_px = round(margin_fraction * pixels.shape[-1])
-    inner = slice(margin_px, pixels.shape[-1] - margin_px)
-    return pixels[:, :, inner, inner]
-
-
 def standardised(
     pixels: UInt8[Tensor, "batch 3 height width"], mean: Sequence[float], std: Sequence[float]
 ) -> Float[Tensor, "batch 3 height width"]:

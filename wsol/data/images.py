@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from importlib.util import find_spec
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -315,3 +315,14 @@ def as_pixels(array: NDArray[Any]) -> Pixels:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     return from_pillow(Image.fromarray(array))
+
+
+Planes = TypeVar("Planes")
+"""An array or a tensor."""
+
+
+def middle(pixels: Planes, margin_fraction: float) -> Planes:
+    """Squares [batch, channels, height, width] without a margin on each side, this fraction of the width wide."""
+    margin_px = round(margin_fraction * pixels.shape[-1])  # type: ignore[attr-defined]
+    inner = slice(margin_px, pixels.shape[-1] - margin_px)  # type: ignore[attr-defined]
+    return pixels[:, :, inner, inner]  # type: ignore[index,no-any-return]

@@ -8,9 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Int64, UInt8
-from torch import Tensor
 
 from wsol.data.images import read_square
 from wsol.data.pixel_cache import BROKEN, WHOLE, Records, cores
@@ -20,9 +18,11 @@ from wsol.storage.folders import write_json
 from wsol.storage.shards import read_skipped
 from wsol.text import number_of
 
-Squares = UInt8[Tensor, "batch 3 side side"]
-Indices = Int64[Tensor, " batch"]
+Squares = UInt8[np.ndarray, "batch 3 side side"]
+Indices = Int64[np.ndarray, " batch"]
 
+BATCH_SIZE = 32
+"""Images that networks are shown at a time."""
 SKIPPED = "skipped.json"
 BROKEN_IN_A_ROW = 100
 """So many broken images one after the other are no accident."""
@@ -34,7 +34,7 @@ class Batch:
 
     indices: Indices
     pixels: Squares
-    image_hw: Int64[Tensor, "batch 2"]
+    image_hw: Int64[np.ndarray, "batch 2"]
 
 
 class ImageLoader:
@@ -85,8 +85,8 @@ class ImageLoader:
             firsts = (_first_whole(i, states, successors) for i in order)
             indices = [i for i in firsts if i is not None]
             records = self.kept[indices]
-            sizes = torch.from_numpy(records["image_hw"].astype(np.int64))
-            yield Batch(torch.tensor(indices), torch.from_numpy(records["pixels"]), sizes) if indices else None
+            sizes = records["image_hw"].astype(np.int64)
+            yield Batch(np.array(indices, np.int64), records["pixels"], sizes) if indices else None
 
     def _streamed(self, orders: Sequence[Sequence[int]], successors: _Successors | None) -> Iterator[Batch | None]:
         reader = _Reader(self.paths, self.size_px, successors)
@@ -101,7 +101,7 @@ class ImageLoader:
                 yield None
                 continue
             indices, pixels, sizes = zip(*whole, strict=True)
-            yield Batch(torch.tensor(indices), torch.from_numpy(np.stack(pixels)), torch.tensor(sizes))
+            yield Batch(np.array(indices, np.int64), np.stack(pixels), np.array(sizes, np.int64))
 
 
 Row = tuple[int, UInt8[np.ndarray, "3 side side"], tuple[int, int]] | tuple[int, str]

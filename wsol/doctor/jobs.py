@@ -79,7 +79,7 @@ def training_step(device: str) -> Losses:
     """Forward, backward and optimiser of a tiny MFF-Net on random images; in bf16 too where the hardware has it."""
     import torch
 
-    from wsol.runtime.engine import choose_engine, has_bf16
+    from wsol.runtime.torch_engine import choose_engine, has_bf16
 
     engine = choose_engine(device, "fp32")
     engines = {"fp32": engine} | ({"bf16": engine.with_bf16(True)} if has_bf16(torch.device(device)) else {})
@@ -176,7 +176,7 @@ def reading() -> Seens:
         means = [
             mean
             for batch in images.batches(in_order(len(paths), BATCH))
-            for mean in batch.pixels.float().mean((1, 2, 3)).tolist()
+            for mean in batch.pixels.mean((1, 2, 3)).tolist()
         ]
         seconds = time.perf_counter() - started
     what = (
@@ -191,8 +191,8 @@ def summed_up() -> Seens:
     """One process's part of a sum over all of them."""
     import torch
 
-    from wsol.runtime.engine import choose_engine, summed
     from wsol.runtime.processes import part
+    from wsol.runtime.torch_engine import choose_engine, summed
 
     mine = part()
     total = summed(torch.tensor([mine.rank + 1.0]), choose_engine("cpu", "fp32")).item()

@@ -9,25 +9,22 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from wsol.config.base import EngineName, Objects, Precision
 from wsol.config.options import Box
 from wsol.data.images import as_pixels, from_pillow, images_under, read_image, square
-from wsol.data.loader import ImageLoader, in_order
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.objects import Found, box_object, find_objects
 from wsol.inference.onnx.networks import open_onnx
 from wsol.inference.outputs import Networks, Outputs
-from wsol.models.forward import BATCH_SIZE
 from wsol.runs.calibration import ScoreCurve, probability
 from wsol.runs.run import Run
-from wsol.runtime.engine import Engine, choose_engine
+from wsol.runtime.engine import Engine
 
 Source = str | Path | NDArray[Any] | Image.Image
 
@@ -99,10 +96,11 @@ class Localizer:
         own = opened.box(threshold)
         if engine == "torch":
             from wsol.inference.torch_networks import load_networks  # with timm, which the other engine has no use for
+            from wsol.runtime.torch_engine import choose_engine
 
             networks: Networks = load_networks(opened, choose_engine(device, precision), is_folded=True)
         else:
-            from wsol.inference.onnx.export import fresh_networks
+            from wsol.inference.onnx.fresh import fresh_networks
 
             _check_fp32(precision)
             networks = fresh_networks(opened, device)
@@ -180,7 +178,10 @@ class Localizer:
             warnings.warn(reason, stacklevel=2)
 
     def localize(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], sizes: Sequence[tuple[int, int]], paths: Sequence[Path | None]
+        self,
+        pixels: UInt8[np.ndarray, "batch 3 side side"],
+        sizes: Sequence[tuple[int, int]],
+        paths: Sequence[Path | None],
     ) -> list[Localization]:
         """Localize squashed images, given their upright (height, width)."""
         outputs = self.outputs(pixels)
@@ -194,12 +195,12 @@ class Localizer:
             objects = [replace(one, score=probability(self.curve, one.score)) for one in objects]
         return Localization(path, image_hw, tuple(objects), *self._named(probabilities))
 
-    def outputs(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Outputs:
+    def outputs(self, pixels: UInt8[np.ndarray, "batch 3 side side"]) -> Outputs:
         """What the networks say before any threshold."""
         return self.networks.outputs(pixels)
 
     def heatmaps(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_fraction: float = 0.0
+        self, pixels: UInt8[np.ndarray, "batch 3 side side"], margin_fraction: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
         return self.networks.heatmaps(pixels, margin_fraction)
@@ -213,22 +214,17 @@ class Localizer:
 
     def _several(self, sources: Sequence[Source]) -> list[Localization]:
         whole = [_pixels(source) for source in sources]
-        squares = torch.from_numpy(
-            np.stack([square(Image.fromarray(pixels), self.size_px) for pixels in whole])
-        ).permute(0, 3, 1, 2)
+        squares = np.stack([square(Image.fromarray(pixels), self.size_px) for pixels in whole]).transpose(0, 3, 1, 2)
         paths = [Path(source) if isinstance(source, (str, Path)) else None for source in sources]
         return self.localize(squares, [pixels.shape[:2] for pixels in whole], paths)
 
     def _named(
-        self, probabilities: Float[Tensor, " classes"] | None
+        self, probabilities: Float[np.ndarray, " classes"] | None
     ) -> tuple[int | None, str | None, tuple[tuple[str, float], ...]]:
         if probabilities is None:
             return None, None, ()
-        values, labels = probabilities.topk(min(5, len(probabilities)))
-        names = tuple(
-            (self.class_names[label], float(value))
-            for value, label in zip(values.tolist(), labels.tolist(), strict=True)
-        )
+        labels = np.argsort(-probabilities, kind="stable")[:5]
+        names = tuple((self.class_names[label], float(probabilities[label])) for label in labels)
         return int(labels[0]), names[0][0], names
 
 

@@ -8,7 +8,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
-from torch import Tensor
 
 from wsol.geometry.contrast import Colours
 from wsol.runtime.engine import Engine
@@ -19,7 +18,7 @@ class Outputs:
     """The networks' output for a batch: foreground probability per place, or boxes; probability per class."""
 
     heatmaps: Float32[np.ndarray, "batch height width"] | None
-    probabilities: Float[Tensor, "batch classes"] | None
+    probabilities: Float[np.ndarray, "batch classes"] | None
     boxes: Float32[np.ndarray, "batch 4"] | None = None
     """Of a method that has no maps: a box for each image, x0, y0, x1, y1 as shares of its sides."""
     colours: Sequence[Colours] | None = None
@@ -44,13 +43,13 @@ class Networks(Protocol):
 
     @property
     def engine(self) -> Engine:
-        """Where tensors live that processes exchange."""
+        """The device of what processes exchange."""
 
-    def outputs(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Outputs:
+    def outputs(self, pixels: UInt8[np.ndarray, "batch 3 side side"]) -> Outputs:
         """What the networks say before any threshold."""
 
     def heatmaps(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_fraction: float = 0.0
+        self, pixels: UInt8[np.ndarray, "batch 3 side side"], margin_fraction: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone. Only with
         maps.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+import torch
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor, nn
 
 from wsol.config.methods import MethodSpec
-from wsol.data.crops import middle
+from wsol.data.images import middle
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import ImageThreshold, brought
 from wsol.inference.outputs import Outputs
@@ -22,7 +23,8 @@ from wsol.models.outputs import LocalizationModel
 from wsol.runs.run import Run
 from wsol.runtime.engine import Engine
 
-Squares = UInt8[Tensor, "batch 3 side side"]
+Squares = UInt8[np.ndarray, "batch 3 side side"]
+Labels = Int64[np.ndarray, " batch"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class ClassifierModel:
     network: nn.Module
     model_config: MffConfig | ClassifierConfig
 
-    def probabilities(self, pixels: Squares, engine: Engine) -> Float[Tensor, "batch classes"]:
+    def probabilities(self, pixels: Tensor, engine: Engine) -> Float[Tensor, "batch classes"]:
         """How probable each class is for each image."""
         if isinstance(self.model_config, ClassifierConfig):
             return classifier_probabilities(self.network, self.model_config, pixels, engine)
@@ -69,32 +71,38 @@ class TorchNetworks:
         """Whether the finder makes heatmaps, not boxes."""
         return self.spec.has_maps
 
-    def outputs(self, pixels: Squares, labels: Tensor | None = None) -> Outputs:
+    def outputs(self, pixels: Squares, labels: Labels | None = None) -> Outputs:
         """What the networks say before any threshold. Of a method whose maps are of classes, those of the `labels`.
 
         Without labels they are of the classes that the images are named, or of those that the finder thinks most
         probable.
         """
-        named = self.classifier.probabilities(pixels, self.engine) if self.classifier else None
-        wanted = labels if labels is not None or named is None else named.argmax(1)
-        found = run_model(self.model, pixels, self.engine, wanted)
+        batch = torch.from_numpy(pixels)
+        named = self.classifier.probabilities(batch, self.engine) if self.classifier else None
+        wanted = named.argmax(1) if labels is None and named is not None else _tensor(labels)
+        found = run_model(self.model, batch, self.engine, wanted)
         if self.names_itself:
             named = found.probabilities
-        probabilities = None if named is None else named.cpu()
+        probabilities = None if named is None else named.cpu().numpy()
         if found.heatmaps is None:
             return Outputs(None, probabilities, None if found.boxes is None else found.boxes.cpu().numpy())
-        colours = [*map(colours_of, pixels.numpy())]
+        colours = [*map(colours_of, pixels)]
         heatmaps = brought(self.image_threshold, found.heatmaps.cpu().numpy(), colours)
         return Outputs(heatmaps, probabilities, colours=colours)
 
     def heatmaps(
-        self, pixels: Squares, margin_fraction: float = 0.0, labels: Tensor | None = None
+        self, pixels: Squares, margin_fraction: float = 0.0, labels: Labels | None = None
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
-        heatmaps = run_model(self.model, pixels, self.engine, labels, margin_fraction=margin_fraction).heatmaps
+        batch = torch.from_numpy(pixels)
+        heatmaps = run_model(self.model, batch, self.engine, _tensor(labels), margin_fraction=margin_fraction).heatmaps
         assert heatmaps is not None, "has_maps is False"
-        colours = map(colours_of, middle(pixels, margin_fraction).numpy())
+        colours = map(colours_of, middle(pixels, margin_fraction))
         return brought(self.image_threshold, heatmaps.cpu().numpy(), colours)
+
+
+def _tensor(labels: Labels | None) -> Tensor | None:
+    return None if labels is None else torch.from_numpy(labels)
 
 
 def load_networks(run: Run, engine: Engine, *, is_folded: bool = False) -> TorchNetworks:

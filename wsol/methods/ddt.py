@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from wsol.config.methods import Ddt
 from wsol.config.options import RunConfig
-from wsol.data.loader import ImageLoader, in_order, told_broken, write_skipped
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
 from wsol.methods.base import config_of, last_stage, load_model, untrained
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig, save
-from wsol.models.forward import BATCH_SIZE, prepared
+from wsol.models.forward import prepared
 from wsol.models.outputs import LocalizationModel, ModelOutputs
 from wsol.runs.run import Run
 from wsol.runtime.engine import Engine, gathered, wait_for_all
@@ -182,7 +182,7 @@ def _see_classes(seer: _Seer, data: DataSet, images: ImageLoader, parts: Path, p
             if not (parts / f"{label}.npz").exists():
                 numbers = [i for i, sample in enumerate(data.train) if sample.label == label]
                 orders = [[numbers[i] for i in rows] for rows in in_order(len(numbers), BATCH_SIZE)]
-                seen = [seer.moments(batch.pixels) for batch in images.batches(orders)]
+                seen = [seer.moments(torch.from_numpy(batch.pixels)) for batch in images.batches(orders)]
                 total = sum(seen[1:], seen[0]) if seen else None
                 with whole_file(parts / f"{label}.npz") as partial, partial.open("wb") as file:
                     np.savez(file, **({} if total is None else vars(total)))

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from wsol.config.options import RunConfig
-from wsol.data.loader import ImageLoader, in_order, told_broken, write_skipped
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order, told_broken, write_skipped
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods.base import Untrained, config_of, last_stage, load_model, untrained
@@ -37,7 +37,7 @@ from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig, save
 from wsol.models.features import Features, RectifiedFeatures
 from wsol.models.folding import fold
-from wsol.models.forward import BATCH_SIZE, prepared
+from wsol.models.forward import prepared
 from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, fraction_of_peak, spread
 from wsol.runs.run import Run
 from wsol.runtime.engine import gathered
@@ -211,7 +211,7 @@ def _sum(look: Look, images: ImageLoader, progress: Progress) -> Any:
     found: Any = None
     with progress.task(look.stage, len(orders)) as advance:
         for batch in images.batches(orders):
-            moments = look.moments(batch.pixels, batch.indices)
+            moments = look.moments(torch.from_numpy(batch.pixels), torch.from_numpy(batch.indices))
             found = moments if found is None else found + moments
             advance()
     return found

@@ -22,19 +22,20 @@ from torch.nn.functional import mse_loss
 from wsol.config.methods import Psol
 from wsol.config.options import Box, RunConfig
 from wsol.data.crops import View
-from wsol.data.loader import ImageLoader, in_order
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.data.samples import DataSet
 from wsol.geometry.objects import find_objects
 from wsol.methods import ddt
 from wsol.methods.base import Plan, last_stage, load_model, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
-from wsol.models.forward import BATCH_SIZE, run_model
+from wsol.models.forward import run_model
 from wsol.models.outputs import LocalizationModel, ModelOutputs
 from wsol.runs.run import Run
-from wsol.runtime.engine import choose_engine, wait_for_all
+from wsol.runtime.engine import wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
+from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import file_hash, is_finished, new_folder, whole_file, write_manifest
 
 STAGE = "method psol: boxes"
@@ -134,7 +135,7 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
         with new_folder(folder) as scratch, progress.task(STAGE, len(orders)) as advance:
             for batch in images.batches(orders):
                 labels = torch.tensor([data.train[i].label for i in batch.indices.tolist()])
-                heatmaps = run_model(model, batch.pixels, engine, labels).heatmaps
+                heatmaps = run_model(model, torch.from_numpy(batch.pixels), engine, labels).heatmaps
                 assert heatmaps is not None
                 for i, heatmap in zip(batch.indices.tolist(), heatmaps.cpu().numpy(), strict=True):
                     boxes[i] = pseudo_box(heatmap, size_px)

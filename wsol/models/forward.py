@@ -7,7 +7,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-from wsol.data.crops import middle, standardised
+from wsol.data.crops import standardised
+from wsol.data.images import middle
 from wsol.models.checkpoint import ClassifierConfig, MffConfig, ModelConfig
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
 from wsol.models.outputs import LocalizationModel, ModelOutputs, fraction_of_peak
@@ -81,7 +82,3 @@ def classifier_probabilities(
     with engine.autocast():
         logits: Tensor = network(prepared(pixels, model_config, engine))
     return logits.float().softmax(1)
-
-
-BATCH_SIZE = 32
-"""Images that networks are shown at a time."""

@@ -21,7 +21,7 @@ from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
 from wsol.data.ground_truth import GroundTruth
 from wsol.data.images import read_square
-from wsol.data.loader import ImageLoader, in_order
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import Sample
 from wsol.errors import BrokenImage
@@ -34,7 +34,7 @@ from wsol.methods.spol import cues
 from wsol.methods.spol.gaussian_prior import fit_gaussians, render, targets
 from wsol.methods.spol.mask_store import upsampled
 from wsol.models.checkpoint import MffConfig, load_mffnet
-from wsol.models.forward import BATCH_SIZE, Squares, class_maps, score_maps
+from wsol.models.forward import Squares, class_maps, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.models.outputs import LocalizationModel, fraction_of_peak
 from wsol.runs.run import Run
@@ -164,9 +164,10 @@ class Gallery:
             for batch in images.batches(batches):
                 chosen = [samples[i] for i in batch.indices.tolist()]
                 sizes = [(int(h), int(w)) for h, w in batch.image_hw]
-                labels = torch.tensor([sample.label for sample in chosen])
+                labels = np.array([sample.label for sample in chosen], np.int64)
                 outputs = self.networks.outputs(batch.pixels, labels)
-                cams = self.stages.maps(batch.pixels, labels) if self.stages else [None] * len(chosen)
+                both = torch.from_numpy(batch.pixels), torch.from_numpy(labels)
+                cams = self.stages.maps(*both) if self.stages else [None] * len(chosen)
                 rows = zip(range(len(chosen)), chosen, sizes, cams, strict=True)
                 yield from in_threads(partial(self._shown, outputs, ground_truth), rows, threads=cores())
                 advance()

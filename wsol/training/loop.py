@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from timm.layers import convert_sync_batchnorm
@@ -25,20 +26,11 @@ from wsol.errors import WsolError
 from wsol.models.checkpoint import ModelConfig
 from wsol.models.folding import fold
 from wsol.models.freezing import freeze
-from wsol.runtime.engine import (
-    Engine,
-    averaging,
-    gathered,
-    gradients_kept_apart,
-    has_bf16,
-    measured,
-    seed_of,
-    summed,
-    wait_for_all,
-)
+from wsol.runtime.engine import Engine, gathered, seed_of, wait_for_all
 from wsol.runtime.interrupts import Interrupts
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
+from wsol.runtime.torch_engine import averaging, gradients_kept_apart, has_bf16, measured, summed
 from wsol.storage.folders import CHECKPOINT
 from wsol.text import number_of
 from wsol.training.log import TrainingLog
@@ -244,9 +236,9 @@ class _Steps:
     def _try(self, engine: Engine, count: int) -> None:
         """A step's passes on a copy of the network, with black images."""
         size_px = self.job.training.resize_px
-        indices = torch.tensor(self.schedule.batches(range(1))[0][:count])
-        pixels = torch.zeros(count, 3, size_px, size_px, dtype=torch.uint8)
-        black = Batch(indices, pixels, torch.zeros(count, 2, dtype=torch.int64))
+        indices = np.array(self.schedule.batches(range(1))[0][:count], np.int64)
+        pixels = np.zeros((count, 3, size_px, size_px), np.uint8)
+        black = Batch(indices, pixels, np.zeros((count, 2), np.int64))
         network = copy.deepcopy(self.network).train()
         self._loss(network, black, self._view(0).of(slice(count)), engine).backward()  # type: ignore[no-untyped-call]
 
@@ -324,10 +316,12 @@ class _Steps:
 
     def _loss(self, network: nn.Module, batch: Batch, view: View, engine: Engine) -> Tensor:
         images = standardised(
-            view.apply(engine.sent(batch.pixels)), self.job.model_config.mean, self.job.model_config.std
+            view.apply(engine.sent(torch.from_numpy(batch.pixels))),
+            self.job.model_config.mean,
+            self.job.model_config.std,
         )
         with engine.autocast():
-            return self.job.objective(network, images, batch.indices, view)
+            return self.job.objective(network, images, torch.from_numpy(batch.indices), view)
 
 
 def frozen_layers(network: nn.Module, new_layers: Sequence[nn.Module]) -> list[nn.Module]:

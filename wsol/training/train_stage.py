@@ -18,9 +18,10 @@ from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sides, pretrained_state
 from wsol.models.checkpoint import ModelConfig, save
 from wsol.runs.saved_config import save_config
-from wsol.runtime.engine import Engine, choose_engine, gathered, seed_of
+from wsol.runtime.engine import Engine, gathered, seed_of
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
+from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import CHECKPOINT, is_finished, write_manifest
 from wsol.storage.links import refuse_link
 from wsol.storage.shared_folder import new_shared_folder

@@ -15,19 +15,15 @@ from torch import Tensor, nn
 from wsol.config.options import RunConfig
 from wsol.data.crops import standardised
 from wsol.errors import WsolError
-from wsol.inference.onnx.metadata import EXPORTING, OPSET, RUNNING, InputMetadata, OnnxMetadata, check_installed
-from wsol.inference.onnx.networks import OnnxNetworks, open_onnx
+from wsol.inference.onnx.metadata import EXPORTING, OPSET, InputMetadata, OnnxMetadata, check_installed
 from wsol.inference.torch_networks import TorchNetworks, load_networks
 from wsol.models.forward import cam_probabilities
 from wsol.models.licences import weights_licence
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.runs.run import Run
-from wsol.runtime.engine import choose_engine, wait_for_all
-from wsol.runtime.processes import part
-from wsol.storage.folders import whole_file
+from wsol.runtime.torch_engine import choose_engine
 from wsol.version import __version__
 
-FILE = "model.onnx"
 STRIDE_PX = 32
 """Of the deepest level that any of timm's pyramids has in common use."""
 
@@ -259,25 +255,3 @@ def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
         stated = weights_licence(name, config.weights or config.classifier_weights)
         parts.append(f"ImageNet weights of {name}: {stated or 'not known'}")
     return "; ".join([*parts, "training images: as their owners say"])
-
-
-def _is_of(metadata: OnnxMetadata, run: Run) -> bool:
-    return metadata.weights == run.weight_hashes and metadata.image_threshold == run.image_threshold
-
-
-def fresh_networks(run: Run, device: str) -> OnnxNetworks:
-    """The run's `model.onnx`; made where it is absent, or of other weights than the run now has. One process makes it
-    for all.
-
-    Raises:
-        WsolError: not a finished run, no onnx here, or the file in its place is not ours.
-    """
-    check_installed(RUNNING)
-    engine = choose_engine("cpu", "fp32")
-    file = run.folder / FILE
-    if part().is_first and not (file.exists() and _is_of(open_onnx(file, "cpu").metadata, run)):
-        graph = load_graph(run)
-        with whole_file(file) as partial:
-            write_onnx(graph, run_metadata(run, graph), partial)
-    wait_for_all(engine)
-    return open_onnx(file, device)

@@ -17,6 +17,8 @@ from wsol.geometry.image_threshold import ImageThreshold
 from wsol.storage.folders import parse_json
 from wsol.storage.schema import check_schema
 
+FILE = "model.onnx"
+"""In the run, unless another place is named."""
 VERSION: Literal[1] = 1
 OPSET = 20
 """Of the default domain; onnxruntime 1.17 is the first that runs it."""

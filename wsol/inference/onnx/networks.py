@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8
-from torch import Tensor
-from torchvision.transforms.v2.functional import resize
+from PIL import Image
 
-from wsol.data.crops import middle
+from wsol.data.images import middle
+from wsol.data.pixel_cache import cores
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import brought
 from wsol.inference.onnx.metadata import RUNNING, OnnxMetadata, check_installed, read_metadata
 from wsol.inference.outputs import Outputs
-from wsol.runtime.engine import Engine, choose_engine
+from wsol.runtime.engine import WITHOUT_TORCH, Engine
 from wsol.runtime.processes import part
 
 ERRORS_ONLY = 3
@@ -53,35 +52,41 @@ class OnnxNetworks:
         """Whether heatmaps come out, not boxes."""
         return bool(self.session.get_outputs()[0].name == "heatmap")
 
-    def outputs(self, pixels: UInt8[Tensor, "batch 3 side side"]) -> Outputs:
+    def outputs(self, pixels: UInt8[np.ndarray, "batch 3 side side"]) -> Outputs:
         """What the networks say before any threshold."""
         return self._outputs(pixels, 0.0)
 
     def heatmaps(
-        self, pixels: UInt8[Tensor, "batch 3 side side"], margin_fraction: float = 0.0
+        self, pixels: UInt8[np.ndarray, "batch 3 side side"], margin_fraction: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
         heatmaps = self._outputs(pixels, margin_fraction).heatmaps
         assert heatmaps is not None, "has_maps is False"
         return heatmaps
 
-    def _outputs(self, pixels: Tensor, margin_fraction: float) -> Outputs:
+    def _outputs(self, pixels: np.ndarray, margin_fraction: float) -> Outputs:
         found, *named = self.session.run(None, self._inputs(pixels, margin_fraction))
-        probabilities = torch.from_numpy(named[0]) if named else None
+        probabilities = named[0] if named else None
         if not self.has_maps:
             return Outputs(None, probabilities, found)
-        colours = [*map(colours_of, middle(pixels, margin_fraction).numpy())]
+        colours = [*map(colours_of, middle(pixels, margin_fraction))]
         return Outputs(brought(self.metadata.image_threshold, found, colours), probabilities, colours=colours)
 
-    def _inputs(self, pixels: Tensor, margin_fraction: float) -> dict[str, np.ndarray]:
+    def _inputs(self, pixels: np.ndarray, margin_fraction: float) -> dict[str, np.ndarray]:
         cards = [metadata for metadata in (self.metadata.heatmap, self.metadata.probabilities) if metadata is not None]
         return {metadata.name: _prepared(pixels, metadata.resize_px, margin_fraction) for metadata in cards}
 
 
-def _prepared(pixels: Tensor, resize_px: int, margin_fraction: float) -> UInt8[np.ndarray, "batch 3 side side"]:
+def _prepared(pixels: np.ndarray, resize_px: int, margin_fraction: float) -> UInt8[np.ndarray, "batch 3 side side"]:
     if pixels.shape[-1] != resize_px:
-        pixels = resize(pixels, [resize_px, resize_px], antialias=True)
-    return middle(pixels, margin_fraction).contiguous().numpy()
+        pixels = np.stack([_resized(one, resize_px) for one in pixels])
+    return np.ascontiguousarray(middle(pixels, margin_fraction))
+
+
+def _resized(pixels: UInt8[np.ndarray, "3 side side"], resize_px: int) -> UInt8[np.ndarray, "3 size size"]:
+    # The same arithmetic as torchvision's antialiased resize, which was made after Pillow's.
+    image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    return np.asarray(image.resize((resize_px, resize_px), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
 
 
 def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
@@ -100,7 +105,7 @@ def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
             f"no file {file}", expected="what `wsol export-model RUN --format onnx` wrote", remedy="Check the path."
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = _threads()
     options.log_severity_level = ERRORS_ONLY
     try:
         session = onnxruntime.InferenceSession(
@@ -119,7 +124,12 @@ def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
             remedy="Use `--device cpu`.",
         )
     metadata = read_metadata(session.get_modelmeta().custom_metadata_map, file)
-    return OnnxNetworks(session, metadata, choose_engine("cpu", "fp32"))
+    return OnnxNetworks(session, metadata, WITHOUT_TORCH)
+
+
+def _threads() -> int:
+    """As many as PyTorch would take; a launcher of several processes sets them."""
+    return int(os.environ.get("OMP_NUM_THREADS") or cores())
 
 
 def _providers(device: str, available: list[str]) -> list[str | tuple[str, dict[str, int]]]:

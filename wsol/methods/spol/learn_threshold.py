@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 
 from wsol.config.options import RunConfig
-from wsol.data.loader import ImageLoader, in_order
+from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Boxes, iou
@@ -20,11 +20,12 @@ from wsol.geometry.image_threshold import ImageThreshold
 from wsol.geometry.threshold_sweep import largest_component, layers_at
 from wsol.methods.spol.mask_store import SIZE_PX, PseudoStore, upsampled
 from wsol.models.checkpoint import load_mffnet
-from wsol.models.forward import BATCH_SIZE, foreground, score_maps
+from wsol.models.forward import foreground, score_maps
 from wsol.runs.box_threshold import LearnedThreshold, read_threshold, write_threshold
-from wsol.runtime.engine import Engine, choose_engine, wait_for_all
+from wsol.runtime.engine import Engine, wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
+from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.links import refuse_link
 from wsol.text import number_of
 
@@ -81,7 +82,8 @@ def _fits(
     overlaps: list[Fits] = []
     with progress.task(STAGE, len(orders)) as advance:
         for batch in images.batches(orders):
-            heatmaps = foreground(score_maps(network, model_config, batch.pixels, engine)).cpu().numpy()
+            scores = score_maps(network, model_config, torch.from_numpy(batch.pixels), engine)
+            heatmaps = foreground(scores).cpu().numpy()
             records = torch.tensor([chosen[i] for i in batch.indices.tolist()])
             planes = store.at_size(records, SIZE_PX, torch.device("cpu"))
             masks = (plane.numpy() > 0.5 for plane in store.targets(planes, config.pseudo))

@@ -18,7 +18,7 @@ from torch import Tensor
 from wsol.config.groups import first_networks
 from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
-from wsol.data.loader import SKIPPED, Batch, ImageLoader, told_broken
+from wsol.data.loader import BATCH_SIZE, SKIPPED, Batch, ImageLoader, told_broken
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
@@ -28,13 +28,14 @@ from wsol.methods.spol import mask_store as pseudo_store
 from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians
 from wsol.methods.spol.mask_store import ABSENT, EMPTY, NOT_FINITE, WHOLE, PseudoStore, upsampled
 from wsol.models.checkpoint import MffConfig, ModelConfig, load_mffnet
-from wsol.models.forward import BATCH_SIZE, class_maps, score_maps
+from wsol.models.forward import class_maps, score_maps
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.models.outputs import LocalizationModel, fraction_of_peak
 from wsol.runs.saved_config import save_config
-from wsol.runtime.engine import Engine, choose_engine, gathered, wait_for_all
+from wsol.runtime.engine import Engine, gathered, wait_for_all
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
+from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.arrays import writable_memmap
 from wsol.storage.folders import file_hash, is_finished, write_manifest
 from wsol.storage.shards import (
@@ -176,13 +177,13 @@ class _CueMasks:
         return pseudo_store.mask_record()
 
     def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
-        seen = cues.seen(self.model, batch.pixels, labels, self.engine)
+        seen = cues.seen(self.model, torch.from_numpy(batch.pixels), labels, self.engine)
         watch.lap("network")
         found = np.zeros(len(labels), self.layout())
         maps = [cues.chosen(*one) for one in seen]
         largest = [cues.chosen(salience, *2 * [np.zeros_like(salience)]) for salience, *_ in seen]
         found["chosen"] = [not np.array_equal(*both) for both in zip(maps, largest, strict=True)]
-        own = brought(AROUND_OTSU, np.stack(maps), map(colours_of, batch.pixels.numpy()))
+        own = brought(AROUND_OTSU, np.stack(maps), map(colours_of, batch.pixels))
         inside = np.array([upsampled(one) > cues.THRESHOLD for one in own])
         found["inside"] = np.packbits(inside, axis=-1)
         found["state"] = np.where(inside.any(axis=(1, 2)), WHOLE, EMPTY)
@@ -213,7 +214,8 @@ class _Maps:
         return pseudo_store.record_of((height, width), GAUSSIANS_PER_IMAGE[self.pseudo.gaussian])
 
     def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
-        maps = class_maps(score_maps(self.network, self.model_config, batch.pixels, self.engine), labels)
+        scores = score_maps(self.network, self.model_config, torch.from_numpy(batch.pixels), self.engine)
+        maps = class_maps(scores, labels)
         found = np.zeros(len(labels), self.layout())
         found["state"] = _states(maps)  # waits for the device, so that the next lap is the masks' own
         watch.lap("network")

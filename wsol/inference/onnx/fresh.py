@@ -1,0 +1,48 @@
+"""The ONNX file of a run, made where it is absent or stale. Imports no torch unless it has to be made."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from wsol.errors import WsolError
+from wsol.inference.onnx.metadata import FILE, RUNNING, OnnxMetadata, check_installed
+from wsol.inference.onnx.networks import OnnxNetworks, open_onnx
+from wsol.runs.run import Run
+from wsol.runtime.engine import WITHOUT_TORCH, wait_for_all
+from wsol.runtime.processes import part
+from wsol.storage.folders import whole_file
+
+
+def fresh_networks(run: Run, device: str) -> OnnxNetworks:
+    """The networks in a run's `model.onnx`; it is made where it is absent, or of other weights than the run now has.
+
+    One process makes it for all.
+
+    Raises:
+        WsolError: not a finished run, no onnxruntime, no PyTorch to make the file with, or the file is not ours.
+    """
+    check_installed(RUNNING)
+    file = run.folder / FILE
+    if part().is_first and not (file.exists() and _is_of(open_onnx(file, "cpu").metadata, run)):
+        _make(run, file)
+    wait_for_all(WITHOUT_TORCH)
+    return open_onnx(file, device)
+
+
+def _is_of(metadata: OnnxMetadata, run: Run) -> bool:
+    return metadata.weights == run.weight_hashes and metadata.image_threshold == run.image_threshold
+
+
+def _make(run: Run, file: Path) -> None:
+    if find_spec("torch") is None:
+        raise WsolError(
+            f"{file} is absent, or of other weights than the run has",
+            expected="a file that `wsol export-model RUN --format onnx` wrote",
+            remedy="Write it where PyTorch is installed, or run `pip install 'wsol[export]'` here.",
+        )
+    from wsol.inference.onnx.export import load_graph, run_metadata, write_onnx
+
+    graph = load_graph(run)
+    with whole_file(file) as partial:
+        write_onnx(graph, run_metadata(run, graph), partial)

@@ -76,7 +76,14 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'wsol' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        from wsol.config.messages import training_needed
+
+        if (what := training_needed(error)) is None:
+            raise
+        raise ModuleNotFoundError(what, name=error.name) from error
 
 
 def __dir__() -> list[str]:

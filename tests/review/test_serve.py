@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from fake_data.reviews import decide, prediction, write_reviewable
 
-import wsol.review
 from wsol.cli.main import app, main
 from wsol.predictions.review_sample import read_sample, write_sample
 from wsol.review.address import noted_port, port_note
@@ -193,12 +192,3 @@ def test_what_cannot_be_reviewed_is_told(
 ) -> None:
     spoil(out)
     assert said in refusal(capsys, out)
-
-
-def test_without_the_extra_it_is_named(
-    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "wsol.review.serve")
-    monkeypatch.delattr(wsol.review, "serve")
-    assert "pip install 'wsol[review]'" in refusal(capsys, out)

@@ -17,7 +17,7 @@ from wsol.cli.evaluate import calibrate, evaluate
 from wsol.cli.predict import export, export_model, predict, review
 from wsol.cli.tools import check, demo, doctor, report
 from wsol.cli.train import fit, make_pseudo, train_cam, train_classifier, train_seg
-from wsol.config.messages import told
+from wsol.config.messages import told, training_needed
 from wsol.errors import WsolError
 from wsol.runtime.interrupts import INTERRUPTED, EndedBySignals
 from wsol.runtime.terminal import prepare, print_line
@@ -90,6 +90,10 @@ def _run(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
         _refuse(told(error))
     except WsolError as error:
         _refuse(str(error))
+    except ModuleNotFoundError as error:
+        if (what := training_needed(error)) is None:
+            raise
+        _refuse(what)
     except OSError as error:
         if error.errno not in _USERS_DISK:
             raise

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from wsol.cli.common import Flag, check_outputs
 from wsol.config.base import EngineName, Objects, Precision
 from wsol.config.messages import check_fraction
-from wsol.errors import WsolError
 from wsol.runtime.processes import part
 from wsol.runtime.terminal import print_result
 
@@ -44,7 +43,7 @@ def predict(
         The largest object of each image, or all; the run's own choice by default.
     engine
         What computes the networks: PyTorch, or onnxruntime from RUN/model.onnx, which is made on first use
-        (`pip install 'wsol[export]'`).
+        (`pip install 'wsol[export]'`; a file that is there needs no PyTorch).
     """
     if threshold is not None:
         check_fraction("threshold", threshold)  # ahead of torch, whose import takes seconds
@@ -114,8 +113,7 @@ def review(
     port: int | None = None,
     open_browser: Annotated[bool, Parameter(name="--open", negative="")] = False,
 ) -> None:
-    """Go through predictions in a browser: accept, reject, correct boxes and classes. Needs `pip install
-    'wsol[review]'`.
+    """Go through predictions in a browser: accept, reject, correct boxes and classes.
 
     The page is for this machine alone (127.0.0.1). Each decision is in PREDICTIONS/review.jsonl before the page says
     so; Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed --format FORMAT --out OUT`.
@@ -133,16 +131,8 @@ def review(
     open_browser
         Open the page in your browser.
     """
-    try:
-        from wsol.review import serve
-    except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
-            raise
-        raise WsolError(
-            f"the review page needs {error.name}",
-            expected="what the extra `review` brings",
-            remedy="Run `pip install 'wsol[review]'`.",
-        ) from None
+    from wsol.review import serve
+
     serve.review(predictions, sample=sample, port=port, open_browser=open_browser)
 
 

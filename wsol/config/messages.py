@@ -80,3 +80,14 @@ def check_fraction(name: str, value: float) -> None:
             got=f"{value}",
             remedy="It is compared with a probability.",
         )
+
+
+TRAINING = ("torch", "torchvision", "timm", "accelerate", "safetensors")
+"""The packages of the extra `train`."""
+
+
+def training_needed(error: ModuleNotFoundError) -> str | None:
+    """What to do where a package of the extra `train` is absent; None for any other module."""
+    if error.name is None or error.name.partition(".")[0] not in TRAINING:
+        return None
+    return f"this needs {error.name}: expected what the extra `train` brings. Run `pip install 'wsol[train]'`."

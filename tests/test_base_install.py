@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from quick import wsol
 
@@ -14,7 +15,7 @@ from wsol.config.messages import TRAINING
 
 WITHOUT = f"""
 import sys
-for name in {TRAINING!r}:
+for name in {(*TRAINING, "numba")!r}:
     sys.modules[name] = None  # as where it is not installed
 """
 
@@ -67,6 +68,18 @@ def test_the_file_alone_is_a_localizer(run_with_file: Path, small_set: Path) -> 
 def test_a_module_of_the_base_install_is_imported_without_pytorch(module: str) -> None:
     done = run_without_torch(f"import {module}")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_interpreter_alone_evaluates_maps_to_the_same_figures(small_set: Path, tmp_path: Path) -> None:
+    for image in (small_set / "test").rglob("*.jpg"):
+        path = tmp_path / "maps" / image.relative_to(small_set).with_suffix(".npy")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.random.default_rng(len(image.name)).random((8, 8)).repeat(2, 0).repeat(2, 1))
+    words = ["evaluate", "--heatmaps", tmp_path / "maps", "--truth", small_set, "--threshold-step", "0.1", "--json"]
+    done = command(*words, tmp_path / "slow.json")
+    assert done.returncode == 0 and "wsol[evaluate]" in done.stderr, done.stderr
+    wsol(*words, tmp_path / "fast.json")
+    assert (tmp_path / "slow.json").read_text() == (tmp_path / "fast.json").read_text()
 
 
 def test_what_trains_says_what_to_install(small_set: Path, tmp_path: Path) -> None:

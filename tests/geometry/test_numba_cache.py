@@ -28,3 +28,8 @@ def test_where_nothing_can_be_kept_it_is_compiled_anew(monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "njit", njit)
     assert compiled(doubled)(21) == 42
     assert asked == [{"cache": True, "nogil": True}, {"nogil": True}]
+
+
+def test_without_numba_it_is_the_function_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "njit", None)
+    assert compiled(doubled) is doubled

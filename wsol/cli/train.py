@@ -95,6 +95,8 @@ def _stage(
     dry_run: bool,
     given: RunConfig | None,
 ) -> None:
+    from importlib.util import find_spec
+
     from wsol.data.open import open_data
     from wsol.data.unread import in_words, unread_of
     from wsol.runs.outside import check_outside
@@ -112,6 +114,8 @@ def _stage(
         unread = in_words(unread_of(found))
         print_result(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
         return
+    if find_spec("torch") is None:
+        raise WsolError("training needs torch", expected="the extra `train`", remedy="Run `pip install 'wsol[train]'`.")
     from wsol.models.weights import check_weights
 
     # Ahead of torch, whose import alone takes seconds: who is offline is told at once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,10 @@ def evaluate_results(
     )
     files = [None if path is None else Path(path) for path in (heatmaps, boxes, classes)]
     data = open_ground_truth(Path(truth), None if images is None else Path(images))
-    return _evaluation(Results(*files), data, protocols, threshold, threshold_step, workers, Progress(quiet=quiet))
+    progress = Progress(quiet=quiet)
+    if heatmaps is not None and find_spec("numba") is None:
+        progress.say("note: without numba a map takes seconds; `pip install 'wsol[evaluate]'` makes it a hundredth")
+    return _evaluation(Results(*files), data, protocols, threshold, threshold_step, workers, progress)
 
 
 def _evaluation(

@@ -206,7 +206,7 @@ def _sorted_by_level(levels, wide):
     height, width = levels.shape
     counts = np.zeros(257, np.int64)
     for level in levels.ravel():
-        counts[level + 1] += 1
+        counts[int(level) + 1] += 1  # of an uint8, 255 + 1 is 0 where numba does not widen it
     places = np.cumsum(counts)
     cursor = places.copy()
     order = np.empty(height * width, np.int32)

@@ -230,7 +230,7 @@ def test_a_run_that_was_trained_again_is_as_if_never_calibrated_until_it_is(
 def test_the_threshold_travels_with_the_onnx_file(own_run: Path) -> None:
     graph = load_graph(Run.open(own_run))
     assert run_metadata(Run.open(own_run), graph).box.threshold == Run.open(own_run).box().threshold
-    assert run_metadata(calibrated(own_run), graph).box.threshold == 0.3
+    assert run_metadata(Run.open(calibrated(own_run)), graph).box.threshold == 0.3
 
 
 def test_reset_takes_it_back(cli: Cli, own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,6 @@ from wsol.errors import WsolError
 from wsol.predictions.records import open_predictions
 from wsol.predictions.review_journal import Journal
 from wsol.review.session import Desk, Wish
-from wsol.runtime.progress import Progress
 from wsol.storage.folders import write_manifest
 
 BOX = (40.0, 30.0, 120.0, 90.0)
@@ -162,7 +161,7 @@ def test_the_predicted_class_can_be_chosen_against_the_folders(out: Path, capsys
         desk.undo("w", "d")
         desk.decide(Wish(3, 4, False, (BOX,), "hawk", "w", "e"))
     expected = {"owl/wrong.jpg": "hawk", "deep/owl/parent.jpg": "owl"}
-    assert exported(out, reviewed=True, progress=Progress()) == expected
+    assert exported(out, reviewed=True) == expected
     said = capsys.readouterr().err
     assert "1 image changed" in said and "1 keeps the one that a reviewer chose" in said
 

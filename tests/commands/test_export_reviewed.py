@@ -17,7 +17,6 @@ from wsol.commands.export import Format, export
 from wsol.data.images import image_hw, read_mask
 from wsol.errors import WsolError
 from wsol.predictions.review_journal import FILE
-from wsol.runtime.progress import Progress
 
 KEPT = (40.0, 30.0, 120.0, 90.0)
 DRAWN = (10.0, 20.0, 50.0, 70.0)
@@ -65,7 +64,7 @@ def test_coco_has_what_was_accepted_or_corrected_and_masks_of_predicted_boxes_al
 def test_every_format_says_what_was_reviewed_and_how_many(
     out: Path, format: Format, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = exported(out, format, progress=Progress())
+    folder = exported(out, format)
     needs_masks = format in ("masks", "yolo-polygons")
     for text in ((folder / "README.txt").read_text(), capsys.readouterr().err):
         assert SAID in text and "undecided ones are left out" in text

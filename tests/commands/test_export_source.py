@@ -16,7 +16,6 @@ from wsol.cli.main import main
 from wsol.commands.export import COPY_IMAGES, Format, export
 from wsol.errors import WsolError
 from wsol.predictions.records import LINES
-from wsol.runtime.progress import Progress
 from wsol.storage.folders import MANIFEST
 
 COPYING = tuple(COPY_IMAGES)
@@ -45,11 +44,11 @@ def test_an_export_that_holds_pixels_says_whose_before_it_copies(
     shutil.rmtree(tmp_path / "images/a")  # so that copying fails, and what was said before is seen
     if format in COPY_IMAGES:
         with pytest.raises(WsolError, match="no image at"):
-            export(predictions, format, tmp_path / "out", progress=Progress())
+            export(predictions, format, tmp_path / "out")
         said = f"export: {COPY_IMAGES[format]} {7 if format == 'crops' else 8} images from {tmp_path / 'images'}\n"
         assert capsys.readouterr().err == said
     else:
-        export(predictions, format, tmp_path / "out", progress=Progress())
+        export(predictions, format, tmp_path / "out")
         assert "from" not in capsys.readouterr().err
 
 

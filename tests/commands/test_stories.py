@@ -286,7 +286,7 @@ def test_the_localizer_agrees_on_a_path_an_array_a_list_and_a_folder(small_set: 
     singly = [localizer(path) for path in paths]
     for several in (
         localizer(paths),
-        localizer(small_set / "test"),
+        localizer.folder(small_set / "test"),
         localizer([np.asarray(Image.open(path)) for path in paths]),
     ):
         assert [one.class_name for one in several] == [one.class_name for one in singly]

@@ -118,16 +118,16 @@ def cut(folder: Path) -> None:
 DAMAGE: list[Any] = [
     pytest.param(rewritten(version=2), "made by a newer wsol: expected schema 1", id="of a later version"),
     pytest.param(rewritten(version=None), "has no schema that wsol", id="without version"),
-    pytest.param(rewritten(kind="classifier"), "is not a MffCard", id="a card of another kind"),
-    pytest.param(rewritten(surprise=1), "is not a MffCard", id="a card with more"),
-    pytest.param(rewritten(fusion="blend"), "is not a MffCard", id="an unknown fusion"),
+    pytest.param(rewritten(kind="classifier"), "is not a MffConfig", id="a card of another kind"),
+    pytest.param(rewritten(surprise=1), "is not a MffConfig", id="a card with more"),
+    pytest.param(rewritten(fusion="blend"), "is not a MffConfig", id="an unknown fusion"),
     pytest.param(rewritten(backbone="resnet5O"), "Did you mean resnet50", id="an unknown backbone"),
-    pytest.param(rewritten(outputs=10**9), "is not a MffCard", id="outputs beyond any memory"),
-    pytest.param(rewritten(levels=9), "is not a MffCard", id="levels that no network has"),
-    pytest.param(rewritten(std=(0, 0, 0)), "is not a MffCard", id="a deviation of nothing"),
-    pytest.param(rewritten(mean=(0.5,)), "is not a MffCard", id="a mean of one channel"),
+    pytest.param(rewritten(outputs=10**9), "is not a MffConfig", id="outputs beyond any memory"),
+    pytest.param(rewritten(levels=9), "is not a MffConfig", id="levels that no network has"),
+    pytest.param(rewritten(std=(0, 0, 0)), "is not a MffConfig", id="a deviation of nothing"),
+    pytest.param(rewritten(mean=(0.5,)), "is not a MffConfig", id="a mean of one channel"),
     pytest.param(rewritten(outputs=1), "of another network", id="weights of other outputs"),
-    pytest.param(rewritten(outputs=4), "is not a MffCard", id="more outputs than classes"),
+    pytest.param(rewritten(outputs=4), "is not a MffConfig", id="more outputs than classes"),
     pytest.param(rewritten(levels=2), "of another network", id="weights of more levels"),
     pytest.param(lambda folder: (folder / "model.json").write_text("{"), "is not JSON", id="half a card"),
     pytest.param(lambda folder: (folder / "model.json").write_text("[]"), "model.json", id="a card that is a list"),
@@ -154,8 +154,8 @@ def test_a_damaged_checkpoint_says_what_to_do(folder: Path, damage: Callable[[Pa
 
 
 def test_each_loader_refuses_the_others_checkpoint(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(WsolError, match="is not a ClassifierCard"):
+    with pytest.raises(WsolError, match="is not a ClassifierConfig"):
         load_classifier(folder)
     save(tmp_path, whole_model("test_resnet", 3, None), CLASSIFIER)
-    with pytest.raises(WsolError, match="is not a MffCard"):
+    with pytest.raises(WsolError, match="is not a MffConfig"):
         load_mffnet(tmp_path)

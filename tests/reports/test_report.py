@@ -145,7 +145,7 @@ def test_of_boxes_without_maps_and_truth_no_score_is_told(
 def test_of_many_images_some_are_shown_and_all_are_counted(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
 ) -> None:
-    assert cli("report", small_run, small_set, "--images", 2, "--protocol", "original", "--out", tmp_path) == 0
+    assert cli("report", small_run, small_set, "--max-images", 2, "--protocol", "original", "--out", tmp_path) == 0
     page = (tmp_path / "index.html").read_text()
     assert len(files_in(page)) == 2
     assert "2 of 6 images are shown, spread evenly; the numbers are of all." in words_of(page)
@@ -196,7 +196,7 @@ def test_mistakes_are_told(
     for words, expected in (
         ((small_run, class_folders), "was trained on other classes"),
         ((tmp_path / "no run", small_set), "is not a run"),
-        ((small_run, small_set, "--images", 0), "--images must be at least 1"),
+        ((small_run, small_set, "--max-images", 0), "--max-images: expected at least 1"),
         ((small_run, small_set, "--protocol", "orignal"), "Did you mean original?"),
     ):
         assert cli("report", *words) == 2

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wsol.config.options import Box
 from wsol.geometry.boxes import Xyxy, tight_box
-from wsol.geometry.objects import Found, find_objects, fraction_of_peak, resized
+from wsol.geometry.objects import Found, find_objects, resized
 from wsol.geometry.scores import score_of
 
 Map = NDArray[np.float32]
@@ -157,24 +157,3 @@ def bilinear_by_loops(heatmap: Map, image_hw: tuple[int, int]) -> Map:
 def test_maps_grow_bilinearly_with_pixel_centres_at_half(map_hw: tuple[int, int], image_hw: tuple[int, int]) -> None:
     heatmap = np.random.default_rng(0).random(map_hw, dtype=np.float32)
     np.testing.assert_allclose(resized(heatmap, image_hw), bilinear_by_loops(heatmap, image_hw), atol=2e-3)
-
-
-@given(heatmaps, st.sampled_from([2.0**-20, 0.5, 8.0, 2.0**20]))
-def test_a_share_of_the_peak_ignores_scale(heatmap: Map, scale: float) -> None:
-    share = fraction_of_peak(heatmap)
-    assert share.max() == float(heatmap.max() > 0)
-    np.testing.assert_array_equal(fraction_of_peak(heatmap * np.float32(scale)), share)
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        pytest.param([0, 0, 0], [0, 0, 0], id="zeros stay zeros"),
-        pytest.param([-1, 2, 4], [0, 0.5, 1], id="negative is nothing"),
-        pytest.param([-1, -2, -3], [0, 0, 0], id="all negative"),
-        pytest.param([float("nan"), 2, 4], [0, 0.5, 1], id="not a number is nothing"),
-        pytest.param([float("inf"), 2, float("-inf")], [0, 1, 0], id="infinity is no peak"),
-    ],
-)
-def test_a_share_of_the_peak_is_always_finite(values: list[float], expected: list[float]) -> None:
-    assert fraction_of_peak(np.array([values], dtype=np.float32)).tolist() == [expected]

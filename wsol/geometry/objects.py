@@ -26,13 +26,6 @@ class Found:
     score: float
 
 
-def fraction_of_peak(heatmap: Heatmap) -> Heatmap:
-    """The map divided by its maximum; zeros where it has no positive finite maximum."""
-    heatmap = np.nan_to_num(heatmap, nan=0.0, posinf=0.0, neginf=0.0).clip(min=0)
-    peak = heatmap.max(initial=0.0)
-    return heatmap / peak if peak > 0 else np.zeros_like(heatmap)
-
-
 def resized(heatmap: Heatmap, image_hw: tuple[int, int]) -> Float32[np.ndarray, "_ _"]:
     """Bilinear, pixel centres at half (a map's cell covers `stride` pixels)."""
     height, width = image_hw

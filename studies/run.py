@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from wsol import RunConfig, WsolError, open_data
 from wsol.config.base import ProtocolName
 from wsol.config.groups import first_networks, groups_of, options_unread
-from wsol.config.messages import told
+from wsol.config.messages import as_error
 from wsol.config.methods import METHODS
 from wsol.config.recipes import merged, resolve
 from wsol.data.samples import DataSet
@@ -159,7 +159,7 @@ def _config(values: Tree, name: str) -> RunConfig:
     try:
         config = resolve(RunConfig.model_validate(values))
     except ValidationError as error:
-        raise WsolError(f"row {name!r}: {told(error)}") from None
+        raise WsolError(f"row {name!r}: {as_error(error)}") from None
     if resolve(RunConfig.model_validate(config.model_dump(exclude_none=True))) != config:
         raise WsolError(
             f"row {name!r} sets a value of its recipe to null: expected a value, since the command line has no word for"

@@ -339,7 +339,7 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
         pytest.param(["fit", "{set}", "--run", "{tmp}/r", "--device", "cuda:7"], "cannot be used", id="no such device"),
         pytest.param(
             ["fit", "{set}", "--run", "{tmp}/r", "--seg.crop-px", "300"],
-            "error: expected --seg.crop-px to be at most --seg.resize-px, got 300 > 256. Set",
+            "error: --seg.crop-px: expected at most --seg.resize-px, got 300 > 256. Set",
             id="crop",
         ),
         pytest.param(

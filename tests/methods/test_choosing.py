@@ -33,7 +33,7 @@ def test_a_method_has_a_threshold_and_a_folder_of_its_own(method: Method) -> Non
 @pytest.mark.parametrize("method", ["ddt", "psol"])
 def test_a_network_that_knows_no_classes_cannot_name(method: Method) -> None:
     with pytest.raises(
-        ValidationError, match=f"classifier localizer needs a network that knows the classes, {method}'s does not"
+        ValidationError, match=f"classifier localizer needs a network with class scores, {method}'s has none"
     ):
         resolve(RunConfig(method=method, classifier="localizer"))
 

@@ -17,7 +17,7 @@ from wsol.cli.evaluate import calibrate, evaluate
 from wsol.cli.predict import export, export_model, predict, review
 from wsol.cli.tools import check, demo, doctor, report
 from wsol.cli.train import fit, make_pseudo, train_cam, train_classifier, train_seg
-from wsol.config.messages import told, training_needed
+from wsol.config.messages import as_error, training_needed
 from wsol.errors import WsolError
 from wsol.runtime.interrupts import INTERRUPTED, EndedBySignals
 from wsol.runtime.terminal import prepare, print_line
@@ -87,7 +87,7 @@ def _run(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
     except CycloptsError as error:
         _refuse(_plain(error))
     except ValidationError as error:
-        _refuse(told(error))
+        _refuse(str(as_error(error)))
     except WsolError as error:
         _refuse(str(error))
     except ModuleNotFoundError as error:
@@ -141,7 +141,7 @@ _USERS_DISK = {
 
 def _plain(error: CycloptsError) -> str:
     if isinstance(error.__cause__, ValidationError):
-        return told(error.__cause__)
+        return str(as_error(error.__cause__))
     command = " ".join(("wsol", *(error.command_chain or ())))
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         words = " ".join(error.unused_tokens)

@@ -1,1 +1,1 @@
-"""Every choice of a run: options, recipes, methods, and messages about wrong values."""
+"""Configuration of a run: options, recipes, methods, and errors about wrong values."""

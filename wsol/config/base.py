@@ -1,4 +1,4 @@
-"""What all groups of options are made of: words, numbers, and the values that all trainings share."""
+"""Types of option values, and the options that all training stages share."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Levels = Annotated[int, Field(ge=1, le=4)]
 
 
-# Values are held against each other only when the recipe's are in: an override may not fit a default that it never
-# meets.
+# Values are compared with each other only after the recipe is applied: an override may contradict a default that the
+# recipe replaces.
 RESOLVED = {"resolved": True}
 
 
 class Config(BaseModel):
-    """Frozen, and a misspelt name is an error."""
+    """Base of all configurations: frozen, and an unknown name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -91,7 +91,20 @@ Group = TypeVar("Group", bound=Config)
 
 
 def in_order(group: Group, info: Any, low: str, high: str) -> Group:
-    """The group, if one of its values is not above another; `wsol.config.messages` says it with the options' names."""
+    """Check that option `low` of a group is at most option `high`.
+
+    Args:
+        group: the options.
+        info: pydantic's validation info; only a resolved configuration is checked.
+        low: name of the option that must not be larger.
+        high: name of the option that must not be smaller.
+
+    Returns:
+        The group, unchanged.
+
+    Raises:
+        PydanticCustomError: `low` is above `high`; `wsol.config.messages` words it with the options' names.
+    """
     below, above = getattr(group, low), getattr(group, high)
     if info.context is RESOLVED and below > above:
         names = {"low": low, "high": high, "below": below, "above": above}
@@ -100,42 +113,39 @@ def in_order(group: Group, info: Any, low: str, high: str) -> Group:
 
 
 class Training(Config):
-    """What all three trainings share: SGD with Nesterov momentum, by default at a constant rate (Wei et al. 2021, sec.
-    4.2).
-    """
+    """Options of every training: SGD with Nesterov momentum, constant rate by default (Wei et al. 2021, sec. 4.2)."""
 
     epochs: PositiveInt = 6
-    """Passes over the training images."""
+    """Number of passes over the training images."""
     steps: PositiveInt | None = None
-    """Stop after this many batches, however many epochs that takes; overrides `epochs`."""
+    """Number of training steps (batches). If given, it replaces `epochs`."""
     least_steps: NonNegativeInt = 0
-    """At least so many batches, however many epochs that takes: a small set needs more passes. 0 where `epochs` or
-    `steps` are given."""
+    """Minimum number of steps. If `epochs` give fewer, training continues, because a small data set needs more passes.
+    It is 0 if `epochs` or `steps` is given."""
     batch_size: PositiveInt = 16
-    """Images per step, on all processes together; learning rates belong to this number and are never scaled by that of
-    processes."""
+    """Images per step, summed over all processes. Learning rates are not scaled with the number of processes."""
     lr_backbone: NonNegativeFloat = 0.002
     """Learning rate of the pretrained layers."""
     lr_new: NonNegativeFloat = 0.02
     """Learning rate of the new layers."""
     rates: Rates = "constant"
-    """Learning rates stay as they are, or fall linearly, from step to step, to 0 after the last."""
+    """Learning rate schedule: `constant`, or `linear` decay to 0 at the end, updated every step."""
     momentum: Fraction = 0.9
-    """Nesterov momentum."""
+    """Nesterov momentum, 0 to 1."""
     weight_decay: NonNegativeFloat = 1e-4
-    """L2 penalty on all weights."""
+    """Weight of the L2 penalty on all weights."""
     resize_px: PositiveInt = 256
-    """Side of the square every image is squashed to; maps and predictions are made at this size, or `scale` times as
-    large."""
+    """Height and width in pixels to which every image is resized, without keeping its aspect ratio. Prediction uses
+    this size too, times `scale` in stage 3."""
     crop_px: PositiveInt = 224
-    """Side of the random crop in training."""
+    """Height and width in pixels of the random training crop; at most `resize_px`."""
     freeze: NonNegativeInt | None = None
-    """So many stages of the backbone, from the image on, stay as they were pretrained, statistics of batch norm too: by
-    default two fifths of them, which are stem and two of five stages of a ResNet or EfficientNet, and of a vision
-    transformer patch embedding and four of twelve blocks. 0: all are trained."""
+    """Number of backbone stages, counted from the input, that are not trained; their batch norm statistics stay fixed
+    too. 0 trains all. The default is 40 % of the stages: the stem and two of five stages of a ResNet or EfficientNet,
+    the patch embedding and four of twelve blocks of a vision transformer."""
     batch_norm: BatchNorm = "live"
-    """Statistics of batch norm in training: `live` from the images that one process takes at a time, `frozen` those of
-    the pretraining (new layers have none and stay live), `sync` from the images of all processes (GPUs only)."""
+    """Batch norm statistics in training: `live` from the images of one forward pass of one process, `frozen` from
+    pretraining (new layers stay live), `sync` from the images of all processes (GPUs only)."""
 
     @model_validator(mode="after")
     def _crop_fits(self, info: Any) -> Training:
@@ -143,22 +153,22 @@ class Training(Config):
 
 
 class MffTraining(Training):
-    """Training of a multiplicative feature fusion network (Wei et al. 2021, Fig. 4b)."""
+    """Options of training a multiplicative feature fusion network (Wei et al. 2021, Fig. 4b)."""
 
     fusion: Fusion = "multiply"
-    """How the levels become one (Eq. 1, Eq. 3, Table 2)."""
+    """Operation that fuses the feature levels (Wei et al. 2021, Eq. 1, Eq. 3, Table 2)."""
     levels: Levels = 3
-    """How many of the last backbone stages are fused; 1 is the original CAM's network."""
+    """Number of last backbone stages that are fused, 1 to 4; 1 gives the original CAM network."""
     attention: bool = True
-    """Multiplicative channel attention before the fusion (Fig. 5)."""
+    """Apply multiplicative channel attention before the fusion (Wei et al. 2021, Fig. 5)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of the fused features that is dropped in training (published code: 0.5)."""
+    """Dropout probability of the fused features (published code: 0.5)."""
 
 
 def _stride(value: int) -> int:
-    # A Literal of numbers cannot be given on the command line, where all are words.
+    # A Literal of numbers cannot be parsed from the command line, where every value is a string.
     if value not in (8, 16, 32):
-        raise ValueError(f"expected 8, 16 or 32, got {value}")
+        raise PydanticCustomError("stride", "Input should be 8, 16 or 32")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What a configuration implies: the options that it reads, and the folders and networks of its run."""
+"""What follows from a configuration: the options that are read, and the folders and networks of the run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from wsol.config.methods import METHODS
 from wsol.config.options import RunConfig
 
 GROUPS = tuple(name for name, value in RunConfig() if isinstance(value, Config))
-"""The names of all groups of options."""
+"""Names of all option groups."""
 
 
 def groups_of(config: RunConfig) -> tuple[str, ...]:
-    """The groups of options that a run reads: its method's, its classifier's if it trains one, and `box` where boxes
-    are cut from maps.
+    """Return the option groups that a run reads: those of its method, `classify` with a separate classifier, and `box`
+    if boxes are computed from maps.
     """
     spec = METHODS[config.method]
     own = set(spec.groups)
@@ -28,7 +28,7 @@ def groups_of(config: RunConfig) -> tuple[str, ...]:
 
 
 def options_read(config: RunConfig, group: str) -> tuple[str, ...]:
-    """The names of a group's options that a run reads; none of a group that is not its own."""
+    """Return the names of the options in a group that a run reads; empty for a group that it does not read."""
     if group not in groups_of(config):
         return ()
     if group == "pseudo" and config.pseudo.masks == "cues":
@@ -37,25 +37,25 @@ def options_read(config: RunConfig, group: str) -> tuple[str, ...]:
 
 
 def options_unread(config: RunConfig) -> dict[str, set[str]]:
-    """The names of the options in groups that a run does not read, group by group."""
+    """Return for each group the names of the options that a run does not read."""
     return {name: {*type(getattr(config, name)).model_fields} - {*options_read(config, name)} for name in GROUPS}
 
 
 def needs_labels(config: RunConfig) -> bool:
-    """Whether a run learns from class labels, in finding or in naming."""
+    """Return whether a run learns from class labels, for localization or classification."""
     return METHODS[config.method].needs_labels or classifier_of(config) is not None
 
 
 def first_networks(config: RunConfig) -> tuple[str, ...]:
-    """The folders of what SPOL's masks are made from, and of what names the objects by the way."""
+    """Return the folders of SPOL's first networks: `cues` if pseudo masks come from it, `cam` if pseudo masks or class
+    names come from it.
+    """
     cues = ("cues",) if config.pseudo.masks == "cues" else ()
     return (*cues, "cam") if not cues or config.classifier == "localizer" else cues
 
 
 def networks_of(config: RunConfig) -> tuple[str, ...]:
-    """The folders of a run that hold networks which begin with pretrained weights, in the order in which they are
-    made.
-    """
+    """Return the folders of networks that start from pretrained weights, in the order in which they are made."""
     spec = METHODS[config.method]
     if config.method == "spol":
         return (*first_networks(config), spec.folder, "classifier")
@@ -63,12 +63,12 @@ def networks_of(config: RunConfig) -> tuple[str, ...]:
 
 
 def stage_folders(config: RunConfig) -> tuple[str, ...]:
-    """Where in a run its stages may lie, in the order in which they are made."""
+    """Return the folders of all possible stages of a run, in the order in which they are made."""
     return (*METHODS[config.method].folders, "classifier")
 
 
 def classifier_of(config: RunConfig) -> tuple[str, Path | None] | None:
-    """The classifier's timm name and weights file; None where stage 1 names, or nobody does."""
+    """Return the timm name and the weights file of a separate classifier; None if the run has none."""
     if config.classifier in ("none", "localizer"):
         return None
     if config.classifier == "same":

@@ -1,4 +1,4 @@
-"""What is wrong with a value of the configuration, in the words of all other errors: expected, got, what to do."""
+"""Errors about wrong option values, in the form of all other errors: expected, got, remedy."""
 
 from __future__ import annotations
 
@@ -24,54 +24,70 @@ _EXPECTED = {
     "path_type": "a path",
     "string_type": "a word",
 }
-"""Where pydantic's own words speak of parsing and types."""
+"""Replaces pydantic's messages that mention parsing and types."""
 
 
-def told(error: ValidationError) -> str:
-    """The first mistake; names are those of the command line."""
+def as_error(error: ValidationError) -> WsolError:
+    """Convert pydantic's error about a configuration.
+
+    Args:
+        error: what pydantic raised for a `RunConfig`.
+
+    Returns:
+        An error about the first wrong value, with options named as on the command line.
+    """
     problem: Any = error.errors(include_url=False)[0]
-    place = [str(part) for part in problem["loc"]]
-    kind, got, lead = problem["type"], problem["input"], f"{option(*place)}: " if place else ""
+    location = [str(part) for part in problem["loc"]]
+    kind, message = problem["type"], problem["msg"]
     if kind == "order":
         values = problem["ctx"]
-        low, high = (option(*place, values[name]) for name in ("low", "high"))
+        low, high = (option(*location, values[name]) for name in ("low", "high"))
         below, above = values["below"], values["above"]
-        return (
-            f"expected {low} to be at most {high}, got {below} > {above}. Set {low} to {above} or less, or {high} to"
-            f" {below} or more."
+        return WsolError(
+            low,
+            expected=f"at most {high}",
+            got=f"{below} > {above}",
+            remedy=f"Set {low} to {above} or less, or {high} to {below} or more.",
         )
-    if kind == "value_error":  # our own words, which say what came
-        return f"{lead}{problem['ctx']['error']}. {HELP}"
+    if kind == "classless":
+        return WsolError(
+            message, expected="same, none, or a timm model", remedy="Choose one of them, or omit --classifier."
+        )
+    name, got = option(*location) if location else "", _shortened(problem["input"])
     if kind == "extra_forbidden":
-        return f"{lead}expected an option that there is, got {_shown(got)} for one that there is not. {HELP}"
-    expected = _EXPECTED.get(kind) or problem["msg"].removeprefix("Input should be ")
+        return WsolError(f"there is no option {name} (value {got})", remedy=HELP)
+    expected = _EXPECTED.get(kind) or message.removeprefix("Input should be ")
     if expected.startswith(("greater", "less")):
         expected = f"a value {expected}"
-    return f"{lead}expected {expected}, got {_shown(got)}.{_meant(kind, expected, got)} {HELP}"
+    return WsolError(name, expected=expected, got=got, remedy=_suggestion(kind, expected, got) + HELP)
 
 
 def option(*names: str) -> str:
-    """`cam`, `resize_px` as `--cam.resize-px`."""
+    """Return `--cam.resize-px` for `cam`, `resize_px`."""
     return "--" + ".".join(names).replace("_", "-")
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     text = value if isinstance(value, str) and value else json.dumps(value, default=str)
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _meant(kind: str, expected: str, got: object) -> str:
+def _suggestion(kind: str, expected: str, got: str) -> str:
     if kind != "literal_error":
         return ""
-    near = get_close_matches(str(got), re.findall(r"'([^']*)'", expected), n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+    near = get_close_matches(got, re.findall(r"'([^']*)'", expected), n=1)
+    return f"Did you mean {near[0]}? " if near else ""
 
 
 def check_fraction(name: str, value: float) -> None:
-    """Refuse a threshold that no probability reaches.
+    """Reject a threshold that is not a probability.
+
+    Args:
+        name: name of the option, for the message.
+        value: the threshold.
 
     Raises:
-        WsolError: not from 0 to 1.
+        WsolError: the value is not between 0 and 1.
     """
     if not 0 <= value <= 1:
         raise WsolError(

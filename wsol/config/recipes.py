@@ -1,4 +1,4 @@
-"""The recipes: tables of values that a run starts from, and what of them is overridden."""
+"""Recipes: sets of default values, and how options override them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from wsol.config.base import RESOLVED, Recipe
 from wsol.config.methods import METHODS
 from wsol.config.options import RunConfig
 
-# Wei et al. 2021 and their published code disagree; each column is a recipe of its own. Values that both share, or
-# that neither states, are the defaults above.
+# Wei et al. 2021 and their published code differ, so each has its own recipes. Values that both share, or that neither
+# states, are the defaults in `wsol.config.options`.
 _PAPER_MASKS = {
     "masks": "thresholds",
     "gaussian": "entire",
@@ -40,7 +40,7 @@ RECIPES: dict[Recipe, dict[str, Any]] = {
         "pseudo": _PAPER_MASKS,
         "seg": {**_SPOL_SEG, "epochs": 32, "batch_size": 128, "lr_backbone": 0.002},
         "classify": {"freeze": 0, "epochs": 32, "batch_size": 64},
-        "box": {"threshold": 0.5},  # the paper states none; the sigmoid's own middle
+        "box": {"threshold": 0.5},  # not stated in the paper; the middle of the sigmoid
     },
     "paper-imagenet": {
         "cam": {"freeze": 0, "epochs": 6, "batch_size": 128, "auxiliary": "joint"},
@@ -53,7 +53,7 @@ RECIPES: dict[Recipe, dict[str, Any]] = {
         "cam": {"freeze": 0, "epochs": 32, "batch_size": 64, "auxiliary": "distil"},
         "pseudo": _RELEASED_MASKS,
         "seg": {**_SPOL_SEG, "epochs": 8, "batch_size": 128, "lr_backbone": 0.02},
-        # The published code trains it apart: 20 epochs of 16 images, ten times the rate for the head, both falling.
+        # As in the published code: batches of 16 images, ten times the learning rate for the head, linear decay.
         "classify": {
             "freeze": 0,
             "epochs": 20,
@@ -68,17 +68,17 @@ RECIPES: dict[Recipe, dict[str, Any]] = {
         "cam": {"freeze": 0, "steps": 6000, "batch_size": 128, "auxiliary": "none"},
         "pseudo": _RELEASED_MASKS,
         "seg": {**_SPOL_SEG, "steps": 6000, "batch_size": 128, "lr_backbone": 0.02},
-        # The published code takes an ImageNet classifier as it is.
+        # The published code uses an ImageNet classifier without training.
         "classify": {"freeze": 0, "epochs": 0, "batch_size": 128},
         "box": {"threshold": 0.8},
     },
 }
 
 
-# A recipe's networks go together: whoever names another backbone (a laptop, an offline machine) is not sent to
-# fetch a classifier of 66 million weights that eats 600-pixel images.
-# Weights by their tags, since timm's defaults move: SPOL used torchvision's first ones, and an EfficientNet-B7 that saw
-# ImageNet alone, as the package it took it from has it (AutoAugment; timm's default there saw other images too).
+# The networks of a recipe are used together: with another backbone (for a laptop, or offline), the recipe's large
+# classifier (66 million weights, 600-pixel images) is not used either.
+# Weights have explicit tags because timm's defaults change. SPOL used torchvision's first ResNet weights, and an
+# EfficientNet-B7 trained on ImageNet alone with AutoAugment (timm's default B7 weights use more images).
 _B7 = {"classifier": "tf_efficientnet_b7.aa_in1k", "classify": {"resize_px": 685, "crop_px": 600}}
 
 
@@ -92,7 +92,7 @@ NETWORKS: dict[Recipe, dict[str, Any]] = {
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over`, group by group."""
+    """Return `base` with the values of `over`, merged group by group."""
     both = dict(base)
     for name, value in over.items():
         both[name] = (
@@ -102,7 +102,7 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def exactly(values: dict[str, Any]) -> dict[str, Any]:
-    """Who names a stage's epochs or steps gets those: no least number of steps, unless that is named too."""
+    """Set `least_steps` to 0 in groups that give `epochs` or `steps` without it, so that these are used exactly."""
     return {
         name: {"least_steps": 0} | value if isinstance(value, dict) and value.keys() & {"epochs", "steps"} else value
         for name, value in values.items()
@@ -110,13 +110,19 @@ def exactly(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve(given: RunConfig) -> RunConfig:
-    """The recipe's values, overridden by exactly those that were set on `given`.
+    """Return the values of a recipe, overridden by the options that are set on `given`.
+
+    Args:
+        given: a configuration; only options that were set explicitly override the recipe.
+
+    Returns:
+        The complete configuration.
 
     Raises:
-        pydantic.ValidationError: an override does not fit the recipe's other values.
+        pydantic.ValidationError: an override contradicts another value of the recipe.
     """
-    asked = exactly(given.model_dump(exclude_unset=True))
+    overrides = exactly(given.model_dump(exclude_unset=True))
     values = merged(exactly(RECIPES[given.recipe]), dict(METHODS[given.method].defaults))
-    if "backbone" not in asked:
+    if "backbone" not in overrides:
         values = merged(values, NETWORKS[given.recipe])
-    return RunConfig.model_validate(merged(values, asked), context=RESOLVED)
+    return RunConfig.model_validate(merged(values, overrides), context=RESOLVED)

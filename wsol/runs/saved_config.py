@@ -18,7 +18,7 @@ from wsol.config.groups import (
     options_unread,
     stage_folders,
 )
-from wsol.config.messages import option, told
+from wsol.config.messages import as_error, option
 from wsol.config.methods import METHODS, Pseudo
 from wsol.config.options import RunConfig
 from wsol.config.recipes import exactly, merged, resolve
@@ -65,7 +65,13 @@ def load_config(run: Path) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise WsolError(f"{path} cannot be used: {told(error)} Restore it, or make another run.") from None
+        wrong = as_error(error)
+        raise WsolError(
+            f"{path} cannot be used: {wrong.problem}",
+            expected=wrong.expected,
+            got=wrong.got,
+            remedy="Restore it, or make another run.",
+        ) from None
 
 
 class _Plain(yaml.SafeLoader):
@@ -113,7 +119,7 @@ def preview(run: Path, given: RunConfig | None, *, is_checked: bool = True) -> R
             _check_read(run, given)
         return _together(run, given)
     except ValidationError as error:
-        raise WsolError(told(error)) from None
+        raise as_error(error) from None
 
 
 def with_stage_one(run: Path, given: RunConfig | None) -> RunConfig:

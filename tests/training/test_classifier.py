@@ -1,4 +1,4 @@
-"""`--classify.epochs 0`: SPOL's released code takes an ImageNet classifier as it is."""
+"""`--classify.epochs 0`: SPOL's released code uses an ImageNet classifier without training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wsol.models.checkpoint import load_classifier
 from wsol.models.weights import BUNDLED
 
 WNIDS = {"n01443537": 1, "n02123045": 281, "n01558993": 15}
-"""Goldfish, tabby, robin: their places in ImageNet-1K."""
+"""Goldfish, tabby, robin: their labels in ImageNet-1K."""
 SMALL = ["--classify.resize-px", "64", "--classify.crop-px", "56", "--precision", "fp32", "--workers", "0"]
 
 
@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_the_published_recipe_names_as_the_pretrained_network_does(cli: Cli, data: Path, tmp_path: Path) -> None:
+def test_the_released_recipe_classifies_as_the_pretrained_network_does(cli: Cli, data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     quick = [
         word
@@ -70,10 +70,8 @@ def test_other_classes_than_imagenets_are_refused_before_anything_is_written(
 ) -> None:
     (data / "n01443537").rename(data / "goldfish")
     assert cli("train-classifier", data, "--run", tmp_path / "run", "--classify.epochs", "0", *SMALL) == 2
-    told = capsys.readouterr().err
-    assert (
-        "1 class of the data set, first 'goldfish', is none of ImageNet-1K's" in told and "--classify.epochs 6" in told
-    )
+    message = capsys.readouterr().err
+    assert "'goldfish'" in message and "ImageNet-1K" in message and "--classify.epochs 6" in message
     assert not (tmp_path / "run" / "classifier").exists()
 
 

@@ -1,4 +1,4 @@
-"""The files that a training leaves for people."""
+"""The log files of a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wsol.training.state import Tally, Trained
 
 
 def logged(folder: Path, first: int, steps: int, *, trained: Trained | None = None, track: Track = "none") -> Trained:
-    """Steps of loss 1, 2, ... in epochs of 25, one look each."""
+    """Steps of loss 1, 2, ... in epochs of 25, one report each."""
     report = trained or Trained()
     with TrainingLog(folder, "train-cam", track, report) as log:
         for step in range(first, first + steps):
@@ -46,7 +46,7 @@ def test_a_line_per_ten_steps_and_at_the_end_of_an_epoch_a_row_per_epoch(tmp_pat
     ]
 
 
-def test_a_training_that_goes_on_takes_back_the_lines_after_its_step(tmp_path: Path) -> None:
+def test_a_resumed_training_removes_the_lines_after_its_checkpoint(tmp_path: Path) -> None:
     report = logged(tmp_path, 1, 20)
     with (tmp_path / LINES).open("a") as file:  # killed after the next line, before the next checkpoint
         file.write(json.dumps({"step": 30}) + "\n" + '{"step": 3')
@@ -54,7 +54,7 @@ def test_a_training_that_goes_on_takes_back_the_lines_after_its_step(tmp_path: P
     assert [one["step"] for one in lines(tmp_path)] == [10, 20, 25]
 
 
-def test_looks_of_several_steps_count_as_many(tmp_path: Path) -> None:
+def test_reports_of_several_steps_are_counted(tmp_path: Path) -> None:
     report = Trained()
     with TrainingLog(tmp_path, "train-cam", "none", report) as log:
         for _ in range(2):
@@ -70,7 +70,7 @@ def scalars(folder: Path) -> list[tuple[int, float]]:
     return [(event.step, event.value) for event in events.Scalars("loss")]
 
 
-def test_tensorboard_has_the_same_figures_and_none_twice(tmp_path: Path) -> None:
+def test_tensorboard_has_the_same_values_and_none_twice(tmp_path: Path) -> None:
     scratch = tmp_path / ".cam.partial"
     scratch.mkdir()
     report = logged(scratch, 1, 20, track="tensorboard")
@@ -80,7 +80,7 @@ def test_tensorboard_has_the_same_figures_and_none_twice(tmp_path: Path) -> None
     assert scalars(tmp_path / "tensorboard" / "train-cam") == [(10, 5.5), (20, 15.5), (25, 23.0)]
 
 
-def test_without_tensorboard_its_option_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
     with pytest.raises(WsolError, match=r"pip install 'wsol\[track\]'"):
         TrainingLog(tmp_path, "train-cam", "tensorboard", Trained())

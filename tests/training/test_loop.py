@@ -1,4 +1,4 @@
-"""The one loop, with a network small enough to compare with plain steps."""
+"""The training loop, with a network small enough to compare with plain steps."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def new_job(training: Training = SETTINGS, *, has_batch_norm: bool = False) -> J
 
 @pytest.fixture(scope="module")
 def loader() -> ImageLoader:
-    """Ten images of noise, kept."""
+    """Ten cached images of noise."""
     records = np.zeros(COUNT, record_of(SIDE))
     records["state"] = 1
     records["pixels"] = np.random.default_rng(0).integers(0, 256, (COUNT, 3, SIDE, SIDE))
@@ -57,7 +57,7 @@ def loader() -> ImageLoader:
 
 
 def by_plain_steps(job: Job, loader: ImageLoader) -> nn.Module:
-    """SGD with Nesterov momentum on whole batches, read aloud."""
+    """Reference: SGD with Nesterov momentum on whole batches."""
     network, training = copy.deepcopy(job.network), job.training
     groups = [
         {"params": list(network[:-1].parameters()), "lr": training.lr_backbone},  # type: ignore[index]
@@ -78,7 +78,7 @@ def by_plain_steps(job: Job, loader: ImageLoader) -> nn.Module:
 
 
 @pytest.mark.parametrize("micro_batch", [None, 3, 1])
-def test_the_loop_trains_as_plain_steps_do_however_many_images_go_in_at_a_time(
+def test_the_loop_trains_as_plain_steps_do_with_any_micro_batch(
     loader: ImageLoader, tmp_path: Path, micro_batch: int | None
 ) -> None:
     expected = by_plain_steps(new_job(), loader)
@@ -91,7 +91,7 @@ def test_the_loop_trains_as_plain_steps_do_however_many_images_go_in_at_a_time(
     assert not job.network.training
 
 
-def test_on_a_cpu_the_precision_is_measured_on_few_images_and_said_when_it_takes_time(
+def test_on_a_cpu_the_precision_is_measured_on_few_images_and_reported_if_it_takes_time(
     loader: ImageLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     counts: list[int] = []
@@ -104,15 +104,15 @@ def test_on_a_cpu_the_precision_is_measured_on_few_images_and_said_when_it_takes
     assert set(counts) == {4} and "test: measuring fp32 and bf16\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("rates", "shares"), [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0.25])])
-def test_rates_stay_or_fall_linearly_also_after_a_stop(
-    loader: ImageLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rates: str, shares: list[float]
+@pytest.mark.parametrize(("rates", "factors"), [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0.25])])
+def test_rates_are_constant_or_decay_linearly_also_after_a_stop(
+    loader: ImageLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rates: str, factors: list[float]
 ) -> None:
     seen: list[list[float]] = []
     step, stops = torch.optim.SGD.step, iter([False, True])
 
     def noted(optimiser: torch.optim.SGD) -> None:
-        if next(stops, False):  # the checkpoint of the step before is there
+        if next(stops, False):  # after the checkpoint of the previous step
             raise KeyboardInterrupt
         seen.append([group["lr"] for group in optimiser.param_groups])
         step(optimiser)
@@ -123,17 +123,17 @@ def test_rates_stay_or_fall_linearly_also_after_a_stop(
     with pytest.raises(KeyboardInterrupt):
         train(new_job(training), loader, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
     train(new_job(training), loader, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
-    assert seen == [pytest.approx([0.1 * share, 0.4 * share]) for share in shares]
+    assert seen == [pytest.approx([0.1 * factor, 0.4 * factor]) for factor in factors]
 
 
-def test_steps_count_before_epochs(loader: ImageLoader, tmp_path: Path) -> None:
+def test_steps_replace_epochs(loader: ImageLoader, tmp_path: Path) -> None:
     job = new_job(SETTINGS.model_copy(update={"steps": 3}))
     trained = train(job, loader, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
     assert trained.step == 3 and [epoch.steps for epoch in trained.epochs] == [2, 1]
 
 
 @pytest.mark.parametrize(("batch_norm", "moves"), [("live", True), ("frozen", False)])
-def test_frozen_statistics_stay_and_live_ones_move(
+def test_frozen_statistics_stay_and_live_ones_change(
     loader: ImageLoader, tmp_path: Path, batch_norm: str, moves: bool
 ) -> None:
     job = new_job(SETTINGS.model_copy(update={"batch_norm": batch_norm}), has_batch_norm=True)
@@ -152,27 +152,27 @@ def test_new_layers_have_no_statistics_to_keep() -> None:
     [
         pytest.param(
             new_job(SETTINGS.model_copy(update={"lr_backbone": 1e20, "lr_new": 1e20})),
-            r"the loss at step \d+ is .*: expected a number. Lower the learning rates \(lr_backbone 1e\+20",
-            id="the loss is no number",
+            r"the loss at step \d+ is .*lr_backbone 1e\+20",
+            id="the loss is not finite",
         ),
         pytest.param(
             new_job(SETTINGS.model_copy(update={"batch_norm": "sync"})),
-            r"batch norm over all processes needs GPUs: expected cuda, got cpu",
+            r"batch norm .*expected cuda, got cpu",
             id="statistics over all processes on a CPU",
         ),
         pytest.param(replace(new_job(), usable=[4]), r"1 usable image of 10: expected at least two", id="one image"),
     ],
 )
-def test_what_cannot_be_trained_is_told(loader: ImageLoader, tmp_path: Path, job: Job, message: str) -> None:
+def test_what_cannot_be_trained_is_refused(loader: ImageLoader, tmp_path: Path, job: Job, message: str) -> None:
     with pytest.raises(WsolError, match=message):
         train(job, loader, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
 
 
-def test_fewer_images_in_a_step_than_processes_are_told(
+def test_fewer_images_in_a_step_than_processes_are_refused(
     loader: ImageLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from wsol.training import loop
 
     monkeypatch.setattr(loop, "part", lambda: SimpleNamespace(rank=0, count=6))
-    with pytest.raises(WsolError, match="5 images a step for 6 processes: expected one each at least"):
+    with pytest.raises(WsolError, match="5 images per step for 6 processes"):
         train(new_job(), loader, CONFIG, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))

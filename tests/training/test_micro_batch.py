@@ -1,4 +1,4 @@
-"""How many images fit: halved until they do."""
+"""The number of images is halved until they fit."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_the_number_is_halved_until_it_fits(most: int, room: int, expected: int,
     assert asked == tried
 
 
-def test_a_device_too_small_for_one_image_is_told() -> None:
+def test_a_device_too_small_for_one_image_is_reported() -> None:
     def work(count: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
 
-    with pytest.raises(WsolError, match=r"not even one image .*Tried to allocate 2 GiB\): expected room"):
+    with pytest.raises(WsolError, match=r"one image does not fit .*Tried to allocate 2 GiB\)"):
         largest_that_fits(work, 4)
 
 

@@ -1,4 +1,4 @@
-"""Which images a step sees, and which of them a process takes."""
+"""Which images a step uses, and how processes split them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.config.base import Training
-from wsol.training.schedule import Schedule, in_pairs, shares
+from wsol.training.schedule import Schedule, in_pairs, micro_batches
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 12))
-def test_the_processes_take_every_place_once_in_as_many_pieces_none_of_them_empty(
+def test_processes_take_every_image_once_in_equally_many_nonempty_micro_batches(
     batch_size: int, processes: int, most: int
 ) -> None:
     processes = min(processes, batch_size)
-    places = list(range(batch_size))
-    found = [[places[piece] for piece in pieces] for pieces in shares(batch_size, processes, most)]
-    assert sorted(place for pieces in found for piece in pieces for place in piece) == places
-    assert len({len(pieces) for pieces in found}) == 1
-    assert all(1 <= len(piece) <= most + 1 for pieces in found for piece in pieces)
+    images = list(range(batch_size))
+    taken = [[images[one] for one in own] for own in micro_batches(batch_size, processes, most)]
+    assert sorted(image for own in taken for one in own for image in one) == images
+    assert len({len(own) for own in taken}) == 1
+    assert all(1 <= len(one) <= most + 1 for own in taken for one in own)
 
 
 @pytest.mark.parametrize(
@@ -30,16 +30,16 @@ def test_the_processes_take_every_place_once_in_as_many_pieces_none_of_them_empt
         pytest.param(4, 1, 4, [[[0, 1, 2, 3]]], id="one process, all at once"),
         pytest.param(4, 1, 2, [[[0, 2], [1, 3]]], id="one process, two at a time"),
         pytest.param(4, 2, 9, [[[0, 2]], [[1, 3]]], id="two processes"),
-        pytest.param(5, 2, 1, [[[0, 4], [2]], [[1], [3]]], id="unequal shares: one piece is larger than asked"),
+        pytest.param(5, 2, 1, [[[0, 4], [2]], [[1], [3]]], id="an uneven split: one is larger than the maximum"),
     ],
 )
-def test_who_takes_what(batch_size: int, processes: int, most: int, expected: list[list[list[int]]]) -> None:
-    places = list(range(batch_size))
-    assert [[places[piece] for piece in pieces] for pieces in shares(batch_size, processes, most)] == expected
+def test_micro_batches_by_example(batch_size: int, processes: int, most: int, expected: list[list[list[int]]]) -> None:
+    images = list(range(batch_size))
+    assert [[images[one] for one in own] for own in micro_batches(batch_size, processes, most)] == expected
 
 
 @given(st.integers(2, 30), st.integers(1, 8), st.integers(1, 4), st.integers(0, 99))
-def test_an_epoch_sees_each_image_once_but_for_the_rest_of_a_batch(
+def test_an_epoch_uses_each_image_once_except_an_incomplete_batch(
     count: int, batch_size: int, epochs: int, seed: int
 ) -> None:
     usable = range(100, 100 + count)
@@ -55,21 +55,21 @@ def test_an_epoch_sees_each_image_once_but_for_the_rest_of_a_batch(
 @pytest.mark.parametrize(
     ("training", "steps"),
     [
-        pytest.param(Training(epochs=2, batch_size=5), 8, id="no least number"),
+        pytest.param(Training(epochs=2, batch_size=5), 8, id="no minimum"),
         pytest.param(Training(epochs=2, batch_size=5, least_steps=8), 8, id="enough"),
         pytest.param(Training(epochs=2, batch_size=5, least_steps=9), 9, id="one more than these epochs make"),
-        pytest.param(Training(epochs=2, steps=3, batch_size=5, least_steps=9), 3, id="steps are steps"),
+        pytest.param(Training(epochs=2, steps=3, batch_size=5, least_steps=9), 3, id="given steps are exact"),
         pytest.param(Training(epochs=2, batch_size=50, least_steps=9), 9, id="a batch of all images"),
     ],
 )
-def test_a_small_set_is_passed_more_often(training: Training, steps: int) -> None:
+def test_a_small_set_gets_more_epochs(training: Training, steps: int) -> None:
     schedule = Schedule.of(range(20), training, 0)
     assert schedule.steps == steps
     assert [len(batch) for batch in schedule.batches(schedule.epoch_of(steps - 1))][-1:] == [schedule.batch_size]
 
 
 @given(st.integers(2, 30), st.integers(1, 8), st.integers(1, 40), st.data())
-def test_what_a_step_sees_does_not_depend_on_where_one_starts(
+def test_the_images_of_a_step_do_not_depend_on_the_first_step(
     count: int, batch_size: int, steps: int, data: st.DataObject
 ) -> None:
     schedule = Schedule.of(range(count), Training(steps=steps, batch_size=batch_size), 7)
@@ -87,7 +87,7 @@ def test_epochs_and_seeds_differ() -> None:
 
 
 @given(st.lists(st.integers(0, 5), max_size=40))
-def test_pairs_are_of_a_class_and_what_is_left_over_comes_last(classes: list[int]) -> None:
+def test_pairs_are_of_one_class_and_the_rest_comes_last(classes: list[int]) -> None:
     order = in_pairs(range(len(classes)), classes)
     assert sorted(order) == list(range(len(classes)))
     pairs = sum(count // 2 for count in Counter(classes).values())

@@ -1,4 +1,4 @@
-"""What a training has come to: counted, kept, brought back."""
+"""The state of a training: counted, saved, restored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REPORT = Trained(
 )
 
 
-def test_weights_statistics_momentum_and_report_come_back_to_the_bit(tmp_path: Path) -> None:
+def test_weights_statistics_momentum_and_report_are_restored_bit_by_bit(tmp_path: Path) -> None:
     network, optimiser = trained_a_little(0)
     kept = copy.deepcopy(network.state_dict())
     momenta = [optimiser.state[p]["momentum_buffer"].clone() for p in network.parameters()]
@@ -46,7 +46,7 @@ def test_weights_statistics_momentum_and_report_come_back_to_the_bit(tmp_path: P
 
 
 @pytest.mark.parametrize("spoiled", ["absent", "cut short", "empty"])
-def test_what_cannot_be_gone_on_from_counts_for_nothing(tmp_path: Path, spoiled: str) -> None:
+def test_a_damaged_checkpoint_is_ignored(tmp_path: Path, spoiled: str) -> None:
     path = tmp_path / "c.safetensors"
     Checkpoint(path, MINE).save(*trained_a_little(0), REPORT)
     if spoiled == "absent":
@@ -61,7 +61,7 @@ def test_what_cannot_be_gone_on_from_counts_for_nothing(tmp_path: Path, spoiled:
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_steps_are_counted_and_epochs_put_by() -> None:
+def test_steps_and_epochs_are_counted() -> None:
     report = Trained()
     report.add([1.0, 2.0], images=8, seconds=4.0, waiting_seconds=1.0)
     report.add([6.0], images=4, seconds=2.0, waiting_seconds=0.5)
@@ -72,7 +72,7 @@ def test_steps_are_counted_and_epochs_put_by() -> None:
     assert report.figures() == {"losses": [3.0], "steps": 4, "images": 12, "seconds": 6.0, "waiting_seconds": 1.5}
 
 
-def test_nothing_done_has_figures_too() -> None:
+def test_figures_exist_before_the_first_step() -> None:
     assert Tally().figures() == {"loss": 0.0, "images_per_second": 0.0, "waiting_share": 0.0}
     assert Trained().figures()["losses"] == []
 

@@ -84,7 +84,7 @@ def train_cam(
     Raises:
         WsolError: as `fit`, or nothing of the run would read stage 1.
     """
-    return _stage("train-cam", mapping.run, data, run, with_stage_one(Path(run), config), images, quiet)
+    return _stage("train-cam", mapping.train, data, run, with_stage_one(Path(run), config), images, quiet)
 
 
 def make_pseudo(
@@ -107,7 +107,7 @@ def make_pseudo(
     Raises:
         WsolError: as `fit`, or there is no stage 1 to make them from.
     """
-    return _stage("make-pseudo", masking.run, data, run, config, images, quiet)
+    return _stage("make-pseudo", masking.make, data, run, config, images, quiet)
 
 
 def train_seg(
@@ -129,7 +129,7 @@ def train_seg(
     Raises:
         WsolError: as `fit`, or there are no pseudo masks of these images.
     """
-    return _stage("train-seg", segmenting.run, data, run, config, images, quiet)
+    return _stage("train-seg", segmenting.train, data, run, config, images, quiet)
 
 
 def train_classifier(
@@ -151,7 +151,7 @@ def train_classifier(
     Raises:
         WsolError: as `fit`.
     """
-    return _stage("train-classifier", classifier.run, data, run, config, images, quiet)
+    return _stage("train-classifier", classifier.train, data, run, config, images, quiet)
 
 
 def fit_method(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
@@ -165,7 +165,7 @@ def fit_method(data: DataSet, run: Path, config: RunConfig, progress: Progress) 
     table.METHODS[config.method].fit(data, run, config, progress)
     progress.say(f"{run / METHODS[config.method].folder}  ({time.perf_counter() - started:.0f} s)")
     started = time.perf_counter()
-    folder = classifier.run(data, run, config, progress)
+    folder = classifier.train(data, run, config, progress)
     if folder is not None:
         progress.say(f"{folder}  ({time.perf_counter() - started:.0f} s)")
     if part().local_rank == 0 and config.cache_folder is None:

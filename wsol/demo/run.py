@@ -100,7 +100,7 @@ def make_demo(out: Path, seed: int, progress: Progress) -> Demo:
         seed=seed, precision="fp32", cam=Cam(epochs=10, levels=1, freeze=0, **quick), classifier="localizer"
     )
     progress.say("plain CAM (Zhou et al. 2016), to compare with")
-    train_cam.run(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
+    train_cam.train(data, out / "plain-cam", preview(out / "plain-cam", plain), progress)
     progress.say("SPOL (Wei et al. 2021) by our own recipe")
     fit_method(data, out / "run", preview(out / "run", ours), progress)
     predict(out / "run", out / "data" / "test", out / "predictions")

@@ -1,4 +1,4 @@
-"""Stage 4: a stand-alone classifier on the same labels (Wei et al. 2021, Alg. 1, line 5)."""
+"""Stage 4: a separate classifier on the same labels (Wei et al. 2021, Alg. 1, line 5)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,21 @@ STAGE = "train-classifier"
 NUMBER = 4
 
 
-def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path | None:
-    """Fine-tune a timm model on the training images, or take it as it is; write `run/classifier`. None where the run
-    has no such stage.
+def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path | None:
+    """Fine-tune a timm model on the training images, or use it without training; write `run/classifier`.
+
+    Args:
+        data: training images with labels.
+        run: folder of the run.
+        config: the configuration; `classifier` chooses the model, `classify` has the training options.
+        progress: receives messages and progress.
+
+    Returns:
+        The folder; None if the run has no separate classifier.
 
     Raises:
-        WsolError: no weights, nothing to train on, a `run/classifier` of other settings, or a classifier to be taken as
-            it is that does not know the classes.
+        WsolError: no weights, nothing to train on, a `run/classifier` of other settings, or an untrained classifier
+            without the classes of the data set.
     """
     chosen = classifier_of(config)
     if chosen is None:
@@ -52,7 +60,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
 
     stage = Stage(STAGE, run / "classifier", name, settings, inputs, data.describe(), read_weights)
     if not is_trained:
-        return _as_it_is(stage, data, config, progress)
+        return _save_pretrained(stage, data, config, progress)
     labels = torch.tensor([sample.label for sample in data.train])
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
@@ -73,7 +81,7 @@ def _config_of(name: str, data: DataSet, config: RunConfig) -> ClassifierConfig:
     )
 
 
-def _as_it_is(stage: Stage, data: DataSet, config: RunConfig, progress: Progress) -> Path:
+def _save_pretrained(stage: Stage, data: DataSet, config: RunConfig, progress: Progress) -> Path:
     started = start(stage, config, progress)
     if started is None:
         return stage.folder
@@ -85,5 +93,5 @@ def _as_it_is(stage: Stage, data: DataSet, config: RunConfig, progress: Progress
             save_config(stage.folder.parent, config)
             save(scratch, network, model_config)
             write_manifest(scratch, STAGE, stage.settings, stage.inputs, {})
-    progress.say(f"{STAGE}: {model_config.backbone} as it was pretrained")
+    progress.say(f"{STAGE}: {model_config.backbone} with its pretrained classes, without training")
     return stage.folder

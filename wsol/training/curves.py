@@ -1,4 +1,4 @@
-"""The losses of a run's trainings, epoch by epoch, as one image."""
+"""The loss curves of a run's training stages as one image."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ FILE = "curves.png"
 
 
 def write_training_curves(run: Path) -> Path | None:
-    """Draw what the stages' results.csv say into RUN/curves.png; None where no training has finished an epoch."""
-    shown = training_losses(run)
-    if not shown:
+    """Draw the loss curves of all stages to `curves.png`.
+
+    Args:
+        run: folder of the run; the losses are read from the stages' `results.csv`.
+
+    Returns:
+        The path of the image; None if no training has finished an epoch.
+    """
+    losses = training_losses(run)
+    if not losses:
         return None
     from matplotlib.figure import Figure  # seconds to import
 
-    figure = Figure(figsize=(3.6 * len(shown), 3.2), layout="constrained")
-    for axes, (stage, values) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
+    figure = Figure(figsize=(3.6 * len(losses), 3.2), layout="constrained")
+    for axes, (stage, values) in zip(figure.subplots(1, len(losses), squeeze=False)[0], losses.items(), strict=True):
         axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3)
         axes.set(title=stage, xlabel="epoch", ylabel="loss", ylim=(0, None))
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -32,7 +39,7 @@ def write_training_curves(run: Path) -> Path | None:
 
 
 def training_losses(run: Path) -> dict[str, list[float]]:
-    """The loss of each epoch of each training of a run, in the order in which they were trained."""
+    """Return the mean loss of each epoch by stage, in training order; stages without a finished epoch are left out."""
     losses = {name: _losses(run / name / "results.csv") for name in stage_folders(Run.open(run).config)}
     return {name: values for name, values in losses.items() if values}
 

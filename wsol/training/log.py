@@ -1,6 +1,4 @@
-"""What a training leaves for people: a line per ten steps (log.jsonl), a row per epoch (results.csv), TensorBoard where
-asked.
-"""
+"""Logs of a training: a line per ten steps (log.jsonl), a row per epoch (results.csv), and TensorBoard if chosen."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ STEPS_PER_LINE = 10
 
 
 class TrainingLog:
-    """The files of one training in `folder`; what was written after the step from which it goes on is taken back."""
+    """Log files of one training in `folder`. A resumed training removes the lines after its checkpoint."""
 
     def __init__(self, folder: Path, name: str, track: Track, trained: Trained) -> None:
         self.rows = folder / ROWS
@@ -39,7 +37,7 @@ class TrainingLog:
         self.window = Tally()
 
     def add(self, trained: Trained, steps: Tally, *, is_epoch_over: bool) -> None:
-        """Note some steps that `trained` holds already."""
+        """Log some steps that are already counted in `trained`."""
         self.window.include(steps)
         if self.window.steps >= STEPS_PER_LINE or is_epoch_over:
             self._write_line(trained.step, len(trained.epochs) + (not is_epoch_over))
@@ -79,7 +77,7 @@ def _cut_after(path: Path, step: int) -> None:
 def _is_up_to(line: str, step: int) -> bool:
     try:
         return bool(json.loads(line)["step"] <= step)
-    except (ValueError, KeyError, TypeError, RecursionError):  # damaged, as are those that follow it
+    except (ValueError, KeyError, TypeError, RecursionError):  # damaged; the lines after it are removed too
         return False
 
 
@@ -98,8 +96,8 @@ def _board(folder: Path, step: int) -> SummaryWriter:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
         raise WsolError(
-            "no TensorBoard here",
-            expected="the extra for `--track tensorboard`",
-            remedy="Install it with `pip install 'wsol[track]'`, or leave `--track` out.",
+            "TensorBoard is not installed",
+            expected="the extra `track` for `--track tensorboard`",
+            remedy="Install it with `pip install 'wsol[track]'`, or omit `--track`.",
         ) from None
     return SummaryWriter(str(folder), purge_step=step + 1)

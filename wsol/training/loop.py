@@ -1,4 +1,4 @@
-"""The one training loop: stages differ in network, data and loss only."""
+"""The training loop of all stages, which differ only in network, data and loss."""
 
 from __future__ import annotations
 
@@ -35,66 +35,76 @@ from wsol.storage.folders import CHECKPOINT
 from wsol.text import number_of
 from wsol.training.log import TrainingLog
 from wsol.training.micro_batch import largest_that_fits
-from wsol.training.schedule import Schedule, shares
+from wsol.training.schedule import Schedule, micro_batches
 from wsol.training.state import Checkpoint, Tally, Trained
 
 Images = Float[Tensor, "batch 3 side side"]
 Objective = Callable[[nn.Module, Images, Int64[Tensor, " batch"], View], Tensor]
-"""The loss of a batch, a mean over its images: network, normalised crops, the numbers of their images, how they were
-cropped."""
+"""Computes the mean loss of a batch from network, normalised crops, image indices, and the positions of the crops."""
 
-STEPS_BETWEEN_LOOKS = 10
-"""A GPU is asked for its losses, and other processes for their signals, this seldom: both make it wait."""
+STEPS_BETWEEN_REPORTS = 10
+"""On a GPU or with several processes, losses and signals are read only this often, because reading them waits for the
+GPU and the other processes."""
 
 MEASURED_IMAGES = 4
-"""So many tell on a CPU in which precision a step is faster."""
+"""Number of images with which the faster precision is measured on a CPU."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be trained, on which images, towards what."""
+    """A network, its training images and its objective."""
 
     stage: str
     network: nn.Module
     model_config: ModelConfig
-    """What builds the network again."""
+    """Configuration that builds the network again."""
     new_layers: Sequence[nn.Module]
     objective: Objective
     usable: Sequence[int]
-    """Numbers of the images that may be used."""
+    """Indices of the images to use."""
     training: Training
     seed: int
     settings: dict[str, Any]
     inputs: dict[str, str]
-    """With the settings, all that determines the result."""
+    """Hashes of the inputs. Together with the settings they determine the result."""
     classes: Sequence[int] | None = None
-    """Of each image, where batches are to consist of pairs of a class."""
+    """Class of each image, if batches should consist of pairs of a class."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """A training goes on only from a checkpoint of the same."""
+        """What a checkpoint must match to be continued."""
         return {"settings": self.settings, "inputs": self.inputs}
 
 
 def train(
     job: Job, loader: ImageLoader, config: RunConfig, engine: Engine, scratch: Path, progress: Progress
 ) -> Trained:
-    """Train `job.network` in place; a checkpoint in `scratch` lets the same call go on after a kill, to the same
-    weights.
+    """Train `job.network` in place. After a kill, the same call continues from the checkpoint to the same weights.
 
-    Randomness is drawn anew for each step from (seed, step), so a step does not depend on how the process got there.
-    Launched as several processes, each takes its share of every batch, and gradients are means over the whole batch.
+    Each step seeds its random numbers from (seed, step), so it does not depend on interruptions. With several
+    processes, each computes a part of every batch, and gradients are means over the whole batch.
+
+    Args:
+        job: network, images and objective.
+        loader: reads the images.
+        config: the configuration of the run.
+        engine: device and precision.
+        scratch: folder for the checkpoint and the logs.
+        progress: receives messages and progress.
+
+    Returns:
+        Losses, counts and times.
 
     Raises:
-        WsolError: too few usable images, fewer images in a batch than processes, or the loss is no number.
-        KeyboardInterrupt: Ctrl-C or SIGTERM came; everything done so far is saved.
+        WsolError: too few usable images, fewer images in a batch than processes, or the loss is not finite.
+        KeyboardInterrupt: Ctrl-C or SIGTERM was received; the steps so far are saved.
     """
     schedule = _schedule(job, loader)
     if job.training.steps is None and schedule.epochs > job.training.epochs:
         progress.say(
-            f"{job.stage}: {schedule.epochs} epochs in place of {job.training.epochs}, since an epoch of these images"
-            f" is {number_of(schedule.steps_per_epoch, 'step')} and at least {job.training.least_steps} are taken"
-            " (`least-steps`; naming the epochs takes exactly those)"
+            f"{job.stage}: {schedule.epochs} epochs instead of {job.training.epochs}, because an epoch of these images"
+            f" has {number_of(schedule.steps_per_epoch, 'step')} and the minimum is {job.training.least_steps}"
+            " (`least-steps`; if you set the epochs, they are used exactly)"
         )
     network = engine.place(_synchronised(job.network, job.training.batch_norm, engine))
     backbone = getattr(network, "backbone", network)
@@ -105,7 +115,7 @@ def train(
     trained = checkpoint.restore(network, optimiser)
     loader.broken |= {int(i): reason for i, reason in trained.broken.items()}
     steps = _Steps(job, loader, schedule, network, early, optimiser, engine)
-    steps.settle(config, trained, progress)
+    steps.prepare(config, trained, progress)
     if trained.step:
         progress.say(
             f"{job.stage}: continues after step {trained.step} of {schedule.steps}, in epoch {len(trained.epochs) + 1}"
@@ -118,7 +128,7 @@ def train(
         TrainingLog(scratch, job.stage, config.track, trained) if writes else nullcontext() as log,
     ):
         saved = time.monotonic()
-        for tally in steps.looks(trained, advance):
+        for tally in steps.run(trained, advance):
             is_epoch_over = trained.current.steps == 0
             has_to_stop = bool(summed(torch.tensor(float(interrupts.came), device=engine.device), engine))
             if log is not None:
@@ -131,7 +141,7 @@ def train(
             if is_epoch_over:
                 progress.say(_epoch_line(job.stage, schedule, trained))
             if has_to_stop:
-                wait_for_all(engine)  # the first may still be saving
+                wait_for_all(engine)  # the first process may still be saving
                 raise KeyboardInterrupt(
                     f"{job.stage}: stopped after step {trained.step} of {schedule.steps}, which is saved; the same"
                     " command continues"
@@ -146,14 +156,14 @@ def _schedule(job: Job, loader: ImageLoader) -> Schedule:
         raise WsolError(
             f"{job.stage}: {number_of(whole, 'usable image')} of {len(loader.paths)}",
             expected="at least two",
-            remedy="See what is wrong with the others with `wsol check DATA`.",
+            remedy="Run `wsol check DATA` to see what is wrong with the others.",
         )
     schedule = Schedule.of(job.usable, job.training, job.seed, job.classes)
     if schedule.batch_size < part().count:
         raise WsolError(
-            f"{job.stage}: {number_of(schedule.batch_size, 'image')} a step for {part().count} processes",
-            expected="one each at least",
-            remedy="Start fewer, or raise the batch size.",
+            f"{job.stage}: {number_of(schedule.batch_size, 'image')} per step for {part().count} processes",
+            expected="at least one per process",
+            remedy="Start fewer processes, or increase the batch size.",
         )
     return schedule
 
@@ -170,7 +180,7 @@ def _epoch_line(stage: str, schedule: Schedule, trained: Trained) -> str:
 
 
 class _Steps:
-    """The steps of a training: what they need, and the network and optimiser that they change."""
+    """The steps of a training, with the network and optimiser that they update."""
 
     def __init__(
         self,
@@ -186,27 +196,26 @@ class _Steps:
         self.loader = loader
         self.schedule = schedule
         self.network = network
-        self.still = [*early]
-        """Modules whose statistics stay."""
+        self.fixed = [*early]
+        """Modules in eval mode: their batch norm statistics stay fixed."""
         if job.training.batch_norm == "frozen":
-            self.still += frozen_layers(network, job.new_layers)
+            self.fixed += frozen_layers(network, job.new_layers)
         self.optimiser = optimiser
         self.engine = engine
 
-    def settle(self, config: RunConfig, trained: Trained, progress: Progress) -> None:
-        """Choose what depends on the machine: the precision, once for a whole training, and how many images go in at a
-        time.
-        """
-        most = config.micro_batch or self._most
-        # Statistics over all processes make them wait for each other, even where one has run out of memory.
+    def prepare(self, config: RunConfig, trained: Trained, progress: Progress) -> None:
+        """Choose what depends on the machine: the precision, once for a whole training, and the micro-batch size."""
+        most = config.micro_batch or self._images_per_process
+        # With statistics over all processes, the others would wait for one that has run out of memory.
         is_alone = self.job.training.batch_norm != "sync" or part().count == 1
         if config.micro_batch is None and self.engine.device.type == "cuda" and is_alone:
             most = min(gathered([largest_that_fits(lambda count: self._try(self.engine, count), most)], self.engine))
         if trained.is_bf16 is not None:
             self.engine = self.engine.with_bf16(trained.is_bf16)
         elif config.precision == "auto" and has_bf16(self.engine.device):
-            # A GPU is slow on few images; a CPU is not, and slow enough on as many as a step has.
-            count = min(most, self._most, self._most if self.engine.device.type == "cuda" else MEASURED_IMAGES)
+            # A GPU is inefficient on few images. A CPU is not, and a whole batch would take too long to measure.
+            own = self._images_per_process
+            count = min(most, own, own if self.engine.device.type == "cuda" else MEASURED_IMAGES)
             self.engine = measured(
                 self.engine,
                 lambda engine: self._try(engine, count),
@@ -214,27 +223,28 @@ class _Steps:
             )
             progress.say(f"{self.job.stage}: {self.engine.reason}")
         trained.is_bf16 = self.engine.is_bf16
-        self.places = shares(self.schedule.batch_size, part().count, most)[part().rank]
+        self.micro_batches = micro_batches(self.schedule.batch_size, part().count, most)[part().rank]
         wrapped = averaging(self.network, self.engine)
         self.runner: Any = torch.compile(wrapped) if config.compile else wrapped
 
     @property
-    def _most(self) -> int:
-        """Images of a step that a process takes, if it takes them at once."""
+    def _images_per_process(self) -> int:
+        """Maximum number of images of a step in one process."""
         return math.ceil(self.schedule.batch_size / part().count)
 
     @property
-    def _every(self) -> int:
-        """Steps between two looks."""
-        return 1 if self.engine.device.type == "cpu" and part().count == 1 else STEPS_BETWEEN_LOOKS
+    def _steps_per_report(self) -> int:
+        """Number of steps between two reports."""
+        return 1 if self.engine.device.type == "cpu" and part().count == 1 else STEPS_BETWEEN_REPORTS
 
     @property
     def stopping(self) -> str:
         """When a signal takes effect."""
-        return "stopping after this step" if self._every == 1 else f"stopping within {self._every} steps"
+        count = self._steps_per_report
+        return "stopping after this step" if count == 1 else f"stopping within {count} steps"
 
     def _try(self, engine: Engine, count: int) -> None:
-        """A step's passes on a copy of the network, with black images."""
+        """Forward and backward pass of a step on a copy of the network, with black images."""
         size_px = self.job.training.resize_px
         indices = np.array(self.schedule.batches(range(1))[0][:count], np.int64)
         pixels = np.zeros((count, 3, size_px, size_px), np.uint8)
@@ -242,8 +252,8 @@ class _Steps:
         network = copy.deepcopy(self.network).train()
         self._loss(network, black, self._view(0).of(slice(count)), engine).backward()  # type: ignore[no-untyped-call]
 
-    def looks(self, trained: Trained, advance: Callable[[], None]) -> Iterator[Tally]:
-        """Train to the end; stop now and then with what was done since the last stop, which `trained` holds already."""
+    def run(self, trained: Trained, advance: Callable[[], None]) -> Iterator[Tally]:
+        """Train to the end; yield now and then the totals of the last steps, which `trained` already includes."""
         while trained.step < self.schedule.steps:
             epoch = self.schedule.epoch_of(trained.step)
             losses: list[Tensor] = []
@@ -253,7 +263,7 @@ class _Steps:
                 waited += waiting_seconds
                 advance()
                 is_epoch_over = trained.step + len(losses) == epoch.stop
-                if len(losses) == self._every or is_epoch_over:
+                if len(losses) == self._steps_per_report or is_epoch_over:
                     tally = Tally()
                     values = summed(torch.stack(losses), self.engine).tolist()
                     seconds = time.perf_counter() - started
@@ -270,16 +280,16 @@ class _Steps:
             rates = self.job.training
             raise WsolError(
                 f"{self.job.stage}: the loss at step {step} is {losses[-1]}",
-                expected="a number",
+                expected="a finite number",
                 remedy=f"Lower the learning rates (lr_backbone {rates.lr_backbone}, lr_new {rates.lr_new}).",
             )
 
     def _epoch(self, steps: range) -> Iterator[tuple[Tensor, float]]:
-        """Steps of one epoch: of each this process's part of the loss, and the seconds without data."""
+        """Run steps of one epoch; yield this process's part of each loss, and the seconds of waiting for data."""
         self.network.train()
-        for module in self.still:
+        for module in self.fixed:
             module.eval()
-        orders = [batch[place] for batch in self.schedule.batches(steps) for place in self.places]
+        orders = [batch[images] for batch in self.schedule.batches(steps) for images in self.micro_batches]
         batches = self.loader.batches(orders, self.job.usable)
         for step in steps:
             torch.manual_seed(seed_of(self.job.seed, step, 2 + part().rank))  # dropout
@@ -290,29 +300,29 @@ class _Steps:
         total = torch.zeros((), device=self.engine.device)
         self._set_rates(step)
         self.optimiser.zero_grad(set_to_none=True)
-        for place in self.places:
-            asked = time.perf_counter()
+        for images in self.micro_batches:
+            started = time.perf_counter()
             batch = next(batches)
-            waiting_seconds += time.perf_counter() - asked
-            share = len(batch.indices) / self.schedule.batch_size
-            with gradients_kept_apart(self.runner, apart=place is not self.places[-1]):
-                loss = self._loss(self.runner, batch, view.of(place), self.engine) * share
+            waiting_seconds += time.perf_counter() - started
+            fraction = len(batch.indices) / self.schedule.batch_size
+            with gradients_kept_apart(self.runner, apart=images is not self.micro_batches[-1]):
+                loss = self._loss(self.runner, batch, view.of(images), self.engine) * fraction
                 (loss * part().count).backward()  # type: ignore[no-untyped-call]  # the mean over processes follows
             total += loss.detach()
         self.optimiser.step()
         return total, waiting_seconds
 
     def _set_rates(self, step: int) -> None:
-        # From the step alone, so that a training that goes on has them too.
+        # Computed from the step alone, so that a resumed training has the same rates.
         if self.job.training.rates == "linear":
-            of_backbone, of_new = self.job.training.lr_backbone, self.job.training.lr_new
-            for group, rate in zip(self.optimiser.param_groups, (of_backbone, of_new), strict=True):
+            rates = self.job.training.lr_backbone, self.job.training.lr_new
+            for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * (1 - step / self.schedule.steps)
 
     def _view(self, step: int) -> View:
         generator = torch.Generator().manual_seed(seed_of(self.job.seed, step, 1))
-        sides = self.job.training.resize_px, self.job.training.crop_px
-        return random_view(self.schedule.batch_size, *sides, generator, self.engine.device)
+        sizes_px = self.job.training.resize_px, self.job.training.crop_px
+        return random_view(self.schedule.batch_size, *sizes_px, generator, self.engine.device)
 
     def _loss(self, network: nn.Module, batch: Batch, view: View, engine: Engine) -> Tensor:
         images = standardised(
@@ -325,7 +335,7 @@ class _Steps:
 
 
 def frozen_layers(network: nn.Module, new_layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """The batch norms that have statistics from pretraining; those of new layers have none to keep."""
+    """Return the batch norm layers with pretrained statistics, which are those outside the new layers."""
     new = {module for layer in new_layers for module in layer.modules()}
     return [module for module in network.modules() if isinstance(module, _BatchNorm) and module not in new]
 
@@ -338,7 +348,7 @@ def _synchronised(network: nn.Module, batch_norm: BatchNorm, engine: Engine) -> 
             "batch norm over all processes needs GPUs",
             expected="cuda",
             got=f"{engine.device}",
-            remedy="Take `live` or `frozen`.",
+            remedy="Use `live` or `frozen`.",
         )
     synchronised: nn.Module = convert_sync_batchnorm(network)
     return synchronised

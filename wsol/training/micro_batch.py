@@ -1,4 +1,4 @@
-"""How many images fit into the memory of a device."""
+"""The number of images that fit into the memory of a device."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from wsol.errors import WsolError
 
 
 def largest_that_fits(work: Callable[[int], object], most: int) -> int:
-    """The largest of most, most / 2, most / 4, ... with which `work` does not run out of the device's memory.
+    """Halve a number of images until they fit into the device's memory.
+
+    Args:
+        work: called with the number of images; raises `torch.OutOfMemoryError` if they do not fit.
+        most: the first number to try.
+
+    Returns:
+        The largest of most, most / 2, most / 4, ... (rounded up) that fits.
 
     Raises:
-        WsolError: not even one fits.
+        WsolError: one image does not fit.
     """
     count = most
     while True:
@@ -22,12 +29,11 @@ def largest_that_fits(work: Callable[[int], object], most: int) -> int:
             return count
         except torch.OutOfMemoryError as error:
             reason = str(error).splitlines()[0]
-        # Outside of the handler, whose traceback holds on to the tensors.
+        # Outside the handler: inside it, the traceback keeps the tensors alive.
         torch.cuda.empty_cache()
         if count == 1:
             raise WsolError(
-                f"not even one image fits into the memory of the device ({reason})",
-                expected="room for one",
-                remedy="Make --crop-px of the stage smaller, or take a smaller --backbone.",
+                f"one image does not fit into the memory of the device ({reason})",
+                remedy="Use a smaller --crop-px for the stage, or a smaller --backbone.",
             )
         count = -(-count // 2)

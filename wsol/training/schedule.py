@@ -1,4 +1,4 @@
-"""Which images a step sees: known before the first, whatever happens on the way."""
+"""Which images each step uses. The schedule depends on the seed alone, so a resumed training has the same one."""
 
 from __future__ import annotations
 
@@ -15,40 +15,42 @@ from wsol.runtime.engine import seed_of
 
 @dataclass(frozen=True)
 class Schedule:
-    """Whole batches of shuffled images; the last, smaller one of an epoch is left out."""
+    """Full batches of shuffled images; the remainder of an epoch is dropped."""
 
     usable: Sequence[int]
+    """Indices of the images."""
     batch_size: int
+    """Images per step, over all processes."""
     steps: int
     seed: int
     classes: Sequence[int] | None = None
-    """Of each image by its number, where a batch is to hold two of a class, one in each half, as far as there are
-    two."""
+    """The class of each image by index, for batches of pairs: two images of a class, one in each half of the batch,
+    as far as there are two."""
 
     @classmethod
     def of(cls, usable: Sequence[int], training: Training, seed: int, classes: Sequence[int] | None = None) -> Schedule:
-        """For at least one image; a batch has at most all of them."""
+        """Schedule at least one image; a batch is at most all of them."""
         batch_size = min(training.batch_size, len(usable))
         steps = training.steps or max(training.epochs * (len(usable) // batch_size), training.least_steps)
         return cls(usable, batch_size, steps, seed, classes)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Of a whole epoch; the last one may end earlier."""
+        """Steps of a full epoch; the last epoch may be shorter."""
         return len(self.usable) // self.batch_size
 
     @property
     def epochs(self) -> int:
-        """The last one may not be whole."""
+        """Number of epochs; the last one may be incomplete."""
         return -(-self.steps // self.steps_per_epoch)
 
     def epoch_of(self, step: int) -> range:
-        """All steps of the epoch of a step."""
+        """All steps of the epoch that contains `step`."""
         first = step // self.steps_per_epoch * self.steps_per_epoch
         return range(first, min(first + self.steps_per_epoch, self.steps))
 
     def batches(self, steps: range) -> list[list[int]]:
-        """The numbers of the images of some steps of one epoch, for all processes together."""
+        """The image indices of some steps of one epoch, for all processes together."""
         if not steps:
             return []
         epoch = self.epoch_of(steps.start)
@@ -58,13 +60,13 @@ class Schedule:
             shuffled = np.array(in_pairs(shuffled.tolist(), self.classes))
         rows = shuffled[: self.steps_per_epoch * self.batch_size].reshape(-1, self.batch_size)
         if self.classes is not None:
-            # Halves: whoever takes every second place of a batch, or every fourth, has both of a pair.
+            # One image of a pair in each half: then every second or fourth image of a batch has both of a pair.
             rows = np.concatenate([rows[:, 0::2], rows[:, 1::2]], axis=1)
         return [row.tolist() for row in rows[steps.start - epoch.start : steps.stop - epoch.start]]
 
 
 def in_pairs(numbers: Sequence[int], classes: Sequence[int]) -> list[int]:
-    """The same numbers with two of a class side by side; what is left over, one of a class at most, comes last."""
+    """Reorder image indices so that two of a class follow each other; the rest, at most one per class, comes last."""
     waiting, paired = dict[int, int](), list[int]()
     for number in numbers:
         first = waiting.pop(classes[number], None)
@@ -75,15 +77,18 @@ def in_pairs(numbers: Sequence[int], classes: Sequence[int]) -> list[int]:
     return [*paired, *waiting.values()]
 
 
-def shares(batch_size: int, processes: int, most: int) -> list[list[slice]]:
-    """For each process the places of a batch that it takes, in pieces of at most `most`; every process has as many
-    pieces.
+def micro_batches(batch_size: int, processes: int, most: int) -> list[list[slice]]:
+    """Split a batch between processes, and each process's images into micro-batches of at most `most`.
 
-    No piece is empty: where shares differ by one image, a piece may be one larger than asked.
+    Every process has the same number of micro-batches, and none is empty. If processes have unequal numbers of images,
+    a micro-batch may be one image larger than `most`.
+
+    Returns:
+        For each process the slices of the batch, one per micro-batch.
     """
     largest = math.ceil(batch_size / processes)
-    pieces = min(math.ceil(largest / most), batch_size // processes)
+    count = min(math.ceil(largest / most), batch_size // processes)
     return [
-        [slice(rank + processes * piece, None, processes * pieces) for piece in range(pieces)]
+        [slice(rank + processes * number, None, processes * count) for number in range(count)]
         for rank in range(processes)
     ]

@@ -1,4 +1,4 @@
-"""What a training has come to, and the file that brings it back."""
+"""The state of a training, and the checkpoint file that restores it."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from wsol.storage.tensors import write_tensors
 
 @dataclass
 class Tally:
-    """Some steps: their losses added up, and where the time went."""
+    """Totals of some steps: losses, images and time."""
 
     steps: int = 0
     loss_sum: float = 0.0
     images: int = 0
     seconds: float = 0.0
     waiting_seconds: float = 0.0
-    """The part of it in which there was no image to work on."""
+    """The part of `seconds` spent waiting for images."""
 
     def add(self, losses: Sequence[float], images: int, seconds: float, waiting_seconds: float) -> None:
-        """Count some steps more."""
+        """Add some steps."""
         self.steps += len(losses)
-        for loss in losses:  # one after the other: a resumed training adds in the same order
+        for loss in losses:  # one by one, so that a resumed training adds in the same order
             self.loss_sum += loss
         self.images += images
         self.seconds += seconds
         self.waiting_seconds += waiting_seconds
 
     def include(self, other: Tally) -> None:
-        """Count the steps of another tally too."""
+        """Add the steps of another tally."""
         self.steps += other.steps
         self.loss_sum += other.loss_sum
         self.images += other.images
@@ -47,7 +47,7 @@ class Tally:
         self.waiting_seconds += other.waiting_seconds
 
     def figures(self) -> dict[str, float]:
-        """Mean loss, speed, and the share of the time spent waiting for data."""
+        """Mean loss, images per second, and the fraction of the time spent waiting for data."""
         seconds = max(self.seconds, 1e-9)
         return {
             "loss": self.loss_sum / max(self.steps, 1),
@@ -58,28 +58,28 @@ class Tally:
 
 @dataclass
 class Trained:
-    """What a training reports: its finished epochs, and the one that it is in."""
+    """Progress of a training: finished epochs, and the current one."""
 
     step: int = 0
     is_bf16: bool | None = None
-    """None until the precision has been chosen."""
+    """None until the precision is chosen."""
     epochs: list[Tally] = field(default_factory=list)
     current: Tally = field(default_factory=Tally)
     broken: dict[str, str] = field(default_factory=dict)
-    """Numbers of the images that could not be decoded so far, and why."""
+    """Indices of the images that could not be decoded so far, with the reason."""
 
     def add(self, losses: Sequence[float], images: int, seconds: float, waiting_seconds: float) -> None:
-        """Count some steps more."""
+        """Add some steps."""
         self.step += len(losses)
         self.current.add(losses, images, seconds, waiting_seconds)
 
     def end_epoch(self) -> None:
-        """Put the current epoch to the finished ones."""
+        """Move the current epoch to the finished ones."""
         self.epochs.append(self.current)
         self.current = Tally()
 
     def figures(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Losses, counts and times for the manifest."""
         return {
             "losses": [epoch.figures()["loss"] for epoch in self.epochs],
             "steps": self.step,
@@ -90,7 +90,7 @@ class Trained:
 
 
 _DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
-"""What a file makes of its reader that no training wrote, or wrote in part."""
+"""Errors from reading a file that is incomplete, or not a checkpoint."""
 
 
 def _read(report: dict[str, Any]) -> Trained:
@@ -99,7 +99,7 @@ def _read(report: dict[str, Any]) -> Trained:
 
 
 def _fit(tensors: Mapping[str, Tensor], network: nn.Module, optimiser: torch.optim.Optimizer) -> bool:
-    """Whether they are all of the network's, and momenta of its parameters."""
+    """Whether the tensors are all of the network's, and momenta of its parameters."""
     needed = {f"network.{name}": value.shape for name, value in network.state_dict().items()}
     parameters = (parameter for group in optimiser.param_groups for parameter in group["params"])
     momenta = {f"momentum.{i}": parameter.shape for i, parameter in enumerate(parameters)}
@@ -108,14 +108,19 @@ def _fit(tensors: Mapping[str, Tensor], network: nn.Module, optimiser: torch.opt
 
 
 class Checkpoint:
-    """Weights, momentum and report in one file that is replaced as a whole."""
+    """A file with weights, momenta and progress, replaced atomically.
+
+    Args:
+        path: of the file.
+        identity: settings and input hashes; a checkpoint with others is refused.
+    """
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path = path
         self.identity = identity
 
     def save(self, network: nn.Module, optimiser: torch.optim.Optimizer, trained: Trained) -> None:
-        """Keep the state after a step."""
+        """Write the state after a step."""
         tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
         tensors |= {f"momentum.{i}": state["momentum_buffer"] for i, state in _momenta(optimiser) if state}
         write_tensors(
@@ -125,10 +130,13 @@ class Checkpoint:
         )
 
     def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> Trained:
-        """Go back to the last saved step; a damaged checkpoint counts for nothing.
+        """Load the last saved step into network and optimiser.
+
+        Returns:
+            The progress; at step 0 if there is no checkpoint or it is damaged.
 
         Raises:
-            WsolError: it is of other settings or inputs.
+            WsolError: the checkpoint has other settings or inputs.
         """
         if not self.path.exists():
             return Trained()
@@ -151,22 +159,22 @@ class Checkpoint:
         return trained
 
     def check(self) -> None:
-        """Nothing, where a training of the same can begin or go on.
+        """Check that a training with these settings and inputs can start or continue.
 
         Raises:
-            WsolError: the file is of other settings or inputs.
+            WsolError: the checkpoint has other settings or inputs.
         """
         if self.path.exists():
             with suppress(*_DAMAGE), safe_open(self.path, "pt") as file:
                 self._check(json.loads(file.metadata()["identity"]))
 
-    def _check(self, found: dict[str, Any]) -> None:
-        changed = differences(found, self.identity)
+    def _check(self, stored: dict[str, Any]) -> None:
+        changed = differences(stored, self.identity)
         if changed:
             raise WsolError(
-                f"{self.path.parent} holds an unfinished training of other settings:\n"
-                + "\n".join(changed)
-                + f"\nGive those to go on with it, name another run, or remove {self.path.parent} to start anew."
+                "\n".join([f"{self.path.parent} contains an unfinished training with other settings:", *changed]),
+                remedy=f"Use those settings to continue it, choose another run, or remove {self.path.parent} to start"
+                " again.",
             )
 
 

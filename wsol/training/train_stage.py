@@ -1,4 +1,4 @@
-"""From a stage's settings to its finished folder: what all trainings have in common."""
+"""Run one training stage: from its settings to its finished folder."""
 
 from __future__ import annotations
 
@@ -29,35 +29,43 @@ from wsol.training.loop import Job, Objective, train
 from wsol.training.state import Checkpoint
 
 PIXELS = ".pixels"
-"""Below the run, unless another place is named: images decoded once for all stages and epochs."""
+"""Folder of the disk cache in the run, unless `cache_folder` is given. It keeps the decoded images of all stages."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage that begins with pretrained weights and leaves a network in a folder."""
+    """A stage that starts from pretrained weights and writes a network to a folder."""
 
     name: str
     folder: Path
     backbone: str
-    """What timm calls it."""
+    """Its timm name."""
     settings: dict[str, Any]
     inputs: dict[str, str]
-    """With the settings, all that determines the result."""
+    """Hashes of the inputs. Together with the settings they determine the result."""
     learns_from: str
-    """In words."""
+    """Description of the training data, for messages."""
     read_weights: Callable[[], State] | None = None
-    """The pretrained weights; those of the run's backbone by default."""
+    """Reads the pretrained weights; by default those of the run's backbone."""
 
 
 class Started(NamedTuple):
-    """What a stage that is not finished yet begins with."""
+    """Pretrained weights and device of a stage that is not finished yet."""
 
     weights: dict[str, Any]
     engine: Engine
 
 
 def start(stage: Stage, config: RunConfig, progress: Progress) -> Started | None:
-    """The weights and the device of a stage; None where it is finished, which is reported.
+    """Read the pretrained weights of a stage and choose its device.
+
+    Args:
+        stage: the stage.
+        config: the configuration with backbone, device and precision.
+        progress: receives a message, also if the stage is finished.
+
+    Returns:
+        Weights and device; None if the stage is finished.
 
     Raises:
         WsolError: no weights, or a folder of other settings.
@@ -72,18 +80,18 @@ def start(stage: Stage, config: RunConfig, progress: Progress) -> Started | None
 
 
 class Trainable(NamedTuple):
-    """A network at its beginning, and what it is trained towards."""
+    """An untrained network and its training objective."""
 
     network: nn.Module
     model_config: ModelConfig
-    """What builds it again."""
+    """Configuration that builds the network again."""
     new_layers: Sequence[nn.Module]
-    """Those without pretrained weights, which learn at another rate."""
+    """Layers without pretrained weights; they have a learning rate of their own."""
     objective: Objective
 
 
-def beside_backbone(network: nn.Module) -> list[nn.Module]:
-    """The new layers of a network whose pretrained part is the child named `backbone`."""
+def layers_beside_backbone(network: nn.Module) -> list[nn.Module]:
+    """Return the child modules of a network except the one named `backbone`: the layers without pretrained weights."""
     return [module for name, module in network.named_children() if name != "backbone"]
 
 
@@ -99,12 +107,21 @@ def train_stage(
     usable: Sequence[int] | None = None,
     classes: Sequence[int] | None = None,
 ) -> Path:
-    """Train the network that `build` makes of pretrained weights, and write the stage's folder; a finished one is kept.
+    """Train a network and write the stage's folder. A finished folder is kept.
 
     Args:
-        number: of the stage's random numbers, which are others for each stage.
-        usable: numbers of the training images that may be used; all by default.
-        classes: of each training image, where batches are to consist of pairs of a class.
+        stage: the stage.
+        number: seed number of the stage; each stage has its own.
+        training: the stage's training options.
+        build: builds the network from pretrained weights.
+        data: the training images.
+        config: the configuration of the run.
+        progress: receives messages and progress.
+        usable: indices of the training images to use; all by default.
+        classes: class of each training image, if batches should consist of pairs of a class.
+
+    Returns:
+        The stage's folder.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings; as `train`.
@@ -130,19 +147,15 @@ def train_stage(
         stage.inputs,
         classes,
     )
-    return train_into(stage.folder, job, data, config, started.engine, progress)
+    return _train_into(stage.folder, job, data, config, started.engine, progress)
 
 
-def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine: Engine, progress: Progress) -> Path:
-    """Train, and write network, card, log, skipped images and manifest. An interrupted training goes on.
-
-    Raises:
-        WsolError: as `train`; the folder is not shared by all processes.
-    """
+def _train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine: Engine, progress: Progress) -> Path:
+    """Train, and write network, configuration, log, skipped images and manifest. An interrupted training continues."""
     is_first = part().is_first
     with new_shared_folder(folder, engine) as scratch:
         Checkpoint(scratch / CHECKPOINT, job.identity).check()
-        if is_first:  # only now: what is refused must not become the run's own
+        if is_first:  # after the checks: refused settings must not be saved
             save_config(folder.parent, config)
         images = _images(job, data, folder.parent, config, engine, progress)
         trained = train(job, images, config, engine, scratch, progress)
@@ -157,7 +170,7 @@ def train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine:
                 "broken_images": len(images.broken),
             }
             write_manifest(scratch, job.stage, job.settings, job.inputs, figures)
-    if is_first:  # only now: a kill just before would have cost the whole training
+    if is_first:  # after the folder is complete: a kill before this does not lose the training
         (folder / CHECKPOINT).unlink(missing_ok=True)
         progress.say(f"{job.stage}: trained, {told_broken(folder)}")
     return folder
@@ -167,7 +180,7 @@ def _images(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Engin
     paths, size_px = [sample.path for sample in data.train], job.training.resize_px
     limits = Limits(config.cache_gb, config.disk_cache_gb, config.cache_folder or run / PIXELS)
     threads = cores() if config.workers is None else config.workers
-    if config.cache_folder is None:  # which lies in the run, and may be somebody else's link
+    if config.cache_folder is None:  # in the run, where a link may point elsewhere
         refuse_link(limits.folder)
 
     def agree(place: Place) -> Place:

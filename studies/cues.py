@@ -57,16 +57,16 @@ def class_map(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
 
 RULES: dict[str, Rule] = {
     "the class map by itself (evidence, no salience)": class_map,
-    "the largest salient part (no label)": lambda salience, evidence, likeness: cues.chosen(
+    "the largest salient part (no label)": lambda salience, evidence, likeness: cues.keep_best_part(
         salience, zeros(salience), zeros(salience)
     ),
-    "the part with the most evidence": lambda salience, evidence, likeness: cues.chosen(
+    "the part with the most evidence": lambda salience, evidence, likeness: cues.keep_best_part(
         salience, evidence, zeros(salience)
     ),
-    "the part that is likest to chosen ones": lambda salience, evidence, likeness: cues.chosen(
+    "the part that is likest to chosen ones": lambda salience, evidence, likeness: cues.keep_best_part(
         salience, zeros(salience), likeness
     ),
-    "evidence and likeness": cues.chosen,
+    "evidence and likeness": cues.keep_best_part,
 }
 
 
@@ -83,7 +83,7 @@ def seen(kind: Kind, run: Path) -> tuple[list[tuple[Plane, ...]], list[Colours],
     sizes, numbers = [], []
     for batch in images.batches(in_order(len(kind.samples), BATCH_SIZE)):
         labels = torch.tensor([kind.samples[i].label for i in batch.indices.tolist()])
-        found += cues.seen(model, torch.from_numpy(batch.pixels), labels, engine)
+        found += cues.image_cues(model, torch.from_numpy(batch.pixels), labels, engine)
         colours += map(colours_of, batch.pixels)
         sizes += [(int(height), int(width)) for height, width in batch.image_hw]
         numbers += batch.indices.tolist()
@@ -107,7 +107,7 @@ def main() -> None:
             found[kind.name] = {
                 name: judged([rule(*one) for one in planes], sizes, truths) for name, rule in RULES.items()
             }
-            own = brought(AROUND_OTSU, np.stack([cues.chosen(*one) for one in planes]), colours)
+            own = brought(AROUND_OTSU, np.stack([cues.keep_best_part(*one) for one in planes]), colours)
             found[kind.name][OWN] = judged([*own], sizes, truths)
             print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
     except WsolError as error:

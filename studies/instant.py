@@ -92,7 +92,7 @@ class Seer:
     """The network of instant mode, asked for its features."""
 
     def __init__(self, config: RunConfig, data: DataSet, engine: Engine) -> None:
-        self.model_config, self.engine = instant.config_at_own_size(data, config), engine
+        self.model_config, self.engine = instant.instant_config(data, config), engine
         state = dict(pretrained_state(config.backbone, config.weights))
         self.features = engine.place(RectifiedFeatures(last_stage(self.model_config, state)[0])).eval()
 
@@ -113,7 +113,7 @@ def maps_of(
 ) -> tuple[dict[str, list[np.ndarray]], list[tuple[int, int]], list[int]]:
     """Of each row the maps of all images; sizes, and numbers of the images."""
     images = ImageLoader([one.path for one in kind.samples], seer.model_config.resize_px)
-    chosen = instant.spread_over(len(kind.samples), sample)
+    chosen = instant.evenly_spaced(len(kind.samples), sample)
     orders = [[chosen[i] for i in rows] for rows in in_order(len(chosen), BATCH_SIZE)]
     sums: list[Moments | None] = [None, None]
     for batch in images.batches(orders):
@@ -132,7 +132,7 @@ def maps_of(
         )
         for name, join in ROWS.items():
             joined = join(roots, plain, spread(features.norm(dim=1)))
-            finer = interpolate(joined[:, None], scale_factor=instant.FINER, mode="bilinear")[:, 0]
+            finer = interpolate(joined[:, None], scale_factor=instant.UPSAMPLING, mode="bilinear")[:, 0]
             found[name] += list(instant.split_at_half(fraction_of_peak(finer)).numpy())
         last = np.stack(found[name][-len(batch.pixels) :])
         found[OWN] += list(brought(AROUND_OTSU, last, map(colours_of, batch.pixels)))

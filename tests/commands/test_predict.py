@@ -159,8 +159,8 @@ def test_every_record_holds_the_mask_of_its_own_image(whole: Whole, images: Path
     for number in store.usable():
         image = read_square(samples[number].path, 64)[0]
         pixels = torch.from_numpy(image.transpose(2, 0, 1)[None].copy())
-        (found,) = cues.seen(model, pixels, torch.tensor([samples[number].label]), engine)
-        expected = pseudo_store.upsampled(cues.chosen(*found)) > 0.5
+        (found,) = cues.image_cues(model, pixels, torch.tensor([samples[number].label]), engine)
+        expected = pseudo_store.upsampled(cues.keep_best_part(*found)) > 0.5
         agrees = store.masks(torch.tensor([number]))[0, 0].numpy() == expected
         assert agrees.mean() > 0.99  # another batch rounds another way
 

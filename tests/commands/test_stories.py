@@ -517,7 +517,7 @@ def test_the_default_has_no_stage_one_and_learns_from_the_masks_of_cues(
         assert cli("evaluate", run, small_set, "--which", which) == 2
         assert told in capsys.readouterr().err
     assert cli("train-cam", small_set, "--run", run) == 2
-    assert "nothing would read stage 1" in capsys.readouterr().err
+    assert "does not use stage 1" in capsys.readouterr().err
     assert cli("report", run, small_set) == 0
 
 
@@ -531,7 +531,7 @@ def test_a_stage_one_by_itself_makes_a_run_of_its_masks(
     assert not PseudoStore(run / "pseudo").holds_masks
     for words in (["--pseudo.masks", "cues"], ["--recipe", "wsol"]):
         assert cli("train-cam", small_set, "--run", tmp_path / "other", *words) == 2
-        assert "nothing would read stage 1" in capsys.readouterr().err
+        assert "does not use stage 1" in capsys.readouterr().err
 
 
 def test_stages_one_by_one_make_what_fit_makes(cli: Cli, small_set: Path, tmp_path: Path) -> None:

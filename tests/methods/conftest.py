@@ -10,5 +10,5 @@ from fake_data.backbone import write_weights
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the small backbone."""
+    """Weights of the small backbone."""
     return write_weights(tmp_path_factory.mktemp("weights"))

@@ -10,10 +10,10 @@ from torch import Tensor
 from wsol.methods import acol
 
 
-def erased_by_loops(features: Tensor, seen: Tensor, delta: float) -> Tensor:
-    """Lines 4 to 6, read aloud."""
+def erased_by_loops(features: Tensor, heatmaps: Tensor, delta: float) -> Tensor:
+    """Reference: lines 4 to 6."""
     result = features.clone()
-    for image, heatmap in zip(result, seen, strict=True):
+    for image, heatmap in zip(result, heatmaps, strict=True):
         low, high = float(heatmap.min()), float(heatmap.max())
         for y in range(heatmap.shape[0]):
             for x in range(heatmap.shape[1]):
@@ -23,13 +23,13 @@ def erased_by_loops(features: Tensor, seen: Tensor, delta: float) -> Tensor:
 
 
 def test_features_are_erased_where_the_first_map_is_high() -> None:
-    features, seen = torch.rand(3, 4, 6, 5) + 1, torch.randn(3, 6, 5)
-    seen[2] = 0.5
+    features, heatmaps = torch.rand(3, 4, 6, 5) + 1, torch.randn(3, 6, 5)
+    heatmaps[2] = 0.5
     for delta in (0.0, 0.6, 1.0):
-        torch.testing.assert_close(acol.erased(features, seen, delta), erased_by_loops(features, seen, delta))
+        torch.testing.assert_close(acol.erased(features, heatmaps, delta), erased_by_loops(features, heatmaps, delta))
 
 
-def test_the_map_is_the_larger_of_both_and_the_second_never_sees_what_was_erased() -> None:
+def test_the_map_is_the_maximum_of_both_and_the_second_gets_erased_features() -> None:
     torch.manual_seed(0)
     network = acol.build(small_config("acol", width=8, delta=0.3), None).eval()
     assert isinstance(network, acol.AcolNetwork)
@@ -37,8 +37,8 @@ def test_the_map_is_the_larger_of_both_and_the_second_never_sees_what_was_erased
     with torch.no_grad():
         features = network.backbone(images)[-1]
         first = network.first(features)
-        seen = torch.stack([first[i, label] for i, label in enumerate(labels.tolist())])
-        second = network.second(erased_by_loops(features, seen, 0.3))
+        heatmaps = torch.stack([first[i, label] for i, label in enumerate(labels.tolist())])
+        second = network.second(erased_by_loops(features, heatmaps, 0.3))
         expected = []
         for i, label in enumerate(labels.tolist()):
             both = [maps[i, label].numpy() for maps in (first, second)]
@@ -49,6 +49,6 @@ def test_the_map_is_the_larger_of_both_and_the_second_never_sees_what_was_erased
     torch.testing.assert_close(outputs.probabilities, first.mean((2, 3)).softmax(1))
 
 
-def test_no_gradient_flows_through_the_choice_of_what_is_erased() -> None:
-    features, seen = torch.rand(1, 2, 3, 3), torch.rand(1, 3, 3, requires_grad=True)
-    assert not acol.erased(features, seen, 0.5).requires_grad
+def test_no_gradient_flows_through_the_erased_region() -> None:
+    features, heatmaps = torch.rand(1, 2, 3, 3), torch.rand(1, 3, 3, requires_grad=True)
+    assert not acol.erased(features, heatmaps, 0.5).requires_grad

@@ -1,4 +1,4 @@
-"""What `--method` chooses, and what it does not go with."""
+"""What `--method` chooses, and the options that it excludes."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def test_a_method_has_a_threshold_and_a_folder_of_its_own(method: Method) -> Non
 
 
 @pytest.mark.parametrize("method", ["ddt", "psol"])
-def test_a_network_that_knows_no_classes_cannot_name(method: Method) -> None:
+def test_a_network_without_class_scores_cannot_classify(method: Method) -> None:
     with pytest.raises(
         ValidationError, match=f"classifier localizer needs a network with class scores, {method}'s has none"
     ):
         resolve(RunConfig(method=method, classifier="localizer"))
 
 
-def test_the_same_method_goes_on_with_what_the_run_remembers_and_another_starts_anew(
+def test_the_same_method_continues_with_the_saved_options_and_another_starts_from_the_recipe(
     tmp_path: Path, weights: Path
 ) -> None:
     save_config(tmp_path, quick("adl", weights, adl={"gamma": 0.8}))
@@ -56,7 +56,7 @@ BEGUN = {
 
 @pytest.mark.parametrize("file", BEGUN.values(), ids=BEGUN)
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         pytest.param("--method cam", "expected the same, got cam. Name another --run.", id="another method"),
         pytest.param(
@@ -69,18 +69,18 @@ BEGUN = {
         ),
     ],
 )
-def test_a_run_belongs_to_the_method_that_has_begun_a_network_in_it(
-    file: str, words: str, told: str, tmp_path: Path, class_folders: Path, capsys: pytest.CaptureFixture[str]
+def test_a_run_belongs_to_the_method_that_started_a_network_in_it(
+    file: str, words: str, expected: str, tmp_path: Path, class_folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     save_config(run, resolve(RunConfig(method="ddt")))
     command = ["fit", str(class_folders), "--run", str(run), *words.split()]
-    main([*command, "--dry-run"])  # a configuration alone binds nobody
+    main([*command, "--dry-run"])  # a configuration alone does not reserve the run
     (run / file).parent.mkdir(parents=True)
     (run / file).touch()
     with pytest.raises(SystemExit) as stopped:
         main(command)
-    assert stopped.value.code == 2 and f"error: {run} is a run of method ddt: {told}" in capsys.readouterr().err
+    assert stopped.value.code == 2 and f"error: {run} is a run of method ddt: {expected}" in capsys.readouterr().err
     with pytest.raises(WsolError, match="is a run of method ddt"):
         wsol.fit(class_folders, run, RunConfig(method="adl"))
     assert preview(run, None).method == preview(run, RunConfig(method="ddt")).method == "ddt"
@@ -96,18 +96,18 @@ def test_gradient_cams_share_a_run_and_a_classifier_serves_any_method(tmp_path: 
         preview(tmp_path / "gradcam", RunConfig(method="cam"))
 
 
-def test_an_option_that_the_method_of_the_run_does_not_read_is_refused_with_where_that_method_comes_from(
+def test_an_option_that_the_runs_method_does_not_read_is_refused_with_the_source_of_the_method(
     tmp_path: Path,
 ) -> None:
     run = tmp_path / "run"
     save_config(run, resolve(RunConfig(method="has")))
-    said = (
+    message = (
         f"^method has, which {run} was made with, does not read --adl.gamma.* Choose `--method adl` and another --run"
     )
-    with pytest.raises(WsolError, match=said):
+    with pytest.raises(WsolError, match=message):
         preview(run, RunConfig(adl=Adl(gamma=0.5)))
-    said = f"^method has with --classifier localizer, which {run} was made with, does not read --classify.epochs"
-    with pytest.raises(WsolError, match=said):
+    message = f"^method has with --classifier localizer, which {run} was made with, does not read --classify.epochs"
+    with pytest.raises(WsolError, match=message):
         preview(run, RunConfig(classify=Classify(epochs=50)))
     with pytest.raises(
         WsolError, match="^method has does not read --adl.gamma.* Choose `--method adl`, or leave it out"
@@ -115,11 +115,11 @@ def test_an_option_that_the_method_of_the_run_does_not_read_is_refused_with_wher
         preview(run, RunConfig(method="has", adl=Adl(gamma=0.5)))
 
 
-def test_a_misspelt_method_is_told_what_there_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_misspelt_method_gets_a_list_of_methods(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         main(["fit", str(tmp_path), "--run", str(tmp_path / "run"), "--method", "camm"])
-    said = capsys.readouterr().err
-    assert "camm" in said and "cam" in said and "adl" in said
+    message = capsys.readouterr().err
+    assert "camm" in message and "cam" in message and "adl" in message
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_misspelt_method_is_told_what_there_is(capsys: pytest.CaptureFixture[s
         pytest.param("vgg11", 32, id="timm does not know how: its own"),
     ],
 )
-def test_the_last_map_has_the_stride_that_is_asked_for_where_the_model_can(name: str, expected: int) -> None:
+def test_the_last_map_has_the_requested_stride_if_the_model_supports_it(name: str, expected: int) -> None:
     assert feature_pyramid(name, 1, None, 16).feature_info.reduction() == [expected]
 
 
@@ -146,7 +146,7 @@ A_VALUE: dict[str, dict[str, Any]] = {
     "tap": {"percentile": 3},
     "box": {"objects": "all"},
 }
-"""One of each group that is nobody's default."""
+"""One value of each group that is not a default."""
 
 
 @pytest.mark.parametrize(
@@ -162,13 +162,13 @@ A_VALUE: dict[str, dict[str, Any]] = {
         ("gradcam:layercam", "training box"),
     ],
 )
-def test_what_a_method_reads(method: Method, groups: str) -> None:
+def test_the_groups_that_a_method_reads(method: Method, groups: str) -> None:
     assert " ".join(groups_of(resolve(RunConfig(method=method)))) == groups
 
 
 @pytest.mark.parametrize("method", get_args(Method))
 @pytest.mark.parametrize("classifier", ["same", "none"])
-def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, classifier: str, tmp_path: Path) -> None:
+def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classifier: str, tmp_path: Path) -> None:
     for group, values in A_VALUE.items():
         given = RunConfig.model_validate({"method": method, "classifier": classifier, group: values})
         if set(values) <= set(options_read(resolve(RunConfig(method=method, classifier=classifier)), group)):
@@ -247,7 +247,7 @@ def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, clas
         ),
     ],
 )
-def test_an_option_that_nothing_reads_is_refused_with_the_one_that_was_meant(
+def test_an_option_that_is_not_read_is_refused_with_the_right_one(
     words: str, expected: str, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -264,7 +264,7 @@ def test_an_option_that_nothing_reads_is_refused_with_the_one_that_was_meant(
         "--pseudo.masks thresholds --cam.epochs 3",
     ],
 )
-def test_an_option_is_taken_beside_the_value_that_it_goes_with(
+def test_an_option_is_accepted_together_with_the_value_that_needs_it(
     words: str, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(
@@ -284,12 +284,12 @@ def test_an_option_is_taken_beside_the_value_that_it_goes_with(
 
 @pytest.mark.parametrize("method", get_args(Method))
 @pytest.mark.parametrize("recipe", get_args(Recipe))
-def test_a_whole_configuration_may_be_given_again(method: Method, recipe: Recipe, tmp_path: Path) -> None:
+def test_a_whole_configuration_can_be_given_again(method: Method, recipe: Recipe, tmp_path: Path) -> None:
     config = resolve(RunConfig(method=method, recipe=recipe, backbone="tf_efficientnet_lite0"))
     assert preview(tmp_path, config) == config
 
 
-def test_what_a_run_remembers_from_before_such_options_were_refused_may_be_given_again(tmp_path: Path) -> None:
+def test_saved_options_that_are_not_read_can_be_given_again(tmp_path: Path) -> None:
     given = RunConfig(method="cam", cam=Cam(epochs=3))
     with pytest.raises(WsolError):
         preview(tmp_path, given)
@@ -297,7 +297,7 @@ def test_what_a_run_remembers_from_before_such_options_were_refused_may_be_given
     assert preview(tmp_path, given) == resolve(given)
 
 
-def test_a_method_that_trains_nothing_reads_how_images_are_seen(tmp_path: Path) -> None:
+def test_a_method_without_training_reads_the_image_size_and_stride(tmp_path: Path) -> None:
     method: Method = "ddt"
     seen = MethodTraining(resize_px=96, crop_px=96, output_stride=8)
     assert preview(tmp_path, RunConfig(method=method, training=seen)).training == seen
@@ -324,7 +324,7 @@ def test_a_method_that_trains_nothing_reads_how_images_are_seen(tmp_path: Path) 
         ("--method has --freeze 2", {"seg": None, "classify": None, "cam": None, "training": 2}),
     ],
 )
-def test_frozen_stages_are_those_of_every_training_of_the_method(
+def test_freeze_applies_to_every_training_of_the_method(
     words: str, expected: dict[str, int | None], class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["fit", str(class_folders), "--run", str(tmp_path / "run"), *words.split(), "--dry-run"])
@@ -333,7 +333,7 @@ def test_frozen_stages_are_those_of_every_training_of_the_method(
 
 
 @pytest.mark.parametrize("method", [method for method in get_args(Method) if method not in ("instant", "ddt")])
-def test_epochs_are_those_of_every_training_of_the_method(
+def test_epochs_apply_to_every_training_of_the_method(
     method: Method, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["fit", str(class_folders), "--run", str(tmp_path / "run"), "--method", method, "--epochs", "3", "--dry-run"])

@@ -53,11 +53,11 @@ def random_pixels(count: int, size_px: int, *, seed: int) -> NDArray[np.uint8]:
 
 
 class Killed(BaseException):
-    """As sudden as a signal that nobody hears."""
+    """Stands for a signal that cannot be handled."""
 
 
 class Deadly(Progress):
-    """Kills after so many steps of the method's own work."""
+    """Kills after a number of steps of the method's own work."""
 
     def __init__(self, steps: int) -> None:
         super().__init__(quiet=True)
@@ -76,14 +76,14 @@ class Deadly(Progress):
         yield advance
 
 
-def no_truth() -> GroundTruth:
+def no_ground_truth() -> GroundTruth:
     raise AssertionError("a method looked at boxes")
 
 
 @pytest.fixture(scope="session")
 def labelled(small_set: Path) -> DataSet:
-    """The small set; whoever asks for its boxes fails."""
-    return replace(open_data(small_set), read_ground_truth=no_truth)
+    """The small set; reading its boxes fails."""
+    return replace(open_data(small_set), read_ground_truth=no_ground_truth)
 
 
 Made = Callable[[Method], Path]
@@ -107,7 +107,7 @@ def weights_in(run: Path) -> str:
 
 
 @pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])
-def test_a_killed_run_goes_on_to_the_same_weights_and_a_finished_one_is_kept(
+def test_a_killed_run_continues_to_the_same_weights_and_a_finished_one_is_kept(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
     config, run = quick(method, weights), tmp_path / "run"
@@ -123,7 +123,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_a_finished_one_is_kept(
     assert not list(run.rglob("*partial*"))
 
 
-def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_made_of_it(
+def test_another_gradient_cam_uses_the_same_network_but_not_its_results(
     made: Made, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
     run, photos = tmp_path / "run", labelled.root / "test"
@@ -137,7 +137,7 @@ def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_m
         "quiet": True,
     }
     predict(run, photos, tmp_path / "boxes", **asked)
-    config = preview(run, RunConfig(method="gradcam:hirescam"))  # the run's own values but for the name
+    config = preview(run, RunConfig(method="gradcam:hirescam"))  # the run's values with another name
     save_config(fit_method(labelled, run, config, QUIET), config)
     assert (run / "gradcam" / "model.safetensors").stat().st_mtime_ns == trained
     assert Run.open(run).calibrated_weights != hashed, "else a calibration of the other maps would be taken"
@@ -146,42 +146,42 @@ def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_m
 
 
 @pytest.mark.parametrize("method", SLOWLY)
-def test_what_a_run_says_has_the_shape_that_everybody_reads(made: Made, method: Method, labelled: DataSet) -> None:
+def test_outputs_have_the_common_shape(made: Made, method: Method, labelled: DataSet) -> None:
     localizer = Localizer.load(made(method), device="cpu", precision="fp32")
     networks = localizer.networks
     assert isinstance(networks, TorchNetworks)
     pixels = random_pixels(3, 80, seed=0)
     labels = np.array([0, 1, 2])
-    said = networks.outputs(pixels, labels)
-    if said.heatmaps is None:
-        assert not networks.has_maps and said.boxes is not None and said.boxes.shape == (3, 4)
-        assert (said.boxes[:, :2] <= said.boxes[:, 2:]).all()
+    outputs = networks.outputs(pixels, labels)
+    if outputs.heatmaps is None:
+        assert not networks.has_maps and outputs.boxes is not None and outputs.boxes.shape == (3, 4)
+        assert (outputs.boxes[:, :2] <= outputs.boxes[:, 2:]).all()
     else:
-        assert networks.has_maps and said.boxes is None and said.heatmaps.ndim == 3
-        np.testing.assert_array_equal(said.heatmaps, networks.heatmaps(pixels, labels=labels))
+        assert networks.has_maps and outputs.boxes is None and outputs.heatmaps.ndim == 3
+        np.testing.assert_array_equal(outputs.heatmaps, networks.heatmaps(pixels, labels=labels))
         assert networks.heatmaps(pixels, margin_fraction=1 / 16, labels=labels).shape[0] == 3
-    shown = said.boxes if said.heatmaps is None else said.heatmaps
+    shown = outputs.boxes if outputs.heatmaps is None else outputs.heatmaps
     assert np.isfinite(shown).all() and shown.min() >= 0 and shown.max() <= 1
-    assert (said.probabilities is None) == (load_config(made(method)).classifier == "none")
-    if said.probabilities is not None:
-        np.testing.assert_allclose(said.probabilities.sum(1), np.ones(3), rtol=1e-5)
+    assert (outputs.probabilities is None) == (load_config(made(method)).classifier == "none")
+    if outputs.probabilities is not None:
+        np.testing.assert_allclose(outputs.probabilities.sum(1), np.ones(3), rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", CLASS_MAPS)
-def test_a_class_map_is_of_the_class_that_is_asked_for_and_else_of_the_named_one(made: Made, method: Method) -> None:
+def test_a_class_map_is_of_the_given_class_and_else_of_the_predicted_one(made: Made, method: Method) -> None:
     networks = Localizer.load(made(method), device="cpu", precision="fp32").networks
     assert isinstance(networks, TorchNetworks)
     pixels = random_pixels(1, 64, seed=1)
-    said = networks.outputs(pixels)
-    assert said.probabilities is not None
+    outputs = networks.outputs(pixels)
+    assert outputs.probabilities is not None
     of_class = [networks.heatmaps(pixels, labels=np.array([label])) for label in range(3)]
-    named = int(said.probabilities.argmax())
-    np.testing.assert_array_equal(said.heatmaps, of_class[named])
+    named = int(outputs.probabilities.argmax())
+    np.testing.assert_array_equal(outputs.heatmaps, of_class[named])
     assert not np.array_equal(of_class[named], of_class[(named + 1) % 3])
 
 
 @pytest.mark.parametrize("method", SLOWLY)
-def test_predict_evaluate_and_export_take_the_run_as_it_is(
+def test_predict_evaluate_and_export_accept_the_run(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:
     run = made(method)
@@ -255,7 +255,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
 
 @pytest.mark.pipeline
 @pytest.mark.parametrize("method", [method for method in TRIED if ":" not in method and method != "instant"])
-def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_path: Path) -> None:
+def test_the_exported_file_gives_the_same_outputs_as_the_run(made: Made, method: Method, tmp_path: Path) -> None:
     file, _ = export_model(made(method), tmp_path / "model.onnx", check=True, quiet=True)
     ours, theirs = Localizer.load(made(method), device="cpu", precision="fp32"), Localizer.from_onnx(file, device="cpu")
     pixels = random_pixels(2, 64, seed=2)
@@ -273,7 +273,7 @@ def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_
 @pytest.mark.parametrize(
     "method", [method for method in TRIED if ":" not in method and method not in ("spol", "instant", "ddt")]
 )
-def test_another_seed_gives_another_network_where_there_is_anything_to_train(
+def test_another_seed_gives_another_network_if_the_method_is_trained(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
     fit_method(labelled, tmp_path / "run", quick(method, weights, seed=1, classifier="none"), QUIET)
@@ -281,7 +281,7 @@ def test_another_seed_gives_another_network_where_there_is_anything_to_train(
 
 
 @pytest.mark.parametrize("method", ["cam", "instant", "ddt"])
-def test_broken_images_are_named_on_the_console(
+def test_broken_images_are_listed_on_the_console(
     method: Method, small_set: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = Path(shutil.copytree(small_set, tmp_path / "set"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from wsol.config.methods import CutMix
-from wsol.methods.cutmix import box_of, mixed_loss, pasted
+from wsol.methods.cutmix import cut_box, mixed_loss, pasted
 from wsol.models.mffnet import ScoreMaps
 
 SIDES = st.integers(1, 30)
@@ -19,21 +19,21 @@ SIDES = st.integers(1, 30)
 
 @settings(max_examples=50)
 @given(st.floats(0, 1), st.data(), SIDES, SIDES)
-def test_the_box_is_that_of_equation_2_and_lies_in_the_image(
-    share: float, data: st.DataObject, height: int, width: int
+def test_the_box_is_that_of_equation_2_and_inside_the_image(
+    fraction: float, data: st.DataObject, height: int, width: int
 ) -> None:
     x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
-    x0, y0, x1, y1 = box_of(share, (x, y), (height, width))
+    x0, y0, x1, y1 = cut_box(fraction, (x, y), (height, width))
     assert 0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height
     assert x0 <= x <= x1 and y0 <= y <= y1
     for low, high, middle, side in ((x0, x1, x, width), (y0, y1, y, height)):
-        cut = side * math.sqrt(1 - share)
+        cut = side * math.sqrt(1 - fraction)
         assert high - low <= cut
         if middle - cut / 2 >= 0 and middle + cut / 2 <= side:
             assert high - low > cut - 3  # halves of whole pixels
 
 
-def test_pixels_come_from_the_other_inside_the_box_and_lambda_is_the_share_that_stays() -> None:
+def test_pixels_in_the_box_come_from_the_other_image_and_lambda_is_the_fraction_that_is_kept() -> None:
     images, others = torch.rand(2, 3, 5, 6), torch.rand(2, 3, 5, 6)
     box = (1, 2, 4, 5)
     mixed, kept = pasted(images, others, box)
@@ -47,14 +47,14 @@ def test_pixels_come_from_the_other_inside_the_box_and_lambda_is_the_share_that_
 
 
 class Recording(nn.Module):
-    """Class scores from an image's mean colours, and what it was shown."""
+    """Class scores from an image's mean colours; records its inputs."""
 
     def forward(self, images: Tensor) -> ScoreMaps:
         self.shown = images
         return ScoreMaps(images, None)
 
 
-def test_the_loss_weighs_both_labels_by_the_pixels() -> None:
+def test_the_loss_weights_both_labels_by_their_pixels() -> None:
     images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     labels, network = torch.tensor([0, 1, 2, 0]), Recording()
     for seed in range(5):

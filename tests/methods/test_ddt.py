@@ -22,7 +22,7 @@ def common_object(seed: int, n: int = 200, channels: int = 6) -> np.ndarray:
 
 @settings(max_examples=20)
 @given(st.integers(0, 10**6))
-def test_the_component_is_the_first_of_the_covariance_whatever_the_parts(seed: int) -> None:
+def test_the_component_is_the_first_eigenvector_of_the_covariance_for_any_split(seed: int) -> None:
     x = common_object(seed)
     mean = sum(x) / len(x)  # Eq. 1
     covariance = sum(np.outer(one - mean, one - mean) for one in x) / len(x)  # Eq. 2
@@ -37,7 +37,7 @@ def test_the_component_is_the_first_of_the_covariance_whatever_the_parts(seed: i
 
 @settings(max_examples=20)
 @given(st.integers(0, 10**6))
-def test_longer_descriptors_are_on_the_positive_side(seed: int) -> None:
+def test_longer_descriptors_have_positive_values(seed: int) -> None:
     x = common_object(seed)
     mean, xi = ddt.first_component(ddt.moments_of(x))
     p = (x - mean) @ xi
@@ -59,11 +59,11 @@ def test_the_layer_computes_equation_4_of_the_class_or_of_all() -> None:
         for label, own in parts.items():
             mean, xi = ddt.first_component(own)
             p = torch.from_numpy((descriptors - mean) @ xi).float()
-            said = ddt.forward(network, images, None if label is None else torch.tensor([label, label])).heatmaps
-            assert said is not None
-            torch.testing.assert_close(said, ddt.around_half(p), rtol=1e-3, atol=1e-3)
+            outputs = ddt.forward(network, images, None if label is None else torch.tensor([label, label])).heatmaps
+            assert outputs is not None
+            torch.testing.assert_close(outputs, ddt.around_half(p), rtol=1e-3, atol=1e-3)
 
 
-def test_the_map_is_a_half_where_p_is_zero_and_empty_where_nothing_is_positive() -> None:
+def test_the_map_is_one_half_where_p_is_zero_and_empty_if_nothing_is_positive() -> None:
     p = torch.tensor([[[-4.0, -1.0, 0.0, 2.0]], [[-1.0, -1.0, -2.0, 0.0]]])
     torch.testing.assert_close(ddt.around_half(p), torch.tensor([[[0.0, 0.25, 0.5, 1.0]], [[0.0, 0.0, 0.0, 0.5]]]))

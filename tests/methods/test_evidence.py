@@ -1,4 +1,4 @@
-"""The linear model of classes against its equations, solved the other way; and the law that mean and model commute."""
+"""The linear model of classes against the dual solution; and the law that mean and model commute."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from wsol.methods.evidence import PENALTY, ClassMoments, class_moments, ridge
 
 
-def drawn(count: int, channels: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+def random_images(count: int, channels: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(count)
     labels = np.arange(count) % classes
     return generator.random((count, channels)) + np.eye(classes, channels)[labels], labels
@@ -16,7 +16,7 @@ def drawn(count: int, channels: int, classes: int) -> tuple[np.ndarray, np.ndarr
 
 @pytest.mark.parametrize(("count", "channels"), [(30, 8), (6, 20)], ids=["more images", "more channels"])
 def test_it_is_ridge_regression(count: int, channels: int) -> None:
-    means, labels = drawn(count, channels, 3)
+    means, labels = random_images(count, channels, 3)
     found = ridge(class_moments(means, labels, 3))
     x, y = means - means.mean(0), np.eye(3)[labels]
     gram = x @ x.T  # the dual problem: one weight for each image
@@ -27,8 +27,8 @@ def test_it_is_ridge_regression(count: int, channels: int) -> None:
     )
 
 
-def test_moments_of_parts_add_up_to_those_of_the_whole() -> None:
-    means, labels = drawn(20, 5, 4)
+def test_moments_of_parts_add_up_to_the_moments_of_all() -> None:
+    means, labels = random_images(20, 5, 4)
     halves = [class_moments(means[i::2], labels[i::2], 4) for i in (0, 1)]
     whole: ClassMoments = class_moments(means, labels, 4)
     for mine, its in zip(vars(halves[0] + halves[1]).values(), vars(whole).values(), strict=True):
@@ -36,13 +36,13 @@ def test_moments_of_parts_add_up_to_those_of_the_whole() -> None:
 
 
 def test_the_class_of_an_image_has_the_most_evidence() -> None:
-    means, labels = drawn(60, 12, 3)
+    means, labels = random_images(60, 12, 3)
     found = ridge(class_moments(means, labels, 3))
     assert ((means @ found.weight.T + found.bias).argmax(1) == labels).mean() > 0.8
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_one_class_or_one_image_speak_for_nothing(count: int) -> None:
-    means, _ = drawn(count, 6, 2)
+def test_one_class_or_one_image_gives_no_evidence(count: int) -> None:
+    means, _ = random_images(count, 6, 2)
     found = ridge(class_moments(means, np.zeros(count, np.int64), 1))
     assert not found.weight.any() and not found.bias.any()

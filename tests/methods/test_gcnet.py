@@ -1,4 +1,4 @@
-"""GC-Net's shapes against loops over pixels, its losses read aloud, and a detector that finds squares which a
+"""GC-Net's shapes against loops over pixels, its losses against references, and a detector that finds squares which a
 classifier sees."""
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ def shape_of(seed: int) -> list[float]:
     return [*generator.uniform(0, 1, 2), *generator.uniform(0.1, 1, 2), generator.uniform(-0.5, 0.5)]
 
 
-def drawn_by_loops(shape: list[float], image_hw: tuple[int, int], mask_shape: MaskShape, smooth: float) -> np.ndarray:
-    """The mask, pixel by pixel: where each would lie if the shape stood upright in the middle, with half sides of 1."""
+def masks_by_loops(shape: list[float], image_hw: tuple[int, int], mask_shape: MaskShape, smooth: float) -> np.ndarray:
+    """The mask, pixel by pixel, in coordinates where the shape is centred and upright with half sizes of 1."""
     x, y, w, h, angle = shape
     mask = np.zeros(image_hw)
     for row in range(image_hw[0]):
         for column in range(image_hw[1]):
-            place = complex((column + 0.5) / image_hw[1] - x, (row + 0.5) / image_hw[0] - y)
+            offset = complex((column + 0.5) / image_hw[1] - x, (row + 0.5) / image_hw[0] - y)
             if mask_shape in ("rotated-rectangle", "rotated-ellipse"):
-                place *= cmath.exp(-1j * math.pi * angle)
-            along, across = place.real / (w / 2), place.imag / (h / 2)
+                offset *= cmath.exp(-1j * math.pi * angle)
+            along, across = offset.real / (w / 2), offset.imag / (h / 2)
             is_round = mask_shape in ("ellipse", "rotated-ellipse")
             d = along**2 + across**2 if is_round else max(abs(along), abs(across))
             mask[row, column] = 1 - (0.5 + math.atan(smooth * d - smooth) / math.pi)
@@ -51,10 +51,10 @@ def drawn_by_loops(shape: list[float], image_hw: tuple[int, int], mask_shape: Ma
 @pytest.mark.parametrize("mask_shape", SHAPES)
 @settings(max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from([1.0, 10.0]))
-def test_a_mask_is_what_its_coefficients_say(mask_shape: MaskShape, seed: int, smooth: float) -> None:
+def test_a_mask_matches_the_loop_over_pixels(mask_shape: MaskShape, seed: int, smooth: float) -> None:
     shapes = [shape_of(seed), shape_of(seed + 1)]
-    found = gcnet.drawn(torch.tensor(shapes), (9, 13), mask_shape, smooth)
-    expected = [drawn_by_loops(shape, (9, 13), mask_shape, smooth) for shape in shapes]
+    found = gcnet.shape_masks(torch.tensor(shapes), (9, 13), mask_shape, smooth)
+    expected = [masks_by_loops(shape, (9, 13), mask_shape, smooth) for shape in shapes]
     np.testing.assert_allclose(found.numpy(), np.stack(expected), atol=1e-4)
 
 
@@ -65,19 +65,19 @@ def test_a_mask_is_what_its_coefficients_say(mask_shape: MaskShape, seed: int, s
         pytest.param("rotated-rectangle", [0.5, 0.5, 0.8, 0.2, 0.5], [40, 10, 60, 90], id="a quarter turn"),
         pytest.param("ellipse", [0.5, 0.5, 0.6, 0.2, 0.3], [20, 40, 80, 60], id="an ellipse fills its box"),
         # Half of the box: sqrt((0.3 cos)^2 + (0.1 sin)^2) with 45 degrees.
-        pytest.param("rotated-ellipse", [0.5, 0.5, 0.6, 0.2, 0.25], [28, 28, 72, 72], id="a turned ellipse"),
+        pytest.param("rotated-ellipse", [0.5, 0.5, 0.6, 0.2, 0.25], [28, 28, 72, 72], id="a rotated ellipse"),
         pytest.param("ellipse", [0.0, 0.5, 0.4, 0.4, 0.0], [0, 30, 20, 70], id="a shape may leave the image"),
     ],
 )
 def test_the_box_at_one_half_is_that_of_the_shape(
     mask_shape: MaskShape, shape: list[float], expected: list[int]
 ) -> None:
-    mask = gcnet.drawn(torch.tensor([shape]), (100, 100), mask_shape, 10.0)[0] > 0.5
+    mask = gcnet.shape_masks(torch.tensor([shape]), (100, 100), mask_shape, 10.0)[0] > 0.5
     np.testing.assert_allclose(np.asarray(tight_box(mask.numpy())), expected, atol=1)
 
 
-def test_a_shape_turns_clockwise() -> None:
-    mask = gcnet.drawn(torch.tensor([[0.5, 0.5, 0.8, 0.1, 0.25]]), (20, 20), "rotated-ellipse", 10.0)[0]
+def test_a_shape_rotates_clockwise() -> None:
+    mask = gcnet.shape_masks(torch.tensor([[0.5, 0.5, 0.8, 0.1, 0.25]]), (20, 20), "rotated-ellipse", 10.0)[0]
     assert mask[14, 14] > 0.5 > mask[14, 5], "from the upper left to the lower right"
 
 
@@ -91,7 +91,7 @@ def test_the_loss_is_area_and_class_inside_and_entropy_outside() -> None:
     shapes, inside, outside = torch.rand(3, 5), torch.randn(3, 4), torch.randn(3, 4)
     labels = torch.tensor([0, 3, 1])
     network = nn.Module()
-    network.forward = lambda images: gcnet.ClassifiedParts(shapes, inside, outside)  # type: ignore[method-assign]
+    network.forward = lambda images: gcnet.TrainingOutputs(shapes, inside, outside)  # type: ignore[method-assign]
     expected = 0.0
     for i, label in enumerate(labels.tolist()):
         chosen = math.exp(inside[i, label]) / sum(math.exp(value) for value in inside[i].tolist())
@@ -99,11 +99,11 @@ def test_the_loss_is_area_and_class_inside_and_entropy_outside() -> None:
         expected += (2.0 * area - 0.5 * math.log(chosen) + 3.0 * (math.log(4) - entropy(outside[i].tolist()))) / 3
     options = GcNet(area_loss=2.0, obj_loss=0.5, back_loss=3.0)
     assert float(gcnet.loss(network, torch.zeros(3, 3, 2, 2), labels, options)) == pytest.approx(expected, abs=1e-5)
-    assert float(gcnet.lack_of_entropy(torch.ones(2, 7))) == pytest.approx(0, abs=1e-6)
+    assert float(gcnet.missing_entropy(torch.ones(2, 7))) == pytest.approx(0, abs=1e-6)
 
 
 class Taps(nn.Module):
-    """A backbone of two convolutions, its features as large as one likes."""
+    """A backbone of two convolutions with features of any scale."""
 
     def __init__(self, scale: float) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Taps(nn.Module):
 
 
 class ByColour(nn.Module):
-    """A classifier: the class is the channel in which most is to be seen."""
+    """A classifier: the class is the brightest channel."""
 
     def forward(self, images: Tensor) -> ScoreMaps:
         return ScoreMaps(40 * images.mean((2, 3), keepdim=True), None)
@@ -139,7 +139,7 @@ def coloured_squares() -> tuple[Tensor, Tensor, Tensor]:
         pytest.param("rectangle", 300.0, id="features that would throw the last layer to where sigmoids are flat"),
     ],
 )
-def test_the_detector_draws_around_what_the_classifier_needs(mask_shape: MaskShape, scale: float) -> None:
+def test_the_detector_fits_a_shape_around_what_the_classifier_needs(mask_shape: MaskShape, scale: float) -> None:
     torch.manual_seed(0)
     images, labels, boxes = coloured_squares()
     options = GcNet(mask_shape=mask_shape, width=32)
@@ -154,13 +154,13 @@ def test_the_detector_draws_around_what_the_classifier_needs(mask_shape: MaskSha
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]
     with torch.no_grad():
-        heatmaps = gcnet.drawn(network.eval()(images).shapes, (26, 26), mask_shape, options.smooth)
+        heatmaps = gcnet.shape_masks(network.eval()(images).shapes, (26, 26), mask_shape, options.smooth)
     found = Boxes.of([tight_box(heatmap.numpy() > 0.5) or (0.0, 0.0, 0.0, 0.0) for heatmap in heatmaps])
     fits = iou(found, Boxes(boxes.numpy().astype(np.float32))).diagonal()
     assert fits.min() >= 0.5, fits
 
 
-def test_it_begins_with_an_upright_shape_in_the_middle_of_every_image() -> None:
+def test_training_starts_with_an_upright_shape_in_the_centre_of_every_image() -> None:
     torch.manual_seed(0)
     network = gcnet.build(small_config("gcnet", width=8), None).eval()
     shapes = network(torch.rand(2, 3, 64, 64)).shapes
@@ -174,7 +174,7 @@ def test_the_detector_learns_and_the_classifier_does_not() -> None:
     assert isinstance(network, gcnet.GcNetwork)
     before = {name: value.clone() for name, value in network.classifier.state_dict().items()}
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=0.1)
-    for _ in range(2):  # in the first step the shape hangs on no feature yet
+    for _ in range(2):  # in the first step the shape does not depend on the features yet
         optimiser.zero_grad()
         gcnet.loss(network, torch.rand(2, 3, 64, 64), torch.tensor([0, 1]), options).backward()
         optimiser.step()
@@ -185,7 +185,7 @@ def test_the_detector_learns_and_the_classifier_does_not() -> None:
     assert all(torch.equal(value, after[name]) for name, value in before.items()), "statistics of batch norm as well"
 
 
-def test_the_answer_is_the_mask_of_any_class_and_the_names_of_the_classifier() -> None:
+def test_outputs_are_a_class_agnostic_mask_and_the_classifiers_probabilities() -> None:
     torch.manual_seed(0)
     network = gcnet.build(small_config("gcnet", width=8), None).eval()
     assert isinstance(network, gcnet.GcNetwork)
@@ -194,7 +194,7 @@ def test_the_answer_is_the_mask_of_any_class_and_the_names_of_the_classifier() -
         outputs, others = (gcnet.forward(network, images, torch.tensor(labels)) for labels in ([0, 1], [2, 2]))
         named = network.classifier(images).fused.mean((2, 3)).softmax(1)
     assert outputs.heatmaps is not None and outputs.probabilities is not None and outputs.boxes is None
-    expected = drawn_by_loops([0.5, 0.5, 0.525, 0.525, 0.0], (64, 64), "rotated-ellipse", 10.0)
+    expected = masks_by_loops([0.5, 0.5, 0.525, 0.525, 0.0], (64, 64), "rotated-ellipse", 10.0)
     np.testing.assert_allclose(outputs.heatmaps.numpy(), [expected] * 2, atol=1e-5)
     torch.testing.assert_close(outputs.probabilities, named)
     assert others.heatmaps is not None and torch.equal(outputs.heatmaps, others.heatmaps)
@@ -202,19 +202,21 @@ def test_the_answer_is_the_mask_of_any_class_and_the_names_of_the_classifier() -
 
 @settings(max_examples=10)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 1.0]))
-def test_images_of_the_classifier_are_whole_or_seen_through_or_around_a_shape(seed: int, p_hide: float) -> None:
+def test_images_of_the_classifier_are_whole_or_masked_inside_or_outside_a_shape(seed: int, p_hide: float) -> None:
     torch.manual_seed(seed)
     images = torch.ones(40, 3, 8, 10)
     shown = gcnet.partly_hidden(images, GcNet(p_hide=p_hide, smooth=1e4))
     is_whole = (shown == 1).flatten(1).all(1)
     torch.manual_seed(seed)
-    drawn = gcnet.drawn(gcnet.shapes_of(torch.rand(40, 5).logit()), (8, 10), "rotated-ellipse", 1e4)
-    for image, mask in zip(shown[~is_whole], drawn[~is_whole], strict=True):
+    masks = gcnet.shape_masks(gcnet.shapes_of(torch.rand(40, 5).logit()), (8, 10), "rotated-ellipse", 1e4)
+    for image, mask in zip(shown[~is_whole], masks[~is_whole], strict=True):
         assert torch.equal(image, mask.expand(3, 8, 10)) or torch.equal(image, (1 - mask).expand(3, 8, 10))
     assert {0.0: is_whole.all(), 0.5: 5 < int(is_whole.sum()) < 35, 1.0: not is_whole.any()}[p_hide]
 
 
-def test_a_run_trains_its_classifier_first_and_judges_by_it(small_set: Path, weights: Path, tmp_path: Path) -> None:
+def test_a_run_trains_its_classifier_first_and_uses_it_in_the_loss(
+    small_set: Path, weights: Path, tmp_path: Path
+) -> None:
     gcnet.fit(open_data(small_set), tmp_path, quick("gcnet", weights), Progress(quiet=True))
     classifier, both = (load_file(tmp_path / name / "model.safetensors") for name in ("gcnet-classifier", "gcnet"))
     for name, value in classifier.items():

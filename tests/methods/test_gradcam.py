@@ -1,4 +1,4 @@
-"""What the library is handed, against equations; and what a person is told who has not got it."""
+"""The library's maps against equations; and the error if the library is not installed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def network() -> OriginalCam:
 
 
 def normalised(heatmap: np.ndarray) -> np.ndarray:
-    """The positive part at the image's size, from its lowest value to its highest."""
+    """The positive part at the image size, min-max normalised."""
     fine = cv2.resize(np.maximum(heatmap, 0), (64, 64))
     return (fine - fine.min()) / (fine - fine.min()).max()
 
@@ -40,11 +40,11 @@ def test_grad_cam_of_a_linear_layer_over_means_is_the_cam_without_its_bias(netwo
     layer = stage_modules(small_config("cam").backbone, network.backbone)[-1]
     images, labels = torch.rand(2, 3, 64, 64), torch.tensor([2, 0])
     with torch.inference_mode():
-        said = gradcam.library_outputs("GradCAM", network, layer, images, labels)
+        outputs = gradcam.library_outputs("GradCAM", network, layer, images, labels)
         maps = network(images).fused - network.class_layer.bias[None, :, None, None]
-    assert said.heatmaps is not None and said.probabilities is not None
+    assert outputs.heatmaps is not None and outputs.probabilities is not None
     for i, label in enumerate(labels.tolist()):
-        np.testing.assert_allclose(said.heatmaps[i].numpy(), normalised(maps[i, label].numpy()), atol=1e-4)
+        np.testing.assert_allclose(outputs.heatmaps[i].numpy(), normalised(maps[i, label].numpy()), atol=1e-4)
     assert all(parameter.grad is None for parameter in network.parameters())
     assert not layer._forward_hooks
 
@@ -53,12 +53,12 @@ def test_grad_cam_of_a_linear_layer_over_means_is_the_cam_without_its_bias(netwo
 def test_every_name_is_one_of_the_librarys_and_gives_a_map(network: OriginalCam, method: GradCam) -> None:
     layer = stage_modules(small_config("cam").backbone, network.backbone)[-1]
     with torch.inference_mode():
-        said = gradcam.library_outputs(gradcam.CLASSES[method], network, layer, torch.rand(2, 3, 64, 64), None)
-    assert said.heatmaps is not None and said.heatmaps.shape == (2, 64, 64)
-    assert said.heatmaps.min() >= 0 and said.heatmaps.max() <= 1 and said.heatmaps.std() > 0
+        outputs = gradcam.library_outputs(gradcam.CLASSES[method], network, layer, torch.rand(2, 3, 64, 64), None)
+    assert outputs.heatmaps is not None and outputs.heatmaps.shape == (2, 64, 64)
+    assert outputs.heatmaps.min() >= 0 and outputs.heatmaps.max() <= 1 and outputs.heatmaps.std() > 0
 
 
-def test_without_the_library_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_the_library_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(gradcam, "find_spec", lambda name: None)
     with pytest.raises(WsolError, match=r"need the library grad-cam: expected .* Run `pip install 'wsol\[gradcam\]'`"):
         gradcam.load(Run(tmp_path, RunConfig(method="gradcam:gradcam")))

@@ -1,4 +1,4 @@
-"""Hidden patches against the paper's words, pixel by pixel."""
+"""Hidden patches against the paper, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_each_square_is_whole_or_the_mean_and_all_channels_alike(
                 assert torch.equal(image[square], original[square]) or not image[square].any()
 
 
-def test_patches_are_hidden_with_their_probability_and_in_each_image_anew() -> None:
+def test_patches_are_hidden_with_their_probability_independently_for_each_image() -> None:
     torch.manual_seed(0)
     shown = hidden(torch.ones(64, 3, 80, 80), 8, 0.3)[:, 0, ::8, ::8]
     assert abs(float((shown == 0).float().mean()) - 0.3) < 0.02

@@ -16,7 +16,7 @@ IMAGES, LABELS = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_see
 
 
 def distance(one: Tensor, other: Tensor) -> float:
-    """L2, read aloud."""
+    """Reference: L2."""
     return math.sqrt(sum((a - b) ** 2 for a, b in zip(one.tolist(), other.tolist(), strict=True)))
 
 
@@ -40,30 +40,32 @@ def vectors_by_loops(seeds: Tensor, labels: Tensor) -> dict[int, Tensor]:
     }
 
 
-def test_seeds_lie_where_the_map_is_high_and_all_such_places_are_drawn() -> None:
+def test_seeds_are_where_the_map_is_high_and_all_such_positions_are_sampled() -> None:
     torch.manual_seed(0)
     features, seen = torch.arange(2 * 20.0).reshape(2, 1, 4, 5), torch.rand(2, 4, 5)
     seen[1] = 0.5
-    seeds = i2c.drawn(features, seen, I2c(delta=0.6, seeds=400))
+    seeds = i2c.sample_seeds(features, seen, I2c(delta=0.6, seeds=400))
     assert seeds.shape == (2, 400, 1)
     low, high = float(seen[0].min()), float(seen[0].max())
     expected = {i for i, value in enumerate(seen[0].flatten().tolist()) if (value - low) / (high - low) > 0.6}
     assert set(seeds[0].flatten().tolist()) == expected
-    assert set(seeds[1].flatten().tolist()) == set(range(20, 40)), "a constant map has no object: any place"
+    assert set(seeds[1].flatten().tolist()) == set(range(20, 40)), "a constant map has no object: any position"
 
 
-def test_the_peak_is_a_seed_whatever_delta() -> None:
+def test_the_maximum_is_a_seed_for_any_delta() -> None:
     seen = torch.tensor([[[0.0, 3.0], [1.0, 2.0]]])
-    assert set(i2c.drawn(torch.arange(4.0).reshape(1, 1, 2, 2), seen, I2c(delta=0.99)).flatten().tolist()) == {1.0}
+    assert set(i2c.sample_seeds(torch.arange(4.0).reshape(1, 1, 2, 2), seen, I2c(delta=0.99)).flatten().tolist()) == {
+        1.0
+    }
 
 
 @pytest.mark.parametrize("labels", [[2, 0, 2, 0, 2], [0, 1, 2, 3, 4], [1, 1, 1, 1, 1]])
-def test_distances_are_between_every_two_images_of_a_class(labels: list[int]) -> None:
+def test_distances_are_between_all_pairs_of_images_of_a_class(labels: list[int]) -> None:
     seeds = torch.randn(5, 3, 4, requires_grad=True)
     found = i2c.distance_within_classes(seeds, torch.tensor(labels))
     expected = stochastic_by_loops(seeds.detach(), torch.tensor(labels))
     assert float(found.detach()) == pytest.approx(expected, rel=1e-5)
-    found.backward()  # also where there is no pair
+    found.backward()  # also without pairs
 
 
 def test_a_class_is_the_mean_of_its_seeds_and_counts_once_it_has_a_centre() -> None:
@@ -79,7 +81,7 @@ def test_a_class_is_the_mean_of_its_seeds_and_counts_once_it_has_a_centre() -> N
         assert float(found) == pytest.approx(sum(known) / len(known) if known else 0.0, rel=1e-5)
 
 
-def test_the_loss_is_of_the_seeds_and_the_memory_follows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_uses_the_seeds_and_the_memory_follows_them(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     options = I2c(lambda_1=0.5, lambda_2=0.25, gamma=0.7)
     network = i2c.build(small_config("i2c", **options.model_dump()), None).eval()
@@ -87,7 +89,7 @@ def test_the_loss_is_of_the_seeds_and_the_memory_follows_them(monkeypatch: pytes
     centres, updates = torch.zeros(3, network.centres.shape[1]), [0, 0, 0]
     for labels in (LABELS, torch.tensor([1, 1, 0, 0, 2]), LABELS):
         seeds = torch.randn(5, 3, network.centres.shape[1])
-        monkeypatch.setattr(i2c, "drawn", lambda *_, seeds=seeds: seeds)
+        monkeypatch.setattr(i2c, "sample_seeds", lambda *_, seeds=seeds: seeds)
         with torch.no_grad():
             maps = network.class_layer(network.backbone(IMAGES)[-1])
             found = i2c.loss(network, IMAGES, labels, options)
@@ -111,17 +113,17 @@ def test_gradients_flow_through_the_seeds_and_not_through_their_choice_or_the_me
     network = i2c.build(small_config("i2c"), None).train()
     assert isinstance(network, i2c.I2cNetwork)
     for _ in range(2):  # the second time classes have centres
-        said = network(IMAGES, LABELS)
-        assert said.stochastic is not None and said.to_centres is not None
+        outputs = network(IMAGES, LABELS)
+        assert outputs.stochastic is not None and outputs.to_centres is not None
         network.zero_grad()
-        (said.stochastic + said.to_centres).backward()
+        (outputs.stochastic + outputs.to_centres).backward()
         assert network.class_layer.weight.grad is None
         assert any(parameter.grad is not None for parameter in network.backbone.parameters())
         assert not network.centres.requires_grad
     assert network.updates.tolist() == [2, 0, 2]
 
 
-def test_the_memory_is_kept_with_the_weights_and_rests_in_prediction() -> None:
+def test_the_memory_is_saved_with_the_weights_and_unchanged_by_prediction() -> None:
     network = i2c.build(small_config("i2c"), None).eval()
     assert isinstance(network, i2c.I2cNetwork)
     assert {"centres", "updates"} <= network.state_dict().keys()

@@ -1,5 +1,4 @@
-"""Instant mode against slow references: the component of the roots, the join, Otsu's threshold; and its story without
-labels."""
+"""Instant mode against slow references: component, combination and Otsu's threshold; and a run without labels."""
 
 from __future__ import annotations
 
@@ -40,27 +39,27 @@ def test_the_map_is_the_geometric_mean_of_the_common_component_and_the_norm() ->
         common = common.clip(0) / common.max()
         joined = np.sqrt(common * (norm - norm.min()) / (norm.max() - norm.min()))
         finer = torch.nn.functional.interpolate(
-            torch.from_numpy(joined)[None, None], scale_factor=instant.FINER, mode="bilinear"
+            torch.from_numpy(joined)[None, None], scale_factor=instant.UPSAMPLING, mode="bilinear"
         )[0, 0].numpy()
         np.testing.assert_allclose(found, finer / finer.max(), atol=2e-2)
 
 
 def variance_between(values: np.ndarray, threshold: float) -> float:
-    """Otsu 1979, Eq. 14, read aloud."""
+    """Reference: Otsu 1979, Eq. 14."""
     high, low = values[values > threshold], values[values <= threshold]
     return 0.0 if not len(high) or not len(low) else len(high) * len(low) * (high.mean() - low.mean()) ** 2
 
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(0, 100), min_size=4, max_size=40))
-def test_otsu_splits_where_the_variance_between_is_largest(numbers: list[int]) -> None:
+def test_otsu_splits_at_the_largest_between_class_variance(numbers: list[int]) -> None:
     values = np.array(numbers) / 100
     (threshold,) = instant.otsu(torch.tensor(values)[None, None]).tolist()
     best = max(variance_between(values, at) for at in np.unique(values))
     assert variance_between(values, threshold) == pytest.approx(best, rel=1e-4, abs=1e-9)
 
 
-def test_otsu_is_opencvs() -> None:
+def test_otsu_agrees_with_opencv() -> None:
     codes = np.concatenate(
         [np.random.default_rng(0).normal(60, 15, 3000), np.random.default_rng(1).normal(170, 30, 1000)]
     )
@@ -70,7 +69,7 @@ def test_otsu_is_opencvs() -> None:
     assert np.array_equal(codes > found, codes > expected)
 
 
-def test_the_threshold_of_each_map_stands_at_a_half_and_the_order_of_values_stays() -> None:
+def test_the_threshold_of_each_map_becomes_one_half_and_the_order_of_values_is_kept() -> None:
     maps = (
         torch.rand(4, 8, 8, generator=torch.Generator().manual_seed(0)) ** torch.tensor([0.5, 1, 2, 4])[:, None, None]
     )
@@ -87,8 +86,8 @@ def test_a_map_without_contrast_has_no_object(value: float) -> None:
 
 
 @pytest.mark.parametrize(("count", "sample", "expected"), [(3, 10, [0, 1, 2]), (10, 5, [0, 2, 4, 6, 8]), (7, 1, [0])])
-def test_the_sample_is_spread_over_all_images(count: int, sample: int, expected: list[int]) -> None:
-    assert instant.spread_over(count, sample) == expected
+def test_the_sample_is_evenly_spaced(count: int, sample: int, expected: list[int]) -> None:
+    assert instant.evenly_spaced(count, sample) == expected
 
 
 def flat_folder(small_set: Path, folder: Path) -> Path:
@@ -104,7 +103,7 @@ def flat_folder(small_set: Path, folder: Path) -> Path:
     return folder
 
 
-def test_images_without_labels_come_to_boxes_exports_figures_and_a_report(
+def test_images_without_labels_get_boxes_exports_metrics_and_a_report(
     small_set: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images, run, boxes = flat_folder(small_set, tmp_path / "images"), tmp_path / "run", tmp_path / "boxes"
@@ -116,7 +115,7 @@ def test_images_without_labels_come_to_boxes_exports_figures_and_a_report(
     assert any(one.objects for one in predictions)
     main(["export", str(boxes), "--format", "coco", "--out", str(tmp_path / "coco")])
     main(["evaluate", str(run), str(images), "--precision", "fp32"])
-    main(["evaluate", str(run), str(small_set), "--precision", "fp32"])  # of classes that the run never heard of
+    main(["evaluate", str(run), str(small_set), "--precision", "fp32"])  # with classes that the run does not have
     assert capsys.readouterr().out.count("Best threshold") == 2
     main(["report", str(run), str(images), "--precision", "fp32"])
     assert (run / "report" / "index.html").is_file()
@@ -127,17 +126,20 @@ def test_images_without_labels_come_to_boxes_exports_figures_and_a_report(
     [[], ["--method", "cam"], ["--method", "instant", "--classifier", "same"]],
     ids=["the default", "a method that learns classes", "a classifier"],
 )
-def test_what_needs_labels_refuses_a_folder_without_and_names_what_needs_none(
+def test_a_method_that_needs_labels_refuses_a_folder_without_and_suggests_one_that_does_not(
     words: list[str], small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = flat_folder(small_set, tmp_path / "images")
     with pytest.raises(SystemExit) as stopped:
         main(["fit", str(images), "--run", str(tmp_path / "run"), *words, "--dry-run"])
     assert stopped.value.code == 2
-    assert "holds images (12) and no class folders" in (told := capsys.readouterr().err) and "--method instant" in told
+    assert (
+        "holds images (12) and no class folders" in (message := capsys.readouterr().err)
+        and "--method instant" in message
+    )
 
 
-def test_a_run_has_no_file_of_networks_and_says_so(
+def test_a_run_cannot_be_exported_and_the_error_says_so(
     small_set: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"

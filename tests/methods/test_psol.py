@@ -15,22 +15,22 @@ from wsol.methods import psol
 from wsol.models.outputs import ModelOutputs
 
 
-def test_the_box_is_that_of_the_largest_part_above_a_half() -> None:
+def test_the_box_is_that_of_the_largest_component_above_one_half() -> None:
     heatmap = np.full((8, 8), 0.1, dtype=np.float32)
     heatmap[1:4, 2:7] = 0.9
     heatmap[6, 0] = 1.0
     x0, y0, x1, y1 = psol.pseudo_box(heatmap, 64)
-    # Bilinear: 0.1 and 0.9 meet at 0.5 between the places.
+    # Bilinear: 0.5 is midway between the positions of 0.1 and 0.9.
     assert (x0, y0, x1, y1) == (2 / 8, 1 / 8, 7 / 8, 4 / 8)
 
 
-def test_where_nothing_is_found_the_box_is_the_whole_image() -> None:
+def test_without_an_object_the_box_is_the_whole_image() -> None:
     assert psol.pseudo_box(np.full((4, 4), 0.5, dtype=np.float32), 16) == (0, 0, 1, 1)
 
 
 @settings(max_examples=40)
 @given(st.integers(0, 10**6), st.booleans())
-def test_a_box_is_moved_cut_and_mirrored_with_its_pixels(seed: int, is_mirrored: bool) -> None:
+def test_a_box_is_moved_clipped_and_mirrored_with_its_pixels(seed: int, is_mirrored: bool) -> None:
     generator = np.random.default_rng(seed)
     side, crop = 20, 14
     (x0, x1), (y0, y1) = (np.sort(generator.choice(side + 1, 2, replace=False)) for _ in range(2))
@@ -39,7 +39,7 @@ def test_a_box_is_moved_cut_and_mirrored_with_its_pixels(seed: int, is_mirrored:
     top, left = generator.integers(0, side - crop + 1, 2)
     view = View(torch.tensor([top]), torch.tensor([left]), torch.tensor([is_mirrored]), crop)
     expected = tight_box(view.apply(torch.from_numpy(mask)[None, None])[0, 0].numpy())
-    found = psol.seen_through(view, torch.tensor([[x0, y0, x1, y1]]).float() / side, side)[0] * crop
+    found = psol.boxes_in_crops(view, torch.tensor([[x0, y0, x1, y1]]).float() / side, side)[0] * crop
     if expected is None:
         assert float((found[2] - found[0]) * (found[3] - found[1])) == pytest.approx(0, abs=1e-4)
     else:
@@ -47,7 +47,7 @@ def test_a_box_is_moved_cut_and_mirrored_with_its_pixels(seed: int, is_mirrored:
 
 
 @given(st.integers(0, 10**6))
-def test_corner_and_sides_are_the_same_box(seed: int) -> None:
+def test_corner_and_size_are_the_same_box(seed: int) -> None:
     boxes = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(seed)).sort(dim=1).values.flatten(1)
     torch.testing.assert_close(psol.from_xywh(psol.to_xywh(boxes)), boxes)
 
@@ -61,7 +61,7 @@ def test_the_loss_is_the_mean_of_squares_over_four_numbers_of_each_box_times_lam
     assert float(loss) == pytest.approx(7 * sum(squares) / 8)
 
 
-def test_a_box_that_would_leave_the_image_ends_at_its_edge() -> None:
+def test_a_box_is_clipped_to_the_image() -> None:
     network = torch.nn.Module()
     network.forward = lambda images: torch.tensor([[0.5, 0.25, 0.75, 0.5]])  # type: ignore[method-assign]
     outputs = psol.forward(network, torch.zeros(1, 3, 4, 4), None)

@@ -1,4 +1,4 @@
-"""The three repairs of TAP against loops over channels and places."""
+"""The three changes of TAP against loops over channels and positions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wsol.methods import tap
 
 
 def pooled_by_loops(features: Tensor, theta: float) -> Tensor:
-    """Equation 4, read aloud."""
+    """Reference: equation 4."""
     result = torch.zeros(features.shape[:2])
     for image, channels in enumerate(features):
         for number, channel in enumerate(channels):
@@ -24,13 +24,13 @@ def pooled_by_loops(features: Tensor, theta: float) -> Tensor:
 
 
 @pytest.mark.parametrize("theta", [0.0, 0.1, 0.7])
-def test_a_channel_is_the_mean_of_its_active_places(theta: float) -> None:
+def test_a_channel_is_averaged_over_its_active_positions(theta: float) -> None:
     features = torch.randn(2, 3, 4, 5).relu()
     features[0, 1] = 0
     torch.testing.assert_close(tap.pooled(features, theta), pooled_by_loops(features, theta))
 
 
-def test_only_positive_weights_make_the_map() -> None:
+def test_the_map_uses_only_positive_weights() -> None:
     features, weight = torch.rand(2, 4, 3, 3), torch.randn(5, 4)
     maps = tap.clamped_maps(features, weight)
     for label in range(5):
@@ -41,20 +41,20 @@ def test_only_positive_weights_make_the_map() -> None:
 
 
 @pytest.mark.parametrize("percentile", [0, 50, 90, 100])
-def test_the_map_is_a_share_of_its_percentile(percentile: int) -> None:
+def test_the_map_is_divided_by_its_percentile(percentile: int) -> None:
     maps = torch.rand(3, 5, 5) + 0.1
     expected = [
         np.minimum(one / np.percentile(one, percentile, method="lower"), 1) for one in maps.numpy().astype(np.float64)
     ]
-    np.testing.assert_allclose(tap.percentile_shares(maps, percentile).numpy(), np.stack(expected), rtol=1e-5)
+    np.testing.assert_allclose(tap.fraction_of_percentile(maps, percentile).numpy(), np.stack(expected), rtol=1e-5)
 
 
 def test_an_empty_map_stays_empty() -> None:
-    assert not tap.percentile_shares(torch.zeros(1, 3, 3), 90).any()
-    assert not tap.percentile_shares(-torch.ones(1, 3, 3), 90).any()
+    assert not tap.fraction_of_percentile(torch.zeros(1, 3, 3), 90).any()
+    assert not tap.fraction_of_percentile(-torch.ones(1, 3, 3), 90).any()
 
 
-def test_the_network_puts_them_together() -> None:
+def test_the_network_combines_them() -> None:
     torch.manual_seed(0)
     network = tap.build(small_config("tap", **Tap().model_dump()), None).eval()
     assert isinstance(network, tap.TapNetwork)
@@ -66,4 +66,4 @@ def test_the_network_puts_them_together() -> None:
         outputs = tap.forward(network, images, labels)
     assert outputs.heatmaps is not None and outputs.probabilities is not None
     torch.testing.assert_close(outputs.probabilities, logits.softmax(1), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(outputs.heatmaps, tap.percentile_shares(maps, 90))
+    torch.testing.assert_close(outputs.heatmaps, tap.fraction_of_percentile(maps, 90))

@@ -1,3 +1,1 @@
-"""Systems that learn to localize from class labels, one file each, behind the same two functions: train into a run,
-load from it.
-"""
+"""Localization methods, one file each with the same two functions: `fit` trains into a run, `load` reads from it."""

@@ -1,9 +1,9 @@
-"""Zhang et al. 2018, "Adversarial Complementary Learning": a second classifier sees only what the first does not look
-at.
+"""Zhang et al. 2018, "Adversarial Complementary Learning": a second classifier learns from the regions that the first
+one does not use.
 
-Two classifiers of convolutions stand on the same features S. Where the first one's map of the label, from its lowest
-value to its highest, is above delta, the features of the second are 0 (Alg. 1, lines 4 to 6); both learn the label. The
-map is the larger of both normalised maps at each place (line 12).
+Two convolutional classifiers share the features S. Where the first one's map of the label, min-max normalised, is above
+delta, the features of the second are 0 (Alg. 1, lines 4 to 6); both learn the label. The output map is the maximum of
+both normalised maps at each position (line 12).
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class AcolNetwork(nn.Module):
         self.delta = options.delta
 
     def forward(self, images: Tensor, labels: Labels | None = None) -> Branches:
-        """The maps; erased is what belongs to the label, or to the class that the first classifier believes in."""
+        """Both maps. The region of the label is erased, without labels that of the first classifier's best class."""
         features = self.backbone(images)[-1]
         first = self.first(features)
-        seen = map_of_class(first, first.mean((2, 3)), labels)
-        return Branches(first, self.second(erased(features, seen, self.delta)))
+        heatmaps = map_of_class(first, first.mean((2, 3)), labels)
+        return Branches(first, self.second(erased(features, heatmaps, self.delta)))
 
 
 def _classifier(channels: int, width: int, classes: int) -> nn.Module:
@@ -73,11 +73,9 @@ def _classifier(channels: int, width: int, classes: int) -> nn.Module:
     )
 
 
-def erased(features: Tensor, seen: Tensor, delta: float) -> Tensor:
-    """Alg. 1, lines 5 and 6: features are 0 where the normalised map is above delta. No gradient flows through the
-    map.
-    """
-    is_kept = spread(seen.detach()) <= delta
+def erased(features: Tensor, heatmaps: Tensor, delta: float) -> Tensor:
+    """Alg. 1, lines 5 and 6: set features to 0 where the normalised map is above delta; no gradient through the map."""
+    is_kept = spread(heatmaps.detach()) <= delta
     return features * is_kept[:, None].to(features)
 
 
@@ -94,9 +92,7 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
-    """Alg. 1, line 12: the larger of both maps, each from its lowest value to its highest. The first classifier
-    names.
-    """
+    """Alg. 1, line 12: the maximum of both min-max normalised maps. Class probabilities are the first classifier's."""
     first, second = network(images, labels)
     logits = first.mean((2, 3))
     fused = torch.maximum(*(spread(map_of_class(maps, logits, labels)) for maps in (first, second)))

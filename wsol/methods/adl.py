@@ -1,10 +1,10 @@
-"""Choe & Shim 2019, "Attention-based Dropout Layer": in training, features are weighed by attention, or lose their best
-places.
+"""Choe & Shim 2019, "Attention-based Dropout Layer" (ADL): in training, features are weighted by attention, or dropped
+where attention is highest.
 
-The attention of a place is the mean of its channels, M_att (sec. 3). An ADL multiplies the features, chosen at random
-each time, either by the drop mask, which is 0 where M_att is above gamma times its maximum (with probability
-drop_rate), or by the importance map, the sigmoid of M_att. One follows each of the last stages; none acts in
-prediction, which is `cam`. Where a stage does not end in a ReLU, the mean is that of the positive part.
+The attention of a position is the mean of its channels, M_att (sec. 3). At each step an ADL multiplies the features
+either by the drop mask, which is 0 where M_att is above gamma times its maximum (with probability drop_rate), or by the
+importance map, the sigmoid of M_att. An ADL follows each of the last stages. It is off at prediction, which is that of
+`cam`. If a stage does not end in a ReLU, M_att is the mean of the positive part.
 """
 
 from __future__ import annotations
@@ -47,19 +47,20 @@ class AttentionDropout(nn.Module):
         self.gamma = options.gamma
 
     def forward(self, features: Tensor) -> Tensor:
-        """The features as the next layer sees them."""
+        """The features multiplied by one of the two masks; unchanged at prediction."""
         if not self.training:
             return features
         attention = features.relu().mean(1, keepdim=True)
         is_dropping = bool(torch.rand(()) < self.drop_rate)
         return features * (drop_mask(attention, self.gamma) if is_dropping else attention.sigmoid())
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], features: Tensor) -> Tensor:
-        """The hook that takes the other module's output."""
+    def hook(self, module: nn.Module, inputs: tuple[Tensor, ...], features: Tensor) -> Tensor:
+        """Forward hook that replaces the output of another module."""
         if features.dim() != 4:
             raise WsolError(
-                f"adl needs stages that give maps, got {type(module).__name__} with {features.dim()} dimensions",
-                expected="a network of convolutions",
+                "adl needs stages that output feature maps",
+                expected="a convolutional network",
+                got=f"{type(module).__name__} with {features.dim()} dimensions",
                 remedy="Choose another `--backbone`, or another method.",
             )
         result: Tensor = self(features)
@@ -67,7 +68,7 @@ class AttentionDropout(nn.Module):
 
 
 def drop_mask(attention: Tensor, gamma: float) -> Tensor:
-    """0 at the places of most attention, 1 elsewhere."""
+    """0 at the positions of highest attention, 1 elsewhere."""
     return (attention <= gamma * attention.amax((2, 3), keepdim=True)).to(attention)
 
 
@@ -80,7 +81,7 @@ class AdlNetwork(nn.Module):
         self.layers = nn.ModuleList(AttentionDropout(options) for _ in stages)
         for stage, layer in zip(stages, self.layers, strict=True):
             assert isinstance(layer, AttentionDropout)
-            stage.register_forward_hook(layer.after)
+            stage.register_forward_hook(layer.hook)
 
     def forward(self, images: Tensor) -> ScoreMaps:
         """The maps."""

@@ -1,4 +1,4 @@
-"""What the methods with one trained network have in common: backbone, training, folder."""
+"""Shared by the methods with one network: backbone, training, folder."""
 
 from __future__ import annotations
 
@@ -22,33 +22,40 @@ from wsol.runtime.engine import Engine
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
 from wsol.training.loop import Objective
-from wsol.training.train_stage import Stage, Trainable, beside_backbone, start, train_stage
+from wsol.training.train_stage import Stage, Trainable, layers_beside_backbone, start, train_stage
 
 NUMBER = 5
-"""Of the seeds: the stages of SPOL have 1 to 4."""
+"""Seed number of all methods; the stages of SPOL have 1 to 4."""
 
 Build = Callable[[MethodConfig, State | None], nn.Module]
-"""The network of a card; with pretrained weights of its backbone, which is the child named `backbone`."""
+"""Builds the network from its configuration and pretrained weights of its backbone, the child named `backbone`."""
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
-"""Network, normalised crops and labels to the mean loss."""
+"""Computes the mean loss from network, normalised crops and labels."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, and towards what."""
+    """The network to train, and its objective."""
 
     build: Build
     objective: Objective
     inputs: dict[str, str] | None = None
-    """Hashes of what it is made from beside the training images and their labels."""
+    """Hashes of inputs other than the training images and their labels."""
     has_pairs: bool = False
-    """Whether batches are to consist of pairs of a class."""
+    """Whether batches consist of pairs of a class."""
     folder: str | None = None
-    """Where in the run the network lies, if not where the method's does: one that is trained before that."""
+    """Folder of the network in the run, if it is not the method's: for a network that is trained before that one."""
 
 
 def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Train the plan's network by the values of `config.training`, into its folder.
+    """Train the network of a plan with the options of `config.training`, and write its folder.
+
+    Args:
+        plan: network and objective.
+        data: training images with labels.
+        run: folder of the run.
+        config: the configuration of the run.
+        progress: receives messages and progress.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
@@ -62,16 +69,16 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
     def build(weights: State) -> Trainable:
         model_config = config_of(data, config)
         network = plan.build(model_config, weights)
-        return Trainable(network, model_config, beside_backbone(network), plan.objective)
+        return Trainable(network, model_config, layers_beside_backbone(network), plan.objective)
 
     train_stage(stage, NUMBER, config.training, build, data, config, progress, classes=classes)
 
 
 class Untrained(NamedTuple):
-    """What a method that trains nothing starts from."""
+    """The starting point of a method without training."""
 
     network: nn.Module
-    """With the pretrained backbone, placed and in eval mode."""
+    """Network with pretrained backbone, on the device and in eval mode."""
     model_config: MethodConfig
     engine: Engine
     settings: dict[str, Any]
@@ -87,7 +94,19 @@ def untrained(
     config: RunConfig,
     progress: Progress,
 ) -> Untrained | None:
-    """Ready a network that only looks at images, for a folder of the run; None where that is finished.
+    """Prepare a network that is not trained by gradient descent.
+
+    Args:
+        stage: name of the stage, for messages and manifest.
+        folder: folder of the stage in the run.
+        model_config: configuration of the network.
+        build: builds the network.
+        data: the training images.
+        config: the configuration of the run.
+        progress: receives messages.
+
+    Returns:
+        Network, device and settings; None if the folder is finished.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
@@ -113,20 +132,18 @@ def untrained(
 
 
 def options_of(config: RunConfig) -> dict[str, Any]:
-    """The method's own group; empty for one without options."""
+    """Return the options of the method's own group; empty if it has none."""
     name = METHODS[config.method].own_group
     return {} if name is None else getattr(config, name).model_dump()
 
 
 def trained_as(config: RunConfig) -> str:
-    """The method whose training it is. All gradient CAMs look at the network of `cam`, so that another name needs no
-    training.
-    """
+    """Return the method that is trained. All gradient CAMs use the network of `cam`, so they share one training."""
     return "cam" if METHODS[config.method].uses_gradients else config.method
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
-    """All values that a method's network depends on."""
+    """Return all option values that a method's network depends on."""
     return {
         "method": trained_as(config),
         "backbone": config.backbone,
@@ -139,7 +156,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
 
 
 def config_of(data: DataSet, config: RunConfig) -> MethodConfig:
-    """What builds the method's network again."""
+    """Return the configuration that builds the method's network again."""
     mean, std = normalisation(config.backbone)
     return MethodConfig(
         method=trained_as(config),
@@ -154,29 +171,36 @@ def config_of(data: DataSet, config: RunConfig) -> MethodConfig:
 
 
 def last_stage(model_config: MethodConfig, state: State | None, levels: int = 1) -> tuple[nn.Module, int]:
-    """The backbone with the maps of its last stage, and how many channels these have; of more `levels`, the last in the
-    list.
+    """Build a backbone that returns the feature maps of its last `levels` stages, the last stage at the end.
+
+    Args:
+        model_config: names the backbone and its stride.
+        state: pretrained weights; random if None.
+        levels: number of stages.
+
+    Returns:
+        The backbone, and the number of channels of the last stage.
 
     Raises:
-        WsolError: timm has no maps of the model.
+        WsolError: timm has no feature maps for the model.
     """
     pyramid, channels = stages(model_config, state, levels)
     return pyramid, channels[-1]
 
 
 def stages(model_config: MethodConfig, state: State | None, levels: int) -> tuple[nn.Module, list[int]]:
-    """The backbone with the maps of its last stages, and how many channels each has.
+    """As `last_stage`, with the number of channels of each stage.
 
     Raises:
-        WsolError: timm has no maps of the model, or not so many.
+        WsolError: timm has no feature maps for the model, or fewer levels.
     """
     pyramid = feature_pyramid(model_config.backbone, levels, state, model_config.output_stride)
-    # timm attaches it to the module.
+    # timm adds this attribute to the module.
     return pyramid, pyramid.feature_info.channels()  # type: ignore[union-attr,operator]
 
 
 def of_labels(data: DataSet, loss: Loss) -> Objective:
-    """The objective of a loss that looks at images and labels alone."""
+    """Return the training objective of a loss of images and labels."""
     labels = torch.tensor([sample.label for sample in data.train])
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
@@ -186,7 +210,15 @@ def of_labels(data: DataSet, loss: Loss) -> Objective:
 
 
 def load_model(folder: Path, build: Build, forward: Forward) -> LocalizationModel:
-    """A method's network on disk, ready to predict.
+    """Load a method's network, ready to predict.
+
+    Args:
+        folder: folder with `model.safetensors` and `model.json`.
+        build: builds the network.
+        forward: computes its outputs.
+
+    Returns:
+        The network on the CPU, in eval mode.
 
     Raises:
         WsolError: absent, of another version, or damaged.

@@ -1,7 +1,7 @@
 """Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": class activation maps.
 
-A linear layer over the spatial mean of the last stage's features tells the classes: S_c = sum_k w_k^c F_k (sec. 2). The
-same layer at each place gives the map M_c(x, y) = sum_k w_k^c f_k(x, y) (Eq. 2), whose mean is S_c again.
+A linear layer on the spatial mean of the last stage's features gives the class scores S_c = sum_k w_k^c F_k (sec. 2).
+The same layer at each position gives the map M_c(x, y) = sum_k w_k^c f_k(x, y) (Eq. 2), whose mean is S_c.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def load(run: Run) -> LocalizationModel:
 
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
-    """The network; its scores are the maps."""
+    """The network; its outputs are the maps."""
     backbone, channels = last_stage(model_config, state)
     return OriginalCam(backbone, [channels], len(model_config.class_names))
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy of S with the label."""
+    """Cross entropy of S and the label."""
     return cross_entropy(network(images).fused.mean((2, 3)).float(), labels)
 
 

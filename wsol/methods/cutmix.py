@@ -1,8 +1,8 @@
-"""Yun et al. 2019, "CutMix": a patch of a training image comes from another, and so does a share of its label.
+"""Yun et al. 2019, "CutMix": a patch of a training image is replaced by one of another image, and the labels are mixed.
 
 x = M x_A + (1 - M) x_B, y = lambda y_A + (1 - lambda) y_B with lambda from Beta(alpha, alpha) (Eq. 1). The mask M is 0
-in a box whose middle is drawn uniformly and whose sides are W and H times sqrt(1 - lambda) (Eq. 2); what lies outside
-of the image is cut off, and lambda is then the share of pixels that M keeps. The rest, and prediction, is `cam`.
+in a box with uniformly sampled centre, whose width and height are W and H times sqrt(1 - lambda) (Eq. 2). The box is
+clipped to the image, and lambda becomes the fraction of pixels that M keeps. Everything else is as in `cam`.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ def load(run: Run) -> LocalizationModel:
 
 
 def mixed_loss(network: nn.Module, images: Tensor, labels: Tensor, settings: CutMix) -> Tensor:
-    """Cross entropy with both labels, by their shares. The other images are those of the batch in another order."""
+    """Cross entropy with both labels, weighted by their fractions. The batch is mixed with a permutation of itself."""
     if torch.rand(()) >= settings.probability:
         return cam.loss(network, images, labels)
-    share = float(torch.distributions.Beta(settings.alpha, settings.alpha).sample())
+    fraction = float(torch.distributions.Beta(settings.alpha, settings.alpha).sample())
     height, width = images.shape[2:]
-    middle = (int(torch.randint(width, ())), int(torch.randint(height, ())))
-    box = box_of(share, middle, (height, width))
+    centre = (int(torch.randint(width, ())), int(torch.randint(height, ())))
+    box = cut_box(fraction, centre, (height, width))
     others = torch.randperm(len(images)).to(images.device)
     mixed, kept = pasted(images, images[others], box)
     logits = network(mixed).fused.mean((2, 3)).float()
     return kept * cross_entropy(logits, labels) + (1 - kept) * cross_entropy(logits, labels[others])
 
 
-def box_of(share: float, middle: tuple[int, int], image_hw: tuple[int, int]) -> Edges:
-    """Eq. 2: the box that is cut out where a share of the image is to stay."""
-    (x, y), (height, width) = middle, image_hw
-    half_width, half_height = (int(side * (1 - share) ** 0.5) // 2 for side in (width, height))
+def cut_box(fraction: float, centre: tuple[int, int], image_hw: tuple[int, int]) -> Edges:
+    """Eq. 2: the box that is replaced if a fraction of the image is kept."""
+    (x, y), (height, width) = centre, image_hw
+    half_width, half_height = (int(size * (1 - fraction) ** 0.5) // 2 for size in (width, height))
     return max(x - half_width, 0), max(y - half_height, 0), min(x + half_width, width), min(y + half_height, height)
 
 
 def pasted(images: Tensor, others: Tensor, box: Edges) -> tuple[Tensor, float]:
-    """The images with the box from others, and the share of their own pixels."""
+    """The images with the box replaced by that of `others`, and the fraction of their own pixels."""
     x0, y0, x1, y1 = box
     mixed = images.clone()
     mixed[:, :, y0:y1, x0:x1] = others[:, :, y0:y1, x0:x1]

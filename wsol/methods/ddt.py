@@ -1,11 +1,11 @@
 """Wei et al. 2019, "Unsupervised Object Discovery and Co-Localization by Deep Descriptor Transforming": no training.
 
-The descriptors x of all places of all images of a class have a mean and a covariance (Eq. 1, 2). The first eigenvector
-xi of the covariance gives each place its value P = xi^T (x - mean) (Eq. 3, 4): descriptors that vary together, those of
-the common object, are on one side of 0. The map here is 0.5 where P is 0, and 1 at its maximum.
+The descriptors x at all positions of all images of a class have a mean and a covariance (Eq. 1, 2). The first
+eigenvector xi of the covariance gives each position the value P = xi^T (x - mean) (Eq. 3, 4). Descriptors of the common
+object vary together, so their P has one sign. The map here is 0.5 where P is 0, and 1 at the maximum of P.
 
-An eigenvector's sign is arbitrary. Ours is that of the component along which descriptors are larger, since the
-pretrained network answers objects, not backgrounds.
+The sign of an eigenvector is arbitrary. We choose the sign for which P grows with the norm of the descriptors, because
+a pretrained network has larger features on objects than on backgrounds.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ Matrix = Float64[np.ndarray, "channels channels"]
 
 
 def load(run: Run) -> LocalizationModel:
-    """The network of a run, its components as a layer."""
+    """The network of a run, with the components as a layer."""
     return load_model(run.network_folder, build, forward)
 
 
 class DdtNetwork(nn.Module):
-    """P of each class, and of all images together as the last; a linear map of each place's descriptor."""
+    """P of each class, and of all images together as the last channel: a linear layer on the descriptors."""
 
     def __init__(self, backbone: nn.Module, channels: int, classes: int, options: Ddt) -> None:
         super().__init__()
@@ -63,13 +63,13 @@ class DdtNetwork(nn.Module):
 
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
-    """The network, its components still to be filled in."""
+    """The network, with components that are not set yet."""
     backbone, channels = last_stage(model_config, state)
     return DdtNetwork(backbone, channels, len(model_config.class_names), Ddt.model_validate(model_config.options))
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
-    """P of the label's class, or of all images."""
+    """The map of the label's component, or of the one of all images."""
     assert isinstance(network, DdtNetwork)
     maps = network(images)
     chosen = maps[:, -1] if labels is None or not network.is_per_class else maps[torch.arange(len(maps)), labels]
@@ -77,8 +77,8 @@ def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelO
 
 
 def around_half(values: Tensor) -> Tensor:
-    """From P to [0, 1]: 0.5 where P is 0, 1 at its maximum, 0 from minus that on; nowhere above 0.5 if P has nothing
-    positive.
+    """Map P to [0, 1]: 0.5 where P is 0, 1 at its maximum, 0 at minus the maximum and below. Without positive values,
+    nothing is above 0.5.
     """
     peaks = values.amax((1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
     return (1 + (values / peaks).clamp(-1, 1)) / 2
@@ -86,9 +86,7 @@ def around_half(values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Moments:
-    """Of some descriptors: how many, their sum, the sum of their products, and the sum of each one's length with itself
-    weighed.
-    """
+    """Sums over descriptors x, which can be added: of 1, x, x x^T, |x| x and |x|."""
 
     count: int
     total: Vector
@@ -103,7 +101,7 @@ class Moments:
 
 
 def moments_of(descriptors: Float64[np.ndarray, "n channels"]) -> Moments:
-    """Of the rows."""
+    """Sums over the rows."""
     lengths = np.linalg.norm(descriptors, axis=1)
     return Moments(
         len(descriptors), descriptors.sum(0), descriptors.T @ descriptors, lengths @ descriptors, float(lengths.sum())
@@ -111,8 +109,13 @@ def moments_of(descriptors: Float64[np.ndarray, "n channels"]) -> Moments:
 
 
 def first_component(moments: Moments) -> tuple[Vector, Vector]:
-    """The mean (Eq. 1), and the eigenvector xi of the covariance's (Eq. 2) largest eigenvalue; P grows with a
-    descriptor's length.
+    """Return the mean (Eq. 1) and the eigenvector xi with the largest eigenvalue of the covariance (Eq. 2).
+
+    Args:
+        moments: sums over descriptors.
+
+    Returns:
+        Mean and xi; the sign of xi is such that P grows with the norm of the descriptors.
     """
     mean = moments.total / moments.count
     xi = np.linalg.eigh(moments.products / moments.count - np.outer(mean, mean))[1][:, -1]
@@ -121,14 +124,14 @@ def first_component(moments: Moments) -> tuple[Vector, Vector]:
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Look at all training images once, class by class; a killed run keeps the classes that it has seen.
+    """Compute the components in one pass over the training images, class by class. A killed run keeps finished classes.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
     model_config = config_of(data, config).model_copy(
         update={"method": "ddt", "options": config.ddt.model_dump()}
-    )  # also of psol's
+    )  # psol uses this stage too
     ready = untrained(STAGE, run / "ddt", model_config, build, data, config, progress)
     if ready is None:
         return
@@ -140,7 +143,7 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
         wait_for_all(engine)
         images = ImageLoader([sample.path for sample in data.train], config.training.resize_px, workers=config.workers)
-        _see_classes(_Seer(network, model_config, engine), data, images, scratch / PARTS, progress)
+        _write_moments(_Descriptors(network, model_config, engine), data, images, scratch / PARTS, progress)
         for broken in gathered([images.broken], engine):
             images.broken |= broken
         if is_first:
@@ -155,12 +158,12 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
             write_manifest(scratch, STAGE, settings, inputs, figures)
     if is_first:
         clear(folder)
-        progress.say(f"{STAGE}: {number_of(len(data.class_names), 'class')} seen, {told_broken(folder)}")
+        progress.say(f"{STAGE}: {number_of(len(data.class_names), 'class')} done, {told_broken(folder)}")
 
 
 @dataclass(frozen=True)
-class _Seer:
-    """The network whose descriptors are counted."""
+class _Descriptors:
+    """The network that computes the descriptors."""
 
     network: DdtNetwork
     model_config: MethodConfig
@@ -168,22 +171,24 @@ class _Seer:
 
     @torch.inference_mode()
     def moments(self, pixels: Tensor) -> Moments:
-        """Of the descriptors of a batch of images."""
+        """Sums over the descriptors of a batch of images."""
         with self.engine.autocast():
             features = self.network.backbone(prepared(pixels, self.model_config, self.engine))[-1]
         return moments_of(features.permute(0, 2, 3, 1).flatten(0, 2).double().cpu().numpy())
 
 
-def _see_classes(seer: _Seer, data: DataSet, images: ImageLoader, parts: Path, progress: Progress) -> None:
-    """Write the moments of each class of this process, one file each."""
+def _write_moments(
+    descriptors: _Descriptors, data: DataSet, images: ImageLoader, parts: Path, progress: Progress
+) -> None:
+    """Write the moments of each class of this process, one file per class."""
     mine = part().of(range(len(data.class_names)))
     with progress.task(STAGE, len(mine)) as advance:
         for label in mine:
             if not (parts / f"{label}.npz").exists():
                 numbers = [i for i, sample in enumerate(data.train) if sample.label == label]
                 orders = [[numbers[i] for i in rows] for rows in in_order(len(numbers), BATCH_SIZE)]
-                seen = [seer.moments(torch.from_numpy(batch.pixels)) for batch in images.batches(orders)]
-                total = sum(seen[1:], seen[0]) if seen else None
+                batches = [descriptors.moments(torch.from_numpy(batch.pixels)) for batch in images.batches(orders)]
+                total = sum(batches[1:], batches[0]) if batches else None
                 with whole_file(parts / f"{label}.npz") as partial, partial.open("wb") as file:
                     np.savez(file, **({} if total is None else vars(total)))
             advance()
@@ -191,14 +196,14 @@ def _see_classes(seer: _Seer, data: DataSet, images: ImageLoader, parts: Path, p
 
 def _read(parts: Path, label: int) -> Moments | None:
     with np.load(parts / f"{label}.npz") as file:
-        if not file.files:  # not one image of the class could be decoded
+        if not file.files:  # no image of the class could be decoded
             return None
         values = {name: file[name] for name in file.files}
     return Moments(**values | {"count": int(values["count"]), "lengths": float(values["lengths"])})
 
 
 def _fill(network: DdtNetwork, classes: list[Moments | None]) -> None:
-    """The components of all classes, and of all images as the last, which is also that of a class without an image."""
+    """Set the components of all classes, and of all images as the last. A class without images gets the last one."""
     known = [one for one in classes if one is not None]
     everything = sum(known[1:], known[0])
     with torch.no_grad():

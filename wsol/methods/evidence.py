@@ -1,8 +1,8 @@
-"""Which class a position speaks for, without training: a linear model of whole images, applied to each position.
+"""Evidence of each class at each position, without training: a linear model of whole images, applied to positions.
 
-Ridge regression (Hoerl & Kennard 1970) of the labels on the mean over positions of the square roots of the features.
-Mean and linear model commute, so that its value at a position is that position's share of the answer: a class
-activation map (Zhou et al. 2016, Eq. 2).
+Ridge regression (Hoerl & Kennard 1970) of the labels on the spatial mean of the square roots of the features. Mean and
+linear model commute, so the model's value at a position is the contribution of that position to the class score: a
+class activation map (Zhou et al. 2016, Eq. 2).
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ Matrix = Float64[np.ndarray, "_ _"]
 Vector = Float64[np.ndarray, " _"]
 
 PENALTY = 0.01
-"""Of the squared weights, as a share of the mean squared distance of an image's features from the mean image's."""
+"""Weight of the squared weights, as a fraction of the mean squared distance of an image's features from their mean."""
 
 
 @dataclass(frozen=True)
 class ClassMoments:
-    """Of images' mean features: how many, their sum and that of their products; of each class how many, and their
-    sum.
-    """
+    """Sums over the mean features of images: count, sum and sum of products; count and sum for each class."""
 
     count: int
     total: Vector
@@ -39,22 +37,20 @@ class ClassMoments:
 def class_moments(
     means: Float64[np.ndarray, "n channels"], labels: Int64[np.ndarray, " n"], classes: int
 ) -> ClassMoments:
-    """Of the rows, each an image's mean features."""
+    """Sums over the rows, each the mean features of an image."""
     is_of = np.arange(classes)[:, None] == labels
     return ClassMoments(len(means), means.sum(0), means.T @ means, is_of.sum(1), is_of.astype(np.float64) @ means)
 
 
 class Linear(NamedTuple):
-    """Features to what speaks for each class and against the others."""
+    """A linear layer from features to the evidence of each class."""
 
     weight: Float64[np.ndarray, "classes channels"]
     bias: Vector
 
 
 def ridge(moments: ClassMoments) -> Linear:
-    """What speaks for a class more than for the mean of all; zero everywhere where there is but one class, or one
-    image.
-    """
+    """Fit the evidence of each class, relative to the mean of all classes; zero with only one class or one image."""
     mean = moments.total / moments.count
     scatter = moments.products - moments.count * np.outer(mean, mean)
     penalty = PENALTY * np.trace(scatter) / moments.count

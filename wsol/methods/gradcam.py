@@ -1,8 +1,8 @@
-"""Gradient CAMs by the library `grad-cam` (Gildenblat et al. 2021), on the network of `cam`: `--method gradcam:NAME`.
+"""Gradient CAMs of the library `grad-cam` (Gildenblat et al. 2021) on the network of `cam`: `--method gradcam:NAME`.
 
-The network learns to classify, once for all names: a finished run takes another one without a training. The library
-makes the map of a class from the last stage's features and their gradients, or, for Score-CAM, from the scores of
-images that the features mask.
+All names share one trained classifier, so a finished run can use another name without training. The library computes
+the map of a class from the last stage's features and their gradients, or, for Score-CAM, from the scores of images
+masked by the features.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ CLASSES: dict[GradCam, str] = {
     "gradcam:layercam": "LayerCAM",
     "gradcam:scorecam": "ScoreCAM",
 }
-"""What the library calls them."""
+"""Class names in the library."""
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Train as a classifier, if the library is there.
+    """Train as a classifier.
 
     Raises:
-        WsolError: it is not.
+        WsolError: the library is not installed.
     """
     _check_installed()
     train_network(Plan(cam.build, of_labels(data, cam.loss)), data, run, config, progress)
 
 
 def load(run: Run) -> LocalizationModel:
-    """The trained network, asked through the library.
+    """The trained network, with the library's maps.
 
     Raises:
         WsolError: the library is not installed.
@@ -66,7 +66,7 @@ def load(run: Run) -> LocalizationModel:
 
 
 class Scores(nn.Module):
-    """The class scores alone, as the library wants them."""
+    """Wrapper that returns the class scores alone, as the library expects."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -81,12 +81,11 @@ class Scores(nn.Module):
 def library_outputs(
     name: str, network: nn.Module, layer: nn.Module, images: Tensor, labels: Tensor | None
 ) -> ModelOutputs:
-    """The library's maps of the labels' classes, at the images' size, from their lowest value to their highest."""
+    """The library's maps of the labels' classes, at the image size and min-max normalised."""
     import pytorch_grad_cam as library
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    # The caller computes without gradients and perhaps in bf16; the library needs the one and knows nothing of the
-    # other.
+    # The caller disables gradients and may use bf16; the library needs gradients and does not support bf16.
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
         inputs, scores = images.clone().float(), Scores(network)
         with torch.no_grad():
@@ -103,6 +102,6 @@ def _check_installed() -> None:
     if find_spec("pytorch_grad_cam") is None:
         raise WsolError(
             "gradient CAMs need the library grad-cam",
-            expected="what the extra `gradcam` brings",
+            expected="the extra `gradcam`",
             remedy="Run `pip install 'wsol[gradcam]'`.",
         )

@@ -1,9 +1,9 @@
-"""Singh & Lee 2017, "Hide-and-Seek": patches of a training image are hidden, so that the network must find more than
-the best part.
+"""Singh & Lee 2017, "Hide-and-Seek": patches of a training image are hidden, so that the network learns more than the
+most discriminative part.
 
-The image is parted into squares of S pixels; each is hidden with probability p_hide, drawn anew every time, and filled
-with the mean pixel of the data, so that activations have the same mean with hidden patches as without (sec. 3.1 and
-3.2). In a normalised image that is 0. The rest, and prediction on whole images, is `cam`.
+The image is divided into squares of S x S pixels. At each step each square is hidden with probability p_hide: it gets
+the mean pixel of the data, so that the mean of the activations does not change (sec. 3.1 and 3.2). In a normalised
+image the mean pixel is 0. Everything else, also prediction on whole images, is as in `cam`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def load(run: Run) -> LocalizationModel:
 
 
 def hidden(images: Tensor, patch_px: int, p_hide: float) -> Tensor:
-    """Some patches of each image are 0; those at the right and lower edge may be smaller."""
+    """Set random patches of each image to 0; those at the right and lower edge may be smaller."""
     batch, _, height, width = images.shape
     rows, columns = -(-height // patch_px), -(-width // patch_px)
     is_shown = torch.rand(batch, 1, rows, columns) >= p_hide

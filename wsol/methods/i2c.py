@@ -1,18 +1,17 @@
-"""Zhang et al. 2020, "Inter-Image Communication for Weakly Supervised Localization": objects of a class are to have the
-same features.
+"""Zhang et al. 2020, "Inter-Image Communication for Weakly Supervised Localization" (I2C): objects of a class should
+have similar features.
 
-Places are an object's where its class map, from its lowest value to its highest, is above delta; there each image draws
-its seeds v, vectors of the last stage's features. Stochastic consistency is the mean distance |v_i - v_j| between the
-seeds of two images of a class. Global consistency is the distance |v - m| between the mean seed of a class in the batch
-and its centre m in a memory, which then becomes (1 - eta) m + eta v, where eta = exp(-gamma t) when it has been t times
-before (published code). The loss is the cross entropy of `cam` + lambda_1 * stochastic + lambda_2 * global; the network
-and prediction are `cam`'s, the map of the class from its lowest value to its highest. A class that has no centre yet
-does not count, where the published code begins with random ones.
+The object is where the class map, min-max normalised, is above delta. There each image samples its seeds v, vectors of
+the last stage's features. Stochastic consistency is the mean distance |v_i - v_j| between the seeds of two images of a
+class. Global consistency is the distance |v - m| between the mean seed of a class in the batch and its centre m in a
+memory, which then becomes (1 - eta) m + eta v with eta = exp(-gamma t) after t updates (published code). The loss is
+the cross entropy of `cam` + lambda_1 * stochastic + lambda_2 * global. Network and prediction are those of `cam`, with
+a min-max normalised map. A class without a centre yet has no global loss; the published code starts with random
+centres.
 
-The paper's batches consist of pairs of a class. So do ours: the order of an epoch puts two images of a class into the
-halves of a batch (`training/schedule.py`), and all images of a class that a batch happens to hold are compared. Where a
-batch is parted (`micro_batch`, several processes), the parts are looked at by themselves; with several processes the
-memory is the first's.
+As in the paper, batches consist of pairs of a class: the schedule puts two images of a class into the halves of a batch
+(`training/schedule.py`), and all images of a class in a batch are compared. If a batch is split (`micro_batch`, several
+processes), only images in the same part are compared; with several processes, the memory of the first is used.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ Seeds = Float[Tensor, "batch seeds channels"]
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Train as a classifier of pairs."""
+    """Train as a classifier with both consistency losses."""
     options = config.i2c
 
     def consistent_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -66,7 +65,7 @@ def load(run: Run) -> LocalizationModel:
 
 
 class I2cMaps(NamedTuple):
-    """What the network says: a map for each class, and in training what the images have in common."""
+    """Outputs of the network: a map for each class, and in training the two consistency losses."""
 
     classes: Maps
     stochastic: Tensor | None
@@ -76,7 +75,7 @@ class I2cMaps(NamedTuple):
 
 
 class I2cNetwork(nn.Module):
-    """The network of `cam`, with a memory of what the objects of each class look like."""
+    """The network of `cam`, with a memory of the mean object features of each class."""
 
     centres: Float[Tensor, "classes channels"]
     updates: Int64[Tensor, " classes"]
@@ -89,38 +88,36 @@ class I2cNetwork(nn.Module):
         self.register_buffer("updates", torch.zeros(classes, dtype=torch.int64))
 
     def forward(self, images: Tensor, labels: Labels | None = None) -> I2cMaps:
-        """The maps; with labels both distances, after which the centres are moved."""
+        """The maps; with labels also both distances, and then the centres are updated."""
         features = self.backbone(images)[-1]
         classes = self.class_layer(features)
         if labels is None:
             return I2cMaps(classes, None, None)
-        seeds = drawn(features, map_of_class(classes, classes.mean((2, 3)), labels), self.options)
+        seeds = sample_seeds(features, map_of_class(classes, classes.mean((2, 3)), labels), self.options)
         present, vectors = class_vectors(seeds, labels)
         to_centres = distance_to_centres(vectors, self.centres[present], self.updates[present])
-        self._move(present, vectors.detach())
+        self._update(present, vectors.detach())
         return I2cMaps(classes, distance_within_classes(seeds, labels), to_centres)
 
     @torch.no_grad()
-    def _move(self, present: Tensor, vectors: Tensor) -> None:
-        """Of each class that is there the centre, by exp(-gamma t); the first time, when t is 0, all the way."""
+    def _update(self, present: Tensor, vectors: Tensor) -> None:
+        """Move the centres of the classes in the batch by exp(-gamma t); the first update (t = 0) sets them."""
         eta = torch.exp(-self.options.gamma * self.updates[present])[:, None]
         self.centres[present] = (1 - eta) * self.centres[present] + eta * vectors
         self.updates[present] += 1
 
 
-def drawn(features: Features, seen: Heatmaps, options: I2c) -> Seeds:
-    """Feature vectors at random places of the object, each place as probable as the others; of a constant map, at any
-    place.
-    """
-    is_object = spread(seen.detach().float()).flatten(1) > options.delta
+def sample_seeds(features: Features, heatmaps: Heatmaps, options: I2c) -> Seeds:
+    """Sample feature vectors uniformly from the positions of the object, or from all if the map is constant."""
+    is_object = spread(heatmaps.detach().float()).flatten(1) > options.delta
     is_object |= ~is_object.any(1, keepdim=True)
-    places = torch.multinomial(is_object.float(), options.seeds, replacement=True)
-    index = places[:, None].expand(-1, features.shape[1], -1)
+    positions = torch.multinomial(is_object.float(), options.seeds, replacement=True)
+    index = positions[:, None].expand(-1, features.shape[1], -1)
     return features.float().flatten(2).gather(2, index).transpose(1, 2)
 
 
 def distance_within_classes(seeds: Seeds, labels: Labels) -> Tensor:
-    """Of every two images of a class, the mean |v_i - v_j|; 0 where no two are of a class."""
+    """The mean |v_i - v_j| over all pairs of images of a class; 0 if there are no pairs."""
     first, second = (labels[:, None] == labels).triu(1).nonzero().unbind(1)
     distances = vector_norm(seeds[first] - seeds[second], dim=2)
     mean: Tensor = distances.sum() / max(distances.numel(), 1)
@@ -128,21 +125,21 @@ def distance_within_classes(seeds: Seeds, labels: Labels) -> Tensor:
 
 
 def class_vectors(seeds: Seeds, labels: Labels) -> tuple[Int64[Tensor, " present"], Float[Tensor, "present channels"]]:
-    """The classes that are there, and the mean of all their images' seeds."""
+    """The classes in the batch, and the mean of all seeds of each."""
     present = labels.unique()  # type: ignore[no-untyped-call]
     is_of = (present[:, None] == labels).to(seeds)[:, :, None]
     return present, (is_of * seeds.mean(1)).sum(1) / is_of.sum(1)
 
 
 def distance_to_centres(vectors: Tensor, centres: Tensor, updates: Tensor) -> Tensor:
-    """The mean |v - m| of the classes that have a centre; 0 where none has."""
+    """The mean |v - m| of the classes that have a centre; 0 if none has."""
     has_centre = (updates > 0).to(vectors)
     mean: Tensor = (vector_norm(vectors - centres, dim=1) * has_centre).sum() / has_centre.sum().clamp(min=1)
     return mean
 
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
-    """The network, its memory empty."""
+    """The network, with an empty memory."""
     backbone, channels = last_stage(model_config, state)
     classes = len(model_config.class_names)
     return I2cNetwork(
@@ -151,7 +148,7 @@ def build(model_config: MethodConfig, state: State | None) -> nn.Module:
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor, options: I2c) -> Tensor:
-    """Cross entropy, and both consistencies by their weights."""
+    """Cross entropy plus both weighted consistency losses."""
     classes, stochastic, to_centres = network(images, labels)
     entropy = cross_entropy(classes.mean((2, 3)).float(), labels)
     total: Tensor = entropy + options.lambda_1 * stochastic + options.lambda_2 * to_centres

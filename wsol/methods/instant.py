@@ -1,15 +1,15 @@
-"""Boxes without training and without labels: what the images share, where the pretrained features are large.
+"""Boxes without training and without labels: the common component of the images where pretrained features are large.
 
-Two maps of the backbone's rectified features x (`wsol.models.features`), joined by their geometric mean, as SPOL joins
-its levels:
+Two maps of the backbone's rectified features x (`wsol.models.features`) are combined by their geometric mean, as SPOL
+multiplies its levels:
 
-- the common component: P = xi^T (sqrt(x) - mean), positive part, where xi is the first eigenvector of the covariance of
-  all positions of all images (Deep Descriptor Transforming, Wei et al. 2019, Eq. 1 to 4, here of the square roots:
-  large features are bursts that would decide everything, Arandjelovic & Zisserman 2012, sec. 3);
+- the common component: P = xi^T (sqrt(x) - mean), positive part, where xi is the first eigenvector of the covariance
+  over all positions of all images (Deep Descriptor Transforming, Wei et al. 2019, Eq. 1 to 4). Square roots are used
+  because bursts of large features would dominate otherwise (Arandjelovic & Zisserman 2012, sec. 3);
 - the norm |x|, as SCDA aggregates activations (Wei et al. 2017, sec. 3.1).
 
-Each map's own threshold is Otsu's (1979). Values are stretched so that it stands at 0.5, which is then one box
-threshold for all images.
+The threshold of each map is Otsu's (1979). Values are rescaled so that it is 0.5, which is the box threshold of all
+images.
 """
 
 from __future__ import annotations
@@ -48,20 +48,19 @@ from wsol.storage.shared_folder import new_shared_folder
 from wsol.text import number_of
 
 STAGE = "method instant"
-FINER = 4
-"""The maps are split at so many times the resolution of the features: Otsu's histogram of 28 x 28 positions is a rough
-one."""
+UPSAMPLING = 4
+"""Factor by which maps are enlarged before Otsu's threshold, because 28 x 28 values are too few."""
 
 
 def load(run: Run) -> LocalizationModel:
-    """The network of a run, its component as a layer."""
-    # Otsu's threshold sorts all values of a map, and torch's exporter reckons their number wrongly where the size of
-    # images is open.
+    """The network of a run, with the component as a layer."""
+    # It cannot be exported: Otsu's threshold sorts all values of a map, and torch's exporter computes their number
+    # wrongly for a variable image size.
     return load_model(run.network_folder, build, forward)
 
 
 class InstantNetwork(nn.Module):
-    """Features, and the component that the images share as a linear layer."""
+    """Features, and the common component as a linear layer."""
 
     def __init__(self, features: RectifiedFeatures) -> None:
         super().__init__()
@@ -69,29 +68,36 @@ class InstantNetwork(nn.Module):
         self.component = nn.Conv2d(features.channels, 1, 1)
 
     def forward(self, images: Tensor) -> Heatmaps:
-        """The joined map of each image, 1 at its peak."""
-        return self.joined(self.features(images).float())
+        """The combined map of each image, with maximum 1."""
+        return self.combined(self.features(images).float())
 
-    def joined(self, features: Features) -> Float[Tensor, "batch finer_height finer_width"]:
-        """The same, of features."""
+    def combined(self, features: Features) -> Float[Tensor, "batch finer_height finer_width"]:
+        """The combined map, computed from features."""
         common = fraction_of_peak(self.component(features.sqrt())[:, 0])
-        joined = (common * spread(features.norm(dim=1))).sqrt()
-        finer = interpolate(joined[:, None], scale_factor=FINER, mode="bilinear", align_corners=False)
+        combined = (common * spread(features.norm(dim=1))).sqrt()
+        finer = interpolate(combined[:, None], scale_factor=UPSAMPLING, mode="bilinear", align_corners=False)
         return fraction_of_peak(finer[:, 0])
 
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
-    """The network, its component still to be filled in."""
+    """The network, with a component that is not set yet."""
     return InstantNetwork(RectifiedFeatures(last_stage(model_config, state)[0]))
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
-    """The joined map, its own threshold at 0.5; of whatever class."""
+    """The class-agnostic combined map, rescaled so that its threshold is 0.5."""
     return ModelOutputs(split_at_half(network(images)), None, None)
 
 
 def split_at_half(maps: Heatmaps) -> Heatmaps:
-    """Maps of peak 1, stretched on both sides of Otsu's threshold so that it stands at 0.5; zeros stay zeros."""
+    """Rescale maps below and above Otsu's threshold so that it becomes 0.5.
+
+    Args:
+        maps: values in [0, 1] with maximum 1, or zeros.
+
+    Returns:
+        The rescaled maps in [0, 1]; zeros stay zeros.
+    """
     thresholds = otsu(maps)[:, None, None]
     tiny = torch.finfo(torch.float32).tiny
     low = maps / thresholds.clamp(min=tiny) / 2
@@ -100,10 +106,9 @@ def split_at_half(maps: Heatmaps) -> Heatmaps:
 
 
 def otsu(maps: Heatmaps) -> Float[Tensor, " batch"]:
-    """Of each map the threshold that splits its values into two groups of the largest variance between them (Otsu 1979,
-    Eq. 14).
+    """Return the threshold of each map that maximises the between-class variance (Otsu 1979, Eq. 14).
 
-    Of all values, not of a histogram: midway between the two values on its sides.
+    It is computed from all values instead of a histogram: the midpoint of the two values next to the split.
     """
     values = maps.flatten(1).sort(dim=1).values
     count = values.shape[1]
@@ -117,76 +122,86 @@ def otsu(maps: Heatmaps) -> Float[Tensor, " batch"]:
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Look at a sample of the training images once. Their labels are not used.
+    """Compute the common component in one pass over a sample of the training images. Labels are not used.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be
             decoded.
     """
-    ready = untrained(STAGE, run / "instant", config_at_own_size(data, config), build, data, config, progress)
+    ready = untrained(STAGE, run / "instant", instant_config(data, config), build, data, config, progress)
     if ready is None:
         return
     network = ready.network
     assert isinstance(network, InstantNetwork)
     fold(network.features, network.features.modules(), ready.model_config.resize_px)
-    look = Look(
+    only_pass = Pass(
         STAGE,
-        spread_over(len(data.train), config.instant.sample),
+        evenly_spaced(len(data.train), config.instant.sample),
         lambda pixels, numbers: moments_of_roots(features_of(network, ready, pixels)),
         lambda moments: fill(network, moments),
     )
-    look_at_images([look], run / "instant", ready, data, config, progress)
+    run_passes([only_pass], run / "instant", ready, data, config, progress)
 
 
-def config_at_own_size(data: DataSet, config: RunConfig) -> MethodConfig:
-    """What builds the network again: instant mode sees images at a size of its own."""
+def instant_config(data: DataSet, config: RunConfig) -> MethodConfig:
+    """Return the configuration that builds the network again, with the image size and stride of instant mode."""
     own = config.instant
     return config_of(data, config).model_copy(
         update={"options": own.model_dump(), "resize_px": own.resize_px, "output_stride": own.output_stride}
     )
 
 
-def spread_over(count: int, sample: int) -> list[int]:
-    """At most `sample` of `count` numbers, evenly spaced: of images in the order of their classes some of each."""
+def evenly_spaced(count: int, sample: int) -> list[int]:
+    """Return at most `sample` of `count` indices, evenly spaced. If images are sorted by class, each class has some."""
     taken = min(count, sample)
     return [i * count // taken for i in range(taken)]
 
 
-class Look(NamedTuple):
-    """One look at some images, and what it is for; what is counted can be added up."""
+class Pass(NamedTuple):
+    """One pass over some images, whose results per batch can be added."""
 
     stage: str
     numbers: list[int]
-    """Of the images."""
+    """Indices of the images."""
     moments: Callable[[Tensor, Int64[Tensor, " batch"]], Any]
-    """Of a batch: pixels and numbers of its images."""
+    """Computes the result of a batch from pixels and image indices."""
     fill: Callable[[Any], None]
-    """What sets the network's layers by the sum."""
+    """Sets the network's layers from the sum of the results."""
 
 
-def look_at_images(
-    looks: Sequence[Look], folder: Path, ready: Untrained, data: DataSet, config: RunConfig, progress: Progress
+def run_passes(
+    passes: Sequence[Pass], folder: Path, ready: Untrained, data: DataSet, config: RunConfig, progress: Progress
 ) -> None:
-    """Count and fill, look after look, and write the network's folder. Launched as several processes, each looks at its
-    share.
+    """Run passes one after the other, set the layers after each, and write the network's folder.
+
+    With several processes, each takes a part of the images.
+
+    Args:
+        passes: the passes.
+        folder: folder of the network in the run.
+        ready: the network, its device and settings.
+        data: the training images.
+        config: the configuration of the run.
+        progress: receives messages and progress.
 
     Raises:
         WsolError: none of the images can be decoded.
     """
-    started, stage = time.perf_counter(), looks[0].stage
+    started, stage = time.perf_counter(), passes[0].stage
     with new_shared_folder(folder, ready.engine) as scratch:
         images = ImageLoader(
             [sample.path for sample in data.train], ready.model_config.resize_px, workers=config.workers
         )
-        for look in looks:
-            seen = [one for one in gathered([_sum(look, images, progress)], ready.engine) if one is not None]
-            if not seen:
+        for one in passes:
+            sums = gathered([_sum(one, images, progress)], ready.engine)
+            sums = [moments for moments in sums if moments is not None]
+            if not sums:
                 raise WsolError(
-                    f"{stage}: none of {number_of(len(look.numbers), 'image')} can be decoded",
-                    expected="one at least",
-                    remedy=f"See what is wrong with them with `wsol check {data.root}`.",
+                    f"{stage}: none of {number_of(len(one.numbers), 'image')} can be decoded",
+                    expected="at least one",
+                    remedy=f"Run `wsol check {data.root}` to see what is wrong with them.",
                 )
-            look.fill(reduce(operator.add, seen))
+            one.fill(reduce(operator.add, sums))
         for broken in gathered([images.broken], ready.engine):
             images.broken |= broken
         if part().is_first:
@@ -195,26 +210,26 @@ def look_at_images(
             figures = {
                 "seconds": time.perf_counter() - started,
                 "engine": ready.engine.reason,
-                "sample": len(looks[0].numbers),
-                "images": sum(len(look.numbers) for look in looks),
+                "sample": len(passes[0].numbers),
+                "images": sum(len(one.numbers) for one in passes),
                 "broken_images": len(images.broken),
             }
             write_manifest(scratch, stage, ready.settings, ready.inputs, figures)
     if part().is_first:
-        progress.say(f"{stage}: {number_of(len(looks[0].numbers), 'image')} seen, {told_broken(folder)}")
+        progress.say(f"{stage}: {number_of(len(passes[0].numbers), 'image')} used, {told_broken(folder)}")
 
 
-def _sum(look: Look, images: ImageLoader, progress: Progress) -> Any:
-    """Of the images of this process; None where none could be decoded."""
-    mine = list(part().of(look.numbers))
+def _sum(one: Pass, images: ImageLoader, progress: Progress) -> Any:
+    """The sum over the images of this process; None if none could be decoded."""
+    mine = list(part().of(one.numbers))
     orders = [[mine[i] for i in rows] for rows in in_order(len(mine), BATCH_SIZE)]
-    found: Any = None
-    with progress.task(look.stage, len(orders)) as advance:
+    total: Any = None
+    with progress.task(one.stage, len(orders)) as advance:
         for batch in images.batches(orders):
-            moments = look.moments(torch.from_numpy(batch.pixels), torch.from_numpy(batch.indices))
-            found = moments if found is None else found + moments
+            moments = one.moments(torch.from_numpy(batch.pixels), torch.from_numpy(batch.indices))
+            total = moments if total is None else total + moments
             advance()
-    return found
+    return total
 
 
 @torch.inference_mode()
@@ -226,9 +241,7 @@ def features_of(network: InstantNetwork, ready: Untrained, pixels: Tensor) -> Fe
 
 
 def moments_of_roots(features: Features) -> Moments:
-    """Of the square roots of features, over all positions of all images; products in 32 bits, whose sums over batches
-    are taken in 64.
-    """
+    """Sums over the square roots of features at all positions: in 32 bits within a batch, in 64 over batches."""
     roots = features.sqrt().permute(0, 2, 3, 1).flatten(0, 2)
     lengths = roots.norm(dim=1)
     sums = (roots.sum(0), roots.T @ roots, lengths @ roots)

@@ -1,11 +1,10 @@
-"""Zhang et al. 2020, "Rethinking the Route Towards Weakly Supervised Object Localization": boxes by DDT teach a network
-to draw boxes.
+"""Zhang et al. 2020, "Rethinking the Route Towards Weakly Supervised Object Localization" (PSOL): a network learns to
+regress the boxes of DDT.
 
-1. DDT finds a box in each training image, knowing its class (`wsol.methods.ddt`); 2. a network learns these boxes, of
-   whatever
-class, as (x, y, w, h) in shares of the image's sides: its features, averaged, go through two linear layers with a ReLU
-between and a sigmoid at the end, and the loss is the squared distance (Alg. 1, sec. 3.2), weighed by lambda_reg
-(published code); 3. another network names the class. A run has no maps.
+1. DDT finds a box in each training image, using its label (`wsol.methods.ddt`). 2. A class-agnostic network learns
+these boxes as (x, y, w, h) in fractions of the image size: the mean of its features passes two linear layers with a
+ReLU between them and a sigmoid at the end. The loss is the squared distance (Alg. 1, sec. 3.2) times lambda_reg
+(published code). 3. Another network classifies. A run has no maps.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ BOXES = "boxes.npy"
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 Corners = Float[Tensor, "batch 4"]
-"""x0, y0, x1, y1 as shares of the sides."""
+"""x0, y0, x1, y1 as fractions of width and height."""
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
@@ -53,14 +52,14 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     resize_px = config.training.resize_px
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
-        return loss(network(images), seen_through(view, boxes[indices].to(images), resize_px), config.psol)
+        return loss(network(images), boxes_in_crops(view, boxes[indices].to(images), resize_px), config.psol)
 
     inputs = {"boxes": file_hash(run / "pseudo-boxes" / BOXES)}
     train_network(Plan(build, objective, inputs), data, run, config, progress)
 
 
 def load(run: Run) -> LocalizationModel:
-    """The network that draws boxes."""
+    """The network that predicts boxes."""
     return load_model(run.network_folder, build, forward)
 
 
@@ -87,17 +86,17 @@ def build(model_config: MethodConfig, state: State | None) -> nn.Module:
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
-    """The box, whatever the class."""
+    """The class-agnostic box."""
     return ModelOutputs(None, from_xywh(network(images).float()), None)
 
 
-def loss(found: Tensor, expected: Corners, options: Psol) -> Tensor:
-    """The mean squared distance of (x, y, w, h) as found from those of the expected boxes, weighed."""
-    return options.lambda_reg * mse_loss(found.float(), to_xywh(expected))
+def loss(predicted: Tensor, expected: Corners, options: Psol) -> Tensor:
+    """The weighted mean squared distance of predicted (x, y, w, h) and expected boxes."""
+    return options.lambda_reg * mse_loss(predicted.float(), to_xywh(expected))
 
 
 def to_xywh(boxes: Corners) -> Tensor:
-    """Corner and sides."""
+    """Convert corners to x0, y0, width, height."""
     return torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], dim=1)
 
 
@@ -106,10 +105,8 @@ def from_xywh(boxes: Tensor) -> Corners:
     return torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1).clamp(0, 1)
 
 
-def seen_through(view: View, boxes: Corners, resize_px: int) -> Corners:
-    """Boxes of whole images as shares of their crops' sides: moved, cut off at the edges and mirrored with the
-    pixels.
-    """
+def boxes_in_crops(view: View, boxes: Corners, resize_px: int) -> Corners:
+    """Convert boxes of whole images to fractions of their crops: moved, clipped and mirrored like the pixels."""
     corner = torch.stack([view.left, view.top, view.left, view.top], dim=1).to(boxes)
     x0, y0, x1, y1 = ((boxes * resize_px - corner).clamp(0, view.crop_px) / view.crop_px).unbind(1)
     is_mirrored = view.is_mirrored.to(boxes.device)
@@ -117,8 +114,8 @@ def seen_through(view: View, boxes: Corners, resize_px: int) -> Corners:
 
 
 def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """`run/pseudo-boxes`: a box for each training image, the whole image where DDT finds nothing. One process draws
-    them for all.
+    """Write `run/pseudo-boxes`: a box for each training image, the whole image if DDT finds nothing; computed by one
+    process for all.
     """
     folder, network = run / "pseudo-boxes", run / "ddt" / "model.safetensors"
     inputs = {"training": data.training_hash(), "ddt": file_hash(network)}
@@ -149,9 +146,9 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
 
 
 def pseudo_box(heatmap: Float[np.ndarray, "_ _"], size_px: int) -> tuple[float, float, float, float]:
-    """The box of the largest component where P is above 0, as shares of the image's sides."""
-    found = find_objects(heatmap, (size_px, size_px), Box(threshold=0.5))
-    if not found:
+    """The box of the largest component where P is above 0, in fractions of the image size."""
+    objects = find_objects(heatmap, (size_px, size_px), Box(threshold=0.5))
+    if not objects:
         return WHOLE
-    x0, y0, x1, y1 = (edge / size_px for edge in found[0].xyxy)
+    x0, y0, x1, y1 = (edge / size_px for edge in objects[0].xyxy)
     return x0, y0, x1, y1

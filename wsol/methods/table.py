@@ -1,4 +1,4 @@
-"""The methods by the word after `--method`."""
+"""The methods by their `--method` name."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from wsol.runtime.progress import Progress
 
 
 class Method(NamedTuple):
-    """What a method has to have."""
+    """The functions of a method."""
 
     fit: Callable[[DataSet, Path, RunConfig, Progress], None]
-    """From the training images and their labels, and nothing else, to the network in the last of the method's folders;
-    the same call goes on after a kill."""
+    """Trains on the images and labels alone, and writes the network to the last of the method's folders. After a kill,
+    the same call continues."""
     load: Callable[[Run], LocalizationModel]
-    """The network of a finished run."""
+    """Loads the network of a finished run."""
 
 
 METHODS: dict[words.Method, Method] = {

@@ -1,9 +1,10 @@
-"""Bae et al. 2020, "Rethinking Class Activation Mapping": three repairs of `cam`.
+"""Bae et al. 2020, "Rethinking Class Activation Mapping": three changes to `cam`.
 
-Thresholded average pooling: a channel's feature is its mean over the places above tau_tap = theta_tap * max, not over
-all, so that a small area does not look like a weak one (sec. 3.1, Eq. 4). Negative weight clamping: only positive
-weights of the class layer make the map (sec. 3.2). Percentile as a standard for thresholding: the map is a share of its
-i-th percentile, not of its maximum (sec. 3.3). Where the last stage does not end in a ReLU, its positive part is taken.
+Thresholded average pooling: a channel is averaged over the positions above tau_tap = theta_tap * max instead of all, so
+that a small active area is not the same as weak activation (sec. 3.1, Eq. 4). Negative weight clamping: the map uses
+only positive weights of the class layer (sec. 3.2). Percentile as a standard for thresholding: the map is divided by
+its i-th percentile instead of its maximum (sec. 3.3). If the last stage does not end in a ReLU, its positive part is
+used.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from wsol.runtime.progress import Progress
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Train as a classifier of pooled features."""
+    """Train as a classifier with thresholded average pooling."""
     train_network(Plan(build, of_labels(data, loss)), data, run, config, progress)
 
 
@@ -45,26 +46,24 @@ class TapNetwork(nn.Module):
         self.options = options
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The class scores, and the features that they come from."""
+        """The class scores and the features."""
         features = self.backbone(images)[-1].relu()
         return self.class_layer(pooled(features, self.options.theta_tap)), features
 
 
 def pooled(features: Tensor, theta: float) -> Tensor:
-    """Eq. 4: the mean of each channel over the places where it is above theta times its maximum; 0 for one that is
-    nowhere positive.
-    """
+    """Eq. 4: the mean of each channel over the positions above theta times its maximum; 0 if none is positive."""
     is_active = features > theta * features.amax((2, 3), keepdim=True)
     return (features * is_active).sum((2, 3)) / is_active.sum((2, 3)).clamp(min=1)
 
 
 def clamped_maps(features: Tensor, weight: Tensor) -> Tensor:
-    """Sec. 3.2: sum over the channels of positive weight, for each class."""
+    """Sec. 3.2: the map of each class, from the channels with positive weight."""
     return conv2d(features, weight.clamp(min=0)[:, :, None, None])
 
 
-def percentile_shares(maps: Heatmaps, percentile: int) -> Heatmaps:
-    """Sec. 3.3: the map as a share of its percentile (of the two nearest values the lower), 1 at most."""
+def fraction_of_percentile(maps: Heatmaps, percentile: int) -> Heatmaps:
+    """Sec. 3.3: the map divided by its percentile (the lower of the two nearest values), at most 1."""
     maps = maps.float().relu()
     ranked = maps.flatten(1).sort(dim=1).values
     standard = ranked[:, percentile * (ranked.shape[1] - 1) // 100]
@@ -83,8 +82,8 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
-    """The repaired map of the label's class; its box begins at theta_loc, which is `box.threshold`."""
+    """The map of the label's class; the paper's theta_loc is `box.threshold`."""
     assert isinstance(network, TapNetwork)
     logits, features = network(images)
     heatmaps = map_of_class(clamped_maps(features, network.class_layer.weight), logits, labels)
-    return ModelOutputs(percentile_shares(heatmaps, network.options.percentile), None, logits.float().softmax(1))
+    return ModelOutputs(fraction_of_percentile(heatmaps, network.options.percentile), None, logits.float().softmax(1))

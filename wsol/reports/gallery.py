@@ -102,7 +102,7 @@ class OfCues:
 
     def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
         """The map of each image's label."""
-        return [cues.chosen(*one) for one in cues.seen(self.model, pixels, labels, self.engine)]
+        return [cues.keep_best_part(*one) for one in cues.image_cues(self.model, pixels, labels, self.engine)]
 
     def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
         """What stage 2 makes of a map; it is known everywhere."""

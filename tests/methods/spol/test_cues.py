@@ -1,4 +1,4 @@
-"""Masks without training: which part is taken, what the network says, and a story with a distractor in every image."""
+"""Masks without training: which part is chosen, the outputs of the network, and a distractor in every image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HW = (40, 40)
 
 
 def plane(*boxes: tuple[int, int, int, int, float]) -> np.ndarray:
-    """Zeros, and a value inside of each box y0, x0, y1, x1."""
+    """Zeros, with a value inside each box y0, x0, y1, x1."""
     found = np.zeros(HW, np.float32)
     for y0, x0, y1, x1, value in boxes:
         found[y0:y1, x0:x1] = value
@@ -27,41 +27,45 @@ NOTHING = plane()
 def taken(
     evidence: np.ndarray, likeness: np.ndarray, *parts: tuple[int, int, int, int]
 ) -> list[tuple[int, int, int, int]]:
-    """Which of the parts is left of a map that has all of them."""
-    left = cues.chosen(plane(*((*part, 0.9) for part in parts)), evidence, likeness) > cues.THRESHOLD
+    """Which part of a map is kept."""
+    left = cues.keep_best_part(plane(*((*part, 0.9) for part in parts)), evidence, likeness) > cues.THRESHOLD
     return [part for part in parts if left[part[0], part[1]]]
 
 
 @pytest.mark.parametrize(
     ("evidence", "likeness", "expected"),
     [
-        pytest.param(NOTHING, NOTHING, LARGE, id="nothing is told: the largest"),
+        pytest.param(NOTHING, NOTHING, LARGE, id="no cue: the largest"),
         pytest.param(plane((*SMALL, 1.0)), NOTHING, SMALL, id="evidence for the small one"),
         pytest.param(plane((*LARGE, 0.1), (*SMALL, 1.0)), NOTHING, SMALL, id="a little everywhere on the large one"),
-        pytest.param(plane((*LARGE, 0.5), (*SMALL, 1.0)), NOTHING, LARGE, id="more of it: a large part is surer"),
-        pytest.param(plane((*LARGE, -5.0), (*SMALL, 0.1)), NOTHING, SMALL, id="against a part is not for it"),
-        pytest.param(plane((*LARGE, 1.0)), plane((*LARGE, -0.5), (*SMALL, 0.5)), SMALL, id="refused in other images"),
-        pytest.param(plane((*LARGE, 1.0)), plane((*LARGE, -0.1), (*SMALL, 0.1)), LARGE, id="hardly unlike"),
+        pytest.param(
+            plane((*LARGE, 0.5), (*SMALL, 1.0)), NOTHING, LARGE, id="more evidence: a large part is more reliable"
+        ),
+        pytest.param(plane((*LARGE, -5.0), (*SMALL, 0.1)), NOTHING, SMALL, id="negative evidence does not count"),
+        pytest.param(plane((*LARGE, 1.0)), plane((*LARGE, -0.5), (*SMALL, 0.5)), SMALL, id="rejected in other images"),
+        pytest.param(
+            plane((*LARGE, 1.0)), plane((*LARGE, -0.1), (*SMALL, 0.1)), LARGE, id="a small difference in likeness"
+        ),
     ],
 )
-def test_the_part_that_speaks_most_clearly_is_taken(
+def test_the_part_with_the_clearest_evidence_is_chosen(
     evidence: np.ndarray, likeness: np.ndarray, expected: tuple[int, int, int, int]
 ) -> None:
     assert taken(evidence, likeness, LARGE, SMALL) == [expected]
 
 
-def test_a_speck_is_never_taken_where_there_is_more() -> None:
+def test_a_speck_is_never_chosen_if_there_is_a_larger_part() -> None:
     loud = plane((*SPECK, 100.0))
     assert taken(loud, loud, SMALL, SPECK) == [SMALL]
     assert taken(loud, loud, SPECK) == [SPECK]
 
 
-def test_what_is_not_salient_stays_as_it_is() -> None:
+def test_other_pixels_are_unchanged() -> None:
     salience = plane((*LARGE, 0.9), (*SMALL, 0.8))
     salience[salience == 0] = 0.3
-    found = cues.chosen(salience, plane((*SMALL, 1.0)), NOTHING)
+    found = cues.keep_best_part(salience, plane((*SMALL, 1.0)), NOTHING)
     assert (found[salience == np.float32(0.3)] == np.float32(0.3)).all() and found[2, 2] == 0
-    np.testing.assert_array_equal(cues.chosen(NOTHING, NOTHING, NOTHING), NOTHING)
+    np.testing.assert_array_equal(cues.keep_best_part(NOTHING, NOTHING, NOTHING), NOTHING)
 
 
 def network() -> cues.CueNetwork:
@@ -71,7 +75,7 @@ def network() -> cues.CueNetwork:
     return found
 
 
-def test_the_evidence_is_of_the_label_and_nothing_without_one() -> None:
+def test_the_evidence_is_that_of_the_label_and_zero_without_one() -> None:
     one, images = network(), torch.rand(3, 3, 96, 96)
     with torch.no_grad():
         of_labels = [one(images, torch.full((3,), label)).evidence for label in range(3)]
@@ -95,7 +99,7 @@ def test_the_evidence_is_of_the_label_and_nothing_without_one() -> None:
     ],
     ids=["a rare class", "two", "few images", "many classes"],
 )
-def test_the_sample_has_some_of_each_class(labels: list[int], sample: int, least: dict[int, int]) -> None:
+def test_the_sample_has_images_of_each_class(labels: list[int], sample: int, least: dict[int, int]) -> None:
     found = cues.sample_of(labels, sample)
     assert found == sorted(set(found)) and len(found) >= min(sample, len(labels))
     for label, count in least.items():

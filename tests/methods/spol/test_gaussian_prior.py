@@ -1,4 +1,4 @@
-"""GPPL: equations 5 and 6 by loops, maps that nobody wants, and the two tables of thresholds."""
+"""GPPL: equations 5 and 6 by loops, degenerate maps, and the two tables of thresholds."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Normal(NamedTuple):
 
 
 def gaussian_by_loops(weights: NDArray[np.float64], pixels: list[tuple[int, int]], divisor: float) -> Normal | None:
-    """Sec. 3.4: each place is a sample, its response its weight; mean, variance and correlation of all samples.
+    """Sec. 3.4: each position is a sample weighted by its value; mean, variance and correlation of all samples.
 
-    A pixel is no point: the variance is at least that of a uniform place within one. Correlation at most 0.99.
+    The variance is at least that of a uniform position within a pixel, the correlation at most 0.99.
     """
     mass = sum(weights[y, x] for y, x in pixels)
     if mass == 0:
@@ -67,7 +67,7 @@ def density_by_loops(normal: Normal, side_in: tuple[int, int], side_out: tuple[i
 
 
 def blobs(seed: int, side: int = 12, count: int = 2) -> Tensor:
-    """A map like a CAM: some soft spots, peak 1."""
+    """A map like a CAM: some soft blobs, maximum 1."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side] / side
     total = np.zeros((side, side))
@@ -79,7 +79,7 @@ def blobs(seed: int, side: int = 12, count: int = 2) -> Tensor:
     return torch.tensor(total / total.max(), dtype=torch.float32)
 
 
-def drawn_gaussian(heatmap: Tensor, prior: Pseudo, image_hw: tuple[int, int]) -> Tensor:
+def rendered_gaussian(heatmap: Tensor, prior: Pseudo, image_hw: tuple[int, int]) -> Tensor:
     """The rendered prior of one map."""
     return render(fit_gaussians(fraction_of_peak(heatmap[None]), prior), image_hw)[0]
 
@@ -96,9 +96,11 @@ def test_the_entire_maps_gaussian_is_equations_5_and_6(divisor: float, weights: 
     heatmap = torch.from_numpy(weights).float()
     expected = gaussian_by_loops(weights, list(np.ndindex(*weights.shape)), divisor)  # type: ignore[arg-type]
     for image_hw in (weights.shape, (7, 9)):
-        drawn = render(fit_gaussians(heatmap[None], Pseudo(gaussian="entire", gaussian_divisor=divisor)), image_hw)[0]
+        rendered = render(fit_gaussians(heatmap[None], Pseudo(gaussian="entire", gaussian_divisor=divisor)), image_hw)[
+            0
+        ]
         wanted = density_by_loops(expected, weights.shape, image_hw) if expected else np.zeros(image_hw)
-        np.testing.assert_allclose(drawn.numpy(), wanted, atol=2e-3)
+        np.testing.assert_allclose(rendered.numpy(), wanted, atol=2e-3)
 
 
 def regions_by_flood(mask: NDArray[np.bool_]) -> list[list[tuple[int, int]]]:
@@ -123,7 +125,7 @@ def test_the_contours_gaussians_are_those_of_the_bands_regions_at_256_px(seed: i
     regions = [part for part in regions_by_flood((fine >= np.float32(0.1)) & (fine <= 0.5)) if len(part) >= 20]
     normals = [gaussian_by_loops(fine, part, 10) for part in regions]
     expected = np.max([density_by_loops(normal, (256, 256), (64, 64)) for normal in normals if normal], axis=0)
-    np.testing.assert_allclose(drawn_gaussian(heatmap, CONTOURS, (64, 64)).numpy(), expected, atol=5e-3)
+    np.testing.assert_allclose(rendered_gaussian(heatmap, CONTOURS, (64, 64)).numpy(), expected, atol=5e-3)
 
 
 def banded(*squares: tuple[int, int, int], value: float = 0.3) -> Tensor:
@@ -162,7 +164,7 @@ def test_regions_are_numbered_from_the_largest(
 
 
 def test_a_square_of_known_moments() -> None:
-    """A uniform square of side n has mean in its middle and variance (n² - 1) / 12."""
+    """A uniform square of n x n pixels has its mean at the centre and variance (n² - 1) / 12."""
     square = np.full((40, 40), 0.3, np.float32)
     deviation = math.sqrt(1599 / 12) / 256
     assert moments(square, (100, 20), (256, 256)) == pytest.approx((40 / 256, 120 / 256, deviation, deviation, 0))
@@ -197,29 +199,29 @@ DEGENERATE: list[Any] = [
 @pytest.mark.parametrize("prior", [ENTIRE, CONTOURS, Pseudo(gaussian="none")], ids=lambda prior: prior.gaussian)
 @pytest.mark.parametrize(("heatmap", "has_weight"), DEGENERATE)
 def test_any_map_has_finite_targets(heatmap: Tensor, has_weight: bool, prior: Pseudo) -> None:
-    shares = fraction_of_peak(heatmap[None])
-    assert torch.isfinite(shares).all()
-    assert shares.max() == float(has_weight)
-    gaussians = fit_gaussians(shares, prior)
+    fractions = fraction_of_peak(heatmap[None])
+    assert torch.isfinite(fractions).all()
+    assert fractions.max() == float(has_weight)
+    gaussians = fit_gaussians(fractions, prior)
     assert gaussians.shape == (1, GAUSSIANS_PER_IMAGE[prior.gaussian], 5)
     assert torch.isfinite(gaussians).all()
-    drawn = render(gaussians, (16, 16))
-    assert torch.isfinite(drawn).all()
-    assert 0 <= drawn.min() <= drawn.max() <= 1
+    rendered = render(gaussians, (16, 16))
+    assert torch.isfinite(rendered).all()
+    assert 0 <= rendered.min() <= rendered.max() <= 1
     if prior.gaussian == "entire":
-        assert bool(drawn.max() > 0.1) == has_weight
+        assert bool(rendered.max() > 0.1) == has_weight
     if prior.gaussian == "none":
-        assert (drawn == 0).all()
-    for part in targets(interpolate(shares[:, None], (16, 16))[:, 0], drawn, prior):
+        assert (rendered == 0).all()
+    for part in targets(interpolate(fractions[:, None], (16, 16))[:, 0], rendered, prior):
         assert torch.isfinite(part).all()
 
 
 def test_one_pixel_gives_a_gaussian_of_about_a_pixel() -> None:
     heatmap = torch.zeros(8, 8)
     heatmap[3, 5] = 1
-    drawn = drawn_gaussian(heatmap, ENTIRE, (8, 8))
-    assert drawn[3, 5] == 1
-    assert (drawn > 0.1).sum() == 1
+    rendered = rendered_gaussian(heatmap, ENTIRE, (8, 8))
+    assert rendered[3, 5] == 1
+    assert (rendered > 0.1).sum() == 1
 
 
 @pytest.mark.parametrize(("flip", "sign"), [(False, 1), (True, -1)])
@@ -236,7 +238,7 @@ def test_an_empty_batch_is_a_batch() -> None:
 
 
 @pytest.mark.parametrize("prior", [ENTIRE, CONTOURS], ids=lambda prior: prior.gaussian)
-def test_maps_do_not_look_at_their_neighbours_in_the_batch(prior: Pseudo) -> None:
+def test_maps_do_not_depend_on_others_in_the_batch(prior: Pseudo) -> None:
     batch = torch.stack([blobs(seed, 16) for seed in range(4)] + [torch.zeros(16, 16)])
     together = fit_gaussians(batch, prior)
     for number, heatmap in enumerate(batch):
@@ -248,9 +250,9 @@ def test_maps_do_not_look_at_their_neighbours_in_the_batch(prior: Pseudo) -> Non
 @given(seed=st.integers(0, 10**6), power=st.integers(-20, 20))
 def test_scaling_a_map_changes_nothing(prior: Pseudo, seed: int, power: int) -> None:
     heatmap = blobs(seed, 8)
-    drawn = drawn_gaussian(heatmap, prior, (8, 8))
-    assert torch.equal(drawn_gaussian(heatmap * 2.0**power, prior, (8, 8)), drawn)
-    torch.testing.assert_close(drawn_gaussian(heatmap * 0.37, prior, (8, 8)), drawn, atol=2e-2, rtol=0)
+    rendered = rendered_gaussian(heatmap, prior, (8, 8))
+    assert torch.equal(rendered_gaussian(heatmap * 2.0**power, prior, (8, 8)), rendered)
+    torch.testing.assert_close(rendered_gaussian(heatmap * 0.37, prior, (8, 8)), rendered, atol=2e-2, rtol=0)
 
 
 @pytest.mark.parametrize("prior", [ENTIRE, CONTOURS], ids=lambda prior: prior.gaussian)
@@ -258,22 +260,24 @@ def test_scaling_a_map_changes_nothing(prior: Pseudo, seed: int, power: int) -> 
 @pytest.mark.parametrize("seed", range(5))
 def test_flipping_a_map_flips_its_gaussian(prior: Pseudo, axis: int, seed: int) -> None:
     heatmap = blobs(seed, 16)
-    drawn = drawn_gaussian(heatmap, prior, (32, 32))
-    torch.testing.assert_close(drawn_gaussian(heatmap.flip(axis), prior, (32, 32)), drawn.flip(axis), atol=1e-4, rtol=0)
+    rendered = rendered_gaussian(heatmap, prior, (32, 32))
+    torch.testing.assert_close(
+        rendered_gaussian(heatmap.flip(axis), prior, (32, 32)), rendered.flip(axis), atol=1e-4, rtol=0
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_turning_a_map_turns_its_gaussian(seed: int) -> None:
+def test_rotating_a_map_rotates_its_gaussian(seed: int) -> None:
     heatmap = blobs(seed, 16)
     torch.testing.assert_close(
-        drawn_gaussian(heatmap.T.contiguous(), ENTIRE, (32, 32)),
-        drawn_gaussian(heatmap, ENTIRE, (32, 32)).T,
+        rendered_gaussian(heatmap.T.contiguous(), ENTIRE, (32, 32)),
+        rendered_gaussian(heatmap, ENTIRE, (32, 32)).T,
         atol=1e-4,
         rtol=0,
     )
 
 
-# What stage 3 is told about a place: foreground, background, or nothing.
+# Targets of a pixel in stage 3: foreground, background, or ignored.
 FG, BG, NO = (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)
 
 
@@ -292,7 +296,7 @@ def recipe(name: str) -> Pseudo:
         pytest.param("paper", 0.3, 0.71, FG, id="paper: Gaussian above 0.7"),
         pytest.param("paper", 0.3, 0.7, NO, id="paper: 0.7 is not above"),
         pytest.param("paper", 0.0, 0.71, FG, id="paper: foreground wins"),
-        pytest.param("paper", 0.0, 0.6, BG, id="paper: a Gaussian below its threshold says nothing"),
+        pytest.param("paper", 0.0, 0.6, BG, id="paper: a Gaussian below its threshold has no effect"),
         pytest.param("released", 0.26, 0.0, FG, id="released: map above 0.25"),
         pytest.param("released", 0.25, 0.0, NO, id="released: 0.25 is not above"),
         pytest.param("released", 0.01, 0.0, NO, id="released: 0.01 is not below"),
@@ -300,7 +304,7 @@ def recipe(name: str) -> Pseudo:
         pytest.param("released", 0.1, 0.26, FG, id="released: Gaussian above 0.25"),
         pytest.param("released", 0.1, 0.25, NO, id="released: Gaussian at 0.25"),
         pytest.param("released", 0.0, 0.26, FG, id="released: foreground wins"),
-        pytest.param("released", 0.0, 0.25, BG, id="released: nothing speaks up"),
+        pytest.param("released", 0.0, 0.25, BG, id="released: nothing above a threshold"),
     ],
 )
 def test_three_valued_targets(name: str, heat: float, gaussian: float, expected: tuple[float, float]) -> None:
@@ -308,29 +312,29 @@ def test_three_valued_targets(name: str, heat: float, gaussian: float, expected:
     assert set(zip(value.flatten().tolist(), weight.flatten().tolist(), strict=True)) == {expected}
 
 
-def test_without_thresholding_the_larger_is_the_target_everywhere() -> None:
+def test_without_thresholding_the_maximum_is_the_target_everywhere() -> None:
     heat, gaussian = blobs(0)[None], blobs(1)[None]
     value, weight = targets(heat, gaussian, Pseudo(thresholding=False))
     assert torch.equal(value, torch.maximum(heat, gaussian))
     assert (weight == 1).all()
 
 
-def test_without_a_gaussian_the_map_decides_alone() -> None:
+def test_without_a_gaussian_the_targets_depend_on_the_map_alone() -> None:
     prior = Pseudo(gaussian="none")
     heat = blobs(0)[None]
     assert torch.equal(targets(heat, render(fit_gaussians(heat, prior), (12, 12)), prior).value, (heat > 0.25).float())
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["paper", "released"]))
-def test_a_target_is_never_both_and_background_is_never_near_the_peak(seed: int, name: str) -> None:
+def test_a_target_is_never_both_and_background_is_never_near_the_maximum(seed: int, name: str) -> None:
     prior, heat = recipe(name), blobs(seed, 8)[None]
-    drawn = render(fit_gaussians(heat, prior), (8, 8))
-    value, weight = targets(heat, drawn, prior)
+    rendered = render(fit_gaussians(heat, prior), (8, 8))
+    value, weight = targets(heat, rendered, prior)
     assert set(value.unique().tolist()) | set(weight.unique().tolist()) <= {0.0, 1.0}
     assert ((value == 1) <= (weight == 1)).all()
     is_background = (weight == 1) & (value == 0)
     assert (heat[is_background] < prior.background).all()
-    assert (drawn[is_background] <= prior.gaussian_foreground).all()
+    assert (rendered[is_background] <= prior.gaussian_foreground).all()
     assert value.flatten()[heat.flatten().argmax()] == 1
 
 

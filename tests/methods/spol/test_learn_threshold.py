@@ -1,4 +1,4 @@
-"""A finished run has a box threshold that nobody gave it."""
+"""A finished run has a learned box threshold."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def own_run(small_run: Path, tmp_path: Path) -> Path:
     return run
 
 
-def test_without_its_file_the_run_says_what_to_do_and_learns_the_same_again(
+def test_without_its_file_the_error_says_what_to_do_and_the_same_threshold_is_learned_again(
     cli: Cli, own_run: Path, small_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there = (own_run / "seg" / FILE).read_text()
@@ -46,19 +46,19 @@ def test_without_its_file_the_run_says_what_to_do_and_learns_the_same_again(
     assert (own_run / "seg" / "model.safetensors").stat().st_mtime_ns == trained, "nothing was trained again"
 
 
-def test_an_unfinished_run_is_told_the_command_that_goes_on_and_that_leads_to_boxes(
+def test_the_error_about_an_unfinished_run_has_the_command_that_continues_it(
     cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(own_run / "seg")
     assert cli("predict", own_run, small_set / "test", "--out", tmp_path / "boxes") == 2
-    told = capsys.readouterr().err
-    assert f"{own_run} is unfinished: " in told and f"`wsol fit DATA --run {own_run}` goes on" in told
-    assert "--threshold" not in told
+    message = capsys.readouterr().err
+    assert f"{own_run} is unfinished: " in message and f"`wsol fit DATA --run {own_run}` goes on" in message
+    assert "--threshold" not in message
     assert cli("fit", small_set, "--run", own_run) == 0
     assert Localizer.load(own_run).box.threshold == Run.open(own_run).box().threshold
 
 
-def test_a_threshold_of_the_user_wins(cli: Cli, own_run: Path, small_set: Path) -> None:
+def test_a_given_threshold_takes_precedence(cli: Cli, own_run: Path, small_set: Path) -> None:
     assert cli("train-seg", small_set, "--run", own_run, "--box.threshold", "0.45") == 0
     assert Run.open(own_run).box().threshold == 0.45
     assert Run.open(own_run).box(0.6).threshold == 0.6

@@ -1,4 +1,4 @@
-"""Equation 7 by loops, and what each classification loss teaches each branch."""
+"""Equation 7 by loops, and the gradients of each classification loss in each branch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from wsol.methods.spol.losses import CLASS_LOSSES, distil, joint, masked_bce
 
 
-def drawn(seed: int, classes: int = 4, batch: int = 3) -> tuple[Tensor, Tensor, Tensor]:
+def random_logits(seed: int, classes: int = 4, batch: int = 3) -> tuple[Tensor, Tensor, Tensor]:
     """Logits of both branches, ready for gradients, and labels."""
     generator = torch.Generator().manual_seed(seed)
     fused, deep = (torch.randn(batch, classes, generator=generator).requires_grad_() for _ in range(2))
@@ -57,7 +57,7 @@ def test_the_segmentation_loss_is_equation_7(seed: int) -> None:
         )
 
 
-def test_ignored_places_teach_nothing() -> None:
+def test_ignored_pixels_have_no_gradient() -> None:
     logits = torch.randn(2, 3, 4, requires_grad=True)
     weight = torch.zeros(2, 3, 4)
     weight[:, :, 0] = 1
@@ -66,7 +66,7 @@ def test_ignored_places_teach_nothing() -> None:
     assert (gradient[:, :, 0] != 0).all()
 
 
-def test_a_batch_in_which_nothing_is_known_costs_nothing() -> None:
+def test_a_batch_of_ignored_pixels_has_no_loss() -> None:
     logits = torch.full((1, 2, 2), 50.0, requires_grad=True)
     loss = masked_bce(logits, torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))
     loss.backward()
@@ -74,7 +74,7 @@ def test_a_batch_in_which_nothing_is_known_costs_nothing() -> None:
     assert (logits.grad == 0).all()
 
 
-def test_sure_logits_stay_finite() -> None:
+def test_the_loss_of_large_logits_is_finite() -> None:
     logits = torch.tensor([[[1e4, -1e4]]], requires_grad=True)
     loss = masked_bce(logits, torch.tensor([[[0.0, 1.0]]]), torch.ones(1, 1, 2))
     loss.backward()
@@ -92,32 +92,32 @@ def entropy_by_loops(logits: Tensor, labels: Tensor) -> float:
 
 
 @given(st.integers(0, 10**6))
-def test_joint_is_one_cross_entropy_for_each_branch(seed: int) -> None:
-    fused, deep, labels = drawn(seed)
+def test_joint_is_the_sum_of_the_cross_entropies_of_both_branches(seed: int) -> None:
+    fused, deep, labels = random_logits(seed)
     assert joint(fused, deep, labels).item() == pytest.approx(
         entropy_by_loops(fused, labels) + entropy_by_loops(deep, labels), rel=1e-5
     )
 
 
 @given(st.integers(0, 10**6))
-def test_distilling_teaches_the_deep_branch_labels_and_the_fused_one_its_belief(seed: int) -> None:
-    fused, deep, labels = drawn(seed)
+def test_distil_trains_the_deep_branch_on_labels_and_the_fused_one_on_its_softmax(seed: int) -> None:
+    fused, deep, labels = random_logits(seed)
     of_fused, of_deep = gradients(distil(fused, deep, labels), fused, deep)
     # No gradient of the soft term reaches the deep logits: what remains is half a cross entropy.
     torch.testing.assert_close(of_deep, gradients(cross_entropy(deep, labels) / 2, deep)[0])
-    # The gradient of a soft cross entropy is the difference of the two beliefs.
+    # The gradient of a soft cross entropy is the difference of the two softmaxes.
     torch.testing.assert_close(of_fused, (fused.softmax(1) - deep.softmax(1)) / (2 * len(labels)))
     soft = -(deep.softmax(1) * fused.log_softmax(1)).sum(1).mean().item()
     assert distil(fused, deep, labels).item() == pytest.approx((entropy_by_loops(deep, labels) + soft) / 2, rel=1e-5)
 
 
-def test_a_fused_branch_of_the_same_belief_is_left_alone() -> None:
-    _, deep, labels = drawn(0)
+def test_a_fused_branch_with_the_same_softmax_has_no_gradient() -> None:
+    _, deep, labels = random_logits(0)
     same = deep.detach().clone().requires_grad_()
     assert gradients(distil(same, deep, labels), same)[0].abs().max() < 1e-7
 
 
 @pytest.mark.parametrize("name", CLASS_LOSSES)
 def test_without_a_deep_branch_every_loss_is_cross_entropy(name: str) -> None:
-    fused, _, labels = drawn(1)
+    fused, _, labels = random_logits(1)
     assert CLASS_LOSSES[name](fused, None, labels).item() == pytest.approx(entropy_by_loops(fused, labels), rel=1e-5)

@@ -42,10 +42,10 @@ def record(number: int) -> tuple[Tensor, Tensor]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A store of sixty records: all whole but 7 (empty), 8 (not finite) and 9 (never written)."""
-    place = tmp_path / "run" / "pseudo"
-    place.mkdir(parents=True)
+    store = tmp_path / "run" / "pseudo"
+    store.mkdir(parents=True)
     records = create(
-        place,
+        store,
         [f"owl/Käuzchen {number}.jpg" for number in range(COUNT - 1)] + ["raw \udcff.jpg"],
         record_of(MAP_HW, GAUSSIANS),
     )
@@ -55,13 +55,13 @@ def folder(tmp_path: Path) -> Path:
         records["gaussians"][number] = gaussians.numpy()
         records["state"][number] = {7: EMPTY, 8: NOT_FINITE, 9: ABSENT}.get(number, WHOLE)
     records.flush()
-    return place
+    return store
 
 
 VALUES = torch.linspace(0, 1, 100_001)
 
 
-def test_a_value_comes_back_within_half_a_step_of_its_root() -> None:
+def test_a_decoded_value_is_within_half_a_step_of_its_root() -> None:
     back = decode(encode(VALUES[None, None]))[0, 0]
     assert (back.sqrt() - VALUES.sqrt()).abs().max() <= 0.5 / 255 + 1e-6
     assert (back - VALUES).abs().max() < 0.004
@@ -70,7 +70,7 @@ def test_a_value_comes_back_within_half_a_step_of_its_root() -> None:
     assert (back.diff() >= 0).all()
 
 
-def test_every_code_is_its_own_code_again() -> None:
+def test_every_code_survives_decoding_and_encoding() -> None:
     codes = torch.arange(256, dtype=torch.uint8)[None, None]
     assert torch.equal(encode(decode(codes)), codes)
 
@@ -82,7 +82,7 @@ def test_values_outside_are_clamped(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize(("threshold", "tolerance"), [(0.004, 0.00025), (0.01, 0.0004), (0.25, 0.002), (0.5, 0.003)])
-def test_thresholds_are_decided_as_on_the_exact_map(threshold: float, tolerance: float) -> None:
+def test_thresholds_give_the_same_result_as_on_the_exact_map(threshold: float, tolerance: float) -> None:
     back = decode(encode(VALUES[None, None]))[0, 0]
     differs = (back < threshold) != (threshold > VALUES)
     assert ((VALUES[differs] - threshold).abs() < tolerance).all()
@@ -96,7 +96,7 @@ def check(store: PseudoStore, numbers: list[int]) -> None:
         assert torch.equal(gaussians[row], expected)
 
 
-def test_records_come_back_in_any_order(folder: Path) -> None:
+def test_records_can_be_read_in_any_order(folder: Path) -> None:
     store = PseudoStore(folder)
     assert len(store) == COUNT
     assert store.image_ids[3] == "owl/Käuzchen 3.jpg"
@@ -121,7 +121,7 @@ def test_a_record_is_about_a_kilobyte_and_the_file_is_mapped_not_read(folder: Pa
     assert base.mode == "r"
 
 
-def test_planes_are_the_map_and_its_gaussians_at_the_images_size(folder: Path) -> None:
+def test_planes_are_the_map_and_its_gaussians_at_the_image_size(folder: Path) -> None:
     store, numbers = PseudoStore(folder), torch.tensor([4, 2])
     planes = store.at_size(numbers, 40, torch.device("cpu"))
     maps, gaussians = store.stored(numbers)
@@ -133,14 +133,14 @@ def test_planes_are_the_map_and_its_gaussians_at_the_images_size(folder: Path) -
 
 
 @pytest.mark.parametrize("absent", [FILE, INDEX])
-def test_a_store_that_is_not_there_says_how_to_make_it(folder: Path, absent: str) -> None:
+def test_the_error_about_an_absent_store_says_how_to_make_it(folder: Path, absent: str) -> None:
     (folder / absent).unlink()
     with pytest.raises(WsolError, match="wsol make-pseudo"):
         PseudoStore(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array"])
-def test_a_damaged_store_says_what_to_do(folder: Path, content: bytes) -> None:
+def test_the_error_about_a_damaged_store_says_what_to_do(folder: Path, content: bytes) -> None:
     (folder / FILE).write_bytes(content)
     with pytest.raises(WsolError, match="wsol make-pseudo"):
         PseudoStore(folder).counts()
@@ -148,39 +148,39 @@ def test_a_damaged_store_says_what_to_do(folder: Path, content: bytes) -> None:
 
 @pytest.fixture
 def masks_folder(tmp_path: Path) -> Path:
-    """A store of three masks that are masks from the start, the last one never written."""
-    place = tmp_path / "run" / "pseudo"
-    place.mkdir(parents=True)
-    records = create(place, ["a.jpg", "b.jpg", "c.jpg"], mask_record())
+    """A store of three masks from cues; the last one is never written."""
+    store = tmp_path / "run" / "pseudo"
+    store.mkdir(parents=True)
+    records = create(store, ["a.jpg", "b.jpg", "c.jpg"], mask_record())
     for number in range(2):
-        records["inside"][number] = np.packbits(drawn(number), axis=-1)
+        records["inside"][number] = np.packbits(object_mask(number), axis=-1)
         records["state"][number] = WHOLE
     records.flush()
-    return place
+    return store
 
 
-def drawn(number: int) -> np.ndarray:
-    """Where the object is, from the number alone."""
+def object_mask(number: int) -> np.ndarray:
+    """The mask of a record, from its number alone."""
     return np.random.default_rng(number).random((SIZE_PX, SIZE_PX)) < 0.3
 
 
-def test_masks_come_back_bit_by_bit_in_any_order(masks_folder: Path) -> None:
+def test_masks_can_be_read_bit_by_bit_in_any_order(masks_folder: Path) -> None:
     store = PseudoStore(masks_folder)
     assert store.holds_masks
     assert store.usable() == [0, 1]
     found = store.masks(torch.tensor([1, 0, 1]))
     assert found.shape == (3, 1, SIZE_PX, SIZE_PX)
     for row, number in enumerate((1, 0, 1)):
-        np.testing.assert_array_equal(found[row, 0].numpy(), drawn(number))
+        np.testing.assert_array_equal(found[row, 0].numpy(), object_mask(number))
 
 
-def test_masks_keep_their_place_at_the_images_size(masks_folder: Path) -> None:
+def test_masks_keep_their_position_at_the_image_size(masks_folder: Path) -> None:
     planes = PseudoStore(masks_folder).at_size(torch.tensor([0]), 2 * SIZE_PX, torch.device("cpu"))
     target = mask_targets(planes[:, 0])
-    agrees = target.value[0].numpy() == np.kron(drawn(0), np.ones((2, 2)))
-    assert agrees.mean() > 0.9  # the rest lies between pixels that differ
+    agrees = target.value[0].numpy() == np.kron(object_mask(0), np.ones((2, 2)))
+    assert agrees.mean() > 0.9  # the others are between different pixels
     assert set(target.value.unique().tolist()) == {0.0, 1.0} and target.weight.unique().tolist() == [1.0]
 
 
-def test_maps_are_no_masks(folder: Path) -> None:
+def test_maps_are_not_masks(folder: Path) -> None:
     assert not PseudoStore(folder).holds_masks

@@ -1,1 +1,1 @@
-"""Wei et al. 2021 (SPOL), in the order of its figure: class maps, pseudo masks, segmentation."""
+"""SPOL (Wei et al. 2021), in the order of its figure: class maps, pseudo masks, segmentation."""

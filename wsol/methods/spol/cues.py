@@ -1,9 +1,8 @@
-"""Masks of the training images without training: what is salient, and of it the part that speaks for the image's class.
+"""Pseudo masks without training: of the salient parts of an image, the one with most evidence of the image's class.
 
-The salient parts are instant mode's (`wsol.methods.instant`): it finds whatever the images share. Where that is more
-than one part, the labels
-say which of them counts: the one with the strongest evidence of the image's class (`wsol.methods.evidence`), and the
-likest to what was chosen in other images (`wsol.methods.spol.parts`).
+The salient parts are those of instant mode (`wsol.methods.instant`), which finds what the images have in common. If an
+image has several, one is chosen by the evidence of the image's class (`wsol.methods.evidence`) and by its similarity to
+the parts chosen in other images (`wsol.methods.spol.parts`).
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from wsol.methods.ddt import Moments
 from wsol.methods.evidence import ClassMoments, class_moments, ridge
 from wsol.methods.instant import (
     InstantNetwork,
-    Look,
-    config_at_own_size,
+    Pass,
+    evenly_spaced,
     features_of,
     fill,
-    look_at_images,
+    instant_config,
     moments_of_roots,
+    run_passes,
     split_at_half,
-    spread_over,
 )
 from wsol.methods.instant import build as build_instant
-from wsol.methods.spol.parts import EVIDENCE_SHARE, Parts, part_model
+from wsol.methods.spol.parts import EVIDENCE_WEIGHT, Parts, part_model
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
 from wsol.models.features import Features
@@ -48,32 +47,30 @@ from wsol.runtime.engine import Engine
 from wsol.runtime.progress import Progress
 
 STAGE = "see-cues"
-OF_EACH_CLASS = 10
-"""Images, evenly spaced, that the evidence is learned from at least."""
-LEAST_SHARE = 0.0016
-"""Of the image, that a part has to cover: in a speck of noise evidence is anything."""
+IMAGES_PER_CLASS = 10
+"""Minimum number of evenly spaced images of each class from which the evidence is learned."""
+MIN_AREA = 0.0016
+"""Minimum area of a part as a fraction of the image; the evidence of smaller specks is noise."""
 
 THRESHOLD = 0.5
-"""Of all salience maps: Otsu's stands there."""
+"""Threshold of all salience maps, which are rescaled so that Otsu's threshold is here."""
 
 Plane = Float32[np.ndarray, "height width"]
 
 
 class Cues(NamedTuple):
-    """What is known of each image without training; all of one size."""
+    """Maps of each image, all of one size."""
 
     salience: Heatmaps
-    """Its threshold is 0.5."""
+    """Salience, with threshold 0.5."""
     evidence: Heatmaps
-    """Of the image's class; zeros where nobody tells it."""
+    """Evidence of the image's class; zeros without a label."""
     likeness: Heatmaps
-    """To the parts that were chosen in other images, over that to the refused ones."""
+    """Similarity to the parts chosen in other images, relative to the rejected ones."""
 
 
 class CueNetwork(nn.Module):
-    """Instant mode's network, and two linear layers of its features: the evidence of each class, and the likeness of
-    parts.
-    """
+    """The network of instant mode, with two linear layers on its features: class evidence, and likeness of parts."""
 
     def __init__(self, salience: InstantNetwork, classes: int) -> None:
         super().__init__()
@@ -87,8 +84,8 @@ class CueNetwork(nn.Module):
         return self.cues(self.salience.features(images).float(), labels)
 
     def cues(self, features: Features, labels: Int64[Tensor, " batch"] | None) -> Cues:
-        """The same, of features."""
-        salience, roots = split_at_half(self.salience.joined(features)), features.sqrt()
+        """The cues, computed from features."""
+        salience, roots = split_at_half(self.salience.combined(features)), features.sqrt()
         evidence = self.evidence(roots)
         rows = torch.arange(len(evidence), device=evidence.device)
         own = evidence[:, :1] * 0 if labels is None else evidence[rows, labels.to(evidence.device), None]
@@ -98,14 +95,25 @@ class CueNetwork(nn.Module):
 
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
-    """The network, its layers still to be filled in."""
+    """The network, with layers that are not set yet."""
     salience = build_instant(model_config, state)
     assert isinstance(salience, InstantNetwork)
     return CueNetwork(salience, len(model_config.class_names))
 
 
 def load(run: Path, engine: Engine) -> LocalizationModel:
-    """The network of a run, on the engine's device."""
+    """Load the network of a run.
+
+    Args:
+        run: folder of the run; the network is in `run/cues`.
+        engine: device and precision.
+
+    Returns:
+        The network on the device, in eval mode.
+
+    Raises:
+        WsolError: absent, of another version, or damaged.
+    """
     model = load_model(run / "cues", build, forward)
     network = engine.place(model.network)
     assert isinstance(network, CueNetwork)
@@ -114,41 +122,43 @@ def load(run: Path, engine: Engine) -> LocalizationModel:
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
-    """The chosen part of each image: above 0.5 what belongs to it, 0 in the others."""
-    found = (one.float().cpu().numpy() for one in network(images, labels))
-    return ModelOutputs(torch.from_numpy(np.stack([chosen(*one) for one in zip(*found, strict=True)])), None, None)
+    """The salience with only the chosen part of each image: above 0.5 in it, 0 in the other parts."""
+    planes = (one.float().cpu().numpy() for one in network(images, labels))
+    maps = [keep_best_part(*one) for one in zip(*planes, strict=True)]
+    return ModelOutputs(torch.from_numpy(np.stack(maps)), None, None)
 
 
 @torch.inference_mode()
-def seen(model: LocalizationModel, pixels: Squares, labels: Tensor, engine: Engine) -> list[tuple[Plane, ...]]:
-    """The cues of each image."""
+def image_cues(model: LocalizationModel, pixels: Squares, labels: Tensor, engine: Engine) -> list[tuple[Plane, ...]]:
+    """Compute salience, evidence and likeness of each image of a batch, as arguments of `keep_best_part`."""
     images = prepared(pixels, model.model_config, engine)
     with engine.autocast():
-        found = model.network(images, labels)
-    return list(zip(*(one.float().cpu().numpy() for one in found), strict=True))
+        cues = model.network(images, labels)
+    return list(zip(*(one.float().cpu().numpy() for one in cues), strict=True))
 
 
 class SalientParts(NamedTuple):
-    """The connected parts of an image that are salient, from 1 on; 0 is what is not."""
+    """The connected salient parts of an image."""
 
     numbers: Int32[np.ndarray, "height width"]
+    """The part of each pixel, from 1; 0 is not salient."""
     areas: Int64[np.ndarray, " parts"]
 
     def sums(self, plane: Plane) -> Float64[np.ndarray, " parts"]:
-        """Of a plane's values over each part."""
+        """The sum of a plane over each part."""
         return np.asarray(
             np.bincount(self.numbers.ravel(), plane.ravel(), minlength=len(self.areas) + 1)[1:], np.float64
         )
 
     def evidence(self, plane: Plane) -> Float64[np.ndarray, " parts"]:
-        """What speaks for each part, as a share of the most; zeros where nothing speaks for any.
+        """The evidence of each part, as a fraction of the highest; zeros if no part has any.
 
-        The sum of the positive values over the root of the area, which weighs means of different numbers of values by
-        how sure they are (Stouffer et al. 1949). Specks have none.
+        It is the sum of the positive values divided by the square root of the area, which weights means by their
+        reliability (Stouffer et al. 1949). Specks have no evidence.
         """
-        found: Float64[np.ndarray, " parts"] = self.sums(plane.clip(0)) / np.sqrt(self.areas)
-        found[self.areas < LEAST_SHARE * plane.size] = 0
-        return np.asarray(found / max(found.max(initial=0.0), np.finfo(np.float64).tiny))
+        evidence: Float64[np.ndarray, " parts"] = self.sums(plane.clip(0)) / np.sqrt(self.areas)
+        evidence[self.areas < MIN_AREA * plane.size] = 0
+        return np.asarray(evidence / max(evidence.max(initial=0.0), np.finfo(np.float64).tiny))
 
 
 def salient_parts(salience: Plane) -> SalientParts:
@@ -157,15 +167,24 @@ def salient_parts(salience: Plane) -> SalientParts:
     return SalientParts(numbers, stats[1:, cv2.CC_STAT_AREA].astype(np.int64))
 
 
-def chosen(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
-    """The map without the parts that are not the object: those with less evidence and likeness. Where nothing tells,
-    the largest is taken.
+def keep_best_part(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
+    """Set the salience of all parts except the best one to 0.
+
+    The best part has the highest sum of weighted evidence and likeness; if all are equal, it is the largest.
+
+    Args:
+        salience: above 0.5 in the parts.
+        evidence: evidence of the image's class at each position.
+        likeness: similarity to chosen parts at each position.
+
+    Returns:
+        The salience with one part; unchanged if it has fewer than two.
     """
     parts = salient_parts(salience)
     if len(parts.areas) < 2:
         return salience
-    strength = EVIDENCE_SHARE * parts.evidence(evidence) + parts.sums(likeness) / parts.areas
-    is_speck = parts.areas < LEAST_SHARE * salience.size
+    strength = EVIDENCE_WEIGHT * parts.evidence(evidence) + parts.sums(likeness) / parts.areas
+    is_speck = parts.areas < MIN_AREA * salience.size
     if strength.max() == strength.min() or is_speck.all():
         strength = parts.areas.astype(np.float64)
     best = 1 + int(np.argmax(np.where(is_speck & ~is_speck.all(), -np.inf, strength)))
@@ -173,13 +192,13 @@ def chosen(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Look at a sample of the training images twice, with their labels; write `run/cues`.
+    """Learn evidence and likeness in two passes over a sample of the training images and labels; write `run/cues`.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be
             decoded.
     """
-    model_config = config_at_own_size(data, config).model_copy(update={"method": "spol"})
+    model_config = instant_config(data, config).model_copy(update={"method": "spol"})
     ready = untrained(STAGE, run / "cues", model_config, build, data, config, progress)
     if ready is None:
         return
@@ -188,31 +207,31 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     features = network.salience.features
     fold(features, features.modules(), model_config.resize_px)
     labels, classes = torch.tensor([sample.label for sample in data.train]), len(data.class_names)
-    first = Look(
+    first = Pass(
         STAGE,
         sample_of(labels.tolist(), config.instant.sample),
         lambda pixels, numbers: cue_moments(features_of(network.salience, ready, pixels), labels[numbers], classes),
         lambda moments: fill_from_moments(network, moments),
     )
-    second = Look(
+    second = Pass(
         STAGE,
-        spread_over(len(labels), config.instant.sample),
+        evenly_spaced(len(labels), config.instant.sample),
         lambda pixels, numbers: parts_of(network, features_of(network.salience, ready, pixels), numbers, labels),
         lambda parts: fill_layer(network.likeness, *part_model(parts)),
     )
-    look_at_images([first, second], run / "cues", ready, data, config, progress)
+    run_passes([first, second], run / "cues", ready, data, config, progress)
 
 
 def cue_moments(features: Features, labels: Int64[Tensor, " batch"], classes: int) -> CueMoments:
-    """What a batch adds to salience and evidence."""
+    """The sums of a batch for salience and evidence."""
     means = features.sqrt().mean((2, 3)).double().cpu().numpy()
     return CueMoments(moments_of_roots(features), class_moments(means, labels.numpy(), classes))
 
 
-def fill_from_moments(network: CueNetwork, found: CueMoments) -> None:
+def fill_from_moments(network: CueNetwork, moments: CueMoments) -> None:
     """Set the layers of salience and evidence."""
-    fill(network.salience, found.positions)
-    fill_layer(network.evidence, *ridge(found.images))
+    fill(network.salience, moments.positions)
+    fill_layer(network.evidence, *ridge(moments.images))
     fill_layer(network.likeness, np.zeros(network.likeness.in_channels), 0.0)
 
 
@@ -228,44 +247,44 @@ def fill_layer(layer: nn.Conv2d, weight: Float64[np.ndarray, ...], bias: Float64
 def parts_of(
     network: CueNetwork, features: Features, numbers: Int64[Tensor, " batch"], labels: Int64[Tensor, " n"]
 ) -> Parts:
-    """The salient parts of a batch, whose features are means over the positions that they cover."""
+    """The salient parts of a batch, with their mean features."""
     cues = network.cues(features, labels[numbers])
     roots = features.sqrt().cpu().numpy()
-    found: list[tuple[Float64[np.ndarray, " channels"], float, int]] = []
+    rows: list[tuple[Float64[np.ndarray, " channels"], float, int]] = []
     for number, salience, evidence, root in zip(
         numbers.tolist(), *(one.cpu().numpy() for one in cues[:2]), roots, strict=True
     ):
         parts = salient_parts(salience)
         for part, strength in enumerate(parts.evidence(evidence), start=1):
-            if parts.areas[part - 1] >= LEAST_SHARE * salience.size:
+            if parts.areas[part - 1] >= MIN_AREA * salience.size:
                 covered = cv2.resize(
                     (parts.numbers == part).astype(np.float32), root.shape[:0:-1], interpolation=cv2.INTER_AREA
                 )
-                found.append(((root * covered).sum((1, 2), dtype=np.float64) / covered.sum(), strength, number))
-    rows, strengths, images = zip(*found, strict=True) if found else ([], [], [])
+                rows.append(((root * covered).sum((1, 2), dtype=np.float64) / covered.sum(), strength, number))
+    means, strengths, images = zip(*rows, strict=True) if rows else ([], [], [])
     return Parts(
-        np.array(rows, np.float64).reshape(-1, roots.shape[1]),
+        np.array(means, np.float64).reshape(-1, roots.shape[1]),
         np.array(strengths, np.float64),
         np.array(images, np.int64),
     )
 
 
 def sample_of(labels: Sequence[int], sample: int) -> list[int]:
-    """The numbers of evenly spaced images, and of some of each class where that is not among them."""
-    found = set(spread_over(len(labels), sample))
+    """The indices of evenly spaced images, and of more images of classes with fewer than `IMAGES_PER_CLASS`."""
+    chosen = set(evenly_spaced(len(labels), sample))
     of_class: dict[int, list[int]] = {}
     for number, label in enumerate(labels):
         of_class.setdefault(label, []).append(number)
     for own in of_class.values():
-        rest = [number for number in own if number not in found]
-        missing = OF_EACH_CLASS - (len(own) - len(rest))
-        found.update(rest[i] for i in spread_over(len(rest), max(missing, 0)))
-    return sorted(found)
+        rest = [number for number in own if number not in chosen]
+        missing = IMAGES_PER_CLASS - (len(own) - len(rest))
+        chosen.update(rest[i] for i in evenly_spaced(len(rest), max(missing, 0)))
+    return sorted(chosen)
 
 
 @dataclass(frozen=True)
 class CueMoments:
-    """Of the positions of all images, and of whole images."""
+    """Sums over the positions of all images, and over whole images."""
 
     positions: Moments
     images: ClassMoments

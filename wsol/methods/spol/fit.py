@@ -21,19 +21,19 @@ from wsol.runtime.progress import Progress
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Stages 1 to 3; stage 1 where masks or names come from it."""
+    """Train stages 1 to 3; stage 1 only if pseudo masks or class names come from it."""
     if "cam" in first_networks(config):
-        train_cam.run(data, run, config, progress)
-    make_pseudo.run(data, run, config, progress)
-    train_seg.run(data, run, config, progress)
+        train_cam.train(data, run, config, progress)
+    make_pseudo.make(data, run, config, progress)
+    train_seg.train(data, run, config, progress)
 
 
 def load(run: Run) -> LocalizationModel:
-    """Stage 3's network."""
+    """The network of stage 3."""
     return LocalizationModel(*load_mffnet(run.network_folder), forward)
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
-    """The probability that a place belongs to an object, of whatever class."""
+    """The class-agnostic foreground probability of each position."""
     scores: ScoreMaps = network(images)
     return ModelOutputs(foreground(ScoreMaps(scores.fused.float(), None)), None, None)

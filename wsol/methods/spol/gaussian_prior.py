@@ -18,33 +18,40 @@ Heatmaps = Float[Tensor, "batch height width"]
 Heatmap = Float32[np.ndarray, "height width"]
 Five = tuple[float, float, float, float, float]
 Gaussians = Float[Tensor, "batch gaussians 5"]
-"""Per Gaussian mean x, mean y, sigma x, sigma y as shares of the image's sides, and the correlation. Sigma 0: there is
-none."""
+"""For each Gaussian mean x, mean y, sigma x, sigma y as fractions of width and height, and the correlation. Sigma 0
+marks an empty slot."""
 
 GAUSSIANS_PER_IMAGE: dict[Gaussian, int] = {"none": 1, "entire": 1, "contours": 8}
 
-# The published code's contours: middle values of the map, at 256 px, of at least so many pixels.
+# The published code's contours: regions with middle values of the map at 256 px, with a minimum area.
 CONTOUR_BAND = (0.1, 0.5)
-CONTOUR_SIDE_PX = 256
+CONTOUR_SIZE_PX = 256
 CONTOUR_MIN_AREA_PX = 20
 
-# A pixel is not a point: the variance of a uniform place within it keeps one pixel, one row and one diagonal regular.
+# The variance of a uniform position within a pixel. As a minimum it keeps Gaussians of one pixel, one row or one
+# diagonal regular.
 PIXEL_VARIANCE = 1 / 12
 MAX_CORRELATION = 0.99
 
 
 class Targets(NamedTuple):
-    """What stage 3 is trained towards: values in [0, 1], and weight 0 where nothing is known."""
+    """Training targets of stage 3: values in [0, 1], and weights, which are 0 for ignored pixels."""
 
     value: Heatmaps
     weight: Heatmaps
 
 
 def fit_gaussians(heatmaps: Heatmaps, settings: Pseudo) -> Gaussians:
-    """The Gaussian prior of each map (as a share of its peak), by the recipe's choice of samples.
+    """Fit the Gaussian prior of each map (Wei et al. 2021, sec. 3.4).
 
-    On the processor, image by image: connected components are found there anyway, and a component is a small part of an
-    image.
+    It runs on the CPU, image by image, because connected components are computed there.
+
+    Args:
+        heatmaps: class activation maps, as fractions of their maximum.
+        settings: `gaussian` chooses the pixels that are fitted, `gaussian_divisor` divides the variances.
+
+    Returns:
+        The Gaussians; unused slots are zeros.
     """
     slots = GAUSSIANS_PER_IMAGE[settings.gaussian]
     fitted = np.zeros((len(heatmaps), slots, 5))
@@ -58,17 +65,17 @@ def fit_gaussians(heatmaps: Heatmaps, settings: Pseudo) -> Gaussians:
 
 
 def entire(heatmap: Heatmap, slots: int) -> Iterator[Five]:
-    """One Gaussian from the whole map (Wei et al. 2021, sec. 3.4); none where it is zero everywhere."""
+    """One Gaussian from the whole map (Wei et al. 2021, sec. 3.4); none if it is zero everywhere."""
     if heatmap.max(initial=0) > 0:
         yield moments(heatmap, (0, 0), heatmap.shape)
 
 
 def contours(heatmap: Heatmap, slots: int) -> Iterator[Five]:
-    """One Gaussian for each connected part of the band 0.1 <= map <= 0.5 at 256 px, largest first, small ones none
+    """One Gaussian for each connected region of 0.1 <= map <= 0.5 at 256 px, largest first, without small ones
     (published code).
     """
-    side_hw = (CONTOUR_SIDE_PX, CONTOUR_SIDE_PX)
-    fine = cv2.resize(heatmap, side_hw, interpolation=cv2.INTER_LINEAR)
+    fine_hw = (CONTOUR_SIZE_PX, CONTOUR_SIZE_PX)
+    fine = cv2.resize(heatmap, fine_hw, interpolation=cv2.INTER_LINEAR)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.inRange(fine, *CONTOUR_BAND), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0  # the background
@@ -77,23 +84,29 @@ def contours(heatmap: Heatmap, slots: int) -> Iterator[Five]:
             return
         left, top, width, height = (int(stats[part, i]) for i in range(4))
         inside = np.s_[top : top + height, left : left + width]
-        yield moments(np.where(labels[inside] == part, fine[inside], 0), (top, left), side_hw)
+        yield moments(np.where(labels[inside] == part, fine[inside], 0), (top, left), fine_hw)
 
 
 def moments(weights: Heatmap, corner: tuple[int, int], image_hw: tuple[int, int]) -> Five:
-    """Weighted mean, deviation and correlation of pixel coordinates, weights = map (sec. 3.4), as shares of the image's
-    sides.
+    """Weighted mean, standard deviation and correlation of pixel coordinates (Wei et al. 2021, sec. 3.4).
 
-    `weights` are a part of the image whose top left pixel is `corner`, their sum is positive. The variance is at least
-    a pixel's own, the correlation at most 0.99.
+    The variance is at least that of a pixel, the correlation at most 0.99.
+
+    Args:
+        weights: map of a part of the image, with a positive sum.
+        corner: row and column of its top left pixel in the image.
+        image_hw: height and width of the image.
+
+    Returns:
+        Mean x, mean y, sigma x, sigma y as fractions of width and height, and the correlation.
     """
     weights = weights.astype(np.float64)
     mass = weights.sum()
     (height, width), (top, left) = image_hw, corner
-    y, x = (np.arange(side) + 0.5 for side in weights.shape)
+    y, x = (np.arange(count) + 0.5 for count in weights.shape)
     rows, columns = weights.sum(axis=1), weights.sum(axis=0)
     mean_y, mean_x = rows @ y / mass, columns @ x / mass
-    # Central sums: the difference of raw moments loses a narrow Gaussian's digits.
+    # Central sums, because the difference of raw moments loses precision for a narrow Gaussian.
     dy, dx = y - mean_y, x - mean_x
     sigma_y = max(rows @ dy**2 / mass, PIXEL_VARIANCE) ** 0.5
     sigma_x = max(columns @ dx**2 / mass, PIXEL_VARIANCE) ** 0.5
@@ -102,25 +115,42 @@ def moments(weights: Heatmap, corner: tuple[int, int], image_hw: tuple[int, int]
 
 
 def render(gaussians: Gaussians, image_hw: tuple[int, int]) -> Heatmaps:
-    """Eq. 5 and 6 with peak 1 instead of unit mass, the largest where several overlap; zeros where there is none."""
+    """Evaluate the Gaussians at all pixels (Wei et al. 2021, Eq. 5 and 6), with maximum 1 instead of unit mass.
+
+    Args:
+        gaussians: as `fit_gaussians` returns them.
+        image_hw: height and width of the result in pixels.
+
+    Returns:
+        The maximum of an image's Gaussians; zeros if it has none.
+    """
     height, width = image_hw
-    drawn = gaussians.new_zeros(len(gaussians), height, width)
+    rendered = gaussians.new_zeros(len(gaussians), height, width)
     y = ((torch.arange(height, device=gaussians.device) + 0.5) / height)[:, None]
     x = ((torch.arange(width, device=gaussians.device) + 0.5) / width)[None, :]
     for slot in gaussians.unbind(dim=1):
-        which = (slot[:, 2] > 0).nonzero()[:, 0]  # most of the slots are empty
+        which = (slot[:, 2] > 0).nonzero()[:, 0]  # most slots are empty
         mean_x, mean_y, sigma_x, sigma_y, rho = slot[which, :, None, None].unbind(dim=1)
         dx, dy = (x - mean_x) / sigma_x, (y - mean_y) / sigma_y
         theta = dx**2 + dy**2 - (2 * rho * dx) * dy
-        drawn[which] = torch.maximum(drawn[which], torch.exp(theta / (-2 * (1 - rho**2))))
-    return drawn
+        rendered[which] = torch.maximum(rendered[which], torch.exp(theta / (-2 * (1 - rho**2))))
+    return rendered
 
 
 def targets(heatmaps: Heatmaps, gaussian: Heatmaps, settings: Pseudo) -> Targets:
-    """Foreground 1, background 0, the rest of weight 0.
+    """Compute training targets: foreground 1, background 0, and weight 0 for all other pixels.
 
-    The Gaussian above its own threshold counts as the map's peak ("we regard values larger than 0.7 as the foreground",
-    sec. 4.2); then map and Gaussian are joined by their maximum and cut twice. So foreground wins over background.
+    Pixels where the Gaussian is above its own threshold get the maximum of the map ("we regard values larger than 0.7
+    as the foreground", Wei et al. 2021, sec. 4.2). Then the two thresholds are applied to the map, so foreground takes
+    precedence over background.
+
+    Args:
+        heatmaps: class activation maps, as fractions of their maximum.
+        gaussian: rendered Gaussians of the same size.
+        settings: the thresholds.
+
+    Returns:
+        Values and weights.
     """
     if not settings.thresholding:
         enhanced = torch.maximum(heatmaps, gaussian)
@@ -132,5 +162,5 @@ def targets(heatmaps: Heatmaps, gaussian: Heatmaps, settings: Pseudo) -> Targets
 
 
 def mask_targets(inside: Heatmaps) -> Targets:
-    """Targets from resampled masks, known everywhere."""
+    """Targets from resampled masks, without ignored pixels."""
     return Targets((inside > 0.5).to(inside), torch.ones_like(inside))

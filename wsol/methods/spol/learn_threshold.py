@@ -1,4 +1,4 @@
-"""After stage 3: where its probabilities part object from background."""
+"""After stage 3: learn the threshold between object and background."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Boxes, iou
-from wsol.geometry.image_threshold import THRESHOLDS as OF_IMAGES
+from wsol.geometry.image_threshold import THRESHOLDS as IMAGE_THRESHOLDS
 from wsol.geometry.image_threshold import ImageThreshold
 from wsol.geometry.threshold_sweep import largest_component, layers_at
 from wsol.methods.spol.mask_store import SIZE_PX, PseudoStore, upsampled
@@ -31,18 +31,27 @@ from wsol.text import number_of
 
 STAGE = "learn-threshold"
 IMAGES = 500
-"""At most so many, spread over the training images: their mean IoU is known within a point, and the curve is flat at
-its top."""
+"""Maximum number of evenly spaced training images. Their mean IoU is accurate to one point, and the curve is flat near
+its maximum."""
 
 
-def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> LearnedThreshold:
-    """The thresholds at which the network in `seg` fits the pseudo masks of `store` best; written beside it, and kept
-    if they are there.
+def learn(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> LearnedThreshold:
+    """Learn the thresholds with the highest IoU against the pseudo masks, and write them to `seg`.
 
-    One process learns them for all.
+    One process learns them for all. Thresholds that were written before are kept.
+
+    Args:
+        data: the training images.
+        seg: folder of stage 3's network.
+        store: the pseudo masks.
+        config: the configuration of the run.
+        progress: receives messages and progress.
+
+    Returns:
+        The thresholds and their IoU.
 
     Raises:
-        WsolError: none of the masks has an object, or the file is damaged.
+        WsolError: no pseudo mask has an object, or the file is damaged.
     """
     engine = choose_engine(config.device, config.precision)
     if part().is_first and read_threshold(seg) is None:
@@ -51,15 +60,15 @@ def run(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progres
         learned = learned_of(boxes, masks)
         write_threshold(seg, learned)
         progress.say(
-            f"{STAGE}: {learned.threshold:.2f}, midway between where boxes fit those of"
-            f" {number_of(learned.n, 'pseudo mask')} best ({learned.box_threshold:.2f}, IoU {learned.box_iou:.2f}) and"
-            f" masks do ({learned.mask_threshold:.2f}, {learned.mask_iou:.2f}); each image's own threshold is brought"
-            " there"
+            f"{STAGE}: {learned.threshold:.2f}, the midpoint of the thresholds with the highest box IoU"
+            f" ({learned.box_threshold:.2f}, IoU {learned.box_iou:.2f}) and mask IoU ({learned.mask_threshold:.2f}, IoU"
+            f" {learned.mask_iou:.2f}) on {number_of(learned.n, 'pseudo mask')}; each heatmap is shifted so that the"
+            " image's own threshold is there"
         )
     wait_for_all(engine)
-    found = read_threshold(seg)
-    assert found is not None, "the first process has just written it"
-    return found
+    written = read_threshold(seg)
+    assert written is not None, "the first process has just written it"
+    return written
 
 
 def _fits(
@@ -71,7 +80,7 @@ def _fits(
     engine: Engine,
     progress: Progress,
 ) -> tuple[list[Fits], list[Fits]]:
-    """Of each image that has an object and can be read, how well boxes and masks fit at each threshold."""
+    """Box IoU and mask IoU at each threshold, for each readable image whose pseudo mask has an object."""
     network, model_config = load_mffnet(seg)
     engine.place(network)
     count = min(IMAGES, len(usable))
@@ -96,8 +105,8 @@ def _fits(
     if not boxes:
         raise WsolError(
             f"{STAGE}: none of {number_of(len(chosen), 'pseudo mask')} has an object",
-            expected="stage 1 to have learned something",
-            remedy="Train it longer (`--cam.epochs`).",
+            expected="objects in the pseudo masks",
+            remedy="Train stage 1 longer (`--cam.epochs`).",
         )
     return boxes, overlaps
 
@@ -115,50 +124,48 @@ Mask = Bool[np.ndarray, "side side"]
 
 
 Fits = Float[np.ndarray, " thresholds"]
-"""Of one image, the IoU at each of `THRESHOLDS`."""
+"""IoU of one image at each of `THRESHOLDS`."""
 
 
 class Best(NamedTuple):
-    """A threshold and the mean IoU over images that it reaches."""
+    """A threshold and its mean IoU over images."""
 
     threshold: float
     mean_iou: float
 
 
 def box_fits(heatmap: Plane, inside: Mask) -> Fits:
-    """IoU of the box of the largest component above each of `THRESHOLDS` with that of `inside`; 0 where nothing is
+    """IoU of two boxes at each of `THRESHOLDS`: of the largest component above it, and of `inside`; 0 if nothing is
     above it.
     """
     fits = np.zeros(len(THRESHOLDS))
-    found = largest_component(layers_at(heatmap, THRESHOLDS))
-    if len(found) and inside.any():
-        fits[: len(found)] = iou(
-            Boxes(found), Boxes(largest_component(layers_at(inside.astype(np.float32), ONE_HALF)))
+    boxes = largest_component(layers_at(heatmap, THRESHOLDS))
+    if len(boxes) and inside.any():
+        fits[: len(boxes)] = iou(
+            Boxes(boxes), Boxes(largest_component(layers_at(inside.astype(np.float32), ONE_HALF)))
         )[:, 0]
     return fits
 
 
 def mask_fits(heatmap: Plane, inside: Mask, known: Mask) -> Fits:
-    """IoU of what is above each of `THRESHOLDS` with `inside`, among the pixels that are known. Needs a known pixel
-    inside.
-    """
-    places = np.searchsorted(THRESHOLDS.astype(np.float32), heatmap)  # how many thresholds a pixel is above
-    above = [_above(places[known & side]) for side in (inside, ~inside)]
-    return np.asarray(above[0] / ((known & inside).sum() + above[1]))
+    """IoU of the pixels above each of `THRESHOLDS` and `inside`, over the known pixels; at least one must be inside."""
+    ranks = np.searchsorted(THRESHOLDS.astype(np.float32), heatmap)  # number of thresholds below each pixel
+    intersection, outside = (_above(ranks[known & region]) for region in (inside, ~inside))
+    return np.asarray(intersection / ((known & inside).sum() + outside))
 
 
-def _above(places: np.ndarray) -> Float[np.ndarray, " thresholds"]:
-    """How many pixels are above each threshold."""
-    counts = np.bincount(places, minlength=len(THRESHOLDS) + 1)
+def _above(ranks: np.ndarray) -> Float[np.ndarray, " thresholds"]:
+    """The number of pixels above each threshold."""
+    counts = np.bincount(ranks, minlength=len(THRESHOLDS) + 1)
     return counts[::-1].cumsum()[::-1][1:].astype(np.float64)
 
 
 def learned_of(boxes: list[Fits], masks: list[Fits]) -> LearnedThreshold:
-    """What images teach, of which each has how its boxes and its masks fit."""
+    """The learned thresholds from box IoU and mask IoU of each image."""
     box, mask = best_of(boxes), best_of(masks)
     threshold = round((box.threshold + mask.threshold) / 2, 3)
     means = (np.mean(boxes, axis=0) + np.mean(masks, axis=0)) / 2
-    fits = tuple(round(float(fit), 4) for fit in np.interp(OF_IMAGES, THRESHOLDS, means))
+    fits = tuple(round(float(fit), 4) for fit in np.interp(IMAGE_THRESHOLDS, THRESHOLDS, means))
     return LearnedThreshold(
         threshold=threshold,
         box_threshold=box.threshold,
@@ -171,8 +178,8 @@ def learned_of(boxes: list[Fits], masks: list[Fits]) -> LearnedThreshold:
 
 
 def best_of(rows: list[Fits]) -> Best:
-    """The threshold of the highest mean over images; of equal ones the middle."""
+    """The threshold with the highest mean IoU; the middle one of equal ones."""
     means = np.mean(rows, axis=0)
     best = np.flatnonzero(means >= means.max() - 1e-12)
-    place = int(best[len(best) // 2])
-    return Best(float(THRESHOLDS[place]), float(means[place]))
+    middle = int(best[len(best) // 2])
+    return Best(float(THRESHOLDS[middle]), float(means[middle]))

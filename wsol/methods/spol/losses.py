@@ -17,12 +17,12 @@ ClassLoss = Callable[[Logits, Logits | None, Labels], Tensor]
 
 
 def joint(fused: Logits, deep: Logits | None, labels: Labels) -> Tensor:
-    """L_c = L_cls + L_aux: cross entropy on both branches (sec. 3.5). Without a deep branch, on the fused one."""
+    """L_c = L_cls + L_aux: cross entropy of both branches (sec. 3.5); without a deep branch, of the fused one."""
     return cross_entropy(fused, labels) + (0 if deep is None else cross_entropy(deep, labels))
 
 
 def distil(fused: Logits, deep: Logits | None, labels: Labels) -> Tensor:
-    """The published code on CUB: the deep branch learns the labels, the fused branch what the deep one believes."""
+    """Published code, CUB: the deep branch learns the labels, the fused branch learns the deep one's softmax."""
     if deep is None:
         return cross_entropy(fused, labels)
     return (cross_entropy(deep, labels) + cross_entropy(fused, deep.detach().softmax(1))) / 2
@@ -36,5 +36,5 @@ def masked_bce(
     target: Float[Tensor, "batch height width"],
     weight: Float[Tensor, "batch height width"],
 ) -> Tensor:
-    """Eq. 7, mean over the batch: binary cross entropy where `weight` is 1, divided by all pixels."""
+    """Eq. 7, mean over the batch: binary cross entropy of the pixels with weight 1, divided by the number of all."""
     return torch.mean(weight * binary_cross_entropy_with_logits(logits, target, reduction="none"))

@@ -1,6 +1,4 @@
-"""Stage 2: the pseudo mask of every training image (Wei et al. 2021, Alg. 1, line 3; or of cues that need no
-training).
-"""
+"""Stage 2: a pseudo mask of every training image, from class maps (Wei et al. 2021, Alg. 1, line 3) or from cues."""
 
 from __future__ import annotations
 
@@ -56,16 +54,23 @@ from wsol.text import number_of
 STAGE = "make-pseudo"
 
 
-def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """Write `run/pseudo`: a mask of every training image, or the small map and Gaussians of one whose thresholds apply
-    when it is read.
+def make(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
+    """Write `run/pseudo`: a mask of every training image, or a small map and its Gaussians, to which the thresholds are
+    applied when they are read.
 
-    What masks are made from without training, `run/cues`, is made first if it is not there. Launched as several
-    processes, each makes its shards.
+    For masks from cues, `run/cues` is made first if it is absent. With several processes, each makes some shards.
+
+    Args:
+        data: training images with labels.
+        run: folder of the run.
+        config: the configuration of the run.
+        progress: receives messages and progress.
+
+    Returns:
+        The folder.
 
     Raises:
-        WsolError: no stage 1 in the run where the masks need it, other classes than it was trained on, or no usable map
-            at all.
+        WsolError: stage 1 is needed and absent, it was trained on other classes, or no map is usable.
     """
     if config.pseudo.masks == "cues":
         cues.fit(data, run, config, progress)
@@ -84,10 +89,10 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     )
     if maker.model_config.class_names != data.class_names:
         raise WsolError(
-            f"{source} was made from other classes than {data.root} has",
-            expected=f"{len(maker.model_config.class_names)}",
+            f"{source} was made from other classes than those of {data.root}",
+            expected=f"{number_of(len(maker.model_config.class_names), 'class', 'classes')}",
             got=f"{len(data.class_names)}",
-            remedy="Name the data set it was made from.",
+            remedy="Use the data set it was made from.",
         )
     started = time.perf_counter()
     if is_first:
@@ -95,7 +100,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
     with new_shared_folder(folder, engine) as scratch:
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
-            # The whole store, before the work begins: where there is no room for it, one need not wait to be told.
+            # Allocate the whole store first, so that a full disk is reported before the work begins.
             if not (scratch / pseudo_store.FILE).exists():
                 pseudo_store.create(scratch, [sample.image_id for sample in data.train], maker.layout())
         wait_for_all(engine)
@@ -114,25 +119,25 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         clear(folder)
         progress.say(
             f"{STAGE}: {number_of(counts['usable'], 'map')}, {counts['empty']} empty, {counts['not_finite']} not"
-            f" finite, {told_broken(folder)}{_told_choices(counts)}"
+            f" finite, {told_broken(folder)}{_choices_text(counts)}"
         )
     return folder
 
 
 def _weights(source: Path) -> Path:
-    """The weights in a folder of the run that masks are made from."""
+    """The weights from which masks are made."""
     weights = source / "model.safetensors"
     if not weights.exists():
         raise WsolError(
             f"no network in {source}",
-            expected="the stage before",
+            expected="that of the previous stage",
             remedy=f"Make it with `wsol train-cam DATA --run {source.parent}`, or all stages with `wsol fit`.",
         )
     return weights
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
-    """What the folder's contents depend on. A Gaussian's thresholds apply later, and other masks have no Gaussian."""
+    """Settings on which the folder depends. Thresholds are applied later, and masks from cues have no Gaussian."""
     pseudo = config.pseudo
     settings: dict[str, Any] = {"masks": pseudo.masks, "precision": config.precision}
     if pseudo.masks == "thresholds":
@@ -140,11 +145,11 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     return settings
 
 
-def _told_choices(counts: dict[str, int]) -> str:
-    """Which cue carried the masks: in most images there is one salient part, and nothing to choose."""
+def _choices_text(counts: dict[str, int]) -> str:
+    """In how many images the chosen part is not the largest; most images have only one salient part."""
     if not counts["chosen"]:
         return ""
-    return f"; the class chose another part than the largest in {counts['chosen']} of them"
+    return f"; in {counts['chosen']} of them, not the largest part was chosen, by class evidence and likeness"
 
 
 @runtime_checkable  # the tests check arguments as they run
@@ -153,18 +158,18 @@ class _Maker(Protocol):
 
     @property
     def model_config(self) -> ModelConfig:
-        """Of the network that is asked."""
+        """Configuration of the network."""
 
     def layout(self) -> np.dtype[Any]:
-        """Of a record."""
+        """Layout of a record."""
 
     def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
-        """What is kept of each image of a batch."""
+        """The record of each image of a batch."""
 
 
 @dataclass(frozen=True)
 class _CueMasks:
-    """Masks of salient parts."""
+    """Makes masks of salient parts."""
 
     model: LocalizationModel
     engine: Engine
@@ -177,23 +182,23 @@ class _CueMasks:
         return pseudo_store.mask_record()
 
     def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
-        seen = cues.seen(self.model, torch.from_numpy(batch.pixels), labels, self.engine)
+        planes = cues.image_cues(self.model, torch.from_numpy(batch.pixels), labels, self.engine)
         watch.lap("network")
-        found = np.zeros(len(labels), self.layout())
-        maps = [cues.chosen(*one) for one in seen]
-        largest = [cues.chosen(salience, *2 * [np.zeros_like(salience)]) for salience, *_ in seen]
-        found["chosen"] = [not np.array_equal(*both) for both in zip(maps, largest, strict=True)]
-        own = brought(AROUND_OTSU, np.stack(maps), map(colours_of, batch.pixels))
-        inside = np.array([upsampled(one) > cues.THRESHOLD for one in own])
-        found["inside"] = np.packbits(inside, axis=-1)
-        found["state"] = np.where(inside.any(axis=(1, 2)), WHOLE, EMPTY)
+        records = np.zeros(len(labels), self.layout())
+        maps = [cues.keep_best_part(*one) for one in planes]
+        largest = [cues.keep_best_part(salience, *2 * [np.zeros_like(salience)]) for salience, *_ in planes]
+        records["chosen"] = [not np.array_equal(*both) for both in zip(maps, largest, strict=True)]
+        shifted = brought(AROUND_OTSU, np.stack(maps), map(colours_of, batch.pixels))
+        inside = np.array([upsampled(one) > cues.THRESHOLD for one in shifted])
+        records["inside"] = np.packbits(inside, axis=-1)
+        records["state"] = np.where(inside.any(axis=(1, 2)), WHOLE, EMPTY)
         watch.lap("masks")
-        return found
+        return records
 
 
 @dataclass(frozen=True)
 class _Maps:
-    """Stage 1's maps of the true class and their Gaussians."""
+    """Makes records of stage 1's maps of the labels' classes and their Gaussians."""
 
     network: MffNet | OriginalCam
     model_config: MffConfig
@@ -216,35 +221,35 @@ class _Maps:
     def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
         scores = score_maps(self.network, self.model_config, torch.from_numpy(batch.pixels), self.engine)
         maps = class_maps(scores, labels)
-        found = np.zeros(len(labels), self.layout())
-        found["state"] = _states(maps)  # waits for the device, so that the next lap is the masks' own
+        records = np.zeros(len(labels), self.layout())
+        records["state"] = _states(maps)  # waits for the device, so that the next lap measures the masks alone
         watch.lap("network")
-        shares = fraction_of_peak(maps)
-        found["map"] = pseudo_store.encode(shares).cpu().numpy()
-        found["gaussians"] = fit_gaussians(shares, self.pseudo).cpu().numpy()
+        fractions = fraction_of_peak(maps)
+        records["map"] = pseudo_store.encode(fractions).cpu().numpy()
+        records["gaussians"] = fit_gaussians(fractions, self.pseudo).cpu().numpy()
         watch.lap("masks")
-        return found
+        return records
 
 
 def _make(
     shards: Shards, record: np.dtype[Any], data: DataSet, maker: _Maker, config: RunConfig, progress: Progress
 ) -> Stopwatch:
-    """Write the parts of this process that an earlier run has not left."""
+    """Write the parts of this process that do not exist yet."""
     todo = unfinished(shards, part(), lambda shard: _read(shards, shard, record) is not None)
     orders = batches_of(shards, todo, BATCH_SIZE)
-    everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
+    total = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
     samples = data.train
     images = ImageLoader([sample.path for sample in samples], maker.model_config.resize_px, workers=config.workers)
 
     def records(batch: Batch) -> np.ndarray:
         return maker.records(batch, torch.tensor([samples[i].label for i in batch.indices.tolist()]), watch)
 
-    with progress.task(STAGE, everything, done=everything - len(orders)) as advance:
+    with progress.task(STAGE, total, done=total - len(orders)) as advance:
         watch = Stopwatch(sum(map(len, orders)))
-        found = _numbered(images.batches(orders), records, watch, advance)
+        rows = _numbered(images.batches(orders), records, watch, advance)
         ids = [sample.image_id for sample in samples]
         write_parts(
-            shards, todo, found, lambda shard, rows: _to_bytes(shards.items(shard), rows, record), ids, images.broken
+            shards, todo, rows, lambda shard, rows: _to_bytes(shards.items(shard), rows, record), ids, images.broken
         )
     return watch
 
@@ -285,7 +290,7 @@ def _read(shards: Shards, shard: int, record: np.dtype[Any]) -> np.ndarray | Non
 
 
 def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
-    """Copy all parts into the store, every image there or skipped."""
+    """Copy all parts into the store, and check that every image is there or skipped."""
     store = writable_memmap(scratch / pseudo_store.FILE)
     for shard in range(len(shards)):
         items, records = shards.items(shard), _read(shards, shard, store.dtype)
@@ -295,7 +300,7 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
             raise WsolError(
                 f"{shards.path(shard)} is damaged",
                 expected=f"the maps of {number_of(len(items), 'image')}",
-                remedy="Remove it, and the same command makes it again.",
+                remedy="Remove it and run the same command again.",
             )
         store[items.start : items.stop] = records
     store.flush()
@@ -305,7 +310,7 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
     if not counts["usable"]:
         raise WsolError(
             f"{STAGE}: none of {number_of(len(data.train), 'map')} can be used ({counts})",
-            expected="the stage before to have learned something",
-            remedy="Train it longer, or look at what it finds.",
+            expected="at least one usable map",
+            remedy="Train the previous stage longer, or inspect its maps.",
         )
     return counts

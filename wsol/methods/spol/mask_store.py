@@ -1,7 +1,7 @@
 """All pseudo masks of a data set in one memory-mapped file.
 
-Of SPOL's the small map and its Gaussians are kept, so that thresholds apply when they are read; of others the mask
-itself, a bit a pixel.
+For masks from thresholds it stores the small map and its Gaussians, and the thresholds are applied when they are read.
+For masks from cues it stores the mask, one bit per pixel.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ FILE, INDEX = "pseudo.npy", "index.json"
 FIELDS = ("state", "map", "gaussians")
 MASK_FIELDS = ("state", "chosen", "inside")
 SIZE_PX = 128
-"""Masks are kept on a square of this side, fine enough for a box."""
+"""Height and width in pixels of stored masks, fine enough for a box."""
 ABSENT, WHOLE, EMPTY, NOT_FINITE = range(4)
 """States of a record: never written (broken image), usable, a map without a positive value, a map with NaN or
 infinity."""
 
 
 def encode(heatmaps: Heatmaps) -> UInt8[Tensor, "batch height width"]:
-    """A map in [0, 1] as bytes of its square root.
+    """Encode a map in [0, 1] as bytes of its square root.
 
-    The product of three ReLU maps crowds near zero and the background threshold lies at 0.004, the first byte of a
-    linear code. The root gives that region 16 steps and still keeps the top within 0.4 %.
+    Most values of a product of three ReLU maps are near zero, and the background threshold is 0.004, the first byte of
+    a linear code. The root gives that range 16 steps, and values near 1 are still accurate to 0.4 %.
     """
     return (heatmaps.clamp(0, 1).sqrt() * 255).round().to(torch.uint8)
 
@@ -50,31 +50,36 @@ def decode(codes: UInt8[Tensor, "batch height width"]) -> Heatmaps:
 
 
 def record_of(map_hw: tuple[int, int], gaussians: int) -> np.dtype[Any]:
-    """The layout of a record."""
+    """The layout of a record with a map and Gaussians."""
     state, small_map, five_each = "u1", ("u1", map_hw), ("<f4", (gaussians, 5))
     return np.dtype(list(zip(FIELDS, (state, small_map, five_each), strict=True)))
 
 
 def mask_record() -> np.dtype[Any]:
-    """The layout of a record that is a mask: whether the class chose it among several parts, and its pixels, eight a
-    byte.
-    """
+    """The layout of a record with a mask: whether its part is not the largest, and its pixels, eight per byte."""
     return np.dtype([("state", "u1"), ("chosen", "?"), ("inside", "u1", (SIZE_PX, SIZE_PX // 8))])
 
 
 def upsampled(heatmap: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "side side"]:
-    """At `SIZE_PX`, bilinear."""
+    """Resize a map to `SIZE_PX` with bilinear interpolation."""
     return np.asarray(cv2.resize(heatmap, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_LINEAR))
 
 
 def create(folder: Path, image_ids: list[str], record: np.dtype[Any]) -> np.memmap[Any, Any]:
-    """An empty store to be filled record by record, its disk space claimed."""
+    """Create an empty store with allocated disk space, to be filled record by record."""
     write_json(folder / INDEX, image_ids)
     return claimed_memmap(folder / FILE, record, len(image_ids))
 
 
 class PseudoStore:
-    """Reads records by number."""
+    """Reads the pseudo masks of a folder by image index.
+
+    Args:
+        folder: `pseudo` in the run.
+
+    Raises:
+        WsolError: the store is absent, or its index is damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
         if not (folder / FILE).exists():
@@ -97,7 +102,7 @@ class PseudoStore:
 
     @cached_property
     def records(self) -> np.ndarray:
-        """The file itself.
+        """The memory-mapped file.
 
         Raises:
             WsolError: the file is damaged.
@@ -115,39 +120,45 @@ class PseudoStore:
             ) from None
 
     def usable(self) -> list[int]:
-        """Numbers of the records that hold a map."""
+        """Indices of the records with a usable map or mask."""
         return np.flatnonzero(self.records["state"] == WHOLE).tolist()
 
     def counts(self) -> dict[str, int]:
-        """How many records are in each state."""
-        found = np.bincount(self.records["state"], minlength=4)
+        """The number of records in each state."""
+        states = np.bincount(self.records["state"], minlength=4)
         return {
-            "usable": int(found[WHOLE]),
-            "empty": int(found[EMPTY]),
-            "not_finite": int(found[NOT_FINITE]),
-            "broken_images": int(found[ABSENT]),
+            "usable": int(states[WHOLE]),
+            "empty": int(states[EMPTY]),
+            "not_finite": int(states[NOT_FINITE]),
+            "broken_images": int(states[ABSENT]),
             "chosen": int(self.records["chosen"].sum()) if self.holds_masks else 0,
         }
 
     def stored(self, indices: Int64[Tensor, " batch"]) -> tuple[Heatmaps, Gaussians]:
-        """Maps at their own resolution, and their Gaussians."""
+        """Maps at their stored resolution, and their Gaussians."""
         rows = self.records[indices.cpu().numpy()]
         return decode(torch.from_numpy(rows["map"].copy())), torch.from_numpy(rows["gaussians"].copy())
 
     @property
     def holds_masks(self) -> bool:
-        """Whether the records are masks; else they are maps and Gaussians."""
+        """Whether the records are masks; otherwise they are maps and Gaussians."""
         return self.records.dtype.names == MASK_FIELDS
 
     def masks(self, indices: Int64[Tensor, " batch"]) -> Float[Tensor, "batch 1 height width"]:
-        """Masks at their own resolution: 1 inside of the object."""
+        """Masks at their stored resolution: 1 inside the object."""
         rows = self.records[indices.cpu().numpy()]
         return torch.from_numpy(np.unpackbits(rows["inside"], axis=-1)[:, None]).float()
 
     def at_size(
         self, indices: Int64[Tensor, " batch"], size_px: int, device: torch.device
     ) -> Float[Tensor, "batch planes side side"]:
-        """The planes of each record at the size of the training images: map and rendered Gaussian, or the mask."""
+        """Resize the planes of records: map and rendered Gaussian, or the mask.
+
+        Args:
+            indices: image indices.
+            size_px: height and width in pixels.
+            device: where to compute them.
+        """
         if self.holds_masks:
             return interpolate(self.masks(indices).to(device), (size_px, size_px), mode="bilinear", align_corners=False)
         maps, gaussians = (part.to(device) for part in self.stored(indices))
@@ -155,7 +166,7 @@ class PseudoStore:
         return torch.cat([fine, render(gaussians, (size_px, size_px))[:, None]], dim=1)
 
     def targets(self, planes: Float[Tensor, "batch planes height width"], settings: Pseudo) -> Targets:
-        """What the planes of `at_size`, or views of them, say to a network that learns from them."""
+        """Convert the planes of `at_size`, or crops of them, to training targets."""
         if self.holds_masks:
             return mask_targets(planes[:, 0])
         return targets(planes[:, 0], planes[:, 1], settings)

@@ -1,10 +1,9 @@
-"""Which of an image's salient parts is the object, learned from all images together.
+"""Choose the salient part of each image that is the object, by a model of all images together.
 
-Labels tell it part by part and err often: of a distractor that is in every image some class always says a little. But
-the distractor is refused in most images and looks the same in all. So a linear model learns what chosen parts have that
-refused ones have not, chooses
-anew, and learns again: multiple instance learning (Andrews et al. 2003, mi-SVM), each image a bag with one positive
-part.
+The class evidence of a part alone is unreliable: a distractor that is in every image has some evidence of some class.
+But it is rejected in most images, and looks the same in all. So a linear model learns to separate chosen from rejected
+parts, chooses again, and is trained again: multiple instance learning (Andrews et al. 2003, mi-SVM), where each image
+is a bag with one positive part.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ Vector = Float64[np.ndarray, " channels"]
 
 ROUNDS = 5
 PENALTY = 1.0
-"""Of the squared weights, as a share of the mean squared distance of a part's features from the mean part's."""
-EVIDENCE_SHARE = 0.3
-"""What the strongest evidence in an image is worth beside the model, for which chosen and refused parts are 1 apart
+"""Weight of the squared weights, as a fraction of the mean squared distance of a part's features from their mean."""
+EVIDENCE_WEIGHT = 0.3
+"""Weight of the evidence relative to the model, whose targets for chosen and rejected parts differ by 1
 (studies/cues.md)."""
 
 
@@ -30,11 +29,11 @@ class Parts:
     """The salient parts of some images."""
 
     features: Float64[np.ndarray, "parts channels"]
-    """Mean over the part."""
+    """Mean features of each part."""
     evidence: Float64[np.ndarray, " parts"]
-    """Of the image's class, as a share of the strongest in the image; 0 where there is none."""
+    """Evidence of the image's class, as a fraction of the highest in the image; 0 if there is none."""
     images: Int64[np.ndarray, " parts"]
-    """The number of the image, ascending."""
+    """Image index of each part, ascending."""
 
     def __add__(self, other: Parts) -> Parts:
         both = (np.concatenate(two) for two in zip(vars(self).values(), vars(other).values(), strict=True))
@@ -49,7 +48,7 @@ class PartModel(NamedTuple):
 
 
 def part_model(parts: Parts) -> PartModel:
-    """What parts have in common that are chosen where there are several; zero where no image has more than one."""
+    """Fit the model that separates chosen parts from rejected ones; zero if no image has several parts."""
     counts = np.bincount(parts.images, minlength=1)
     kept = counts[parts.images] > 1
     features, evidence = parts.features[kept], parts.evidence[kept]
@@ -62,21 +61,21 @@ def part_model(parts: Parts) -> PartModel:
     is_chosen = _first_of_each(evidence, images)
     for _ in range(ROUNDS):
         targets = is_chosen - is_chosen.mean()
-        is_chosen = _first_of_each(of_others(gram, inverse, targets) + EVIDENCE_SHARE * evidence, images)
+        is_chosen = _first_of_each(leave_one_out(gram, inverse, targets) + EVIDENCE_WEIGHT * evidence, images)
     targets = is_chosen - is_chosen.mean()
     weight = (features - mean).T @ (inverse @ targets)
     return PartModel(weight, float(-weight @ mean))
 
 
-def of_others(
+def leave_one_out(
     gram: Float64[np.ndarray, "parts parts"],
     inverse: Float64[np.ndarray, "parts parts"],
     targets: Float64[np.ndarray, " parts"],
 ) -> Float64[np.ndarray, " parts"]:
-    """What ridge regression says of each part when it has learned from the others (Allen 1974): a choice must not
+    """Ridge regression's prediction for each part when fitted on the others (Allen 1974), so that a choice does not
     confirm itself.
 
-    `inverse` is that of the features' products, `gram`, with the penalty on its diagonal.
+    `gram` has the products of the features, `inverse` is its inverse with the penalty on the diagonal.
     """
     hat = gram @ inverse
     return np.asarray(targets - (targets - hat @ targets) / (1 - np.diag(hat)))
@@ -85,9 +84,9 @@ def of_others(
 def _first_of_each(
     strength: Float64[np.ndarray, " parts"], images: Int64[np.ndarray, " parts"]
 ) -> Bool[np.ndarray, " parts"]:
-    """The strongest part of each image; of equal ones the first."""
+    """The strongest part of each image; the first of equal ones."""
     order = np.lexsort((np.arange(len(images)), -strength, images))
     _, first = np.unique(images[order], return_index=True)
-    found = np.zeros(len(images), dtype=bool)
-    found[order[first]] = True
-    return found
+    is_first = np.zeros(len(images), dtype=bool)
+    is_first[order[first]] = True
+    return is_first

@@ -18,24 +18,33 @@ from wsol.models.checkpoint import MffConfig, build
 from wsol.models.mffnet import class_logits
 from wsol.runtime.progress import Progress
 from wsol.training.loop import Objective
-from wsol.training.train_stage import Stage, Trainable, beside_backbone, train_stage
+from wsol.training.train_stage import Stage, Trainable, layers_beside_backbone, train_stage
 
 STAGE = "train-cam"
 NUMBER = 1
 
 
-def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """Train on the training images and their labels; write `run/cam`.
+def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
+    """Train stage 1 on the training images and their labels; write `run/cam`.
+
+    Args:
+        data: training images with labels.
+        run: folder of the run.
+        config: the configuration of the run.
+        progress: receives messages and progress.
+
+    Returns:
+        The folder.
 
     Raises:
-        WsolError: no weights for the backbone, nothing to train on, a `run/cam` of other settings, or a run that would
-            not read it.
+        WsolError: no weights for the backbone, nothing to train on, a `run/cam` of other settings, or a run that does
+            not use stage 1.
     """
     if "cam" not in first_networks(config):
         raise WsolError(
-            f"{STAGE}: nothing would read stage 1, since `pseudo.masks {config.pseudo.masks}` needs no training",
-            expected="`--pseudo.masks thresholds`, or `--classifier localizer`, which names by it",
-            remedy=f"Say one of them, or go on with `wsol make-pseudo DATA --run {run}`.",
+            f"{STAGE}: the run does not use stage 1, because `pseudo.masks {config.pseudo.masks}` needs no training",
+            expected="`--pseudo.masks thresholds`, or `--classifier localizer`, which uses its class scores",
+            remedy=f"Use one of them, or continue with `wsol make-pseudo DATA --run {run}`.",
         )
     settings = {
         "backbone": config.backbone,
@@ -64,7 +73,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         )
         network = build(model_config, weights, dropout=own.dropout)
         objective = _objective(CLASS_LOSSES[own.auxiliary], labels, is_rectified=network.is_rectified)
-        return Trainable(network, model_config, beside_backbone(network), objective)
+        return Trainable(network, model_config, layers_beside_backbone(network), objective)
 
     return train_stage(stage, NUMBER, config.cam, build_network, data, config, progress)
 

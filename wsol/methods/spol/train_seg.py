@@ -19,42 +19,51 @@ from wsol.models.checkpoint import MffConfig, build
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import file_hash
 from wsol.text import number_of
-from wsol.training.train_stage import Stage, Trainable, beside_backbone, train_stage
+from wsol.training.train_stage import Stage, Trainable, layers_beside_backbone, train_stage
 
 STAGE = "train-seg"
 NUMBER = 3
 
 
-def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """Train on the training images and `run/pseudo`; write `run/seg`.
+def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
+    """Train stage 3 on the training images and `run/pseudo`; write `run/seg`.
 
-    Where the box threshold is not given, it is learned at last, and written to `run/seg`.
+    If no box threshold is given, it is learned after the training and written to `run/seg`.
+
+    Args:
+        data: the training images.
+        run: folder of the run.
+        config: the configuration of the run.
+        progress: receives messages and progress.
+
+    Returns:
+        The folder.
 
     Raises:
-        WsolError: no pseudo masks, or of other images; no weights; a `run/seg` of other settings.
+        WsolError: no pseudo masks, or those of other images; no weights; a `run/seg` of other settings.
     """
     store, folder = _store(data, run / "pseudo"), run / "seg"
-    _train(store, folder, data, config, progress)
+    _train_network(store, folder, data, config, progress)
     if config.box.threshold is None:
-        learn_threshold.run(data, folder, store, config, progress)
+        learn_threshold.learn(data, folder, store, config, progress)
     return folder
 
 
 def _store(data: DataSet, pseudo: Path) -> PseudoStore:
-    """The masks in a folder, which must be of the training images."""
+    """The pseudo masks in a folder, which must be of the training images."""
     store = PseudoStore(pseudo)
     if store.image_ids != [sample.image_id for sample in data.train]:
         raise WsolError(
-            f"{pseudo} was made from other images than {data.root} has",
-            expected=f"{len(store.image_ids)}",
+            f"{pseudo} was made from other images than those of {data.root}",
+            expected=number_of(len(store.image_ids), "image"),
             got=f"{len(data.train)}",
-            remedy=f"Name that data set, or remove {pseudo} and run `wsol make-pseudo`.",
+            remedy=f"Use the data set it was made from, or remove {pseudo} and run `wsol make-pseudo`.",
         )
     return store
 
 
-def _train(store: PseudoStore, folder: Path, data: DataSet, config: RunConfig, progress: Progress) -> None:
-    """Train on the masks of the store, from ImageNet weights and not from stage 1's."""
+def _train_network(store: PseudoStore, folder: Path, data: DataSet, config: RunConfig, progress: Progress) -> None:
+    """Train on the pseudo masks, starting from ImageNet weights, not from stage 1's."""
     settings = {
         "backbone": config.backbone,
         "weights": config.weights,
@@ -88,6 +97,6 @@ def _train(store: PseudoStore, folder: Path, data: DataSet, config: RunConfig, p
         )
         network = build(model_config, weights, dropout=own.dropout)
         model_config = model_config.model_copy(update={"resize_px": scaled_px(network, own.resize_px, own.scale)})
-        return Trainable(network, model_config, beside_backbone(network), objective)
+        return Trainable(network, model_config, layers_beside_backbone(network), objective)
 
     train_stage(stage, NUMBER, config.seg, build_network, data, config, progress, usable=usable)

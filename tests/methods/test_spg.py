@@ -116,7 +116,7 @@ def test_a_backbone_without_three_stages_is_refused(monkeypatch: pytest.MonkeyPa
         return nn.Identity()
 
     monkeypatch.setattr("wsol.models.backbone.timm.create_model", with_two)
-    with pytest.raises(WsolError, match="gives no 3 feature levels"):
+    with pytest.raises(WsolError, match="3 feature levels"):
         spg.build(small_config("spg"), None)
 
 

@@ -1,4 +1,4 @@
-"""Pretrained timm models: weights in their place, or a reason."""
+"""Pretrained timm models: every weight is loaded, or the error says why not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from wsol import open_data
 from wsol.data.loader import ImageLoader, in_order
 from wsol.errors import WsolError
-from wsol.models.backbone import check_name, check_sides, feature_pyramid, normalisation, pretrained_state, whole_model
+from wsol.models.backbone import check_name, check_sizes, feature_pyramid, normalisation, pretrained_state, whole_model
 from wsol.models.weights import BUNDLED, WHEELS, wheel_file
 
 TINY = "test_resnet"
@@ -26,7 +26,7 @@ TINY = "test_resnet"
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, Tensor]:
-    """Weights as somebody else would have saved them."""
+    """Weights as another program would save them."""
     torch.manual_seed(1)
     state: dict[str, Tensor] = timm.create_model(TINY).state_dict()
     return state
@@ -70,7 +70,7 @@ SAVED: list[Any] = [
 
 
 @pytest.mark.parametrize(("name", "save"), SAVED)
-def test_weights_come_back_from_files_as_people_save_them(
+def test_weights_are_read_from_files_in_all_common_forms(
     tmp_path: Path, published: dict[str, Tensor], name: str, save: Callable[[dict[str, Tensor], Path], None]
 ) -> None:
     save(published, tmp_path / name)
@@ -90,7 +90,7 @@ def test_a_head_of_other_classes_is_replaced_and_everything_else_kept(
     assert all(torch.equal(state[name], value) for name, value in published.items() if not name.startswith("fc."))
 
 
-def test_a_pyramid_and_a_classifier_take_all_their_weights_from_the_state(published: dict[str, Tensor]) -> None:
+def test_a_pyramid_and_a_classifier_use_all_weights_of_the_state(published: dict[str, Tensor]) -> None:
     pyramid, model = feature_pyramid(TINY, 3, published), whole_model(TINY, 5, published)
     assert len(pyramid.state_dict()) > 80
     assert all(torch.equal(value, published[name]) for name, value in pyramid.state_dict().items())
@@ -118,7 +118,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, published: dict[
 
 
 class Attack:
-    """Runs code of its own when unpickled."""
+    """Runs code when unpickled."""
 
     def __init__(self, canary: Path) -> None:
         self.canary = canary
@@ -150,14 +150,14 @@ def test_a_pickle_that_runs_code_is_refused_unread(tmp_path: Path) -> None:
         pytest.param(b"PK\x03\x04" + bytes(100), id="a broken archive"),
     ],
 )
-def test_files_that_hold_no_weights_are_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
+def test_files_without_weights_are_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
     (tmp_path / f"a.{suffix}").write_bytes(content)
     with pytest.raises(WsolError, match=rf"cannot read weights from .*a\.{suffix}"):
         pretrained_state(TINY, tmp_path / f"a.{suffix}")
 
 
 @pytest.mark.parametrize("value", [[1, 2], {"epoch": 1, "net": {"a": torch.zeros(1)}}, {"state_dict": 3}])
-def test_what_is_no_state_dict_is_refused(tmp_path: Path, value: object) -> None:
+def test_other_objects_than_a_state_dict_are_refused(tmp_path: Path, value: object) -> None:
     torch.save(value, tmp_path / "a.pth")
     with pytest.raises(WsolError, match=r"not a state dict.*Save `model\.state_dict\(\)`"):
         pretrained_state(TINY, tmp_path / "a.pth")
@@ -167,7 +167,7 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path, value: object) -> None
     ("name", "words"),
     [("resnet5O", "Did you mean resnet50"), ("xyzzy-1-2-3", "Check the name"), ("", "Check the name")],
 )
-def test_an_unknown_name_gives_the_nearest(name: str, words: str) -> None:
+def test_the_error_about_an_unknown_name_has_the_most_similar_one(name: str, words: str) -> None:
     for call in (
         check_name,
         lambda name: feature_pyramid(name, 3, None),
@@ -179,7 +179,7 @@ def test_an_unknown_name_gives_the_nearest(name: str, words: str) -> None:
         assert repr(name) in str(raised.value)
 
 
-def test_a_name_may_carry_its_weights_tag() -> None:
+def test_a_name_may_have_a_weights_tag() -> None:
     check_name("resnet50.a1_in1k")
     with pytest.raises(WsolError, match="no_such_tag"):
         feature_pyramid("resnet50.no_such_tag", 3, None)
@@ -196,7 +196,7 @@ def test_a_name_may_carry_its_weights_tag() -> None:
     ],
 )
 @pytest.mark.parametrize("levels", [1, 2, 3, 4])
-def test_a_pyramid_gives_the_last_levels_shallow_first_as_it_says(name: str, levels: int) -> None:
+def test_a_pyramid_returns_the_last_levels_shallowest_first_with_the_stated_shapes(name: str, levels: int) -> None:
     pyramid: Any = feature_pyramid(name, levels, None).eval()
     with torch.inference_mode():
         features = pyramid(torch.zeros(1, 3, 64, 64))
@@ -211,7 +211,7 @@ def test_a_pyramid_gives_the_last_levels_shallow_first_as_it_says(name: str, lev
 @pytest.mark.parametrize(
     ("name", "patch_px", "size_px"),
     [
-        pytest.param("test_vit", 16, 224, id="a ViT away from its 160 pixels"),
+        pytest.param("test_vit", 16, 224, id="a ViT with another size than its 160 pixels"),
         pytest.param("vit_tiny_patch16_224", 16, 256, id="a ViT on the larger images of prediction"),
         pytest.param("vit_small_patch14_dinov2", 14, 252, id="DINOv2, of 518 pixels"),
     ],
@@ -224,7 +224,7 @@ def test_levels_of_a_transformer_have_one_resolution(name: str, patch_px: int, s
     assert {level.shape[2:] for level in features} == {(size_px // patch_px, size_px // patch_px)}
 
 
-def test_a_swin_takes_other_sides_than_its_own() -> None:
+def test_a_swin_accepts_other_sizes_than_its_own() -> None:
     pyramid: Any = feature_pyramid("swin_tiny_patch4_window7_224", 2, None).eval()
     with torch.inference_mode():
         features = pyramid(torch.zeros(1, 3, 256, 256))
@@ -234,22 +234,20 @@ def test_a_swin_takes_other_sides_than_its_own() -> None:
 @pytest.mark.parametrize(
     "build", [lambda name: feature_pyramid(name, 3, None), lambda name: whole_model(name, 2, None)]
 )
-def test_sides_that_a_network_cannot_take_are_refused_with_one_that_it_can(build: Callable[[str], nn.Module]) -> None:
+def test_the_error_about_an_image_size_suggests_one_that_is_accepted(build: Callable[[str], nn.Module]) -> None:
     network = build("test_vit").train()
-    check_sides("test_vit", network, (160, 224))
+    check_sizes("test_vit", network, (160, 224))
     assert network.training
-    with pytest.raises(
-        WsolError, match=r"test_vit takes no images of 250 x 250 .*divisible.*240 would do.*--cam.resize-px"
-    ):
-        check_sides("test_vit", network, (224, 250))
+    with pytest.raises(WsolError, match=r"test_vit does not accept .*250 x 250 .*divisible.*240 .*--cam.resize-px"):
+        check_sizes("test_vit", network, (224, 250))
 
 
-def test_any_side_does_for_convolutions() -> None:
-    check_sides(TINY, feature_pyramid(TINY, 3, None), (33, 64, 97))
+def test_convolutions_accept_any_size() -> None:
+    check_sizes(TINY, feature_pyramid(TINY, 3, None), (33, 64, 97))
 
 
-def test_a_model_without_so_many_levels_says_so() -> None:
-    with pytest.raises(WsolError, match="gives no 9 feature levels.*fewer levels"):
+def test_too_many_levels_are_refused() -> None:
+    with pytest.raises(WsolError, match="9 feature levels.*fewer levels"):
         feature_pyramid(TINY, 9, None)
 
 
@@ -287,8 +285,8 @@ def test_the_weights_of_a_wheel_fill_every_tensor_of_their_backbone(name: str) -
 
 @pytest.mark.skipif(None in map(find_spec, WHEELS.values()), reason="wsol[backbones] is not installed")
 @pytest.mark.parametrize("name", WHEELS)
-def test_with_the_weights_of_a_wheel_a_backbone_names_what_it_sees(name: str, cub30: Path) -> None:
-    # Tensors of one shape in another order would pass every other test.
+def test_with_the_weights_of_a_wheel_a_backbone_classifies_correctly(name: str, cub30: Path) -> None:
+    # Tensors of equal shape in a wrong order would pass every other test.
     named = {"014.Indigo_Bunting": 14, "001.Black_footed_Albatross": 146}  # the labels of ImageNet
     model = timm.create_model(name)
     model.load_state_dict(dict(pretrained_state(name, None)))
@@ -301,8 +299,10 @@ def test_with_the_weights_of_a_wheel_a_backbone_names_what_it_sees(name: str, cu
     assert len(samples) >= 8 and right >= 0.8 * len(samples)
 
 
-def test_a_hub_that_breaks_off_says_what_else_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_about_a_failed_download_says_what_else_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     (tmp_path / f"models--timm--{TINY}.r160_in1k").mkdir()
-    with pytest.raises(WsolError, match=f"hub gave no weights for {TINY}.*--weights FILE"):
+    with pytest.raises(WsolError, match=f"weights for {TINY} .*hub.*--weights FILE"):
         pretrained_state(TINY, None)

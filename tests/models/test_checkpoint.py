@@ -1,4 +1,4 @@
-"""Networks on disk: what comes back is what was saved, or an error that says what to do."""
+"""Networks on disk: they are loaded as they were saved, or the error says what to do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMON: dict[str, Any] = {
 CLASSIFIER = ClassifierConfig(**COMMON)
 
 
-def mff_card(**changes: Any) -> MffConfig:
+def mff_config(**changes: Any) -> MffConfig:
     values = {"outputs": 3, "fusion": "multiply", "levels": 3, "attention": True, "auxiliary": True}
     return MffConfig(**(COMMON | values | changes))
 
@@ -38,11 +38,11 @@ def images() -> torch.Tensor:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A saved MFF-Net."""
-    place = tmp_path / "run" / "cam"
-    place.mkdir(parents=True)
-    model_config = mff_card()
-    save(place, build(model_config), model_config)
-    return place
+    folder = tmp_path / "run" / "cam"
+    folder.mkdir(parents=True)
+    model_config = mff_config()
+    save(folder, build(model_config), model_config)
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def folder(tmp_path: Path) -> Path:
     ids=str,
 )
 @torch.inference_mode()
-def test_an_mffnet_comes_back_with_the_same_outputs(tmp_path: Path, changes: dict[str, Any]) -> None:
-    model_config = mff_card(**changes)
+def test_a_loaded_mffnet_has_the_same_outputs(tmp_path: Path, changes: dict[str, Any]) -> None:
+    model_config = mff_config(**changes)
     network = build(model_config)
     network.train()
-    network(images())  # its batch norms have seen something
+    network(images())  # updates its batch norms
     save(tmp_path, network, model_config)
     assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "model.json"}
     torch.manual_seed(99)
@@ -73,7 +73,7 @@ def test_an_mffnet_comes_back_with_the_same_outputs(tmp_path: Path, changes: dic
 
 
 @torch.inference_mode()
-def test_a_classifier_comes_back_with_the_same_outputs(tmp_path: Path) -> None:
+def test_a_loaded_classifier_has_the_same_outputs(tmp_path: Path) -> None:
     network = whole_model("test_resnet", 3, None).to(memory_format=torch.channels_last)
     save(tmp_path, network, CLASSIFIER)
     loaded, read = load_classifier(tmp_path)
@@ -81,9 +81,9 @@ def test_a_classifier_comes_back_with_the_same_outputs(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded(images()), network.eval()(images()))
 
 
-def test_pretrained_weights_of_the_backbone_are_taken(tmp_path: Path) -> None:
+def test_pretrained_weights_of_the_backbone_are_used(tmp_path: Path) -> None:
     state = whole_model("test_resnet", 1000, None).state_dict()
-    network = build(mff_card(), state)
+    network = build(mff_config(), state)
     assert all(
         torch.equal(value, state[name.removeprefix("backbone.")])
         for name, value in network.state_dict().items()
@@ -92,7 +92,7 @@ def test_pretrained_weights_of_the_backbone_are_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("absent", ["model.json", "model.safetensors"])
-def test_an_absent_checkpoint_says_how_to_make_it(folder: Path, absent: str) -> None:
+def test_the_error_about_an_absent_checkpoint_says_how_to_make_it(folder: Path, absent: str) -> None:
     (folder / absent).unlink()
     with pytest.raises(
         WsolError, match=rf"no checkpoint in {folder}: expected .*`wsol fit DATA --run {folder.parent}`"
@@ -101,7 +101,7 @@ def test_an_absent_checkpoint_says_how_to_make_it(folder: Path, absent: str) -> 
 
 
 def rewritten(**changes: Any) -> Callable[[Path], object]:
-    """Change the card on disk."""
+    """Change the configuration on disk."""
 
     def rewrite(folder: Path) -> None:
         values = json.loads((folder / "model.json").read_text(errors="surrogateescape"))
@@ -118,19 +118,19 @@ def cut(folder: Path) -> None:
 DAMAGE: list[Any] = [
     pytest.param(rewritten(version=2), "made by a newer wsol: expected schema 1", id="of a later version"),
     pytest.param(rewritten(version=None), "has no schema that wsol", id="without version"),
-    pytest.param(rewritten(kind="classifier"), "is not a MffConfig", id="a card of another kind"),
-    pytest.param(rewritten(surprise=1), "is not a MffConfig", id="a card with more"),
+    pytest.param(rewritten(kind="classifier"), "is not a MffConfig", id="a configuration of another kind"),
+    pytest.param(rewritten(surprise=1), "is not a MffConfig", id="an unknown key"),
     pytest.param(rewritten(fusion="blend"), "is not a MffConfig", id="an unknown fusion"),
     pytest.param(rewritten(backbone="resnet5O"), "Did you mean resnet50", id="an unknown backbone"),
     pytest.param(rewritten(outputs=10**9), "is not a MffConfig", id="outputs beyond any memory"),
-    pytest.param(rewritten(levels=9), "is not a MffConfig", id="levels that no network has"),
-    pytest.param(rewritten(std=(0, 0, 0)), "is not a MffConfig", id="a deviation of nothing"),
+    pytest.param(rewritten(levels=9), "is not a MffConfig", id="too many levels"),
+    pytest.param(rewritten(std=(0, 0, 0)), "is not a MffConfig", id="a deviation of zero"),
     pytest.param(rewritten(mean=(0.5,)), "is not a MffConfig", id="a mean of one channel"),
     pytest.param(rewritten(outputs=1), "of another network", id="weights of other outputs"),
     pytest.param(rewritten(outputs=4), "is not a MffConfig", id="more outputs than classes"),
     pytest.param(rewritten(levels=2), "of another network", id="weights of more levels"),
-    pytest.param(lambda folder: (folder / "model.json").write_text("{"), "is not JSON", id="half a card"),
-    pytest.param(lambda folder: (folder / "model.json").write_text("[]"), "model.json", id="a card that is a list"),
+    pytest.param(lambda folder: (folder / "model.json").write_text("{"), "is not JSON", id="half a configuration"),
+    pytest.param(lambda folder: (folder / "model.json").write_text("[]"), "model.json", id="a list"),
     pytest.param(cut, "is damaged", id="half the weights"),
     pytest.param(lambda folder: (folder / "model.safetensors").write_bytes(b""), "is damaged", id="no weights"),
     pytest.param(
@@ -139,13 +139,15 @@ DAMAGE: list[Any] = [
     pytest.param(
         lambda folder: save_file({"a": torch.zeros(1)}, folder / "model.safetensors"),
         "of another network",
-        id="somebody else's weights",
+        id="weights of another program",
     ),
 ]
 
 
 @pytest.mark.parametrize(("damage", "words"), DAMAGE)
-def test_a_damaged_checkpoint_says_what_to_do(folder: Path, damage: Callable[[Path], object], words: str) -> None:
+def test_the_error_about_a_damaged_checkpoint_says_what_to_do(
+    folder: Path, damage: Callable[[Path], object], words: str
+) -> None:
     damage(folder)
     with pytest.raises(WsolError) as raised:
         load_mffnet(folder)
@@ -153,7 +155,7 @@ def test_a_damaged_checkpoint_says_what_to_do(folder: Path, damage: Callable[[Pa
     assert any(advice in str(raised.value) for advice in ("again", "Remove", "Did you mean", "Upgrade"))
 
 
-def test_each_loader_refuses_the_others_checkpoint(tmp_path: Path, folder: Path) -> None:
+def test_each_loader_refuses_the_checkpoint_of_the_other(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(WsolError, match="is not a ClassifierConfig"):
         load_classifier(folder)
     save(tmp_path, whole_model("test_resnet", 3, None), CLASSIFIER)

@@ -1,4 +1,4 @@
-"""Rectified features: none below 0, of the last block, for backbones of every kind."""
+"""Rectified features: non-negative, of the last block, for backbones of every kind."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from wsol.models.features import RectifiedFeatures
     ("name", "module", "channels"),
     [
         pytest.param("tf_efficientnet_lite0", "blocks.6.0.bn1.act", 1152, id="expansion of an inverted bottleneck"),
-        pytest.param("mobilenetv2_050", "blocks.6.0.bn1.act", 480, id="the same, ahead of the narrow end"),
-        pytest.param("resnet18", None, 512, id="a stage that ends in a ReLU answers by itself"),
-        pytest.param("vgg11", None, 512, id="or in pooling after one"),
-        pytest.param("densenet121", None, 1024, id="or in a norm with one"),
+        pytest.param("mobilenetv2_050", "blocks.6.0.bn1.act", 480, id="before the final bottleneck"),
+        pytest.param("resnet18", None, 512, id="the outputs of a stage that ends in a ReLU"),
+        pytest.param("vgg11", None, 512, id="or in a ReLU and pooling"),
+        pytest.param("densenet121", None, 1024, id="or in a norm with a ReLU"),
         pytest.param("convnext_atto", "stages_3.blocks.1.mlp.act", 1280, id="a GELU, whose values may be negative"),
         pytest.param("mambaout_femto", "pyramid.stages_3.blocks.2.act", 768, id="channels last"),
-        pytest.param("vit_tiny_patch16_224", None, 192, id="no map but the stage's own"),
+        pytest.param("vit_tiny_patch16_224", None, 192, id="no other map than the stage's"),
     ],
 )
-def test_features_are_of_the_widest_activation_of_the_last_block_and_none_is_negative(
+def test_features_are_the_widest_activation_of_the_last_block_and_not_negative(
     name: str, module: str | None, channels: int
 ) -> None:
     features = RectifiedFeatures(feature_pyramid(name, 1, None, 16)).eval()
@@ -43,7 +43,7 @@ def test_features_are_of_the_widest_activation_of_the_last_block_and_none_is_neg
     )
 
 
-def test_a_copy_answers_for_itself() -> None:
+def test_a_copy_has_hooks_of_its_own() -> None:
     features = RectifiedFeatures(feature_pyramid("mobilenetv2_050", 1, None, 16)).eval()
     twin = copy.deepcopy(features)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Batch norms without work of their own: the same answer, the same state, and networks that use what stands between."""
+"""Folded batch norms: same outputs, same state, and networks that use the values in between."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wsol.models.folding import fold
 
 
 def with_statistics(network: nn.Module) -> nn.Module:
-    """In eval mode, as if it had seen images: scale, shift, mean and variance are not 1 and 0."""
+    """In eval mode, as after training: scale, shift, mean and variance are not 1 and 0."""
     generator = torch.Generator().manual_seed(1)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -35,7 +35,7 @@ def with_statistics(network: nn.Module) -> nn.Module:
         ("resnetv2_50", 0),
     ],
 )
-def test_the_answer_and_the_state_stay(name: str, least: int) -> None:
+def test_outputs_and_state_do_not_change(name: str, least: int) -> None:
     network = with_statistics(feature_pyramid(name, 2, None))
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
@@ -47,20 +47,20 @@ def test_the_answer_and_the_state_stay(name: str, least: int) -> None:
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
 
 
-def test_the_batch_norms_have_nothing_left_to_do() -> None:
+def test_folded_batch_norms_are_not_used() -> None:
     network = with_statistics(whole_model("resnet18", 3, None))
     folded = copy.deepcopy(network)
     fold(folded, folded.modules(), 64)
     with torch.no_grad():
         for module in folded.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.running_mean += 100  # nobody looks
+                module.running_mean += 100  # not used
         images = torch.rand(1, 3, 64, 64)
         torch.testing.assert_close(folded(images), network(images), rtol=1e-3, atol=1e-4)
 
 
 class Between(nn.Module):
-    """Uses the convolution's output twice: folded, it would answer otherwise."""
+    """Uses the convolution's output twice, so folding would change its outputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,14 +85,14 @@ class Shared(nn.Module):
 
 
 @pytest.mark.parametrize("network", [Between(), Shared()], ids=["used twice", "called twice"])
-def test_a_network_that_uses_what_stands_between_is_left_as_it_is(network: nn.Module) -> None:
+def test_a_network_that_uses_values_in_between_is_unchanged(network: nn.Module) -> None:
     network, images = with_statistics(network), torch.rand(2, 3, 9, 9)
     before = network(images)
     assert fold(network, network.modules(), 9) == 0
     assert torch.equal(network(images), before)
 
 
-def test_only_the_modules_that_are_still_are_folded() -> None:
+def test_only_the_fixed_modules_are_folded() -> None:
     network = with_statistics(feature_pyramid("resnet18", 1, None))
     early = [module for name, module in network.named_modules() if name.startswith(("conv1", "bn1", "layer1"))]
     assert fold(network, early, 64) == 5

@@ -1,4 +1,4 @@
-"""Early layers that stay as they were: which, on backbones of every build, and that training leaves them alone."""
+"""Frozen early layers: which they are for backbones of every kind, and that training does not change them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAST = {
     "vgg11": "features.3.bias",
     "densenet121": "features.denseblock1.denselayer6.conv2.weight",
 }
-"""The last parameter that two fifths of the stages leave still."""
+"""The last frozen parameter of two fifths of the stages."""
 
 
 def frozen(network: nn.Module) -> list[str]:
@@ -32,7 +32,7 @@ def test_two_fifths_of_the_stages_are_frozen_in_a_whole_model_and_in_a_pyramid(n
     freeze(whole, None, 64)
     assert frozen(whole)[-1] == LAST[name]
     order = [one for one, _ in whole.named_parameters()]
-    assert frozen(whole) == order[: len(frozen(whole))], "from the image on, without a gap"
+    assert frozen(whole) == order[: len(frozen(whole))], "from the input on, without a gap"
     for levels in (1, 3):
         pyramid = feature_pyramid(name, levels, None)
         freeze(pyramid, None, 64)
@@ -42,20 +42,20 @@ def test_two_fifths_of_the_stages_are_frozen_in_a_whole_model_and_in_a_pyramid(n
 @pytest.mark.parametrize("stages", range(6))
 def test_more_stages_freeze_more(stages: int) -> None:
     network = feature_pyramid("resnet18", 1, None)
-    still = freeze(network, stages, 64)
-    assert bool(still) == bool(frozen(network)) == bool(stages)
+    fixed = freeze(network, stages, 64)
+    assert bool(fixed) == bool(frozen(network)) == bool(stages)
     assert len(frozen(network)) == [0, 3, 15, 30, 45, 60][stages]
 
 
-def test_more_stages_than_there_are_is_an_error_that_says_how_many() -> None:
-    with pytest.raises(WsolError, match="expected at most 5"):
+def test_the_error_about_too_many_stages_says_how_many_there_are() -> None:
+    with pytest.raises(WsolError, match="expected at most 5, got 6"):
         freeze(feature_pyramid("resnet18", 1, None), 6, 64)
 
 
-def test_a_step_changes_neither_weights_nor_statistics_of_what_is_frozen() -> None:
+def test_a_step_changes_neither_frozen_weights_nor_statistics() -> None:
     network = feature_pyramid("tf_efficientnet_lite0", 1, None).train()
-    still = freeze(network, 2, 64)
-    for module in still:
+    fixed = freeze(network, 2, 64)
+    for module in fixed:
         module.eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     optimiser = torch.optim.SGD([one for one in network.parameters() if one.requires_grad], lr=0.1)

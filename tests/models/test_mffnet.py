@@ -1,4 +1,4 @@
-"""MFF-Net: one contract for every network, and the paper's equations read aloud."""
+"""MFF-Net: one contract for every network, and the paper's equations as references."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def check_contract(network: Any, strides: Sequence[int], auxiliary: bool) -> Non
 @pytest.mark.parametrize("attention", [True, False])
 @pytest.mark.parametrize("levels", [1, 2, 3, 4])
 @pytest.mark.parametrize("fusion", get_args(Fusion))
-def test_every_choice_of_parts_keeps_the_contract(
+def test_every_combination_of_options_satisfies_the_contract(
     fusion: Fusion, levels: int, attention: bool, auxiliary: bool
 ) -> None:
     network = tiny(levels, fusion=fusion, attention=attention, auxiliary=auxiliary)
@@ -107,7 +107,7 @@ def test_every_choice_of_parts_keeps_the_contract(
         "test_vit",
     ],
 )
-def test_every_family_of_backbones_keeps_the_contract(name: str, levels: int) -> None:
+def test_every_family_of_backbones_satisfies_the_contract(name: str, levels: int) -> None:
     torch.manual_seed(0)
     pyramid: Any = feature_pyramid(name, levels, None)
     network = build_mffnet(
@@ -117,7 +117,7 @@ def test_every_family_of_backbones_keeps_the_contract(name: str, levels: int) ->
 
 
 @pytest.mark.parametrize("fusion", get_args(Fusion))
-def test_one_level_is_the_original_cam_whatever_the_fusion(fusion: Fusion) -> None:
+def test_one_level_is_the_original_cam_with_any_fusion(fusion: Fusion) -> None:
     network = tiny(1, fusion=fusion)
     assert isinstance(network, OriginalCam)
     assert {name for name, _ in network.named_parameters() if not name.startswith("backbone.")} == {
@@ -139,30 +139,30 @@ def levels_of_maps(seed: int = 0) -> list[Tensor]:
     return [torch.randn(2, 3, 4, 5, generator=generator) for _ in range(3)]
 
 
-def places(maps: Tensor) -> Iterator[tuple[int, ...]]:
+def positions(maps: Tensor) -> Iterator[tuple[int, ...]]:
     return iter(np.ndindex(*maps.shape))
 
 
 @pytest.mark.parametrize(
     ("fusion", "operation"), [("multiply", lambda x, y, z: x * y * z), ("add", lambda x, y, z: x + y + z)]
 )
-def test_fusion_is_equation_1_and_3_at_every_place(fusion: Fusion, operation: Any) -> None:
+def test_fusion_is_equation_1_and_3_at_every_position(fusion: Fusion, operation: Any) -> None:
     levels = levels_of_maps()
     fused = FUSIONS[fusion](levels)
     assert fused.shape == levels[0].shape
-    for at in places(fused):
+    for at in positions(fused):
         assert fused[at].item() == pytest.approx(operation(*(level[at].item() for level in levels)), abs=1e-6)
 
 
-def test_concatenation_lays_the_levels_side_by_side() -> None:
+def test_concatenation_has_the_channels_of_all_levels_in_order() -> None:
     levels = levels_of_maps()
     fused = FUSIONS["concat"](levels)
     assert fused.shape == (2, 9, 4, 5)
-    for item, channel, y, x in places(fused):
+    for item, channel, y, x in positions(fused):
         assert fused[item, channel, y, x] == levels[channel // 3][item, channel % 3, y, x]
 
 
-def attention_read_aloud(module: ChannelAttention, levels: Sequence[Tensor]) -> list[Tensor]:
+def attention_by_loops(module: ChannelAttention, levels: Sequence[Tensor]) -> list[Tensor]:
     """Sec. 3.3: pool each level; a 1x1 convolution each (with the published BN and ReLU) to one width; V is their
     product;
 
@@ -202,22 +202,22 @@ def test_channel_attention_is_section_3_3() -> None:
     module = unsettled(ChannelAttention(CHANNELS[1:]))
     assert isinstance(module, ChannelAttention)
     levels = [torch.rand(2, channels, side, side) for channels, side in zip(CHANNELS[1:], (8, 4, 2), strict=True)]
-    for found, expected in zip(module(levels), attention_read_aloud(module, levels), strict=True):
+    for found, expected in zip(module(levels), attention_by_loops(module, levels), strict=True):
         torch.testing.assert_close(found, expected)
 
 
 @torch.inference_mode()
-def test_attention_weighs_between_nothing_and_everything() -> None:
+def test_attention_weights_are_between_0_and_1() -> None:
     module = unsettled(ChannelAttention(CHANNELS[1:]))
     levels = [torch.rand(2, channels, 4, 4) for channels in CHANNELS[1:]]
     for before, after in zip(levels, module(levels), strict=True):
-        share = after / before
-        assert ((share > 0) & (share < 1)).all()
-        torch.testing.assert_close(share, share[:, :, :1, :1].expand_as(share))
+        weight = after / before
+        assert ((weight > 0) & (weight < 1)).all()
+        torch.testing.assert_close(weight, weight[:, :, :1, :1].expand_as(weight))
 
 
 def bilinear_with_aligned_corners(maps: Tensor, height: int, width: int) -> Tensor:
-    """Corner pixels fall on corner pixels; between them by distance."""
+    """Corner pixels map to corner pixels; other pixels are interpolated by distance."""
     grown = torch.zeros(*maps.shape[:2], height, width)
     for row in range(height):
         for column in range(width):
@@ -230,7 +230,7 @@ def bilinear_with_aligned_corners(maps: Tensor, height: int, width: int) -> Tens
     return grown
 
 
-def test_levels_grow_to_the_shallowest_with_aligned_corners() -> None:
+def test_levels_are_upsampled_to_the_shallowest_with_aligned_corners() -> None:
     levels = [torch.rand(2, 3, side, side + 1) for side in (8, 4, 2)]
     grown = upsampled(levels)
     assert grown[0] is levels[0]
@@ -238,7 +238,7 @@ def test_levels_grow_to_the_shallowest_with_aligned_corners() -> None:
         torch.testing.assert_close(large, bilinear_with_aligned_corners(small, 8, 9))
 
 
-def projection_read_aloud(module: Projection, level: Tensor) -> Tensor:
+def projection_by_loops(module: Projection, level: Tensor) -> Tensor:
     convolution, norm = module[0], module[1]
     mixed = torch.einsum("oc,bchw->bohw", convolution.weight[:, :, 0, 0], level) + convolution.bias[:, None, None]
     return norm(mixed).clamp(min=0)
@@ -249,8 +249,8 @@ def projection_read_aloud(module: Projection, level: Tensor) -> Tensor:
 def test_the_network_is_figure_4b_from_left_to_right(fusion: Fusion) -> None:
     network = unsettled(tiny(3, fusion=fusion))
     assert isinstance(network, MffNet)
-    levels = attention_read_aloud(network.attention, network.backbone(images()))  # type: ignore[arg-type]
-    x, y, z = (projection_read_aloud(part, level) for part, level in zip(network.projections, levels, strict=True))
+    levels = attention_by_loops(network.attention, network.backbone(images()))  # type: ignore[arg-type]
+    x, y, z = (projection_by_loops(part, level) for part, level in zip(network.projections, levels, strict=True))
     y, deep = (bilinear_with_aligned_corners(level, *x.shape[2:]) for level in (y, z))
     joined = {"multiply": x * y * deep, "add": x + y + deep, "concat": torch.cat([x, y, deep], 1)}[fusion]
     weight, bias = network.class_layer.weight[:, :, 0, 0], network.class_layer.bias
@@ -284,7 +284,7 @@ def test_both_losses_train_the_class_layer() -> None:
     assert of_deep.abs().sum() > 0
 
 
-def test_dropout_is_on_in_training_and_only_then() -> None:
+def test_dropout_is_on_in_training_only() -> None:
     network = tiny(3).train()
     assert DROPOUT == 0.5
     with torch.no_grad():

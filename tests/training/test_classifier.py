@@ -89,6 +89,9 @@ def test_a_network_of_other_classes_is_refused_since_its_head_would_be_random() 
     state = timm.create_model("test_resnet", num_classes=1000).state_dict()
     assert pretrained_classifier("test_resnet", list(WNIDS), state).get_classifier().out_features == 3
     config = replace(timm.get_pretrained_cfg("test_resnet"), num_classes=21841)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(WsolError, match="cannot be taken as it is"):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(WsolError, match="test_resnet cannot be used without training"),
+    ):
         patch.setattr(timm, "get_pretrained_cfg", lambda name: config)
         pretrained_classifier("test_resnet", list(WNIDS), state)

@@ -14,7 +14,7 @@ from wsol.config.methods import METHODS
 from wsol.config.options import RunConfig
 from wsol.data.crops import View
 from wsol.data.samples import DataSet
-from wsol.models.backbone import State, check_sides, feature_pyramid, normalisation
+from wsol.models.backbone import State, check_sizes, feature_pyramid, normalisation
 from wsol.models.checkpoint import MethodConfig, built_of, fill, read_model_config
 from wsol.models.outputs import Forward, LocalizationModel
 from wsol.runs.saved_config import save_config
@@ -124,7 +124,7 @@ def untrained(
     if started is None:
         return None
     network = build(model_config, started.weights)
-    check_sides(config.backbone, network, (model_config.resize_px,))
+    check_sizes(config.backbone, network, (model_config.resize_px,))
     started.engine.place(network).eval()
     if part().is_first:
         save_config(folder.parent, config)

@@ -1,1 +1,1 @@
-"""Networks, their pretrained weights, and their files."""
+"""Networks, their pretrained weights, and their files on disk."""

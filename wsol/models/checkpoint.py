@@ -1,4 +1,4 @@
-"""A network on disk: `model.safetensors` and the `model.json` that builds it. Nothing is ever unpickled."""
+"""A network on disk: `model.safetensors` and the configuration `model.json`. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wsol.storage.schema import check_schema
 from wsol.storage.tensors import write_tensors
 
 VERSION: Literal[1] = 1
-"""The schema of a card."""
+"""Schema of `model.json`."""
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SidePx = Annotated[int, Field(ge=1, le=16_384)]
@@ -31,7 +31,7 @@ Deviations = tuple[_Positive, _Positive, _Positive]
 
 
 class MffConfig(Config):
-    """What builds an `MffNet` or, with one level, an `OriginalCam`."""
+    """Configuration of an `MffNet` or, with one level, an `OriginalCam`."""
 
     kind: Literal["mffnet"] = "mffnet"
     version: Literal[1] = VERSION
@@ -48,13 +48,13 @@ class MffConfig(Config):
 
     @model_validator(mode="after")
     def _each_output_has_a_name(self) -> MffConfig:
-        if self.outputs not in (1, len(self.class_names)):  # one is a mask of any class
+        if self.outputs not in (1, len(self.class_names)):  # 1: a class-agnostic mask
             raise ValueError(f"{self.outputs} outputs for {len(self.class_names)} class names")
         return self
 
 
 class ClassifierConfig(Config):
-    """What builds a stand-alone timm classifier."""
+    """Configuration of a separate timm classifier."""
 
     kind: Literal["classifier"] = "classifier"
     version: Literal[1] = VERSION
@@ -66,13 +66,13 @@ class ClassifierConfig(Config):
 
 
 class MethodConfig(Config):
-    """What builds the network of a method beside SPOL; how is the method's own business (`wsol.methods`)."""
+    """Configuration of the network of any other method, which is built in `wsol.methods`."""
 
     kind: Literal["method"] = "method"
     version: Literal[1] = VERSION
     method: Method
     options: dict[str, Any]
-    """The method's group of the configuration."""
+    """Options of the method's own group."""
     backbone: Name
     output_stride: Literal[8, 16, 32]
     mean: Means
@@ -86,9 +86,15 @@ ConfigType = TypeVar("ConfigType", MffConfig, ClassifierConfig, MethodConfig)
 
 
 def build(model_config: MffConfig, state: State | None = None, *, dropout: float = DROPOUT) -> MffNet | OriginalCam:
-    """The network of a card; `state` are pretrained weights of its backbone, `dropout` matters in training alone."""
+    """Build the network of stage 1 or stage 3.
+
+    Args:
+        model_config: its configuration.
+        state: pretrained weights of the backbone; random if None.
+        dropout: dropout probability in training.
+    """
     pyramid = feature_pyramid(model_config.backbone, model_config.levels, state)
-    channels = pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm attaches it to the module
+    channels = pyramid.feature_info.channels()  # type: ignore[union-attr,operator]  # timm adds it to the module
     return build_mffnet(
         pyramid,
         channels,
@@ -101,7 +107,7 @@ def build(model_config: MffConfig, state: State | None = None, *, dropout: float
 
 
 def save(folder: Path, network: nn.Module, model_config: ModelConfig) -> None:
-    """Write weights and card."""
+    """Write the weights to `model.safetensors` and the configuration to `model.json`."""
     write_tensors(folder / "model.safetensors", network.state_dict())
     write_json(folder / "model.json", model_config.model_dump())
 
@@ -133,7 +139,11 @@ def load_classifier(folder: Path) -> tuple[nn.Module, ClassifierConfig]:
 
 
 def read_model_config(folder: Path, kind: type[ConfigType]) -> ConfigType:
-    """The card of a network on disk.
+    """Read the configuration of a network on disk.
+
+    Args:
+        folder: folder with `model.json` and `model.safetensors`.
+        kind: the expected class.
 
     Raises:
         WsolError: absent, of another version or kind, or damaged.
@@ -147,8 +157,9 @@ def read_model_config(folder: Path, kind: type[ConfigType]) -> ConfigType:
     values = read_json(folder / "model.json", "wsol fit")
     if not isinstance(values, dict):
         raise WsolError(
-            f"{folder / 'model.json'} holds a {type(values).__name__}",
-            expected="what `wsol fit` wrote",
+            f"{folder / 'model.json'} is not a configuration",
+            expected="a file written by `wsol fit`",
+            got=f"a {type(values).__name__}",
             remedy=f"Remove {folder} and run it again.",
         )
     check_schema(values.get("version"), VERSION, folder / "model.json", "wsol fit")
@@ -157,33 +168,34 @@ def read_model_config(folder: Path, kind: type[ConfigType]) -> ConfigType:
     except ValidationError as error:
         raise WsolError(
             f"{folder / 'model.json'} is not a {kind.__name__} ({error.errors()[0]['msg']})",
-            expected="what `wsol fit` wrote",
+            expected="a file written by `wsol fit`",
             remedy=f"Remove {folder} and run it again.",
         ) from None
 
 
 @contextmanager
 def built_of(folder: Path) -> Iterator[None]:
-    """Let a network be built as the card in `folder` says.
+    """Convert errors while a network is built from the configuration in `folder`.
 
     Raises:
-        WsolError: no network is like that, or it does not fit into the memory.
+        WsolError: no network has this configuration, or it does not fit into the memory.
     """
     try:
         yield
     except (RuntimeError, MemoryError, OverflowError, ValueError, TypeError, AssertionError) as error:
         raise WsolError(
-            f"{folder / 'model.json'} describes no network that can be built ({str(error).partition(chr(10))[0]:.200})",
-            expected="what `wsol fit` wrote",
+            f"{folder / 'model.json'} describes a network that cannot be built"
+            f" ({str(error).partition(chr(10))[0]:.200})",
+            expected="a file written by `wsol fit`",
             remedy=f"Remove {folder} and run it again.",
         ) from None
 
 
 def fill(network: nn.Module, folder: Path) -> None:
-    """Put the weights on disk into a network, and make it ready to predict.
+    """Load the weights on disk into a network, and set eval mode.
 
     Raises:
-        WsolError: damaged, or of another network.
+        WsolError: the file is damaged, or of another network.
     """
     try:
         network.load_state_dict(load_file(folder / "model.safetensors"))

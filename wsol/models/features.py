@@ -1,8 +1,7 @@
-"""What a pretrained backbone answers before its last stage is narrowed: rectified features, whose size says how much is
-there.
+"""Rectified features of a pretrained backbone, before the last stage reduces its channels.
 
-timm's pyramids end EfficientNets and MobileNets in a linear bottleneck, whose values have either sign. Methods that
-read the features themselves (SCDA, Wei et al. 2017; DDT, Wei et al. 2019) were made for networks that end in a ReLU.
+In timm's pyramids, EfficientNets and MobileNets end in a linear bottleneck with values of both signs. Methods that use
+the features directly (SCDA, Wei et al. 2017; DDT, Wei et al. 2019) were designed for networks that end in a ReLU.
 """
 
 from __future__ import annotations
@@ -16,23 +15,23 @@ from torch import Tensor, nn
 Features = Float[Tensor, "batch channels height width"]
 
 PROBE_PX = 96
-"""Side of the image of noise that shows which module answers with which shape."""
+"""Height and width of the noise image that shows the output shape of each module."""
 _ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")
-"""Where the classes of activations are defined."""
+"""Modules that define activations."""
 
 
 class RectifiedFeatures(nn.Module):
-    """A backbone that answers with its last stage's features, none below 0.
+    """A backbone that returns non-negative features of its last stage.
 
-    A stage that ends in a ReLU answers by itself (ResNet, VGG, DenseNet). Of one that ends in a linear layer it is the
-    widest activation of the last block (the expansion of an inverted bottleneck); where none has the size of the map
-    (vision transformers), the stage's own answer. Negative values are cut off.
+    If the stage ends in a ReLU (ResNet, VGG, DenseNet), these are its outputs. If it ends in a linear layer, they are
+    the activation with most channels in the last block (the expansion of an inverted bottleneck), or the stage's
+    outputs if no activation has the size of the map (vision transformers). Negative values are set to 0.
     """
 
     def __init__(self, pyramid: nn.Module) -> None:
         super().__init__()
         self.pyramid = pyramid
-        self._found: list[Tensor] = []
+        self._kept: list[Tensor] = []
         source = _source(pyramid)
         self.channels = source.channels
         self._is_channels_last = source.is_channels_last
@@ -40,18 +39,18 @@ class RectifiedFeatures(nn.Module):
             pyramid.get_submodule(source.module).register_forward_hook(self._keep)
 
     def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        self._found[:] = [output]
+        self._kept[:] = [output]
 
     def forward(self, images: Float[Tensor, "batch 3 side_y side_x"]) -> Features:
-        """The features of normalised images, none below 0."""
-        self._found.clear()
+        """The non-negative features of normalised images."""
+        self._kept.clear()
         level: Tensor = self.pyramid(images)[-1]
-        found = self._found.pop() if self._found else level
-        return (found.permute(0, 3, 1, 2) if self._is_channels_last else found).clamp(min=0)
+        features = self._kept.pop() if self._kept else level
+        return (features.permute(0, 3, 1, 2) if self._is_channels_last else features).clamp(min=0)
 
 
 class _Source(NamedTuple):
-    """Where the features come from."""
+    """The module whose outputs are the features."""
 
     module: str | None
     """Name in the pyramid; None for its last level."""
@@ -59,44 +58,44 @@ class _Source(NamedTuple):
     is_channels_last: bool
 
 
-class _Answer(NamedTuple):
-    """What a module said to the probe."""
+class _Output(NamedTuple):
+    """Output shape of a module for the noise image."""
 
     module: str
     shape: torch.Size
 
 
 def _source(pyramid: nn.Module) -> _Source:
-    level, answers = _probed(pyramid)
+    level, outputs = _probe(pyramid)
     height, width = level.shape[2:]
-    first, last = (
-        [one for one in answers if len(one.shape) == 4 and one.shape[at : at + 2] == (height, width)] for at in (2, 1)
+    channels_first, channels_last = (
+        [one for one in outputs if len(one.shape) == 4 and one.shape[at : at + 2] == (height, width)] for at in (2, 1)
     )
-    found = first or last
-    if level.amin() >= 0 or not found:
+    candidates = channels_first or channels_last
+    if level.amin() >= 0 or not candidates:
         return _Source(None, level.shape[1], False)
-    channel = 1 if first else 3
-    block = _block_of(found[-1].module)
-    widest = max((one for one in found if one.module.startswith(block)), key=lambda one: one.shape[channel])
-    return _Source(widest.module, widest.shape[channel], not first)
+    channel = 1 if channels_first else 3
+    block = _block_of(candidates[-1].module)
+    widest = max((one for one in candidates if one.module.startswith(block)), key=lambda one: one.shape[channel])
+    return _Source(widest.module, widest.shape[channel], not channels_first)
 
 
 @torch.inference_mode()
-def _probed(pyramid: nn.Module) -> tuple[Tensor, list[_Answer]]:
-    """The last level, and all activations in the order in which they are computed."""
-    answers: list[_Answer] = []
+def _probe(pyramid: nn.Module) -> tuple[Tensor, list[_Output]]:
+    """The last level, and the shapes of all activations in the order in which they are computed."""
+    outputs: list[_Output] = []
     hooks = [
-        module.register_forward_hook(lambda _, __, output, name=name: answers.append(_Answer(name, output.shape)))
+        module.register_forward_hook(lambda _, __, output, name=name: outputs.append(_Output(name, output.shape)))
         for name, module in pyramid.named_modules()
         if type(module).__module__.startswith(_ACTIVATIONS)
     ]
     was_training = pyramid.training
     pyramid.eval()
     try:
-        # Noise, which a linear layer answers with values of either sign, whatever its weights.
+        # Noise, for which a linear layer has values of both signs with any weights.
         noise = torch.randn(1, 3, PROBE_PX, PROBE_PX, generator=torch.Generator().manual_seed(0))
         level: Tensor = pyramid(noise.to(next(pyramid.parameters()).device))[-1]
-        return level, answers
+        return level, outputs
     finally:
         pyramid.train(was_training)
         for hook in hooks:
@@ -104,7 +103,7 @@ def _probed(pyramid: nn.Module) -> tuple[Tensor, list[_Answer]]:
 
 
 def _block_of(module: str) -> str:
-    """`blocks.6.0.` of blocks.6.0.bn2.act: up to the last number of the path, or else the module above."""
+    """`blocks.6.0.` for blocks.6.0.bn2.act: the path up to its last number, or the parent module."""
     parts = module.split(".")
     numbers = [i for i, part in enumerate(parts[:-1]) if part.isdigit()]
     return ".".join(parts[: numbers[-1] + 1 if numbers else -1]) + "."

@@ -20,7 +20,17 @@ Probabilities = Float[Tensor, "batch classes"]
 
 
 def prepared(pixels: Squares, model_config: ModelConfig, engine: Engine, margin_fraction: float = 0.0) -> Tensor:
-    """Normalised squares of the network's size on its device; with a margin, the middle of the images alone."""
+    """Resize and normalise pixels for a network.
+
+    Args:
+        pixels: square images.
+        model_config: has the network's image size, mean and standard deviation.
+        engine: has the device.
+        margin_fraction: fraction of the image size to cut off at each edge.
+
+    Returns:
+        The input of the network, on its device.
+    """
     if pixels.shape[-1] != model_config.resize_px:
         pixels = resize(pixels, [model_config.resize_px, model_config.resize_px], antialias=True)
     return standardised(middle(pixels, margin_fraction).to(engine.device), model_config.mean, model_config.std)
@@ -35,7 +45,18 @@ def score_maps(
     *,
     margin_fraction: float = 0.0,
 ) -> ScoreMaps:
-    """Raw scores of every output at every place; with a margin, of the middle of the images alone."""
+    """Compute the scores of every output at every position, before any ReLU or sigmoid.
+
+    Args:
+        network: stage 1 or stage 3.
+        model_config: its configuration.
+        pixels: square images.
+        engine: device and precision.
+        margin_fraction: fraction of the image size to cut off at each edge.
+
+    Returns:
+        Score maps in 32 bits, on the engine's device.
+    """
     with engine.autocast():
         fused, deep = network(prepared(pixels, model_config, engine, margin_fraction))
     return ScoreMaps(fused.float(), None if deep is None else deep.float())
@@ -45,32 +66,41 @@ def score_maps(
 def run_model(
     model: LocalizationModel, pixels: Squares, engine: Engine, labels: Tensor | None, *, margin_fraction: float = 0.0
 ) -> ModelOutputs:
-    """What the network that finds says of images, for these classes; with a margin, of the middle of the images
-    alone.
+    """Run a localization model on a batch.
+
+    Args:
+        model: the model.
+        pixels: square images.
+        engine: device and precision.
+        labels: the classes whose maps are computed; None for the most probable ones.
+        margin_fraction: fraction of the image size to cut off at each edge.
+
+    Returns:
+        Its outputs in 32 bits, on the engine's device.
     """
     images = prepared(pixels, model.model_config, engine, margin_fraction)
     with engine.autocast():
-        found = model.forward(model.network, images, None if labels is None else labels.to(engine.device))
-    return ModelOutputs(*(None if part is None else part.float() for part in found))
+        outputs = model.forward(model.network, images, None if labels is None else labels.to(engine.device))
+    return ModelOutputs(*(None if output is None else output.float() for output in outputs))
 
 
 def foreground(scores: ScoreMaps) -> Heatmaps:
-    """Stage 3's probability that a place belongs to an object."""
+    """Return stage 3's foreground probability at each position."""
     return scores.fused[:, 0].sigmoid()
 
 
 def class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
-    """Stage 1's activation map of each image's class, before normalisation."""
+    """Return stage 1's activation map of each image's label, before normalisation."""
     return scores.fused[torch.arange(len(labels)), labels.to(scores.fused.device)].relu()
 
 
 def normalised_class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
-    """The same, as a share of its peak."""
+    """Return stage 1's activation map of each image's label, as a fraction of its maximum."""
     return fraction_of_peak(class_maps(scores, labels))
 
 
 def cam_probabilities(network: MffNet | OriginalCam, scores: ScoreMaps) -> Probabilities:
-    """Stage 1's own opinion of the class."""
+    """Return stage 1's class probabilities."""
     return class_logits(scores.fused, is_rectified=network.is_rectified).softmax(1)
 
 
@@ -78,7 +108,7 @@ def cam_probabilities(network: MffNet | OriginalCam, scores: ScoreMaps) -> Proba
 def classifier_probabilities(
     network: nn.Module, model_config: ClassifierConfig, pixels: Squares, engine: Engine
 ) -> Probabilities:
-    """The stand-alone classifier's opinion."""
+    """Return the class probabilities of a separate classifier, on the engine's device."""
     with engine.autocast():
         logits: Tensor = network(prepared(pixels, model_config, engine))
     return logits.float().softmax(1)

@@ -1,6 +1,4 @@
-"""Early layers that stay as they were pretrained: edges and textures are the same on every set of images, and most of a
-step's time.
-"""
+"""Freeze early layers: edges and textures are the same in every data set, and their layers take most of the time."""
 
 from __future__ import annotations
 
@@ -11,31 +9,38 @@ from torch import nn
 
 from wsol.errors import WsolError
 
-SHARE = 0.4
-"""Of a backbone's stages that are frozen by default: stem and two of the five of a ResNet or EfficientNet
-(studies/freezing.md)."""
+DEFAULT_FRACTION = 0.4
+"""Fraction of a backbone's stages that are frozen by default: the stem and two of five stages of a ResNet or
+EfficientNet (studies/freezing.md)."""
 
 
 def freeze(backbone: nn.Module, stages: int | None, size_px: int) -> list[nn.Module]:
-    """Freeze the weights of the first `stages` stages and of all that comes before them; by default `SHARE` of the
-    stages.
+    """Freeze the first stages of a backbone and everything before them.
 
-    A stage is one of timm's feature levels: of convolutional networks all that has one stride, of vision transformers a
-    block. `size_px` is a side of images that the backbone takes. Returns the modules whose statistics are to stay too:
-    they belong in eval mode.
+    A stage is one of timm's feature levels: the layers of one stride in a convolutional network, a block in a vision
+    transformer.
+
+    Args:
+        backbone: the network, changed in place.
+        stages: number of stages; None for `DEFAULT_FRACTION` of them.
+        size_px: an image size (height and width) that the backbone accepts.
+
+    Returns:
+        The frozen modules, which should stay in eval mode so that batch norm statistics are fixed too.
 
     Raises:
-        WsolError: the backbone has fewer stages, or timm does not tell them.
+        WsolError: the backbone has fewer stages, or timm does not list them.
     """
     if stages == 0:
         return []
     names = _stage_names(backbone)
-    count = int(SHARE * len(names)) if stages is None else stages
+    count = int(DEFAULT_FRACTION * len(names)) if stages is None else stages
     if count > len(names):
         raise WsolError(
-            f"freeze {count}",
-            expected=f"at most {len(names)}, which is how many stages the backbone has",
-            remedy="Name fewer with `--freeze`.",
+            "the backbone has fewer stages than `--freeze`",
+            expected=f"at most {len(names)}",
+            got=f"{count}",
+            remedy="Freeze fewer stages.",
         )
     if count == 0:
         return []
@@ -44,34 +49,34 @@ def freeze(backbone: nn.Module, stages: int | None, size_px: int) -> list[nn.Mod
     for module in early:
         module.requires_grad_(False)
     for module in backbone.modules():
-        if last in module.modules():  # a transformer's positions and class token belong to no layer
+        if last in module.modules():  # a transformer's positions and class token are not in a layer
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(False)
     return early
 
 
 def _stage_names(backbone: nn.Module) -> list[str]:
-    """What timm calls the modules at whose end a stage is over."""
+    """The names of the last module of each stage, from timm."""
     info: Any = getattr(backbone, "feature_info", [])
     return [one["module"] for one in (info if isinstance(info, list) else info.info)]
 
 
 def _module_called(backbone: nn.Module, name: str) -> nn.Module:
-    """The module of that name in the timm model that it was, or in the pyramid that timm has made of it."""
+    """The module of that name in a timm model, or in a pyramid that timm made from it."""
     for path, module in backbone.named_modules():
         if path.removeprefix("pyramid.").removeprefix("model.") in (name, name.replace(".", "_")):
-            found: nn.Module = module
-            return found
+            last: nn.Module = module
+            return last
     raise WsolError(
-        f"the backbone has no module {name} at whose end a stage is over",
-        expected="one that timm names so",
+        f"the backbone has no module {name} at the end of a stage",
+        expected="timm's module names",
         remedy="Train all of it with `--freeze 0`.",
     )
 
 
 @torch.inference_mode()
 def _done_before(backbone: nn.Module, last: nn.Module, size_px: int) -> list[nn.Module]:
-    """All modules that have done their work when `last` has, in the order in which they are called."""
+    """All modules that are finished when `last` is, in call order."""
     done: list[nn.Module] = []
     is_over = False
 

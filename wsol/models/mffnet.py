@@ -16,26 +16,26 @@ from wsol.config.base import Fusion
 Images = Float[Tensor, "batch 3 height width"]
 Features = Float[Tensor, "batch channels height width"]
 Level = Float[Tensor, "batch _ _ _"]
-"""Feature maps of one backbone stage: own width, own resolution."""
+"""Feature maps of one backbone stage, with any number of channels and any resolution."""
 Scores = Float[Tensor, "batch outputs height width"]
 Logits = Float[Tensor, "batch outputs"]
 
 WIDTH = 128
-"""Channels of a projected level, and of the attention's shared vector (published code)."""
+"""Number of channels of a projected level, and of the shared attention vector (published code)."""
 DROPOUT = 0.5
 
 
 class ScoreMaps(NamedTuple):
-    """What a network says about each place: one map per output, before any ReLU or sigmoid."""
+    """Scores at each position: one map per output, before any ReLU or sigmoid."""
 
     fused: Scores
     deep: Float[Tensor, "batch outputs _ _"] | None
-    """The same class layer on the deepest level alone, at that level's own resolution; None without auxiliary
-    branch."""
+    """Scores of the same class layer on the deepest level alone, at the resolution of that level; None without
+    auxiliary branch."""
 
 
 class ChannelAttention(nn.Module):
-    """Fig. 5 (MCA): the levels share one vector, the product of theirs, which weighs the channels of each."""
+    """Fig. 5 (MCA): the product of the levels' vectors is a shared vector, which weights the channels of each level."""
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class ChannelAttention(nn.Module):
         self.back = nn.ModuleList(nn.Conv2d(WIDTH, c, 1) for c in channels)
 
     def forward(self, levels: Sequence[Level]) -> list[Level]:
-        """Each level, its channels weighed between 0 and 1."""
+        """Multiply the channels of each level by weights between 0 and 1."""
         shared = multiply(
             [into(level.mean((2, 3), keepdim=True)) for into, level in zip(self.into, levels, strict=True)]
         )
@@ -53,30 +53,30 @@ class ChannelAttention(nn.Module):
 
 
 class Projection(nn.Sequential):
-    """A level in `WIDTH` channels, none of them negative."""
+    """Projects a level to `WIDTH` non-negative channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(nn.Conv2d(channels, WIDTH, 1), nn.BatchNorm2d(WIDTH), nn.ReLU())
 
 
 def upsampled(levels: Sequence[Level]) -> list[Level]:
-    """All levels at the resolution of the shallowest, bilinear with aligned corners (published code)."""
+    """Upsample all levels to the resolution of the shallowest, bilinear with aligned corners (published code)."""
     image_hw = levels[0].shape[2:]
     return [levels[0], *(interpolate(level, image_hw, mode="bilinear", align_corners=True) for level in levels[1:])]
 
 
 def multiply(levels: Sequence[Features]) -> Features:
-    """Eq. 1: a place counts only where every level agrees."""
+    """Eq. 1: the product is high only where all levels are high."""
     return reduce(torch.mul, levels)
 
 
 def add(levels: Sequence[Features]) -> Features:
-    """Eq. 3: a place counts where any level speaks up."""
+    """Eq. 3: the sum is high where any level is high."""
     return reduce(torch.add, levels)
 
 
 def concat(levels: Sequence[Level]) -> Level:
-    """Table 2's other alternative: the class layer sees all levels side by side, the deepest last."""
+    """Concatenation (Table 2): the class layer gets the channels of all levels, the deepest last."""
     return torch.cat(list(levels), dim=1)
 
 
@@ -86,7 +86,16 @@ FUSIONS: dict[Fusion, Callable[[Sequence[Level]], Level]] = {"multiply": multipl
 class MffNet(nn.Module):
     """Fig. 4b: backbone, channel attention, projection, upsampling, fusion, class layer.
 
-    `backbone` returns feature maps, shallow first, `channels` wide. Maps are pooled after a ReLU.
+    The class scores are means of the maps after a ReLU.
+
+    Args:
+        backbone: returns feature maps, shallowest first.
+        channels: number of channels of each feature map.
+        outputs: number of score maps.
+        fusion: operation that fuses the levels.
+        attention: whether to apply channel attention.
+        auxiliary: whether to compute scores of the deepest level too.
+        dropout: dropout probability of the fused features in training.
     """
 
     is_rectified = True
@@ -121,15 +130,15 @@ class MffNet(nn.Module):
         return ScoreMaps(fused, self._deep_scores(levels[-1]) if self.has_auxiliary else None)
 
     def _deep_scores(self, deep: Level) -> Level:
-        # After a concatenation the deep level owns the last columns of the class layer; else it owns all.
+        # After concatenation, the deep level has the last input channels of the class layer; otherwise it has all.
         weight = self.class_layer.weight[:, -WIDTH:]
         return conv2d(dropout(deep, self.dropout, self.training), weight, self.class_layer.bias)
 
 
 class OriginalCam(nn.Module):
-    """Zhou et al. 2016, what Table 2 calls Fuse1: the last stage, a linear layer, the spatial mean; nothing else.
+    """Zhou et al. 2016 (Fuse1 in Table 2): the last stage, a linear layer and the spatial mean.
 
-    Mean and linear layer commute, so the layer is applied to every place first and its maps are the CAMs.
+    Mean and linear layer commute, so the layer is applied to every position first, and its maps are the CAMs.
     """
 
     is_rectified = False
@@ -146,8 +155,11 @@ class OriginalCam(nn.Module):
 
 
 def class_logits(scores: Scores, *, is_rectified: bool) -> Logits:
-    """The spatial mean of the class activation maps, which are the ReLU of the scores (of the scores themselves in
-    `OriginalCam`).
+    """Return the spatial mean of the class activation maps.
+
+    Args:
+        scores: score maps.
+        is_rectified: whether the class activation maps are the ReLU of the scores; not in `OriginalCam`.
     """
     return (scores.relu() if is_rectified else scores).mean((2, 3))
 
@@ -162,7 +174,7 @@ def build_mffnet(
     auxiliary: bool,
     dropout: float = DROPOUT,
 ) -> MffNet | OriginalCam:
-    """The network for these levels; one level is the original CAM's, whatever the fusion."""
+    """Build an `MffNet`, or an `OriginalCam` if there is only one level; arguments as for `MffNet`."""
     if len(channels) == 1:
         return OriginalCam(backbone, channels, outputs)
     return MffNet(backbone, channels, outputs, fusion=fusion, attention=attention, auxiliary=auxiliary, dropout=dropout)

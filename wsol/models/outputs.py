@@ -1,4 +1,4 @@
-"""A network that finds objects, and what it says: the one shape in which every method answers."""
+"""Localization models and their outputs, the same for all methods."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Labels = Int64[Tensor, " batch"]
 
 
 class ModelOutputs(NamedTuple):
-    """Of a batch: maps or boxes, and the classes where the network knows them."""
+    """Outputs for a batch: maps or boxes, and class probabilities if the network computes them."""
 
     heatmaps: Heatmaps | None
-    """In [0, 1]."""
+    """Foreground scores in [0, 1]."""
     boxes: Float[Tensor, "batch 4"] | None
-    """x0, y0, x1, y1 as shares of the image's sides."""
+    """x0, y0, x1, y1 as fractions of width and height."""
     probabilities: Float[Tensor, "batch classes"] | None
 
 
 Forward = Callable[[nn.Module, Tensor, Labels | None], ModelOutputs]
-"""Network, normalised images, and the classes whose maps are wanted (by default the most probable ones) to the
-answer."""
+"""Computes the outputs from network, normalised images, and the classes whose maps are computed (None: the most
+probable ones)."""
 
 
 class LocalizationModel(NamedTuple):
-    """The network of a run that finds, with what builds it and how it is asked."""
+    """The localization network of a run, its configuration, and its forward function."""
 
     network: nn.Module
     model_config: MffConfig | MethodConfig
@@ -41,32 +41,32 @@ class LocalizationModel(NamedTuple):
 
 
 def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
-    """Of each image the map of its label; without labels, that of the class which scores highest."""
+    """Return the map of each image's label; without labels, of the class with the highest score."""
     chosen = logits.argmax(1) if labels is None else labels
     index = chosen[:, None, None, None].expand(-1, 1, *maps.shape[2:])
     return maps.gather(1, index)[:, 0]
 
 
 def class_outputs(maps: Maps, logits: Logits, labels: Labels | None) -> ModelOutputs:
-    """The answer of a network with a map for each class: the positive part as a share of its maximum (Zhou et al. 2016,
-    sec. 3.2).
+    """Return the outputs of a network with a map for each class, as a fraction of its maximum (Zhou et al. 2016, sec.
+    3.2); negative values become 0.
     """
     return ModelOutputs(fraction_of_peak(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
 
 
 def spread_outputs(maps: Maps, logits: Logits, labels: Labels | None) -> ModelOutputs:
-    """The same, of a method that takes the map from its lowest value to its highest."""
+    """Return the outputs of a network with a map for each class, min-max normalised."""
     return ModelOutputs(spread(map_of_class(maps, logits, labels).float()), None, logits.float().softmax(1))
 
 
 def spread(maps: Heatmaps) -> Heatmaps:
-    """Each map from its lowest value, 0, to its highest, 1; zeros for a constant one."""
+    """Min-max normalise each map to [0, 1]; zeros for a constant one."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     return (maps - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def fraction_of_peak(heatmaps: Heatmaps) -> Heatmaps:
-    """Each map divided by its maximum; zeros where it has no positive finite maximum."""
+    """Divide each map by its maximum; negative and non-finite values become 0, and so do maps without positive ones."""
     heatmaps = heatmaps.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp(min=0)
     peaks = heatmaps.amax((1, 2), keepdim=True)
     return torch.where(peaks > 0, heatmaps / peaks.where(peaks > 0, 1), 0)

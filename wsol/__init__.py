@@ -83,7 +83,7 @@ def __getattr__(name: str) -> Any:
 
         if (what := training_needed(error)) is None:
             raise
-        raise ModuleNotFoundError(what, name=error.name) from error
+        raise ModuleNotFoundError(str(what), name=error.name) from error
 
 
 def __dir__() -> list[str]:

@@ -196,9 +196,7 @@ def test_the_rule_for_boxes_is_the_files_unless_asked(toy: tuple[str, Path]) -> 
 
 
 MISTAKES: list[Any] = [
-    pytest.param(
-        lambda run: Localizer.load(run, engine="onnx", precision="bf16"), "precision bf16 is PyTorch's", id="bf16"
-    ),
+    pytest.param(lambda run: Localizer.load(run, engine="onnx", precision="bf16"), "bf16 needs PyTorch", id="bf16"),
     pytest.param(lambda run: open_onnx(run / "nothing.onnx"), "Check the path", id="no file"),
     pytest.param(lambda run: open_onnx(run / "config.yaml"), "cannot be opened", id="not ONNX"),
     pytest.param(lambda run: export_model.export_model(run / "seg", quiet=True), "is not a run", id="not a run"),

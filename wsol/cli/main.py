@@ -93,7 +93,7 @@ def _run(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
     except ModuleNotFoundError as error:
         if (what := training_needed(error)) is None:
             raise
-        _refuse(what)
+        _refuse(str(what))
     except OSError as error:
         if error.errno not in _USERS_DISK:
             raise

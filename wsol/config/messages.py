@@ -102,8 +102,10 @@ TRAINING = ("torch", "torchvision", "timm", "accelerate", "safetensors")
 """The packages of the extra `train`."""
 
 
-def training_needed(error: ModuleNotFoundError) -> str | None:
-    """What to do where a package of the extra `train` is absent; None for any other module."""
+def training_needed(error: ModuleNotFoundError) -> WsolError | None:
+    """Convert the error about an absent package of the extra `train`; None for any other module."""
     if error.name is None or error.name.partition(".")[0] not in TRAINING:
         return None
-    return f"this needs {error.name}: expected what the extra `train` brings. Run `pip install 'wsol[train]'`."
+    return WsolError(
+        f"{error.name} is not installed", expected="the extra `train`", remedy="Run `pip install 'wsol[train]'`."
+    )

@@ -1,1 +1,1 @@
-"""A trained run on new images."""
+"""Localization in new images with a trained run."""

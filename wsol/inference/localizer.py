@@ -1,4 +1,4 @@
-"""A trained run as a function: image in, box, mask and class out."""
+"""Localize objects in images with a trained run: boxes, masks and classes."""
 
 from __future__ import annotations
 
@@ -31,34 +31,37 @@ Source = str | Path | NDArray[Any] | Image.Image
 
 @dataclass(frozen=True)
 class Localization:
-    """What a run says about one image; all pixels are those of the upright image."""
+    """Objects and class of one image, in pixels of the upright image."""
 
     image: Path | None
     """The file; None for arrays."""
     image_hw: tuple[int, int]
+    """Height and width in pixels."""
     objects: tuple[Found, ...]
-    """Largest first; empty where nothing was found."""
+    """Largest first; empty if nothing was found."""
     label: int | None
+    """The most probable class as an index into the run's class names; None for a run without class probabilities."""
     class_name: str | None
-    """The most probable class; None for a run without a classifier."""
+    """The name of this class."""
     top5: tuple[tuple[str, float], ...]
-    """The most probable classes and their probabilities."""
+    """The names of the most probable classes and their probabilities, at most five."""
 
     @property
     def box(self) -> Xyxy | None:
-        """The largest object's box as half-open pixel edges x0, y0, x1, y1; None where nothing was found."""
+        """The largest object's box as half-open pixel edges x0, y0, x1, y1; None if nothing was found."""
         return self.objects[0].xyxy if self.objects else None
 
     @property
     def score(self) -> float:
-        """The largest object's: of a calibrated run the probability that its box is right; 0 where nothing was
-        found.
+        """The largest object's score in [0, 1]; 0 if nothing was found.
+
+        For a calibrated run it is the probability that the box is correct.
         """
         return self.objects[0].score if self.objects else 0.0
 
     @property
     def mask(self) -> Bool[np.ndarray, "height width"]:
-        """The pixels of all objects, at the image's own size."""
+        """The pixels of all objects, at the image size."""
         mask = np.zeros(self.image_hw, dtype=bool)
         for found in self.objects:
             mask |= found.mask
@@ -66,7 +69,17 @@ class Localization:
 
 
 class Localizer:
-    """Holds the networks of a run. `Localizer.load("runs/birds")("owl.jpg").box`."""
+    """Localizes objects in images with the networks of a run.
+
+    Example:
+        >>> localizer = Localizer.load("runs/birds")
+        >>> localizer("owl.jpg").box
+
+    Args:
+        networks: the networks.
+        box: how a heatmap is converted to boxes.
+        curve: converts scores to probabilities; None leaves them as they are.
+    """
 
     def __init__(self, networks: Networks, box: Box, curve: ScoreCurve | None = None) -> None:
         self.networks = networks
@@ -84,10 +97,16 @@ class Localizer:
         precision: Precision = "auto",
         engine: EngineName = "torch",
     ) -> Localizer:
-        """Load a finished run; `threshold` and `objects` replace the run's own.
+        """Load a finished run.
 
-        What `wsol calibrate` learned is used, unless a `threshold` is given: scores are then left as they are too.
-        With `engine="onnx"`, onnxruntime computes the run's `model.onnx`, which is made on first use.
+        Args:
+            run: folder of the run.
+            threshold: foreground threshold, 0 to 1; by default that of `wsol calibrate` if the run is calibrated, else
+                the run's. If given, calibration is not used, and scores are not converted either.
+            objects: which components become boxes; by default as in the run.
+            device: auto, cpu, cuda, cuda:1 or mps.
+            precision: floating-point format of the networks.
+            engine: `torch`, or `onnx` for onnxruntime with the run's `model.onnx`, which is made on first use.
 
         Raises:
             WsolError: not a run, an unfinished one, or its calibration is damaged.
@@ -95,7 +114,7 @@ class Localizer:
         opened = Run.open(run)
         own = opened.box(threshold)
         if engine == "torch":
-            from wsol.inference.torch_networks import load_networks  # with timm, which the other engine has no use for
+            from wsol.inference.torch_networks import load_networks  # imports timm, which onnx does not need
             from wsol.runtime.torch_engine import choose_engine
 
             networks: Networks = load_networks(opened, choose_engine(device, precision), is_folded=True)
@@ -118,17 +137,23 @@ class Localizer:
         objects: Objects | None = None,
         device: str = "auto",
     ) -> Localizer:
-        """Load what `wsol export-model` wrote, alone; `threshold` and `objects` replace those of the run.
+        """Load a file of `wsol export-model`; the run is not needed.
+
+        Args:
+            file: the ONNX file.
+            threshold: foreground threshold, 0 to 1; by default that in the file.
+            objects: which components become boxes; by default as in the file.
+            device: auto, cpu, cuda or cuda:1.
 
         Raises:
-            WsolError: no onnxruntime, or not such a file.
+            WsolError: onnxruntime is not installed, or the file is not an export of wsol.
         """
         networks = open_onnx(Path(file), device)
         return cls(networks, _changed(networks.metadata.box, threshold, objects))
 
     @property
     def engine(self) -> Engine:
-        """Where tensors live that processes exchange."""
+        """Device of the tensors that processes exchange."""
         return self.networks.engine
 
     @property
@@ -138,7 +163,7 @@ class Localizer:
 
     @property
     def size_px(self) -> int:
-        """Images are decoded to a square of this side: the larger of what the two networks take."""
+        """Height and width in pixels to which images are decoded: the larger input size of the networks."""
         return self.networks.size_px
 
     @overload
@@ -147,10 +172,16 @@ class Localizer:
     def __call__(self, source: list[Source] | tuple[Source, ...]) -> list[Localization]: ...
 
     def __call__(self, source: Source | list[Source] | tuple[Source, ...]) -> Localization | list[Localization]:
-        """Localize one image (path, RGB array, PIL image), or a sequence of them.
+        """Localize objects in one image or in a sequence of images.
+
+        Args:
+            source: path, RGB array (height, width, 3) or PIL image; or a list or tuple of them.
+
+        Returns:
+            The localization of the image, or a list of them.
 
         Raises:
-            WsolError: not an image; a folder, which is for `folder`.
+            WsolError: not an image. For a folder, use `folder`.
         """
         if isinstance(source, (str, Path, np.ndarray, Image.Image)):
             return self._several([source])[0]
@@ -159,17 +190,21 @@ class Localizer:
         ]
 
     def folder(self, folder: str | Path) -> list[Localization]:
-        """Localize all images below a folder, in the order of their names; broken ones are warned about and left out.
+        """Localize objects in all images of a folder and its subfolders, sorted by name.
+
+        Images that cannot be decoded are left out with a warning.
 
         Raises:
-            WsolError: no folder.
+            WsolError: not a folder.
         """
         if not Path(folder).is_dir():
-            raise WsolError(f"{folder} is no folder", expected="one with images at any depth", remedy="Check the path.")
+            raise WsolError(
+                f"{folder} is not a folder", expected="one with images at any depth", remedy="Check the path."
+            )
         return list(self.stream(list(images_under(Path(folder)))))
 
     def stream(self, paths: Sequence[Path]) -> Iterator[Localization]:
-        """Localize many files one batch at a time; broken ones are warned about and left out."""
+        """Localize objects in many files, batch by batch; files that cannot be decoded are left out with a warning."""
         images = ImageLoader(paths, self.size_px)
         for batch in images.batches(in_order(len(paths), BATCH_SIZE)):
             sizes = [(int(h), int(w)) for h, w in batch.image_hw]
@@ -179,30 +214,36 @@ class Localizer:
 
     def localize(
         self,
-        pixels: UInt8[np.ndarray, "batch 3 side side"],
+        pixels: UInt8[np.ndarray, "batch 3 size size"],
         sizes: Sequence[tuple[int, int]],
         paths: Sequence[Path | None],
     ) -> list[Localization]:
-        """Localize squashed images, given their upright (height, width)."""
+        """Localize objects in images that are resized to squares.
+
+        Args:
+            pixels: RGB squares of `size_px`.
+            sizes: height and width of each upright image.
+            paths: file of each image; None for arrays.
+        """
         outputs = self.outputs(pixels)
         return [self.localization(outputs, i, *one) for i, one in enumerate(zip(sizes, paths, strict=True))]
 
     def localization(self, outputs: Outputs, i: int, image_hw: tuple[int, int], path: Path | None) -> Localization:
-        """Objects and class of the i-th image of a batch."""
+        """Return objects and class of the i-th image of a batch."""
         probabilities = None if outputs.probabilities is None else outputs.probabilities[i]
         objects = self._objects(outputs, i, image_hw)
         if self.curve is not None:
             objects = [replace(one, score=probability(self.curve, one.score)) for one in objects]
         return Localization(path, image_hw, tuple(objects), *self._named(probabilities))
 
-    def outputs(self, pixels: UInt8[np.ndarray, "batch 3 side side"]) -> Outputs:
-        """What the networks say before any threshold."""
+    def outputs(self, pixels: UInt8[np.ndarray, "batch 3 size size"]) -> Outputs:
+        """Compute the networks' outputs, before any threshold."""
         return self.networks.outputs(pixels)
 
     def heatmaps(
-        self, pixels: UInt8[np.ndarray, "batch 3 side side"], margin_fraction: float = 0.0
+        self, pixels: UInt8[np.ndarray, "batch 3 size size"], margin_fraction: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the images alone."""
+        """Compute foreground probabilities; a margin (fraction of the size) is cut off each edge first."""
         return self.networks.heatmaps(pixels, margin_fraction)
 
     def _objects(self, outputs: Outputs, i: int, image_hw: tuple[int, int]) -> list[Found]:
@@ -236,9 +277,9 @@ def _changed(box: Box, threshold: float | None, objects: Objects | None) -> Box:
 def _check_fp32(precision: Precision) -> None:
     if precision == "bf16":
         raise WsolError(
-            "precision bf16 is PyTorch's",
-            expected="auto or fp32 with `--engine onnx`, whose file holds fp32",
-            remedy="Leave `--precision` out.",
+            "precision bf16 needs PyTorch",
+            expected="auto or fp32 with `--engine onnx`",
+            remedy="Omit `--precision`.",
         )
 
 
@@ -253,4 +294,9 @@ def _pixels(source: Source) -> UInt8[np.ndarray, "height width 3"]:
         return from_pillow(source)
     if isinstance(source, np.ndarray):
         return as_pixels(source)
-    raise WsolError(f"expected a path, an RGB array or a PIL image, got {type(source).__name__}. Open the image first.")
+    raise WsolError(
+        "not an image",
+        expected="a path, an RGB array or a PIL image",
+        got=type(source).__name__,
+        remedy="Open the image first.",
+    )

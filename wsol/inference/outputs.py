@@ -1,4 +1,4 @@
-"""What a run's networks say of a batch, and the door behind which they stand, whoever computes them."""
+"""Outputs of a run's networks, and the interface of the networks for PyTorch and onnxruntime."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from wsol.runtime.engine import Engine
 
 @dataclass(frozen=True)
 class Outputs:
-    """The networks' output for a batch: foreground probability per place, or boxes; probability per class."""
+    """Outputs of a run's networks for a batch."""
 
     heatmaps: Float32[np.ndarray, "batch height width"] | None
+    """Foreground probability of each position; None for a method without maps."""
     probabilities: Float[np.ndarray, "batch classes"] | None
+    """Class probabilities; None for a run without them."""
     boxes: Float32[np.ndarray, "batch 4"] | None = None
-    """Of a method that has no maps: a box for each image, x0, y0, x1, y1 as shares of its sides."""
+    """For a method without maps: x0, y0, x1, y1 of each image as fractions of width and height."""
     colours: Sequence[Colours] | None = None
-    """Of a method that has maps, where the images are at hand."""
+    """Colours of the images, for a method with maps; None if the images are not available."""
 
 
 @runtime_checkable  # the tests check arguments as they run
@@ -35,22 +37,25 @@ class Networks(Protocol):
 
     @property
     def size_px(self) -> int:
-        """Images come as squares of this side: the larger of what the networks take."""
+        """Height and width in pixels of the input squares: the larger input size of the networks."""
 
     @property
     def has_maps(self) -> bool:
-        """Whether the networks make heatmaps; if not, `outputs` has boxes."""
+        """Whether the networks compute heatmaps; if not, `outputs` has boxes."""
 
     @property
     def engine(self) -> Engine:
-        """The device of what processes exchange."""
+        """Device of the tensors that processes exchange."""
 
-    def outputs(self, pixels: UInt8[np.ndarray, "batch 3 side side"]) -> Outputs:
-        """What the networks say before any threshold."""
+    def outputs(self, pixels: UInt8[np.ndarray, "batch 3 size size"]) -> Outputs:
+        """Compute the networks' outputs, before any threshold."""
 
     def heatmaps(
-        self, pixels: UInt8[np.ndarray, "batch 3 side side"], margin_fraction: float = 0.0
+        self, pixels: UInt8[np.ndarray, "batch 3 size size"], margin_fraction: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the images alone. Only with
-        maps.
+        """Compute foreground probabilities; only for networks with maps.
+
+        Args:
+            pixels: RGB squares of `size_px`.
+            margin_fraction: fraction of the image size to cut off at each edge.
         """

@@ -1,4 +1,4 @@
-"""A run's networks in PyTorch: the method's finds; the classifier, or a network of class maps, names."""
+"""A run's networks in PyTorch: the localization network, and the classifier if there is one."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from wsol.models.outputs import LocalizationModel
 from wsol.runs.run import Run
 from wsol.runtime.engine import Engine
 
-Squares = UInt8[np.ndarray, "batch 3 side side"]
+Squares = UInt8[np.ndarray, "batch 3 size size"]
 Labels = Int64[np.ndarray, " batch"]
 
 
 @dataclass(frozen=True)
 class ClassifierModel:
-    """The stand-alone classifier, or stage 1 in its place."""
+    """A network for class probabilities: a separate classifier, or stage 1."""
 
     network: nn.Module
     model_config: MffConfig | ClassifierConfig
 
     def probabilities(self, pixels: Tensor, engine: Engine) -> Float[Tensor, "batch classes"]:
-        """How probable each class is for each image."""
+        """The class probabilities of each image."""
         if isinstance(self.model_config, ClassifierConfig):
             return classifier_probabilities(self.network, self.model_config, pixels, engine)
         assert isinstance(self.network, MffNet | OriginalCam)
@@ -44,17 +44,17 @@ class ClassifierModel:
 
 @dataclass(frozen=True)
 class TorchNetworks:
-    """Holds the networks of a run, placed on a device."""
+    """The networks of a run on a device."""
 
     model: LocalizationModel
     classifier: ClassifierModel | None
-    """What names beside the finder."""
+    """The network for class probabilities, if it is not the localization network."""
     names_itself: bool
-    """Whether the finder itself does."""
+    """Whether class probabilities come from the localization network."""
     engine: Engine
     spec: MethodSpec
     image_threshold: ImageThreshold | None = None
-    """What brings the threshold of each image to that of the run."""
+    """Shifts each heatmap so that the image's own threshold becomes that of the run."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -63,37 +63,44 @@ class TorchNetworks:
 
     @property
     def size_px(self) -> int:
-        """The larger of what the two networks take."""
+        """The larger input size of the networks in pixels."""
         return max(self.model.model_config.resize_px, self.classifier.model_config.resize_px if self.classifier else 0)
 
     @property
     def has_maps(self) -> bool:
-        """Whether the finder makes heatmaps, not boxes."""
+        """Whether the localization network computes heatmaps, not boxes."""
         return self.spec.has_maps
 
     def outputs(self, pixels: Squares, labels: Labels | None = None) -> Outputs:
-        """What the networks say before any threshold. Of a method whose maps are of classes, those of the `labels`.
+        """Compute the networks' outputs, before any threshold.
 
-        Without labels they are of the classes that the images are named, or of those that the finder thinks most
-        probable.
+        Args:
+            pixels: RGB squares of `size_px`.
+            labels: classes of the maps, for a method with class maps; by default the predicted classes.
         """
         batch = torch.from_numpy(pixels)
-        named = self.classifier.probabilities(batch, self.engine) if self.classifier else None
-        wanted = named.argmax(1) if labels is None and named is not None else _tensor(labels)
-        found = run_model(self.model, batch, self.engine, wanted)
+        probabilities = self.classifier.probabilities(batch, self.engine) if self.classifier else None
+        wanted = probabilities.argmax(1) if labels is None and probabilities is not None else _tensor(labels)
+        outputs = run_model(self.model, batch, self.engine, wanted)
         if self.names_itself:
-            named = found.probabilities
-        probabilities = None if named is None else named.cpu().numpy()
-        if found.heatmaps is None:
-            return Outputs(None, probabilities, None if found.boxes is None else found.boxes.cpu().numpy())
+            probabilities = outputs.probabilities
+        classes = None if probabilities is None else probabilities.cpu().numpy()
+        if outputs.heatmaps is None:
+            return Outputs(None, classes, None if outputs.boxes is None else outputs.boxes.cpu().numpy())
         colours = [*map(colours_of, pixels)]
-        heatmaps = brought(self.image_threshold, found.heatmaps.cpu().numpy(), colours)
-        return Outputs(heatmaps, probabilities, colours=colours)
+        heatmaps = brought(self.image_threshold, outputs.heatmaps.cpu().numpy(), colours)
+        return Outputs(heatmaps, classes, colours=colours)
 
     def heatmaps(
         self, pixels: Squares, margin_fraction: float = 0.0, labels: Labels | None = None
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the images alone."""
+        """Compute foreground probabilities.
+
+        Args:
+            pixels: RGB squares of `size_px`.
+            margin_fraction: fraction of the image size to cut off at each edge.
+            labels: classes of the maps, for a method with class maps; by default the most probable ones.
+        """
         batch = torch.from_numpy(pixels)
         heatmaps = run_model(self.model, batch, self.engine, _tensor(labels), margin_fraction=margin_fraction).heatmaps
         assert heatmaps is not None, "has_maps is False"
@@ -106,16 +113,21 @@ def _tensor(labels: Labels | None) -> Tensor | None:
 
 
 def load_networks(run: Run, engine: Engine, *, is_folded: bool = False) -> TorchNetworks:
-    """The networks of a finished run; folded ones are faster, and no longer what an exporter can take apart.
+    """Load the networks of a finished run.
+
+    Args:
+        run: the run.
+        engine: device and precision.
+        is_folded: whether batch norms are folded, which is faster; folded networks cannot be exported.
 
     Raises:
-        WsolError: an unfinished run.
+        WsolError: the run is unfinished.
     """
     model = METHODS[run.config.method].load(run)
     engine.place(model.network)
     classifier = _load_classifier(run, engine)
     if is_folded:
-        if not run.spec.uses_gradients:  # of what folding jumps over
+        if not run.spec.uses_gradients:  # folding skips modules whose gradients are needed
             fold(model.network, model.network.modules(), model.model_config.resize_px)
         if classifier is not None:
             fold(classifier.network, classifier.network.modules(), classifier.model_config.resize_px)
@@ -123,7 +135,7 @@ def load_networks(run: Run, engine: Engine, *, is_folded: bool = False) -> Torch
 
 
 def _load_classifier(run: Run, engine: Engine) -> ClassifierModel | None:
-    """What names the boxes beside the network that localizes; None where that one does, or none does."""
+    """The network for class probabilities; None if there are none, or they come from the localization network."""
     folder = run.classifier_folder
     if folder is None:
         return None

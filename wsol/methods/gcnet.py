@@ -12,7 +12,7 @@ probabilities should be high. The image is normalised before it is masked, so ma
 
 The paper trains the classifier on whole images alone. A network with batch norm then takes grey for evidence of some
 class, and the loss is lowest if the mask removes almost everything. Here a fraction `p_hide` of its images is masked
-with a random shape, inside or outside it, so the classifier learns how little some parts say about the class.
+with a random shape, inside or outside it, so the classifier learns that some parts have little evidence of the class.
 
 The paper has two generators: one is learned, one is in closed form. This is the latter, which is exact and needs no
 training. M = 1/2 - arctan(smooth (d - 1)) / pi, where d is 1 on the edge of the shape: (2u / w)^2 + (2v / h)^2 for an

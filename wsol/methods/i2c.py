@@ -31,6 +31,7 @@ from wsol.data.samples import DataSet
 from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
+from wsol.models.features import Features
 from wsol.models.mffnet import OriginalCam
 from wsol.models.outputs import (
     Heatmaps,
@@ -45,7 +46,6 @@ from wsol.models.outputs import (
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
-Features = Float[Tensor, "batch channels height width"]
 Seeds = Float[Tensor, "batch seeds channels"]
 
 

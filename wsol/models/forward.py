@@ -11,11 +11,10 @@ from wsol.data.crops import standardised
 from wsol.data.images import middle
 from wsol.models.checkpoint import ClassifierConfig, MffConfig, ModelConfig
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
-from wsol.models.outputs import LocalizationModel, ModelOutputs, fraction_of_peak
+from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, fraction_of_peak
 from wsol.runtime.engine import Engine
 
-Squares = UInt8[Tensor, "batch 3 side side"]
-Heatmaps = Float[Tensor, "batch height width"]
+Squares = UInt8[Tensor, "batch 3 size size"]
 Probabilities = Float[Tensor, "batch classes"]
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, dropout, interpolate
 
 from wsol.config.base import Fusion
+from wsol.models.features import Features
 
 Images = Float[Tensor, "batch 3 height width"]
-Features = Float[Tensor, "batch channels height width"]
 Level = Float[Tensor, "batch _ _ _"]
 """Feature maps of one backbone stage, with any number of channels and any resolution."""
 Scores = Float[Tensor, "batch outputs height width"]

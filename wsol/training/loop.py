@@ -38,7 +38,7 @@ from wsol.training.micro_batch import largest_that_fits
 from wsol.training.schedule import Schedule, micro_batches
 from wsol.training.state import Checkpoint, Tally, Trained
 
-Images = Float[Tensor, "batch 3 side side"]
+Images = Float[Tensor, "batch 3 size size"]
 Objective = Callable[[nn.Module, Images, Int64[Tensor, " batch"], View], Tensor]
 """Computes the mean loss of a batch from network, normalised crops, image indices, and the positions of the crops."""
 

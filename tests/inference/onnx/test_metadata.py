@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself: it comes back as it was written, or an error says what to do."""
+"""The metadata of an ONNX file: it is read as it was written, or the error says what to do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Metadata = dict[str, str]
 
 
 @given(st.lists(st.text()), st.floats(0, 1), st.booleans())
-def test_a_card_comes_back_as_it_was(names: list[str], threshold: float, has_names: bool) -> None:
+def test_metadata_is_read_as_it_was_written(names: list[str], threshold: float, has_names: bool) -> None:
     metadata = CARD.model_copy(
         update={
             "class_names": tuple(names),
@@ -41,14 +41,14 @@ def test_a_card_comes_back_as_it_was(names: list[str], threshold: float, has_nam
     assert read_metadata(metadata.as_metadata(), FILE) == metadata
 
 
-def test_any_class_name_fits_a_file_of_utf8() -> None:
+def test_any_class_name_can_be_stored_as_utf8() -> None:
     metadata = CARD.as_metadata()
     assert all(text.isascii() for text in metadata.values())
     assert json.loads(metadata["class_names"]) == list(CARD.class_names)
     assert read_metadata(metadata, FILE) == CARD
 
 
-def test_what_others_wrote_beside_it_is_let_be() -> None:
+def test_entries_of_other_programs_are_ignored() -> None:
     assert read_metadata(CARD.as_metadata() | {"author": "somebody"}, FILE) == CARD
 
 
@@ -59,7 +59,7 @@ def with_entry(name: str, text: str) -> Callable[[Metadata], Metadata]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        pytest.param(lambda metadata: {}, "wsol export-model RUN", id="nothing said"),
+        pytest.param(lambda metadata: {}, "wsol export-model RUN", id="empty"),
         pytest.param(with_entry("version", "99"), "made by a newer wsol: expected schema 1", id="another version"),
         pytest.param(with_entry("kind", '"yolo"'), "wsol export-model RUN", id="another kind"),
         pytest.param(with_entry("box", "{"), "wsol export-model RUN", id="no JSON"),
@@ -75,7 +75,7 @@ def test_other_metadata_is_refused(damage: Callable[[Metadata], Metadata], words
     assert words in str(raised.value)
 
 
-def test_a_missing_package_is_told_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_about_a_missing_package_has_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     check_installed(("numpy",))
     check_installed(())
     monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxruntime" else object())

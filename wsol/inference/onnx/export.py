@@ -1,4 +1,4 @@
-"""A run's networks as one ONNX file: pixels in; heatmap or boxes, and class probabilities out."""
+"""Export a run's networks to one ONNX file, from pixels to heatmaps or boxes and class probabilities."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wsol.runtime.torch_engine import choose_engine
 from wsol.version import __version__
 
 STRIDE_PX = 32
-"""Of the deepest level that any of timm's pyramids has in common use."""
+"""Largest stride of the commonly used pyramids of timm."""
 
 Pixels = UInt8[Tensor, "batch 3 _ _"]
 Found = Float[Tensor, "batch _ _"] | Float[Tensor, "batch 4"]
@@ -33,9 +33,12 @@ GraphOutputs = tuple[Found] | tuple[Found, Float[Tensor, "batch classes"]]
 
 
 class Graph(nn.Module):
-    """What the file computes: the networks with the arithmetic before and after them.
+    """The computation of the file: the networks with normalisation before and activations after them.
 
-    One input where both networks take squares of the same side, else two.
+    It has one input if both networks have the same input size, otherwise two.
+
+    Args:
+        networks: the networks of a run, not folded.
     """
 
     def __init__(self, networks: TorchNetworks) -> None:
@@ -48,52 +51,50 @@ class Graph(nn.Module):
 
     @property
     def inputs(self) -> dict[str, int]:
-        """Names of the inputs, and the side of the squares that belong there."""
-        sides = {"pixels": self.model_config.resize_px}
+        """Names of the inputs, and their height and width in pixels."""
+        sizes_px = {"pixels": self.model_config.resize_px}
         if self.classifier_config is not None and self.classifier_config.resize_px != self.model_config.resize_px:
-            sides["classifier_pixels"] = self.classifier_config.resize_px
-        return sides
+            sizes_px["classifier_pixels"] = self.classifier_config.resize_px
+        return sizes_px
 
     @property
     def backbones(self) -> tuple[str, ...]:
-        """What timm calls the networks, each once."""
+        """The timm names of the networks, without duplicates."""
         configs = [config for config in (self.model_config, self.classifier_config) if config is not None]
         return tuple(dict.fromkeys(config.backbone for config in configs))
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs."""
-        found = "heatmap" if self.has_maps else "boxes"
-        return (found,) if self.classifier is None and not self.names_itself else (found, "probabilities")
+        first = "heatmap" if self.has_maps else "boxes"
+        return (first,) if self.classifier is None and not self.names_itself else (first, "probabilities")
 
     def forward(self, pixels: Pixels, classifier_pixels: Pixels | None = None) -> GraphOutputs:
-        """Foreground probability per place, or boxes, and, where something names, probability per class. Class maps are
-        of what is named.
-        """
-        named = self._named(pixels if classifier_pixels is None else classifier_pixels)
-        labels = None if named is None else named.argmax(1)
+        """Compute heatmaps of the predicted classes, or boxes, and class probabilities if the run has them."""
+        classified = self._classify(pixels if classifier_pixels is None else classifier_pixels)
+        labels = None if classified is None else classified.argmax(1)
         images = standardised(pixels, self.model_config.mean, self.model_config.std)
         heatmaps, boxes, probabilities = self.compute(self.model, images, labels)
-        found = heatmaps if self.has_maps else boxes
-        assert found is not None
-        named = probabilities if self.names_itself else named
-        return (found,) if named is None else (found, named)
+        localized = heatmaps if self.has_maps else boxes
+        assert localized is not None
+        classified = probabilities if self.names_itself else classified
+        return (localized,) if classified is None else (localized, classified)
 
-    def _named(self, pixels: Pixels) -> Tensor | None:
+    def _classify(self, pixels: Pixels) -> Tensor | None:
         if self.classifier is None or self.classifier_config is None:
             return None
-        run_model = self.classifier(standardised(pixels, self.classifier_config.mean, self.classifier_config.std))
+        scores = self.classifier(standardised(pixels, self.classifier_config.mean, self.classifier_config.std))
         if isinstance(self.classifier, MffNet | OriginalCam):
-            return cam_probabilities(self.classifier, run_model)
-        probabilities: Tensor = run_model.softmax(1)
+            return cam_probabilities(self.classifier, scores)
+        probabilities: Tensor = scores.softmax(1)
         return probabilities
 
 
 class SameConvolution(nn.Module):
-    """TensorFlow's padding as ONNX has it, in the operator itself.
+    """A convolution with TensorFlow's padding as an attribute of ONNX's operator.
 
-    timm works it out from the image's size with Python's numbers. With a size that is unknown until the file runs, that
-    makes torch.export reason for minutes and leaves a dozen operators in the graph for each convolution.
+    timm computes the padding from the image size in Python. For a variable size, torch.export then takes minutes and
+    adds a dozen operators for each convolution.
     """
 
     def __init__(self, convolution: Conv2dSame) -> None:
@@ -101,10 +102,10 @@ class SameConvolution(nn.Module):
         self.convolution = convolution
 
     def forward(self, features: Tensor) -> Tensor:
-        """Nothing when computed by PyTorch: a placeholder with the right shape, for the exporter."""
+        """Return a placeholder with the right shape for the exporter; PyTorch computes nothing."""
         own = self.convolution
         height, width = (
-            (side + stride - 1) // stride for side, stride in zip(features.shape[2:], own.stride, strict=True)
+            (size + stride - 1) // stride for size, stride in zip(features.shape[2:], own.stride, strict=True)
         )
         attributes = {
             "auto_pad": "SAME_UPPER",
@@ -123,9 +124,9 @@ class SameConvolution(nn.Module):
 
 
 class BatchNormalization(nn.Module):
-    """ONNX's own operator, which the exporter then folds into the convolution before it.
+    """ONNX's batch norm operator, which the exporter folds into the convolution before it.
 
-    torch.export takes PyTorch's apart first, which is a third of its time.
+    torch.export decomposes PyTorch's operator first, which takes a third of its time.
     """
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
@@ -133,7 +134,7 @@ class BatchNormalization(nn.Module):
         self.norm = norm
 
     def forward(self, features: Tensor) -> Tensor:
-        """Nothing when computed by PyTorch, as above."""
+        """Return a placeholder for the exporter, as above."""
         own = self.norm
         return torch.onnx.ops.symbolic(
             "BatchNormalization",
@@ -145,33 +146,38 @@ class BatchNormalization(nn.Module):
 
 
 def _exportable(network: nn.Module) -> nn.Module:
-    """A copy that computes the same in fewer and simpler steps for torch.export."""
+    """A copy with the same outputs and simpler operations for torch.export."""
     changed = copy.deepcopy(network)
     for parent in list(changed.modules()):
         if hasattr(parent, "inplace"):
-            # Undoing it takes torch.export longer than all else together.
+            # torch.export takes more time to undo it than for everything else.
             parent.inplace = False  # type: ignore[assignment]
         for name, child in parent.named_children():
             if type(child) is Conv2dSame:
                 setattr(parent, name, SameConvolution(child))
             elif isinstance(child, nn.BatchNorm2d) and type(child) in (nn.BatchNorm2d, BatchNormAct2d):
-                # Timm's kind goes on with its children: dropout and activation.
+                # timm's batch norm has children to apply after it: dropout and activation.
                 setattr(parent, name, nn.Sequential(BatchNormalization(child), *child.children()))
     return changed
 
 
 def write_onnx(graph: Graph, metadata: OnnxMetadata, path: Path) -> None:
-    """Write the file.
+    """Write an ONNX file for images of any size.
+
+    Args:
+        graph: the networks of a run.
+        metadata: stored in the file.
+        path: of the file.
 
     Raises:
-        WsolError: no onnx here, or a network that takes images of one size alone.
-        OSError: the disk is full, read-only, ...
+        WsolError: onnx is not installed, or a network accepts images of one size only.
+        OSError: the disk is full or read-only.
     """
     check_installed(EXPORTING)
     exportable = _exportable(graph.cpu().eval())
     batch = torch.export.Dim("batch")
-    # Sides that are multiples of the stride: halving such a number needs no rounding, and torch.export is done in
-    # seconds instead of minutes. The operators are the same for all sizes; `wsol export-model --check` sees to it.
+    # Sizes that are multiples of the stride can be halved without rounding, so torch.export takes seconds instead of
+    # minutes. The operators are the same for all sizes, which `wsol export-model --check` verifies.
     shapes = {
         name: {
             0: batch,
@@ -182,7 +188,7 @@ def write_onnx(graph: Graph, metadata: OnnxMetadata, path: Path) -> None:
     }
     examples = tuple(torch.zeros(2, 3, 3 * STRIDE_PX, 4 * STRIDE_PX, dtype=torch.uint8) for _ in graph.inputs)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of torch's and onnxscript's own coming changes
+        warnings.simplefilter("ignore")  # about coming changes of torch and onnxscript
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
             exported = torch.export.export(exportable, examples, dynamic_shapes=shapes, strict=False)
@@ -190,7 +196,7 @@ def write_onnx(graph: Graph, metadata: OnnxMetadata, path: Path) -> None:
             raise WsolError(
                 f"{' or '.join(graph.backbones)} cannot be exported for images of any size"
                 f" ({str(error).strip().splitlines()[0]})",
-                expected="networks of convolutions",
+                expected="convolutional networks",
                 remedy="Predict with `--engine torch`, or train with another `--backbone`.",
             ) from None
         program = torch.onnx.export(
@@ -205,40 +211,45 @@ def write_onnx(graph: Graph, metadata: OnnxMetadata, path: Path) -> None:
     for value in program.model.graph.inputs:
         assert value.shape is not None
         value.shape[2], value.shape[3] = (
-            name.replace("pixels", side) for side in ("height", "width") for name in [value.name or ""]
+            name.replace("pixels", axis) for axis in ("height", "width") for name in [value.name or ""]
         )
     program.model.metadata_props.update(metadata.as_metadata())
     program.save(path, external_data=False)
 
 
 def load_graph(run: Run) -> Graph:
-    """The networks of a finished run, on the CPU.
+    """Load the networks of a finished run on the CPU.
 
     Raises:
-        WsolError: an unfinished run, or one of a method that needs gradients.
+        WsolError: the run is unfinished, or its method cannot be exported.
     """
     if not run.spec.is_exportable:
         raise WsolError(
             f"{run.config.method} cannot be exported",
-            expected="one whose maps a file can compute, without gradients and without a threshold for each map",
+            expected="a method without gradients and without a threshold of its own for each map",
             remedy="Predict with `--engine torch`.",
         )
     return Graph(load_networks(run, choose_engine("cpu", "fp32")))
 
 
 def run_metadata(run: Run, graph: Graph) -> OnnxMetadata:
-    """What the file says of itself."""
+    """Return the metadata of a run's ONNX file.
+
+    Args:
+        run: the run.
+        graph: its networks.
+    """
     calibration = run.calibration()
     inputs = list(graph.inputs)
     classifier_config = graph.model_config if graph.names_itself else graph.classifier_config
-    heatmap, *_ = cards = [
+    heatmap, *_ = all_inputs = [
         InputMetadata(name=name, resize_px=metadata.resize_px, mean=metadata.mean, std=metadata.std)
         for name, metadata in ((inputs[0], graph.model_config), (inputs[-1], classifier_config))
         if metadata is not None
     ]
     return OnnxMetadata(
         heatmap=heatmap,
-        probabilities=cards[1] if len(cards) > 1 else None,
+        probabilities=all_inputs[1] if len(all_inputs) > 1 else None,
         class_names=graph.model_config.class_names,
         box=run.box(None if calibration is None else calibration.threshold),
         image_threshold=run.image_threshold,
@@ -249,7 +260,7 @@ def run_metadata(run: Run, graph: Graph) -> OnnxMetadata:
 
 
 def _licence(config: RunConfig, backbones: tuple[str, ...]) -> str:
-    """What is known: ours, and what timm says of the weights that training began with."""
+    """The licences of wsol and of the pretrained weights, as far as timm states them."""
     parts = ["wsol: Apache-2.0"]
     for name in backbones:
         stated = weights_licence(name, config.weights or config.classifier_weights)

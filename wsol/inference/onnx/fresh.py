@@ -1,4 +1,4 @@
-"""The ONNX file of a run, made where it is absent or stale. Imports no torch unless it has to be made."""
+"""The ONNX file of a run, which is made if it is absent or outdated. Imports torch only to make it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from wsol.storage.folders import whole_file
 
 
 def fresh_networks(run: Run, device: str) -> OnnxNetworks:
-    """The networks in a run's `model.onnx`; it is made where it is absent, or of other weights than the run now has.
+    """Open a run's `model.onnx`; make it first if it is absent, or has other weights than the run.
 
     One process makes it for all.
 
+    Args:
+        run: a finished run.
+        device: auto, cpu, cuda or cuda:1.
+
     Raises:
-        WsolError: not a finished run, no onnxruntime, no PyTorch to make the file with, or the file is not ours.
+        WsolError: the run is unfinished, onnxruntime or (to make the file) PyTorch is not installed, or the file is not
+            an export of wsol.
     """
     check_installed(RUNNING)
     file = run.folder / FILE
@@ -37,9 +42,9 @@ def _is_of(metadata: OnnxMetadata, run: Run) -> bool:
 def _make(run: Run, file: Path) -> None:
     if find_spec("torch") is None:
         raise WsolError(
-            f"{file} is absent, or of other weights than the run has",
-            expected="a file that `wsol export-model RUN --format onnx` wrote",
-            remedy="Write it where PyTorch is installed, or run `pip install 'wsol[export]'` here.",
+            f"{file} is absent, or has other weights than the run",
+            expected="a file of `wsol export-model RUN --format onnx`",
+            remedy="Export it on a machine with PyTorch, or run `pip install 'wsol[export]'`.",
         )
     from wsol.inference.onnx.export import load_graph, run_metadata, write_onnx
 

@@ -1,4 +1,4 @@
-"""Networks in one ONNX file that says of itself what goes in, what comes out, and how boxes are made of it."""
+"""Metadata of an exported ONNX file: its inputs, its outputs, and how heatmaps are converted to boxes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from wsol.storage.folders import parse_json
 from wsol.storage.schema import check_schema
 
 FILE = "model.onnx"
-"""In the run, unless another place is named."""
+"""File name of the export in a run, unless another path is given."""
 VERSION: Literal[1] = 1
 OPSET = 20
-"""Of the default domain; onnxruntime 1.17 is the first that runs it."""
+"""Version of the default operator set; needs onnxruntime 1.17 or newer."""
 EXPORTING, RUNNING = ("onnx", "onnxscript"), ("onnxruntime",)
 PIXELS = (
     "uint8 RGB [batch, 3, height, width] of the upright image, squashed to resize_px x resize_px; other sizes will do."
@@ -30,53 +30,56 @@ PIXELS = (
 
 
 class InputMetadata(Config):
-    """What one of the networks looks at."""
+    """Input of one of the networks."""
 
     name: str
-    """Of the graph's input."""
+    """Name of the graph's input."""
     resize_px: Annotated[int, Field(ge=1, le=16_384)]
-    """Side of the squares that it was trained for."""
+    """Height and width in pixels of the squares for which it was trained."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    """Of pixels as fractions; for information, the graph holds them."""
+    """Mean and standard deviation of pixel values in [0, 1]; for information only, the graph applies them."""
 
 
 class OnnxMetadata(Config):
-    """The file's metadata: one entry a field, each as JSON."""
+    """The file's metadata: one JSON entry per field."""
 
     kind: Literal["wsol"] = "wsol"
     version: Literal[1] = VERSION
     pixels: str = PIXELS
     heatmap: InputMetadata
-    """Of the output `heatmap`: foreground probability [batch, rows, columns], smaller than the image. A method without
-    maps has
-    `boxes` in its place: x0, y0, x1, y1 as shares of the image's sides [batch, 4]."""
+    """Input for the output `heatmap`: foreground probability [batch, rows, columns], smaller than the image. A method
+    without maps has the output `boxes` instead: x0, y0, x1, y1 as fractions of width and height [batch, 4]."""
     probabilities: InputMetadata | None
-    """Of the output `probabilities` [batch, classes]; None where the boxes go without names, and the graph without that
-    output."""
+    """Input for the output `probabilities` [batch, classes]; None for a run without class probabilities, whose graph
+    does not have this output."""
     class_names: tuple[str, ...]
-    """By label."""
+    """Class names by label."""
     box: Box
-    """How a heatmap, interpolated to the image's size, becomes boxes."""
+    """How a heatmap, interpolated to the image size, is converted to boxes."""
     image_threshold: ImageThreshold | None = None
-    """By which wsol shifts a heatmap that comes out, so that the image's own threshold stands at the run's. None where
-    all have the same."""
+    """How wsol shifts heatmaps so that each image's own threshold becomes that of the run; None if all images have the
+    same threshold."""
     licence: str
     wsol: str
-    """The version that wrote the file."""
+    """The version of wsol that wrote the file."""
     weights: dict[str, str]
-    """SHA-256 of the weights of each part of the run that went in."""
+    """SHA-256 of the exported weights of each part of the run."""
 
     def as_metadata(self) -> dict[str, str]:
-        """Names to texts, as ONNX has it; ASCII, so that no class name can be too odd for it."""
+        """Return the strings for ONNX; ASCII, so that any class name can be stored."""
         return {name: json.dumps(value) for name, value in self.model_dump(mode="json").items()}
 
 
 def read_metadata(metadata: Mapping[str, str], path: Path) -> OnnxMetadata:
-    """The card in the metadata of the file `path`.
+    """Parse and check the metadata of an ONNX file.
+
+    Args:
+        metadata: the file's metadata strings.
+        path: the file, for messages.
 
     Raises:
-        WsolError: the file is not ours, of another version, or was changed.
+        WsolError: the file is not an export of wsol, of another version, or was changed.
     """
     try:
         values = {
@@ -90,22 +93,22 @@ def read_metadata(metadata: Mapping[str, str], path: Path) -> OnnxMetadata:
     except (ValueError, RecursionError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise WsolError(
-            f"{path} does not say what its networks are for ({why})",
-            expected="a file that `wsol export-model RUN --format onnx` wrote",
-            remedy="Make one, or name another file.",
+            f"{path} has no valid metadata of wsol ({why})",
+            expected="a file of `wsol export-model RUN --format onnx`",
+            remedy="Export the run again, or choose another file.",
         ) from None
 
 
 def check_installed(packages: tuple[str, ...]) -> None:
-    """See that the packages of the extra are there, without importing them.
+    """Check that packages of the extra `export` are installed, without importing them.
 
     Raises:
-        WsolError: one is not.
+        WsolError: a package is absent.
     """
     absent = [name for name in packages if find_spec(name) is None]
     if absent:
         raise WsolError(
             f"ONNX needs {' and '.join(absent)}",
-            expected="what the extra `export` brings",
+            expected="the extra `export`",
             remedy="Run `pip install 'wsol[export]'`.",
         )

@@ -1,4 +1,4 @@
-"""A run's networks in an ONNX file, computed by onnxruntime. Neither the run's folder nor timm is needed."""
+"""A run's networks in an ONNX file, for onnxruntime. Neither the run's folder nor timm is needed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ERRORS_ONLY = 3
 
 @dataclass(frozen=True)
 class OnnxNetworks:
-    """Holds an opened file."""
+    """The networks of an open ONNX file."""
 
     session: Any
     metadata: OnnxMetadata
     engine: Engine
-    """The CPU: tensors leave the session there, whatever the session itself uses."""
+    """The CPU, where the session's outputs are, on any device of the session."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ class OnnxNetworks:
 
     @property
     def size_px(self) -> int:
-        """The larger of what the two networks take."""
+        """The larger input size of the networks in pixels."""
         return max(
             metadata.resize_px
             for metadata in (self.metadata.heatmap, self.metadata.probabilities)
@@ -49,51 +49,55 @@ class OnnxNetworks:
 
     @property
     def has_maps(self) -> bool:
-        """Whether heatmaps come out, not boxes."""
+        """Whether the outputs are heatmaps, not boxes."""
         return bool(self.session.get_outputs()[0].name == "heatmap")
 
-    def outputs(self, pixels: UInt8[np.ndarray, "batch 3 side side"]) -> Outputs:
-        """What the networks say before any threshold."""
+    def outputs(self, pixels: UInt8[np.ndarray, "batch 3 size size"]) -> Outputs:
+        """Compute the networks' outputs, before any threshold."""
         return self._outputs(pixels, 0.0)
 
     def heatmaps(
-        self, pixels: UInt8[np.ndarray, "batch 3 side side"], margin_fraction: float = 0.0
+        self, pixels: UInt8[np.ndarray, "batch 3 size size"], margin_fraction: float = 0.0
     ) -> Float32[np.ndarray, "batch height width"]:
-        """The probability of being foreground per place; with a margin, of the middle of the images alone."""
+        """Compute foreground probabilities; a margin (fraction of the size) is cut off each edge first."""
         heatmaps = self._outputs(pixels, margin_fraction).heatmaps
         assert heatmaps is not None, "has_maps is False"
         return heatmaps
 
     def _outputs(self, pixels: np.ndarray, margin_fraction: float) -> Outputs:
-        found, *named = self.session.run(None, self._inputs(pixels, margin_fraction))
-        probabilities = named[0] if named else None
+        localized, *classified = self.session.run(None, self._inputs(pixels, margin_fraction))
+        probabilities = classified[0] if classified else None
         if not self.has_maps:
-            return Outputs(None, probabilities, found)
+            return Outputs(None, probabilities, localized)
         colours = [*map(colours_of, middle(pixels, margin_fraction))]
-        return Outputs(brought(self.metadata.image_threshold, found, colours), probabilities, colours=colours)
+        return Outputs(brought(self.metadata.image_threshold, localized, colours), probabilities, colours=colours)
 
     def _inputs(self, pixels: np.ndarray, margin_fraction: float) -> dict[str, np.ndarray]:
-        cards = [metadata for metadata in (self.metadata.heatmap, self.metadata.probabilities) if metadata is not None]
-        return {metadata.name: _prepared(pixels, metadata.resize_px, margin_fraction) for metadata in cards}
+        inputs = [one for one in (self.metadata.heatmap, self.metadata.probabilities) if one is not None]
+        return {one.name: _prepared(pixels, one.resize_px, margin_fraction) for one in inputs}
 
 
-def _prepared(pixels: np.ndarray, resize_px: int, margin_fraction: float) -> UInt8[np.ndarray, "batch 3 side side"]:
+def _prepared(pixels: np.ndarray, resize_px: int, margin_fraction: float) -> UInt8[np.ndarray, "batch 3 size size"]:
     if pixels.shape[-1] != resize_px:
         pixels = np.stack([_resized(one, resize_px) for one in pixels])
     return np.ascontiguousarray(middle(pixels, margin_fraction))
 
 
-def _resized(pixels: UInt8[np.ndarray, "3 side side"], resize_px: int) -> UInt8[np.ndarray, "3 size size"]:
-    # The same arithmetic as torchvision's antialiased resize, which was made after Pillow's.
+def _resized(pixels: UInt8[np.ndarray, "3 given given"], resize_px: int) -> UInt8[np.ndarray, "3 size size"]:
+    # The same arithmetic as torchvision's antialiased resize, which imitates Pillow's.
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     return np.asarray(image.resize((resize_px, resize_px), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
 
 
 def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
-    """Open what `wsol export-model` wrote; on a GPU where `device` and the installed onnxruntime have one.
+    """Open a file of `wsol export-model`.
+
+    Args:
+        file: the ONNX file.
+        device: auto, cpu, cuda or cuda:1; auto is a GPU if the installed onnxruntime supports it.
 
     Raises:
-        WsolError: no onnxruntime, no such file or device, or not such a file.
+        WsolError: onnxruntime is not installed, there is no such file or device, or the file is not an export of wsol.
     """
     check_installed(RUNNING)
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
@@ -102,7 +106,7 @@ def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
     onnxruntime.disable_telemetry_events()
     if not file.is_file():
         raise WsolError(
-            f"no file {file}", expected="what `wsol export-model RUN --format onnx` wrote", remedy="Check the path."
+            f"no file {file}", expected="a file of `wsol export-model RUN --format onnx`", remedy="Check the path."
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _threads()
@@ -111,16 +115,16 @@ def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
         session = onnxruntime.InferenceSession(
             file, options, providers=_providers(device, onnxruntime.get_available_providers())
         )
-    except Exception as error:  # its own kinds derive from nothing narrower
+    except Exception as error:  # its error classes have no narrower base
         raise WsolError(
             f"{file} cannot be opened ({str(error).splitlines()[0]})",
-            expected="what `wsol export-model RUN --format onnx` wrote",
-            remedy="Make it again.",
+            expected="a file of `wsol export-model RUN --format onnx`",
+            remedy="Export it again.",
         ) from None
     if device.startswith("cuda") and "CUDAExecutionProvider" not in session.get_providers():
         raise WsolError(
-            f"onnxruntime cannot use {device} here, its CUDA libraries did not load",
-            expected="those that onnxruntime-gpu was built for",
+            f"onnxruntime cannot use {device}, because its CUDA libraries could not be loaded",
+            expected="the versions for which onnxruntime-gpu was built",
             remedy="Use `--device cpu`.",
         )
     metadata = read_metadata(session.get_modelmeta().custom_metadata_map, file)
@@ -128,7 +132,7 @@ def open_onnx(file: Path, device: str = "auto") -> OnnxNetworks:
 
 
 def _threads() -> int:
-    """As many as PyTorch would take; a launcher of several processes sets them."""
+    """The number of threads that PyTorch would use; a launcher of several processes sets it."""
     return int(os.environ.get("OMP_NUM_THREADS") or cores())
 
 

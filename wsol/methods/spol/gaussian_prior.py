@@ -13,8 +13,8 @@ from torch import Tensor
 
 from wsol.config.base import Gaussian
 from wsol.config.methods import Pseudo
+from wsol.models.outputs import Heatmaps
 
-Heatmaps = Float[Tensor, "batch height width"]
 Heatmap = Float32[np.ndarray, "height width"]
 Five = tuple[float, float, float, float, float]
 Gaussians = Float[Tensor, "batch gaussians 5"]

@@ -117,10 +117,10 @@ THRESHOLDS = np.arange(1, 100) / 100
 ONE_HALF = np.array([0.5])
 
 
-Plane = Float32[np.ndarray, "side side"]
+Plane = Float32[np.ndarray, "size size"]
 
 
-Mask = Bool[np.ndarray, "side side"]
+Mask = Bool[np.ndarray, "size size"]
 
 
 Fits = Float[np.ndarray, " thresholds"]

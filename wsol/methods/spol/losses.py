@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from wsol.config.base import Auxiliary
+from wsol.models.outputs import Labels, Logits
 
-Logits = Float[Tensor, "batch classes"]
-Labels = Int64[Tensor, " batch"]
 ClassLoss = Callable[[Logits, Logits | None, Labels], Tensor]
 
 

@@ -20,7 +20,8 @@ from torch.nn.functional import interpolate
 
 from wsol.config.methods import Pseudo
 from wsol.errors import WsolError
-from wsol.methods.spol.gaussian_prior import Gaussians, Heatmaps, Targets, mask_targets, render, targets
+from wsol.methods.spol.gaussian_prior import Gaussians, Targets, mask_targets, render, targets
+from wsol.models.outputs import Heatmaps
 from wsol.storage.arrays import claimed_memmap
 from wsol.storage.folders import read_json, write_json
 from wsol.text import number_of
@@ -60,7 +61,7 @@ def mask_record() -> np.dtype[Any]:
     return np.dtype([("state", "u1"), ("chosen", "?"), ("inside", "u1", (SIZE_PX, SIZE_PX // 8))])
 
 
-def upsampled(heatmap: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "side side"]:
+def upsampled(heatmap: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "size size"]:
     """Resize a map to `SIZE_PX` with bilinear interpolation."""
     return np.asarray(cv2.resize(heatmap, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_LINEAR))
 
@@ -151,7 +152,7 @@ class PseudoStore:
 
     def at_size(
         self, indices: Int64[Tensor, " batch"], size_px: int, device: torch.device
-    ) -> Float[Tensor, "batch planes side side"]:
+    ) -> Float[Tensor, "batch planes size size"]:
         """Resize the planes of records: map and rendered Gaussian, or the mask.
 
         Args:

@@ -118,10 +118,10 @@ class Training(Config):
     epochs: PositiveInt = 6
     """Number of passes over the training images."""
     steps: PositiveInt | None = None
-    """Number of training steps (batches). If given, it replaces `epochs`."""
+    """Number of training steps (batches). If given, the number of epochs is ignored."""
     least_steps: NonNegativeInt = 0
-    """Minimum number of steps. If `epochs` give fewer, training continues, because a small data set needs more passes.
-    It is 0 if `epochs` or `steps` is given."""
+    """Minimum number of steps. Training continues for more epochs if needed, since a small data set needs more passes.
+    The minimum is 0 if the number of epochs or steps is given."""
     batch_size: PositiveInt = 16
     """Images per step, summed over all processes. Learning rates are not scaled with the number of processes."""
     lr_backbone: NonNegativeFloat = 0.002
@@ -129,23 +129,23 @@ class Training(Config):
     lr_new: NonNegativeFloat = 0.02
     """Learning rate of the new layers."""
     rates: Rates = "constant"
-    """Learning rate schedule: `constant`, or `linear` decay to 0 at the end, updated every step."""
+    """Learning rate schedule: constant, or linear decay to 0 at the end of the training, updated every step."""
     momentum: Fraction = 0.9
     """Nesterov momentum, 0 to 1."""
     weight_decay: NonNegativeFloat = 1e-4
     """Weight of the L2 penalty on all weights."""
     resize_px: PositiveInt = 256
     """Height and width in pixels to which every image is resized, without keeping its aspect ratio. Prediction uses
-    this size too, times `scale` in stage 3."""
+    this size too, times `--seg.scale` in stage 3."""
     crop_px: PositiveInt = 224
-    """Height and width in pixels of the random training crop; at most `resize_px`."""
+    """Height and width in pixels of the random training crop, not larger than the resized image."""
     freeze: NonNegativeInt | None = None
     """Number of backbone stages, counted from the input, that are not trained; their batch norm statistics stay fixed
     too. 0 trains all. The default is 40 % of the stages: the stem and two of five stages of a ResNet or EfficientNet,
     the patch embedding and four of twelve blocks of a vision transformer."""
     batch_norm: BatchNorm = "live"
-    """Batch norm statistics in training: `live` from the images of one forward pass of one process, `frozen` from
-    pretraining (new layers stay live), `sync` from the images of all processes (GPUs only)."""
+    """Batch norm statistics in training: `live` (of the images in one forward pass of one process), `frozen` (of the
+    pretraining; new layers stay live) or `sync` (of the images of all processes; GPUs only)."""
 
     @model_validator(mode="after")
     def _crop_fits(self, info: Any) -> Training:

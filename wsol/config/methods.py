@@ -34,12 +34,12 @@ class Cam(MffTraining):
     epochs: PositiveInt = 12
     """Number of passes over the training images."""
     least_steps: NonNegativeInt = 336
-    """Minimum number of steps. If `epochs` give fewer, training continues, because a small data set needs more passes.
-    It is 0 if `epochs` or `steps` is given."""
+    """Minimum number of steps. Training continues for more epochs if needed, since a small data set needs more passes.
+    The minimum is 0 if the number of epochs or steps is given."""
     auxiliary: Auxiliary = "joint"
-    """Loss, with cross entropy CE: `joint` is CE of the deep and the fused branch (paper), `distil` is CE of the deep
-    branch, whose softmax is the target of the fused branch (published code, CUB), `none` is CE of the fused branch
-    (published code, ImageNet)."""
+    """Auxiliary loss of the deep branch: `joint` (cross entropy of both branches; paper), `distil` (cross entropy of
+    the deep branch, whose softmax is the target of the fused branch; published code on CUB) or `none` (cross entropy of
+    the fused branch alone; published code on ImageNet)."""
     threshold: Fraction = 0.2
     """Threshold for evaluating stage 1 alone, as a fraction of the map's maximum: pixels above it are foreground."""
 
@@ -48,14 +48,14 @@ class Pseudo(Config):
     """Stage 2: a pseudo mask for each training image."""
 
     masks: Masks = "cues"
-    """Source of the pseudo masks. `cues`: the salient regions of instant mode (group `instant`); if an image has
-    several, linear models of the same features choose one, by its evidence of the class and its similarity to those
-    chosen in other images; stage 1 is not trained. `thresholds`: stage 1's map with a Gaussian prior, thresholded into
-    foreground, background and ignored pixels (Wei et al. 2021, Eq. 5 and 6). All options below belong to
-    `thresholds`."""
+    """Source of the pseudo masks: `cues` or `thresholds`. Cues are the salient regions of instant mode (group instant);
+    if an image has several, linear models of the same features choose one, by its evidence of the class and its
+    similarity to those chosen in other images. Stage 1 is not trained. Thresholds divide stage 1's map, combined with a
+    Gaussian prior, into foreground, background and ignored pixels (Wei et al. 2021, Eq. 5 and 6); all other options of
+    this group belong to them."""
     gaussian: Gaussian = "contours"
-    """Gaussian prior: `entire` fits one Gaussian to the whole map (paper), `contours` fits one to each contour of the
-    map's middle values and takes their maximum (published code), `none` uses the map alone."""
+    """Gaussian prior: `entire` (one Gaussian fitted to the whole map, paper), `contours` (the maximum of one Gaussian
+    for each contour of the map's middle values, published code) or `none`."""
     gaussian_divisor: Annotated[float, Field(gt=0)] = 10.0
     """Number by which the variances and the covariance of each Gaussian are divided (published code: 10)."""
     gaussian_foreground: Fraction = 0.25
@@ -183,8 +183,8 @@ class Ddt(Config):
     """Deep Descriptor Transforming (Wei et al. 2019)."""
 
     images: Literal["class", "all"] = "class"
-    """Training images whose common object is found: those of each `class`, or `all` together. An image without a label
-    always uses `all`."""
+    """Training images whose common component is computed: those of each class, or all together. Images without a label
+    always use the component of all."""
 
 
 class Instant(Config):

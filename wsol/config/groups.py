@@ -13,8 +13,14 @@ GROUPS = tuple(name for name, value in RunConfig() if isinstance(value, Config))
 
 
 def groups_of(config: RunConfig) -> tuple[str, ...]:
-    """Return the option groups that a run reads: those of its method, `classify` with a separate classifier, and `box`
-    if boxes are computed from maps.
+    """Return the option groups that a run reads.
+
+    Args:
+        config: the resolved configuration of the run.
+
+    Returns:
+        Names of the groups of its method, `classify` if it has a separate classifier, and `box` if its boxes are
+        computed from maps; in the order of `GROUPS`.
     """
     spec = METHODS[config.method]
     own = set(spec.groups)
@@ -28,7 +34,15 @@ def groups_of(config: RunConfig) -> tuple[str, ...]:
 
 
 def options_read(config: RunConfig, group: str) -> tuple[str, ...]:
-    """Return the names of the options in a group that a run reads; empty for a group that it does not read."""
+    """Return the options in a group that a run reads.
+
+    Args:
+        config: the resolved configuration of the run.
+        group: name of the group.
+
+    Returns:
+        Names of the options; empty if the run does not read the group.
+    """
     if group not in groups_of(config):
         return ()
     if group == "pseudo" and config.pseudo.masks == "cues":
@@ -47,8 +61,13 @@ def needs_labels(config: RunConfig) -> bool:
 
 
 def first_networks(config: RunConfig) -> tuple[str, ...]:
-    """Return the folders of SPOL's first networks: `cues` if pseudo masks come from it, `cam` if pseudo masks or class
-    names come from it.
+    """Return the folders of SPOL's first networks.
+
+    Args:
+        config: the resolved configuration of the run.
+
+    Returns:
+        `cues` if pseudo masks come from it, `cam` if pseudo masks or class names come from it; or both.
     """
     cues = ("cues",) if config.pseudo.masks == "cues" else ()
     return (*cues, "cam") if not cues or config.classifier == "localizer" else cues
@@ -68,7 +87,14 @@ def stage_folders(config: RunConfig) -> tuple[str, ...]:
 
 
 def classifier_of(config: RunConfig) -> tuple[str, Path | None] | None:
-    """Return the timm name and the weights file of a separate classifier; None if the run has none."""
+    """Return the separate classifier of a run.
+
+    Args:
+        config: the resolved configuration of the run.
+
+    Returns:
+        Its timm name and its weights file, if given; None if the run has no separate classifier.
+    """
     if config.classifier in ("none", "localizer"):
         return None
     if config.classifier == "same":

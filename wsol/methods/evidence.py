@@ -37,7 +37,13 @@ class ClassMoments:
 def class_moments(
     means: Float64[np.ndarray, "n channels"], labels: Int64[np.ndarray, " n"], classes: int
 ) -> ClassMoments:
-    """Sums over the rows, each the mean features of an image."""
+    """Compute the sums over some images.
+
+    Args:
+        means: mean features of each image.
+        labels: class of each image.
+        classes: number of classes.
+    """
     is_of = np.arange(classes)[:, None] == labels
     return ClassMoments(len(means), means.sum(0), means.T @ means, is_of.sum(1), is_of.astype(np.float64) @ means)
 
@@ -50,7 +56,14 @@ class Linear(NamedTuple):
 
 
 def ridge(moments: ClassMoments) -> Linear:
-    """Fit the evidence of each class, relative to the mean of all classes; zero with only one class or one image."""
+    """Fit the evidence of each class relative to the mean of all classes (ridge regression, Hoerl & Kennard 1970).
+
+    Args:
+        moments: sums over the images.
+
+    Returns:
+        The linear layer; zero with only one class or one image.
+    """
     mean = moments.total / moments.count
     scatter = moments.products - moments.count * np.outer(mean, mean)
     penalty = PENALTY * np.trace(scatter) / moments.count

@@ -106,9 +106,13 @@ def split_at_half(maps: Heatmaps) -> Heatmaps:
 
 
 def otsu(maps: Heatmaps) -> Float[Tensor, " batch"]:
-    """Return the threshold of each map that maximises the between-class variance (Otsu 1979, Eq. 14).
+    """Compute the threshold of each map that maximises the between-class variance (Otsu 1979, Eq. 14).
 
-    It is computed from all values instead of a histogram: the midpoint of the two values next to the split.
+    Args:
+        maps: maps of at least two positions.
+
+    Returns:
+        The thresholds, from all values instead of a histogram: the midpoint of the two values next to the split.
     """
     values = maps.flatten(1).sort(dim=1).values
     count = values.shape[1]
@@ -234,14 +238,23 @@ def _sum(one: Pass, images: ImageLoader, progress: Progress) -> Any:
 
 @torch.inference_mode()
 def features_of(network: InstantNetwork, ready: Untrained, pixels: Tensor) -> Features:
-    """The rectified features of a batch of images."""
+    """Compute the rectified features of a batch of images.
+
+    Args:
+        network: the network.
+        ready: its configuration and device.
+        pixels: RGB squares, uint8.
+    """
     with ready.engine.autocast():
         features: Features = network.features(prepared(pixels, ready.model_config, ready.engine))
     return features.float()
 
 
 def moments_of_roots(features: Features) -> Moments:
-    """Sums over the square roots of features at all positions: in 32 bits within a batch, in 64 over batches."""
+    """Compute the sums over the square roots of features at all positions of a batch.
+
+    They are computed in 32 bits and returned in 64, in which batches are added.
+    """
     roots = features.sqrt().permute(0, 2, 3, 1).flatten(0, 2)
     lengths = roots.norm(dim=1)
     sums = (roots.sum(0), roots.T @ roots, lengths @ roots)

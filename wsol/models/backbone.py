@@ -227,7 +227,14 @@ def _refusal(network: nn.Module, size_px: int) -> str | None:
 
 
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of pixel values in [0, 1], for each channel, from the model's pretraining."""
+    """Return the normalisation of pixels in the pretraining of a model.
+
+    Args:
+        name: timm name.
+
+    Returns:
+        Mean and standard deviation of each channel, for pixel values in [0, 1].
+    """
     config = timm.get_pretrained_cfg(name)
     assert config is not None, f"{name} passed check_name"
     return tuple(config.mean), tuple(config.std)

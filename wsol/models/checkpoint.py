@@ -107,13 +107,25 @@ def build(model_config: MffConfig, state: State | None = None, *, dropout: float
 
 
 def save(folder: Path, network: nn.Module, model_config: ModelConfig) -> None:
-    """Write the weights to `model.safetensors` and the configuration to `model.json`."""
+    """Write a network to disk.
+
+    Args:
+        folder: where `model.safetensors` and `model.json` are written.
+        network: has the weights.
+        model_config: the configuration that builds the network again.
+    """
     write_tensors(folder / "model.safetensors", network.state_dict())
     write_json(folder / "model.json", model_config.model_dump())
 
 
 def load_mffnet(folder: Path) -> tuple[MffNet | OriginalCam, MffConfig]:
-    """Load a stage 1 or stage 3 network, ready to predict.
+    """Load a network of stage 1 or stage 3.
+
+    Args:
+        folder: folder with `model.json` and `model.safetensors`.
+
+    Returns:
+        The network on the CPU in eval mode, and its configuration.
 
     Raises:
         WsolError: absent, of another version, or damaged.
@@ -126,7 +138,13 @@ def load_mffnet(folder: Path) -> tuple[MffNet | OriginalCam, MffConfig]:
 
 
 def load_classifier(folder: Path) -> tuple[nn.Module, ClassifierConfig]:
-    """Load a stage 4 network, ready to predict.
+    """Load a separate classifier (stage 4).
+
+    Args:
+        folder: folder with `model.json` and `model.safetensors`.
+
+    Returns:
+        The network on the CPU in eval mode, and its configuration.
 
     Raises:
         WsolError: absent, of another version, or damaged.
@@ -192,7 +210,11 @@ def built_of(folder: Path) -> Iterator[None]:
 
 
 def fill(network: nn.Module, folder: Path) -> None:
-    """Load the weights on disk into a network, and set eval mode.
+    """Load weights on disk into a network, and set eval mode.
+
+    Args:
+        network: the network, changed in place.
+        folder: folder with `model.safetensors`.
 
     Raises:
         WsolError: the file is damaged, or of another network.

@@ -84,22 +84,30 @@ def run_model(
 
 
 def foreground(scores: ScoreMaps) -> Heatmaps:
-    """Return stage 3's foreground probability at each position."""
+    """Convert stage 3's scores to the foreground probability of each position."""
     return scores.fused[:, 0].sigmoid()
 
 
 def class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
-    """Return stage 1's activation map of each image's label, before normalisation."""
+    """Select stage 1's class activation maps.
+
+    Args:
+        scores: score maps of stage 1.
+        labels: class of each image.
+
+    Returns:
+        The map of each image's class: non-negative, not normalised.
+    """
     return scores.fused[torch.arange(len(labels)), labels.to(scores.fused.device)].relu()
 
 
 def normalised_class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
-    """Return stage 1's activation map of each image's label, as a fraction of its maximum."""
+    """Select stage 1's class activation maps as `class_maps` does, as fractions of their maximum."""
     return fraction_of_peak(class_maps(scores, labels))
 
 
 def cam_probabilities(network: MffNet | OriginalCam, scores: ScoreMaps) -> Probabilities:
-    """Return stage 1's class probabilities."""
+    """Compute class probabilities from stage 1's score maps."""
     return class_logits(scores.fused, is_rectified=network.is_rectified).softmax(1)
 
 
@@ -107,7 +115,17 @@ def cam_probabilities(network: MffNet | OriginalCam, scores: ScoreMaps) -> Proba
 def classifier_probabilities(
     network: nn.Module, model_config: ClassifierConfig, pixels: Squares, engine: Engine
 ) -> Probabilities:
-    """Return the class probabilities of a separate classifier, on the engine's device."""
+    """Compute the class probabilities of a separate classifier.
+
+    Args:
+        network: the classifier.
+        model_config: its configuration.
+        pixels: square images.
+        engine: device and precision.
+
+    Returns:
+        Probabilities in 32 bits, on the engine's device.
+    """
     with engine.autocast():
         logits: Tensor = network(prepared(pixels, model_config, engine))
     return logits.float().softmax(1)

@@ -41,21 +41,31 @@ class LocalizationModel(NamedTuple):
 
 
 def map_of_class(maps: Maps, logits: Logits, labels: Labels | None) -> Heatmaps:
-    """Return the map of each image's label; without labels, of the class with the highest score."""
+    """Select one class map for each image.
+
+    Args:
+        maps: a map for each class.
+        logits: class scores.
+        labels: the classes; None for the classes with the highest scores.
+    """
     chosen = logits.argmax(1) if labels is None else labels
     index = chosen[:, None, None, None].expand(-1, 1, *maps.shape[2:])
     return maps.gather(1, index)[:, 0]
 
 
 def class_outputs(maps: Maps, logits: Logits, labels: Labels | None) -> ModelOutputs:
-    """Return the outputs of a network with a map for each class, as a fraction of its maximum (Zhou et al. 2016, sec.
-    3.2); negative values become 0.
+    """Convert class maps to outputs, with heatmaps as fractions of their maximum (Zhou et al. 2016, sec. 3.2).
+
+    Args:
+        maps: a map for each class; negative values become 0.
+        logits: class scores.
+        labels: the classes of the heatmaps; None for the classes with the highest scores.
     """
     return ModelOutputs(fraction_of_peak(map_of_class(maps, logits, labels)), None, logits.float().softmax(1))
 
 
 def spread_outputs(maps: Maps, logits: Logits, labels: Labels | None) -> ModelOutputs:
-    """Return the outputs of a network with a map for each class, min-max normalised."""
+    """Convert class maps to outputs as `class_outputs` does, with min-max normalised heatmaps."""
     return ModelOutputs(spread(map_of_class(maps, logits, labels).float()), None, logits.float().softmax(1))
 
 

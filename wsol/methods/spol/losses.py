@@ -16,7 +16,13 @@ ClassLoss = Callable[[Logits, Logits | None, Labels], Tensor]
 
 
 def joint(fused: Logits, deep: Logits | None, labels: Labels) -> Tensor:
-    """L_c = L_cls + L_aux: cross entropy of both branches (sec. 3.5); without a deep branch, of the fused one."""
+    """L_c = L_cls + L_aux: cross entropy of both branches (Wei et al. 2021, sec. 3.5).
+
+    Args:
+        fused: class scores of the fused branch.
+        deep: class scores of the deep branch; None for the loss of the fused branch alone.
+        labels: class of each image.
+    """
     return cross_entropy(fused, labels) + (0 if deep is None else cross_entropy(deep, labels))
 
 
@@ -35,5 +41,11 @@ def masked_bce(
     target: Float[Tensor, "batch height width"],
     weight: Float[Tensor, "batch height width"],
 ) -> Tensor:
-    """Eq. 7, mean over the batch: binary cross entropy of the pixels with weight 1, divided by the number of all."""
+    """Weighted binary cross entropy (Wei et al. 2021, Eq. 7), mean over all pixels of the batch.
+
+    Args:
+        logits: scores before the sigmoid.
+        target: values in [0, 1].
+        weight: 1 for pixels that count, 0 for ignored ones.
+    """
     return torch.mean(weight * binary_cross_entropy_with_logits(logits, target, reduction="none"))

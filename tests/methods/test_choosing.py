@@ -60,7 +60,9 @@ BEGUN = {
     [
         pytest.param("--method cam", "expected the same, got cam. Name another --run.", id="another method"),
         pytest.param(
-            "--method psol", "expected the same, got psol. Name another --run.", id="one that would take its network"
+            "--method psol",
+            "expected the same, got psol. Name another --run.",
+            id="a method with a network in the same folder",
         ),
         pytest.param(
             "--recipe paper",
@@ -126,7 +128,7 @@ def test_a_misspelt_method_gets_a_list_of_methods(capsys: pytest.CaptureFixture[
     ("name", "expected"),
     [
         pytest.param("mobilenetv3_small_050", 16, id="a stride can be removed"),
-        pytest.param("vgg11", 32, id="timm does not know how: its own"),
+        pytest.param("vgg11", 32, id="not supported by timm: the model's own stride"),
     ],
 )
 def test_the_last_map_has_the_requested_stride_if_the_model_supports_it(name: str, expected: int) -> None:
@@ -185,11 +187,15 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
             "--method cam --cam.resize-px 96",
             "method cam does not read --cam.resize-px: expected options of training, box, got --cam.resize-px 96. Use"
             " --training.resize-px, or leave it out.",
-            id="that group is SPOL's stage 1",
+            id="the group cam is SPOL's stage 1",
         ),
-        pytest.param("--training.resize-px 96", "Use --seg.resize-px, or leave it out.", id="SPOL's training"),
         pytest.param(
-            "--training.output-stride 8", "Choose another `--method`, or leave it out.", id="an option of all others"
+            "--training.resize-px 96", "Use --seg.resize-px, or leave it out.", id="the group training is not SPOL's"
+        ),
+        pytest.param(
+            "--training.output-stride 8",
+            "Choose another `--method`, or leave it out.",
+            id="an option of all other methods",
         ),
         pytest.param("--method has --adl.gamma 0.5", "Choose `--method adl`, or leave it out.", id="another method's"),
         pytest.param(
@@ -207,24 +213,24 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
         pytest.param(
             "--method ddt --cam.epochs 3",
             "got --cam.epochs 3. Choose `--method spol`, or leave it out.",
-            id="not to be meant by it either",
+            id="the suggestion does not read it either",
         ),
         pytest.param(
-            "--method ddt --cam.resize-px 96", "Use --training.resize-px, or leave it out.", id="how it sees images"
+            "--method ddt --cam.resize-px 96", "Use --training.resize-px, or leave it out.", id="the image size"
         ),
         pytest.param(
             "--method ddt --epochs 2",
             "method ddt trains nothing: expected no --epochs, got --epochs 2. Choose another",
-            id="epochs of nothing",
+            id="epochs without a training",
         ),
         pytest.param(
             "--method ddt --freeze 2",
             "method ddt trains nothing: expected no --freeze, got --freeze 2. Choose another",
-            id="layers of nothing",
+            id="frozen layers without a training",
         ),
-        pytest.param("--freeze -1", "--freeze must be at least 0, got -1", id="less than nothing"),
+        pytest.param("--freeze -1", "--freeze must be at least 0, got -1", id="a negative number of stages"),
         pytest.param(
-            "--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="of the fused network alone"
+            "--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="an option of MFF-Net alone"
         ),
         pytest.param(
             "--method cam --pseudo.gaussian none", "Choose `--method spol`, or leave it out.", id="a stage of SPOL's"
@@ -233,17 +239,17 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
             "--classifier localizer --classify.epochs 3",
             "with --classifier localizer does not read --classify.epochs: expected options of cam, pseudo (masks), seg,"
             " instant, box, got",
-            id="nobody trains a classifier",
+            id="no separate classifier",
         ),
         pytest.param(
             "--cam.epochs 3",
             "got --cam.epochs 3. Choose `--pseudo.masks thresholds`, which reads it, or leave it out.",
-            id="of a stage that the default does without",
+            id="a stage that the default does not run",
         ),
         pytest.param(
             "--recipe paper --instant.sample 3",
             "Choose `--pseudo.masks cues`, which reads it",
-            id="of cues that the paper does without",
+            id="cues that the recipe paper does not use",
         ),
     ],
 )

@@ -1,5 +1,5 @@
-"""What every method owes: labels in, a run out that goes on after a kill and that predict, evaluate, export and report
-accept."""
+"""The contract of every method: it makes a run that continues after a kill, and predict, evaluate, export and report
+accept it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ from wsol.storage.folders import file_hash
 TRIED = [
     method for method in get_args(Method) if method in ("gradcam:layercam", "gradcam:scorecam") or ":" not in method
 ]
-"""All, but of those by grad-cam one with gradients and one without."""
-SLOWLY = [pytest.param(one, marks=pytest.mark.pipeline) if one == "spol" else one for one in TRIED]
+"""All methods, but only two gradient CAMs: one with gradients and one without."""
+SLOW_SPOL = [pytest.param(one, marks=pytest.mark.pipeline) if one == "spol" else one for one in TRIED]
 """SPOL's three stages have tests of their own (tests/test_kills.py)."""
 CLASS_MAPS = ("cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "tap", "gradcam:layercam", "gradcam:scorecam")
 QUIET = Progress(quiet=True)
@@ -106,12 +106,12 @@ def weights_in(run: Path) -> str:
     return file_hash(run / Run.open(run).spec.folder / "model.safetensors")
 
 
-@pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])
+@pytest.mark.parametrize("method", [method for method in SLOW_SPOL if method != "gradcam:scorecam"])
 def test_a_killed_run_continues_to_the_same_weights_and_a_finished_one_is_kept(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
     config, run = quick(method, weights), tmp_path / "run"
-    # The second kill of those with two trainings comes in the second. Instant mode sees all these images in one step.
+    # Methods with two trainings are killed in the second too. Instant mode processes all these images in one step.
     for steps in (1 if method == "instant" else 2, {"psol": 5, "gcnet": 4}.get(method, 1)):
         with pytest.raises(Killed):
             fit_method(labelled, run, config, Deadly(steps))
@@ -145,7 +145,7 @@ def test_another_gradient_cam_uses_the_same_network_but_not_its_results(
         predict(run, photos, tmp_path / "boxes", **asked)
 
 
-@pytest.mark.parametrize("method", SLOWLY)
+@pytest.mark.parametrize("method", SLOW_SPOL)
 def test_outputs_have_the_common_shape(made: Made, method: Method, labelled: DataSet) -> None:
     localizer = Localizer.load(made(method), device="cpu", precision="fp32")
     networks = localizer.networks
@@ -180,7 +180,7 @@ def test_a_class_map_is_of_the_given_class_and_else_of_the_predicted_one(made: M
     assert not np.array_equal(of_class[named], of_class[(named + 1) % 3])
 
 
-@pytest.mark.parametrize("method", SLOWLY)
+@pytest.mark.parametrize("method", SLOW_SPOL)
 def test_predict_evaluate_and_export_accept_the_run(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:
@@ -193,7 +193,7 @@ def test_predict_evaluate_and_export_accept_the_run(
             x0, y0, x1, y1 = found.xyxy
             assert 0 <= x0 < x1 <= row.image_hw[1] and 0 <= y0 < y1 <= row.image_hw[0] and 0 <= found.score <= 1
     export(folder, "coco", tmp_path / "coco")
-    judged = evaluate_run(
+    evaluated = evaluate_run(
         Run.open(run),
         open_data(small_set),
         which="seg",
@@ -202,11 +202,11 @@ def test_predict_evaluate_and_export_accept_the_run(
         precision="fp32",
         progress=QUIET,
     )
-    figures = {one["protocol"]: one for one in judged.as_json()}
+    figures = {one["protocol"]: one for one in evaluated.as_json()}
     assert all(one["n"] == 6 for one in figures.values())
     assert {"gt_known", "mean_box_iou"} <= figures["original"]["metrics"].keys()
     assert "max_box_acc_v2" in figures["wsol-v2"]["metrics"]
-    json.dumps(judged.as_json())
+    json.dumps(evaluated.as_json())
 
 
 TRAINED: dict[Method, list[str]] = {
@@ -216,7 +216,7 @@ TRAINED: dict[Method, list[str]] = {
     "psol": ["psol", "classifier"],
     "gcnet": ["gcnet-classifier", "gcnet"],
 }
-"""The trainings of a quick run; those of the others are one."""
+"""The trainings of a quick run; the other methods have one."""
 TIMED: dict[Method, list[str]] = {
     "spol": ["cues", "pseudo", "seg", "classifier"],
     "instant": ["instant"],
@@ -226,7 +226,7 @@ TIMED: dict[Method, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])
+@pytest.mark.parametrize("method", [method for method in SLOW_SPOL if method != "gradcam:scorecam"])
 def test_report_shows_what_the_run_has_and_nothing_else(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:
@@ -248,9 +248,9 @@ def test_report_shows_what_the_run_has_and_nothing_else(
     if method != "spol":
         assert [part.split()[0] for part in took.split(", ")] == TIMED.get(method, [folder])
     assert f"method: {method}\n" in page and "its first weights from the file weights.safetensors" in page
-    (judged,) = re.findall(r"<bdi>mean box IoU</bdi></th>\s+<td[^>]*>([\d.]+) ", page)
+    (evaluated,) = re.findall(r"<bdi>mean box IoU</bdi></th>\s+<td[^>]*>([\d.]+) ", page)
     ious = [float(fit) for fit in re.findall(r'data-iou="([\d.]+)"', page)]
-    assert 100 * np.mean(ious) == pytest.approx(float(judged), abs=0.06), "the boxes that are judged are shown"
+    assert 100 * np.mean(ious) == pytest.approx(float(evaluated), abs=0.06), "the evaluated boxes are shown"
 
 
 @pytest.mark.pipeline

@@ -58,7 +58,7 @@ from wsol.config.recipes import merged
 from wsol.data.open import open_data
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
-from wsol.methods.spol import mask_store as pseudo_store
+from wsol.methods.spol import mask_store
 from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians, targets
 from wsol.models.checkpoint import load_classifier, load_mffnet
 from wsol.models.outputs import fraction_of_peak
@@ -237,7 +237,7 @@ def _plain_masks(given: Given, data: DataSet, numbers: Sequence[int]) -> list[Pa
 
 
 def _stored_maps(given: Given, numbers: Sequence[int]) -> torch.Tensor:
-    store = pseudo_store.PseudoStore(given.run / "pseudo")
+    store = mask_store.PseudoStore(given.run / "pseudo")
     if store.holds_masks:
         raise WsolError(
             f"{given.run} has masks of cues: expected SPOL's, which the plain side has too. Make it with"
@@ -281,20 +281,20 @@ def pseudo_masks(given: Given) -> None:
             Image.fromarray(plain.pseudo_mask(one, image_hw, settings)).save(pngs / f"{i}.png")
 
     def write() -> None:
-        record = pseudo_store.record_of(tuple(maps.shape[1:]), GAUSSIANS_PER_IMAGE[settings.gaussian])
-        records = pseudo_store.create(folder, ids, record)
+        record = mask_store.record_of(tuple(maps.shape[1:]), GAUSSIANS_PER_IMAGE[settings.gaussian])
+        records = mask_store.create(folder, ids, record)
         for batch in batches:
             shares = fraction_of_peak(maps[batch])
-            records["map"][batch] = pseudo_store.encode(shares).numpy()
+            records["map"][batch] = mask_store.encode(shares).numpy()
             records["gaussians"][batch] = fit_gaussians(shares, settings).numpy()
-            records["state"][batch] = pseudo_store.WHOLE
+            records["state"][batch] = mask_store.WHOLE
 
     def read_plainly() -> None:
         for i in range(count):
             torch.from_numpy(np.asarray(plain.read_mask(pngs / f"{i}.png", size_px)).copy())
 
     def read() -> None:
-        store = pseudo_store.PseudoStore(folder)
+        store = mask_store.PseudoStore(folder)
         for batch in batches:
             targets(*store.at_size(batch, size_px, torch.device("cpu")).unbind(1), settings)
 

@@ -22,8 +22,7 @@ from wsol.cli.main import main
 from wsol.commands import predict
 from wsol.data.images import read_square
 from wsol.data.open import open_data
-from wsol.methods.spol import cues, make_pseudo
-from wsol.methods.spol import mask_store as pseudo_store
+from wsol.methods.spol import cues, make_pseudo, mask_store
 from wsol.methods.spol.mask_store import EMPTY, NOT_FINITE, WHOLE, PseudoStore
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.forward import class_maps, score_maps
@@ -160,7 +159,7 @@ def test_every_record_holds_the_mask_of_its_own_image(whole: Whole, images: Path
         image = read_square(samples[number].path, 64)[0]
         pixels = torch.from_numpy(image.transpose(2, 0, 1)[None].copy())
         (found,) = cues.image_cues(model, pixels, torch.tensor([samples[number].label]), engine)
-        expected = pseudo_store.upsampled(cues.keep_best_part(*found)) > 0.5
+        expected = mask_store.upsampled(cues.keep_best_part(*found)) > 0.5
         agrees = store.masks(torch.tensor([number]))[0, 0].numpy() == expected
         assert agrees.mean() > 0.99  # another batch rounds another way
 
@@ -172,8 +171,8 @@ def test_every_record_holds_the_map_of_its_own_image(cli: Cli, whole: Whole, ima
     store = PseudoStore(run / "pseudo")
     assert len(store.usable()) == 12
     for number, (share, _) in zip(store.usable(), alone(whole, images, store.usable()), strict=True):
-        found = pseudo_store.encode(store.stored(torch.tensor([number]))[0]).int()
-        assert (pseudo_store.encode(share).int() - found).abs().max() <= 1
+        found = mask_store.encode(store.stored(torch.tensor([number]))[0]).int()
+        assert (mask_store.encode(share).int() - found).abs().max() <= 1
 
 
 def test_maps_that_cannot_be_used_are_told_apart() -> None:

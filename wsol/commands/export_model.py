@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from wsol.errors import WsolError
 from wsol.inference.onnx.export import Graph, GraphOutputs, load_graph, run_metadata, write_onnx
-from wsol.inference.onnx.metadata import EXPORTING, FILE, RUNNING, check_installed
+from wsol.inference.onnx.metadata import EXPORTING, ONNX_FILE, RUNNING, check_installed
 from wsol.inference.onnx.networks import open_onnx
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
@@ -62,7 +62,7 @@ def export_model(
     """
     opened = Run.open(run)
     check_installed((*EXPORTING, *(RUNNING if check else ())))
-    file = opened.folder / FILE if out is None else Path(out)
+    file = opened.folder / ONNX_FILE if out is None else Path(out)
     graph = load_graph(opened)
     held_run = held(opened.folder, "wsol export-model", "name a file with --out") if out is None else nullcontext()
     with held_run, whole_file(file) as partial:

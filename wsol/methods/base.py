@@ -24,7 +24,7 @@ from wsol.runtime.progress import Progress
 from wsol.training.loop import Objective
 from wsol.training.train_stage import Stage, Trainable, layers_beside_backbone, start, train_stage
 
-NUMBER = 5
+SEED_NUMBER = 5
 """Seed number of all methods; the stages of SPOL have 1 to 4."""
 
 Build = Callable[[MethodConfig, State | None], nn.Module]
@@ -71,7 +71,7 @@ def train_network(plan: Plan, data: DataSet, run: Path, config: RunConfig, progr
         network = plan.build(model_config, weights)
         return Trainable(network, model_config, layers_beside_backbone(network), plan.objective)
 
-    train_stage(stage, NUMBER, config.training, build, data, config, progress, classes=classes)
+    train_stage(stage, SEED_NUMBER, config.training, build, data, config, progress, classes=classes)
 
 
 class Untrained(NamedTuple):

@@ -22,7 +22,7 @@ from wsol.storage.shared_folder import new_shared_folder
 from wsol.training.train_stage import Stage, Trainable, start, train_stage
 
 STAGE = "train-classifier"
-NUMBER = 4
+SEED_NUMBER = 4
 
 
 def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path | None:
@@ -71,7 +71,7 @@ def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Pa
         head = network.get_classifier()  # type: ignore[operator]
         return Trainable(network, _config_of(name, data, config), [head], objective)
 
-    return train_stage(stage, NUMBER, config.classify, build, data, config, progress)
+    return train_stage(stage, SEED_NUMBER, config.classify, build, data, config, progress)
 
 
 def _config_of(name: str, data: DataSet, config: RunConfig) -> ClassifierConfig:

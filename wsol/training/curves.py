@@ -9,7 +9,7 @@ from wsol.config.groups import stage_folders
 from wsol.runs.run import Run
 from wsol.storage.folders import remove_left, whole_file
 
-FILE = "curves.png"
+CURVES_FILE = "curves.png"
 
 
 def write_training_curves(run: Path) -> Path | None:
@@ -32,10 +32,10 @@ def write_training_curves(run: Path) -> Path | None:
         axes.set(title=stage, xlabel="epoch", ylabel="loss", ylim=(0, None))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
-    remove_left(run / FILE)
-    with whole_file(run / FILE) as partial:
+    remove_left(run / CURVES_FILE)
+    with whole_file(run / CURVES_FILE) as partial:
         figure.savefig(partial, format="png", dpi=120)
-    return run / FILE
+    return run / CURVES_FILE
 
 
 def training_losses(run: Path) -> dict[str, list[float]]:

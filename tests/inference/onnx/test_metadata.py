@@ -16,7 +16,7 @@ from wsol.inference.onnx import metadata as onnx_file
 from wsol.inference.onnx.metadata import InputMetadata, OnnxMetadata, check_installed, read_metadata
 
 LOOK = InputMetadata(name="pixels", resize_px=64, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1))
-CARD = OnnxMetadata(
+METADATA = OnnxMetadata(
     heatmap=LOOK,
     probabilities=None,
     class_names=("owl", "Käuzchen 梟", "raw \udcff"),
@@ -31,7 +31,7 @@ Metadata = dict[str, str]
 
 @given(st.lists(st.text()), st.floats(0, 1), st.booleans())
 def test_metadata_is_read_as_it_was_written(names: list[str], threshold: float, has_names: bool) -> None:
-    metadata = CARD.model_copy(
+    metadata = METADATA.model_copy(
         update={
             "class_names": tuple(names),
             "box": Box(threshold=threshold),
@@ -42,14 +42,14 @@ def test_metadata_is_read_as_it_was_written(names: list[str], threshold: float, 
 
 
 def test_any_class_name_can_be_stored_as_utf8() -> None:
-    metadata = CARD.as_metadata()
+    metadata = METADATA.as_metadata()
     assert all(text.isascii() for text in metadata.values())
-    assert json.loads(metadata["class_names"]) == list(CARD.class_names)
-    assert read_metadata(metadata, FILE) == CARD
+    assert json.loads(metadata["class_names"]) == list(METADATA.class_names)
+    assert read_metadata(metadata, FILE) == METADATA
 
 
 def test_entries_of_other_programs_are_ignored() -> None:
-    assert read_metadata(CARD.as_metadata() | {"author": "somebody"}, FILE) == CARD
+    assert read_metadata(METADATA.as_metadata() | {"author": "somebody"}, FILE) == METADATA
 
 
 def with_entry(name: str, text: str) -> Callable[[Metadata], Metadata]:
@@ -71,7 +71,7 @@ def with_entry(name: str, text: str) -> Callable[[Metadata], Metadata]:
 )
 def test_other_metadata_is_refused(damage: Callable[[Metadata], Metadata], words: str) -> None:
     with pytest.raises(WsolError, match="model.onnx") as raised:
-        read_metadata(damage(CARD.as_metadata()), FILE)
+        read_metadata(damage(METADATA.as_metadata()), FILE)
     assert words in str(raised.value)
 
 

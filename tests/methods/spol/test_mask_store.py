@@ -16,8 +16,8 @@ from wsol.methods.spol.gaussian_prior import mask_targets, render
 from wsol.methods.spol.mask_store import (
     ABSENT,
     EMPTY,
-    FILE,
     INDEX,
+    MASKS_FILE,
     NOT_FINITE,
     SIZE_PX,
     WHOLE,
@@ -112,7 +112,7 @@ def test_states_are_counted_and_only_whole_maps_are_usable(folder: Path) -> None
 
 
 def test_a_record_is_about_a_kilobyte_and_the_file_is_mapped_not_read(folder: Path) -> None:
-    size = (folder / FILE).stat().st_size
+    size = (folder / MASKS_FILE).stat().st_size
     assert size / COUNT < 1100
     base: Any = PseudoStore(folder).records
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
@@ -132,7 +132,7 @@ def test_planes_are_the_map_and_its_gaussians_at_the_image_size(folder: Path) ->
     torch.testing.assert_close(planes[:, 1], render(gaussians, (40, 40)))
 
 
-@pytest.mark.parametrize("absent", [FILE, INDEX])
+@pytest.mark.parametrize("absent", [MASKS_FILE, INDEX])
 def test_the_error_about_an_absent_store_says_how_to_make_it(folder: Path, absent: str) -> None:
     (folder / absent).unlink()
     with pytest.raises(WsolError, match="wsol make-pseudo"):
@@ -141,7 +141,7 @@ def test_the_error_about_an_absent_store_says_how_to_make_it(folder: Path, absen
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array"])
 def test_the_error_about_a_damaged_store_says_what_to_do(folder: Path, content: bytes) -> None:
-    (folder / FILE).write_bytes(content)
+    (folder / MASKS_FILE).write_bytes(content)
     with pytest.raises(WsolError, match="wsol make-pseudo"):
         PseudoStore(folder).counts()
 

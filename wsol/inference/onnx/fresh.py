@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from wsol.errors import WsolError
-from wsol.inference.onnx.metadata import FILE, RUNNING, OnnxMetadata, check_installed
+from wsol.inference.onnx.metadata import ONNX_FILE, RUNNING, OnnxMetadata, check_installed
 from wsol.inference.onnx.networks import OnnxNetworks, open_onnx
 from wsol.runs.run import Run
 from wsol.runtime.engine import WITHOUT_TORCH, wait_for_all
@@ -28,7 +28,7 @@ def fresh_networks(run: Run, device: str) -> OnnxNetworks:
             an export of wsol.
     """
     check_installed(RUNNING)
-    file = run.folder / FILE
+    file = run.folder / ONNX_FILE
     if part().is_first and not (file.exists() and _is_of(open_onnx(file, "cpu").metadata, run)):
         _make(run, file)
     wait_for_all(WITHOUT_TORCH)

@@ -17,7 +17,7 @@ from wsol.geometry.image_threshold import ImageThreshold
 from wsol.storage.folders import parse_json
 from wsol.storage.schema import check_schema
 
-FILE = "model.onnx"
+ONNX_FILE = "model.onnx"
 """File name of the export in a run, unless another path is given."""
 VERSION: Literal[1] = 1
 OPSET = 20

@@ -21,8 +21,7 @@ from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
-from wsol.methods.spol import cues
-from wsol.methods.spol import mask_store as pseudo_store
+from wsol.methods.spol import cues, mask_store
 from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians
 from wsol.methods.spol.mask_store import ABSENT, EMPTY, NOT_FINITE, WHOLE, PseudoStore, upsampled
 from wsol.models.checkpoint import MffConfig, ModelConfig, load_mffnet
@@ -101,17 +100,17 @@ def make(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Pat
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
             # Allocate the whole store first, so that a full disk is reported before the work begins.
-            if not (scratch / pseudo_store.FILE).exists():
-                pseudo_store.create(scratch, [sample.image_id for sample in data.train], maker.layout())
+            if not (scratch / mask_store.MASKS_FILE).exists():
+                mask_store.create(scratch, [sample.image_id for sample in data.train], maker.layout())
         wait_for_all(engine)
         shards = Shards(scratch / PARTS, len(data.train), ".npy")
-        record = np.load(scratch / pseudo_store.FILE, mmap_mode="r").dtype
+        record = np.load(scratch / mask_store.MASKS_FILE, mmap_mode="r").dtype
         watches = gathered([_make(shards, record, data, maker, config, progress)], engine)
         if is_first:
             counts = _assemble(shards, scratch, data)
             figures = (
                 counts
-                | {"bytes": (scratch / pseudo_store.FILE).stat().st_size}
+                | {"bytes": (scratch / mask_store.MASKS_FILE).stat().st_size}
                 | figures_of(watches, time.perf_counter() - started)
             )
             write_manifest(scratch, STAGE, settings, inputs, figures)
@@ -179,7 +178,7 @@ class _CueMasks:
         return self.model.model_config
 
     def layout(self) -> np.dtype[Any]:
-        return pseudo_store.mask_record()
+        return mask_store.mask_record()
 
     def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
         planes = cues.image_cues(self.model, torch.from_numpy(batch.pixels), labels, self.engine)
@@ -216,7 +215,7 @@ class _Maps:
         with torch.inference_mode():
             scores = self.network(torch.zeros(1, 3, size_px, size_px, device=self.engine.device))
         height, width = scores.fused.shape[2:]
-        return pseudo_store.record_of((height, width), GAUSSIANS_PER_IMAGE[self.pseudo.gaussian])
+        return mask_store.record_of((height, width), GAUSSIANS_PER_IMAGE[self.pseudo.gaussian])
 
     def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
         scores = score_maps(self.network, self.model_config, torch.from_numpy(batch.pixels), self.engine)
@@ -225,7 +224,7 @@ class _Maps:
         records["state"] = _states(maps)  # waits for the device, so that the next lap measures the masks alone
         watch.lap("network")
         fractions = fraction_of_peak(maps)
-        records["map"] = pseudo_store.encode(fractions).cpu().numpy()
+        records["map"] = mask_store.encode(fractions).cpu().numpy()
         records["gaussians"] = fit_gaussians(fractions, self.pseudo).cpu().numpy()
         watch.lap("masks")
         return records
@@ -291,7 +290,7 @@ def _read(shards: Shards, shard: int, record: np.dtype[Any]) -> np.ndarray | Non
 
 def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
     """Copy all parts into the store, and check that every image is there or skipped."""
-    store = writable_memmap(scratch / pseudo_store.FILE)
+    store = writable_memmap(scratch / mask_store.MASKS_FILE)
     for shard in range(len(shards)):
         items, records = shards.items(shard), _read(shards, shard, store.dtype)
         absent = [] if records is None else np.flatnonzero(records["state"] == ABSENT).tolist()

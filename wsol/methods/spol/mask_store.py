@@ -26,7 +26,7 @@ from wsol.storage.arrays import claimed_memmap
 from wsol.storage.folders import read_json, write_json
 from wsol.text import number_of
 
-FILE, INDEX = "pseudo.npy", "index.json"
+MASKS_FILE, INDEX = "pseudo.npy", "index.json"
 FIELDS = ("state", "map", "gaussians")
 MASK_FIELDS = ("state", "chosen", "inside")
 SIZE_PX = 128
@@ -69,7 +69,7 @@ def upsampled(heatmap: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "size 
 def create(folder: Path, image_ids: list[str], record: np.dtype[Any]) -> np.memmap[Any, Any]:
     """Create an empty store with allocated disk space, to be filled record by record."""
     write_json(folder / INDEX, image_ids)
-    return claimed_memmap(folder / FILE, record, len(image_ids))
+    return claimed_memmap(folder / MASKS_FILE, record, len(image_ids))
 
 
 class PseudoStore:
@@ -83,10 +83,10 @@ class PseudoStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / FILE).exists():
+        if not (folder / MASKS_FILE).exists():
             raise WsolError(
                 f"no pseudo masks in {folder}",
-                expected=f"{FILE} and {INDEX}",
+                expected=f"{MASKS_FILE} and {INDEX}",
                 remedy=f"Make them with `wsol make-pseudo DATA --run {folder.parent}`.",
             )
         self.folder = folder
@@ -109,13 +109,13 @@ class PseudoStore:
             WsolError: the file is damaged.
         """
         try:
-            records = np.asarray(np.load(self.folder / FILE, mmap_mode="r"))
+            records = np.asarray(np.load(self.folder / MASKS_FILE, mmap_mode="r"))
             if records.dtype.names not in (FIELDS, MASK_FIELDS) or len(records) != len(self):
                 raise ValueError(f"{len(records)} records of {records.dtype}")
             return records
         except (ValueError, OSError, EOFError, AttributeError, BadZipFile) as error:
             raise WsolError(
-                f"{self.folder / FILE} is damaged ({error})",
+                f"{self.folder / MASKS_FILE} is damaged ({error})",
                 expected=f"the pseudo masks of {number_of(len(self), 'image')}",
                 remedy=f"Remove {self.folder} and run `wsol make-pseudo DATA --run {self.folder.parent}`.",
             ) from None

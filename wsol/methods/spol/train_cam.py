@@ -21,7 +21,7 @@ from wsol.training.loop import Objective
 from wsol.training.train_stage import Stage, Trainable, layers_beside_backbone, train_stage
 
 STAGE = "train-cam"
-NUMBER = 1
+SEED_NUMBER = 1
 
 
 def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
@@ -75,7 +75,7 @@ def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Pa
         objective = _objective(CLASS_LOSSES[own.auxiliary], labels, is_rectified=network.is_rectified)
         return Trainable(network, model_config, layers_beside_backbone(network), objective)
 
-    return train_stage(stage, NUMBER, config.cam, build_network, data, config, progress)
+    return train_stage(stage, SEED_NUMBER, config.cam, build_network, data, config, progress)
 
 
 def _objective(loss: ClassLoss, labels: Tensor, *, is_rectified: bool) -> Objective:

@@ -13,7 +13,7 @@ from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods.spol import learn_threshold
 from wsol.methods.spol.losses import masked_bce
-from wsol.methods.spol.mask_store import FILE, PseudoStore
+from wsol.methods.spol.mask_store import MASKS_FILE, PseudoStore
 from wsol.models.backbone import State, normalisation, scaled_px
 from wsol.models.checkpoint import MffConfig, build
 from wsol.runtime.progress import Progress
@@ -22,7 +22,7 @@ from wsol.text import number_of
 from wsol.training.train_stage import Stage, Trainable, layers_beside_backbone, train_stage
 
 STAGE = "train-seg"
-NUMBER = 3
+SEED_NUMBER = 3
 
 
 def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
@@ -72,7 +72,7 @@ def _train_network(store: PseudoStore, folder: Path, data: DataSet, config: RunC
         "seg": config.seg.model_dump(),
         "pseudo": config.pseudo.model_dump(),
     }
-    inputs = {"training": data.training_hash(), "pseudo": file_hash(store.folder / FILE)}
+    inputs = {"training": data.training_hash(), "pseudo": file_hash(store.folder / MASKS_FILE)}
     usable = store.usable()
     stage = Stage(STAGE, folder, config.backbone, settings, inputs, number_of(len(usable), "pseudo mask"))
 
@@ -99,4 +99,4 @@ def _train_network(store: PseudoStore, folder: Path, data: DataSet, config: RunC
         model_config = model_config.model_copy(update={"resize_px": scaled_px(network, own.resize_px, own.scale)})
         return Trainable(network, model_config, layers_beside_backbone(network), objective)
 
-    train_stage(stage, NUMBER, config.seg, build_network, data, config, progress, usable=usable)
+    train_stage(stage, SEED_NUMBER, config.seg, build_network, data, config, progress, usable=usable)

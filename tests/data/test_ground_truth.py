@@ -1,4 +1,4 @@
-"""What becomes of true boxes: the good ones are kept, clipped; what is wrong with the others is noted and counted."""
+"""What becomes of annotated boxes: the good ones are kept, clipped; what is wrong with the others is noted and counted."""
 
 from __future__ import annotations
 
@@ -200,4 +200,4 @@ def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
 
 def test_what_to_do_is_a_sentence_after_one_that_has_an_end() -> None:
     said = told((Mistake("broken image", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
-    assert said.endswith("repair or remove it. Mend that, or name another truth.")
+    assert said.endswith("repair or remove it. Fix that, or name another ground truth.")

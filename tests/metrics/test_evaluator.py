@@ -23,7 +23,7 @@ Xyxy = tuple[float, float, float, float]
 
 
 class Case(NamedTuple):
-    """An image's size, its true boxes, and a map of it."""
+    """An image's size, its annotated boxes, and a map of it."""
 
     image_hw: tuple[int, int]
     boxes: list[Xyxy]
@@ -140,7 +140,7 @@ def test_boxes_of_special_maps_under_wsol(name: ProtocolName, heatmap: Map, expe
 
 
 def spol_by_loops(case: Case, threshold: float) -> tuple[float, bool]:
-    """The IoU of the largest contour's box with the best true box of the crop, and whether there is a contour."""
+    """The IoU of the largest contour's box with the best annotated box of the crop, and whether there is a contour."""
     height, width = case.image_hw
     ground_truth = []
     for x0, y0, x1, y1 in case.boxes:

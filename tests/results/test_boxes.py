@@ -135,7 +135,7 @@ def test_results_of_the_test_folder_fit_the_truth_of_the_whole(tmp_path: Path, w
 
 @pytest.mark.parametrize("write", [as_table, as_coco, as_predictions])
 def test_results_of_other_images_say_so(tmp_path: Path, write: Any) -> None:
-    with pytest.raises(WsolError, match=r"such as 'test/owl/1\.jpg', and none is in the truth: .*'other\.jpg'"):
+    with pytest.raises(WsolError, match=r"such as 'test/owl/1\.jpg', and none is in the ground truth: .*'other\.jpg'"):
         read_boxes(write(tmp_path), ["other.jpg"], None)
 
 
@@ -213,7 +213,7 @@ def test_tables_come_in_many_ways(tmp_path: Path, text: str, expected: tuple[flo
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, row: str, words: str) -> None:
     file = table(tmp_path, f'path,x0,y0,x1,y1,score\n"a\nb",1,2,3,4,1\n\n{row}\na,1,2,3,4,1\n')
-    with pytest.raises(WsolError, match=r"boxes\.csv, line 5: expected .*Mend") as raised:
+    with pytest.raises(WsolError, match=r"boxes\.csv, line 5: expected .*Fix") as raised:
         read_boxes(file, ["a"], None)
     assert words in str(raised.value)
 
@@ -406,7 +406,7 @@ def test_a_category_that_has_no_name_is_no_class(tmp_path: Path, category_id: in
     ],
 )
 def test_a_bad_entry_is_named_by_its_place(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(WsolError, match=r"results\.json, entry 2: expected .*Mend it\.") as raised:
+    with pytest.raises(WsolError, match=r"results\.json, entry 2: expected .*Fix it\.") as raised:
         read_boxes(coco(tmp_path, **changes), IDS, TRUTHS_OWN)
     assert words in str(raised.value)
 
@@ -454,7 +454,7 @@ def test_json_of_another_kind_says_what_is_expected(tmp_path: Path, text: str, w
 )
 def test_instances_beside_the_file_must_be_coco(tmp_path: Path, content: Any) -> None:
     (tmp_path / "instances.json").write_text(json.dumps(content))
-    with pytest.raises(WsolError, match=r"instances\.json is not COCO .*Mend it, or move it away"):
+    with pytest.raises(WsolError, match=r"instances\.json is not COCO .*Fix it, or move it away"):
         read_boxes(coco(tmp_path), IDS, TRUTHS_OWN)
 
 

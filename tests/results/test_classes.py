@@ -83,7 +83,7 @@ def test_a_name_comes_before_a_number(
 def test_where_classes_are_called_by_numbers_no_cell_is_a_label(tmp_path: Path) -> None:
     # Taken cell by cell, 0 and 1 would both be the first class.
     with pytest.raises(
-        WsolError, match=r"line 2: '0' is no class: expected one of the truth's 3 \(1, 2, 3, \.\.\.\)\. Write"
+        WsolError, match=r"line 2: '0' is no class: expected one of the ground truth's 3 \(1, 2, 3, \.\.\.\)\. Write"
     ):
         read(tmp_path, "path,first\ntest/owl/1.jpg,0\ntest/owl/2.jpg,1\n", ("1", "2", "3"))
 
@@ -106,11 +106,11 @@ def test_predictions_of_other_classes_name_the_line(tmp_path: Path) -> None:
     [
         pytest.param(
             "path,first\n\na,hwak\n",
-            "'hwak' is no class: expected one of the truth's 4 (hawk, owl, great tit, ...), or a label from 0 to 3. Did"
+            "'hwak' is no class: expected one of the ground truth's 4 (hawk, owl, great tit, ...), or a label from 0 to 3. Did"
             " you mean 'hawk'?",
             id="a slip",
         ),
-        pytest.param("path,first\n\na,zebra\n", "Write the class as the truth has it.", id="nothing like it"),
+        pytest.param("path,first\n\na,zebra\n", "Write the class as the ground truth has it.", id="nothing like it"),
         pytest.param("path,first\n\na,4\n", "'4' is no class", id="one label too far"),
         pytest.param("path,first\n\na,-1\n", "'-1' is no class", id="a label below zero"),
         pytest.param("path,first\n\na,1.0\n", "'1.0' is no class", id="a fraction"),
@@ -147,8 +147,8 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, words: str) -
     ("class_names", "top5"),
     [
         pytest.param(("hawk", "owl", "newt"), ["fish", "owl", "hawk"], id="one class too many"),
-        pytest.param(("owl",), ["fish", "newt", "hawk", "owl", "gnu"], id="the truth has one class of five"),
-        pytest.param(("hawk", "owl"), ["fish", "owl"], id="the other class of the truth is never named"),
+        pytest.param(("owl",), ["fish", "newt", "hawk", "owl", "gnu"], id="the ground truth has one class of five"),
+        pytest.param(("hawk", "owl"), ["fish", "owl"], id="the other class of the ground truth is never named"),
     ],
 )
 def test_a_truth_may_lack_classes_that_are_named(tmp_path: Path, class_names: tuple[str, ...], top5: list[str]) -> None:
@@ -179,7 +179,7 @@ def test_other_columns_say_what_is_expected(tmp_path: Path, columns: str) -> Non
 
 
 def test_images_of_another_truth_say_so(tmp_path: Path) -> None:
-    with pytest.raises(WsolError, match=r"such as 'other\.jpg', and none is in the truth: .*'test/hawk/1\.jpg'"):
+    with pytest.raises(WsolError, match=r"such as 'other\.jpg', and none is in the ground truth: .*'test/hawk/1\.jpg'"):
         read(tmp_path, "path,first\nother.jpg,owl\n")
 
 

@@ -21,7 +21,7 @@ IDS = st.lists(PATHS, unique=True, max_size=6)
     [
         pytest.param("owl/1.jpg", "owl/1.jpg", id="equal"),
         pytest.param("owl/1.jpg", "test/owl/1.jpg", id="predicted inside the test folder"),
-        pytest.param("test/owl/1.jpg", "owl/1.jpg", id="truth inside the test folder"),
+        pytest.param("test/owl/1.jpg", "owl/1.jpg", id="ground truth inside the test folder"),
         pytest.param("/data/birds/test/owl/1.jpg", "owl/1.jpg", id="absolute"),
         pytest.param("../birds/owl/1.jpg", "owl/1.jpg", id="relative to elsewhere"),
         pytest.param("owl/1.jpg", "/data/birds/owl/1.jpg", id="absolute truth"),

@@ -1,4 +1,4 @@
-"""What evaluation compares with: true boxes and masks, each looked at before it is used; mistakes are counted and
+"""What evaluation compares with: annotated boxes and masks, each looked at before it is used; mistakes are counted and
 listed.
 """
 
@@ -47,7 +47,7 @@ MANY_FIRST_PIXELS = 5
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that is wrong with the truth; nothing wrong is ever used as if it were right."""
+    """One thing that is wrong with the ground truth; nothing wrong is ever used as if it were right."""
 
     kind: Kind
     where: str
@@ -68,7 +68,7 @@ class TrueMask:
 
 
 ReadMask = Callable[[tuple[int, int]], TrueMask]
-"""Decodes a true mask at a given (height, width), nearest neighbour. Raises `BrokenImage`. Picklable."""
+"""Decodes a ground-truth mask at a given (height, width), nearest neighbour. Raises `BrokenImage`. Picklable."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class ImageTruth:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The truth of a data set by image id, and what was wrong with the rest."""
+    """The ground truth of a data set by image id, and what was wrong with the rest."""
 
     by_id: Mapping[str, ImageTruth]
     mistakes: tuple[Mistake, ...] = ()
@@ -101,12 +101,12 @@ class GroundTruth:
 
 
 def told(mistakes: tuple[Mistake, ...]) -> str:
-    """What to do about a truth of which nothing can be used, in a sentence or two."""
+    """What to do about a ground truth of which nothing can be used, in a sentence or two."""
     if not mistakes:
-        return "Check the paths in the truth, or name another."
+        return "Check the paths in the ground truth, or name another."
     return (
-        f"It has {number_of(len(mistakes), 'mistake')}, first {str(mistakes[0]).rstrip('.')}. Mend that, or name"
-        " another truth."
+        f"It has {number_of(len(mistakes), 'mistake')}, first {str(mistakes[0]).rstrip('.')}. Fix that, or name"
+        " another ground truth."
     )
 
 

@@ -1,4 +1,4 @@
-"""True masks at the size that somebody asks for."""
+"""Ground-truth masks at the size that somebody asks for."""
 
 from __future__ import annotations
 

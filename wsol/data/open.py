@@ -23,7 +23,7 @@ class Reader(Protocol):
         ...
 
     def read(self, root: Path, images: Path | None = None) -> DataSet:
-        """Its images and labels; the truth stays unread. `images` says where the images are, if not in their usual
+        """Its images and labels; the ground truth stays unread. `images` says where the images are, if not in their usual
         place.
         """
         ...
@@ -141,7 +141,7 @@ def _nothing_in(data: DataSet) -> str:
     if data.mistakes:
         return (
             f"none of the {number_of(len(data.mistakes), 'image')} of {data.root} ({data.kind}) can be used: expected"
-            f" one class each. The first is {data.mistakes[0]}. Mend the labels, or name another data set."
+            f" one class each. The first is {data.mistakes[0]}. Fix the labels, or name another data set."
         )
     if data.kind == "class folders":
         return (

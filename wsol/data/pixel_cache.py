@@ -137,7 +137,7 @@ def _fill(
 ) -> None:
     def decode(row: int) -> None:
         record = records[row]
-        if record["state"] == WHOLE:  # a broken one may have been mended
+        if record["state"] == WHOLE:  # a broken one may have been fixed
             return
         try:
             pixels, image_hw = read_square(paths[row], size_px)

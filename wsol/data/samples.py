@@ -29,8 +29,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set on disk, its truth unread until `read_ground_truth` is called. Either split may be empty in a list of
-    truth.
+    """A data set on disk, its ground truth unread until `read_ground_truth` is called. Either split may be empty in a list of
+    ground truth.
     """
 
     kind: str
@@ -98,7 +98,7 @@ def checked(data: DataSet) -> DataSet:
         raise WsolError(
             f"no training images in {data.root} ({data.describe()})",
             expected="one of each class at least",
-            remedy="Add a training split, or use it as the truth of an evaluation only.",
+            remedy="Add a training split, or use it as the ground truth of an evaluation only.",
         )
     if len(data.class_names) < 2:
         raise WsolError(

@@ -37,7 +37,7 @@ Columns:
   x0 y0 x1 y1    pixel edges counted from 0 from the top left: the box's width is x1 - x0
   width height   those of the upright image, with its EXIF orientation applied
 
-wsol reads it too. Boxes that a person has reviewed are truth (--images is the folder above):
+wsol reads it too. Boxes that a person has reviewed are ground truth (--images is the folder above):
 
     wsol calibrate RUN --boxes boxes.csv --images FOLDER
     wsol evaluate --boxes OTHER --truth boxes.csv --images FOLDER

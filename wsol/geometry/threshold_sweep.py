@@ -1,4 +1,4 @@
-"""A map against true boxes at every threshold at once, under each rule that makes a box from a map."""
+"""A map against annotated boxes at every threshold at once, under each rule that makes a box from a map."""
 
 from __future__ import annotations
 

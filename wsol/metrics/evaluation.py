@@ -31,9 +31,9 @@ class Evaluation:
     judged: Mapping[ProtocolName, ProtocolResult]
     class_names: tuple[str, ...]
     left_out: tuple[str, ...]
-    """Why test images were not judged: broken, or without a true box."""
+    """Why test images were not judged: broken, or without an annotated box."""
     mistakes: tuple[Mistake, ...]
-    """What is wrong with the truth."""
+    """What is wrong with the ground truth."""
     notes: tuple[str, ...] = ()
     """What else somebody who reads the numbers should know of the results."""
 
@@ -81,7 +81,7 @@ class Evaluation:
 
 
 def counted(judged: ProtocolResult, which: Which | None = None) -> int:
-    """How many images the rates are means over: those with a true box, or all where masks are the only truth."""
+    """How many images the rates are means over: those with an annotated box, or all where masks are the only ground truth."""
     counts = judged.counted() if judged.has_ground_truth.any() else ~judged.has_ground_truth
     return int((counts if which is None else counts & which).sum())
 
@@ -114,7 +114,7 @@ def evaluation_of(
             f"none of {number_of(expected, 'image')} could be judged",
             expected="one at least",
             remedy=(
-                f"The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Mend"
+                f"The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Fix"
                 " that."
             ),
         )

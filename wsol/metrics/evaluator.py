@@ -1,4 +1,4 @@
-"""One image at a time: what a system says of it against the truth, under every protocol that was asked for."""
+"""One image at a time: what a system says of it against the ground truth, under every protocol that was asked for."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Row:
     has_box: bool
     """Whether anything is above that threshold."""
     has_ground_truth: bool
-    """Whether the image has a true box; one with a mask alone is judged by mask."""
+    """Whether the image has an annotated box; one with a mask alone is judged by mask."""
     sweep: Float32[np.ndarray, " columns"]
     """IoU at each threshold of `own_grid`, on each layer of an 8-bit map, or once for boxes. Single precision tells 0.7
     from the nearest other ratio of whole pixels of the square, and 50,000 images need half the memory."""
@@ -90,7 +90,7 @@ class Evaluator:
         """The image's row under every protocol.
 
         Raises:
-            BrokenImage: its true mask cannot be read.
+            BrokenImage: its ground-truth mask cannot be read.
         """
         if result.heatmap is None:
             return {one.name: _boxes_row(one, result, ground_truth) for one in self.protocols}
@@ -117,7 +117,7 @@ def own_grid(threshold: float | None) -> Float[np.ndarray, " thresholds"]:
 
 
 class Square:
-    """A map squashed to 224, its layers as 8-bit numbers, and its pixels by score where there is a true mask."""
+    """A map squashed to 224, its layers as 8-bit numbers, and its pixels by score where there is a ground-truth mask."""
 
     def __init__(self, heatmap: Map, ground_truth: ImageTruth, step: float) -> None:
         self.heatmap = map_in("square", heatmap, None)
@@ -130,7 +130,7 @@ class Square:
 
 
 def fit_to(protocol: Protocol, ground_truth: ImageTruth) -> Fit:
-    """The protocol's IoU of half-open boxes in its geometry with the true box that each fits best; 0 without a true
+    """The protocol's IoU of half-open boxes in its geometry with the annotated box that each fits best; 0 without a true
     box.
     """
     annotated_boxes = (

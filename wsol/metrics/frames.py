@@ -1,4 +1,4 @@
-"""Where a protocol looks: true boxes, found boxes and maps, brought into its geometry."""
+"""Where a protocol looks: annotated boxes, found boxes and maps, brought into its geometry."""
 
 from __future__ import annotations
 

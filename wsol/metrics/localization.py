@@ -36,9 +36,9 @@ class ProtocolResult:
     rank: Int[np.ndarray, " n"] | None
     """None unless every image has one."""
     mask_iou: Float[np.ndarray, " n"] | None
-    """NaN for images without a true mask; None where no image has one."""
+    """NaN for images without a ground-truth mask; None where no image has one."""
     pixels: UInt16[np.ndarray, "n 2 bins"] | None
-    """No pixel counts in images without a true mask; None where no image has one."""
+    """No pixel counts in images without a ground-truth mask; None where no image has one."""
     score: Float[np.ndarray, " n"] | None = None
     """None unless every image has one."""
 
@@ -51,7 +51,7 @@ class ProtocolResult:
         return bool(self.counted().any()) and self.sweep.shape[1] > 1
 
     def masked(self) -> int:
-        """How many images have a true mask that was compared with."""
+        """How many images have a ground-truth mask that was compared with."""
         if self.mask_iou is not None:
             return int(np.isfinite(self.mask_iou).sum())
         return 0 if self.pixels is None else int(self.pixels.any(axis=(1, 2)).sum())

@@ -57,7 +57,7 @@ def read_boxes(file: Path, image_ids: Sequence[str], coco_ids: Mapping[int, str]
     """Read boxes from COCO results (.json), a table (.csv), `wsol predict`'s folder or predictions.jsonl, or the folder
     of an export.
 
-    `coco_ids` are the numbers of the truth's images, where it is COCO's too; an instances.json beside the results comes
+    `coco_ids` are the numbers of the ground truth's images, where it is COCO's too; an instances.json beside the results comes
     first.
 
     Raises:
@@ -124,11 +124,11 @@ def _checked(corners: Sequence[float], score: float, class_name: str | None, whe
     x0, y0, x1, y1 = corners
     if not all(map(math.isfinite, (*corners, score))):
         raise WsolError(
-            f"{where}", expected="finite corners and score", got=f"{x0},{y0},{x1},{y1} and {score}", remedy="Mend it."
+            f"{where}", expected="finite corners and score", got=f"{x0},{y0},{x1},{y1} and {score}", remedy="Fix it."
         )
     if x1 < x0 or y1 < y0:
         raise WsolError(
-            f"{where}: expected x0 <= x1 and y0 <= y1, got {x0},{y0},{x1},{y1}; swapped corners or xywh? Mend it."
+            f"{where}: expected x0 <= x1 and y0 <= y1, got {x0},{y0},{x1},{y1}; swapped corners or xywh? Fix it."
         )
     return _Found((x0, y0, x1, y1), score, class_name)
 
@@ -156,9 +156,9 @@ def _from_table(file: Path, table: Table) -> dict[str, list[_Found]]:
             score = float(row.get("score", 1.0))
         except ValueError:
             raise WsolError(
-                f"{where}", expected="numbers for the corners and the score", got=f"{shown(row)}", remedy="Mend it."
+                f"{where}", expected="numbers for the corners and the score", got=f"{shown(row)}", remedy="Fix it."
             ) from None
-        # Tables of `wsol export` are truth too, whose readers call a class the label.
+        # Tables of `wsol export` are ground truth too, whose readers call a class the label.
         rows.append(_checked(corners, score, unguarded(row.get("class") or row.get("label") or "") or None, where))
     return found
 
@@ -223,7 +223,7 @@ def _coco_row(row: Any, where: str) -> tuple[int | str, list[float], float, Any]
             f"{where}",
             expected="an image_id (a number or a path), a bbox [x, y, width, height] and a score",
             got=f"{shown(row)}",
-            remedy="Mend it.",
+            remedy="Fix it.",
         ) from None
 
 
@@ -231,7 +231,7 @@ def _coco_name(image_id: int, name_of: Mapping[int, str] | None, where: str) -> 
     if name_of is None:
         raise WsolError(
             f"{where}: image_id {image_id} is a number, and nothing says of which image",
-            expected=f"an {INSTANCES} beside the file, or truth in COCO's format",
+            expected=f"an {INSTANCES} beside the file, or ground truth in COCO's format",
             remedy="Put it there, or write paths for image_id.",
         )
     return name_of.get(image_id, f"image_id {image_id}")
@@ -246,7 +246,7 @@ def _instances(file: Path) -> tuple[dict[int, str], dict[int, str]]:
         raise WsolError(
             f"{file} is not COCO ({shown(error)})",
             expected="images with id and file_name, and categories with id and name",
-            remedy="Mend it, or move it away from the results.",
+            remedy="Fix it, or move it away from the results.",
         ) from None
 
 

@@ -17,18 +17,18 @@ EXPECTED = "path,first,second,... (classes, the best first) or path,class,probab
 
 @dataclass(frozen=True)
 class ClassResults:
-    """The labels of each image, the best first; those of `unknown` begin after the last of the truth's."""
+    """The labels of each image, the best first; those of `unknown` begin after the last of the ground truth's."""
 
     by_id: dict[str, tuple[int, ...]]
     unknown: tuple[str, ...]
-    """Classes that the truth does not have."""
+    """Classes that the ground truth does not have."""
 
 
 def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, ...]) -> ClassResults:
     """What the file names each image, from a table (.csv) or `wsol predict`'s result.
 
     A cell is a class name or a label (0 is the first class). Where a class is itself called by a number, every cell is
-    a name. A truth of few images lacks some of a system's classes; one that shares few classes with the file is another
+    a name. A ground truth of few images lacks some of a system's classes; one that shares few classes with the file is another
     vocabulary.
 
     Raises:
@@ -65,7 +65,7 @@ class _Labels:
         self.are_numbers = not any(_is_number(name) for name in class_names)
         self.named: set[int] = set()
         self.unknown: dict[str, str] = {}
-        """Classes that are not the truth's, and where each stands first; they get the labels after its own."""
+        """Classes that are not the ground truth's, and where each stands first; they get the labels after its own."""
 
     def ranked(self, cells: Sequence[str], where: str) -> tuple[int, ...]:
         """Their labels in this order.
@@ -76,15 +76,15 @@ class _Labels:
         labels = tuple(self._label(cell, where) for cell in cells)
         if len(set(labels)) < len(labels):
             raise WsolError(
-                f"{where}", expected="each class once", got=f"{listed(cells, ', ')}", remedy="Mend the line."
+                f"{where}", expected="each class once", got=f"{listed(cells, ', ')}", remedy="Fix the line."
             )
         return labels
 
     def check_vocabulary(self) -> None:
-        """Refuse classes of another truth: less than half of what either side has is common to both.
+        """Refuse classes of another ground truth: less than half of what either side has is common to both.
 
         Raises:
-            WsolError: with the first class that is not the truth's.
+            WsolError: with the first class that is not the ground truth's.
         """
         n_common = len(self.named) - len(self.unknown)
         if self.unknown and 2 * n_common < min(len(self.class_names), len(self.named)):
@@ -108,9 +108,9 @@ class _Labels:
         last = len(self.class_names) - 1
         either = f", or a label from 0 to {last}" if self.are_numbers else ""
         near = " or ".join(map(repr, alike(cell, self.class_names)))
-        hint = f" Did you mean {near}?" if near else " Write the class as the truth has it."
+        hint = f" Did you mean {near}?" if near else " Write the class as the ground truth has it."
         return WsolError(
-            f"{where}: {cell!r} is no class: expected one of the truth's {len(self.class_names)}"
+            f"{where}: {cell!r} is no class: expected one of the ground truth's {len(self.class_names)}"
             f" ({', '.join(self.class_names[:3])}, ...){either}.{hint}"
         )
 
@@ -171,5 +171,5 @@ def _probability(cell: str, where: str) -> float:
     except ValueError:
         probability = math.nan
     if not math.isfinite(probability):
-        raise WsolError(f"{where}", expected="a probability", got=f"{cell!r}", remedy="Mend the line.")
+        raise WsolError(f"{where}", expected="a probability", got=f"{cell!r}", remedy="Fix the line.")
     return probability

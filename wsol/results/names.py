@@ -34,9 +34,9 @@ def matched(found: Iterable[str], image_ids: Sequence[str]) -> dict[str, str]:
             raise WsolError(
                 f"{name!r} could be {ids[0]!r} or {ids[1]!r}",
                 expected="the name of one image",
-                remedy="Write the path as the truth has it.",
+                remedy="Write the path as the ground truth has it.",
             )
-        # `train/owl/1.jpg` is not the truth's `owl/1.jpg` where the results have an `owl/1.jpg` of their own.
+        # `train/owl/1.jpg` is not the ground truth's `owl/1.jpg` where the results have an `owl/1.jpg` of their own.
         if not ids or (ids[0] in taken and not equal[name]):
             continue
         other = name_of.setdefault(ids[0], name)
@@ -44,7 +44,7 @@ def matched(found: Iterable[str], image_ids: Sequence[str]) -> dict[str, str]:
             raise WsolError(
                 f"{other!r} and {name!r} could both be {ids[0]!r}",
                 expected="one name for an image",
-                remedy="Write paths as the truth has them, or leave the other images out.",
+                remedy="Write paths as the ground truth has them, or leave the other images out.",
             )
         by_name[name] = ids[0]
     return by_name
@@ -64,7 +64,7 @@ def matched_in(file: Path, found: Collection[str], image_ids: Sequence[str]) -> 
         raise WsolError(
             f"{file} has {number_of(len(found), 'image')}, such as {next(iter(found))!r}, and none is in the truth",
             expected=f"names such as {image_ids[0]!r}",
-            remedy="Write the paths as the truth has them, or name the truth of these images.",
+            remedy="Write the paths as the ground truth has them, or name the ground truth of these images.",
         )
     return by_name
 

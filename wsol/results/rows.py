@@ -47,7 +47,7 @@ def read_table(file: Path) -> Table:
         raise WsolError(f"{file} is not UTF-8 ({error})", expected="text", remedy="Save it as UTF-8.") from None
     except csv.Error as error:
         raise WsolError(
-            f"{file} is not CSV ({error})", expected="cells between commas", remedy="Mend its quotes."
+            f"{file} is not CSV ({error})", expected="cells between commas", remedy="Fix its quotes."
         ) from None
     for where, cells in rows:
         if len(cells) != len(columns):
@@ -55,7 +55,7 @@ def read_table(file: Path) -> Table:
                 f"{where}",
                 expected=f"{number_of(len(columns), 'cell')} ({listed(columns)})",
                 got=f"{len(cells)} ({listed(cells)})",
-                remedy="Mend the line; quote a cell that holds a comma.",
+                remedy="Fix the line; quote a cell that holds a comma.",
             )
     return Table(columns, rows)
 

@@ -1,4 +1,4 @@
-"""Class folders: which images, which classes, which truth."""
+"""Class folders: which images, which classes, which ground truth."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_a_folder_called_like_a_split_is_one_where_its_neighbours_say_so(
     assert GivenClasses(tree, ("bus", "train"), "data").of(tree[-1]) == expected
 
 
-# Truth
+# Ground truth
 
 
 def table(root: Path, *rows: str, header: str = "path,x0,y0,x1,y1") -> None:

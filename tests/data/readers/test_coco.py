@@ -1,4 +1,4 @@
-"""COCO as truth: where files and images lie, which image has which class, boxes and masks, and what is no COCO."""
+"""COCO as ground truth: file and image locations, the class of each image, boxes and masks, files that are not COCO."""
 
 from __future__ import annotations
 
@@ -277,14 +277,14 @@ def test_a_crowd_gives_no_class(tmp_path: Path) -> None:
 
 def test_nothing_usable_says_what_is_wrong_with_the_first(tmp_path: Path) -> None:
     file = write_json(tmp_path / "a.json", coco_of({"1.jpg": [HAWK, OWL], "2.jpg": []}))
-    with pytest.raises(WsolError, match=r"none of the 2 images.*several classes: .*1\.jpg.*Mend"):
+    with pytest.raises(WsolError, match=r"none of the 2 images.*several classes: .*1\.jpg.*Fix"):
         open_ground_truth(file)
     write_json(file, coco_of({}))
     with pytest.raises(WsolError, match=r"no images in .*a\.json"):
         open_ground_truth(file)
 
 
-# Truth
+# Ground truth
 
 
 def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> None:
@@ -480,7 +480,7 @@ def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segme
     document["annotations"][2]["segmentation"] = segmentation
     ground_truth = read(write_json(tmp_path / "a.json", document)).read_ground_truth()
     assert boxes_of(ground_truth) == TRAIN_BOXES
-    with pytest.raises(BrokenImage, match=r"a\.json, 000000000025\.jpg: expected.*got.*Mend") as raised:
+    with pytest.raises(BrokenImage, match=r"a\.json, 000000000025\.jpg: expected.*got.*Fix") as raised:
         mask_of(ground_truth, "000000000025.jpg")
     assert words in str(raised.value)
     assert mask_of(ground_truth, "000000000009.jpg").is_object.any()
@@ -542,7 +542,7 @@ def test_what_is_no_coco_is_told_by_what_it_looks_like(tmp_path: Path, content: 
 def test_a_senseless_entry_is_named(tmp_path: Path, change: Change, words: str) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
-    with pytest.raises(WsolError, match=r"a\.json.*expected.*got.*(Mend|Number|Merge)") as raised:
+    with pytest.raises(WsolError, match=r"a\.json.*expected.*got.*(Fix|Number|Merge)") as raised:
         read(file)
     assert words in str(raised.value)
 

@@ -285,11 +285,11 @@ def test_a_split_is_taken_where_there_is_one(
             id="a cell left empty",
         ),
         pytest.param([("1", "owl", "trian")], "got 'trian'. Did you mean train?", id="a slip"),
-        pytest.param([("1", "owl", "7")], "expected split to be train, test or val, got '7'. Mend", id="a number"),
+        pytest.param([("1", "owl", "7")], "expected split to be train, test or val, got '7'. Fix", id="a number"),
     ],
 )
 def test_a_senseless_split_names_its_line(tmp_path: Path, rows: list[tuple[str, str, str]], words: str) -> None:
-    with pytest.raises(WsolError, match=r"t\.csv, line \d.*(Mend|Fill)") as raised:
+    with pytest.raises(WsolError, match=r"t\.csv, line \d.*(Fix|Fill)") as raised:
         read(write_table(tmp_path / "t.csv", rows, ("path", "label", "split")))
     assert words in str(raised.value)
 
@@ -364,7 +364,7 @@ def test_two_sizes_of_one_image_are_noted(tmp_path: Path) -> None:
 def test_a_senseless_size_names_its_line(tmp_path: Path, size: tuple[object, object]) -> None:
     table = write_table(tmp_path / "t.csv", [("1.jpg", "owl", 1, 2, 3, 4, *size)], (*BOX_COLUMNS, "width", "height"))
     with pytest.raises(
-        WsolError, match=r"t\.csv, line 2: expected width and height of an image in whole pixels, got.*Mend"
+        WsolError, match=r"t\.csv, line 2: expected width and height of an image in whole pixels, got.*Fix"
     ):
         read(table).read_ground_truth()
 

@@ -1,4 +1,4 @@
-"""CUB-200-2011: the published tables, their damage, and the truth that training must not see."""
+"""CUB-200-2011: the published tables, their damage, and the ground truth that training must not see."""
 
 from __future__ import annotations
 

@@ -288,7 +288,7 @@ def test_flat_images_without_annotations_cannot_even_be_read(tmp_path: Path) -> 
         read(tmp_path)
 
 
-# Truth
+# Ground truth
 
 
 def test_corners_are_those_of_the_file(by_wnid: Path) -> None:

@@ -266,7 +266,7 @@ def test_a_second_annotation_of_a_image_is_left_out(tmp_path: Path) -> None:
     ]
 
 
-# Truth
+# Ground truth
 
 
 def test_corners_count_from_one_and_the_last_is_inside(voc: Path) -> None:

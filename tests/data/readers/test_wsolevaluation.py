@@ -367,7 +367,7 @@ def test_mistakes_are_noted_and_not_used(
 def test_a_malformed_line_is_named(listed: Path, table: str, line: str, expected: str) -> None:
     lines = (listed / table).read_text().split("\n")
     (listed / table).write_text("\n".join([lines[0], line, *lines[1:]]))
-    with pytest.raises(WsolError, match="Mend the line, or restore") as raised:
+    with pytest.raises(WsolError, match="Fix the line, or restore") as raised:
         read(listed).read_ground_truth()
     assert f"{listed / table}, line 2: expected {expected}" in str(raised.value)
     assert repr(line) in str(raised.value)
@@ -568,7 +568,7 @@ def test_mistakes_among_masks_are_noted(masked: Path) -> None:
 def test_a_malformed_line_among_masks_is_named(masked: Path, line: str) -> None:
     with (masked / "localization.txt").open("a") as table:
         table.write(f"\n{line}")
-    with pytest.raises(WsolError, match=r"localization\.txt, line 4: expected `path,mask,ignored`.*Mend"):
+    with pytest.raises(WsolError, match=r"localization\.txt, line 4: expected `path,mask,ignored`.*Fix"):
         read(masked).read_ground_truth()
 
 

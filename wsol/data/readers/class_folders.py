@@ -1,7 +1,7 @@
 """Class folders: `root/<class>/**/*.jpg`, or the same below `root/train` and `root/test`, by whatever name
 (`splits.py`).
 
-Truth, where there is one, stands beside the classes: `boxes.csv` with the columns path, x0, y0, x1, y1 (0-based,
+Ground truth, where there is one, stands beside the classes: `boxes.csv` with the columns path, x0, y0, x1, y1 (0-based,
 half-open pixels of the upright image, several lines an image allowed) and `masks/<path>.png` (0 is background).
 """
 
@@ -36,7 +36,7 @@ def recognise(root: Path) -> bool:
 def read(root: Path, images: Path | None = None) -> DataSet:
     """Read a tree of class folders; a split is taken where folders are called like one, as `splits.py` says.
 
-    `images` holds the tree where only the truth lies in `root`.
+    `images` holds the tree where only the ground truth lies in `root`.
 
     Raises:
         WsolError: the folders are no classes, or the test folder has classes that the training folder has not.
@@ -126,7 +126,7 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 
 def _is_truth(child: Path, siblings: set[str]) -> bool:
-    # A class may be called "masks"; a folder of truth repeats its siblings' names.
+    # A class may be called "masks"; a folder of ground truth repeats its siblings' names.
     below = {folder.name for folder in _folders(child)} if child.name == "masks" else set()
     return bool(below) and below <= siblings
 

@@ -1,4 +1,4 @@
-"""COCO annotations as truth: as published, as Roboflow exports them, or one file beside its images.
+"""COCO annotations as ground truth: as published, as Roboflow exports them, or one file beside its images.
 
 An image's label is the category of its annotations; crowds (`iscrowd` 1) are no objects, and their pixels do not count.
 """

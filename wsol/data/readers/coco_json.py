@@ -99,7 +99,7 @@ def _resemblance(document: object) -> str:
     """What a document seems to be, and what to do then."""
     first = document[0] if isinstance(document, list) and document else {}
     if isinstance(first, dict) and "image_id" in first:
-        return "a list of COCO results. Name the file of the true boxes; results are what is compared with it."
+        return "a list of COCO results. Name the file of the annotated boxes; results are what is compared with it."
     if isinstance(first, dict) and "data" in first:
         return "tasks of Label Studio. Export them from there as COCO."
     if isinstance(document, dict) and "shapes" in document:
@@ -125,7 +125,7 @@ def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> 
                 f"{where}",
                 expected=f"an integer id and {', '.join(needed)}",
                 got=f"{shown(row)}",
-                remedy="Mend the entry.",
+                remedy="Fix the entry.",
             )
         if row["id"] in by_id:
             raise WsolError(

@@ -1,4 +1,4 @@
-"""COCO's segmentations (polygons, run lengths, compressed run lengths) as one true mask of an image."""
+"""COCO's segmentations (polygons, run lengths, compressed run lengths) as one ground-truth mask of an image."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_coco_mask(
         is_object = nearest(_union(objects, annotated_hw), image_hw)
         is_crowd = nearest(_union(crowds, annotated_hw), image_hw)
     except ValueError as error:
-        raise BrokenImage(f"{where}: {error}", remedy="Mend the annotation, or remove it.") from None
+        raise BrokenImage(f"{where}: {error}", remedy="Fix the annotation, or remove it.") from None
     return TrueMask(is_object, is_crowd & ~is_object)
 
 

@@ -83,7 +83,7 @@ def _read(table: Path, reader: csv.DictReader[str], what: Callable[[], Read]) ->
         raise WsolError(
             f"{table}, line {reader.line_num}: not CSV ({error})",
             expected="cells between commas",
-            remedy="Mend its quotes.",
+            remedy="Fix its quotes.",
         ) from None
 
 

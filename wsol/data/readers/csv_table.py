@@ -81,13 +81,13 @@ def _table(root: Path) -> Path:
 
 def _image_id(row: Mapping[str, str], where: str) -> str:
     if not row["path"]:
-        raise WsolError(f"{where}", expected="the path of an image", got="none", remedy="Mend the line, or remove it.")
+        raise WsolError(f"{where}", expected="the path of an image", got="none", remedy="Fix the line, or remove it.")
     if not is_path(row["path"]):
         raise WsolError(
             f"{where}",
             expected="the path of an image",
             got=f"{shown(row['path'])}",
-            remedy="Mend the line, or remove it.",
+            remedy="Fix the line, or remove it.",
         )
     return row["path"].replace("\\", "/").removeprefix("./")
 
@@ -126,7 +126,7 @@ def _listed(table: Path) -> dict[str, _Listed]:
                 f"{where}",
                 expected=f"{image_id} in one split",
                 got=f"{split or 'none'!r} here and {one.split or 'none'!r} before ({one.first})",
-                remedy="Mend one of the lines.",
+                remedy="Fix one of the lines.",
             )
         if (label := _label(row, image_id, where)) not in one.class_names:
             one.class_names.append(label)
@@ -146,7 +146,7 @@ def _split(row: Mapping[str, str], where: str) -> Split:
     if part is None:
         near = get_close_matches(written.lower(), ("train", "test", "val"), n=1)
         meant = f" Did you mean {near[0]}?" if near else ""
-        raise WsolError(f"{where}: expected split to be train, test or val, got {written!r}.{meant} Mend the line.")
+        raise WsolError(f"{where}: expected split to be train, test or val, got {written!r}.{meant} Fix the line.")
     return part
 
 
@@ -207,6 +207,6 @@ def _written_hw(row: Mapping[str, str], where: str) -> tuple[int, int] | None:
     if image_hw is None:
         cells = shown(f"{width},{height}")
         raise WsolError(
-            f"{where}", expected="width and height of an image in whole pixels", got=f"{cells}", remedy="Mend the line."
+            f"{where}", expected="width and height of an image in whole pixels", got=f"{cells}", remedy="Fix the line."
         )
     return image_hw

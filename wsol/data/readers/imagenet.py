@@ -43,7 +43,7 @@ def recognise(root: Path) -> bool:
     """Whether there are wnid folders in `train` or `val`, ImageNet's own file names in `val`, or Kaggle's
     annotations.
     """
-    # Class folders with truth of our own (class_folders.py) may have wnids for names.
+    # Class folders with ground truth of our own (class_folders.py) may have wnids for names.
     has_own_truth = (root / "boxes.csv").exists() or (root / "masks").exists()
     is_annotated = any((root / name / "Annotations/CLS-LOC").is_dir() for name in ("", "ILSVRC"))
     return not has_own_truth and (is_annotated or _image_root(root) is not None)

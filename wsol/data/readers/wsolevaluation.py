@@ -27,7 +27,7 @@ TRAIN_NAMES = ("train", "train-weaksup")
 TEST_NAMES = ("test", "val", "train-fullsup")
 MOST_CLASSES = 1_000_000
 """Names are made for every label up to the highest: what is beyond is no label, and would fill the memory."""
-MEND = "Mend the line, or restore the published table."
+FIX = "Fix the line, or restore the published table."
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _image_ids(table: Path) -> Iterator[str]:
     for number, line in _lines(table):
         if not is_path(line):
             raise WsolError(
-                f"{table}, line {number}", expected="the path of an image", got=f"{shown(line)}", remedy=f"{MEND}"
+                f"{table}, line {number}", expected="the path of an image", got=f"{shown(line)}", remedy=f"{FIX}"
             )
         yield line
 
@@ -124,7 +124,7 @@ def _labels(table: Path, mistakes: list[Mistake]) -> dict[str, int | None]:
                 f"{table}, line {number}",
                 expected="`path,label` with a label from 0",
                 got=f"{shown(line)}",
-                remedy=f"{MEND}",
+                remedy=f"{FIX}",
             )
         if labels.setdefault(path, label) not in (label, None):
             expected = f"expected one label of {path}, got {labels[path]} and {label}"
@@ -179,7 +179,7 @@ def _collect_boxes(ground_truth: Collector, listed: _List, lines: list[tuple[int
             path, *texts = line.rsplit(",", 4)
             x0, y0, x1, y1 = map(float, texts)
         except ValueError:
-            raise WsolError(f"{where}", expected="`path,x0,y0,x1,y1`", got=f"{shown(line)}", remedy=f"{MEND}") from None
+            raise WsolError(f"{where}", expected="`path,x0,y0,x1,y1`", got=f"{shown(line)}", remedy=f"{FIX}") from None
         if path not in listed.image_ids:
             ground_truth.note("unknown image", where, f"expected an image of {IDS}, got {path}")
         elif path in sizes:
@@ -202,7 +202,7 @@ def _sizes(table: Path) -> dict[str, tuple[int, int]]:
                 f"{table}, line {number}",
                 expected="`path,width,height` in whole pixels",
                 got=f"{shown(line)}",
-                remedy=f"{MEND}",
+                remedy=f"{FIX}",
             )
         sizes[path] = image_hw
     return sizes
@@ -219,7 +219,7 @@ def _collect_masks(
         path, *files = line.rsplit(",", 2)
         if len(files) != 2 or not files[0] or not all(map(is_path, files)):
             raise WsolError(
-                f"{table}, line {number}", expected="`path,mask,ignored`", got=f"{shown(line)}", remedy=f"{MEND}"
+                f"{table}, line {number}", expected="`path,mask,ignored`", got=f"{shown(line)}", remedy=f"{FIX}"
             )
         if path not in listed.image_ids:
             ground_truth.note("unknown image", f"{table}, line {number}", f"expected an image of {IDS}, got {path}")

@@ -133,7 +133,7 @@ def remove_classes(root: Path) -> None:
             id="10 times as many",
         ),
         pytest.param(remove_classes, "one class", ["hawk"], id="one class"),
-        pytest.param(write_boxes, "wrong in the truth", [], id="good boxes"),
+        pytest.param(write_boxes, "wrong in the ground truth", [], id="good boxes"),
         pytest.param(write_boxes, "no truth", [], id="there is a ground truth"),
         pytest.param(
             lambda root: write_boxes(root, "test/owl/3.jpg,9,9,1,1", "test/owl/99.jpg,1,1,2,2"),

@@ -136,7 +136,7 @@ def test_every_box_that_comes_out_lies_in_its_image_and_was_put_in(
     assert {m.where for m in ground_truth.mistakes if m.kind == "reaches outside, clipped"} == far
 
 
-def test_boxes_of_a_image_keep_their_order_and_images_their_sizes() -> None:
+def test_boxes_of_an_image_keep_their_order_and_images_their_sizes() -> None:
     collector = Collector()
     for image_id, corners, image_hw in (
         ("b", (5, 5, 6, 6), (9, 9)),
@@ -160,7 +160,7 @@ def poisoned(words: str, image_hw: tuple[int, int]) -> TrueMask:
 
 
 @pytest.mark.parametrize("image_hw", [HW, None])
-def test_a_mask_alone_is_truth_without_boxes(image_hw: tuple[int, int] | None) -> None:
+def test_a_mask_alone_is_ground_truth_without_boxes(image_hw: tuple[int, int] | None) -> None:
     collector = Collector()
     collector.add_mask("owl.jpg", all_object, image_hw)
     collector.add_mask("hawk.jpg", partial(poisoned, "a mask is unread until somebody asks for it"), image_hw)
@@ -180,7 +180,7 @@ def test_a_mask_of_unknown_size_takes_that_of_the_boxes() -> None:
     assert boxes_of(collector.ground_truth(), "owl.jpg") == [(1, 2, 3, 4)]
 
 
-def test_nothing_collected_is_no_truth_and_no_mistake() -> None:
+def test_nothing_collected_is_no_ground_truth_and_no_mistake() -> None:
     ground_truth = Collector().ground_truth()
     assert (dict(ground_truth.by_id), ground_truth.mistakes) == ({}, ())
     assert counted(ground_truth.mistakes) == {}

@@ -126,7 +126,7 @@ def test_the_next_whole_image_stands_in_for_a_broken_one(
 
 
 @WAYS
-def test_many_broken_images_in_a_row_are_told(paths: list[Path], kept: bool, workers: int) -> None:
+def test_many_broken_images_in_a_row_are_reported(paths: list[Path], kept: bool, workers: int) -> None:
     images = opened(paths, kept=kept, workers=workers)
     with pytest.raises(WsolError, match=r"2 of 6 images cannot be decoded.*wsol check DATA"):
         list(images.batches([[1, 4]], [1, 4]))

@@ -136,7 +136,7 @@ def test_masks_beside_the_classes_stay_masks(tmp_path: Path, class_folders: Path
     assert open_data(class_folders).class_names == ("hawk", "owl")
 
 
-def test_the_training_half_of_a_split_is_looked_at(tmp_path: Path) -> None:
+def test_the_training_half_of_a_split_is_inspected(tmp_path: Path) -> None:
     for part in ("train", "test"):
         for kind in ("images", "masks"):
             write_image(tmp_path / part / kind / "1.png")

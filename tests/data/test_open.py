@@ -167,7 +167,7 @@ def test_nothing_can_be_learned_from(tmp_path: Path, new_image: NewImage, images
         pytest.param(["owl/1.jpg", "hawk/"], True, id="a class without images"),
     ],
 )
-def test_a_list_of_truth_needs_no_more_than_a_image(
+def test_a_list_of_ground_truth_needs_no_more_than_an_image(
     tmp_path: Path, new_image: NewImage, images: list[str], are_listed: bool
 ) -> None:
     for name in images:
@@ -234,7 +234,7 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("closed", [".", "owl"])
-def test_a_folder_that_may_not_be_read_says_so(class_folders: Path, closed: str) -> None:
+def test_a_folder_that_may_not_be_read_is_reported(class_folders: Path, closed: str) -> None:
     (class_folders / closed).chmod(0)
     try:
         with pytest.raises(WsolError, match="Change its permissions"):

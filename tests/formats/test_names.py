@@ -1,4 +1,4 @@
-"""Names that are a problem for some format, disk or spreadsheet: every export succeeds and is read back, names stay unique."""
+"""Names that are difficult for some format, disk or spreadsheet: every export is read back, names stay unique."""
 
 from __future__ import annotations
 
@@ -303,9 +303,7 @@ def test_the_readme_lists_changed_names_and_is_text(
     assert "plain.jpg ->" not in text
 
 
-def test_our_table_is_read_back_as_ground_truth_and_as_results(
-    tmp_path: Path, predictions: Path, images: list[str]
-) -> None:
+def test_our_table_is_read_as_ground_truth_and_as_results(tmp_path: Path, predictions: Path, images: list[str]) -> None:
     out = export(predictions, "csv", tmp_path / "out")
     # Our readers strip cells, as people write them, and take a backslash for Windows' slash.
     expected = [

@@ -225,7 +225,7 @@ def test_original_is_the_largest_component_at_the_images_own_size(case: Case, th
         pytest.param("spol", [(0, 0, 6, 100)], 0.0, id="outside the crop"),
     ],
 )
-def test_boxes_are_judged_in_the_protocols_geometry(name: ProtocolName, boxes: list[Xyxy], expected: float) -> None:
+def test_boxes_are_evaluated_in_the_protocols_geometry(name: ProtocolName, boxes: list[Xyxy], expected: float) -> None:
     result = ImageResult("a.jpg", 0, (100, 100), None, boxes=Boxes.of(boxes))
     ground_truth = ImageTruth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
     row = Evaluator([PROTOCOLS[name]], {name: None})(result, ground_truth)[name]

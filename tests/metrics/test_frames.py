@@ -24,7 +24,7 @@ from wsol.metrics.protocols import Geometry
         pytest.param("crop", (0, 0, 31.25, 336), None, id="the crop: touching it"),
     ],
 )
-def test_a_box_in_a_image_of_500_by_336(geometry: Geometry, box: Xyxy, expected: Xyxy | None) -> None:
+def test_a_box_in_an_image_of_500_by_336(geometry: Geometry, box: Xyxy, expected: Xyxy | None) -> None:
     found = boxes_in(geometry, Boxes.of([box]), (336, 500))
     np.testing.assert_allclose(found.xyxy, np.reshape([] if expected is None else [expected], (-1, 4)))
 

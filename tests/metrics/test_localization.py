@@ -100,7 +100,7 @@ def test_images_without_a_contour_are_wrong_or_left_out() -> None:
     assert values(theirs)["gt_known"] == 50 and theirs.counted().sum() == 2
 
 
-def test_what_was_not_judged_has_no_rate() -> None:
+def test_what_was_not_evaluated_has_no_rate() -> None:
     assert set(values(judged(row(0.7), row(0.2)))) == {"gt_known", "mean_box_iou", "gt_known_best_threshold"}
     everything = values(judged(row(0.7, rank=0, mask_iou=0.5), row(0.2, rank=3, mask_iou=0.1)))
     assert set(everything) == {

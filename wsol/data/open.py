@@ -88,7 +88,7 @@ def open_ground_truth(root: Path, images: Path | None = None) -> DataSet:
         WsolError: no layout that is known, or no labelled image listed in it.
     """
     if not root.exists():
-        raise WsolError(f"{root} does not exist", expected=f"{LAYOUTS}", remedy="Check the path.")
+        raise WsolError(f"{root} does not exist", expected=LAYOUTS, remedy="Check the path.")
     if images is not None and not images.is_dir():
         raise WsolError(
             f"{images} is no folder", expected=f"the one that holds the images of {root}", remedy="Check the path."

@@ -202,7 +202,7 @@ def test_the_tree_itself_may_be_called_like_a_class(image_id: str, root_name: st
         pytest.param(["bus/2.jpg"], "train/1.jpg", "train", id="the same without folders"),
     ],
 )
-def test_a_folder_called_like_a_split_is_one_where_its_neighbours_say_so(
+def test_a_folder_called_like_a_split_is_one_where_its_neighbours_are_reported(
     above: str, others: list[str], image_id: str, expected: str
 ) -> None:
     tree = [f"{above}{name}" for name in (*others, image_id)]
@@ -216,7 +216,7 @@ def table(root: Path, *rows: str, header: str = "path,x0,y0,x1,y1") -> None:
     (root / "boxes.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
 
 
-def test_truth_is_unread_until_asked_for(class_folders: Path) -> None:
+def test_ground_truth_is_unread_until_asked_for(class_folders: Path) -> None:
     (class_folders / "boxes.csv").write_bytes(b"\xff\xfe poison")
     (class_folders / "masks" / "hawk").mkdir(parents=True)
     (class_folders / "masks" / "hawk" / "1.png").write_bytes(b"poison")
@@ -303,7 +303,7 @@ def test_rows_of_training_and_of_validation_images_are_no_mistakes(split_folders
     assert mistakes_of(ground_truth) == [("unknown image", "boxes.csv, line 5")]
 
 
-def test_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path) -> None:
+def test_ground_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path) -> None:
     apart = tmp_path / "truth"
     apart.mkdir()
     table(apart, "owl/1.jpg,1,2,3,4", "owl/7.jpg,1,2,3,4")
@@ -325,7 +325,7 @@ def test_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path
         pytest.param("path,x0,y0,x1,y1\nKäuzchen/1.jpg,1,2,3,4\n".encode("latin-1"), id="not UTF-8"),
     ],
 )
-def test_a_table_of_another_kind_says_what_is_expected(class_folders: Path, content: bytes) -> None:
+def test_a_table_of_another_kind_names_what_is_expected(class_folders: Path, content: bytes) -> None:
     (class_folders / "boxes.csv").write_bytes(content)
     with pytest.raises(WsolError, match=r"boxes\.csv"):
         read(class_folders).read_ground_truth()
@@ -461,7 +461,7 @@ def test_a_mask_without_a_usable_box_is_not_used(class_folders: Path) -> None:
     assert boxes_of(ground_truth) == {"owl/2.jpg": [(1, 2, 3, 4)]}
 
 
-def test_no_truth_at_all_says_what_to_write(class_folders: Path) -> None:
+def test_no_ground_truth_at_all_says_what_to_write(class_folders: Path) -> None:
     with pytest.raises(WsolError, match=r"boxes\.csv.*masks.*wsol predict"):
         read(class_folders).read_ground_truth()
 

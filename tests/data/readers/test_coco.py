@@ -122,7 +122,7 @@ def test_a_category_above_others_stays_a_class_where_it_is_used(tmp_path: Path) 
     assert read(tmp_path).class_names == ("birds", "hawk", "owl")
 
 
-def test_images_of_one_name_are_told_apart_by_the_folder_of_their_split(tmp_path: Path) -> None:
+def test_images_of_one_name_are_distinguished_by_the_folder_of_their_split(tmp_path: Path) -> None:
     write_roboflow_coco(tmp_path, "test", {"000000000009.jpg": [OWL], "5.jpg": [HAWK]})
     data = open_data(tmp_path)
     assert labelled(data, data.train) == {f"train/{name}": label for name, label in TRAIN_LABELS.items()}
@@ -155,7 +155,7 @@ def test_training_annotations_alone_are_training_and_test_set(tmp_path: Path) ->
     assert not data.has_split
 
 
-def test_validation_annotations_alone_are_a_list_of_truth(tmp_path: Path) -> None:
+def test_validation_annotations_alone_are_a_list_of_ground_truth(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     (tmp_path / "annotations/instances_train2017.json").unlink()
     data = open_ground_truth(tmp_path)
@@ -185,7 +185,7 @@ def test_the_folder_of_a_split_goes_before_the_folder_of_all(tmp_path: Path) -> 
     assert read(tmp_path, tmp_path).train[0].path == tmp_path / "train2017/000000000009.jpg"
 
 
-def test_absent_images_do_not_hinder_the_truth(tmp_path: Path) -> None:
+def test_absent_images_do_not_hinder_the_ground_truth(tmp_path: Path) -> None:
     file = write_json(tmp_path / "instances_val2017.json", coco_of(TEST))
     data = open_ground_truth(file)
     assert data.test[0].path == tmp_path / "000000000139.jpg"
@@ -253,7 +253,9 @@ def test_a_json_file_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_image_without_one_class_is_left_out_and_noted(tmp_path: Path, change: Change, kind: str, words: str) -> None:
+def test_an_image_without_one_class_is_left_out_and_noted(
+    tmp_path: Path, change: Change, kind: str, words: str
+) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
     data = open_ground_truth(file)
@@ -287,7 +289,7 @@ def test_nothing_usable_says_what_is_wrong_with_the_first(tmp_path: Path) -> Non
 # Ground truth
 
 
-def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> None:
+def test_poisoned_boxes_disturb_only_those_who_ask_for_ground_truth(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     whole = open_data(tmp_path)
     file = tmp_path / "annotations/instances_val2017.json"
@@ -400,7 +402,7 @@ def test_objects_are_united_and_crowds_are_ignored_where_no_object_is(
 @pytest.mark.parametrize(
     "way", [lambda m: rectangle(2, 2, 10, 8), uncompressed, compressed], ids=["polygons", "runs", "compressed runs"]
 )
-def test_a_image_has_the_mask_of_all_its_objects(tmp_path: Path, way: Callable[[NDArray[np.bool_]], Any]) -> None:
+def test_an_image_has_the_mask_of_all_its_objects(tmp_path: Path, way: Callable[[NDArray[np.bool_]], Any]) -> None:
     document = coco_of(TRAIN)
     first, second = document["annotations"][1:3]
     first["segmentation"] = way(ones(2, 2, 12, 10))
@@ -514,7 +516,7 @@ def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segme
         pytest.param('{"_via_settings": {}, "_via_img_metadata": {}}', "VGG Image Annotator", id="VIA"),
     ],
 )
-def test_what_is_no_coco_is_told_by_what_it_looks_like(tmp_path: Path, content: str | bytes, words: str) -> None:
+def test_what_is_no_coco_is_reported_by_what_it_looks_like(tmp_path: Path, content: str | bytes, words: str) -> None:
     file = tmp_path / "a.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(WsolError, match=r"a\.json is not.*expected.*(Name|Export|Convert)") as raised:

@@ -60,7 +60,7 @@ def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
     assert boxes_of(data.read_ground_truth()) == BOXES
 
 
-def test_labels_alone_are_a_data_set_without_truth(tmp_path: Path) -> None:
+def test_labels_alone_are_a_data_set_without_ground_truth(tmp_path: Path) -> None:
     write_images(tmp_path, ROWS)
     write_table(tmp_path / "labels.csv", LABELS.items(), ("path", "label"))
     data = open_data(tmp_path)
@@ -216,7 +216,7 @@ def test_a_column_of_somebody_elses_is_no_slip(tmp_path: Path, header: str) -> N
         ),
     ],
 )
-def test_what_is_no_table_of_images_is_told(tmp_path: Path, content: bytes, words: str) -> None:
+def test_what_is_no_table_of_images_is_reported(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(WsolError, match=r"t\.csv.*expected") as raised:
         open_ground_truth(tmp_path / "t.csv")
@@ -297,7 +297,7 @@ def test_a_senseless_split_names_its_line(tmp_path: Path, rows: list[tuple[str, 
 # Boxes
 
 
-def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> None:
+def test_poisoned_boxes_disturb_only_those_who_ask_for_ground_truth(tmp_path: Path) -> None:
     write_csv_set(tmp_path)
     whole = open_data(tmp_path)
     write_table(tmp_path / "labels.csv", [*ROWS[:3], (*ROWS[3][:2], "po", "i", "s", "on")])

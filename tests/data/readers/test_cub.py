@@ -50,7 +50,7 @@ def test_boxes_are_corners_clipped_to_the_image(fake_cub: Path) -> None:
         pytest.param(None, id="no file"),
     ],
 )
-def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(fake_cub: Path, poison: bytes | None) -> None:
+def test_poisoned_boxes_disturb_only_those_who_ask_for_ground_truth(fake_cub: Path, poison: bytes | None) -> None:
     whole = open_data(fake_cub)
     if poison is None:
         (fake_cub / "bounding_boxes.txt").unlink()
@@ -146,7 +146,7 @@ def test_a_table_of_bytes_says_which(fake_cub: Path, table: str) -> None:
         open_data(fake_cub)
 
 
-def test_no_training_image_says_so(fake_cub: Path) -> None:
+def test_no_training_image_is_reported(fake_cub: Path) -> None:
     (fake_cub / "train_test_split.txt").write_text("".join(f"{number} 0\n" for number in range(1, 10)))
     with pytest.raises(WsolError, match="no training images"):
         open_data(fake_cub)

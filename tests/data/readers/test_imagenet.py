@@ -115,7 +115,7 @@ def test_a_file_is_not_recognised(by_wnid: Path) -> None:
     assert not recognise(by_wnid / "absent")
 
 
-def test_a_folder_without_images_says_what_is_expected(tmp_path: Path) -> None:
+def test_a_folder_without_images_names_what_is_expected(tmp_path: Path) -> None:
     (tmp_path / "Annotations/CLS-LOC/val").mkdir(parents=True)
     with pytest.raises(WsolError, match=r"no ImageNet images in .*train/<wnid>.*Name the folder"):
         read(tmp_path)
@@ -329,7 +329,7 @@ def test_the_size_is_the_images_where_the_file_has_none(by_wnid: Path, size: tup
     assert [one.image_hw for one in ground_truth.by_id.values()] == [(30, 40), (300, 400)]
 
 
-def test_a_image_without_size_is_looked_at(by_wnid: Path) -> None:
+def test_an_image_without_size_is_inspected(by_wnid: Path) -> None:
     for number in OBJECTS:
         write_xml(by_wnid / f"bbox/val/{val_name(number)}.xml", OBJECTS[number], image_hw=None)
     data = read(by_wnid)
@@ -419,7 +419,7 @@ def test_a_bad_object_costs_its_own_box_only(by_wnid: Path, one: Object, kind: s
     assert f"{val_name(1)}.xml, object 1" in ground_truth.mistakes[0].where
 
 
-def test_a_image_without_annotation_says_what_is_missing(by_wnid: Path) -> None:
+def test_an_image_without_annotation_says_what_is_missing(by_wnid: Path) -> None:
     write_xmls(by_wnid / "Annotations/val", {2: OBJECTS[2]})
     ground_truth = read(by_wnid).read_ground_truth()
     assert boxes_of(ground_truth) == BOXES[1:]

@@ -71,7 +71,7 @@ def test_a_file_is_not_recognised(voc: Path) -> None:
     assert not recognise(voc / "absent")
 
 
-def test_a_folder_without_annotations_says_what_is_expected(tmp_path: Path) -> None:
+def test_a_folder_without_annotations_names_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match=r"no annotations in .*Annotations/\*\.xml.*Name the folder"):
         read(tmp_path)
 
@@ -79,7 +79,7 @@ def test_a_folder_without_annotations_says_what_is_expected(tmp_path: Path) -> N
 # Images and labels
 
 
-def test_a_image_is_labelled_by_the_class_of_its_objects(voc: Path) -> None:
+def test_an_image_is_labelled_by_the_class_of_its_objects(voc: Path) -> None:
     data = read(voc)
     assert data.kind == "PASCAL VOC"
     assert data.class_names == ("bird", "cow")
@@ -170,7 +170,7 @@ def test_a_list_of_bytes_says_which(voc: Path) -> None:
         pytest.param("<project/>", "no true box", "holds <project>: expected <annotation>", id="XML of another kind"),
     ],
 )
-def test_a_image_without_a_usable_label_is_left_out(
+def test_an_image_without_a_usable_label_is_left_out(
     voc: Path, content: list[Object] | str, kind: str, words: str
 ) -> None:
     bad = voc / "Annotations" / f"{A}.xml"
@@ -254,7 +254,7 @@ def test_of_two_images_of_a_stem_the_named_one_is_meant(tmp_path: Path, suffix: 
     assert read(tmp_path).train[0].image_id == f"1{suffix}"
 
 
-def test_a_second_annotation_of_a_image_is_left_out(tmp_path: Path) -> None:
+def test_a_second_annotation_of_an_image_is_left_out(tmp_path: Path) -> None:
     write_image(tmp_path / "1.jpg")
     write_xml(tmp_path / "1 (copy).xml", [("cow", 1, 1, 2, 2)], file_name="1.jpg")
     write_xml(tmp_path / "1.xml", [BIRD])
@@ -301,7 +301,7 @@ def test_a_link_to_nowhere_is_left_out(voc: Path) -> None:
     assert "No such file" in data.mistakes[0].what
 
 
-def test_truth_is_of_both_splits(voc: Path) -> None:
+def test_ground_truth_is_of_both_splits(voc: Path) -> None:
     write_voc(voc, {}, {"train": [A], "test": [C]})
     assert list(boxes_of(read(voc).read_ground_truth())) == [f"{A}.jpg", f"{C}.jpg"]
 

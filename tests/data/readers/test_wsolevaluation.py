@@ -94,7 +94,7 @@ def test_splits_are_folders(tmp_path: Path, names: list[str], train: str | None,
     assert data.has_split
 
 
-def test_a_training_list_has_no_places(tmp_path: Path) -> None:
+def test_a_training_list_has_no_positions(tmp_path: Path) -> None:
     write_boxes(tmp_path / "test", LABELS, BOXES)
     write_boxes(tmp_path / "train", {"owl/9.jpg": 0}, {})
     for name in ("localization.txt", "image_sizes.txt"):
@@ -106,7 +106,7 @@ def test_a_training_list_has_no_places(tmp_path: Path) -> None:
     assert ground_truth.mistakes == ()
 
 
-def test_places_of_training_images_are_true_too(tmp_path: Path) -> None:
+def test_positions_of_training_images_are_true_too(tmp_path: Path) -> None:
     write_boxes(tmp_path / "test", LABELS, BOXES)
     write_boxes(tmp_path / "train", {"owl/9.jpg": 0}, {"owl/9.jpg": [(1, 2, 3, 4)]})
     assert boxes_of(read(tmp_path).read_ground_truth())["owl/9.jpg"] == [[1, 2, 3, 4]]
@@ -164,7 +164,7 @@ def test_classes_are_named_by_folders_or_numbered(
     assert {s.image_id: s.label for s in data.test} == labels
 
 
-def test_a_image_listed_twice_is_one(listed: Path) -> None:
+def test_an_image_listed_twice_is_one(listed: Path) -> None:
     change(listed / "image_ids.txt", "owl/1.jpg", "owl/1.jpg\nowl/1.jpg")
     assert [s.image_id for s in read(listed).test] == list(LABELS)
 
@@ -255,7 +255,7 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows:
 
 
 @pytest.mark.parametrize("poison", [b"no boxes here\n", b"owl/1.jpg,nan,nan,nan,nan", b"\xff\x00\x9d", None])
-def test_poisoned_places_disturb_only_those_who_ask_for_truth(listed: Path, poison: bytes | None) -> None:
+def test_poisoned_positions_disturb_only_those_who_ask_for_ground_truth(listed: Path, poison: bytes | None) -> None:
     whole = read(listed)
     for name in ("localization.txt", "image_sizes.txt"):
         (listed / name).unlink() if poison is None else (listed / name).write_bytes(poison)
@@ -414,7 +414,7 @@ def masked(tmp_path: Path) -> Path:
     return root
 
 
-def test_masks_of_a_image_are_one_object_and_ignored_pixels_are_the_others(masked: Path) -> None:
+def test_masks_of_an_image_are_one_object_and_ignored_pixels_are_the_others(masked: Path) -> None:
     ground_truth = read(masked).read_ground_truth()
     assert ground_truth.mistakes == ()
     assert boxes_of(ground_truth) == {"test/a.jpg": [], "test/b.jpg": []}

@@ -73,7 +73,7 @@ def read_coco_file(path: Path) -> CocoFile:
         raise WsolError(
             f"{path} is not a file of COCO annotations",
             expected=f"an object with the lists {', '.join(KEYS)}",
-            got=f"{_resemblance(document)}",
+            got=_resemblance(document),
         )
     images = _by_id(path, "images", document["images"], ("file_name",))
     categories = _by_id(path, "categories", document["categories"], ("name",))
@@ -122,14 +122,14 @@ def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> 
             and all(isinstance(row.get(name), str | int) for name in needed)
         ):
             raise WsolError(
-                f"{where}",
+                where,
                 expected=f"an integer id and {', '.join(needed)}",
-                got=f"{shown(row)}",
+                got=shown(row),
                 remedy="Fix the entry.",
             )
         if row["id"] in by_id:
             raise WsolError(
-                f"{where}", expected="ids that differ", got=f"{row['id']} twice", remedy=f"Number the {key} anew."
+                where, expected="ids that differ", got=f"{row['id']} twice", remedy=f"Number the {key} anew."
             )
         by_id[row["id"]] = row
     names = [str(row[needed[0]]) for row in by_id.values()]

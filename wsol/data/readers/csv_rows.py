@@ -66,7 +66,7 @@ def csv_rows(
         # DictReader puts what is beyond the header under None.
         if any(cell.strip() for cell in row.pop(None, ())):
             raise WsolError(
-                f"{where}",
+                where,
                 expected=f"{number_of(len(header), 'cell')}",
                 got="more",
                 remedy="Put quotes around a path that has a comma.",

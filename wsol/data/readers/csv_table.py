@@ -81,12 +81,12 @@ def _table(root: Path) -> Path:
 
 def _image_id(row: Mapping[str, str], where: str) -> str:
     if not row["path"]:
-        raise WsolError(f"{where}", expected="the path of an image", got="none", remedy="Fix the line, or remove it.")
+        raise WsolError(where, expected="the path of an image", got="none", remedy="Fix the line, or remove it.")
     if not is_path(row["path"]):
         raise WsolError(
-            f"{where}",
+            where,
             expected="the path of an image",
-            got=f"{shown(row['path'])}",
+            got=shown(row["path"]),
             remedy="Fix the line, or remove it.",
         )
     return row["path"].replace("\\", "/").removeprefix("./")
@@ -108,7 +108,7 @@ def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
         folders = folders[1:]
     if not folders or folders[0] in ("", ".", ".."):
         raise WsolError(
-            f"{where}",
+            where,
             expected=f"the class of {image_id}: there is no column label, and no folder of a class in its path",
             remedy="Add the column, or write paths as class/image.",
         )
@@ -123,7 +123,7 @@ def _listed(table: Path) -> dict[str, _Listed]:
         one = listed.setdefault(image_id, _Listed(split, where))
         if one.split != split:
             raise WsolError(
-                f"{where}",
+                where,
                 expected=f"{image_id} in one split",
                 got=f"{split or 'none'!r} here and {one.split or 'none'!r} before ({one.first})",
                 remedy="Fix one of the lines.",
@@ -207,6 +207,6 @@ def _written_hw(row: Mapping[str, str], where: str) -> tuple[int, int] | None:
     if image_hw is None:
         cells = shown(f"{width},{height}")
         raise WsolError(
-            f"{where}", expected="width and height of an image in whole pixels", got=f"{cells}", remedy="Fix the line."
+            where, expected="width and height of an image in whole pixels", got=cells, remedy="Fix the line."
         )
     return image_hw

@@ -38,7 +38,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
             raise WsolError(
                 f"{root / 'images.txt'}",
                 expected="the path of an image",
-                got=f"{shown(name)}",
+                got=shown(name),
                 remedy="Restore the published tables.",
             )
         try:
@@ -82,7 +82,7 @@ def _corners(number: str, row: list[str], table: Path) -> Xyxy:
         raise WsolError(
             f"{table}",
             expected=f"`{number} x y width height`",
-            got=f"{shown(' '.join((number, *row)))}",
+            got=shown(" ".join((number, *row))),
             remedy="Restore the published table.",
         ) from None
     return x, y, x + width, y + height
@@ -109,7 +109,7 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
             raise WsolError(
                 f"{path}, line {number}",
                 expected=f"{columns} columns",
-                got=f"{shown(line)}",
+                got=shown(line),
                 remedy="Restore the published table.",
             )
         rows[parts[0]] = parts[1:]

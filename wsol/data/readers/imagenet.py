@@ -179,18 +179,14 @@ def _annotations(root: Path, image_root: Path) -> Annotate:
     files = next(filter(None, (_xml_files(folder, folder not in flat) for folder in (*deep, *flat, image_root))), {})
     if not files and not solution:
         looked = ", ".join(str(place) for place in (*tables, *deep, *flat, image_root))
-        raise NoGroundTruth(
-            f"no boxes for {image_root}", expected=f"<image>.xml in one of {looked}", remedy=f"{RESTORE}"
-        )
+        raise NoGroundTruth(f"no boxes for {image_root}", expected=f"<image>.xml in one of {looked}", remedy=RESTORE)
 
     @cache
     def annotate(image: Path) -> VocXml:
         if image.stem in solution:
             return solution[image.stem]
         if image.stem not in files:
-            raise WsolError(
-                f"no boxes for {image}", expected=f"{image.stem}.xml beside the others", remedy=f"{RESTORE}"
-            )
+            raise WsolError(f"no boxes for {image}", expected=f"{image.stem}.xml beside the others", remedy=RESTORE)
         return parse(files[image.stem])
 
     return annotate

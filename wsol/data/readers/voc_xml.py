@@ -62,7 +62,7 @@ def parse(path: Path) -> VocXml:
     for name in ("folder", "filename"):
         if not is_path(text := root.findtext(name, "")):
             raise WsolError(
-                f"{path}", expected=f"the path of an image in <{name}>", got=f"{shown(text)}", remedy="Fix the file."
+                f"{path}", expected=f"the path of an image in <{name}>", got=shown(text), remedy="Fix the file."
             )
     return VocXml(
         str(path),

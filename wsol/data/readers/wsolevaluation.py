@@ -97,9 +97,7 @@ def _lines(table: Path) -> Iterator[tuple[int, str]]:
 def _image_ids(table: Path) -> Iterator[str]:
     for number, line in _lines(table):
         if not is_path(line):
-            raise WsolError(
-                f"{table}, line {number}", expected="the path of an image", got=f"{shown(line)}", remedy=f"{FIX}"
-            )
+            raise WsolError(f"{table}, line {number}", expected="the path of an image", got=shown(line), remedy=FIX)
         yield line
 
 
@@ -123,8 +121,8 @@ def _labels(table: Path, mistakes: list[Mistake]) -> dict[str, int | None]:
             raise WsolError(
                 f"{table}, line {number}",
                 expected="`path,label` with a label from 0",
-                got=f"{shown(line)}",
-                remedy=f"{FIX}",
+                got=shown(line),
+                remedy=FIX,
             )
         if labels.setdefault(path, label) not in (label, None):
             expected = f"expected one label of {path}, got {labels[path]} and {label}"
@@ -179,7 +177,7 @@ def _collect_boxes(ground_truth: Collector, listed: _List, lines: list[tuple[int
             path, *texts = line.rsplit(",", 4)
             x0, y0, x1, y1 = map(float, texts)
         except ValueError:
-            raise WsolError(f"{where}", expected="`path,x0,y0,x1,y1`", got=f"{shown(line)}", remedy=f"{FIX}") from None
+            raise WsolError(where, expected="`path,x0,y0,x1,y1`", got=shown(line), remedy=FIX) from None
         if path not in listed.image_ids:
             ground_truth.note("unknown image", where, f"expected an image of {IDS}, got {path}")
         elif path in sizes:
@@ -201,8 +199,8 @@ def _sizes(table: Path) -> dict[str, tuple[int, int]]:
             raise WsolError(
                 f"{table}, line {number}",
                 expected="`path,width,height` in whole pixels",
-                got=f"{shown(line)}",
-                remedy=f"{FIX}",
+                got=shown(line),
+                remedy=FIX,
             )
         sizes[path] = image_hw
     return sizes
@@ -218,9 +216,7 @@ def _collect_masks(
     for number, line in lines:
         path, *files = line.rsplit(",", 2)
         if len(files) != 2 or not files[0] or not all(map(is_path, files)):
-            raise WsolError(
-                f"{table}, line {number}", expected="`path,mask,ignored`", got=f"{shown(line)}", remedy=f"{FIX}"
-            )
+            raise WsolError(f"{table}, line {number}", expected="`path,mask,ignored`", got=shown(line), remedy=FIX)
         if path not in listed.image_ids:
             ground_truth.note("unknown image", f"{table}, line {number}", f"expected an image of {IDS}, got {path}")
             continue

@@ -1,4 +1,4 @@
-"""Ground-truth masks at the size that somebody asks for."""
+"""Ground-truth masks at a requested size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wsol.errors import BrokenImage
 
 
 def nearest(mask: Bool[np.ndarray, "height width"], image_hw: tuple[int, int]) -> Bool[np.ndarray, "height2 width2"]:
-    """A mask at another (height, width), nearest neighbour."""
+    """Resize a mask to (height, width) with nearest-neighbour interpolation."""
     if mask.shape == image_hw:
         return mask
     resized = cv2.resize(mask.astype(np.uint8), image_hw[::-1], interpolation=cv2.INTER_NEAREST)
@@ -23,10 +23,15 @@ def nearest(mask: Bool[np.ndarray, "height width"], image_hw: tuple[int, int]) -
 
 
 def read_png_mask(mask: Path, image: Path, image_hw: tuple[int, int]) -> TrueMask:
-    """The mask file of an image at `image_hw`; every pixel counts, and every value but 0 is object.
+    """Read the mask file of an image; every value except 0 is object, no pixel is ignored.
+
+    Args:
+        mask: the mask file.
+        image: the image file.
+        image_hw: (height, width) of the result.
 
     Raises:
-        BrokenImage: the mask or its image cannot be decoded, or the mask has not the upright size of its image.
+        BrokenImage: the mask or its image cannot be decoded, or their upright sizes differ.
     """
     is_object, own_hw = read_mask(mask), upright_hw(image)
     if is_object.shape != own_hw:

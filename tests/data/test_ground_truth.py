@@ -1,4 +1,4 @@
-"""What becomes of annotated boxes: the good ones are kept, clipped; what is wrong with the others is noted and counted."""
+"""Annotated boxes: valid ones are kept and clipped, mistakes in the others are noted and counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.data.ground_truth import ROUNDING_PX, Collector, GroundTruth, Kind, Mistake, TrueMask, counted, told
+from wsol.data.ground_truth import (
+    ROUNDING_PX,
+    Collector,
+    GroundTruth,
+    Kind,
+    Mistake,
+    GroundTruthMask,
+    count_kinds,
+    remedy_for,
+)
 from wsol.geometry.boxes import Xyxy
 
 HW = (30, 40)
@@ -151,11 +160,11 @@ def test_boxes_of_an_image_keep_their_order_and_images_their_sizes() -> None:
     assert "c" not in ground_truth
 
 
-def all_object(image_hw: tuple[int, int]) -> TrueMask:
-    return TrueMask(np.ones(image_hw, dtype=bool), np.zeros(image_hw, dtype=bool))
+def all_object(image_hw: tuple[int, int]) -> GroundTruthMask:
+    return GroundTruthMask(np.ones(image_hw, dtype=bool), np.zeros(image_hw, dtype=bool))
 
 
-def poisoned(words: str, image_hw: tuple[int, int]) -> TrueMask:
+def poisoned(words: str, image_hw: tuple[int, int]) -> GroundTruthMask:
     raise AssertionError(words)
 
 
@@ -183,7 +192,7 @@ def test_a_mask_of_unknown_size_takes_that_of_the_boxes() -> None:
 def test_nothing_collected_is_no_ground_truth_and_no_mistake() -> None:
     ground_truth = Collector().ground_truth()
     assert (dict(ground_truth.by_id), ground_truth.mistakes) == ({}, ())
-    assert counted(ground_truth.mistakes) == {}
+    assert count_kinds(ground_truth.mistakes) == {}
 
 
 def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
@@ -192,12 +201,12 @@ def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
         collector.note(kind, "here", "expected something else")
     for kind in ("no area", "broken mask", "no area"):
         collector.note(kind, "there", "expected something else")
-    counts = counted(collector.ground_truth().mistakes)
+    counts = count_kinds(collector.ground_truth().mistakes)
     assert list(counts.items())[:2] == [("no area", 3), ("broken mask", 2)]
     assert counts.keys() == set(get_args(Kind))
     assert sum(counts.values()) == len(get_args(Kind)) + 3
 
 
 def test_what_to_do_is_a_sentence_after_one_that_has_an_end() -> None:
-    said = told((Mistake("broken image", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
+    said = remedy_for((Mistake("broken image", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
     assert said.endswith("repair or remove it. Fix that, or name another ground truth.")

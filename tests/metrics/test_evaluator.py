@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wsol.config.options import Box
-from wsol.data.ground_truth import ImageTruth, TrueMask
+from wsol.data.ground_truth import ImageTruth, GroundTruthMask
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import find_objects
 from wsol.metrics.evaluator import HUNDREDTHS, Evaluator, ImageResult, Row, mask_overlap, own_grid
@@ -254,13 +254,13 @@ def test_the_score_of_boxes_is_their_own(scores: list[float] | None, expected: f
 # Masks
 
 
-def square_truth(image_hw: tuple[int, int]) -> TrueMask:
+def square_truth(image_hw: tuple[int, int]) -> GroundTruthMask:
     """The left half is the object, the lowest quarter does not count."""
     height, width = image_hw
     is_object, is_ignored = np.zeros(image_hw, dtype=bool), np.zeros(image_hw, dtype=bool)
     is_object[: height * 3 // 4, : width // 2] = True
     is_ignored[height * 3 // 4 :] = True
-    return TrueMask(is_object, is_ignored)
+    return GroundTruthMask(is_object, is_ignored)
 
 
 def test_masks_are_compared_at_the_images_size_and_pixels_in_the_square() -> None:
@@ -287,10 +287,10 @@ def test_masks_are_compared_at_the_images_size_and_pixels_in_the_square() -> Non
     ],
 )
 def test_overlap_of_masks_leaves_ignored_pixels_out(mask: list[list[int]], expected: float) -> None:
-    true_mask = TrueMask(np.array([[1, 1], [0, 0]], bool), np.array([[0, 0], [0, 1]], bool))
-    assert mask_overlap(np.array(mask, bool), true_mask) == pytest.approx(expected)
+    ground_truth_mask = GroundTruthMask(np.array([[1, 1], [0, 0]], bool), np.array([[0, 0], [0, 1]], bool))
+    assert mask_overlap(np.array(mask, bool), ground_truth_mask) == pytest.approx(expected)
 
 
 def test_two_empty_masks_agree() -> None:
     empty = np.zeros((2, 2), bool)
-    assert mask_overlap(empty, TrueMask(empty, empty)) == 1
+    assert mask_overlap(empty, GroundTruthMask(empty, empty)) == 1

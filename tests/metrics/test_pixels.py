@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wsol.data.ground_truth import TrueMask
+from wsol.data.ground_truth import GroundTruthMask
 from wsol.metrics.pixels import pixel_average_precision, score_counts
 
 THRESHOLDS = np.arange(0, 1, 0.1)
@@ -31,7 +31,7 @@ def pxap_by_loops(scores: NDArray[np.float64], ground_truth: NDArray[np.int64]) 
 
 def counts_of(scores: NDArray[np.float64], ground_truth: NDArray[np.int64]) -> NDArray[np.uint16]:
     """`ground_truth`: 1 object, 0 background, 255 ignored."""
-    return score_counts(scores, TrueMask(ground_truth == 1, ground_truth == 255), THRESHOLDS)
+    return score_counts(scores, GroundTruthMask(ground_truth == 1, ground_truth == 255), THRESHOLDS)
 
 
 @given(st.integers(0, 10**9), st.integers(1, 5))

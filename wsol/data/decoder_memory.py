@@ -68,8 +68,8 @@ def machine_bytes() -> int:
 
 
 def cgroup_limits(own: Path, mounted: Path) -> Iterator[int]:
-    """The cgroup memory limits of this process in bytes, of version 2 (`0::/a/b`) and 1 (`9:memory:/a/b`), with those of
-    all parent groups.
+    """The cgroup memory limits of this process in bytes, of version 2 (`0::/a/b`) and 1 (`9:memory:/a/b`), with those
+    of all parent groups.
 
     In a container the path may be that of the host, of which only the top exists.
     """

@@ -66,7 +66,7 @@ class GroundTruthMask:
     is_ignored: Bool[np.ndarray, "height width"]
 
 
-ReadMask = Callable[[tuple[int, int]], TrueMask]
+ReadMask = Callable[[tuple[int, int]], GroundTruthMask]
 """Decodes a ground-truth mask at a given (height, width), nearest neighbour. Raises `BrokenImage`. Picklable."""
 
 
@@ -171,7 +171,7 @@ class Collector:
     """Collects boxes from a reader: keeps the valid ones, and notes the mistakes in the others."""
 
     corners_are_pixels: bool = False
-    """The corners are the first and the last pixel (wsolevaluation's lists), so that x0 == x1 is a box one pixel wide."""
+    """Corners are the first and the last pixel (wsolevaluation's lists), so that x0 == x1 is a box one pixel wide."""
     mistakes: list[Mistake] = field(default_factory=list)
     _rows: dict[str, list[Xyxy]] = field(default_factory=dict)
     _fractions: list[Xyxy] = field(default_factory=list)

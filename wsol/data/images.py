@@ -357,7 +357,12 @@ Planes = TypeVar("Planes")
 
 
 def middle(pixels: Planes, margin_fraction: float) -> Planes:
-    """Squares [batch, channels, height, width] without a margin on each side, this fraction of the width wide."""
+    """Cut a margin off all four sides of square images.
+
+    Args:
+        pixels: batch x channels x height x width.
+        margin_fraction: width of the margin as a fraction of the image's width.
+    """
     margin_px = round(margin_fraction * pixels.shape[-1])  # type: ignore[attr-defined]
     inner = slice(margin_px, pixels.shape[-1] - margin_px)  # type: ignore[attr-defined]
     return pixels[:, :, inner, inner]  # type: ignore[index,no-any-return]

@@ -165,8 +165,8 @@ def _reason(path: Path, size_px: int) -> str:
     except BrokenImage as broken:
         return str(broken)
     return (
-        f"cannot decode {path}: it was broken when it was first read. Expected files that do not change during training;"
-        " run the same command again."
+        f"cannot decode {path}: it was broken when it was first read. Expected files that do not change during"
+        " training; run the same command again."
     )
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
-from wsol.data.ground_truth import TrueMask
+from wsol.data.ground_truth import GroundTruthMask
 from wsol.data.images import image_hw as upright_hw
 from wsol.data.images import read_mask
 from wsol.errors import BrokenImage
@@ -22,7 +22,7 @@ def nearest(mask: Bool[np.ndarray, "height width"], image_hw: tuple[int, int]) -
     return np.asarray(resized, dtype=bool)
 
 
-def read_png_mask(mask: Path, image: Path, image_hw: tuple[int, int]) -> TrueMask:
+def read_png_mask(mask: Path, image: Path, image_hw: tuple[int, int]) -> GroundTruthMask:
     """Read the mask file of an image; every value except 0 is object, no pixel is ignored.
 
     Args:
@@ -41,4 +41,4 @@ def read_png_mask(mask: Path, image: Path, image_hw: tuple[int, int]) -> TrueMas
             remedy="Resize the mask, or remove it.",
         )
     is_object = nearest(is_object, image_hw)
-    return TrueMask(is_object, np.zeros_like(is_object))
+    return GroundTruthMask(is_object, np.zeros_like(is_object))

@@ -64,8 +64,8 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
             f"{root} holds images ({len(data.train)}) and no class folders",
             expected="a folder for each class",
             remedy=(
-                f"If it is one of the classes, give {root.resolve().parent}. To find boxes without labels, use `wsol fit"
-                f" {root} --method instant`."
+                f"If it is one of the classes, give {root.resolve().parent}. To find boxes without labels, use"
+                f" `wsol fit {root} --method instant`."
             ),
         )
     if below := _data_below(data):

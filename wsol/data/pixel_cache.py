@@ -53,7 +53,7 @@ def slowest(storages: Sequence[Storage]) -> Storage:
 
 
 def storage_for(count: int, size_px: int, limits: Limits, mine: Part, *, exists: bool = False) -> Storage:
-    """The storage for `count` images. If the processes of a machine exceed its memory limit together, they use one file.
+    """The storage for `count` images. Processes of a machine that exceed its memory limit together use one file.
 
     Args:
         count: the number of images.

@@ -101,7 +101,7 @@ CONVERT = "convert them to JPEG or PNG if they should be used."
 
 
 def unread_of(data: DataSet) -> dict[str, list[Path]]:
-    """The unread images in class folders, by suffix; other layouts list their images, and every listed file is opened."""
+    """The unread images in class folders, by suffix; other layouts list their images, and listed files are opened."""
     if data.kind != "class folders":
         return {}
     return unread_under(folder for folder in data.listed if folder.parent not in data.listed)

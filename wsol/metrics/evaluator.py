@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 
 from wsol.config.base import ProtocolName
 from wsol.config.options import Box
-from wsol.data.ground_truth import ImageTruth, TrueMask
+from wsol.data.ground_truth import GroundTruthMask, ImageTruth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.contrast import Colours
 from wsol.geometry.objects import Found, find_objects
@@ -246,8 +246,8 @@ def _mask_iou(found: Sequence[Found], result: ImageResult, ground_truth: ImageTr
     return mask_overlap(mask, ground_truth.read_mask(result.image_hw))
 
 
-def mask_overlap(mask: np.ndarray, true_mask: TrueMask) -> float:
+def mask_overlap(mask: np.ndarray, ground_truth_mask: GroundTruthMask) -> float:
     """IoU of a mask with the true one, ignored pixels left out; 1 where both are empty."""
-    counts = ~true_mask.is_ignored
-    union = int(((mask | true_mask.is_object) & counts).sum())
-    return float((mask & true_mask.is_object & counts).sum() / union) if union else 1.0
+    counts = ~ground_truth_mask.is_ignored
+    union = int(((mask | ground_truth_mask.is_object) & counts).sum())
+    return float((mask & ground_truth_mask.is_object & counts).sum() / union) if union else 1.0

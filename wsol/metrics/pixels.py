@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Shaped, UInt16
 
-from wsol.data.ground_truth import TrueMask
+from wsol.data.ground_truth import GroundTruthMask
 from wsol.metrics.bootstrap import Rate, interval
 
 Counts = UInt16[np.ndarray, "2 bins"]
@@ -15,13 +15,13 @@ Counts = UInt16[np.ndarray, "2 bins"]
 
 
 def score_counts(
-    scores: Float[np.ndarray, "h w"], true_mask: TrueMask, thresholds: Float[np.ndarray, " thresholds"]
+    scores: Float[np.ndarray, "h w"], ground_truth_mask: GroundTruthMask, thresholds: Float[np.ndarray, " thresholds"]
 ) -> Counts:
     """How many pixels of the object, and of the rest, lie between one threshold and the next; ignored ones are left
     out.
     """
     edges = np.append(thresholds, [1.0, 2.0, 3.0])
-    kinds = (true_mask.is_object, ~true_mask.is_object & ~true_mask.is_ignored)
+    kinds = (ground_truth_mask.is_object, ~ground_truth_mask.is_object & ~ground_truth_mask.is_ignored)
     return np.stack([np.histogram(scores[kind], edges)[0] for kind in kinds]).astype(np.uint16)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from wsol.commands import evaluate
 from wsol.config.base import Precision, ProtocolName
-from wsol.data.ground_truth import GroundTruth, told
+from wsol.data.ground_truth import GroundTruth, remedy_for
 from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
@@ -194,7 +194,7 @@ def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
         None,
         (
             f"no boxes that can be used for the {number_of(len(data.test), 'image')} of {data.root}."
-            f" {told(ground_truth.mistakes)}"
+            f" {remedy_for(ground_truth.mistakes)}"
         ),
     )
 

@@ -30,7 +30,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from wsol.data.ground_truth import GroundTruth, TrueMask
+from wsol.data.ground_truth import GroundTruth, GroundTruthMask
 from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.coco import image_ids_of, read, recognise
 from wsol.data.readers.coco_masks import read_coco_mask
@@ -54,10 +54,10 @@ def boxes_of(ground_truth: GroundTruth) -> dict[str, list[Xyxy]]:
     return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in ground_truth.by_id.items()}
 
 
-def mask_of(ground_truth: GroundTruth, image_id: str, image_hw: tuple[int, int] = HW) -> TrueMask:
+def mask_of(ground_truth: GroundTruth, image_id: str, image_hw: tuple[int, int] = HW) -> GroundTruthMask:
     read_mask = ground_truth[image_id].read_mask
     assert read_mask is not None
-    mask: TrueMask = pickle.loads(pickle.dumps(read_mask))(image_hw)
+    mask: GroundTruthMask = pickle.loads(pickle.dumps(read_mask))(image_hw)
     assert mask.is_object.shape == mask.is_ignored.shape == image_hw
     assert not (mask.is_object & mask.is_ignored).any()
     return mask

@@ -18,7 +18,7 @@ from torch import Tensor
 from wsol.config.groups import first_networks
 from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
-from wsol.data.loader import BATCH_SIZE, SKIPPED, Batch, ImageLoader, told_broken
+from wsol.data.loader import BATCH_SIZE, SKIPPED, Batch, ImageLoader, broken_summary
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
@@ -114,7 +114,7 @@ def run(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path
         clear(folder)
         progress.say(
             f"{STAGE}: {number_of(counts['usable'], 'map')}, {counts['empty']} empty, {counts['not_finite']} not"
-            f" finite, {told_broken(folder)}{_told_choices(counts)}"
+            f" finite, {broken_summary(folder)}{_told_choices(counts)}"
         )
     return folder
 

@@ -15,9 +15,9 @@ from wsol.data.ground_truth import (
     ROUNDING_PX,
     Collector,
     GroundTruth,
+    GroundTruthMask,
     Kind,
     Mistake,
-    GroundTruthMask,
     count_kinds,
     remedy_for,
 )

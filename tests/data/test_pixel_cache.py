@@ -21,9 +21,9 @@ from wsol.data.pixel_cache import (
     Records,
     cores,
     open_cache,
-    storage_for,
-    slowest,
     record_of,
+    slowest,
+    storage_for,
 )
 from wsol.runtime.processes import Part
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wsol.config.options import Box
-from wsol.data.ground_truth import ImageTruth, GroundTruthMask
+from wsol.data.ground_truth import GroundTruthMask, ImageTruth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import find_objects
 from wsol.metrics.evaluator import HUNDREDTHS, Evaluator, ImageResult, Row, mask_overlap, own_grid

@@ -1,4 +1,4 @@
-"""The rates of localization: tables counted by hand, and laws."""
+"""The rates of localization: tables computed by hand, and laws."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_images_without_a_contour_are_wrong_or_left_out() -> None:
     nothing = judged(*rows[2:], protocol=replace(SPOL, empty="left out"))
     assert values(nothing) == {} and not nothing.has_thresholds()
     theirs = judged(*rows, protocol=replace(SPOL, empty="left out"))
-    assert values(theirs)["gt_known"] == 50 and theirs.counted().sum() == 2
+    assert values(theirs)["gt_known"] == 50 and theirs.is_evaluated().sum() == 2
 
 
 def test_what_was_not_evaluated_has_no_rate() -> None:

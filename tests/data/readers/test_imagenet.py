@@ -11,7 +11,7 @@ from fake_data.voc import Object, write_xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.data.ground_truth import GroundTruth, counted
+from wsol.data.ground_truth import GroundTruth, count_kinds
 from wsol.data.readers.imagenet import read, recognise
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -205,7 +205,7 @@ def test_without_held_out_images_there_is_no_split(tmp_path: Path) -> None:
     assert data.test is data.train
     ground_truth = data.read_ground_truth()
     assert boxes_of(ground_truth) == [[[1, 2, 3, 4]]]
-    assert counted(ground_truth.mistakes) == {"no true box": 2}
+    assert count_kinds(ground_truth.mistakes) == {"no true box": 2}
 
 
 def test_subsets_may_call_it_test(by_wnid: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_folder_that_is_no_training_class_is_left_out(by_wnid: Path) -> None:
     write_image(by_wnid / "val" / SHARK / f"{val_name(3)}.JPEG")
     data = read(by_wnid)
     assert labelled(data) == BY_WNID
-    assert counted(data.mistakes) == {"unknown class": 1}
+    assert count_kinds(data.mistakes) == {"unknown class": 1}
     assert f"expected one of the 2 classes of {by_wnid / 'train'}, got {SHARK!r}" in data.mistakes[0].what
 
 
@@ -246,7 +246,7 @@ def test_a_flat_image_without_a_usable_label_is_left_out(
         write_xmls(flat / "Annotations/CLS-LOC/val", {3: objects})
     data = read(flat)
     assert labelled(data) == FLAT
-    assert counted(data.mistakes) == {kind: 1}
+    assert count_kinds(data.mistakes) == {kind: 1}
     assert words in data.mistakes[0].what
     assert boxes_of(data.read_ground_truth()) == BOXES
 
@@ -256,7 +256,7 @@ def test_no_name_is_no_class_without_training_images_either(tmp_path: Path) -> N
     write_xmls(tmp_path / "val_annotations", {1: OBJECTS[1], 2: [("", 1, 2, 3, 4)]})
     data = read(tmp_path)
     assert data.class_names == (TENCH,)
-    assert counted(data.mistakes) == {"unknown class": 1}
+    assert count_kinds(data.mistakes) == {"unknown class": 1}
 
 
 @pytest.mark.parametrize("folder", XML_FOLDERS)
@@ -318,7 +318,7 @@ def test_poisoned_corners_change_no_label(flat: Path) -> None:
     assert (poisoned.test, poisoned.train, poisoned.mistakes) == (whole.test, whole.train, ())
     ground_truth = poisoned.read_ground_truth()
     assert boxes_of(ground_truth) == BOXES[1:]
-    assert counted(ground_truth.mistakes) == {"not a number": 1}
+    assert count_kinds(ground_truth.mistakes) == {"not a number": 1}
 
 
 @pytest.mark.parametrize("size", [None, (0, 0), (30, 0), (0, 40)])
@@ -397,7 +397,7 @@ def test_a_bad_file_costs_its_own_boxes_only(by_wnid: Path, content: bytes, kind
     bad.write_bytes(content)
     ground_truth = read(by_wnid).read_ground_truth()
     assert boxes_of(ground_truth) == BOXES[1:]
-    assert counted(ground_truth.mistakes) == kinds
+    assert count_kinds(ground_truth.mistakes) == kinds
     assert words in str(ground_truth.mistakes[0])
     assert str(bad) in str(ground_truth.mistakes[0])
 
@@ -415,7 +415,7 @@ def test_a_bad_object_costs_its_own_box_only(by_wnid: Path, one: Object, kind: s
     write_xmls(by_wnid / "Annotations/val", OBJECTS | {1: [one, *OBJECTS[1]]})
     ground_truth = read(by_wnid).read_ground_truth()
     assert boxes_of(ground_truth) == BOXES
-    assert counted(ground_truth.mistakes) == {kind: 1}
+    assert count_kinds(ground_truth.mistakes) == {kind: 1}
     assert f"{val_name(1)}.xml, object 1" in ground_truth.mistakes[0].where
 
 
@@ -423,7 +423,7 @@ def test_an_image_without_annotation_says_what_is_missing(by_wnid: Path) -> None
     write_xmls(by_wnid / "Annotations/val", {2: OBJECTS[2]})
     ground_truth = read(by_wnid).read_ground_truth()
     assert boxes_of(ground_truth) == BOXES[1:]
-    assert counted(ground_truth.mistakes) == {"no true box": 1}
+    assert count_kinds(ground_truth.mistakes) == {"no true box": 1}
     assert f"expected {val_name(1)}.xml" in ground_truth.mistakes[0].what
 
 

@@ -10,7 +10,7 @@ from fake_data.voc import Object, write_voc, write_xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.data.ground_truth import GroundTruth, counted
+from wsol.data.ground_truth import GroundTruth, count_kinds
 from wsol.data.readers.voc import read, recognise
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -177,7 +177,7 @@ def test_an_image_without_a_usable_label_is_left_out(
     bad.write_text(content) if isinstance(content, str) else write_xml(bad, content)
     data = read(voc)
     assert stems(data) == ([B, C, D], [B, C, D])
-    assert counted(data.mistakes) == {kind: 1}
+    assert count_kinds(data.mistakes) == {kind: 1}
     assert words in data.mistakes[0].what
     assert str(bad) in data.mistakes[0].where
     assert set(data.read_ground_truth().by_id) == {f"{s}.jpg" for s in (B, C, D)}
@@ -297,7 +297,7 @@ def test_a_link_to_nowhere_is_left_out(voc: Path) -> None:
     (voc / "Annotations" / f"{A}.xml").symlink_to(voc / "absent.xml")
     data = read(voc)
     assert stems(data)[0] == [B, C, D]
-    assert counted(data.mistakes) == {"no true box": 1}
+    assert count_kinds(data.mistakes) == {"no true box": 1}
     assert "No such file" in data.mistakes[0].what
 
 
@@ -339,7 +339,7 @@ def test_a_bad_object_costs_its_own_box_only(voc: Path, one: Object, kind: str) 
     write_xml(voc / f"Annotations/{A}.xml", [one, BIRD])
     ground_truth = read(voc).read_ground_truth()
     assert boxes_of(ground_truth)[f"{A}.jpg"][-1] == [1, 2, 30, 20]
-    assert counted(ground_truth.mistakes) == {kind: 1}
+    assert count_kinds(ground_truth.mistakes) == {kind: 1}
     assert f"{A}.xml, object 1" in ground_truth.mistakes[0].where
 
 

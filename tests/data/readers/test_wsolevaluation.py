@@ -19,7 +19,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsol.data.ground_truth import GroundTruth, counted
+from wsol.data.ground_truth import GroundTruth, count_kinds
 from wsol.data.readers.wsolevaluation import read, recognise
 from wsol.errors import BrokenImage, WsolError
 
@@ -335,7 +335,7 @@ def test_mistakes_are_noted_and_not_used(
 ) -> None:
     change(listed / table, old, new)
     ground_truth = read(listed).read_ground_truth()
-    assert counted(ground_truth.mistakes) == kinds
+    assert count_kinds(ground_truth.mistakes) == kinds
     assert words in "\n".join(map(str, ground_truth.mistakes))
     assert boxes_of(ground_truth)["hawk/1.jpg"] == [[3, 3, 4, 4]]
     if set(kinds) - {"reaches outside, clipped"}:

@@ -60,7 +60,7 @@ def test_a_large_image_is_not_overtaken_by_small_ones_for_ever() -> None:
 
 
 def test_what_never_fits_is_not_waited_for() -> None:
-    with pytest.raises(ValueError, match="2 bytes of 1"), Memory(1).claimed(2):
+    with pytest.raises(ValueError, match="2 bytes .* limit is 1"), Memory(1).claimed(2):
         pass
 
 
@@ -133,7 +133,7 @@ def test_an_image_that_does_not_fit_is_broken_with_its_size_and_the_limit(
                 continue
             with pytest.raises(
                 BrokenImage,
-                match=r"deep\.png is too large: 400 x 300 pixels \(PNG, I;16\) take .* GB.*at most 0\.0 GB.*Scale it",
+                match=r"deep\.png is too large: expected at most 0\.0 GB.*400 x 300 pixels \(PNG, I;16\).*Scale it",
             ):
                 read(path)
 

@@ -209,4 +209,4 @@ def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
 
 def test_what_to_do_is_a_sentence_after_one_that_has_an_end() -> None:
     said = remedy_for((Mistake("broken image", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
-    assert said.endswith("repair or remove it. Fix that, or name another ground truth.")
+    assert said.endswith("repair or remove it. Fix that, or give another ground truth.")

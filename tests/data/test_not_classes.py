@@ -55,7 +55,7 @@ def below(*folders: str, names: Iterable[str] = BIRDS) -> list[str]:
         ),
         pytest.param({"hawk": ["x"], "left": BIRDS, "right": BIRDS[:5]}, "5 of 5 file names", id="a third folder"),
         pytest.param(
-            {"owl": below("images", "masks"), "wren": below("images", "masks")}, "images alone", id="within each class"
+            {"owl": below("images", "masks"), "wren": below("images", "masks")}, "images only", id="within each class"
         ),
         pytest.param(
             {"fold1": below("owl", "wren"), "fold2": below("owl", "wren")},
@@ -140,7 +140,7 @@ def test_the_training_half_of_a_split_is_inspected(tmp_path: Path) -> None:
     for part in ("train", "test"):
         for kind in ("images", "masks"):
             write_image(tmp_path / part / kind / "1.png")
-    with pytest.raises(WsolError, match="images and masks in .*train hold different things"):
+    with pytest.raises(WsolError, match="images and masks in .*train hold different kinds of files"):
         open_data(tmp_path)
 
 
@@ -167,13 +167,13 @@ def test_parts_of_one_thing_are_a_split_beside_a_third_folder() -> None:
     files = {
         f"seg_{part}": [f"seg_{part}/{name}/{part}{name}" for name in ("sea", "street")] for part in ("train", "test")
     }
-    with pytest.raises(WsolError, match="parts of a split"):
+    with pytest.raises(WsolError, match="folders of a split"):
         check_classes(Path("data"), {**files, "seg_pred": ["seg_pred/owl"]})
 
 
 def test_classes_that_are_split_by_themselves_are_refused_beside_their_masks_too() -> None:
     files = {name: [f"{part}/{name}" for part in ("train", "test", "ground_truth")] for name in ("bottle", "cable")}
-    with pytest.raises(WsolError, match="split by itself"):
+    with pytest.raises(WsolError, match="its own split"):
         check_classes(Path("data"), files)
 
 

@@ -77,7 +77,7 @@ def test_each_layout_is_read_by_its_reader_and_recognised_by_no_other(tmp_path: 
 @pytest.mark.parametrize("kind", sorted(set(WRITE) - {"CSV table", "wsolevaluation"}))
 def test_the_folder_above_names_the_data_set_below(tmp_path: Path, kind: str) -> None:
     WRITE[kind](tmp_path / "unpacked" / "data")
-    with pytest.raises(WsolError, match=r"holds one folder, data, .* Name .*data\."):
+    with pytest.raises(WsolError, match=r"holds one folder, data, .* Give .*data\."):
         open_data(tmp_path / "unpacked")
 
 
@@ -115,7 +115,7 @@ def test_the_images_may_lie_elsewhere(tmp_path: Path, kind: str, images: str) ->
 
 def test_a_folder_of_images_that_is_none_is_refused(class_folders: Path) -> None:
     for name in ("absent", "owl/1.jpg"):
-        with pytest.raises(WsolError, match=f"{name} is no folder: expected the one that holds the images of.*Check"):
+        with pytest.raises(WsolError, match=f"{name} is not a folder: expected"):
             open_data(class_folders, class_folders / name)
 
 
@@ -135,7 +135,7 @@ def test_the_kind_is_recognised(fake_cub: Path, class_folders: Path, split_folde
         pytest.param(["owl/", "hawk/"], "no images", id="two empty classes"),
         pytest.param(
             ["train/a/1.jpg", "train/b/1.jpg", "test/a/1.jpg", "test/c/1.jpg"],
-            "c. Expected the same class folders",
+            "c: expected the same class folders",
             id="a class in test alone",
         ),
         pytest.param(
@@ -177,7 +177,7 @@ def test_a_list_of_ground_truth_needs_no_more_than_an_image(
     else:
         with pytest.raises(
             WsolError,
-            match="(?s)no images in.*expected.*COCO.*Name the folder",
+            match="(?s)no images in.*expected.*COCO.*Give the folder",
         ):
             open_ground_truth(tmp_path)
 

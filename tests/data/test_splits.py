@@ -106,21 +106,21 @@ def test_one_of_several_parts_is_tested_on(tmp_path: Path, folders: tuple[str, .
     ("folders", "words"),
     [
         pytest.param(
-            ("Train/owl", "train/owl", "test/owl"), "look like the parts of a split", id="two training folders"
+            ("Train/owl", "train/owl", "test/owl"), "look like the folders of a split", id="two training folders"
         ),
         pytest.param(("test/owl", "val/owl"), "Rename them to train and test", id="no training folder"),
-        pytest.param(("birds_train", "birds_test"), "look like the parts of a split", id="among other words"),
-        pytest.param(("trainA", "trainB", "testA", "testB"), "look like the parts of a split", id="pairs"),
+        pytest.param(("birds_train", "birds_test"), "look like the folders of a split", id="among other words"),
+        pytest.param(("trainA", "trainB", "testA", "testB"), "look like the folders of a split", id="pairs"),
         pytest.param(("Train", "Test"), "Train holds images and no class folders", id="no classes"),
         pytest.param(
             ("Train/owl", "Train/wren", "Test/owl", "Test/hawk"),
-            "classes that .*Train has not: hawk",
+            "classes that .*Train lacks: hawk",
             id="other classes",
         ),
         pytest.param(
             ("owl/train", "owl/test", "wren/train", "wren/test"), "owl/train to train/owl", id="a split in each class"
         ),
-        pytest.param(("data/train/owl", "data/train/wren"), "Name .*data", id="one deeper"),
+        pytest.param(("data/train/owl", "data/train/wren"), "Give .*data", id="one deeper"),
     ],
 )
 def test_what_looks_like_a_split_is_refused_with_the_remedy(

@@ -1,4 +1,4 @@
-"""A whole judgement: nothing lost, nothing twice, and its rows for machines."""
+"""The result of an evaluation: every image counts once, and the rows of the CSV table."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_image_that_two_processes_evaluated_counts_once() -> None:
     assert evaluated(row("a", 0.9), row("a", 0.9), row("b", 0.1), expected=2).as_json()[0]["n"] == 2
 
 
-def test_nothing_to_judge_is_reported_with_the_first_reason() -> None:
+def test_no_image_to_evaluate_is_reported_with_the_first_reason() -> None:
     with pytest.raises(WsolError, match="none of 2 images.*a: no map"):
         evaluated(left_out=("a: no map", "b: no map"))
 

@@ -1,4 +1,4 @@
-"""One image under each protocol, against the protocols read aloud."""
+"""One image under each protocol, compared with loops over the definitions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def judged(name: ProtocolName, case: Case, threshold: float | None = None, step:
     return Evaluator([PROTOCOLS[name]], {name: threshold}, step)(result, ground_truth)[name]
 
 
-# wsolevaluation, read aloud from spec/evaluation.md
+# wsolevaluation, as loops from spec/evaluation.md
 
 
 def iou_plus_one(a: tuple[int, ...], b: tuple[int, ...]) -> float:
@@ -136,7 +136,7 @@ def test_boxes_of_special_maps_under_wsol(name: ProtocolName, heatmap: Map, expe
     assert row.sweep[0] == np.float32(iou_plus_one(expected, (0, 0, 90, 200)))
 
 
-# SPOL, read aloud from spec/evaluation.md
+# SPOL, as loops from spec/evaluation.md
 
 
 def spol_by_loops(case: Case, threshold: float) -> tuple[float, bool]:
@@ -181,13 +181,13 @@ def test_spol_takes_a_networks_own_map_of_the_crop() -> None:
     assert not empty.has_box and empty.score == 0
 
 
-def test_a_box_outside_the_crop_is_dropped_and_the_image_counts_all_the_same() -> None:
+def test_a_box_outside_the_crop_is_dropped_and_the_image_still_counts() -> None:
     row = judged("spol", Case((256, 256), [(0, 0, 16, 256)], np.ones((8, 8), np.float32)), 0.2)
     assert row.iou == 0 and row.has_box and row.has_ground_truth
 
 
 def score_of(heatmap: Map, image_hw: tuple[int, int], threshold: float) -> float:
-    """What a prediction says of its largest object."""
+    """The largest object of a prediction."""
     found = find_objects(heatmap, image_hw, Box(threshold=threshold))
     return found[0].score if found else 0.0
 
@@ -255,7 +255,7 @@ def test_the_score_of_boxes_is_their_own(scores: list[float] | None, expected: f
 
 
 def square_truth(image_hw: tuple[int, int]) -> GroundTruthMask:
-    """The left half is the object, the lowest quarter does not count."""
+    """The left half is the object, the lowest quarter is ignored."""
     height, width = image_hw
     is_object, is_ignored = np.zeros(image_hw, dtype=bool), np.zeros(image_hw, dtype=bool)
     is_object[: height * 3 // 4, : width // 2] = True

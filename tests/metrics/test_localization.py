@@ -30,7 +30,7 @@ def row(
     peak: int = 0,
     score: float | None = None,
 ) -> Row:
-    """An image whose boxes fit equally well at every threshold, unless told otherwise."""
+    """An image whose boxes fit equally well at every threshold, unless given otherwise."""
     fits = np.array([iou] * len(HUNDREDTHS) if sweep is None else sweep, dtype=np.float32)
     return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None, score)
 
@@ -140,7 +140,7 @@ def test_masks_are_a_mean_over_the_images_that_have_one() -> None:
     assert values(other)["pxap"] == pytest.approx(100) and other.masked() == 1
 
 
-def test_images_without_a_true_box_do_not_count_for_boxes() -> None:
+def test_images_without_an_annotated_box_do_not_count_for_boxes() -> None:
     masked = replace(row(0.0, mask_iou=0.4), has_ground_truth=False)
     assert values(judged(masked, masked)) == pytest.approx({"mask_iou": 40})
     assert values(judged(row(0.9, mask_iou=0.6), masked))["gt_known"] == 100
@@ -151,7 +151,7 @@ def layers(*correct: int, iou: float = 0.6) -> list[float]:
     return [iou if layer in correct else 0.1 for layer in range(255)]
 
 
-def test_best_thresholds_are_looked_for_at_each_iou_under_wsol() -> None:
+def test_wsol_searches_for_the_best_threshold_at_each_iou() -> None:
     rows = [
         row(np.nan, sweep=layers(*range(100, 120), iou=0.72), peak=255),
         row(np.nan, sweep=layers(*range(110, 130), iou=0.55), peak=255),

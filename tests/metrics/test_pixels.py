@@ -1,4 +1,4 @@
-"""PxAP against the sum over thresholds, read aloud."""
+"""PxAP against the sum over thresholds, as loops."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ TRUTH = np.array([[1, 1, 0, 0, 0, 255]])
     [
         pytest.param([[1, 1, 0, 0, 0, 0]], 100, id="perfect, ignored pixels low"),
         pytest.param([[1, 1, 0, 0, 0, 1]], 100, id="perfect, ignored pixels high"),
-        pytest.param([[0, 0, 0, 0, 0, 0]], 40, id="zeros: the object's share of what counts"),
+        pytest.param([[0, 0, 0, 0, 0, 0]], 40, id="zeros: the object's fraction of the counted pixels"),
         pytest.param([[1, 1, 1, 1, 1, 1]], 40, id="ones: the same"),
         pytest.param([[0.5, 0.5, 0.5, 0.5, 0.5, 0.5]], 40, id="halves: the same"),
         pytest.param([[1, 0, 0, 0, 0, 0]], 70, id="half at once, the rest with everything"),

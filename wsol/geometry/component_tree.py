@@ -37,7 +37,7 @@ class Components:
     start: Column
     """Its first pixel in reading order: row times the map's width plus column."""
     solid_twice: Column
-    """Twice the area between the centres of its pixels: the area of a 2x2 block is 1, that of three of its pixels 0.5."""
+    """Twice the area between the centres of its pixels: a 2x2 block has the area 1, three of its pixels have 0.5."""
     holes: Column
     """The number of background components it surrounds, if its pixels also touch by corner."""
 

@@ -25,8 +25,8 @@ WEIGHT = 0.5
 """Weight of the contrast (0 to 1) relative to the mean IoU. On five kinds of images 0.3 to 0.8 are as good
 (studies/recipes.md)."""
 SOFTNESS = 0.02
-"""Thresholds are weighted by exp((IoU + weighted contrast) / SOFTNESS), so that rounding errors cannot change the result
-abruptly."""
+"""Thresholds are weighted by exp((IoU + weighted contrast) / SOFTNESS), so that rounding errors cannot change the
+result abruptly."""
 
 Curve = Float[np.ndarray, "*thresholds"]
 Heatmaps = Float32[np.ndarray, "batch height width"]

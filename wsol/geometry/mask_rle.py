@@ -1,5 +1,5 @@
-"""Check COCO's compressed run lengths for pycocotools, which trusts its input: masks from run lengths that are too short
-contain uninitialised memory.
+"""Check COCO's compressed run lengths for pycocotools, which trusts its input: masks from run lengths that are too
+short contain uninitialised memory.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _cover(characters, pixels):
     last = last_but_one = 0
     for character in characters:
         bits = np.int64(character) - 48
-        # Seven characters can hold any run. With more, pycocotools shifts bits out of the word and reads another number.
+        # Seven characters can hold any run. With more, pycocotools shifts bits out of the word and misreads it.
         if bits < 0 or bits >= 64 or shift > 30:
             return False
         value |= (bits & 31) << shift

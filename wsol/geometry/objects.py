@@ -27,7 +27,7 @@ class Found:
 
 
 def resized(heatmap: Heatmap, image_hw: tuple[int, int]) -> Float32[np.ndarray, "_ _"]:
-    """Resize a map to (height, width) bilinearly; pixel centres are at half-integers, so a cell covers `stride` pixels."""
+    """Resize a map to (height, width) bilinearly; pixel centres are at half-integers (a cell covers `stride` px)."""
     height, width = image_hw
     return np.asarray(cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR))
 

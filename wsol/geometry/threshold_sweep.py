@@ -74,7 +74,7 @@ def largest_contour(layers: Layers) -> Corners:
 
     The area between a contour's pixel centres is the solid area of its component plus that of its holes. So it is known
     except for components with holes, whose area is at least their own solid area and at most that of their box. If this
-    is not decisive, the contours of that layer are traced. OpenCV lists contours from the last start pixel to the first.
+    is not decisive, the contours of that layer are traced. OpenCV lists contours from the last start to the first.
     """
     rows = layers.bright
     order = np.lexsort((rows.start, rows.solid_twice))

@@ -65,7 +65,7 @@ def test_labels_alone_are_a_data_set_without_ground_truth(tmp_path: Path) -> Non
     write_table(tmp_path / "labels.csv", LABELS.items(), ("path", "label"))
     data = open_data(tmp_path)
     assert labelled(data, data.train) == LABELS
-    with pytest.raises(WsolError, match=r"no boxes to compare with in .*labels\.csv.*x0, y0, x1, y1.*wsol predict"):
+    with pytest.raises(WsolError, match=r"no boxes in .*labels\.csv.*x0, y0, x1, y1.*wsol predict"):
         data.read_ground_truth()
 
 

@@ -117,7 +117,7 @@ def test_a_file_is_not_recognised(by_wnid: Path) -> None:
 
 def test_a_folder_without_images_names_what_is_expected(tmp_path: Path) -> None:
     (tmp_path / "Annotations/CLS-LOC/val").mkdir(parents=True)
-    with pytest.raises(WsolError, match=r"no ImageNet images in .*train/<wnid>.*Name the folder"):
+    with pytest.raises(WsolError, match=r"no ImageNet images in .*train/<wnid>.*Give the folder"):
         read(tmp_path)
     with pytest.raises(WsolError, match="absent"):
         read(tmp_path, tmp_path / "absent")

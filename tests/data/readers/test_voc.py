@@ -72,7 +72,7 @@ def test_a_file_is_not_recognised(voc: Path) -> None:
 
 
 def test_a_folder_without_annotations_names_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(WsolError, match=r"no annotations in .*Annotations/\*\.xml.*Name the folder"):
+    with pytest.raises(WsolError, match=r"no annotations in .*Annotations/\*\.xml.*Give the folder"):
         read(tmp_path)
 
 
@@ -350,7 +350,7 @@ def test_another_shape_than_a_box_is_named(tmp_path: Path, shape: str) -> None:
     file.write_text(file.read_text().replace("<bndbox>", f"<{shape}>", 1).replace("</bndbox>", f"</{shape}>", 1))
     ground_truth = read(tmp_path).read_ground_truth()
     (mistake,) = ground_truth.mistakes
-    assert mistake.kind == "no true box" and f"expected <bndbox>, got <{shape}> alone" in mistake.what
+    assert mistake.kind == "no true box" and f"expected <bndbox>, got only <{shape}>" in mistake.what
 
 
 def test_a_writer_that_counts_from_zero_loses_nothing(tmp_path: Path) -> None:

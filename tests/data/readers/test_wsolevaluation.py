@@ -125,7 +125,7 @@ def test_other_folders_are_not_recognised(tmp_path: Path, names: list[str]) -> N
     for name in names:
         (tmp_path / name).write_text("")
     assert not recognise(tmp_path)
-    with pytest.raises(WsolError, match=r"no image_ids\.txt.*Name the folder"):
+    with pytest.raises(WsolError, match=r"no image_ids\.txt.*Give the folder"):
         read(tmp_path)
 
 
@@ -499,7 +499,7 @@ def test_masks_are_looked_for(tmp_path: Path, masked: Path, holder: str) -> None
         pytest.param("test/a_2.png", None, "does not exist", id="a mask missing"),
         pytest.param("test/a_ignore.png", None, "does not exist", id="a region missing"),
         pytest.param("test/a_2.png", b"", "the file is empty", id="an empty file"),
-        pytest.param("test/a_2.png", b"no image", "no decoder", id="no image"),
+        pytest.param("test/a_2.png", b"no image", "format is unknown", id="no image"),
     ],
 )
 def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
@@ -522,7 +522,7 @@ def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
         pytest.param(os.mkfifo, "a named pipe", id="a pipe"),
         pytest.param(
             lambda path: Image.new("L", (40, 30)).save(path, "JPEG2000"),
-            "no decoder",
+            "format is unknown",
             id="a format that only OpenCV reads",
         ),
     ],

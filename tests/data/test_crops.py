@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_view() -> None:
     assert not torch.equal(one.top, other.top)
 
 
-def test_every_place_is_equally_likely_and_the_coin_is_fair() -> None:
+def test_every_position_is_equally_likely_and_half_are_flipped() -> None:
     view = drawn(9000, 12, 10, 0)
     for places in (view.top, view.left):
         shares = torch.bincount(places, minlength=3) / 9000

@@ -32,7 +32,7 @@ def boxes_of(ground_truth: GroundTruth, image_id: str) -> list[Xyxy]:
 
 
 def collected(corners: Xyxy, *, corners_are_pixels: bool = False) -> tuple[list[Xyxy], list[Mistake]]:
-    """What comes out of one box in an image of 30 rows and 40 columns."""
+    """The ground truth of one box in an image of 30 rows and 40 columns."""
     collector = Collector(corners_are_pixels)
     collector.add("owl.jpg", corners, HW, "here")
     ground_truth = collector.ground_truth()
@@ -50,7 +50,7 @@ def collected(corners: Xyxy, *, corners_are_pixels: bool = False) -> tuple[list[
         pytest.param((39.5, 29.5, 40, 30), (39.5, 29.5, 40, 30), id="the last half pixel"),
     ],
 )
-def test_a_good_box_is_kept_without_a_word(corners: Xyxy, kept: Xyxy) -> None:
+def test_a_valid_box_is_kept_without_a_mistake(corners: Xyxy, kept: Xyxy) -> None:
     assert collected(corners) == ([kept], [])
 
 
@@ -75,7 +75,7 @@ def test_a_good_box_is_kept_without_a_word(corners: Xyxy, kept: Xyxy) -> None:
         pytest.param((-INF, 2, 3, 4), "not a number", "-inf", id="infinite to the left"),
     ],
 )
-def test_a_senseless_box_is_noted_and_not_used(corners: Xyxy, kind: Kind, words: str) -> None:
+def test_an_invalid_box_is_noted_and_not_used(corners: Xyxy, kind: Kind, words: str) -> None:
     boxes, mistakes = collected(corners)
     assert boxes == []
     assert [(mistake.kind, mistake.where) for mistake in mistakes] == [(kind, "here")]
@@ -120,7 +120,7 @@ CORNERS = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), CORNERS)), st.integers(1, 60), st.integers(1, 60), st.booleans())
-def test_every_box_that_comes_out_lies_in_its_image_and_was_put_in(
+def test_every_kept_box_is_in_its_image_and_was_added(
     rows: list[tuple[str, Xyxy]], height: int, width: int, corners_are_pixels: bool
 ) -> None:
     collector = Collector(corners_are_pixels)
@@ -135,7 +135,7 @@ def test_every_box_that_comes_out_lies_in_its_image_and_was_put_in(
         for x0, y0, x1, y1 in clipped:
             assert 0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height
             assert corners_are_pixels or (x0 < x1 and y0 < y1)
-    # Who reaches further than rounding is told, once each.
+    # Boxes outside by more than rounding are noted, once each.
     assert len({m.where for m in ground_truth.mistakes}) == len(ground_truth.mistakes)
     far = {
         str(number)
@@ -207,6 +207,6 @@ def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
     assert sum(counts.values()) == len(get_args(Kind)) + 3
 
 
-def test_what_to_do_is_a_sentence_after_one_that_has_an_end() -> None:
+def test_the_remedy_has_no_double_full_stop() -> None:
     said = remedy_for((Mistake("broken image", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
     assert said.endswith("repair or remove it. Fix that, or give another ground truth.")

@@ -110,12 +110,12 @@ def test_no_images_are_no_batches() -> None:
     ("order", "expected"),
     [
         pytest.param([3, 0, 5], [3, 0, 5], id="all whole"),
-        pytest.param([1, 2], [5, 2], id="the next in the list stands in"),
+        pytest.param([1, 2], [5, 2], id="the next in the list replaces it"),
         pytest.param([4, 4], [0, 0], id="after the last the first"),
         pytest.param([], [], id="none asked for"),
     ],
 )
-def test_the_next_whole_image_stands_in_for_a_broken_one(
+def test_the_next_whole_image_replaces_a_broken_one(
     paths: list[Path], kept: bool, workers: int, order: list[int], expected: list[int]
 ) -> None:
     images = opened(paths, kept=kept, workers=workers)

@@ -48,7 +48,7 @@ def below(*folders: str, names: Iterable[str] = BIRDS) -> list[str]:
             id="two views",
         ),
         pytest.param(
-            {"a": SPARSE, "b": [*SPARSE[:5], "1", "2"]}, "5 of 7 file names", id="numbers that nobody counted"
+            {"a": SPARSE, "b": [*SPARSE[:5], "1", "2"]}, "5 of 7 file names", id="numbers that are not consecutive"
         ),
         pytest.param(
             {"photographs of owls": BIRDS, "drawn": [f"{name}_mask" for name in BIRDS]}, "in common", id="an ending"
@@ -106,7 +106,7 @@ def test_folders_that_are_no_classes_are_refused(files: dict[str, list[str]], wo
         pytest.param({}, id="none"),
     ],
 )
-def test_classes_are_none_the_less_classes_for_what_their_files_are_called(files: dict[str, list[str]]) -> None:
+def test_file_names_do_not_make_classes_doubtful(files: dict[str, list[str]]) -> None:
     assert check_classes(ROOT, files) == ()
 
 
@@ -159,7 +159,7 @@ def test_our_own_set_and_published_folders_are_classes(small_set: Path, cub30: P
         pytest.param([f"img{number}_v2" for number in range(1, 31)], id="counted names before a version"),
     ],
 )
-def test_counted_names_are_counted_wherever_the_number_stands_and_whatever_else_there_is(names: list[str]) -> None:
+def test_consecutive_numbers_are_recognised_anywhere_in_a_name(names: list[str]) -> None:
     assert check_classes(Path("data"), {"owl": names, "wren": names}) == ()
 
 

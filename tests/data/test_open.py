@@ -1,4 +1,4 @@
-"""Any folder becomes a data set or an error that says what to do."""
+"""Any folder becomes a data set or an error with a remedy."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Pat
         pytest.param("PASCAL VOC", "JPEGImages", id="PASCAL VOC"),
     ],
 )
-def test_the_images_may_lie_elsewhere(tmp_path: Path, kind: str, images: str) -> None:
+def test_the_images_may_be_in_another_folder(tmp_path: Path, kind: str, images: str) -> None:
     WRITE[kind](tmp_path / "data")
     (tmp_path / "data" / images).rename(tmp_path / "photos")
     assert not any(sample.path.exists() for sample in open_ground_truth(tmp_path / "data").test)
@@ -224,7 +224,7 @@ def test_one_image_a_class_will_do(tmp_path: Path, new_image: NewImage) -> None:
     assert len(open_data(tmp_path).train) == 2
 
 
-def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match="(?s)does not exist.*CSV.*Check the path"):
         open_data(tmp_path / "absent")
     (tmp_path / "birds.zip").write_bytes(b"PK")

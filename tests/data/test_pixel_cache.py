@@ -75,7 +75,7 @@ def test_images_are_kept_where_they_fit(
     assert not (tmp_path / "absent").exists()
 
 
-def test_a_disk_without_twice_the_room_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_twice_the_space_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need = 6 * record_of(SIDE).itemsize
     limits = Limits(0, 1, tmp_path / "absent")
     for free, storage in ((2 * need, "disk"), (2 * need - 1, "nowhere")):
@@ -96,7 +96,7 @@ def test_file_and_memory_hold_the_same_pixels_and_mark_the_broken(tmp_path: Path
             assert tuple(records[i]["image_hw"]) == image_hw
 
 
-def test_what_is_in_the_file_is_not_decoded_again(
+def test_images_in_the_file_are_not_decoded_again(
     tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = on_disk(paths, tmp_path / "cache")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wsol.config.options import Box
 from wsol.geometry.boxes import Xyxy, tight_box
-from wsol.geometry.objects import Found, find_objects, resized
+from wsol.geometry.objects import DetectedObject, find_objects, resized
 from wsol.geometry.scores import score_of
 
 Map = NDArray[np.float32]
@@ -25,7 +25,7 @@ def drawing(rows: str) -> Map:
     return np.array([[values[cell] for cell in row] for row in rows.split()], dtype=np.float32)
 
 
-def found(rows: str, **box: object) -> list[Found]:
+def found(rows: str, **box: object) -> list[DetectedObject]:
     """Objects of a drawing at its own size."""
     heatmap = drawing(rows)
     return find_objects(heatmap, heatmap.shape, Box.model_validate(box))

@@ -77,7 +77,7 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "blank": ("warn", "Remove them: the whole image has one colour."),
     "elongated": (
         "warn",
-        f"Crop them: one side is more than {ELONGATED} times the other, and networks get them squashed to a square.",
+        f"Crop them: one side is more than {ELONGATED} times the other, and networks get images resized to a square.",
     ),
     "huge": ("info", f"Scale them down for speed: they are above {HUGE_MEGAPIXELS} megapixels."),
     "turned": ("info", "Nothing to do in wsol, which applies the EXIF orientation; other tools may show them rotated."),

@@ -36,7 +36,7 @@ class ImageStats:
     is_turned: bool
     """The stored pixels are not upright; EXIF has the rotation."""
     thumb: Thumb
-    """Upright RGB, squashed to a square."""
+    """Upright RGB, resized to a square."""
 
     @property
     def megapixels(self) -> float:

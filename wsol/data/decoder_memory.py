@@ -97,7 +97,7 @@ def needed_bytes(image: Image.Image, full_px: int, result_px: int) -> int:
     is_deep, is_small = image.mode[0] in "IF", image.mode in ("1", "L", "P")
     stored = 1 if is_small else 2 if image.mode.startswith("I;16") else 4
     opaque = 1 if is_deep or (image.mode in ("1", "L") and not image.has_transparency_data) else 4
-    copies = 1 if image.mode in ("L", "RGB") else 2  # turned upright, and before that converted
+    copies = 1 if image.mode in ("L", "RGB") else 2  # one rotated upright, another one converted before
     # Progressive JPEGs keep all coefficients, whatever the scale.
     coefficients = 2 * len(image.getbands()) * full_px if "progressive" in image.info else 0
     beside = 0 if image.info.get("compression") == "raw" else FORMAT_BYTES.get(image.format or "", 0)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 from pathlib import Path
 
-from wsol.data.splits import Part, halves_of, mentions_part, part_of, words_of
+from wsol.data.splits import SplitName, mentioned_split, split_folders, split_of, words_of
 from wsol.errors import WsolError
 
 Files = Mapping[str, Sequence[str]]
@@ -66,7 +66,7 @@ def check_classes(root: Path, files: Files) -> tuple[str, ...]:
 
 def _refuse_parts(root: Path, names: Iterable[str]) -> None:
     """Refuse `test` and `val` if there is no other folder, and `birds_train` and `birds_test` in any case."""
-    parts = {name: mentions_part(name) for name in names}
+    parts = {name: mentioned_split(name) for name in names}
     has_pair = any(len(found) > 1 for rest, found in _parts_by_rest(names).items() if rest)
     if has_pair or (len(set(parts.values())) > 1 and all(parts.values())):
         raise WsolError(
@@ -79,12 +79,12 @@ def _refuse_parts(root: Path, names: Iterable[str]) -> None:
         )
 
 
-def _parts_by_rest(names: Iterable[str]) -> dict[tuple[str, ...], set[Part]]:
+def _parts_by_rest(names: Iterable[str]) -> dict[tuple[str, ...], set[SplitName]]:
     """The split names by the remaining words of a folder name: `seg_train` and `seg_test` both belong to `seg`."""
-    found: defaultdict[tuple[str, ...], set[Part]] = defaultdict(set)
+    found: defaultdict[tuple[str, ...], set[SplitName]] = defaultdict(set)
     for name in names:
         words = words_of(name)
-        parts = {word: part for word in words if (part := part_of(word))}
+        parts = {word: part for word in words if (part := split_of(word))}
         found[tuple(word for word in words if word not in parts)].update(parts.values())
     return found
 
@@ -101,8 +101,10 @@ def _refuse_parts_within(root: Path, below: Mapping[str, Set[str]]) -> None:
 
 
 def _is_split(folders: Set[str]) -> bool:
-    """Only split folders, or both `train` and `test` beside another folder, such as `ground_truth`."""
-    return halves_of(folders, lambda _: False) is not None or len({"train", "test"} & set(map(part_of, folders))) > 1
+    """Whether there are only split folders, or both `train` and `test` beside a folder such as `ground_truth`."""
+    return (
+        split_folders(folders, lambda _: False) is not None or len({"train", "test"} & set(map(split_of, folders))) > 1
+    )
 
 
 def _refuse_kinds(root: Path, files: Files) -> None:
@@ -163,7 +165,7 @@ def _same_folders(root: Path, below: Mapping[str, Set[str]]) -> tuple[str, ...]:
         return ()
     problem = f"{_some(below)} in {root} have the same folders each, {_some(folders)}"
     # At least half: `train` beside `car` and `bus` is a class.
-    are_parts = 2 * sum(map(bool, map(mentions_part, below))) >= len(below)
+    are_parts = 2 * sum(map(bool, map(mentioned_split, below))) >= len(below)
     if are_parts or all(PIECES.intersection(words_of(name)) for name in below):
         raise WsolError(
             f"{problem}, and look like the parts of a data set",

@@ -8,7 +8,7 @@ from typing import Protocol
 from wsol.data.image_files import check_there
 from wsol.data.readers import class_folders, coco, csv_table, cub, imagenet, unlabelled, voc, wsolevaluation
 from wsol.data.samples import DataSet, checked
-from wsol.data.splits import part_of
+from wsol.data.splits import split_of
 from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.errors import WsolError
 from wsol.storage.litter import is_litter
@@ -138,7 +138,7 @@ def _data_below(data: DataSet) -> Path | None:
         return None
     kinds = [kind for kind, reader in READERS.items() if reader.recognise(below)]
     folders = [child.name for child in below.iterdir() if child.is_dir() and not is_litter(child.name)]
-    has_classes = len(folders) > 1 or any(map(part_of, folders))
+    has_classes = len(folders) > 1 or any(map(split_of, folders))
     return below if has_classes or kinds != ["class folders"] else None
 
 

@@ -1,4 +1,4 @@
-"""What a reader of any data set returns. Boxes and masks stand apart, so that training cannot see them."""
+"""The data set that every reader returns. Boxes and masks are separate, so that training cannot use them."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple, get_args
 
-Part = Literal["train", "test", "val"]
+SplitName = Literal["train", "test", "val"]
 
-_WORDS: dict[Part, str] = {
+_WORDS: dict[SplitName, str] = {
     "train": "train|training|trainval|trn",
     "test": "test|testing|tst|eval|evaluation|holdout|heldout",
     "val": "val|valid|validate|validation|dev|devel|development",
@@ -22,17 +22,17 @@ _SEPARATORS = re.compile(r"[\s_.\-]+")
 _TOKENS = re.compile(r"[A-Z]*[a-z]+|[A-Z]+|[^\W\d_A-Za-z]+")
 
 
-class Halves(NamedTuple):
+class SplitFolders(NamedTuple):
     """The folder of the training images and that of the test images, None if there is no test folder."""
 
     train: str
     test: str | None
 
 
-def part_of(name: str) -> Part | None:
+def split_of(name: str) -> SplitName | None:
     """The split of a folder name, ignoring case and separators: `Training_Set`, `test images`, `val2017`; else None."""
     match = _NAME.fullmatch(_SEPARATORS.sub("", name).lower())
-    return None if match is None else next(part for part in get_args(Part) if match[part] is not None)
+    return None if match is None else next(part for part in get_args(SplitName) if match[part] is not None)
 
 
 def words_of(name: str) -> list[str]:
@@ -40,12 +40,12 @@ def words_of(name: str) -> list[str]:
     return [word.lower() for word in _TOKENS.findall(name)]
 
 
-def mentions_part(name: str) -> Part | None:
+def mentioned_split(name: str) -> SplitName | None:
     """The split of a name, or of the first of its words that has one: `birds_train`, `testA`; else None."""
-    return part_of(name) or next(filter(None, map(part_of, words_of(name))), None)
+    return split_of(name) or next(filter(None, map(split_of, words_of(name))), None)
 
 
-def halves_of(names: Iterable[str], has_folders: Callable[[str], bool]) -> Halves | None:
+def split_folders(names: Iterable[str], has_folders: Callable[[str], bool]) -> SplitFolders | None:
     """The training and the test folder among sibling folders; None if they are classes, or two could be `train`.
 
     `train` may also be a class (of trains), which holds images. So `train` counts as a split if it holds class folders
@@ -55,7 +55,7 @@ def halves_of(names: Iterable[str], has_folders: Callable[[str], bool]) -> Halve
         names: the names of the sibling folders.
         has_folders: whether a folder of this name holds folders.
     """
-    parts = {name: part_of(name) for name in sorted(names)}
+    parts = {name: split_of(name) for name in sorted(names)}
     trains = [name for name, part in parts.items() if part == "train"]
     trains = [name for name in trains if has_folders(name)] or trains
     if len(trains) != 1:
@@ -65,13 +65,13 @@ def halves_of(names: Iterable[str], has_folders: Callable[[str], bool]) -> Halve
     has_classes = has_folders(trains[0])
     if not ((has_classes and tests) or (is_alone and (has_classes or tests))):
         return None
-    return Halves(trains[0], _best_test(tests, has_folders))
+    return SplitFolders(trains[0], _best_test(tests, has_folders))
 
 
 def _best_test(tests: Sequence[str], has_folders: Callable[[str], bool]) -> str | None:
     """The best test folder: with labels (Kaggle's `test` has none), `test` before `val`, a plain name before others."""
 
     def rank(name: str) -> tuple[bool, bool, bool, str]:
-        return not has_folders(name), part_of(name) != "test", not name.lower().startswith("test"), name
+        return not has_folders(name), split_of(name) != "test", not name.lower().startswith("test"), name
 
     return min(tests, key=rank, default=None)

@@ -18,7 +18,7 @@ _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 60
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value of any size and depth in at most 200 characters, for messages."""
     return _REPR.repr(value)[:200]
 
@@ -28,7 +28,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def number_of(value: object) -> float:
+def to_float(value: object) -> float:
     """A JSON number as float; NaN for everything else, infinity for integers beyond the range of float."""
     if not is_number(value):
         return math.nan

@@ -18,7 +18,7 @@ Mask = Bool[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectedObject:
     """One object: its box, its mask over the whole image, and its score (`wsol.geometry.scores`)."""
 
     xyxy: Xyxy
@@ -32,7 +32,9 @@ def resized(heatmap: Heatmap, image_hw: tuple[int, int]) -> Float32[np.ndarray, 
     return np.asarray(cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box, colours: Colours | None = None) -> list[Found]:
+def find_objects(
+    heatmap: Heatmap, image_hw: tuple[int, int], box: Box, colours: Colours | None = None
+) -> list[DetectedObject]:
     """Resize a heatmap to the image, threshold it, and find its components, which touch by edge or corner.
 
     Args:
@@ -53,7 +55,7 @@ def find_objects(heatmap: Heatmap, image_hw: tuple[int, int], box: Box, colours:
     masks = [labels == component for component in kept]
     others = [np.isin(labels, kept) & ~mask if len(kept) > 1 else None for mask in masks]
     return [
-        Found(_edges(stats[component]), mask, score_of(small, mask, elsewhere, colours))
+        DetectedObject(_edges(stats[component]), mask, score_of(small, mask, elsewhere, colours))
         for component, mask, elsewhere in zip(kept, masks, others, strict=True)
     ]
 
@@ -64,7 +66,7 @@ def largest_part(mask: Mask) -> Mask:
     return np.asarray(labels == _largest_first(stats)[0]) if len(stats) > 1 else mask
 
 
-def box_object(fractions: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> list[Found]:
+def box_object(fractions: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> list[DetectedObject]:
     """The object of a predicted box; its mask is the whole box, and its score is 1, since there is no map.
 
     Args:
@@ -80,7 +82,7 @@ def box_object(fractions: Float32[np.ndarray, " four"], image_hw: tuple[int, int
     x0, y0, x1, y1 = (fractions.clip(0, 1).astype(float) * (width, height, width, height)).tolist()
     mask = np.zeros(image_hw, dtype=bool)
     mask[round(y0) : round(y1), round(x0) : round(x1)] = True
-    return [Found((x0, y0, x1, y1), mask, 1.0)] if mask.any() else []
+    return [DetectedObject((x0, y0, x1, y1), mask, 1.0)] if mask.any() else []
 
 
 def _finite(heatmap: Heatmap) -> Heatmap:

@@ -19,7 +19,7 @@ from wsol.data.images import as_pixels, from_pillow, images_under, read_image, s
 from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
-from wsol.geometry.objects import Found, box_object, find_objects
+from wsol.geometry.objects import DetectedObject, box_object, find_objects
 from wsol.inference.onnx.networks import open_onnx
 from wsol.inference.outputs import Networks, Outputs
 from wsol.runs.calibration import ScoreCurve, probability
@@ -36,7 +36,7 @@ class Localization:
     image: Path | None
     """The file; None for arrays."""
     image_hw: tuple[int, int]
-    objects: tuple[Found, ...]
+    objects: tuple[DetectedObject, ...]
     """Largest first; empty where nothing was found."""
     label: int | None
     class_name: str | None
@@ -205,7 +205,7 @@ class Localizer:
         """The probability of being foreground per place; with a margin, of the middle of the images alone."""
         return self.networks.heatmaps(pixels, margin_fraction)
 
-    def _objects(self, outputs: Outputs, i: int, image_hw: tuple[int, int]) -> list[Found]:
+    def _objects(self, outputs: Outputs, i: int, image_hw: tuple[int, int]) -> list[DetectedObject]:
         if outputs.heatmaps is not None:
             colours = None if outputs.colours is None else outputs.colours[i]
             return find_objects(outputs.heatmaps[i], image_hw, self.box, colours)

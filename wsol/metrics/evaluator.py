@@ -13,7 +13,7 @@ from wsol.config.options import Box
 from wsol.data.ground_truth import GroundTruthMask, ImageTruth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.contrast import Colours
-from wsol.geometry.objects import Found, find_objects
+from wsol.geometry.objects import DetectedObject, find_objects
 from wsol.geometry.threshold_sweep import Layers, best_fits, layers_at
 from wsol.metrics.frames import SQUARE_PX, Map, boxes_in, fraction_map, map_in, map_of_crop
 from wsol.metrics.pixels import Counts, score_counts
@@ -240,7 +240,7 @@ def _best_score(result: ImageResult) -> float | None:
     return float(result.scores[0]) if len(result.scores) else -np.inf
 
 
-def _mask_iou(found: Sequence[Found], result: ImageResult, ground_truth: ImageTruth) -> float | None:
+def _mask_iou(found: Sequence[DetectedObject], result: ImageResult, ground_truth: ImageTruth) -> float | None:
     if ground_truth.read_mask is None or result.image_hw is None:
         return None
     mask = found[0].mask if found else np.zeros(result.image_hw, dtype=bool)

@@ -3,9 +3,9 @@
 | protocol   | ground truth                       | box from a map    | threshold          | IoU       | correct       |
 |------------|------------------------------------|-------------------|--------------------|-----------|---------------|
 | `original` | the image's own pixels             | largest component | the model's own    | plain     | at least 0.5  |
-| `spol`     | crop of 224 from the middle of 256 | largest contour   | 0.2; ImageNet: 0.8 | plain     | above 0.5     |
-| `wsol-v1`  | squashed to 224, whole numbers     | largest contour   | the best           | sides + 1 | at least 0.5  |
-| `wsol-v2`  | squashed to 224, whole numbers     | any contour       | the best, for each | sides + 1 | 0.3, 0.5, 0.7 |
+| `spol`     | centre crop of 224 from 256        | largest contour   | 0.2; ImageNet: 0.8 | plain     | above 0.5     |
+| `wsol-v1`  | resized to 224, integers           | largest contour   | the best           | plus one  | at least 0.5  |
+| `wsol-v2`  | resized to 224, integers           | any contour       | the best, for each | plus one  | 0.3, 0.5, 0.7 |
 
 `spol`: Wei et al. 2021, as in their published code. `wsol-v1` and `wsol-v2`: Choe et al. 2020 and 2022, MaxBoxAcc and
 MaxBoxAccV2, as in clovaai/wsolevaluation. Best thresholds are chosen on the evaluated images.

@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 from wsol.data.csv_cells import unguarded
 from wsol.data.ground_truth import check_pixels
-from wsol.data.readers.csv_rows import listed
-from wsol.data.untrusted import is_id, shown
+from wsol.data.readers.csv_rows import column_list
+from wsol.data.untrusted import is_id, short_repr
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Boxes, Xyxy
 from wsol.results.names import matched_in, similar_names
@@ -113,7 +113,7 @@ def _exported(folder: Path) -> Path | None:
     form = manifest["settings"].get("format")
     if not isinstance(form, str) or form not in EXPORTED:
         raise WsolError(
-            f"{folder} is an export in the format {form if isinstance(form, str) else shown(form)}",
+            f"{folder} is an export in the format {form if isinstance(form, str) else short_repr(form)}",
             expected=f"{' or '.join(EXPORTED)}, or output of `wsol predict`",
             remedy="Give the folder of predictions, or export them with `--format coco`.",
         )
@@ -159,7 +159,7 @@ def _from_table(file: Path, table: Table) -> dict[str, list[_Box]]:
             score = float(row.get("score", 1.0))
         except ValueError:
             raise WsolError(
-                where, expected="numbers for the corners and the score", got=shown(row), remedy="Fix it."
+                where, expected="numbers for the corners and the score", got=short_repr(row), remedy="Fix it."
             ) from None
         # Tables of `wsol export` can be ground truth too, whose readers call the class `label`.
         boxes.append(_checked(corners, score, unguarded(row.get("class") or row.get("label") or "") or None, where))
@@ -185,7 +185,7 @@ def _check_columns(file: Path, columns: tuple[str, ...]) -> None:
                 break
     if remedy:
         raise WsolError(
-            f"{file} has the columns {listed(columns)}",
+            f"{file} has the columns {column_list(columns)}",
             expected=(
                 f"{','.join(REQUIRED)} (corners in pixels, x1 = x0 + width) and, if you have them, {','.join(OPTIONAL)}"
             ),
@@ -203,7 +203,7 @@ def _containing(word: str, columns: list[str]) -> list[str]:
 def _from_coco(file: Path, coco_ids: Mapping[int, str] | None) -> dict[str, list[_Box]]:
     rows = read_json(file)
     if not isinstance(rows, list):
-        got = f"an object with {listed([*rows], ', ')}" if isinstance(rows, dict) else shown(rows)
+        got = f"an object with {column_list([*rows], ', ')}" if isinstance(rows, dict) else short_repr(rows)
         raise WsolError(
             f"{file} holds {got}",
             expected="COCO results, a list of {image_id, bbox, score, category_id}",
@@ -232,7 +232,7 @@ def _coco_row(row: Any, where: str) -> tuple[int | str, list[float], float, Any]
         raise WsolError(
             where,
             expected="an image_id (a number or a path), a bbox [x, y, width, height] and a score",
-            got=shown(row),
+            got=short_repr(row),
             remedy="Fix it.",
         ) from None
 
@@ -254,7 +254,7 @@ def _instances(file: Path) -> tuple[dict[int, str], dict[int, str]]:
         return _names(content["images"], "file_name"), _names(content.get("categories", []), "name")
     except (KeyError, TypeError, AttributeError) as error:
         raise WsolError(
-            f"{file} is not COCO ({shown(error)})",
+            f"{file} is not COCO ({short_repr(error)})",
             expected="images with id and file_name, and categories with id and name",
             remedy="Fix it, or move it to another folder.",
         ) from None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsol.data.readers.csv_rows import listed
+from wsol.data.readers.csv_rows import column_list
 from wsol.errors import WsolError
 from wsol.results.names import matched_in, similar_names
 from wsol.results.rows import Table, read_predictions, read_table
@@ -80,7 +80,7 @@ class _Labels:
         """
         labels = tuple(self._label(cell, where) for cell in cells)
         if len(set(labels)) < len(labels):
-            raise WsolError(where, expected="each class once", got=listed(cells, ", "), remedy="Fix the line.")
+            raise WsolError(where, expected="each class once", got=column_list(cells, ", "), remedy="Fix the line.")
         return labels
 
     def check_vocabulary(self) -> None:
@@ -131,13 +131,15 @@ def _from_predictions(file: Path, labels: _Labels) -> dict[str, tuple[int, ...]]
 def _from_table(file: Path, table: Table, labels: _Labels) -> dict[str, tuple[int, ...]]:
     columns = table.columns
     if columns[0] != "path" or len(columns) < 2:
-        raise WsolError(f"{file} has the columns {listed(columns)}", expected=EXPECTED, remedy="Rename or add columns.")
+        raise WsolError(
+            f"{file} has the columns {column_list(columns)}", expected=EXPECTED, remedy="Rename or add columns."
+        )
     if {"class", "probability"} <= {*columns}:
         return _long(table, labels)
     # In such a table, corners and scores that are whole numbers would be read as labels.
     if "x0" in columns or ("class" in columns and len(columns) > 2):
         raise WsolError(
-            f"{file} has the columns {listed(columns)}", expected=EXPECTED, remedy="Rename or remove columns."
+            f"{file} has the columns {column_list(columns)}", expected=EXPECTED, remedy="Rename or remove columns."
         )
     return _wide(table, labels)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsol.data.readers.csv_rows import listed
+from wsol.data.readers.csv_rows import column_list
 from wsol.errors import WsolError
 from wsol.predictions.records import LINES, Prediction, open_predictions, read_lines
 from wsol.text import number_of
@@ -53,8 +53,8 @@ def read_table(file: Path) -> Table:
         if len(cells) != len(columns):
             raise WsolError(
                 where,
-                expected=f"{number_of(len(columns), 'cell')} ({listed(columns)})",
-                got=f"{len(cells)} ({listed(cells)})",
+                expected=f"{number_of(len(columns), 'cell')} ({column_list(columns)})",
+                got=f"{len(cells)} ({column_list(cells)})",
                 remedy="Fix the line; quote a cell that holds a comma.",
             )
     return Table(columns, rows)

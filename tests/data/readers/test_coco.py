@@ -167,7 +167,7 @@ def test_validation_annotations_alone_are_a_list_of_ground_truth(tmp_path: Path)
 
 
 @pytest.mark.parametrize("places", [("train2017", "val2017"), ("all", "all")])
-def test_images_may_lie_elsewhere(tmp_path: Path, places: tuple[str, str]) -> None:
+def test_images_may_be_in_another_folder(tmp_path: Path, places: tuple[str, str]) -> None:
     root, photos = tmp_path / "root", tmp_path / "photos"
     write_published_coco(root)
     for split, place in zip(("train2017", "val2017"), places, strict=True):
@@ -185,7 +185,7 @@ def test_the_folder_of_a_split_goes_before_the_folder_of_all(tmp_path: Path) -> 
     assert read(tmp_path, tmp_path).train[0].path == tmp_path / "train2017/000000000009.jpg"
 
 
-def test_absent_images_do_not_hinder_the_ground_truth(tmp_path: Path) -> None:
+def test_ground_truth_is_read_without_the_images(tmp_path: Path) -> None:
     file = write_json(tmp_path / "instances_val2017.json", coco_of(TEST))
     data = open_ground_truth(file)
     assert data.test[0].path == tmp_path / "000000000139.jpg"
@@ -277,7 +277,7 @@ def test_a_crowd_gives_no_class(tmp_path: Path) -> None:
     assert boxes_of(data.read_ground_truth())["x.jpg"] == [(5, 2, 15.5, 10)]
 
 
-def test_nothing_usable_says_what_is_wrong_with_the_first(tmp_path: Path) -> None:
+def test_without_usable_images_the_error_names_the_first_mistake(tmp_path: Path) -> None:
     file = write_json(tmp_path / "a.json", coco_of({"1.jpg": [HAWK, OWL], "2.jpg": []}))
     with pytest.raises(WsolError, match=r"none of the 2 images.*several classes: .*1\.jpg.*Fix"):
         open_ground_truth(file)
@@ -289,7 +289,7 @@ def test_nothing_usable_says_what_is_wrong_with_the_first(tmp_path: Path) -> Non
 # Ground truth
 
 
-def test_poisoned_boxes_disturb_only_those_who_ask_for_ground_truth(tmp_path: Path) -> None:
+def test_malformed_boxes_matter_only_when_ground_truth_is_read(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     whole = open_data(tmp_path)
     file = tmp_path / "annotations/instances_val2017.json"
@@ -619,7 +619,7 @@ def test_an_annotation_of_keypoints_with_a_box_is_a_box(tmp_path: Path) -> None:
     assert boxes_of(read(file).read_ground_truth()) == TRAIN_BOXES
 
 
-def test_both_splits_must_mean_the_same_by_a_category(tmp_path: Path) -> None:
+def test_a_category_must_have_one_name_in_both_splits(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     changed(tmp_path / "annotations/instances_val2017.json", lambda d: d["categories"][0].update(name="eagle"))
     with pytest.raises(WsolError, match=r"val2017\.json: expected category 7 to be 'owl'.*'eagle'"):

@@ -37,7 +37,7 @@ XML_FOLDERS = [
 
 @pytest.fixture
 def flat(tmp_path: Path) -> Path:
-    """Two training classes, two validation images beside one another, annotations in Kaggle's place."""
+    """Two training classes, two validation images beside one another, annotations in Kaggle's folder."""
     root = tmp_path / "imagenet"
     write_train(root)
     write_val(root / "val", [None, None])
@@ -176,7 +176,7 @@ def test_kaggles_images_may_be_named_alone_whatever_the_folder_above_is_called(k
     assert labelled(read(kaggle / "imagenet/Data/CLS-LOC")) == FLAT
 
 
-def test_images_may_lie_elsewhere(tmp_path: Path, flat: Path) -> None:
+def test_images_may_be_in_another_folder(tmp_path: Path, flat: Path) -> None:
     for name in ("train", "val"):
         (tmp_path / "elsewhere").mkdir(exist_ok=True)
         (flat / name).rename(tmp_path / "elsewhere" / name)
@@ -260,7 +260,7 @@ def test_no_name_is_no_class_without_training_images_either(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("folder", XML_FOLDERS)
-def test_annotations_are_looked_for(by_wnid: Path, folder: str) -> None:
+def test_annotations_are_found(by_wnid: Path, folder: str) -> None:
     write_xmls(by_wnid / folder, OBJECTS)
     assert boxes_of(read(by_wnid).read_ground_truth()) == BOXES
 
@@ -272,7 +272,7 @@ def test_an_annotation_of_training_images_is_none_of_validation_images(by_wnid: 
 
 
 @pytest.mark.parametrize("is_flat", [True, False])
-def test_no_annotation_at_all_says_where_it_was_looked_for(tmp_path: Path, is_flat: bool) -> None:
+def test_without_annotations_the_error_names_the_searched_folders(tmp_path: Path, is_flat: bool) -> None:
     write_train(tmp_path)
     write_val(tmp_path / "val", [None if is_flat else TENCH])
     with pytest.raises(WsolError, match=r"no boxes for .*val: expected .*wsol predict") as raised:
@@ -419,7 +419,7 @@ def test_a_bad_object_costs_its_own_box_only(by_wnid: Path, one: Object, kind: s
     assert f"{val_name(1)}.xml, object 1" in ground_truth.mistakes[0].where
 
 
-def test_an_image_without_annotation_says_what_is_missing(by_wnid: Path) -> None:
+def test_an_image_without_annotation_names_the_missing_file(by_wnid: Path) -> None:
     write_xmls(by_wnid / "Annotations/val", {2: OBJECTS[2]})
     ground_truth = read(by_wnid).read_ground_truth()
     assert boxes_of(ground_truth) == BOXES[1:]
@@ -432,7 +432,7 @@ corners = st.tuples(*[st.integers(0, 20)] * 2, *[st.integers(20, 29)] * 2)
 
 @settings(max_examples=30)  # each writes files
 @given(st.lists(corners, min_size=1, max_size=4))
-def test_kaggles_table_says_what_the_files_say(
+def test_kaggles_table_equals_the_files(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, int, int]]
 ) -> None:
     root = tmp_path_factory.mktemp("imagenet")

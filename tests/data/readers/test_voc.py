@@ -105,9 +105,7 @@ LISTS = {"train": [A], "trainval": [A, B], "val": [B], "test": [C, D]}
         pytest.param({"test": [D, A]}, ([], [D, A]), id="test alone, in its own order"),
         pytest.param({"train": [], "test": [C]}, ([], [C]), id="an empty list"),
         pytest.param({"bird_train": [f"{A}  1"]}, (STEMS, STEMS), id="lists of one class"),
-        pytest.param(
-            {"train": [A], "test": ["2012_1"], "val": [B]}, ([A], [B]), id="test images that nobody annotated"
-        ),
+        pytest.param({"train": [A], "test": ["2012_1"], "val": [B]}, ([A], [B]), id="test images without annotations"),
         pytest.param({"train": [f" {A} ", "", A], "test": [C]}, ([A], [C]), id="blanks, and an image twice"),
     ],
 )
@@ -147,7 +145,7 @@ def test_a_listed_image_without_annotation_is_left_out(voc: Path) -> None:
     ]
 
 
-def test_a_list_of_bytes_says_which(voc: Path) -> None:
+def test_a_list_of_bytes_is_named(voc: Path) -> None:
     write_voc(voc, {}, {"train": []})
     (voc / "ImageSets/Main/train.txt").write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(WsolError, match=r"train\.txt is not text.*Restore"):
@@ -223,7 +221,7 @@ def test_nothing_usable_is_an_empty_data_set(tmp_path: Path) -> None:
         pytest.param("Annotations/1.xml", None, "", "", "1.jpg", id="nowhere, and no name"),
     ],
 )
-def test_images_are_looked_for(
+def test_images_are_found(
     tmp_path: Path, xml: str, image: str | None, file_name: str, folder: str, image_id: str
 ) -> None:
     write_xml(tmp_path / xml, [BIRD], file_name=file_name, folder=folder)
@@ -240,14 +238,14 @@ def test_a_folder_name_leads_nowhere_above_the_images(tmp_path: Path) -> None:
     assert read(tmp_path / "voc").train[0].image_id == "1.png"
 
 
-def test_images_may_lie_elsewhere(tmp_path: Path, voc: Path) -> None:
+def test_images_may_be_in_another_folder(tmp_path: Path, voc: Path) -> None:
     (voc / "JPEGImages").rename(tmp_path / "elsewhere")
     data = read(voc, tmp_path / "elsewhere")
     assert [s.path for s in data.train] == [tmp_path / "elsewhere" / f"{s}.jpg" for s in STEMS]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_of_two_images_of_a_stem_the_named_one_is_meant(tmp_path: Path, suffix: str) -> None:
+def test_of_two_images_with_one_stem_the_named_one_is_used(tmp_path: Path, suffix: str) -> None:
     write_xml(tmp_path / "1.xml", [BIRD], file_name=f"1{suffix}")
     for name in ("1.jpg", "1.png"):
         write_image(tmp_path / name)

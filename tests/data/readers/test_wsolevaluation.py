@@ -197,7 +197,7 @@ def test_images_without_a_usable_label_are_left_out(listed: Path) -> None:
     ]
 
 
-def test_a_label_said_twice_is_one_label(listed: Path) -> None:
+def test_a_repeated_label_is_one_label(listed: Path) -> None:
     change(listed / "class_labels.txt", "owl/1.jpg,0", "owl/1.jpg,0\nowl/1.jpg,0\nother/1.jpg,7")
     data = read(listed)
     assert len(data.test) == 3
@@ -211,17 +211,15 @@ def test_a_label_said_twice_is_one_label(listed: Path) -> None:
 @pytest.mark.parametrize(
     ("held_by", "given", "expected"),
     [
-        pytest.param("elsewhere", "elsewhere", "elsewhere", id="where it was said"),
+        pytest.param("elsewhere", "elsewhere", "elsewhere", id="in the given folder"),
         pytest.param("list", None, "list", id="beside the tables"),
         pytest.param("list/images", None, "list/images", id="in images"),
-        pytest.param("list/images", "elsewhere", "list/images", id="not where it was said"),
+        pytest.param("list/images", "elsewhere", "list/images", id="not in the given folder"),
         pytest.param(None, None, "list", id="nowhere"),
-        pytest.param(None, "elsewhere", "elsewhere", id="nowhere, though it was said"),
+        pytest.param(None, "elsewhere", "elsewhere", id="absent from the given folder"),
     ],
 )
-def test_images_are_looked_for(
-    tmp_path: Path, listed: Path, held_by: str | None, given: str | None, expected: str
-) -> None:
+def test_images_are_found(tmp_path: Path, listed: Path, held_by: str | None, given: str | None, expected: str) -> None:
     if held_by:
         write_image(tmp_path / held_by / "owl/1.jpg")
     data = read(listed, tmp_path / given if given else None)
@@ -255,7 +253,7 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows:
 
 
 @pytest.mark.parametrize("poison", [b"no boxes here\n", b"owl/1.jpg,nan,nan,nan,nan", b"\xff\x00\x9d", None])
-def test_poisoned_positions_disturb_only_those_who_ask_for_ground_truth(listed: Path, poison: bytes | None) -> None:
+def test_malformed_boxes_matter_only_when_ground_truth_is_read(listed: Path, poison: bytes | None) -> None:
     whole = read(listed)
     for name in ("localization.txt", "image_sizes.txt"):
         (listed / name).unlink() if poison is None else (listed / name).write_bytes(poison)
@@ -374,14 +372,14 @@ def test_a_malformed_line_is_named(listed: Path, table: str, line: str, expected
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_of_bytes_says_which(listed: Path, table: str) -> None:
+def test_a_table_of_bytes_is_named(listed: Path, table: str) -> None:
     (listed / table).write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(WsolError, match=rf"{table} is not text.*Restore"):
         read(listed).read_ground_truth()
 
 
 @pytest.mark.parametrize("table", TABLES[1:])
-def test_a_missing_table_says_which(listed: Path, table: str) -> None:
+def test_a_missing_table_is_named(listed: Path, table: str) -> None:
     (listed / table).unlink()
     assert recognise(listed)
     with pytest.raises(WsolError, match=rf"no {table} in .*Restore that file"):
@@ -483,7 +481,7 @@ def test_a_mask_is_read_at_height_by_width(masked: Path) -> None:
 
 
 @pytest.mark.parametrize("holder", ["OpenImages", "OpenImages/images", "OpenImages/masks", "elsewhere"])
-def test_masks_are_looked_for(tmp_path: Path, masked: Path, holder: str) -> None:
+def test_masks_are_found(tmp_path: Path, masked: Path, holder: str) -> None:
     if holder != "OpenImages":
         (tmp_path / holder).mkdir()
         (masked / "test").rename(tmp_path / holder / "test")
@@ -502,7 +500,7 @@ def test_masks_are_looked_for(tmp_path: Path, masked: Path, holder: str) -> None
         pytest.param("test/a_2.png", b"no image", "format is unknown", id="no image"),
     ],
 )
-def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
+def test_a_mask_that_cannot_be_decoded_is_reported_when_it_is_read(
     masked: Path, name: str, content: bytes | None, words: str
 ) -> None:
     (masked / name).unlink() if content is None else (masked / name).write_bytes(content)

@@ -19,7 +19,7 @@ from wsol.data.masks import read_png_mask
 from wsol.data.not_classes import check_classes
 from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows
 from wsol.data.samples import DataSet, Sample
-from wsol.data.splits import halves_of, part_of
+from wsol.data.splits import split_folders, split_of
 from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 from wsol.geometry.boxes import tight_box
 from wsol.storage.litter import is_litter
@@ -48,22 +48,22 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     def has_folders(name: str) -> bool:
         return bool(_folders(image_root / name))
 
-    halves = halves_of(names, has_folders)
-    tree = image_root if halves is None else image_root / halves.train
+    split = split_folders(names, has_folders)
+    tree = image_root if split is None else image_root / split.train
     class_names = _class_names(tree)
-    if halves and not class_names and any(map(is_image, tree.iterdir())):
+    if split and not class_names and any(map(is_image, tree.iterdir())):
         raise WsolError(
             f"{tree} holds images and no class folders",
-            expected=f"{halves.train}/<class>/*.jpg",
+            expected=f"{split.train}/<class>/*.jpg",
             remedy="Sort its images into a folder for each class, or write a CSV table (path,label).",
         )
     train = test = _samples(image_root, tree, tree, class_names)
-    if halves and halves.test:
-        test = _samples(image_root, image_root / halves.test, tree, class_names)
+    if split and split.test:
+        test = _samples(image_root, image_root / split.test, tree, class_names)
     doubts = check_classes(tree, _files(image_root, tree, train, class_names))
     # Without a test folder, another folder beside `train` would make `train` a class.
-    is_fixed = halves is not None and halves_of({*names, "another"}, has_folders) is not None
-    trees = [image_root / name for name in halves or () if name] if is_fixed else [image_root]
+    is_fixed = split is not None and split_folders({*names, "another"}, has_folders) is not None
+    trees = [image_root / name for name in split or () if name] if is_fixed else [image_root]
     return DataSet(
         "class folders",
         root,
@@ -97,7 +97,7 @@ class GivenClasses:
                 below[folders[:depth]].add(name)
 
         def is_split(folder: tuple[str, ...], names: Set[str]) -> bool:
-            return halves_of(names, lambda name: (*folder, name) in below) is not None
+            return split_folders(names, lambda name: (*folder, name) in below) is not None
 
         self._split = {folder for folder, names in below.items() if is_split(folder, names)}
 
@@ -106,7 +106,7 @@ class GivenClasses:
         folders, is_below_split = _folders_of(image_id), False
         for depth, name in enumerate(folders):
             # A class below a split may have the name of a split, so only the first one is a split.
-            if not is_below_split and folders[:depth] in self._split and part_of(name):
+            if not is_below_split and folders[:depth] in self._split and split_of(name):
                 is_below_split = True
             elif name in self._class_names:
                 return name

@@ -17,7 +17,7 @@ from wsol.data.image_files import ImageSizes, image_root
 from wsol.data.readers.coco_json import CocoFile, CocoImage, kind_of, read_coco_file, seems_coco
 from wsol.data.readers.coco_masks import bounds_of, read_coco_mask
 from wsol.data.samples import DataSet, Sample
-from wsol.data.untrusted import is_id, is_number, is_path, number_of, shown
+from wsol.data.untrusted import is_id, is_number, is_path, short_repr, to_float
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 
@@ -201,7 +201,7 @@ def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake])
         named = sorted(categories[number] & known.keys())
         where = f"{part.file.path}, {image.file_name}"
         if not is_path(image.file_name):
-            expected = f"expected the path of a file, got {shown(image.file_name)}"
+            expected = f"expected the path of a file, got {short_repr(image.file_name)}"
             mistakes.append(Mistake("unknown image", str(part.file.path), expected))
         elif len(named) == 1:
             found[number] = named[0]
@@ -222,7 +222,7 @@ def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path])
     collector = Collector()
     sizes = ImageSizes(collector)
     for part in _read_parts(root):
-        drawn = _Drawn()
+        segmentations = _Segmentations()
         collector.mistakes += part.file.mistakes
         for index, annotation in enumerate(part.file.annotations):
             name = annotation["id"] if is_id(annotation.get("id")) else f"number {index + 1}"
@@ -232,13 +232,13 @@ def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path])
                 collector.note("unknown image", where, f"expected the id of an image, got {annotation['image_id']}")
             # An image that was left out completely is reported by `read`.
             elif (image_id := part.image_id(image)) in paths and (hw := image.image_hw or sizes(paths[image_id])):
-                _add_annotation(collector, drawn, annotation, names, image_id, hw, where)
-        _add_masks(collector, drawn, part.file.path)
+                _add_annotation(collector, segmentations, annotation, names, image_id, hw, where)
+        _add_masks(collector, segmentations, part.file.path)
     return collector.ground_truth()
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _Segmentations:
     """The segmentations of images, None for an annotation without one, and the image sizes in the file."""
 
     objects: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -248,32 +248,32 @@ class _Drawn:
 
 def _add_annotation(
     collector: Collector,
-    drawn: _Drawn,
+    segmentations: _Segmentations,
     annotation: Mapping[str, Any],
     names: Mapping[int, str],
     image_id: str,
     image_hw: tuple[int, int],
     where: str,
 ) -> None:
-    drawn.sizes[image_id] = image_hw
+    segmentations.sizes[image_id] = image_hw
     segmentation = annotation.get("segmentation") or None
     if annotation.get("iscrowd"):
-        drawn.crowds[image_id].append(segmentation)
+        segmentations.crowds[image_id].append(segmentation)
     elif annotation["category_id"] not in names:
         collector.note("unknown class", where, f"expected a category of the file, got {annotation['category_id']}")
     else:
-        drawn.objects[image_id].append(segmentation)
+        segmentations.objects[image_id].append(segmentation)
         try:
             collector.add(image_id, _corners(annotation, image_hw), image_hw, where)
         except _NoBoxError as error:
             collector.note(error.kind, where, str(error))
 
 
-def _add_masks(collector: Collector, drawn: _Drawn, path: Path) -> None:
+def _add_masks(collector: Collector, segmentations: _Segmentations, path: Path) -> None:
     boxed = collector.ground_truth()
-    for image_id, objects in drawn.objects.items():
+    for image_id, objects in segmentations.objects.items():
         # A mask without one of the objects or crowds would count correct pixels as wrong.
-        crowds, hw = drawn.crowds[image_id], drawn.sizes[image_id]
+        crowds, hw = segmentations.crowds[image_id], segmentations.sizes[image_id]
         if image_id in boxed and all(objects) and all(crowds):
             collector.add_mask(image_id, partial(read_coco_mask, objects, crowds, hw, f"{path}, {image_id}"), hw)
 
@@ -295,8 +295,10 @@ def _corners(annotation: Mapping[str, Any], image_hw: tuple[int, int]) -> Xyxy:
     bbox, segmentation = annotation.get("bbox"), annotation.get("segmentation")
     if bbox:
         if not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
-            raise _NoBoxError("not a number", f"expected bbox [x, y, width, height] of four numbers, got {shown(bbox)}")
-        x, y, width, height = map(number_of, bbox)
+            raise _NoBoxError(
+                "not a number", f"expected bbox [x, y, width, height] of four numbers, got {short_repr(bbox)}"
+            )
+        x, y, width, height = map(to_float, bbox)
         return x, y, x + width, y + height
     if not segmentation:
         what = f"expected bbox [x, y, width, height] or a segmentation, got {kind_of(annotation)}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.data.ground_truth import Mistake
-from wsol.data.untrusted import is_id, is_text, number_of, shown, size_of
+from wsol.data.untrusted import is_id, is_text, short_repr, size_of, to_float
 from wsol.errors import WsolError
 
 HEAD_CHARACTERS = 1 << 16
@@ -82,7 +82,7 @@ def read_coco_file(path: Path) -> CocoFile:
             raise WsolError(
                 f"{path}, category {number}",
                 expected="a name",
-                got=f"{shown(row['name'])}, which is not text",
+                got=f"{short_repr(row['name'])}, which is not text",
                 remedy="Rename it.",
             )
     annotations, mistakes = _annotations(path, document["annotations"])
@@ -124,7 +124,7 @@ def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> 
             raise WsolError(
                 where,
                 expected=f"an integer id and {', '.join(needed)}",
-                got=shown(row),
+                got=short_repr(row),
                 remedy="Fix the entry.",
             )
         if row["id"] in by_id:
@@ -170,7 +170,7 @@ KINDS = {
 def kind_of(annotation: object) -> str:
     """The kind of an annotation in words, for messages."""
     keys = annotation if isinstance(annotation, dict) else {}
-    return next((name for key, name in KINDS.items() if keys.get(key)), shown(annotation))
+    return next((name for key, name in KINDS.items() if keys.get(key)), short_repr(annotation))
 
 
 def _slashes(file_name: Any) -> str:
@@ -178,4 +178,4 @@ def _slashes(file_name: Any) -> str:
 
 
 def _image_hw(row: dict[str, Any]) -> tuple[int, int] | None:
-    return size_of(number_of(row.get("height")), number_of(row.get("width")))
+    return size_of(to_float(row.get("height")), to_float(row.get("width")))

@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 
 from wsol.data.ground_truth import GroundTruthMask
 from wsol.data.masks import nearest
-from wsol.data.untrusted import is_id, number_of, shown
+from wsol.data.untrusted import is_id, short_repr, to_float
 from wsol.errors import BrokenImage
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.mask_rle import cover
@@ -69,7 +69,7 @@ def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
         size, counts = segmentation.get("size"), segmentation.get("counts")
         if size != [height, width]:
             raise ValueError(
-                f"expected run lengths of size [{height}, {width}] (height, width), got size {shown(size)}"
+                f"expected run lengths of size [{height}, {width}] (height, width), got size {short_repr(size)}"
             )
         is_whole = cover(counts, height * width) if isinstance(counts, str) else _are_runs(counts, height * width)
         if not is_whole:
@@ -80,7 +80,8 @@ def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
     for polygon in segmentation if isinstance(segmentation, list) else [segmentation]:
         if not _is_polygon(polygon, 3 * max(hw)):
             raise ValueError(
-                f"expected polygons [x, y, x, y, x, y, ...] in an image of {width} x {height}, got {shown(polygon)}"
+                f"expected polygons [x, y, x, y, x, y, ...] in an image of {width} x {height},"
+                f" got {short_repr(polygon)}"
             )
     return dict(coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width)))
 
@@ -91,7 +92,7 @@ def _is_polygon(polygon: object, limit: float) -> bool:
         isinstance(polygon, list)
         and len(polygon) >= 6
         and len(polygon) % 2 == 0
-        and all(abs(number_of(value)) <= limit for value in polygon)
+        and all(abs(to_float(value)) <= limit for value in polygon)
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wsol.data.ground_truth import Collector
-from wsol.data.untrusted import number_in, shown
+from wsol.data.untrusted import number_in, short_repr
 from wsol.errors import WsolError
 from wsol.storage.links import refuse_special
 from wsol.text import number_of
@@ -105,7 +105,7 @@ def add_box(collector: Collector, image_id: str, row: Mapping[str, str], image_h
     """Add the box of the cells x0, y0, x1, y1 to the collector; cells that are not numbers are noted as a mistake."""
     x0, y0, x1, y1 = corners = tuple(number_in(row[name]) for name in CORNERS)
     if any(math.isnan(corner) for corner in corners):
-        cells = shown(",".join(row[name] for name in CORNERS))
+        cells = short_repr(",".join(row[name] for name in CORNERS))
         collector.note("not a number", where, f"expected four numbers ({','.join(CORNERS)}), got {cells}")
     else:
         collector.add(image_id, (x0, y0, x1, y1), image_hw, where)
@@ -133,7 +133,7 @@ def _check_header(
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise WsolError(
-            f"{table} has the column {shown(twice[0])} twice", expected="each once", remedy="Rename or remove one."
+            f"{table} has the column {short_repr(twice[0])} twice", expected="each once", remedy="Rename or remove one."
         )
     groups = [group for group in optional if names.keys() & set(group)]
     missing = [name for name in (*required, *(name for group in groups for name in group)) if name not in names]
@@ -142,7 +142,7 @@ def _check_header(
     if missing or advice:
         also = f", and perhaps {', '.join(','.join(group) for group in optional)}" if optional else ""
         raise WsolError(
-            f"{table} has the columns {listed(header, ', ')}",
+            f"{table} has the columns {column_list(header, ', ')}",
             expected=f"{', '.join(required)}{also}",
             remedy=(f"Missing: {', '.join(missing)}. " if missing else "")
             + " ".join(advice or ["Rename or add them."]),
@@ -170,7 +170,7 @@ def _advice(header: Sequence[str], missing: Sequence[str], columns: Sequence[str
             yield f"Did you mean {name} by {candidate}? Rename it."
 
 
-def listed(columns: Sequence[str], comma: str = ",") -> str:
+def column_list(columns: Sequence[str], comma: str = ",") -> str:
     """The names of columns for a message, shortened if there are many."""
     first = comma.join(
         name if len(name) <= MAX_LETTERS else f"{name[:MAX_LETTERS]}..." for name in columns[:MAX_COLUMNS]

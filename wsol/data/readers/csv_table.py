@@ -18,14 +18,14 @@ from wsol.data.ground_truth import Collector, GroundTruth, Mistake
 from wsol.data.image_files import ImageSizes, image_root
 from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows, header_of, means_a_path
 from wsol.data.samples import DataSet, Sample
-from wsol.data.splits import Part, part_of
-from wsol.data.untrusted import is_path, shown, size_of, whole_in
+from wsol.data.splits import SplitName, split_of
+from wsol.data.untrusted import is_path, short_repr, size_of, whole_in
 from wsol.errors import NoGroundTruth, WsolError
 
 NAMES = ("labels.csv", "annotations.csv")
 OPTIONAL = (CORNERS, ("width", "height"), ("split",))
 
-Split = Part | Literal[""]
+Split = SplitName | Literal[""]
 
 
 def recognise(root: Path) -> bool:
@@ -90,7 +90,7 @@ def _image_id(row: Mapping[str, str], where: str) -> str:
         raise WsolError(
             where,
             expected="the path of an image",
-            got=shown(row["path"]),
+            got=short_repr(row["path"]),
             remedy="Fix the line, or remove it.",
         )
     return row["path"].replace("\\", "/").removeprefix("./")
@@ -106,7 +106,7 @@ def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
     if "label" in row:
         return unguarded(row["label"])
     folders = image_id.split("/")[:-1]
-    if folders and part_of(folders[0]):
+    if folders and split_of(folders[0]):
         folders = folders[1:]
     if not folders or folders[0] in ("", ".", ".."):
         raise WsolError(
@@ -144,7 +144,7 @@ def _split(row: Mapping[str, str], where: str) -> Split:
     written = row.get("split", "")
     if not written:
         return ""
-    part = part_of(written)
+    part = split_of(written)
     if part is None:
         near = get_close_matches(written.lower(), ("train", "test", "val"), n=1)
         raise WsolError(
@@ -211,7 +211,7 @@ def _written_hw(row: Mapping[str, str], where: str) -> tuple[int, int] | None:
         return None
     image_hw = size_of(whole_in(height) or 0, whole_in(width) or 0)
     if image_hw is None:
-        cells = shown(f"{width},{height}")
+        cells = short_repr(f"{width},{height}")
         raise WsolError(
             where, expected="width and height of an image in whole pixels", got=cells, remedy="Fix the line."
         )

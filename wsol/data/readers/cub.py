@@ -8,7 +8,7 @@ from pathlib import Path
 from wsol.data.ground_truth import Collector, GroundTruth
 from wsol.data.image_files import ImageSizes
 from wsol.data.samples import DataSet, Sample
-from wsol.data.untrusted import is_path, shown
+from wsol.data.untrusted import is_path, short_repr
 from wsol.errors import NoGroundTruth, WsolError
 from wsol.geometry.boxes import Xyxy
 
@@ -42,7 +42,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
             raise WsolError(
                 f"{root / 'images.txt'}",
                 expected="the path of an image",
-                got=shown(name),
+                got=short_repr(name),
                 remedy="Restore the published tables.",
             )
         try:
@@ -86,7 +86,7 @@ def _corners(number: str, row: list[str], table: Path) -> Xyxy:
         raise WsolError(
             f"{table}",
             expected=f"`{number} x y width height`",
-            got=shown(" ".join((number, *row))),
+            got=short_repr(" ".join((number, *row))),
             remedy="Restore the published table.",
         ) from None
     return x, y, x + width, y + height
@@ -113,7 +113,7 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
             raise WsolError(
                 f"{path}, line {number}",
                 expected=f"{columns} columns",
-                got=shown(line),
+                got=short_repr(line),
                 remedy="Restore the published table.",
             )
         rows[parts[0]] = parts[1:]

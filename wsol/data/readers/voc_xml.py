@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from wsol.data.ground_truth import Collector
 from wsol.data.image_files import ImageSizes
 from wsol.data.samples import Sample
-from wsol.data.untrusted import is_path, number_in, shown, size_of
+from wsol.data.untrusted import is_path, number_in, short_repr, size_of
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.storage.links import refuse_special
@@ -62,7 +62,7 @@ def parse(path: Path) -> VocXml:
     for name in ("folder", "filename"):
         if not is_path(text := root.findtext(name, "")):
             raise WsolError(
-                f"{path}", expected=f"the path of an image in <{name}>", got=shown(text), remedy="Fix the file."
+                f"{path}", expected=f"the path of an image in <{name}>", got=short_repr(text), remedy="Fix the file."
             )
     return VocXml(
         str(path),

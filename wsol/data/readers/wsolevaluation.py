@@ -19,7 +19,7 @@ from wsol.data.ground_truth import Collector, GroundTruth, GroundTruthMask, Mist
 from wsol.data.image_files import image_root
 from wsol.data.images import check_format, is_image, open_regular
 from wsol.data.samples import DataSet, Sample
-from wsol.data.untrusted import is_path, shown, size_of, whole_in
+from wsol.data.untrusted import is_path, short_repr, size_of, whole_in
 from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 
 IDS, LABELS, LOCALIZATION, SIZES = "image_ids.txt", "class_labels.txt", "localization.txt", "image_sizes.txt"
@@ -101,7 +101,9 @@ def _lines(table: Path) -> Iterator[tuple[int, str]]:
 def _image_ids(table: Path) -> Iterator[str]:
     for number, line in _lines(table):
         if not is_path(line):
-            raise WsolError(f"{table}, line {number}", expected="the path of an image", got=shown(line), remedy=FIX)
+            raise WsolError(
+                f"{table}, line {number}", expected="the path of an image", got=short_repr(line), remedy=FIX
+            )
         yield line
 
 
@@ -125,7 +127,7 @@ def _labels(table: Path, mistakes: list[Mistake]) -> dict[str, int | None]:
             raise WsolError(
                 f"{table}, line {number}",
                 expected="`path,label` with a label from 0",
-                got=shown(line),
+                got=short_repr(line),
                 remedy=FIX,
             )
         if labels.setdefault(path, label) not in (label, None):
@@ -174,22 +176,22 @@ def _collect_boxes(ground_truth: Collector, listed: _List, lines: list[tuple[int
     """Add the lines to the collector; returns the image ids in them."""
     table = str(listed.folder / LOCALIZATION)
     sizes = _sizes(listed.folder / SIZES)
-    met: set[str] = set()
+    found: set[str] = set()
     for number, line in lines:
         where = f"{table}, line {number}"
         try:
             path, *texts = line.rsplit(",", 4)
             x0, y0, x1, y1 = map(float, texts)
         except ValueError:
-            raise WsolError(where, expected="`path,x0,y0,x1,y1`", got=shown(line), remedy=FIX) from None
+            raise WsolError(where, expected="`path,x0,y0,x1,y1`", got=short_repr(line), remedy=FIX) from None
         if path not in listed.image_ids:
             ground_truth.note("unknown image", where, f"expected an image of {IDS}, got {path}")
         elif path in sizes:
             ground_truth.add(path, (x0, y0, x1, y1), sizes[path], where)
-        elif path not in met:
+        elif path not in found:
             ground_truth.note("no true box", where, f"expected a line `{path},width,height` in {SIZES}, got none")
-        met.add(path)
-    return met
+        found.add(path)
+    return found
 
 
 def _sizes(table: Path) -> dict[str, tuple[int, int]]:
@@ -203,7 +205,7 @@ def _sizes(table: Path) -> dict[str, tuple[int, int]]:
             raise WsolError(
                 f"{table}, line {number}",
                 expected="`path,width,height` in whole pixels",
-                got=shown(line),
+                got=short_repr(line),
                 remedy=FIX,
             )
         sizes[path] = image_hw
@@ -220,7 +222,7 @@ def _collect_masks(
     for number, line in lines:
         path, *files = line.rsplit(",", 2)
         if len(files) != 2 or not files[0] or not all(map(is_path, files)):
-            raise WsolError(f"{table}, line {number}", expected="`path,mask,ignored`", got=shown(line), remedy=FIX)
+            raise WsolError(f"{table}, line {number}", expected="`path,mask,ignored`", got=short_repr(line), remedy=FIX)
         if path not in listed.image_ids:
             ground_truth.note("unknown image", f"{table}, line {number}", f"expected an image of {IDS}, got {path}")
             continue

@@ -400,7 +400,7 @@ def test_what_cannot_be_decoded_is_a_broken_image_with_a_reason(
             read(path)
         assert str(path) in str(raised.value)
         assert reason in str(raised.value)
-        assert "repair or remove it" in str(raised.value)
+        assert raised.value.remedy == "Repair or remove it."
 
 
 READS: dict[str, Callable[[Path], object]] = {

@@ -76,7 +76,7 @@ def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -
 
 def _reason(error: BrokenImage, sample: Sample) -> str:
     """The reason alone: the path and the advice are shown beside it."""
-    return str(error).removeprefix(f"cannot decode {sample.path}: ").split(". Expected an image")[0]
+    return str(error).removeprefix(f"cannot decode {sample.path}: ").split(": expected an image")[0]
 
 
 def _check_image(sample: Sample, stats: ImageStats, items: Items) -> None:

@@ -135,7 +135,11 @@ def read_square(path: Path, size_px: int) -> tuple[Pixels, tuple[int, int]]:
 
 
 def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
-    """Decode and scale down to at most `longest_px` for the longer side; the aspect ratio is kept.
+    """Decode and scale down; the aspect ratio is kept.
+
+    Args:
+        path: the file.
+        longest_px: limit for the longer side, in pixels; smaller images are not enlarged.
 
     Returns:
         uint8 pixels, height x width x 3, and the upright (height, width) of the file.
@@ -259,7 +263,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def _broken(path: Path, reason: str) -> BrokenImage:
     return BrokenImage(
         f"cannot decode {path}: {reason}",
-        remedy=f"Expected an image ({', '.join(sorted(s[1:] for s in SUFFIXES))}); repair or remove it.",
+        expected=f"an image ({', '.join(sorted(s[1:] for s in SUFFIXES))})",
+        remedy="Repair or remove it.",
     )
 
 

@@ -48,7 +48,7 @@ def record_of(size_px: int) -> np.dtype[Any]:
 
 
 def slowest(storages: Sequence[Storage]) -> Storage:
-    """The fastest storage that several processes can all use."""
+    """The slowest of several storages: the fastest that all processes can use."""
     return max(storages, key=get_args(Storage).index)
 
 

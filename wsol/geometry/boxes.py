@@ -82,7 +82,11 @@ def covers(corners: Sequence[float], image_hw: Sequence[int]) -> bool:
 
 
 def tight_box(mask: Bool[np.ndarray, "height width"]) -> Xyxy | None:
-    """The smallest box that contains all pixels of the mask; None for an empty mask."""
+    """The smallest box that contains all pixels of the mask.
+
+    Returns:
+        x0, y0, x1, y1 in pixels, half-open; None for an empty mask.
+    """
     columns = np.flatnonzero(mask.any(axis=0))
     rows = np.flatnonzero(mask.any(axis=1))
     if columns.size == 0:

@@ -134,7 +134,7 @@ def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> 
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise WsolError(
-            f"{path}",
+            str(path),
             expected=f"every {needed[0]} of {key} once",
             got=f"{twice!r} twice",
             remedy="Merge the two entries, or rename one.",

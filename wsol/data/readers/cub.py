@@ -84,7 +84,7 @@ def _corners(number: str, row: list[str], table: Path) -> Xyxy:
         x, y, width, height = (float(value) for value in row)
     except ValueError:
         raise WsolError(
-            f"{table}",
+            str(table),
             expected=f"`{number} x y width height`",
             got=short_repr(" ".join((number, *row))),
             remedy="Restore the published table.",

@@ -62,7 +62,7 @@ def parse(path: Path) -> VocXml:
     for name in ("folder", "filename"):
         if not is_path(text := root.findtext(name, "")):
             raise WsolError(
-                f"{path}", expected=f"the path of an image in <{name}>", got=short_repr(text), remedy="Fix the file."
+                str(path), expected=f"the path of an image in <{name}>", got=short_repr(text), remedy="Fix the file."
             )
     return VocXml(
         str(path),

@@ -260,6 +260,6 @@ def _decoded(path: Path, image_hw: tuple[int, int]) -> Bool[np.ndarray, "height 
         grey, reason = None, str(error).strip()
     if grey is None:
         raise BrokenImage(
-            f"cannot decode the mask {path}: {reason}", remedy="Expected an image; restore it, or its list."
+            f"cannot decode the mask {path}: {reason}", expected="an image", remedy="Restore it, or its list."
         )
     return np.asarray(cv2.resize(np.float32(grey), image_hw[::-1], interpolation=cv2.INTER_NEAREST) > 0.5)

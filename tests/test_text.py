@@ -43,10 +43,10 @@ def counts_in(path: Path) -> list[str]:
 
 
 KNOWN = {
-    "run.py: len(telling) images",  # more than thousands
+    "run.py: len(comparable) images",  # more than thousands
     "run.py: CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS) images",
     "write.py: len(CREATURES) classes",
-    "evaluation.py: len(one.image_ids) images",  # a bug's words
+    "evaluation.py: len(result.image_ids) images",  # a bug's words
     "calibrate.py: self.calibration.n boxes",  # five or more
     "boxes.py: len(self.boxes) boxes",
     "boxes.py: len(self.class_names) classes",

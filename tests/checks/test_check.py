@@ -1,4 +1,4 @@
-"""What was planted is found, kind by kind, and nothing else; and a person is told."""
+"""Every planted problem is found, kind by kind, nothing else is, and the output names it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def found_in(root: Path, **how: int) -> Findings:
 
 
 def by_kind(findings: Findings) -> Planted:
-    """As the generator says it: image ids of each item."""
+    """Image ids of each item, in the form of the generator."""
     return {
         finding.kind: [frozenset(sample.image_id for sample in item.samples) for item in finding.items]
         for finding in findings.found
@@ -57,11 +57,11 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Planted]:
 
 @pytest.fixture
 def own(clean: Path, tmp_path: Path) -> Path:
-    """A clean set that a test may spoil."""
+    """A clean data set that a test may damage."""
     return Path(shutil.copytree(clean, tmp_path / "own"))
 
 
-def test_two_hundred_planted_faults_are_found_and_nothing_else(broken: tuple[Path, Planted]) -> None:
+def test_two_hundred_planted_problems_are_found_and_nothing_else(broken: tuple[Path, Planted]) -> None:
     root, planted = broken
     found = by_kind(found_in(root))
     assert sum(map(len, planted.values())) == 200
@@ -70,13 +70,13 @@ def test_two_hundred_planted_faults_are_found_and_nothing_else(broken: tuple[Pat
         assert Counter(found.get(kind, [])) == Counter(planted.get(kind, [])), kind
 
 
-def test_a_clean_set_raises_no_alarm(clean: Path) -> None:
+def test_a_clean_data_set_has_no_problems(clean: Path) -> None:
     findings = found_in(clean)
     assert [finding.kind for finding in findings.found] == ["no truth"]
     assert not findings.is_wrong
 
 
-def test_the_first_finding_is_the_worst(broken: tuple[Path, Planted]) -> None:
+def test_the_first_finding_is_the_most_severe(broken: tuple[Path, Planted]) -> None:
     severities = [finding.severity for finding in found_in(broken[0]).found]
     assert severities == sorted(severities, key=["error", "warn", "info"].index)
     assert set(severities) == {"error", "warn", "info"}
@@ -133,8 +133,8 @@ def remove_classes(root: Path) -> None:
             id="10 times as many",
         ),
         pytest.param(remove_classes, "one class", ["hawk"], id="one class"),
-        pytest.param(write_boxes, "wrong in the truth", [], id="good boxes"),
-        pytest.param(write_boxes, "no truth", [], id="there is a truth"),
+        pytest.param(write_boxes, "wrong in the ground truth", [], id="good boxes"),
+        pytest.param(write_boxes, "no truth", [], id="there is a ground truth"),
         pytest.param(
             lambda root: write_boxes(root, "test/owl/3.jpg,9,9,1,1", "test/owl/99.jpg,1,1,2,2"),
             "wrong in the truth",
@@ -185,7 +185,7 @@ def remove_classes(root: Path) -> None:
         ),
     ],
 )
-def test_classes_and_truth_are_looked_at(own: Path, spoil: Spoil, kind: str, words: list[str]) -> None:
+def test_classes_and_ground_truth_are_checked(own: Path, spoil: Spoil, kind: str, words: list[str]) -> None:
     spoil(own)
     items = {finding.kind: finding.items for finding in found_in(own).found}.get(kind, ())
     assert bool(items) == bool(words)
@@ -194,13 +194,13 @@ def test_classes_and_truth_are_looked_at(own: Path, spoil: Spoil, kind: str, wor
         assert len(items) == len(words)
 
 
-def test_one_image_in_train_and_in_test_of_another_class_is_told_under_both(own: Path) -> None:
+def test_one_image_in_train_and_in_test_of_another_class_is_reported_under_both(own: Path) -> None:
     shutil.copy(own / "train/hawk/0.jpg", own / "test/owl/copy.jpg")
     pair = [frozenset({"train/hawk/0.jpg", "test/owl/copy.jpg"})]
     assert by_kind(found_in(own)) == {"same in train and test": pair, "same in two classes": pair}
 
 
-def test_the_first_test_image_is_not_one_to_train_on(own: Path) -> None:
+def test_the_first_test_image_is_not_a_training_image(own: Path) -> None:
     shutil.copy(own / "train/wren/9.jpg", own / "test/hawk/0.jpg")
     assert list(by_kind(found_in(own))) == ["same in train and test", "same in two classes"]
 
@@ -218,12 +218,12 @@ def test_a_copy_of_a_file_and_a_smaller_one_are_one_group_of_three(own: Path) ->
     assert found["alike"] == [frozenset({"train/hawk/0.jpg", "train/hawk/copy.jpg", "train/hawk/small.jpg"})]
 
 
-def test_too_many_images_are_not_compared_by_their_looks_and_it_says_so(own: Path) -> None:
+def test_near_duplicates_among_too_many_images_are_reported_as_not_compared(own: Path) -> None:
     (own / "train/hawk/small.jpg").write_bytes(jpeg(photo(1_000_000).resize((100, 80))))
     assert list(by_kind(found_in(own, compared=73))) == ["alike"]
     findings = found_in(own, compared=72)
     assert list(by_kind(findings)) == ["not compared"]
-    assert findings["not compared"][0].what == "73 images, more than 72: no look for near duplicates"
+    assert findings["not compared"][0].what == "73 images, more than 72: near duplicates were not searched for"
 
 
 def test_a_list_of_test_images_can_be_checked(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_list_of_test_images_can_be_checked(tmp_path: Path) -> None:
     assert {"one class", "small class", "empty class"}.isdisjoint(by_kind(found_in(tmp_path / "cub")))
 
 
-def test_images_without_a_usable_label_are_told(tmp_path: Path) -> None:
+def test_images_without_a_usable_label_are_reported(tmp_path: Path) -> None:
     write_clean(tmp_path)
     lines = [f"train/{name}/{number}.jpg,{name}" for name in CLASSES for number in range(12)]
     (tmp_path / "labels.csv").write_text("\n".join(("path,label", *lines, "train/owl/3.jpg,hawk")) + "\n")
@@ -246,7 +246,7 @@ def test_images_without_a_usable_label_are_told(tmp_path: Path) -> None:
 # Stories through the command line.
 
 
-def test_the_table_has_a_line_a_kind_with_what_to_do(
+def test_the_table_has_one_row_per_kind_with_advice(
     cli: Cli, broken: tuple[Path, Planted], capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, planted = broken
@@ -297,7 +297,7 @@ def test_grey_of_unusual_depth_is_not_blank(own: Path) -> None:
 
 
 @pytest.mark.parametrize("bits", [10, 12])
-def test_colours_that_leave_their_upper_bits_empty_are_called_dark_and_not_blank(own: Path, bits: int) -> None:
+def test_colours_without_their_upper_bits_are_reported_as_dark_and_not_as_blank(own: Path, bits: int) -> None:
     values = np.repeat(np.linspace(10, 250, 120 * 96).reshape(96, 120, 1), 3, axis=2) * 2 ** (bits - 8)
     cv2.imwrite(str(own / "train/owl/deep.png"), values.astype(np.uint16))
     found = found_in(own)
@@ -343,7 +343,7 @@ def test_a_finding_has_a_severity_and_an_order(clean: Path) -> None:
         pytest.param(["{own}", "--strickt"], "Did you mean --strict?", id="misspelt option"),
     ],
 )
-def test_mistakes_of_the_command_are_told(
+def test_mistakes_in_the_command_are_reported(
     cli: Cli, own: Path, tmp_path: Path, words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -354,7 +354,7 @@ def test_mistakes_of_the_command_are_told(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_folder_is_told(cli: Cli, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_folder_is_reported(cli: Cli, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (own / "train/owl").chmod(0)
     try:
         assert cli("check", own) == 2
@@ -363,7 +363,7 @@ def test_an_unreadable_folder_is_told(cli: Cli, own: Path, capsys: pytest.Captur
         (own / "train/owl").chmod(0o755)
 
 
-def test_an_unreadable_folder_is_told_to_root_as_well(
+def test_an_unreadable_folder_is_reported_to_root_as_well(
     cli: Cli, own: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> object:
@@ -417,7 +417,7 @@ def test_the_page_shows_every_kind_with_its_first_images(
         assert kind in page.words or f"{kind} " in page.words
         assert any(image_id in text for item in items for image_id in item)
     assert "The first 24 of 55:" in text
-    # Nothing of the broken can be shown, and 8 strays can.
+    # Broken images cannot be shown; the 8 images outside the classes can.
     images = {kind: sum(map(len, items[:24])) for kind, items in broken[1].items() if kind != "broken image"}
     assert page.count()["img"] == sum(images.values())
     assert text.count("cannot be shown") == 24

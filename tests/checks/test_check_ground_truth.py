@@ -1,5 +1,5 @@
-"""What `wsol check` says of ground truth: sizes, single bad annotations, absent or unusable boxes, folders that are
-hardly classes."""
+"""`wsol check` and ground truth: sizes, single bad annotations, absent or unusable boxes, folders that may not be
+classes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def found_in(root: Path, images: Path | None = None) -> Findings:
     return check_data(open_ground_truth(root, images), Progress(quiet=True))
 
 
-def said(findings: Findings, kind: FindingKind) -> list[str]:
+def items_of(findings: Findings, kind: FindingKind) -> list[str]:
     return [str(item) for item in findings[kind]]
 
 
@@ -71,7 +71,9 @@ def test_a_size_that_is_swapped_is_found_for_every_image(
     tmp_path: Path, images: Path, write: Callable[[Path, tuple[int, int]], Path]
 ) -> None:
     sizes = [
-        line for line in said(found_in(write(tmp_path, TURNED), images), "wrong in the truth") if "other size" in line
+        line
+        for line in items_of(found_in(write(tmp_path, TURNED), images), "wrong in the truth")
+        if "other size" in line
     ]
     assert len(sizes) == 2 and all("(40, 30)" in line and "swapped" in line and "EXIF" in line for line in sizes)
 
@@ -81,7 +83,7 @@ def test_a_size_that_is_swapped_is_found_for_every_image(
 def test_other_sizes_are_found_and_right_ones_are_not(
     tmp_path: Path, images: Path, write: Callable[[Path, tuple[int, int]], Path], hw: tuple[int, int], count: int
 ) -> None:
-    lines = said(found_in(write(tmp_path, hw), images), "wrong in the truth")
+    lines = items_of(found_in(write(tmp_path, hw), images), "wrong in the truth")
     assert [("other size" in line, "swapped" in line) for line in lines] == [(True, False)] * count
 
 
@@ -93,21 +95,21 @@ def test_other_sizes_are_found_and_right_ones_are_not(
         pytest.param({"image_id": None}, id="no image"),
     ],
 )
-def test_one_annotation_of_letters_is_one_mistake_and_no_absence(
+def test_one_annotation_with_letters_is_one_mistake_and_the_rest_is_used(
     tmp_path: Path, images: Path, new: dict[str, Any]
 ) -> None:
     document = coco_of({"1.jpg": [OWL, OWL], "2.jpg": [HAWK]})
     document["annotations"][0].update(new)
     findings = found_in(write_json(tmp_path / "truth.json", document), images)
-    assert len(said(findings, "wrong in the truth")) == 1
-    assert not said(findings, "no truth") and not said(findings, "unusable ground truth")
+    assert len(items_of(findings, "wrong in the truth")) == 1
+    assert not items_of(findings, "no truth") and not items_of(findings, "unusable ground truth")
 
 
-def test_a_line_of_letters_is_one_mistake_and_no_absence(tmp_path: Path, images: Path) -> None:
+def test_a_line_with_letters_is_one_mistake_and_the_rest_is_used(tmp_path: Path, images: Path) -> None:
     columns = ("path", "label", "x0", "y0", "x1", "y1")
     rows = [("1.jpg", "owl", 1, 2, 3, 4), ("1.jpg", "owl", "one", 2, 3, 4), ("2.jpg", "hawk", 1, 2, 3, 4)]
     findings = found_in(write_table(tmp_path / "t.csv", rows, columns), images)
-    assert len(said(findings, "wrong in the truth")) == 1 and not said(findings, "unusable ground truth")
+    assert len(items_of(findings, "wrong in the truth")) == 1 and not items_of(findings, "unusable ground truth")
 
 
 @pytest.mark.parametrize(
@@ -134,12 +136,12 @@ def test_unused_categories_are_an_info(tmp_path: Path, images: Path) -> None:
     document = coco_of({"1.jpg": [OWL], "2.jpg": [HAWK]})
     document["categories"] = [{"id": 0, "name": "background"}, *document["categories"]]
     findings = found_in(write_json(tmp_path / "truth.json", document), images)
-    assert said(findings, "unused class") == ["background"] and not said(findings, "empty class")
+    assert items_of(findings, "unused class") == ["background"] and not items_of(findings, "empty class")
 
 
-def test_the_same_folders_in_every_class_are_doubted(tmp_path: Path) -> None:
+def test_the_same_folders_in_every_class_are_doubtful_classes(tmp_path: Path) -> None:
     for name in ("owl", "hawk"):
         for view in ("front", "back"):
             write_image(tmp_path / name / view / "1.jpg")
-    (doubt,) = said(found_in(tmp_path), "doubtful classes")
+    (doubt,) = items_of(found_in(tmp_path), "doubtful classes")
     assert "have the same folders each, back and front" in doubt

@@ -1,4 +1,4 @@
-"""Twins: hashes by loops, groups by definition, and what may change before two images differ."""
+"""Duplicates: hashes by loops, groups by definition, and which changes still count as the same image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from PIL import Image
 
 from wsol.checks import duplicates
-from wsol.checks.duplicates import alike, difference_hashes, same_files
+from wsol.checks.duplicates import difference_hashes, identical_files, near_duplicates
 from wsol.data.images import square
 
 
@@ -24,7 +24,7 @@ def thumbs(*images: Image.Image) -> np.ndarray:
 
 
 def hash_by_loops(grey: Float32[np.ndarray, "16 16"]) -> list[list[bool]]:
-    """The docstring, read aloud."""
+    """The docstring as loops."""
     small = [[grey[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].mean() for x in range(8)] for y in range(8)]
     right = [small[y][(x + 1) % 8] > small[y][x] for y in range(8) for x in range(8)]
     below = [small[(y + 1) % 8][x] > small[y][x] for y in range(8) for x in range(8)]
@@ -32,7 +32,7 @@ def hash_by_loops(grey: Float32[np.ndarray, "16 16"]) -> list[list[bool]]:
 
 
 @given(st.integers(0, 10**6))
-def test_the_hash_is_what_its_docstring_says(seed: int) -> None:
+def test_the_hash_follows_its_docstring(seed: int) -> None:
     grey = np.random.default_rng(seed).integers(0, 256, (3, 16, 16)).astype(np.float32)
     bits = np.unpackbits(difference_hashes(grey).view(np.uint8).reshape(3, 2, 8), axis=2)
     assert bits.astype(bool).tolist() == [hash_by_loops(one) for one in grey]
@@ -49,7 +49,7 @@ def test_groups_are_the_connected_components_whatever_the_block(seed: int, block
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "BLOCK", block)
-        assert set(alike(images)) == expected
+        assert set(near_duplicates(images)) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,43 +66,45 @@ def test_groups_are_the_connected_components_whatever_the_block(seed: int, block
         pytest.param(lambda image: photo(99), False, id="another"),
     ],
 )
-def test_what_may_change_before_two_images_differ(change, is_alike: bool) -> None:  # type: ignore[no-untyped-def]
-    assert alike(thumbs(photo(1), change(photo(1)))) == ([(0, 1)] if is_alike else [])
+def test_which_changes_still_count_as_the_same_image(change, is_alike: bool) -> None:  # type: ignore[no-untyped-def]
+    assert near_duplicates(thumbs(photo(1), change(photo(1)))) == ([(0, 1)] if is_alike else [])
 
 
-def test_brighter_at_the_same_places_but_otherwise_by_other_amounts_is_not_alike() -> None:
+def test_equal_hashes_with_different_grey_values_are_no_duplicates() -> None:
     ramp = np.linspace(0, 1, 16)
     grey = np.stack([ramp, ramp**4])[:, None, :] * np.ones((1, 16, 1))
     both = np.repeat((grey * 255).astype(np.uint8)[..., None], 3, axis=3)
     words = difference_hashes(both[..., 0].astype(np.float32))
     assert np.bitwise_count(words[0] ^ words[1]).sum() <= duplicates.ALIKE_BITS
-    assert alike(both) == []
+    assert near_duplicates(both) == []
 
 
 def test_a_chain_is_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "_pairs", lambda _: [(3, 4), (0, 2), (2, 4), (1, 5)])
-    assert alike(thumbs(*(photo(i) for i in range(7)))) == [(0, 2, 3, 4), (1, 5)]
+    assert near_duplicates(thumbs(*(photo(i) for i in range(7)))) == [(0, 2, 3, 4), (1, 5)]
 
 
-def test_images_unlike_one_another_are_in_no_group() -> None:
-    assert alike(np.zeros((0, 16, 16, 3), np.uint8)) == []
-    assert alike(thumbs(*(photo(i) for i in range(300)))) == []
+def test_different_images_are_in_no_group() -> None:
+    assert near_duplicates(np.zeros((0, 16, 16, 3), np.uint8)) == []
+    assert near_duplicates(thumbs(*(photo(i) for i in range(300)))) == []
 
 
 @given(st.lists(st.sampled_from([b"", b"a", b"b", b"ab", b"ba", b"abc"]), max_size=12))
-def test_same_files_have_the_same_bytes(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]) -> None:
+def test_identical_files_have_the_same_bytes(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("files")
     paths = [Path(folder, str(number)) for number in range(len(contents))]
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
-    groups = same_files(paths)
+    groups = identical_files(paths)
     together = {pair for group in groups for pair in combinations(group, 2)}
     assert together == {(i, j) for i, j in combinations(range(len(contents)), 2) if contents[i] == contents[j]}
     assert len({i for group in groups for i in group}) == sum(map(len, groups))
 
 
 @pytest.mark.usefixtures("soon")
-def test_what_went_or_became_a_pipe_is_like_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_disappeared_or_became_a_pipe_is_in_no_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = [tmp_path / name for name in ("a", "b", "gone", "pipe", "later")]
     for path in paths[:2]:
         path.write_bytes(b"same")
@@ -112,4 +114,4 @@ def test_what_went_or_became_a_pipe_is_like_no_other_file(tmp_path: Path, monkey
     # The last one has become a pipe since it was seen.
     monkeypatch.setattr(os.path, "isfile", lambda path: path == paths[4] or is_file(path))
     monkeypatch.setattr(os.path, "getsize", lambda path: 4 if path == paths[4] else size_of(path))
-    assert same_files(paths) == [(0, 1)]
+    assert identical_files(paths) == [(0, 1)]

@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsol.checks.image_stats import Look, look, looks
+from wsol.checks.image_stats import ImageStats, read_all_stats, read_stats
 from wsol.errors import BrokenImage
 
 
-def seen(path: Path) -> Look:
-    found = look(path)
-    assert isinstance(found, Look)
+def stats_of(path: Path) -> ImageStats:
+    found = read_stats(path)
+    assert isinstance(found, ImageStats)
     return found
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_sizes_are_upright_and_turned_images_are_known(tmp_path: Path, orientation: int) -> None:
+def test_sizes_are_upright_and_rotated_images_are_marked(tmp_path: Path, orientation: int) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(photo(1, (120, 30)), orientation=orientation))
-    found = seen(tmp_path / "a.jpg")
+    found = stats_of(tmp_path / "a.jpg")
     assert found.image_hw == ((30, 120) if orientation < 5 else (120, 30))
     assert found.is_turned == (orientation != 1)
     assert found.elongation == 4
@@ -53,7 +53,7 @@ RED, GREY, PALE = (200, 30, 30), (120, 120, 120), (120, 122, 118)
 )
 def test_colours_and_contents(tmp_path: Path, image: Image.Image, is_grey: bool, is_blank: bool) -> None:
     image.save(tmp_path / "a.png")
-    found = seen(tmp_path / "a.png")
+    found = stats_of(tmp_path / "a.png")
     assert (found.is_grey, found.is_blank) == (is_grey, is_blank)
 
 
@@ -61,26 +61,26 @@ def test_one_red_bird_on_grey_is_neither_grey_nor_blank(tmp_path: Path) -> None:
     image = Image.new("RGB", (160, 160), GREY)
     image.paste(RED, (70, 70, 90, 90))
     image.save(tmp_path / "a.png")
-    assert not seen(tmp_path / "a.png").is_grey and not seen(tmp_path / "a.png").is_blank
+    assert not stats_of(tmp_path / "a.png").is_grey and not stats_of(tmp_path / "a.png").is_blank
 
 
-def test_many_are_looked_at_once_each_and_counted(tmp_path: Path) -> None:
+def test_each_image_is_read_once_and_counted(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.jpg" for number in range(5)]
     for number, path in enumerate(paths):
         path.write_bytes(jpeg(photo(number)))
     paths[2].write_bytes(b"")
     paths[3].unlink()
     counted: list[None] = []
-    found = looks([*paths, *paths], lambda: counted.append(None))
+    found = read_all_stats([*paths, *paths], lambda: counted.append(None))
     assert list(found) == paths and len(counted) == 5
     assert [isinstance(one, BrokenImage) for one in found.values()] == [False, False, True, True, False]
     for number in (0, 1, 4):
-        np.testing.assert_array_equal(found[paths[number]].thumb, seen(paths[number]).thumb)  # type: ignore[union-attr]
-    assert looks([], lambda: None) == {}
+        np.testing.assert_array_equal(found[paths[number]].thumb, stats_of(paths[number]).thumb)  # type: ignore[union-attr]
+    assert read_all_stats([], lambda: None) == {}
 
 
 @given(st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"]), st.integers(0, 10**9), st.integers(0, 40))
-def test_whatever_is_in_a_file_it_is_a_look_or_an_error(
+def test_any_file_gives_statistics_or_an_error(
     tmp_path_factory: pytest.TempPathFactory, format: str, seed: int, changes: int
 ) -> None:
     code = io.BytesIO()
@@ -92,4 +92,4 @@ def test_whatever_is_in_a_file_it_is_a_look_or_an_error(
     path.write_bytes(contents)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert isinstance(look(path), Look | BrokenImage)
+        assert isinstance(read_stats(path), ImageStats | BrokenImage)

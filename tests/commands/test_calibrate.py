@@ -329,7 +329,7 @@ def test_images_that_are_elsewhere_are_asked_for(
     assert cli("calibrate", own_run, "--boxes", few) == 2
     told = capsys.readouterr().err
     first = few.parent / lines[0].split(",")[0]
-    assert f"0 of 6 images that {few} lists can be found: expected files such as {first}. Name" in told
+    assert f"0 of 6 images listed in {few} exist: expected files such as {first}. Give" in told
     assert "`--images FOLDER`" in told and "Draw more" not in told
 
 

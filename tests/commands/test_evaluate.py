@@ -378,7 +378,7 @@ def test_images_that_are_elsewhere_are_asked_for(
     for words in commands:
         assert cli("evaluate", *words) == 2
         told = capsys.readouterr().err
-        assert f"0 of 6 images that {ground_truth} lists can be found: expected files such as" in told
+        assert f"0 of 6 images listed in {ground_truth} exist: expected files such as" in told
         assert "`--images FOLDER`" in told and ".." not in told
         assert cli("evaluate", *words, "--images", small_set) == 0
         capsys.readouterr()

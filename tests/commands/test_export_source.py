@@ -103,7 +103,7 @@ def test_predictions_of_another_user_need_the_images_named(
         return os.stat_result((*found[:4], found.st_uid + 1, *found[5:10])) if path == theirs else found
 
     monkeypatch.setattr(Path, "stat", stat)
-    with pytest.raises(WsolError, match="belongs to another user .*: expected predictions of your own, .* `--images"):
+    with pytest.raises(WsolError, match="belongs to another user .*: expected your own predictions, .* `--images"):
         export(predictions, format, tmp_path / "out")
     assert export(predictions, format, tmp_path / "out", images=tmp_path / "images").is_dir()
 

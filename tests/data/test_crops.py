@@ -43,7 +43,7 @@ def test_a_view_is_a_crop_and_a_mirror_of_each_image(
     assert torch.equal(seen, view_by_loops(planes, view))
 
 
-def test_one_view_cuts_a_image_and_its_mask_alike() -> None:
+def test_one_view_cuts_an_image_and_its_mask_alike() -> None:
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(256, (6, 3, 12, 12), generator=generator, dtype=torch.uint8)
     mask = (image[:, :1] > 100).float()
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_view() -> None:
     assert not torch.equal(one.top, other.top)
 
 
-def test_every_place_is_equally_likely_and_the_coin_is_fair() -> None:
+def test_every_position_is_equally_likely_and_half_are_flipped() -> None:
     view = drawn(9000, 12, 10, 0)
     for places in (view.top, view.left):
         shares = torch.bincount(places, minlength=3) / 9000

@@ -1,4 +1,4 @@
-"""What becomes of true boxes: the good ones are kept, clipped; what is wrong with the others is noted and counted."""
+"""Annotated boxes: valid ones are kept and clipped, mistakes in the others are noted and counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.data.ground_truth import ROUNDING_PX, Collector, GroundTruth, Kind, Mistake, TrueMask, counted, told
+from wsol.data.ground_truth import (
+    ROUNDING_PX,
+    Collector,
+    GroundTruth,
+    GroundTruthMask,
+    Kind,
+    Mistake,
+    count_kinds,
+    remedy_for,
+)
 from wsol.geometry.boxes import Xyxy
 
 HW = (30, 40)
@@ -23,7 +32,7 @@ def boxes_of(ground_truth: GroundTruth, image_id: str) -> list[Xyxy]:
 
 
 def collected(corners: Xyxy, *, corners_are_pixels: bool = False) -> tuple[list[Xyxy], list[Mistake]]:
-    """What comes out of one box in an image of 30 rows and 40 columns."""
+    """The ground truth of one box in an image of 30 rows and 40 columns."""
     collector = Collector(corners_are_pixels)
     collector.add("owl.jpg", corners, HW, "here")
     ground_truth = collector.ground_truth()
@@ -41,7 +50,7 @@ def collected(corners: Xyxy, *, corners_are_pixels: bool = False) -> tuple[list[
         pytest.param((39.5, 29.5, 40, 30), (39.5, 29.5, 40, 30), id="the last half pixel"),
     ],
 )
-def test_a_good_box_is_kept_without_a_word(corners: Xyxy, kept: Xyxy) -> None:
+def test_a_valid_box_is_kept_without_a_mistake(corners: Xyxy, kept: Xyxy) -> None:
     assert collected(corners) == ([kept], [])
 
 
@@ -66,7 +75,7 @@ def test_a_good_box_is_kept_without_a_word(corners: Xyxy, kept: Xyxy) -> None:
         pytest.param((-INF, 2, 3, 4), "not a number", "-inf", id="infinite to the left"),
     ],
 )
-def test_a_senseless_box_is_noted_and_not_used(corners: Xyxy, kind: Kind, words: str) -> None:
+def test_an_invalid_box_is_noted_and_not_used(corners: Xyxy, kind: Kind, words: str) -> None:
     boxes, mistakes = collected(corners)
     assert boxes == []
     assert [(mistake.kind, mistake.where) for mistake in mistakes] == [(kind, "here")]
@@ -111,7 +120,7 @@ CORNERS = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), CORNERS)), st.integers(1, 60), st.integers(1, 60), st.booleans())
-def test_every_box_that_comes_out_lies_in_its_image_and_was_put_in(
+def test_every_kept_box_is_in_its_image_and_was_added(
     rows: list[tuple[str, Xyxy]], height: int, width: int, corners_are_pixels: bool
 ) -> None:
     collector = Collector(corners_are_pixels)
@@ -126,7 +135,7 @@ def test_every_box_that_comes_out_lies_in_its_image_and_was_put_in(
         for x0, y0, x1, y1 in clipped:
             assert 0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height
             assert corners_are_pixels or (x0 < x1 and y0 < y1)
-    # Who reaches further than rounding is told, once each.
+    # Boxes outside by more than rounding are noted, once each.
     assert len({m.where for m in ground_truth.mistakes}) == len(ground_truth.mistakes)
     far = {
         str(number)
@@ -136,7 +145,7 @@ def test_every_box_that_comes_out_lies_in_its_image_and_was_put_in(
     assert {m.where for m in ground_truth.mistakes if m.kind == "reaches outside, clipped"} == far
 
 
-def test_boxes_of_a_image_keep_their_order_and_images_their_sizes() -> None:
+def test_boxes_of_an_image_keep_their_order_and_images_their_sizes() -> None:
     collector = Collector()
     for image_id, corners, image_hw in (
         ("b", (5, 5, 6, 6), (9, 9)),
@@ -151,16 +160,16 @@ def test_boxes_of_a_image_keep_their_order_and_images_their_sizes() -> None:
     assert "c" not in ground_truth
 
 
-def all_object(image_hw: tuple[int, int]) -> TrueMask:
-    return TrueMask(np.ones(image_hw, dtype=bool), np.zeros(image_hw, dtype=bool))
+def all_object(image_hw: tuple[int, int]) -> GroundTruthMask:
+    return GroundTruthMask(np.ones(image_hw, dtype=bool), np.zeros(image_hw, dtype=bool))
 
 
-def poisoned(words: str, image_hw: tuple[int, int]) -> TrueMask:
+def poisoned(words: str, image_hw: tuple[int, int]) -> GroundTruthMask:
     raise AssertionError(words)
 
 
 @pytest.mark.parametrize("image_hw", [HW, None])
-def test_a_mask_alone_is_truth_without_boxes(image_hw: tuple[int, int] | None) -> None:
+def test_a_mask_alone_is_ground_truth_without_boxes(image_hw: tuple[int, int] | None) -> None:
     collector = Collector()
     collector.add_mask("owl.jpg", all_object, image_hw)
     collector.add_mask("hawk.jpg", partial(poisoned, "a mask is unread until somebody asks for it"), image_hw)
@@ -180,10 +189,10 @@ def test_a_mask_of_unknown_size_takes_that_of_the_boxes() -> None:
     assert boxes_of(collector.ground_truth(), "owl.jpg") == [(1, 2, 3, 4)]
 
 
-def test_nothing_collected_is_no_truth_and_no_mistake() -> None:
+def test_nothing_collected_is_no_ground_truth_and_no_mistake() -> None:
     ground_truth = Collector().ground_truth()
     assert (dict(ground_truth.by_id), ground_truth.mistakes) == ({}, ())
-    assert counted(ground_truth.mistakes) == {}
+    assert count_kinds(ground_truth.mistakes) == {}
 
 
 def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
@@ -192,12 +201,12 @@ def test_mistakes_of_each_kind_are_counted_the_most_frequent_first() -> None:
         collector.note(kind, "here", "expected something else")
     for kind in ("no area", "broken mask", "no area"):
         collector.note(kind, "there", "expected something else")
-    counts = counted(collector.ground_truth().mistakes)
+    counts = count_kinds(collector.ground_truth().mistakes)
     assert list(counts.items())[:2] == [("no area", 3), ("broken mask", 2)]
     assert counts.keys() == set(get_args(Kind))
     assert sum(counts.values()) == len(get_args(Kind)) + 3
 
 
-def test_what_to_do_is_a_sentence_after_one_that_has_an_end() -> None:
-    said = told((Mistake("broken image", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
-    assert said.endswith("repair or remove it. Mend that, or name another truth.")
+def test_the_remedy_has_no_double_full_stop() -> None:
+    said = remedy_for((Mistake("broken image", "a.jpg", "cannot decode a.jpg: repair or remove it."),))
+    assert said.endswith("repair or remove it. Fix that, or give another ground truth.")

@@ -110,12 +110,12 @@ def test_no_images_are_no_batches() -> None:
     ("order", "expected"),
     [
         pytest.param([3, 0, 5], [3, 0, 5], id="all whole"),
-        pytest.param([1, 2], [5, 2], id="the next in the list stands in"),
+        pytest.param([1, 2], [5, 2], id="the next in the list replaces it"),
         pytest.param([4, 4], [0, 0], id="after the last the first"),
         pytest.param([], [], id="none asked for"),
     ],
 )
-def test_the_next_whole_image_stands_in_for_a_broken_one(
+def test_the_next_whole_image_replaces_a_broken_one(
     paths: list[Path], kept: bool, workers: int, order: list[int], expected: list[int]
 ) -> None:
     images = opened(paths, kept=kept, workers=workers)
@@ -126,7 +126,7 @@ def test_the_next_whole_image_stands_in_for_a_broken_one(
 
 
 @WAYS
-def test_many_broken_images_in_a_row_are_told(paths: list[Path], kept: bool, workers: int) -> None:
+def test_many_broken_images_in_a_row_are_reported(paths: list[Path], kept: bool, workers: int) -> None:
     images = opened(paths, kept=kept, workers=workers)
     with pytest.raises(WsolError, match=r"2 of 6 images cannot be decoded.*wsol check DATA"):
         list(images.batches([[1, 4]], [1, 4]))

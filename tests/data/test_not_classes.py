@@ -48,14 +48,14 @@ def below(*folders: str, names: Iterable[str] = BIRDS) -> list[str]:
             id="two views",
         ),
         pytest.param(
-            {"a": SPARSE, "b": [*SPARSE[:5], "1", "2"]}, "5 of 7 file names", id="numbers that nobody counted"
+            {"a": SPARSE, "b": [*SPARSE[:5], "1", "2"]}, "5 of 7 file names", id="numbers that are not consecutive"
         ),
         pytest.param(
             {"photographs of owls": BIRDS, "drawn": [f"{name}_mask" for name in BIRDS]}, "in common", id="an ending"
         ),
         pytest.param({"hawk": ["x"], "left": BIRDS, "right": BIRDS[:5]}, "5 of 5 file names", id="a third folder"),
         pytest.param(
-            {"owl": below("images", "masks"), "wren": below("images", "masks")}, "images alone", id="within each class"
+            {"owl": below("images", "masks"), "wren": below("images", "masks")}, "images only", id="within each class"
         ),
         pytest.param(
             {"fold1": below("owl", "wren"), "fold2": below("owl", "wren")},
@@ -106,7 +106,7 @@ def test_folders_that_are_no_classes_are_refused(files: dict[str, list[str]], wo
         pytest.param({}, id="none"),
     ],
 )
-def test_classes_are_none_the_less_classes_for_what_their_files_are_called(files: dict[str, list[str]]) -> None:
+def test_file_names_do_not_make_classes_doubtful(files: dict[str, list[str]]) -> None:
     assert check_classes(ROOT, files) == ()
 
 
@@ -136,11 +136,11 @@ def test_masks_beside_the_classes_stay_masks(tmp_path: Path, class_folders: Path
     assert open_data(class_folders).class_names == ("hawk", "owl")
 
 
-def test_the_training_half_of_a_split_is_looked_at(tmp_path: Path) -> None:
+def test_the_training_half_of_a_split_is_inspected(tmp_path: Path) -> None:
     for part in ("train", "test"):
         for kind in ("images", "masks"):
             write_image(tmp_path / part / kind / "1.png")
-    with pytest.raises(WsolError, match="images and masks in .*train hold different things"):
+    with pytest.raises(WsolError, match="images and masks in .*train hold different kinds of files"):
         open_data(tmp_path)
 
 
@@ -159,7 +159,7 @@ def test_our_own_set_and_published_folders_are_classes(small_set: Path, cub30: P
         pytest.param([f"img{number}_v2" for number in range(1, 31)], id="counted names before a version"),
     ],
 )
-def test_counted_names_are_counted_wherever_the_number_stands_and_whatever_else_there_is(names: list[str]) -> None:
+def test_consecutive_numbers_are_recognised_anywhere_in_a_name(names: list[str]) -> None:
     assert check_classes(Path("data"), {"owl": names, "wren": names}) == ()
 
 
@@ -167,13 +167,13 @@ def test_parts_of_one_thing_are_a_split_beside_a_third_folder() -> None:
     files = {
         f"seg_{part}": [f"seg_{part}/{name}/{part}{name}" for name in ("sea", "street")] for part in ("train", "test")
     }
-    with pytest.raises(WsolError, match="parts of a split"):
+    with pytest.raises(WsolError, match="folders of a split"):
         check_classes(Path("data"), {**files, "seg_pred": ["seg_pred/owl"]})
 
 
 def test_classes_that_are_split_by_themselves_are_refused_beside_their_masks_too() -> None:
     files = {name: [f"{part}/{name}" for part in ("train", "test", "ground_truth")] for name in ("bottle", "cable")}
-    with pytest.raises(WsolError, match="split by itself"):
+    with pytest.raises(WsolError, match="its own split"):
         check_classes(Path("data"), files)
 
 

@@ -1,4 +1,4 @@
-"""Any folder becomes a data set or an error that says what to do."""
+"""Any folder becomes a data set or an error with a remedy."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_each_layout_is_read_by_its_reader_and_recognised_by_no_other(tmp_path: 
 @pytest.mark.parametrize("kind", sorted(set(WRITE) - {"CSV table", "wsolevaluation"}))
 def test_the_folder_above_names_the_data_set_below(tmp_path: Path, kind: str) -> None:
     WRITE[kind](tmp_path / "unpacked" / "data")
-    with pytest.raises(WsolError, match=r"holds one folder, data, .* Name .*data\."):
+    with pytest.raises(WsolError, match=r"holds one folder, data, .* Give .*data\."):
         open_data(tmp_path / "unpacked")
 
 
@@ -105,7 +105,7 @@ def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Pat
         pytest.param("PASCAL VOC", "JPEGImages", id="PASCAL VOC"),
     ],
 )
-def test_the_images_may_lie_elsewhere(tmp_path: Path, kind: str, images: str) -> None:
+def test_the_images_may_be_in_another_folder(tmp_path: Path, kind: str, images: str) -> None:
     WRITE[kind](tmp_path / "data")
     (tmp_path / "data" / images).rename(tmp_path / "photos")
     assert not any(sample.path.exists() for sample in open_ground_truth(tmp_path / "data").test)
@@ -115,7 +115,7 @@ def test_the_images_may_lie_elsewhere(tmp_path: Path, kind: str, images: str) ->
 
 def test_a_folder_of_images_that_is_none_is_refused(class_folders: Path) -> None:
     for name in ("absent", "owl/1.jpg"):
-        with pytest.raises(WsolError, match=f"{name} is no folder: expected the one that holds the images of.*Check"):
+        with pytest.raises(WsolError, match=f"{name} is not a folder: expected"):
             open_data(class_folders, class_folders / name)
 
 
@@ -135,7 +135,7 @@ def test_the_kind_is_recognised(fake_cub: Path, class_folders: Path, split_folde
         pytest.param(["owl/", "hawk/"], "no images", id="two empty classes"),
         pytest.param(
             ["train/a/1.jpg", "train/b/1.jpg", "test/a/1.jpg", "test/c/1.jpg"],
-            "c. Expected the same class folders",
+            "c: expected the same class folders",
             id="a class in test alone",
         ),
         pytest.param(
@@ -167,7 +167,7 @@ def test_nothing_can_be_learned_from(tmp_path: Path, new_image: NewImage, images
         pytest.param(["owl/1.jpg", "hawk/"], True, id="a class without images"),
     ],
 )
-def test_a_list_of_truth_needs_no_more_than_a_image(
+def test_a_list_of_ground_truth_needs_no_more_than_an_image(
     tmp_path: Path, new_image: NewImage, images: list[str], are_listed: bool
 ) -> None:
     for name in images:
@@ -177,7 +177,7 @@ def test_a_list_of_truth_needs_no_more_than_a_image(
     else:
         with pytest.raises(
             WsolError,
-            match="(?s)no images in.*expected.*COCO.*Name the folder",
+            match="(?s)no images in.*expected.*COCO.*Give the folder",
         ):
             open_ground_truth(tmp_path)
 
@@ -224,7 +224,7 @@ def test_one_image_a_class_will_do(tmp_path: Path, new_image: NewImage) -> None:
     assert len(open_data(tmp_path).train) == 2
 
 
-def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match="(?s)does not exist.*CSV.*Check the path"):
         open_data(tmp_path / "absent")
     (tmp_path / "birds.zip").write_bytes(b"PK")
@@ -234,7 +234,7 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("closed", [".", "owl"])
-def test_a_folder_that_may_not_be_read_says_so(class_folders: Path, closed: str) -> None:
+def test_a_folder_that_may_not_be_read_is_reported(class_folders: Path, closed: str) -> None:
     (class_folders / closed).chmod(0)
     try:
         with pytest.raises(WsolError, match="Change its permissions"):

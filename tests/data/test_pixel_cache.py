@@ -1,4 +1,4 @@
-"""Decoded images, kept: in which place, the same pixels, and never decoded twice."""
+"""Decoded images, kept: in which storage, the same pixels, and never decoded twice."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from wsol.data.pixel_cache import (
     Records,
     cores,
     open_cache,
-    place_for,
-    poorest,
     record_of,
+    slowest,
+    storage_for,
 )
 from wsol.runtime.processes import Part
 
@@ -44,14 +44,20 @@ def paths(tmp_path: Path, new_image: NewImage) -> list[Path]:
 def on_disk(paths: list[Path], folder: Path, mine: Part = ALONE) -> Records:
     counted: list[int] = []
     records = open_cache(
-        paths, SIDE, Limits(0, 1, folder), mine, threads=2, agree=lambda place: place, advance=lambda: counted.append(1)
+        paths,
+        SIDE,
+        Limits(0, 1, folder),
+        mine,
+        threads=2,
+        agree=lambda storage: storage,
+        advance=lambda: counted.append(1),
     )
     assert records is not None and len(counted) == len(range(mine.local_rank, len(paths), mine.local_count))
     return records
 
 
 @pytest.mark.parametrize(
-    ("memory_images", "disk_images", "processes", "place"),
+    ("memory_images", "disk_images", "processes", "storage"),
     [
         pytest.param(6, 0, 1, "memory", id="exactly enough memory"),
         pytest.param(5.9, 6, 1, "disk", id="too little memory"),
@@ -62,24 +68,24 @@ def on_disk(paths: list[Path], folder: Path, mine: Part = ALONE) -> Records:
     ],
 )
 def test_images_are_kept_where_they_fit(
-    tmp_path: Path, memory_images: float, disk_images: float, processes: int, place: str
+    tmp_path: Path, memory_images: float, disk_images: float, processes: int, storage: str
 ) -> None:
     limits = Limits(memory_images * ONE_GB * (1 + 1e-12), disk_images * ONE_GB * (1 + 1e-12), tmp_path / "absent")
-    assert place_for(6, SIDE, limits, Part(0, processes, 0, processes)) == place
+    assert storage_for(6, SIDE, limits, Part(0, processes, 0, processes)) == storage
     assert not (tmp_path / "absent").exists()
 
 
-def test_a_disk_without_twice_the_room_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_twice_the_space_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need = 6 * record_of(SIDE).itemsize
     limits = Limits(0, 1, tmp_path / "absent")
-    for free, place in ((2 * need, "disk"), (2 * need - 1, "nowhere")):
+    for free, storage in ((2 * need, "disk"), (2 * need - 1, "nowhere")):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
-        assert place_for(6, SIDE, limits, ALONE) == place
+        assert storage_for(6, SIDE, limits, ALONE) == storage
 
 
 def test_file_and_memory_hold_the_same_pixels_and_mark_the_broken(tmp_path: Path, paths: list[Path]) -> None:
     kept = open_cache(
-        paths, SIDE, Limits(1, 0, tmp_path), ALONE, threads=0, agree=lambda place: place, advance=lambda: None
+        paths, SIDE, Limits(1, 0, tmp_path), ALONE, threads=0, agree=lambda storage: storage, advance=lambda: None
     )
     assert kept is not None
     for records in (kept, on_disk(paths, tmp_path / "cache")):
@@ -90,7 +96,7 @@ def test_file_and_memory_hold_the_same_pixels_and_mark_the_broken(tmp_path: Path
             assert tuple(records[i]["image_hw"]) == image_hw
 
 
-def test_what_is_in_the_file_is_not_decoded_again(
+def test_images_in_the_file_are_not_decoded_again(
     tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = on_disk(paths, tmp_path / "cache")
@@ -127,10 +133,10 @@ def test_no_images_are_no_records(tmp_path: Path) -> None:
     assert len(on_disk([], tmp_path / "cache")) == 0
 
 
-def test_processes_do_what_the_poorest_of_them_can() -> None:
-    assert poorest(["memory", "disk", "memory"]) == "disk"
-    assert poorest(["disk", "nowhere", "memory"]) == "nowhere"
-    assert poorest(["memory"]) == "memory"
+def test_processes_use_the_slowest_storage_of_all() -> None:
+    assert slowest(["memory", "disk", "memory"]) == "disk"
+    assert slowest(["disk", "nowhere", "memory"]) == "nowhere"
+    assert slowest(["memory"]) == "memory"
 
 
 def test_a_file_that_finds_no_room_after_all_leaves_nothing_and_images_are_decoded_anew(
@@ -141,14 +147,16 @@ def test_a_file_that_finds_no_room_after_all_leaves_nothing_and_images_are_decod
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     limits = Limits(0, 1, tmp_path / "cache")
-    assert open_cache(paths, SIDE, limits, ALONE, threads=1, agree=lambda place: place, advance=lambda: None) is None
+    assert (
+        open_cache(paths, SIDE, limits, ALONE, threads=1, agree=lambda storage: storage, advance=lambda: None) is None
+    )
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_file_that_is_there_needs_no_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_exists_needs_no_more_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
-    for is_there, place in ((True, "disk"), (False, "nowhere")):
-        assert place_for(6, SIDE, Limits(0, 1, tmp_path), ALONE, is_there=is_there) == place
+    for exists, storage in ((True, "disk"), (False, "nowhere")):
+        assert storage_for(6, SIDE, Limits(0, 1, tmp_path), ALONE, exists=exists) == storage
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process to cores")

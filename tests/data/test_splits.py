@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.class_folders import GivenClasses
-from wsol.data.splits import halves_of, part_of
+from wsol.data.splits import split_folders, split_of
 from wsol.errors import WsolError
 
 
@@ -48,7 +48,7 @@ def write_tree(root: Path, *folders: str, names: tuple[str, ...] = ("000.jpg", "
     ],
 )
 def test_the_part_is_read_from_a_name_whatever_its_capitals_and_separators(part: str | None, names: str) -> None:
-    assert {name: part_of(name) for name in names.split()} == dict.fromkeys(names.split(), part)
+    assert {name: split_of(name) for name in names.split()} == dict.fromkeys(names.split(), part)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_part_is_read_from_a_name_whatever_its_capitals_and_separators(part:
         ("train2017", "val2017"),
     ],
 )
-def test_what_is_surely_a_split_is_read_as_one(tmp_path: Path, train: str, test: str) -> None:
+def test_a_certain_split_is_read_as_one(tmp_path: Path, train: str, test: str) -> None:
     write_tree(tmp_path, f"{train}/owl", f"{train}/wren", f"{test}/owl", f"{test}/wren")
     data = open_data(tmp_path)
     assert data.class_names == ("owl", "wren") and data.has_split and not data.doubts
@@ -106,21 +106,21 @@ def test_one_of_several_parts_is_tested_on(tmp_path: Path, folders: tuple[str, .
     ("folders", "words"),
     [
         pytest.param(
-            ("Train/owl", "train/owl", "test/owl"), "look like the parts of a split", id="two training folders"
+            ("Train/owl", "train/owl", "test/owl"), "look like the folders of a split", id="two training folders"
         ),
         pytest.param(("test/owl", "val/owl"), "Rename them to train and test", id="no training folder"),
-        pytest.param(("birds_train", "birds_test"), "look like the parts of a split", id="among other words"),
-        pytest.param(("trainA", "trainB", "testA", "testB"), "look like the parts of a split", id="pairs"),
+        pytest.param(("birds_train", "birds_test"), "look like the folders of a split", id="among other words"),
+        pytest.param(("trainA", "trainB", "testA", "testB"), "look like the folders of a split", id="pairs"),
         pytest.param(("Train", "Test"), "Train holds images and no class folders", id="no classes"),
         pytest.param(
             ("Train/owl", "Train/wren", "Test/owl", "Test/hawk"),
-            "classes that .*Train has not: hawk",
+            "classes that .*Train lacks: hawk",
             id="other classes",
         ),
         pytest.param(
             ("owl/train", "owl/test", "wren/train", "wren/test"), "owl/train to train/owl", id="a split in each class"
         ),
-        pytest.param(("data/train/owl", "data/train/wren"), "Name .*data", id="one deeper"),
+        pytest.param(("data/train/owl", "data/train/wren"), "Give .*data", id="one deeper"),
     ],
 )
 def test_what_looks_like_a_split_is_refused_with_the_remedy(
@@ -134,11 +134,11 @@ def test_what_looks_like_a_split_is_refused_with_the_remedy(
 
 @given(st.lists(st.sampled_from(["train", "Training", "test", "dev", "owl", "masks"]), unique=True), st.booleans())
 def test_a_split_has_a_training_folder_and_no_folder_twice(names: list[str], has_folders: bool) -> None:
-    halves = halves_of(names, lambda _: has_folders)
+    halves = split_folders(names, lambda _: has_folders)
     if halves is not None:
-        assert part_of(halves.train) == "train" and halves.train in names and halves.test in (None, *names)
-        assert halves.test is None or part_of(halves.test) in ("test", "val")
+        assert split_of(halves.train) == "train" and halves.train in names and halves.test in (None, *names)
+        assert halves.test is None or split_of(halves.test) in ("test", "val")
 
 
 def test_a_long_name_is_read_at_once() -> None:
-    assert part_of("dataset" * 36) is None
+    assert split_of("dataset" * 36) is None

@@ -1,4 +1,4 @@
-"""Images of types that we do not read are counted; labels and notes beside images are not."""
+"""Images of types that we do not read are counted; other files beside images are not."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_error_for_want_of_images_names_those_of_other_types(tmp_path: Path, 
         open_data(tmp_path)
 
 
-def test_a_training_says_so_before_it_begins(
+def test_a_training_reports_them_before_it_begins(
     class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add_unread(class_folders, "owl/a.heic")

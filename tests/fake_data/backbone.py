@@ -1,4 +1,4 @@
-"""A small timm model's weights, random, in a file: what a training begins with where no pretrained weights are
+"""A small timm model's weights, random, in a file: the initial weights of a training if no pretrained weights are
 wanted."""
 
 from __future__ import annotations

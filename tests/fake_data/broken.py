@@ -1,4 +1,4 @@
-"""Data sets with and without known faults: class folders below `train` and `test`."""
+"""Data sets with and without known problems: class folders below `train` and `test`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ HUGE_WH = (7200, 7000)
 
 
 def photo(seed: int, image_wh: tuple[int, int] = (120, 96)) -> Image.Image:
-    """Soft coloured blobs, unlike those of any other seed."""
+    """Soft coloured blobs, different for each seed."""
     blobs = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     return Image.fromarray(blobs).resize(image_wh, Image.Resampling.BICUBIC)
 
 
 def jpeg(image: Image.Image, quality: int = 90, orientation: int = 1) -> bytes:
-    """As a camera would write it."""
+    """A JPEG as a camera writes it."""
     exif, code = Image.Exif(), io.BytesIO()
     exif[0x0112] = orientation
     image.save(code, "JPEG", quality=quality, **({"exif": exif} if orientation != 1 else {}))
@@ -33,7 +33,7 @@ def jpeg(image: Image.Image, quality: int = 90, orientation: int = 1) -> bytes:
 
 
 def write_clean(root: Path, per_class: int = 12) -> Path:
-    """Images that nothing is wrong with, in `train` and `test`; image ids `train/owl/3.jpg`. Their seeds begin at a
+    """Valid images in `train` and `test`; image ids `train/owl/3.jpg`. Their seeds begin at a
     million."""
     seeds = count(1_000_000)
     for split in ("train", "test"):
@@ -44,7 +44,7 @@ def write_clean(root: Path, per_class: int = 12) -> Path:
 
 
 def write_broken(root: Path) -> Planted:
-    """A clean set, 200 files with known faults among it, and two classes with few of them."""
+    """A clean data set with 200 files of known problems, and two small classes."""
     write_clean(root)
     planted: Planted = defaultdict(list)
     _plant_broken(root, planted)
@@ -98,7 +98,7 @@ def _plant_odd(root: Path, planted: Planted) -> None:
 
 
 def _plant_twins(root: Path, planted: Planted) -> None:
-    """58 copies of clean images or of one another: of the file, or of what it shows."""
+    """58 copies of clean images or of one another: of the file, or of its content."""
     clean = (f"train/{name}/{number}.jpg" for number in range(12) for name in CLASSES)
     where: dict[str, Callable[[str, int], str]] = {
         "in train and test": lambda name, i: f"test/{name}/twin{i}.jpg",

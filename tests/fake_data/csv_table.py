@@ -1,4 +1,4 @@
-"""CSV tables as people write them, and their images of 30 rows and 40 columns."""
+"""CSV tables as users write them, and their images of 30 rows and 40 columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished prediction folder with its images: everything that an annotation format can stumble over."""
+"""A finished prediction folder with its images: with everything that is difficult for an annotation format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TURNED = "turned.jpg"
 
 
 def ones(image_hw: tuple[int, int], *boxes: tuple[int, int, int, int]) -> NDArray[np.bool_]:
-    """A mask of several boxes; those that lie in an earlier one are holes."""
+    """A mask of several boxes; boxes inside an earlier one are holes."""
     mask = np.zeros(image_hw, dtype=bool)
     for x0, y0, x1, y1 in boxes:
         mask[y0:y1, x0:x1] ^= True
@@ -63,13 +63,13 @@ COUNTED = [
     pytest.param(UNNAMED, {"images": 3, "objects": 1, "empty_images": 2}, id="no classes"),
     pytest.param(CORPUS, {"images": 8, "objects": 9, "empty_images": 1}, id="corpus"),
 ]
-"""What every writer must count."""
+"""The counts of every format."""
 COUNTED_WITH_NAMES = [
     pytest.param(lines, counts | {"renamed": int(lines is CORPUS)}, id=case.id)
     for case in COUNTED
     for lines, counts in [case.values]
 ]
-"""The same for writers of one file an image, where `a/owl.png` would meet `a/owl.jpg`."""
+"""The same for formats with one file per image, in which `a/owl.png` and `a/owl.jpg` have the same name."""
 
 
 def write_predictions(root: Path, lines: tuple[Prediction, ...] = CORPUS) -> Predictions:

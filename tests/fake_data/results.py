@@ -1,4 +1,4 @@
-"""Results of other systems, in the files that they leave: heatmaps, COCO results, tables, and predictions of our
+"""Results of other systems, in their file formats: heatmaps, COCO results, tables, and predictions of our
 own."""
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def write_coco_results(file: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
 
 
 def write_instances(root: Path, images: Mapping[int, str], categories: Mapping[int, str]) -> Path:
-    """The instances.json that `wsol export` leaves beside results.json."""
+    """The instances.json that `wsol export` writes beside results.json."""
     content = {
         "images": [{"id": number, "file_name": name, "width": 40, "height": 30} for number, name in images.items()],
         "categories": [{"id": number, "name": name, "supercategory": ""} for number, name in categories.items()],

@@ -31,7 +31,7 @@ def object_at(x0: int, y0: int, x1: int, y1: int, score: float, image_hw: tuple[
 
 
 def prediction(number: int, *objects: PredictedObject, image: str | None = None) -> Prediction:
-    """A line of predictions.jsonl; without objects named, one whose score rises with the number."""
+    """A line of predictions.jsonl; by default with one object, whose score rises with the number."""
     label = number % len(CLASSES)
     found = objects or (object_at(40, 30, 120, 90, (number + 1) / 1000),)
     name = image or f"{CLASSES[label]}/{number:04}.jpg"

@@ -1,4 +1,4 @@
-"""COCO's compressed run lengths without pycocotools, which ends the process for very large masks."""
+"""COCO's compressed run lengths without pycocotools, which crashes for very large masks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def written(runs: list[int]) -> str:
-    """`rleToString`, read aloud."""
+    """`rleToString`, as loops."""
     text = ""
     for number, run in enumerate(runs):
         value, more = run - runs[number - 2] if number > 2 else run, True

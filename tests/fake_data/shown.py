@@ -1,4 +1,4 @@
-"""Images as the gallery gives them, made up: no run is needed to test a page."""
+"""Made-up images of the gallery, so that pages can be tested without a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOSTILE = (
 def shown_image(
     image_id: str = "a/one.jpg", iou: float | None = 0.83, score: float = 0.9, class_name: str = "owl"
 ) -> Shown:
-    """As small as an image can be and still be in thirds."""
+    """The smallest image that can be divided in thirds."""
     mask = np.zeros((6, 8), dtype=bool)
     mask[:3, 4:] = True
     plane = mask.astype(np.float32)
@@ -54,7 +54,7 @@ def shown_image(
 def blobs(
     seed: int, image_hw: tuple[int, int] = (375, 500), box: Box | None = None, class_name: str = "owl", name: str = ""
 ) -> Shown:
-    """An image with a smooth random map, and the boxes that the product finds in it."""
+    """An image with a smooth random map, and the boxes that wsol finds in it."""
     random = np.random.default_rng(seed)
     box = box or Box(threshold=0.5)
     coarse = random.random((6, 6), np.float32) ** 2
@@ -88,10 +88,10 @@ def blobs(
 
 
 def of_maps(shown: Shown) -> Shown:
-    """The same of a method that has a map and no stages before it."""
+    """The same for a method with a map and without earlier stages."""
     return replace(shown, cam=None, foreground=None, known=None)
 
 
 def of_boxes(shown: Shown) -> Shown:
-    """The same of a method that draws boxes at once."""
+    """The same for a method that predicts boxes directly."""
     return replace(of_maps(shown), heatmap=None, score=None)

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from fake_data.images import write_image
 
 Object = tuple[str, float | str, float | str, float | str, float | str]
-"""Name, xmin, ymin, xmax, ymax as they are to stand in the file."""
+"""Name, xmin, ymin, xmax, ymax as written to the file."""
 
 
 def write_xml(
@@ -19,7 +19,7 @@ def write_xml(
     file_name: str | None = None,
     folder: str = "VOC2012",
 ) -> Path:
-    """One annotation; no `<size>` where `image_hw` is None."""
+    """One annotation; no `<size>` if `image_hw` is None."""
     name = path.with_suffix(".jpg").name if file_name is None else file_name
     size = "" if image_hw is None else f"<width>{image_hw[1]}</width><height>{image_hw[0]}</height><depth>3</depth>"
     path.parent.mkdir(parents=True, exist_ok=True)

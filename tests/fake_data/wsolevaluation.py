@@ -1,4 +1,4 @@
-"""Folders of tables as clovaai/wsolevaluation publishes them, with images and masks where a test needs them."""
+"""Folders of tables as clovaai/wsolevaluation publishes them, with images and masks if a test needs them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_boxes(
     boxes: Mapping[str, Sequence[Corners]],
     image_hw: tuple[int, int] = (30, 40),
 ) -> None:
-    """The four tables of a split that is judged by boxes."""
+    """The four tables of a split with boxes."""
     _write(folder / "image_ids.txt", list(labels))
     _write(folder / "class_labels.txt", [f"{path},{label}" for path, label in labels.items()])
     rows = [f"{path},{x0:g},{y0:g},{x1:g},{y1:g}" for path, found in boxes.items() for x0, y0, x1, y1 in found]
@@ -27,7 +27,7 @@ def write_boxes(
 
 
 def write_masks(folder: Path, labels: Mapping[str, int], masks: Mapping[str, Sequence[tuple[str, str]]]) -> None:
-    """The three tables of a split that is judged by masks: of each image (mask, ignored or nothing)."""
+    """The three tables of a split with masks: for each image (mask, ignored or nothing)."""
     _write(folder / "image_ids.txt", list(labels))
     _write(folder / "class_labels.txt", [f"{path},{label}" for path, label in labels.items()])
     rows = [f"{path},{mask},{ignored}" for path, found in masks.items() for mask, ignored in found]
@@ -41,8 +41,8 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
 
 
 def write_large_list(folder: Path, images: int = 50_000, boxes: int = 80_477) -> None:
-    """Tables of the size of ImageNet's validation set, without images: one box an image, the others where chance puts
-    them."""
+    """Tables of the size of ImageNet's validation set, without images: one box per image, the others at
+    random."""
     rng = np.random.default_rng(0)
     names = [f"val/ILSVRC2012_val_{number:08}.JPEG" for number in range(1, images + 1)]
     owners = np.sort(np.concatenate([np.arange(images), rng.integers(0, images, boxes - images)]))

@@ -1,4 +1,4 @@
-"""COCO export, judged by pycocotools as the second reader."""
+"""COCO export, checked with pycocotools as the second reader."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CLASSES = ("Amsel & Drossel", 'the "great" tit', "Käuzchen 梟")
 
 
 def ones(image_hw: tuple[int, int], *boxes: tuple[int, int, int, int]) -> NDArray[np.bool_]:
-    """A mask of several boxes; those that lie in an earlier one are holes."""
+    """A mask of several boxes; boxes inside an earlier one are holes."""
     mask = np.zeros(image_hw, dtype=bool)
     for x0, y0, x1, y1 in boxes:
         mask[y0:y1, x0:x1] ^= True
@@ -47,7 +47,7 @@ def ones(image_hw: tuple[int, int], *boxes: tuple[int, int, int, int]) -> NDArra
 
 
 def found(mask: NDArray[np.bool_], score: float) -> PredictedObject:
-    """What `wsol predict` says of a mask."""
+    """A mask as `wsol predict` writes it."""
     xyxy = tight_box(mask)
     assert xyxy is not None
     return PredictedObject(xyxy, score, encode(mask))
@@ -82,7 +82,7 @@ def folder_of(folder: Path, lines: list[Prediction], class_names: tuple[str, ...
 
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
-    """The corpus as COCO."""
+    """The example predictions as COCO."""
     out = tmp_path / "coco"
     out.mkdir()
     write_coco(folder_of(tmp_path / "predictions", list(CORPUS.values())), out)
@@ -160,7 +160,9 @@ def test_a_run_without_a_classifier_has_the_one_category_object(tmp_path: Path) 
         ),
     ],
 )
-def test_counts_tell_images_without_an_object(tmp_path: Path, lines: list[Prediction], counts: dict[str, int]) -> None:
+def test_counts_include_images_without_an_object(
+    tmp_path: Path, lines: list[Prediction], counts: dict[str, int]
+) -> None:
     assert write_coco(folder_of(tmp_path / "predictions", lines), tmp_path) == counts
     assert len(json.loads((tmp_path / "results.json").read_text())) == counts["objects"]
     assert ("results.json is the empty list" in (tmp_path / "README.txt").read_text()) == (counts["objects"] == 0)

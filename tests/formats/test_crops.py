@@ -1,4 +1,4 @@
-"""Crops, judged by Pillow and by our own reader of class folders."""
+"""Crops, checked with Pillow and by our own reader of class folders."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def test_the_crops_are_a_data_set_of_class_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("lines", "counts"), COUNTED)
-def test_counts_tell_images_without_an_object(
+def test_counts_include_images_without_an_object(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:
     assert write_crops(write_predictions(tmp_path, lines), tmp_path) == counts
     assert len(files_of(tmp_path / "crops")) == counts["objects"]
 
 
-def test_names_that_would_meet_get_a_number(tmp_path: Path) -> None:
+def test_equal_names_get_a_number(tmp_path: Path) -> None:
     mask = ones((40, 60), (1, 1, 9, 9))
     images = ["a/b.jpg", "a_b.jpg", "a/b.png", "A/b.jpg", "o\u0308.jpg", "\u00f6.jpg"]
     write_crops(write_predictions(tmp_path, tuple(line(image, 0, mask) for image in images)), tmp_path)
@@ -81,7 +81,7 @@ def test_names_that_would_meet_get_a_number(tmp_path: Path) -> None:
     }
 
 
-def test_class_folders_that_would_meet_get_a_number_too(tmp_path: Path) -> None:
+def test_equal_class_folders_get_a_number_too(tmp_path: Path) -> None:
     mask = ones((40, 60), (1, 1, 9, 9))
     opened = write_predictions(tmp_path, (line("1.jpg", 0, mask), line("2.jpg", 1, mask), line("3.jpg", 2, mask)))
     write_crops(replace(opened, class_names=("a/b", "a:b", "A_b")), tmp_path)
@@ -114,7 +114,7 @@ def test_a_class_is_the_name_of_one_folder(name: str, safe: str) -> None:
         pytest.param(lambda path: Image.new("RGB", (9, 9)).save(path), WsolError, "has changed", id="another size"),
     ],
 )
-def test_a_image_that_is_no_longer_what_it_was_is_an_error(
+def test_an_image_that_has_changed_is_an_error(
     tmp_path: Path, harm: Callable[[Path], object], expected: type[WsolError], text: str
 ) -> None:
     opened = write_predictions(tmp_path, CORPUS[:1])

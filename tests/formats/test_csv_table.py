@@ -1,4 +1,4 @@
-"""CSV export, judged by the csv module and float()."""
+"""CSV export, checked with the csv module and float()."""
 
 from __future__ import annotations
 

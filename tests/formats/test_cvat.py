@@ -1,4 +1,4 @@
-"""CVAT export, judged by xml.dom and a decoder of its masks written from the definition."""
+"""CVAT export, checked with xml.dom and a decoder of its masks written from the definition."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_second_reader_finds_every_image_box_mask_and_class(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("lines", "counts"), COUNTED)
-def test_meta_tells_the_labels_and_how_many_images_there_are(
+def test_meta_has_the_labels_and_the_number_of_images(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:
     predictions = write_predictions(tmp_path, lines)

@@ -1,4 +1,4 @@
-"""FiftyOne export, judged by pycocotools, which FiftyOne reads masks with."""
+"""FiftyOne export, checked with pycocotools, the library with which FiftyOne reads masks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_second_reader_finds_every_image_box_mask_class_and_score(tmp_path: Pa
             assert coco.loadCats([annotation["category_id"]])[0]["name"] == prediction.class_name
 
 
-def test_a_image_that_exif_turns_is_written_upright(tmp_path: Path) -> None:
+def test_an_image_that_exif_rotates_is_written_upright(tmp_path: Path) -> None:
     write_fiftyone(write_predictions(tmp_path), tmp_path)
     with Image.open(tmp_path / "data" / TURNED) as stored:
         difference = np.asarray(stored).astype(int) - read_image(tmp_path / "images" / TURNED)

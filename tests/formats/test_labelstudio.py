@@ -1,4 +1,4 @@
-"""Label Studio export, judged by a strict reader and a decoder written from the definition of its brush bytes."""
+"""Label Studio export, checked with a strict reader and a decoder written from the definition of its brush bytes."""
 
 from __future__ import annotations
 

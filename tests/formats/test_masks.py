@@ -1,4 +1,4 @@
-"""Mask PNGs, judged by Pillow and OpenCV."""
+"""Mask PNGs, checked with Pillow and OpenCV."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_many_objects_need_sixteen_bits(tmp_path: Path, objects: int, bits: type
 
 
 @pytest.mark.parametrize(("lines", "counts"), COUNTED_WITH_NAMES)
-def test_counts_and_the_readme_tell_what_was_done(
+def test_counts_and_the_readme_agree_with_the_files(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:
     assert write_masks(write_predictions(tmp_path, lines), tmp_path) == counts

@@ -1,4 +1,4 @@
-"""Names that some format, disk or spreadsheet stumbles over: every export ends, is read back, and nothing meets."""
+"""Names that are difficult for some format, disk or spreadsheet: every export is read back, names stay unique."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ MASK = np.pad(np.ones((4, 5), dtype=bool), ((2, 6), (3, 8)))
 
 
 class Read(NamedTuple):
-    """What a second reader finds in an export, in the order of the predictions where the format has one."""
+    """The content of an export in a second reader, in the order of the predictions if the format has one."""
 
     images: list[str]
     class_names: list[str]
@@ -228,7 +228,7 @@ def read_csv(out: Path) -> Read:
 
 
 def is_formula(cell: str) -> bool:
-    """By OWASP's list, with blanks that a spreadsheet would pass over."""
+    """By OWASP's list, with blanks that a spreadsheet ignores."""
     return cell[:1] in ("\t", "\r", "\n") or cell.strip()[:1] in tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
@@ -259,7 +259,7 @@ READERS: dict[Format, Callable[[Path], Read]] = {
 
 
 @pytest.mark.parametrize("format", get_args(Format))
-def test_every_name_comes_back_and_no_two_meet(
+def test_every_name_comes_back_and_stays_unique(
     tmp_path: Path, predictions: Path, images: list[str], format: Format
 ) -> None:
     out = export(predictions, format, tmp_path / "out")
@@ -282,17 +282,17 @@ def test_every_name_comes_back_and_no_two_meet(
 
 
 def on_any_disk(name: str) -> str:
-    """Equal where a disk ignores case or the way accents are composed."""
+    """Equal on a disk that ignores case or the composition of accents."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
 def is_harmless(name: str) -> bool:
-    """Whether XML can hold it, which can hold the least."""
+    """Whether XML, the most restrictive format, can store it."""
     return not re.search("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", name)
 
 
 @pytest.mark.parametrize("format", get_args(Format))
-def test_the_readme_tells_which_names_are_written_otherwise_and_is_text(
+def test_the_readme_lists_changed_names_and_is_text(
     tmp_path: Path, predictions: Path, images: list[str], format: Format
 ) -> None:
     text = (export(predictions, format, tmp_path / "out") / "README.txt").read_text(encoding="utf-8")
@@ -303,7 +303,7 @@ def test_the_readme_tells_which_names_are_written_otherwise_and_is_text(
     assert "plain.jpg ->" not in text
 
 
-def test_our_table_is_read_back_as_truth_and_as_results(tmp_path: Path, predictions: Path, images: list[str]) -> None:
+def test_our_table_is_read_as_ground_truth_and_as_results(tmp_path: Path, predictions: Path, images: list[str]) -> None:
     out = export(predictions, "csv", tmp_path / "out")
     # Our readers strip cells, as people write them, and take a backslash for Windows' slash.
     expected = [
@@ -320,9 +320,7 @@ def test_our_table_is_read_back_as_truth_and_as_results(tmp_path: Path, predicti
             assert found.by_id[name].class_names == (CLASSES[label],)
 
 
-def test_a_long_name_is_cut_for_the_disk_and_the_cut_ones_are_told_apart(
-    tmp_path: Path, predictions: Path, images: list[str]
-) -> None:
+def test_a_long_name_is_cut_for_the_disk_and_stays_unique(tmp_path: Path, predictions: Path, images: list[str]) -> None:
     crops = files(export(predictions, "crops", tmp_path / "out") / "crops")
     assert len(crops) == len(images)
     assert max(len(os.fsencode(part)) for name in crops for part in name.split("/")) == LONGEST_BYTES

@@ -1,4 +1,4 @@
-"""Outlines and YOLO's polygons, judged by pycocotools' rasteriser."""
+"""Outlines and YOLO's polygons, checked with pycocotools' rasteriser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rasterised(points: list[float], image_hw: tuple[int, int]) -> NDArray[np.boo
 
 
 def read_row(row: str, image_hw: tuple[int, int]) -> tuple[int, NDArray[np.bool_]]:
-    """A row of more than six numbers: class and polygon in shares of the sides."""
+    """A row of more than six numbers: class and polygon in fractions of the image."""
     number, *columns = row.split(" ")
     assert len(columns) >= 8 and len(columns) % 2 == 0
     assert all(len(column.partition(".")[2]) == 6 and 0 <= float(column) <= 1 for column in columns)
@@ -47,7 +47,7 @@ def test_a_second_reader_finds_every_mask_and_class(tmp_path: Path) -> None:
             label, mask = read_row(row, prediction.image_hw)
             assert CLASSES[label] == prediction.class_name
             assert np.array_equal(mask, one.mask())
-    assert "Even-odd filling" in (tmp_path / "README.txt").read_text(encoding="utf-8")
+    assert "Even-odd" in (tmp_path / "README.txt").read_text(encoding="utf-8")
     assert "class x1 y1 x2 y2" in (tmp_path / "README.txt").read_text(encoding="utf-8")
 
 
@@ -67,7 +67,7 @@ masks = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
 
 @given(masks)
-def test_one_ring_gives_every_mask_back_holes_and_parts_included(mask: NDArray[np.bool_]) -> None:
+def test_one_ring_restores_every_mask_with_holes_and_components(mask: NDArray[np.bool_]) -> None:
     ring = one_ring(mask)
     assert bool(ring) == bool(mask.any())
     if ring:

@@ -1,4 +1,4 @@
-"""VOC export, judged by xml.dom (ElementTree wrote it) and by our own reader of data sets."""
+"""VOC export, checked with xml.dom (ElementTree wrote it) and by our own reader of data sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.data.readers.voc_xml import parse
-from wsol.formats.objects import pixel_boxes, told
+from wsol.formats.objects import pixel_boxes, summary
 from wsol.formats.voc import write_voc
 from wsol.geometry.boxes import Xyxy
 from wsol.predictions.records import PredictedObject, Prediction
@@ -20,7 +20,7 @@ XMLS = ["a/owl", "a/owl_png", "a/o & 'u' \"x\"", "b/at borders", "b/梟 ö", "b/
 
 
 def texts(node: minidom.Document | minidom.Element, tag: str) -> list[str]:
-    """What stands in all elements of a name."""
+    """The texts of all elements with a name."""
     return ["".join(child.data for child in found.childNodes) for found in node.getElementsByTagName(tag)]
 
 
@@ -48,12 +48,12 @@ def test_a_second_reader_finds_every_image_size_box_and_class(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("lines", "counts"), COUNTED_WITH_NAMES)
-def test_counts_and_the_readme_tell_what_was_done(
+def test_counts_and_the_readme_agree_with_the_files(
     tmp_path: Path, lines: tuple[Prediction, ...], counts: dict[str, int]
 ) -> None:
     assert write_voc(write_predictions(tmp_path, lines), tmp_path) == counts
     text = (tmp_path / "README.txt").read_text(encoding="utf-8")
-    assert f" {told(counts)}.\n" in text
+    assert f" {summary(counts)}.\n" in text
     assert ("    a/owl.png -> a/owl_png.xml\n" in text) == bool(counts["renamed"])
 
 

@@ -1,4 +1,4 @@
-"""YOLO export, judged by a reader written from `spec/users.md` and from what ultralytics does."""
+"""YOLO export, checked with a reader written from `spec/users.md` and from what ultralytics does."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def read_yolo(out: Path) -> dict[str, list[tuple[str, Xyxy, float]]]:
 
 
 def read_row(row: str, names: dict[int, str], image_hw: tuple[int, int]) -> tuple[str, Xyxy]:
-    """One row: five columns, shares of the image, a box with an area, a known class."""
+    """One row: five columns, fractions of the image, a box with an area, a known class."""
     number, *columns = row.split(" ")
     assert len(columns) == 4
     assert all(len(column.partition(".")[2]) == 6 for column in columns)
@@ -135,7 +135,7 @@ def read_row(row: str, names: dict[int, str], image_hw: tuple[int, int]) -> tupl
 
 
 def assert_within_rounding(read: Xyxy, expected: Xyxy, image_hw: tuple[int, int]) -> None:
-    """Six decimals of centre and size are a millionth of the side at an edge."""
+    """With six decimals, an edge is exact to a millionth of the image size."""
     height, width = image_hw
     assert np.all(np.abs(np.subtract(read, expected)) <= 1.000001e-6 * np.asarray([width, height, width, height]))
 
@@ -152,7 +152,7 @@ def test_a_second_reader_finds_every_image_box_class_and_score(tmp_path: Path) -
             assert_within_rounding(xyxy, one.xyxy, prediction.image_hw)
 
 
-def test_counts_and_the_readme_tell_what_was_done(tmp_path: Path) -> None:
+def test_counts_and_the_readme_agree_with_the_files(tmp_path: Path) -> None:
     counts = write_yolo(folder_of(tmp_path, CORPUS, {"owl.jpg": 6}), tmp_path)
     assert counts == {"images": 7, "objects": 7, "empty_images": 1, "rewritten": 1, "renamed": 1}
     text = (tmp_path / "README.txt").read_text(encoding="utf-8")
@@ -165,7 +165,7 @@ def test_counts_and_the_readme_tell_what_was_done(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", [2, 3, 6, 8])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
-def test_images_that_exif_turns_are_written_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
+def test_images_that_exif_rotates_are_written_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
     line = predicted(f"owl.{suffix}", (1, 1, 5, 5))
     out = export(tmp_path, [line], {line.image: orientation})
     with Image.open(out / "images" / line.image) as written:
@@ -234,7 +234,7 @@ def test_trainers_can_open_every_image(tmp_path: Path, image: str, written: str,
         pytest.param(["owl.gif", "owl.png"], ["owl.png", "owl_png.png"], id="images that become png"),
     ],
 )
-def test_no_two_images_share_a_label_file(tmp_path: Path, images: list[str], names: list[str]) -> None:
+def test_no_two_images_have_the_same_label_file(tmp_path: Path, images: list[str], names: list[str]) -> None:
     write_lines(tmp_path / LINES, (predicted(image) for image in images))
     assert [str(name) for name in unique_names(Predictions(tmp_path, tmp_path, CLASSES))] == names
 
@@ -253,7 +253,7 @@ parts = st.sampled_from(["owl", "Owl", "owl_png", "owl_png2", "images", "images_
         unique=True,
     )
 )
-def test_label_files_are_as_many_as_images_even_where_case_does_not_count(
+def test_every_image_has_its_own_label_file_even_on_disks_that_ignore_case(
     tmp_path_factory: pytest.TempPathFactory, images: list[str]
 ) -> None:
     folder = tmp_path_factory.mktemp("predictions")
@@ -326,7 +326,7 @@ def test_a_run_without_a_classifier_has_the_one_class_object(tmp_path: Path) -> 
         pytest.param(lambda path: Image.new("RGB", (9, 9)).save(path), WsolError, "has changed", id="another size"),
     ],
 )
-def test_a_image_that_is_no_longer_what_it_was_is_an_error(
+def test_an_image_that_has_changed_is_an_error(
     tmp_path: Path, harm: Callable[[Path], object], expected: type[WsolError], text: str
 ) -> None:
     opened = folder_of(tmp_path, [predicted("owl.jpg")])
@@ -341,19 +341,19 @@ def test_a_image_that_is_no_longer_what_it_was_is_an_error(
     ("write", "task"),
     [pytest.param(write_yolo, "detect", id="boxes"), pytest.param(write_yolo_polygons, "segment", id="outlines")],
 )
-def test_the_readme_names_the_trainer_of_what_the_rows_are(
+def test_the_readme_names_the_task_that_fits_the_rows(
     tmp_path: Path, write: Callable[[Predictions, Path], dict[str, int]], task: str
 ) -> None:
     write(folder_of(tmp_path, []), tmp_path)
     assert f'yolo {task} train "data={tmp_path}' in (tmp_path / "README.txt").read_text(encoding="utf-8")
 
 
-def test_a_folder_that_data_yaml_cannot_name_is_refused_before_a_copy(tmp_path: Path) -> None:
+def test_a_folder_that_data_yaml_cannot_store_is_refused_before_images_are_copied(tmp_path: Path) -> None:
     out = tmp_path / "\udce4"
     try:
         out.mkdir()
     except OSError:
         pytest.skip("this disk takes no such name")
-    with pytest.raises(WsolError, match="is not UTF-8: expected one that is"):
+    with pytest.raises(WsolError, match="is not UTF-8"):
         write_yolo(folder_of(tmp_path, CORPUS[:1]), out)
     assert not list(out.iterdir())

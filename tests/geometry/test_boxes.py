@@ -151,15 +151,15 @@ def test_a_tight_box_is_half_open(pixels: list[tuple[int, int]], expected: Xyxy 
 
 
 @pytest.mark.parametrize(
-    ("share", "expected"),
+    ("fraction", "expected"),
     [
         pytest.param(1.0, (0, 0, 200, 100), id="the image"),
         pytest.param(0.5, (50, 25, 150, 75), id="half its sides"),
         pytest.param(0.0, (100, 50, 100, 50), id="its centre"),
     ],
 )
-def test_the_centre_box_shares_the_images_middle_and_shape(share: float, expected: Xyxy) -> None:
-    assert centre_box((100, 200), share) == pytest.approx(expected)
+def test_the_centre_box_has_the_images_centre_and_shape(fraction: float, expected: Xyxy) -> None:
+    assert centre_box((100, 200), fraction) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_map_without_bright_pixels_has_no_component() -> None:
     assert len(bright_components(np.zeros((3, 4), np.uint8)).first) == 0
 
 
-def test_a_map_need_not_lie_in_one_piece_of_memory() -> None:
+def test_a_map_need_not_be_contiguous() -> None:
     levels = np.random.default_rng(0).integers(0, 9, (12, 10), dtype=np.uint8)
     np.testing.assert_array_equal(
         bright_components(levels[::2].T).pixels, bright_components(levels[::2].T.copy()).pixels

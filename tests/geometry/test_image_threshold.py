@@ -1,4 +1,4 @@
-"""Each image's own threshold: what moves it, and what it leaves as it is."""
+"""Each image's own threshold: what changes it, and what it does not change."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_threshold_is_where_the_colours_change(radius: float) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_looking_at_a_window_alone_changes_nothing(seed: int) -> None:
+def test_a_window_around_the_object_is_enough(seed: int) -> None:
     random = np.random.default_rng(seed)
     heatmap = cv2.resize(random.random((6, 6), dtype=np.float32), (24, 24)).clip(0, 1) ** 3
     colours = colours_of(cv2.resize(random.integers(0, 256, (4, 4, 3), dtype=np.uint8), (48, 48)).transpose(2, 0, 1))
@@ -78,7 +78,7 @@ def test_where_all_masks_fit_badly_elsewhere_colours_do_not_count() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.02, 0.98))
-def test_the_order_of_an_images_values_stays_and_they_stay_probabilities(seed: int, threshold: float) -> None:
+def test_shifted_values_keep_their_order_and_remain_probabilities(seed: int, threshold: float) -> None:
     random = np.random.default_rng(seed)
     heatmap = cv2.resize(random.random((5, 5), dtype=np.float32), (12, 12)).clip(0, 1)
     heatmap[0, 0], heatmap[0, 1] = 0, 1
@@ -97,13 +97,13 @@ def test_the_order_of_an_images_values_stays_and_they_stay_probabilities(seed: i
         pytest.param(np.eye(1, 64).reshape(8, 8), id="a point in a corner"),
     ],
 )
-def test_a_map_without_inside_or_outside_is_taken_as_all_are(heatmap: NDArray[np.float64]) -> None:
+def test_a_map_without_inside_or_outside_gets_the_threshold_of_all(heatmap: NDArray[np.float64]) -> None:
     fits = tuple(float(fit) for fit in 0.8 - np.abs(THRESHOLDS - 0.3))
     (found,) = own(fits).shifted(heatmap[None].astype(np.float32), [disc(20)])
     np.testing.assert_allclose(found, heatmap, atol=0.01)
 
 
-def test_a_map_that_is_not_finite_stays_for_others_to_find() -> None:
+def test_a_map_that_is_not_finite_is_unchanged() -> None:
     broken = cone()
     broken[3, 3] = np.nan
     (found,) = own().shifted(broken[None], [disc(20)])
@@ -116,7 +116,7 @@ def test_a_small_change_of_the_map_changes_little() -> None:
     assert np.abs(after - before).max() < 0.01
 
 
-def test_what_is_learned_of_all_images_is_the_mean_fit_of_boxes_and_masks() -> None:
+def test_the_learned_fit_is_the_mean_iou_of_boxes_and_masks() -> None:
     box, mask = (0.9 - np.abs(LEARNED_AT - where) for where in (0.2, 0.4))
     learned = learned_of([box, box - 0.1], [mask, mask - 0.3])
     assert learned.threshold == pytest.approx(0.3) and learned.for_images is not None

@@ -16,7 +16,7 @@ from wsol.geometry.mask_rle import check_run_lengths, cover
 
 
 def decoded_slowly(counts: str, height: int, width: int) -> NDArray[np.bool_] | None:
-    """`rleFrString` and `rleDecode` of pycocotools' maskApi.c, read aloud, with numbers that never overflow."""
+    """`rleFrString` and `rleDecode` of pycocotools' maskApi.c, as loops, with numbers that never overflow."""
     runs: list[int] = []
     characters = iter(counts)
     for character in characters:
@@ -65,7 +65,7 @@ def test_any_text_is_refused_or_is_the_mask_of_a_slow_decoder(counts: str, heigh
 
 
 @given(st.lists(st.integers(0, 2**20), min_size=1, max_size=9).filter(any))
-def test_whatever_run_lengths_are_written_of_is_read(runs: list[int]) -> None:
+def test_all_written_run_lengths_are_read(runs: list[int]) -> None:
     assert cover(written(runs), sum(runs))
     assert not cover(written(runs), sum(runs) + 1)
 
@@ -100,7 +100,7 @@ def test_a_number_of_more_characters_than_a_word_has_bits_is_refused() -> None:
         pytest.param({"size": [2, 2], "counts": ""}, "4 pixels together", id="no runs"),
     ],
 )
-def test_what_is_no_mask_of_the_image_is_refused(rle: Any, words: str) -> None:
+def test_a_value_that_is_no_mask_of_the_image_is_refused(rle: Any, words: str) -> None:
     with pytest.raises(ValueError) as raised:
         check_run_lengths(rle, (2, 2))
     assert words in str(raised.value)

@@ -1,4 +1,4 @@
-"""What numba compiles works where nothing can be written."""
+"""Functions compiled by numba work without a writable folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_compiled_function_does_what_it_did() -> None:
     assert compiled(doubled)(21) == 42
 
 
-def test_where_nothing_can_be_kept_it_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_writable_folder_it_is_compiled_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def njit(function: object, **options: bool) -> object:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wsol.config.options import Box
 from wsol.geometry.boxes import Xyxy, tight_box
-from wsol.geometry.objects import Found, find_objects, resized
+from wsol.geometry.objects import DetectedObject, find_objects, resized
 from wsol.geometry.scores import score_of
 
 Map = NDArray[np.float32]
@@ -25,7 +25,7 @@ def drawing(rows: str) -> Map:
     return np.array([[values[cell] for cell in row] for row in rows.split()], dtype=np.float32)
 
 
-def found(rows: str, **box: object) -> list[Found]:
+def found(rows: str, **box: object) -> list[DetectedObject]:
     """Objects of a drawing at its own size."""
     heatmap = drawing(rows)
     return find_objects(heatmap, heatmap.shape, Box.model_validate(box))
@@ -144,9 +144,9 @@ def bilinear_by_loops(heatmap: Map, image_hw: tuple[int, int]) -> Map:
         x = (column + 0.5) * heatmap.shape[1] / image_hw[1] - 0.5
         for top in (int(np.floor(y)), int(np.floor(y)) + 1):
             for left in (int(np.floor(x)), int(np.floor(x)) + 1):
-                share = max(0, 1 - abs(y - top)) * max(0, 1 - abs(x - left))
+                weight = max(0, 1 - abs(y - top)) * max(0, 1 - abs(x - left))
                 fine[row, column] += (
-                    share * heatmap[np.clip(top, 0, heatmap.shape[0] - 1), np.clip(left, 0, heatmap.shape[1] - 1)]
+                    weight * heatmap[np.clip(top, 0, heatmap.shape[0] - 1), np.clip(left, 0, heatmap.shape[1] - 1)]
                 )
     return fine.astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""The score ranks boxes by what their map says of them."""
+"""The score ranks boxes by their maps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def corners(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def stability_by_loops(heatmap: np.ndarray, inside: np.ndarray) -> float:
-    """Mean IoU of the object's box with the box of what surrounds its peak at each level, read aloud."""
+    """Mean IoU of the object's box with the box of what surrounds its peak at each level, as loops."""
     peak = max(zip(*np.nonzero(inside), strict=True), key=lambda place: heatmap[place])
     x0, y0, x1, y1 = corners(inside)
     found = []
@@ -53,7 +53,7 @@ SMALL_MAPS = arrays.arrays(np.float32, (6, 5), elements=st.floats(0, 1, width=32
 
 @settings(deadline=None, max_examples=40)
 @given(SMALL_MAPS)
-def test_stability_is_what_the_loops_say(small: np.ndarray) -> None:
+def test_stability_equals_the_loops(small: np.ndarray) -> None:
     heatmap = cv2.resize(small, (SIZE_PX, SIZE_PX))
     for found in find_objects(heatmap, (SIZE_PX, SIZE_PX), Box()):
         assert stability(heatmap, found.mask) == pytest.approx(stability_by_loops(heatmap, found.mask))
@@ -89,14 +89,14 @@ def test_a_map_of_ones_and_zeros_is_sure() -> None:
         ),
     ],
 )
-def test_what_takes_from_a_score(heatmap: np.ndarray, expected_stability: float, expected_agreement: float) -> None:
+def test_what_lowers_a_score(heatmap: np.ndarray, expected_stability: float, expected_agreement: float) -> None:
     inside = heatmap > 0.5
     assert stability(heatmap, inside) == pytest.approx(expected_stability)
     assert agreement(heatmap, inside) == pytest.approx(expected_agreement)
     assert score_of(heatmap, inside) == pytest.approx((expected_stability * expected_agreement) ** 0.5)
 
 
-def test_another_object_far_away_takes_from_agreement_alone() -> None:
+def test_a_distant_object_lowers_only_the_agreement() -> None:
     one = square_of(20)
     both = one.copy()
     both[:10, :10] = 1
@@ -105,7 +105,7 @@ def test_another_object_far_away_takes_from_agreement_alone() -> None:
     assert agreement(both, inside) == pytest.approx(400 / 500)
 
 
-def test_objects_that_are_found_together_do_not_take_from_one_another() -> None:
+def test_objects_found_together_do_not_lower_each_others_scores() -> None:
     both = np.zeros((SIZE_PX, SIZE_PX), np.float32)
     both[20:50, 20:50] = both[80:110, 70:110] = 1
     assert [found.score for found in find_objects(both, both.shape, Box(objects="all"))] == [1, 1]
@@ -125,7 +125,7 @@ def test_an_object_smaller_than_a_pixel_of_the_square_still_has_a_score() -> Non
     assert 0 <= score_of(np.full((32, 32), 0.6, np.float32), mask) <= 1
 
 
-def test_colours_that_end_at_the_border_make_an_object_surer_than_others() -> None:
+def test_colours_that_end_at_the_border_raise_the_score() -> None:
     heatmap = square_of(40)
     inside = heatmap > 0.5
     scores = {}

@@ -22,11 +22,11 @@ def test_the_interval_holds_the_mean_and_is_the_same_every_time(rows: list[float
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_images_that_agree_leave_no_doubt(value: float) -> None:
+def test_equal_values_have_an_interval_of_zero_width(value: float) -> None:
     assert rate(np.full(7, value)) == pytest.approx((100 * value,) * 3)
 
 
-def test_very_many_values_are_drawn_to_a_thousandth() -> None:
+def test_very_many_values_are_rounded_to_a_thousandth() -> None:
     rows = np.random.default_rng(0).random(6000)
     one = rate(rows)
     error = 196 * float(rows.std()) / 6000**0.5
@@ -41,13 +41,13 @@ def interval_by_resampling(rows: list[float], draws: int) -> tuple[float, float]
     return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_the_interval_is_efrons_and_about_the_normal_one(share: float) -> None:
-    rows = [1.0] * round(200 * share) + [0.0] * round(200 * (1 - share))
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
+def test_the_interval_is_efrons_and_about_the_normal_one(fraction: float) -> None:
+    rows = [1.0] * round(200 * fraction) + [0.0] * round(200 * (1 - fraction))
     one = rate(np.array(rows))
     low, high = interval_by_resampling(rows, 4000)
     assert (one.low, one.high) == pytest.approx((low, high), abs=0.8)
-    error = 196 * (share * (1 - share) / 200) ** 0.5
+    error = 196 * (fraction * (1 - fraction) / 200) ** 0.5
     assert (one.low, one.high) == pytest.approx((one.value - error, one.value + error), abs=0.8)
 
 

@@ -1,4 +1,4 @@
-"""A whole judgement: nothing lost, nothing twice, and its rows for machines."""
+"""The result of an evaluation: every image counts once, and the rows of the CSV table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def evaluated(*rows: Row, expected: int | None = None, left_out: tuple[str, ...]
     )
 
 
-def test_judged_and_left_out_together_are_all() -> None:
+def test_evaluated_and_left_out_together_are_all() -> None:
     result = evaluated(row("a", 0.9), row("b", 0.1), left_out=("c: no map",))
     (judged,) = result.as_json()
     assert judged["n"] == 2 and judged["metrics"]["gt_known"]["value"] == 50
@@ -40,16 +40,16 @@ def test_judged_and_left_out_together_are_all() -> None:
 
 
 @pytest.mark.parametrize("expected", [1, 3])
-def test_a_image_lost_or_counted_twice_is_a_bug_that_is_told(expected: int) -> None:
+def test_an_image_lost_or_counted_twice_is_a_bug_that_is_reported(expected: int) -> None:
     with pytest.raises(RuntimeError, match="lost or counted twice"):
         evaluated(row("a", 0.9), row("b", 0.1), expected=expected)
 
 
-def test_a_image_that_two_processes_judged_counts_once() -> None:
+def test_an_image_that_two_processes_evaluated_counts_once() -> None:
     assert evaluated(row("a", 0.9), row("a", 0.9), row("b", 0.1), expected=2).as_json()[0]["n"] == 2
 
 
-def test_nothing_to_judge_is_told_with_the_first_reason() -> None:
+def test_no_image_to_evaluate_is_reported_with_the_first_reason() -> None:
     with pytest.raises(WsolError, match="none of 2 images.*a: no map"):
         evaluated(left_out=("a: no map", "b: no map"))
 

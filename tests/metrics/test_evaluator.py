@@ -1,4 +1,4 @@
-"""One image under each protocol, against the protocols read aloud."""
+"""One image under each protocol, compared with loops over the definitions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wsol.config.options import Box
-from wsol.data.ground_truth import ImageTruth, TrueMask
+from wsol.data.ground_truth import GroundTruthMask, ImageTruth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import find_objects
 from wsol.metrics.evaluator import HUNDREDTHS, Evaluator, ImageResult, Row, mask_overlap, own_grid
@@ -23,7 +23,7 @@ Xyxy = tuple[float, float, float, float]
 
 
 class Case(NamedTuple):
-    """An image's size, its true boxes, and a map of it."""
+    """An image's size, its annotated boxes, and a map of it."""
 
     image_hw: tuple[int, int]
     boxes: list[Xyxy]
@@ -50,7 +50,7 @@ def judged(name: ProtocolName, case: Case, threshold: float | None = None, step:
     return Evaluator([PROTOCOLS[name]], {name: threshold}, step)(result, ground_truth)[name]
 
 
-# wsolevaluation, read aloud from spec/evaluation.md
+# wsolevaluation, as loops from spec/evaluation.md
 
 
 def iou_plus_one(a: tuple[int, ...], b: tuple[int, ...]) -> float:
@@ -136,11 +136,11 @@ def test_boxes_of_special_maps_under_wsol(name: ProtocolName, heatmap: Map, expe
     assert row.sweep[0] == np.float32(iou_plus_one(expected, (0, 0, 90, 200)))
 
 
-# SPOL, read aloud from spec/evaluation.md
+# SPOL, as loops from spec/evaluation.md
 
 
 def spol_by_loops(case: Case, threshold: float) -> tuple[float, bool]:
-    """The IoU of the largest contour's box with the best true box of the crop, and whether there is a contour."""
+    """The IoU of the largest contour's box with the best annotated box of the crop, and whether there is a contour."""
     height, width = case.image_hw
     ground_truth = []
     for x0, y0, x1, y1 in case.boxes:
@@ -181,13 +181,13 @@ def test_spol_takes_a_networks_own_map_of_the_crop() -> None:
     assert not empty.has_box and empty.score == 0
 
 
-def test_a_box_outside_the_crop_is_dropped_and_the_image_counts_all_the_same() -> None:
+def test_a_box_outside_the_crop_is_dropped_and_the_image_still_counts() -> None:
     row = judged("spol", Case((256, 256), [(0, 0, 16, 256)], np.ones((8, 8), np.float32)), 0.2)
     assert row.iou == 0 and row.has_box and row.has_ground_truth
 
 
 def score_of(heatmap: Map, image_hw: tuple[int, int], threshold: float) -> float:
-    """What a prediction says of its largest object."""
+    """The largest object of a prediction."""
     found = find_objects(heatmap, image_hw, Box(threshold=threshold))
     return found[0].score if found else 0.0
 
@@ -225,7 +225,7 @@ def test_original_is_the_largest_component_at_the_images_own_size(case: Case, th
         pytest.param("spol", [(0, 0, 6, 100)], 0.0, id="outside the crop"),
     ],
 )
-def test_boxes_are_judged_in_the_protocols_geometry(name: ProtocolName, boxes: list[Xyxy], expected: float) -> None:
+def test_boxes_are_evaluated_in_the_protocols_geometry(name: ProtocolName, boxes: list[Xyxy], expected: float) -> None:
     result = ImageResult("a.jpg", 0, (100, 100), None, boxes=Boxes.of(boxes))
     ground_truth = ImageTruth(Boxes.of([(0, 0, 100, 100)]), (100, 100))
     row = Evaluator([PROTOCOLS[name]], {name: None})(result, ground_truth)[name]
@@ -254,13 +254,13 @@ def test_the_score_of_boxes_is_their_own(scores: list[float] | None, expected: f
 # Masks
 
 
-def square_truth(image_hw: tuple[int, int]) -> TrueMask:
-    """The left half is the object, the lowest quarter does not count."""
+def square_truth(image_hw: tuple[int, int]) -> GroundTruthMask:
+    """The left half is the object, the lowest quarter is ignored."""
     height, width = image_hw
     is_object, is_ignored = np.zeros(image_hw, dtype=bool), np.zeros(image_hw, dtype=bool)
     is_object[: height * 3 // 4, : width // 2] = True
     is_ignored[height * 3 // 4 :] = True
-    return TrueMask(is_object, is_ignored)
+    return GroundTruthMask(is_object, is_ignored)
 
 
 def test_masks_are_compared_at_the_images_size_and_pixels_in_the_square() -> None:
@@ -287,10 +287,10 @@ def test_masks_are_compared_at_the_images_size_and_pixels_in_the_square() -> Non
     ],
 )
 def test_overlap_of_masks_leaves_ignored_pixels_out(mask: list[list[int]], expected: float) -> None:
-    true_mask = TrueMask(np.array([[1, 1], [0, 0]], bool), np.array([[0, 0], [0, 1]], bool))
-    assert mask_overlap(np.array(mask, bool), true_mask) == pytest.approx(expected)
+    ground_truth_mask = GroundTruthMask(np.array([[1, 1], [0, 0]], bool), np.array([[0, 0], [0, 1]], bool))
+    assert mask_overlap(np.array(mask, bool), ground_truth_mask) == pytest.approx(expected)
 
 
 def test_two_empty_masks_agree() -> None:
     empty = np.zeros((2, 2), bool)
-    assert mask_overlap(empty, TrueMask(empty, empty)) == 1
+    assert mask_overlap(empty, GroundTruthMask(empty, empty)) == 1

@@ -24,7 +24,7 @@ from wsol.metrics.protocols import Geometry
         pytest.param("crop", (0, 0, 31.25, 336), None, id="the crop: touching it"),
     ],
 )
-def test_a_box_in_a_image_of_500_by_336(geometry: Geometry, box: Xyxy, expected: Xyxy | None) -> None:
+def test_a_box_in_an_image_of_500_by_336(geometry: Geometry, box: Xyxy, expected: Xyxy | None) -> None:
     found = boxes_in(geometry, Boxes.of([box]), (336, 500))
     np.testing.assert_allclose(found.xyxy, np.reshape([] if expected is None else [expected], (-1, 4)))
 
@@ -34,7 +34,7 @@ RAMP = np.linspace(0, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
 
 @pytest.mark.parametrize(("geometry", "shape"), [("image", (30, 40)), ("crop", (224, 224)), ("square", (224, 224))])
 @pytest.mark.parametrize("scale", [1.0, 5.0, -3.0])
-def test_maps_come_out_in_the_geometrys_size_with_values_from_0_to_1(
+def test_converted_maps_have_the_geometrys_size_and_values_from_0_to_1(
     geometry: Geometry, shape: tuple[int, int], scale: float
 ) -> None:
     found = map_in(geometry, RAMP * np.float32(scale), (30, 40))
@@ -76,6 +76,6 @@ def test_maps_from_the_lowest_to_the_highest(values: list[float], expected: list
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_map_of_the_squares_size_is_taken_as_it_is(dtype: type) -> None:
+def test_a_map_of_the_squares_size_is_unchanged(dtype: type) -> None:
     heatmap: NDArray[np.floating] = np.random.default_rng(0).random((224, 224)).astype(dtype) * 0.7
     assert map_in("square", heatmap, None) is heatmap

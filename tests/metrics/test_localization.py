@@ -1,4 +1,4 @@
-"""The rates of localization: tables counted by hand, and laws."""
+"""The rates of localization: tables computed by hand, and laws."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def row(
     peak: int = 0,
     score: float | None = None,
 ) -> Row:
-    """An image whose boxes fit equally well at every threshold, unless told otherwise."""
+    """An image whose boxes fit equally well at every threshold, unless given otherwise."""
     fits = np.array([iou] * len(HUNDREDTHS) if sweep is None else sweep, dtype=np.float32)
     return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None, score)
 
@@ -97,10 +97,10 @@ def test_images_without_a_contour_are_wrong_or_left_out() -> None:
     nothing = judged(*rows[2:], protocol=replace(SPOL, empty="left out"))
     assert values(nothing) == {} and not nothing.has_thresholds()
     theirs = judged(*rows, protocol=replace(SPOL, empty="left out"))
-    assert values(theirs)["gt_known"] == 50 and theirs.counted().sum() == 2
+    assert values(theirs)["gt_known"] == 50 and theirs.is_evaluated().sum() == 2
 
 
-def test_what_was_not_judged_has_no_rate() -> None:
+def test_what_was_not_evaluated_has_no_rate() -> None:
     assert set(values(judged(row(0.7), row(0.2)))) == {"gt_known", "mean_box_iou", "gt_known_best_threshold"}
     everything = values(judged(row(0.7, rank=0, mask_iou=0.5), row(0.2, rank=3, mask_iou=0.1)))
     assert set(everything) == {
@@ -140,7 +140,7 @@ def test_masks_are_a_mean_over_the_images_that_have_one() -> None:
     assert values(other)["pxap"] == pytest.approx(100) and other.masked() == 1
 
 
-def test_images_without_a_true_box_do_not_count_for_boxes() -> None:
+def test_images_without_an_annotated_box_do_not_count_for_boxes() -> None:
     masked = replace(row(0.0, mask_iou=0.4), has_ground_truth=False)
     assert values(judged(masked, masked)) == pytest.approx({"mask_iou": 40})
     assert values(judged(row(0.9, mask_iou=0.6), masked))["gt_known"] == 100
@@ -151,7 +151,7 @@ def layers(*correct: int, iou: float = 0.6) -> list[float]:
     return [iou if layer in correct else 0.1 for layer in range(255)]
 
 
-def test_best_thresholds_are_looked_for_at_each_iou_under_wsol() -> None:
+def test_wsol_searches_for_the_best_threshold_at_each_iou() -> None:
     rows = [
         row(np.nan, sweep=layers(*range(100, 120), iou=0.72), peak=255),
         row(np.nan, sweep=layers(*range(110, 130), iou=0.55), peak=255),

@@ -1,4 +1,4 @@
-"""PxAP against the sum over thresholds, read aloud."""
+"""PxAP against the sum over thresholds, as loops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wsol.data.ground_truth import TrueMask
+from wsol.data.ground_truth import GroundTruthMask
 from wsol.metrics.pixels import pixel_average_precision, score_counts
 
 THRESHOLDS = np.arange(0, 1, 0.1)
@@ -31,7 +31,7 @@ def pxap_by_loops(scores: NDArray[np.float64], ground_truth: NDArray[np.int64]) 
 
 def counts_of(scores: NDArray[np.float64], ground_truth: NDArray[np.int64]) -> NDArray[np.uint16]:
     """`ground_truth`: 1 object, 0 background, 255 ignored."""
-    return score_counts(scores, TrueMask(ground_truth == 1, ground_truth == 255), THRESHOLDS)
+    return score_counts(scores, GroundTruthMask(ground_truth == 1, ground_truth == 255), THRESHOLDS)
 
 
 @given(st.integers(0, 10**9), st.integers(1, 5))
@@ -54,7 +54,7 @@ TRUTH = np.array([[1, 1, 0, 0, 0, 255]])
     [
         pytest.param([[1, 1, 0, 0, 0, 0]], 100, id="perfect, ignored pixels low"),
         pytest.param([[1, 1, 0, 0, 0, 1]], 100, id="perfect, ignored pixels high"),
-        pytest.param([[0, 0, 0, 0, 0, 0]], 40, id="zeros: the object's share of what counts"),
+        pytest.param([[0, 0, 0, 0, 0, 0]], 40, id="zeros: the object's fraction of the counted pixels"),
         pytest.param([[1, 1, 1, 1, 1, 1]], 40, id="ones: the same"),
         pytest.param([[0.5, 0.5, 0.5, 0.5, 0.5, 0.5]], 40, id="halves: the same"),
         pytest.param([[1, 0, 0, 0, 0, 0]], 70, id="half at once, the rest with everything"),

@@ -18,8 +18,7 @@ images = st.lists(st.tuples(st.integers(-4, 8).map(lambda step: step / 8), st.bo
 
 
 def by_all_pairs(rows: list[Image]) -> float | None:
-    """Hanley and McNeil 1982: of each right and each wrong image, is the right one's score the higher? Equal is a
-    half."""
+    """Hanley and McNeil 1982: how often a right image has a higher score than a wrong one; equal scores count half."""
     right, wrong = ([score for score, is_found in rows if is_found is wanted] for wanted in (True, False))
     pairs = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in product(right, wrong)]
     return 100 * sum(pairs) / len(pairs) if pairs else None
@@ -32,7 +31,7 @@ def auc(rows: list[Image]) -> tuple[float, float, float] | None:
 
 
 @given(images)
-def test_the_area_is_the_share_of_all_pairs_in_the_right_order(rows: list[Image]) -> None:
+def test_the_area_is_the_fraction_of_pairs_in_the_right_order(rows: list[Image]) -> None:
     found, expected = auc(rows), by_all_pairs(rows)
     assert (found is None) == (expected is None)
     assert found is None or found[0] == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""Boxes of other systems: three kinds of file give the same, and a bad row is named."""
+"""Boxes of other systems: three kinds of files give the same result, and errors name the bad row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Row = tuple[Xyxy, float, str | None]
 
 
 def rows_of(results: BoxResults) -> dict[str, list[Row]]:
-    """Boxes, scores and classes of the images in which something was found."""
+    """Boxes, scores and classes of the images with boxes."""
     return {
         image_id: list(zip(map(tuple, one.boxes.xyxy.tolist()), one.scores.tolist(), one.class_names, strict=True))
         for image_id, one in results.by_id.items()
@@ -94,11 +94,11 @@ def test_an_export_is_read_by_its_folder(tmp_path: Path, form: Format) -> None:
 
 def test_an_export_in_another_format_says_which_are_read(tmp_path: Path) -> None:
     write_manifest(tmp_path, "export", {"format": "voc"}, {}, {})
-    with pytest.raises(WsolError, match="is an export in the format voc: expected coco or csv, or what .* Name"):
+    with pytest.raises(WsolError, match="is an export in the format voc: expected coco or csv"):
         read_boxes(tmp_path, IDS, None)
 
 
-def test_a_image_without_a_row_has_found_nothing(tmp_path: Path) -> None:
+def test_an_image_without_a_row_has_no_boxes(tmp_path: Path) -> None:
     nothing = read_boxes(as_table(tmp_path), IDS, None).by_id["test/hawk/1.jpg"]
     assert nothing.boxes.xyxy.shape == (0, 4)
     assert nothing.scores.shape == (0,)
@@ -121,21 +121,21 @@ def test_no_box_at_all_is_a_result(tmp_path: Path, name: str, content: str) -> N
     assert results.unknown == ()
 
 
-def test_a_truth_without_images_asks_for_nothing(tmp_path: Path) -> None:
+def test_a_ground_truth_without_images_asks_for_nothing(tmp_path: Path) -> None:
     results = read_boxes(as_table(tmp_path), [], None)
     assert results.by_id == {}
     assert results.unknown == ("test/owl/1.jpg", "train/owl/7.jpg")
 
 
 @pytest.mark.parametrize("write", [as_table, as_coco, as_predictions])
-def test_results_of_the_test_folder_fit_the_truth_of_the_whole(tmp_path: Path, write: Any) -> None:
+def test_results_of_the_test_folder_fit_the_ground_truth_of_the_whole(tmp_path: Path, write: Any) -> None:
     ids = [f"birds/{image_id}" for image_id in IDS]
     assert rows_of(read_boxes(write(tmp_path), ids, None)) == {"birds/test/owl/1.jpg": OWLS["test/owl/1.jpg"]}
 
 
 @pytest.mark.parametrize("write", [as_table, as_coco, as_predictions])
-def test_results_of_other_images_say_so(tmp_path: Path, write: Any) -> None:
-    with pytest.raises(WsolError, match=r"such as 'test/owl/1\.jpg', and none is in the truth: .*'other\.jpg'"):
+def test_results_of_other_images_are_reported(tmp_path: Path, write: Any) -> None:
+    with pytest.raises(WsolError, match=r"such as 'test/owl/1\.jpg', and none is in the ground truth: .*'other\.jpg'"):
         read_boxes(write(tmp_path), ["other.jpg"], None)
 
 
@@ -145,7 +145,7 @@ def test_a_name_that_fits_two_images_names_the_file(tmp_path: Path) -> None:
         read_boxes(file, IDS, None)
 
 
-def test_of_equal_scores_the_first_in_the_file_stays_first(tmp_path: Path) -> None:
+def test_boxes_with_equal_scores_keep_the_order_of_the_file(tmp_path: Path) -> None:
     rows = [("a", 0, 0, number, 1, score) for number, score in enumerate([0.5, 0.7, 0.5, 0.7, 0.5])]
     file = write_table(tmp_path / "boxes.csv", COLUMNS[:6], rows)
     assert read_boxes(file, ["a"], None).by_id["a"].boxes.xyxy[:, 2].tolist() == [1, 3, 0, 2, 4]
@@ -157,14 +157,14 @@ def test_scored_boxes_are_as_many_as_their_scores_and_classes() -> None:
 
 
 @pytest.mark.parametrize("name", ["boxes.txt", "boxes", "boxes.xml"])
-def test_a_file_of_another_kind_says_what_is_read(tmp_path: Path, name: str) -> None:
+def test_a_file_of_another_kind_names_the_kinds_that_are_read(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(WsolError, match=r"expected COCO results \(\.json\), a table .*\(\.csv\).*\(\.jsonl\)\. Rename"):
         read_boxes(tmp_path / name, IDS, None)
 
 
 @pytest.mark.parametrize("name", ["boxes.csv", "results.json", "predictions.jsonl", "predictions"])
-def test_an_absent_file_says_so(tmp_path: Path, name: str) -> None:
+def test_an_absent_file_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(WsolError, match=f"{name} does not exist: expected a file of boxes. Check the path."):
         read_boxes(tmp_path / name, IDS, None)
 
@@ -213,7 +213,7 @@ def test_tables_come_in_many_ways(tmp_path: Path, text: str, expected: tuple[flo
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, row: str, words: str) -> None:
     file = table(tmp_path, f'path,x0,y0,x1,y1,score\n"a\nb",1,2,3,4,1\n\n{row}\na,1,2,3,4,1\n')
-    with pytest.raises(WsolError, match=r"boxes\.csv, line 5: expected .*Mend") as raised:
+    with pytest.raises(WsolError, match=r"boxes\.csv, line 5: expected .*Fix") as raised:
         read_boxes(file, ["a"], None)
     assert words in str(raised.value)
 
@@ -242,8 +242,8 @@ def test_a_box_without_area_is_a_box(tmp_path: Path) -> None:
         ),
         pytest.param("path,x0,y0,x1,y1,Score", "Did you mean 'Score' to be score?", id="Score"),
         pytest.param("path,x0,y0,x1,y1,class_name", "Did you mean 'class_name' to be class?", id="class_name"),
-        pytest.param("path,x0,y0,x1,y1,x0", "stands there twice", id="a column twice"),
-        pytest.param("path,x0,y0,x1,y1,score,score", "stands there twice", id="two scores"),
+        pytest.param("path,x0,y0,x1,y1,x0", "is there twice", id="a column twice"),
+        pytest.param("path,x0,y0,x1,y1,score,score", "is there twice", id="two scores"),
     ],
 )
 def test_other_columns_get_a_hint(tmp_path: Path, columns: str, words: str) -> None:
@@ -252,7 +252,7 @@ def test_other_columns_get_a_hint(tmp_path: Path, columns: str, words: str) -> N
     assert words in str(raised.value)
 
 
-def test_columns_that_have_their_name_do_not_mind_a_similar_one(tmp_path: Path) -> None:
+def test_a_column_similar_to_one_that_exists_is_ignored(tmp_path: Path) -> None:
     file = table(tmp_path, "path,x0,y0,x1,y1,score,class,class_id,source\na,1,2,3,4,0.5,owl,7,web\n")
     assert rows_of(read_boxes(file, ["a"], None)) == {"a": [((1, 2, 3, 4), 0.5, "owl")]}
 
@@ -340,7 +340,7 @@ def coco(root: Path, **changes: Any) -> Path:
 TRUTHS_OWN = {7: "test/owl/1.jpg", 8: "test/owl/2.jpg"}
 
 
-def test_numbers_are_those_of_the_truth(tmp_path: Path) -> None:
+def test_numbers_are_those_of_the_ground_truth(tmp_path: Path) -> None:
     results = read_boxes(coco(tmp_path, image_id=8), IDS, TRUTHS_OWN)
     box = ((1, 2, 4, 6), 0.5, None)
     assert rows_of(results) == {"test/owl/1.jpg": [box], "test/owl/2.jpg": [box]}
@@ -353,16 +353,14 @@ def test_numbers_are_first_those_of_the_instances_beside_the_file(tmp_path: Path
     assert results.unknown == ("image_id 8",)
 
 
-def test_numbers_that_the_truth_does_not_know_are_unknown(tmp_path: Path) -> None:
+def test_numbers_that_the_ground_truth_lacks_are_unknown(tmp_path: Path) -> None:
     assert read_boxes(coco(tmp_path, image_id=99), IDS, TRUTHS_OWN).unknown == ("image_id 99",)
-    with pytest.raises(WsolError, match="such as 'image_id 7', and none is in the truth"):
+    with pytest.raises(WsolError, match="such as 'image_id 7', and none is in the ground truth"):
         read_boxes(coco(tmp_path), IDS, {1: "test/owl/1.jpg"})
 
 
-def test_numbers_that_nothing_explains_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(
-        WsolError, match=r"results\.json, entry 1: image_id 7 .*an instances\.json beside .*or write paths"
-    ):
+def test_numbers_without_known_images_are_reported_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(WsolError, match=r"results\.json, entry 1: image_id 7 .*an instances\.json beside"):
         read_boxes(coco(tmp_path), IDS, None)
 
 
@@ -405,14 +403,14 @@ def test_a_category_that_has_no_name_is_no_class(tmp_path: Path, category_id: in
         pytest.param({"score": float("inf")}, "expected finite corners and score", id="an infinite score"),
     ],
 )
-def test_a_bad_entry_is_named_by_its_place(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(WsolError, match=r"results\.json, entry 2: expected .*Mend it\.") as raised:
+def test_a_bad_entry_is_named_by_its_position(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(WsolError, match=r"results\.json, entry 2: expected .*Fix it\.") as raised:
         read_boxes(coco(tmp_path, **changes), IDS, TRUTHS_OWN)
     assert words in str(raised.value)
 
 
 @pytest.mark.parametrize("entry", [None, 3, "owl", [], ["image_id", "bbox"]])
-def test_an_entry_that_is_no_object_is_named_by_its_place(tmp_path: Path, entry: Any) -> None:
+def test_an_entry_that_is_no_object_is_named_by_its_position(tmp_path: Path, entry: Any) -> None:
     file = write_coco_results(tmp_path / "results.json", [entry])
     with pytest.raises(WsolError, match=r"results\.json, entry 1: expected an image_id"):
         read_boxes(file, IDS, TRUTHS_OWN)
@@ -433,7 +431,7 @@ def test_an_entry_that_is_no_object_is_named_by_its_place(tmp_path: Path, entry:
         pytest.param("[" * 100_000, "is not JSON", id="brackets without end"),
     ],
 )
-def test_json_of_another_kind_says_what_is_expected(tmp_path: Path, text: str, words: str) -> None:
+def test_json_of_another_kind_names_what_is_expected(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(WsolError, match=r"results\.json") as raised:
         read_boxes(tmp_path / "results.json", IDS, TRUTHS_OWN)
@@ -454,7 +452,7 @@ def test_json_of_another_kind_says_what_is_expected(tmp_path: Path, text: str, w
 )
 def test_instances_beside_the_file_must_be_coco(tmp_path: Path, content: Any) -> None:
     (tmp_path / "instances.json").write_text(json.dumps(content))
-    with pytest.raises(WsolError, match=r"instances\.json is not COCO .*Mend it, or move it away"):
+    with pytest.raises(WsolError, match=r"instances\.json is not COCO .*Fix it, or move it"):
         read_boxes(coco(tmp_path), IDS, TRUTHS_OWN)
 
 
@@ -480,13 +478,13 @@ def test_a_bad_prediction_is_named_by_its_line(tmp_path: Path, xyxy: Xyxy, score
         read_boxes(write_predictions(tmp_path, [good, bad]), IDS, None)
 
 
-def test_a_image_predicted_twice_is_named_by_its_line(tmp_path: Path) -> None:
+def test_an_image_predicted_twice_is_named_by_its_line(tmp_path: Path) -> None:
     twice = [predicted(IDS[0]), predicted(IDS[1]), predicted(IDS[0])]
     with pytest.raises(WsolError, match=r"line 3: expected each image once, got 'test/hawk/1\.jpg' again"):
         read_boxes(write_predictions(tmp_path, twice), IDS, None)
 
 
-def test_predictions_without_objects_that_are_of_no_image_are_told_too(tmp_path: Path) -> None:
+def test_predictions_without_objects_that_are_of_no_image_are_reported_too(tmp_path: Path) -> None:
     results = read_boxes(write_predictions(tmp_path, [predicted(IDS[0]), predicted("x.jpg")]), IDS, None)
     assert results.unknown == ("x.jpg",)
 

@@ -1,4 +1,4 @@
-"""Ranked classes of other systems: names or numbers, in a line each or a line a class."""
+"""Ranked classes of other systems: names or numbers, one line per image or per class."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(root: Path, text: str, class_names: tuple[str, ...] = CLASSES) -> dict[
         pytest.param("path,first,second,third\ntest/owl/1.jpg,owl,great tit,hawk\n", {IDS[1]: (1, 2, 0)}, id="three"),
         pytest.param("path,a,a\ntest/owl/1.jpg,owl,hawk\n", {IDS[1]: (1, 0)}, id="other words for columns"),
         pytest.param("path,first,second\ntest/owl/1.jpg,owl,\n", {IDS[1]: (1,)}, id="fewer classes than columns"),
-        pytest.param("path,first,second\ntest/owl/1.jpg,,\n", {}, id="no class is as good as no line"),
+        pytest.param("path,first,second\ntest/owl/1.jpg,,\n", {}, id="no class counts as no line"),
         pytest.param("path,first,second\ntest/owl/1.jpg,1,0\n", {IDS[1]: (1, 0)}, id="labels"),
         pytest.param("path,first,second\ntest/owl/1.jpg,3,owl\n", {IDS[1]: (3, 1)}, id="a label and a name"),
         pytest.param('path,first\ntest/owl/1.jpg,"Käuzchen, 梟"\n', {IDS[1]: (3,)}, id="a comma in a name"),
@@ -80,10 +80,11 @@ def test_a_name_comes_before_a_number(
     assert read(tmp_path, f"path,a,b\ntest/owl/1.jpg,{cells}\n", class_names) == {IDS[1]: expected}
 
 
-def test_where_classes_are_called_by_numbers_no_cell_is_a_label(tmp_path: Path) -> None:
+def test_no_cell_is_a_label_if_class_names_are_numbers(tmp_path: Path) -> None:
     # Taken cell by cell, 0 and 1 would both be the first class.
     with pytest.raises(
-        WsolError, match=r"line 2: '0' is no class: expected one of the truth's 3 \(1, 2, 3, \.\.\.\)\. Write"
+        WsolError,
+        match=r"line 2: '0' is not a class: expected one of the 3 of the ground truth \(1, 2, 3, \.\.\.\)\. Write",
     ):
         read(tmp_path, "path,first\ntest/owl/1.jpg,0\ntest/owl/2.jpg,1\n", ("1", "2", "3"))
 
@@ -97,7 +98,7 @@ def test_predictions_bring_their_five_best(tmp_path: Path) -> None:
 
 def test_predictions_of_other_classes_name_the_line(tmp_path: Path) -> None:
     folder = write_predictions(tmp_path, [predicted("owl/1.jpg"), predicted("owl/2.jpg", top5=["Owl"])])
-    with pytest.raises(WsolError, match=r"predictions\.jsonl, line 2: 'Owl' is no class: .*Did you mean 'owl'\?"):
+    with pytest.raises(WsolError, match=r"predictions\.jsonl, line 2: 'Owl' is not a class: .*Did you mean 'owl'\?"):
         read_classes(folder, IDS, CLASSES)
 
 
@@ -106,20 +107,21 @@ def test_predictions_of_other_classes_name_the_line(tmp_path: Path) -> None:
     [
         pytest.param(
             "path,first\n\na,hwak\n",
-            "'hwak' is no class: expected one of the truth's 4 (hawk, owl, great tit, ...), or a label from 0 to 3. Did"
-            " you mean 'hawk'?",
+            "(hawk, owl, great tit, ...), or a label from 0 to 3. Did you mean 'hawk'?",
             id="a slip",
         ),
-        pytest.param("path,first\n\na,zebra\n", "Write the class as the truth has it.", id="nothing like it"),
-        pytest.param("path,first\n\na,4\n", "'4' is no class", id="one label too far"),
-        pytest.param("path,first\n\na,-1\n", "'-1' is no class", id="a label below zero"),
-        pytest.param("path,first\n\na,1.0\n", "'1.0' is no class", id="a fraction"),
-        pytest.param("path,first\n\na,²\n", "'²' is no class", id="a digit that is no number"),
-        pytest.param(f"path,first\n\na,{'1' * 5000}\n", "is no class", id="a number without end"),
+        pytest.param("path,first\n\na,zebra\n", "Write the class as in the ground truth", id="nothing like it"),
+        pytest.param("path,first\n\na,4\n", "'4' is not a class", id="one label too far"),
+        pytest.param("path,first\n\na,-1\n", "'-1' is not a class", id="a label below zero"),
+        pytest.param("path,first\n\na,1.0\n", "'1.0' is not a class", id="a fraction"),
+        pytest.param("path,first\n\na,²\n", "'²' is not a class", id="a digit that is no number"),
+        pytest.param(f"path,first\n\na,{'1' * 5000}\n", "is not a class", id="a number without end"),
         pytest.param(
-            "path,first,second\n\na,zebra,owl\nb,gnu,newt\n", "'zebra' is no class", id="one of four, of another four"
+            "path,first,second\n\na,zebra,owl\nb,gnu,newt\n",
+            "'zebra' is not a class",
+            id="one of four, of another four",
         ),
-        pytest.param("path,first,second\n\na,,owl\n", "'' is no class", id="no first, but a second"),
+        pytest.param("path,first,second\n\na,,owl\n", "'' is not a class", id="no first, but a second"),
         pytest.param("path,first,second\n\na,owl,owl\n", "expected each class once, got owl, owl.", id="a class twice"),
         pytest.param(
             "path,first,second\n\na,owl,1\n", "expected each class once, got owl, 1.", id="a class by name and label"
@@ -147,11 +149,13 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, words: str) -
     ("class_names", "top5"),
     [
         pytest.param(("hawk", "owl", "newt"), ["fish", "owl", "hawk"], id="one class too many"),
-        pytest.param(("owl",), ["fish", "newt", "hawk", "owl", "gnu"], id="the truth has one class of five"),
-        pytest.param(("hawk", "owl"), ["fish", "owl"], id="the other class of the truth is never named"),
+        pytest.param(("owl",), ["fish", "newt", "hawk", "owl", "gnu"], id="the ground truth has one class of five"),
+        pytest.param(("hawk", "owl"), ["fish", "owl"], id="the other class of the ground truth is never named"),
     ],
 )
-def test_a_truth_may_lack_classes_that_are_named(tmp_path: Path, class_names: tuple[str, ...], top5: list[str]) -> None:
+def test_a_ground_truth_may_lack_classes_that_are_named(
+    tmp_path: Path, class_names: tuple[str, ...], top5: list[str]
+) -> None:
     found = read_classes(write_predictions(tmp_path, [predicted("owl/1.jpg", top5=top5)]), IDS, class_names)
     labels = found.by_id[IDS[1]]
     assert [class_names[i] for i in labels if i < len(class_names)] == [name for name in top5 if name in class_names]
@@ -171,25 +175,25 @@ def test_a_truth_may_lack_classes_that_are_named(tmp_path: Path, class_names: tu
         pytest.param("path,x0,y0,x1,y1,score,class", id="boxes with classes"),
     ],
 )
-def test_other_columns_say_what_is_expected(tmp_path: Path, columns: str) -> None:
+def test_other_columns_are_reported_with_what_is_expected(tmp_path: Path, columns: str) -> None:
     with pytest.raises(
         WsolError, match=rf"has the columns {columns}: expected path,first,second,\.\.\. .*or path,class,probability"
     ):
         read(tmp_path, f"{columns}\n")
 
 
-def test_images_of_another_truth_say_so(tmp_path: Path) -> None:
-    with pytest.raises(WsolError, match=r"such as 'other\.jpg', and none is in the truth: .*'test/hawk/1\.jpg'"):
+def test_images_of_another_ground_truth_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(WsolError, match=r"such as 'other\.jpg', and none is in the ground truth: .*'test/hawk/1\.jpg'"):
         read(tmp_path, "path,first\nother.jpg,owl\n")
 
 
-def test_two_spellings_of_a_image_are_refused(tmp_path: Path) -> None:
+def test_two_spellings_of_an_image_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match=r"classes\.csv: .*could both be 'test/owl/1\.jpg'"):
         read(tmp_path, "path,first\nowl/1.jpg,owl\n./owl/1.jpg,hawk\n")
 
 
 @pytest.mark.parametrize("name", ["classes.json", "classes.npy", "classes"])
-def test_a_file_of_another_kind_says_what_is_read(tmp_path: Path, name: str) -> None:
+def test_a_file_of_another_kind_names_the_kinds_that_are_read(tmp_path: Path, name: str) -> None:
     with pytest.raises(WsolError, match=f"{name} does not exist: expected a file of classes"):
         read_classes(tmp_path / name, IDS, CLASSES)
     (tmp_path / name).touch()
@@ -197,7 +201,7 @@ def test_a_file_of_another_kind_says_what_is_read(tmp_path: Path, name: str) -> 
         read_classes(tmp_path / name, IDS, CLASSES)
 
 
-def test_an_empty_file_says_so(tmp_path: Path) -> None:
+def test_an_empty_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match=r"classes\.csv is empty: expected a line with the names of the columns"):
         read(tmp_path, "")
 

@@ -1,4 +1,4 @@
-"""Heatmaps of other systems: which file is whose, and what an array must be."""
+"""Heatmaps of other systems: which file belongs to which image, and which arrays are maps."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_images_without_a_heatmap_are_absent_and_other_files_do_not_matter(tmp_p
 
 @pytest.mark.parametrize("naming", ["code", "documentation"])
 @pytest.mark.parametrize(("image_id", "written"), [("test/owl/1.jpg", "owl/1.jpg"), ("owl/1.jpg", "test/owl/1.jpg")])
-def test_a_folder_of_other_depth_will_do(tmp_path: Path, naming: Naming, image_id: str, written: str) -> None:
+def test_the_folder_may_have_another_depth(tmp_path: Path, naming: Naming, image_id: str, written: str) -> None:
     write_heatmaps(tmp_path, {written: MAP, "hawk/1.jpg": MAP}, naming)
     assert list(names_of(tmp_path, [image_id])) == [image_id]
 
@@ -83,7 +83,7 @@ def test_a_folder_of_two_systems_names_both_files(tmp_path: Path, folders: tuple
 PAIR = ["a/owl.jpg", "a/owl.png"]
 
 
-def test_two_images_cannot_share_a_file(tmp_path: Path) -> None:
+def test_one_file_for_two_images_is_an_error(tmp_path: Path) -> None:
     write_heatmaps(tmp_path, {PAIR[0]: MAP}, "documentation")
     with pytest.raises(
         WsolError, match=r"a/owl\.npy could belong to a/owl\.jpg or to a/owl\.png: .*a/owl\.jpg\.npy and"
@@ -113,8 +113,8 @@ def test_a_short_name_that_is_another_images_full_name_is_not_taken_from_it(tmp_
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        pytest.param([], "got no file. Name the folder", id="empty"),
-        pytest.param([".DS_Store"], "got no file. Name the folder", id="a hidden file"),
+        pytest.param([], "got no file.", id="empty"),
+        pytest.param([".DS_Store"], "got no file.", id="a hidden file"),
         pytest.param(["x.png"], "got no .npy file, but x.png.", id="images"),
         pytest.param(["b.npy", "a.npy", "sub/c.npy"], "got .npy files a.npy, b.npy, sub/c.npy.", id="other names"),
         pytest.param(["1.npy", "2.npy", "3.npy", "4.npy", "x.png"], "1.npy, 2.npy, 3.npy and 1 more.", id="many"),
@@ -131,7 +131,7 @@ def test_a_folder_of_something_else_says_what_is_there_and_what_was_expected(
     assert words in str(raised.value)
 
 
-def test_no_folder_says_so(tmp_path: Path) -> None:
+def test_no_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match="maps does not exist: expected a folder of heatmaps"):
         find_heatmaps(tmp_path / "maps", IDS)
     (tmp_path / "maps").touch()
@@ -139,7 +139,7 @@ def test_no_folder_says_so(tmp_path: Path) -> None:
         find_heatmaps(tmp_path / "maps", IDS)
 
 
-def test_who_asks_for_nothing_gets_nothing(tmp_path: Path) -> None:
+def test_no_images_give_no_heatmaps(tmp_path: Path) -> None:
     assert find_heatmaps(tmp_path, []) == {}
 
 
@@ -192,7 +192,7 @@ def test_floats_come_back_as_they_were_saved(array: NDArray[Any]) -> None:
 @pytest.mark.parametrize(
     ("dtype", "expected", "divisor"),
     [
-        pytest.param("uint8", np.float32, 255, id="bytes are shares of 255"),
+        pytest.param("uint8", np.float32, 255, id="bytes are fractions of 255"),
         pytest.param("int8", np.float64, 1, id="int8 as it is"),
         pytest.param("uint16", np.float64, 1, id="uint16 as it is"),
         pytest.param("int32", np.float64, 1, id="int32 as it is"),
@@ -245,7 +245,7 @@ def test_columns_first_is_only_another_way_to_store(tmp_path: Path) -> None:
     assert heatmap.tolist() == MAP.tolist()
 
 
-def test_what_is_not_finite_is_for_the_protocol_to_judge(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_kept(tmp_path: Path) -> None:
     heatmap = read_heatmap(saved(tmp_path, np.array([[np.nan, np.inf, -np.inf, 1]])))
     np.testing.assert_array_equal(heatmap, [[np.nan, np.inf, -np.inf, 1]])
 
@@ -274,7 +274,7 @@ def test_an_array_that_is_no_map_says_what_it_is(tmp_path: Path, array: NDArray[
 
 
 def header(text: str) -> bytes:
-    """The first bytes of a `.npy` of version 1.0 that says `text` of its array."""
+    """The first bytes of a `.npy` of version 1.0 with `text` as the header."""
     padded = text.encode().ljust(117) + b"\n"
     return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded
 
@@ -296,7 +296,7 @@ def header(text: str) -> bytes:
         pytest.param(header("{[]: 1}"), id="a header that cannot be"),
     ],
 )
-def test_a_file_that_is_no_array_says_so(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_array_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "map.npy").write_bytes(content)
     with pytest.raises(WsolError, match=r"cannot read the heatmap .*map\.npy \(.+\): expected one array.*Save each"):
         read_heatmap(tmp_path / "map.npy")
@@ -308,6 +308,6 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         read_heatmap(tmp_path / "map.npy")
 
 
-def test_an_absent_file_says_so(tmp_path: Path) -> None:
+def test_an_absent_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match="No such file"):
         read_heatmap(tmp_path / "map.npy")

@@ -1,4 +1,4 @@
-"""Names in results against image ids: who is who, and where that cannot be told."""
+"""Names in results against image ids: which name is which image, and which names are ambiguous."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.errors import WsolError
-from wsol.results.names import alike, matched, matched_in
+from wsol.results.names import matched, matched_in, similar_names
 
 PARTS = st.sampled_from(["a", "b", "c"])
 PATHS = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
@@ -21,22 +21,22 @@ IDS = st.lists(PATHS, unique=True, max_size=6)
     [
         pytest.param("owl/1.jpg", "owl/1.jpg", id="equal"),
         pytest.param("owl/1.jpg", "test/owl/1.jpg", id="predicted inside the test folder"),
-        pytest.param("test/owl/1.jpg", "owl/1.jpg", id="truth inside the test folder"),
+        pytest.param("test/owl/1.jpg", "owl/1.jpg", id="ground truth inside the test folder"),
         pytest.param("/data/birds/test/owl/1.jpg", "owl/1.jpg", id="absolute"),
         pytest.param("../birds/owl/1.jpg", "owl/1.jpg", id="relative to elsewhere"),
-        pytest.param("owl/1.jpg", "/data/birds/owl/1.jpg", id="absolute truth"),
+        pytest.param("owl/1.jpg", "/data/birds/owl/1.jpg", id="absolute path in the ground truth"),
         pytest.param("owl\\1.jpg", "owl/1.jpg", id="backslashes"),
         pytest.param("C:\\birds\\owl\\1.jpg", "owl/1.jpg", id="a drive"),
-        pytest.param("owl/1.jpg", "test\\owl\\1.jpg", id="backslashes in the truth"),
+        pytest.param("owl/1.jpg", "test\\owl\\1.jpg", id="backslashes in the ground truth"),
         pytest.param("./owl/1.jpg", "owl/1.jpg", id="a leading dot"),
         pytest.param("owl//1.jpg", "owl/./1.jpg", id="slashes and dots too many"),
-        pytest.param("owl/1.jpg", "./owl/1.jpg", id="a leading dot in the truth"),
+        pytest.param("owl/1.jpg", "./owl/1.jpg", id="a leading dot in the ground truth"),
         pytest.param("1.jpg", "test/owl/1.jpg", id="the bare name"),
         pytest.param("Käuzchen/梟 1.jpg", "test/Käuzchen/梟 1.jpg", id="not ASCII"),
         pytest.param("raw \udcff.jpg", "test/raw \udcff.jpg", id="bytes of no encoding"),
     ],
 )
-def test_a_name_and_the_truth_may_begin_at_other_folders(name: str, image_id: str) -> None:
+def test_a_name_and_the_ground_truth_may_begin_at_other_folders(name: str, image_id: str) -> None:
     assert matched([name], ["hawk/2.jpg", image_id]) == {name: image_id}
 
 
@@ -86,7 +86,7 @@ def test_nothing_matches_nothing() -> None:
         ),
     ],
 )
-def test_what_cannot_be_told_names_both(names: list[str], image_ids: list[str], words: str) -> None:
+def test_an_ambiguous_name_is_an_error_with_both(names: list[str], image_ids: list[str], words: str) -> None:
     with pytest.raises(WsolError, match="expected .* name .*Write") as raised:
         matched(names, image_ids)
     assert words in str(raised.value)
@@ -101,7 +101,7 @@ def test_an_equal_name_comes_before_a_longer_one() -> None:
 
 
 def matched_by_loops(names: list[str], image_ids: list[str]) -> dict[str, str] | None:
-    """The rule, read aloud, for plain paths; None where it cannot be told."""
+    """The rule as loops, for plain paths; None if it is ambiguous."""
     result = {name: name for name in names if name in image_ids}
     for name in names:
         if name in result:
@@ -163,5 +163,5 @@ def test_errors_name_the_file_and_the_first_of_each_side() -> None:
         pytest.param("", [], id="nothing"),
     ],
 )
-def test_names_that_look_alike_are_found(name: str, expected: list[str]) -> None:
-    assert alike(name, ["owl", "Hawk", "tit"]) == expected
+def test_similar_names_are_found(name: str, expected: list[str]) -> None:
+    assert similar_names(name, ["owl", "Hawk", "tit"]) == expected

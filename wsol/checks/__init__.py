@@ -1,1 +1,1 @@
-"""`wsol check`: what is wrong with a data set, as findings, a table and a page."""
+"""`wsol check`: the problems of a data set, as findings, a table and a page."""

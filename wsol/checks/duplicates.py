@@ -1,4 +1,4 @@
-"""Images that are there twice: byte by byte, or to the eye."""
+"""Duplicate images: files with the same bytes, and images that look the same."""
 
 from __future__ import annotations
 
@@ -21,17 +21,22 @@ Group = tuple[int, ...]
 """Positions in a list, ascending, two at least."""
 
 ALIKE_BITS = 16
-"""Of 128: re-encoding changes 7, a crop of 3 % 16 at the ninth decile; the 1.4 million pairs of 30 classes of CUB start
-at 23."""
+"""Two images may differ in this many of 128 bits. Re-encoding changes 7, a crop of 3 % changes 16 at the ninth decile;
+the 1.4 million pairs of 30 classes of CUB start at 23."""
 ALIKE_CORRELATION = 0.92
-"""Of 256 grey values: the hash only asks where it grows brighter, not by how much."""
+"""Least correlation of 256 grey values: the hash records where an image grows brighter, not by how much."""
 BLOCK = 1024
-"""Images that are compared with as many others at a time: some megabytes."""
+"""This many images are compared with as many others at a time, which takes some megabytes."""
 
 
-def same_files(paths: Sequence[Path]) -> list[Group]:
-    """Groups of files with the same bytes. Only files of one length are read; one that went meanwhile is like no
-    other.
+def identical_files(paths: Sequence[Path]) -> list[Group]:
+    """Group files with the same bytes. Only files of equal length are read; a file that disappears is left out.
+
+    Args:
+        paths: files; the groups hold positions in this list.
+
+    Returns:
+        Groups of two or more positions, ascending.
     """
     by_length: dict[int, list[int]] = defaultdict(list)
     for index, path in enumerate(paths):
@@ -47,7 +52,7 @@ def same_files(paths: Sequence[Path]) -> list[Group]:
 
 
 def _hash(path: Path) -> str | None:
-    """SHA-256 of a file; None where it cannot be read, or is no regular file any more."""
+    """SHA-256 of a file; None if it cannot be read or is not a regular file."""
     try:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -55,20 +60,29 @@ def _hash(path: Path) -> str | None:
         return None
 
 
-def alike(thumbs: Thumbs) -> list[Group]:
-    """Groups of images that look the same; whoever is like one of a group belongs to it."""
+def near_duplicates(thumbs: Thumbs) -> list[Group]:
+    """Group images that look the same; an image similar to any member of a group belongs to the group.
+
+    Args:
+        thumbs: n x 16 x 16 x 3, RGB.
+
+    Returns:
+        Groups of two or more positions, ascending.
+    """
     return _joined(_pairs(thumbs), len(thumbs))
 
 
 def difference_hashes(grey: Grey) -> Hashes:
-    """128 bits: at 8 x 8, is it brighter to the right (64), and brighter below (64)? Edges go round."""
+    """128 bits for each image: for each of 8 x 8 cells, whether the cell to the right is brighter (64 bits) and whether
+    the cell below is brighter (64 bits); the last cell is compared with the first.
+    """
     small = grey.reshape(-1, 8, 2, 8, 2).mean(axis=(2, 4))
     bits = np.stack([np.roll(small, -1, axis) > small for axis in (2, 1)], axis=1)
     return np.asarray(np.packbits(bits.reshape(-1, 2, 64), axis=2).view(np.uint64)[..., 0])
 
 
 def _grey(thumbs: Thumbs) -> Grey:
-    # Weighted as everybody makes grey of colours, so that an image is like its grey copy.
+    # The usual weights (ITU-R BT.601), so that an image is similar to its grey copy.
     return np.asarray(thumbs.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
 
 
@@ -90,7 +104,7 @@ def _pairs(thumbs: Thumbs) -> Iterator[tuple[int, int]]:
 
 
 def _joined(pairs: Iterable[tuple[int, int]], count: int) -> list[Group]:
-    """Connected components of two or more."""
+    """Connected components of two or more members."""
     root = list(range(count))
 
     def find(index: int) -> int:

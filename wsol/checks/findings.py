@@ -1,4 +1,4 @@
-"""What can be wrong with a data set, how bad that is, and what to do about it."""
+"""The kinds of problems in a data set, the severity of each, and what to do about it."""
 
 from __future__ import annotations
 
@@ -42,56 +42,63 @@ FindingKind = Literal[
 Severity = Literal["error", "warn", "info"]
 
 TINY_PX, HUGE_MEGAPIXELS, ELONGATED, FEW, TIMES = 64, 50, 4, 10, 10
-"""The shorter side, the area, the longer side in shorter sides; images a class; the largest class in smallest ones."""
+"""Limits: shorter side in pixels; area; longer side divided by shorter side; images per class; size of the largest
+class divided by that of the class."""
 
 ADVICE: dict[FindingKind, tuple[Severity, str]] = {
-    "missing image": ("error", "Restore them, say with --images where they are, or take them off the list."),
-    "broken image": ("error", "Repair or remove them; they are skipped otherwise."),
-    "no usable label": ("error", "Mend the labels; these images are left out."),
-    "one class": ("error", "Add a class of other images: one class alone teaches nothing."),
+    "missing image": ("error", "Restore them, give their folder with --images, or remove them from the list."),
+    "broken image": ("error", "Repair or remove them; until then they are skipped."),
+    "no usable label": ("error", "Fix the labels; until then these images are left out."),
+    "one class": ("error", "Add a class of other images: training needs at least two classes."),
     "empty class": ("error", "Add training images, or remove the classes."),
-    "unusable ground truth": ("error", "Fix what it says; until then nothing can be evaluated."),
-    "same in train and test": ("error", "Remove them from one of the two, or the evaluation flatters."),
-    "same in two classes": ("error", "Decide for one class: these files are the same, byte by byte."),
-    "alike in train and test": ("warn", "Look at them; one photograph in both flatters the evaluation."),
-    "alike in two classes": ("warn", "Look at them; one photograph has one class."),
-    "same image": ("warn", "Keep one of each: these files are the same, byte by byte."),
-    "alike": ("warn", "Look at them; keep one of each photograph."),
-    "type not read": ("warn", "Convert them to JPEG or PNG if they should be used: no file of these types is read."),
-    "doubtful classes": ("warn", "Look whether these folders are classes, or something else."),
-    "wrong in the truth": ("warn", "Mend them; what is wrong is not judged (except boxes that are clipped)."),
-    "small class": ("warn", f"Add images: fewer than {FEW} to train on teach little."),
+    "unusable ground truth": ("error", "Fix this; until then nothing can be evaluated."),
+    "same in train and test": ("error", "Remove them from one of the two; otherwise the evaluation is too optimistic."),
+    "same in two classes": ("error", "Choose one class: these files are identical."),
+    "alike in train and test": (
+        "warn",
+        "Check them; the same photograph in both makes the evaluation too optimistic.",
+    ),
+    "alike in two classes": ("warn", "Check them; the same photograph should have one class."),
+    "same image": ("warn", "Keep one of each: these files are identical."),
+    "alike": ("warn", "Check them; keep one copy of each photograph."),
+    "type not read": ("warn", "Convert them to JPEG or PNG if they should be used: these file types are not read."),
+    "doubtful classes": ("warn", "Check whether these folders are classes."),
+    "wrong in the truth": ("warn", "Fix them; wrong entries are not evaluated (boxes that are clipped are)."),
+    "small class": ("warn", f"Add images: fewer than {FEW} training images are too few to learn from."),
     "imbalance": ("warn", f"Add images: the largest class has more than {TIMES} times as many."),
     "tiny": ("warn", f"Find larger ones: the shorter side is below {TINY_PX} pixels."),
     "dark": (
         "warn",
         (
-            "Stretch their values: nothing in them is brighter than a sixteenth of the range. Of colours of 16 bits the"
-            " upper 8 are read."
+            "Stretch their values: no pixel is brighter than a sixteenth of the range. Only the upper 8 bits of 16-bit"
+            " colours are read."
         ),
     ),
-    "blank": ("warn", "Remove them: one colour all over."),
-    "elongated": ("warn", f"Crop them: longer than {ELONGATED} times their width, and networks see them squashed."),
-    "huge": ("info", f"Scale them down to be quicker: above {HUGE_MEGAPIXELS} megapixels."),
-    "turned": ("info", "Nothing for wsol, which applies EXIF; other tools may show them lying on their side."),
-    "grey": ("info", "Nothing, if they are meant to be without colour."),
-    "not used": ("info", "Move them into the folder of a class if they should be: these lie in none that is read."),
-    "unused class": ("info", "Nothing, if no image of them should be learned from: these classes are left out."),
-    "no truth": ("info", "Nothing for training; `wsol evaluate` needs boxes or masks."),
-    "no true box": ("info", "Nothing for training; `wsol evaluate` leaves these test images out."),
-    "not compared": ("info", "Check a part at a time: every image is compared with every other."),
+    "blank": ("warn", "Remove them: the whole image has one colour."),
+    "elongated": (
+        "warn",
+        f"Crop them: one side is more than {ELONGATED} times the other, and networks get images resized to a square.",
+    ),
+    "huge": ("info", f"Scale them down for speed: they are above {HUGE_MEGAPIXELS} megapixels."),
+    "turned": ("info", "Nothing to do in wsol, which applies the EXIF orientation; other tools may show them rotated."),
+    "grey": ("info", "Nothing to do if they are meant to be without colour."),
+    "not used": ("info", "Move them into a class folder if they should be used: they are in no class folder."),
+    "unused class": ("info", "Nothing to do if these classes are not needed: they have no images and are left out."),
+    "no truth": ("info", "Not needed for training; `wsol evaluate` needs boxes or masks."),
+    "no true box": ("info", "Not needed for training; `wsol evaluate` leaves these test images out."),
+    "not compared": ("info", "Check a part of the data at a time: every image is compared with every other."),
 }
-"""The worst first."""
+"""Severity and advice for each kind, the most severe first."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing found: an image, a group of them, a class, or a line of the truth."""
+    """One problem: of an image, a group of images, a class, or a line of the ground truth."""
 
     what: str
-    """What there is to say beside the names of the images."""
+    """The details, without the names of the images."""
     samples: tuple[Sample, ...] = ()
-    """The images it is about, if it is about images."""
+    """The images concerned, if any."""
 
     def __str__(self) -> str:
         names = " = ".join(sample.image_id for sample in self.samples)
@@ -100,23 +107,23 @@ class Item:
 
 @dataclass(frozen=True)
 class Finding:
-    """Everything of one kind."""
+    """All items of one kind."""
 
     kind: FindingKind
     items: tuple[Item, ...]
 
     @property
     def severity(self) -> Severity:
-        """How bad it is."""
+        """`error`, `warn` or `info`."""
         return ADVICE[self.kind][0]
 
     @property
     def what_to_do(self) -> str:
-        """A sentence or two."""
+        """Advice, in a sentence or two."""
         return ADVICE[self.kind][1]
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, with image ids for images."""
+        """Convert to JSON; images are given by image id."""
         items = [{"what": str(item), "images": [sample.image_id for sample in item.samples]} for item in self.items]
         head = {"kind": self.kind, "severity": self.severity, "count": len(self.items)}
         return {**head, "what_to_do": self.what_to_do, "items": items}
@@ -124,26 +131,26 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found in a data set, the worst first; no finding is without items."""
+    """The findings of a data set, the most severe first; every finding has at least one item."""
 
     data: DataSet
     found: tuple[Finding, ...]
 
     @classmethod
     def of(cls, data: DataSet, items: Mapping[FindingKind, list[Item]]) -> Findings:
-        """In the order of `ADVICE`, empty kinds left out."""
+        """Make findings of the items of each kind, in the order of `ADVICE`; kinds without items are left out."""
         return cls(data, tuple(Finding(kind, tuple(items[kind])) for kind in ADVICE if items.get(kind)))
 
     @property
     def is_wrong(self) -> bool:
-        """Whether anything should be mended."""
+        """Whether there is any error or warning."""
         return any(finding.severity != "info" for finding in self.found)
 
     def __getitem__(self, kind: FindingKind) -> tuple[Item, ...]:
         return next((finding.items for finding in self.found if finding.kind == kind), ())
 
     def as_json(self) -> dict[str, Any]:
-        """What `--json` writes."""
+        """The content of `--json`."""
         data = self.data
         images = {"train": len(data.train), "test": len(data.test) if data.has_split else 0}
         return {

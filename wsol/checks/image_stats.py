@@ -1,4 +1,4 @@
-"""What one image looks like, as far as a data set can be checked by it: its size, its colours, and 16 x 16 pixels."""
+"""Statistics of one image: its size, its colours, and a thumbnail of 16 x 16 pixels."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from wsol.errors import BrokenImage
 from wsol.runtime.threads import in_threads
 
 SIZE_PX = 16
-"""Enough to tell images apart, little enough to keep a million of them."""
+"""Large enough to distinguish images, small enough to keep a million of them in memory."""
 
 SPREAD = 4
 """Grey values that differ by no more than this are the same: JPEG leaves that much noise."""
 
 DARK = 16
-"""Where no grey value reaches this, the image is black to the eye: 10 or 12 bits in 16 a channel, of which the upper 8
-are read."""
+"""An image without a value of at least this looks black: for example 10 or 12 bits stored in 16 per channel, of which
+the upper 8 are read."""
 
 Thumb = UInt8[np.ndarray, "16 16 3"]
 
 
 @dataclass(frozen=True)
-class Look:
-    """One image that could be decoded from its first to its last byte."""
+class ImageStats:
+    """Statistics of an image that could be decoded completely."""
 
     image_hw: tuple[int, int]
     """Upright, in pixels."""
     is_turned: bool
-    """The stored pixels are not upright; EXIF says how to turn them."""
+    """The stored pixels are not upright; EXIF has the rotation."""
     thumb: Thumb
-    """Upright RGB, squashed."""
+    """Upright RGB, resized to a square."""
 
     @property
     def megapixels(self) -> float:
@@ -45,40 +45,40 @@ class Look:
 
     @property
     def elongation(self) -> float:
-        """The longer side in shorter sides."""
+        """The longer side divided by the shorter side."""
         return max(self.image_hw) / min(self.image_hw)
 
     @property
     def is_blank(self) -> bool:
-        """Of one colour all over; what is merely dark is not."""
+        """The whole image has one colour, and the image is not merely dark."""
         return not self.is_dark and bool((np.ptp(self.thumb, axis=(0, 1)) <= SPREAD).all())
 
     @property
     def is_dark(self) -> bool:
-        """Not black all over, though it looks so."""
+        """The image looks black, but is not black everywhere."""
         return 0 < int(self.thumb.max()) < DARK and bool(np.ptp(self.thumb, axis=(0, 1)).any())
 
     @property
     def is_grey(self) -> bool:
-        """Without colour, however it is stored."""
+        """The image is without colour, in whatever mode it is stored."""
         return bool((np.ptp(self.thumb, axis=2) <= SPREAD).all())
 
 
-def look(path: Path) -> Look | BrokenImage:
-    """Decode an image at a reduced scale; a broken one comes back as its error."""
+def read_stats(path: Path) -> ImageStats | BrokenImage:
+    """Decode an image at a reduced scale; for a broken image, return the error."""
     try:
         thumb, image_hw = read_square(path, SIZE_PX)
-        return Look(image_hw, is_turned(path), thumb)
+        return ImageStats(image_hw, is_turned(path), thumb)
     except BrokenImage as error:
-        return BrokenImage(str(error))  # the one that was raised keeps the decoder's frames, and their pixels
+        return BrokenImage(str(error))  # the raised error would keep the decoder's frames and their pixels in memory
 
 
-def looks(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, Look | BrokenImage]:
-    """Look at each path once, in threads; `count_one` is called after each."""
-    found: dict[Path, Look | BrokenImage] = {}
+def read_all_stats(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, ImageStats | BrokenImage]:
+    """Read each path once, in threads; `count_one` is called after each."""
+    stats_of: dict[Path, ImageStats | BrokenImage] = {}
     unique = list(dict.fromkeys(paths))
     # Threads are enough: Pillow releases the GIL while it decodes and scales.
-    for path, seen in zip(unique, in_threads(look, unique, threads=given_cores()), strict=True):
-        found[path] = seen
+    for path, stats in zip(unique, in_threads(read_stats, unique, threads=given_cores()), strict=True):
+        stats_of[path] = stats
         count_one()
-    return found
+    return stats_of

@@ -1,4 +1,4 @@
-"""`wsol check`: a look at a data set before anybody trains on it."""
+"""`wsol check`: inspect a data set before training on it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wsol.checks.duplicates import Group, alike, same_files
+from wsol.checks.duplicates import Group, identical_files, near_duplicates
 from wsol.checks.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
-from wsol.checks.image_stats import Look, looks
+from wsol.checks.image_stats import ImageStats, read_all_stats
 from wsol.data.ground_truth import size_mistake
 from wsol.data.images import images_under
 from wsol.data.open import open_ground_truth
@@ -24,7 +24,7 @@ from wsol.text import number_of
 Items = dict[FindingKind, list[Item]]
 
 COMPARED = 100_000
-"""The most images that are compared with one another by their looks: a minute on two cores."""
+"""Near duplicates are searched for in at most this many images, which takes a minute on two cores."""
 
 
 def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = False) -> Findings:
@@ -33,39 +33,37 @@ def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = F
 
     Args:
         data: whatever `fit` or `evaluate` takes.
-        images: where the images are, if not in the data set's usual place.
-        quiet: say nothing on standard error.
+        images: the folder of the images, if it is not the usual folder of the data set.
+        quiet: print nothing on standard error.
 
     Returns:
-        What was found, by kind.
+        The findings, by kind.
 
     Raises:
-        WsolError: nothing that can be read as a data set.
+        WsolError: `data` cannot be read as a data set.
     """
     return check_data(open_ground_truth(Path(data), None if images is None else Path(images)), Progress(quiet=quiet))
 
 
 def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:
-    """Decode every image once and say what is odd; with more than `compared` images, near duplicates are not looked
-    for.
-    """
+    """Decode every image once and collect the findings; near duplicates are searched for in up to `compared` images."""
     # Without a split, the test images are the training images.
     samples = (*data.train, *data.test) if data.has_split else data.train or data.test
-    with progress.task("looking", len({sample.path for sample in samples})) as count_one:
-        seen = looks([sample.path for sample in samples], count_one)
+    with progress.task("checking", len({sample.path for sample in samples})) as count_one:
+        stats_of = read_all_stats([sample.path for sample in samples], count_one)
     items: Items = defaultdict(list)
-    whole: dict[Sample, Look] = {}
+    whole: dict[Sample, ImageStats] = {}
     for sample in dict.fromkeys(samples):
-        found = seen[sample.path]
-        if isinstance(found, BrokenImage):
+        stats = stats_of[sample.path]
+        if isinstance(stats, BrokenImage):
             kind: FindingKind = "broken image" if os.path.exists(sample.path) else "missing image"
-            items[kind].append(Item(_reason(found, sample), (sample,)))
+            items[kind].append(Item(_reason(stats, sample), (sample,)))
         else:
-            whole[sample] = found
-            _judge(sample, found, items)
-    _compare(data, samples, whole, items, compared)
-    _count(data, items)
-    _look_at_truth(data, items, whole)
+            whole[sample] = stats
+            _check_image(sample, stats, items)
+    _check_duplicates(data, samples, whole, items, compared)
+    _check_classes(data, items)
+    _check_ground_truth(data, items, whole)
     items["doubtful classes"] += map(Item, data.doubts)
     items["unused class"] += map(Item, data.unused)
     items["no usable label"] += [Item(str(mistake)) for mistake in data.mistakes]
@@ -77,41 +75,45 @@ def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -
 
 
 def _reason(error: BrokenImage, sample: Sample) -> str:
-    """Without the path and the advice, which stand beside it once."""
-    return str(error).removeprefix(f"cannot decode {sample.path}: ").split(". Expected an image")[0]
+    """The reason alone: the path and the advice are shown beside it."""
+    return str(error).removeprefix(f"cannot decode {sample.path}: ").split(": expected an image")[0]
 
 
-def _judge(sample: Sample, look: Look, items: Items) -> None:
-    """What can be said of an image by itself."""
-    height, width = look.image_hw
-    facts: dict[FindingKind, bool] = {
+def _check_image(sample: Sample, stats: ImageStats, items: Items) -> None:
+    """Problems of one image by itself."""
+    height, width = stats.image_hw
+    applies: dict[FindingKind, bool] = {
         "tiny": min(height, width) < TINY_PX,
-        "huge": look.megapixels > HUGE_MEGAPIXELS,
-        "elongated": look.elongation > ELONGATED,
-        "turned": look.is_turned,
-        "dark": look.is_dark,
-        "blank": look.is_blank,
-        "grey": look.is_grey and not look.is_blank,
+        "huge": stats.megapixels > HUGE_MEGAPIXELS,
+        "elongated": stats.elongation > ELONGATED,
+        "turned": stats.is_turned,
+        "dark": stats.is_dark,
+        "blank": stats.is_blank,
+        "grey": stats.is_grey and not stats.is_blank,
     }
-    for kind in (kind for kind, holds in facts.items() if holds):
+    for kind in (kind for kind, holds in applies.items() if holds):
         items[kind].append(Item(f"{width} x {height}", (sample,)))
 
 
-def _compare(data: DataSet, samples: Sequence[Sample], whole: dict[Sample, Look], items: Items, compared: int) -> None:
-    # A list may name an image for training and again for the test.
+def _check_duplicates(
+    data: DataSet, samples: Sequence[Sample], whole: dict[Sample, ImageStats], items: Items, compared: int
+) -> None:
+    # A list may name an image both for training and for the test.
     entries = [sample for sample in samples if sample in whole]
     is_train = [i < len(data.train) for i, sample in enumerate(samples) if sample in whole]
-    same = same_files([sample.path for sample in entries])
-    for group in same:
+    identical = identical_files([sample.path for sample in entries])
+    for group in identical:
         _note_group(group, entries, is_train, items, ("same in train and test", "same in two classes", "same image"))
-    # An image without contents looks like every other one, and in a dark one there is too little to compare.
-    telling = [i for i, sample in enumerate(entries) if not (whole[sample].is_blank or whole[sample].is_dark)]
-    if len(telling) > compared:
-        items["not compared"].append(Item(f"{len(telling)} images, more than {compared}: no look for near duplicates"))
-    elif telling:
-        file_of = {i: group[0] for group in same for i in group}
-        for group in alike(np.stack([whole[entries[i]].thumb for i in telling])):
-            group = tuple(telling[i] for i in group)
+    # A blank image is similar to every other one, and a dark one has too little content to compare.
+    comparable = [i for i, sample in enumerate(entries) if not (whole[sample].is_blank or whole[sample].is_dark)]
+    if len(comparable) > compared:
+        items["not compared"].append(
+            Item(f"{len(comparable)} images, more than {compared}: near duplicates were not searched for")
+        )
+    elif comparable:
+        file_of = {i: group[0] for group in identical for i in group}
+        for group in near_duplicates(np.stack([whole[entries[i]].thumb for i in comparable])):
+            group = tuple(comparable[i] for i in group)
             if len({file_of.get(i, i) for i in group}) > 1:
                 kinds: Kinds = ("alike in train and test", "alike in two classes", "alike")
                 _note_group(group, entries, is_train, items, kinds)
@@ -121,7 +123,7 @@ Kinds = tuple[FindingKind, FindingKind, FindingKind]
 
 
 def _note_group(group: Group, entries: Sequence[Sample], is_train: Sequence[bool], items: Items, kinds: Kinds) -> None:
-    """Under what is worst about it: both splits, two classes (it may be both), or neither."""
+    """Add a group of duplicates under each kind that applies: both splits, two classes; else the plain kind."""
     across, mixed, plain = kinds
     samples = tuple(entries[i] for i in group)
     item = Item("", samples)
@@ -134,8 +136,8 @@ def _note_group(group: Group, entries: Sequence[Sample], is_train: Sequence[bool
         items[plain].append(item)
 
 
-def _count(data: DataSet, items: Items) -> None:
-    """Classes: too few of them, or too few images in them. A mere list of truth is not trained on."""
+def _check_classes(data: DataSet, items: Items) -> None:
+    """Too few classes, or too few training images in a class. A list of test images alone is not trained on."""
     if not data.train:
         return
     counts = Counter(sample.label for sample in data.train)
@@ -154,7 +156,7 @@ def _count(data: DataSet, items: Items) -> None:
             )
 
 
-def _look_at_truth(data: DataSet, items: Items, whole: dict[Sample, Look]) -> None:
+def _check_ground_truth(data: DataSet, items: Items, whole: dict[Sample, ImageStats]) -> None:
     try:
         ground_truth = data.read_ground_truth()
     except NoGroundTruth as error:
@@ -163,15 +165,15 @@ def _look_at_truth(data: DataSet, items: Items, whole: dict[Sample, Look]) -> No
     except WsolError as error:
         items["unusable ground truth"].append(Item(str(error)))
         return
-    # Missing and broken images were found by themselves.
+    # Missing and broken images have kinds of their own.
     mistakes = [mistake for mistake in ground_truth.mistakes if mistake.kind not in ("missing image", "broken image")]
-    sizes = (size_mistake(ground_truth, sample.image_id, look.image_hw) for sample, look in whole.items())
+    sizes = (size_mistake(ground_truth, sample.image_id, stats.image_hw) for sample, stats in whole.items())
     items["wrong in the truth"] += [Item(str(mistake)) for mistake in (*mistakes, *filter(None, sizes))]
     items["no true box"] += [Item("", (sample,)) for sample in data.test if sample.image_id not in ground_truth]
 
 
 def _unused(data: DataSet, used: set[Path]) -> Iterable[Item]:
-    """Images of a tree of class folders that belong to no class; other layouts list what they have."""
+    """Images below class folders that belong to no class; other layouts list their images."""
     if data.kind != "class folders":
         return
     for path in images_under(data.root):

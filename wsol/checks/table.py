@@ -1,4 +1,4 @@
-"""What `wsol check` found, one line a kind, on the terminal."""
+"""The findings of `wsol check` on the terminal, one row per kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOG_WIDTH, LONGEST = 160, 240
 
 
 def check_table(findings: Findings) -> Table:
-    """The worst first: how bad, what, how many, the first examples, what to do."""
+    """One row per finding, the most severe first: severity, kind, count, first examples, what to do."""
     table = Table(show_lines=True)
     table.add_column("severity", no_wrap=True)
     table.add_column("kind")
@@ -25,19 +25,19 @@ def check_table(findings: Findings) -> Table:
     for finding in findings.found:
         severity = Text(finding.severity, COLOURS[finding.severity])
         # As Text: a file may be called [red].jpg.
-        words = (finding.kind, str(len(finding.items)), examples(finding), finding.what_to_do)
-        table.add_row(severity, *map(Text, words))
+        cells = (finding.kind, str(len(finding.items)), examples(finding), finding.what_to_do)
+        table.add_row(severity, *map(Text, cells))
     return table
 
 
 def examples(finding: Finding) -> str:
-    """The first few, a line each, long ones cut."""
+    """The first few items, one line each; long lines are cut."""
     lines = [visible(str(item)).replace("\n", " ") for item in finding.items[:EXAMPLES]]
     return "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]}…" for line in lines)
 
 
 def print_findings(findings: Findings) -> None:
-    """On standard output; wide enough for a log where that is no terminal."""
+    """Print the findings on standard output, at a fixed width if it is not a terminal."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)
@@ -45,4 +45,4 @@ def print_findings(findings: Findings) -> None:
     if findings.found:
         console.print(check_table(findings))
     else:
-        console.print("nothing to mend")
+        console.print("nothing to fix")

@@ -242,14 +242,14 @@ def _show(result: Evaluation, written: Written) -> None:
 
 def _tell_problems(result: Evaluation, problems: Path | None) -> None:
     """Say on the error stream what was not evaluated and what is wrong with the ground truth; the first of many."""
-    from wsol.data.ground_truth import counted
+    from wsol.data.ground_truth import count_kinds
 
     more = "see the file" if problems is not None else "`--problems FILE` lists all"
     report_lines("note", result.notes, more)
     report_lines("not evaluated", result.left_out, more)
     report_lines("wrong in the ground truth", result.mistakes, more)
     if result.mistakes:
-        kinds = ", ".join(f"{n} x {kind}" for kind, n in counted(result.mistakes).items())
+        kinds = ", ".join(f"{n} x {kind}" for kind, n in count_kinds(result.mistakes).items())
         print_line(f"mistakes in the ground truth: {kinds}")
 
 

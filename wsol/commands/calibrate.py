@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from wsol.config.base import Precision
 from wsol.config.options import Box
-from wsol.data.ground_truth import GroundTruth, ImageTruth, Mistake, told
+from wsol.data.ground_truth import GroundTruth, ImageTruth, Mistake, remedy_for
 from wsol.data.image_files import check_there
 from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.data.open import open_ground_truth
@@ -339,7 +339,7 @@ def _check_enough(n: int, few: Few, left_out: Sequence[str], ground_truth: Groun
         why = (
             f"The first that was left out: {left_out[0]}."
             if left_out
-            else told(ground_truth.mistakes)
+            else remedy_for(ground_truth.mistakes)
             if ground_truth.mistakes
             else ""
         )

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 
 from wsol.config.base import Precision, ProtocolName
 from wsol.config.groups import first_networks
-from wsol.data.ground_truth import GroundTruth, Mistake, told
+from wsol.data.ground_truth import GroundTruth, Mistake, remedy_for
 from wsol.data.image_files import check_there
 from wsol.data.images import middle
 from wsol.data.loader import BATCH_SIZE, Batch, ImageLoader, in_order
@@ -133,7 +133,7 @@ def evaluate_run(
         raise WsolError(
             f"none of the {number_of(len(data.test), 'test image')} of {data.root} has a truth that can be used",
             expected="boxes or masks by image path",
-            remedy=f"{told(ground_truth.mistakes)}",
+            remedy=remedy_for(ground_truth.mistakes),
         )
     judged = _networks(run, which, threshold, device, precision)
     samples = labelled_as_trained(samples, data, judged.class_names, run.folder)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol.config.base import ProtocolName
-from wsol.data.ground_truth import ImageTruth, Mistake, told
+from wsol.data.ground_truth import ImageTruth, Mistake, remedy_for
 from wsol.data.image_files import check_there
 from wsol.data.open import open_ground_truth
 from wsol.data.readers import coco
@@ -129,7 +129,7 @@ def _evaluation(
         raise WsolError(
             f"none of the {number_of(len(data.test), 'image')} of {data.root} has a truth that can be used",
             expected="boxes or masks by image path",
-            remedy=f"{told(truth.mistakes)}",
+            remedy=remedy_for(truth.mistakes),
         )
     thresholds = _thresholds(protocols, threshold, data, has_maps=results.heatmaps is not None)
     notes: list[str] = []

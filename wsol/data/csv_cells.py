@@ -1,18 +1,18 @@
-"""Text in the cells of a table that people open in a spreadsheet, which computes what looks like a formula."""
+"""Text in table cells, protected from spreadsheets, which evaluate text that looks like a formula."""
 
 from __future__ import annotations
 
 import re
 
-# OWASP, "CSV Injection"; the wide ones are what Japanese keyboards write. Spreadsheets pass over blanks before them.
+# OWASP, "CSV Injection", with the full-width characters of Japanese keyboards. Spreadsheets ignore leading blanks.
 _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 _GUARDED = re.compile(rf"'(?='*(?:{_FORMULA.pattern}))")
 _TO_GUARD = re.compile(rf"'*(?:{_FORMULA.pattern})")
 
 
 def guarded(text: str) -> str:
-    """A name as a cell: behind `'`, which spreadsheets take for "this is text", where it could be a formula;
-    `unguarded` undoes it.
+    """A name as a cell, with `'` in front if it could be a formula: spreadsheets read such a cell as text. `unguarded`
+    removes the `'`.
     """
     return f"'{text}" if _TO_GUARD.match(text) else text
 
@@ -23,7 +23,5 @@ def unguarded(cell: str) -> str:
 
 
 def guarded_path(path: str) -> str:
-    """A relative path as a cell: behind `./`, which changes nothing for those who open it, where it could be a
-    formula.
-    """
+    """A relative path as a cell, with `./` in front if it could be a formula; it is still the same path."""
     return f"./{path}" if _FORMULA.match(path) else path

@@ -1,4 +1,4 @@
-"""How much memory decoders may take together, and the wait for it: a small file may hold gigabytes of pixels."""
+"""A limit for the memory of all image decoders together: a small file may hold gigabytes of pixels."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from PIL import Image
 from wsol.runtime.processes import part
 
 PARTS = 4
-"""Decoders together stay within this part of the machine's memory: a quarter."""
+"""All decoders together use at most the machine's memory divided by this number."""
 UNKNOWN_BYTES = 4 * 2**30
-"""The memory of a system that does not say how much it has (Windows)."""
+"""The memory assumed on a system that does not report it (Windows)."""
 
 FORMAT_BYTES = {"WEBP": 12, "AVIF": 12, "GIF": 8, "TIFF": 8}
-"""Bytes a pixel that a decoder keeps beside the pixels it gives: measured, or the worst that its library does."""
+"""Bytes per pixel that a decoder needs in addition to the pixels it returns: measured, or the worst case."""
 
 
 class Memory:
-    """Bytes that several threads claim and give back; who asks for more than is left waits."""
+    """A number of bytes that threads claim and release; a thread waits until enough bytes are free."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -33,10 +33,10 @@ class Memory:
 
     @contextmanager
     def claimed(self, size: int) -> Iterator[None]:
-        """Hold `size` bytes, at most `limit`."""
+        """Hold `size` bytes, at most `limit`, during the block."""
         if size > self.limit:
-            raise ValueError(f"{size} bytes of {self.limit} would be waited for for ever")
-        # In turn, or small images would overtake a large one for ever.
+            raise ValueError(f"{size} bytes can never be free: the limit is {self.limit}")
+        # In order of arrival: otherwise small images could delay a large one for ever.
         with self._turn, self._freed:
             self._freed.wait_for(lambda: self._used + size <= self.limit)
             self._used += size
@@ -49,8 +49,8 @@ class Memory:
 
 
 def decoder_memory() -> Memory:
-    """The part of the machine's memory that the decoders of this process share."""
-    return _memory_of(os.getpid())  # a forked process must not inherit the claims of threads that it does not have
+    """The memory for the decoders of this process."""
+    return _memory_of(os.getpid())  # a forked process must not inherit the claims of its parent's threads
 
 
 @cache
@@ -59,7 +59,7 @@ def _memory_of(process: int) -> Memory:
 
 
 def machine_bytes() -> int:
-    """The memory of this machine, or of its container or cluster job if that may use less."""
+    """The memory of this machine in bytes, or the limit of its container or cluster job if that is lower."""
     try:
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -68,10 +68,10 @@ def machine_bytes() -> int:
 
 
 def cgroup_limits(own: Path, mounted: Path) -> Iterator[int]:
-    """The limits that hold for this process, in bytes: of version 2 (`0::/a/b`) and 1 (`9:memory:/a/b`), with those of
-    all groups above.
+    """The cgroup memory limits of this process in bytes, of version 2 (`0::/a/b`) and 1 (`9:memory:/a/b`), with those
+    of all parent groups.
 
-    In a container the path may be that of the host, of which only the top is there.
+    In a container the path may be that of the host, of which only the top exists.
     """
     try:
         lines = own.read_text().splitlines()
@@ -90,16 +90,16 @@ def cgroup_limits(own: Path, mounted: Path) -> Iterator[int]:
 
 
 def needed_bytes(image: Image.Image, full_px: int, result_px: int) -> int:
-    """What it takes to decode an opened image and to make `result_px` upright RGB pixels of it.
+    """Memory to decode an opened image and to convert it to `result_px` upright RGB pixels, in bytes.
 
-    `full_px` counts the pixels in the file, of which a JPEG's decoder may give fewer (`Image.draft`).
+    `full_px` is the number of pixels in the file; a JPEG decoder may return fewer (`Image.draft`).
     """
     is_deep, is_small = image.mode[0] in "IF", image.mode in ("1", "L", "P")
     stored = 1 if is_small else 2 if image.mode.startswith("I;16") else 4
     opaque = 1 if is_deep or (image.mode in ("1", "L") and not image.has_transparency_data) else 4
-    copies = 1 if image.mode in ("L", "RGB") else 2  # turned upright, and before that converted
+    copies = 1 if image.mode in ("L", "RGB") else 2  # one rotated upright, another one converted before
     # Progressive JPEGs keep all coefficients, whatever the scale.
     coefficients = 2 * len(image.getbands()) * full_px if "progressive" in image.info else 0
     beside = 0 if image.info.get("compression") == "raw" else FORMAT_BYTES.get(image.format or "", 0)
-    # RGB has 4 bytes in Pillow, and 3 in an array and in the copy that it is made of.
+    # An RGB pixel takes 4 bytes in Pillow, 3 in an array and 3 in the copy from which the array is made.
     return image.width * image.height * (stored + copies * opaque + beside) + coefficients + 10 * result_px

@@ -1,5 +1,5 @@
-"""Pixels of any depth and transparency as opaque pixels of 8 bits, a band at a time: copies of a whole image take
-gigabytes.
+"""Convert pixels of any depth and transparency to opaque 8-bit pixels, some rows at a time: copies of a whole image
+may take gigabytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BAND_PX = 2**18
 def opaque(image: Image.Image) -> Image.Image:
     """The image in mode L or RGB, transparency over white.
 
-    Grey stays grey, so that it can be scaled down before it takes three times the memory.
+    Grey stays grey, so that it can be scaled down before it is converted to RGB, which takes three times the memory.
     """
     if image.mode[0] in "IF":
         return _of_deep_grey(image)
@@ -30,10 +30,10 @@ def opaque(image: Image.Image) -> Image.Image:
 
 
 def correct_transparency(image: Image.Image) -> None:
-    """Scale the colour that a PNG declares transparent as Pillow scales its pixels: 2 and 4 bits up, colours of 16 bits
-    down to 8.
+    """Scale the transparent colour of a PNG in the same way as Pillow scales its pixels: 2 and 4 bits up to 8, 16-bit
+    colours down to 8.
 
-    Only before the pixels are loaded does the image say how they are stored.
+    Must be called before the pixels are loaded: after that, the stored depth is unknown.
     """
     colour, tiles = image.info.get("transparency"), getattr(image, "tile", [])
     if image.format != "PNG" or colour is None or not tiles:
@@ -46,7 +46,7 @@ def correct_transparency(image: Image.Image) -> None:
 
 
 def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """Rows from the top, with the number of the first."""
+    """Bands of rows from the top, each with the number of its first row."""
     rows = max(1, BAND_PX // image.width)
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
@@ -61,7 +61,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _of_deep_grey(image: Image.Image) -> Image.Image:
-    # Pillow's own conversion of 16-bit grey clips at 255: every such image would come out white.
+    # Pillow's own conversion of 16-bit grey clips at 255: every such image would become white.
     clear = image.info.get("transparency")
     peak = max(_peak(np.asarray(band), clear) for _, band in _bands(image))
     pixels = np.empty((image.height, image.width), np.uint8)
@@ -75,13 +75,13 @@ def _of_deep_grey(image: Image.Image) -> Image.Image:
 
 
 def _peak(values: NDArray[Any], clear: int | None) -> float:
-    """The largest value that is a number and not transparent; 0 where there is none above."""
+    """The largest value that is finite and not transparent, at least 0."""
     counts = np.isfinite(values) if clear is None else values != clear
     return float(values.max(where=counts, initial=0))
 
 
 def _scaled(values: NDArray[Any], peak: float) -> NDArray[np.uint8]:
-    """Whole numbers by the bits they use (see `used_bits`), fractions by their peak; what is negative or no number is
+    """Scale integers by the bits they use (see `used_bits`) and floats by their peak; negative values and NaN become
     black.
     """
     if np.issubdtype(values.dtype, np.integer):
@@ -93,9 +93,9 @@ def _scaled(values: NDArray[Any], peak: float) -> NDArray[np.uint8]:
 
 
 def used_bits(peak: int) -> int:
-    """How many bits values up to `peak` were made with: 8, 10, 12, ..., 32, the fewest that hold it.
+    """The bit depth of values up to `peak`: the smallest of 8, 10, 12, ..., 32 that can store it.
 
-    Cameras and scanners write 10, 12 and 14 bits into files of 16 or 32; an image that is merely dark becomes up to
-    four times as bright for each two bits that it leaves empty.
+    Cameras and scanners write 10, 12 and 14 bits into files with 16 or 32. A merely dark image becomes up to four times
+    as bright for each two bits that it does not use.
     """
     return max(8, 2 * -(-peak.bit_length() // 2))

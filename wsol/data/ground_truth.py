@@ -1,6 +1,4 @@
-"""What evaluation compares with: true boxes and masks, each looked at before it is used; mistakes are counted and
-listed.
-"""
+"""Ground truth for evaluation: annotated boxes and masks, each checked before it is used; mistakes are listed."""
 
 from __future__ import annotations
 
@@ -35,48 +33,48 @@ Kind = Literal[
 ]
 
 ROUNDING_PX = 1.0
-"""Published boxes end a pixel beyond the image here and there (CUB's do): so far a box is clipped without a word."""
+"""Some published boxes end up to a pixel outside the image (CUB's do); such a box is clipped silently."""
 
 
 FRACTIONS = (-1.0, 1.5)
-"""Pixels that all lie between these are fractions of the image: of centre boxes, a little beyond it, or counted from
-1."""
+"""Corners that are all in this range are fractions of the image, including corners of centre boxes a little outside the
+image, and those counted from 1."""
 
 MANY_FIRST_PIXELS = 5
+"""So many boxes within the first pixel of their images are not plausible in pixels."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that is wrong with the truth; nothing wrong is ever used as if it were right."""
+    """One mistake in the ground truth; wrong entries are never used."""
 
     kind: Kind
     where: str
     """The file, and the line, entry or image in it."""
     what: str
-    """What was expected, and what came."""
+    """The expected and the actual value."""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.where}: {self.what}"
 
 
 @dataclass(frozen=True)
-class TrueMask:
-    """The object's pixels, and the pixels that do not count either way; no pixel is both."""
+class GroundTruthMask:
+    """The pixels of the object, and the pixels to be ignored; no pixel is both."""
 
     is_object: Bool[np.ndarray, "height width"]
     is_ignored: Bool[np.ndarray, "height width"]
 
 
-ReadMask = Callable[[tuple[int, int]], TrueMask]
-"""Decodes a true mask at a given (height, width), nearest neighbour. Raises `BrokenImage`. Picklable."""
+ReadMask = Callable[[tuple[int, int]], GroundTruthMask]
+"""Decodes a ground-truth mask at a given (height, width), nearest neighbour. Raises `BrokenImage`. Picklable."""
 
 
 @dataclass(frozen=True)
 class ImageTruth:
-    """What is true of one image: boxes in pixels of the upright image, and perhaps a mask.
+    """The ground truth of one image: boxes in pixels of the upright image, and a mask if there is one.
 
-    A data set of masks alone has no boxes; one that says nothing of sizes has no `image_hw`, and can be judged by mask
-    only.
+    A data set with masks only has no boxes; one without image sizes has no `image_hw`, and only masks can be evaluated.
     """
 
     boxes: Boxes
@@ -86,12 +84,12 @@ class ImageTruth:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The truth of a data set by image id, and what was wrong with the rest."""
+    """The ground truth of a data set by image id, and the mistakes in the rest."""
 
     by_id: Mapping[str, ImageTruth]
     mistakes: tuple[Mistake, ...] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Upright (height, width) by image id as the ground truth has it, of images too whose boxes are all wrong."""
+    """Upright (height, width) by image id in the ground truth, also of images whose boxes are all wrong."""
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self.by_id
@@ -100,31 +98,37 @@ class GroundTruth:
         return self.by_id[image_id]
 
 
-def told(mistakes: tuple[Mistake, ...]) -> str:
-    """What to do about a truth of which nothing can be used, in a sentence or two."""
+def remedy_for(mistakes: tuple[Mistake, ...]) -> str:
+    """Advice, in a sentence or two, for a ground truth without any usable entry."""
     if not mistakes:
-        return "Check the paths in the truth, or name another."
+        return "Check the paths in the ground truth, or give another file."
     return (
-        f"It has {number_of(len(mistakes), 'mistake')}, first {str(mistakes[0]).rstrip('.')}. Mend that, or name"
-        " another truth."
+        f"It has {number_of(len(mistakes), 'mistake')}, first {str(mistakes[0]).rstrip('.')}. Fix that, or give"
+        " another ground truth."
     )
 
 
 def size_mistake(ground_truth: GroundTruth, image_id: str, image_hw: tuple[int, int]) -> Mistake | None:
-    """What is wrong where an image has another upright (height, width) than its ground truth was drawn on."""
-    drawn = ground_truth.sizes.get(image_id, image_hw)
-    if drawn == image_hw:
+    """The mistake of an image whose size differs from that in its ground truth; None if the sizes agree.
+
+    Args:
+        ground_truth: of the data set.
+        image_id: the image.
+        image_hw: upright (height, width) of the image, in pixels.
+    """
+    annotated_hw = ground_truth.sizes.get(image_id, image_hw)
+    if annotated_hw == image_hw:
         return None
-    swapped = ", the two swapped, as tools write them that ignore EXIF" if drawn == image_hw[::-1] else ""
+    swapped = " (swapped, as written by tools that ignore EXIF)" if annotated_hw == image_hw[::-1] else ""
     return Mistake(
         "other size",
         image_id,
-        f"expected the (height, width) {drawn} that its ground truth is for, got {image_hw}{swapped}",
+        f"expected the (height, width) {annotated_hw} of its ground truth, got {image_hw}{swapped}",
     )
 
 
 def are_fractions(corners: Iterable[float]) -> bool:
-    """Whether corners of boxes can be no pixels, all of them together."""
+    """Whether corners of boxes are all so small that they must be fractions of the image instead of pixels."""
     low, high = FRACTIONS
     return all(low <= corner <= high for corner in corners)
 
@@ -136,50 +140,62 @@ def _has_fraction(corners: Iterable[float]) -> bool:
 def check_pixels(boxes: Sequence[Xyxy], where: str) -> None:
     """Refuse boxes that are all fractions of their images.
 
+    Args:
+        boxes: x0, y0, x1, y1.
+        where: the file, for the error.
+
     Raises:
-        WsolError: they are.
+        WsolError: all boxes are fractions.
     """
-    # 0,0,0,0 is how some say that nothing is there.
+    # 0,0,0,0 stands for "no object" in some files.
     boxes = [box for box in boxes if box[2] > box[0] and box[3] > box[1]]
-    # A box or two of the first pixel may be meant; many of them, or parts of pixels, are not.
+    # One or two boxes in the first pixel may be real; many of them, or fractions of a pixel, are not.
     is_odd = len(boxes) >= MANY_FIRST_PIXELS or any(map(_has_fraction, boxes))
     if is_odd and all(map(are_fractions, boxes)):
         x0, y0, x1, y1 = boxes[0]
         raise WsolError(
             f"{where}: all {number_of(len(boxes), 'box')} lie within 0..1, the first is {x0:g},{y0:g},{x1:g},{y1:g}",
-            expected="corners in pixels, these seem to be fractions of the image",
+            expected="corners in pixels",
+            got="what seem to be fractions of the image",
             remedy="Multiply x by the width and y by the height of each image.",
         )
 
 
-def counted(mistakes: tuple[Mistake, ...]) -> dict[Kind, int]:
-    """How many of each kind, the most frequent first."""
+def count_kinds(mistakes: tuple[Mistake, ...]) -> dict[Kind, int]:
+    """The number of mistakes of each kind, the most frequent first."""
     return dict(Counter(mistake.kind for mistake in mistakes).most_common())
 
 
 @dataclass
 class Collector:
-    """Takes boxes as a reader meets them, keeps the good ones, and notes what is wrong with the others."""
+    """Collects boxes from a reader: keeps the valid ones, and notes the mistakes in the others."""
 
     corners_are_pixels: bool = False
-    """The corners name the first and last pixel (wsolevaluation's lists), so that x0 == x1 is a box one pixel wide."""
+    """Corners are the first and the last pixel (wsolevaluation's lists), so that x0 == x1 is a box one pixel wide."""
     mistakes: list[Mistake] = field(default_factory=list)
     _rows: dict[str, list[Xyxy]] = field(default_factory=dict)
     _fractions: list[Xyxy] = field(default_factory=list)
-    """Boxes that are no pixels."""
+    """Boxes that seem to be fractions of the image."""
     _first: str = ""
-    """Where the first box stands that is one."""
+    """Position of the first box in the file."""
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     _masks: dict[str, ReadMask] = field(default_factory=dict)
 
     def note(self, kind: Kind, where: str, what: str) -> None:
-        """Remember a mistake."""
+        """Record a mistake."""
         self.mistakes.append(Mistake(kind, where, what))
 
     def add(
         self, image_id: str, corners: tuple[float, float, float, float], image_hw: tuple[int, int], where: str
     ) -> None:
-        """Take a box x0, y0, x1, y1 of an upright image of `image_hw`, if it is one."""
+        """Add a box if it is valid, else note the mistake.
+
+        Args:
+            image_id: the image.
+            corners: x0, y0, x1, y1 in pixels of the upright image.
+            image_hw: upright (height, width), in pixels.
+            where: the position in the file, for the mistake.
+        """
         x0, y0, x1, y1 = corners
         height, width = image_hw
         shown = f"{x0:g},{y0:g},{x1:g},{y1:g}"
@@ -207,13 +223,13 @@ class Collector:
         self._sizes[image_id] = image_hw
 
     def add_mask(self, image_id: str, read_mask: ReadMask, image_hw: tuple[int, int] | None) -> None:
-        """Take a mask, unread until somebody asks for it."""
+        """Add a mask, which is read only when it is needed; `image_hw` is upright (height, width) if known."""
         self._masks[image_id] = read_mask
         if image_hw is not None:
             self._sizes[image_id] = image_hw
 
     def ground_truth(self) -> GroundTruth:
-        """Everything that was good, and the mistakes.
+        """The valid boxes and masks, and the mistakes.
 
         Raises:
             WsolError: all boxes are fractions of their images.

@@ -1,4 +1,4 @@
-"""Where a data set's images lie, and how large they are."""
+"""The folder of a data set's images, and the sizes of the images."""
 
 from __future__ import annotations
 
@@ -14,50 +14,57 @@ from wsol.data.samples import Sample
 from wsol.errors import BrokenImage, WsolError
 from wsol.text import number_of
 
-LOOKED_AT = 20
-"""The first names by which a folder is known: one missing image must not send us elsewhere, a million need not be
-looked for."""
+CHECKED_NAMES = 20
+"""A folder is recognised by any of the first names: one missing image must not matter, and a million names need not be
+checked."""
 
 
 def image_root(candidates: Sequence[Path], names: Iterable[str]) -> Path:
-    """The first folder that holds one of the first names; the first candidate where none does (images may be
-    absent).
+    """The first candidate that holds one of the first names, else the first candidate (images may be absent).
+
+    Args:
+        candidates: folders, the most likely first.
+        names: paths of images relative to the folder.
     """
-    first = list(islice(names, LOOKED_AT))
-    found = (folder for folder in candidates if any(os.path.isfile(folder / name) for name in first))
-    return next(found, candidates[0])
+    first = list(islice(names, CHECKED_NAMES))
+    matches = (folder for folder in candidates if any(os.path.isfile(folder / name) for name in first))
+    return next(matches, candidates[0])
 
 
 def check_there(root: Path, samples: Iterable[Sample]) -> None:
-    """Tell a list whose images are elsewhere from one of broken images.
+    """Make sure that most images exist: if not, they are probably in another folder.
+
+    Args:
+        root: the data set, for the error.
+        samples: its images.
 
     Raises:
-        WsolError: most of the files do not exist.
+        WsolError: more than half of the files do not exist.
     """
     listed = {sample.path: None for sample in samples}
     absent = [path for path in listed if not os.path.isfile(path)]
     if len(absent) > len(listed) / 2:
         raise WsolError(
-            f"only {len(listed) - len(absent)} of {number_of(len(listed), 'image')} that {root} lists can be found",
+            f"only {len(listed) - len(absent)} of {number_of(len(listed), 'image')} listed in {root} exist",
             expected=f"files such as {absent[0]}",
-            remedy="Name the folder in which their paths begin with `--images FOLDER`.",
+            remedy="Give the folder to which their paths are relative with `--images FOLDER`.",
         )
 
 
 @dataclass
 class ImageSizes:
-    """Upright sizes of images, each looked at once; what is missing or broken is noted once."""
+    """Upright sizes of images, each read once; missing and broken images are noted once."""
 
     collector: Collector
     _known: dict[Path, tuple[int, int] | None] = field(default_factory=dict)
 
     def __call__(self, path: Path) -> tuple[int, int] | None:
-        """Upright (height, width) of an image, None where it has none."""
+        """Upright (height, width) of an image in pixels; None if it is missing or broken."""
         if path not in self._known:
-            self._known[path] = self._look(path)
+            self._known[path] = self._read(path)
         return self._known[path]
 
-    def _look(self, path: Path) -> tuple[int, int] | None:
+    def _read(self, path: Path) -> tuple[int, int] | None:
         try:
             return image_hw(path)
         except BrokenImage as error:

@@ -1,4 +1,4 @@
-"""Files to upright RGB pixels: the only place that decodes."""
+"""Decode image files to upright RGB pixels; no other module decodes images."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _SUFFIXES_OF = {
 }
 
 FORMATS = tuple(_SUFFIXES_OF)
-"""What is decoded, whatever a file is called. Pillow knows more: its EPS runs Ghostscript, and old formats are nobody's
-photographs."""
+"""The formats that are decoded, whatever the suffix of a file. Pillow reads more: its EPS reader runs Ghostscript, and
+old formats are not used for photographs."""
 
 SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES_OF.values() for suffix in suffixes)
 
@@ -45,12 +45,12 @@ ORIENTATION = 0x0112
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name says that this is an image; hidden files (`._owl.jpg`) are not."""
+    """Whether the suffix is that of an image; hidden files (`._owl.jpg`) are not images."""
     return path.suffix.lower() in SUFFIXES and not is_litter(path.name)
 
 
 def images_under(folder: Path) -> Iterator[Path]:
-    """All images below a folder, sorted, hidden folders and those of systems and tools left out.
+    """All images below a folder, sorted, without hidden folders and folders of systems and tools.
 
     Raises:
         WsolError: a folder cannot be read.
@@ -59,7 +59,7 @@ def images_under(folder: Path) -> Iterator[Path]:
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """All files below a folder but litter, sorted.
+    """All files below a folder, sorted, without hidden files and files of systems and tools.
 
     Raises:
         WsolError: a folder cannot be read.
@@ -68,14 +68,14 @@ def files_under(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise WsolError(
             f"cannot read the folder {error.filename} ({error.strerror})",
-            expected="a readable one",
-            remedy="Change its permissions, or move it elsewhere.",
+            expected="a readable folder",
+            remedy="Change its permissions, or move it.",
         )
 
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         seen.add(os.path.realpath(parent))
-        # A link back up would give every image again and again.
+        # A link to a parent folder would list every image again and again.
         folders[:] = sorted(
             name for name in folders if not is_litter(name) and os.path.realpath(os.path.join(parent, name)) not in seen
         )
@@ -83,18 +83,24 @@ def files_under(folder: Path) -> Iterator[Path]:
 
 
 def read_image(path: Path) -> Pixels:
-    """Decode an image: upright (EXIF applied), RGB, transparency over white, first frame of several.
+    """Decode an image: upright (EXIF applied), RGB, transparency over white, the first frame of several.
+
+    Returns:
+        uint8 pixels, height x width x 3.
 
     Raises:
-        BrokenImage: not decodable, not a regular file, of more than 178 megapixels (Pillow's limit), or too large for
-            this machine's memory.
+        BrokenImage: not decodable, not a regular file, more than 178 megapixels (Pillow's limit), or too large for the
+            memory of this machine.
     """
     with _opened(path) as image, _room(path, image, image.size, image.width * image.height):
         return from_pillow(image)
 
 
 def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
-    """Decode a mask: every stored value but 0 (black) is object; palette numbers and 16 bits count as they are stored.
+    """Decode a mask: every stored value except 0 (black) is object; palette indices and 16 bits count as stored.
+
+    Returns:
+        True for object pixels, height x width, as stored (EXIF is not applied).
 
     Raises:
         BrokenImage: not decodable.
@@ -107,9 +113,19 @@ def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
 
 
 def read_square(path: Path, size_px: int) -> tuple[Pixels, tuple[int, int]]:
-    """Decode and squash to a square, aspect ratio not kept; also the upright (height, width) on disk.
+    """Decode and resize to a square; the aspect ratio is not kept.
 
-    Large JPEGs are decoded at a reduced scale that is still at least twice the square.
+    Large JPEGs are decoded at a reduced scale of at least twice the square.
+
+    Args:
+        path: the file.
+        size_px: height and width of the square, in pixels.
+
+    Returns:
+        uint8 pixels, size x size x 3, and the upright (height, width) of the file.
+
+    Raises:
+        BrokenImage: as `read_image`.
     """
     with _opened(path) as image:
         stored_wh = image.size
@@ -119,8 +135,17 @@ def read_square(path: Path, size_px: int) -> tuple[Pixels, tuple[int, int]]:
 
 
 def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
-    """Decode and scale down, aspect ratio kept, until the longer side is at most `longest_px`; also the upright
-    (height, width) on disk.
+    """Decode and scale down; the aspect ratio is kept.
+
+    Args:
+        path: the file.
+        longest_px: limit for the longer side, in pixels; smaller images are not enlarged.
+
+    Returns:
+        uint8 pixels, height x width x 3, and the upright (height, width) of the file.
+
+    Raises:
+        BrokenImage: as `read_image`.
     """
     with _opened(path) as image:
         stored_wh = image.size
@@ -137,28 +162,32 @@ def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
 
 
 def square(image: Image.Image, size_px: int) -> Pixels:
-    """Squash to a square with an antialiased bilinear filter."""
+    """Resize to a square with an antialiased bilinear filter; the aspect ratio is not kept."""
     return np.asarray(image.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("RGB"))
 
 
 def image_hw(path: Path) -> tuple[int, int]:
-    """Upright (height, width), without decoding more than the format asks for."""
+    """Upright (height, width) in pixels; decodes as little as the format allows.
+
+    Raises:
+        BrokenImage: as `read_image`.
+    """
     with _opened(path) as image, _room_for_tags(path, image):
         return _upright_hw(image, image.size)
 
 
 def check_format(path: Path) -> None:
-    """Make sure that a file for another decoder is one that we would decode, of a size that we would.
+    """Make sure that a file has a format and a size that `read_image` accepts, before another decoder reads it.
 
     Raises:
-        BrokenImage: it is not.
+        BrokenImage: it has not.
     """
     with _opened(path):
         pass
 
 
 def is_turned(path: Path) -> bool:
-    """Whether the stored pixels are not upright, so that a reader without EXIF would see another image."""
+    """Whether the stored pixels are not upright, so that a reader that ignores EXIF returns another image."""
     with _opened(path) as image, _room_for_tags(path, image):
         return image.getexif().get(ORIENTATION, 1) in range(2, 9)
 
@@ -175,16 +204,15 @@ _KINDS = {
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a file among images for reading, if it is a regular one: a named pipe would wait for ever, a device may do
-    anything.
+    """Open a regular file for reading: reading a named pipe would wait for ever, a device may have side effects.
 
     Raises:
-        BrokenImage: it is none, does not exist, or may not be read.
+        BrokenImage: not a regular file, absent, or not readable.
     """
     try:
         mode = os.stat(path).st_mode  # first, since opening a device may start something
         if stat.S_ISREG(mode):
-            # It may have become a pipe meanwhile.
+            # It may have been replaced by a pipe in the meantime.
             file = os.fdopen(
                 os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
             )
@@ -192,7 +220,7 @@ def open_regular(path: Path) -> BufferedReader:
             if stat.S_ISREG(mode):
                 return file
             file.close()
-        reason = f"it is {_KINDS.get(stat.S_IFMT(mode), 'no regular file')}"
+        reason = f"it is {_KINDS.get(stat.S_IFMT(mode), 'not a regular file')}"
     except (FileNotFoundError, NotADirectoryError):
         reason = "it does not exist"
     except PermissionError:
@@ -204,10 +232,10 @@ def open_regular(path: Path) -> BufferedReader:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """An opened image; whatever Pillow and its decoders raise in the block becomes `BrokenImage`.
+    """An opened image; any exception of Pillow and its decoders in the block becomes `BrokenImage`.
 
-    They raise anything: RuntimeError, struct.error, zlib.error, OverflowError, MemoryError, AssertionError, warnings
-    made errors.
+    They raise RuntimeError, struct.error, zlib.error, OverflowError, MemoryError, AssertionError, warnings as errors,
+    and others.
     """
     with open_regular(path) as file:
         if not os.fstat(file.fileno()).st_size:
@@ -219,9 +247,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         except WsolError:
             raise
         except Image.DecompressionBombError as error:
-            raise BrokenImage(f"{path} is too large: {error} Scale it down, or cut it into tiles.") from None
+            raise BrokenImage(
+                f"{path} is too large: {str(error).rstrip('.')}", remedy="Scale it down, or cut it into tiles."
+            ) from None
         except UnidentifiedImageError:
-            raise _broken(path, "no decoder knows its contents") from None
+            raise _broken(path, "its format is unknown") from None
         except MemoryError:
             raise _broken(path, "its decoder ran out of memory") from None
         except (OSError, SyntaxError, ValueError) as error:
@@ -233,7 +263,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def _broken(path: Path, reason: str) -> BrokenImage:
     return BrokenImage(
         f"cannot decode {path}: {reason}",
-        remedy=f"Expected an image ({', '.join(sorted(s[1:] for s in SUFFIXES))}); repair or remove it.",
+        expected=f"an image ({', '.join(sorted(s[1:] for s in SUFFIXES))})",
+        remedy="Repair or remove it.",
     )
 
 
@@ -244,16 +275,17 @@ def _room(path: Path, image: Image.Image, stored_wh: tuple[int, int], result_px:
     needed = needed_bytes(image, width * height, result_px)
     if needed > memory.limit:
         raise BrokenImage(
-            f"{path} is too large: {width} x {height} pixels ({image.format}, {image.mode}) take {needed / 1e9:.1f} GB"
-            f" to decode, expected at most {memory.limit / 1e9:.1f} GB, 1/{PARTS} of the memory that there is. Scale it"
-            " down, or cut it into tiles."
+            f"{path} is too large",
+            expected=f"at most {memory.limit / 1e9:.1f} GB to decode, 1/{PARTS} of the memory",
+            got=f"{width} x {height} pixels ({image.format}, {image.mode}), which take {needed / 1e9:.1f} GB",
+            remedy="Scale it down, or cut it into tiles.",
         )
     with memory.claimed(needed):
         yield
 
 
 def _room_for_tags(path: Path, image: Image.Image) -> AbstractContextManager[None]:
-    # Pillow decodes a PNG to see whether EXIF comes after the pixels.
+    # Pillow decodes a PNG to find EXIF data after the pixels.
     return _room(path, image, image.size, 0) if image.format == "PNG" else nullcontext()
 
 
@@ -261,8 +293,8 @@ def _room_for_tags(path: Path, image: Image.Image) -> AbstractContextManager[Non
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1 .. 8 that is still to be applied; 1 where the tag is absent or senseless."""
-    # Pillow reports and decodes TIFF upright, yet leaves the tag in place until the pixels are loaded.
+    """The EXIF orientation 1 .. 8 that must still be applied; 1 if the tag is absent or invalid."""
+    # Pillow reports and decodes TIFF upright, but keeps the tag until the pixels are loaded.
     orientation = 1 if image.format == "TIFF" else image.getexif().get(ORIENTATION, 1)
     return orientation if orientation in range(2, 9) else 1
 
@@ -284,8 +316,8 @@ _TURNS = {
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """In mode L or RGB."""
-    # Not Pillow's exif_transpose: it writes the other tags anew, and fails where one of them is senseless.
+    """The image upright, in mode L or RGB."""
+    # Not Pillow's exif_transpose: it rewrites the other tags, and fails if one of them is invalid.
     turn = _TURNS.get(_orientation(image))
     flat = opaque(image)
     return flat if turn is None else flat.transpose(turn)
@@ -297,10 +329,16 @@ def from_pillow(image: Image.Image) -> Pixels:
 
 
 def as_pixels(array: NDArray[Any]) -> Pixels:
-    """An array from elsewhere as RGB pixels.
+    """Convert an array of the caller to RGB pixels.
+
+    Args:
+        array: uint8 of shape (height, width), (height, width, 1), (height, width, 3) or (height, width, 4).
+
+    Returns:
+        uint8 pixels, height x width x 3; transparency over white.
 
     Raises:
-        WsolError: not uint8 of shape (height, width), (height, width, 3) or (height, width, 4).
+        WsolError: another dtype or shape.
     """
     if (
         array.dtype != np.uint8
@@ -309,8 +347,10 @@ def as_pixels(array: NDArray[Any]) -> Pixels:
         or array.size == 0
     ):
         raise WsolError(
-            f"expected uint8 pixels of shape (height, width, 3) in RGB order, got {array.dtype} of shape {array.shape}."
-            " Convert with `(255 * array).astype('uint8')` if the values are fractions."
+            "the array is not an image",
+            expected="uint8 pixels of shape (height, width, 3) in RGB order",
+            got=f"{array.dtype} of shape {array.shape}",
+            remedy="Convert with `(255 * array).astype('uint8')` if the values are fractions.",
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
@@ -322,7 +362,12 @@ Planes = TypeVar("Planes")
 
 
 def middle(pixels: Planes, margin_fraction: float) -> Planes:
-    """Squares [batch, channels, height, width] without a margin on each side, this fraction of the width wide."""
+    """Cut a margin off all four sides of square images.
+
+    Args:
+        pixels: batch x channels x height x width.
+        margin_fraction: width of the margin as a fraction of the image's width.
+    """
     margin_px = round(margin_fraction * pixels.shape[-1])  # type: ignore[attr-defined]
     inner = slice(margin_px, pixels.shape[-1] - margin_px)  # type: ignore[attr-defined]
     return pixels[:, :, inner, inner]  # type: ignore[index,no-any-return]

@@ -1,4 +1,4 @@
-"""The pixels of many images as square uint8 batches: kept ones, or decoded anew by threads."""
+"""The pixels of many images as square uint8 batches, from the cache or decoded by threads."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ BATCH_SIZE = 32
 """Images that networks are shown at a time."""
 SKIPPED = "skipped.json"
 BROKEN_IN_A_ROW = 100
-"""So many broken images one after the other are no accident."""
+"""This many broken images in a row are an error of the data set."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some images: where they stand in the list, their pixels, and their upright size on disk."""
+    """Some images: their positions in the list, their pixels, and their upright size on disk."""
 
     indices: Indices
     pixels: Squares
@@ -38,7 +38,14 @@ class Batch:
 
 
 class ImageLoader:
-    """The images of a list of paths, squashed to `size_px`; broken ones are left out and remembered in `broken`."""
+    """Loads images, resized to squares of `size_px` pixels; broken images are left out and recorded in `broken`.
+
+    Args:
+        paths: the images.
+        size_px: height and width of the squares, in pixels.
+        kept: the decoded images of `open_cache`, if there is a cache.
+        workers: decoding threads; None for the default.
+    """
 
     def __init__(
         self,
@@ -57,23 +64,25 @@ class ImageLoader:
             self.broken = {i: _reason(paths[i], size_px) for i in np.flatnonzero(kept["state"] == BROKEN).tolist()}
 
     def batches(self, orders: Sequence[Sequence[int]], stand_ins: Sequence[int] | None = None) -> Iterator[Batch]:
-        """The images of each list of indices in turn. A batch that loses all its images is left out.
+        """Load one batch for each list of indices. A batch whose images are all broken is left out.
 
-        With `stand_ins`, the indices in their order from which all orders are taken, a broken image is replaced by the
-        next whole one of them, so that batches keep their size.
+        Args:
+            orders: indices into `paths`, one list per batch.
+            stand_ins: all indices of the orders, in sequence. If given, a broken image is replaced by the next
+                decodable image of this sequence, so that batches keep their size.
 
         Raises:
-            WsolError: an image and all its stand-ins are broken.
+            WsolError: an image and all its replacements are broken.
         """
         successors = None if stand_ins is None else _Successors(stand_ins)
-        found = self._kept(orders, successors) if self.kept is not None else self._streamed(orders, successors)
-        for order, batch in zip(orders, found, strict=True):
+        batches = self._kept(orders, successors) if self.kept is not None else self._streamed(orders, successors)
+        for order, batch in zip(orders, batches, strict=True):
             if successors is not None and (batch is None or len(batch.indices) < len(order)):
                 raise WsolError(
                     f"{len(self.broken)} of {number_of(len(self.paths), 'image')} cannot be decoded, many of them in"
                     " a row",
-                    expected="few",
-                    remedy="Look at them with `wsol check DATA`.",
+                    expected="few broken images",
+                    remedy="List them with `wsol check DATA`.",
                 )
             if batch is not None:
                 yield batch
@@ -90,11 +99,11 @@ class ImageLoader:
 
     def _streamed(self, orders: Sequence[Sequence[int]], successors: _Successors | None) -> Iterator[Batch | None]:
         reader = _Reader(self.paths, self.size_px, successors)
-        # Two batches: one is decoded while the network works on the one before, and no more memory is taken than that.
+        # Two batches: one is decoded while the network processes the one before; more would need more memory.
         ahead = 2 * max(map(len, orders), default=0)
-        found = in_threads(reader, chain.from_iterable(orders), threads=self.workers, ahead=ahead)
+        decoded = in_threads(reader, chain.from_iterable(orders), threads=self.workers, ahead=ahead)
         for order in orders:
-            rows = list(chain.from_iterable(islice(found, len(order))))
+            rows = list(chain.from_iterable(islice(decoded, len(order))))
             whole = [row for row in rows if not isinstance(row[1], str)]
             self.broken |= {row[0]: row[1] for row in rows if isinstance(row[1], str)}
             if not whole:
@@ -105,19 +114,18 @@ class ImageLoader:
 
 
 Row = tuple[int, UInt8[np.ndarray, "3 side side"], tuple[int, int]] | tuple[int, str]
+"""An index with pixels and upright (height, width), or with the reason why the image is broken."""
 
 
 class _Successors:
-    """Which indices may stand in for a broken one: the next in the list, after its end from the start, a hundred at
-    most.
-    """
+    """The indices that may replace a broken one: the next ones in the list, cyclically, at most a hundred."""
 
     def __init__(self, indices: Sequence[int]) -> None:
         self.indices = np.asarray(indices)
-        self.places = np.argsort(self.indices)
+        self.order = np.argsort(self.indices)
 
     def __call__(self, index: int) -> Iterator[int]:
-        start = self.places[np.searchsorted(self.indices, index, sorter=self.places)]
+        start = self.order[np.searchsorted(self.indices, index, sorter=self.order)]
         for step in range(1, min(len(self.indices), BROKEN_IN_A_ROW)):
             yield int(self.indices[(start + step) % len(self.indices)])
 
@@ -129,7 +137,7 @@ def _first_whole(index: int, states: np.ndarray, successors: _Successors | None)
 
 
 class _Reader:
-    """Decodes one image; why it could not, where it could not, and then the one that stands in for it."""
+    """Decodes one image; if it is broken, returns the reason and then its replacement."""
 
     def __init__(self, paths: Sequence[Path], size_px: int, successors: _Successors | None) -> None:
         self.paths = paths
@@ -157,26 +165,32 @@ def _reason(path: Path, size_px: int) -> str:
     except BrokenImage as broken:
         return str(broken)
     return (
-        f"cannot decode {path}: it was broken when it was read first. Expected files that do not change in training;"
-        " run the same command again."
+        f"cannot decode {path}: it was broken when it was first read. Expected files that do not change during"
+        " training; run the same command again."
     )
 
 
 def write_skipped(folder: Path, image_ids: Sequence[str], images: ImageLoader) -> None:
-    """List the broken images and why, in `skipped.json`."""
+    """Write the broken images and the reasons to `skipped.json`.
+
+    Args:
+        folder: the folder of `skipped.json`.
+        image_ids: of all images of the loader.
+        images: the loader.
+    """
     write_json(
         folder / SKIPPED,
         [{"image": image_ids[i], "reason": images.broken[i]} for i in sorted(images.broken)],
     )
 
 
-def told_broken(folder: Path) -> str:
-    """How many images a finished stage skipped, the first by name, and where the others are listed."""
+def broken_summary(folder: Path) -> str:
+    """In words: how many images a finished stage skipped, the first of them, and the file that lists the others."""
     skipped = [row["image"] for row in read_skipped(folder / SKIPPED, "wsol fit")]
     broken = number_of(len(skipped), "broken image")
     return f"{broken}, first {skipped[0]}: see {folder / SKIPPED}" if skipped else broken
 
 
 def in_order(count: int, batch_size: int) -> list[list[int]]:
-    """0 .. count - 1 in consecutive batches."""
+    """The indices 0 .. count - 1 in consecutive batches."""
     return [list(range(start, min(start + batch_size, count))) for start in range(0, count, batch_size)]

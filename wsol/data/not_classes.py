@@ -1,4 +1,4 @@
-"""Folders that are no classes: parts of a data set, or different things (images, masks, depth) about the same
+"""Recognise folders that are not classes: splits of a data set, or kinds of files (images, masks, depth) of the same
 images.
 """
 
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 from pathlib import Path
 
-from wsol.data.splits import Part, halves_of, mentions_part, part_of, words_of
+from wsol.data.splits import SplitName, mentioned_split, split_folders, split_of, words_of
 from wsol.errors import WsolError
 
 Files = Mapping[str, Sequence[str]]
-"""The images of each class folder: paths below that folder, without their suffix."""
+"""The images of each class folder: paths relative to that folder, without suffix."""
 
 PIECES = frozenset({"fold", "part", "batch", "set", "subset", "split", "chunk", "shard", "half", "portion", "section"})
 # fmt: off
@@ -31,19 +31,27 @@ OTHER_KINDS = frozenset({
 _KIND_AT_END = re.compile(rf"[ _.-]+(?:{'|'.join(sorted(IMAGE_KINDS | OTHER_KINDS))})$", re.IGNORECASE)
 _NUMBER = re.compile("[0-9]+")
 
-FEWEST_SHARED = 5
-"""So many names must be common to two folders before they mean anything."""
+FEWEST_COMMON = 5
+"""Two folders must have at least this many names in common before it is taken as a sign."""
 SPARSE = 10
-"""Numbers are counted ones where most are closer than this to the next: two folders share such numbers by chance."""
+"""Numbers are taken as consecutive if most are closer than this to the next: two folders have such numbers in common by
+chance."""
 
 
 def check_classes(root: Path, files: Files) -> tuple[str, ...]:
-    """What is doubtful about class folders, as sentences.
+    """Check that class folders can be classes.
+
+    Args:
+        root: the folder that holds the class folders.
+        files: the images of each class folder.
+
+    Returns:
+        Doubts, as sentences.
 
     Raises:
-        WsolError: the folders are surely no classes.
+        WsolError: the folders are certainly not classes.
     """
-    _refuse_kinds(root, files)  # folders without images too: labels may be text
+    _refuse_kinds(root, files)  # also folders without images: labels may be text files
     files = {name: paths for name, paths in files.items() if paths}
     if len(files) < 2:
         return ()
@@ -57,116 +65,116 @@ def check_classes(root: Path, files: Files) -> tuple[str, ...]:
 
 
 def _refuse_parts(root: Path, names: Iterable[str]) -> None:
-    """`test` and `val`: each is a part of a data set, and nothing else is there; `birds_train` and `birds_test`,
-    whatever else is.
-    """
-    parts = {name: mentions_part(name) for name in names}
+    """Refuse `test` and `val` if there is no other folder, and `birds_train` and `birds_test` in any case."""
+    parts = {name: mentioned_split(name) for name in names}
     has_pair = any(len(found) > 1 for rest, found in _parts_by_rest(names).items() if rest)
     if has_pair or (len(set(parts.values())) > 1 and all(parts.values())):
         raise WsolError(
-            f"{_some(parts)} in {root} look like the parts of a split",
+            f"{_some(parts)} in {root} look like the folders of a split",
             expected="train/<class>/ and test/<class>/, or a folder for each class",
             remedy=(
-                "Rename them to train and test and sort their images by class, or name the folder that holds the"
+                "Rename them to train and test and sort their images by class, or give the folder that holds the"
                 " classes."
             ),
         )
 
 
-def _parts_by_rest(names: Iterable[str]) -> dict[tuple[str, ...], set[Part]]:
-    """Which parts there are with the same other words: `seg_train` and `seg_test` both with `seg`."""
-    found: defaultdict[tuple[str, ...], set[Part]] = defaultdict(set)
+def _parts_by_rest(names: Iterable[str]) -> dict[tuple[str, ...], set[SplitName]]:
+    """The split names by the remaining words of a folder name: `seg_train` and `seg_test` both belong to `seg`."""
+    found: defaultdict[tuple[str, ...], set[SplitName]] = defaultdict(set)
     for name in names:
         words = words_of(name)
-        parts = {word: part for word in words if (part := part_of(word))}
+        parts = {word: part for word in words if (part := split_of(word))}
         found[tuple(word for word in words if word not in parts)].update(parts.values())
     return found
 
 
 def _refuse_parts_within(root: Path, below: Mapping[str, Set[str]]) -> None:
-    """`owl/train` and `owl/test`: the test images would be trained on."""
+    """Refuse `owl/train` and `owl/test` in every class: the test images would be trained on."""
     if all(_is_split(folders) for folders in below.values()):
         name, folders = next(iter(below.items()))
         raise WsolError(
-            f"each class of {root} is split by itself, {name} into {_some(folders)}",
-            expected="the split above the classes",
-            remedy=f"Move the folders, {name}/train to train/{name} and so on.",
+            f"each class folder of {root} has its own split, {name} has {_some(folders)}",
+            expected="split folders above the class folders",
+            remedy=f"Move the folders: {name}/train to train/{name}, and so on.",
         )
 
 
 def _is_split(folders: Set[str]) -> bool:
-    """Parts alone, or both parts beside something else, such as `ground_truth`."""
-    return halves_of(folders, lambda _: False) is not None or len({"train", "test"} & set(map(part_of, folders))) > 1
+    """Whether there are only split folders, or both `train` and `test` beside a folder such as `ground_truth`."""
+    return (
+        split_folders(folders, lambda _: False) is not None or len({"train", "test"} & set(map(split_of, folders))) > 1
+    )
 
 
 def _refuse_kinds(root: Path, files: Files) -> None:
-    """`images` and `masks`: other names beside them may be classes, unless the two hold the same names."""
+    """Refuse `images` and `masks`; if there are other folders, only if the two have the same file names."""
     images = [name for name in files if _kind(name) in IMAGE_KINDS]
     others = [name for name in files if _kind(name) in OTHER_KINDS]
     stems = {name: _stems(files[name]) for name in (*images, *others)} if images and others else {}
     for image, other in ((image, other) for image in images for other in others):
-        if len(images) + len(others) == len(files) or _share_most(stems[image], stems[other]):
+        if len(images) + len(others) == len(files) or _most_in_common(stems[image], stems[other]):
             raise WsolError(
-                f"{image} and {other} in {root} hold different things about the same images",
+                f"{image} and {other} in {root} hold different kinds of files of the same images",
                 expected="a folder for each class",
                 remedy=(
-                    "Sort the images by class, and name that folder; masks may stand beside the classes as"
+                    "Sort the images by class, and give that folder; masks may be beside the class folders as"
                     " masks/<class>/<image>.png."
                 ),
             )
 
 
 def _refuse_kinds_within(root: Path, below: Mapping[str, Set[str]]) -> None:
-    """`owl/images` and `owl/masks` in every class: the masks would be trained on."""
+    """Refuse `owl/images` and `owl/masks` in every class: the masks would be trained on."""
     kinds = [{_kind(name) for name in folders} for folders in below.values()]
     if all(found & IMAGE_KINDS and found & OTHER_KINDS for found in kinds):
         name, folders = next(iter(below.items()))
         raise WsolError(
-            f"each class of {root} holds different things about its images, {name} has {_some(folders)}",
-            expected="images alone",
+            f"each class folder of {root} holds different kinds of files of its images, {name} has {_some(folders)}",
+            expected="images only",
             remedy=(
                 "Move the images up into the folder of their class, and masks to masks/<class>/<image>.png beside the"
-                " classes."
+                " class folders."
             ),
         )
 
 
 def _refuse_shared_names(root: Path, files: Files) -> None:
-    """Two folders with most names in common; names that somebody counted (`000`, `IMG_0001`) are common by chance."""
-    telling = {name: _without_counted(_stems(paths)) for name, paths in files.items()}
+    """Refuse two folders with most file names in common; consecutive names (`000`, `IMG_0001`) do not count."""
+    stems_of = {name: _without_consecutive(_stems(paths)) for name, paths in files.items()}
     sizes = {name: len(_stems(paths)) for name, paths in files.items()}
     first: dict[str, str] = {}
-    shared: Counter[tuple[str, str]] = Counter()
-    for name, stems in telling.items():
-        shared.update((first[stem], name) for stem in stems if first.setdefault(stem, name) != name)
-    for (one, other), count in shared.items():
+    common: Counter[tuple[str, str]] = Counter()
+    for name, stems in stems_of.items():
+        common.update((first[stem], name) for stem in stems if first.setdefault(stem, name) != name)
+    for (one, other), count in common.items():
         smaller = min(sizes[one], sizes[other])
-        if count >= FEWEST_SHARED and 2 * count > smaller:
-            example = sorted(telling[one] & telling[other])[0]
+        if count >= FEWEST_COMMON and 2 * count > smaller:
+            example = sorted(stems_of[one] & stems_of[other])[0]
             raise WsolError(
                 f"{one} and {other} in {root} have {count} of {smaller} file names in common, such as {example}",
-                expected="other images in each class, these seem to be different things about the same images",
-                remedy="Keep one of the two folders, or give the files of each class names of their own.",
+                expected="other images in each class; these seem to be different kinds of files of the same images",
+                remedy="Keep one of the two folders, or use different file names in each class.",
             )
 
 
 def _same_folders(root: Path, below: Mapping[str, Set[str]]) -> tuple[str, ...]:
-    """Every class has the same folders: classes within parts, or views and days within classes. The names may tell."""
+    """Doubts if every class has the same subfolders: those may be classes inside splits, or views inside classes."""
     folders = next(iter(below.values()))
     if len(folders) < 2 or any(other != folders for other in below.values()):
         return ()
-    what = f"{_some(below)} in {root} have the same folders each, {_some(folders)}"
-    # One of several: `train` beside `car` and `bus` is a thing.
-    are_parts = 2 * sum(map(bool, map(mentions_part, below))) >= len(below)
+    problem = f"{_some(below)} in {root} have the same folders each, {_some(folders)}"
+    # At least half: `train` beside `car` and `bus` is a class.
+    are_parts = 2 * sum(map(bool, map(mentioned_split, below))) >= len(below)
     if are_parts or all(PIECES.intersection(words_of(name)) for name in below):
         raise WsolError(
-            f"{what}, and look like the parts of a data set",
+            f"{problem}, and look like the parts of a data set",
             expected="a folder for each class",
             remedy=(
-                "If they are a split, rename them to train and test; if not, merge their folders, or name one of them."
+                "If they are a split, rename them to train and test; if not, merge their folders, or give one of them."
             ),
         )
-    return (f"{what}: if those are the classes, and this is a split, rename it to train and test.",)
+    return (f"{problem}: if those are the classes, and this is a split, rename it to train and test.",)
 
 
 def _kind(name: str) -> str:
@@ -181,28 +189,26 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _stems(paths: Iterable[str]) -> set[str]:
-    """Names that are the same for `owl-1.jpg` and `owl-1_mask.png`."""
+    """Names without suffixes such as `_mask`, so that `owl-1.jpg` and `owl-1_mask.png` have the same."""
     return {_KIND_AT_END.sub("", path) for path in paths}
 
 
-def _share_most(one: Set[str], other: Set[str]) -> bool:
+def _most_in_common(one: Set[str], other: Set[str]) -> bool:
     return 2 * len(one & other) > min(len(one), len(other))
 
 
-def _without_counted(stems: Set[str]) -> set[str]:
-    """The names that are not what a camera or a script gives to one file after the other: `IMG_0001`, `owl (3)`, `007`,
-    `7_224x224`.
-    """
+def _without_consecutive(stems: Set[str]) -> set[str]:
+    """The names except consecutive ones of a camera or a script, such as `IMG_0001`, `owl (3)`, `007`, `7_224x224`."""
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     for stem in stems:
         for match in _NUMBER.finditer(stem):
             numbers[_masked(stem, match)].append(int(match[0]))
-    counted = {key for key, found in numbers.items() if _are_counted(found, is_whole_name=key == "#")}
-    return {stem for stem in stems if not any(_masked(stem, match) in counted for match in _NUMBER.finditer(stem))}
+    consecutive = {key for key, values in numbers.items() if _are_consecutive(values, is_whole_name=key == "#")}
+    return {stem for stem in stems if not any(_masked(stem, match) in consecutive for match in _NUMBER.finditer(stem))}
 
 
-def _are_counted(numbers: Sequence[int], *, is_whole_name: bool) -> bool:
-    """Most lie close to the next one; a date among them is no reason to think otherwise."""
+def _are_consecutive(numbers: Sequence[int], *, is_whole_name: bool) -> bool:
+    """Whether most numbers are close to the next one; a few others, such as a date, do not matter."""
     ordered = sorted(numbers)
     are_close = [above - below < SPARSE for below, above in pairwise(ordered)]
     return 2 * sum(are_close) > len(are_close) or (not are_close and is_whole_name)

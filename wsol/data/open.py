@@ -1,4 +1,4 @@
-"""Which data set is this? The one place that knows all readers."""
+"""Recognise the layout of a data set and read it; no other module lists all readers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 from wsol.data.image_files import check_there
 from wsol.data.readers import class_folders, coco, csv_table, cub, imagenet, unlabelled, voc, wsolevaluation
 from wsol.data.samples import DataSet, checked
-from wsol.data.splits import part_of
+from wsol.data.splits import split_of
 from wsol.data.unread import CONVERT, in_words, unread_of
 from wsol.errors import WsolError
 from wsol.storage.litter import is_litter
@@ -16,15 +16,15 @@ from wsol.text import number_of
 
 
 class Reader(Protocol):
-    """What the module of a layout has."""
+    """The functions of a reader module."""
 
     def recognise(self, root: Path) -> bool:
-        """Whether a path looks like this layout; cheap."""
+        """Whether a path looks like this layout; must be fast."""
         ...
 
     def read(self, root: Path, images: Path | None = None) -> DataSet:
-        """Its images and labels; the truth stays unread. `images` says where the images are, if not in their usual
-        place.
+        """Read images and labels, not the ground truth; `images` is the folder of the images if it is not the usual
+        one.
         """
         ...
 
@@ -38,7 +38,7 @@ READERS: dict[str, Reader] = {
     "CSV table": csv_table,
     "class folders": class_folders,
 }
-"""The first that recognises a path reads it; any folder may be class folders, so they come last."""
+"""The first reader that recognises a path reads it; any folder may hold class folders, so they come last."""
 
 LAYOUTS = (
     "class folders (DATA/<class>/*.jpg, or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg), a CSV table"
@@ -47,12 +47,16 @@ LAYOUTS = (
 
 
 def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = True) -> DataSet:
-    """Recognise and read a data set to learn from; `images` says where the images are, if not in their usual place.
+    """Recognise and read a data set for training.
 
-    Where no labels are needed, a folder that holds images is a data set too, and one class is enough.
+    Args:
+        root: the data set, in any layout of `READERS`.
+        images: the folder of the images, if it is not the usual one.
+        needs_labels: whether classes are needed; if not, a plain folder of images is a data set too, and one class is
+            enough.
 
     Raises:
-        WsolError: no layout that is known, nothing to learn from in it, or most of its images are elsewhere.
+        WsolError: an unknown layout, nothing to train on, or most of its images do not exist.
     """
     data = open_ground_truth(root, images)
     if needs_labels and data.kind == unlabelled.KIND:
@@ -60,38 +64,46 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
             f"{root} holds images ({len(data.train)}) and no class folders",
             expected="a folder for each class",
             remedy=(
-                f"If it is one of the classes, name {root.resolve().parent}; boxes without labels come from `wsol fit"
-                f" {root} --method instant`."
+                f"If it is one of the classes, give {root.resolve().parent}. To find boxes without labels, use"
+                f" `wsol fit {root} --method instant`."
             ),
         )
     if below := _data_below(data):
         raise WsolError(
             f"{root} holds one folder, {below.name}, which looks like a data set itself",
-            expected="that one",
-            remedy=f"Name {below}.",
+            expected="the data set",
+            remedy=f"Give {below}.",
         )
     try:
         if needs_labels or not data.train:
             checked(data)
     except WsolError as error:
-        raise WsolError(f"{error}{_hint_of_unread(data)}") from None
-    if not data.listed:  # else the images were found by looking into these folders
+        raise WsolError(
+            error.problem,
+            expected=error.expected,
+            got=error.got,
+            remedy=f"{error.remedy or ''}{_hint_of_unread(data)}".strip() or None,
+        ) from None
+    if not data.listed:  # else the images were found by listing these folders
         check_there(root, data.train)
     return data
 
 
 def open_ground_truth(root: Path, images: Path | None = None) -> DataSet:
-    """Recognise and read a data set to compare with; a mere list of test images will do, and they may be absent. Labels
-    may be, too.
+    """Recognise and read a data set for evaluation; a list of test images is enough, images and labels may be absent.
+
+    Args:
+        root: the data set, in any layout of `READERS`.
+        images: the folder of the images, if it is not the usual one.
 
     Raises:
-        WsolError: no layout that is known, or no labelled image listed in it.
+        WsolError: an unknown layout, or one that lists no labelled image.
     """
     if not root.exists():
-        raise WsolError(f"{root} does not exist", expected=f"{LAYOUTS}", remedy="Check the path.")
+        raise WsolError(f"{root} does not exist", expected=LAYOUTS, remedy="Check the path.")
     if images is not None and not images.is_dir():
         raise WsolError(
-            f"{images} is no folder", expected=f"the one that holds the images of {root}", remedy="Check the path."
+            f"{images} is not a folder", expected=f"the folder of the images of {root}", remedy="Check the path."
         )
     try:
         data = _read(root, images)
@@ -99,13 +111,13 @@ def open_ground_truth(root: Path, images: Path | None = None) -> DataSet:
         raise WsolError(
             f"cannot read {error.filename}",
             expected="a readable folder",
-            remedy="Change its permissions, or move it elsewhere.",
+            remedy="Change its permissions, or move it.",
         ) from None
     if data.kind == "class folders" and len(data.class_names) < 2 and images is None and unlabelled.recognise(root):
         return unlabelled.read(root)
     if data.train or data.test:
         return data
-    raise WsolError(_nothing_in(data))
+    raise _no_images(data)
 
 
 def _read(root: Path, images: Path | None) -> DataSet:
@@ -113,14 +125,12 @@ def _read(root: Path, images: Path | None) -> DataSet:
         if reader.recognise(root):
             return reader.read(root, images)
     raise WsolError(
-        f"{root} is a file", expected=f"a folder, or a .json or .csv file: {LAYOUTS}", remedy="Name one of them."
+        f"{root} is a file", expected=f"a folder, or a .json or .csv file: {LAYOUTS}", remedy="Give one of them."
     )
 
 
 def _data_below(data: DataSet) -> Path | None:
-    """The only folder of what would be class folders with one class, when it is a data set in its own right: unpacked
-    archives have it.
-    """
+    """The only folder below the root, if it is a data set itself (as in unpacked archives); else None."""
     if data.kind != "class folders" or len(data.class_names) != 1:
         return None
     below = data.root / data.class_names[0]
@@ -128,7 +138,7 @@ def _data_below(data: DataSet) -> Path | None:
         return None
     kinds = [kind for kind, reader in READERS.items() if reader.recognise(below)]
     folders = [child.name for child in below.iterdir() if child.is_dir() and not is_litter(child.name)]
-    has_classes = len(folders) > 1 or any(map(part_of, folders))
+    has_classes = len(folders) > 1 or any(map(split_of, folders))
     return below if has_classes or kinds != ["class folders"] else None
 
 
@@ -137,18 +147,21 @@ def _hint_of_unread(data: DataSet) -> str:
     return f" It holds {words}: {CONVERT}" if words else ""
 
 
-def _nothing_in(data: DataSet) -> str:
+def _no_images(data: DataSet) -> WsolError:
     if data.mistakes:
-        return (
-            f"none of the {number_of(len(data.mistakes), 'image')} of {data.root} ({data.kind}) can be used: expected"
-            f" one class each. The first is {data.mistakes[0]}. Mend the labels, or name another data set."
+        return WsolError(
+            f"none of the {number_of(len(data.mistakes), 'image')} of {data.root} ({data.kind}) can be used",
+            expected="one class each",
+            remedy=f"The first mistake is {data.mistakes[0]}. Fix the labels, or give another data set.",
         )
     if data.kind == "class folders":
-        return (
-            f"no images in {data.root}: expected {LAYOUTS}. Name the folder that holds the class folders, or the"
-            f" table.{_hint_of_unread(data)}"
+        return WsolError(
+            f"no images in {data.root}",
+            expected=LAYOUTS,
+            remedy=f"Give the folder that holds the class folders, or the table.{_hint_of_unread(data)}",
         )
-    return (
-        f"no images in {data.root}: expected a list of them as {data.kind} has it. Restore its contents, or name"
-        " another data set."
+    return WsolError(
+        f"no images in {data.root}",
+        expected=f"a list of them in the layout {data.kind}",
+        remedy="Restore its contents, or give another data set.",
     )

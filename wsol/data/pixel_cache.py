@@ -1,4 +1,4 @@
-"""Decoded images, kept: in memory, or in one memory-mapped file that all processes of a machine share."""
+"""A cache of decoded images: in memory, or in one memory-mapped file for all processes of a machine."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from wsol.storage.arrays import claimed_memmap, writable_memmap
 from wsol.storage.folders import text_hash
 from wsol.version import __version__
 
-Place = Literal["memory", "disk", "nowhere"]
-"""From the best to the poorest."""
+Storage = Literal["memory", "disk", "nowhere"]
+"""From the fastest to the slowest; `nowhere` means that images are decoded each time."""
 
 Records = np.ndarray
-"""One per image: `state`, `image_hw` (upright, on disk), `pixels` (3, side, side)."""
+"""One per image: `state`, `image_hw` (upright, on disk), `pixels` (3, size, size)."""
 
 ABSENT, WHOLE, BROKEN = range(3)
 
 FREE_SPACE_FACTOR = 2
-"""The file is made only where the disk has that many times its size free."""
+"""The file is created only if the disk has this many times its size free."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much may be kept where, in GB of 10^9 bytes."""
+    """How much may be stored in memory and on disk, in GB of 10^9 bytes."""
 
     memory_gb: float
     disk_gb: float
@@ -43,25 +43,30 @@ class Limits:
 
 
 def record_of(size_px: int) -> np.dtype[Any]:
-    """The layout of a kept image."""
+    """The numpy layout of a cached image of `size_px` x `size_px` pixels."""
     return np.dtype([("state", "u1"), ("image_hw", "<i4", (2,)), ("pixels", "u1", (3, size_px, size_px))])
 
 
-def poorest(places: Sequence[Place]) -> Place:
-    """What all of several processes can do."""
-    return max(places, key=get_args(Place).index)
+def slowest(storages: Sequence[Storage]) -> Storage:
+    """The slowest of several storages: the fastest that all processes can use."""
+    return max(storages, key=get_args(Storage).index)
 
 
-def place_for(count: int, size_px: int, limits: Limits, mine: Part, *, is_there: bool = False) -> Place:
-    """Where so many images can be kept; the processes of a machine share its memory, so they go to one file together.
+def storage_for(count: int, size_px: int, limits: Limits, mine: Part, *, exists: bool = False) -> Storage:
+    """The storage for `count` images. Processes of a machine that exceed its memory limit together use one file.
 
-    A file that `is_there` already needs no more room.
+    Args:
+        count: the number of images.
+        size_px: height and width of a cached image, in pixels.
+        limits: of memory and disk.
+        mine: the part of the work of this process.
+        exists: the file exists already and needs no more disk space.
     """
     size = count * record_of(size_px).itemsize
     if size * mine.local_count <= limits.memory_gb * 1e9:
         return "memory"
     above = next(folder for folder in (limits.folder, *limits.folder.absolute().parents) if folder.exists())
-    has_room = is_there or shutil.disk_usage(above).free >= FREE_SPACE_FACTOR * size
+    has_room = exists or shutil.disk_usage(above).free >= FREE_SPACE_FACTOR * size
     return "disk" if size <= limits.disk_gb * 1e9 and has_room else "nowhere"
 
 
@@ -72,19 +77,26 @@ def open_cache(
     mine: Part,
     *,
     threads: int,
-    agree: Callable[[Place], Place],
+    agree: Callable[[Storage], Storage],
     advance: Callable[[], None],
 ) -> Records | None:
-    """All images decoded, or None where they have no place. What a killed process has put into the file is not done
-    again.
+    """Decode all images into the cache, or return None if they do not fit. Images in the file of a killed process are
+    not decoded again.
 
-    `agree` returns when all processes have called it, with the poorest place; `advance` is told of every image.
+    Args:
+        paths: the images.
+        size_px: height and width of a cached image, in pixels.
+        limits: of memory and disk.
+        mine: the part of the work of this process.
+        threads: decoding threads.
+        agree: returns the slowest storage of all processes when all have called it.
+        advance: called after each image.
     """
     file = limits.folder / _name_of(paths, size_px, mine)
-    place = agree(place_for(len(paths), size_px, limits, mine, is_there=file.exists()))
-    if place == "nowhere":
+    storage = agree(storage_for(len(paths), size_px, limits, mine, exists=file.exists()))
+    if storage == "nowhere":
         return None
-    if place == "memory":
+    if storage == "memory":
         records: Records = np.zeros(len(paths), record_of(size_px))
         _fill(records, paths, size_px, range(len(paths)), threads, advance)
         return records
@@ -96,20 +108,20 @@ def open_cache(
     return records
 
 
-def _claimed(file: Path, size_px: int, count: int) -> Place:
+def _claimed(file: Path, size_px: int, count: int) -> Storage:
     if not file.exists():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             claimed_memmap(file, record_of(size_px), count)
-        except OSError:  # full after all, or read-only: images can be decoded anew
+        except OSError:  # the disk is full or read-only: images are decoded each time
             return "nowhere"
     return "disk"
 
 
 def _name_of(paths: Sequence[Path], size_px: int, mine: Part) -> str:
-    """The same for the same images; machines that share a folder do not share the file.
+    """The name of the cache file, equal for the same images; machines with a common folder have files of their own.
 
-    After the machine has started anew it is another one: what a crash left of a memory-mapped file cannot be trusted.
+    It changes when the machine restarts: the content of a memory-mapped file may be damaged by a crash.
     """
     boot = Path("/proc/sys/kernel/random/boot_id")  # Linux
     lines = chain(
@@ -137,7 +149,7 @@ def _fill(
 ) -> None:
     def decode(row: int) -> None:
         record = records[row]
-        if record["state"] == WHOLE:  # a broken one may have been mended
+        if record["state"] == WHOLE:  # a broken image may have been fixed and is read again
             return
         try:
             pixels, image_hw = read_square(paths[row], size_px)
@@ -146,7 +158,7 @@ def _fill(
             return
         record["pixels"] = pixels.transpose(2, 0, 1)
         record["image_hw"] = image_hw
-        record["state"] = WHOLE  # last: a killed process redoes what has no state
+        record["state"] = WHOLE  # last: after a kill, records without a state are decoded again
 
     # Threads are enough: Pillow releases the GIL while it decodes and scales.
     for _ in in_threads(decode, rows, threads=threads):
@@ -154,15 +166,15 @@ def _fill(
 
 
 def remove_cache(folder: Path) -> None:
-    """Give the disk back."""
+    """Delete the cache folder."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def given_cores() -> int:
-    """Cores that this process may use: a job on a cluster may have been given some of the machine's."""
+    """CPU cores that this process may use: a cluster job may have only some of the machine's."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cores() -> int:
-    """Threads that decode unless the caller sets another number."""
+    """Decoding threads unless the caller sets another number."""
     return min(given_cores(), 8)

@@ -1,4 +1,4 @@
-"""What a reader of any data set returns. Boxes and masks stand apart, so that training cannot see them."""
+"""The data set that every reader returns. Boxes and masks are separate, so that training cannot use them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from wsol.storage.folders import text_hash
 from wsol.text import number_of
 
 WNID = re.compile(r"n\d{8}")
-"""What ImageNet calls a class."""
+"""A WordNet id, which is ImageNet's name of a class."""
 IMAGENET_FILE = "ILSVRC2012_val_"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image; `image_id` is its path below the data set's image root, with forward slashes."""
+    """One labelled image; `image_id` is its path relative to the image root of the data set, with forward slashes."""
 
     image_id: str
     path: Path
@@ -29,9 +29,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set on disk, its truth unread until `read_ground_truth` is called. Either split may be empty in a list of
-    truth.
-    """
+    """A data set on disk; its ground truth is read only by `read_ground_truth`. Either split may be empty."""
 
     kind: str
     root: Path
@@ -40,38 +38,37 @@ class DataSet:
     test: tuple[Sample, ...]
     has_split: bool
     read_ground_truth: Callable[[], GroundTruth]
-    """Boxes and masks by image id. Raises `WsolError` where the data set has none."""
+    """Boxes and masks by image id. Raises `WsolError` if the data set has none."""
     mistakes: tuple[Mistake, ...] = ()
-    """Images that were left out of `train` and `test` because their label cannot be used, and why."""
+    """Why images were left out of `train` and `test`: their label cannot be used."""
     listed: tuple[Path, ...] = ()
-    """Folders that are there, in which whatever else is put is read as classes or images of the data set; hidden ones
-    are not."""
+    """Existing folders whose contents are the classes or images of the data set, except hidden files."""
     doubts: tuple[str, ...] = ()
-    """What may not be meant as it was read, as sentences."""
+    """Doubts whether the layout was read as intended, as sentences."""
     unused: tuple[str, ...] = ()
-    """Classes of the list that were left out, since no image is of them alone."""
+    """Classes that were left out, since no image has this class alone."""
 
     @property
     def is_imagenet(self) -> bool:
-        """Whether these are ImageNet's images, in whatever layout: its file names, or wnids for classes."""
+        """Whether these are images of ImageNet in any layout: by their file names, or by WordNet ids as classes."""
         named = any(IMAGENET_FILE in sample.image_id for sample in self.test[:20])
         return named or all(WNID.fullmatch(name) for name in self.class_names)
 
     def notes(self) -> list[str]:
-        """What somebody should know who trains on it."""
+        """Notes for the user before training."""
         names = ", ".join(self.unused[:5]) + (", ..." if len(self.unused) > 5 else "")
-        unused = [f"no image is of these classes alone, they are left out: {names}"] if self.unused else []
+        unused = [f"no image has only one of these classes, so they are left out: {names}"] if self.unused else []
         return [*unused, *self.doubts]
 
     def training_hash(self) -> str:
-        """Identity of what training reads: names, labels and sizes of the training images."""
+        """A hash of the training data: names, classes and file sizes of the training images."""
         lines = (
             f"{s.image_id}\t{self.class_names[s.label]}\t{s.path.stat().st_size}" for s in self.train if s.path.exists()
         )
         return text_hash(lines)
 
     def describe(self) -> str:
-        """One line for people."""
+        """The data set in one line: kind, path, and the numbers of classes and images."""
         counts = Counter(sample.label for sample in self.train or self.test)
         if not self.train:
             split = f"{number_of(len(self.test), 'test image')}, none to train on"
@@ -89,7 +86,7 @@ class DataSet:
 
 
 def checked(data: DataSet) -> DataSet:
-    """The data set, if something can be learned from it.
+    """The data set, if it can be trained on.
 
     Raises:
         WsolError: no training images, fewer than two classes, or a class without training images.
@@ -97,16 +94,16 @@ def checked(data: DataSet) -> DataSet:
     if not data.train:
         raise WsolError(
             f"no training images in {data.root} ({data.describe()})",
-            expected="one of each class at least",
-            remedy="Add a training split, or use it as the truth of an evaluation only.",
+            expected="at least one of each class",
+            remedy="Add a training split, or use it as the ground truth of an evaluation only.",
         )
     if len(data.class_names) < 2:
         raise WsolError(
             f"{data.root} has one class ({data.class_names[0]})",
             expected="at least two",
             remedy=(
-                "A network that has nothing to tell apart learns no map; add a class of other images (for example of"
-                " the same scenes without the object)."
+                "A network learns no localization from one class; add a class of other images (for example of the same"
+                " scenes without the object)."
             ),
         )
     empty = set(range(len(data.class_names))) - {sample.label for sample in data.train}
@@ -115,7 +112,7 @@ def checked(data: DataSet) -> DataSet:
         raise WsolError(
             f"{number_of(len(empty), f'class of {data.root} has', f'classes of {data.root} have')} no training images"
             f" ({names})",
-            expected="one at least",
+            expected="at least one",
             remedy="Add images, or remove the class.",
         )
     return data

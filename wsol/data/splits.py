@@ -1,4 +1,4 @@
-"""The parts of a data set by the names of their folders: `train` and `test`, as data sets write them."""
+"""Recognise the splits of a data set by folder names: `train`, `test` and `val` in many spellings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple, get_args
 
-Part = Literal["train", "test", "val"]
+SplitName = Literal["train", "test", "val"]
 
-_WORDS: dict[Part, str] = {
+_WORDS: dict[SplitName, str] = {
     "train": "train|training|trainval|trn",
     "test": "test|testing|tst|eval|evaluation|holdout|heldout",
     "val": "val|valid|validate|validation|dev|devel|development",
@@ -22,37 +22,40 @@ _SEPARATORS = re.compile(r"[\s_.\-]+")
 _TOKENS = re.compile(r"[A-Z]*[a-z]+|[A-Z]+|[^\W\d_A-Za-z]+")
 
 
-class Halves(NamedTuple):
-    """The folder to train on and the folder to test on, None where there is no other."""
+class SplitFolders(NamedTuple):
+    """The folder of the training images and that of the test images, None if there is no test folder."""
 
     train: str
     test: str | None
 
 
-def part_of(name: str) -> Part | None:
-    """The part that a name means, whatever its capitals and separators: `Training_Set`, `test images`, `val2017`."""
+def split_of(name: str) -> SplitName | None:
+    """The split of a folder name, ignoring case and separators: `Training_Set`, `test images`, `val2017`; else None."""
     match = _NAME.fullmatch(_SEPARATORS.sub("", name).lower())
-    return None if match is None else next(part for part in get_args(Part) if match[part] is not None)
+    return None if match is None else next(part for part in get_args(SplitName) if match[part] is not None)
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name in small letters: `trainA`, `train_a` and `Train A` are `train` and `a`."""
+    """The words of a name in lower case: `trainA`, `train_a` and `Train A` are `train` and `a`."""
     return [word.lower() for word in _TOKENS.findall(name)]
 
 
-def mentions_part(name: str) -> Part | None:
-    """The part that a name or the first of its words means: `birds_train`, `testA`."""
-    return part_of(name) or next(filter(None, map(part_of, words_of(name))), None)
+def mentioned_split(name: str) -> SplitName | None:
+    """The split of a name, or of the first of its words that has one: `birds_train`, `testA`; else None."""
+    return split_of(name) or next(filter(None, map(split_of, words_of(name))), None)
 
 
-def halves_of(names: Iterable[str], has_folders: Callable[[str], bool]) -> Halves | None:
-    """The split that folders beside one another are; None where they are classes, or where two of them could be
-    `train`.
+def split_folders(names: Iterable[str], has_folders: Callable[[str], bool]) -> SplitFolders | None:
+    """The training and the test folder among sibling folders; None if they are classes, or two could be `train`.
 
-    A class of trains holds images, so one of them must hold folders (of classes), and a test folder stands beside
-    `train`, or nothing but further parts.
+    `train` may also be a class (of trains), which holds images. So `train` counts as a split if it holds class folders
+    and there is a test folder, or if there are only split folders.
+
+    Args:
+        names: the names of the sibling folders.
+        has_folders: whether a folder of this name holds folders.
     """
-    parts = {name: part_of(name) for name in sorted(names)}
+    parts = {name: split_of(name) for name in sorted(names)}
     trains = [name for name, part in parts.items() if part == "train"]
     trains = [name for name in trains if has_folders(name)] or trains
     if len(trains) != 1:
@@ -62,15 +65,13 @@ def halves_of(names: Iterable[str], has_folders: Callable[[str], bool]) -> Halve
     has_classes = has_folders(trains[0])
     if not ((has_classes and tests) or (is_alone and (has_classes or tests))):
         return None
-    return Halves(trains[0], _best_test(tests, has_folders))
+    return SplitFolders(trains[0], _best_test(tests, has_folders))
 
 
 def _best_test(tests: Sequence[str], has_folders: Callable[[str], bool]) -> str | None:
-    """The first that has labels (Kaggle's `test` has none), a test rather than a validation, a plain name rather than
-    another.
-    """
+    """The best test folder: with labels (Kaggle's `test` has none), `test` before `val`, a plain name before others."""
 
     def rank(name: str) -> tuple[bool, bool, bool, str]:
-        return not has_folders(name), part_of(name) != "test", not name.lower().startswith("test"), name
+        return not has_folders(name), split_of(name) != "test", not name.lower().startswith("test"), name
 
     return min(tests, key=rank, default=None)

@@ -1,4 +1,4 @@
-"""Images of types that we do not read: counted by suffix, so that none is left out without a word."""
+"""Images of types that wsol does not read, counted by suffix, so that none is left out silently."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ PLAIN_SUFFIXES = frozenset(
         ".ini",
     }
 )
-"""Labels and notes beside images: there may be a million of them, and they need not be opened to know it."""
+"""Files beside images that are not images; there may be a million of them, so they are not opened."""
 BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
-"""Of JPEG, PNG, GIF and TIFF."""
+"""First bytes of JPEG, PNG, GIF and TIFF."""
 BRANDS = (b"WEBP", b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"hevc")
-"""Of WebP and the HEIF family, from the ninth byte on; films have others in the same place."""
+"""Bytes 9 to 12 of WebP and the HEIF family; videos have others at this position."""
 NO_SUFFIX = "without a suffix"
 Unread = Mapping[str, Sequence[Path]]
 """The files of each suffix."""
@@ -101,16 +101,14 @@ CONVERT = "convert them to JPEG or PNG if they should be used."
 
 
 def unread_of(data: DataSet) -> dict[str, list[Path]]:
-    """What lies among the images of class folders; other layouts list theirs, and what is listed is opened, whatever it
-    is called.
-    """
+    """The unread images in class folders, by suffix; other layouts list their images, and listed files are opened."""
     if data.kind != "class folders":
         return {}
     return unread_under(folder for folder in data.listed if folder.parent not in data.listed)
 
 
 def unread_under(folders: Iterable[Path]) -> dict[str, list[Path]]:
-    """Images of types that we do not read, in folders at any depth, by suffix; the most frequent first."""
+    """Images of types that wsol does not read, below some folders, by suffix; the most frequent suffix first."""
     found: defaultdict[str, list[Path]] = defaultdict(list)
     for folder in folders:
         for path in files_under(folder):
@@ -120,7 +118,7 @@ def unread_under(folders: Iterable[Path]) -> dict[str, list[Path]]:
 
 
 def in_words(unread: Unread) -> str:
-    """`12 files of types that are not read (10 .heic, 2 .cr2)`; empty where there are none."""
+    """In words: `12 files of types that are not read (10 .heic, 2 .cr2)`; empty if there are none."""
     if not unread:
         return ""
     count = number_of(sum(map(len, unread.values())), "file of a type that is", "files of types that are")

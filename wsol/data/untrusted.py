@@ -1,6 +1,4 @@
-"""Single values from files that others wrote, before anything relies on them: numbers, sizes, file names, and how they
-are shown.
-"""
+"""Check and print single values from files of other programs: numbers, sizes, file names."""
 
 from __future__ import annotations
 
@@ -10,28 +8,28 @@ from reprlib import Repr
 from typing import TypeGuard
 
 LARGEST_PIXELS = 178_956_970
-"""No larger image is decoded (Pillow's limit), and a mask of such a size would fill the memory."""
+"""No larger image is decoded (Pillow's limit), and a larger mask would fill the memory."""
 LONGEST_PATH, LONGEST_NAME = 4096, 255
-"""In bytes; no file system that is common has longer ones."""
+"""In bytes; the limits of common file systems."""
 LONGEST_NUMBER = 18
-"""Digits of the longest whole number that means anything here; Python refuses some thousand."""
+"""Digits of the longest integer that is accepted; Python itself refuses thousands of digits."""
 
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 60
 
 
-def shown(value: object) -> str:
-    """A value of any size and depth in some hundred letters."""
+def short_repr(value: object) -> str:
+    """A value of any size and depth in at most 200 characters, for messages."""
     return _REPR.repr(value)[:200]
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value of JSON is a number; NaN is one."""
+    """Whether a JSON value is a number; NaN is one."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def number_of(value: object) -> float:
-    """A number of JSON; NaN for everything else, infinity for one that no float holds."""
+def to_float(value: object) -> float:
+    """A JSON number as float; NaN for everything else, infinity for integers beyond the range of float."""
     if not is_number(value):
         return math.nan
     try:
@@ -41,7 +39,7 @@ def number_of(value: object) -> float:
 
 
 def number_in(text: str) -> float:
-    """A number in a cell; NaN for everything else."""
+    """The number in a table cell; NaN for everything else."""
     try:
         return float(text)
     except ValueError:
@@ -49,24 +47,24 @@ def number_in(text: str) -> float:
 
 
 def whole_in(text: str) -> int | None:
-    """A whole number from 0; None for everything else."""
+    """The integer from 0 in a table cell; None for everything else."""
     text = text.strip()
     return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else None
 
 
 def is_id(value: object) -> bool:
-    """Whether a value of JSON is a number of an image or a category."""
+    """Whether a JSON value can be an image id or a category id: an integer."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def size_of(height: float, width: float) -> tuple[int, int] | None:
-    """(height, width) in whole pixels; None where no image has that size."""
+    """(height, width) in whole pixels; None if no image can have that size."""
     is_size = math.isfinite(height) and math.isfinite(width) and height >= 1 and width >= 1
     return (int(height), int(width)) if is_size and int(height) * int(width) <= LARGEST_PIXELS else None
 
 
 def is_text(text: str) -> bool:
-    """Whether a text can be written: JSON may hold halves of characters."""
+    """Whether a text can be encoded as UTF-8: JSON may hold single surrogates."""
     try:
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -75,9 +73,7 @@ def is_text(text: str) -> bool:
 
 
 def is_path(text: str) -> bool:
-    """Whether a file can be called so: NUL, half a character and a name without end are refused by file systems, each
-    in its way.
-    """
+    """Whether a text can be a path: file systems refuse NUL, single surrogates and names that are too long."""
     if not is_text(text):
         return False
     raw = os.fsencode(text)

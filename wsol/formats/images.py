@@ -15,16 +15,20 @@ from wsol.errors import WsolError
 from wsol.formats.names import fitting
 from wsol.predictions.records import COMMAND, Predictions
 
-# What ultralytics and its forerunners open; they pass over every other suffix without a word.
+# The suffixes that ultralytics and its predecessors open; they skip all others silently.
 READABLE = frozenset({".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
 JPEG_SUFFIXES = frozenset({".jpe", ".jfif"})
 
 
 def readable_name(image: str) -> PurePosixPath:
-    """The name of a copy that trainers can open, and whose label file they find."""
+    """The name of a copy that trainers can open and whose label file they find.
+
+    Args:
+        image: the image's path relative to the image root.
+    """
     path = PurePosixPath(image)
-    # Readers put `labels` for the last folder called `images`: data/images/owls/images/1.jpg would look in
-    # images/owls/labels.
+    # Readers replace the last folder called `images` with `labels`: data/images/owls/images/1.jpg would be searched for
+    # in images/owls/labels.
     folders = ["images_" if part == "images" else part for part in path.parts[:-1]]
     suffix = (
         path.suffix if path.suffix.lower() in READABLE else ".jpg" if path.suffix.lower() in JPEG_SUFFIXES else ".png"
@@ -35,19 +39,23 @@ def readable_name(image: str) -> PurePosixPath:
 def unique_names(
     predictions: Predictions, wanted: Callable[[str], PurePosixPath] = readable_name
 ) -> Iterator[PurePosixPath]:
-    """Each image's name as `wanted`, but no two that differ in nothing but the suffix: files beside them would meet.
+    """Names for the images such that no two differ only in the suffix: their label files would have the same name.
 
-    None is too long for a disk, nor would be with another suffix of three letters.
+    No name is too long for a disk, not even with another suffix of three letters.
+
+    Args:
+        predictions: the images, in this order.
+        wanted: the preferred name of an image.
     """
     taken = {_key(_fitting(wanted(prediction.image))) for prediction in predictions}
-    met: set[str] = set()
+    used: set[str] = set()
     for prediction in predictions:
         name = _fitting(wanted(prediction.image))
-        if _key(name) in met:
+        if _key(name) in used:
             candidates = _other_names(name, PurePosixPath(prediction.image).suffix[1:])
             name = next(candidate for candidate in candidates if _key(candidate) not in taken)
             taken.add(_key(name))
-        met.add(_key(name))
+        used.add(_key(name))
         yield name
 
 
@@ -63,51 +71,63 @@ def _fitting(name: PurePosixPath, ending: str = "") -> PurePosixPath:
 
 
 def _key(name: PurePosixPath) -> str:
-    """Equal for names that share a label file, also on disks that ignore case or the way accents are composed."""
+    """Equal for names with the same label file, also on disks that ignore case or the composition of accents."""
     return unicodedata.normalize("NFC", str(name.with_suffix("")).casefold())
 
 
 def check_unchanged(image: Path, predicted_hw: tuple[int, int]) -> None:
     """Make sure that an image is the one that was predicted on.
 
+    Args:
+        image: the file.
+        predicted_hw: upright (height, width) at prediction, in pixels.
+
     Raises:
-        WsolError: it is missing, broken, or of another size than (height, width) `predicted_hw`.
+        WsolError: the image is missing, broken, or of another size.
     """
     if not image.is_file():
         raise WsolError(
             f"no image at {image}",
-            expected="the one that was predicted on",
-            remedy=f"Put it back, or run `{COMMAND}` on the images you have.",
+            expected="the image that was predicted on",
+            remedy=f"Restore it, or run `{COMMAND}` on the images you have.",
         )
-    found_hw = image_hw(image)
-    if found_hw != predicted_hw:
+    current_hw = image_hw(image)
+    if current_hw != predicted_hw:
         raise WsolError(
             f"{image} has changed",
-            expected=f"(height, width) {predicted_hw} as predicted on",
-            got=f"{found_hw}",
-            remedy=f"Put the old one back, or run `{COMMAND}` again.",
+            expected=f"(height, width) {predicted_hw} as at the prediction",
+            got=f"{current_hw}",
+            remedy=f"Restore the old image, or run `{COMMAND}` again.",
         )
 
 
 def copy_image(image: Path, predicted_hw: tuple[int, int], target: Path) -> bool:
-    """Copy an image, or (True) rewrite it upright, as PNG where tools know no such format.
+    """Copy an image; rewrite it upright if EXIF rotates it, and as PNG if tools do not read its format.
+
+    Args:
+        image: the file.
+        predicted_hw: upright (height, width) at prediction, in pixels.
+        target: the copy.
+
+    Returns:
+        Whether the image was rewritten.
 
     Raises:
-        WsolError: it is missing, broken, or no longer of the size that was predicted on.
+        WsolError: the image is missing, broken, or of another size than at prediction.
     """
     check_unchanged(image, predicted_hw)
     is_rewritten = is_turned(image) or image.suffix.lower() not in READABLE | JPEG_SUFFIXES
     if is_rewritten:
         Image.fromarray(read_image(image)).save(target, quality=95)
     else:
-        # No hard link: trainers repair images in place, and would repair the user's.
+        # No hard link: trainers repair images in place and would change the user's files.
         with open_regular(image) as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy)
     return is_rewritten
 
 
 def below(folder: Path, name: PurePosixPath | str) -> Path:
-    """A path in a folder, whose own folder is made."""
+    """The path `folder / name`; its parent folder is created."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

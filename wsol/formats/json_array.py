@@ -1,4 +1,4 @@
-"""JSON arrays too long for memory."""
+"""JSON arrays that are written piece by piece."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def array(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """A JSON array in pieces, ASCII, one row a line: a million images need no memory."""
+    """A JSON array in pieces, ASCII, one row per line, so that a million rows need little memory."""
     lead = "["
     for row in rows:
         yield lead + json.dumps(row, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Label Studio: `tasks.json` with one prediction a task, and `labels.xml`, the labelling interface it belongs to."""
+"""Label Studio: `tasks.json` with one prediction per task, and `labels.xml`, its labelling interface."""
 
 from __future__ import annotations
 
@@ -14,37 +14,45 @@ import numpy as np
 from jaxtyping import Bool
 
 from wsol.formats.json_array import array
-from wsol.formats.objects import class_of, clipped_boxes, count, told
+from wsol.formats.objects import class_of, clipped_boxes, count, summary
 from wsol.formats.readme import write_readme
 from wsol.formats.run_lengths import run_lengths
 from wsol.predictions.records import Prediction, Predictions
 from wsol.version import __version__
 
 README = """\
-Label Studio tasks made by wsol {version}: {told}.
+Label Studio tasks made by wsol {version}: {summary}.
 
   tasks.json  one task for each image, with one prediction: a rectangle and a brush mask for each object
-  labels.xml  the labelling interface: the names in it are those that tasks.json refers to
+  labels.xml  the labelling interface; tasks.json refers to the names in it
 
 How to import it:
-1. Let Label Studio see the images. Before you start it, set
+1. Give Label Studio access to the images. Before you start it, set
        LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true
        LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={document_root}
-2. Create a project; under Settings > Labeling Interface > Code, replace all by labels.xml.
-3. Under Settings > Cloud Storage > Add Source Storage > Local files, name {image_root}
-   as the absolute path and save. Do not sync it: that would make a second task of every image.
+2. Create a project; under Settings > Labeling Interface > Code, replace everything with labels.xml.
+3. Under Settings > Cloud Storage > Add Source Storage > Local files, enter {image_root}
+   as the absolute path and save. Do not sync it: that would create a second task for every image.
 4. Import tasks.json.
 5. Under Settings > Annotation, switch on the predictions, so that annotators start from them.
 
 Good to know:
-- Rectangles are percent of the upright image, which browsers show. Browsers do not show .tif, .ppm and .pgm.
-- A task's score is that of its weakest object, 0 where there is none: sort by it to see the doubtful ones first.
-- Label Studio says nothing when labels do not fit the interface: if images come without objects, look at step 2.
+- Rectangles are in percent of the upright image, as browsers show it. Browsers do not show .tif, .ppm and .pgm.
+- The score of a task is the lowest score of its objects, 0 without objects: sort by it to see doubtful images first.
+- Label Studio reports no error when labels do not fit the interface: if images have no objects, check step 2.
 """
 
 
 def write_labelstudio(predictions: Predictions, folder: Path) -> dict[str, int]:
-    """Write tasks.json, labels.xml and README.txt; returns how many images, objects and empty images there are."""
+    """Write tasks.json, labels.xml and README.txt.
+
+    Args:
+        predictions: the predictions to export.
+        folder: an existing folder to write into.
+
+    Returns:
+        The number of images, objects and images without objects.
+    """
     view = _interface(predictions.class_names)
     ElementTree.indent(view)
     ElementTree.ElementTree(view).write(folder / "labels.xml", encoding="utf-8")
@@ -52,7 +60,9 @@ def write_labelstudio(predictions: Predictions, folder: Path) -> dict[str, int]:
         file.writelines(array(_tasks(predictions)))
     counts = count(predictions)
     root = predictions.image_root
-    text = README.format(version=__version__, image_root=root, document_root=root.parent, told=told(counts), **counts)
+    text = README.format(
+        version=__version__, image_root=root, document_root=root.parent, summary=summary(counts), **counts
+    )
     write_readme(folder, text)
     return counts
 
@@ -69,15 +79,15 @@ def _interface(class_names: tuple[str, ...]) -> Element:
 
 def _tasks(predictions: Predictions) -> Iterator[dict[str, Any]]:
     for prediction in predictions:
-        # Label Studio serves what lies below the document root, and refuses a storage that is the document root itself.
-        # In the URL are the bytes of its name on the disk, whatever they are.
+        # Label Studio serves files below the document root, and refuses the document root itself as a storage. The URL
+        # has the bytes of the name on the disk, whatever their encoding.
         path = predictions.path_of(prediction).relative_to(predictions.image_root.parent)
         yield {
             "data": {"image": "/data/local-files/?d=" + quote(os.fsencode(path.as_posix()))},
             "predictions": [
                 {
                     "model_version": f"wsol {__version__}",
-                    "score": min((found.score for found in prediction.objects), default=0.0),
+                    "score": min((predicted.score for predicted in prediction.objects), default=0.0),
                     "result": list(_regions(prediction, class_of(predictions, prediction))),
                 }
             ],
@@ -86,17 +96,19 @@ def _tasks(predictions: Predictions) -> Iterator[dict[str, Any]]:
 
 def _regions(prediction: Prediction, class_name: str) -> Iterator[dict[str, Any]]:
     height, width = prediction.image_hw
-    for number, (found, xyxy) in enumerate(zip(prediction.objects, clipped_boxes(prediction), strict=True), start=1):
+    for number, (predicted, xyxy) in enumerate(
+        zip(prediction.objects, clipped_boxes(prediction), strict=True), start=1
+    ):
         shared = {
             "to_name": "image",
             "original_width": width,
             "original_height": height,
             "image_rotation": 0,
-            "score": found.score,
+            "score": predicted.score,
         }
         box = _percent(xyxy, prediction.image_hw) | {"rotation": 0, "rectanglelabels": [class_name]}
         yield shared | {"id": f"box{number}", "from_name": "box", "type": "rectanglelabels", "value": box}
-        mask = found.mask()
+        mask = predicted.mask()
         if mask.any():
             brush = {"format": "rle", "rle": brush_rle(mask), "brushlabels": [class_name]}
             yield shared | {"id": f"mask{number}", "from_name": "mask", "type": "brushlabels", "value": brush}
@@ -113,16 +125,16 @@ def _percent(xyxy: tuple[float, float, float, float], image_hw: tuple[int, int])
     }
 
 
-# The bits that a run's length (less 1) may take; which of the four stands before it.
+# Bits for the length of a run (less 1); two bits before the length select one of the four.
 LENGTH_BITS = (3, 4, 8, 16)
 LONGEST_RUN = 1 << LENGTH_BITS[-1]
 
 
 def brush_rle(mask: Bool[np.ndarray, "height width"]) -> list[int]:
-    """A mask in Label Studio's bytes: run lengths over the four channels (all 0 or all 255) of each pixel, row by row.
+    """Encode a mask for Label Studio: run lengths of its four channels (all 0 or all 255) per pixel, row by row.
 
-    Bits: 32 for the number of values, 5 for the word's bits less 1, four times 4 for LENGTH_BITS less 1; then each run
-    is a 1, two bits for which of LENGTH_BITS, the length less 1, and the 8 bits of the value; zeros fill the last byte.
+    Bits: 32 for the number of values, 5 for the word size less 1, four times 4 for LENGTH_BITS less 1; then per run a
+    1, two bits that select one of LENGTH_BITS, the length less 1, and 8 bits of value; zeros fill the last byte.
     """
     bits = [f"{4 * mask.size:032b}", f"{8 - 1:05b}", *(f"{size - 1:04b}" for size in LENGTH_BITS)]
     for number, pixels in enumerate(run_lengths(mask)):
@@ -135,5 +147,5 @@ def brush_rle(mask: Bool[np.ndarray, "height width"]) -> list[int]:
 
 
 def _run(length: int, value: int) -> str:
-    which = next(which for which, size in enumerate(LENGTH_BITS) if length <= 1 << size)
-    return f"1{which:02b}{length - 1:0{LENGTH_BITS[which]}b}{value:08b}"
+    index = next(index for index, size in enumerate(LENGTH_BITS) if length <= 1 << size)
+    return f"1{index:02b}{length - 1:0{LENGTH_BITS[index]}b}{value:08b}"

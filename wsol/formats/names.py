@@ -1,4 +1,4 @@
-"""Names that every format can hold and every disk can take."""
+"""Names that every format can store and every disk accepts."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from wsol.predictions.records import Prediction, Predictions
 from wsol.runtime.terminal import visible
 
 LONGEST_BYTES = 255
-"""Of a file's name, on the disks in common use."""
+"""Limit for a file name on the common file systems."""
 
-# What XML 1.0 (2.2) leaves out, and a carriage return, which comes back from it as a newline. It includes the
-# surrogates: in JSON they are escapes that Python reads, but other readers (orjson, and with it datumaro and CVAT)
+# The characters that XML 1.0 (2.2) does not allow, and the carriage return, which XML turns into a newline. Surrogates
+# are among them: in JSON they are escapes that Python reads, but other readers (orjson, and with it datumaro and CVAT)
 # refuse the whole file for one of them.
 _IMPOSSIBLE = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def readable(name: str) -> str:
-    """The name in characters that XML, JSON, YAML and UTF-8 can hold: bytes that are not UTF-8 as Windows-1252, the
-    rest as `_`.
+    """Replace the characters that XML, JSON, YAML or UTF-8 cannot store: bytes that are not UTF-8 are read as
+    Windows-1252, all others become `_`.
     """
-    return _IMPOSSIBLE.sub(lambda found: _instead(ord(found[0])), name)
+    return _IMPOSSIBLE.sub(lambda match: _replacement(ord(match[0])), name)
 
 
-def _instead(code: int) -> str:
+def _replacement(code: int) -> str:
     if not 0xDC80 <= code <= 0xDCFF:
         return "_"
     return bytes([code - 0xDC00]).decode("cp1252", "replace").replace("\ufffd", "_")
 
 
 def with_readable_names(predictions: Predictions) -> Predictions:
-    """The same predictions, each image and class under a name that every format can hold, no two under one.
+    """The same predictions with unique names of images and classes that every format can store.
 
-    `originals` keeps the names on the disk.
+    `originals` of the result maps the new names of images to those on the disk.
     """
     images = _readable_images(predictions)
     classes = dict(zip(predictions.class_names, _unique_classes(predictions.class_names), strict=True))
@@ -56,14 +56,14 @@ def with_readable_names(predictions: Predictions) -> Predictions:
 
 
 def renamed_lines(before: Predictions, after: Predictions) -> list[str]:
-    """What `with_readable_names` changed, one name a line, for a README."""
+    """The names that `with_readable_names` changed, one per line, for a README."""
     classes = zip(before.class_names, after.class_names, strict=True)
     pairs = [*((own, name) for name, own in after.originals.items()), *((a, b) for a, b in classes if a != b)]
     return [f"    {visible(own)} -> {visible(name)}" for own, name in pairs]
 
 
 def _readable_images(predictions: Predictions) -> dict[str, str]:
-    """New names by the names on the disk, of those images alone that need one."""
+    """New names by the names on the disk, only for the images that need one."""
     odd = [one.image for one in predictions if _IMPOSSIBLE.search(one.image)]
     taken = {one.image for one in predictions} if odd else set()
     chosen: dict[str, str] = {}
@@ -90,7 +90,7 @@ def _unique_classes(class_names: Sequence[str]) -> list[str]:
 
 
 def fitting(stem: str, ending: str) -> str:
-    """Both as one name that a disk takes; where it would be too long, the stem is cut."""
+    """`stem` and `ending` as one file name; the stem is cut if the name would be too long for a disk."""
     room = LONGEST_BYTES - len(ending.encode("utf-8", "surrogateescape"))
     code = stem.encode("utf-8", "surrogateescape")
     return f"{stem if len(code) <= room else code[:room].decode('utf-8', 'ignore')}{ending}"

@@ -1,4 +1,4 @@
-"""What all formats ask of a prediction's objects: boxes with an area, whole pixels, the class, how many there are."""
+"""Functions for all formats: boxes with an area, boxes in whole pixels, the class, and counts of the objects."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ Pixels = tuple[int, int, int, int]
 
 
 def clipped_boxes(prediction: Prediction) -> list[Xyxy]:
-    """The parts of the boxes inside the image; where that has no area, the pixel it touches, since tools refuse or lose
-    it.
+    """The boxes clipped to the image; a box without area becomes the pixel it touches, since tools refuse or drop it.
+
+    Returns:
+        x0, y0, x1, y1 in pixels of the upright image, one per object.
     """
-    clipped = Boxes.of([found.xyxy for found in prediction.objects]).clipped(prediction.image_hw)
+    clipped = Boxes.of([predicted.xyxy for predicted in prediction.objects]).clipped(prediction.image_hw)
     return [
         (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else _outward((x0, y0, x1, y1), prediction.image_hw)
         for x0, y0, x1, y1 in clipped.xyxy.tolist()
@@ -24,7 +26,7 @@ def clipped_boxes(prediction: Prediction) -> list[Xyxy]:
 
 
 def pixel_boxes(prediction: Prediction) -> list[Pixels]:
-    """The boxes, grown outwards to whole pixels, inside the image, of at least one pixel."""
+    """The boxes rounded outwards to whole pixels, inside the image and at least one pixel large."""
     return [_outward(xyxy, prediction.image_hw) for xyxy in clipped_boxes(prediction)]
 
 
@@ -35,26 +37,26 @@ def _outward(xyxy: Xyxy, image_hw: tuple[int, int]) -> Pixels:
     return x0, y0, x1, y1
 
 
-def _whole(low: float, high: float, side: int) -> tuple[int, int]:
-    # Six decimals: 8.0000000001 is an 8 that went through arithmetic, not a reason for another pixel.
-    first = min(max(math.floor(round(low, 6)), 0), side - 1)
-    return first, min(max(math.ceil(round(high, 6)), first + 1), side)
+def _whole(low: float, high: float, length: int) -> tuple[int, int]:
+    # Six decimals: 8.0000000001 is an 8 with a rounding error and needs no further pixel.
+    first = min(max(math.floor(round(low, 6)), 0), length - 1)
+    return first, min(max(math.ceil(round(high, 6)), first + 1), length)
 
 
 def class_of(predictions: Predictions, prediction: Prediction) -> str:
-    """The name of the class of an image's objects."""
-    # One name may be "object", put in place of classes that an empty image's label still counts.
+    """The class name of an image's objects."""
+    # A single name may be "object", which replaces all classes; labels are not renumbered then.
     return predictions.class_names[0 if len(predictions.class_names) == 1 else prediction.label or 0]
 
 
 def count(predictions: Predictions) -> dict[str, int]:
-    """How many images, objects and images without an object there are."""
+    """Count images, objects and images without objects."""
     objects = [len(prediction.objects) for prediction in predictions]
     return {"images": len(objects), "objects": sum(objects), "empty_images": objects.count(0)}
 
 
-def told(counts: dict[str, int]) -> str:
-    """The same for a reader, `{told}` in the README of every format."""
+def summary(counts: dict[str, int]) -> str:
+    """The counts in words, for the README of every format."""
     empty = number_of(counts["empty_images"], "image")
     return (
         f"{number_of(counts['images'], 'image')}, {number_of(counts['objects'], 'object')}, {empty} without an object"

@@ -1,4 +1,4 @@
-"""Masks as polygons: the outline of the pixel edges, not `findContours`' polygon through pixel centres."""
+"""Masks as polygons along pixel edges; the polygons of `findContours` go through pixel centres."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ Point = tuple[int, int]
 
 
 def rings(mask: Bool[np.ndarray, "height width"]) -> list[list[Point]]:
-    """The outlines of all parts (clockwise on the screen) and holes (the other way), corners only, not closed."""
-    ahead = _edges(mask)
-    found = []
-    while ahead:
-        start = next(iter(ahead))
-        found.append(_corners(_walk(ahead, start)))
-    return found
+    """The outlines of all components (clockwise on the screen) and holes (counter-clockwise).
+
+    Returns:
+        The corners of each outline; the last one is not connected to the first.
+    """
+    edges = _edges(mask)
+    outlines = []
+    while edges:
+        start = next(iter(edges))
+        outlines.append(_corners(_walk(edges, start)))
+    return outlines
 
 
 def one_ring(mask: Bool[np.ndarray, "height width"]) -> list[Point]:
-    """All rings as one, joined by lines that go there and back, so that they enclose nothing; empty for an empty
-    mask.
-    """
+    """All rings as one, connected by lines that run forth and back and enclose no area; empty for an empty mask."""
     first, *others = rings(mask) or [[]]
     joined = list(first)
     for ring in others:
@@ -31,28 +33,30 @@ def one_ring(mask: Bool[np.ndarray, "height width"]) -> list[Point]:
 
 
 def _edges(mask: Bool[np.ndarray, "height width"]) -> dict[Point, list[Point]]:
-    """From each corner to the next: the four sides of every pixel, clockwise, without those between two object
+    """Edges from each corner to the next: the four sides of every pixel, clockwise, except sides between two object
     pixels.
     """
     padded = np.pad(mask, 1)
-    ahead: dict[Point, list[Point]] = {}
+    edges: dict[Point, list[Point]] = {}
     sides = (((-1, 0), (0, 0), (1, 0)), ((0, 1), (1, 0), (0, 1)), ((1, 0), (1, 1), (-1, 0)), ((0, -1), (0, 1), (0, -1)))
     for (down, right), (from_x, from_y), (step_x, step_y) in sides:
         beyond = np.roll(padded, (-down, -right), axis=(0, 1))
         rows, columns = np.nonzero((padded & ~beyond)[1:-1, 1:-1])
         for x, y in zip((columns + from_x).tolist(), (rows + from_y).tolist(), strict=True):
-            ahead.setdefault((x, y), []).append((x + step_x, y + step_y))
-    return ahead
+            edges.setdefault((x, y), []).append((x + step_x, y + step_y))
+    return edges
 
 
-def _walk(ahead: dict[Point, list[Point]], start: Point) -> list[Point]:
-    """Follow edges from a corner back to it, using them up. Where four meet, either way on encloses the same pixels."""
+def _walk(edges: dict[Point, list[Point]], start: Point) -> list[Point]:
+    """Follow edges from a corner back to it and remove them. Where four edges meet, both choices enclose the same
+    pixels.
+    """
     ring = [start]
     while True:
-        onward = ahead[ring[-1]]
-        following = onward.pop()
-        if not onward:
-            del ahead[ring[-1]]
+        choices = edges[ring[-1]]
+        following = choices.pop()
+        if not choices:
+            del edges[ring[-1]]
         if following == start:
             return ring
         ring.append(following)

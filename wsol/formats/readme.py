@@ -8,6 +8,6 @@ from wsol.runtime.terminal import visible
 
 
 def write_readme(folder: Path, text: str) -> None:
-    """Write it, or add to it: UTF-8 whatever names are in it, and nothing that drives the terminal it is read in."""
+    """Create or extend README.txt in a folder: UTF-8, without control sequences for the terminal."""
     with (folder / "README.txt").open("a", encoding="utf-8") as file:
         file.write(visible(text))

@@ -1,6 +1,4 @@
-"""Whose images an export copies. The prediction folder says where they are, and may be somebody else's: so may be what
-it says.
-"""
+"""Check the source of the images that an export copies: a prediction folder of another user may name any folder."""
 
 from __future__ import annotations
 
@@ -14,11 +12,10 @@ from wsol.storage.folders import MANIFEST
 
 
 def check_source(predictions: Predictions) -> None:
-    """Make sure that the images may be copied from where the predictions say that they are.
+    """Make sure that the images may be copied from the image root of the predictions.
 
     Raises:
-        WsolError: the prediction folder belongs to another user, or an image is a link that leads out of the image
-            root.
+        WsolError: the prediction folder belongs to another user, or an image is a link to outside the image root.
     """
     _check_owner(predictions)
     root = predictions.image_root.resolve()
@@ -28,7 +25,7 @@ def check_source(predictions: Predictions) -> None:
             raise WsolError(
                 f"{predictions.path_of(prediction)} is a link to {path}",
                 expected=f"an image inside {root}, since this format copies it",
-                remedy=f"{_remedy(predictions)}",
+                remedy=_remedy(predictions),
             )
 
 
@@ -40,10 +37,10 @@ def _check_owner(predictions: Predictions) -> None:
             raise WsolError(
                 f"{path} belongs to another user ({_owner(path)})",
                 expected=(
-                    "predictions of your own, since this format copies images from the folder that they name,"
+                    "your own predictions, since this format copies images from the folder named in them,"
                     f" {predictions.image_root}"
                 ),
-                remedy=f"{_remedy(predictions)}",
+                remedy=_remedy(predictions),
             )
 
 
@@ -56,6 +53,6 @@ def _owner(path: Path) -> str:
 
 def _remedy(predictions: Predictions) -> str:
     return (
-        "If these are the images that you want to pass on, run the same command with `--images"
+        "If you want to export these images, run the same command with `--images"
         f" {shlex.quote(str(predictions.image_root))}`."
     )

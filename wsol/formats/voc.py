@@ -1,4 +1,4 @@
-"""PASCAL VOC (Everingham et al. 2010): `Annotations/` with one XML beside each image's name."""
+"""PASCAL VOC (Everingham et al. 2010): `Annotations/` with one XML file per image."""
 
 from __future__ import annotations
 
@@ -8,38 +8,44 @@ from xml.etree.ElementTree import Element, SubElement
 
 from wsol.formats.images import below, unique_names
 from wsol.formats.names import readable
-from wsol.formats.objects import class_of, count, pixel_boxes, told
+from wsol.formats.objects import class_of, count, pixel_boxes, summary
 from wsol.formats.readme import write_readme
 from wsol.predictions.records import Prediction, Predictions
 from wsol.version import __version__
 
 README = """\
-PASCAL VOC annotations made by wsol {version}: {told}.
+PASCAL VOC annotations made by wsol {version}: {summary}.
 
-  Annotations/  one XML for each image, in the image's subfolder, also where no object was found
+  Annotations/  one XML for each image, in the subfolder of the image, also if no object was found
 
 How to load it:
 - LabelImg: "Open Dir" with the folder of the images, then "Change Save Dir" with Annotations/ (or its subfolder of the
   same name), and the format PascalVOC.
-- A reader of the VOC development kit (torchvision, Detectron2) wants the images as JPEGImages/<name>.jpg beside
-  Annotations/<name>.xml, and their names in ImageSets/Main/: copy images of one folder there.
+- A reader of the VOC development kit (torchvision, Detectron2) expects the images as JPEGImages/<name>.jpg beside
+  Annotations/<name>.xml, and their names in ImageSets/Main/: copy the images of one folder there.
 
-The images stay where they are, and each <filename> is the path of one below
+The images are not copied. Each <filename> is a path relative to
 {image_root}
 
 Good to know:
-- Corners count pixels from 1 and name the first and the last pixel: xmin = x0 + 1, xmax = x1, x0 and x1 being pixel
-  edges counted from 0. A reader that counts from 0 must take 1 from xmin and ymin. Edges between pixels move outwards.
+- Corners are the first and the last pixel of a box, counted from 1: xmin = x0 + 1, xmax = x1, where x0 and x1 are
+  pixel edges counted from 0. A reader that counts from 0 must subtract 1 from xmin and ymin. Fractions of a pixel are
+  rounded outwards.
 - Sizes and corners are those of the upright image, with its EXIF orientation applied.
 - VOC has neither scores nor masks: `--format csv` has the scores, `--format masks` the masks.
-- Renamed files: {renamed}. Images whose names differ only in the extension would share an XML file.
+- Renamed files: {renamed}. Images whose names differ only in the extension would have the same XML file.
 """
 
 
 def write_voc(predictions: Predictions, folder: Path) -> dict[str, int]:
-    """Write Annotations/ and README.txt; returns how many images, objects, empty images and renamed files there are.
+    """Write Annotations/ and README.txt. Images are not copied, since annotation tools ask for two folders.
 
-    The images are not copied: unlike trainers of YOLO, annotation tools ask for two folders.
+    Args:
+        predictions: the predictions to export.
+        folder: an existing folder to write into.
+
+    Returns:
+        The number of images, objects, images without objects, and renamed files.
     """
     (folder / "Annotations").mkdir()
     renamed: list[str] = []
@@ -51,7 +57,7 @@ def write_voc(predictions: Predictions, folder: Path) -> dict[str, int]:
         if name != PurePosixPath(prediction.image):
             renamed.append(f"    {prediction.image} -> {target}\n")
     counts = count(predictions) | {"renamed": len(renamed)}
-    text = README.format(version=__version__, image_root=predictions.image_root, told=told(counts), **counts)
+    text = README.format(version=__version__, image_root=predictions.image_root, summary=summary(counts), **counts)
     write_readme(folder, text + "".join(renamed))
     return counts
 
@@ -63,8 +69,8 @@ def _annotation(prediction: Prediction, predictions: Predictions) -> Element:
     _add(element, "filename", prediction.image)
     _add(SubElement(element, "source"), "database", f"wsol {__version__}")
     size = SubElement(element, "size")
-    for side, length in (("width", width), ("height", height), ("depth", 3)):
-        _add(size, side, str(length))
+    for name, value in (("width", width), ("height", height), ("depth", 3)):
+        _add(size, name, str(value))
     _add(element, "segmented", "0")
     for x0, y0, x1, y1 in pixel_boxes(prediction):
         one = SubElement(element, "object")
@@ -72,8 +78,8 @@ def _annotation(prediction: Prediction, predictions: Predictions) -> Element:
         for name, text in (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
             _add(one, name, text)
         box = SubElement(one, "bndbox")
-        for edge, value in (("xmin", x0 + 1), ("ymin", y0 + 1), ("xmax", x1), ("ymax", y1)):
-            _add(box, edge, str(value))
+        for name, value in (("xmin", x0 + 1), ("ymin", y0 + 1), ("xmax", x1), ("ymax", y1)):
+            _add(box, name, str(value))
     return element
 
 

@@ -1,4 +1,4 @@
-"""YOLO: `images/`, `labels/` with one text file beside each image, `scores/`, `data.yaml`."""
+"""YOLO: `images/`, `labels/` with one text file per image, `scores/`, `data.yaml`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 
 from wsol.errors import WsolError
 from wsol.formats.images import below, copy_image, unique_names
-from wsol.formats.objects import clipped_boxes, told
+from wsol.formats.objects import clipped_boxes, summary
 from wsol.formats.polygons import one_ring
 from wsol.formats.readme import write_readme
 from wsol.geometry.boxes import Boxes
@@ -19,33 +19,40 @@ from wsol.storage.folders import final_of
 from wsol.version import __version__
 
 README = """\
-YOLO annotations made by wsol {version}: {told}.
+YOLO annotations made by wsol {version}: {summary}.
 
   images/    the images
-  labels/    beside each image a text file: `{row}`, as shares of the upright image;
-             an empty file where no object was found (a background image)
-  scores/    beside each label file its scores, one a line, in the same order (a sixth column would break training)
+  labels/    one text file per image: `{row}`, as fractions of the upright image;
+             the file is empty if no object was found (a background image)
+  scores/    one text file per label file: one score per line, in the same order (a sixth column would break training)
   data.yaml  the folder and the class names
 
 How to load it:
-1. If you moved this folder, write its new place into `path:` of data.yaml.
-2. Give data.yaml to your trainer. With ultralytics, MODEL being the model of your choice:
+1. If you moved this folder, write its new path into `path:` of data.yaml.
+2. Give data.yaml to your trainer. With ultralytics, where MODEL is the model of your choice:
        yolo {task} train "data={data}" model=MODEL
-3. `val:` names the same images as `train:`, since these predictions know no other. Figures from it say nothing about
-   new images: name a folder of your own there.
+3. `val:` names the same images as `train:`, since the predictions have no split. Its metrics are no measure for new
+   images: enter a folder of other images there.
 
 Good to know:
 - The images are copies of those in {image_root}.
-- Rewritten images: {rewritten}. YOLO readers differ in whether they apply the EXIF orientation, so an image that it
-  turns or mirrors is written upright (JPEG quality 95, without EXIF); and they pass over .gif, .ppm and .pgm, which
-  become .png.
-- Renamed images: {renamed}. Images whose names differ only in the extension would share a label file; a subfolder
-  called images would send readers to another labels folder; and .jpe and .jfif are not read, though they are JPEG.
+- Rewritten images: {rewritten}. Not all YOLO readers apply the EXIF orientation, so an image that it rotates or mirrors
+  is written upright (JPEG quality 95, without EXIF). Readers skip .gif, .ppm and .pgm, which become .png.
+- Renamed images: {renamed}. Images whose names differ only in the extension would have the same label file; for a
+  subfolder called images readers would search another labels folder; and .jpe and .jfif are not read, though they are
+  JPEG.
 """
 
 
 def write_yolo(predictions: Predictions, folder: Path) -> dict[str, int]:
-    """Write images, labels, scores, data.yaml and README.txt; returns how many images, objects and so on there are.
+    """Write images, labels, scores, data.yaml and README.txt, with boxes.
+
+    Args:
+        predictions: the predictions to export.
+        folder: an existing folder to write into.
+
+    Returns:
+        The number of images, objects, images without objects, and rewritten and renamed images.
 
     Raises:
         WsolError: an image is missing, broken, or no longer of the size that was predicted on.
@@ -54,7 +61,14 @@ def write_yolo(predictions: Predictions, folder: Path) -> dict[str, int]:
 
 
 def write_yolo_polygons(predictions: Predictions, folder: Path) -> dict[str, int]:
-    """The same with outlines of masks for segmentation; an object without a mask has the outline of its box.
+    """The same with polygons of masks, for segmentation; an object without a mask gets the corners of its box.
+
+    Args:
+        predictions: as `write_yolo`.
+        folder: as `write_yolo`.
+
+    Returns:
+        As `write_yolo`.
 
     Raises:
         WsolError: as `write_yolo`.
@@ -64,8 +78,8 @@ def write_yolo_polygons(predictions: Predictions, folder: Path) -> dict[str, int
 
 @dataclass(frozen=True)
 class _Kind:
-    """Boxes or outlines: the rows of a label file, what they hold, the trainer's word for it, and what there is to say
-    of it.
+    """Boxes or polygons: the rows of a label file, their columns, the name of the training task, and a note for the
+    README.
     """
 
     rows: Callable[[Prediction], Iterator[str]]
@@ -85,7 +99,7 @@ def _write(predictions: Predictions, folder: Path, kind: _Kind) -> dict[str, int
         )
         below(folder / "labels", text).write_text("".join(kind.rows(prediction)), encoding="ascii")
         below(folder / "scores", text).write_text(
-            "".join(f"{found.score:.6f}\n" for found in prediction.objects), encoding="ascii"
+            "".join(f"{predicted.score:.6f}\n" for predicted in prediction.objects), encoding="ascii"
         )
         counts["images"] += 1
         counts["objects"] += len(prediction.objects)
@@ -99,19 +113,19 @@ def _write(predictions: Predictions, folder: Path, kind: _Kind) -> dict[str, int
 
 
 def _check_encodable(folder: Path) -> None:
-    """Ahead of the copies: data.yaml has to name the folder."""
+    """Refuse a folder name that data.yaml cannot store, before anything is copied."""
     try:
         str(final_of(folder)).encode("utf-8")
     except UnicodeEncodeError:
         raise WsolError(
             f"the path {final_of(folder)} is not UTF-8",
-            expected="one that is, since data.yaml has to name it",
+            expected="a path in UTF-8, since data.yaml has to store it",
             remedy="Choose another folder for --out.",
         ) from None
 
 
 def _write_data(predictions: Predictions, folder: Path) -> None:
-    # Readers take an empty or relative `path` from their own folder for data sets, or from the working directory.
+    # Readers resolve an empty or relative `path` against their own data set folder, or the working directory.
     data = {
         "path": str(final_of(folder)),
         "train": "images",
@@ -132,36 +146,36 @@ def _write_readme(
         image_root=predictions.image_root,
         row=kind.row,
         task=kind.task,
-        told=told(counts),
+        summary=summary(counts),
         **counts,
     )
     write_readme(folder, text + "".join(renamed) + kind.note)
 
 
 def _rows(prediction: Prediction) -> Iterator[str]:
-    """The lines of a label file: exactly five columns, since trainers refuse a sixth and take more for a polygon."""
+    """The lines of a label file: exactly five columns, since trainers refuse six and read more as a polygon."""
     height, width = prediction.image_hw
-    boxes = Boxes.of([found.xyxy for found in prediction.objects]).clipped(prediction.image_hw)
+    boxes = Boxes.of([predicted.xyxy for predicted in prediction.objects]).clipped(prediction.image_hw)
     for x0, y0, x1, y1 in boxes.xyxy.tolist():
-        x, box_width = _shares(x0, x1, width)
-        y, box_height = _shares(y0, y1, height)
+        x, box_width = _fractions(x0, x1, width)
+        y, box_height = _fractions(y0, y1, height)
         yield f"{prediction.label or 0} {x:.6f} {y:.6f} {box_width:.6f} {box_height:.6f}\n"
 
 
 def _polygon_rows(prediction: Prediction) -> Iterator[str]:
     height, width = prediction.image_hw
-    for found, (x0, y0, x1, y1) in zip(prediction.objects, clipped_boxes(prediction), strict=True):
-        outline: list[tuple[float, float]] = [*one_ring(found.mask())]
+    for predicted, (x0, y0, x1, y1) in zip(prediction.objects, clipped_boxes(prediction), strict=True):
+        outline: list[tuple[float, float]] = [*one_ring(predicted.mask())]
         ring = outline or [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         points = " ".join(f"{x / width:.6f} {y / height:.6f}" for x, y in ring)
         yield f"{prediction.label or 0} {points}\n"
 
 
-def _shares(low: float, high: float, side: int) -> tuple[float, float]:
-    """Centre and length of an interval as shares of the image's side; the length is never 0.000000."""
-    centre, length = (low + high) / 2 / side, (high - low) / side
+def _fractions(low: float, high: float, size: int) -> tuple[float, float]:
+    """Centre and length of an interval as fractions of the image's width or height; the length is never 0.000000."""
+    centre, length = (low + high) / 2 / size, (high - low) / size
     if round(length, 6) == 0:
-        length = max(round(1 / side, 6), 1e-6)
+        length = max(round(1 / size, 6), 1e-6)
         centre = min(max(centre, length / 2), 1 - length / 2)
     return centre, length
 
@@ -171,9 +185,8 @@ POLYGONS = _Kind(
     _polygon_rows,
     "class x1 y1 x2 y2 ...",
     "segment",
-    """- Each row is the outline of an object's pixels, and no file mixes rows of five with outlines. One row holds
-  one outline: the parts and holes of an object are joined by lines that go there and back, which enclose nothing.
-  Even-odd filling (pycocotools) gives the mask back; a trainer that draws lines one pixel wide (OpenCV) draws those
-  too.
+    """- Each row is one polygon: the outline of the object's pixels; no file mixes boxes and polygons. The separate
+  components and holes of an object are connected by lines that run forth and back and enclose no area. Even-odd
+  filling (pycocotools) restores the mask; a trainer that draws outlines one pixel wide (OpenCV) also draws these lines.
 """,
 )

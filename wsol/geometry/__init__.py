@@ -1,1 +1,1 @@
-"""Boxes, masks and maps as arrays: how a map becomes boxes, thresholds and scores."""
+"""Boxes, masks and maps as arrays; boxes, thresholds and scores from a map."""

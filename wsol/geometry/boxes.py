@@ -15,7 +15,11 @@ Xyxy = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Boxes:
-    """N boxes; `width == x1 - x0`, and a one-pixel box has area 1 without any `+ 1`."""
+    """N boxes; `width == x1 - x0`, so a one-pixel box has area 1 without any `+ 1`.
+
+    Args:
+        xyxy: rows of x0, y0, x1, y1 in pixels.
+    """
 
     xyxy: Float[np.ndarray, "n 4"]
 
@@ -26,10 +30,12 @@ class Boxes:
             WsolError: not finite, or swapped corners.
         """
         if not np.isfinite(self.xyxy).all():
-            raise WsolError(f"expected finite box corners, got {self.xyxy.tolist()}")
+            raise WsolError("invalid boxes", expected="finite corners", got=f"{self.xyxy.tolist()}")
         if (self.xyxy[:, 2:] < self.xyxy[:, :2]).any():
             raise WsolError(
-                f"boxes must satisfy x0 <= x1 and y0 <= y1, got {self.xyxy.tolist()}; swapped corners or xywh?"
+                "invalid boxes",
+                expected="x0 <= x1 and y0 <= y1",
+                got=f"{self.xyxy.tolist()}; swapped corners or xywh?",
             )
 
     def __len__(self) -> int:
@@ -41,7 +47,7 @@ class Boxes:
         return cls(np.asarray(rows, dtype=np.float64).reshape(-1, 4))
 
     def clipped(self, image_hw: tuple[int, int]) -> Boxes:
-        """The parts inside an image."""
+        """The boxes clipped to an image of (height, width) `image_hw`, in pixels."""
         height, width = image_hw
         return Boxes(self.xyxy.clip(0, np.asarray([width, height, width, height], dtype=np.float64)))
 
@@ -52,7 +58,11 @@ class Boxes:
 
 
 def iou(a: Boxes, b: Boxes) -> Float[np.ndarray, "n m"]:
-    """Intersection over union of every pair; 0 where both boxes are empty."""
+    """Intersection over union of every pair of boxes; 0 if both boxes are empty.
+
+    Returns:
+        One row for each box of `a`, one column for each box of `b`.
+    """
     low = np.maximum(a.xyxy[:, None, :2], b.xyxy[None, :, :2])
     high = np.minimum(a.xyxy[:, None, 2:], b.xyxy[None, :, 2:])
     sides = (high - low).clip(min=0)
@@ -62,17 +72,21 @@ def iou(a: Boxes, b: Boxes) -> Float[np.ndarray, "n m"]:
 
 
 COVERING = 0.95
-"""The share of an image's area from which on a box says nothing of where the object is."""
+"""A box of at least this fraction of the image's area does not localize the object."""
 
 
 def covers(corners: Sequence[float], image_hw: Sequence[int]) -> bool:
-    """Whether a box covers its image whole, or all but."""
+    """Whether a box (x0, y0, x1, y1) covers at least `COVERING` of its image (height, width)."""
     x0, y0, x1, y1 = corners
     return (x1 - x0) * (y1 - y0) >= COVERING * image_hw[0] * image_hw[1]
 
 
 def tight_box(mask: Bool[np.ndarray, "height width"]) -> Xyxy | None:
-    """The smallest box that holds every pixel of the mask; None for an empty mask."""
+    """The smallest box that contains all pixels of the mask.
+
+    Returns:
+        x0, y0, x1, y1 in pixels, half-open; None for an empty mask.
+    """
     columns = np.flatnonzero(mask.any(axis=0))
     rows = np.flatnonzero(mask.any(axis=1))
     if columns.size == 0:
@@ -80,8 +94,8 @@ def tight_box(mask: Bool[np.ndarray, "height width"]) -> Xyxy | None:
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
-def centre_box(image_hw: tuple[int, int], side_share: float) -> Xyxy:
-    """The baseline that looks at nothing: a box in the middle, its sides `side_share` of the image's."""
+def centre_box(image_hw: tuple[int, int], fraction: float) -> Xyxy:
+    """A baseline that ignores the image: a centred box with this fraction of the image's width and height."""
     height, width = image_hw
-    margin = (1 - side_share) / 2
+    margin = (1 - fraction) / 2
     return width * margin, height * margin, width * (1 - margin), height * (1 - margin)

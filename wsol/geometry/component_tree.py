@@ -1,9 +1,8 @@
-"""All thresholds of a map at once: every connected component that any threshold gives, from one pass over the sorted
-pixels.
+"""The connected components of a map at all thresholds, in one pass over the sorted pixels.
 
 Union-find from the brightest pixel to the darkest (Tarjan 1975; the component tree of Najman and Couprie 2006). A
-component that keeps its pixels over several thresholds is one row of the table. Compiled by numba: the first call on a
-machine takes some seconds, the first call of a process loads what was compiled.
+component with the same pixels over several thresholds is one row of the table. Compiled by numba: the first call on a
+machine takes some seconds, the first call of a process loads the compiled code.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ from wsol.geometry.numba_cache import compiled
 Levels = UInt8[np.ndarray, "height width"]
 Column = Int64[np.ndarray, " rows"]
 ByNeighbours = Int32[np.ndarray, "256"]
-"""One value for each set of neighbours; the eight of them are bits, clockwise from the upper one: even bits are
-sides."""
+"""One value for each set of neighbours. The eight neighbours are bits, clockwise from the upper one: even bits touch by
+edge, odd bits by corner."""
 
 
 @dataclass(frozen=True)
 class Components:
-    """A row per component, with the thresholds over which it stays the same."""
+    """One row per component, with the range of thresholds at which it has the same pixels."""
 
     first: Column
     """The lowest integer threshold at which it has exactly these pixels."""
     last: Column
-    """The highest one."""
+    """The highest such threshold."""
     xyxy: Float64[np.ndarray, "rows 4"]
     """The tight box, half-open."""
     pixels: Column
     start: Column
     """Its first pixel in reading order: row times the map's width plus column."""
     solid_twice: Column
-    """Twice the area between the centres of its pixels: a 2x2 block has 1, three pixels of one have a half."""
+    """Twice the area between the centres of its pixels: a 2x2 block has the area 1, three of its pixels have 0.5."""
     holes: Column
-    """How many parts of the background it surrounds, if its pixels touch by corner too."""
+    """The number of background components it surrounds, if its pixels also touch by corner."""
 
 
 def bright_components(levels: Levels) -> Components:
@@ -66,17 +65,17 @@ def _components(levels: Levels, *, by_corner: bool, lowest: int) -> Components:
 
 
 def _gains() -> tuple[ByNeighbours, ByNeighbours]:
-    """What a pixel adds to its component: to twice the solid area, and to four times the Euler number.
+    """What a pixel adds to twice the solid area and to four times the Euler number of its component.
 
-    Of the four 2x2 blocks around it, each counts 1 towards the latter with one pixel, -1 with three, -2 with two on a
-    diagonal (Gray 1971, components that touch by corner).
+    Each of the four 2x2 blocks around the pixel counts 1 in the latter if it has one pixel, -1 with three, -2 with two
+    on a diagonal (Gray 1971, components that touch by corner).
     """
     solid, euler = np.zeros(256, dtype=np.int32), np.zeros(256, dtype=np.int32)
     for neighbours in range(256):
         for corner in (1, 3, 5, 7):
-            side, diagonal, other = (neighbours >> (corner + step) % 8 & 1 for step in (-1, 0, 1))
-            count = side + diagonal + other
-            before = (0, 1, -2 if side and other else 0, -1)[count]
+            edge, diagonal, other = (neighbours >> (corner + step) % 8 & 1 for step in (-1, 0, 1))
+            count = edge + diagonal + other
+            before = (0, 1, -2 if edge and other else 0, -1)[count]
             after = (1, -2 if diagonal else 0, -1, 0)[count]
             euler[neighbours] += after - before
             solid[neighbours] += count >= 2
@@ -88,10 +87,10 @@ _SOLID_TWICE, _EULER_FOURFOLD = _gains()
 
 @cache
 def _leads(by_corner: bool) -> Int32[np.ndarray, "256 5"]:
-    """How many groups of connected neighbours there are, then one neighbour (0 .. 7) of each.
+    """The number of groups of connected neighbours, then one neighbour (0 .. 7) of each group.
 
-    Neighbours in a row around the pixel hang together. So do two sides without the corner between them, if corners
-    connect; if they do not, a corner by itself is no neighbour at all.
+    Consecutive neighbours around the pixel are connected. If components touch by corner, so are two edge neighbours
+    without the corner between them; if not, a corner alone is not a neighbour.
     """
     leads = np.zeros((256, 5), dtype=np.int32)
     for neighbours in range(256):
@@ -102,13 +101,13 @@ def _leads(by_corner: bool) -> Int32[np.ndarray, "256 5"]:
             for j in ((i + 1) % 8, (i + 2) % 8) if i % 2 == 0 else ((i + 1) % 8,):
                 if j in group and is_joined_on:
                     group = {k: group[i] if g == group[j] else g for k, g in group.items()}
-        found = sorted(set(group.values()))
-        leads[neighbours, 0] = len(found)
-        leads[neighbours, 1 : 1 + len(found)] = found
+        groups = sorted(set(group.values()))
+        leads[neighbours, 0] = len(groups)
+        leads[neighbours, 1 : 1 + len(groups)] = groups
     return leads
 
 
-# Columns of a row; a growing component has the same, with LAST one above the last threshold at which it is complete.
+# The columns of a row; in a growing component, LAST is one above the last threshold at which it is complete.
 FIRST, LAST, X0, Y0, X1, Y1, PIXELS, START, SOLID, EULER = range(10)
 
 
@@ -118,20 +117,20 @@ _ABSENT = np.int32(2**31 - 1)
 @no_type_check  # numba compiles the bare function; shapes are checked in front of it
 @compiled
 def _grow(levels, lowest, leads, solid_gain, euler_gain):
-    """Rows of finished components, corners inclusive; pixels below `lowest` are not looked at."""
+    """Rows of finished components, corners inclusive; pixels below `lowest` are skipped."""
     height, width = levels.shape
     wide = width + 2  # a frame around the map, so that no neighbour is outside
-    places, order = _sorted_by_level(levels, wide)
+    starts, order = _sorted_by_level(levels, wide)
     up, down = -wide, wide
     step_of = np.array([up, up + 1, 1, down + 1, down, down - 1, -1, up - 1])
-    # A pixel of the same component, or for its root the component's row in `growing`, as -1 - row.
+    # A pixel of the same component; for the root, -1 - the component's row in `growing`.
     parent = np.full((height + 2) * wide, _ABSENT, np.int32)
     growing = np.empty((256, 10), np.int32)
     done = np.empty((256, 10), np.int32)
     born = ended = 0
     position = order.size
     for level in range(255, lowest - 1, -1):
-        while position > places[level]:
+        while position > starts[level]:
             position -= 1
             pixel = order[position]
             neighbours = (
@@ -150,7 +149,7 @@ def _grow(levels, lowest, leads, solid_gain, euler_gain):
                 other_row = -1 - parent[other]
                 if other_row == row:
                     continue
-                if growing[other_row, LAST] > level:  # from this level down it has more pixels: a row is complete
+                if growing[other_row, LAST] > level:  # below this level it has more pixels, so a row is complete
                     if ended == len(done):
                         done = _doubled(done)
                     _finish(done[ended], growing[other_row], level)
@@ -188,7 +187,7 @@ def _grow(levels, lowest, leads, solid_gain, euler_gain):
 @no_type_check
 @compiled
 def _root_of(parent, pixel):
-    """The root of a pixel's component; the way there is halved for the next time."""
+    """The root of a pixel's component, with path halving."""
     above = parent[pixel]
     while above >= 0:
         further = parent[above]
@@ -202,20 +201,20 @@ def _root_of(parent, pixel):
 @no_type_check
 @compiled
 def _sorted_by_level(levels, wide):
-    """Where each level begins in the order, and the pixels by ascending level, as numbers in the framed map."""
+    """The start of each level in the order, and the pixels by ascending level, as indices in the framed map."""
     height, width = levels.shape
     counts = np.zeros(257, np.int64)
     for level in levels.ravel():
         counts[int(level) + 1] += 1  # of an uint8, 255 + 1 is 0 where numba does not widen it
-    places = np.cumsum(counts)
-    cursor = places.copy()
+    starts = np.cumsum(counts)
+    cursor = starts.copy()
     order = np.empty(height * width, np.int32)
     for y in range(height):
         for x in range(width):
             level = levels[y, x]
             order[cursor[level]] = (y + 1) * wide + x + 1
             cursor[level] += 1
-    return places, order
+    return starts, order
 
 
 @no_type_check

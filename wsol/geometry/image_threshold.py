@@ -1,8 +1,8 @@
-"""Each image's own threshold around the one that its run has learned.
+"""A threshold for each image, near the threshold that the run has learned.
 
-A threshold is good for all images where it reproduces the pseudo masks, and for one image where the colours of its
-object differ from those around it (`wsol.geometry.contrast`). The map of each image is shifted so that its own
-threshold comes to stand at the run's.
+A threshold is good for all images if it reproduces the pseudo masks, and for one image if the colours of its object
+differ from those around it (`wsol.geometry.contrast`). The map of each image is shifted so that its own threshold
+equals that of the run.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from wsol.geometry.contrast import Colours, contrast, ring_px
 from wsol.geometry.objects import largest_part
 
 THRESHOLDS = np.round(np.arange(0.05, 0.71, 0.05), 2)
-"""Twice and three times as many choose no better."""
+"""Two or three times as many give no better results."""
 WEIGHT = 0.5
-"""Of a contrast between 0 and 1 beside a mean IoU. On five kinds of images 0.3 to 0.8 are as good
+"""Weight of the contrast (0 to 1) relative to the mean IoU. On five kinds of images 0.3 to 0.8 are as good
 (studies/recipes.md)."""
 SOFTNESS = 0.02
-"""Differences of the two together that hardly count: thresholds are weighed by exp(sum / SOFTNESS), so that no rounding
-makes the choice jump."""
+"""Thresholds are weighted by exp((IoU + weighted contrast) / SOFTNESS), so that rounding errors cannot change the
+result abruptly."""
 
 Curve = Float[np.ndarray, "*thresholds"]
 Heatmaps = Float32[np.ndarray, "batch height width"]
@@ -34,20 +34,26 @@ Heatmap = Float32[np.ndarray, "height width"]
 
 
 def _log_odds(probability: Curve | float) -> Curve:
-    share = np.asarray(probability, dtype=np.float64)
-    return np.asarray(np.log(share) - np.log1p(-share))
+    p = np.asarray(probability, dtype=np.float64)
+    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 class ImageThreshold(Config):
-    """What a run has learned of all images."""
+    """The learned threshold of a run, and how well each threshold fits the pseudo masks."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)]
-    """Where each image's own threshold is brought to."""
+    """The threshold to which each image's own threshold is shifted."""
     fits: Annotated[tuple[Fraction, ...], Field(min_length=len(THRESHOLDS), max_length=len(THRESHOLDS))]
     """The mean IoU with the pseudo masks at each of `THRESHOLDS`."""
 
     def shifted(self, heatmaps: Heatmaps, colours: Sequence[Colours]) -> Heatmaps:
-        """The probabilities with each image's own threshold at the run's; their order in an image, 0 and 1 stay."""
+        """Shift probabilities so that each image's own threshold equals that of the run; 0, 1 and the order of the
+        values of an image are unchanged.
+
+        Args:
+            heatmaps: foreground probabilities.
+            colours: of each image.
+        """
         return np.stack([self._shifted(*one) for one in zip(heatmaps, colours, strict=True)])
 
     def of(self, heatmap: Heatmap, colours: Colours) -> float:
@@ -68,28 +74,27 @@ OTSU_STEEPNESS = 0.4
 AROUND_OTSU = ImageThreshold(
     threshold=0.5, fits=tuple(float(fit) for fit in (1 - OTSU_STEEPNESS * _log_odds(THRESHOLDS) ** 2).clip(0, 1))
 )
-"""For maps that nothing was learned of, and whose Otsu's threshold stands at 0.5: thresholds far from it are the
-worse."""
+"""For maps without a learned threshold, scaled so that Otsu's threshold is at 0.5: thresholds far from it fit worse."""
 
 
 def brought(image_threshold: ImageThreshold | None, heatmaps: Heatmaps, colours: Iterable[Colours]) -> Heatmaps:
-    """The heatmaps, shifted where each image has its own threshold."""
+    """The heatmaps, shifted if each image has its own threshold (`ImageThreshold.shifted`), else unchanged."""
     return heatmaps if image_threshold is None else image_threshold.shifted(heatmaps, [*colours])
 
 
 def contrasts(heatmap: Heatmap, colours: Colours) -> Curve:
-    """At each threshold, how the colours of the largest component differ from those around it."""
+    """The colour contrast of the largest component at each of `THRESHOLDS`."""
     fine = cv2.resize(heatmap, colours.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    found = np.zeros(len(THRESHOLDS))
+    values = np.zeros(len(THRESHOLDS))
     for k, threshold in enumerate(THRESHOLDS):
         above = fine > threshold
         x, y, width, height = cv2.boundingRect(above.astype(np.uint8))
         if not width:
             break
-        ring = ring_px(width * height)  # nothing further away can count
+        ring = ring_px(width * height)  # pixels further away have no influence
         window = np.s_[max(y - ring, 0) : y + height + ring, max(x - ring, 0) : x + width + ring]
-        found[k] = contrast(largest_part(above[window]), colours[window])
-    return found
+        values[k] = contrast(largest_part(above[window]), colours[window])
+    return values
 
 
 def _probability(log_odds: float) -> float:

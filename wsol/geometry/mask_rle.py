@@ -1,5 +1,5 @@
-"""COCO's compressed run lengths, checked before pycocotools sees them: it trusts its input, and fills with stray memory
-what they lack.
+"""Check COCO's compressed run lengths for pycocotools, which trusts its input: masks from run lengths that are too
+short contain uninitialised memory.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ import numpy as np
 from wsol.geometry.numba_cache import compiled
 
 MOST_PIXELS = 178_956_970
-"""Of an image that wsol reads: Pillow's limit."""
+"""The largest image that wsol reads (Pillow's limit)."""
 
 
 def check_run_lengths(rle: Any, image_hw: tuple[int, int]) -> None:
-    """See that `rle` is a mask of an image of this size, as pycocotools writes it: `size` and `counts`.
+    """Make sure that `rle` is a mask as pycocotools writes it, with `size` and `counts`.
+
+    Args:
+        rle: a JSON value.
+        image_hw: (height, width) of the image.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not a mask of this size.
     """
     height, width = image_hw
     if not isinstance(rle, dict) or rle.keys() != {"size", "counts"}:
         raise ValueError(f"expected run lengths with size and counts, got {rle!s:.60}")
     size, counts = rle["size"], rle["counts"]
-    if not isinstance(size, list) or any(type(side) is not int for side in size) or size != [height, width]:
+    if not isinstance(size, list) or any(type(value) is not int for value in size) or size != [height, width]:
         raise ValueError(f"expected run lengths of size [{height}, {width}] (height, width), got size {size!s:.60}")
     if height * width > MOST_PIXELS:
         raise ValueError(f"expected at most {MOST_PIXELS} pixels, got {height} x {width}")
@@ -33,9 +37,9 @@ def check_run_lengths(rle: Any, image_hw: tuple[int, int]) -> None:
 
 
 def cover(counts: str, pixels: int) -> bool:
-    """Whether compressed run lengths are whole and of so many pixels together.
+    """Whether compressed run lengths are complete and have this number of pixels in total.
 
-    Five bits a character, low ones first, and from the fourth run on differences to the last but one.
+    Each character holds five bits, low bits first; from the fourth run on, differences to the last but one are stored.
     """
     if not counts.isascii():
         return False
@@ -49,8 +53,7 @@ def _cover(characters, pixels):
     last = last_but_one = 0
     for character in characters:
         bits = np.int64(character) - 48
-        # Seven characters hold any run. Of longer ones pycocotools shifts bits out of the word, and reads another
-        # number.
+        # Seven characters can hold any run. With more, pycocotools shifts bits out of the word and misreads it.
         if bits < 0 or bits >= 64 or shift > 30:
             return False
         value |= (bits & 31) << shift

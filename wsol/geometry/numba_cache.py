@@ -1,4 +1,4 @@
-"""Functions that numba compiles; what it compiled is kept on disk where that is possible."""
+"""Functions compiled by numba; the compiled code is cached on disk if possible."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ except ModuleNotFoundError:  # the base install: the same results from the inter
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, and let go of the interpreter while it runs; the function itself without numba."""
+    """Compile a function at its first call, to run without the GIL; without numba, return it unchanged."""
     if njit is None:
         return function
     try:
         return njit(function, cache=True, nogil=True)  # type: ignore[no-any-return]
-    except RuntimeError:  # neither the package's folder nor a home can be written: compiled anew in each process
+    except RuntimeError:  # neither the package folder nor the home folder is writable: compile in each process
         return njit(function, nogil=True)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""A map against true boxes at every threshold at once, under each rule that makes a box from a map."""
+"""Compare a map with annotated boxes at all thresholds at once, under each rule for a box from a map."""
 
 from __future__ import annotations
 
@@ -16,19 +16,17 @@ from wsol.geometry.numba_cache import compiled
 Corners = Float[np.ndarray, "n 4"]
 Fits = Float[np.ndarray, " n"]
 Fit = Callable[[Corners], Fits]
-"""How well each of some boxes (half-open) fits the true one that it fits best."""
+"""A function from half-open boxes to the IoU of each with the best matching annotated box."""
 PerThreshold = Float[np.ndarray, " thresholds"]
 
 
 class Layers:
-    """A map cut at every threshold: layer t has the pixels `levels > t`. Holds the component trees once they are
-    made.
-    """
+    """A map cut at every threshold: layer t has the pixels `levels > t`. Holds the component trees when computed."""
 
     def __init__(self, levels: UInt8[np.ndarray, "height width"]) -> None:
         self.levels = levels
         self.count = int(levels.max(initial=0))
-        """Layers 0 .. count - 1 have pixels."""
+        """Layers 0 .. count - 1 are not empty."""
 
     @cached_property
     def bright(self) -> Components:
@@ -37,36 +35,46 @@ class Layers:
 
     @cached_property
     def holes(self) -> Components | None:
-        """What is around and inside of them, of all layers that have a hole; None where no layer has."""
+        """The background components around and inside the objects, of all layers with a hole; None if there is none."""
         has_hole = self.bright.holes > 0
         return dark_components(self.levels, int(self.bright.last[has_hole].max())) if has_hole.any() else None
 
 
 def layers_at(heatmap: Float[np.ndarray, "_ _"], thresholds: Float[np.ndarray, " thresholds"]) -> Layers:
-    """Layer i has the pixels above `thresholds[i]`; at most 255 of them, ascending, compared in the map's precision."""
-    places = np.searchsorted(thresholds.astype(heatmap.dtype), heatmap.ravel(), side="left")
-    return Layers(places.reshape(heatmap.shape).astype(np.uint8))
+    """Layers whose layer i has the pixels above `thresholds[i]`, compared in the precision of the map.
+
+    Args:
+        heatmap: height x width.
+        thresholds: at most 255, ascending.
+    """
+    levels = np.searchsorted(thresholds.astype(heatmap.dtype), heatmap.ravel(), side="left")
+    return Layers(levels.reshape(heatmap.shape).astype(np.uint8))
 
 
 def best_fits(layers: Layers, rule: BoxRule, fit: Fit) -> PerThreshold:
-    """How well the rule's box fits on each layer that has pixels."""
+    """The IoU of the rule's box on each layer that is not empty.
+
+    Args:
+        layers: of the map.
+        rule: how a box is made from a layer.
+        fit: the IoU of boxes with the ground truth.
+    """
     return _RULES[rule](layers, fit)
 
 
 def largest_component(layers: Layers) -> Corners:
-    """The box of the component with the most pixels on each layer; of equal ones the upper, then the left one."""
+    """The box of the component with the most pixels on each layer; with equal sizes, the upper, then the left one."""
     rows = layers.bright
     order = np.lexsort((-rows.xyxy[:, 0], -rows.xyxy[:, 1], rows.pixels))
     return np.asarray(rows.xyxy[_last_painted(order, rows.first, rows.last, layers.count)])
 
 
 def largest_contour(layers: Layers) -> Corners:
-    """The box of the contour with the largest `cv2.contourArea` on each layer, the first that `cv2.findContours` lists.
+    """The box of the contour with the largest `cv2.contourArea` on each layer, the first one in `cv2.findContours`.
 
-    The area between a contour's pixel centres is the solid area of its component, and of what the component surrounds.
-    So it is known but for components with holes, which have at least their own solid area and at most their box's.
-    Where that leaves a doubt, the contours of that layer are drawn. OpenCV lists contours from the last start to the
-    first.
+    The area between a contour's pixel centres is the solid area of its component plus that of its holes. So it is known
+    except for components with holes, whose area is at least their own solid area and at most that of their box. If this
+    is not decisive, the contours of that layer are traced. OpenCV lists contours from the last start to the first.
     """
     rows = layers.bright
     order = np.lexsort((rows.start, rows.solid_twice))
@@ -83,16 +91,14 @@ def largest_contour(layers: Layers) -> Corners:
 
 
 def drawn_largest_contour(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int]:
-    """The box (x0, y0, x1, y1) of the largest contour of one mask that is not empty."""
+    """The box (x0, y0, x1, y1) of the largest contour of one mask, which must not be empty, by OpenCV."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     x, y, width, height = cv2.boundingRect(max(contours, key=cv2.contourArea))
     return x, y, x + width, y + height
 
 
 def _any_contour(layers: Layers, fit: Fit) -> PerThreshold:
-    """Outer contours, and those around holes: they run over the pixels next to the hole, a pixel further on each
-    side.
-    """
+    """Outer contours and contours of holes; the latter run along the pixels around the hole, one pixel further out."""
     rows = layers.bright
     boxes, first, last = [rows.xyxy], [rows.first], [rows.last]
     if layers.holes is not None:
@@ -116,18 +122,18 @@ _RULES: dict[BoxRule, Callable[[Layers, Fit], PerThreshold]] = {
 @no_type_check
 @compiled
 def _last_painted(order, first, last, count):
-    """Paint each row over the layers first .. last in this order; which row is seen on each layer in the end."""
-    seen = np.zeros(count, np.int64)
+    """Paint each row on the layers first .. last, in this order; returns the row on top of each layer."""
+    top = np.zeros(count, np.int64)
     for row in order:
         for layer in range(first[row], min(last[row] + 1, count)):
-            seen[layer] = row
-    return seen
+            top[layer] = row
+    return top
 
 
 @no_type_check
 @compiled
 def _contested(rows, first, last, most, chosen, least):
-    """On which layers one of `rows`, not the chosen one, may have as much as the chosen one has at least."""
+    """The layers on which one of `rows` may be larger than the chosen one: its upper bound reaches the lower bound."""
     doubtful = np.zeros(len(chosen), np.bool_)
     for row in rows:
         for layer in range(first[row], min(last[row] + 1, len(chosen))):

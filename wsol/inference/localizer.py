@@ -19,7 +19,7 @@ from wsol.data.images import as_pixels, from_pillow, images_under, read_image, s
 from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
-from wsol.geometry.objects import Found, box_object, find_objects
+from wsol.geometry.objects import DetectedObject, box_object, find_objects
 from wsol.inference.onnx.networks import open_onnx
 from wsol.inference.outputs import Networks, Outputs
 from wsol.runs.calibration import ScoreCurve, probability
@@ -37,7 +37,7 @@ class Localization:
     """The file; None for arrays."""
     image_hw: tuple[int, int]
     """Height and width in pixels."""
-    objects: tuple[Found, ...]
+    objects: tuple[DetectedObject, ...]
     """Largest first; empty if nothing was found."""
     label: int | None
     """The most probable class as an index into the run's class names; None for a run without class probabilities."""
@@ -246,7 +246,7 @@ class Localizer:
         """Compute foreground probabilities; a margin (fraction of the size) is cut off each edge first."""
         return self.networks.heatmaps(pixels, margin_fraction)
 
-    def _objects(self, outputs: Outputs, i: int, image_hw: tuple[int, int]) -> list[Found]:
+    def _objects(self, outputs: Outputs, i: int, image_hw: tuple[int, int]) -> list[DetectedObject]:
         if outputs.heatmaps is not None:
             colours = None if outputs.colours is None else outputs.colours[i]
             return find_objects(outputs.heatmaps[i], image_hw, self.box, colours)

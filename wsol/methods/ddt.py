@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from wsol.config.methods import Ddt
 from wsol.config.options import RunConfig
-from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order, told_broken, write_skipped
+from wsol.data.loader import BATCH_SIZE, ImageLoader, broken_summary, in_order, write_skipped
 from wsol.data.samples import DataSet
 from wsol.methods.base import config_of, last_stage, load_model, untrained
 from wsol.models.backbone import State
@@ -158,7 +158,7 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
             write_manifest(scratch, STAGE, settings, inputs, figures)
     if is_first:
         clear(folder)
-        progress.say(f"{STAGE}: {number_of(len(data.class_names), 'class')} done, {told_broken(folder)}")
+        progress.say(f"{STAGE}: {number_of(len(data.class_names), 'class')} done, {broken_summary(folder)}")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from wsol.config.options import RunConfig
-from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order, told_broken, write_skipped
+from wsol.data.loader import BATCH_SIZE, ImageLoader, broken_summary, in_order, write_skipped
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods.base import Untrained, config_of, last_stage, load_model, untrained
@@ -220,7 +220,7 @@ def run_passes(
             }
             write_manifest(scratch, stage, ready.settings, ready.inputs, figures)
     if part().is_first:
-        progress.say(f"{stage}: {number_of(len(passes[0].numbers), 'image')} used, {told_broken(folder)}")
+        progress.say(f"{stage}: {number_of(len(passes[0].numbers), 'image')} used, {broken_summary(folder)}")
 
 
 def _sum(one: Pass, images: ImageLoader, progress: Progress) -> Any:

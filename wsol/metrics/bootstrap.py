@@ -1,4 +1,4 @@
-"""How far a rate would move with another draw of images."""
+"""Confidence intervals of rates by resampling images (bootstrap)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from jaxtyping import Float, Int64, Shaped
 
 RESAMPLES = 2000
 FINE = 2000
-"""Up to so many distinct values are told apart."""
+"""With more distinct values than this, the interval uses values rounded to a thousandth."""
 _DRAWS_AT_ONCE = 4_000_000
-"""A chunk of resamples is at most this many numbers: fifty thousand images need no gigabyte."""
+"""A chunk of resamples has at most this many numbers, so that fifty thousand images need less than a gigabyte."""
 
 
 class Rate(NamedTuple):
-    """A figure in percent with a 95 % bootstrap percentile interval (Efron 1979)."""
+    """A rate in percent with the bounds of its 95 % bootstrap percentile interval (Efron 1979)."""
 
     value: float
     low: float
@@ -24,25 +24,31 @@ class Rate(NamedTuple):
 
 
 NORMAL_95 = 1.959964
-"""Of a normal distribution, the part within so many standard deviations is 95 %."""
+"""95 % of a normal distribution lie within this many standard deviations."""
 
 
 def wilson(right: int, n: int) -> Rate:
-    """`right` of `n` in percent with the 95 % interval of Wilson (1927), which holds for few images, and where all are
-    right.
+    """`right` of `n` in percent with the 95 % interval of Wilson (1927), which is valid for few images, and also if all
+    are right.
+
+    Args:
+        right: the number of correct images.
+        n: the number of images, at least 1.
     """
-    share, square = right / n, NORMAL_95**2
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = NORMAL_95 * (share * (1 - share) / n + square / (4 * n**2)) ** 0.5 / (1 + square / n)
-    return Rate(100 * share, 100 * max(centre - half, 0.0), 100 * min(centre + half, 1.0))
+    fraction, square = right / n, NORMAL_95**2
+    centre = (fraction + square / (2 * n)) / (1 + square / n)
+    half = NORMAL_95 * (fraction * (1 - fraction) / n + square / (4 * n**2)) ** 0.5 / (1 + square / n)
+    return Rate(100 * fraction, 100 * max(centre - half, 0.0), 100 * min(centre + half, 1.0))
 
 
 def rate(values: Shaped[np.ndarray, " n"]) -> Rate:
-    """The mean of per-image values in [0, 1], or of yes and no, resampling images; the same values in any order give
-    the same interval.
+    """The mean of one value per image in percent, with the interval of resampled images. The order does not matter.
+
+    Args:
+        values: in [0, 1], or booleans.
     """
-    # Images with the same value are interchangeable: drawing how often each value comes is the same and, for a few
-    # values, quick. Of very many values the interval is taken to a thousandth; its centre stays where the mean is.
+    # Images with the same value are interchangeable, so it is enough to draw how often each value occurs, which is fast
+    # for a few values. Very many values are rounded to a thousandth; the interval is then centred on the exact mean.
     distinct, counts = np.unique(values, return_counts=True)
     n, mean = len(values), float(distinct @ counts) / len(values)
     if len(distinct) > FINE:
@@ -56,8 +62,12 @@ def interval(
     counts: Int64[np.ndarray, " kinds"],
     figure: Callable[[Int64[np.ndarray, "draws kinds"]], Float[np.ndarray, " draws"]],
 ) -> Rate:
-    """A figure in [0, 1] with its interval: images come in kinds, `counts` of each; `figure` says what drawn counts
-    would give.
+    """A metric in percent with its interval.
+
+    Args:
+        value: the metric of all images, in [0, 1].
+        counts: images with equal values are one kind; the number of images of each kind.
+        figure: computes the metric from drawn counts.
     """
     n = int(counts.sum())
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""A whole judgement: every protocol, with what is needed to read it, as JSON and as rows of a table."""
+"""The result of an evaluation under all protocols, as JSON and as rows of a table."""
 
 from __future__ import annotations
 
@@ -23,67 +23,73 @@ COLUMNS = ("protocol", "class", "metric", "value", "low", "high", "n")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a system is worth on a data set."""
+    """The metrics of a system on a data set."""
 
     what: str
-    """What was judged, for people: "masks", "class activation maps", ..."""
+    """What was evaluated, in words: "masks", "class activation maps", ..."""
     thresholds: Mapping[ProtocolName, float | None]
     judged: Mapping[ProtocolName, ProtocolResult]
+    """The result of each protocol."""
     class_names: tuple[str, ...]
     left_out: tuple[str, ...]
-    """Why test images were not judged: broken, or without a true box."""
+    """Why test images were not evaluated: broken, or without an annotated box."""
     mistakes: tuple[Mistake, ...]
-    """What is wrong with the truth."""
+    """The mistakes in the ground truth."""
     notes: tuple[str, ...] = ()
-    """What else somebody who reads the numbers should know of the results."""
+    """Notes on the results for the reader of the metrics."""
 
     def as_json(self) -> list[dict[str, Any]]:
         """One object per protocol, as `--json` writes them."""
         return [
             {
                 "protocol": name,
-                "n": counted(judged),
+                "n": image_count(result),
                 "left_out": len(self.left_out),
                 "threshold": self.thresholds[name],
-                "best_threshold": judged.best_threshold() if judged.has_thresholds() else None,
+                "best_threshold": result.best_threshold() if result.has_thresholds() else None,
                 "best_thresholds": {
-                    f"{100 * level:.0f}": judged.best_threshold(level)
-                    for level in judged.protocol.levels
-                    if judged.has_thresholds()
+                    f"{100 * level:.0f}": result.best_threshold(level)
+                    for level in result.protocol.levels
+                    if result.has_thresholds()
                 },
-                "metrics": {metric: rate._asdict() for metric, rate in judged.rates.items()},
+                "metrics": {metric: rate._asdict() for metric, rate in result.rates.items()},
                 "notes": list(self.notes),
             }
-            for name, judged in self.judged.items()
+            for name, result in self.judged.items()
         ]
 
     def per_class(self, name: ProtocolName) -> dict[str, tuple[int, dict[str, Rate]]]:
-        """For each class with judged images how many there are, and its rates at the thresholds of all images."""
-        judged = self.judged[name]
-        found = {}
+        """The number of evaluated images and the rates of each class, at the best thresholds of all images."""
+        result = self.judged[name]
+        by_class = {}
         for label, class_name in enumerate(self.class_names):
-            which = judged.label == label
+            which = result.label == label
             if which.any():
-                found[class_name] = counted(judged, which), judged.rates_of(which)
-        return found
+                by_class[class_name] = image_count(result, which), result.rates_of(which)
+        return by_class
 
     def as_csv(self, *, per_class: bool) -> str:
-        """One line per protocol, class and metric; the class is empty for all images together."""
+        """One line per protocol, class and metric; for all images together the class is empty."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for name, judged in self.judged.items():
-            writer.writerows(_lines(name, "", counted(judged), judged.rates))
+        for name, result in self.judged.items():
+            writer.writerows(_lines(name, "", image_count(result), result.rates))
             if per_class:
                 for class_name, (n, rates) in self.per_class(name).items():
                     writer.writerows(_lines(name, class_name, n, rates))
         return text.getvalue()
 
 
-def counted(judged: ProtocolResult, which: Which | None = None) -> int:
-    """How many images the rates are means over: those with a true box, or all where masks are the only truth."""
-    counts = judged.counted() if judged.has_ground_truth.any() else ~judged.has_ground_truth
-    return int((counts if which is None else counts & which).sum())
+def image_count(result: ProtocolResult, which: Which | None = None) -> int:
+    """The number of images in the rates: those with an annotated box, or all if the ground truth has only masks.
+
+    Args:
+        result: of one protocol.
+        which: count only these images.
+    """
+    is_counted = result.is_evaluated() if result.has_ground_truth.any() else ~result.has_ground_truth
+    return int((is_counted if which is None else is_counted & which).sum())
 
 
 def _lines(name: str, class_name: str, n: int, rates: Mapping[str, Rate]) -> Iterable[tuple[object, ...]]:
@@ -104,27 +110,35 @@ def evaluation_of(
     mistakes: Sequence[Mistake],
     notes: Sequence[str] = (),
 ) -> Evaluation:
-    """Gather the rows of all images; `expected` of them must have been judged or left out, each counted once.
+    """Combine the rows of all images.
+
+    Args:
+        what: what was evaluated, in words.
+        evaluator: it made the rows.
+        rows: one per image, by protocol.
+        expected: the number of images; each must be in `rows` or in `left_out`, once.
+        class_names: by label.
+        left_out: why images were not evaluated, one text per image.
+        mistakes: of the ground truth.
+        notes: for the reader of the metrics.
 
     Raises:
         WsolError: every image was left out.
     """
     if not rows:
+        reason = left_out[0].rstrip(".") if left_out else "there is no image"
         raise WsolError(
-            f"none of {number_of(expected, 'image')} could be judged",
-            expected="one at least",
-            remedy=(
-                f"The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Mend"
-                " that."
-            ),
+            f"none of {number_of(expected, 'image')} could be evaluated",
+            expected="at least one",
+            remedy=f"The first was left out because of this: {reason}. Fix that.",
         )
-    judged = {
+    results = {
         one.name: gather(one, [row[one.name] for row in rows], evaluator.grid(one)) for one in evaluator.protocols
     }
-    for name, one in judged.items():
-        if len(one.image_ids) + len(left_out) != expected:
+    for name, result in results.items():
+        if len(result.image_ids) + len(left_out) != expected:
             raise RuntimeError(
-                f"{name}: {len(one.image_ids)} images judged and {len(left_out)} left out of {expected}: an image was"
-                " lost or counted twice"
+                f"{name}: {len(result.image_ids)} images evaluated and {len(left_out)} left out of {expected}: an image"
+                " was lost or counted twice"
             )
-    return Evaluation(what, evaluator.thresholds, judged, class_names, tuple(left_out), tuple(mistakes), tuple(notes))
+    return Evaluation(what, evaluator.thresholds, results, class_names, tuple(left_out), tuple(mistakes), tuple(notes))

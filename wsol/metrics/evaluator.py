@@ -1,4 +1,4 @@
-"""One image at a time: what a system says of it against the truth, under every protocol that was asked for."""
+"""Compare the result of a system for one image with the ground truth, under every requested protocol."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from jaxtyping import Float, Float32
 
 from wsol.config.base import ProtocolName
 from wsol.config.options import Box
-from wsol.data.ground_truth import ImageTruth, TrueMask
+from wsol.data.ground_truth import GroundTruthMask, ImageTruth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.contrast import Colours
-from wsol.geometry.objects import Found, find_objects
+from wsol.geometry.objects import DetectedObject, find_objects
 from wsol.geometry.threshold_sweep import Layers, best_fits, layers_at
 from wsol.metrics.frames import SQUARE_PX, Map, boxes_in, fraction_map, map_in, map_of_crop
 from wsol.metrics.pixels import Counts, score_counts
 from wsol.metrics.protocols import IouRule, Protocol
 
 HUNDREDTHS = np.arange(1, 100) / 100
-"""Where the best threshold is looked for under a protocol that has a threshold of its own."""
+"""The thresholds for the best threshold of a protocol that uses the system's own threshold."""
 STEP = 0.001
-"""How far apart the thresholds of `wsol-v1` and `wsol-v2` are, as in clovaai/wsolevaluation."""
+"""The step between the thresholds of `wsol-v1` and `wsol-v2`, as in clovaai/wsolevaluation."""
 
 Corners = Float[np.ndarray, "n 4"]
 Fit = Callable[[Corners], Float[np.ndarray, " n"]]
@@ -30,54 +30,57 @@ Fit = Callable[[Corners], Float[np.ndarray, " n"]]
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What a system says of an image: a map of the whole of it, or boxes; and the place that it gives the true
-    class.
-    """
+    """The result of a system for an image: a heatmap of the whole image, or boxes; and the rank of the true class."""
 
     image_id: str
     label: int
     image_hw: tuple[int, int] | None
     heatmap: Map | None
     boxes: Boxes | None = None
-    """Best first; looked at where there is no map."""
+    """Best first; used only without a heatmap."""
     scores: Float[np.ndarray, " n"] | None = None
-    """Of the boxes; None where the system gives none."""
+    """Scores of the boxes; None if the system has none."""
     crop_heatmap: Map | None = None
-    """A network's map of `spol`'s crop; without it, the crop of `heatmap` is judged."""
+    """A network's heatmap of the crop of protocol `spol`; without it, the crop of `heatmap` is evaluated."""
     rank: int | None = None
-    """Place of the true class among the predicted ones, 0 is first; None where nobody named it."""
+    """Rank of the true class among the predicted ones, 0 is first; None without predicted classes."""
     colours: Colours | None = None
-    """Of the whole image, where it is at hand: they make scores surer."""
+    """Colours of the whole image, if available: they improve scores."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image under one protocol."""
+    """The result of one image under one protocol."""
 
     image_id: str
     label: int
     iou: float
-    """Of the box at the protocol's threshold; NaN where the protocol looks for the best."""
+    """IoU of the box at the protocol's threshold; NaN if the protocol searches for the best threshold."""
     has_box: bool
-    """Whether anything is above that threshold."""
+    """Whether any pixel is above that threshold."""
     has_ground_truth: bool
-    """Whether the image has a true box; one with a mask alone is judged by mask."""
+    """Whether the image has an annotated box; with a mask only, the mask is evaluated."""
     sweep: Float32[np.ndarray, " columns"]
-    """IoU at each threshold of `own_grid`, on each layer of an 8-bit map, or once for boxes. Single precision tells 0.7
-    from the nearest other ratio of whole pixels of the square, and 50,000 images need half the memory."""
+    """IoU at each threshold of `own_grid`, on each layer of an 8-bit map, or once for boxes. Single precision
+    distinguishes 0.7 from the nearest other IoU of whole pixels of the square, and halves the memory."""
     peak: int
-    """The highest level of the 8-bit map, to which the thresholds of `wsol-v1` and `wsol-v2` are relative; 0
-    elsewhere."""
+    """The highest level of the 8-bit map, to which the thresholds of `wsol-v1` and `wsol-v2` are relative; else 0."""
     rank: int | None
     mask_iou: float | None
     pixels: Counts | None
     score: float | None = None
-    """What the system says of the box that is judged, the higher the surer; None where it says nothing, or the protocol
-    looks for the best threshold."""
+    """Score of the evaluated box, higher is more certain; None without scores, or if the protocol searches for the best
+    threshold."""
 
 
 class Evaluator:
-    """Holds the protocols and their thresholds; several threads can use it at a time."""
+    """Evaluates single images under several protocols; may be used by several threads at a time.
+
+    Args:
+        protocols: the protocols.
+        thresholds: the threshold of each protocol, None for a protocol that searches for the best.
+        step: between the thresholds of `wsol-v1` and `wsol-v2`.
+    """
 
     def __init__(
         self, protocols: Sequence[Protocol], thresholds: Mapping[ProtocolName, float | None], step: float = STEP
@@ -87,10 +90,10 @@ class Evaluator:
         self.step = step
 
     def __call__(self, result: ImageResult, ground_truth: ImageTruth) -> dict[ProtocolName, Row]:
-        """The image's row under every protocol.
+        """Evaluate one image under every protocol.
 
         Raises:
-            BrokenImage: its true mask cannot be read.
+            BrokenImage: the ground-truth mask cannot be read.
         """
         if result.heatmap is None:
             return {one.name: _boxes_row(one, result, ground_truth) for one in self.protocols}
@@ -107,17 +110,17 @@ class Evaluator:
         }
 
     def grid(self, protocol: Protocol) -> Float[np.ndarray, " thresholds"]:
-        """Where the sweep of a protocol is read."""
+        """The thresholds at which the sweep of a protocol is read."""
         return np.arange(0, 1, self.step) if protocol.geometry == "square" else own_grid(self.thresholds[protocol.name])
 
 
 def own_grid(threshold: float | None) -> Float[np.ndarray, " thresholds"]:
-    """The hundredths, and the system's own threshold among them, so that the best one is never worse."""
+    """Hundredths, together with the system's own threshold, so that the best threshold is never worse than its own."""
     return HUNDREDTHS if threshold is None else np.union1d(HUNDREDTHS, [threshold])
 
 
 class Square:
-    """A map squashed to 224, its layers as 8-bit numbers, and its pixels by score where there is a true mask."""
+    """A map resized to 224 x 224, its layers in 8 bits, and pixel counts by score if there is a ground-truth mask."""
 
     def __init__(self, heatmap: Map, ground_truth: ImageTruth, step: float) -> None:
         self.heatmap = map_in("square", heatmap, None)
@@ -130,8 +133,8 @@ class Square:
 
 
 def fit_to(protocol: Protocol, ground_truth: ImageTruth) -> Fit:
-    """The protocol's IoU of half-open boxes in its geometry with the true box that each fits best; 0 without a true
-    box.
+    """A function from half-open boxes in the protocol's geometry to their IoU with the best matching annotated box; 0
+    without an annotated box.
     """
     annotated_boxes = (
         Boxes.of([])
@@ -146,7 +149,7 @@ def _plain(corners: Corners, ground_truth: Boxes) -> Float[np.ndarray, "n m"]:
 
 
 def _plus_one(corners: Corners, ground_truth: Boxes) -> Float[np.ndarray, "n m"]:
-    # wsolevaluation ends a box on the last pixel of the square at the latest, and counts both ends as inside.
+    # wsolevaluation clips boxes to the last pixel of the square, and counts both ends as inside.
     ends_inside = np.array([0, 0, 1, 1])
     return iou(Boxes(corners.clip(max=SQUARE_PX - 1) + ends_inside), Boxes(ground_truth.xyxy + ends_inside))
 
@@ -156,14 +159,14 @@ _IOUS: dict[IouRule, Callable[[Corners, Boxes], Float[np.ndarray, "n m"]]] = {"p
 
 def _map_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, threshold: float | None) -> Row:
     assert threshold is not None
-    heatmap, as_given = _maps(protocol, result)
+    heatmap, original = _maps(protocol, result)
     grid = own_grid(threshold)
     layers = layers_at(heatmap, grid)
     fits = np.zeros(len(grid))
     fits[: layers.count] = best_fits(layers, protocol.boxes, fit_to(protocol, ground_truth))
     own = int(np.searchsorted(grid, threshold))
-    colours = None if protocol.geometry == "crop" else result.colours  # which are those of more than the crop
-    found = find_objects(as_given, heatmap.shape, Box(threshold=threshold), colours)
+    colours = None if protocol.geometry == "crop" else result.colours  # the colours are of the whole image
+    found = find_objects(original, heatmap.shape, Box(threshold=threshold), colours)
     return Row(
         result.image_id,
         result.label,
@@ -180,9 +183,7 @@ def _map_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, 
 
 
 def _maps(protocol: Protocol, result: ImageResult) -> tuple[Map, Map]:
-    """The map in the protocol's geometry; and as the system gave it, from which scores are taken, unless it has to be
-    cropped.
-    """
+    """The map in the protocol's geometry, and the map for the scores: the original one, unless it must be cropped."""
     assert result.heatmap is not None
     if protocol.geometry == "crop" and result.crop_heatmap is not None:
         return map_of_crop(result.crop_heatmap), fraction_map(result.crop_heatmap)
@@ -196,7 +197,7 @@ def _square_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTrut
     if layers.count:
         sweep[: layers.count] = best_fits(layers, protocol.boxes, fit)
     else:
-        sweep[0] = fit(np.zeros((1, 4)))[0]  # no contour: the box [0, 0, 0, 0], a pixel wide
+        sweep[0] = fit(np.zeros((1, 4)))[0]  # no contour: the box [0, 0, 0, 0], one pixel wide
     return Row(
         result.image_id,
         result.label,
@@ -233,21 +234,21 @@ def _boxes_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth
 
 
 def _best_score(result: ImageResult) -> float | None:
-    """The first box's; below all others where there is no box, since another system's scores may be negative."""
+    """The score of the first box; minus infinity without a box, since scores of other systems may be negative."""
     if result.scores is None:
         return None
     return float(result.scores[0]) if len(result.scores) else -np.inf
 
 
-def _mask_iou(found: Sequence[Found], result: ImageResult, ground_truth: ImageTruth) -> float | None:
+def _mask_iou(found: Sequence[DetectedObject], result: ImageResult, ground_truth: ImageTruth) -> float | None:
     if ground_truth.read_mask is None or result.image_hw is None:
         return None
     mask = found[0].mask if found else np.zeros(result.image_hw, dtype=bool)
     return mask_overlap(mask, ground_truth.read_mask(result.image_hw))
 
 
-def mask_overlap(mask: np.ndarray, true_mask: TrueMask) -> float:
-    """IoU of a mask with the true one, ignored pixels left out; 1 where both are empty."""
-    counts = ~true_mask.is_ignored
-    union = int(((mask | true_mask.is_object) & counts).sum())
-    return float((mask & true_mask.is_object & counts).sum() / union) if union else 1.0
+def mask_overlap(mask: np.ndarray, ground_truth_mask: GroundTruthMask) -> float:
+    """IoU of a mask with the ground-truth mask, without ignored pixels; 1 if both are empty."""
+    counts = ~ground_truth_mask.is_ignored
+    union = int(((mask | ground_truth_mask.is_object) & counts).sum())
+    return float((mask & ground_truth_mask.is_object & counts).sum() / union) if union else 1.0

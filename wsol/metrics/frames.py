@@ -1,4 +1,4 @@
-"""Where a protocol looks: true boxes, found boxes and maps, brought into its geometry."""
+"""Convert annotated boxes, predicted boxes and maps to the geometry of a protocol."""
 
 from __future__ import annotations
 
@@ -18,35 +18,48 @@ Map = Float[np.ndarray, "_ _"]
 SQUARE_PX, RESIZED_PX, CROP_PX = 224, 256, 224
 MARGIN_PX = (RESIZED_PX - CROP_PX) // 2
 CROP_MARGIN_FRACTION = MARGIN_PX / RESIZED_PX
-"""How much of a squashed image's side the crop leaves out at each end."""
+"""The margin of the crop on each side, as a fraction of the resized image's width."""
 
 
 def boxes_in(geometry: Geometry, boxes: Boxes, image_hw: tuple[int, int]) -> Boxes:
-    """Boxes of an upright image in a protocol's geometry; those wholly outside it are dropped."""
+    """Convert boxes of an upright image to a protocol's geometry; boxes completely outside are dropped.
+
+    Args:
+        geometry: of the protocol.
+        boxes: in pixels of the upright image.
+        image_hw: upright (height, width), in pixels.
+    """
     return _BOXES[geometry](boxes, image_hw)
 
 
 def map_in(geometry: Geometry, heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
-    """A map of the whole image in a protocol's geometry, values in [0, 1]; only `image` needs the image's size."""
-    found: Map = _MAPS[geometry](heatmap, image_hw)
-    return found
+    """Convert a map of the whole image to a protocol's geometry.
+
+    Args:
+        geometry: of the protocol.
+        heatmap: scores before thresholding.
+        image_hw: upright (height, width), in pixels; only needed for the geometry `image`.
+
+    Returns:
+        The map, values in [0, 1].
+    """
+    converted: Map = _MAPS[geometry](heatmap, image_hw)
+    return converted
 
 
 def map_of_crop(heatmap: Map) -> Map:
-    """A map that a network made of the crop alone, in the geometry `crop`."""
+    """A network's map of the crop, in the geometry `crop`."""
     return resized(fraction_map(heatmap), (CROP_PX, CROP_PX))
 
 
 def fraction_map(heatmap: Map) -> Float32[np.ndarray, "_ _"]:
-    """Values in [0, 1] as they are; any others from the lowest to the highest. What is not finite counts as 0."""
+    """The map unchanged if its values are in [0, 1], else scaled to [0, 1]; values that are not finite become 0."""
     finite = np.nan_to_num(heatmap.astype(np.float32, copy=False), nan=0.0, posinf=0.0, neginf=0.0)
     return finite if finite.min() >= 0 and finite.max() <= 1 else normalised(finite)
 
 
 def normalised(heatmap: Map) -> Map:
-    """From the lowest value to the highest, as [0, 1]; zeros for a constant map and one that holds a NaN
-    (wsolevaluation).
-    """
+    """Scale the lowest to the highest value to [0, 1]; zeros for a constant map or one with NaN, as wsolevaluation."""
     if not np.isfinite(heatmap).all() or heatmap.min() == heatmap.max():
         return np.zeros_like(heatmap)
     shifted = heatmap - heatmap.min()
@@ -68,7 +81,7 @@ def _boxes_in_crop(boxes: Boxes, image_hw: tuple[int, int]) -> Boxes:
 
 
 def _boxes_in_square(boxes: Boxes, image_hw: tuple[int, int]) -> Boxes:
-    # Multiplied first and divided then, in doubles, as in wsolevaluation: 223.99999 becomes 223.
+    # Multiplied, then divided, in double precision, as in wsolevaluation: 223.99999 becomes 223.
     return Boxes(np.trunc(_scaled(boxes, image_hw, SQUARE_PX)))
 
 
@@ -83,11 +96,11 @@ def _map_in_crop(heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
 
 
 def _map_in_square(heatmap: Map, image_hw: tuple[int, int] | None) -> Map:
-    # wsolevaluation takes maps of this size in [0, 1] as they are, constant ones too, and normalises only those that it
-    # resizes.
+    # wsolevaluation uses maps of this size with values in [0, 1] unchanged, also constant ones, and normalises only
+    # those that it resizes.
     if heatmap.shape == (SQUARE_PX, SQUARE_PX) and heatmap.min() >= 0 and heatmap.max() <= 1:
         return heatmap
-    # Looked at before resizing, which is not exact: a constant map would come out as stretched rounding errors.
+    # Checked before resizing, which is not exact: a constant map would become amplified rounding errors.
     if not np.isfinite(heatmap).all() or heatmap.min() == heatmap.max():
         return np.zeros((SQUARE_PX, SQUARE_PX), dtype=heatmap.dtype)
     return normalised(np.asarray(cv2.resize(heatmap, (SQUARE_PX, SQUARE_PX), interpolation=cv2.INTER_CUBIC)))

@@ -1,4 +1,4 @@
-"""The rates of weakly supervised object localization from what was counted per image."""
+"""The metrics of weakly supervised object localization from the rows of all images."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Which = Bool[np.ndarray, " n"]
 
 @dataclass(frozen=True)
 class ProtocolResult:
-    """All images under one protocol, each once, in the order of their ids; the fields of `Row`, one entry an image."""
+    """All images under one protocol, each once, ordered by id; the fields of `Row`, one entry per image."""
 
     protocol: Protocol
     thresholds: Float[np.ndarray, " thresholds"]
-    """At which the sweep is read."""
+    """The thresholds at which the sweep is read."""
     image_ids: tuple[str, ...]
     label: Int[np.ndarray, " n"]
     iou: Float[np.ndarray, " n"]
@@ -36,67 +36,67 @@ class ProtocolResult:
     rank: Int[np.ndarray, " n"] | None
     """None unless every image has one."""
     mask_iou: Float[np.ndarray, " n"] | None
-    """NaN for images without a true mask; None where no image has one."""
+    """NaN for images without a ground-truth mask; None if no image has one."""
     pixels: UInt16[np.ndarray, "n 2 bins"] | None
-    """No pixel counts in images without a true mask; None where no image has one."""
+    """All zero for images without a ground-truth mask; None if no image has one."""
     score: Float[np.ndarray, " n"] | None = None
     """None unless every image has one."""
 
-    def counted(self) -> Which:
-        """The images that box rates are means over."""
+    def is_evaluated(self) -> Which:
+        """Which images are in the rates of boxes."""
         return self.has_ground_truth & self.has_box if self.protocol.empty == "left out" else self.has_ground_truth
 
     def has_thresholds(self) -> bool:
-        """Whether boxes of maps are counted, so that one threshold may be better than another."""
-        return bool(self.counted().any()) and self.sweep.shape[1] > 1
+        """Whether boxes come from maps, so that thresholds can be compared."""
+        return bool(self.is_evaluated().any()) and self.sweep.shape[1] > 1
 
     def masked(self) -> int:
-        """How many images have a true mask that was compared with."""
+        """The number of images whose ground-truth mask was used."""
         if self.mask_iou is not None:
             return int(np.isfinite(self.mask_iou).sum())
         return 0 if self.pixels is None else int(self.pixels.any(axis=(1, 2)).sum())
 
     def is_correct(self, iou: Float[np.ndarray, "*any"], level: float = CORRECT_IOU) -> Bool[np.ndarray, "*any"]:
-        """Whether a box that fits so well counts as found."""
+        """Whether an IoU counts as a correct box, at an IoU level of the protocol."""
         return iou >= level if self.protocol.correct == "at least" else iou > level
 
     def ranked(self, which: Which | None = None) -> tuple[int, int]:
-        """How many right and how many wrong boxes the AUC of the score compares."""
-        counted = self.counted() if which is None else self.counted() & which
-        right = int(self.is_correct(self.iou[counted]).sum())
-        return right, int(counted.sum()) - right
+        """The numbers of right and of wrong boxes in the AUC of the score."""
+        is_ranked = self.is_evaluated() if which is None else self.is_evaluated() & which
+        right = int(self.is_correct(self.iou[is_ranked]).sum())
+        return right, int(is_ranked.sum()) - right
 
     def curve(self, level: float = CORRECT_IOU) -> Float[np.ndarray, " thresholds"]:
-        """The share of images found, for each threshold."""
-        counted = self.counted()
-        found = np.zeros(len(self.thresholds))
-        for peak in np.unique(self.peak[counted]):
-            per_column = self.is_correct(self.sweep[counted & (self.peak == peak)], level).sum(axis=0)
-            found += per_column[self._columns(int(peak))]
-        return np.asarray(found / max(int(counted.sum()), 1))
+        """The fraction of images with a correct box at each threshold."""
+        is_evaluated = self.is_evaluated()
+        correct = np.zeros(len(self.thresholds))
+        for peak in np.unique(self.peak[is_evaluated]):
+            per_column = self.is_correct(self.sweep[is_evaluated & (self.peak == peak)], level).sum(axis=0)
+            correct += per_column[self._columns(int(peak))]
+        return np.asarray(correct / max(int(is_evaluated.sum()), 1))
 
     def best_threshold(self, level: float = CORRECT_IOU) -> float:
-        """The threshold that finds the most images, the middle one of several. Chosen on the judged boxes."""
+        """The threshold with the most correct boxes, the middle one of several; chosen on the evaluated images."""
         return self._best[level][0]
 
     @cached_property
     def _best(self) -> dict[float, tuple[float, Float[np.ndarray, " n"]]]:
-        """For each IoU of the protocol the best threshold, and how well each image's box fits there."""
-        found = {}
+        """For each IoU level of the protocol, the best threshold and the IoU of each image at it."""
+        by_level = {}
         for level in self.protocol.levels:
             curve = self.curve(level)
             best = np.flatnonzero(curve == curve.max())
-            place = int(best[len(best) // 2])
-            columns = np.array([self._columns(peak)[place] for peak in range(256)])[self.peak]
-            found[level] = float(self.thresholds[place]), self.sweep[np.arange(len(self.sweep)), columns]
-        return found
+            index = int(best[len(best) // 2])
+            columns = np.array([self._columns(peak)[index] for peak in range(256)])[self.peak]
+            by_level[level] = float(self.thresholds[index]), self.sweep[np.arange(len(self.sweep)), columns]
+        return by_level
 
     def _columns(self, peak: int) -> Int[np.ndarray, " thresholds"]:
-        """Which column of the sweep each threshold reads."""
+        """The column of the sweep for each threshold."""
         if self.sweep.shape[1] == 1:  # boxes
             return np.zeros(len(self.thresholds), dtype=int)
         if self.protocol.geometry == "square":
-            # Relative to the map's peak and cut to whole numbers, as in wsolevaluation.
+            # Relative to the map's peak and truncated to integers, as in wsolevaluation.
             return (self.thresholds * peak).astype(int)
         return np.arange(len(self.thresholds))
 
@@ -107,46 +107,52 @@ class ProtocolResult:
 
     def rates_of(self, which: Which) -> dict[str, Rate]:
         """Every rate of some images, in percent, at the best thresholds of all images."""
-        counted = which & self.counted()
+        boxed = which & self.is_evaluated()
         rates = {}
-        if counted.any():
-            rates = self._swept(counted) if self.protocol.threshold == "best" else self._at_threshold(counted)
+        if boxed.any():
+            rates = self._swept(boxed) if self.protocol.threshold == "best" else self._at_threshold(boxed)
         if self.mask_iou is not None and np.isfinite(self.mask_iou[which]).any():
-            fits = self.mask_iou[which]
-            rates["mask_iou"] = rate(fits[np.isfinite(fits)])
+            ious = self.mask_iou[which]
+            rates["mask_iou"] = rate(ious[np.isfinite(ious)])
         if self.pixels is not None:
             pxap = pixel_average_precision(self.pixels[which])
             rates |= {} if pxap is None else {"pxap": pxap}
         return rates
 
-    def _at_threshold(self, counted: Which) -> dict[str, Rate]:
-        is_found = self.is_correct(self.iou)
-        rates = {"gt_known": rate(is_found[counted])}
+    def _at_threshold(self, which: Which) -> dict[str, Rate]:
+        is_correct = self.is_correct(self.iou)
+        rates = {"gt_known": rate(is_correct[which])}
         if self.rank is not None:
-            rates["top1_loc"] = rate((is_found & (self.rank < 1))[counted])
-            rates["top5_loc"] = rate((is_found & (self.rank < 5))[counted])
-        rates["mean_box_iou"] = rate(self.iou[counted])
+            rates["top1_loc"] = rate((is_correct & (self.rank < 1))[which])
+            rates["top5_loc"] = rate((is_correct & (self.rank < 5))[which])
+        rates["mean_box_iou"] = rate(self.iou[which])
         if self.has_thresholds():
             _, at_best = self._best[CORRECT_IOU]
-            rates["gt_known_best_threshold"] = rate(self.is_correct(at_best)[counted])
-        auc = None if self.score is None else score_auc(self.score[counted], is_found[counted])
+            rates["gt_known_best_threshold"] = rate(self.is_correct(at_best)[which])
+        auc = None if self.score is None else score_auc(self.score[which], is_correct[which])
         if auc is not None:
             rates["score_auc"] = auc
         return rates
 
-    def _swept(self, counted: Which) -> dict[str, Rate]:
-        is_found = {level: self.is_correct(at_best, level) for level, (_, at_best) in self._best.items()}
-        rates = {f"box_acc_{100 * level:.0f}": rate(found[counted]) for level, found in is_found.items()}
+    def _swept(self, which: Which) -> dict[str, Rate]:
+        is_correct = {level: self.is_correct(at_best, level) for level, (_, at_best) in self._best.items()}
+        rates = {f"box_acc_{100 * level:.0f}": rate(correct[which]) for level, correct in is_correct.items()}
         if self.protocol.name == "wsol-v2":
-            rates["max_box_acc_v2"] = rate(np.mean(list(is_found.values()), axis=0)[counted])
+            rates["max_box_acc_v2"] = rate(np.mean(list(is_correct.values()), axis=0)[which])
         else:
             rates["max_box_acc"] = rates["box_acc_50"]
         _, at_best = self._best[CORRECT_IOU]
-        return rates | {"mean_box_iou": rate(at_best[counted])}
+        return rates | {"mean_box_iou": rate(at_best[which])}
 
 
 def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray, " thresholds"]) -> ProtocolResult:
-    """Rows from any number of processes, in any order; an image that several of them judged counts once."""
+    """Combine rows of any number of processes, in any order; an image with several rows counts once.
+
+    Args:
+        protocol: the protocol of the rows.
+        rows: one per image.
+        thresholds: at which the sweep of a row is read.
+    """
     once = {row.image_id: row for row in rows}
     ordered = [once[image_id] for image_id in sorted(once)]
     ranks = [row.rank for row in ordered if row.rank is not None]

@@ -7,28 +7,35 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Shaped, UInt16
 
-from wsol.data.ground_truth import TrueMask
+from wsol.data.ground_truth import GroundTruthMask
 from wsol.metrics.bootstrap import Rate, interval
 
 Counts = UInt16[np.ndarray, "2 bins"]
-"""Pixels by score, lowest first: those of the object, then the others. A map of 224 x 224 fits 16 bits."""
+"""Numbers of pixels by score, lowest first, of the object and of the rest. Counts of 224 x 224 pixels fit 16 bits."""
 
 
 def score_counts(
-    scores: Float[np.ndarray, "h w"], true_mask: TrueMask, thresholds: Float[np.ndarray, " thresholds"]
+    scores: Float[np.ndarray, "h w"], ground_truth_mask: GroundTruthMask, thresholds: Float[np.ndarray, " thresholds"]
 ) -> Counts:
-    """How many pixels of the object, and of the rest, lie between one threshold and the next; ignored ones are left
-    out.
+    """Count the pixels of the object, and of the rest, between one threshold and the next; ignored pixels are left out.
+
+    Args:
+        scores: the map, height x width.
+        ground_truth_mask: of the same size.
+        thresholds: ascending.
     """
     edges = np.append(thresholds, [1.0, 2.0, 3.0])
-    kinds = (true_mask.is_object, ~true_mask.is_object & ~true_mask.is_ignored)
+    kinds = (ground_truth_mask.is_object, ~ground_truth_mask.is_object & ~ground_truth_mask.is_ignored)
     return np.stack([np.histogram(scores[kind], edges)[0] for kind in kinds]).astype(np.uint16)
 
 
 def pixel_average_precision(counts: UInt16[np.ndarray, "n 2 bins"]) -> Rate | None:
-    """PxAP over the pixels of all images, with its interval; None where no pixel belongs to an object.
+    """PxAP over the pixels of all images in percent, with its interval; None if no pixel belongs to an object.
 
-    The sum over thresholds of precision times the step in recall (evaluation.py's `MaskEvaluator`).
+    It is the sum over thresholds of precision times the step in recall (`MaskEvaluator` in wsolevaluation).
+
+    Args:
+        counts: of `score_counts`, one per image.
     """
     n = len(counts)
     if not counts[:, 0].any():

@@ -1,14 +1,14 @@
-"""The field's protocols as values: published numbers cannot be laid side by side without the name of theirs.
+"""The evaluation protocols of the field: published numbers can be compared only under the same protocol.
 
 | protocol   | ground truth                       | box from a map    | threshold          | IoU       | correct       |
 |------------|------------------------------------|-------------------|--------------------|-----------|---------------|
 | `original` | the image's own pixels             | largest component | the model's own    | plain     | at least 0.5  |
-| `spol`     | crop of 224 from the middle of 256 | largest contour   | 0.2; ImageNet: 0.8 | plain     | above 0.5     |
-| `wsol-v1`  | squashed to 224, whole numbers     | largest contour   | the best           | sides + 1 | at least 0.5  |
-| `wsol-v2`  | squashed to 224, whole numbers     | any contour       | the best, for each | sides + 1 | 0.3, 0.5, 0.7 |
+| `spol`     | centre crop of 224 from 256        | largest contour   | 0.2; ImageNet: 0.8 | plain     | above 0.5     |
+| `wsol-v1`  | resized to 224, integers           | largest contour   | the best           | plus one  | at least 0.5  |
+| `wsol-v2`  | resized to 224, integers           | any contour       | the best, for each | plus one  | 0.3, 0.5, 0.7 |
 
-`spol`: Wei et al. 2021, as their published code judges. `wsol-v1` and `wsol-v2`: Choe et al. 2020 and 2022, MaxBoxAcc
-and MaxBoxAccV2, as clovaai/wsolevaluation computes them. Best thresholds are chosen on the judged boxes.
+`spol`: Wei et al. 2021, as in their published code. `wsol-v1` and `wsol-v2`: Choe et al. 2020 and 2022, MaxBoxAcc and
+MaxBoxAccV2, as in clovaai/wsolevaluation. Best thresholds are chosen on the evaluated images.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from wsol.errors import WsolError
 from wsol.geometry.threshold_sweep import BoxRule
 
 Geometry = Literal["image", "crop", "square"]
-"""`image`: its own pixels; `crop`: squashed to 256, the middle 224 of it; `square`: squashed to 224, corners cut to
-whole numbers."""
+"""`image`: the image's own pixels; `crop`: resized to 256 x 256, then a centre crop of 224; `square`: resized to
+224 x 224, corners truncated to integers."""
 ThresholdRule = Literal["own", "fixed", "best"]
 IouRule = Literal["plain", "plus one"]
-"""`plus one`: corners name the first and the last pixel, so that width is x1 - x0 + 1."""
+"""`plus one`: corners are the first and the last pixel, so that the width is x1 - x0 + 1."""
 Correct = Literal["at least", "above"]
 Empty = Literal["wrong", "left out"]
-"""What becomes of an image on whose map nothing is above the threshold."""
+"""How an image counts if no pixel of its map is above the threshold."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a system's maps are judged."""
+    """The rules of an evaluation."""
 
     name: ProtocolName
     geometry: Geometry
@@ -44,13 +44,18 @@ class Protocol:
     iou: IouRule
     correct: Correct = "at least"
     levels: tuple[float, ...] = (0.5,)
-    """The IoUs at which a box counts as correct; the one in the middle is the headline's."""
+    """The IoUs at which a box counts as correct; the middle one is that of the main metric."""
     empty: Empty = "wrong"
     fixed: tuple[float, float] = (0.2, 0.8)
-    """Where a fixed threshold lies: on ImageNet the second, elsewhere the first."""
+    """The fixed thresholds: the second for ImageNet, the first for other data sets."""
 
     def threshold_for(self, own: float | None, *, is_imagenet: bool) -> float | None:
-        """Where the mask begins; None where the protocol looks for the best."""
+        """The threshold of a system under this protocol; None if the protocol searches for the best.
+
+        Args:
+            own: the system's own threshold.
+            is_imagenet: whether the data set is ImageNet.
+        """
         return {"own": own, "fixed": self.fixed[is_imagenet], "best": None}[self.threshold]
 
 
@@ -63,43 +68,54 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
 
 
 def default_protocols(*, has_maps: bool) -> str:
-    """What other systems' results are judged under: maps by their best threshold, boxes as they are."""
+    """The default protocols for results of other systems: best threshold for maps, `original` for boxes."""
     return "wsol-v1,wsol-v2" if has_maps else "original"
 
 
 def protocols_named(names: str, *, empty: Empty = "wrong") -> tuple[Protocol, ...]:
-    """The protocols of a comma-separated list; `empty` is `spol`'s switch.
+    """The protocols of a comma-separated list.
+
+    Args:
+        names: for example `original,spol`.
+        empty: how `spol` counts an image without any pixel above the threshold.
 
     Raises:
-        WsolError: a name that is none.
+        WsolError: a name that is not a protocol.
     """
-    found = []
+    protocols = []
     for name in dict.fromkeys(part.strip() for part in names.split(",")):
         if name not in PROTOCOLS:
             close = get_close_matches(name, PROTOCOLS, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
             raise WsolError(
-                f"no protocol {name!r}: expected some of {', '.join(PROTOCOLS)}, separated by commas.{hint}"
+                f"no protocol {name!r}",
+                expected=f"some of {', '.join(PROTOCOLS)}, separated by commas",
+                remedy=f"Did you mean {close[0]}?" if close else None,
             )
         protocol = PROTOCOLS[name]
-        found.append(replace(protocol, empty=empty) if name == "spol" else protocol)
-    return tuple(found)
+        protocols.append(replace(protocol, empty=empty) if name == "spol" else protocol)
+    return tuple(protocols)
 
 
 def chosen_protocols(
     names: str, *, empty: Empty, threshold: float | None, step: float, has_classes: bool = False
 ) -> tuple[Protocol, ...]:
-    """The protocols of a comma-separated list, for which a threshold, the step between thresholds, or ranked classes
-    are given.
+    """The protocols of a comma-separated list, checked together with the other options.
+
+    Args:
+        names: for example `original,spol`.
+        empty: how `spol` counts an image without any pixel above the threshold.
+        threshold: the system's own threshold, if given.
+        step: between the thresholds of `wsol-v1` and `wsol-v2`.
+        has_classes: whether ranked classes are given.
 
     Raises:
-        WsolError: a name that is none, values out of their range, or one that none of the protocols would look at.
+        WsolError: a name that is not a protocol, a value out of range, or an option that no protocol uses.
     """
     if threshold is not None:
         check_fraction("threshold", threshold)
     if not 0.0001 <= step <= 1:
         raise WsolError(
-            "--threshold-step", expected="a number from 0.0001 to 1", got=f"{step}", remedy="The field's is 0.001."
+            "--threshold-step", expected="a number from 0.0001 to 1", got=f"{step}", remedy="The usual one is 0.001."
         )
     protocols = protocols_named(names, empty=empty)
     if threshold is not None and not any(one.threshold == "own" for one in protocols):

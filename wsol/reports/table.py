@@ -9,7 +9,7 @@ from rich.text import Text
 
 from wsol.config.base import ProtocolName
 from wsol.metrics.bootstrap import Rate
-from wsol.metrics.evaluation import Evaluation, counted
+from wsol.metrics.evaluation import Evaluation, image_count
 from wsol.metrics.localization import ProtocolResult
 from wsol.metrics.ranking import FEW
 from wsol.runtime.terminal import visible
@@ -45,7 +45,7 @@ def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
     judged, threshold = result.judged[protocol], result.thresholds[protocol]
     where = "" if threshold is None else f", threshold {threshold:.2f}"
     table = Table(
-        title=f"protocol {protocol}, {result.what}, n = {counted(judged)}{where}",
+        title=f"protocol {protocol}, {result.what}, n = {image_count(judged)}{where}",
         caption=_caption(result, protocol),
     )
     table.add_column("metric")

@@ -9,12 +9,12 @@ import numpy as np
 
 from wsol.commands import evaluate
 from wsol.config.base import Precision, ProtocolName
-from wsol.data.ground_truth import GroundTruth, told
+from wsol.data.ground_truth import GroundTruth, remedy_for
 from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
-from wsol.metrics.evaluation import Evaluation, counted
+from wsol.metrics.evaluation import Evaluation, image_count
 from wsol.metrics.evaluator import HUNDREDTHS
 from wsol.metrics.localization import ProtocolResult
 from wsol.metrics.protocols import PROTOCOLS, Protocol, protocols_named
@@ -194,7 +194,7 @@ def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
         None,
         (
             f"no boxes that can be used for the {number_of(len(data.test), 'image')} of {data.root}."
-            f" {told(ground_truth.mistakes)}"
+            f" {remedy_for(ground_truth.mistakes)}"
         ),
     )
 
@@ -330,7 +330,7 @@ def _protocols(judged: Evaluation) -> Table:
     metrics = [metric for metric in NAMES if any(metric in one.rates for one in each.values())]
     thresholds = {name: judged.thresholds[name] for name in each}
     rows = [
-        ("images", *(str(counted(one)) for one in each.values())),
+        ("images", *(str(image_count(one)) for one in each.values())),
         ("threshold", *("" if value is None else f"{value:.2f}" for value in thresholds.values())),
         ("best threshold", *(_best(one) for one in each.values())),
         *((NAMES[metric], *(_rate(one, metric) for one in each.values())) for metric in metrics),
@@ -367,7 +367,7 @@ def _own(judged: Evaluation | None) -> ProtocolResult | None:
 def _rates(judged: ProtocolResult, own: float) -> Rates:
     curve = 100 * judged.curve()
     at = [round(float(curve[np.abs(judged.thresholds - x).argmin()]), 2) for x in (*HUNDREDTHS, own)]
-    return Rates(at[:-1], at[-1], int(judged.counted().sum()))
+    return Rates(at[:-1], at[-1], int(judged.is_evaluated().sum()))
 
 
 def _judged_per_class(judged: Evaluation) -> Table:

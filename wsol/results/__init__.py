@@ -1,1 +1,1 @@
-"""What any system found, read from files: heatmaps, boxes, ranked classes, each matched to an image of the truth."""
+"""Results of any system, read from files: heatmaps, boxes and ranked classes, matched to ground-truth images."""

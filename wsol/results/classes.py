@@ -1,4 +1,4 @@
-"""Ranked classes of any system: a CSV table, or what `wsol predict` wrote."""
+"""Ranked classes of any system: a CSV table, or predictions of `wsol predict`."""
 
 from __future__ import annotations
 
@@ -7,51 +7,56 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsol.data.readers.csv_rows import listed
+from wsol.data.readers.csv_rows import column_list
 from wsol.errors import WsolError
-from wsol.results.names import alike, matched_in
+from wsol.results.names import matched_in, similar_names
 from wsol.results.rows import Table, read_predictions, read_table
 
-EXPECTED = "path,first,second,... (classes, the best first) or path,class,probability (a line for each class)"
+EXPECTED = "path,first,second,... (classes, the best first) or path,class,probability (one line per class)"
 
 
 @dataclass(frozen=True)
 class ClassResults:
-    """The labels of each image, the best first; those of `unknown` begin after the last of the truth's."""
+    """The labels of each image, the best first; labels of `unknown` classes follow those of the ground truth."""
 
     by_id: dict[str, tuple[int, ...]]
     unknown: tuple[str, ...]
-    """Classes that the truth does not have."""
+    """Classes that are not in the ground truth."""
 
 
 def read_classes(file: Path, image_ids: Sequence[str], class_names: tuple[str, ...]) -> ClassResults:
-    """What the file names each image, from a table (.csv) or `wsol predict`'s result.
+    """Read the ranked classes of images from a table (.csv) or predictions of `wsol predict`.
 
-    A cell is a class name or a label (0 is the first class). Where a class is itself called by a number, every cell is
-    a name. A truth of few images lacks some of a system's classes; one that shares few classes with the file is another
-    vocabulary.
+    A cell is a class name or a label (0 is the first class). If a class name is itself a number, every cell is read as
+    a name. The file may have classes that a small ground truth lacks; if few classes are common, it is refused as
+    another vocabulary.
+
+    Args:
+        file: the table, the folder of predictions, or predictions.jsonl.
+        image_ids: the requested images.
+        class_names: the classes of the ground truth, by label.
 
     Raises:
-        WsolError: another kind of file, a bad row, classes of another vocabulary, or names of none of the images.
+        WsolError: another kind of file, a bad row, classes of another vocabulary, or no requested image.
     """
     if not file.exists():
         raise WsolError(f"{file} does not exist", expected="a file of classes", remedy="Check the path.")
     labels = _Labels(class_names)
     suffix = file.suffix.lower()
     if file.is_dir() or suffix == ".jsonl":
-        found = _from_predictions(file, labels)
+        by_name = _from_predictions(file, labels)
     elif suffix == ".csv":
-        found = _from_table(file, read_table(file), labels)
+        by_name = _from_table(file, read_table(file), labels)
     else:
         raise WsolError(
-            f"{file} is no file of classes by its name",
-            expected=f"a table {EXPECTED} (.csv), or what `wsol predict` wrote (.jsonl)",
+            f"{file} has no suffix of a file of classes",
+            expected=f"a table {EXPECTED} (.csv), or output of `wsol predict` (.jsonl)",
             remedy="Rename or convert it.",
         )
     labels.check_vocabulary()
-    by_name = matched_in(file, found, image_ids)
-    # An image that was predicted without a class (a run without a classifier) is as good as missing.
-    by_id = {image_id: found[name] for name, image_id in by_name.items() if found[name]}
+    id_of = matched_in(file, by_name, image_ids)
+    # An image that was predicted without a class (a run without a classifier) counts as missing.
+    by_id = {image_id: by_name[name] for name, image_id in id_of.items() if by_name[name]}
     return ClassResults(by_id, tuple(labels.unknown))
 
 
@@ -61,30 +66,28 @@ class _Labels:
     def __init__(self, class_names: tuple[str, ...]) -> None:
         self.class_names = class_names
         self.by_name = {name: label for label, name in enumerate(class_names)}
-        # Of the classes "1" to "200", a cell "0" must not be the first and a cell "1" the first again.
+        # With classes "1" to "200", the cells "0" and "1" must not both mean the first class.
         self.are_numbers = not any(_is_number(name) for name in class_names)
         self.named: set[int] = set()
         self.unknown: dict[str, str] = {}
-        """Classes that are not the truth's, and where each stands first; they get the labels after its own."""
+        """Classes that are not in the ground truth, with their first line; their labels follow the known ones."""
 
     def ranked(self, cells: Sequence[str], where: str) -> tuple[int, ...]:
-        """Their labels in this order.
+        """The labels of class names or numbers, in the same order.
 
         Raises:
-            WsolError: no class, or one that stands there twice.
+            WsolError: not a class, or a class that occurs twice.
         """
         labels = tuple(self._label(cell, where) for cell in cells)
         if len(set(labels)) < len(labels):
-            raise WsolError(
-                f"{where}", expected="each class once", got=f"{listed(cells, ', ')}", remedy="Mend the line."
-            )
+            raise WsolError(where, expected="each class once", got=column_list(cells, ", "), remedy="Fix the line.")
         return labels
 
     def check_vocabulary(self) -> None:
-        """Refuse classes of another truth: less than half of what either side has is common to both.
+        """Refuse another vocabulary: less than half of the classes of the file, and of the ground truth, are common.
 
         Raises:
-            WsolError: with the first class that is not the truth's.
+            WsolError: with the first class that is not in the ground truth.
         """
         n_common = len(self.named) - len(self.unknown)
         if self.unknown and 2 * n_common < min(len(self.class_names), len(self.named)):
@@ -96,7 +99,7 @@ class _Labels:
         elif self.are_numbers and _is_number(cell) and int(cell) < len(self.class_names):
             label = int(cell)
         elif not cell or _is_number(cell):
-            # Counted from 1, or in the order of more classes: the others would be wrong too.
+            # Labels that count from 1, or of another list of classes: the other labels would be wrong too.
             raise self._no_class(cell, where)
         else:
             label = self.by_name[cell] = len(self.by_name)
@@ -107,16 +110,17 @@ class _Labels:
     def _no_class(self, cell: str, where: str) -> WsolError:
         last = len(self.class_names) - 1
         either = f", or a label from 0 to {last}" if self.are_numbers else ""
-        near = " or ".join(map(repr, alike(cell, self.class_names)))
-        hint = f" Did you mean {near}?" if near else " Write the class as the truth has it."
+        near = " or ".join(map(repr, similar_names(cell, self.class_names)))
+        first = ", ".join(self.class_names[:3])
         return WsolError(
-            f"{where}: {cell!r} is no class: expected one of the truth's {len(self.class_names)}"
-            f" ({', '.join(self.class_names[:3])}, ...){either}.{hint}"
+            f"{where}: {cell!r} is not a class",
+            expected=f"one of the {len(self.class_names)} of the ground truth ({first}, ...){either}",
+            remedy=f"Did you mean {near}?" if near else "Write the class as in the ground truth.",
         )
 
 
 def _is_number(cell: str) -> bool:
-    # More digits than Python turns into a number are no label either.
+    # A number too long for Python's int() is not a label either.
     return cell.isascii() and cell.isdigit() and len(cell) < 10
 
 
@@ -128,27 +132,27 @@ def _from_table(file: Path, table: Table, labels: _Labels) -> dict[str, tuple[in
     columns = table.columns
     if columns[0] != "path" or len(columns) < 2:
         raise WsolError(
-            f"{file} has the columns {listed(columns)}", expected=f"{EXPECTED}", remedy="Rename or add columns."
+            f"{file} has the columns {column_list(columns)}", expected=EXPECTED, remedy="Rename or add columns."
         )
     if {"class", "probability"} <= {*columns}:
         return _long(table, labels)
-    # Labels would be read from the cells of such a table, where corners and scores happen to be whole numbers.
+    # In such a table, corners and scores that are whole numbers would be read as labels.
     if "x0" in columns or ("class" in columns and len(columns) > 2):
         raise WsolError(
-            f"{file} has the columns {listed(columns)}", expected=f"{EXPECTED}", remedy="Rename or remove columns."
+            f"{file} has the columns {column_list(columns)}", expected=EXPECTED, remedy="Rename or remove columns."
         )
     return _wide(table, labels)
 
 
 def _wide(table: Table, labels: _Labels) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
+    by_name: dict[str, tuple[int, ...]] = {}
     for where, (path, *cells) in table.rows:
         while cells and not cells[-1]:  # fewer classes than columns
             cells.pop()
-        if path in found:
-            raise WsolError(f"{where}", expected="each image once", got=f"{path!r} again", remedy="Remove one line.")
-        found[path] = labels.ranked(cells, where)
-    return found
+        if path in by_name:
+            raise WsolError(where, expected="each image once", got=f"{path!r} again", remedy="Remove one line.")
+        by_name[path] = labels.ranked(cells, where)
+    return by_name
 
 
 def _long(table: Table, labels: _Labels) -> dict[str, tuple[int, ...]]:
@@ -171,5 +175,5 @@ def _probability(cell: str, where: str) -> float:
     except ValueError:
         probability = math.nan
     if not math.isfinite(probability):
-        raise WsolError(f"{where}", expected="a probability", got=f"{cell!r}", remedy="Mend the line.")
+        raise WsolError(where, expected="a probability", got=f"{cell!r}", remedy="Fix the line.")
     return probability

@@ -1,4 +1,4 @@
-"""Files of results as rows, each with the words for where it stands: CSV, JSON, and what `wsol predict` wrote."""
+"""Files of results as rows, each with its position in the file: CSV, JSON, and predictions of `wsol predict`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsol.data.readers.csv_rows import listed
+from wsol.data.readers.csv_rows import column_list
 from wsol.errors import WsolError
 from wsol.predictions.records import LINES, Prediction, open_predictions, read_lines
 from wsol.text import number_of
@@ -17,20 +17,20 @@ from wsol.text import number_of
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file: its column names, and its rows of as many cells, each with `FILE, line N`."""
+    """A CSV file: its column names, and its rows, each as its position `<file>, line <n>` and one cell per column."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def read_table(file: Path) -> Table:
-    """Read a CSV file with a header; empty lines do not count.
+    """Read a CSV file with a header; empty lines are skipped.
 
     Raises:
-        WsolError: unreadable, empty, not UTF-8, or a row has not as many cells as the header.
+        WsolError: unreadable, empty, not UTF-8, or a row with more or fewer cells than the header.
     """
     try:
-        # newline="": a quoted cell may hold line breaks. utf-8-sig: spreadsheets begin with a mark.
+        # newline="": a quoted cell may hold line breaks. utf-8-sig: spreadsheets write a byte order mark.
         with file.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True)
             columns = tuple(cell.strip() for cell in next(reader, []))
@@ -47,21 +47,21 @@ def read_table(file: Path) -> Table:
         raise WsolError(f"{file} is not UTF-8 ({error})", expected="text", remedy="Save it as UTF-8.") from None
     except csv.Error as error:
         raise WsolError(
-            f"{file} is not CSV ({error})", expected="cells between commas", remedy="Mend its quotes."
+            f"{file} is not CSV ({error})", expected="cells separated by commas", remedy="Fix its quotes."
         ) from None
     for where, cells in rows:
         if len(cells) != len(columns):
             raise WsolError(
-                f"{where}",
-                expected=f"{number_of(len(columns), 'cell')} ({listed(columns)})",
-                got=f"{len(cells)} ({listed(cells)})",
-                remedy="Mend the line; quote a cell that holds a comma.",
+                where,
+                expected=f"{number_of(len(columns), 'cell')} ({column_list(columns)})",
+                got=f"{len(cells)} ({column_list(cells)})",
+                remedy="Fix the line; quote a cell that holds a comma.",
             )
     return Table(columns, rows)
 
 
 def read_json(file: Path) -> Any:
-    """Read JSON that somebody else's program wrote.
+    """Read a JSON file of another program.
 
     Raises:
         WsolError: unreadable, or not JSON.
@@ -77,10 +77,16 @@ def read_json(file: Path) -> Any:
 
 
 def read_predictions(path: Path) -> Iterator[tuple[str, Prediction]]:
-    """What `wsol predict` wrote, from its folder or its `predictions.jsonl`, each with `FILE, line N`.
+    """Read predictions of `wsol predict`.
+
+    Args:
+        path: the folder, or its `predictions.jsonl`.
+
+    Yields:
+        The position `<file>, line <n>`, and the prediction.
 
     Raises:
-        WsolError: absent or unfinished, a malformed line, or an image that stands there twice.
+        WsolError: absent or unfinished, a malformed line, or an image that occurs twice.
     """
     lines = open_predictions(path).folder / LINES if path.is_dir() else path
     seen: set[str] = set()
@@ -88,7 +94,7 @@ def read_predictions(path: Path) -> Iterator[tuple[str, Prediction]]:
         where = f"{lines}, line {number}"
         if prediction.image in seen:
             raise WsolError(
-                f"{where}", expected="each image once", got=f"{prediction.image!r} again", remedy="Remove one line."
+                where, expected="each image once", got=f"{prediction.image!r} again", remedy="Remove one line."
             )
         seen.add(prediction.image)
         yield where, prediction

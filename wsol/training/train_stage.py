@@ -12,8 +12,8 @@ from torch import nn
 
 from wsol.config.base import Training
 from wsol.config.options import RunConfig
-from wsol.data.loader import ImageLoader, told_broken, write_skipped
-from wsol.data.pixel_cache import Limits, Place, cores, open_cache, poorest
+from wsol.data.loader import ImageLoader, broken_summary, write_skipped
+from wsol.data.pixel_cache import Limits, Storage, cores, open_cache, slowest
 from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sizes, pretrained_state
 from wsol.models.checkpoint import ModelConfig, save
@@ -172,7 +172,7 @@ def _train_into(folder: Path, job: Job, data: DataSet, config: RunConfig, engine
             write_manifest(scratch, job.stage, job.settings, job.inputs, figures)
     if is_first:  # after the folder is complete: a kill before this does not lose the training
         (folder / CHECKPOINT).unlink(missing_ok=True)
-        progress.say(f"{job.stage}: trained, {told_broken(folder)}")
+        progress.say(f"{job.stage}: trained, {broken_summary(folder)}")
     return folder
 
 
@@ -183,8 +183,8 @@ def _images(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Engin
     if config.cache_folder is None:  # in the run, where a link may point elsewhere
         refuse_link(limits.folder)
 
-    def agree(place: Place) -> Place:
-        return poorest(gathered([place], engine))
+    def agree(storage: Storage) -> Storage:
+        return slowest(gathered([storage], engine))
 
     with progress.task(f"{job.stage}: reading images", len(paths)) as advance:
         kept = open_cache(paths, size_px, limits, part(), threads=threads, agree=agree, advance=advance)

@@ -1,4 +1,4 @@
-"""Class folders: which images, which classes, which truth."""
+"""Class folders: which images, which classes, which ground truth."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ FOLDERS = st.lists(st.sampled_from(["train", "test", "val", "hawk", "owl", "mask
 @hypothesis.example([["hawk"], ["train", "hawk"]])  # a class of trains, whatever its folders are called
 @hypothesis.example([["train", "train", "hawk"], ["train", "hawk"], ["test", "train"]])  # the same below a split
 @hypothesis.example([["hawk"], ["owl"], ["test", "hawk"]])  # a class of tests
-def test_whatever_classes_are_called_folders_give_what_is_read(tree: list[list[str]]) -> None:
+def test_folders_give_the_classes_that_are_read(tree: list[list[str]]) -> None:
     with TemporaryDirectory() as root:
         for number, folders in enumerate(tree):
             folder = Path(root, *folders)
@@ -202,21 +202,21 @@ def test_the_tree_itself_may_be_called_like_a_class(image_id: str, root_name: st
         pytest.param(["bus/2.jpg"], "train/1.jpg", "train", id="the same without folders"),
     ],
 )
-def test_a_folder_called_like_a_split_is_one_where_its_neighbours_say_so(
+def test_a_folder_called_like_a_split_is_one_where_its_neighbours_are_reported(
     above: str, others: list[str], image_id: str, expected: str
 ) -> None:
     tree = [f"{above}{name}" for name in (*others, image_id)]
     assert GivenClasses(tree, ("bus", "train"), "data").of(tree[-1]) == expected
 
 
-# Truth
+# Ground truth
 
 
 def table(root: Path, *rows: str, header: str = "path,x0,y0,x1,y1") -> None:
     (root / "boxes.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
 
 
-def test_truth_is_unread_until_asked_for(class_folders: Path) -> None:
+def test_ground_truth_is_read_only_on_request(class_folders: Path) -> None:
     (class_folders / "boxes.csv").write_bytes(b"\xff\xfe poison")
     (class_folders / "masks" / "hawk").mkdir(parents=True)
     (class_folders / "masks" / "hawk" / "1.png").write_bytes(b"poison")
@@ -303,7 +303,7 @@ def test_rows_of_training_and_of_validation_images_are_no_mistakes(split_folders
     assert mistakes_of(ground_truth) == [("unknown image", "boxes.csv, line 5")]
 
 
-def test_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path) -> None:
+def test_ground_truth_may_be_in_another_folder_than_the_images(class_folders: Path, tmp_path: Path) -> None:
     apart = tmp_path / "truth"
     apart.mkdir()
     table(apart, "owl/1.jpg,1,2,3,4", "owl/7.jpg,1,2,3,4")
@@ -325,7 +325,7 @@ def test_truth_may_lie_apart_from_the_images(class_folders: Path, tmp_path: Path
         pytest.param("path,x0,y0,x1,y1\nKäuzchen/1.jpg,1,2,3,4\n".encode("latin-1"), id="not UTF-8"),
     ],
 )
-def test_a_table_of_another_kind_says_what_is_expected(class_folders: Path, content: bytes) -> None:
+def test_a_table_of_another_kind_names_what_is_expected(class_folders: Path, content: bytes) -> None:
     (class_folders / "boxes.csv").write_bytes(content)
     with pytest.raises(WsolError, match=r"boxes\.csv"):
         read(class_folders).read_ground_truth()
@@ -437,7 +437,7 @@ def test_a_broken_mask_or_image_costs_its_own_box_only(class_folders: Path, brok
     assert mistakes_of(ground_truth) == [(kind, Path(broken).name)]
 
 
-def test_a_mask_of_another_size_than_its_image_says_both(class_folders: Path) -> None:
+def test_a_mask_of_another_size_than_its_image_is_an_error_with_both(class_folders: Path) -> None:
     save_mask(class_folders / "masks/owl/1.png", MASK[:20])
     words = (
         r"1\.png has \(height, width\) \(20, 40\): expected \(30, 40\), the upright size of .*1\.jpg\. Resize the mask"
@@ -461,7 +461,7 @@ def test_a_mask_without_a_usable_box_is_not_used(class_folders: Path) -> None:
     assert boxes_of(ground_truth) == {"owl/2.jpg": [(1, 2, 3, 4)]}
 
 
-def test_no_truth_at_all_says_what_to_write(class_folders: Path) -> None:
+def test_without_ground_truth_the_error_names_the_files_to_add(class_folders: Path) -> None:
     with pytest.raises(WsolError, match=r"boxes\.csv.*masks.*wsol predict"):
         read(class_folders).read_ground_truth()
 

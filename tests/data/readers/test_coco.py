@@ -1,4 +1,4 @@
-"""COCO as truth: where files and images lie, which image has which class, boxes and masks, and what is no COCO."""
+"""COCO as ground truth: file and image locations, the class of each image, boxes and masks, files that are not COCO."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from wsol.data.ground_truth import GroundTruth, TrueMask
+from wsol.data.ground_truth import GroundTruth, GroundTruthMask
 from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.coco import image_ids_of, read, recognise
 from wsol.data.readers.coco_masks import read_coco_mask
@@ -54,10 +54,10 @@ def boxes_of(ground_truth: GroundTruth) -> dict[str, list[Xyxy]]:
     return {image_id: [tuple(box) for box in one.boxes.xyxy.tolist()] for image_id, one in ground_truth.by_id.items()}
 
 
-def mask_of(ground_truth: GroundTruth, image_id: str, image_hw: tuple[int, int] = HW) -> TrueMask:
+def mask_of(ground_truth: GroundTruth, image_id: str, image_hw: tuple[int, int] = HW) -> GroundTruthMask:
     read_mask = ground_truth[image_id].read_mask
     assert read_mask is not None
-    mask: TrueMask = pickle.loads(pickle.dumps(read_mask))(image_hw)
+    mask: GroundTruthMask = pickle.loads(pickle.dumps(read_mask))(image_hw)
     assert mask.is_object.shape == mask.is_ignored.shape == image_hw
     assert not (mask.is_object & mask.is_ignored).any()
     return mask
@@ -122,7 +122,7 @@ def test_a_category_above_others_stays_a_class_where_it_is_used(tmp_path: Path) 
     assert read(tmp_path).class_names == ("birds", "hawk", "owl")
 
 
-def test_images_of_one_name_are_told_apart_by_the_folder_of_their_split(tmp_path: Path) -> None:
+def test_images_of_one_name_are_distinguished_by_the_folder_of_their_split(tmp_path: Path) -> None:
     write_roboflow_coco(tmp_path, "test", {"000000000009.jpg": [OWL], "5.jpg": [HAWK]})
     data = open_data(tmp_path)
     assert labelled(data, data.train) == {f"train/{name}": label for name, label in TRAIN_LABELS.items()}
@@ -155,7 +155,7 @@ def test_training_annotations_alone_are_training_and_test_set(tmp_path: Path) ->
     assert not data.has_split
 
 
-def test_validation_annotations_alone_are_a_list_of_truth(tmp_path: Path) -> None:
+def test_validation_annotations_alone_are_a_list_of_ground_truth(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     (tmp_path / "annotations/instances_train2017.json").unlink()
     data = open_ground_truth(tmp_path)
@@ -167,7 +167,7 @@ def test_validation_annotations_alone_are_a_list_of_truth(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("places", [("train2017", "val2017"), ("all", "all")])
-def test_images_may_lie_elsewhere(tmp_path: Path, places: tuple[str, str]) -> None:
+def test_images_may_be_in_another_folder(tmp_path: Path, places: tuple[str, str]) -> None:
     root, photos = tmp_path / "root", tmp_path / "photos"
     write_published_coco(root)
     for split, place in zip(("train2017", "val2017"), places, strict=True):
@@ -185,7 +185,7 @@ def test_the_folder_of_a_split_goes_before_the_folder_of_all(tmp_path: Path) -> 
     assert read(tmp_path, tmp_path).train[0].path == tmp_path / "train2017/000000000009.jpg"
 
 
-def test_absent_images_do_not_hinder_the_truth(tmp_path: Path) -> None:
+def test_ground_truth_is_read_without_the_images(tmp_path: Path) -> None:
     file = write_json(tmp_path / "instances_val2017.json", coco_of(TEST))
     data = open_ground_truth(file)
     assert data.test[0].path == tmp_path / "000000000139.jpg"
@@ -248,12 +248,14 @@ def test_a_json_file_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
         pytest.param(
             lambda d: [a.update(iscrowd=1) for a in d["annotations"][1:3]],
             "no true box",
-            "got crowds alone",
+            "got only crowds",
             id="crowds alone",
         ),
     ],
 )
-def test_a_image_without_one_class_is_left_out_and_noted(tmp_path: Path, change: Change, kind: str, words: str) -> None:
+def test_an_image_without_one_class_is_left_out_and_noted(
+    tmp_path: Path, change: Change, kind: str, words: str
+) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
     data = open_ground_truth(file)
@@ -275,19 +277,19 @@ def test_a_crowd_gives_no_class(tmp_path: Path) -> None:
     assert boxes_of(data.read_ground_truth())["x.jpg"] == [(5, 2, 15.5, 10)]
 
 
-def test_nothing_usable_says_what_is_wrong_with_the_first(tmp_path: Path) -> None:
+def test_without_usable_images_the_error_names_the_first_mistake(tmp_path: Path) -> None:
     file = write_json(tmp_path / "a.json", coco_of({"1.jpg": [HAWK, OWL], "2.jpg": []}))
-    with pytest.raises(WsolError, match=r"none of the 2 images.*several classes: .*1\.jpg.*Mend"):
+    with pytest.raises(WsolError, match=r"none of the 2 images.*several classes: .*1\.jpg.*Fix"):
         open_ground_truth(file)
     write_json(file, coco_of({}))
     with pytest.raises(WsolError, match=r"no images in .*a\.json"):
         open_ground_truth(file)
 
 
-# Truth
+# Ground truth
 
 
-def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> None:
+def test_malformed_boxes_matter_only_when_ground_truth_is_read(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     whole = open_data(tmp_path)
     file = tmp_path / "annotations/instances_val2017.json"
@@ -400,7 +402,7 @@ def test_objects_are_united_and_crowds_are_ignored_where_no_object_is(
 @pytest.mark.parametrize(
     "way", [lambda m: rectangle(2, 2, 10, 8), uncompressed, compressed], ids=["polygons", "runs", "compressed runs"]
 )
-def test_a_image_has_the_mask_of_all_its_objects(tmp_path: Path, way: Callable[[NDArray[np.bool_]], Any]) -> None:
+def test_an_image_has_the_mask_of_all_its_objects(tmp_path: Path, way: Callable[[NDArray[np.bool_]], Any]) -> None:
     document = coco_of(TRAIN)
     first, second = document["annotations"][1:3]
     first["segmentation"] = way(ones(2, 2, 12, 10))
@@ -480,7 +482,7 @@ def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segme
     document["annotations"][2]["segmentation"] = segmentation
     ground_truth = read(write_json(tmp_path / "a.json", document)).read_ground_truth()
     assert boxes_of(ground_truth) == TRAIN_BOXES
-    with pytest.raises(BrokenImage, match=r"a\.json, 000000000025\.jpg: expected.*got.*Mend") as raised:
+    with pytest.raises(BrokenImage, match=r"a\.json, 000000000025\.jpg: expected.*got.*Fix") as raised:
         mask_of(ground_truth, "000000000025.jpg")
     assert words in str(raised.value)
     assert mask_of(ground_truth, "000000000009.jpg").is_object.any()
@@ -504,7 +506,7 @@ def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segme
         ),
         pytest.param(
             '[{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]',
-            "a list of COCO results. Name the file of the true boxes",
+            "a list of COCO results. Give the file of the annotated boxes",
             id="results",
         ),
         pytest.param(
@@ -514,10 +516,10 @@ def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segme
         pytest.param('{"_via_settings": {}, "_via_img_metadata": {}}', "VGG Image Annotator", id="VIA"),
     ],
 )
-def test_what_is_no_coco_is_told_by_what_it_looks_like(tmp_path: Path, content: str | bytes, words: str) -> None:
+def test_what_is_no_coco_is_reported_by_what_it_looks_like(tmp_path: Path, content: str | bytes, words: str) -> None:
     file = tmp_path / "a.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(WsolError, match=r"a\.json is not.*expected.*(Name|Export|Convert)") as raised:
+    with pytest.raises(WsolError, match=r"a\.json is not.*expected.*(Give|Export|Convert)") as raised:
         open_ground_truth(file)
     assert words in str(raised.value)
 
@@ -542,7 +544,7 @@ def test_what_is_no_coco_is_told_by_what_it_looks_like(tmp_path: Path, content: 
 def test_a_senseless_entry_is_named(tmp_path: Path, change: Change, words: str) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN))
     changed(file, change)
-    with pytest.raises(WsolError, match=r"a\.json.*expected.*got.*(Mend|Number|Merge)") as raised:
+    with pytest.raises(WsolError, match=r"a\.json.*expected.*got.*(Fix|Renumber|Merge)") as raised:
         read(file)
     assert words in str(raised.value)
 
@@ -585,7 +587,7 @@ def test_a_file_of_another_kind_of_annotations_is_refused_by_its_kind(
 ) -> None:
     file = write_json(tmp_path / "a.json", coco_of(TRAIN) | {"annotations": [annotation, annotation]})
     with pytest.raises(
-        WsolError, match=r"a\.json, annotations\[0\]: expected.*Name the file of the instances"
+        WsolError, match=r"a\.json, annotations\[0\]: expected.*Give the file of the instances"
     ) as raised:
         read(file)
     assert words in str(raised.value)
@@ -617,7 +619,7 @@ def test_an_annotation_of_keypoints_with_a_box_is_a_box(tmp_path: Path) -> None:
     assert boxes_of(read(file).read_ground_truth()) == TRAIN_BOXES
 
 
-def test_both_splits_must_mean_the_same_by_a_category(tmp_path: Path) -> None:
+def test_a_category_must_have_one_name_in_both_splits(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     changed(tmp_path / "annotations/instances_val2017.json", lambda d: d["categories"][0].update(name="eagle"))
     with pytest.raises(WsolError, match=r"val2017\.json: expected category 7 to be 'owl'.*'eagle'"):
@@ -662,6 +664,6 @@ def test_a_category_of_images_with_several_classes_alone_is_left_out(tmp_path: P
 def test_several_files_for_one_split_are_named(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     write_json(tmp_path / "annotations/instances_train2014.json", coco_of(TRAIN))
-    with pytest.raises(WsolError, match=r"expected one file.*instances_train2014\.json, annotations/.*Name one"):
+    with pytest.raises(WsolError, match=r"expected one file.*instances_train2014\.json, annotations/"):
         read(tmp_path)
     assert read(tmp_path / "annotations/instances_train2014.json").train

@@ -1,4 +1,4 @@
-"""CSV tables: images, labels, boxes and split by column, and headers that mean something else."""
+"""CSV tables: images, labels, boxes and split by column, and headers with other names."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_table_is_read_by_its_folder_or_its_name(tmp_path: Path, images: str, 
     assert ground_truth.mistakes == data.mistakes == ()
 
 
-def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
+def test_images_may_be_in_another_folder(tmp_path: Path) -> None:
     write_images(tmp_path / "photos", ROWS)
     table = write_table(tmp_path / "lists" / "mine.csv", ROWS)
     data = open_data(table, tmp_path / "photos")
@@ -60,12 +60,12 @@ def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
     assert boxes_of(data.read_ground_truth()) == BOXES
 
 
-def test_labels_alone_are_a_data_set_without_truth(tmp_path: Path) -> None:
+def test_labels_alone_are_a_data_set_without_ground_truth(tmp_path: Path) -> None:
     write_images(tmp_path, ROWS)
     write_table(tmp_path / "labels.csv", LABELS.items(), ("path", "label"))
     data = open_data(tmp_path)
     assert labelled(data, data.train) == LABELS
-    with pytest.raises(WsolError, match=r"no boxes to compare with in .*labels\.csv.*x0, y0, x1, y1.*wsol predict"):
+    with pytest.raises(WsolError, match=r"no boxes in .*labels\.csv.*x0, y0, x1, y1.*wsol predict"):
         data.read_ground_truth()
 
 
@@ -140,7 +140,7 @@ def test_without_labels_and_folders_there_is_no_class(tmp_path: Path, path: str)
         open_ground_truth(table)
 
 
-def test_a_class_under_a_name_that_nobody_knows_is_not_passed_over_for_the_folder(tmp_path: Path) -> None:
+def test_an_unknown_column_may_be_the_label_so_folders_are_not_used(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.csv", [("site a/1.jpg", "owl")], ("path", "breed"))
     with pytest.raises(WsolError, match="Missing: label"):
         open_ground_truth(table)
@@ -185,7 +185,7 @@ def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, labels: d
         pytest.param("path\tlabel", "Save it with commas", id="tabulators"),
     ],
 )
-def test_a_header_that_means_something_else_says_what_to_rename(tmp_path: Path, header: str, words: str) -> None:
+def test_a_header_with_other_names_gets_advice(tmp_path: Path, header: str, words: str) -> None:
     (tmp_path / "t.csv").write_text(header + "\n1.jpg,owl\n" if header else "")
     with pytest.raises(WsolError, match=r"t\.csv has the columns.*expected path, label.*x0,y0,x1,y1") as raised:
         open_ground_truth(tmp_path / "t.csv")
@@ -195,7 +195,7 @@ def test_a_header_that_means_something_else_says_what_to_rename(tmp_path: Path, 
 @pytest.mark.parametrize(
     "header", ["path,label,weight", "path,label,x,y", "path,label,class,filename", "path,label,xs"]
 )
-def test_a_column_of_somebody_elses_is_no_slip(tmp_path: Path, header: str) -> None:
+def test_an_unrelated_column_is_not_misspelt(tmp_path: Path, header: str) -> None:
     (tmp_path / "t.csv").write_text(f"{header}\n1.jpg,owl\n")
     assert read(tmp_path / "t.csv").class_names == ("owl",)
 
@@ -216,7 +216,7 @@ def test_a_column_of_somebody_elses_is_no_slip(tmp_path: Path, header: str) -> N
         ),
     ],
 )
-def test_what_is_no_table_of_images_is_told(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_file_that_is_no_table_of_images_is_reported(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(WsolError, match=r"t\.csv.*expected") as raised:
         open_ground_truth(tmp_path / "t.csv")
@@ -256,7 +256,7 @@ def test_images_without_one_label_are_left_out_and_noted(tmp_path: Path) -> None
         pytest.param(["train", "test", "val"], ["0"], ["1"], id="validation images are neither"),
         pytest.param(["train", "val", "valid"], ["0"], ["1", "2"], id="they are the test where there is no other"),
         pytest.param(["Training", " TEST ", "train"], ["0", "2"], ["1"], id="capitals and blanks"),
-        pytest.param(["test", "test", "test"], [], ["0", "1", "2"], id="a list of truth"),
+        pytest.param(["test", "test", "test"], [], ["0", "1", "2"], id="a list of ground truth"),
         pytest.param(["train", "train", "train"], None, None, id="training images alone"),
         pytest.param(["", "", ""], None, None, id="an empty column"),
     ],
@@ -285,11 +285,11 @@ def test_a_split_is_taken_where_there_is_one(
             id="a cell left empty",
         ),
         pytest.param([("1", "owl", "trian")], "got 'trian'. Did you mean train?", id="a slip"),
-        pytest.param([("1", "owl", "7")], "expected split to be train, test or val, got '7'. Mend", id="a number"),
+        pytest.param([("1", "owl", "7")], "expected split to be train, test or val, got '7'. Fix", id="a number"),
     ],
 )
 def test_a_senseless_split_names_its_line(tmp_path: Path, rows: list[tuple[str, str, str]], words: str) -> None:
-    with pytest.raises(WsolError, match=r"t\.csv, line \d.*(Mend|Fill)") as raised:
+    with pytest.raises(WsolError, match=r"t\.csv, line \d.*(Fix|Fill)") as raised:
         read(write_table(tmp_path / "t.csv", rows, ("path", "label", "split")))
     assert words in str(raised.value)
 
@@ -297,7 +297,7 @@ def test_a_senseless_split_names_its_line(tmp_path: Path, rows: list[tuple[str, 
 # Boxes
 
 
-def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> None:
+def test_malformed_boxes_matter_only_when_ground_truth_is_read(tmp_path: Path) -> None:
     write_csv_set(tmp_path)
     whole = open_data(tmp_path)
     write_table(tmp_path / "labels.csv", [*ROWS[:3], (*ROWS[3][:2], "po", "i", "s", "on")])
@@ -318,7 +318,7 @@ def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(tmp_path: Path) -> 
         pytest.param((100, 2, 110, 4), "outside the image", id="outside"),
     ],
 )
-def test_a_senseless_box_is_noted_and_not_used(tmp_path: Path, corners: tuple[object, ...], kind: str) -> None:
+def test_an_invalid_box_is_noted_and_not_used(tmp_path: Path, corners: tuple[object, ...], kind: str) -> None:
     write_csv_set(tmp_path)
     table = write_table(tmp_path / "labels.csv", [*ROWS, ("1.jpg", "owl", *corners)])
     ground_truth = read(tmp_path).read_ground_truth()
@@ -364,7 +364,7 @@ def test_two_sizes_of_one_image_are_noted(tmp_path: Path) -> None:
 def test_a_senseless_size_names_its_line(tmp_path: Path, size: tuple[object, object]) -> None:
     table = write_table(tmp_path / "t.csv", [("1.jpg", "owl", 1, 2, 3, 4, *size)], (*BOX_COLUMNS, "width", "height"))
     with pytest.raises(
-        WsolError, match=r"t\.csv, line 2: expected width and height of an image in whole pixels, got.*Mend"
+        WsolError, match=r"t\.csv, line 2: expected width and height of an image in whole pixels, got.*Fix"
     ):
         read(table).read_ground_truth()
 

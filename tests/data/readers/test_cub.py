@@ -1,4 +1,4 @@
-"""CUB-200-2011: the published tables, their damage, and the truth that training must not see."""
+"""CUB-200-2011: the published tables, their damage, and the ground truth that training must not use."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_boxes_are_corners_clipped_to_the_image(fake_cub: Path) -> None:
         pytest.param(None, id="no file"),
     ],
 )
-def test_poisoned_boxes_disturb_only_those_who_ask_for_truth(fake_cub: Path, poison: bytes | None) -> None:
+def test_malformed_boxes_matter_only_when_ground_truth_is_read(fake_cub: Path, poison: bytes | None) -> None:
     whole = open_data(fake_cub)
     if poison is None:
         (fake_cub / "bounding_boxes.txt").unlink()
@@ -105,7 +105,7 @@ def test_a_senseless_row_is_noted_and_costs_its_own_box_only(fake_cub: Path, old
     )
 
 
-def test_the_images_may_lie_elsewhere(fake_cub: Path, tmp_path: Path) -> None:
+def test_the_images_may_be_in_another_folder(fake_cub: Path, tmp_path: Path) -> None:
     whole = open_data(fake_cub).read_ground_truth()
     (fake_cub / "images").rename(tmp_path / "photos")
     data = open_data(fake_cub, tmp_path / "photos")
@@ -129,7 +129,9 @@ def test_the_images_may_lie_elsewhere(fake_cub: Path, tmp_path: Path) -> None:
         pytest.param("bounding_boxes.txt", "30.0 45.0", "30.0", "line 5: expected 5 columns", id="four columns"),
     ],
 )
-def test_a_damaged_table_says_where(fake_cub: Path, table: str, old: str, new: str, words: str) -> None:
+def test_a_damaged_table_is_reported_with_the_position(
+    fake_cub: Path, table: str, old: str, new: str, words: str
+) -> None:
     text = (fake_cub / table).read_text()
     assert old in text
     (fake_cub / table).write_text(text.replace(old, new, 1))
@@ -140,13 +142,13 @@ def test_a_damaged_table_says_where(fake_cub: Path, table: str, old: str, new: s
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_of_bytes_says_which(fake_cub: Path, table: str) -> None:
+def test_a_table_of_bytes_is_named(fake_cub: Path, table: str) -> None:
     (fake_cub / table).write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(WsolError, match=table):
         open_data(fake_cub)
 
 
-def test_no_training_image_says_so(fake_cub: Path) -> None:
+def test_no_training_image_is_reported(fake_cub: Path) -> None:
     (fake_cub / "train_test_split.txt").write_text("".join(f"{number} 0\n" for number in range(1, 10)))
     with pytest.raises(WsolError, match="no training images"):
         open_data(fake_cub)

@@ -1,4 +1,4 @@
-"""Whatever stands in a file of ground truth or of results, a reader reads it or says what is wrong, and raises nothing
+"""For any content of a file of ground truth or of results, a reader reads it or raises a WsolError, and nothing
 else."""
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def read_everything(root: Path, images: Path | None = None) -> None:
 
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where something stands in a document: keys and indices."""
+    """The positions in a document: keys and indices."""
     yield path
     items = (
         document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()

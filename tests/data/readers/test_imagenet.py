@@ -11,7 +11,7 @@ from fake_data.voc import Object, write_xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.data.ground_truth import GroundTruth, counted
+from wsol.data.ground_truth import GroundTruth, count_kinds
 from wsol.data.readers.imagenet import read, recognise
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -37,7 +37,7 @@ XML_FOLDERS = [
 
 @pytest.fixture
 def flat(tmp_path: Path) -> Path:
-    """Two training classes, two validation images beside one another, annotations in Kaggle's place."""
+    """Two training classes, two validation images beside one another, annotations in Kaggle's folder."""
     root = tmp_path / "imagenet"
     write_train(root)
     write_val(root / "val", [None, None])
@@ -115,9 +115,9 @@ def test_a_file_is_not_recognised(by_wnid: Path) -> None:
     assert not recognise(by_wnid / "absent")
 
 
-def test_a_folder_without_images_says_what_is_expected(tmp_path: Path) -> None:
+def test_a_folder_without_images_names_what_is_expected(tmp_path: Path) -> None:
     (tmp_path / "Annotations/CLS-LOC/val").mkdir(parents=True)
-    with pytest.raises(WsolError, match=r"no ImageNet images in .*train/<wnid>.*Name the folder"):
+    with pytest.raises(WsolError, match=r"no ImageNet images in .*train/<wnid>.*Give the folder"):
         read(tmp_path)
     with pytest.raises(WsolError, match="absent"):
         read(tmp_path, tmp_path / "absent")
@@ -176,7 +176,7 @@ def test_kaggles_images_may_be_named_alone_whatever_the_folder_above_is_called(k
     assert labelled(read(kaggle / "imagenet/Data/CLS-LOC")) == FLAT
 
 
-def test_images_may_lie_elsewhere(tmp_path: Path, flat: Path) -> None:
+def test_images_may_be_in_another_folder(tmp_path: Path, flat: Path) -> None:
     for name in ("train", "val"):
         (tmp_path / "elsewhere").mkdir(exist_ok=True)
         (flat / name).rename(tmp_path / "elsewhere" / name)
@@ -205,7 +205,7 @@ def test_without_held_out_images_there_is_no_split(tmp_path: Path) -> None:
     assert data.test is data.train
     ground_truth = data.read_ground_truth()
     assert boxes_of(ground_truth) == [[[1, 2, 3, 4]]]
-    assert counted(ground_truth.mistakes) == {"no true box": 2}
+    assert count_kinds(ground_truth.mistakes) == {"no true box": 2}
 
 
 def test_subsets_may_call_it_test(by_wnid: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_folder_that_is_no_training_class_is_left_out(by_wnid: Path) -> None:
     write_image(by_wnid / "val" / SHARK / f"{val_name(3)}.JPEG")
     data = read(by_wnid)
     assert labelled(data) == BY_WNID
-    assert counted(data.mistakes) == {"unknown class": 1}
+    assert count_kinds(data.mistakes) == {"unknown class": 1}
     assert f"expected one of the 2 classes of {by_wnid / 'train'}, got {SHARK!r}" in data.mistakes[0].what
 
 
@@ -246,7 +246,7 @@ def test_a_flat_image_without_a_usable_label_is_left_out(
         write_xmls(flat / "Annotations/CLS-LOC/val", {3: objects})
     data = read(flat)
     assert labelled(data) == FLAT
-    assert counted(data.mistakes) == {kind: 1}
+    assert count_kinds(data.mistakes) == {kind: 1}
     assert words in data.mistakes[0].what
     assert boxes_of(data.read_ground_truth()) == BOXES
 
@@ -256,11 +256,11 @@ def test_no_name_is_no_class_without_training_images_either(tmp_path: Path) -> N
     write_xmls(tmp_path / "val_annotations", {1: OBJECTS[1], 2: [("", 1, 2, 3, 4)]})
     data = read(tmp_path)
     assert data.class_names == (TENCH,)
-    assert counted(data.mistakes) == {"unknown class": 1}
+    assert count_kinds(data.mistakes) == {"unknown class": 1}
 
 
 @pytest.mark.parametrize("folder", XML_FOLDERS)
-def test_annotations_are_looked_for(by_wnid: Path, folder: str) -> None:
+def test_annotations_are_found(by_wnid: Path, folder: str) -> None:
     write_xmls(by_wnid / folder, OBJECTS)
     assert boxes_of(read(by_wnid).read_ground_truth()) == BOXES
 
@@ -272,7 +272,7 @@ def test_an_annotation_of_training_images_is_none_of_validation_images(by_wnid: 
 
 
 @pytest.mark.parametrize("is_flat", [True, False])
-def test_no_annotation_at_all_says_where_it_was_looked_for(tmp_path: Path, is_flat: bool) -> None:
+def test_without_annotations_the_error_names_the_searched_folders(tmp_path: Path, is_flat: bool) -> None:
     write_train(tmp_path)
     write_val(tmp_path / "val", [None if is_flat else TENCH])
     with pytest.raises(WsolError, match=r"no boxes for .*val: expected .*wsol predict") as raised:
@@ -288,7 +288,7 @@ def test_flat_images_without_annotations_cannot_even_be_read(tmp_path: Path) -> 
         read(tmp_path)
 
 
-# Truth
+# Ground truth
 
 
 def test_corners_are_those_of_the_file(by_wnid: Path) -> None:
@@ -318,7 +318,7 @@ def test_poisoned_corners_change_no_label(flat: Path) -> None:
     assert (poisoned.test, poisoned.train, poisoned.mistakes) == (whole.test, whole.train, ())
     ground_truth = poisoned.read_ground_truth()
     assert boxes_of(ground_truth) == BOXES[1:]
-    assert counted(ground_truth.mistakes) == {"not a number": 1}
+    assert count_kinds(ground_truth.mistakes) == {"not a number": 1}
 
 
 @pytest.mark.parametrize("size", [None, (0, 0), (30, 0), (0, 40)])
@@ -329,7 +329,7 @@ def test_the_size_is_the_images_where_the_file_has_none(by_wnid: Path, size: tup
     assert [one.image_hw for one in ground_truth.by_id.values()] == [(30, 40), (300, 400)]
 
 
-def test_a_image_without_size_is_looked_at(by_wnid: Path) -> None:
+def test_an_image_without_size_is_inspected(by_wnid: Path) -> None:
     for number in OBJECTS:
         write_xml(by_wnid / f"bbox/val/{val_name(number)}.xml", OBJECTS[number], image_hw=None)
     data = read(by_wnid)
@@ -397,7 +397,7 @@ def test_a_bad_file_costs_its_own_boxes_only(by_wnid: Path, content: bytes, kind
     bad.write_bytes(content)
     ground_truth = read(by_wnid).read_ground_truth()
     assert boxes_of(ground_truth) == BOXES[1:]
-    assert counted(ground_truth.mistakes) == kinds
+    assert count_kinds(ground_truth.mistakes) == kinds
     assert words in str(ground_truth.mistakes[0])
     assert str(bad) in str(ground_truth.mistakes[0])
 
@@ -415,15 +415,15 @@ def test_a_bad_object_costs_its_own_box_only(by_wnid: Path, one: Object, kind: s
     write_xmls(by_wnid / "Annotations/val", OBJECTS | {1: [one, *OBJECTS[1]]})
     ground_truth = read(by_wnid).read_ground_truth()
     assert boxes_of(ground_truth) == BOXES
-    assert counted(ground_truth.mistakes) == {kind: 1}
+    assert count_kinds(ground_truth.mistakes) == {kind: 1}
     assert f"{val_name(1)}.xml, object 1" in ground_truth.mistakes[0].where
 
 
-def test_a_image_without_annotation_says_what_is_missing(by_wnid: Path) -> None:
+def test_an_image_without_annotation_names_the_missing_file(by_wnid: Path) -> None:
     write_xmls(by_wnid / "Annotations/val", {2: OBJECTS[2]})
     ground_truth = read(by_wnid).read_ground_truth()
     assert boxes_of(ground_truth) == BOXES[1:]
-    assert counted(ground_truth.mistakes) == {"no true box": 1}
+    assert count_kinds(ground_truth.mistakes) == {"no true box": 1}
     assert f"expected {val_name(1)}.xml" in ground_truth.mistakes[0].what
 
 
@@ -432,7 +432,7 @@ corners = st.tuples(*[st.integers(0, 20)] * 2, *[st.integers(20, 29)] * 2)
 
 @settings(max_examples=30)  # each writes files
 @given(st.lists(corners, min_size=1, max_size=4))
-def test_kaggles_table_says_what_the_files_say(
+def test_kaggles_table_equals_the_files(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, int, int]]
 ) -> None:
     root = tmp_path_factory.mktemp("imagenet")

@@ -10,7 +10,7 @@ from fake_data.voc import Object, write_voc, write_xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsol.data.ground_truth import GroundTruth, counted
+from wsol.data.ground_truth import GroundTruth, count_kinds
 from wsol.data.readers.voc import read, recognise
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -71,15 +71,15 @@ def test_a_file_is_not_recognised(voc: Path) -> None:
     assert not recognise(voc / "absent")
 
 
-def test_a_folder_without_annotations_says_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(WsolError, match=r"no annotations in .*Annotations/\*\.xml.*Name the folder"):
+def test_a_folder_without_annotations_names_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(WsolError, match=r"no annotations in .*Annotations/\*\.xml.*Give the folder"):
         read(tmp_path)
 
 
 # Images and labels
 
 
-def test_a_image_is_labelled_by_the_class_of_its_objects(voc: Path) -> None:
+def test_an_image_is_labelled_by_the_class_of_its_objects(voc: Path) -> None:
     data = read(voc)
     assert data.kind == "PASCAL VOC"
     assert data.class_names == ("bird", "cow")
@@ -105,9 +105,7 @@ LISTS = {"train": [A], "trainval": [A, B], "val": [B], "test": [C, D]}
         pytest.param({"test": [D, A]}, ([], [D, A]), id="test alone, in its own order"),
         pytest.param({"train": [], "test": [C]}, ([], [C]), id="an empty list"),
         pytest.param({"bird_train": [f"{A}  1"]}, (STEMS, STEMS), id="lists of one class"),
-        pytest.param(
-            {"train": [A], "test": ["2012_1"], "val": [B]}, ([A], [B]), id="test images that nobody annotated"
-        ),
+        pytest.param({"train": [A], "test": ["2012_1"], "val": [B]}, ([A], [B]), id="test images without annotations"),
         pytest.param({"train": [f" {A} ", "", A], "test": [C]}, ([A], [C]), id="blanks, and an image twice"),
     ],
 )
@@ -147,7 +145,7 @@ def test_a_listed_image_without_annotation_is_left_out(voc: Path) -> None:
     ]
 
 
-def test_a_list_of_bytes_says_which(voc: Path) -> None:
+def test_a_list_of_bytes_is_named(voc: Path) -> None:
     write_voc(voc, {}, {"train": []})
     (voc / "ImageSets/Main/train.txt").write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(WsolError, match=r"train\.txt is not text.*Restore"):
@@ -170,14 +168,14 @@ def test_a_list_of_bytes_says_which(voc: Path) -> None:
         pytest.param("<project/>", "no true box", "holds <project>: expected <annotation>", id="XML of another kind"),
     ],
 )
-def test_a_image_without_a_usable_label_is_left_out(
+def test_an_image_without_a_usable_label_is_left_out(
     voc: Path, content: list[Object] | str, kind: str, words: str
 ) -> None:
     bad = voc / "Annotations" / f"{A}.xml"
     bad.write_text(content) if isinstance(content, str) else write_xml(bad, content)
     data = read(voc)
     assert stems(data) == ([B, C, D], [B, C, D])
-    assert counted(data.mistakes) == {kind: 1}
+    assert count_kinds(data.mistakes) == {kind: 1}
     assert words in data.mistakes[0].what
     assert str(bad) in data.mistakes[0].where
     assert set(data.read_ground_truth().by_id) == {f"{s}.jpg" for s in (B, C, D)}
@@ -223,7 +221,7 @@ def test_nothing_usable_is_an_empty_data_set(tmp_path: Path) -> None:
         pytest.param("Annotations/1.xml", None, "", "", "1.jpg", id="nowhere, and no name"),
     ],
 )
-def test_images_are_looked_for(
+def test_images_are_found(
     tmp_path: Path, xml: str, image: str | None, file_name: str, folder: str, image_id: str
 ) -> None:
     write_xml(tmp_path / xml, [BIRD], file_name=file_name, folder=folder)
@@ -240,21 +238,21 @@ def test_a_folder_name_leads_nowhere_above_the_images(tmp_path: Path) -> None:
     assert read(tmp_path / "voc").train[0].image_id == "1.png"
 
 
-def test_images_may_lie_elsewhere(tmp_path: Path, voc: Path) -> None:
+def test_images_may_be_in_another_folder(tmp_path: Path, voc: Path) -> None:
     (voc / "JPEGImages").rename(tmp_path / "elsewhere")
     data = read(voc, tmp_path / "elsewhere")
     assert [s.path for s in data.train] == [tmp_path / "elsewhere" / f"{s}.jpg" for s in STEMS]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_of_two_images_of_a_stem_the_named_one_is_meant(tmp_path: Path, suffix: str) -> None:
+def test_of_two_images_with_one_stem_the_named_one_is_used(tmp_path: Path, suffix: str) -> None:
     write_xml(tmp_path / "1.xml", [BIRD], file_name=f"1{suffix}")
     for name in ("1.jpg", "1.png"):
         write_image(tmp_path / name)
     assert read(tmp_path).train[0].image_id == f"1{suffix}"
 
 
-def test_a_second_annotation_of_a_image_is_left_out(tmp_path: Path) -> None:
+def test_a_second_annotation_of_an_image_is_left_out(tmp_path: Path) -> None:
     write_image(tmp_path / "1.jpg")
     write_xml(tmp_path / "1 (copy).xml", [("cow", 1, 1, 2, 2)], file_name="1.jpg")
     write_xml(tmp_path / "1.xml", [BIRD])
@@ -266,7 +264,7 @@ def test_a_second_annotation_of_a_image_is_left_out(tmp_path: Path) -> None:
     ]
 
 
-# Truth
+# Ground truth
 
 
 def test_corners_count_from_one_and_the_last_is_inside(voc: Path) -> None:
@@ -297,11 +295,11 @@ def test_a_link_to_nowhere_is_left_out(voc: Path) -> None:
     (voc / "Annotations" / f"{A}.xml").symlink_to(voc / "absent.xml")
     data = read(voc)
     assert stems(data)[0] == [B, C, D]
-    assert counted(data.mistakes) == {"no true box": 1}
+    assert count_kinds(data.mistakes) == {"no true box": 1}
     assert "No such file" in data.mistakes[0].what
 
 
-def test_truth_is_of_both_splits(voc: Path) -> None:
+def test_ground_truth_is_of_both_splits(voc: Path) -> None:
     write_voc(voc, {}, {"train": [A], "test": [C]})
     assert list(boxes_of(read(voc).read_ground_truth())) == [f"{A}.jpg", f"{C}.jpg"]
 
@@ -339,7 +337,7 @@ def test_a_bad_object_costs_its_own_box_only(voc: Path, one: Object, kind: str) 
     write_xml(voc / f"Annotations/{A}.xml", [one, BIRD])
     ground_truth = read(voc).read_ground_truth()
     assert boxes_of(ground_truth)[f"{A}.jpg"][-1] == [1, 2, 30, 20]
-    assert counted(ground_truth.mistakes) == {kind: 1}
+    assert count_kinds(ground_truth.mistakes) == {kind: 1}
     assert f"{A}.xml, object 1" in ground_truth.mistakes[0].where
 
 
@@ -350,7 +348,7 @@ def test_another_shape_than_a_box_is_named(tmp_path: Path, shape: str) -> None:
     file.write_text(file.read_text().replace("<bndbox>", f"<{shape}>", 1).replace("</bndbox>", f"</{shape}>", 1))
     ground_truth = read(tmp_path).read_ground_truth()
     (mistake,) = ground_truth.mistakes
-    assert mistake.kind == "no true box" and f"expected <bndbox>, got <{shape}> alone" in mistake.what
+    assert mistake.kind == "no true box" and f"expected <bndbox>, got only <{shape}>" in mistake.what
 
 
 def test_a_writer_that_counts_from_zero_loses_nothing(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsol.data.ground_truth import GroundTruth, counted
+from wsol.data.ground_truth import GroundTruth, count_kinds
 from wsol.data.readers.wsolevaluation import read, recognise
 from wsol.errors import BrokenImage, WsolError
 
@@ -94,7 +94,7 @@ def test_splits_are_folders(tmp_path: Path, names: list[str], train: str | None,
     assert data.has_split
 
 
-def test_a_training_list_has_no_places(tmp_path: Path) -> None:
+def test_a_training_list_has_no_positions(tmp_path: Path) -> None:
     write_boxes(tmp_path / "test", LABELS, BOXES)
     write_boxes(tmp_path / "train", {"owl/9.jpg": 0}, {})
     for name in ("localization.txt", "image_sizes.txt"):
@@ -106,7 +106,7 @@ def test_a_training_list_has_no_places(tmp_path: Path) -> None:
     assert ground_truth.mistakes == ()
 
 
-def test_places_of_training_images_are_true_too(tmp_path: Path) -> None:
+def test_positions_of_training_images_are_true_too(tmp_path: Path) -> None:
     write_boxes(tmp_path / "test", LABELS, BOXES)
     write_boxes(tmp_path / "train", {"owl/9.jpg": 0}, {"owl/9.jpg": [(1, 2, 3, 4)]})
     assert boxes_of(read(tmp_path).read_ground_truth())["owl/9.jpg"] == [[1, 2, 3, 4]]
@@ -125,7 +125,7 @@ def test_other_folders_are_not_recognised(tmp_path: Path, names: list[str]) -> N
     for name in names:
         (tmp_path / name).write_text("")
     assert not recognise(tmp_path)
-    with pytest.raises(WsolError, match=r"no image_ids\.txt.*Name the folder"):
+    with pytest.raises(WsolError, match=r"no image_ids\.txt.*Give the folder"):
         read(tmp_path)
 
 
@@ -164,7 +164,7 @@ def test_classes_are_named_by_folders_or_numbered(
     assert {s.image_id: s.label for s in data.test} == labels
 
 
-def test_a_image_listed_twice_is_one(listed: Path) -> None:
+def test_an_image_listed_twice_is_one(listed: Path) -> None:
     change(listed / "image_ids.txt", "owl/1.jpg", "owl/1.jpg\nowl/1.jpg")
     assert [s.image_id for s in read(listed).test] == list(LABELS)
 
@@ -197,7 +197,7 @@ def test_images_without_a_usable_label_are_left_out(listed: Path) -> None:
     ]
 
 
-def test_a_label_said_twice_is_one_label(listed: Path) -> None:
+def test_a_repeated_label_is_one_label(listed: Path) -> None:
     change(listed / "class_labels.txt", "owl/1.jpg,0", "owl/1.jpg,0\nowl/1.jpg,0\nother/1.jpg,7")
     data = read(listed)
     assert len(data.test) == 3
@@ -211,17 +211,15 @@ def test_a_label_said_twice_is_one_label(listed: Path) -> None:
 @pytest.mark.parametrize(
     ("held_by", "given", "expected"),
     [
-        pytest.param("elsewhere", "elsewhere", "elsewhere", id="where it was said"),
+        pytest.param("elsewhere", "elsewhere", "elsewhere", id="in the given folder"),
         pytest.param("list", None, "list", id="beside the tables"),
         pytest.param("list/images", None, "list/images", id="in images"),
-        pytest.param("list/images", "elsewhere", "list/images", id="not where it was said"),
+        pytest.param("list/images", "elsewhere", "list/images", id="not in the given folder"),
         pytest.param(None, None, "list", id="nowhere"),
-        pytest.param(None, "elsewhere", "elsewhere", id="nowhere, though it was said"),
+        pytest.param(None, "elsewhere", "elsewhere", id="absent from the given folder"),
     ],
 )
-def test_images_are_looked_for(
-    tmp_path: Path, listed: Path, held_by: str | None, given: str | None, expected: str
-) -> None:
+def test_images_are_found(tmp_path: Path, listed: Path, held_by: str | None, given: str | None, expected: str) -> None:
     if held_by:
         write_image(tmp_path / held_by / "owl/1.jpg")
     data = read(listed, tmp_path / given if given else None)
@@ -255,7 +253,7 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows:
 
 
 @pytest.mark.parametrize("poison", [b"no boxes here\n", b"owl/1.jpg,nan,nan,nan,nan", b"\xff\x00\x9d", None])
-def test_poisoned_places_disturb_only_those_who_ask_for_truth(listed: Path, poison: bytes | None) -> None:
+def test_malformed_boxes_matter_only_when_ground_truth_is_read(listed: Path, poison: bytes | None) -> None:
     whole = read(listed)
     for name in ("localization.txt", "image_sizes.txt"):
         (listed / name).unlink() if poison is None else (listed / name).write_bytes(poison)
@@ -335,7 +333,7 @@ def test_mistakes_are_noted_and_not_used(
 ) -> None:
     change(listed / table, old, new)
     ground_truth = read(listed).read_ground_truth()
-    assert counted(ground_truth.mistakes) == kinds
+    assert count_kinds(ground_truth.mistakes) == kinds
     assert words in "\n".join(map(str, ground_truth.mistakes))
     assert boxes_of(ground_truth)["hawk/1.jpg"] == [[3, 3, 4, 4]]
     if set(kinds) - {"reaches outside, clipped"}:
@@ -367,21 +365,21 @@ def test_mistakes_are_noted_and_not_used(
 def test_a_malformed_line_is_named(listed: Path, table: str, line: str, expected: str) -> None:
     lines = (listed / table).read_text().split("\n")
     (listed / table).write_text("\n".join([lines[0], line, *lines[1:]]))
-    with pytest.raises(WsolError, match="Mend the line, or restore") as raised:
+    with pytest.raises(WsolError, match="Fix the line, or restore") as raised:
         read(listed).read_ground_truth()
     assert f"{listed / table}, line 2: expected {expected}" in str(raised.value)
     assert repr(line) in str(raised.value)
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_of_bytes_says_which(listed: Path, table: str) -> None:
+def test_a_table_of_bytes_is_named(listed: Path, table: str) -> None:
     (listed / table).write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(WsolError, match=rf"{table} is not text.*Restore"):
         read(listed).read_ground_truth()
 
 
 @pytest.mark.parametrize("table", TABLES[1:])
-def test_a_missing_table_says_which(listed: Path, table: str) -> None:
+def test_a_missing_table_is_named(listed: Path, table: str) -> None:
     (listed / table).unlink()
     assert recognise(listed)
     with pytest.raises(WsolError, match=rf"no {table} in .*Restore that file"):
@@ -414,7 +412,7 @@ def masked(tmp_path: Path) -> Path:
     return root
 
 
-def test_masks_of_a_image_are_one_object_and_ignored_pixels_are_the_others(masked: Path) -> None:
+def test_masks_of_an_image_are_one_object_and_ignored_pixels_are_the_others(masked: Path) -> None:
     ground_truth = read(masked).read_ground_truth()
     assert ground_truth.mistakes == ()
     assert boxes_of(ground_truth) == {"test/a.jpg": [], "test/b.jpg": []}
@@ -483,7 +481,7 @@ def test_a_mask_is_read_at_height_by_width(masked: Path) -> None:
 
 
 @pytest.mark.parametrize("holder", ["OpenImages", "OpenImages/images", "OpenImages/masks", "elsewhere"])
-def test_masks_are_looked_for(tmp_path: Path, masked: Path, holder: str) -> None:
+def test_masks_are_found(tmp_path: Path, masked: Path, holder: str) -> None:
     if holder != "OpenImages":
         (tmp_path / holder).mkdir()
         (masked / "test").rename(tmp_path / holder / "test")
@@ -499,10 +497,10 @@ def test_masks_are_looked_for(tmp_path: Path, masked: Path, holder: str) -> None
         pytest.param("test/a_2.png", None, "does not exist", id="a mask missing"),
         pytest.param("test/a_ignore.png", None, "does not exist", id="a region missing"),
         pytest.param("test/a_2.png", b"", "the file is empty", id="an empty file"),
-        pytest.param("test/a_2.png", b"no image", "no decoder", id="no image"),
+        pytest.param("test/a_2.png", b"no image", "format is unknown", id="no image"),
     ],
 )
-def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
+def test_a_mask_that_cannot_be_decoded_is_reported_when_it_is_read(
     masked: Path, name: str, content: bytes | None, words: str
 ) -> None:
     (masked / name).unlink() if content is None else (masked / name).write_bytes(content)
@@ -522,7 +520,7 @@ def test_a_mask_that_cannot_be_decoded_says_so_when_it_is_asked_for(
         pytest.param(os.mkfifo, "a named pipe", id="a pipe"),
         pytest.param(
             lambda path: Image.new("L", (40, 30)).save(path, "JPEG2000"),
-            "no decoder",
+            "format is unknown",
             id="a format that only OpenCV reads",
         ),
     ],
@@ -568,7 +566,7 @@ def test_mistakes_among_masks_are_noted(masked: Path) -> None:
 def test_a_malformed_line_among_masks_is_named(masked: Path, line: str) -> None:
     with (masked / "localization.txt").open("a") as table:
         table.write(f"\n{line}")
-    with pytest.raises(WsolError, match=r"localization\.txt, line 4: expected `path,mask,ignored`.*Mend"):
+    with pytest.raises(WsolError, match=r"localization\.txt, line 4: expected `path,mask,ignored`.*Fix"):
         read(masked).read_ground_truth()
 
 

@@ -1,1 +1,1 @@
-"""One file for each kind of data set, as it is published."""
+"""Readers of data sets, one file per published layout."""

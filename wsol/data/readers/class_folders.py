@@ -1,8 +1,7 @@
-"""Class folders: `root/<class>/**/*.jpg`, or the same below `root/train` and `root/test`, by whatever name
-(`splits.py`).
+"""Class folders: `root/<class>/**/*.jpg`, or the same below `root/train` and `root/test` (other names: `splits.py`).
 
-Truth, where there is one, stands beside the classes: `boxes.csv` with the columns path, x0, y0, x1, y1 (0-based,
-half-open pixels of the upright image, several lines an image allowed) and `masks/<path>.png` (0 is background).
+Optional ground truth beside the class folders: `boxes.csv` with the columns path, x0, y0, x1, y1 (0-based, half-open
+pixels of the upright image, one line per box) and `masks/<path>.png` (0 is background).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from wsol.data.masks import read_png_mask
 from wsol.data.not_classes import check_classes
 from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows
 from wsol.data.samples import DataSet, Sample
-from wsol.data.splits import halves_of, part_of
+from wsol.data.splits import split_folders, split_of
 from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 from wsol.geometry.boxes import tight_box
 from wsol.storage.litter import is_litter
@@ -29,17 +28,19 @@ COLUMNS = ("path", *CORNERS)
 
 
 def recognise(root: Path) -> bool:
-    """Whether this may be a tree of class folders: any folder may."""
+    """Whether this may hold class folders: any folder may."""
     return root.is_dir()
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read a tree of class folders; a split is taken where folders are called like one, as `splits.py` says.
+    """Read class folders; folders with the names of a split (`splits.py`) are read as one.
 
-    `images` holds the tree where only the truth lies in `root`.
+    Args:
+        root: the folder of the class folders.
+        images: the folder of the class folders, if `root` has only the ground truth.
 
     Raises:
-        WsolError: the folders are no classes, or the test folder has classes that the training folder has not.
+        WsolError: the folders are not classes, or the test folder has classes that the training folder lacks.
     """
     image_root = root if images is None else images
     names = {child.name for child in _folders(image_root)}
@@ -47,22 +48,22 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     def has_folders(name: str) -> bool:
         return bool(_folders(image_root / name))
 
-    halves = halves_of(names, has_folders)
-    tree = image_root if halves is None else image_root / halves.train
+    split = split_folders(names, has_folders)
+    tree = image_root if split is None else image_root / split.train
     class_names = _class_names(tree)
-    if halves and not class_names and any(map(is_image, tree.iterdir())):
+    if split and not class_names and any(map(is_image, tree.iterdir())):
         raise WsolError(
             f"{tree} holds images and no class folders",
-            expected=f"{halves.train}/<class>/*.jpg",
+            expected=f"{split.train}/<class>/*.jpg",
             remedy="Sort its images into a folder for each class, or write a CSV table (path,label).",
         )
     train = test = _samples(image_root, tree, tree, class_names)
-    if halves and halves.test:
-        test = _samples(image_root, image_root / halves.test, tree, class_names)
+    if split and split.test:
+        test = _samples(image_root, image_root / split.test, tree, class_names)
     doubts = check_classes(tree, _files(image_root, tree, train, class_names))
-    # Where there is no test folder, another one beside `train` would end the split.
-    stays = halves is not None and halves_of({*names, "another"}, has_folders) is not None
-    trees = [image_root / name for name in halves or () if name] if stays else [image_root]
+    # Without a test folder, another folder beside `train` would make `train` a class.
+    is_fixed = split is not None and split_folders({*names, "another"}, has_folders) is not None
+    trees = [image_root / name for name in split or () if name] if is_fixed else [image_root]
     return DataSet(
         "class folders",
         root,
@@ -77,13 +78,14 @@ def read(root: Path, images: Path | None = None) -> DataSet:
 
 
 class GivenClasses:
-    """The classes that their folders give images, by the rule of `read`: below a split, the outermost folder called
-    like a class.
+    """The classes of images by their folders, by the same rule as `read`: below a split, the outermost folder with the
+    name of a class.
 
-    What is a split is told from the folders of all images, `image_ids`, in whichever folder of the tree it lies. `read`
-    sees the
-    disk: folders without images, too. Where none is a class, the tree's own name, `root_name`, may be one: somebody
-    predicted on a class folder by itself.
+    Args:
+        image_ids: all images; their folders show which folders are splits. (`read` uses the folders on disk, also those
+            without images.)
+        class_names: the classes.
+        root_name: the name of the image root, which is the class if no folder is one: images of a single class folder.
     """
 
     def __init__(self, image_ids: Iterable[str], class_names: Collection[str], root_name: str) -> None:
@@ -95,16 +97,16 @@ class GivenClasses:
                 below[folders[:depth]].add(name)
 
         def is_split(folder: tuple[str, ...], names: Set[str]) -> bool:
-            return halves_of(names, lambda name: (*folder, name) in below) is not None
+            return split_folders(names, lambda name: (*folder, name) in below) is not None
 
         self._split = {folder for folder, names in below.items() if is_split(folder, names)}
 
     def of(self, image_id: str) -> str | None:
-        """The class of one of the images; None where no folder is a class."""
+        """The class of one of the images; None if no folder is a class."""
         folders, is_below_split = _folders_of(image_id), False
         for depth, name in enumerate(folders):
-            # A class below a split may be called like one, so a second split is none.
-            if not is_below_split and folders[:depth] in self._split and part_of(name):
+            # A class below a split may have the name of a split, so only the first one is a split.
+            if not is_below_split and folders[:depth] in self._split and split_of(name):
                 is_below_split = True
             elif name in self._class_names:
                 return name
@@ -126,7 +128,7 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 
 def _is_truth(child: Path, siblings: set[str]) -> bool:
-    # A class may be called "masks"; a folder of truth repeats its siblings' names.
+    # A class may have the name "masks"; a folder of ground truth has subfolders with the names of its siblings.
     below = {folder.name for folder in _folders(child)} if child.name == "masks" else set()
     return bool(below) and below <= siblings
 
@@ -135,8 +137,9 @@ def _samples(image_root: Path, folder: Path, train: Path, class_names: tuple[str
     unknown = {child.name for child in _folders(folder)} - set(class_names) - {"masks"}
     if unknown and folder not in (image_root, train):
         raise WsolError(
-            f"{folder} has classes that {train} has not: {', '.join(sorted(unknown)[:5])}",
-            remedy="Expected the same class folders in both; rename or remove them.",
+            f"{folder} has classes that {train} lacks: {', '.join(sorted(unknown)[:5])}",
+            expected="the same class folders in both",
+            remedy="Rename or remove them.",
         )
     return tuple(
         Sample(path.relative_to(image_root).as_posix(), path, label)
@@ -149,7 +152,7 @@ def _samples(image_root: Path, folder: Path, train: Path, class_names: tuple[str
 def _files(
     image_root: Path, tree: Path, samples: tuple[Sample, ...], class_names: tuple[str, ...]
 ) -> dict[str, list[str]]:
-    """The images of each class: paths below its folder, without their suffix."""
+    """The images of each class: paths relative to its folder, without suffix."""
     above = tree.relative_to(image_root).as_posix()
     start = 0 if above == "." else len(above) + 1
     files: dict[str, list[str]] = {name: [] for name in class_names}
@@ -160,10 +163,16 @@ def _files(
 
 
 def read_ground_truth(root: Path, image_root: Path, test: tuple[Sample, ...], other_ids: frozenset[str]) -> GroundTruth:
-    """`boxes.csv` and `masks/` in `root`, of the `test` images; lines about `other_ids` are no mistakes.
+    """Read `boxes.csv` and `masks/` in `root`.
+
+    Args:
+        root: the folder of the ground truth.
+        image_root: the folder to which image ids are relative.
+        test: the images to be evaluated.
+        other_ids: other images of the data set; lines about them are ignored.
 
     Raises:
-        NoGroundTruth: neither is there.
+        NoGroundTruth: neither exists.
         WsolError: the table cannot be read.
     """
     masks = {sample.image_id: root / "masks" / Path(sample.image_id).with_suffix(".png") for sample in test}
@@ -172,16 +181,16 @@ def read_ground_truth(root: Path, image_root: Path, test: tuple[Sample, ...], ot
     collector = Collector()
     if (root / "boxes.csv").exists():
         _add_boxes(collector, root / "boxes.csv", image_root, paths, other_ids)
-        # A mask without a box would count as an image without an object.
+        # An image with a mask but without a box would count as an image without an object.
         boxed = collector.ground_truth()
         masks = {image_id: path for image_id, path in masks.items() if image_id in boxed}
     elif masks:
         masks = {image_id: path for image_id, path in masks.items() if _add_box_of(collector, image_id, path, paths)}
     else:
         raise NoGroundTruth(
-            f"no boxes to compare with in {root}",
+            f"no ground truth in {root}",
             expected="boxes.csv (path,x0,y0,x1,y1) or masks/<path>.png",
-            remedy="Write one of them, or use `wsol predict` for boxes without a judgement.",
+            remedy="Add one of them, or use `wsol predict` for boxes without an evaluation.",
         )
     for image_id, path in masks.items():
         collector.add_mask(image_id, partial(read_png_mask, path, paths[image_id]), None)
@@ -197,7 +206,7 @@ def _add_boxes(
         if image_id in paths:
             if size := sizes(paths[image_id]):
                 add_box(collector, image_id, row, size, where)
-        # A validation image beside train and test is not judged, and no mistake.
+        # A validation image beside train and test is not evaluated, and is not a mistake.
         elif image_id not in other_ids and not os.path.isfile(image_root / image_id):
             collector.note(
                 "unknown image", where, f"expected the path of an image below {image_root}, got {image_id!r}"
@@ -205,7 +214,7 @@ def _add_boxes(
 
 
 def _add_box_of(collector: Collector, image_id: str, mask: Path, paths: Mapping[str, Path]) -> bool:
-    """Add the tight box of a mask; False where there is none."""
+    """Add the tight box of a mask; False if there is none."""
     size = ImageSizes(collector)(paths[image_id])
     if size is None:
         return False

@@ -1,6 +1,6 @@
-"""COCO annotations as truth: as published, as Roboflow exports them, or one file beside its images.
+"""COCO annotations as ground truth: as published, as Roboflow exports them, or one file beside its images.
 
-An image's label is the category of its annotations; crowds (`iscrowd` 1) are no objects, and their pixels do not count.
+The label of an image is the category of its annotations. Crowds (`iscrowd` 1) are no objects; their pixels are ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wsol.data.image_files import ImageSizes, image_root
 from wsol.data.readers.coco_json import CocoFile, CocoImage, kind_of, read_coco_file, seems_coco
 from wsol.data.readers.coco_masks import bounds_of, read_coco_mask
 from wsol.data.samples import DataSet, Sample
-from wsol.data.untrusted import is_id, is_number, is_path, number_of, shown
+from wsol.data.untrusted import is_id, is_number, is_path, short_repr, to_float
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 
@@ -31,32 +31,34 @@ TEST = (
 )
 ALONE = ("*.json", "annotations/*.json")
 MANY = 20
-"""A folder of more JSON files than this is another tool's, which writes one an image."""
+"""A folder with more JSON files than this is of another tool, which writes one file per image."""
 
 
 Split = Literal["train", "test", "all"]
 
 
 def recognise(root: Path) -> bool:
-    """Whether this is a JSON file, or a folder that holds COCO annotations where they usually lie."""
+    """Whether this is a JSON file, or a folder with COCO annotations at a usual path."""
     if not root.is_dir():
         return root.suffix.lower() == ".json"
     return any(next(root.glob(pattern), None) for pattern in (*TRAIN, *TEST)) or bool(_alone(root))
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read images and their labels; boxes and masks stay unread until they are asked for.
+    """Read images and labels; boxes and masks are read later.
 
-    `images` holds the images, or a folder of them for each split.
+    Args:
+        root: a COCO file, or a folder of them.
+        images: the folder of the images, or of one folder of images per split.
 
     Raises:
-        WsolError: several files where one is expected, or a file that is not COCO.
+        WsolError: several files instead of one, or a file that is not COCO.
     """
     parts = _read_parts(root)
     categories = _categories(parts)
     mistakes: list[Mistake] = []
     category_of = [_category_of(part, categories, mistakes) for part in parts]
-    # Subsets list all categories of the whole; one of no image is no class.
+    # Subsets list all categories of the full data set; a category without images is not a class.
     used = sorted({category for found in category_of for category in found.values()})
     labels = {category: label for label, category in enumerate(used)}
     samples: dict[Split, tuple[Sample, ...]] = {}
@@ -89,7 +91,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
 
 
 def image_ids_of(root: Path) -> dict[int, str]:
-    """COCO's number of an image → our image id; where both splits use a number, it is the test split's image.
+    """Our image ids by COCO's image ids; an id used in both splits is that of the test image.
 
     Raises:
         WsolError: as `read`.
@@ -109,7 +111,7 @@ class _Part:
         return self.prefix + image.file_name
 
     def folders(self, images: Path | None) -> tuple[Path, ...]:
-        """Where the images may lie, the likeliest first."""
+        """Folders in which the images may be, the most likely first."""
         home, name = self.file.path.parent, _split_folder(self.file.path)
         if images is not None:
             return images / name, images
@@ -125,7 +127,7 @@ def _split_folder(path: Path) -> str:
 
 
 def _read_parts(root: Path) -> list[_Part]:
-    """Every file of a data set, train before test; images of one name are told apart by the folder of their split."""
+    """All files of a data set, train before test; image ids begin with the split's folder if names are not unique."""
     parts = [_Part(split, read_coco_file(path)) for split, path in _files(root).items()]
     names = [{image.file_name for image in part.file.images.values()} for part in parts]
     if len(parts) == 2 and names[0] & names[1]:
@@ -164,8 +166,10 @@ def _only(root: Path, found: list[Path]) -> Path:
     if len(found) != 1:
         names = ", ".join(path.relative_to(root).as_posix() for path in found) or "none"
         raise WsolError(
-            f"expected one file of COCO annotations in {root}, got {names}. Name one file instead of the folder, or"
-            " move the others away."
+            f"{root} is ambiguous",
+            expected="one file of COCO annotations",
+            got=names,
+            remedy="Give one file instead of the folder, or move the others.",
         )
     return found[0]
 
@@ -186,7 +190,7 @@ def _categories(parts: Iterable[_Part]) -> dict[int, str]:
 
 
 def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake]) -> dict[int, int]:
-    """The category of each image by its number; why some have none is added to `mistakes`."""
+    """The category of each image by COCO's image id; images without one are added to `mistakes`."""
     categories: dict[int, set[int]] = defaultdict(set)
     crowded = {annotation["image_id"] for annotation in part.file.annotations if annotation.get("iscrowd")}
     for annotation in part.file.annotations:
@@ -197,7 +201,7 @@ def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake])
         named = sorted(categories[number] & known.keys())
         where = f"{part.file.path}, {image.file_name}"
         if not is_path(image.file_name):
-            expected = f"expected the path of a file, got {shown(image.file_name)}"
+            expected = f"expected the path of a file, got {short_repr(image.file_name)}"
             mistakes.append(Mistake("unknown image", str(part.file.path), expected))
         elif len(named) == 1:
             found[number] = named[0]
@@ -208,7 +212,7 @@ def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake])
             expected = f"expected a category of the file, got {sorted(categories[number])}"
             mistakes.append(Mistake("unknown class", where, expected))
         else:
-            got = "crowds alone (iscrowd), which are no objects" if number in crowded else "none"
+            got = "only crowds (iscrowd), which are not objects" if number in crowded else "none"
             expected = f"expected an annotation, which gives the image its class, got {got}"
             mistakes.append(Mistake("no true box", where, expected))
     return found
@@ -218,7 +222,7 @@ def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path])
     collector = Collector()
     sizes = ImageSizes(collector)
     for part in _read_parts(root):
-        drawn = _Drawn()
+        segmentations = _Segmentations()
         collector.mistakes += part.file.mistakes
         for index, annotation in enumerate(part.file.annotations):
             name = annotation["id"] if is_id(annotation.get("id")) else f"number {index + 1}"
@@ -226,16 +230,16 @@ def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path])
             image = part.file.images.get(annotation["image_id"])
             if image is None:
                 collector.note("unknown image", where, f"expected the id of an image, got {annotation['image_id']}")
-            # An image that was left out as a whole is told by `read`.
+            # An image that was left out completely is reported by `read`.
             elif (image_id := part.image_id(image)) in paths and (hw := image.image_hw or sizes(paths[image_id])):
-                _add_annotation(collector, drawn, annotation, names, image_id, hw, where)
-        _add_masks(collector, drawn, part.file.path)
+                _add_annotation(collector, segmentations, annotation, names, image_id, hw, where)
+        _add_masks(collector, segmentations, part.file.path)
     return collector.ground_truth()
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """The segmentations of images, None where an annotation has none, and the sizes on which they were drawn."""
+class _Segmentations:
+    """The segmentations of images, None for an annotation without one, and the image sizes in the file."""
 
     objects: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     crowds: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -244,38 +248,38 @@ class _Drawn:
 
 def _add_annotation(
     collector: Collector,
-    drawn: _Drawn,
+    segmentations: _Segmentations,
     annotation: Mapping[str, Any],
     names: Mapping[int, str],
     image_id: str,
     image_hw: tuple[int, int],
     where: str,
 ) -> None:
-    drawn.sizes[image_id] = image_hw
+    segmentations.sizes[image_id] = image_hw
     segmentation = annotation.get("segmentation") or None
     if annotation.get("iscrowd"):
-        drawn.crowds[image_id].append(segmentation)
+        segmentations.crowds[image_id].append(segmentation)
     elif annotation["category_id"] not in names:
         collector.note("unknown class", where, f"expected a category of the file, got {annotation['category_id']}")
     else:
-        drawn.objects[image_id].append(segmentation)
+        segmentations.objects[image_id].append(segmentation)
         try:
             collector.add(image_id, _corners(annotation, image_hw), image_hw, where)
         except _NoBoxError as error:
             collector.note(error.kind, where, str(error))
 
 
-def _add_masks(collector: Collector, drawn: _Drawn, path: Path) -> None:
+def _add_masks(collector: Collector, segmentations: _Segmentations, path: Path) -> None:
     boxed = collector.ground_truth()
-    for image_id, objects in drawn.objects.items():
-        # A mask that lacks one of the objects would call right pixels wrong, and so would one that lacks a crowd.
-        crowds, hw = drawn.crowds[image_id], drawn.sizes[image_id]
+    for image_id, objects in segmentations.objects.items():
+        # A mask without one of the objects or crowds would count correct pixels as wrong.
+        crowds, hw = segmentations.crowds[image_id], segmentations.sizes[image_id]
         if image_id in boxed and all(objects) and all(crowds):
             collector.add_mask(image_id, partial(read_coco_mask, objects, crowds, hw, f"{path}, {image_id}"), hw)
 
 
 class _NoBoxError(Exception):
-    """What was expected of an annotation, and what came."""
+    """The mistake of an annotation without a usable box."""
 
     def __init__(self, kind: Kind, what: str) -> None:
         super().__init__(what)
@@ -291,8 +295,10 @@ def _corners(annotation: Mapping[str, Any], image_hw: tuple[int, int]) -> Xyxy:
     bbox, segmentation = annotation.get("bbox"), annotation.get("segmentation")
     if bbox:
         if not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
-            raise _NoBoxError("not a number", f"expected bbox [x, y, width, height] of four numbers, got {shown(bbox)}")
-        x, y, width, height = map(number_of, bbox)
+            raise _NoBoxError(
+                "not a number", f"expected bbox [x, y, width, height] of four numbers, got {short_repr(bbox)}"
+            )
+        x, y, width, height = map(to_float, bbox)
         return x, y, x + width, y + height
     if not segmentation:
         what = f"expected bbox [x, y, width, height] or a segmentation, got {kind_of(annotation)}"
@@ -300,4 +306,4 @@ def _corners(annotation: Mapping[str, Any], image_hw: tuple[int, int]) -> Xyxy:
     try:
         return bounds_of(segmentation, image_hw)
     except ValueError as error:
-        raise _NoBoxError("no true box", f"there is no bbox, and of the segmentation {error}") from None
+        raise _NoBoxError("no true box", f"no bbox, and an unusable segmentation: {error}") from None

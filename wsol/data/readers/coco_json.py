@@ -1,4 +1,4 @@
-"""One COCO file: images, categories and annotations, looked at before anybody relies on them."""
+"""One COCO file: images, categories and annotations, checked when they are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.data.ground_truth import Mistake
-from wsol.data.untrusted import is_id, is_text, number_of, shown, size_of
+from wsol.data.untrusted import is_id, is_text, short_repr, size_of, to_float
 from wsol.errors import WsolError
 
 HEAD_CHARACTERS = 1 << 16
@@ -20,7 +20,7 @@ KEYS = ("images", "categories", "annotations")
 
 @dataclass(frozen=True)
 class CocoImage:
-    """An image as its file lists it; `image_hw` is upright (height, width), None where the file does not say."""
+    """An image of the file; `image_hw` is upright (height, width), None if the file has no size."""
 
     file_name: str
     image_hw: tuple[int, int] | None
@@ -28,9 +28,7 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class CocoFile:
-    """A file's images by id, its categories by id, and its annotations as they stand; those that name neither are
-    mistakes.
-    """
+    """Images and categories of a file by id, and its annotations unchanged; those without both ids are mistakes."""
 
     path: Path
     images: dict[int, CocoImage]
@@ -40,14 +38,14 @@ class CocoFile:
 
 
 def seems_coco(path: Path) -> bool:
-    """Whether the beginning of a file is that of COCO annotations; cheap, however large the file."""
+    """Whether a file begins like COCO annotations; fast also for large files."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         head = file.read(HEAD_CHARACTERS)
     return head.lstrip().startswith("{") and any(key in KEYS for key in _outer_lists(head))
 
 
 def _outer_lists(head: str) -> Iterator[str]:
-    """The keys of the outermost object that hold lists; deeper ones may be called images in anybody's file."""
+    """The keys of lists in the outermost object; deeper keys may be `images` in files of any kind."""
     depth = 0
     for token in re.finditer(r'"((?:[^"\\]|\\.)*)"(\s*:\s*\[)?|[\[\]{}]', head):
         is_list = token[2] is not None
@@ -60,20 +58,22 @@ def read_coco_file(path: Path) -> CocoFile:
     """Read a file of COCO annotations.
 
     Raises:
-        WsolError: not JSON, not COCO, or an entry without what it needs.
+        WsolError: not JSON, not COCO, or an entry without a required key.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
-    # Numbers of some thousand digits are a ValueError of their own, depth is a RecursionError.
+    # A number with thousands of digits is a ValueError, deep nesting a RecursionError.
     except (ValueError, RecursionError) as error:
         raise WsolError(
-            f"{path} is not JSON ({error})", expected="COCO annotations", remedy="Name another file."
+            f"{path} is not JSON ({error})", expected="COCO annotations", remedy="Give another file."
         ) from None
     if not (isinstance(document, dict) and all(isinstance(document.get(key), list) for key in KEYS)):
+        got, remedy = _resemblance(document)
         raise WsolError(
             f"{path} is not a file of COCO annotations",
             expected=f"an object with the lists {', '.join(KEYS)}",
-            got=f"{_resemblance(document)}",
+            got=got,
+            remedy=remedy,
         )
     images = _by_id(path, "images", document["images"], ("file_name",))
     categories = _by_id(path, "categories", document["categories"], ("name",))
@@ -82,7 +82,7 @@ def read_coco_file(path: Path) -> CocoFile:
             raise WsolError(
                 f"{path}, category {number}",
                 expected="a name",
-                got=f"{shown(row['name'])}, which is no text",
+                got=f"{short_repr(row['name'])}, which is not text",
                 remedy="Rename it.",
             )
     annotations, mistakes = _annotations(path, document["annotations"])
@@ -95,21 +95,21 @@ def read_coco_file(path: Path) -> CocoFile:
     )
 
 
-def _resemblance(document: object) -> str:
-    """What a document seems to be, and what to do then."""
+def _resemblance(document: object) -> tuple[str, str]:
+    """What a document seems to be, and advice for it."""
     first = document[0] if isinstance(document, list) and document else {}
     if isinstance(first, dict) and "image_id" in first:
-        return "a list of COCO results. Name the file of the true boxes; results are what is compared with it."
+        return "a list of COCO results", "Give the file of the annotated boxes, with which results are compared."
     if isinstance(first, dict) and "data" in first:
-        return "tasks of Label Studio. Export them from there as COCO."
+        return "tasks of Label Studio", "Export them from there as COCO."
     if isinstance(document, dict) and "shapes" in document:
-        return "LabelMe's file of one image. Convert the folder to COCO, or to a CSV table."
+        return "LabelMe's file of one image", "Convert the folder to COCO, or to a CSV table."
     if isinstance(document, dict) and "_via_img_metadata" in document:
-        return "a project of the VGG Image Annotator. Export it from there as COCO."
+        return "a project of the VGG Image Annotator", "Export it from there as COCO."
     if isinstance(document, dict):
         missing = [key for key in KEYS if not isinstance(document.get(key), list)]
-        return f"one without {', '.join(missing)}. Name another file, or add what is missing."
-    return f"a {type(document).__name__}. Name another file."
+        return f"one without {', '.join(missing)}", "Give another file, or add what is missing."
+    return f"a {type(document).__name__}", "Give another file."
 
 
 def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> dict[int, dict[str, Any]]:
@@ -122,21 +122,19 @@ def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> 
             and all(isinstance(row.get(name), str | int) for name in needed)
         ):
             raise WsolError(
-                f"{where}",
+                where,
                 expected=f"an integer id and {', '.join(needed)}",
-                got=f"{shown(row)}",
-                remedy="Mend the entry.",
+                got=short_repr(row),
+                remedy="Fix the entry.",
             )
         if row["id"] in by_id:
-            raise WsolError(
-                f"{where}", expected="ids that differ", got=f"{row['id']} twice", remedy=f"Number the {key} anew."
-            )
+            raise WsolError(where, expected="unique ids", got=f"{row['id']} twice", remedy=f"Renumber the {key}.")
         by_id[row["id"]] = row
     names = [str(row[needed[0]]) for row in by_id.values()]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise WsolError(
-            f"{path}",
+            str(path),
             expected=f"every {needed[0]} of {key} once",
             got=f"{twice!r} twice",
             remedy="Merge the two entries, or rename one.",
@@ -145,7 +143,7 @@ def _by_id(path: Path, key: str, rows: Sequence[Any], needed: Sequence[str]) -> 
 
 
 def _annotations(path: Path, rows: Sequence[Any]) -> tuple[list[dict[str, Any]], tuple[Mistake, ...]]:
-    """Those that say of which image and category they are, and why the others do not."""
+    """The annotations with an image id and a category id, and the mistakes of the others."""
     known, mistakes = [], []
     for number, row in enumerate(rows):
         if isinstance(row, dict) and is_id(row.get("image_id")) and is_id(row.get("category_id")):
@@ -155,7 +153,7 @@ def _annotations(path: Path, rows: Sequence[Any]) -> tuple[list[dict[str, Any]],
             mistakes.append(Mistake("unknown class", f"{path}, annotations[{number}]", what))
     if mistakes and not known:
         raise WsolError(
-            f"{mistakes[0].where}: {mistakes[0].what}, and so are all", remedy="Name the file of the instances."
+            f"{mistakes[0].where}: {mistakes[0].what}, and so are all", remedy="Give the file of the instances."
         )
     return known, tuple(mistakes)
 
@@ -163,16 +161,16 @@ def _annotations(path: Path, rows: Sequence[Any]) -> tuple[list[dict[str, Any]],
 KINDS = {
     "caption": "a caption",
     "segments_info": "a panoptic segmentation (segments_info)",
-    "keypoints": "keypoints alone",
+    "keypoints": "only keypoints",
     "rbox": "a rotated box",
 }
-"""What an annotation without a box is, by a key that it has."""
+"""The kind of an annotation without a box, by one of its keys."""
 
 
 def kind_of(annotation: object) -> str:
-    """What sort of annotation this is, for a person."""
+    """The kind of an annotation in words, for messages."""
     keys = annotation if isinstance(annotation, dict) else {}
-    return next((name for key, name in KINDS.items() if keys.get(key)), shown(annotation))
+    return next((name for key, name in KINDS.items() if keys.get(key)), short_repr(annotation))
 
 
 def _slashes(file_name: Any) -> str:
@@ -180,4 +178,4 @@ def _slashes(file_name: Any) -> str:
 
 
 def _image_hw(row: dict[str, Any]) -> tuple[int, int] | None:
-    return size_of(number_of(row.get("height")), number_of(row.get("width")))
+    return size_of(to_float(row.get("height")), to_float(row.get("width")))

@@ -1,4 +1,4 @@
-"""COCO's segmentations (polygons, run lengths, compressed run lengths) as one true mask of an image."""
+"""COCO's segmentations (polygons, run lengths, compressed run lengths) as one ground-truth mask of an image."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool
 from pycocotools import mask as coco_mask
 
-from wsol.data.ground_truth import TrueMask
+from wsol.data.ground_truth import GroundTruthMask
 from wsol.data.masks import nearest
-from wsol.data.untrusted import is_id, number_of, shown
+from wsol.data.untrusted import is_id, short_repr, to_float
 from wsol.errors import BrokenImage
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.mask_rle import cover
@@ -23,25 +23,32 @@ def read_coco_mask(
     annotated_hw: tuple[int, int],
     where: str,
     image_hw: tuple[int, int],
-) -> TrueMask:
-    """The union of the objects at `image_hw`; of the crowds what no object covers is ignored.
+) -> GroundTruthMask:
+    """The union of all objects; pixels of crowds that no object covers are ignored.
+
+    Args:
+        objects: segmentations of the objects.
+        crowds: segmentations of the crowds.
+        annotated_hw: (height, width) of the image in the file.
+        where: the position in the file, for the error.
+        image_hw: (height, width) of the result.
 
     Raises:
-        BrokenImage: a segmentation is not one, or was drawn on another size than `annotated_hw`.
+        BrokenImage: a segmentation is malformed, or of another size than `annotated_hw`.
     """
     try:
         is_object = nearest(_union(objects, annotated_hw), image_hw)
         is_crowd = nearest(_union(crowds, annotated_hw), image_hw)
     except ValueError as error:
-        raise BrokenImage(f"{where}: {error}", remedy="Mend the annotation, or remove it.") from None
-    return TrueMask(is_object, is_crowd & ~is_object)
+        raise BrokenImage(f"{where}: {error}", remedy="Fix the annotation, or remove it.") from None
+    return GroundTruthMask(is_object, is_crowd & ~is_object)
 
 
 def bounds_of(segmentation: object, image_hw: tuple[int, int]) -> Xyxy:
     """The tight box x0, y0, x1, y1 of one segmentation.
 
     Raises:
-        ValueError: it is none, or was drawn on another size.
+        ValueError: it is malformed, or of another size.
     """
     x, y, width, height = (float(value) for value in coco_mask.toBbox(_compressed(segmentation, image_hw)))
     return x, y, x + width, y + height
@@ -52,8 +59,8 @@ def _union(segmentations: Iterable[object], hw: tuple[int, int]) -> Bool[np.ndar
     return np.asarray(coco_mask.decode(coco_mask.merge(runs)), dtype=bool) if runs else np.zeros(hw, dtype=bool)
 
 
-# pycocotools trusts its input: run lengths that fall short leave memory of others in the mask, and far corners of a
-# polygon end the process. So everything is looked at before it goes there.
+# pycocotools trusts its input: run lengths that are too short leave uninitialised memory in the mask, and polygon
+# corners far outside the image end the process. So everything is checked first.
 
 
 def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
@@ -62,7 +69,7 @@ def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
         size, counts = segmentation.get("size"), segmentation.get("counts")
         if size != [height, width]:
             raise ValueError(
-                f"expected run lengths of size [{height}, {width}] (height, width), got size {shown(size)}"
+                f"expected run lengths of size [{height}, {width}] (height, width), got size {short_repr(size)}"
             )
         is_whole = cover(counts, height * width) if isinstance(counts, str) else _are_runs(counts, height * width)
         if not is_whole:
@@ -73,18 +80,19 @@ def _compressed(segmentation: object, hw: tuple[int, int]) -> dict[str, Any]:
     for polygon in segmentation if isinstance(segmentation, list) else [segmentation]:
         if not _is_polygon(polygon, 3 * max(hw)):
             raise ValueError(
-                f"expected polygons [x, y, x, y, x, y, ...] in an image of {width} x {height}, got {shown(polygon)}"
+                f"expected polygons [x, y, x, y, x, y, ...] in an image of {width} x {height},"
+                f" got {short_repr(polygon)}"
             )
     return dict(coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width)))
 
 
 def _is_polygon(polygon: object, limit: float) -> bool:
-    # Four numbers would be read as a box.
+    # pycocotools reads four numbers as a box.
     return (
         isinstance(polygon, list)
         and len(polygon) >= 6
         and len(polygon) % 2 == 0
-        and all(abs(number_of(value)) <= limit for value in polygon)
+        and all(abs(to_float(value)) <= limit for value in polygon)
     )
 
 

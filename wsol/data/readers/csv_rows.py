@@ -1,6 +1,4 @@
-"""Rows of a CSV table with named columns, each with the place where it stands; headers that mean something else are
-told.
-"""
+"""Rows of a CSV table with named columns, each with its position; headers with other names get advice."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wsol.data.ground_truth import Collector
-from wsol.data.untrusted import number_in, shown
+from wsol.data.untrusted import number_in, short_repr
 from wsol.errors import WsolError
 from wsol.storage.links import refuse_special
 from wsol.text import number_of
@@ -22,8 +20,8 @@ from wsol.text import number_of
 Read = TypeVar("Read")
 
 CORNERS = ("x0", "y0", "x1", "y1")
-SHOWN, SHOWN_LETTERS = 30, 40
-"""So many columns, and so many letters of each, in an error."""
+MAX_COLUMNS, MAX_LETTERS = 30, 40
+"""The most columns, and the most letters of each, in a message."""
 
 OTHER_CORNERS = {
     (
@@ -36,37 +34,43 @@ OTHER_CORNERS = {
     ("x", "y", "w", "h"): "write x0 = x, y0 = y, x1 = x + w, y1 = y + h",
     ("x", "y", "width", "height"): "write x0 = x, y0 = y, x1 = x + width, y1 = y + height",
 }
-"""What other tools call a box, and how it becomes ours."""
+"""The corner columns of other tools, and how to convert them."""
 
 OTHER_NAMES = {
     "path": ("filename", "file_name", "file", "image", "image_path", "image_id", "img"),
     "label": ("class", "class_name", "category", "species", "target", "name"),
 }
-"""What other tools call our columns."""
+"""The names of our columns in other tools."""
 
 
 def csv_rows(
     table: Path, required: Sequence[str], optional: Sequence[Sequence[str]] = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each line as (where it stands, cells by column), cells stripped and "" where absent; blank lines left out.
+    """Read the lines of a table.
 
-    `optional` holds groups of columns, of which all or none must be there.
+    Args:
+        table: the CSV file.
+        required: columns that must exist.
+        optional: groups of columns; all columns of a group must exist, or none.
+
+    Yields:
+        The position of a line, and its cells by column, stripped, "" if absent; blank lines are left out.
 
     Raises:
         WsolError: not UTF-8, a quote that is not closed, columns missing, misspelt or twice, or a line with more cells
             than the header.
     """
-    # Strict: else a quote that is not closed swallows all lines that follow.
+    # Strict: otherwise an unclosed quote would consume all following lines.
     reader = csv.DictReader(io.StringIO(_text(table, required), newline=""), restval="", strict=True)
     header = [name.strip() for name in _read(table, reader, lambda: reader.fieldnames) or []]
     _check_header(table, header, required, optional)
     reader.fieldnames = header
     while (row := _read(table, reader, lambda: next(reader, None))) is not None:
         where = f"{table}, line {reader.line_num}"
-        # DictReader puts what is beyond the header under None.
+        # DictReader puts cells beyond the header under None.
         if any(cell.strip() for cell in row.pop(None, ())):
             raise WsolError(
-                f"{where}",
+                where,
                 expected=f"{number_of(len(header), 'cell')}",
                 got="more",
                 remedy="Put quotes around a path that has a comma.",
@@ -82,13 +86,13 @@ def _read(table: Path, reader: csv.DictReader[str], what: Callable[[], Read]) ->
     except csv.Error as error:
         raise WsolError(
             f"{table}, line {reader.line_num}: not CSV ({error})",
-            expected="cells between commas",
-            remedy="Mend its quotes.",
+            expected="cells separated by commas",
+            remedy="Fix its quotes.",
         ) from None
 
 
 def header_of(table: Path) -> list[str]:
-    """The column names of a table; none where it is no text."""
+    """The column names of a table; none if it is not text."""
     refuse_special(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
@@ -98,18 +102,18 @@ def header_of(table: Path) -> list[str]:
 
 
 def add_box(collector: Collector, image_id: str, row: Mapping[str, str], image_hw: tuple[int, int], where: str) -> None:
-    """Add the box of the cells x0, y0, x1, y1; a word, or nothing, where a number should be is noted."""
+    """Add the box of the cells x0, y0, x1, y1 to the collector; cells that are not numbers are noted as a mistake."""
     x0, y0, x1, y1 = corners = tuple(number_in(row[name]) for name in CORNERS)
     if any(math.isnan(corner) for corner in corners):
-        cells = shown(",".join(row[name] for name in CORNERS))
+        cells = short_repr(",".join(row[name] for name in CORNERS))
         collector.note("not a number", where, f"expected four numbers ({','.join(CORNERS)}), got {cells}")
     else:
         collector.add(image_id, (x0, y0, x1, y1), image_hw, where)
 
 
 def means_a_path(name: str) -> bool:
-    """Whether a column seems to name images, under whatever name."""
-    return name.lower() == "path" or name.lower() in OTHER_NAMES["path"] or _is_slip(name, "path")
+    """Whether the name of a column suggests image paths, also in the spelling of other tools."""
+    return name.lower() == "path" or name.lower() in OTHER_NAMES["path"] or _is_misspelt(name, "path")
 
 
 def _text(table: Path, required: Sequence[str]) -> str:
@@ -125,11 +129,11 @@ def _text(table: Path, required: Sequence[str]) -> str:
 def _check_header(
     table: Path, header: Sequence[str], required: Sequence[str], optional: Sequence[Sequence[str]]
 ) -> None:
-    names = Counter(header)  # a table may have many thousand columns: nothing here compares each with each
+    names = Counter(header)  # a table may have thousands of columns: no quadratic comparison here
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise WsolError(
-            f"{table} has the column {shown(twice[0])} twice", expected="each once", remedy="Rename or remove one."
+            f"{table} has the column {short_repr(twice[0])} twice", expected="each once", remedy="Rename or remove one."
         )
     groups = [group for group in optional if names.keys() & set(group)]
     missing = [name for name in (*required, *(name for group in groups for name in group)) if name not in names]
@@ -138,14 +142,15 @@ def _check_header(
     if missing or advice:
         also = f", and perhaps {', '.join(','.join(group) for group in optional)}" if optional else ""
         raise WsolError(
-            f"{table} has the columns {listed(header, ', ')}: expected {', '.join(required)}{also}. "
-            + (f"Missing: {', '.join(missing)}. " if missing else "")
-            + " ".join(advice or ["Rename or add them."])
+            f"{table} has the columns {column_list(header, ', ')}",
+            expected=f"{', '.join(required)}{also}",
+            remedy=(f"Missing: {', '.join(missing)}. " if missing else "")
+            + " ".join(advice or ["Rename or add them."]),
         )
 
 
 def _advice(header: Sequence[str], missing: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
-    """What to do about each column that seems to mean one of ours that is absent."""
+    """Advice for each column that seems to be a required or optional one under another name."""
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         yield "Save it with commas between the cells."
         return
@@ -158,22 +163,24 @@ def _advice(header: Sequence[str], missing: Sequence[str], columns: Sequence[str
                 absent = [name for name in absent if name not in CORNERS]
                 break
     for name in absent:
-        meant = [it for it in other if it.lower() in OTHER_NAMES.get(name, ())] if name in missing else []
-        close = [it for it in other if _is_slip(it, name)]
+        synonyms = [it for it in other if it.lower() in OTHER_NAMES.get(name, ())] if name in missing else []
+        misspelt = [it for it in other if _is_misspelt(it, name)]
         near = get_close_matches(name, other, n=1, cutoff=0.6) if name in missing else []
-        for found in (meant or close or near)[:1]:
-            yield f"Did you mean {name} by {found}? Rename it."
+        for candidate in (synonyms or misspelt or near)[:1]:
+            yield f"Did you mean {name} by {candidate}? Rename it."
 
 
-def listed(columns: Sequence[str], comma: str = ",") -> str:
-    """The names of columns, the first of many."""
-    first = comma.join(name if len(name) <= SHOWN_LETTERS else f"{name[:SHOWN_LETTERS]}..." for name in columns[:SHOWN])
-    return f"{first}, ... ({len(columns)} in all)" if len(columns) > SHOWN else first or "(none)"
+def column_list(columns: Sequence[str], comma: str = ",") -> str:
+    """The names of columns for a message, shortened if there are many."""
+    first = comma.join(
+        name if len(name) <= MAX_LETTERS else f"{name[:MAX_LETTERS]}..." for name in columns[:MAX_COLUMNS]
+    )
+    return f"{first}, ... ({len(columns)} in all)" if len(columns) > MAX_COLUMNS else first or "(none)"
 
 
-def _is_slip(written: str, name: str) -> bool:
-    """Another case, letters in another order, or one letter too many or too few in a longer word."""
-    if abs(len(written) - len(name)) > 2:  # the letters need not be compared
+def _is_misspelt(written: str, name: str) -> bool:
+    """Whether `written` is `name` in another case, with letters swapped, or with one letter too many or too few."""
+    if abs(len(written) - len(name)) > 2:  # too different for a slow comparison
         return False
     written = written.lower()
     return (

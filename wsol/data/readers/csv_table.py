@@ -1,8 +1,8 @@
-"""A CSV table: one line an image or a box, with the columns path, label and perhaps x0, y0, x1, y1, width, height,
+"""A CSV table: one line per image or box, with the columns path, label and optionally x0, y0, x1, y1, width, height,
 split.
 
-Corners are 0-based, half-open pixels of the upright image; a line without corners lists an image without a box. Without
-the column label an image's folder is its class, so that the boxes.csv of class folders can be read by itself.
+Corners are 0-based, half-open pixels of the upright image; a line without corners is an image without a box. Without
+the column label, the folder of an image is its class, so that the boxes.csv of class folders can be read too.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from wsol.data.ground_truth import Collector, GroundTruth, Mistake
 from wsol.data.image_files import ImageSizes, image_root
 from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows, header_of, means_a_path
 from wsol.data.samples import DataSet, Sample
-from wsol.data.splits import Part, part_of
-from wsol.data.untrusted import is_path, shown, size_of, whole_in
+from wsol.data.splits import SplitName, split_of
+from wsol.data.untrusted import is_path, short_repr, size_of, whole_in
 from wsol.errors import NoGroundTruth, WsolError
 
 NAMES = ("labels.csv", "annotations.csv")
 OPTIONAL = (CORNERS, ("width", "height"), ("split",))
 
-Split = Part | Literal[""]
+Split = SplitName | Literal[""]
 
 
 def recognise(root: Path) -> bool:
@@ -37,7 +37,11 @@ def recognise(root: Path) -> bool:
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read images, labels and split; boxes stay unread until they are asked for. Paths are relative to `images`.
+    """Read images, labels and split; boxes are read later.
+
+    Args:
+        root: the table, or the folder of a labels.csv or annotations.csv.
+        images: the folder to which paths are relative; if None, that of the table or its `images`.
 
     Raises:
         WsolError: columns missing or misspelt, a line without path, or an image in two splits.
@@ -68,7 +72,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
 
 @dataclass
 class _Listed:
-    """What the lines of one image say of it."""
+    """The split and the classes of one image, from all its lines; `first` is the position of the first line."""
 
     split: Split
     first: str
@@ -81,21 +85,19 @@ def _table(root: Path) -> Path:
 
 def _image_id(row: Mapping[str, str], where: str) -> str:
     if not row["path"]:
-        raise WsolError(f"{where}", expected="the path of an image", got="none", remedy="Mend the line, or remove it.")
+        raise WsolError(where, expected="the path of an image", got="none", remedy="Fix the line, or remove it.")
     if not is_path(row["path"]):
         raise WsolError(
-            f"{where}",
+            where,
             expected="the path of an image",
-            got=f"{shown(row['path'])}",
-            remedy="Mend the line, or remove it.",
+            got=short_repr(row["path"]),
+            remedy="Fix the line, or remove it.",
         )
     return row["path"].replace("\\", "/").removeprefix("./")
 
 
 def _required(table: Path) -> tuple[str, ...]:
-    """The columns that there must be; a column of another name may be the label, so that folders are not taken for
-    it.
-    """
+    """The required columns: `label` is optional only if all other columns are known, else one may be the label."""
     header, ours = {*header_of(table)}, {"path", *(name for group in OPTIONAL for name in group)}
     return ("path",) if {"path"} <= header <= ours else ("path", "label")
 
@@ -104,12 +106,12 @@ def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
     if "label" in row:
         return unguarded(row["label"])
     folders = image_id.split("/")[:-1]
-    if folders and part_of(folders[0]):
+    if folders and split_of(folders[0]):
         folders = folders[1:]
     if not folders or folders[0] in ("", ".", ".."):
         raise WsolError(
-            f"{where}",
-            expected=f"the class of {image_id}: there is no column label, and no folder of a class in its path",
+            where,
+            expected=f"the class of {image_id}: there is no column label and no class folder in the path",
             remedy="Add the column, or write paths as class/image.",
         )
     return folders[0]
@@ -123,17 +125,17 @@ def _listed(table: Path) -> dict[str, _Listed]:
         one = listed.setdefault(image_id, _Listed(split, where))
         if one.split != split:
             raise WsolError(
-                f"{where}",
+                where,
                 expected=f"{image_id} in one split",
                 got=f"{split or 'none'!r} here and {one.split or 'none'!r} before ({one.first})",
-                remedy="Mend one of the lines.",
+                remedy="Fix one of the lines.",
             )
         if (label := _label(row, image_id, where)) not in one.class_names:
             one.class_names.append(label)
     if len({one.split == "" for one in listed.values()}) > 1:
         first = next(one.first for one in listed.values() if not one.split)
         raise WsolError(
-            f"{first}", expected="a split as in the other lines", got="none", remedy="Fill it in, or empty the column."
+            first, expected="a split as in the other lines", got="none", remedy="Fill it in, or empty the column."
         )
     return listed
 
@@ -142,16 +144,20 @@ def _split(row: Mapping[str, str], where: str) -> Split:
     written = row.get("split", "")
     if not written:
         return ""
-    part = part_of(written)
+    part = split_of(written)
     if part is None:
         near = get_close_matches(written.lower(), ("train", "test", "val"), n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        raise WsolError(f"{where}: expected split to be train, test or val, got {written!r}.{meant} Mend the line.")
+        raise WsolError(
+            where,
+            expected="split to be train, test or val",
+            got=f"{written!r}",
+            remedy=f"Did you mean {near[0]}? Fix the line." if near else "Fix the line.",
+        )
     return part
 
 
 def _splits(samples: Mapping[Split, list[Sample]]) -> tuple[tuple[Sample, ...], tuple[Sample, ...], bool]:
-    """Training and test images, and whether they differ; validation images are a test where there is no other."""
+    """Training and test images, and whether they differ; validation images are the test if there are no test images."""
     train, test = tuple(samples["train"]), tuple(samples["test"] or samples["val"])
     if test:
         return train, test, True
@@ -174,9 +180,9 @@ def _left_out(table: Path, listed: Iterable[tuple[str, _Listed]]) -> Iterator[Mi
 def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
     if "x0" not in header_of(table):
         raise NoGroundTruth(
-            f"no boxes to compare with in {table}",
+            f"no boxes in {table}",
             expected=f"the columns {', '.join(CORNERS)}",
-            remedy="Add them, or use `wsol predict` for boxes without a judgement.",
+            remedy="Add them, or use `wsol predict` for boxes without an evaluation.",
         )
     collector = Collector()
     sizes = ImageSizes(collector)
@@ -199,14 +205,14 @@ def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
 
 
 def _written_hw(row: Mapping[str, str], where: str) -> tuple[int, int] | None:
-    """The (height, width) of a line; None where its cells are empty."""
+    """The (height, width) of a line; None if its cells are empty."""
     width, height = row.get("width", ""), row.get("height", "")
     if not width and not height:
         return None
     image_hw = size_of(whole_in(height) or 0, whole_in(width) or 0)
     if image_hw is None:
-        cells = shown(f"{width},{height}")
+        cells = short_repr(f"{width},{height}")
         raise WsolError(
-            f"{where}", expected="width and height of an image in whole pixels", got=f"{cells}", remedy="Mend the line."
+            where, expected="width and height of an image in whole pixels", got=cells, remedy="Fix the line."
         )
     return image_hw

@@ -8,7 +8,7 @@ from pathlib import Path
 from wsol.data.ground_truth import Collector, GroundTruth
 from wsol.data.image_files import ImageSizes
 from wsol.data.samples import DataSet, Sample
-from wsol.data.untrusted import is_path, shown
+from wsol.data.untrusted import is_path, short_repr
 from wsol.errors import NoGroundTruth, WsolError
 from wsol.geometry.boxes import Xyxy
 
@@ -16,15 +16,19 @@ TABLES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "class
 
 
 def recognise(root: Path) -> bool:
-    """Whether a folder carries CUB's tables."""
+    """Whether a folder holds CUB's tables."""
     return all((root / name).is_file() for name in TABLES)
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read the official split; boxes stay unread until they are asked for. `images` holds the folders of the classes.
+    """Read the official split; boxes are read later.
+
+    Args:
+        root: the folder of the published tables.
+        images: the folder of the class folders; if None, `root/images`.
 
     Raises:
-        WsolError: a table is malformed, or the tables do not fit together.
+        WsolError: a table is malformed, or the tables are inconsistent.
     """
     folder = root / "images" if images is None else images
     class_rows = _table(root / "classes.txt", 2)
@@ -38,7 +42,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
             raise WsolError(
                 f"{root / 'images.txt'}",
                 expected="the path of an image",
-                got=f"{shown(name)}",
+                got=short_repr(name),
                 remedy="Restore the published tables.",
             )
         try:
@@ -69,8 +73,8 @@ def _read_truth(root: Path, folder: Path, names: Mapping[str, str]) -> GroundTru
         if number not in names:
             collector.note("unknown image", where, f"expected an id of images.txt, got {number}")
         elif size := sizes(folder / names[number]):
-            # 1-based in spirit, yet the published boxes start at 0.0 and end on the last edge: clipping is all it
-            # takes.
+            # Documented as 1-based, but the published boxes start at 0.0 and end at the last edge, so they are only
+            # clipped.
             collector.add(names[number], corners, size, where)
     return collector.ground_truth()
 
@@ -80,9 +84,9 @@ def _corners(number: str, row: list[str], table: Path) -> Xyxy:
         x, y, width, height = (float(value) for value in row)
     except ValueError:
         raise WsolError(
-            f"{table}",
+            str(table),
             expected=f"`{number} x y width height`",
-            got=f"{shown(' '.join((number, *row)))}",
+            got=short_repr(" ".join((number, *row))),
             remedy="Restore the published table.",
         ) from None
     return x, y, x + width, y + height
@@ -109,7 +113,7 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
             raise WsolError(
                 f"{path}, line {number}",
                 expected=f"{columns} columns",
-                got=f"{shown(line)}",
+                got=short_repr(line),
                 remedy="Restore the published table.",
             )
         rows[parts[0]] = parts[1:]

@@ -1,7 +1,7 @@
 """ImageNet-1K and subsets of it (Russakovsky et al. 2015): as unpacked, sorted by class, or as Kaggle packs it.
 
-Images are `train/<wnid>/*.JPEG`, and `val/` flat or by wnid; boxes are one PASCAL-VOC XML an image, or Kaggle's
-`LOC_val_solution.csv`.
+Images are `train/<wnid>/*.JPEG`, and `val/` flat or by wnid (WordNet id); boxes are one PASCAL VOC XML file per image,
+or Kaggle's `LOC_val_solution.csv`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wsol.text import number_of
 FLAT = re.compile(r"ILSVRC2012_val_\d{8}\.(?i:jpe?g|png)")
 IMAGE_ROOTS = ("", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
 HELD_OUT = ("val", "test")
-"""The first that is labelled: subsets call it either way, and ImageNet's own `test` has no labels."""
+"""The first of these with labels is used: subsets have either name, and ImageNet's own `test` has no labels."""
 XML_FOLDERS = (
     "Annotations/CLS-LOC/{split}",
     "Annotations/{split}",
@@ -33,26 +33,28 @@ XML_FOLDERS = (
     "bbox/{split}",
 )
 FLAT_XML_FOLDERS = ("Annotations/CLS-LOC", "Annotations", "annotations", "bbox")
-RESTORE = "Restore them as published, or use `wsol predict` for boxes without a judgement."
+RESTORE = "Restore them as published, or use `wsol predict` for boxes without an evaluation."
 
 Annotate = Callable[[Path], VocXml]
-"""What is annotated of an image. Raises `WsolError`."""
+"""Returns the annotation of an image. Raises `WsolError`."""
 
 
 def recognise(root: Path) -> bool:
     """Whether there are wnid folders in `train` or `val`, ImageNet's own file names in `val`, or Kaggle's
     annotations.
     """
-    # Class folders with truth of our own (class_folders.py) may have wnids for names.
+    # Class folders with our own form of ground truth (class_folders.py) may have wnids as names.
     has_own_truth = (root / "boxes.csv").exists() or (root / "masks").exists()
     is_annotated = any((root / name / "Annotations/CLS-LOC").is_dir() for name in ("", "ILSVRC"))
     return not has_own_truth and (is_annotated or _image_root(root) is not None)
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read which images there are and their labels; `images` is the folder that holds `train` and `val`.
+    """Read images and labels. XML is read only for a flat `val`, since its labels are only there.
 
-    XML is read only where `val` is flat, since its labels stand nowhere else.
+    Args:
+        root: the data set.
+        images: the folder that holds `train` and `val`, if it is not `root`.
 
     Raises:
         WsolError: no ImageNet images, or a flat `val` without annotations.
@@ -62,7 +64,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         raise WsolError(
             f"no ImageNet images in {images or root}",
             expected="train/<wnid>/*.JPEG, or val/ flat or by wnid",
-            remedy="Name the folder that holds train and val.",
+            remedy="Give the folder that holds train and val.",
         )
     held_out = _held_out(image_root)
     annotations = cache(partial(_annotations, root, held_out or image_root / "train"))
@@ -108,7 +110,7 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _wnids(folder: Path) -> list[str]:
-    """The folders' names where each is a wnid, else none."""
+    """The names of the folders if all are wnids, else none."""
     names = _folders(folder)
     return names if all(WNID.fullmatch(name) for name in names) else []
 
@@ -148,14 +150,14 @@ def _labelled(
             expected = f"expected one of the {number_of(len(labels), 'class')} of {image_root / 'train'}, got {name!r}"
             mistakes.append(Mistake("unknown class", str(path), expected))
         else:
-            # A million times: relative_to takes ten times as long.
+            # This runs a million times, and relative_to takes ten times as long.
             yield Sample(path.as_posix().removeprefix(f"{image_root.as_posix()}/"), path, labels[name])
 
 
 def _read_truth(
     samples: tuple[Sample, ...], class_names: tuple[str, ...], annotations: Callable[[], Annotate]
 ) -> GroundTruth:
-    # wsolevaluation's list has the XML's corners as they are, so that the same numbers come out.
+    # Corners unchanged as in the XML, as in wsolevaluation's list, so that the results are equal.
     ground_truth = Collector(corners_are_pixels=True)
     annotate = annotations()
     for sample in samples:
@@ -169,7 +171,7 @@ def _read_truth(
 
 
 def _annotations(root: Path, image_root: Path) -> Annotate:
-    """How to get at the annotations of `val` or `train`; each is read once, when it is asked for."""
+    """A function that returns annotations of `val` or `train`; each is read once, when it is needed."""
     top, split = _top(root), image_root.name
     tables = [base / f"LOC_{split}_solution.csv" for base in (top, top.absolute().parent)]  # Kaggle: beside ILSVRC
     bases = (top, top / "ILSVRC")
@@ -178,31 +180,27 @@ def _annotations(root: Path, image_root: Path) -> Annotate:
     solution = next((_read_solution(table) for table in tables if table.is_file()), {})
     files = next(filter(None, (_xml_files(folder, folder not in flat) for folder in (*deep, *flat, image_root))), {})
     if not files and not solution:
-        looked = ", ".join(str(place) for place in (*tables, *deep, *flat, image_root))
-        raise NoGroundTruth(
-            f"no boxes for {image_root}", expected=f"<image>.xml in one of {looked}", remedy=f"{RESTORE}"
-        )
+        searched = ", ".join(map(str, (*tables, *deep, *flat, image_root)))
+        raise NoGroundTruth(f"no boxes for {image_root}", expected=f"<image>.xml in one of {searched}", remedy=RESTORE)
 
     @cache
     def annotate(image: Path) -> VocXml:
         if image.stem in solution:
             return solution[image.stem]
         if image.stem not in files:
-            raise WsolError(
-                f"no boxes for {image}", expected=f"{image.stem}.xml beside the others", remedy=f"{RESTORE}"
-            )
+            raise WsolError(f"no boxes for {image}", expected=f"{image.stem}.xml beside the others", remedy=RESTORE)
         return parse(files[image.stem])
 
     return annotate
 
 
 def _top(root: Path) -> Path:
-    """Where annotations start; of Kaggle's tree, the images may be named alone."""
+    """The top folder of annotations; for Kaggle's layout, `root` may be the folder of the images."""
     return root.absolute().parents[1] if root.absolute().name == "CLS-LOC" else root
 
 
 def _xml_files(folder: Path, is_deep: bool) -> dict[str, Path]:
-    """XML by stem; ImageNet's file names are unique."""
+    """XML files by stem; ImageNet's file names are unique."""
     found: dict[str, Path] = {}
     for parent, folders, names in os.walk(folder, followlinks=True):
         found |= {name[:-4]: Path(parent, name) for name in names if name.endswith(".xml")}
@@ -212,7 +210,7 @@ def _xml_files(folder: Path, is_deep: bool) -> dict[str, Path]:
 
 
 def _read_solution(table: Path) -> dict[str, VocXml]:
-    """Kaggle's table: `ImageId,PredictionString` with five words a box."""
+    """Kaggle's table: `ImageId,PredictionString` with five words per box."""
     found = {}
     with table.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         rows = csv.reader(lines)
@@ -225,7 +223,7 @@ def _read_solution(table: Path) -> dict[str, VocXml]:
         except (ValueError, csv.Error):
             raise WsolError(
                 f"{table}, line {rows.line_num}",
-                expected="`ImageId,PredictionString` with wnid x0 y0 x1 y1 a box",
+                expected="`ImageId,PredictionString` with wnid x0 y0 x1 y1 per box",
                 got="something else",
                 remedy="Restore the published table.",
             ) from None

@@ -1,6 +1,6 @@
-"""A folder of images without labels: `root/**/*.jpg`, some of them in `root` itself. For methods that use no labels.
+"""A folder of images without labels: `root/**/*.jpg`, some of them in `root` itself, for methods without labels.
 
-Ground truth, where there is one, stands beside the images as in class folders: `boxes.csv`, `masks/`.
+Optional ground truth beside the images as for class folders: `boxes.csv`, `masks/`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from wsol.data.samples import DataSet, Sample
 
 KIND = "images without labels"
 CLASS_NAMES = ("object",)
-"""What there is, as far as anybody knows."""
+"""The only class."""
 
 
 def recognise(root: Path) -> bool:
-    """Whether a folder holds images itself: those of class folders lie a folder deeper."""
+    """Whether a folder holds images itself; in class folders, images are one level deeper."""
     return root.is_dir() and any(is_image(path) and path.is_file() for path in root.iterdir())
 
 
 def read(root: Path) -> DataSet:
-    """All images below a folder, `masks/` left out."""
+    """Read all images below a folder, except those in `masks/`."""
     names = ((path.relative_to(root), path) for path in images_under(root))
     samples = tuple(Sample(name.as_posix(), path, 0) for name, path in names if name.parts[0] != "masks")
     return DataSet(

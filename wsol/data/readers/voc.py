@@ -1,4 +1,4 @@
-"""PASCAL VOC (Everingham et al. 2010), and what annotation tools write in its manner: one XML an image."""
+"""PASCAL VOC (Everingham et al. 2010), also as written by annotation tools: one XML file per image."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ TEST_LISTS = ("test", "val")
 
 
 def recognise(root: Path) -> bool:
-    """Whether there is XML in `Annotations`, or such XML beside the images."""
+    """Whether there are XML files in `Annotations`, or VOC's XML files beside the images."""
     if next((root / "Annotations").glob("*.xml"), None):
         return True
     return any("<annotation" in _head(path) for path in islice(root.glob("*.xml"), 5))
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read images, their labels (the one class of their objects) and the split of `ImageSets/Main`, where there is one.
+    """Read images, labels (the class of their objects) and the split of `ImageSets/Main`, if there is one.
+
+    Args:
+        root: the folder that holds `Annotations`, or the XML files themselves.
+        images: the folder of the images, if it is not the usual one.
 
     Raises:
         WsolError: no XML, or a list that is not text.
@@ -60,7 +64,7 @@ def _head(path: Path) -> str:
 
 
 def _xml_files(root: Path) -> dict[str, Path]:
-    """XML by stem, sorted."""
+    """XML files by stem, sorted."""
     for folder in (root / "Annotations", root):
         found = {path.stem: path for path in sorted(folder.glob("*.xml")) if not path.name.startswith(".")}
         if found:
@@ -68,7 +72,7 @@ def _xml_files(root: Path) -> dict[str, Path]:
     raise WsolError(
         f"no annotations in {root}",
         expected="Annotations/*.xml, or *.xml beside the images",
-        remedy="Name the folder that holds Annotations.",
+        remedy="Give the folder that holds Annotations.",
     )
 
 
@@ -76,18 +80,18 @@ def _xml_files(root: Path) -> dict[str, Path]:
 
 
 def _split(folder: Path, files: Mapping[str, Path], mistakes: list[Mistake]) -> tuple[list[str], list[str]]:
-    """Stems of training and test images; the same list twice where there is no split."""
+    """Stems of training and test images; the same list twice if there is no split."""
     train = _listed(folder, TRAIN_LISTS, files, mistakes)
     test = _listed(folder, TEST_LISTS, files, mistakes)
     if not test:
         everything = train or list(files)
         return everything, everything
     held_out = set(test)
-    return [stem for stem in train if stem not in held_out], test  # trainval holds val
+    return [stem for stem in train if stem not in held_out], test  # trainval includes val
 
 
 def _listed(folder: Path, names: tuple[str, ...], files: Mapping[str, Path], mistakes: list[Mistake]) -> list[str]:
-    """The first list that names annotated images: VOC's own test images often come without annotations."""
+    """The stems of the first list with annotated images: VOC's test images often come without annotations."""
     for table in (folder / f"{name}.txt" for name in names):
         stems = _stems(table)
         annotated = [stem for stem in stems if stem in files]
@@ -112,7 +116,7 @@ def _stems(table: Path) -> list[str]:
 
 
 def _usable(files: Mapping[str, Path], mistakes: list[Mistake]) -> Iterator[tuple[str, VocXml]]:
-    """What has objects of one class, by stem."""
+    """The annotations with objects of exactly one class, by stem."""
     for stem, path in files.items():
         try:
             xml = parse(path)
@@ -153,10 +157,10 @@ def _image_root(root: Path, images: Path | None) -> Path:
 
 
 def _image_id(stem: str, xml: VocXml, folder: Path, images: Callable[[Path], Mapping[str, list[str]]]) -> str:
-    """The image's path below its folder, perhaps through `<folder>`: what the file is called counts more than
-    `<filename>`.
+    """The image's path relative to `folder`, also in the subfolder `<folder>`: the XML file's own name takes precedence
+    over `<filename>`.
     """
-    file_name = PureWindowsPath(xml.file_name).name  # some tools write a whole path of their own machine
+    file_name = PureWindowsPath(xml.file_name).name  # some tools write an absolute path
     for below in ("", PureWindowsPath(xml.folder).name.lstrip(".")):
         by_stem = images(folder / below)
         found = by_stem.get(stem) or by_stem.get(PureWindowsPath(file_name).stem, [])
@@ -166,7 +170,7 @@ def _image_id(stem: str, xml: VocXml, folder: Path, images: Callable[[Path], Map
 
 
 def _images(folder: Path) -> Mapping[str, list[str]]:
-    """Names of images by stem; an image may lie there twice, in two formats."""
+    """Names of images by stem; an image may exist in two formats."""
     by_stem: dict[str, list[str]] = defaultdict(list)
     for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
         if is_image(Path(name)):

@@ -1,4 +1,4 @@
-"""One PASCAL-VOC XML file as it is written. What its corners mean differs between data sets: their readers say it."""
+"""One PASCAL VOC XML file, unchanged: the origin of its corners differs between data sets, so readers convert them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 from wsol.data.ground_truth import Collector
 from wsol.data.image_files import ImageSizes
 from wsol.data.samples import Sample
-from wsol.data.untrusted import is_path, number_in, shown, size_of
+from wsol.data.untrusted import is_path, number_in, short_repr, size_of
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.storage.links import refuse_special
 
 OTHER_SHAPES = ("polygon", "robndbox", "point", "polyline", "segm")
-"""What tools write of an object that has no upright box."""
+"""Elements that tools write for an object without an upright box."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +24,28 @@ class VocObject:
     """One `<object>`."""
 
     class_name: str
-    """Empty where the file names none."""
+    """Empty if the file has no name."""
     corners: Xyxy
-    """xmin, ymin, xmax, ymax as written; not a number where none stands."""
+    """xmin, ymin, xmax, ymax as written; NaN if absent."""
     other: str = ""
-    """What stands there instead of a `<bndbox>`, of those that other tools write."""
+    """The element of another tool instead of a `<bndbox>`, if any."""
 
 
 @dataclass(frozen=True)
 class VocXml:
-    """What a file says of one image."""
+    """The annotation of one image."""
 
     where: str
     """The file."""
     folder: str = ""
     file_name: str = ""
     image_hw: tuple[int, int] | None = None
-    """(height, width); None where the file has none, or 0."""
+    """(height, width); None if the file has no size, or 0."""
     objects: tuple[VocObject, ...] = ()
 
 
 def parse(path: Path) -> VocXml:
-    """Read a file. Parts of objects (a person's head) are no objects, and external entities are never fetched.
+    """Read a file. Parts of objects (a person's head) are not objects, and external entities are never fetched.
 
     Raises:
         WsolError: not readable, not XML, or XML of another kind.
@@ -62,7 +62,7 @@ def parse(path: Path) -> VocXml:
     for name in ("folder", "filename"):
         if not is_path(text := root.findtext(name, "")):
             raise WsolError(
-                f"{path}", expected=f"the path of an image in <{name}>", got=f"{shown(text)}", remedy="Mend the file."
+                str(path), expected=f"the path of an image in <{name}>", got=short_repr(text), remedy="Fix the file."
             )
     return VocXml(
         str(path),
@@ -74,10 +74,15 @@ def parse(path: Path) -> VocXml:
 
 
 def collect(ground_truth: Collector, sample: Sample, class_name: str, xml: VocXml, first_pixel: int) -> None:
-    """Add the objects of the image's class.
+    """Add the objects of the image's class to the collector.
 
-    `first_pixel` is 1 where corners name the first and last pixel counted from 1, so that the low ones move by one;
-    else 0.
+    Args:
+        ground_truth: the collector.
+        sample: the image.
+        class_name: its class.
+        xml: its annotation.
+        first_pixel: 1 if corners are the first and the last pixel counted from 1, so that 1 is subtracted from xmin and
+            ymin; else 0.
     """
     size = xml.image_hw or ImageSizes(ground_truth)(sample.path)
     if size is None:
@@ -92,7 +97,7 @@ def collect(ground_truth: Collector, sample: Sample, class_name: str, xml: VocXm
             )
             continue
         if one.other:
-            ground_truth.note("no true box", where, f"expected <bndbox>, got <{one.other}> alone")
+            ground_truth.note("no true box", where, f"expected <bndbox>, got only <{one.other}>")
             continue
         x0, y0, x1, y1 = one.corners
         ground_truth.add(sample.image_id, (x0 - first_pixel, y0 - first_pixel, x1, y1), size, where)

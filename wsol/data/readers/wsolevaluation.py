@@ -1,6 +1,6 @@
-"""The lists of clovaai/wsolevaluation (Choe et al. 2020): a folder of four tables, or one such folder a split.
+"""The lists of clovaai/wsolevaluation (Choe et al. 2020): a folder of four tables, or one such folder per split.
 
-Lines are `path`; `path,label`; `path,x0,y0,x1,y1` or `path,mask,ignored`, several an image; `path,width,height`.
+Lines are `path`; `path,label`; `path,x0,y0,x1,y1` or `path,mask,ignored`, one or more per image; `path,width,height`.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
-from wsol.data.ground_truth import Collector, GroundTruth, Mistake, TrueMask
+from wsol.data.ground_truth import Collector, GroundTruth, GroundTruthMask, Mistake
 from wsol.data.image_files import image_root
 from wsol.data.images import check_format, is_image, open_regular
 from wsol.data.samples import DataSet, Sample
-from wsol.data.untrusted import is_path, shown, size_of, whole_in
+from wsol.data.untrusted import is_path, short_repr, size_of, whole_in
 from wsol.errors import BrokenImage, NoGroundTruth, WsolError
 
-IDS, LABELS, PLACES, SIZES = "image_ids.txt", "class_labels.txt", "localization.txt", "image_sizes.txt"
+IDS, LABELS, LOCALIZATION, SIZES = "image_ids.txt", "class_labels.txt", "localization.txt", "image_sizes.txt"
 TRAIN_NAMES = ("train", "train-weaksup")
 TEST_NAMES = ("test", "val", "train-fullsup")
 MOST_CLASSES = 1_000_000
-"""Names are made for every label up to the highest: what is beyond is no label, and would fill the memory."""
-MEND = "Mend the line, or restore the published table."
+"""Larger numbers are not accepted as labels: class names are made for every label up to the highest."""
+FIX = "Fix the line, or restore the published table."
 
 
 @dataclass(frozen=True)
 class _List:
-    """The images of one folder of tables; an image that is listed twice is one image."""
+    """The images of one folder of tables, each once."""
 
     folder: Path
     image_ids: dict[str, None]
@@ -44,9 +44,13 @@ def recognise(root: Path) -> bool:
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
-    """Read which images there are and their labels. A folder that holds the tables itself is a test list.
+    """Read images and labels. A folder that holds the tables itself is a test list.
 
-    Images and masks are looked for below `images`, `root` and `root/images` (masks also below `root/masks`).
+    Images and masks are searched for below `images`, `root` and `root/images` (masks also below `root/masks`).
+
+    Args:
+        root: the folder of the tables, or of one such folder per split.
+        images: the folder of the images, if it is not one of the usual ones.
 
     Raises:
         WsolError: no such tables, or a malformed line.
@@ -56,7 +60,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     lists = [_List(folder, dict.fromkeys(_image_ids(folder / IDS))) for folder in (*trains[:1], *tests[:1])]
     if not lists:
         raise WsolError(
-            f"no {IDS} in {root}", expected="wsolevaluation's tables", remedy="Name the folder that holds them."
+            f"no {IDS} in {root}", expected="wsolevaluation's tables", remedy="Give the folder that holds them."
         )
     folders = [folder for folder in (images, root, root / "images") if folder is not None]
     mistakes: list[Mistake] = []
@@ -74,7 +78,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
 
 
 def _is_list(folder: Path) -> bool:
-    return (folder / IDS).is_file() and any((folder / name).is_file() for name in (LABELS, PLACES))
+    return (folder / IDS).is_file() and any((folder / name).is_file() for name in (LABELS, LOCALIZATION))
 
 
 def _lines(table: Path) -> Iterator[tuple[int, str]]:
@@ -88,7 +92,7 @@ def _lines(table: Path) -> Iterator[tuple[int, str]]:
     except FileNotFoundError:
         raise NoGroundTruth(
             f"no {table.name} in {table.parent}",
-            expected=f"the tables of wsolevaluation ({IDS}, {LABELS}, {PLACES}, {SIZES})",
+            expected=f"the tables of wsolevaluation ({IDS}, {LABELS}, {LOCALIZATION}, {SIZES})",
             remedy="Restore that file, or write it.",
         ) from None
     return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
@@ -98,7 +102,7 @@ def _image_ids(table: Path) -> Iterator[str]:
     for number, line in _lines(table):
         if not is_path(line):
             raise WsolError(
-                f"{table}, line {number}", expected="the path of an image", got=f"{shown(line)}", remedy=f"{MEND}"
+                f"{table}, line {number}", expected="the path of an image", got=short_repr(line), remedy=FIX
             )
         yield line
 
@@ -123,8 +127,8 @@ def _labels(table: Path, mistakes: list[Mistake]) -> dict[str, int | None]:
             raise WsolError(
                 f"{table}, line {number}",
                 expected="`path,label` with a label from 0",
-                got=f"{shown(line)}",
-                remedy=f"{MEND}",
+                got=short_repr(line),
+                remedy=FIX,
             )
         if labels.setdefault(path, label) not in (label, None):
             expected = f"expected one label of {path}, got {labels[path]} and {label}"
@@ -134,7 +138,7 @@ def _labels(table: Path, mistakes: list[Mistake]) -> dict[str, int | None]:
 
 
 def _class_names(samples: list[Sample]) -> tuple[str, ...]:
-    """The images' first folders where there is one a label, else the labels."""
+    """The first folders of the images if they correspond one-to-one to the labels, else the labels."""
     folders = {(sample.label, _first_folder(sample.image_id)) for sample in samples}
     by_label = dict(folders)
     numbers = [str(label) for label in range(max(by_label, default=-1) + 1)]
@@ -151,43 +155,43 @@ def _first_folder(image_id: str) -> str:
 def _read_truth(lists: list[_List], mask_folders: list[Path]) -> GroundTruth:
     ground_truth = Collector(corners_are_pixels=True)
     for listed in lists:
-        places = listed.folder / PLACES
-        if listed is not lists[-1] and not places.exists():  # published training lists have none
+        table = listed.folder / LOCALIZATION
+        if listed is not lists[-1] and not table.exists():  # published training lists have no localization.txt
             continue
-        lines = list(_lines(places))
-        collect = partial(_collect_masks, folders=mask_folders) if _is_of_masks(lines) else _collect_boxes
-        placed = collect(ground_truth, listed, lines)
+        lines = list(_lines(table))
+        collect = partial(_collect_masks, folders=mask_folders) if _has_masks(lines) else _collect_boxes
+        located = collect(ground_truth, listed, lines)
         for path in listed.image_ids:
-            if path not in placed:
-                ground_truth.note("no true box", f"{places}, {path}", "expected a line at least, got none")
+            if path not in located:
+                ground_truth.note("no true box", f"{table}, {path}", "expected at least one line, got none")
     return ground_truth.ground_truth()
 
 
-def _is_of_masks(lines: list[tuple[int, str]]) -> bool:
+def _has_masks(lines: list[tuple[int, str]]) -> bool:
     fields = lines[0][1].rsplit(",", 2) if lines else []
     return len(fields) == 3 and is_image(Path(fields[1]))
 
 
 def _collect_boxes(ground_truth: Collector, listed: _List, lines: list[tuple[int, str]]) -> set[str]:
-    """The ids that were met."""
-    table = str(listed.folder / PLACES)
+    """Add the lines to the collector; returns the image ids in them."""
+    table = str(listed.folder / LOCALIZATION)
     sizes = _sizes(listed.folder / SIZES)
-    met: set[str] = set()
+    found: set[str] = set()
     for number, line in lines:
         where = f"{table}, line {number}"
         try:
             path, *texts = line.rsplit(",", 4)
             x0, y0, x1, y1 = map(float, texts)
         except ValueError:
-            raise WsolError(f"{where}", expected="`path,x0,y0,x1,y1`", got=f"{shown(line)}", remedy=f"{MEND}") from None
+            raise WsolError(where, expected="`path,x0,y0,x1,y1`", got=short_repr(line), remedy=FIX) from None
         if path not in listed.image_ids:
             ground_truth.note("unknown image", where, f"expected an image of {IDS}, got {path}")
         elif path in sizes:
             ground_truth.add(path, (x0, y0, x1, y1), sizes[path], where)
-        elif path not in met:
+        elif path not in found:
             ground_truth.note("no true box", where, f"expected a line `{path},width,height` in {SIZES}, got none")
-        met.add(path)
-    return met
+        found.add(path)
+    return found
 
 
 def _sizes(table: Path) -> dict[str, tuple[int, int]]:
@@ -201,8 +205,8 @@ def _sizes(table: Path) -> dict[str, tuple[int, int]]:
             raise WsolError(
                 f"{table}, line {number}",
                 expected="`path,width,height` in whole pixels",
-                got=f"{shown(line)}",
-                remedy=f"{MEND}",
+                got=short_repr(line),
+                remedy=FIX,
             )
         sizes[path] = image_hw
     return sizes
@@ -211,16 +215,14 @@ def _sizes(table: Path) -> dict[str, tuple[int, int]]:
 def _collect_masks(
     ground_truth: Collector, listed: _List, lines: list[tuple[int, str]], folders: list[Path]
 ) -> set[str]:
-    """The ids that were met."""
-    table = listed.folder / PLACES
+    """Add the lines to the collector; returns the image ids in them."""
+    table = listed.folder / LOCALIZATION
     masks: dict[str, list[str]] = defaultdict(list)
     ignored: dict[str, list[str]] = defaultdict(list)
     for number, line in lines:
         path, *files = line.rsplit(",", 2)
         if len(files) != 2 or not files[0] or not all(map(is_path, files)):
-            raise WsolError(
-                f"{table}, line {number}", expected="`path,mask,ignored`", got=f"{shown(line)}", remedy=f"{MEND}"
-            )
+            raise WsolError(f"{table}, line {number}", expected="`path,mask,ignored`", got=short_repr(line), remedy=FIX)
         if path not in listed.image_ids:
             ground_truth.note("unknown image", f"{table}, line {number}", f"expected an image of {IDS}, got {path}")
             continue
@@ -234,10 +236,10 @@ def _collect_masks(
     return set(masks)
 
 
-def _read_mask(objects: tuple[Path, ...], ignored: tuple[Path, ...], image_hw: tuple[int, int]) -> TrueMask:
-    """All objects of an image are one; what is both object and ignored is object."""
+def _read_mask(objects: tuple[Path, ...], ignored: tuple[Path, ...], image_hw: tuple[int, int]) -> GroundTruthMask:
+    """The union of all objects; pixels that are both object and ignored are object."""
     is_object = _any_of(objects, image_hw)
-    return TrueMask(is_object, _any_of(ignored, image_hw) & ~is_object)
+    return GroundTruthMask(is_object, _any_of(ignored, image_hw) & ~is_object)
 
 
 def _any_of(paths: tuple[Path, ...], image_hw: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
@@ -248,16 +250,16 @@ def _any_of(paths: tuple[Path, ...], image_hw: tuple[int, int]) -> Bool[np.ndarr
 
 
 def _decoded(path: Path, image_hw: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
-    # OpenCV from file to threshold, as the reference evaluator does it: grey values and nearest pixels are its own.
-    check_format(path)  # OpenCV knows more formats than we ask for
+    # OpenCV from file to threshold, as in the reference evaluator, for the same grey values and nearest pixels.
+    check_format(path)  # OpenCV reads more formats than wsol
     try:
         with open_regular(path) as file:
             grey = cv2.imdecode(np.frombuffer(file.read(), dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
-        reason = "no decoder knows its contents"
+        reason = "its format is unknown"
     except (OSError, cv2.error) as error:
         grey, reason = None, str(error).strip()
     if grey is None:
         raise BrokenImage(
-            f"cannot decode the mask {path}: {reason}", remedy="Expected an image; restore it, or its list."
+            f"cannot decode the mask {path}: {reason}", expected="an image", remedy="Restore it, or its list."
         )
     return np.asarray(cv2.resize(np.float32(grey), image_hw[::-1], interpolation=cv2.INTER_NEAREST) > 0.5)

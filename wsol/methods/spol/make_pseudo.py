@@ -16,7 +16,7 @@ from torch import Tensor
 from wsol.config.groups import first_networks
 from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
-from wsol.data.loader import BATCH_SIZE, SKIPPED, Batch, ImageLoader, told_broken
+from wsol.data.loader import BATCH_SIZE, SKIPPED, Batch, ImageLoader, broken_summary
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
@@ -118,7 +118,7 @@ def make(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Pat
         clear(folder)
         progress.say(
             f"{STAGE}: {number_of(counts['usable'], 'map')}, {counts['empty']} empty, {counts['not_finite']} not"
-            f" finite, {told_broken(folder)}{_choices_text(counts)}"
+            f" finite, {broken_summary(folder)}{_choices_text(counts)}"
         )
     return folder
 

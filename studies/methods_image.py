@@ -19,7 +19,7 @@ from run import Run, parser_of, read_grid, runs_of
 
 from wsol import WsolError, open_data
 from wsol.data.samples import DataSet, Sample
-from wsol.reports.gallery import Gallery, Shown
+from wsol.reports.gallery import Gallery, GalleryItem
 from wsol.reports.panels import INK, PALE_INK, PAPER, Panel, fitted, panel_boxes, panel_map
 from wsol.runtime.progress import Progress
 
@@ -36,13 +36,13 @@ def photographs(data: DataSet, number: int) -> list[Sample]:
     return [first[labels[i * len(labels) // number]] for i in range(number)]
 
 
-def panel(shown: Shown) -> Panel:
+def panel(shown: GalleryItem) -> Panel:
     """The map from which the box is cut, and both boxes; the photograph where a method has no map."""
     small = replace(fitted(shown), cam=None)
     return panel_boxes(small if small.heatmap is None else replace(small, photo=panel_map(small)))
 
 
-def sheet(lines: Sequence[tuple[str, Sequence[Shown]]]) -> Image.Image:
+def sheet(lines: Sequence[tuple[str, Sequence[GalleryItem]]]) -> Image.Image:
     """Photographs side by side, a line for each method below them."""
     columns = len(lines[0][1])
     size = (

@@ -20,7 +20,7 @@ from wsol.geometry.boxes import Boxes, Xyxy, iou
 from wsol.predictions.records import open_predictions
 from wsol.predictions.review_journal import Journal
 from wsol.predictions.review_sample import draw, write_sample
-from wsol.review.session import Desk, Wish
+from wsol.review.session import DecisionRequest, ReviewSession
 
 GOOD_IOU = 0.8
 
@@ -46,17 +46,17 @@ def review(out: Path, data: Path, most: int | None, sample: int | None = None) -
         drawn = None if sample is None else draw((one.image for one in opened), sample)
         if drawn is not None:
             write_sample(out, drawn)
-        desk = Desk(opened, journal, drawn)
-        for index in desk.order[:most]:
-            item = desk.items[index]
-            path = (desk.image_root / item.image).resolve()
+        session = ReviewSession(opened, journal, drawn)
+        for index in session.order[:most]:
+            item = session.items[index]
+            path = (session.image_root / item.image).resolve()
             fits = iou(Boxes.of(list(item.boxes)), Boxes.of(true[path])).max(initial=0.0)
             is_accepted = drawn is None and fits >= GOOD_IOU and len(item.boxes) == 1
             boxes = item.boxes if is_accepted else tuple(true[path])
-            base = desk.image(index)["version"]
-            class_name = path.parent.name if desk.class_names else None
-            wish = Wish(index, base, False, boxes, class_name, "simulated", f"simulated-{index}")
-            verdicts[desk.decide(wish).verdict] += 1
+            base = session.image(index)["version"]
+            class_name = path.parent.name if session.class_names else None
+            wish = DecisionRequest(index, base, False, boxes, class_name, "simulated", f"simulated-{index}")
+            verdicts[session.decide(wish).verdict] += 1
     return verdicts
 
 

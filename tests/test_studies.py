@@ -34,7 +34,7 @@ from wsol.config.base import Method  # noqa: E402
 from wsol.config.groups import groups_of, options_read, options_unread  # noqa: E402
 from wsol.config.recipes import RECIPES, resolve  # noqa: E402
 from wsol.geometry.boxes import Boxes, tight_box  # noqa: E402
-from wsol.reports.panels import TRUE  # noqa: E402
+from wsol.reports.panels import GROUND_TRUTH  # noqa: E402
 from wsol.runs.saved_config import preview  # noqa: E402
 
 TINY: dict[str, Any] = {
@@ -494,6 +494,6 @@ def test_a_image_of_methods_has_a_line_of_panels_for_each() -> None:
         pixels[methods_image.GAP_PX + i * cell_h :][: cell_h - methods_image.GAP_PX, methods_image.LABEL_WIDTH_PX :]
         for i in range(3)
     )
-    blue = np.asarray(TRUE)
+    blue = np.asarray(GROUND_TRUTH)
     assert not (photo == blue).all(-1).any() and (cam == blue).all(-1).any() and (psol == blue).all(-1).any()
     assert np.abs(cam - photo).mean() > np.abs(psol - photo).mean() > 0, "a map covers its photograph, a box does not"

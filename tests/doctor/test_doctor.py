@@ -26,9 +26,9 @@ from PIL import Image, ImageFile
 from wsol.cli.main import main
 from wsol.doctor import checks, jobs, odd_files
 from wsol.doctor import disk as places
-from wsol.doctor.checks import Check, all_checks, backbone_and_weights, examine, opencv_wheels, together
-from wsol.doctor.lines import Line, Seen, first_line
-from wsol.doctor.odd_files import decoding, drawn
+from wsol.doctor.checks import Check, all_checks, backbone_and_weights, examine, opencv_wheels, two_processes
+from wsol.doctor.lines import Finding, Line, first_line
+from wsol.doctor.odd_files import decoding, quadrants
 from wsol.doctor.table import print_doctor
 from wsol.doctor.worker import Worker
 from wsol.errors import BrokenImage, WsolError
@@ -42,7 +42,7 @@ Fault = Callable[[pytest.MonkeyPatch], object]
 LIMIT_S = 30.0
 
 
-def states(seen: list[Seen]) -> list[str]:
+def states(seen: list[Finding]) -> list[str]:
     return [one.state for one in seen]
 
 
@@ -80,7 +80,7 @@ def plant(folder: Path, package: str, code: str) -> None:
         ),
         pytest.param(
             "import os; os.write(2, b'a\\nno libGL\\n\\n'); os._exit(3)",
-            "the process ended with exit code 3; it said last: no libGL",
+            "the process ended with exit code 3; its last output: no libGL",
             id="ends by itself",
         ),
     ],
@@ -92,8 +92,8 @@ def test_a_broken_library_is_a_line_and_the_next_job_is_done(
     plant(tmp_path, "torchvision", code)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with Worker() as worker:
-        assert worker.ask("pair", limit_s=LIMIT_S) == [Seen("fail", expected)]
-        assert states(worker.ask("masks", limit_s=LIMIT_S)) == ["ok"]
+        assert worker.run_job("pair", limit_s=LIMIT_S) == [Finding("fail", expected)]
+        assert states(worker.run_job("masks", limit_s=LIMIT_S)) == ["ok"]
 
 
 def is_running(pid: int) -> bool:
@@ -112,10 +112,10 @@ def test_what_hangs_is_ended_in_time_with_all_that_it_started(tmp_path: Path, mo
     plant(tmp_path, "torch", code)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with Worker() as worker:
-        worker.ask("masks", limit_s=LIMIT_S)  # it is there, and three seconds are those of the next job
+        worker.run_job("masks", limit_s=LIMIT_S)  # it is there, and three seconds are those of the next job
         started = time.monotonic()
-        (seen,) = worker.ask("pair", limit_s=3.0)
-        assert seen.state == "fail" and seen.seen.startswith("no answer within 3 s")
+        (seen,) = worker.run_job("pair", limit_s=3.0)
+        assert seen.state == "fail" and seen.seen.startswith("no response within 3 s")
     assert time.monotonic() - started < 50
     child = int((tmp_path / "pid").read_text())
     while is_running(child):  # killed, though not yet gone
@@ -128,9 +128,9 @@ import sys
 from wsol.doctor.worker import Worker
 sys.path.insert(0, sys.argv[1])
 with Worker() as worker:
-    worker.ask("masks", limit_s=30)
+    worker.run_job("masks", limit_s=30)
     print(worker.process.pid, flush=True)
-    worker.ask("pair", limit_s=float(sys.argv[2]))
+    worker.run_job("pair", limit_s=float(sys.argv[2]))
 """
 
 
@@ -169,10 +169,10 @@ def test_what_a_killed_doctor_leaves_ends_with_all_that_it_started(
 
 def test_one_process_does_many_jobs_and_goes_with_the_block() -> None:
     with Worker() as worker:
-        worker.ask("masks", limit_s=LIMIT_S)
+        worker.run_job("masks", limit_s=LIMIT_S)
         assert worker.process is not None
         first = worker.process.pid
-        assert states(worker.ask("masks", limit_s=LIMIT_S)) == ["ok"]
+        assert states(worker.run_job("masks", limit_s=LIMIT_S)) == ["ok"]
         assert worker.process.pid == first
     assert not is_running(first)
 
@@ -187,9 +187,9 @@ def test_a_worker_is_alone_and_offline_whoever_started_us(monkeypatch: pytest.Mo
 
 
 def test_two_processes_that_never_meet_are_given_up() -> None:
-    (seen,) = together(limit_s=0.05)
+    (seen,) = two_processes(limit_s=0.05)
     assert seen.state == "fail"
-    assert "process 0: no answer within 0.05 s" in seen.seen and "process 1: no answer" in seen.seen
+    assert "process 0: no response within 0.05 s" in seen.seen and "process 1: no response" in seen.seen
 
 
 # The jobs, here in this process.
@@ -267,12 +267,12 @@ def test_a_planted_fault_is_seen_by_its_job(
     fault(monkeypatch)
     (seen,) = jobs.JOBS[job]()
     assert seen.state == state and words in seen.seen
-    assert ("pip install 'wsol[" in seen.mend) == (state == "warn")
+    assert ("pip install 'wsol[" in seen.remedy) == (state == "warn")
 
 
 def test_a_missing_extra_names_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "find_spec", lambda name: None if name == "onnxscript" else 1)
-    assert jobs.onnx() == [Seen("warn", "onnxscript not installed", "`pip install 'wsol[export]'` if you want it")]
+    assert jobs.onnx() == [Finding("warn", "onnxscript not installed", "`pip install 'wsol[export]'` if you need it")]
 
 
 @pytest.mark.parametrize(
@@ -441,11 +441,11 @@ def test_a_decoder_with_a_fault_is_found(monkeypatch: pytest.MonkeyPatch, fault:
 
 def test_a_pillow_without_avif_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "registered_extensions", dict)
-    assert decoding()[1:] == [Seen("warn", "AVIF: this Pillow cannot read it", "`pip install --upgrade pillow`")]
+    assert decoding()[1:] == [Finding("warn", "AVIF: this Pillow cannot read it", "`pip install --upgrade pillow`")]
 
 
 def test_no_turn_and_no_mirror_leaves_the_drawn_image_as_it_was() -> None:
-    pixels = drawn().astype(int)
+    pixels = quadrants().astype(int)
     others = [turned[:, ::mirror] for turned in (pixels, pixels[::-1]) for mirror in (1, -1)][1:]
     assert all(abs(pixels - other).mean() > 2 * odd_files.TOLERANCE for other in others)
 
@@ -458,9 +458,9 @@ class Asked:
 
     def __init__(self) -> None:
         self.jobs: list[tuple[str, ...]] = []
-        self.answer = Seen("ok", "fits")
+        self.answer = Finding("ok", "fits")
 
-    def ask(self, job: str, *words: str, limit_s: float) -> list[Seen]:
+    def ask(self, job: str, *words: str, limit_s: float) -> list[Finding]:
         self.jobs.append((job, *words))
         return [self.answer]
 
@@ -478,7 +478,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     return stand_in
 
 
-def weighed(name: str, weights: Path | None = None, *, is_offline: bool = False) -> list[Seen]:
+def weighed(name: str, weights: Path | None = None, *, is_offline: bool = False) -> list[Finding]:
     return backbone_and_weights(Worker(), name, weights, is_offline=is_offline)
 
 
@@ -486,14 +486,14 @@ def test_a_bundled_backbone_is_well_without_the_hub_and_others_are_warned_of(ask
     seen = weighed(BUNDLED)
     assert asked.jobs == [("backbone", BUNDLED, "bundled", "")]
     assert states(seen) == ["ok", "warn"]
-    assert seen[1].seen == "timm's hub does not answer" and "--weights FILE" in seen[1].mend
+    assert seen[1].seen == "timm's hub does not respond" and "--weights FILE" in seen[1].remedy
     assert "HF_HUB_OFFLINE" not in os.environ
 
 
 def test_a_hub_that_answers_is_told(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_module, "_hub_answers", lambda: "HF_HUB_OFFLINE" not in os.environ)
-    assert weighed(BUNDLED) == [Seen("ok", "fits"), Seen("ok", "timm's hub answers")]
-    assert weighed("resnet50") == [Seen("ok", "fits")]
+    assert weighed(BUNDLED) == [Finding("ok", "fits"), Finding("ok", "timm's hub responds")]
+    assert weighed("resnet50") == [Finding("ok", "fits")]
     assert asked.jobs[-1] == ("backbone", "resnet50", "reachable", "")
 
 
@@ -502,7 +502,7 @@ def test_offline_asks_no_hub(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> N
         raise AssertionError("the hub was asked")
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    assert weighed(BUNDLED, is_offline=True) == [Seen("ok", "fits")]
+    assert weighed(BUNDLED, is_offline=True) == [Finding("ok", "fits")]
     with pytest.raises(WsolError, match="no pretrained weights for resnet50"):
         weighed("resnet50", is_offline=True)
     assert "HF_HUB_OFFLINE" not in os.environ
@@ -510,7 +510,7 @@ def test_offline_asks_no_hub(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_weights_in_the_hubs_cache_are_loaded_from_there(asked: Asked, tmp_path: Path) -> None:
     (tmp_path / "hf/hub/models--timm--resnet50.a1_in1k").mkdir(parents=True)
-    assert weighed("resnet50") == [Seen("ok", "fits")]
+    assert weighed("resnet50") == [Finding("ok", "fits")]
     assert asked.jobs == [("backbone", "resnet50", "cached", "")]
 
 
@@ -524,14 +524,14 @@ def test_weights_in_no_place_are_refused(asked: Asked, tmp_path: Path, is_offlin
 
 
 def test_a_misspelt_backbone_is_told_before_its_weights_are_missed(asked: Asked) -> None:
-    asked.answer = Seen("fail", "timm has no model 'resnet5O'")
+    asked.answer = Finding("fail", "timm has no model 'resnet5O'")
     assert weighed("resnet5O", is_offline=True) == [asked.answer]
 
 
 def test_a_file_of_weights_goes_to_the_worker_by_name(asked: Asked, tmp_path: Path) -> None:
     file = tmp_path / "w.safetensors"
     file.write_bytes(b"")
-    assert weighed("resnet50", file, is_offline=True) == [Seen("ok", "fits")]
+    assert weighed("resnet50", file, is_offline=True) == [Finding("ok", "fits")]
     assert asked.jobs == [("backbone", "resnet50", f"file {file}", str(file))]
 
 
@@ -577,7 +577,7 @@ def test_two_wheels_of_opencv_are_told(monkeypatch: pytest.MonkeyPatch, names: l
     assert [one.seen for one in seen] == ([] if told is None else [f"{told} in one folder"])
     for one in seen:
         assert one.state == "warn"
-        assert one.mend == f"`pip uninstall -y {told.replace(' and', '')} && pip install opencv-python-headless`"
+        assert one.remedy == f"`pip uninstall -y {told.replace(' and', '')} && pip install opencv-python-headless`"
 
 
 Usage = namedtuple("Usage", "total used free")
@@ -616,7 +616,7 @@ def test_a_folder_that_may_be_written_to_is_left_as_it_was(tmp_path: Path) -> No
 def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     (seen,) = places.writing(tmp_path / "runs/a")
-    assert seen == Seen("fail", f"{tmp_path / 'runs'} is a file: expected a folder there")
+    assert seen == Finding("fail", f"{tmp_path / 'runs'} is a file: expected a folder there")
 
 
 def writing_line(folder: Path) -> Line:
@@ -666,14 +666,18 @@ def test_a_disk_that_keeps_something_else_is_told(tmp_path: Path, monkeypatch: p
 # The list of checks, and what is made of it.
 
 
-def raise_(error: BaseException) -> list[Seen]:
+def raise_(error: BaseException) -> list[Finding]:
     raise error
 
 
 def test_a_check_that_breaks_is_a_line_and_the_others_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     asked = [
         Check("none", "never", lambda: []),
-        Check("two", "advice", lambda: [Seen("ok", "a", "never"), Seen("warn", "b"), Seen("fail", "c", "its own")]),
+        Check(
+            "two",
+            "advice",
+            lambda: [Finding("ok", "a", "never"), Finding("warn", "b"), Finding("fail", "c", "its own")],
+        ),
         Check("broken", "advice", lambda: raise_(OSError("one\ntwo"))),
         Check("silent", "advice", lambda: raise_(ValueError())),
         Check("refused", "advice", lambda: raise_(WsolError("no weights in a: expected b. Do c."))),
@@ -697,14 +701,14 @@ def test_ctrl_c_is_no_finding() -> None:
 
 
 def test_the_seconds_are_those_of_the_check() -> None:
-    (line,) = examine([Check("a", "b", lambda: [time.sleep(0.1), Seen("ok", "c")][1:])], Progress(quiet=True))
+    (line,) = examine([Check("a", "b", lambda: [time.sleep(0.1), Finding("ok", "c")][1:])], Progress(quiet=True))
     assert 0.1 <= line.seconds < 5
 
 
 def test_every_check_has_a_name_of_its_own_and_advice() -> None:
     asked = all_checks(Worker(), Path(), BUNDLED, None, is_offline=True)
     assert len({one.name for one in asked}) == len(asked) == 12
-    assert all(one.mend for one in asked)
+    assert all(one.remedy for one in asked)
 
 
 def test_the_table_shows_what_is_there_and_nothing_that_looks_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -743,7 +747,9 @@ def code_of(*words: object) -> int:
 def test_only_what_fails_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str, code: int
 ) -> None:
-    monkeypatch.setattr(checks, "all_checks", lambda *_, **__: [Check("disk", "mend", lambda: [Seen(state, "seen")])])
+    monkeypatch.setattr(
+        checks, "all_checks", lambda *_, **__: [Check("disk", "mend", lambda: [Finding(state, "seen")])]
+    )
     assert code_of("--json", tmp_path / "deep/d.json") == code
     (line,) = json.loads((tmp_path / "deep/d.json").read_text())
     assert line == {
@@ -814,5 +820,5 @@ def test_a_late_answer_on_a_busy_machine_is_put_down_to_it(
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     with Worker() as worker:
-        (seen,) = worker.ask("pair", limit_s=0.05)
+        (seen,) = worker.run_job("pair", limit_s=0.05)
     assert ("the machine is busy" in seen.seen) == is_told

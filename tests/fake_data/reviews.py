@@ -16,7 +16,7 @@ from wsol.predictions.records import LINES, PredictedObject, Prediction, encode,
 from wsol.predictions.review_journal import Decision, Journal, Verdict
 from wsol.review.address import Address
 from wsol.review.serve import bound, server
-from wsol.review.session import Desk
+from wsol.review.session import ReviewSession
 from wsol.storage.folders import write_manifest
 
 CLASSES = ("hawk", "owl", "tit")
@@ -70,7 +70,7 @@ def served(out: Path, token: str = "the-key") -> Iterator[Address]:
     """The page's server on a free port."""
     with Journal(out) as journal, bound([0]) as listening:
         address = Address(listening.getsockname()[1], token)
-        running = server(Desk(open_predictions(out), journal), address)
+        running = server(ReviewSession(open_predictions(out), journal), address)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
         thread.start()
         while not running.started:

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from wsol.config.options import Box
 from wsol.geometry.boxes import Boxes
 from wsol.reports.charts import loss_chart
-from wsol.reports.gallery import Shown
-from wsol.reports.page import MAP_SIDE_PX, Page, Rates, Table, Tile, card_of, coded_map, write_page
+from wsol.reports.gallery import GalleryItem
+from wsol.reports.page import MAP_SIZE_PX, Page, Rates, Table, Tile, card_of, coded_map, write_page
 
 VOID = {"meta", "link", "img", "input"}
 SVG_VOID = {"line", "circle", "polyline", "rect"}
@@ -84,7 +84,7 @@ class Read(HTMLParser):
         return self.within("p.file bdi")
 
 
-def page_of(*shown: Shown, word: str = "word", tables: Sequence[Table] | None = None) -> Page:
+def page_of(*shown: GalleryItem, word: str = "word", tables: Sequence[Table] | None = None) -> Page:
     """A page with `word` wherever a caller's text goes."""
     if tables is None:
         tables = [Table(word, [["metric", word], ["GT-known Loc", "86.4"], [word, word]], word)]
@@ -99,7 +99,7 @@ def page_of(*shown: Shown, word: str = "word", tables: Sequence[Table] | None = 
         losses=[loss_chart("cam", [0.7])],
         rates=Rates([50.0] * 99, 51.0, 10),
         per_class=Table(word, [("class", "n"), *((one.class_name, "1") for one in shown)]),
-        facts={word: word, "seed": "0"},
+        provenance={word: word, "seed": "0"},
         licences=[(word, word, word)],
         config=word,
         left_out=[word],
@@ -114,12 +114,12 @@ def read(path: Path) -> Read:
     return found
 
 
-def page(folder: Path, *shown: Shown, word: str = "word", tables: Sequence[Table] | None = None) -> Read:
+def page(folder: Path, *shown: GalleryItem, word: str = "word", tables: Sequence[Table] | None = None) -> Read:
     write_page(folder / "report.html", page_of(*shown, word=word, tables=tables))
     return read(folder / "report.html")
 
 
-def named(name: str) -> Shown:
+def named(name: str) -> GalleryItem:
     return replace(shown_image(image_id=name, class_name=name), predicted_name=name + " not")
 
 
@@ -185,15 +185,15 @@ def test_images_stand_worst_first_ties_by_confidence_then_by_name_and_the_unknow
         shown_image("unsure.jpg", iou=0.2, score=0.1),
     )
     assert found.files() == ["worst.jpg", "unsure.jpg", "tie a.jpg", "tie b.jpg", "good.jpg", "unknown.jpg"]
-    assert "reaches an IoU of 0.5 on 1 of these 5 images that have a true box." in found.text()
+    assert "reaches an IoU of 0.5 on 1 of these 5 images that have an annotated box." in found.text()
 
 
-def test_without_true_boxes_the_least_confident_stand_first_and_no_iou_is_mentioned(tmp_path: Path) -> None:
+def test_without_annotated_boxes_the_least_confident_stand_first_and_no_iou_is_mentioned(tmp_path: Path) -> None:
     shown = [shown_image(f"{score}.jpg", iou=None, score=score) for score in (0.7, 0.1, 0.4)]
     found = page(tmp_path, *shown)
     assert found.files() == ["0.1.jpg", "0.4.jpg", "0.7.jpg"]
     assert "Something was found on all 3 images." in found.text()
-    assert "IoU" not in found.text() and "true, unseen" not in found.text()
+    assert "IoU" not in found.text() and "annotated, not" not in found.text()
     assert found.within("option")[-2:] == ["least confident first", "by name"]
 
 
@@ -202,7 +202,7 @@ def test_the_filters_offer_what_there_is_with_its_count(tmp_path: Path) -> None:
     found = page(tmp_path, *shown)
     assert found.within("option") == [
         *("all classes", "owl (1)", "wren (2)"),
-        *("all", "IoU below 0.5 (1)", "class named wrong (3)"),
+        *("all", "IoU below 0.5 (1)", "wrong class (3)"),
         *("worst first", "least confident first", "by name"),
     ]
     values = [it["value"] for it in found.of("option")]
@@ -253,10 +253,10 @@ BLANK = replace(
             shown_image(),
             [
                 "photo labelled owl",
-                "heat over the photo where the network looks for owl, warmest at the top centre",
+                "heat map of owl over the photo, highest at the top centre",
                 "pseudo mask: 25% object, 0% undecided, 75% background",
                 "mask over 25% of the photo",
-                "box against true box, IoU 0.83",
+                "box and annotated box, IoU 0.83",
             ],
             id="found",
         ),
@@ -264,23 +264,23 @@ BLANK = replace(
             replace(BLANK, known=np.zeros((6, 8), np.float32)),
             [
                 "photo labelled owl",
-                "heat over the photo where the network looks for owl, cold everywhere",
+                "heat map of owl over the photo, zero everywhere",
                 "pseudo mask: 0% object, 100% undecided, 0% background",
                 "empty mask",
-                "no box found, true box only",
+                "no box found, annotated box only",
             ],
             id="nothing found",
         ),
         pytest.param(
             replace(shown_image(), annotated_boxes=Boxes.of([(0, 0, 1, 1), (3, 0, 8, 3)])),
-            ["box against true boxes, IoU 0.83"],
-            id="two true boxes",
+            ["box and annotated boxes, IoU 0.83"],
+            id="two annotated boxes",
         ),
-        pytest.param(shown_image(iou=None), ["1 box found"], id="truth unknown"),
+        pytest.param(shown_image(iou=None), ["1 box found"], id="no ground truth"),
         pytest.param(replace(BLANK, annotated_boxes=Boxes.of([]), iou=None), ["no box found"], id="nothing at all"),
     ],
 )
-def test_alternative_texts_say_what_is_seen(tmp_path: Path, shown: Shown, alts: list[str]) -> None:
+def test_alternative_texts_say_what_is_seen(tmp_path: Path, shown: GalleryItem, alts: list[str]) -> None:
     found = page(tmp_path, shown)
     labels = [it["aria-label"] for it in found.of("canvas")] + [it["alt"] for it in found.of("img")]
     assert labels[-len(alts) :] == alts
@@ -293,7 +293,7 @@ def test_of_a_map_alone_three_panels_are_drawn_and_one_map_is_kept(tmp_path: Pat
     assert found.within("figure.drawn figcaption") == ["Photo", "Map", "Mask"]
     assert [it["data-panel"] for it in found.of("canvas")] == ["photo", "map", "mask"]
     assert [it["aria-label"] for it in found.of("canvas")][1:] == [
-        "heat over the photo where the network looks for owl, warmest at the top centre",
+        "heat map of owl over the photo, highest at the top centre",
         "mask over 25% of the photo",
     ]
     (card,) = (it for it in found.of("li") if "data-boxes" in it)
@@ -307,7 +307,7 @@ def test_of_boxes_alone_there_is_no_map_no_slider_and_no_score(tmp_path: Path) -
     assert found.files() == ["a.jpg", "b.jpg"]
     assert found.within("ul.key li b") == ["Photo", "Box"]
     assert [it["data-panel"] for it in found.of("canvas")] == 2 * ["photo"]
-    assert found.of("img")[0]["alt"] == "box against true box, IoU 0.40"
+    assert found.of("img")[0]["alt"] == "box and annotated box, IoU 0.40"
     assert [form["id"] for form in found.of("form")] == ["controls"]
     assert not {"score", "threshold", "mask", "least"} & set(found.text().lower().split())
     assert found.within("option")[-2:] == ["worst first", "by name"]
@@ -364,8 +364,8 @@ def test_a_map_comes_back_from_its_code_within_half_a_step(image_hw: tuple[int, 
     shape, code = coded_map(plane).split(":")
     height, width = map(int, shape.split("x"))
     back = np.frombuffer(base64.b64decode(code), np.uint8).reshape(height, width) / 255
-    assert max(height, width) <= MAP_SIDE_PX
-    if max(image_hw) <= MAP_SIDE_PX:
+    assert max(height, width) <= MAP_SIZE_PX
+    if max(image_hw) <= MAP_SIZE_PX:
         assert np.abs(back - plane).max() <= 0.5 / 255 + 1e-6
     else:
         assert abs(back.mean() - plane.mean()) < 0.02

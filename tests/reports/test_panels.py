@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wsol.geometry.boxes import Boxes, Xyxy
-from wsol.reports.gallery import Shown
+from wsol.reports.gallery import GalleryItem
 from wsol.reports.panels import (
     CAPTION_PX,
     COLUMNS,
     FOUND,
+    GROUND_TRUTH,
     HEADER_PX,
     LEFT_PX,
     MARGIN_PX,
     OUTLINE,
     PAPER,
-    TRUE,
     columns_of,
     draw_strip,
     panel_boxes,
@@ -40,12 +40,12 @@ TRUE_BOX: Xyxy = (40, 30, 280, 210)
 
 def shown_image(
     image_hw: tuple[int, int] = (240, 320), box: Xyxy | None = BOX, annotated_boxes: tuple[Xyxy, ...] = (TRUE_BOX,)
-) -> Shown:
+) -> GalleryItem:
     """Grey, warm in the middle; the mask is the middle ninth."""
     height, width = image_hw
     middle = np.zeros(image_hw, dtype=np.float32)
     middle[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = 1
-    return Shown(
+    return GalleryItem(
         image_id="a/grey.jpg",
         image_hw=image_hw,
         photo=np.full((height, width, 3), 120, np.uint8),
@@ -105,10 +105,10 @@ def test_the_found_box_is_a_line_inside_its_edges() -> None:
 def test_both_boxes_are_seen_where_they_agree() -> None:
     panel = panel_boxes(shown_image(annotated_boxes=(BOX,)))
     edge = panel[61]
-    assert is_colour(panel, TRUE)[61].any()
+    assert is_colour(panel, GROUND_TRUTH)[61].any()
     assert is_colour(panel, FOUND)[61].any()
-    assert (edge[100] == TRUE).all(), "dashes begin at the corner"
-    assert (edge[219] == TRUE).all(), "and end at one"
+    assert (edge[100] == GROUND_TRUTH).all(), "dashes begin at the corner"
+    assert (edge[219] == GROUND_TRUTH).all(), "and end at one"
 
 
 def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() -> None:
@@ -120,8 +120,8 @@ def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() ->
     for strip in strips:
         cell = strip[top : top + 240, left : left + 320]
         assert is_colour(cell, FOUND)[60:180, 101].all()
-        assert (cell[31, 41] == TRUE).all()
-        assert (cell[208, 278] == TRUE).all()
+        assert (cell[31, 41] == GROUND_TRUTH).all()
+        assert (cell[208, 278] == GROUND_TRUTH).all()
         assert (cell[120, 160] == 120).all(), "the photo within the box is untouched"
     assert (strips[0][:, left:] == strips[1][:, left:]).all()
 
@@ -181,7 +181,7 @@ def test_any_box_leaves_the_photo_beyond_its_rim_alone(box: Xyxy, is_true: bool)
     # Two pixels: one of the dark rim, one of rounding and of boxes without area.
     near = (x >= min(x0, 69) - 2) & (x <= max(x1, 0) + 2) & (y >= min(y0, 49) - 2) & (y <= max(y1, 0) + 2)
     assert (panel[~near] == shown.photo[~near]).all()
-    assert is_colour(panel, TRUE if is_true else FOUND).any()
+    assert is_colour(panel, GROUND_TRUTH if is_true else FOUND).any()
 
 
 def test_lines_are_seen_on_photos_of_their_own_colour() -> None:
@@ -218,7 +218,9 @@ def test_a_soft_pseudo_mask_fades_from_background_to_object() -> None:
         pytest.param(of_boxes, ["Photo", "Box"], id="boxes alone"),
     ],
 )
-def test_of_a_method_without_stages_the_strip_is_narrower(kind: Callable[[Shown], Shown], titles: list[str]) -> None:
+def test_of_a_method_without_stages_the_strip_is_narrower(
+    kind: Callable[[GalleryItem], GalleryItem], titles: list[str]
+) -> None:
     shown = kind(shown_image())
     assert [column.title for column in columns_of(shown)] == titles
     strip = np.asarray(draw_strip([shown]))

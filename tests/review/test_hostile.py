@@ -20,7 +20,7 @@ from fake_data.reviews import prediction, served, write_reviewable
 from wsol.predictions.review_journal import FILE, read_journal
 from wsol.review import connections
 from wsol.review.address import Address
-from wsol.review.app import LONGEST_BODY
+from wsol.review.app import MAX_BODY_BYTES
 
 HTML = '<img src=x onerror="alert(1)">.jpg'
 SECRET = b"the secret beside the images"
@@ -244,7 +244,7 @@ DEEP = b"[" * 100_000
         pytest.param(b"[" + b"9" * 5000 + b"]", 400, id="a number of 5000 digits"),
         pytest.param(b"[]", 422, id="a list"),
         pytest.param(b"null", 422, id="null"),
-        pytest.param(b"x" * (LONGEST_BODY + 1), 413, id="too long"),
+        pytest.param(b"x" * (MAX_BODY_BYTES + 1), 413, id="too long"),
         pytest.param(b"x" * 20_000_000, 413, id="20 MB"),
         pytest.param(wish(more=1), 422, id="a word more"),
         pytest.param(wish(image="0"), 422, id="an image by a word"),
@@ -357,7 +357,9 @@ def test_three_hundred_half_requests_do_not_keep_the_owner_out(address: Address,
                 one.sendall(half_requests(address)[kind])
         for _ in range(3):
             assert send(address, "GET", "/api/overview", **key(address)).status == 200
-        assert sum(map(is_closed, strangers)) >= 300 - connections.MOST, "or a thousand would leave no descriptors"
+        assert sum(map(is_closed, strangers)) >= 300 - connections.MAX_CONNECTIONS, (
+            "or a thousand would leave no descriptors"
+        )
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -377,7 +379,7 @@ def is_closed(connection: socket.socket) -> bool:
 def test_who_does_not_come_to_an_end_is_hung_up_on(
     address: Address, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "TIMEOUT_SECONDS", 0.3)
     with socket.create_connection(("127.0.0.1", address.port), timeout=20) as stranger:
         stranger.sendall(half_requests(address)[kind])
         began, seen = time.monotonic(), b""
@@ -395,7 +397,7 @@ def test_who_does_not_come_to_an_end_is_hung_up_on(
 
 
 def test_who_does_not_read_the_answers_is_hung_up_on(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "TIMEOUT_SECONDS", 0.3)
     one = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{address.port}\r\n\r\n".encode()
     with socket.socket() as stranger:
         # Seconds even so: megabytes fit into the system's buffers before the server has to wait.

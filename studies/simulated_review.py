@@ -64,7 +64,7 @@ def main() -> None:
     """Decide, and say how often a box had to be drawn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("predictions", type=Path)
-    parser.add_argument("truth", type=Path)
+    parser.add_argument("ground_truth", type=Path)
     parser.add_argument("--most", type=int)
     parser.add_argument("--sample", type=int)
     given = parser.parse_args()

@@ -1,10 +1,10 @@
-"""What a backbone costs: a step of stage 1 and a prediction, of the timm families that a run can be based on.
+"""Cost of backbones: a training step of stage 1 and a prediction, for the timm families that a run can use.
 
-    python benchmarks/backbones.py                          # those below, at 224 pixels; about five minutes on two
-    cores python benchmarks/backbones.py --only resnet50 --px 252
+    python benchmarks/backbones.py    # the list below, at 224 pixels; about five minutes on two cores
+    python benchmarks/backbones.py --only resnet50 --px 252
 
-Weights are random, since cost does not depend on them. Each network has a process of its own, for its memory; what is
-told of a network is its best of some steps, as a multiple of the first one's.
+Weights are random, since the cost does not depend on them. Each network has its own process, so that its memory can be
+measured. The table shows the fastest of several steps, as a multiple of the first network's.
 """
 
 from __future__ import annotations

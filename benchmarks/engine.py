@@ -1,20 +1,18 @@
-"""How much faster wsol's engine is than a plain one: same machine, images, networks and number of threads, in turns.
+"""Speed of wsol's engine compared with a plain implementation: same machine, images, networks and number of threads.
 
     python benchmarks/engine.py DATA --run RUN                # all parts; at most 20 minutes on two cores
     python benchmarks/engine.py DATA --run RUN --only b,c     # some of them
 
-RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseudo.masks thresholds`). The plain side is
-in plain.py, and says there what it does. Each training and each prediction has a process of its own, which has imported
-everything before the clock starts. All is repeated, and the best counts on both sides.
+RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseudo.masks thresholds`). plain.py holds
+and describes the plain implementation. Each training and each prediction has its own process, which imports everything
+before the clock starts. Both implementations run in turns, several times; the fastest run of each counts.
 
-a  Training. `first epoch` is the whole call less its later epochs: building the network, decoding into the cache (ours)
-and
-   writing the weights are in it. `a step` is an epoch less the time spent waiting for images (ours), or an epoch over
-   batches that are in memory already (plain).
-b  From a small map to a pseudo mask on disk, without the network. wsol stores the map and its Gaussians and makes the
-mask whenever
-   it is read, the plain way the other way round; so reading is told too.
-c  Prediction, from the call to the finished file, loading the networks included.
+a  Training. `first epoch` is the whole call without its later epochs: it includes building the network, decoding into
+   the cache (wsol) and writing the weights. `a step` is an epoch without the time spent waiting for images (wsol), or
+   an epoch over batches that are already in memory (plain).
+b  From a small map to a pseudo mask on disk, without the network. wsol stores the map and its Gaussians and computes the
+   mask when it is read; the plain way stores the mask. So reading is measured, too.
+c  Prediction, from the call to the finished file, including loading the networks.
 d  Memory of prediction (memory.py).
 e  A ResNet50 with random weights in bf16 on a GPU.
 """

@@ -1,12 +1,12 @@
-"""How much faster all thresholds at once are than one after the other, and what 50,000 maps cost.
+"""Speed of evaluating all thresholds at once compared with one after the other, and the cost of 50,000 maps.
 
     python benchmarks/evaluation.py                                  # ratios on one core
-    python benchmarks/evaluation.py --folder runs/fake --workers 2   # also a list as long as ImageNet's, made on the
-    way python benchmarks/evaluation.py --heatmaps DIR                   # ratios on maps of your own too
+    python benchmarks/evaluation.py --folder runs/fake --workers 2   # also makes a list as long as ImageNet's
+    python benchmarks/evaluation.py --heatmaps DIR                   # ratios on your own maps, too
 
-The plain sweep is the field's: 1,000 thresholds, `findContours` at each, IoU of every box with every true box. Both
-sides run in this process on one core, in turns, the best of some repetitions each; the boxes' IoUs are compared as
-well.
+The plain sweep is the usual one: 1,000 thresholds, `findContours` at each, IoU of every box with every annotated box.
+Both run in this process on one core, in turns; the fastest of several repetitions counts. The IoUs of the boxes are
+compared as well.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How fast onnxruntime computes a run's networks beside PyTorch: same images, same threads, in turns, the best of some
-repetitions.
+"""Speed of onnxruntime compared with PyTorch on a run's networks: same images and threads, in turns, fastest of several.
 
     python benchmarks/export_model.py RUN            # a finished run; writes nothing into it
     python benchmarks/export_model.py RUN --detail   # also onnxruntime's levels of optimisation
 
-Heatmaps and class probabilities of images that are in memory, at the networks' size, on the CPU. No decoding, no boxes.
+Measures heatmaps and class probabilities of images in memory, at the networks' size, on the CPU, without decoding and
+without boxes.
 """
 
 from __future__ import annotations

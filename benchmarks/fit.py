@@ -1,12 +1,12 @@
-"""How long `wsol fit` takes from nothing to boxes, stage by stage, and how much memory it needs at its peak.
+"""Time of `wsol fit` from nothing to boxes, by stage, and its peak memory.
 
     python benchmarks/fit.py DATA --run runs/benchmark [options of wsol fit]
     python benchmarks/fit.py DATA --run runs/benchmark --beside OTHER
 
-Seconds belong to one machine, so the last column compares: a training's images per second as a share of the bare
-backbone's forward and backward pass at 224 px, and those of a stage that only looks as a share of its backbone's
-forward pass at the stage's own size and stride; both on random images that are in memory already, measured in the same
-call, by as many threads: leave the machine alone until the end.
+Seconds depend on the machine, so the last column is relative: a training's images per second as a fraction of the bare
+backbone's forward and backward pass at 224 px; for a stage without training, as a fraction of its backbone's forward
+pass at the stage's own size and stride. Both are measured in the same call with the same number of threads, on random
+images in memory. Do not use the machine for anything else meanwhile.
 
 OTHER is a checkout of another wsol: its `wsol fit` with its defaults runs at the same time, each with half of the
 cores.

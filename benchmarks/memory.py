@@ -1,10 +1,10 @@
-"""Whether the memory of a prediction grows with the number of images.
+"""Memory of a prediction as a function of the number of images.
 
     python benchmarks/memory.py --run RUN                       # 1,000, 5,000, 10,000 and 20,000 generated images
     python benchmarks/memory.py --run RUN --counts 1000,50000
 
-Each number is a `wsol predict` in a process of its own, with RUN's networks at the size of the images (96 px), so that
-it takes minutes. The peak is of the resident memory, looked up twenty times a second.
+For each number, `wsol predict` runs in its own process with RUN's networks at the size of the images (96 px), which
+takes minutes. The peak is of the resident memory, sampled twenty times a second.
 """
 
 from __future__ import annotations

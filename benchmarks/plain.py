@@ -1,12 +1,11 @@
-"""The plain peers of wsol's engine: the published loops as they stand in many research scripts, written anew from the
-paper.
+"""Plain implementations to compare wsol's engine with: the loops of typical research code, rewritten from the paper.
 
-Every epoch decodes, resizes, crops and normalises each image by itself; arithmetic is fp32 and NCHW; the loss is read
-at each step; a pseudo mask is made one contour at a time at the image's own size and kept as a PNG; prediction takes
-one image at a time. The networks and their starting weights are wsol's, so a ratio tells of the engine alone.
-`engine.py` runs jobs of this file in a process of its own, since wsol changes how its own process allocates memory:
+Every epoch decodes, resizes, crops and normalises each image again; arithmetic is fp32 and NCHW; the loss is read at
+each step; a pseudo mask is made one contour at a time at the size of the image and stored as PNG; prediction takes one
+image at a time. Networks and initial weights are wsol's, so a ratio compares the engines only. `engine.py` runs jobs of
+this file in a separate process, since wsol changes how its own process allocates memory:
 
-    python benchmarks/plain.py train JOB.json      # or predict; prints what it took as JSON
+    python benchmarks/plain.py train JOB.json      # or predict; prints the measurements as JSON
 """
 
 from __future__ import annotations

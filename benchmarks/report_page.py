@@ -1,11 +1,11 @@
-"""How fluid a report is in headless Chromium (Debian's).
+"""Response times of a report page in headless Chromium (Debian's).
 
-    wsol report RUN DATA --out OUT    # of a run that has maps; a thousand images by default
+    wsol report RUN DATA --out OUT    # a run with maps; a thousand images by default
     python benchmarks/report_page.py OUT/index.html
 
-It tells how long a person waits: until the first images are drawn, after a filter or another order, after each move of
-the slider, and between frames while the page is scrolled half a window each. The processor time of the page's main
-thread stands beside it: on a busy machine the wait says more of its other work.
+Measures the time until the first images are drawn, after a filter or another order, after each move of the slider, and
+between frames while the page is scrolled by half a window each. It also prints the CPU time of the page's main thread:
+on a busy machine the waiting time depends on other work.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How soon `wsol review` shows the next image, with 10,000 predictions loaded.
+"""Time until `wsol review` shows the next image, with 10,000 predictions loaded.
 
     python benchmarks/review.py                               # drawn images of 1600 x 1200, in a temporary folder
     python benchmarks/review.py --presses 100 --width 4000    # 4000 x 3000
 
-Headless Chromium (Debian's) presses Enter, with a pause as a quick person needs it and without any. The page itself
-measures from the key to the frame in which the next image is on the screen, decision sent. The images are a few, under
-10,000 names (hard links).
+Headless Chromium (Debian's) presses Enter, with the pause of a fast reviewer and without any. The page itself measures
+the time from the key press to the frame with the next image on the screen, including sending the decision. The 10,000
+names are hard links to a few images.
 """
 
 from __future__ import annotations

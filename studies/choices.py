@@ -1,10 +1,9 @@
-"""What a run chooses without boxes, and with a few: its threshold, its score, its calibration, held against others that
-were tried.
+"""Choices of a run without boxes and with a few boxes: threshold, score and calibration, compared with alternatives.
 
     python studies/choices.py --set SET RUN [RUN ...] --set SET RUN [RUN ...] --out studies/results/choices.md
 
 RUNs are finished runs of the recipe `wsol` on SET, one for each seed. A SET is what `wsol evaluate` takes
-(`TRUTH=IMAGES` where the images are elsewhere): its test images, or all where there is no split. Protocol `original`.
+(`TRUTH=IMAGES` if the images are elsewhere): its test images, or all images if there is no split. Protocol `original`.
 """
 
 from __future__ import annotations
@@ -42,8 +41,7 @@ from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import write_json, write_text
 
 FEW, DRAWS, WORST = (5, 10, 20, 50), 500, 5
-"""How many boxes a user has drawn, how often that is tried, and the percentile of the gains that counts as the
-worst."""
+"""Numbers of annotated boxes, draws of each number, and the percentile of the gains that is reported as worst."""
 TIGHT_IOU = 0.7
 OWN = "**each image's own (the default)**"
 SCORE = "**map and contrast (the score)**"
@@ -52,22 +50,21 @@ Fits = Float[np.ndarray, "n thresholds"]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a run says of the images of a set."""
+class Results:
+    """Outputs of a run for the images of a set."""
 
     same: Fits
-    """IoU of the box at each of `THRESHOLDS` with the true one that it fits best, 0 without a box: one threshold for
-    all images."""
+    """IoU at each of `THRESHOLDS` with the best annotated box, 0 without a predicted box: one threshold for all images."""
     own: Fits
-    """The same of maps that are brought to each image's own."""
+    """The same for maps that are adapted to each image's own threshold."""
     otsu: Float[np.ndarray, " n"]
     """The same at Otsu's threshold of each map."""
     scores: dict[str, Float[np.ndarray, " n"]]
-    """By name, of the boxes that the run predicts."""
+    """Scores of the predicted boxes, by name."""
 
 
-def seen_by(run: Path, words: str) -> Seen:
-    """Show a run the images that have a true box."""
+def results_of(run: Path, words: str) -> Results:
+    """Run the networks on the images with an annotated box."""
     root, _, images = words.partition("=")
     data = open_ground_truth(Path(root), Path(images) if images else None)
     ground_truth = data.read_ground_truth()
@@ -88,14 +85,14 @@ def seen_by(run: Path, words: str) -> Seen:
             of_otsu.append(_fits(said.heatmaps[k], size, true, np.array(splits[k : k + 1]))[0])
             scores.append(_scores(shifted[k], size, float(THRESHOLDS[threshold]), said.colours[k]))
     by_name = {name: np.array([one[name] for one in scores]) for name in scores[0]}
-    return Seen(np.stack(same), np.stack(own), np.array(of_otsu), by_name)
+    return Results(np.stack(same), np.stack(own), np.array(of_otsu), by_name)
 
 
 def place_of(run: Path) -> int:
-    """Where the run's learned threshold stands, to a hundredth."""
+    """Index of the run's learned threshold in `THRESHOLDS`."""
     learned = read_threshold(run / "seg")
     if learned is None or Run.open(run).image_threshold is None:
-        raise WsolError(f"{run} has learned no threshold: expected a finished run of the recipe wsol. Name another.")
+        raise WsolError(f"{run} has no learned threshold", expected="a finished run of the recipe wsol")
     return _nearest(learned.threshold)
 
 
@@ -106,11 +103,11 @@ def _nearest(threshold: float) -> int:
 def _fits(heatmap: np.ndarray, image_hw: tuple[int, int], true: Boxes, thresholds: np.ndarray) -> np.ndarray:
     boxes = Boxes(largest_component(layers_at(resized(heatmap, image_hw), thresholds)))
     found = iou(boxes, true).max(axis=1)
-    return np.pad(found, (0, len(thresholds) - len(found)))  # above which nothing is left
+    return np.pad(found, (0, len(thresholds) - len(found)))  # higher thresholds leave nothing
 
 
 def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float, colours: Colours) -> dict[str, float]:
-    """Ways to tell how sure the largest object is; 0 where there is none."""
+    """Candidate scores of the largest object; 0 if there is none."""
     names = (
         SCORE,
         "map alone: root of stability times agreement",
@@ -138,8 +135,8 @@ def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float, co
     return dict(zip(names, values, strict=True))
 
 
-def rules_of(run: Path, seen: Seen) -> dict[str, Float[np.ndarray, " n"]]:
-    """By rule, the IoU of each image; the last two choose with the true boxes."""
+def rules_of(run: Path, seen: Results) -> dict[str, Float[np.ndarray, " n"]]:
+    """IoU of each image by rule; the last two rules choose with the annotated boxes."""
     learned = read_threshold(run / "seg")
     assert learned is not None
     return {
@@ -169,7 +166,7 @@ def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def gains(fits: Fits, own: int, count: int) -> dict[str, list[float]]:
-    """Points of mean IoU on the other images, for each draw of so many boxes, by what chooses the threshold."""
+    """Gain in mean IoU on the other images for each draw of some boxes, by the rule that chooses the threshold."""
     random, found = np.random.default_rng(0), {"calibrate": [], "the best of the boxes": []}
     for _ in range(DRAWS):
         drawn = random.permutation(len(fits)) < count
@@ -183,8 +180,8 @@ def gains(fits: Fits, own: int, count: int) -> dict[str, list[float]]:
 
 
 def measured(runs: Sequence[Path], words: str) -> dict[str, Any]:
-    """All figures of the runs on one set."""
-    each = [seen_by(run, words) for run in runs]
+    """All numbers of the runs on one set."""
+    each = [results_of(run, words) for run in runs]
     rules = [rules_of(run, seen) for run, seen in zip(runs, each, strict=True)]
     pooled = np.concatenate([one[OWN] for one in rules])
     scores = {name: np.concatenate([seen.scores[name] for seen in each]) for name in each[0].scores}
@@ -225,7 +222,7 @@ def _drawn(found: Sequence[dict[str, list[float]]]) -> dict[str, dict[str, float
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    """Markdown, a column a set."""
+    """Markdown table with one column per set."""
     sets = list(found.values())
     heads = [f"{name}, n = {one['n']}, {one['runs']} seeds" for name, one in found.items()]
     lines = [

@@ -1,12 +1,12 @@
-"""A second kind of photographs with true masks: cut-outs of things laid over landscapes, class by class.
+"""A second data set of photographs with exact masks: cut-outs of objects over landscapes, in class folders.
 
     python studies/composites.py STAMPS BACKGROUNDS OUT [--distractor]
 
 STAMPS is the folder `stamps` of Debian's package tuxpaint-stamps-default (unpacking it is enough), BACKGROUNDS any
 folder of photographs, in our study `nature` of mate-backgrounds. OUT becomes class folders with train/ and test/,
-boxes.csv and masks/. No cut-out and no background stands on both sides, and backgrounds know nothing of classes. The
-same seed gives the same images. With `--distractor` every image also holds a vehicle, twice as large as the thing that
-decides its class, and no class is of vehicles.
+boxes.csv and masks/. No cut-out and no background is in both splits, and backgrounds do not depend on the class. The
+same seed gives the same images. With `--distractor` every image also holds a vehicle, twice as large as the object of
+the class; no class is of vehicles.
 """
 
 from __future__ import annotations

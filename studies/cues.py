@@ -1,11 +1,10 @@
-"""Which part of what is salient becomes the pseudo mask: each cue by itself and left out, on images with annotated
-boxes.
+"""Choice of the salient region that becomes the pseudo mask: each cue alone and left out, on images with annotated boxes.
 
     python studies/cues.py SET [SET ...] --out studies/results/cues.md
 
-A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere); of one with a split the training
-images that have boxes are taken. `SET@3` takes every third of them. The cues are made as `wsol make-pseudo` makes them,
-from these images and their labels; boxes only evaluate. Protocol `original`.
+A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` if the images are elsewhere); if it has a split, its training images
+with boxes are used. `SET@3` uses every third of them. The cues are made as in `wsol make-pseudo`, from these images and
+their labels; boxes are used for evaluation only. Protocol `original`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Train an off-the-shelf detector on what `wsol export --format coco` wrote, and let it loose on other images.
+"""Train a standard detector on what `wsol export --format coco` wrote, and run it on other images.
 
     python studies/detector.py train COCO --out detector.pt                     # COCO: the exported folder
     python studies/detector.py detect detector.pt IMAGES --out found          # found/boxes.csv, found/classes.csv
     python studies/detector.py draw found/boxes.csv IMAGES --out found.jpg
 
-The detector is torchvision's FCOS (Tian et al. 2019) on the bundled ImageNet backbone, narrow, so that it trains on two
-cores. `wsol evaluate --boxes found/boxes.csv --classes found/classes.csv --truth DATA` judges it.
+The detector is torchvision's FCOS (Tian et al. 2019) on the bundled ImageNet backbone, narrow enough to train on two
+cores. `wsol evaluate --boxes found/boxes.csv --classes found/classes.csv --truth DATA` evaluates it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Part the training images of a data set, so that choices are made without a look at its test images.
+"""Split the training images of a data set, so that choices are made without its test images.
 
     python studies/hold_out.py DATA hold_out.csv
-    python studies/hold_out.py DATA small.csv --classes 5 --keep 10     # as small a set as many people have
+    python studies/hold_out.py DATA small.csv --classes 5 --keep 10     # a small set, as many users have
 
-Writes a CSV table with the training images alone: of each class every third as `test` with its boxes, the others as
-`train`. Use it as `wsol fit hold_out.csv --images FOLDER`, FOLDER being where the data set has its images. With
-`--keep` at most so many of a class are trained on, the first ones; the others are left out.
+Writes a CSV table of the training images: every third image of each class as `test` with its boxes, the others as
+`train`. Use it as `wsol fit hold_out.csv --images FOLDER`, where FOLDER holds the images of the data set. With `--keep`,
+only the first images of each class are used for training; the others are left out.
 """
 
 from __future__ import annotations

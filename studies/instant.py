@@ -1,10 +1,10 @@
-"""Maps that need no training, held against one another on images with annotated boxes.
+"""Maps that need no training, compared on images with annotated boxes.
 
     python studies/instant.py SET [SET ...] --out studies/results/instant.md
 
-A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere). Of one with a split, the training
-images that have boxes are taken, or else the test images; no map knows labels or boxes. Each map is of the default of
-`--method instant` or differs from it by what its row says. Protocol `original`.
+A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` if the images are elsewhere). If it has a split, the training images
+with boxes are used, otherwise the test images; no map uses labels or boxes. Each row is the default of `--method
+instant`, or differs from it by what its name says. Protocol `original`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Draw what every run of a grid makes of the same photographs: its map, its box, and the true one.
+"""Draw the outputs of every run of a grid for the same photographs: map, predicted box and annotated box.
 
     python studies/methods_image.py studies/grids/table1.yaml DATA --runs runs/studies --out docs/methods.jpg
 
-One line per row of the grid whose run of the first seed is finished. The photographs are not chosen by anybody: the
-first test image of classes at equal distances.
+One line per row of the grid whose run of the first seed is finished. The photographs are not selected by hand: they are
+the first test images of classes at equal distances.
 """
 
 from __future__ import annotations

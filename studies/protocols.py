@@ -1,10 +1,10 @@
-"""One run and one fixed map under all four protocols: how far apart the protocols are.
+"""One run and one fixed map under all four protocols, to show how far the protocols differ.
 
     python studies/protocols.py DATA --run runs/full
 
-`--run` is a run of `wsol fit DATA` with default values; it is made where it is not there, or continued with its own.
-The table is written to studies/protocols_table.md, the numbers to studies/protocols.json, the curves of stage 3 to
-studies/protocols_curve.png.
+`--run` is a run of `wsol fit DATA` with default values; it is created if it does not exist, or continued with its own
+values. The table is written to studies/protocols_table.md, the numbers to studies/protocols.json, the curves of stage 3
+to studies/protocols_curve.png.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Train and judge a grid of recipes over seeds, and put a table together.
+"""Train and evaluate a grid of recipes over seeds, and write a table.
 
     python studies/run.py studies/grids/recipes.yaml DATA --runs runs/studies
 
-A grid is a small YAML file: what all rows share, the rows with what each changes, and the seeds. Every row and seed is
-a run made with the product's own commands, so a killed study goes on when the command is given again, and what is
-finished is kept. Stages with equal settings and inputs are trained once and shared between rows. The table is written
-to studies/results/, and again after every run; numbers there whose runs are gone, or were made on another machine, stay
-as long as the row's values and the data are the same.
+A grid is a small YAML file: the settings of all rows, the changes of each row, and the seeds. Every row and seed is a
+run made with wsol's own commands, so the same command continues an interrupted study and keeps what is finished. Stages
+with equal settings and inputs are trained once and shared between rows. The table in studies/results/ is rewritten after
+every run; numbers of runs that were deleted, or made on another machine, stay as long as the values of the row and the
+data are the same.
 """
 
 from __future__ import annotations

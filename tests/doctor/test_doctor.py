@@ -600,7 +600,9 @@ def test_little_free_space_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 @pytest.mark.parametrize(("free", "state"), [(0, "warn"), (255_000_000, "warn"), (256_000_000, "ok")])
-def test_little_shared_memory_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str) -> None:
+def test_little_shared_memory_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, free))
     monkeypatch.setattr(places, "SHARED", tmp_path)
     assert states(disk.shared_memory()) == [state]

@@ -10,7 +10,7 @@ before the clock starts. Both implementations run in turns, several times; the f
 a  Training. `first epoch` is the whole call without its later epochs: it includes building the network, decoding into
    the cache (wsol) and writing the weights. `a step` is an epoch without the time spent waiting for images (wsol), or
    an epoch over batches that are already in memory (plain).
-b  From a small map to a pseudo mask on disk, without the network. wsol stores the map and its Gaussians and computes the
+b  From a small map to a pseudo mask on disk, without the network. wsol stores the map and its Gaussians and makes the
    mask when it is read; the plain way stores the mask. So reading is measured, too.
 c  Prediction, from the call to the finished file, including loading the networks.
 d  Memory of prediction (memory.py).

@@ -1,4 +1,4 @@
-"""Speed of onnxruntime compared with PyTorch on a run's networks: same images and threads, in turns, fastest of several.
+"""Speed of onnxruntime compared with PyTorch on a run's networks: same images and threads, in turns, best of several.
 
     python benchmarks/export_model.py RUN            # a finished run; writes nothing into it
     python benchmarks/export_model.py RUN --detail   # also onnxruntime's levels of optimisation

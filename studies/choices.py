@@ -54,7 +54,7 @@ class Results:
     """Outputs of a run for the images of a set."""
 
     same: Fits
-    """IoU at each of `THRESHOLDS` with the best annotated box, 0 without a predicted box: one threshold for all images."""
+    """IoU with the best annotated box at each of `THRESHOLDS`, the same for all images; 0 without a predicted box."""
     own: Fits
     """The same for maps that are adapted to each image's own threshold."""
     otsu: Float[np.ndarray, " n"]

@@ -1,4 +1,4 @@
-"""Choice of the salient region that becomes the pseudo mask: each cue alone and left out, on images with annotated boxes.
+"""Choice of the salient region for the pseudo mask: each cue alone and left out, on images with annotated boxes.
 
     python studies/cues.py SET [SET ...] --out studies/results/cues.md
 

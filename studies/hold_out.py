@@ -4,8 +4,8 @@
     python studies/hold_out.py DATA small.csv --classes 5 --keep 10     # a small set, as many users have
 
 Writes a CSV table of the training images: every third image of each class as `test` with its boxes, the others as
-`train`. Use it as `wsol fit hold_out.csv --images FOLDER`, where FOLDER holds the images of the data set. With `--keep`,
-only the first images of each class are used for training; the others are left out.
+`train`. Use it as `wsol fit hold_out.csv --images FOLDER`, where FOLDER holds the images of the data set. With
+`--keep`, only the first images of each class are used for training; the others are left out.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python studies/simulated_review.py OUT DATA --most 40      # lowest scores first
     python studies/simulated_review.py OUT DATA --sample 20    # random, as `wsol review OUT --sample 20`
 
-DATA is class folders with boxes.csv, as the demo writes them. A box with an IoU of 0.8 or more with the annotated one is
-accepted; in a sample, every box is replaced. Otherwise the annotated box replaces it, and the folder's class replaces a
+DATA is class folders with boxes.csv, as the demo writes them. A box with an IoU of 0.8 or more with the annotated one
+is accepted; in a sample, every box is replaced. Otherwise the annotated box replaces it, and the folder's class replaces a
 wrong class. The decisions are written to the journal of `wsol review`, which `wsol export --reviewed` reads.
 """
 
@@ -35,7 +35,7 @@ def annotated_boxes(data: Path) -> dict[Path, list[Xyxy]]:
 
 
 def review(out: Path, data: Path, most: int | None, sample: int | None = None) -> Counter[str]:
-    """Decide about the `most` images with the lowest scores (default: all) or a random sample; return verdict counts."""
+    """Decide about the `most` lowest-scored images (default: all) or a random sample; return verdict counts."""
     annotated = annotated_boxes(data)
     verdicts: Counter[str] = Counter()
     with Journal(out) as journal:

@@ -24,8 +24,7 @@ import torchvision
 from PIL import Image, ImageFile
 
 from wsol.cli.main import main
-from wsol.doctor import checks, jobs, odd_files
-from wsol.doctor import disk
+from wsol.doctor import checks, disk, jobs, odd_files
 from wsol.doctor.checks import Check, all_checks, backbone_and_weights, examine, opencv_wheels, two_processes
 from wsol.doctor.lines import Finding, Line, first_line
 from wsol.doctor.odd_files import decoding, quadrants

@@ -5,8 +5,8 @@
 A grid is a small YAML file: the settings of all rows, the changes of each row, and the seeds. Every row and seed is a
 run made with wsol's own commands, so the same command continues an interrupted study and keeps what is finished. Stages
 with equal settings and inputs are trained once and shared between rows. The table in studies/results/ is rewritten
-after every run; numbers of runs that were deleted, or made on another machine, stay as long as the values of the row and the
-data are the same.
+after every run; numbers of runs that were deleted, or made on another machine, stay as long as the values of the row
+and the data are the same.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     python studies/simulated_review.py OUT DATA --sample 20    # random, as `wsol review OUT --sample 20`
 
 DATA is class folders with boxes.csv, as the demo writes them. A box with an IoU of 0.8 or more with the annotated one
-is accepted; in a sample, every box is replaced. Otherwise the annotated box replaces it, and the folder's class replaces a
-wrong class. The decisions are written to the journal of `wsol review`, which `wsol export --reviewed` reads.
+is accepted; in a sample, every box is replaced. Otherwise the annotated box replaces it, and the folder's class
+replaces a wrong class. The decisions are written to the journal of `wsol review`, which `wsol export --reviewed` reads.
 """
 
 from __future__ import annotations

@@ -34,15 +34,15 @@ CLASSES = {
     "vehicle": "vehicles",
 }
 DRAWN = "cartoon"
-"""Folders of drawings, which are left out."""
+"""Folders of drawings, which are not used."""
 OPAQUE = 128
 SIDES_PX = (220, 340)
 SHARES = (0.35, 0.85)
-"""Longer side of a thing, as a share of the image's shorter side."""
+"""Longer edge of an object, as a fraction of the image's shorter edge."""
 DISTRACTOR, DISTRACTOR_SHARES, BESIDE_SHARES = "vehicle", (0.55, 0.8), (0.28, 0.42)
-"""The class that stands in every image, its size, and that of the thing that decides the class there."""
+"""The distractor's class, its size, and the size of the labelled object beside it."""
 TRIES = 40
-"""Places that are drawn for a thing beside the distractor; the one that covers least of it is taken."""
+"""Number of random positions for an object beside the distractor; the one with the least overlap is used."""
 
 Rgba = Image.Image
 
@@ -53,12 +53,12 @@ def cutouts(folder: Path) -> list[Path]:
 
 
 def halves(paths: list[Path]) -> dict[str, list[Path]]:
-    """Every third for the test."""
+    """Use every third for the test split."""
     return {"train": [path for i, path in enumerate(paths) if i % 3 != 2], "test": paths[2::3]}
 
 
 def background(path: Path, chance: random.Random) -> Image.Image:
-    """A piece of a photograph, somewhere between all of it and a quarter of its height."""
+    """A random crop of a photograph, between a quarter of its height and all of it."""
     photograph = Image.open(path).convert("RGB")
     width, height = (chance.randint(*SIDES_PX) for _ in range(2))
     scale = max(width / photograph.width, height / photograph.height) * chance.uniform(1, 4)
@@ -70,7 +70,7 @@ def background(path: Path, chance: random.Random) -> Image.Image:
 
 
 def thing(path: Path, shorter_px: int, chance: random.Random, shares: tuple[float, float] = SHARES) -> Rgba:
-    """A cut-out at a random size, turn and brightness, cropped to what can be seen."""
+    """A cut-out at a random size, rotation and brightness, cropped to its visible pixels."""
     found = Image.open(path).convert("RGBA")
     if chance.random() < 0.5:
         found = ImageOps.mirror(found)
@@ -87,7 +87,7 @@ def thing(path: Path, shorter_px: int, chance: random.Random, shares: tuple[floa
 def composite(
     cutout: Path, landscape: Path, chance: random.Random, distractor: Path | None = None
 ) -> tuple[Image.Image, np.ndarray]:
-    """A thing in a landscape, all of it inside, and its mask; with a distractor beside it, or behind it."""
+    """An object in a landscape, completely inside, and its mask; with a distractor beside or behind it."""
     whole = background(landscape, chance)
     taken = np.zeros((whole.height, whole.width), dtype=bool)
     if distractor is not None:
@@ -106,7 +106,7 @@ def composite(
 
 
 def _place(found: Rgba, whole: Image.Image, chance: random.Random) -> tuple[int, int]:
-    """A corner at which all of it is inside."""
+    """A random position with the object completely inside."""
     x, y = (chance.randint(0, max(room, 0)) for room in (whole.width - found.width, whole.height - found.height))
     return x, y
 
@@ -147,16 +147,18 @@ def main() -> None:
     parser.add_argument("stamps", type=Path)
     parser.add_argument("backgrounds", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--train", type=int, default=30, help="images of each class to train on")
-    parser.add_argument("--test", type=int, default=15, help="images of each class to judge")
+    parser.add_argument("--train", type=int, default=30, help="training images of each class")
+    parser.add_argument("--test", type=int, default=15, help="test images of each class")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--distractor", action="store_true", help="a larger thing of a kind of its own in every image")
+    parser.add_argument("--distractor", action="store_true", help="add a larger object of another kind to every image")
     given = parser.parse_args()
     for folder in (*(given.stamps / path for path in CLASSES.values()), given.backgrounds):
         if not folder.is_dir():
-            parser.exit(2, f"error: {folder} is no folder: see --help for where cut-outs and backgrounds come from.\n")
+            parser.exit(
+                2, f"error: {folder} is not a folder; see --help for the sources of cut-outs and backgrounds.\n"
+            )
     if given.out.exists():
-        parser.exit(2, f"error: {given.out} exists: expected a new folder. Name another, or remove it.\n")
+        parser.exit(2, f"error: {given.out} exists: expected a new folder. Choose another, or remove it.\n")
     counts = {"train": given.train, "test": given.test}
     write(given.stamps, given.backgrounds, given.out, counts, given.seed, has_distractor=given.distractor)
 

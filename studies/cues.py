@@ -37,19 +37,19 @@ from wsol.storage.folders import write_json, write_text
 
 Plane = np.ndarray
 Rule = Callable[[Plane, Plane, Plane], Plane]
-"""From salience, evidence and likeness of an image to a map whose threshold is 0.5."""
+"""Combine salience, evidence and likeness of an image to a map with threshold 0.5."""
 
 
 OWN = "**evidence and likeness, each image's own threshold (the default)**"
 
 
 def zeros(plane: Plane) -> Plane:
-    """A cue that says nothing."""
+    """A constant cue, to switch one off."""
     return np.zeros_like(plane)
 
 
 def class_map(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
-    """The evidence alone, everywhere, split by Otsu's threshold as salience is."""
+    """The evidence alone, without salience, split by Otsu's threshold as salience is."""
     share: Tensor = fraction_of_peak(torch.from_numpy(evidence)[None])
     return np.asarray(split_at_half(share)[0])
 

@@ -45,7 +45,7 @@ def rows(data: DataSet, every: int, keep: int | None = None, classes: int | None
             continue
         height, width = image_hw(sample.path)
         found += [(*named, "test", *box.tolist(), width, height) for box in ground_truth[sample.image_id].boxes.xyxy]
-    # A table without test rows would be read as one without a split: judged on what it was trained with.
+    # A table without test rows would be read as one without a split, and evaluated on its training images.
     if all(row[2] == "train" for row in found):
         raise WsolError(
             f"nothing to hold out of {data.root} ({data.kind}): expected true boxes of training images, and at least"
@@ -60,12 +60,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--every", type=int, default=3, help="hold out one image of so many")
-    parser.add_argument("--keep", type=int, help="train on at most so many images of a class")
-    parser.add_argument("--classes", type=int, help="only so many classes, the first ones")
+    parser.add_argument("--every", type=int, default=3, help="hold out one of this many images")
+    parser.add_argument("--keep", type=int, help="largest number of training images of a class")
+    parser.add_argument("--classes", type=int, help="use only this many classes, the first ones")
     parser.add_argument("--images", type=Path, help="where the images are, if not in the data set's usual place")
     given = parser.parse_args()
-    if given.every < 2:  # with 1, none would be left to train on
+    if given.every < 2:  # with 1, no training image would be left
         parser.error(f"--every must be at least 2, got {given.every}. It holds out one image of so many.")
     try:
         found = rows(open_data(given.data, given.images), given.every, given.keep, given.classes)

@@ -48,7 +48,7 @@ from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import write_json, write_text
 
 Maps = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From the common component of the roots, that of the features, and the norm, all share of their peak, to maps."""
+"""Combine the common components of roots and features, and the norm, as fractions of their peaks, to maps."""
 
 ROWS: dict[str, Maps] = {
     "norm (SCDA)": lambda roots, plain, norm: norm,
@@ -67,7 +67,7 @@ CENTRE_SHARE = 0.5**0.5
 
 @dataclass(frozen=True)
 class Kind:
-    """One set of images, and what its images have in common."""
+    """One set of images, and their common components."""
 
     name: str
     data: DataSet
@@ -76,7 +76,7 @@ class Kind:
 
 
 def opened(words: str, every: int, first: int) -> Kind:
-    """A set from the command line, every so many-th of its images from the `first` on."""
+    """A set from the command line: every n-th of its images, from `first` on."""
     root, _, images = words.partition("=")
     data = open_ground_truth(Path(root), Path(images) if images else None)
     ground_truth = data.read_ground_truth()
@@ -89,7 +89,7 @@ def opened(words: str, every: int, first: int) -> Kind:
 
 
 class Seer:
-    """The network of instant mode, asked for its features."""
+    """The network of instant mode, to compute features."""
 
     def __init__(self, config: RunConfig, data: DataSet, engine: Engine) -> None:
         self.model_config, self.engine = instant.config_at_own_size(data, config), engine
@@ -111,7 +111,7 @@ def plain_moments(features: Tensor) -> Moments:
 def maps_of(
     seer: Seer, kind: Kind, sample: int
 ) -> tuple[dict[str, list[np.ndarray]], list[tuple[int, int]], list[int]]:
-    """Of each row the maps of all images; sizes, and numbers of the images."""
+    """Maps of all images for each row, with the sizes and indices of the images."""
     images = ImageLoader([one.path for one in kind.samples], seer.model_config.resize_px)
     chosen = instant.spread_over(len(kind.samples), sample)
     orders = [[chosen[i] for i in rows] for rows in in_order(len(chosen), BATCH_SIZE)]
@@ -163,7 +163,7 @@ def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Bo
 
 
 def judged_centre(sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
-    """The same of one box for all images; it has no threshold."""
+    """The same for one box for all images, without a threshold."""
     boxes = (Boxes.of([centre_box(image_hw, CENTRE_SHARE)]) for image_hw in sizes)
     fits = np.array([float(iou(box, ground_truth).max()) for box, ground_truth in zip(boxes, truths, strict=True)])
     right = rate(fits >= CORRECT_IOU)
@@ -205,9 +205,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+")
     parser.add_argument("--out", type=Path, required=True, help="the table; numbers go into a .json beside it")
-    parser.add_argument("--every", type=int, default=1, help="only every so many-th image")
-    parser.add_argument("--first", type=int, default=0, help="the first of them, by its number from 0")
-    parser.add_argument("--sample", type=int, default=200, help="images that decide the component")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th image")
+    parser.add_argument("--first", type=int, default=0, help="index of the first image used, from 0")
+    parser.add_argument("--sample", type=int, default=200, help="number of images for the common component")
     given = parser.parse_args()
     config = resolve(RunConfig(method="instant", device="cpu", precision="fp32"))
     engine = choose_engine("cpu", "fp32")

@@ -29,7 +29,7 @@ GAP_PX, LABEL_WIDTH_PX, TEXT_PX, NOTE_PX = 12, 330, 26, 20
 
 
 def photographs(data: DataSet, number: int) -> list[Sample]:
-    """The first test image of so many classes, evenly spread."""
+    """The first test images of some classes at equal distances."""
     first = {sample.label: sample for sample in reversed(data.test)}
     labels = sorted(first)
     number = min(number, len(labels))
@@ -37,7 +37,7 @@ def photographs(data: DataSet, number: int) -> list[Sample]:
 
 
 def panel(shown: GalleryItem) -> Panel:
-    """The map from which the box is cut, and both boxes; the photograph where a method has no map."""
+    """The map with both boxes over it; the photograph if the method has no map."""
     small = replace(fitted(shown), cam=None)
     return panel_boxes(small if small.heatmap is None else replace(small, photo=panel_map(small)))
 
@@ -94,7 +94,7 @@ def _place(paper: Image.Image, pen: ImageDraw.ImageDraw, pixels: Panel, note: st
 
 
 def finished(everything: Sequence[Run], runs: Path) -> list[Run]:
-    """Those of the first seed that are there and can predict."""
+    """Finished runs of the first seed."""
     first = min(run.seed for run in everything)
     return [run for run in everything if run.seed == first and run.row.which == "seg" and run.result(runs).exists()]
 
@@ -109,7 +109,9 @@ def main() -> None:
         runs = runs_of(data, given.runs)
         done = finished(everything, runs)
         if not done:
-            raise WsolError(f"no finished run of {given.grid} below {runs}. Make them with studies/run.py first.")
+            raise WsolError(
+                f"no finished run of {given.grid} below {runs}", remedy="Make them with studies/run.py first."
+            )
         chosen, ground_truth = photographs(data, PHOTOS), data.read_ground_truth()
         lines = [
             (
@@ -122,7 +124,7 @@ def main() -> None:
             )
             for run in done
         ]
-        sheet(lines).reduce(2).save(given.out, quality=88)  # drawn twice as large, for smooth lines
+        sheet(lines).reduce(2).save(given.out, quality=88)  # drawn at twice the size, for smooth lines
     except WsolError as error:
         sys.exit(f"error: {error}")
 

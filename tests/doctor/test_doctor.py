@@ -224,7 +224,7 @@ def no_spec(name: str) -> None:
             "masks",
             lambda m: m.setattr(predictions.coco_mask, "decode", lambda rle: np.zeros((17, 23))),
             "fail",
-            "as another",
+            "not decoded as it was encoded",
             id="empty masks",
         ),
         pytest.param(
@@ -234,7 +234,7 @@ def no_spec(name: str) -> None:
                 lambda path, size_px: (np.zeros((size_px, size_px, 3), np.uint8), (512, 512)),
             ),
             "fail",
-            "not as they were",
+            "wrong pixel values",
             id="black batches",
         ),
         pytest.param(
@@ -348,7 +348,7 @@ def test_bf16_is_tried_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch
 def test_every_odd_file_is_decoded_correctly() -> None:
     seen = decoding()
     assert states(seen) in (["ok"], ["ok", "warn"]), seen
-    assert seen[0].seen.startswith("8 kinds")
+    assert seen[0].seen.startswith("8 unusual kinds")
 
 
 def clipped(path: Path) -> np.ndarray:
@@ -379,7 +379,7 @@ def fail_to_read(path: Path) -> np.ndarray:
     [
         pytest.param(
             lambda m: m.setattr(odd_files, "read_image", lambda path: np.rot90(odd_files_read(path))),
-            "CMYK JPEG: 96 x 64 pixels, told as 64 x 96, expected 64 x 96",
+            "CMYK JPEG: 96 x 64 pixels, reported as 64 x 96, expected 64 x 96",
             id="all sideways",
         ),
         pytest.param(
@@ -387,7 +387,7 @@ def fail_to_read(path: Path) -> np.ndarray:
         ),
         pytest.param(
             lambda m: m.setattr(odd_files, "image_hw", lambda path: (96, 64)),
-            "told as 96 x 64",
+            "reported as 96 x 64",
             id="a size of the other side",
         ),
         pytest.param(
@@ -427,7 +427,7 @@ def fail_to_read(path: Path) -> np.ndarray:
         ),
         pytest.param(
             lambda m: m.setattr(odd_files, "is_image", lambda path: path.suffix != ".webp"),
-            "WebP: files named .webp are passed over",
+            "WebP: files named .webp are not read as images",
             id="a kind that is passed over",
         ),
     ],
@@ -472,7 +472,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # refused at once
     # The type of the worker is checked while tests run.
-    monkeypatch.setattr(Worker, "ask", lambda self, *words, limit_s: stand_in.ask(*words, limit_s=limit_s))
+    monkeypatch.setattr(Worker, "run_job", lambda self, *words, limit_s: stand_in.ask(*words, limit_s=limit_s))
     stand_in = Asked()
     return stand_in
 
@@ -617,7 +617,7 @@ def test_a_writable_folder_is_left_unchanged(tmp_path: Path) -> None:
 def test_a_file_instead_of_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     (seen,) = disk.writing(tmp_path / "runs/a")
-    assert seen == Finding("fail", f"{tmp_path / 'runs'} is a file: expected a folder there")
+    assert seen == Finding("fail", f"{tmp_path / 'runs'} is a file: expected a folder")
 
 
 def writing_line(folder: Path) -> Line:

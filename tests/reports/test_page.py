@@ -185,14 +185,14 @@ def test_images_stand_worst_first_ties_by_confidence_then_by_name_and_the_unknow
         shown_image("unsure.jpg", iou=0.2, score=0.1),
     )
     assert found.files() == ["worst.jpg", "unsure.jpg", "tie a.jpg", "tie b.jpg", "good.jpg", "unknown.jpg"]
-    assert "reaches an IoU of 0.5 on 1 of these 5 images that have an annotated box." in found.text()
+    assert "has an IoU of 0.5 or more on 1 of these 5 images that have an annotated box." in found.text()
 
 
 def test_without_annotated_boxes_the_least_confident_stand_first_and_no_iou_is_mentioned(tmp_path: Path) -> None:
     shown = [shown_image(f"{score}.jpg", iou=None, score=score) for score in (0.7, 0.1, 0.4)]
     found = page(tmp_path, *shown)
     assert found.files() == ["0.1.jpg", "0.4.jpg", "0.7.jpg"]
-    assert "Something was found on all 3 images." in found.text()
+    assert "At least one box was found on each of 3 images." in found.text()
     assert "IoU" not in found.text() and "annotated, not" not in found.text()
     assert found.within("option")[-2:] == ["least confident first", "by name"]
 

@@ -84,7 +84,7 @@ def test_a_killed_server_leaves_its_port_to_the_next_but_not_its_key_and_a_clean
     second.send_signal(signal.SIGINT)
     said = second.communicate(timeout=60)[1]
     assert second.returncode == 0
-    assert "half a line at the end" in said and "1 of 2 images decided" in said
+    assert "removed an incomplete last line" in said and "1 of 2 images decided" in said
     (hint,) = re.findall("`wsol (export .*--reviewed .*?)`", said)
     app.parse_args(shlex.split(hint), exit_on_error=False, print_error=False)  # a whole command
     assert sorted(out.parent.rglob("*")) == sorted([*before, out / "review.jsonl"])
@@ -100,13 +100,13 @@ def test_a_review_that_does_not_begin_leaves_the_sample_as_it_was(
     assert read_sample(out) == ("owl/0001.jpg",)
 
 
-def test_another_sample_than_before_is_told_with_the_way_back(out: Path, start: Start) -> None:
+def test_another_sample_than_before_is_reported_with_the_way_back(out: Path, start: Start) -> None:
     write_sample(out, ("owl/0001.jpg",))
     server = start(out, "--sample", "2")
     address_of(server)
     server.send_signal(signal.SIGINT)
     said = server.communicate(timeout=60)[1]
-    assert "the sample was of 1 image and is of 2 now" in said and "`--sample 1` goes back" in said
+    assert "the sample had 1 image and has 2 now" in said and "`--sample 1` goes back" in said
     assert "0 of 2 images decided" in said and f"calibrate RUN --reviewed {out}" in said
     drawn = read_sample(out)
     assert drawn is not None and len(drawn) == 2
@@ -182,12 +182,12 @@ def test_a_port_that_is_taken_is_told(out: Path, capsys: pytest.CaptureFixture[s
         ),
         pytest.param(
             lambda out: (out.parent / "images").rename(out.parent / "moved"),
-            "is no folder: expected the images",
+            "is not a folder: expected the images",
             id="images gone",
         ),
     ],
 )
-def test_what_cannot_be_reviewed_is_told(
+def test_what_cannot_be_reviewed_is_reported(
     out: Path, spoil: Callable[[Path], object], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil(out)

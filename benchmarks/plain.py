@@ -52,7 +52,7 @@ Kind = Literal["train", "predict"]
 WORKERS = 2
 STEPS_IN_MEMORY, STEPS_TO_WARM_UP = 10, 2
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
-"""A pseudo mask's three values in its PNG."""
+"""The three values of a pseudo mask in its PNG."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,21 @@ class TrainJob:
     masks: Sequence[str]
     epochs: int
     out: str
-    """Where the weights go."""
+    """File for the weights."""
 
 
 @dataclass(frozen=True)
 class PredictJob:
-    """Box and name what is in some images."""
+    """Predict boxes and classes of images."""
 
     run: str
     paths: Sequence[str]
     out: str
-    """A line of JSON each."""
+    """Output file, one line of JSON per image."""
 
 
 class LabelledImages(Dataset[tuple[Tensor, int]]):
-    """Stage 1's images."""
+    """Images of stage 1."""
 
     def __init__(self, job: TrainJob, model_config: MffConfig, training: MffTraining) -> None:
         self.paths, self.labels = job.paths, job.labels
@@ -104,7 +104,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 
 
 class MaskedImages(Dataset[tuple[Tensor, Tensor]]):
-    """Stage 3's images, each with the mask from its PNG, cropped and mirrored alike."""
+    """Images of stage 3, each with the mask from its PNG, cropped and mirrored in the same way."""
 
     def __init__(self, job: TrainJob, model_config: MffConfig, training: MffTraining) -> None:
         self.paths, self.masks = job.paths, job.masks
@@ -132,7 +132,7 @@ def class_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def mask_loss(network: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
-    """Eq. 7: binary cross entropy where the mask is known."""
+    """Eq. 7: binary cross entropy over decided pixels."""
     scores = network(images).fused
     logits = interpolate(scores, masks.shape[1:], mode="bilinear", align_corners=False)[:, 0]
     losses = binary_cross_entropy_with_logits(logits, (masks == FOREGROUND).float(), reduction="none")
@@ -215,14 +215,14 @@ def gaussians(heatmap: Heatmap, settings: Pseudo) -> NDArray[np.float64]:
 
 
 def at_full_size(heatmap: Heatmap, image_hw: tuple[int, int]) -> Heatmap:
-    """A small map as a share of its peak, at the image's own size."""
+    """A small map as a fraction of its peak, at the image's own size."""
     height, width = image_hw
     share = heatmap / max(heatmap.max(), np.float32(1e-9))
     return cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def pseudo_mask(heatmap: Heatmap, image_hw: tuple[int, int], settings: Pseudo) -> Mask:
-    """Three values at the image's own size, from its class's small map."""
+    """The pseudo mask's three values at the image's own size, from the small map of its class."""
     fine = at_full_size(heatmap, image_hw)
     mask = np.full(image_hw, UNKNOWN, np.uint8)
     mask[fine < settings.background] = BACKGROUND
@@ -245,7 +245,7 @@ def read_mask(path: Path, size_px: int) -> Image.Image:
 
 @torch.no_grad()
 def predict(job: PredictJob) -> dict[str, Any]:
-    """Load the networks, then decode, ask and box one image after the other; tell the seconds of the whole."""
+    """Load the networks, then decode and predict one image after the other; return the total seconds."""
     started = time.perf_counter()
     run = Path(job.run)
     threshold = Run.open(run).box().threshold
@@ -274,7 +274,7 @@ def _prepared(image: Image.Image, model_config: MffConfig | ClassifierConfig) ->
 
 
 def box_of(heatmap: Heatmap, threshold: float) -> list[int] | None:
-    """The largest contour's box as half-open pixel edges x0, y0, x1, y1; None where nothing is above the threshold."""
+    """The largest contour's box as half-open pixel edges x0, y0, x1, y1; None if nothing is above the threshold."""
     mask = (heatmap > threshold).astype(np.uint8)
     contours = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
     if not contours:
@@ -284,13 +284,13 @@ def box_of(heatmap: Heatmap, threshold: float) -> list[int] | None:
 
 
 def write_job(path: Path, job: TrainJob | PredictJob) -> Path:
-    """Put a job where the process that does it finds it."""
+    """Write a job for another process."""
     path.write_text(json.dumps(asdict(job)))
     return path
 
 
 def main() -> None:
-    """Do one job."""
+    """Run one job."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=get_args(Kind))
     parser.add_argument("job", type=Path)

@@ -200,9 +200,7 @@ def test_the_slider_redraws_boxes_as_the_library_does(report: Tab, hundred: list
             assert drawn == ([] if expected is None else [pytest.approx(expected, abs=1.01 * pixel)]), (name, threshold)
             compared += name in own and drawn != own[name]  # another may have come near since
     assert compared > 8
-    assert "approximately" in report.inner_text("#effect") and "correct on 99.0 % of 100" in report.inner_text(
-        "#effect"
-    )
+    assert "approximately" in report.inner_text("#effect") and "Correct: 99.0 % of 100" in report.inner_text("#effect")
     assert "about" in (report.get_attribute("#cards > li img", "alt") or "")
     report.click("#own")
     wait_for_effect(report, 0.50)
@@ -212,10 +210,7 @@ def test_the_slider_redraws_boxes_as_the_library_does(report: Tab, hundred: list
         assert drawn == [pytest.approx(row, abs=0.06) for row in by_name[name].boxes.xyxy.tolist()], (
             "the run's own, exactly"
         )
-    assert (
-        report.inner_text("#effect")
-        == "0.50, the threshold of the run. The box is correct on 50.0 % of 100 evaluated images."
-    )
+    assert report.inner_text("#effect") == "0.50, the run\u2019s threshold. Correct: 50.0 % of 100 images."
 
 
 def test_all_objects_are_redrawn_where_the_run_keeps_all(tab: Tab, tmp_path: Path) -> None:

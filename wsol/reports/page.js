@@ -192,12 +192,12 @@
   function showEffect() {
     own.disabled = isOwn;
     const rates = settings.rates, shown = threshold.toFixed(2);
-    const what = isOwn ? `${shown}, the threshold of the run.` : `${shown}: masks and boxes are redrawn approximately, from small maps.`;
+    const what = isOwn ? `${shown}, the run\u2019s threshold.` : `${shown}: masks and boxes are redrawn approximately, from small maps.`;
     slider.setAttribute("aria-valuetext", shown);
     if (!rates) return (effect.textContent = what);
     const accuracy = isOwn ? rates.own : rates.hundredths[Math.round(100 * threshold) - 1];
     const atOwn = isOwn ? "" : `; ${rates.own.toFixed(1)} % at the run\u2019s ${settings.threshold.toFixed(2)}`;
-    return (effect.textContent = `${what} The box is correct on ${accuracy.toFixed(1)} % of ${rates.n} evaluated images${atOwn}.`);
+    return (effect.textContent = `${what} Correct: ${accuracy.toFixed(1)} % of ${rates.n} images${atOwn}.`);
   }
 
   let isWaiting = false;

@@ -93,7 +93,7 @@ def slide(tab: Tab, threshold: float) -> None:
 
 
 def wait_for_effect(tab: Tab, threshold: float) -> None:
-    """Until the page says so. Not `wait_for_function`: the page's own policy forbids it."""
+    """Wait until the page shows the threshold. Not with `wait_for_function`, which the page's policy forbids."""
     tab.wait_for_selector(f"#effect >> text=/^{threshold:.2f}/")
 
 

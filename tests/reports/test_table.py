@@ -73,7 +73,7 @@ def of_boxes(**rights_and_wrongs: tuple[int, int]) -> Evaluation:
         pytest.param(4, 0, None, id="no AUC"),
     ],
 )
-def test_an_auc_of_few_boxes_says_how_few(
+def test_an_auc_of_few_boxes_is_reported_with_their_number(
     right: int, wrong: int, expected: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = of_boxes(original=(right, wrong))
@@ -116,7 +116,7 @@ def test_a_best_threshold_is_reported_for_each_iou(capsys: pytest.CaptureFixture
     assert "for IoU 0.3, 0.81 for IoU 0.5, 0.94 for IoU 0.7" in " ".join(lines)
 
 
-def test_classes_come_the_fewest_found_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_classes_are_in_the_order_of_their_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(per_class_table(evaluated("original"), "original"))
     owl, hawk = (line for line in printed(capsys) if line.startswith("│"))
     assert "owl" in owl and " 2 " in owl and "50.0" in owl
@@ -151,6 +151,6 @@ def test_boxes_have_no_curve(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["c.gif", "c", "c.csv"])
-def test_a_plot_has_a_suffix_of_a_plot(name: str) -> None:
+def test_a_file_without_a_suffix_of_plots_is_refused(name: str) -> None:
     with pytest.raises(WsolError, match=r"\.png, \.svg, \.pdf"):
         check_curve_file(Path(name))

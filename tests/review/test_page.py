@@ -311,7 +311,7 @@ def test_two_undos_before_an_answer_end_at_what_was_undone_and_skip_nothing(
     assert press(tab, "Enter") == names(0)[0] and shown(tab) == names(1)[0]
 
 
-def test_who_has_gone_on_is_told_of_the_undo_and_stays(out: Path, address: Address, tab: Page) -> None:
+def test_an_undo_of_an_earlier_image_is_reported_and_the_page_stays(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     for _ in range(2):
         press(tab, "Enter")
@@ -394,7 +394,7 @@ def test_deleting_ends_drawing_anew_or_another_box_would_go(out: Path, address: 
     assert decisions_of(out)[-1] == (names(0)[0], "accepted", ((40.0, 30.0, 120.0, 90.0),), "hawk")
 
 
-def test_what_is_said_of_drawing_goes_and_a_box_over_another_is_decisions_of(
+def test_the_hint_about_drawing_disappears_and_an_overlapping_box_is_reported(
     out: Path, address: Address, tab: Page
 ) -> None:
     tab.goto(address.url)
@@ -419,7 +419,7 @@ def test_what_is_said_of_drawing_goes_and_a_box_over_another_is_decisions_of(
     assert decisions_of(out)[-1][2] == ((2.0, 100.0, 30.0, 118.0), (100.0, 2.0, 150.0, 20.0))
 
 
-def test_after_a_reload_back_says_where_the_decided_ones_are(out: Path, address: Address, tab: Page) -> None:
+def test_after_a_reload_back_says_how_to_see_decided_images(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     press(tab, "ArrowLeft")
     expect(tab.locator("#notice")).to_have_text("This is the first image.")
@@ -693,7 +693,7 @@ def test_the_class_that_is_there_can_be_chosen_in_the_list(misfiled: Path, tab: 
     assert [row.split(",")[:2] for row in rows[1:]] == [["owl/0.jpg", "hawk"], ["tit/1.jpg", "tit"]]
 
 
-def test_a_screen_reader_hears_what_the_folder_says(misfiled: Path, tab: Page) -> None:
+def test_a_screen_reader_gets_the_class_of_the_folder(misfiled: Path, tab: Page) -> None:
     with served_to(tab, misfiled) as address:
         tab.goto(address.url)
         shown(tab)

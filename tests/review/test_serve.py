@@ -30,7 +30,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """`start(out)`: a server in a process of its own, ended with the test."""
+    """`start(out)`: a server in its own process, ended with the test."""
     running: list[subprocess.Popen[str]] = []
 
     def begin(*words: object) -> subprocess.Popen[str]:
@@ -123,7 +123,7 @@ def test_two_servers_on_one_folder_are_one_too_many(out: Path, capsys: pytest.Ca
     "content", ['{"port": 4321, "token": "known"}', '{"port": 4321, "token": ""}', "port 4321 known"]
 )
 @pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_nobody_who_hands_over_a_folder_chooses_the_key(out: Path, start: Start, content: str, mode: int) -> None:
+def test_a_folder_from_somebody_else_does_not_set_the_key(out: Path, start: Start, content: str, mode: int) -> None:
     for file in (out / ".review.lock", lock_file(out)):
         file.write_text(content)
         file.chmod(mode)
@@ -131,7 +131,7 @@ def test_nobody_who_hands_over_a_folder_chooses_the_key(out: Path, start: Start,
     assert len(key) >= 40 and "known" not in key
 
 
-def test_links_in_the_place_of_what_the_server_writes_are_not_followed(
+def test_links_instead_of_the_files_that_the_server_writes_are_not_followed(
     out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     victim = out.parent / "victim.txt"
@@ -159,7 +159,7 @@ def test_the_port_that_a_killed_server_noted(note: str, port: int | None) -> Non
     assert noted_port(note) == port
 
 
-def test_a_port_that_is_taken_is_told(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with bound([0]) as taken:
         port = taken.getsockname()[1]
         assert f"port {port} cannot be used" in refusal(capsys, out, "--port", port)

@@ -57,28 +57,28 @@ def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
     Returns:
         The table, in percent with 95 % intervals.
     """
-    judged, threshold = result.judged[protocol], result.thresholds[protocol]
+    protocol_result, threshold = result.judged[protocol], result.thresholds[protocol]
     where = "" if threshold is None else f", threshold {threshold:.2f}"
     table = Table(
-        title=f"protocol {protocol}, {result.what}, n = {counted(judged)}{where}",
+        title=f"protocol {protocol}, {result.what}, n = {counted(protocol_result)}{where}",
         caption=_caption(result, protocol),
     )
     table.add_column("metric")
     table.add_column("%, 95 % interval", justify="right")
-    for name, rate in judged.rates.items():
+    for name, rate in protocol_result.rates.items():
         table.add_row(NAMES[name], with_interval(rate))
     return table
 
 
 def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
-    judged = result.judged[protocol]
-    few = few_ranked(judged)
+    protocol_result = result.judged[protocol]
+    few = few_ranked(protocol_result)
     lines = [] if few is None else [f"The AUC compares {few}."]
-    n = len(judged.image_ids)
-    last = f"{masked_of(judged.masked(), n)} " if 0 < judged.masked() < n else ""
-    if judged.has_thresholds():
-        levels = judged.protocol.levels
-        best = {level: f"{judged.best_threshold(level):.2f}" for level in levels}
+    n = len(protocol_result.image_ids)
+    last = f"{masked_of(protocol_result.masked(), n)} " if 0 < protocol_result.masked() < n else ""
+    if protocol_result.has_thresholds():
+        levels = protocol_result.protocol.levels
+        best = {level: f"{protocol_result.best_threshold(level):.2f}" for level in levels}
         shown = best[levels[0]] if len(levels) == 1 else ", ".join(f"{best[level]} for IoU {level}" for level in levels)
         last += f"Best threshold {shown}, chosen with the annotated boxes: it is not available without annotations."
     return "\n".join([*lines, *([last] if last else [])]) or None
@@ -97,17 +97,17 @@ def masked_of(masked: int, n: int) -> str:
     return f"{masked} of {number_of(n, 'image')} {'has' if masked == 1 else 'have'} an annotated mask."
 
 
-def few_ranked(judged: ProtocolResult) -> str | None:
+def few_ranked(protocol_result: ProtocolResult) -> str | None:
     """State how many boxes the AUC of the score compares, if they are few.
 
     Args:
-        judged: images evaluated under one protocol.
+        protocol_result: images evaluated under one protocol.
 
     Returns:
         Text such as `9 correct boxes with 30 wrong`, or None if both are at least `FEW` or there is no AUC.
     """
-    right, wrong = judged.ranked()
-    if "score_auc" not in judged.rates or min(right, wrong) >= FEW:
+    right, wrong = protocol_result.ranked()
+    if "score_auc" not in protocol_result.rates or min(right, wrong) >= FEW:
         return None
     return f"{number_of(right, 'correct box')} with {wrong} wrong"
 

@@ -57,7 +57,7 @@ def report(
         data: labelled images, anything that `fit` takes; the test split if there is one. With annotated boxes the run
             is evaluated, too.
         out: folder for index.html, which needs no network; `run/report` by default. An older report in it is replaced.
-        images: where the images are, if not in the data set's usual place.
+        images: folder of the images, if it is not the usual one of the data set.
         protocol: protocols of the evaluation, separated by commas.
         max_images: largest number of images shown, spread evenly over all.
         device, precision, quiet: as for `predict`.

@@ -551,7 +551,7 @@ def test_a_file_without_weights_and_an_unknown_model_are_reported(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "expected"),
     [
         pytest.param([], None, id="none"),
         pytest.param(["numpy", "opencv-python-headless"], None, id="one"),
@@ -570,13 +570,15 @@ def test_a_file_without_weights_and_an_unknown_model_are_reported(tmp_path: Path
         ),
     ],
 )
-def test_two_wheels_of_opencv_are_reported(monkeypatch: pytest.MonkeyPatch, names: list[str], told: str | None) -> None:
+def test_two_wheels_of_opencv_are_reported(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], expected: str | None
+) -> None:
     monkeypatch.setattr(checks, "distributions", lambda: [SimpleNamespace(metadata={"Name": name}) for name in names])
     seen = opencv_wheels()
-    assert [one.seen for one in seen] == ([] if told is None else [f"{told} in one folder"])
+    assert [one.seen for one in seen] == ([] if expected is None else [f"{expected} in one folder"])
     for one in seen:
         assert one.state == "warn"
-        assert one.remedy == f"`pip uninstall -y {told.replace(' and', '')} && pip install opencv-python-headless`"
+        assert one.remedy == f"`pip uninstall -y {expected.replace(' and', '')} && pip install opencv-python-headless`"
 
 
 Usage = namedtuple("Usage", "total used free")
@@ -716,11 +718,11 @@ def test_the_table_shows_what_is_there_and_nothing_that_looks_like_markup(capsys
     print_doctor(
         [
             Line("disk", "ok", "12 GB free in [red]runs[/red]\x1b[2J", "", 0.1),
-            Line("two\nlines", "fail", "x" * 1000, "`mend --it`", 0.1),
+            Line("two\nlines", "fail", "x" * 1000, "`pip --fix`", 0.1),
         ]
     )
     shown = capsys.readouterr().out
-    assert "[red]runs[/red]" in shown and "\x1b" not in shown and "`mend --it`" in shown and "…" in shown
+    assert "[red]runs[/red]" in shown and "\x1b" not in shown and "`pip --fix`" in shown and "…" in shown
     assert shown.splitlines()[-1] == "1 ok, 0 warn, 1 fail"
     print_doctor([])
     assert capsys.readouterr().out.splitlines()[-1] == "0 ok, 0 warn, 0 fail"
@@ -788,10 +790,10 @@ def test_a_folder_for_the_json_is_refused_before_anything_is_tried(
 
 def test_help_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
     code_of("--help")
-    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for words in ("Try this machine", "Exit 1 if any fails", "--run", "Do not ask timm's hub", "--offline", "--json"):
-        assert words in told
-    assert "--no-offline" not in told
+        assert words in text
+    assert "--no-offline" not in text
 
 
 def test_this_process_imports_no_torch() -> None:

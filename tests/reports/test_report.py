@@ -42,18 +42,18 @@ def page(small_set: Path, small_run: Path, tmp_path_factory: pytest.TempPathFact
 def test_the_report_holds_metrics_images_and_provenance(page: str, small_set: Path, small_run: Path) -> None:
     tests = sorted(path.relative_to(small_set).as_posix() for path in (small_set / "test").rglob("*.jpg"))
     assert sorted(files_in(page)) == tests and len(tests) == 6
-    said = words_of(page)
-    assert "protocol original spol wsol-v1 wsol-v2 images 6 6 6 6" in said
-    assert "GT-known Loc" in said and "MaxBoxAccV2" in said and "95 % intervals" in said
-    assert f"box threshold {Run.open(small_run).box().threshold:.2f}, learned from" in said
-    assert "tf_efficientnet_lite0, timm's pretrained weights apache-2.0, according to timm" in said
-    assert "training cam" in said and "training seg" in said and "training classifier" in said
-    assert "torch 2." in said and "resize_px: 64" in page
+    text = words_of(page)
+    assert "protocol original spol wsol-v1 wsol-v2 images 6 6 6 6" in text
+    assert "GT-known Loc" in text and "MaxBoxAccV2" in text and "95 % intervals" in text
+    assert f"box threshold {Run.open(small_run).box().threshold:.2f}, learned from" in text
+    assert "tf_efficientnet_lite0, timm's pretrained weights apache-2.0, according to timm" in text
+    assert "training cam" in text and "training seg" in text and "training classifier" in text
+    assert "torch 2." in text and "resize_px: 64" in page
     ious = [float(fit) for fit in re.findall(r'data-iou="([\d.]+)"', page)]
     assert len(ious) == 6 and ious == sorted(ious), "worst first"
     corners = [[float(edge) for edge in box.split()] for box in re.findall(r'data-boxes="([\d. ]+)"', page)]
     covering = sum((x1 - x0) * (y1 - y0) >= 0.95 * 90 * 120 for x0, y0, x1, y1 in corners)
-    assert len(corners) == 6 and f"boxes that cover the image {covering} of 6 (at least 95% of its area)" in said
+    assert len(corners) == 6 and f"boxes that cover the image {covering} of 6 (at least 95% of its area)" in text
 
 
 def test_the_numbers_and_the_gallery_are_those_of_evaluate(
@@ -85,13 +85,13 @@ def test_without_boxes_the_least_confident_stand_first_and_nothing_is_claimed(
     data = without_boxes(small_set, tmp_path)
     assert cli("report", small_run, data, "--out", tmp_path / "out") == 0
     page = (tmp_path / "out" / "index.html").read_text()
-    said = words_of(page)
-    assert "it is unknown how many of the predicted boxes are correct" in said and "no test split" in said
-    assert "GT-known" not in said and "data-iou" not in page
+    text = words_of(page)
+    assert "it is unknown how many of the predicted boxes are correct" in text and "no test split" in text
+    assert "GT-known" not in text and "data-iou" not in page
     scores = [float(score) for score in re.findall(r'data-score="([^"]+)"', page)]
     assert len(scores) == 4 and scores == sorted(scores)
-    assert "Left out: 2 images" in said and said.count("cannot decode") == 2
-    assert "mean score" in said and "predicted class equals the label" in said
+    assert "Left out: 2 images" in text and text.count("cannot decode") == 2
+    assert "mean score" in text and "predicted class equals the label" in text
 
 
 def test_a_run_without_a_classifier_has_a_report(cli: Cli, small_set: Path, small_run: Path, tmp_path: Path) -> None:
@@ -121,14 +121,14 @@ def test_boxes_without_maps_are_evaluated_and_what_is_absent_is_stated_once(
     cli: Cli, small_set: Path, run_of_boxes: Path, tmp_path: Path
 ) -> None:
     assert cli("report", run_of_boxes, small_set, "--out", tmp_path) == 0
-    said = words_of((tmp_path / "index.html").read_text())
+    text = words_of((tmp_path / "index.html").read_text())
     assert (
-        "psol predicts a box directly: there is no map, no mask, no threshold to move and no score to sort by." in said
+        "psol predicts a box directly: there is no map, no mask, no threshold to move and no score to sort by." in text
     )
-    assert "psol's boxes under each protocol" in said and "correct boxes, mean over IoU 0.3, 0.5 and 0.7" in said
-    assert said.partition("Complete configuration")[0].count("threshold") == 1
-    assert "boxes one per image, predicted without a map" in said and "method psol" in said
-    assert "boxes tf_efficientnet_lite0, timm's pretrained weights apache-2.0, according to timm" in said
+    assert "psol's boxes under each protocol" in text and "correct boxes, mean over IoU 0.3, 0.5 and 0.7" in text
+    assert text.partition("Complete configuration")[0].count("threshold") == 1
+    assert "boxes one per image, predicted without a map" in text and "method psol" in text
+    assert "boxes tf_efficientnet_lite0, timm's pretrained weights apache-2.0, according to timm" in text
 
 
 def test_boxes_without_maps_and_ground_truth_have_no_score(
@@ -137,11 +137,11 @@ def test_boxes_without_maps_and_ground_truth_have_no_score(
     data = without_boxes(small_set, tmp_path)
     assert cli("report", run_of_boxes, data, "--out", tmp_path / "out") == 0
     page = (tmp_path / "out" / "index.html").read_text()
-    said = words_of(page)
-    assert "predicted boxes are correct. There is no test split" in said, "such a run cannot be calibrated"
-    assert "score" not in said.replace("no score to sort by", "") and "confident" not in said
+    text = words_of(page)
+    assert "predicted boxes are correct. There is no test split" in text, "such a run cannot be calibrated"
+    assert "score" not in text.replace("no score to sort by", "") and "confident" not in text
     assert files_in(page) == sorted(files_in(page)) and len(files_in(page)) == 4
-    assert "class images nothing found" in said
+    assert "class images nothing found" in text
 
 
 def test_some_of_many_images_are_shown_and_all_are_evaluated(

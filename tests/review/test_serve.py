@@ -70,8 +70,8 @@ def test_a_killed_server_leaves_its_port_to_the_next_but_not_its_key_and_a_clean
     front, _, key = url.rpartition("/")
     assert front.startswith("http://127.0.0.1:") and len(key) >= 40
     port = url.split(":")[2].partition("/")[0]
-    said = refusal(capsys, out)
-    assert f"is in use by `wsol review`, process {first.pid} on " in said and f", port {port}: expected" in said
+    message = refusal(capsys, out)
+    assert f"is in use by `wsol review`, process {first.pid} on " in message and f", port {port}: expected" in message
     assert not [path for path in out.parent.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -82,10 +82,10 @@ def test_a_killed_server_leaves_its_port_to_the_next_but_not_its_key_and_a_clean
     again = address_of(second).rpartition("/")
     assert again[0] == front and len(again[2]) >= 40 and again[2] != key
     second.send_signal(signal.SIGINT)
-    said = second.communicate(timeout=60)[1]
+    message = second.communicate(timeout=60)[1]
     assert second.returncode == 0
-    assert "removed an incomplete last line" in said and "1 of 2 images decided" in said
-    (hint,) = re.findall("`wsol (export .*--reviewed .*?)`", said)
+    assert "removed an incomplete last line" in message and "1 of 2 images decided" in message
+    (hint,) = re.findall("`wsol (export .*--reviewed .*?)`", message)
     app.parse_args(shlex.split(hint), exit_on_error=False, print_error=False)  # a whole command
     assert sorted(out.parent.rglob("*")) == sorted([*before, out / "review.jsonl"])
 
@@ -105,9 +105,9 @@ def test_another_sample_than_before_is_reported_with_the_way_back(out: Path, sta
     server = start(out, "--sample", "2")
     address_of(server)
     server.send_signal(signal.SIGINT)
-    said = server.communicate(timeout=60)[1]
-    assert "the sample had 1 image and has 2 now" in said and "`--sample 1` goes back" in said
-    assert "0 of 2 images decided" in said and f"calibrate RUN --reviewed {out}" in said
+    message = server.communicate(timeout=60)[1]
+    assert "the sample had 1 image and has 2 now" in message and "`--sample 1` restores" in message
+    assert "0 of 2 images decided" in message and f"calibrate RUN --reviewed {out}" in message
     drawn = read_sample(out)
     assert drawn is not None and len(drawn) == 2
 
@@ -115,8 +115,8 @@ def test_another_sample_than_before_is_reported_with_the_way_back(out: Path, sta
 def test_two_servers_on_one_folder_are_one_too_many(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with held(out, "wsol review", "wait") as hold:
         hold.note(port_note(4321))
-        said = refusal(capsys, out)
-    assert "is in use by `wsol review`" in said and "port 4321" in said and "open its page" in said
+        message = refusal(capsys, out)
+    assert "is in use by `wsol review`" in message and "port 4321" in message and "open its page" in message
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_port_in_use_is_reported(out: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         pytest.param(
             lambda out: (out / "manifest.json").unlink(), "expected the result of `wsol predict", id="unfinished"
@@ -188,7 +188,7 @@ def test_a_port_in_use_is_reported(out: Path, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_what_cannot_be_reviewed_is_reported(
-    out: Path, spoil: Callable[[Path], object], said: str, capsys: pytest.CaptureFixture[str]
+    out: Path, spoil: Callable[[Path], object], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil(out)
-    assert said in refusal(capsys, out)
+    assert message in refusal(capsys, out)

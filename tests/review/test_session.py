@@ -112,7 +112,7 @@ def test_a_window_that_has_not_read_another_decision_is_refused(out: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         pytest.param({"image": 4}, "from 0 to 3, got 4", id="no such image"),
         pytest.param({"boxes": ((0.0, 0.0, 161.0, 50.0),)}, "inside 160 x 120", id="beyond the right edge"),
@@ -127,8 +127,8 @@ def test_a_window_that_has_not_read_another_decision_is_refused(out: Path) -> No
         pytest.param({"class_name": None, "boxes": (), "is_class_chosen": True}, "got None", id="no class was chosen"),
     ],
 )
-def test_an_invalid_decision_is_refused_and_not_written(out: Path, changes: dict[str, Any], said: str) -> None:
-    with Journal(out) as journal, pytest.raises(WsolError, match=said):
+def test_an_invalid_decision_is_refused_and_not_written(out: Path, changes: dict[str, Any], message: str) -> None:
+    with Journal(out) as journal, pytest.raises(WsolError, match=message):
         ReviewSession(open_predictions(out), journal).decide(accepting(**changes))
     assert read_journal(out) == []
 

@@ -571,7 +571,7 @@ def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address,
     assert unnamed == 0
 
 
-# What the folder says
+# The class of the folder
 
 
 @pytest.fixture
@@ -602,7 +602,7 @@ def test_the_folders_class_is_taken_by_a_key_and_by_a_button_and_given_back_by_u
         tab.keyboard.press("f")  # before the pause that makes the step a change
         press(tab, "Enter")
         assert shown(tab) == "tit/1.jpg"
-        tab.get_by_role("button", name="folder says: tit").click()
+        tab.get_by_role("button", name="folder: tit").click()
         expect(tab.locator("#class")).to_have_text("tit")
         press(tab, "Enter")  # goes on; the button is not pressed again
         assert shown(tab) == "hawk/2.jpg"
@@ -712,7 +712,7 @@ def test_a_phone_takes_the_folders_class(misfiled: Path, browser: Browser) -> No
     with served(misfiled) as address:
         page.goto(address.url)
         shown(page)
-        button = page.get_by_role("button", name="folder says: owl")
+        button = page.get_by_role("button", name="folder: owl")
         area = button.bounding_box()
         assert area is not None and area["height"] >= 44 and area["x"] + area["width"] <= 390
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,4 +1,4 @@
-"""Images as the gallery gives them, made up: no run is needed to test a page."""
+"""Synthetic gallery items, so that pages can be tested without a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOSTILE = (
 def shown_image(
     image_id: str = "a/one.jpg", iou: float | None = 0.83, score: float = 0.9, class_name: str = "owl"
 ) -> GalleryItem:
-    """As small as an image can be and still be in thirds."""
+    """An item of 6 x 8 pixels, small but divisible into thirds."""
     mask = np.zeros((6, 8), dtype=bool)
     mask[:3, 4:] = True
     plane = mask.astype(np.float32)
@@ -88,10 +88,10 @@ def blobs(
 
 
 def of_maps(shown: GalleryItem) -> GalleryItem:
-    """The same of a method that has a map and no stages before it."""
+    """The same item for a method with a map and without earlier stages."""
     return replace(shown, cam=None, foreground=None, known=None)
 
 
 def of_boxes(shown: GalleryItem) -> GalleryItem:
-    """The same of a method that draws boxes at once."""
+    """The same item for a method that predicts boxes without maps."""
     return replace(of_maps(shown), heatmap=None, score=None)

@@ -70,7 +70,7 @@ def results_of(run: Path, words: str) -> Results:
     ground_truth = data.read_ground_truth()
     samples = [one for one in data.test if one.image_id in ground_truth and len(ground_truth[one.image_id].boxes)]
     networks = load_networks(Run.open(run), choose_engine("cpu", "fp32"), is_folded=True)
-    raw, threshold = replace(networks, image_threshold=None), place_of(run)
+    raw, threshold = replace(networks, image_threshold=None), threshold_index(run)
     same, own, of_otsu, scores = [], [], [], []
     images_of = ImageLoader([one.path for one in samples], networks.size_px)
     for batch in images_of.batches(in_order(len(samples), BATCH_SIZE)):
@@ -88,7 +88,7 @@ def results_of(run: Path, words: str) -> Results:
     return Results(np.stack(same), np.stack(own), np.array(of_otsu), by_name)
 
 
-def place_of(run: Path) -> int:
+def threshold_index(run: Path) -> int:
     """Index of the run's learned threshold in `THRESHOLDS`."""
     learned = read_threshold(run / "seg")
     if learned is None or Run.open(run).image_threshold is None:
@@ -140,7 +140,7 @@ def rules_of(run: Path, seen: Results) -> dict[str, Float[np.ndarray, " n"]]:
     learned = read_threshold(run / "seg")
     assert learned is not None
     return {
-        OWN: seen.own[:, place_of(run)],
+        OWN: seen.own[:, threshold_index(run)],
         "one for all, midway": seen.same[:, _nearest(learned.threshold)],
         "one for all, where boxes fit the pseudo masks": seen.same[:, _nearest(learned.box_threshold)],
         "one for all, where masks fit the pseudo masks": seen.same[:, _nearest(learned.mask_threshold)],
@@ -161,8 +161,8 @@ def spearman(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float:
 
 
 def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((counts.cumsum() - counts / 2)[places])
+    _, ranks, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((counts.cumsum() - counts / 2)[ranks])
 
 
 def gains(fits: Fits, own: int, count: int) -> dict[str, list[float]]:
@@ -174,8 +174,8 @@ def gains(fits: Fits, own: int, count: int) -> dict[str, list[float]]:
             chosen_threshold(fits[drawn], THRESHOLDS, float(THRESHOLDS[own])),
             int(fits[drawn].mean(axis=0).argmax()),
         )
-        for name, place in zip(found, chosen, strict=True):
-            found[name].append(100 * float((fits[~drawn, place] - fits[~drawn, own]).mean()))
+        for name, index in zip(found, chosen, strict=True):
+            found[name].append(100 * float((fits[~drawn, index] - fits[~drawn, own]).mean()))
     return found
 
 
@@ -185,11 +185,11 @@ def measured(runs: Sequence[Path], words: str) -> dict[str, Any]:
     rules = [rules_of(run, seen) for run, seen in zip(runs, each, strict=True)]
     pooled = np.concatenate([one[OWN] for one in rules])
     scores = {name: np.concatenate([seen.scores[name] for seen in each]) for name in each[0].scores}
-    places = [place_of(run) for run in runs]
+    indices = [threshold_index(run) for run in runs]
     return {
         "n": len(each[0].otsu),
         "runs": len(runs),
-        "thresholds": [float(THRESHOLDS[place]) for place in places],
+        "thresholds": [float(THRESHOLDS[index]) for index in indices],
         "rules": {
             name: {
                 "right": [100 * float((one[name] >= CORRECT_IOU).mean()) for one in rules],
@@ -206,7 +206,7 @@ def measured(runs: Sequence[Path], words: str) -> dict[str, Any]:
             for name, values in scores.items()
         },
         "calibration": {
-            count: _drawn([gains(seen.own, place, count) for seen, place in zip(each, places, strict=True)])
+            count: _drawn([gains(seen.own, index, count) for seen, index in zip(each, indices, strict=True)])
             for count in FEW
             if 2 * count <= len(each[0].otsu)
         },
@@ -279,10 +279,10 @@ def main() -> None:
     given = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     try:
-        for place, *runs in given.sets:
-            root = Path(place.partition("=")[0])
+        for source, *runs in given.sets:
+            root = Path(source.partition("=")[0])
             name = (root.parent if root.is_file() else root).name
-            found[name] = measured([*map(Path, runs)], place)
+            found[name] = measured([*map(Path, runs)], source)
             print(name, found[name]["rules"][OWN], flush=True)
     except WsolError as error:
         sys.exit(f"error: {error}")

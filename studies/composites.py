@@ -92,12 +92,12 @@ def composite(
     taken = np.zeros((whole.height, whole.width), dtype=bool)
     if distractor is not None:
         large = thing(distractor, min(whole.size), chance, DISTRACTOR_SHARES)
-        x, y = _place(large, whole, chance)
+        x, y = _position(large, whole, chance)
         whole.paste(large, (x, y), large)
         taken[y : y + large.height, x : x + large.width] = True
     found = thing(cutout, min(whole.size), chance, SHARES if distractor is None else BESIDE_SHARES)
-    places = [_place(found, whole, chance) for _ in range(1 if distractor is None else TRIES)]
-    x, y = min(places, key=lambda xy: taken[xy[1] : xy[1] + found.height, xy[0] : xy[0] + found.width].sum())
+    positions = [_position(found, whole, chance) for _ in range(1 if distractor is None else TRIES)]
+    x, y = min(positions, key=lambda xy: taken[xy[1] : xy[1] + found.height, xy[0] : xy[0] + found.width].sum())
     whole.paste(found, (x, y), found)
     mask = np.zeros((whole.height, whole.width), dtype=bool)
     seen = np.asarray(found.getchannel("A")) >= OPAQUE
@@ -105,7 +105,7 @@ def composite(
     return whole, mask
 
 
-def _place(found: Rgba, whole: Image.Image, chance: random.Random) -> tuple[int, int]:
+def _position(found: Rgba, whole: Image.Image, chance: random.Random) -> tuple[int, int]:
     """A random position with the object completely inside."""
     x, y = (chance.randint(0, max(room, 0)) for room in (whole.width - found.width, whole.height - found.height))
     return x, y
@@ -129,12 +129,12 @@ def write(
                 distractor = chance.choice(distractors[split]) if has_distractor else None
                 whole, mask = composite(one, landscape, chance, distractor)
                 path = Path(split) / name / f"{i:03}.jpg"
-                for image, place in (
+                for image, target in (
                     (whole, out / path),
                     (Image.fromarray(mask), out / "masks" / path.with_suffix(".png")),
                 ):
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    image.save(place)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    image.save(target)
                 box = tight_box(mask)
                 assert box is not None, f"{one} has nothing to see"
                 lines.append(f"{path.as_posix()},{','.join(f'{edge:g}' for edge in box)}")

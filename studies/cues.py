@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from instant import Kind, judged, opened, table_of
+from instant import Kind, evaluated, opened, table_of
 from torch import Tensor
 
 from wsol import WsolError
@@ -98,16 +98,16 @@ def main() -> None:
     found: dict[str, dict[str, dict[str, Any]]] = {}
     try:
         for words in given.sets:
-            place, _, every = words.partition("@")
-            kind = opened(place, int(every or 1), 0)
+            source, _, every = words.partition("@")
+            kind = opened(source, int(every or 1), 0)
             with tempfile.TemporaryDirectory() as scratch:
                 planes, colours, sizes, numbers = seen(kind, Path(scratch) / "run")
-            truths = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
+            annotated = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
             found[kind.name] = {
-                name: judged([rule(*one) for one in planes], sizes, truths) for name, rule in RULES.items()
+                name: evaluated([rule(*one) for one in planes], sizes, annotated) for name, rule in RULES.items()
             }
             own = brought(AROUND_OTSU, np.stack([cues.chosen(*one) for one in planes]), colours)
-            found[kind.name][OWN] = judged([*own], sizes, truths)
+            found[kind.name][OWN] = evaluated([*own], sizes, annotated)
             print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
     except WsolError as error:
         sys.exit(f"error: {error}")

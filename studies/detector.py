@@ -86,8 +86,8 @@ class Exported:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, dict[str, Tensor]]:
-        image_id = self.ids[place]
+    def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
+        image_id = self.ids[index]
         found = self.coco.loadAnns(self.coco.getAnnIds([image_id]))
         boxes = torch.tensor([one["bbox"] for one in found], dtype=torch.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
@@ -115,8 +115,8 @@ def train(data: Exported, epochs: int, batch_size: int, seed: int, is_pretrained
     started = time.perf_counter(), time.process_time()
     for epoch in range(epochs):
         losses = []
-        for places in np.array_split(order.permutation(len(data)), -(-len(data) // batch_size)):
-            batch = [mirrored(*images[i]) if order.random() < 0.5 else images[i] for i in places]
+        for indices in np.array_split(order.permutation(len(data)), -(-len(data) // batch_size)):
+            batch = [mirrored(*images[i]) if order.random() < 0.5 else images[i] for i in indices]
             loss = sum(model([one for one, _ in batch], [target for _, target in batch]).values())
             optimizer.zero_grad()
             loss.backward()
@@ -159,7 +159,7 @@ def draw(boxes: Path, images: Path, out: Path, columns: int = 4, rows: int = 2) 
     names = sorted(best)[:: max(len(best) // (columns * rows), 1)][: columns * rows]
     width, height = 320, 240
     sheet = Image.new("RGB", (columns * width, rows * height), "white")
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         pixels = Image.fromarray(read_image(images / name))
         scale = min(width / pixels.width, height / pixels.height)
         shown = pixels.resize((round(pixels.width * scale), round(pixels.height * scale)))
@@ -170,7 +170,7 @@ def draw(boxes: Path, images: Path, out: Path, columns: int = 4, rows: int = 2) 
         text = f"{row['label']} {float(row['score']):.2f}"
         pen.rectangle((x0, y0, x0 + pen.textlength(text) + 8, y0 + 15), fill="#ffb000")
         pen.text((x0 + 4, y0 + 2), text, fill="black")
-        sheet.paste(shown, (place % columns * width, place // columns * height))
+        sheet.paste(shown, (index % columns * width, index // columns * height))
     sheet.save(out, quality=85)
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=3, help="hold out one of this many images")
     parser.add_argument("--keep", type=int, help="largest number of training images of a class")
     parser.add_argument("--classes", type=int, help="use only this many classes, the first ones")
-    parser.add_argument("--images", type=Path, help="where the images are, if not in the data set's usual place")
+    parser.add_argument("--images", type=Path, help="folder of the images, if it is not the usual one of the data set")
     given = parser.parse_args()
     if given.every < 2:  # with 1, no training image would be left
         parser.error(f"--every must be at least 2, got {given.every}. It holds out one image of so many.")

@@ -141,10 +141,10 @@ def maps_of(
     return found, sizes, numbers
 
 
-def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
+def evaluated(maps: list[np.ndarray], sizes: list[tuple[int, int]], annotated: list[Boxes]) -> dict[str, Any]:
     """GT-known and mean box IoU at Otsu's threshold of each map, and at the best one for all."""
     own, swept = [], []
-    for heatmap, image_hw, ground_truth in zip(maps, sizes, truths, strict=True):
+    for heatmap, image_hw, ground_truth in zip(maps, sizes, annotated, strict=True):
         objects = find_objects(heatmap, image_hw, Box(threshold=0.5))
         own.append(float(iou(Boxes.of([objects[0].xyxy]), ground_truth).max()) if objects else 0.0)
         boxes = Boxes(largest_component(layers_at(resized(heatmap, image_hw), THRESHOLDS)))
@@ -162,10 +162,10 @@ def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Bo
     }
 
 
-def judged_centre(sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
+def evaluated_centre(sizes: list[tuple[int, int]], annotated: list[Boxes]) -> dict[str, Any]:
     """The same for one box for all images, without a threshold."""
     boxes = (Boxes.of([centre_box(image_hw, CENTRE_SHARE)]) for image_hw in sizes)
-    fits = np.array([float(iou(box, ground_truth).max()) for box, ground_truth in zip(boxes, truths, strict=True)])
+    fits = np.array([float(iou(box, ground_truth).max()) for box, ground_truth in zip(boxes, annotated, strict=True)])
     right = rate(fits >= CORRECT_IOU)
     return {
         "n": len(fits),
@@ -215,9 +215,9 @@ def main() -> None:
     try:
         for kind in (opened(words, given.every, given.first) for words in given.sets):
             maps, sizes, numbers = maps_of(Seer(config, kind.data, engine), kind, given.sample)
-            truths = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
-            found[kind.name] = {CENTRE_BOX: judged_centre(sizes, truths)} | {
-                name: judged(rows, sizes, truths) for name, rows in maps.items()
+            annotated = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
+            found[kind.name] = {CENTRE_BOX: evaluated_centre(sizes, annotated)} | {
+                name: evaluated(rows, sizes, annotated) for name, rows in maps.items()
             }
             print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
     except WsolError as error:

@@ -348,7 +348,7 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("grid", type=Path)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--images", type=Path, help="where the images are, if not in the data set's usual place")
+    parser.add_argument("--images", type=Path, help="folder of the images, if it is not the usual one of the data set")
     parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
     return parser
 

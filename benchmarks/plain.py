@@ -57,9 +57,7 @@ BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG an image) of a finished run once more, from its starting
-    weights.
-    """
+    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG per image) of a finished run again, from initial weights."""
 
     run: str
     stage: Literal["cam", "seg"]
@@ -140,9 +138,7 @@ def mask_loss(network: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
 
 
 def train(job: TrainJob) -> dict[str, Any]:
-    """Train, save, and tell the seconds of the whole and of each epoch; then those of some steps on batches already in
-    memory.
-    """
+    """Train and save; return the seconds in total, of each epoch, and of some steps on batches in memory."""
     started = time.perf_counter()
     config = load_config(Path(job.run))
     training: MffTraining = config.cam if job.stage == "cam" else config.seg

@@ -605,9 +605,9 @@ def test_little_shared_memory_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, free))
-    monkeypatch.setattr(places, "SHARED", tmp_path)
+    monkeypatch.setattr(disk, "SHARED", tmp_path)
     assert states(disk.shared_memory()) == [state]
-    monkeypatch.setattr(places, "SHARED", tmp_path / "another system")
+    monkeypatch.setattr(disk, "SHARED", tmp_path / "another system")
     assert disk.shared_memory() == []
 
 

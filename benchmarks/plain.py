@@ -57,7 +57,7 @@ BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG per image) of a finished run again, from initial weights."""
+    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG per image) of a finished run again, from the start."""
 
     run: str
     stage: Literal["cam", "seg"]

@@ -517,15 +517,15 @@ def test_a_phone_taps_and_drags(out: Path, address: Address, browser: Browser) -
     page.goto(address.url)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing reaches beyond the screen"
     for name in ("Accept", "Reject", "Undo", "Draw", "Replace", "Next", "Back"):
-        area = page.get_by_role("button", name=name).bounding_box()
+        area = page.get_by_role("button", name=name, exact=True).bounding_box()
         assert area is not None and min(area["width"], area["height"]) >= 44 and area["y"] + area["height"] <= 844
     shown(page)
     page.get_by_role("button", name="Accept").tap()
     shown(page)
     touch = phone.new_cdp_session(page)
     for kind, x, y in (("touchStart", 80, 60), ("touchMove", 85, 65), ("touchMove", 90, 70), ("touchEnd", 0, 0)):
-        place = spot(page, x, y)
-        points = [] if kind == "touchEnd" else [{"x": place[0], "y": place[1]}]
+        screen_x, screen_y = spot(page, x, y)
+        points = [] if kind == "touchEnd" else [{"x": screen_x, "y": screen_y}]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     page.get_by_role("button", name="Next").tap()
     saved(page)

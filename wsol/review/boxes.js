@@ -103,7 +103,7 @@ export class Boxes {
     const round = box.map((value) => Math.round(value));
     group.setAttribute(
       "aria-label",
-      `Box ${i + 1} of ${this.boxes.length}: left ${round[0]}, top ${round[1]}, ${round[2] - round[0]} wide, ${round[3] - round[1]} high. Shift and arrow keys move it, Alt and arrow keys resize it, B redraws it, D deletes it.`,
+      `Box ${i + 1} of ${this.boxes.length}: left ${round[0]}, top ${round[1]}, ${round[2] - round[0]} wide, ${round[3] - round[1]} high. Shift and arrow keys move it, Alt and arrow keys resize it, B replaces it, D deletes it.`,
     );
   }
 

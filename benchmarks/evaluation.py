@@ -1,12 +1,12 @@
-"""How much faster all thresholds at once are than one after the other, and what 50,000 maps cost.
+"""Speed of evaluating all thresholds at once compared with one after the other, and the cost of 50,000 maps.
 
     python benchmarks/evaluation.py                                  # ratios on one core
-    python benchmarks/evaluation.py --folder runs/fake --workers 2   # also a list as long as ImageNet's, made on the
-    way python benchmarks/evaluation.py --heatmaps DIR                   # ratios on maps of your own too
+    python benchmarks/evaluation.py --folder runs/fake --workers 2   # also makes a list as long as ImageNet's
+    python benchmarks/evaluation.py --heatmaps DIR                   # ratios on your own maps, too
 
-The plain sweep is the field's: 1,000 thresholds, `findContours` at each, IoU of every box with every true box. Both
-sides run in this process on one core, in turns, the best of some repetitions each; the boxes' IoUs are compared as
-well.
+The plain sweep is the usual one: 1,000 thresholds, `findContours` at each, IoU of every box with every annotated box.
+Both run in this process on one core, in turns; the fastest of several repetitions counts. The IoUs of the boxes are
+compared as well.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from wsol.metrics.protocols import PROTOCOLS
 from wsol.results.heatmaps import read_heatmap
 
 IMAGES, BOXES = 50_000, 80_477
-"""Of ImageNet's validation split in wsolevaluation's list."""
+"""Numbers of images and boxes in wsolevaluation's list of ImageNet's validation split."""
 TRUTH = ImageTruth(Boxes.of([(120.0, 80.0, 390.0, 330.0)]), (375, 500))
 SQUARED_TRUTH = Boxes(np.trunc(TRUTH.boxes.xyxy * 224 / np.array([500, 375, 500, 375])) + np.array([0, 0, 1, 1]))
 Map = NDArray[np.float32]
@@ -57,7 +57,7 @@ def plain_sweep(heatmap: Map, *, any_contour: bool) -> list[float]:
 
 
 def maps_of_kinds(folder: Path | None) -> Iterator[tuple[str, list[Map]]]:
-    """Some maps of each kind; what a network gives are the two in the middle."""
+    """Maps of each kind; the two in the middle resemble a network's."""
     random = np.random.default_rng(0)
     places = np.arange(224) - 111.5
     gaussian = np.exp(-(places[:, None] ** 2 + places**2) / (2 * 60**2))
@@ -70,7 +70,7 @@ def maps_of_kinds(folder: Path | None) -> Iterator[tuple[str, list[Map]]]:
 
 
 def best_seconds(job: Callable[[], object], repetitions: int) -> float:
-    """The least of several times."""
+    """Minimum of several times."""
     times = []
     for _ in range(repetitions):
         started = time.perf_counter()
@@ -80,7 +80,7 @@ def best_seconds(job: Callable[[], object], repetitions: int) -> float:
 
 
 def print_ratios(folder: Path | None) -> None:
-    """One row per kind of map."""
+    """Print one row per kind of map."""
     cv2.setNumThreads(1)
     print("| maps | protocol | plain sweep, ms a map | all at once, ms a map | times faster |\n|---|---|---|---|---|")
     for kind, maps in maps_of_kinds(folder):
@@ -103,7 +103,7 @@ def print_ratios(folder: Path | None) -> None:
 
 
 def write_list(folder: Path, images: int, boxes: int) -> None:
-    """A list of truth in wsolevaluation's layout, as long as asked for, and a 28 x 28 map for each image."""
+    """Write a ground-truth list in wsolevaluation's layout, and a 28 x 28 map for each image."""
     random = np.random.default_rng(0)
     (folder / "truth").mkdir(parents=True)
     ids = [f"val2/{i % 1000}/{i:06}.jpeg" for i in range(images)]
@@ -125,7 +125,7 @@ def write_list(folder: Path, images: int, boxes: int) -> None:
 
 
 def print_long_list(folder: Path, images: int, boxes: int, workers: int) -> None:
-    """The whole command on a long list: seconds and peak memory of its largest process."""
+    """Run the command on a long list; print seconds and the peak memory of its largest process."""
     if not folder.exists():
         write_list(folder, images, boxes)
     command = [sys.executable, "-m", "wsol", "evaluate", "--heatmaps", folder / "maps", "--truth", folder / "truth"]
@@ -140,10 +140,10 @@ def print_long_list(folder: Path, images: int, boxes: int, workers: int) -> None
 
 
 def main() -> None:
-    """Ratios always, the long list where a folder for it is named."""
+    """Print the ratios, and evaluate the long list if `--folder` is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--heatmaps", type=Path, help="a folder of .npy maps")
-    parser.add_argument("--folder", type=Path, help="where the fake list is, or is made")
+    parser.add_argument("--folder", type=Path, help="folder of the fake list; made if it does not exist")
     parser.add_argument("--images", type=int, default=IMAGES)
     parser.add_argument("--boxes", type=int, default=BOXES)
     parser.add_argument("--workers", type=int, default=1)

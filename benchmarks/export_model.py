@@ -1,10 +1,10 @@
-"""How fast onnxruntime computes a run's networks beside PyTorch: same images, same threads, in turns, the best of some
-repetitions.
+"""Speed of onnxruntime compared with PyTorch on a run's networks: same images and threads, in turns, best of several.
 
     python benchmarks/export_model.py RUN            # a finished run; writes nothing into it
     python benchmarks/export_model.py RUN --detail   # also onnxruntime's levels of optimisation
 
-Heatmaps and class probabilities of images that are in memory, at the networks' size, on the CPU. No decoding, no boxes.
+Measures heatmaps and class probabilities of images in memory, at the networks' size, on the CPU, without decoding and
+without boxes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from wsol import Localizer, export_model
 from wsol.inference.onnx.networks import open_onnx
 
 COUNT = 32
-"""Images a measurement."""
+"""Images per measurement."""
 LEVELS = {
     "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -38,7 +38,7 @@ LEVELS = {
 
 
 def in_batches(run_model: Callable[[np.ndarray], object], pixels: np.ndarray, batch_size: int) -> Callable[[], None]:
-    """All images, some at a time."""
+    """Run all images in batches."""
 
     def work() -> None:
         for start in range(0, len(pixels), batch_size):
@@ -48,7 +48,7 @@ def in_batches(run_model: Callable[[np.ndarray], object], pixels: np.ndarray, ba
 
 
 def session_at(file: Path, level: str) -> Callable[[np.ndarray], object]:
-    """The file as onnxruntime runs it after that much optimisation."""
+    """The ONNX file in onnxruntime at one level of optimisation."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.graph_optimization_level = LEVELS[level]
@@ -59,7 +59,7 @@ def session_at(file: Path, level: str) -> Callable[[np.ndarray], object]:
 
 
 def best_seconds(works: dict[str, Callable[[], None]], repetitions: int) -> dict[str, float]:
-    """Of each, in turns, so that other work on the machine meets all; the first turn warms up."""
+    """Minimum seconds of each, measured in turns, so that other work affects all equally; the first turn warms up."""
     best = dict.fromkeys(works, float("inf"))
     for repetition in range(repetitions + 1):
         for name, work in works.items():
@@ -71,7 +71,7 @@ def best_seconds(works: dict[str, Callable[[], None]], repetitions: int) -> dict
 
 
 def works_of(run: Path, file: Path, *, detail: bool) -> dict[str, Callable[[], None]]:
-    """What is compared, by what the table calls it; PyTorch with large batches first."""
+    """The functions to compare, by name; PyTorch with large batches comes first."""
     torch_networks = Localizer.load(run, device="cpu").networks
     shape = (COUNT, 3, torch_networks.size_px, torch_networks.size_px)
     pixels = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
@@ -86,7 +86,7 @@ def works_of(run: Path, file: Path, *, detail: bool) -> dict[str, Callable[[], N
 
 
 def main() -> None:
-    """The table."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--repetitions", type=int, default=5)

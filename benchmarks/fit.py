@@ -1,12 +1,12 @@
-"""How long `wsol fit` takes from nothing to boxes, stage by stage, and how much memory it needs at its peak.
+"""Time of `wsol fit` from nothing to boxes, by stage, and its peak memory.
 
     python benchmarks/fit.py DATA --run runs/benchmark [options of wsol fit]
     python benchmarks/fit.py DATA --run runs/benchmark --beside OTHER
 
-Seconds belong to one machine, so the last column compares: a training's images per second as a share of the bare
-backbone's forward and backward pass at 224 px, and those of a stage that only looks as a share of its backbone's
-forward pass at the stage's own size and stride; both on random images that are in memory already, measured in the same
-call, by as many threads: leave the machine alone until the end.
+Seconds depend on the machine, so the last column is relative: a training's images per second as a fraction of the bare
+backbone's forward and backward pass at 224 px; for a stage without training, as a fraction of its backbone's forward
+pass at the stage's own size and stride. Both are measured in the same call with the same number of threads, on random
+images in memory. Do not use the machine for anything else meanwhile.
 
 OTHER is a checkout of another wsol: its `wsol fit` with its defaults runs at the same time, each with half of the
 cores.
@@ -45,7 +45,7 @@ def bare_training(backbone: str) -> float:
 
 
 def bare_look(model_config: MethodConfig) -> float:
-    """Images per second, forward alone, with the stage's size and stride, and nothing folded."""
+    """Images per second, forward only, with the stage's size and stride, without folded layers."""
     state = dict(pretrained_state(model_config.backbone, None))
     network = choose_engine("cpu", "fp32").place(RectifiedFeatures(last_stage(model_config, state)[0])).eval()
     images = torch.randn(BATCH_SIZE, 3, model_config.resize_px, model_config.resize_px).contiguous(
@@ -65,7 +65,7 @@ def _best(job: Any) -> float:
 
 
 def begun(data: Path, run: Path, options: list[str], root: Path | None, threads: int) -> subprocess.Popen[bytes]:
-    """`wsol fit` of this wsol, or of another checkout."""
+    """Start `wsol fit` of this wsol or of another checkout."""
     own = {"OMP_NUM_THREADS": f"{threads}", "MKL_NUM_THREADS": f"{threads}"}
     path = {} if root is None else {"PYTHONPATH": str(root.resolve())}
     command = [sys.executable, "-m", "wsol", "fit", str(data.resolve()), "--run", str(run.resolve()), *options]
@@ -73,7 +73,7 @@ def begun(data: Path, run: Path, options: list[str], root: Path | None, threads:
 
 
 def print_stages(run: Path) -> None:
-    """What the stages say of themselves."""
+    """Read the figures in the manifests of the stages."""
     looks = [run / stage / "model.json" for stage in ("cues", "instant")]
     model_config = next((read_model_config(path.parent, MethodConfig) for path in looks if path.exists()), None)
     bare = {
@@ -95,12 +95,12 @@ def print_stages(run: Path) -> None:
 
 
 def main() -> None:
-    """Run the command, then read what it left."""
+    """Run the command, then read its results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--beside", type=Path, help="a checkout of another wsol")
-    given, options = parser.parse_known_args()  # what is not ours is for wsol fit
+    given, options = parser.parse_known_args()  # all other options are for wsol fit
     runs = {given.run: None} | ({given.run.with_name(f"{given.run.name}-beside"): given.beside} if given.beside else {})
     for run in runs:
         if run.exists():

@@ -1,10 +1,10 @@
-"""Whether the memory of a prediction grows with the number of images.
+"""Memory of a prediction as a function of the number of images.
 
     python benchmarks/memory.py --run RUN                       # 1,000, 5,000, 10,000 and 20,000 generated images
     python benchmarks/memory.py --run RUN --counts 1000,50000
 
-Each number is a `wsol predict` in a process of its own, with RUN's networks at the size of the images (96 px), so that
-it takes minutes. The peak is of the resident memory, looked up twenty times a second.
+For each number, `wsol predict` runs in its own process with RUN's networks at the size of the images (96 px), which
+takes minutes. The peak is of the resident memory, sampled twenty times a second.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from wsol.runs.saved_config import load_config
 COUNTS = (1_000, 5_000, 10_000, 20_000)
 SIZE_PX = 96
 THRESHOLD = 0.01
-"""Low, so that blots too give objects, whose masks take memory."""
+"""Low, so that the generated images give objects, whose masks take memory."""
 SECONDS_BETWEEN_LOOKS = 0.05
 
 
 def peak_mb_of(command: Sequence[str | Path]) -> float:
-    """Run a command to its end; the most memory that it took, in megabytes of 10^6 bytes.
+    """Run a command; return its peak memory in MB of 10^6 bytes.
 
     Raises:
         subprocess.CalledProcessError: it failed.
@@ -44,7 +44,7 @@ def peak_mb_of(command: Sequence[str | Path]) -> float:
     process = psutil.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
     peak = 0
     while process.poll() is None:
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
             peak = max(peak, process.memory_info().rss)
         time.sleep(SECONDS_BETWEEN_LOOKS)
     if process.returncode:
@@ -75,7 +75,7 @@ def write_images(folder: Path, counts: Sequence[int], size_px: int) -> list[Path
 
 
 def copy_networks(run: Path, copy: Path) -> Path:
-    """What a prediction needs of a finished run."""
+    """Copy the files of a finished run that prediction needs."""
     copy.mkdir()
     shutil.copy(run / "config.yaml", copy)
     for part in networks_of(load_config(run)):
@@ -85,13 +85,13 @@ def copy_networks(run: Path, copy: Path) -> Path:
 
 
 def take_images_of(size_px: int, run: Path) -> None:
-    """Let the networks of a run take images of another side; they are convolutions, any will do."""
+    """Set another image size for the networks of a run; as convolutions they take any."""
     for model_config in run.glob("*/model.json"):
         model_config.write_text(json.dumps(json.loads(model_config.read_text()) | {"resize_px": size_px}))
 
 
 def print_memory(run: Path, counts: Sequence[int], scratch: Path, size_px: int = SIZE_PX) -> None:
-    """One row per number of images."""
+    """Print one row per number of images."""
     small = copy_networks(run, scratch / "run")
     take_images_of(size_px, small)
     first: float | None = None
@@ -106,7 +106,7 @@ def print_memory(run: Path, counts: Sequence[int], scratch: Path, size_px: int =
 
 
 def counts_of(text: str) -> list[int]:
-    """Rising numbers separated by commas."""
+    """Parse increasing numbers, separated by commas."""
     counts = [int(word) for word in text.split(",")]
     if not all(a < b for a, b in pairwise((0, *counts))):
         raise argparse.ArgumentTypeError(f"expected rising positive numbers like 1000,5000, got {text}")
@@ -114,7 +114,7 @@ def counts_of(text: str) -> list[int]:
 
 
 def main() -> None:
-    """The table, in a temporary folder."""
+    """Measure in a temporary folder, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="a finished run")
     parser.add_argument("--counts", type=counts_of, default=list(COUNTS), help="rising numbers of images")

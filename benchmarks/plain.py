@@ -1,12 +1,11 @@
-"""The plain peers of wsol's engine: the published loops as they stand in many research scripts, written anew from the
-paper.
+"""Plain implementations to compare wsol's engine with: the loops of typical research code, rewritten from the paper.
 
-Every epoch decodes, resizes, crops and normalises each image by itself; arithmetic is fp32 and NCHW; the loss is read
-at each step; a pseudo mask is made one contour at a time at the image's own size and kept as a PNG; prediction takes
-one image at a time. The networks and their starting weights are wsol's, so a ratio tells of the engine alone.
-`engine.py` runs jobs of this file in a process of its own, since wsol changes how its own process allocates memory:
+Every epoch decodes, resizes, crops and normalises each image again; arithmetic is fp32 and NCHW; the loss is read at
+each step; a pseudo mask is made one contour at a time at the size of the image and stored as PNG; prediction takes one
+image at a time. Networks and initial weights are wsol's, so a ratio compares the engines only. `engine.py` runs jobs of
+this file in a separate process, since wsol changes how its own process allocates memory:
 
-    python benchmarks/plain.py train JOB.json      # or predict; prints what it took as JSON
+    python benchmarks/plain.py train JOB.json      # or predict; prints the measurements as JSON
 """
 
 from __future__ import annotations
@@ -53,14 +52,12 @@ Kind = Literal["train", "predict"]
 WORKERS = 2
 STEPS_IN_MEMORY, STEPS_TO_WARM_UP = 10, 2
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
-"""A pseudo mask's three values in its PNG."""
+"""The three values of a pseudo mask in its PNG."""
 
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG an image) of a finished run once more, from its starting
-    weights.
-    """
+    """Train stage 1 (`labels`) or stage 3 (`masks`, one PNG per image) of a finished run again, from the start."""
 
     run: str
     stage: Literal["cam", "seg"]
@@ -69,21 +66,21 @@ class TrainJob:
     masks: Sequence[str]
     epochs: int
     out: str
-    """Where the weights go."""
+    """File for the weights."""
 
 
 @dataclass(frozen=True)
 class PredictJob:
-    """Box and name what is in some images."""
+    """Predict boxes and classes of images."""
 
     run: str
     paths: Sequence[str]
     out: str
-    """A line of JSON each."""
+    """Output file, one line of JSON per image."""
 
 
 class LabelledImages(Dataset[tuple[Tensor, int]]):
-    """Stage 1's images."""
+    """Images of stage 1."""
 
     def __init__(self, job: TrainJob, model_config: MffConfig, training: MffTraining) -> None:
         self.paths, self.labels = job.paths, job.labels
@@ -105,7 +102,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 
 
 class MaskedImages(Dataset[tuple[Tensor, Tensor]]):
-    """Stage 3's images, each with the mask from its PNG, cropped and mirrored alike."""
+    """Images of stage 3, each with the mask from its PNG, cropped and mirrored in the same way."""
 
     def __init__(self, job: TrainJob, model_config: MffConfig, training: MffTraining) -> None:
         self.paths, self.masks = job.paths, job.masks
@@ -133,7 +130,7 @@ def class_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def mask_loss(network: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
-    """Eq. 7: binary cross entropy where the mask is known."""
+    """Eq. 7: binary cross entropy over decided pixels."""
     scores = network(images).fused
     logits = interpolate(scores, masks.shape[1:], mode="bilinear", align_corners=False)[:, 0]
     losses = binary_cross_entropy_with_logits(logits, (masks == FOREGROUND).float(), reduction="none")
@@ -141,9 +138,7 @@ def mask_loss(network: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
 
 
 def train(job: TrainJob) -> dict[str, Any]:
-    """Train, save, and tell the seconds of the whole and of each epoch; then those of some steps on batches already in
-    memory.
-    """
+    """Train and save; return the seconds in total, of each epoch, and of some steps on batches in memory."""
     started = time.perf_counter()
     config = load_config(Path(job.run))
     training: MffTraining = config.cam if job.stage == "cam" else config.seg
@@ -216,14 +211,14 @@ def gaussians(heatmap: Heatmap, settings: Pseudo) -> NDArray[np.float64]:
 
 
 def at_full_size(heatmap: Heatmap, image_hw: tuple[int, int]) -> Heatmap:
-    """A small map as a share of its peak, at the image's own size."""
+    """A small map as a fraction of its peak, at the image's own size."""
     height, width = image_hw
     share = heatmap / max(heatmap.max(), np.float32(1e-9))
     return cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def pseudo_mask(heatmap: Heatmap, image_hw: tuple[int, int], settings: Pseudo) -> Mask:
-    """Three values at the image's own size, from its class's small map."""
+    """The pseudo mask's three values at the image's own size, from the small map of its class."""
     fine = at_full_size(heatmap, image_hw)
     mask = np.full(image_hw, UNKNOWN, np.uint8)
     mask[fine < settings.background] = BACKGROUND
@@ -246,7 +241,7 @@ def read_mask(path: Path, size_px: int) -> Image.Image:
 
 @torch.no_grad()
 def predict(job: PredictJob) -> dict[str, Any]:
-    """Load the networks, then decode, ask and box one image after the other; tell the seconds of the whole."""
+    """Load the networks, then decode and predict one image after the other; return the total seconds."""
     started = time.perf_counter()
     run = Path(job.run)
     threshold = Run.open(run).box().threshold
@@ -275,7 +270,7 @@ def _prepared(image: Image.Image, model_config: MffConfig | ClassifierConfig) ->
 
 
 def box_of(heatmap: Heatmap, threshold: float) -> list[int] | None:
-    """The largest contour's box as half-open pixel edges x0, y0, x1, y1; None where nothing is above the threshold."""
+    """The largest contour's box as half-open pixel edges x0, y0, x1, y1; None if nothing is above the threshold."""
     mask = (heatmap > threshold).astype(np.uint8)
     contours = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
     if not contours:
@@ -285,13 +280,13 @@ def box_of(heatmap: Heatmap, threshold: float) -> list[int] | None:
 
 
 def write_job(path: Path, job: TrainJob | PredictJob) -> Path:
-    """Put a job where the process that does it finds it."""
+    """Write a job for another process."""
     path.write_text(json.dumps(asdict(job)))
     return path
 
 
 def main() -> None:
-    """Do one job."""
+    """Run one job."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=get_args(Kind))
     parser.add_argument("job", type=Path)

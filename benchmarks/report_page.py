@@ -1,11 +1,11 @@
-"""How fluid a report is in headless Chromium (Debian's).
+"""Response times of a report page in headless Chromium (Debian's).
 
-    wsol report RUN DATA --out OUT    # of a run that has maps; a thousand images by default
+    wsol report RUN DATA --out OUT    # a run with maps; a thousand images by default
     python benchmarks/report_page.py OUT/index.html
 
-It tells how long a person waits: until the first images are drawn, after a filter or another order, after each move of
-the slider, and between frames while the page is scrolled half a window each. The processor time of the page's main
-thread stands beside it: on a busy machine the wait says more of its other work.
+Measures the time until the first images are drawn, after a filter or another order, after each move of the slider, and
+between frames while the page is scrolled by half a window each. It also prints the CPU time of the page's main thread:
+on a busy machine the waiting time depends on other work.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from playwright.sync_api import CDPSession, sync_playwright
 
 MOVES = 60
-# Until the frame after the change is on the screen.
+# Waits until the frame after the change is on the screen.
 ACT = """async ([selector, value, type]) => {
   const control = document.querySelector(selector), started = performance.now();
   control.value = value;
@@ -42,7 +42,7 @@ SCROLL = """async (frames) => {
 
 
 def main() -> None:
-    """Print one line for each thing that is waited for."""
+    """Print one line per action."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path, help="index.html of a report")
     file = parser.parse_args().page.resolve()
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 class Clock:
-    """Processor time of the page's main thread, in milliseconds, lap by lap."""
+    """CPU time of the page's main thread in milliseconds, by lap."""
 
     def __init__(self, session: CDPSession) -> None:
         session.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -93,7 +93,7 @@ class Clock:
         self.last = 0.0
 
     def lap(self) -> float:
-        """Since the last lap."""
+        """CPU time since the last lap."""
         metrics = {one["name"]: one["value"] for one in self.session.send("Performance.getMetrics")["metrics"]}
         now = 1000 * metrics["TaskDuration"]
         spent, self.last = now - self.last, now
@@ -101,7 +101,7 @@ class Clock:
 
 
 def tell(name: str, milliseconds: list[float], clock: Clock) -> None:
-    """What the person waited for, and what the machine did."""
+    """Print waiting time and CPU time of an action."""
     processor = clock.lap() / len(milliseconds)
     print(f"{name:16}{statistics.median(milliseconds):11.0f} ms{max(milliseconds):7.0f} ms{processor:14.1f} ms")
 

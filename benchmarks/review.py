@@ -1,11 +1,11 @@
-"""How soon `wsol review` shows the next image, with 10,000 predictions loaded.
+"""Time until `wsol review` shows the next image, with 10,000 predictions loaded.
 
     python benchmarks/review.py                               # drawn images of 1600 x 1200, in a temporary folder
     python benchmarks/review.py --presses 100 --width 4000    # 4000 x 3000
 
-Headless Chromium (Debian's) presses Enter, with a pause as a quick person needs it and without any. The page itself
-measures from the key to the frame in which the next image is on the screen, decision sent. The images are a few, under
-10,000 names (hard links).
+Headless Chromium (Debian's) presses Enter, with the pause of a fast reviewer and without any. The page itself measures
+the time from the key press to the frame with the next image on the screen, including sending the decision. The 10,000
+names are hard links to a few images.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ def write_predictions(root: Path, count: int, width: int) -> Path:
 
 
 def shown(page: Page) -> list[float]:
-    """Milliseconds of each image so far."""
+    """Milliseconds of each image shown so far."""
     return page.evaluate("performance.getEntriesByName('wsol-shown').map(one => one.duration)")
 
 
 def press(page: Page, presses: int, pause_s: float) -> list[float]:
-    """Accept so many images, each as soon as it is seen and the pause is over."""
+    """Accept images, each as soon as it is shown and the pause is over."""
     before = len(shown(page))
     for number in range(1, presses + 1):
         page.keyboard.press("Enter")
@@ -90,7 +90,7 @@ def press(page: Page, presses: int, pause_s: float) -> list[float]:
 
 
 def row(name: str, times: list[float]) -> str:
-    """A line of the table."""
+    """Format a row of the table."""
     median, late, most = np.percentile(times, [50, 95, 100])
     share = 100 * np.mean(np.array(times) < 100)
     return f"| {name} | {len(times)} | {median:.0f} | {late:.0f} | {most:.0f} | {share:.1f} |"
@@ -133,7 +133,7 @@ def main() -> None:
                 hurried = press(page, given.presses, 0.0)
                 page.wait_for_selector(
                     "#saved[data-state=saved]"
-                )  # sent one after the other, the disk has the last word
+                )  # decisions are sent one after the other, so the disk limits the rate
                 chromium.close()
             memory = psutil.Process(server.pid).memory_info().rss / 1e6
         finally:

@@ -1,10 +1,9 @@
-"""What a run chooses without boxes, and with a few: its threshold, its score, its calibration, held against others that
-were tried.
+"""Choices of a run without boxes and with a few boxes: threshold, score and calibration, compared with alternatives.
 
     python studies/choices.py --set SET RUN [RUN ...] --set SET RUN [RUN ...] --out studies/results/choices.md
 
 RUNs are finished runs of the recipe `wsol` on SET, one for each seed. A SET is what `wsol evaluate` takes
-(`TRUTH=IMAGES` where the images are elsewhere): its test images, or all where there is no split. Protocol `original`.
+(`TRUTH=IMAGES` if the images are elsewhere): its test images, or all images if there is no split. Protocol `original`.
 """
 
 from __future__ import annotations
@@ -42,8 +41,7 @@ from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import write_json, write_text
 
 FEW, DRAWS, WORST = (5, 10, 20, 50), 500, 5
-"""How many boxes a user has drawn, how often that is tried, and the percentile of the gains that counts as the
-worst."""
+"""Numbers of annotated boxes, draws of each number, and the percentile of the gains that is reported as worst."""
 TIGHT_IOU = 0.7
 OWN = "**each image's own (the default)**"
 SCORE = "**map and contrast (the score)**"
@@ -52,28 +50,27 @@ Fits = Float[np.ndarray, "n thresholds"]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a run says of the images of a set."""
+class Results:
+    """Outputs of a run for the images of a set."""
 
     same: Fits
-    """IoU of the box at each of `THRESHOLDS` with the true one that it fits best, 0 without a box: one threshold for
-    all images."""
+    """IoU with the best annotated box at each of `THRESHOLDS`, the same for all images; 0 without a predicted box."""
     own: Fits
-    """The same of maps that are brought to each image's own."""
+    """The same for maps that are adapted to each image's own threshold."""
     otsu: Float[np.ndarray, " n"]
     """The same at Otsu's threshold of each map."""
     scores: dict[str, Float[np.ndarray, " n"]]
-    """By name, of the boxes that the run predicts."""
+    """Scores of the predicted boxes, by name."""
 
 
-def seen_by(run: Path, words: str) -> Seen:
-    """Show a run the images that have a true box."""
+def results_of(run: Path, words: str) -> Results:
+    """Run the networks on the images with an annotated box."""
     root, _, images = words.partition("=")
     data = open_ground_truth(Path(root), Path(images) if images else None)
     ground_truth = data.read_ground_truth()
     samples = [one for one in data.test if one.image_id in ground_truth and len(ground_truth[one.image_id].boxes)]
     networks = load_networks(Run.open(run), choose_engine("cpu", "fp32"), is_folded=True)
-    raw, threshold = replace(networks, image_threshold=None), place_of(run)
+    raw, threshold = replace(networks, image_threshold=None), threshold_index(run)
     same, own, of_otsu, scores = [], [], [], []
     images_of = ImageLoader([one.path for one in samples], networks.size_px)
     for batch in images_of.batches(in_order(len(samples), BATCH_SIZE)):
@@ -88,14 +85,14 @@ def seen_by(run: Path, words: str) -> Seen:
             of_otsu.append(_fits(said.heatmaps[k], size, true, np.array(splits[k : k + 1]))[0])
             scores.append(_scores(shifted[k], size, float(THRESHOLDS[threshold]), said.colours[k]))
     by_name = {name: np.array([one[name] for one in scores]) for name in scores[0]}
-    return Seen(np.stack(same), np.stack(own), np.array(of_otsu), by_name)
+    return Results(np.stack(same), np.stack(own), np.array(of_otsu), by_name)
 
 
-def place_of(run: Path) -> int:
-    """Where the run's learned threshold stands, to a hundredth."""
+def threshold_index(run: Path) -> int:
+    """Index of the run's learned threshold in `THRESHOLDS`."""
     learned = read_threshold(run / "seg")
     if learned is None or Run.open(run).image_threshold is None:
-        raise WsolError(f"{run} has learned no threshold: expected a finished run of the recipe wsol. Name another.")
+        raise WsolError(f"{run} has no learned threshold", expected="a finished run of the recipe wsol")
     return _nearest(learned.threshold)
 
 
@@ -106,11 +103,11 @@ def _nearest(threshold: float) -> int:
 def _fits(heatmap: np.ndarray, image_hw: tuple[int, int], true: Boxes, thresholds: np.ndarray) -> np.ndarray:
     boxes = Boxes(largest_component(layers_at(resized(heatmap, image_hw), thresholds)))
     found = iou(boxes, true).max(axis=1)
-    return np.pad(found, (0, len(thresholds) - len(found)))  # above which nothing is left
+    return np.pad(found, (0, len(thresholds) - len(found)))  # higher thresholds leave nothing
 
 
 def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float, colours: Colours) -> dict[str, float]:
-    """Ways to tell how sure the largest object is; 0 where there is none."""
+    """Candidate scores of the largest object; 0 if there is none."""
     names = (
         SCORE,
         "map alone: root of stability times agreement",
@@ -138,12 +135,12 @@ def _scores(heatmap: np.ndarray, image_hw: tuple[int, int], threshold: float, co
     return dict(zip(names, values, strict=True))
 
 
-def rules_of(run: Path, seen: Seen) -> dict[str, Float[np.ndarray, " n"]]:
-    """By rule, the IoU of each image; the last two choose with the true boxes."""
+def rules_of(run: Path, seen: Results) -> dict[str, Float[np.ndarray, " n"]]:
+    """IoU of each image by rule; the last two rules choose with the annotated boxes."""
     learned = read_threshold(run / "seg")
     assert learned is not None
     return {
-        OWN: seen.own[:, place_of(run)],
+        OWN: seen.own[:, threshold_index(run)],
         "one for all, midway": seen.same[:, _nearest(learned.threshold)],
         "one for all, where boxes fit the pseudo masks": seen.same[:, _nearest(learned.box_threshold)],
         "one for all, where masks fit the pseudo masks": seen.same[:, _nearest(learned.mask_threshold)],
@@ -164,12 +161,12 @@ def spearman(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float:
 
 
 def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((counts.cumsum() - counts / 2)[places])
+    _, ranks, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((counts.cumsum() - counts / 2)[ranks])
 
 
 def gains(fits: Fits, own: int, count: int) -> dict[str, list[float]]:
-    """Points of mean IoU on the other images, for each draw of so many boxes, by what chooses the threshold."""
+    """Gain in mean IoU on the other images for each draw of some boxes, by the rule that chooses the threshold."""
     random, found = np.random.default_rng(0), {"calibrate": [], "the best of the boxes": []}
     for _ in range(DRAWS):
         drawn = random.permutation(len(fits)) < count
@@ -177,22 +174,22 @@ def gains(fits: Fits, own: int, count: int) -> dict[str, list[float]]:
             chosen_threshold(fits[drawn], THRESHOLDS, float(THRESHOLDS[own])),
             int(fits[drawn].mean(axis=0).argmax()),
         )
-        for name, place in zip(found, chosen, strict=True):
-            found[name].append(100 * float((fits[~drawn, place] - fits[~drawn, own]).mean()))
+        for name, index in zip(found, chosen, strict=True):
+            found[name].append(100 * float((fits[~drawn, index] - fits[~drawn, own]).mean()))
     return found
 
 
 def measured(runs: Sequence[Path], words: str) -> dict[str, Any]:
-    """All figures of the runs on one set."""
-    each = [seen_by(run, words) for run in runs]
+    """All numbers of the runs on one set."""
+    each = [results_of(run, words) for run in runs]
     rules = [rules_of(run, seen) for run, seen in zip(runs, each, strict=True)]
     pooled = np.concatenate([one[OWN] for one in rules])
     scores = {name: np.concatenate([seen.scores[name] for seen in each]) for name in each[0].scores}
-    places = [place_of(run) for run in runs]
+    indices = [threshold_index(run) for run in runs]
     return {
         "n": len(each[0].otsu),
         "runs": len(runs),
-        "thresholds": [float(THRESHOLDS[place]) for place in places],
+        "thresholds": [float(THRESHOLDS[index]) for index in indices],
         "rules": {
             name: {
                 "right": [100 * float((one[name] >= CORRECT_IOU).mean()) for one in rules],
@@ -209,7 +206,7 @@ def measured(runs: Sequence[Path], words: str) -> dict[str, Any]:
             for name, values in scores.items()
         },
         "calibration": {
-            count: _drawn([gains(seen.own, place, count) for seen, place in zip(each, places, strict=True)])
+            count: _drawn([gains(seen.own, index, count) for seen, index in zip(each, indices, strict=True)])
             for count in FEW
             if 2 * count <= len(each[0].otsu)
         },
@@ -225,7 +222,7 @@ def _drawn(found: Sequence[dict[str, list[float]]]) -> dict[str, dict[str, float
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    """Markdown, a column a set."""
+    """Markdown table with one column per set."""
     sets = list(found.values())
     heads = [f"{name}, n = {one['n']}, {one['runs']} seeds" for name, one in found.items()]
     lines = [
@@ -282,10 +279,10 @@ def main() -> None:
     given = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     try:
-        for place, *runs in given.sets:
-            root = Path(place.partition("=")[0])
+        for source, *runs in given.sets:
+            root = Path(source.partition("=")[0])
             name = (root.parent if root.is_file() else root).name
-            found[name] = measured([*map(Path, runs)], place)
+            found[name] = measured([*map(Path, runs)], source)
             print(name, found[name]["rules"][OWN], flush=True)
     except WsolError as error:
         sys.exit(f"error: {error}")

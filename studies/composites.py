@@ -1,12 +1,12 @@
-"""A second kind of photographs with true masks: cut-outs of things laid over landscapes, class by class.
+"""A second data set of photographs with exact masks: cut-outs of objects over landscapes, in class folders.
 
     python studies/composites.py STAMPS BACKGROUNDS OUT [--distractor]
 
 STAMPS is the folder `stamps` of Debian's package tuxpaint-stamps-default (unpacking it is enough), BACKGROUNDS any
 folder of photographs, in our study `nature` of mate-backgrounds. OUT becomes class folders with train/ and test/,
-boxes.csv and masks/. No cut-out and no background stands on both sides, and backgrounds know nothing of classes. The
-same seed gives the same images. With `--distractor` every image also holds a vehicle, twice as large as the thing that
-decides its class, and no class is of vehicles.
+boxes.csv and masks/. No cut-out and no background is in both splits, and backgrounds do not depend on the class. The
+same seed gives the same images. With `--distractor` every image also holds a vehicle, twice as large as the object of
+the class; no class is of vehicles.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ CLASSES = {
     "vehicle": "vehicles",
 }
 DRAWN = "cartoon"
-"""Folders of drawings, which are left out."""
+"""Folders of drawings, which are not used."""
 OPAQUE = 128
 SIDES_PX = (220, 340)
 SHARES = (0.35, 0.85)
-"""Longer side of a thing, as a share of the image's shorter side."""
+"""Longer edge of an object, as a fraction of the image's shorter edge."""
 DISTRACTOR, DISTRACTOR_SHARES, BESIDE_SHARES = "vehicle", (0.55, 0.8), (0.28, 0.42)
-"""The class that stands in every image, its size, and that of the thing that decides the class there."""
+"""The distractor's class, its size, and the size of the labelled object beside it."""
 TRIES = 40
-"""Places that are drawn for a thing beside the distractor; the one that covers least of it is taken."""
+"""Number of random positions for an object beside the distractor; the one with the least overlap is used."""
 
 Rgba = Image.Image
 
@@ -53,12 +53,12 @@ def cutouts(folder: Path) -> list[Path]:
 
 
 def halves(paths: list[Path]) -> dict[str, list[Path]]:
-    """Every third for the test."""
+    """Use every third for the test split."""
     return {"train": [path for i, path in enumerate(paths) if i % 3 != 2], "test": paths[2::3]}
 
 
 def background(path: Path, chance: random.Random) -> Image.Image:
-    """A piece of a photograph, somewhere between all of it and a quarter of its height."""
+    """A random crop of a photograph, between a quarter of its height and all of it."""
     photograph = Image.open(path).convert("RGB")
     width, height = (chance.randint(*SIDES_PX) for _ in range(2))
     scale = max(width / photograph.width, height / photograph.height) * chance.uniform(1, 4)
@@ -70,7 +70,7 @@ def background(path: Path, chance: random.Random) -> Image.Image:
 
 
 def thing(path: Path, shorter_px: int, chance: random.Random, shares: tuple[float, float] = SHARES) -> Rgba:
-    """A cut-out at a random size, turn and brightness, cropped to what can be seen."""
+    """A cut-out at a random size, rotation and brightness, cropped to its visible pixels."""
     found = Image.open(path).convert("RGBA")
     if chance.random() < 0.5:
         found = ImageOps.mirror(found)
@@ -87,17 +87,17 @@ def thing(path: Path, shorter_px: int, chance: random.Random, shares: tuple[floa
 def composite(
     cutout: Path, landscape: Path, chance: random.Random, distractor: Path | None = None
 ) -> tuple[Image.Image, np.ndarray]:
-    """A thing in a landscape, all of it inside, and its mask; with a distractor beside it, or behind it."""
+    """An object in a landscape, completely inside, and its mask; with a distractor beside or behind it."""
     whole = background(landscape, chance)
     taken = np.zeros((whole.height, whole.width), dtype=bool)
     if distractor is not None:
         large = thing(distractor, min(whole.size), chance, DISTRACTOR_SHARES)
-        x, y = _place(large, whole, chance)
+        x, y = _position(large, whole, chance)
         whole.paste(large, (x, y), large)
         taken[y : y + large.height, x : x + large.width] = True
     found = thing(cutout, min(whole.size), chance, SHARES if distractor is None else BESIDE_SHARES)
-    places = [_place(found, whole, chance) for _ in range(1 if distractor is None else TRIES)]
-    x, y = min(places, key=lambda xy: taken[xy[1] : xy[1] + found.height, xy[0] : xy[0] + found.width].sum())
+    positions = [_position(found, whole, chance) for _ in range(1 if distractor is None else TRIES)]
+    x, y = min(positions, key=lambda xy: taken[xy[1] : xy[1] + found.height, xy[0] : xy[0] + found.width].sum())
     whole.paste(found, (x, y), found)
     mask = np.zeros((whole.height, whole.width), dtype=bool)
     seen = np.asarray(found.getchannel("A")) >= OPAQUE
@@ -105,8 +105,8 @@ def composite(
     return whole, mask
 
 
-def _place(found: Rgba, whole: Image.Image, chance: random.Random) -> tuple[int, int]:
-    """A corner at which all of it is inside."""
+def _position(found: Rgba, whole: Image.Image, chance: random.Random) -> tuple[int, int]:
+    """A random position with the object completely inside."""
     x, y = (chance.randint(0, max(room, 0)) for room in (whole.width - found.width, whole.height - found.height))
     return x, y
 
@@ -129,12 +129,12 @@ def write(
                 distractor = chance.choice(distractors[split]) if has_distractor else None
                 whole, mask = composite(one, landscape, chance, distractor)
                 path = Path(split) / name / f"{i:03}.jpg"
-                for image, place in (
+                for image, target in (
                     (whole, out / path),
                     (Image.fromarray(mask), out / "masks" / path.with_suffix(".png")),
                 ):
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    image.save(place)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    image.save(target)
                 box = tight_box(mask)
                 assert box is not None, f"{one} has nothing to see"
                 lines.append(f"{path.as_posix()},{','.join(f'{edge:g}' for edge in box)}")
@@ -147,16 +147,18 @@ def main() -> None:
     parser.add_argument("stamps", type=Path)
     parser.add_argument("backgrounds", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--train", type=int, default=30, help="images of each class to train on")
-    parser.add_argument("--test", type=int, default=15, help="images of each class to judge")
+    parser.add_argument("--train", type=int, default=30, help="training images of each class")
+    parser.add_argument("--test", type=int, default=15, help="test images of each class")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--distractor", action="store_true", help="a larger thing of a kind of its own in every image")
+    parser.add_argument("--distractor", action="store_true", help="add a larger object of another kind to every image")
     given = parser.parse_args()
     for folder in (*(given.stamps / path for path in CLASSES.values()), given.backgrounds):
         if not folder.is_dir():
-            parser.exit(2, f"error: {folder} is no folder: see --help for where cut-outs and backgrounds come from.\n")
+            parser.exit(
+                2, f"error: {folder} is not a folder; see --help for the sources of cut-outs and backgrounds.\n"
+            )
     if given.out.exists():
-        parser.exit(2, f"error: {given.out} exists: expected a new folder. Name another, or remove it.\n")
+        parser.exit(2, f"error: {given.out} exists: expected a new folder. Choose another, or remove it.\n")
     counts = {"train": given.train, "test": given.test}
     write(given.stamps, given.backgrounds, given.out, counts, given.seed, has_distractor=given.distractor)
 

@@ -1,11 +1,10 @@
-"""Which part of what is salient becomes the pseudo mask: each cue by itself and left out, on images with annotated
-boxes.
+"""Choice of the salient region for the pseudo mask: each cue alone and left out, on images with annotated boxes.
 
     python studies/cues.py SET [SET ...] --out studies/results/cues.md
 
-A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere); of one with a split the training
-images that have boxes are taken. `SET@3` takes every third of them. The cues are made as `wsol make-pseudo` makes them,
-from these images and their labels; boxes only evaluate. Protocol `original`.
+A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` if the images are elsewhere); if it has a split, its training images
+with boxes are used. `SET@3` uses every third of them. The cues are made as in `wsol make-pseudo`, from these images and
+their labels; boxes are used for evaluation only. Protocol `original`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from instant import Kind, judged, opened, table_of
+from instant import Kind, evaluated, opened, table_of
 from torch import Tensor
 
 from wsol import WsolError
@@ -38,19 +37,19 @@ from wsol.storage.folders import write_json, write_text
 
 Plane = np.ndarray
 Rule = Callable[[Plane, Plane, Plane], Plane]
-"""From salience, evidence and likeness of an image to a map whose threshold is 0.5."""
+"""Combine salience, evidence and likeness of an image to a map with threshold 0.5."""
 
 
 OWN = "**evidence and likeness, each image's own threshold (the default)**"
 
 
 def zeros(plane: Plane) -> Plane:
-    """A cue that says nothing."""
+    """A constant cue, to switch one off."""
     return np.zeros_like(plane)
 
 
 def class_map(salience: Plane, evidence: Plane, likeness: Plane) -> Plane:
-    """The evidence alone, everywhere, split by Otsu's threshold as salience is."""
+    """The evidence alone, without salience, split by Otsu's threshold as salience is."""
     share: Tensor = fraction_of_peak(torch.from_numpy(evidence)[None])
     return np.asarray(split_at_half(share)[0])
 
@@ -99,16 +98,16 @@ def main() -> None:
     found: dict[str, dict[str, dict[str, Any]]] = {}
     try:
         for words in given.sets:
-            place, _, every = words.partition("@")
-            kind = opened(place, int(every or 1), 0)
+            source, _, every = words.partition("@")
+            kind = opened(source, int(every or 1), 0)
             with tempfile.TemporaryDirectory() as scratch:
                 planes, colours, sizes, numbers = seen(kind, Path(scratch) / "run")
-            truths = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
+            annotated = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
             found[kind.name] = {
-                name: judged([rule(*one) for one in planes], sizes, truths) for name, rule in RULES.items()
+                name: evaluated([rule(*one) for one in planes], sizes, annotated) for name, rule in RULES.items()
             }
             own = brought(AROUND_OTSU, np.stack([cues.keep_best_part(*one) for one in planes]), colours)
-            found[kind.name][OWN] = judged([*own], sizes, truths)
+            found[kind.name][OWN] = evaluated([*own], sizes, annotated)
             print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
     except WsolError as error:
         sys.exit(f"error: {error}")

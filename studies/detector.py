@@ -1,11 +1,11 @@
-"""Train an off-the-shelf detector on what `wsol export --format coco` wrote, and let it loose on other images.
+"""Train a standard detector on what `wsol export --format coco` wrote, and run it on other images.
 
     python studies/detector.py train COCO --out detector.pt                     # COCO: the exported folder
     python studies/detector.py detect detector.pt IMAGES --out found          # found/boxes.csv, found/classes.csv
     python studies/detector.py draw found/boxes.csv IMAGES --out found.jpg
 
-The detector is torchvision's FCOS (Tian et al. 2019) on the bundled ImageNet backbone, narrow, so that it trains on two
-cores. `wsol evaluate --boxes found/boxes.csv --classes found/classes.csv --truth DATA` judges it.
+The detector is torchvision's FCOS (Tian et al. 2019) on the bundled ImageNet backbone, narrow enough to train on two
+cores. `wsol evaluate --boxes found/boxes.csv --classes found/classes.csv --truth DATA` evaluates it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from wsol.runtime.engine import keep_freed_memory
 
 BACKBONE, WIDTH = "tf_efficientnet_lite0", 64
 SIDES_PX = (192, 320)
-"""The shorter side an image is scaled to, and the longest that the other may become."""
+"""Shorter edge of the resized images, and the largest longer edge."""
 FEWEST_SCORE = 0.05
 
 
 class Pyramid(nn.Module):
-    """The last three stages of the backbone, brought to one width from the deepest up."""
+    """The last three stages of the backbone, reduced to one number of channels, from the deepest up."""
 
     out_channels = WIDTH
 
@@ -51,7 +51,7 @@ class Pyramid(nn.Module):
 
 
 def detector(classes: int, is_pretrained: bool) -> FCOS:
-    """Torchvision's FCOS with one location a place, as its own constructor has it for five levels."""
+    """Torchvision's FCOS with one location per position, as its constructor does for five levels."""
     mean, std = normalisation(BACKBONE)
     anchors = AnchorGenerator(sizes=((8,), (16,), (32,)), aspect_ratios=((1.0,),) * 3)
     return FCOS(
@@ -74,7 +74,7 @@ def image_tensor(path: Path) -> Tensor:
 
 
 class Exported:
-    """The images and boxes of an exported folder, its own way of saying where the images are included."""
+    """Images and boxes of an exported COCO folder."""
 
     def __init__(self, folder: Path, images: Path) -> None:
         self.coco = COCO(folder / "instances.json")
@@ -86,8 +86,8 @@ class Exported:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, dict[str, Tensor]]:
-        image_id = self.ids[place]
+    def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
+        image_id = self.ids[index]
         found = self.coco.loadAnns(self.coco.getAnnIds([image_id]))
         boxes = torch.tensor([one["bbox"] for one in found], dtype=torch.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
@@ -104,19 +104,19 @@ def mirrored(image: Tensor, target: dict[str, Tensor]) -> tuple[Tensor, dict[str
 
 def train(data: Exported, epochs: int, batch_size: int, seed: int, is_pretrained: bool) -> FCOS:
     """AdamW, one cycle of the rate; half of the images mirrored."""
-    keep_freed_memory()  # a third of a training step on a CPU otherwise
+    keep_freed_memory()  # saves a third of a training step on a CPU
     torch.manual_seed(seed)
     order = np.random.default_rng(seed)
     model = detector(len(data.class_names), is_pretrained).train()
     steps = epochs * -(-len(data) // batch_size)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
-    images = [data[place] for place in range(len(data))]  # a few hundred; more would want a DataLoader
+    images = [data[index] for index in range(len(data))]  # a few hundred; more would want a DataLoader
     started = time.perf_counter(), time.process_time()
     for epoch in range(epochs):
         losses = []
-        for places in np.array_split(order.permutation(len(data)), -(-len(data) // batch_size)):
-            batch = [mirrored(*images[i]) if order.random() < 0.5 else images[i] for i in places]
+        for indices in np.array_split(order.permutation(len(data)), -(-len(data) // batch_size)):
+            batch = [mirrored(*images[i]) if order.random() < 0.5 else images[i] for i in indices]
             loss = sum(model([one for one, _ in batch], [target for _, target in batch]).values())
             optimizer.zero_grad()
             loss.backward()
@@ -133,7 +133,7 @@ def train(data: Exported, epochs: int, batch_size: int, seed: int, is_pretrained
 
 @torch.inference_mode()
 def detect(model: FCOS, class_names: list[str], images: Path, out: Path) -> None:
-    """Write the boxes of every image, and the class of its best box, as `wsol evaluate` reads them."""
+    """Write the boxes of every image and the class of its best box in the format of `wsol evaluate`."""
     model.eval()
     out.mkdir(parents=True, exist_ok=True)
     with (out / "boxes.csv").open("w", newline="") as boxes, (out / "classes.csv").open("w", newline="") as classes:
@@ -151,7 +151,7 @@ def detect(model: FCOS, class_names: list[str], images: Path, out: Path) -> None
 
 
 def draw(boxes: Path, images: Path, out: Path, columns: int = 4, rows: int = 2) -> None:
-    """The best box of every so many images, side by side."""
+    """Draw the best boxes of images at equal distances, side by side."""
     best: dict[str, dict[str, str]] = {}
     with boxes.open(newline="") as file:
         for row in csv.DictReader(file):
@@ -159,7 +159,7 @@ def draw(boxes: Path, images: Path, out: Path, columns: int = 4, rows: int = 2) 
     names = sorted(best)[:: max(len(best) // (columns * rows), 1)][: columns * rows]
     width, height = 320, 240
     sheet = Image.new("RGB", (columns * width, rows * height), "white")
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         pixels = Image.fromarray(read_image(images / name))
         scale = min(width / pixels.width, height / pixels.height)
         shown = pixels.resize((round(pixels.width * scale), round(pixels.height * scale)))
@@ -170,12 +170,12 @@ def draw(boxes: Path, images: Path, out: Path, columns: int = 4, rows: int = 2) 
         text = f"{row['label']} {float(row['score']):.2f}"
         pen.rectangle((x0, y0, x0 + pen.textlength(text) + 8, y0 + 15), fill="#ffb000")
         pen.text((x0 + 4, y0 + 2), text, fill="black")
-        sheet.paste(shown, (place % columns * width, place // columns * height))
+        sheet.paste(shown, (index % columns * width, index // columns * height))
     sheet.save(out, quality=85)
 
 
 def main() -> None:
-    """One of the three commands."""
+    """Run one of the three commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("train", help="on an exported COCO folder")
@@ -185,12 +185,12 @@ def main() -> None:
     one.add_argument("--epochs", type=int, default=20)
     one.add_argument("--batch-size", type=int, default=8)
     one.add_argument("--seed", type=int, default=0)
-    one.add_argument("--from-scratch", action="store_true", help="without the ImageNet weights")
+    one.add_argument("--from-scratch", action="store_true", help="start without the ImageNet weights")
     two = commands.add_parser("detect", help="boxes of new images")
     two.add_argument("detector", type=Path)
     two.add_argument("images", type=Path)
     two.add_argument("--out", type=Path, required=True)
-    three = commands.add_parser("draw", help="some of them as one image")
+    three = commands.add_parser("draw", help="draw some of the boxes as one image")
     three.add_argument("boxes", type=Path)
     three.add_argument("images", type=Path)
     three.add_argument("--out", type=Path, required=True)

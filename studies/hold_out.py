@@ -1,11 +1,11 @@
-"""Part the training images of a data set, so that choices are made without a look at its test images.
+"""Split the training images of a data set, so that choices are made without its test images.
 
     python studies/hold_out.py DATA hold_out.csv
-    python studies/hold_out.py DATA small.csv --classes 5 --keep 10     # as small a set as many people have
+    python studies/hold_out.py DATA small.csv --classes 5 --keep 10     # a small set, as many users have
 
-Writes a CSV table with the training images alone: of each class every third as `test` with its boxes, the others as
-`train`. Use it as `wsol fit hold_out.csv --images FOLDER`, FOLDER being where the data set has its images. With
-`--keep` at most so many of a class are trained on, the first ones; the others are left out.
+Writes a CSV table of the training images: every third image of each class as `test` with its boxes, the others as
+`train`. Use it as `wsol fit hold_out.csv --images FOLDER`, where FOLDER holds the images of the data set. With
+`--keep`, only the first images of each class are used for training; the others are left out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def rows(data: DataSet, every: int, keep: int | None = None, classes: int | None
             continue
         height, width = image_hw(sample.path)
         found += [(*named, "test", *box.tolist(), width, height) for box in ground_truth[sample.image_id].boxes.xyxy]
-    # A table without test rows would be read as one without a split: judged on what it was trained with.
+    # A table without test rows would be read as one without a split, and evaluated on its training images.
     if all(row[2] == "train" for row in found):
         raise WsolError(
             f"nothing to hold out of {data.root} ({data.kind}): expected true boxes of training images, and at least"
@@ -60,12 +60,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--every", type=int, default=3, help="hold out one image of so many")
-    parser.add_argument("--keep", type=int, help="train on at most so many images of a class")
-    parser.add_argument("--classes", type=int, help="only so many classes, the first ones")
-    parser.add_argument("--images", type=Path, help="where the images are, if not in the data set's usual place")
+    parser.add_argument("--every", type=int, default=3, help="hold out one of this many images")
+    parser.add_argument("--keep", type=int, help="largest number of training images of a class")
+    parser.add_argument("--classes", type=int, help="use only this many classes, the first ones")
+    parser.add_argument("--images", type=Path, help="folder of the images, if it is not the usual one of the data set")
     given = parser.parse_args()
-    if given.every < 2:  # with 1, none would be left to train on
+    if given.every < 2:  # with 1, no training image would be left
         parser.error(f"--every must be at least 2, got {given.every}. It holds out one image of so many.")
     try:
         found = rows(open_data(given.data, given.images), given.every, given.keep, given.classes)

@@ -1,10 +1,10 @@
-"""Maps that need no training, held against one another on images with annotated boxes.
+"""Maps that need no training, compared on images with annotated boxes.
 
     python studies/instant.py SET [SET ...] --out studies/results/instant.md
 
-A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` where the images are elsewhere). Of one with a split, the training
-images that have boxes are taken, or else the test images; no map knows labels or boxes. Each map is of the default of
-`--method instant` or differs from it by what its row says. Protocol `original`.
+A SET is what `wsol evaluate` takes (`TRUTH=IMAGES` if the images are elsewhere). If it has a split, the training images
+with boxes are used, otherwise the test images; no map uses labels or boxes. Each row is the default of `--method
+instant`, or differs from it by what its name says. Protocol `original`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from wsol.runtime.torch_engine import choose_engine
 from wsol.storage.folders import write_json, write_text
 
 Maps = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From the common component of the roots, that of the features, and the norm, all share of their peak, to maps."""
+"""Combine the common components of roots and features, and the norm, as fractions of their peaks, to maps."""
 
 ROWS: dict[str, Maps] = {
     "norm (SCDA)": lambda roots, plain, norm: norm,
@@ -67,7 +67,7 @@ CENTRE_SHARE = 0.5**0.5
 
 @dataclass(frozen=True)
 class Kind:
-    """One set of images, and what its images have in common."""
+    """One set of images, and their common components."""
 
     name: str
     data: DataSet
@@ -76,7 +76,7 @@ class Kind:
 
 
 def opened(words: str, every: int, first: int) -> Kind:
-    """A set from the command line, every so many-th of its images from the `first` on."""
+    """A set from the command line: every n-th of its images, from `first` on."""
     root, _, images = words.partition("=")
     data = open_ground_truth(Path(root), Path(images) if images else None)
     ground_truth = data.read_ground_truth()
@@ -89,7 +89,7 @@ def opened(words: str, every: int, first: int) -> Kind:
 
 
 class Seer:
-    """The network of instant mode, asked for its features."""
+    """The network of instant mode, to compute features."""
 
     def __init__(self, config: RunConfig, data: DataSet, engine: Engine) -> None:
         self.model_config, self.engine = instant.instant_config(data, config), engine
@@ -111,7 +111,7 @@ def plain_moments(features: Tensor) -> Moments:
 def maps_of(
     seer: Seer, kind: Kind, sample: int
 ) -> tuple[dict[str, list[np.ndarray]], list[tuple[int, int]], list[int]]:
-    """Of each row the maps of all images; sizes, and numbers of the images."""
+    """Maps of all images for each row, with the sizes and indices of the images."""
     images = ImageLoader([one.path for one in kind.samples], seer.model_config.resize_px)
     chosen = instant.evenly_spaced(len(kind.samples), sample)
     orders = [[chosen[i] for i in rows] for rows in in_order(len(chosen), BATCH_SIZE)]
@@ -141,10 +141,10 @@ def maps_of(
     return found, sizes, numbers
 
 
-def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
+def evaluated(maps: list[np.ndarray], sizes: list[tuple[int, int]], annotated: list[Boxes]) -> dict[str, Any]:
     """GT-known and mean box IoU at Otsu's threshold of each map, and at the best one for all."""
     own, swept = [], []
-    for heatmap, image_hw, ground_truth in zip(maps, sizes, truths, strict=True):
+    for heatmap, image_hw, ground_truth in zip(maps, sizes, annotated, strict=True):
         objects = find_objects(heatmap, image_hw, Box(threshold=0.5))
         own.append(float(iou(Boxes.of([objects[0].xyxy]), ground_truth).max()) if objects else 0.0)
         boxes = Boxes(largest_component(layers_at(resized(heatmap, image_hw), THRESHOLDS)))
@@ -162,10 +162,10 @@ def judged(maps: list[np.ndarray], sizes: list[tuple[int, int]], truths: list[Bo
     }
 
 
-def judged_centre(sizes: list[tuple[int, int]], truths: list[Boxes]) -> dict[str, Any]:
-    """The same of one box for all images; it has no threshold."""
+def evaluated_centre(sizes: list[tuple[int, int]], annotated: list[Boxes]) -> dict[str, Any]:
+    """The same for one box for all images, without a threshold."""
     boxes = (Boxes.of([centre_box(image_hw, CENTRE_SHARE)]) for image_hw in sizes)
-    fits = np.array([float(iou(box, ground_truth).max()) for box, ground_truth in zip(boxes, truths, strict=True)])
+    fits = np.array([float(iou(box, ground_truth).max()) for box, ground_truth in zip(boxes, annotated, strict=True)])
     right = rate(fits >= CORRECT_IOU)
     return {
         "n": len(fits),
@@ -205,9 +205,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+")
     parser.add_argument("--out", type=Path, required=True, help="the table; numbers go into a .json beside it")
-    parser.add_argument("--every", type=int, default=1, help="only every so many-th image")
-    parser.add_argument("--first", type=int, default=0, help="the first of them, by its number from 0")
-    parser.add_argument("--sample", type=int, default=200, help="images that decide the component")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th image")
+    parser.add_argument("--first", type=int, default=0, help="index of the first image used, from 0")
+    parser.add_argument("--sample", type=int, default=200, help="number of images for the common component")
     given = parser.parse_args()
     config = resolve(RunConfig(method="instant", device="cpu", precision="fp32"))
     engine = choose_engine("cpu", "fp32")
@@ -215,9 +215,9 @@ def main() -> None:
     try:
         for kind in (opened(words, given.every, given.first) for words in given.sets):
             maps, sizes, numbers = maps_of(Seer(config, kind.data, engine), kind, given.sample)
-            truths = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
-            found[kind.name] = {CENTRE_BOX: judged_centre(sizes, truths)} | {
-                name: judged(rows, sizes, truths) for name, rows in maps.items()
+            annotated = [kind.ground_truth[kind.samples[i].image_id].boxes for i in numbers]
+            found[kind.name] = {CENTRE_BOX: evaluated_centre(sizes, annotated)} | {
+                name: evaluated(rows, sizes, annotated) for name, rows in maps.items()
             }
             print(kind.name, {name: round(one["gt_known"], 1) for name, one in found[kind.name].items()}, flush=True)
     except WsolError as error:

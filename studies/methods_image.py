@@ -1,9 +1,9 @@
-"""Draw what every run of a grid makes of the same photographs: its map, its box, and the true one.
+"""Draw the outputs of every run of a grid for the same photographs: map, predicted box and annotated box.
 
     python studies/methods_image.py studies/grids/table1.yaml DATA --runs runs/studies --out docs/methods.jpg
 
-One line per row of the grid whose run of the first seed is finished. The photographs are not chosen by anybody: the
-first test image of classes at equal distances.
+One line per row of the grid whose run of the first seed is finished. The photographs are not selected by hand: they are
+the first test images of classes at equal distances.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from run import Run, parser_of, read_grid, runs_of
 
 from wsol import WsolError, open_data
 from wsol.data.samples import DataSet, Sample
-from wsol.reports.gallery import Gallery, Shown
+from wsol.reports.gallery import Gallery, GalleryItem
 from wsol.reports.panels import INK, PALE_INK, PAPER, Panel, fitted, panel_boxes, panel_map
 from wsol.runtime.progress import Progress
 
@@ -29,20 +29,20 @@ GAP_PX, LABEL_WIDTH_PX, TEXT_PX, NOTE_PX = 12, 330, 26, 20
 
 
 def photographs(data: DataSet, number: int) -> list[Sample]:
-    """The first test image of so many classes, evenly spread."""
+    """The first test images of some classes at equal distances."""
     first = {sample.label: sample for sample in reversed(data.test)}
     labels = sorted(first)
     number = min(number, len(labels))
     return [first[labels[i * len(labels) // number]] for i in range(number)]
 
 
-def panel(shown: Shown) -> Panel:
-    """The map from which the box is cut, and both boxes; the photograph where a method has no map."""
+def panel(shown: GalleryItem) -> Panel:
+    """The map with both boxes over it; the photograph if the method has no map."""
     small = replace(fitted(shown), cam=None)
     return panel_boxes(small if small.heatmap is None else replace(small, photo=panel_map(small)))
 
 
-def sheet(lines: Sequence[tuple[str, Sequence[Shown]]]) -> Image.Image:
+def sheet(lines: Sequence[tuple[str, Sequence[GalleryItem]]]) -> Image.Image:
     """Photographs side by side, a line for each method below them."""
     columns = len(lines[0][1])
     size = (
@@ -94,7 +94,7 @@ def _place(paper: Image.Image, pen: ImageDraw.ImageDraw, pixels: Panel, note: st
 
 
 def finished(everything: Sequence[Run], runs: Path) -> list[Run]:
-    """Those of the first seed that are there and can predict."""
+    """Finished runs of the first seed."""
     first = min(run.seed for run in everything)
     return [run for run in everything if run.seed == first and run.row.which == "seg" and run.result(runs).exists()]
 
@@ -109,7 +109,9 @@ def main() -> None:
         runs = runs_of(data, given.runs)
         done = finished(everything, runs)
         if not done:
-            raise WsolError(f"no finished run of {given.grid} below {runs}. Make them with studies/run.py first.")
+            raise WsolError(
+                f"no finished run of {given.grid} below {runs}", remedy="Make them with studies/run.py first."
+            )
         chosen, ground_truth = photographs(data, PHOTOS), data.read_ground_truth()
         lines = [
             (
@@ -122,7 +124,7 @@ def main() -> None:
             )
             for run in done
         ]
-        sheet(lines).reduce(2).save(given.out, quality=88)  # drawn twice as large, for smooth lines
+        sheet(lines).reduce(2).save(given.out, quality=88)  # drawn at twice the size, for smooth lines
     except WsolError as error:
         sys.exit(f"error: {error}")
 

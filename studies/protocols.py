@@ -1,10 +1,10 @@
-"""One run and one fixed map under all four protocols: how far apart the protocols are.
+"""One run and one fixed map under all four protocols, to show how far the protocols differ.
 
     python studies/protocols.py DATA --run runs/full
 
-`--run` is a run of `wsol fit DATA` with default values; it is made where it is not there, or continued with its own.
-The table is written to studies/protocols_table.md, the numbers to studies/protocols.json, the curves of stage 3 to
-studies/protocols_curve.png.
+`--run` is a run of `wsol fit DATA` with default values; it is created if it does not exist, or continued with its own
+values. The table is written to studies/protocols_table.md, the numbers to studies/protocols.json, the curves of stage 3
+to studies/protocols_curve.png.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ COLUMNS = (
 
 
 def wsol(*words: object) -> None:
-    """One command of the product."""
+    """Run a wsol command."""
     subprocess.run([sys.executable, "-m", "wsol", *map(str, words)], check=True)
 
 
 def write_gaussians(data: Path, folder: Path) -> None:
-    """The same map for every image: a Gaussian in the middle, 60 pixels of 224 wide, which looks at nothing."""
+    """Write the same map for every image: a central Gaussian, 60 of 224 pixels wide."""
     places = np.arange(224) - 111.5
     heatmap = np.exp(-(places[:, None] ** 2 + places**2) / (2 * 60**2)).astype(np.float32)
     heatmap = (heatmap - heatmap.min()) / np.ptp(heatmap)
@@ -53,8 +53,8 @@ def write_gaussians(data: Path, folder: Path) -> None:
         np.save(path, heatmap)
 
 
-def judged(data: Path, run: Path) -> dict[str, list[dict]]:  # type: ignore[type-arg]
-    """What each system gets under each protocol."""
+def evaluated(data: Path, run: Path) -> dict[str, list[dict]]:  # type: ignore[type-arg]
+    """Results of each system under each protocol."""
     out = run / "protocols"
     results = {}
     for name, which in (("SPOL, stage 3's masks", "seg"), ("stage 1's maps", "cam")):
@@ -92,19 +92,19 @@ def table(results: dict[str, list[dict]]) -> str:  # type: ignore[type-arg]
 
 
 def cell(metrics: dict[str, dict[str, float]], *names: str) -> str:
-    """The first of some metrics that is there, with its interval."""
+    """The first available of some metrics, with its interval."""
     found = next((metrics[name] for name in names if name in metrics), None)
     return "" if found is None else f"{found['value']:.1f} ({found['low']:.1f} to {found['high']:.1f})"
 
 
 def main() -> None:
-    """Train what is missing, judge everything."""
+    """Train what is missing, and evaluate everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--run", type=Path, default=Path("runs/full"))
     given = parser.parse_args()
     wsol("fit", given.data, "--run", given.run)
-    results = judged(given.data, given.run)
+    results = evaluated(given.data, given.run)
     (HERE / "protocols.json").write_text(json.dumps(results, indent=1) + "\n")
     (HERE / "protocols_table.md").write_text(table(results))
     shutil.copyfile(given.run / "protocols" / "seg.png", HERE / "protocols_curve.png")

@@ -1,12 +1,12 @@
-"""Train and judge a grid of recipes over seeds, and put a table together.
+"""Train and evaluate a grid of recipes over seeds, and write a table.
 
     python studies/run.py studies/grids/recipes.yaml DATA --runs runs/studies
 
-A grid is a small YAML file: what all rows share, the rows with what each changes, and the seeds. Every row and seed is
-a run made with the product's own commands, so a killed study goes on when the command is given again, and what is
-finished is kept. Stages with equal settings and inputs are trained once and shared between rows. The table is written
-to studies/results/, and again after every run; numbers there whose runs are gone, or were made on another machine, stay
-as long as the row's values and the data are the same.
+A grid is a small YAML file: the settings of all rows, the changes of each row, and the seeds. Every row and seed is a
+run made with wsol's own commands, so the same command continues an interrupted study and keeps what is finished. Stages
+with equal settings and inputs are trained once and shared between rows. The table in studies/results/ is rewritten
+after every run; numbers of runs that were deleted, or made on another machine, stay as long as the values of the row
+and the data are the same.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class _Strict(BaseModel):
 
 
 class Row(_Strict):
-    """A line of the table: values of `RunConfig` over those that all rows share, and what is judged."""
+    """A row of the table: its changes to the common configuration, and the stage to evaluate."""
 
     name: str
     config: Tree = {}
     which: Literal["seg", "cam", "cues"] = "seg"
     seeds: tuple[int, ...] | None = None
     reference: float | None = None
-    """GT-known Loc that a paper reports."""
+    """GT-known Loc reported by a paper."""
 
 
 class Grid(_Strict):
@@ -65,7 +65,7 @@ class Grid(_Strict):
     protocols: tuple[ProtocolName, ...] = ("original", "wsol-v2")
     common: Tree = {}
     costs: bool = False
-    """Whether the table tells what training and prediction cost."""
+    """Whether the table shows time and memory of training and prediction."""
     rows: tuple[Row, ...]
 
 
@@ -89,16 +89,14 @@ class Run:
     row: Row
     seed: int
     config: RunConfig
-    """Resolved."""
+    """The resolved configuration."""
     protocols: tuple[ProtocolName, ...]
     has_costs: bool
 
     @property
     def values(self) -> str:
-        """Short for all that its quality depends on but the seed: neither the machine nor what other methods would
-        take.
-        """
-        # Of a group that is not read not even the name is left: a new method brings a new group.
+        """Hash of all settings that change the result, without the seed, machine settings and unused groups."""
+        # Unused groups are left out with their names: a new method adds a new group.
         unread: Tree = {
             group: names if group in groups_of(self.config) else True
             for group, names in options_unread(self.config).items()
@@ -107,20 +105,26 @@ class Run:
         return text_hash(iter([self.config.model_dump_json(exclude=unread | machine)]))[:8]
 
     def folder(self, runs: Path) -> Path:
-        """Other values, another folder: a changed row is made anew."""
+        """Folder of the run; a row with changed values gets a new one."""
         slug = "-".join("".join(letter if letter.isalnum() else " " for letter in self.row.name.lower()).split())
         return runs / f"{slug}-{self.values}" / f"seed-{self.seed}"
 
     def result(self, runs: Path) -> Path:
-        """Where `wsol evaluate` writes what is judged of it."""
+        """File that `wsol evaluate` writes for this run."""
         return self.folder(runs) / f"{self.row.which}.json"
 
 
 def read_grid(path: Path) -> tuple[str, list[Run]]:
-    """A study's title and all its runs, its rows in order, each with its seeds.
+    """Read a grid file.
+
+    Args:
+        path: YAML file.
+
+    Returns:
+        Title and all runs: rows in order, each with its seeds.
 
     Raises:
-        WsolError: a misspelt or unknown name, a value that does not fit or has no word, or two rows of one name.
+        WsolError: an unknown name, an invalid value, a value without a command-line option, or a duplicate row.
     """
     try:
         grid = Grid.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -136,21 +140,22 @@ def read_grid(path: Path) -> tuple[str, list[Run]]:
             for seed in row.seeds or grid.seeds
         ]
     except (ValidationError, yaml.YAMLError, OSError) as error:
-        mistake = _told(error) if isinstance(error, ValidationError) else str(error)
+        mistake = _first_mistake(error) if isinstance(error, ValidationError) else str(error)
         raise WsolError(
-            f"{path} is no grid ({mistake}): expected title, seeds, common and rows as in studies/grids."
+            f"{path} is not a grid ({mistake})", expected="title, seeds, common and rows as in studies/grids"
         ) from None
     twice = [name for name, count in Counter((run.row.name, run.seed) for run in runs).items() if count > 1]
     if twice:
         raise WsolError(
-            f"{path} has row {twice[0][0]!r} with seed {twice[0][1]} twice: expected each once, since the table"
-            " averages what has one name. Rename one of them."
+            f"{path} has row {twice[0][0]!r} with seed {twice[0][1]} twice",
+            expected="each once, since the table averages runs with the same name",
+            remedy="Rename one of them.",
         )
     return grid.title, runs
 
 
-def _told(error: ValidationError) -> str:
-    """The first mistake and where it stands, `rows.0.which`."""
+def _first_mistake(error: ValidationError) -> str:
+    """The first mistake and its position, such as `rows.0.which`."""
     problem = error.errors(include_url=False)[0]
     return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, got {json.dumps(problem['input'], default=str)}"
 
@@ -162,15 +167,22 @@ def _config(values: Tree, name: str) -> RunConfig:
         raise WsolError(f"row {name!r}: {as_error(error)}") from None
     if resolve(RunConfig.model_validate(config.model_dump(exclude_none=True))) != config:
         raise WsolError(
-            f"row {name!r} sets a value of its recipe to null: expected a value, since the command line has no word for"
-            " none. Start from another recipe."
+            f"row {name!r} sets a value of its recipe to null",
+            expected="a value, since no command-line option stands for null",
+            remedy="Start from another recipe.",
         )
     return config
 
 
 def options(values: Tree, lead: str = "--") -> Iterator[str]:
-    """A configuration as words of the command line. None has no word: it is what a recipe says of the values that may
-    be None.
+    """Convert a configuration to command-line options; None has no option, since recipes set it.
+
+    Args:
+        values: settings by name; nested groups become dotted names.
+        lead: prefix of the options.
+
+    Yields:
+        Options and their values.
     """
     for name, value in values.items():
         word = f"{lead}{name.replace('_', '-')}"
@@ -184,7 +196,7 @@ def options(values: Tree, lead: str = "--") -> Iterator[str]:
 
 COMMANDS = {"cam": "train-cam", "pseudo": "make-pseudo", "seg": "train-seg", "classifier": "train-classifier"}
 FOLDERS = {"pseudo": ("cues", "pseudo")}
-"""What a command writes that is not called like its stage."""
+"""Folders that a command writes, if they are not named like the stage."""
 SHARED = {
     "cues": ("backbone", "weights", "precision", "instant"),
     "cam": ("backbone", "weights", "seed", "precision", "cam"),
@@ -192,16 +204,16 @@ SHARED = {
     "seg": ("backbone", "weights", "seed", "precision", "cam", "pseudo", "instant", "seg"),
     "classifier": ("backbone", "weights", "classifier", "classifier_weights", "seed", "precision", "classify"),
 }
-"""The folders that rows may have in common, and what each depends on."""
+"""Folders that rows can share, and the settings that each depends on."""
 LAST = {"cam": "cam", "cues": "pseudo"}
-"""The stage after which a row that judges no more than that is done."""
+"""The last stage of a row that evaluates an early stage only."""
 
 
 def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
-    """The stages that are missing, and the judgement."""
-    folder, given = run.folder(runs), ["--images", str(images)] if images else []
-    unread = options_unread(run.config)  # rows may share values of methods that they do not have
-    chosen = [*given, *options(run.config.model_dump(mode="json", exclude=unread))]
+    """Run the missing stages, and evaluate."""
+    folder, image_option = run.folder(runs), ["--images", str(images)] if images else []
+    unread = options_unread(run.config)  # the common values may be for other methods, too
+    chosen = [*image_option, *options(run.config.model_dump(mode="json", exclude=unread))]
     peaks_mb = [_peak_mb(folder)]
     if run.config.method != "spol":
         peaks_mb.append(_fit(run.config, folder, runs, [str(data), "--run", str(folder), *chosen]))
@@ -213,8 +225,7 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
         kept = {folder / name: shared for name, shared in _shared(run.config, stage, runs).items()}
         for own, shared in kept.items():
             _take(shared, own)
-        # Also of a stage that is there: the command sees whether it is finished, and the run remembers its
-        # configuration.
+        # Also for an existing stage: the command checks whether it is finished, and saves the configuration.
         peaks_mb.append(_wsol(command, str(data), "--run", str(folder), *chosen))
         write_json(folder / PEAK, max(peaks_mb))
         for own, shared in kept.items():
@@ -228,7 +239,7 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
         "evaluate",
         str(folder),
         str(data),
-        *given,
+        *image_option,
         "--which",
         run.row.which,
         "--protocol",
@@ -242,15 +253,13 @@ PREDICTED, PEAK = "predicted", "peak_mb.json"
 
 
 def _peak_mb(folder: Path) -> float:
-    """The most memory that a training command of this row took; 0 if none ran. Stages that another row trained are not
-    in it.
-    """
+    """Peak memory of this row's training commands in MB; 0 if none ran. Stages trained by another row do not count."""
     path = folder / PEAK
     return float(json.loads(path.read_text())) if path.exists() else 0.0
 
 
 def _predict(folder: Path, data: Path, images: Path | None) -> None:
-    """The test images, to know the time."""
+    """Predict the test images, to measure the time."""
     if (folder / PREDICTED / MANIFEST).exists():
         return
     image_folder = folder / "test-images"
@@ -263,7 +272,7 @@ def _predict(folder: Path, data: Path, images: Path | None) -> None:
 
 
 def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
-    """Where the folders that a stage writes in its run lie for other rows with the same values."""
+    """Shared copies of the folders that a stage writes, for rows with the same settings."""
     values = config.model_dump(mode="json")
     names = [name for name in FOLDERS.get(stage, (stage,)) if name != "cues" or config.pseudo.masks == "cues"]
     keys = {name: json.dumps([values[group] for group in SHARED[name]], sort_keys=True) for name in names}
@@ -271,7 +280,7 @@ def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
 
 
 def _fit(config: RunConfig, run: Path, runs: Path, words: Sequence[str]) -> float:
-    """Train a method beside SPOL; the most memory that took, also where another row has trained the network."""
+    """Train a method other than SPOL; return the peak memory in MB, also if another row has trained the network."""
     if trained_as(config) != "cam":
         return _wsol("fit", *words)
     own, shared = run / METHODS[config.method].folder, _network(config, runs)
@@ -283,15 +292,13 @@ def _fit(config: RunConfig, run: Path, runs: Path, words: Sequence[str]) -> floa
 
 
 def _network(config: RunConfig, runs: Path) -> Path:
-    """Where the network of `cam` lies for other rows, since all gradient CAMs look at it."""
+    """Shared copy of the network of `cam`, which all gradient CAMs use."""
     key = text_hash(iter([json.dumps(settings_of(config), sort_keys=True, default=str)]))[:12]
     return runs / "shared" / f"cam-network-{key}"
 
 
 def _take(source: Path, target: Path) -> None:
-    """The same files under another name, without taking room twice; nothing where they are not finished, or there
-    already.
-    """
+    """Hard-link a finished folder to another name; do nothing if it is unfinished or the target exists."""
     if not (source / MANIFEST).exists() or target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -299,62 +306,64 @@ def _take(source: Path, target: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         shutil.copytree(source, partial, copy_function=os.link)
-    except (OSError, shutil.Error):  # not every disk has hard links
+    except (OSError, shutil.Error):  # not every file system has hard links
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(source, partial)
     partial.rename(target)
 
 
 def _wsol(*words: str) -> float:
-    """Run a command; the most memory that one process of it took, in megabytes of 10^6 bytes."""
+    """Run a command; return the peak memory of its largest process in MB of 10^6 bytes."""
     process = subprocess.Popen([sys.executable, "-m", "wsol", *words])
     try:
         _, status, used = os.wait4(process.pid, 0)
-    except BaseException:  # else it would train on, and hold the run's lock against the next start
+    except BaseException:  # otherwise it would go on training and keep the run's lock
         process.terminate()
         process.wait()
         raise
-    process.returncode = os.waitstatus_to_exitcode(status)  # else Popen would wait for what is gone
+    process.returncode = os.waitstatus_to_exitcode(status)  # otherwise Popen would wait for a process that has ended
     if process.returncode:
         raise WsolError(
-            f"`wsol {' '.join(words[:2])}` ended with {process.returncode}: expected 0. Its own words are above; the"
-            " same command goes on."
+            f"`wsol {' '.join(words[:2])}` failed; its message is above",
+            expected="exit code 0",
+            got=f"{process.returncode}",
+            remedy="The same command continues the study.",
         )
     return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def unwind_when_terminated() -> None:
-    """Let SIGTERM end this process as an interrupt does, by way of whatever cleans up."""
+    """Let SIGTERM end this process like an interrupt, with all cleanup."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def training_minutes(folder: Path) -> float:
-    """What a user waits for the stages of a run, whoever trained them first."""
+    """Seconds of all stages of a run, including those trained by another row."""
     manifests = [*folder.glob(f"*/{MANIFEST}")]
     return sum(float(json.loads(path.read_text())["figures"]["seconds"]) for path in manifests) / 60
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """What every command on a grid takes."""
+    """Arguments of all commands on a grid."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("grid", type=Path)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--images", type=Path, help="where the images are, if not in the data set's usual place")
+    parser.add_argument("--images", type=Path, help="folder of the images, if it is not the usual one of the data set")
     parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
     return parser
 
 
 def runs_of(data: DataSet, runs: Path) -> Path:
-    """Where the runs on a data set lie, so that one folder serves studies of several."""
+    """Folder of the runs on one data set."""
     return runs / data.training_hash()[:8]
 
 
 def main() -> None:
-    """Make every run that is missing, and the table after each."""
+    """Make every missing run, and write the table after each."""
     parser = parser_of(__doc__)
     parser.add_argument("--only", action="append", help="only the row of this name; may be repeated")
-    parser.add_argument("--finished", action="store_true", help="train nothing: the table of what is there")
-    parser.add_argument("--list", action="store_true", help="the runs and which are finished, and stop")
+    parser.add_argument("--finished", action="store_true", help="train nothing; write the table of the finished runs")
+    parser.add_argument("--list", action="store_true", help="list the runs and whether they are finished, then stop")
     parser.add_argument(
         "--out", type=Path, help="the table; studies/results/<grid>.md by default, the numbers in a .json beside it"
     )
@@ -374,7 +383,7 @@ def main() -> None:
                 )
             return
         study.write()
-        # Seed by seed: who is cut off has whole comparisons, and rows of one seed share their first stages.
+        # Seed by seed: an interrupted study has complete comparisons, and rows of one seed share their first stages.
         for run in sorted(everything, key=lambda run: run.seed):
             if not given.finished and (not given.only or run.row.name in given.only) and not study.found(run):
                 print(f"# {run.row.name}, seed {run.seed}: {run.folder(runs)}", flush=True)
@@ -388,11 +397,11 @@ def _check_names(only: Sequence[str], everything: Sequence[Run]) -> None:
     names = [*dict.fromkeys(run.row.name for run in everything)]
     for name in only:
         if name not in names:
-            raise WsolError(f"no row {name!r}: expected one of {', '.join(names)}. Name one of them after --only.")
+            raise WsolError(f"no row {name!r} for --only", expected=f"one of {', '.join(names)}")
 
 
 class Study:
-    """The results of a grid: those of runs that are here, and those that were written down before."""
+    """Results of a grid: of the existing runs, and those written earlier."""
 
     def __init__(
         self, everything: Sequence[Run], described: str, data: str, image_folder: int, runs: Path, out: Path
@@ -412,7 +421,7 @@ class Study:
         return found
 
     def found(self, run: Run) -> Tree | None:
-        """What is known of a run; None if it is still to be made."""
+        """Results of a run; None if it has not been made."""
         key = {"row": run.row.name, "seed": run.seed, "values": run.values, "data": self.data}
         if not run.result(self.runs).exists():
             return next((one for one in self._written if key.items() <= one.items()), None)
@@ -429,7 +438,7 @@ class Study:
         return found
 
     def write(self) -> None:
-        """Table and numbers of what is finished, by others meanwhile too."""
+        """Write the table and the numbers of all finished runs, including those of other processes."""
         self._written = self._read()
         found = [one for one in map(self.found, self.everything) if one is not None]
         self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -451,7 +460,7 @@ COSTS = ("ms of training an image", "ms a predicted image", "peak MB")
 
 
 def _costs(done: Sequence[Tree]) -> list[str]:
-    """The least of all seeds, since other work on the machine only adds; without a word where a seed has none."""
+    """Minimum over seeds, since other work on the machine only adds; empty if a seed has no value."""
     if not done or any("peak_mb" not in one for one in done):
         return [""] * len(COSTS)
     of_each = [
@@ -461,7 +470,7 @@ def _costs(done: Sequence[Tree]) -> list[str]:
 
 
 def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> str:
-    """Markdown: mean and standard deviation over seeds; of a single one its own 95 % interval over images."""
+    """Markdown table: mean and standard deviation over seeds, or the 95 % interval over images of a single seed."""
     n = sorted({one["n"] for run in found for one in run["judged"]})
     protocols = ", ".join(f"`{name}`" for name in everything[0].protocols) if everything else "none"
     seeds_of_all = ", ".join(map(str, sorted({run.seed for run in everything})))
@@ -523,14 +532,14 @@ def _metric(one: Tree, protocol: str, metric: str) -> Tree | None:
 
 
 def _values(done: Sequence[Tree], metric: str) -> list[float]:
-    """A metric of protocol `original`, of the runs that have it."""
+    """A metric of protocol `original` of the runs that have it."""
     rates = [_metric(one, "original", metric) for one in done]
     return [rate["value"] for rate in rates if rate is not None]
 
 
 def _cell(rates: Sequence[Tree | None]) -> str:
     known = [rate for rate in rates if rate is not None]
-    if not known or len(known) < len(rates):  # a mean over some of the seeds would be of another thing
+    if not known or len(known) < len(rates):  # a mean over some of the seeds would not be comparable
         return ""
     if len(known) == 1:
         return f"{known[0]['value']:.1f} ({known[0]['low']:.1f} to {known[0]['high']:.1f})"

@@ -34,7 +34,7 @@ from wsol.config.base import Method  # noqa: E402
 from wsol.config.groups import groups_of, options_read, options_unread  # noqa: E402
 from wsol.config.recipes import RECIPES, resolve  # noqa: E402
 from wsol.geometry.boxes import Boxes, tight_box  # noqa: E402
-from wsol.reports.panels import TRUE  # noqa: E402
+from wsol.reports.panels import GROUND_TRUTH  # noqa: E402
 from wsol.runs.saved_config import preview  # noqa: E402
 
 TINY: dict[str, Any] = {
@@ -109,17 +109,15 @@ def test_the_product_takes_a_row_of_any_method_beside_values_for_others(
     [
         pytest.param({"rows": [{"name": "a", "sedes": [1]}]}, r"rows\.0\.sedes: .*, got \[1\]", id="a misspelt name"),
         pytest.param({}, "rows: Field required", id="no rows"),
-        pytest.param(
-            {"rows": [{"name": "a", "which": "both"}]}, r'rows\.0\.which: .*, got "both"', id="no such judgement"
-        ),
+        pytest.param({"rows": [{"name": "a", "which": "both"}]}, r'rows\.0\.which: .*, got "both"', id="no such stage"),
     ],
 )
 def test_a_grid_with_a_mistake_is_refused(tmp_path: Path, values: dict[str, object], message: str) -> None:
-    with pytest.raises(WsolError, match=rf"^.* is no grid \({message}.*\): expected title, seeds, common and rows"):
+    with pytest.raises(WsolError, match=rf"^.* is not a grid \({message}.*\): expected title, seeds, common and rows"):
         runner.read_grid(written(tmp_path, **values))
 
 
-def test_a_misspelt_value_of_wsol_is_told_with_its_row(tmp_path: Path) -> None:
+def test_a_misspelt_value_of_wsol_is_reported_with_its_row(tmp_path: Path) -> None:
     rows = [{"name": "a", "config": {"cam": {"epocs": 1}}}]
     with pytest.raises(WsolError, match=r"^row 'a': there is no option --cam\.epocs"):
         runner.read_grid(written(tmp_path, rows=rows))
@@ -131,7 +129,7 @@ def test_a_row_twice_would_be_averaged_with_itself_and_is_refused(tmp_path: Path
         runner.read_grid(written(tmp_path, rows=rows))
 
 
-def test_none_over_a_value_of_the_recipe_is_refused_since_no_word_says_it(tmp_path: Path) -> None:
+def test_null_over_a_value_of_the_recipe_is_refused(tmp_path: Path) -> None:
     rows = [{"name": "a", "config": {"recipe": "released-imagenet", "cam": {"steps": None}}}]
     with pytest.raises(WsolError, match="sets a value of its recipe to null"):
         runner.read_grid(written(tmp_path, rows=rows))
@@ -188,7 +186,7 @@ def test_the_table_names_its_study_and_seeds(fake_cub: Path, tmp_path: Path, mon
 
 
 def test_a_row_that_does_not_exist_is_refused(fake_cub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SystemExit, match="no row 'c': expected one of a, b"):
+    with pytest.raises(SystemExit, match="no row 'c' for --only: expected one of a, b"):
         called(monkeypatch, written(tmp_path, rows=[{"name": "a"}, {"name": "b"}]), fake_cub, "--only", "c")
 
 
@@ -292,11 +290,11 @@ def test_costs_are_in_the_table_where_the_grid_asks(tmp_path: Path) -> None:
         "",
         "",
         "",
-    ], "the least of some of the seeds would be of another thing"
+    ], "a minimum over some of the seeds would not be comparable"
 
 
 def test_a_failed_command_ends_the_study_with_its_name() -> None:
-    with pytest.raises(WsolError, match=r"`wsol no-such-command` ended with 2"):
+    with pytest.raises(WsolError, match=r"`wsol no-such-command` failed; .*got 2"):
         runner._wsol("no-such-command")
 
 
@@ -494,6 +492,6 @@ def test_a_image_of_methods_has_a_line_of_panels_for_each() -> None:
         pixels[methods_image.GAP_PX + i * cell_h :][: cell_h - methods_image.GAP_PX, methods_image.LABEL_WIDTH_PX :]
         for i in range(3)
     )
-    blue = np.asarray(TRUE)
+    blue = np.asarray(GROUND_TRUTH)
     assert not (photo == blue).all(-1).any() and (cam == blue).all(-1).any() and (psol == blue).all(-1).any()
     assert np.abs(cam - photo).mean() > np.abs(psol - photo).mean() > 0, "a map covers its photograph, a box does not"

@@ -238,7 +238,7 @@ def test_classes_curve_and_problems_are_written_beside_the_table(
     curve = table_of(Path(f"{out}_curve.csv"))
     assert {row["protocol"] for row in curve} == set(PROTOCOLS.split(","))
     assert sum(row["protocol"] == "wsol-v2" for row in curve) == 3000
-    assert "own threshold" in Path(f"{out}_curve.svg").read_text()
+    assert "the run's threshold" in Path(f"{out}_curve.svg").read_text()
 
 
 def test_a_image_without_a_contour_may_be_left_out_under_spol(

@@ -18,7 +18,7 @@ from wsol.commands.export import Classes, Format, export
 from wsol.errors import WsolError
 from wsol.predictions.records import open_predictions
 from wsol.predictions.review_journal import Journal
-from wsol.review.session import Desk, Wish
+from wsol.review.session import DecisionRequest, ReviewSession
 from wsol.storage.folders import write_manifest
 
 BOX = (40.0, 30.0, 120.0, 90.0)
@@ -137,10 +137,10 @@ def test_a_class_that_a_reviewer_chose_wins(
 
 def test_a_choice_that_was_taken_back_is_none(out: Path) -> None:
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        desk.decide(Wish(1, 0, False, (BOX,), "tit", "w", "a"))
-        desk.undo("w", "b")
-        desk.decide(Wish(1, 2, False, (BOX,), "hawk", "w", "c"))
+        session = ReviewSession(open_predictions(out), journal)
+        session.decide(DecisionRequest(1, 0, False, (BOX,), "tit", "w", "a"))
+        session.undo("w", "b")
+        session.decide(DecisionRequest(1, 2, False, (BOX,), "hawk", "w", "c"))
     assert exported(out, reviewed=True) == {"owl/wrong.jpg": "owl"}
 
 
@@ -154,12 +154,12 @@ def test_a_split_stays_one_when_a_review_leaves_only_its_test_images(tmp_path: P
 
 def test_the_predicted_class_can_be_chosen_against_the_folders(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        desk.decide(Wish(1, 0, False, (BOX,), "hawk", "w", "a", is_class_chosen=True))
-        desk.decide(Wish(1, 1, False, (DRAWN,), "hawk", "w", "b", is_class_chosen=True))
-        desk.decide(Wish(3, 0, False, (BOX,), "hawk", "w", "c", is_class_chosen=True))
-        desk.undo("w", "d")
-        desk.decide(Wish(3, 4, False, (BOX,), "hawk", "w", "e"))
+        session = ReviewSession(open_predictions(out), journal)
+        session.decide(DecisionRequest(1, 0, False, (BOX,), "hawk", "w", "a", is_class_chosen=True))
+        session.decide(DecisionRequest(1, 1, False, (DRAWN,), "hawk", "w", "b", is_class_chosen=True))
+        session.decide(DecisionRequest(3, 0, False, (BOX,), "hawk", "w", "c", is_class_chosen=True))
+        session.undo("w", "d")
+        session.decide(DecisionRequest(3, 4, False, (BOX,), "hawk", "w", "e"))
     expected = {"owl/wrong.jpg": "hawk", "deep/owl/parent.jpg": "owl"}
     assert exported(out, reviewed=True) == expected
     said = capsys.readouterr().err
@@ -189,8 +189,8 @@ def test_a_class_folder_that_was_predicted_by_itself_gives_its_class(tmp_path: P
     write_manifest(out, "predict", {}, {}, {"image_root": str(tmp_path / "owl"), "class_names": CLASSES})
     assert exported(out) == {"1.jpg": "owl", "deep/2.jpg": "owl", "tit/3.jpg": "tit"}
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        assert [desk.image(index)["given_class"] for index in range(3)] == ["owl", "owl", "tit"]
+        session = ReviewSession(open_predictions(out), journal)
+        assert [session.image(index)["given_class"] for index in range(3)] == ["owl", "owl", "tit"]
 
 
 # Where nothing was predicted

@@ -230,18 +230,18 @@ def test_reviewed_boxes_calibrate_the_run_that_found_them(
 ) -> None:
     from wsol.predictions.records import open_predictions
     from wsol.predictions.review_journal import Journal
-    from wsol.review.session import Desk, Wish
+    from wsol.review.session import DecisionRequest, ReviewSession
 
     images, out = small_set / "train", tmp_path / "out"
     assert cli("predict", small_run, images, "--out", out, "--threshold", "0.5") == 0
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        for i, item in enumerate(desk.items):
-            desk.decide(Wish(i, 0, i == 0, ((20.0, 10.0, 90.0, 80.0),), item.class_name, "w", str(i)))
+        session = ReviewSession(open_predictions(out), journal)
+        for i, item in enumerate(session.items):
+            session.decide(DecisionRequest(i, 0, i == 0, ((20.0, 10.0, 90.0, 80.0),), item.class_name, "w", str(i)))
     assert cli("export", out, "--reviewed", "--format", "csv", "--out", tmp_path / "few") == 0
     words = ("--boxes", tmp_path / "few" / "boxes.csv", "--images", images, "--json", tmp_path / "c.json", "--dry-run")
     assert cli("calibrate", small_run, *words) == 0
-    assert json.loads((tmp_path / "c.json").read_text())["n"] == len(desk.items) - 1
+    assert json.loads((tmp_path / "c.json").read_text())["n"] == len(session.items) - 1
     assert "not used" not in capsys.readouterr().err
     # Other predictions into the reviewed folder are refused, and the review is named.
     assert cli("predict", small_run, images, "--out", out, "--threshold", "0.9") == 2

@@ -1,5 +1,5 @@
-"""The demo as a newcomer runs it, and the README's and docs' commands on what it leaves. Minutes, so behind a
-marker."""
+"""The demo as a new user runs it, and the commands of README and docs on its results. Takes minutes, so it is behind
+a marker."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder in which a newcomer gave the README's first command, and what it printed."""
-    place = tmp_path_factory.mktemp("newcomer")
-    return place, wsol("demo", cwd=place)
+    """The folder in which the README's first command ran, and its output."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    return folder, wsol("demo", cwd=folder)
 
 
 def test_the_demo_ends_with_a_table_a_strip_and_a_page(demo: tuple[Path, str]) -> None:
-    place, printed = demo
+    folder, printed = demo
     assert "synthetic" in printed and "protocol original" in printed
     rates = {
         row[0]: float(row[1])
@@ -34,14 +34,14 @@ def test_the_demo_ends_with_a_table_a_strip_and_a_page(demo: tuple[Path, str]) -
     }
     assert set(rates) == {"centre box", "plain CAM", "cues, no training", "wsol"}
     assert rates["wsol"] > max(rates["centre box"], rates["plain CAM"])
-    page = (place / "wsol-demo" / "index.html").read_text()
+    page = (folder / "wsol-demo" / "index.html").read_text()
     assert "synthetic" in page and "http://" not in page and "https://" not in page
-    assert (place / "wsol-demo" / "strip.png").stat().st_size > 10_000
+    assert (folder / "wsol-demo" / "strip.png").stat().st_size > 10_000
 
 
-def test_the_demo_again_is_finished_at_once(demo: tuple[Path, str]) -> None:
-    place, printed = demo
-    assert wsol("demo", cwd=place).splitlines()[-2:] == printed.splitlines()[-2:]
+def test_a_repeated_demo_ends_at_once(demo: tuple[Path, str]) -> None:
+    folder, printed = demo
+    assert wsol("demo", cwd=folder).splitlines()[-2:] == printed.splitlines()[-2:]
 
 
 def test_the_readmes_python_prints_what_the_readme_says(demo: tuple[Path, str]) -> None:
@@ -53,7 +53,7 @@ def test_the_readmes_python_prints_what_the_readme_says(demo: tuple[Path, str]) 
     numbers = [[float(x) for x in re.findall(r"\d+\.?\d*", text)] for text in (printed, shown)]
     words = [re.sub(r"[\d.]+", "#", text).split() for text in (printed, shown)]
     assert words[0] == words[1]
-    # Another processor rounds otherwise, and training amplifies it: the box may move by a few pixels.
+    # Results vary between CPUs because of floating-point rounding: the box may move by a few pixels.
     assert numbers[0] == pytest.approx(numbers[1], abs=20)
 
 

@@ -51,7 +51,7 @@ def boxes(root: Path) -> dict[str, tuple[int, int, int, int]]:
         }
 
 
-def test_the_folder_holds_what_it_promises_and_nothing_else(small_set: Path) -> None:
+def test_the_folder_holds_the_documented_files_only(small_set: Path) -> None:
     classes = list(CREATURES)[:3]
     images = [f"train/{name}/{i:04d}" for name in classes for i in range(2)]
     images += [f"test/{name}/0000" for name in classes]
@@ -86,7 +86,7 @@ def test_another_seed_gives_other_images_everywhere(small_set: Path, tmp_path: P
     assert all(ours[name] != code for name, code in contents(tmp_path).items())
 
 
-def test_a_image_does_not_depend_on_how_many_others_there_are(small_set: Path, tmp_path: Path) -> None:
+def test_an_image_does_not_depend_on_the_number_of_images(small_set: Path, tmp_path: Path) -> None:
     write_demo_set(tmp_path, classes=2, train_per_class=1, test_per_class=1, image_hw=SMALL_HW, seed=3)
     larger = contents(small_set)
     shared = {name: code for name, code in contents(tmp_path).items() if name.endswith((".jpg", ".png"))}
@@ -101,11 +101,11 @@ def test_a_image_does_not_depend_on_how_many_others_there_are(small_set: Path, t
         pytest.param({"classes": 11}, "expected 2 to 10 classes, got 11", id="more classes than creatures"),
         pytest.param({"train_per_class": 0}, "train_per_class of at least 1, got 0", id="nothing to train on"),
         pytest.param({"test_per_class": -1}, "test_per_class of at least 1, got -1", id="negative count"),
-        pytest.param({"image_hw": (240, 31)}, r"at least 32 pixels a side, got \(240, 31\)", id="tiny image"),
+        pytest.param({"image_hw": (240, 31)}, r"at least 32 x 32 pixels, got \(240, 31\)", id="tiny image"),
         pytest.param({"seed": -1}, "seed of at least 0, got -1", id="negative seed"),
     ],
 )
-def test_a_wrong_argument_is_told_before_anything_is_written(
+def test_a_wrong_argument_is_reported_before_anything_is_written(
     tmp_path: Path, wrong: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -113,17 +113,17 @@ def test_a_wrong_argument_is_told_before_anything_is_written(
     assert not any(tmp_path.iterdir())
 
 
-def test_an_unknown_creature_is_told_with_the_known_ones() -> None:
+def test_an_unknown_creature_is_reported_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"expected a creature of beetle, .*, got 'unicorn'"):
         draw("unicorn", np.random.default_rng(0), SMALL_HW)
 
 
-def test_the_scene_is_drawn_without_knowing_the_creature() -> None:
+def test_the_scene_does_not_depend_on_the_creature() -> None:
     assert list(inspect.signature(scene).parameters) == ["rng", "image_hw", "light"]
     assert inspect.signature(scene).parameters["light"].annotation == Light.__name__
 
 
-def test_of_one_seed_all_creatures_stand_in_the_same_scene(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_creatures_of_one_seed_have_the_same_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     # A twig before a creature may reach far beyond it.
     monkeypatch.setattr("wsol.demo.drawing.image.OCCLUDED", 0.0)
     first, first_mask = draw("beetle", np.random.default_rng(1), SMALL_HW)
@@ -137,7 +137,7 @@ def test_of_one_seed_all_creatures_stand_in_the_same_scene(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("image_hw", [(32, 32), (120, 33)])
-def test_small_and_odd_images_have_a_creature_too(image_hw: tuple[int, int]) -> None:
+def test_small_and_elongated_images_have_a_creature(image_hw: tuple[int, int]) -> None:
     for name in CREATURES:
         image, mask = draw(name, np.random.default_rng(5), image_hw)
         assert image.shape == (*image_hw, 3) and image.dtype == np.uint8
@@ -147,16 +147,16 @@ def test_small_and_odd_images_have_a_creature_too(image_hw: tuple[int, int]) -> 
 def test_a_fixed_box_in_the_middle_finds_only_some_creatures(masks: dict[str, list[NDArray[np.bool_]]]) -> None:
     h, w = SMALL_HW
     drawn = [tight_box(mask) for group in masks.values() for mask in group]
-    found = np.array([[iou(box, centred(w, h, share)) >= 0.5 for share in (0.5, 0.6, 0.7)] for box in drawn])
+    found = np.array([[iou(box, centred(w, h, fraction)) >= 0.5 for fraction in (0.5, 0.6, 0.7)] for box in drawn])
     assert 0.15 < found.mean(0).max() < 0.55
 
 
-def test_creatures_take_the_share_of_the_image_that_we_say(masks: dict[str, list[NDArray[np.bool_]]]) -> None:
+def test_creatures_cover_the_stated_fraction_of_the_image(masks: dict[str, list[NDArray[np.bool_]]]) -> None:
     for name, group in masks.items():
         areas = np.array([mask.mean() for mask in group])
-        sides = np.array([side(mask) for mask in group])
+        extents = np.array([relative_extent(mask) for mask in group])
         assert areas.min() > 0.03 and areas.max() < 0.36, name
-        assert sides.min() > 0.2 and sides.max() < 0.8, name
+        assert extents.min() > 0.2 and extents.max() < 0.8, name
 
 
 @pytest.mark.parametrize("name", CREATURES)
@@ -180,13 +180,13 @@ def test_the_tight_box_is_that_of_the_pixel_list(mask: NDArray[np.bool_]) -> Non
     assert tight_box(mask) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
 
 
-def side(mask: NDArray[np.bool_]) -> tuple[float, float]:
+def relative_extent(mask: NDArray[np.bool_]) -> tuple[float, float]:
     x0, y0, x1, y1 = tight_box(mask)
     return (x1 - x0) / mask.shape[1], (y1 - y0) / mask.shape[0]
 
 
-def centred(w: int, h: int, share: float) -> tuple[float, float, float, float]:
-    return w * (1 - share) / 2, h * (1 - share) / 2, w * (1 + share) / 2, h * (1 + share) / 2
+def centred(w: int, h: int, fraction: float) -> tuple[float, float, float, float]:
+    return w * (1 - fraction) / 2, h * (1 - fraction) / 2, w * (1 + fraction) / 2, h * (1 + fraction) / 2
 
 
 def iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:

@@ -24,11 +24,10 @@ import torchvision
 from PIL import Image, ImageFile
 
 from wsol.cli.main import main
-from wsol.doctor import checks, jobs, odd_files
-from wsol.doctor import disk as places
-from wsol.doctor.checks import Check, all_checks, backbone_and_weights, examine, opencv_wheels, together
-from wsol.doctor.lines import Line, Seen, first_line
-from wsol.doctor.odd_files import decoding, drawn
+from wsol.doctor import checks, disk, jobs, odd_files
+from wsol.doctor.checks import Check, all_checks, backbone_and_weights, examine, opencv_wheels, two_processes
+from wsol.doctor.lines import Finding, Line, first_line
+from wsol.doctor.odd_files import decoding, quadrants
 from wsol.doctor.table import print_doctor
 from wsol.doctor.worker import Worker
 from wsol.errors import BrokenImage, WsolError
@@ -42,7 +41,7 @@ Fault = Callable[[pytest.MonkeyPatch], object]
 LIMIT_S = 30.0
 
 
-def states(seen: list[Seen]) -> list[str]:
+def states(seen: list[Finding]) -> list[str]:
     return [one.state for one in seen]
 
 
@@ -50,7 +49,7 @@ def states(seen: list[Seen]) -> list[str]:
 
 
 def plant(folder: Path, package: str, code: str) -> None:
-    """A package of that name, instead of the true one where the folder is ahead in the path."""
+    """Write a package that replaces the real one if the folder comes first in the path."""
     (folder / package).mkdir()
     (folder / package / "__init__.py").write_text(code)
 
@@ -80,7 +79,7 @@ def plant(folder: Path, package: str, code: str) -> None:
         ),
         pytest.param(
             "import os; os.write(2, b'a\\nno libGL\\n\\n'); os._exit(3)",
-            "the process ended with exit code 3; it said last: no libGL",
+            "the process ended with exit code 3; its last output: no libGL",
             id="ends by itself",
         ),
     ],
@@ -92,8 +91,8 @@ def test_a_broken_library_is_a_line_and_the_next_job_is_done(
     plant(tmp_path, "torchvision", code)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with Worker() as worker:
-        assert worker.ask("pair", limit_s=LIMIT_S) == [Seen("fail", expected)]
-        assert states(worker.ask("masks", limit_s=LIMIT_S)) == ["ok"]
+        assert worker.run_job("pair", limit_s=LIMIT_S) == [Finding("fail", expected)]
+        assert states(worker.run_job("masks", limit_s=LIMIT_S)) == ["ok"]
 
 
 def is_running(pid: int) -> bool:
@@ -104,7 +103,7 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in Linux's way")
-def test_what_hangs_is_ended_in_time_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_hangs_is_ended_in_time_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
         f"import subprocess, time; child = subprocess.Popen(['sleep', '60']); open({str(tmp_path / 'pid')!r},"
         " 'w').write(str(child.pid)); time.sleep(60)"
@@ -112,10 +111,10 @@ def test_what_hangs_is_ended_in_time_with_all_that_it_started(tmp_path: Path, mo
     plant(tmp_path, "torch", code)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with Worker() as worker:
-        worker.ask("masks", limit_s=LIMIT_S)  # it is there, and three seconds are those of the next job
+        worker.run_job("masks", limit_s=LIMIT_S)  # it is there, and three seconds are those of the next job
         started = time.monotonic()
-        (seen,) = worker.ask("pair", limit_s=3.0)
-        assert seen.state == "fail" and seen.seen.startswith("no answer within 3 s")
+        (seen,) = worker.run_job("pair", limit_s=3.0)
+        assert seen.state == "fail" and seen.seen.startswith("no response within 3 s")
     assert time.monotonic() - started < 50
     child = int((tmp_path / "pid").read_text())
     while is_running(child):  # killed, though not yet gone
@@ -128,9 +127,9 @@ import sys
 from wsol.doctor.worker import Worker
 sys.path.insert(0, sys.argv[1])
 with Worker() as worker:
-    worker.ask("masks", limit_s=30)
+    worker.run_job("masks", limit_s=30)
     print(worker.process.pid, flush=True)
-    worker.ask("pair", limit_s=float(sys.argv[2]))
+    worker.run_job("pair", limit_s=float(sys.argv[2]))
 """
 
 
@@ -143,7 +142,7 @@ with Worker() as worker:
         pytest.param(signal.SIGKILL, 3, "child.kill(); ctypes.PyDLL(None).sleep(60)", id="no thread can run"),
     ],
 )
-def test_what_a_killed_doctor_leaves_ends_with_all_that_it_started(
+def test_the_worker_of_a_killed_doctor_ends_with_its_children(
     tmp_path: Path, number: signal.Signals, limit_s: int, then: str
 ) -> None:
     code = (
@@ -167,17 +166,17 @@ def test_what_a_killed_doctor_leaves_ends_with_all_that_it_started(
             time.sleep(0.05)
 
 
-def test_one_process_does_many_jobs_and_goes_with_the_block() -> None:
+def test_one_process_runs_many_jobs_and_ends_with_the_block() -> None:
     with Worker() as worker:
-        worker.ask("masks", limit_s=LIMIT_S)
+        worker.run_job("masks", limit_s=LIMIT_S)
         assert worker.process is not None
         first = worker.process.pid
-        assert states(worker.ask("masks", limit_s=LIMIT_S)) == ["ok"]
+        assert states(worker.run_job("masks", limit_s=LIMIT_S)) == ["ok"]
         assert worker.process.pid == first
     assert not is_running(first)
 
 
-def test_a_worker_is_alone_and_offline_whoever_started_us(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_is_a_single_process_and_offline_under_any_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(name, "7")
     monkeypatch.delenv("HF_HUB_OFFLINE")
@@ -186,17 +185,17 @@ def test_a_worker_is_alone_and_offline_whoever_started_us(monkeypatch: pytest.Mo
     assert found["HF_HUB_OFFLINE"] == "1"
 
 
-def test_two_processes_that_never_meet_are_given_up() -> None:
-    (seen,) = together(limit_s=0.05)
+def test_two_processes_that_do_not_connect_exceed_the_limit() -> None:
+    (seen,) = two_processes(limit_s=0.05)
     assert seen.state == "fail"
-    assert "process 0: no answer within 0.05 s" in seen.seen and "process 1: no answer" in seen.seen
+    assert "process 0: no response within 0.05 s" in seen.seen and "process 1: no response" in seen.seen
 
 
 # The jobs, here in this process.
 
 
 @pytest.mark.parametrize("job", ["pair", "steps", "reading", "opencv", "masks", "onnx", "tensorboard", "summed_up"])
-def test_a_job_where_all_is_well_says_so(job: str) -> None:
+def test_a_job_without_a_fault_is_ok(job: str) -> None:
     assert {one.state for one in jobs.JOBS[job]() if "NVIDIA" not in one.seen} == {"ok"}
 
 
@@ -225,7 +224,7 @@ def no_spec(name: str) -> None:
             "masks",
             lambda m: m.setattr(predictions.coco_mask, "decode", lambda rle: np.zeros((17, 23))),
             "fail",
-            "as another",
+            "not decoded as it was encoded",
             id="empty masks",
         ),
         pytest.param(
@@ -235,7 +234,7 @@ def no_spec(name: str) -> None:
                 lambda path, size_px: (np.zeros((size_px, size_px, 3), np.uint8), (512, 512)),
             ),
             "fail",
-            "not as they were",
+            "wrong pixel values",
             id="black batches",
         ),
         pytest.param(
@@ -261,18 +260,18 @@ def no_spec(name: str) -> None:
         ),
     ],
 )
-def test_a_planted_fault_is_seen_by_its_job(
+def test_a_planted_fault_is_found_by_its_job(
     monkeypatch: pytest.MonkeyPatch, job: str, fault: Fault, state: str, words: str
 ) -> None:
     fault(monkeypatch)
     (seen,) = jobs.JOBS[job]()
     assert seen.state == state and words in seen.seen
-    assert ("pip install 'wsol[" in seen.mend) == (state == "warn")
+    assert ("pip install 'wsol[" in seen.remedy) == (state == "warn")
 
 
-def test_a_missing_extra_names_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "find_spec", lambda name: None if name == "onnxscript" else 1)
-    assert jobs.onnx() == [Seen("warn", "onnxscript not installed", "`pip install 'wsol[export]'` if you want it")]
+    assert jobs.onnx() == [Finding("warn", "onnxscript not installed", "`pip install 'wsol[export]'` if you need it")]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +308,7 @@ def test_a_gpu_has_to_compute_what_the_cpu_does(
     )
 
 
-def test_a_driver_without_a_gpu_in_torch_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_driver_without_a_gpu_in_torch_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(jobs, "training_step", lambda device: {"fp32": (2.3, 0.1)})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
@@ -331,7 +330,7 @@ def test_a_driver_without_a_gpu_in_torch_is_told(monkeypatch: pytest.MonkeyPatch
         ),
     ],
 )
-def test_a_step_that_teaches_nothing_fails(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+def test_a_step_that_changes_no_weights_fails(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     fault(monkeypatch)
     assert jobs.steps()[0].state == "fail"
 
@@ -346,14 +345,14 @@ def test_bf16_is_tried_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch
 # Odd files.
 
 
-def test_every_odd_file_comes_out_as_it_was_drawn() -> None:
+def test_every_odd_file_is_decoded_correctly() -> None:
     seen = decoding()
     assert states(seen) in (["ok"], ["ok", "warn"]), seen
-    assert seen[0].seen.startswith("8 kinds")
+    assert seen[0].seen.startswith("8 unusual kinds")
 
 
 def clipped(path: Path) -> np.ndarray:
-    """Pillow's own way with 16-bit grey."""
+    """How Pillow itself converts 16-bit grey."""
     with Image.open(path) as image:
         return np.full((64, 96, 3), 255, np.uint8) if image.mode.startswith("I") else odd_files_read(path)
 
@@ -380,7 +379,7 @@ def fail_to_read(path: Path) -> np.ndarray:
     [
         pytest.param(
             lambda m: m.setattr(odd_files, "read_image", lambda path: np.rot90(odd_files_read(path))),
-            "CMYK JPEG: 96 x 64 pixels, told as 64 x 96, expected 64 x 96",
+            "CMYK JPEG: 96 x 64 pixels, reported as 64 x 96, expected 64 x 96",
             id="all sideways",
         ),
         pytest.param(
@@ -388,7 +387,7 @@ def fail_to_read(path: Path) -> np.ndarray:
         ),
         pytest.param(
             lambda m: m.setattr(odd_files, "image_hw", lambda path: (96, 64)),
-            "told as 96 x 64",
+            "reported as 96 x 64",
             id="a size of the other side",
         ),
         pytest.param(
@@ -428,7 +427,7 @@ def fail_to_read(path: Path) -> np.ndarray:
         ),
         pytest.param(
             lambda m: m.setattr(odd_files, "is_image", lambda path: path.suffix != ".webp"),
-            "WebP: files named .webp are passed over",
+            "WebP: files named .webp are not read as images",
             id="a kind that is passed over",
         ),
     ],
@@ -441,11 +440,11 @@ def test_a_decoder_with_a_fault_is_found(monkeypatch: pytest.MonkeyPatch, fault:
 
 def test_a_pillow_without_avif_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "registered_extensions", dict)
-    assert decoding()[1:] == [Seen("warn", "AVIF: this Pillow cannot read it", "`pip install --upgrade pillow`")]
+    assert decoding()[1:] == [Finding("warn", "AVIF: this Pillow cannot read it", "`pip install --upgrade pillow`")]
 
 
-def test_no_turn_and_no_mirror_leaves_the_drawn_image_as_it_was() -> None:
-    pixels = drawn().astype(int)
+def test_every_rotation_and_reflection_changes_the_image() -> None:
+    pixels = quadrants().astype(int)
     others = [turned[:, ::mirror] for turned in (pixels, pixels[::-1]) for mirror in (1, -1)][1:]
     assert all(abs(pixels - other).mean() > 2 * odd_files.TOLERANCE for other in others)
 
@@ -454,88 +453,88 @@ def test_no_turn_and_no_mirror_leaves_the_drawn_image_as_it_was() -> None:
 
 
 class Asked:
-    """A worker that only notes what it is asked."""
+    """A worker that only records the jobs."""
 
     def __init__(self) -> None:
         self.jobs: list[tuple[str, ...]] = []
-        self.answer = Seen("ok", "fits")
+        self.answer = Finding("ok", "fits")
 
-    def ask(self, job: str, *words: str, limit_s: float) -> list[Seen]:
+    def ask(self, job: str, *words: str, limit_s: float) -> list[Finding]:
         self.jobs.append((job, *words))
         return [self.answer]
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
-    """Without a cache; the hub may be asked and does not answer."""
+    """A worker without a cache; the hub does not respond."""
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # refused at once
     # The type of the worker is checked while tests run.
-    monkeypatch.setattr(Worker, "ask", lambda self, *words, limit_s: stand_in.ask(*words, limit_s=limit_s))
+    monkeypatch.setattr(Worker, "run_job", lambda self, *words, limit_s: stand_in.ask(*words, limit_s=limit_s))
     stand_in = Asked()
     return stand_in
 
 
-def weighed(name: str, weights: Path | None = None, *, is_offline: bool = False) -> list[Seen]:
+def checked_weights(name: str, weights: Path | None = None, *, is_offline: bool = False) -> list[Finding]:
     return backbone_and_weights(Worker(), name, weights, is_offline=is_offline)
 
 
-def test_a_bundled_backbone_is_well_without_the_hub_and_others_are_warned_of(asked: Asked) -> None:
-    seen = weighed(BUNDLED)
+def test_a_bundled_backbone_needs_no_hub_and_other_backbones_give_a_warning(asked: Asked) -> None:
+    seen = checked_weights(BUNDLED)
     assert asked.jobs == [("backbone", BUNDLED, "bundled", "")]
     assert states(seen) == ["ok", "warn"]
-    assert seen[1].seen == "timm's hub does not answer" and "--weights FILE" in seen[1].mend
+    assert seen[1].seen == "timm's hub does not respond" and "--weights FILE" in seen[1].remedy
     assert "HF_HUB_OFFLINE" not in os.environ
 
 
-def test_a_hub_that_answers_is_told(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_responds_is_reported(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_module, "_hub_answers", lambda: "HF_HUB_OFFLINE" not in os.environ)
-    assert weighed(BUNDLED) == [Seen("ok", "fits"), Seen("ok", "timm's hub answers")]
-    assert weighed("resnet50") == [Seen("ok", "fits")]
+    assert checked_weights(BUNDLED) == [Finding("ok", "fits"), Finding("ok", "timm's hub responds")]
+    assert checked_weights("resnet50") == [Finding("ok", "fits")]
     assert asked.jobs[-1] == ("backbone", "resnet50", "reachable", "")
 
 
-def test_offline_asks_no_hub(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_contacts_no_hub(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> bool:
         raise AssertionError("the hub was asked")
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    assert weighed(BUNDLED, is_offline=True) == [Seen("ok", "fits")]
+    assert checked_weights(BUNDLED, is_offline=True) == [Finding("ok", "fits")]
     with pytest.raises(WsolError, match="no pretrained weights for resnet50"):
-        weighed("resnet50", is_offline=True)
+        checked_weights("resnet50", is_offline=True)
     assert "HF_HUB_OFFLINE" not in os.environ
 
 
 def test_weights_in_the_hubs_cache_are_loaded_from_there(asked: Asked, tmp_path: Path) -> None:
     (tmp_path / "hf/hub/models--timm--resnet50.a1_in1k").mkdir(parents=True)
-    assert weighed("resnet50") == [Seen("ok", "fits")]
+    assert checked_weights("resnet50") == [Finding("ok", "fits")]
     assert asked.jobs == [("backbone", "resnet50", "cached", "")]
 
 
 @pytest.mark.parametrize("is_offline", [False, True])
-def test_weights_in_no_place_are_refused(asked: Asked, tmp_path: Path, is_offline: bool) -> None:
+def test_missing_weights_are_refused(asked: Asked, tmp_path: Path, is_offline: bool) -> None:
     with pytest.raises(WsolError, match="no pretrained weights for resnet50"):
-        weighed("resnet50", is_offline=is_offline)
+        checked_weights("resnet50", is_offline=is_offline)
     with pytest.raises(WsolError, match="no weights in .*absent.pth: expected a safetensors file"):
-        weighed("resnet50", tmp_path / "absent.pth", is_offline=is_offline)
+        checked_weights("resnet50", tmp_path / "absent.pth", is_offline=is_offline)
     assert asked.jobs == [("backbone", "resnet50", "reachable", "")] * 2
 
 
-def test_a_misspelt_backbone_is_told_before_its_weights_are_missed(asked: Asked) -> None:
-    asked.answer = Seen("fail", "timm has no model 'resnet5O'")
-    assert weighed("resnet5O", is_offline=True) == [asked.answer]
+def test_an_unknown_backbone_is_reported_before_its_missing_weights(asked: Asked) -> None:
+    asked.answer = Finding("fail", "timm has no model 'resnet5O'")
+    assert checked_weights("resnet5O", is_offline=True) == [asked.answer]
 
 
 def test_a_file_of_weights_goes_to_the_worker_by_name(asked: Asked, tmp_path: Path) -> None:
     file = tmp_path / "w.safetensors"
     file.write_bytes(b"")
-    assert weighed("resnet50", file, is_offline=True) == [Seen("ok", "fits")]
+    assert checked_weights("resnet50", file, is_offline=True) == [Finding("ok", "fits")]
     assert asked.jobs == [("backbone", "resnet50", f"file {file}", str(file))]
 
 
-def test_a_file_that_holds_no_weights_and_a_name_that_timm_does_not_know_are_told(tmp_path: Path) -> None:
+def test_a_file_without_weights_and_an_unknown_model_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "w.pth"
     file.write_bytes(b"no weights")
     with pytest.raises(WsolError, match="cannot read weights from"):
@@ -552,7 +551,7 @@ def test_a_file_that_holds_no_weights_and_a_name_that_timm_does_not_know_are_tol
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "expected"),
     [
         pytest.param([], None, id="none"),
         pytest.param(["numpy", "opencv-python-headless"], None, id="one"),
@@ -567,17 +566,19 @@ def test_a_file_that_holds_no_weights_and_a_name_that_timm_does_not_know_are_tol
             id="one of them twice",
         ),
         pytest.param(
-            ["opencv-python-headless", "opencv-python-headless"], None, id="one, found in two places of the path"
+            ["opencv-python-headless", "opencv-python-headless"], None, id="one, found in two directories of the path"
         ),
     ],
 )
-def test_two_wheels_of_opencv_are_told(monkeypatch: pytest.MonkeyPatch, names: list[str], told: str | None) -> None:
+def test_two_wheels_of_opencv_are_reported(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], expected: str | None
+) -> None:
     monkeypatch.setattr(checks, "distributions", lambda: [SimpleNamespace(metadata={"Name": name}) for name in names])
     seen = opencv_wheels()
-    assert [one.seen for one in seen] == ([] if told is None else [f"{told} in one folder"])
+    assert [one.seen for one in seen] == ([] if expected is None else [f"{expected} in one folder"])
     for one in seen:
         assert one.state == "warn"
-        assert one.mend == f"`pip uninstall -y {told.replace(' and', '')} && pip install opencv-python-headless`"
+        assert one.remedy == f"`pip uninstall -y {expected.replace(' and', '')} && pip install opencv-python-headless`"
 
 
 Usage = namedtuple("Usage", "total used free")
@@ -593,30 +594,32 @@ Usage = namedtuple("Usage", "total used free")
         pytest.param(5_000_000_000, "ok", id="enough"),
     ],
 )
-def test_little_room_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str) -> None:
+def test_little_free_space_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, free))
-    (seen,) = places.free_space(tmp_path / "not yet/there")
+    (seen,) = disk.free_space(tmp_path / "not yet/there")
     assert seen.state == state and str(tmp_path) in seen.seen and "there;" not in seen.seen
 
 
 @pytest.mark.parametrize(("free", "state"), [(0, "warn"), (255_000_000, "warn"), (256_000_000, "ok")])
-def test_little_shared_memory_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str) -> None:
+def test_little_shared_memory_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, free))
-    monkeypatch.setattr(places, "SHARED", tmp_path)
-    assert states(places.shared_memory()) == [state]
-    monkeypatch.setattr(places, "SHARED", tmp_path / "another system")
-    assert places.shared_memory() == []
+    monkeypatch.setattr(disk, "SHARED", tmp_path)
+    assert states(disk.shared_memory()) == [state]
+    monkeypatch.setattr(disk, "SHARED", tmp_path / "another system")
+    assert disk.shared_memory() == []
 
 
-def test_a_folder_that_may_be_written_to_is_left_as_it_was(tmp_path: Path) -> None:
-    assert states(places.writing(tmp_path / "runs/a")) == ["ok"]
+def test_a_writable_folder_is_left_unchanged(tmp_path: Path) -> None:
+    assert states(disk.writing(tmp_path / "runs/a")) == ["ok"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
-    (seen,) = places.writing(tmp_path / "runs/a")
-    assert seen == Seen("fail", f"{tmp_path / 'runs'} is a file: expected a folder there")
+    (seen,) = disk.writing(tmp_path / "runs/a")
+    assert seen == Finding("fail", f"{tmp_path / 'runs'} is a file: expected a folder")
 
 
 def writing_line(folder: Path) -> Line:
@@ -626,7 +629,7 @@ def writing_line(folder: Path) -> Line:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     try:
         line = writing_line(tmp_path)
@@ -636,7 +639,7 @@ def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["wsol.doctor.disk.write_text", "wsol.doctor.disk.claimed_memmap", "tempfile.mkdtemp"])
-def test_a_disk_that_refuses_is_told_and_left_as_it_was(
+def test_a_disk_that_refuses_is_reported_and_left_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     def refuse(*_: object, **__: object) -> object:
@@ -650,9 +653,9 @@ def test_a_disk_that_refuses_is_told_and_left_as_it_was(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_keeps_something_else_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_returns_other_bytes_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        places,
+        disk,
         "claimed_memmap",
         lambda path, dtype, count: (
             np.lib.format.open_memmap(path.with_name("pixels.npy"), mode="w+", dtype=dtype, shape=(count,))
@@ -660,20 +663,24 @@ def test_a_disk_that_keeps_something_else_is_told(tmp_path: Path, monkeypatch: p
             .view(np.memmap)
         ),
     )
-    assert states(places.writing(tmp_path)) == ["fail"]
+    assert states(disk.writing(tmp_path)) == ["fail"]
 
 
 # The list of checks, and what is made of it.
 
 
-def raise_(error: BaseException) -> list[Seen]:
+def raise_(error: BaseException) -> list[Finding]:
     raise error
 
 
-def test_a_check_that_breaks_is_a_line_and_the_others_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_that_raises_is_a_line_and_the_others_run(capsys: pytest.CaptureFixture[str]) -> None:
     asked = [
         Check("none", "never", lambda: []),
-        Check("two", "advice", lambda: [Seen("ok", "a", "never"), Seen("warn", "b"), Seen("fail", "c", "its own")]),
+        Check(
+            "two",
+            "advice",
+            lambda: [Finding("ok", "a", "never"), Finding("warn", "b"), Finding("fail", "c", "its own")],
+        ),
         Check("broken", "advice", lambda: raise_(OSError("one\ntwo"))),
         Check("silent", "advice", lambda: raise_(ValueError())),
         Check("refused", "advice", lambda: raise_(WsolError("no weights in a: expected b. Do c."))),
@@ -697,31 +704,31 @@ def test_ctrl_c_is_no_finding() -> None:
 
 
 def test_the_seconds_are_those_of_the_check() -> None:
-    (line,) = examine([Check("a", "b", lambda: [time.sleep(0.1), Seen("ok", "c")][1:])], Progress(quiet=True))
+    (line,) = examine([Check("a", "b", lambda: [time.sleep(0.1), Finding("ok", "c")][1:])], Progress(quiet=True))
     assert 0.1 <= line.seconds < 5
 
 
-def test_every_check_has_a_name_of_its_own_and_advice() -> None:
+def test_every_check_has_a_unique_name_and_a_remedy() -> None:
     asked = all_checks(Worker(), Path(), BUNDLED, None, is_offline=True)
     assert len({one.name for one in asked}) == len(asked) == 12
-    assert all(one.mend for one in asked)
+    assert all(one.remedy for one in asked)
 
 
 def test_the_table_shows_what_is_there_and_nothing_that_looks_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
     print_doctor(
         [
             Line("disk", "ok", "12 GB free in [red]runs[/red]\x1b[2J", "", 0.1),
-            Line("two\nlines", "fail", "x" * 1000, "`mend --it`", 0.1),
+            Line("two\nlines", "fail", "x" * 1000, "`pip --fix`", 0.1),
         ]
     )
     shown = capsys.readouterr().out
-    assert "[red]runs[/red]" in shown and "\x1b" not in shown and "`mend --it`" in shown and "…" in shown
+    assert "[red]runs[/red]" in shown and "\x1b" not in shown and "`pip --fix`" in shown and "…" in shown
     assert shown.splitlines()[-1] == "1 ok, 0 warn, 1 fail"
     print_doctor([])
     assert capsys.readouterr().out.splitlines()[-1] == "0 ok, 0 warn, 0 fail"
 
 
-def test_an_error_is_told_in_one_line() -> None:
+def test_an_error_is_shortened_to_one_line() -> None:
     assert first_line(KeyError("a")) == "KeyError: 'a'"
     assert first_line(RuntimeError("\n a \nb")) == "RuntimeError: a"
     assert first_line(ValueError()) == "ValueError"
@@ -743,7 +750,9 @@ def code_of(*words: object) -> int:
 def test_only_what_fails_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str, code: int
 ) -> None:
-    monkeypatch.setattr(checks, "all_checks", lambda *_, **__: [Check("disk", "mend", lambda: [Seen(state, "seen")])])
+    monkeypatch.setattr(
+        checks, "all_checks", lambda *_, **__: [Check("disk", "mend", lambda: [Finding(state, "seen")])]
+    )
     assert code_of("--json", tmp_path / "deep/d.json") == code
     (line,) = json.loads((tmp_path / "deep/d.json").read_text())
     assert line == {
@@ -756,7 +765,7 @@ def test_only_what_fails_is_a_failure(
     assert f"1 {state}" in capsys.readouterr().out
 
 
-def test_the_words_of_the_command_reach_the_checks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_options_of_the_command_reach_the_checks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[object] = []
 
     def note(worker: Worker, *words: object, is_offline: bool) -> list[Check]:
@@ -779,12 +788,12 @@ def test_a_folder_for_the_json_is_refused_before_anything_is_tried(
     )
 
 
-def test_help_reads_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
     code_of("--help")
-    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for words in ("Try this machine", "Exit 1 if any fails", "--run", "Do not ask timm's hub", "--offline", "--json"):
-        assert words in told
-    assert "--no-offline" not in told
+        assert words in text
+    assert "--no-offline" not in text
 
 
 def test_this_process_imports_no_torch() -> None:
@@ -793,7 +802,7 @@ def test_this_process_imports_no_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_this_machine_is_well(tmp_path: Path) -> None:
+def test_this_machine_passes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "wsol", "doctor", "--run", tmp_path / "runs/a", "--json", tmp_path / "d.json"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     lines = json.loads((tmp_path / "d.json").read_text())
@@ -808,11 +817,11 @@ def test_this_machine_is_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("load", "is_told"), [(0.2, False), (4.0, False), (4.1, True), (12.0, True)])
-def test_a_late_answer_on_a_busy_machine_is_put_down_to_it(
+def test_a_late_response_on_a_busy_machine_is_explained(
     monkeypatch: pytest.MonkeyPatch, load: float, is_told: bool
 ) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     with Worker() as worker:
-        (seen,) = worker.ask("pair", limit_s=0.05)
+        (seen,) = worker.run_job("pair", limit_s=0.05)
     assert ("the machine is busy" in seen.seen) == is_told

@@ -1,4 +1,4 @@
-"""Many predictions with images, a decision by hand, and a review page that runs in a thread."""
+"""Predictions with images, a decision, and a review page that runs in a thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wsol.predictions.records import LINES, PredictedObject, Prediction, encode,
 from wsol.predictions.review_journal import Decision, Journal, Verdict
 from wsol.review.address import Address
 from wsol.review.serve import bound, server
-from wsol.review.session import Desk
+from wsol.review.session import ReviewSession
 from wsol.storage.folders import write_manifest
 
 CLASSES = ("hawk", "owl", "tit")
@@ -31,7 +31,7 @@ def object_at(x0: int, y0: int, x1: int, y1: int, score: float, image_hw: tuple[
 
 
 def prediction(number: int, *objects: PredictedObject, image: str | None = None) -> Prediction:
-    """A line of predictions.jsonl; by default with one object, whose score rises with the number."""
+    """A line of predictions.jsonl; by default with one object whose score increases with the number."""
     label = number % len(CLASSES)
     found = objects or (object_at(40, 30, 120, 90, (number + 1) / 1000),)
     name = image or f"{CLASSES[label]}/{number:04}.jpg"
@@ -57,7 +57,7 @@ def write_reviewable(root: Path, lines: list[Prediction], class_names: tuple[str
 def decide(
     out: Path, image: str, verdict: Verdict, *boxes: tuple[float, float, float, float], class_name: str | None = "owl"
 ) -> None:
-    """One more line in the journal."""
+    """Append a decision to the journal."""
     with Journal(out) as journal:
         number = len(journal.decisions) + 1
         journal.append(
@@ -70,7 +70,7 @@ def served(out: Path, token: str = "the-key") -> Iterator[Address]:
     """The page's server on a free port."""
     with Journal(out) as journal, bound([0]) as listening:
         address = Address(listening.getsockname()[1], token)
-        running = server(Desk(open_predictions(out), journal), address)
+        running = server(ReviewSession(open_predictions(out), journal), address)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
         thread.start()
         while not running.started:

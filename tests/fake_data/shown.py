@@ -1,4 +1,4 @@
-"""Made-up images of the gallery, so that pages can be tested without a run."""
+"""Synthetic gallery items, so that pages can be tested without a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from wsol.config.options import Box
 from wsol.geometry.boxes import Boxes, Xyxy, iou
 from wsol.geometry.objects import find_objects
-from wsol.reports.gallery import Shown
+from wsol.reports.gallery import GalleryItem
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.jpg",
@@ -28,12 +28,12 @@ HOSTILE = (
 
 def shown_image(
     image_id: str = "a/one.jpg", iou: float | None = 0.83, score: float = 0.9, class_name: str = "owl"
-) -> Shown:
-    """The smallest image that can be divided in thirds."""
+) -> GalleryItem:
+    """An item of 6 x 8 pixels, small but divisible into thirds."""
     mask = np.zeros((6, 8), dtype=bool)
     mask[:3, 4:] = True
     plane = mask.astype(np.float32)
-    return Shown(
+    return GalleryItem(
         image_id=image_id,
         image_hw=(6, 8),
         photo=np.full((6, 8, 3), 99, np.uint8),
@@ -53,8 +53,8 @@ def shown_image(
 
 def blobs(
     seed: int, image_hw: tuple[int, int] = (375, 500), box: Box | None = None, class_name: str = "owl", name: str = ""
-) -> Shown:
-    """An image with a smooth random map, and the boxes that wsol finds in it."""
+) -> GalleryItem:
+    """An image with a smooth random map, and the boxes that the product finds in it."""
     random = np.random.default_rng(seed)
     box = box or Box(threshold=0.5)
     coarse = random.random((6, 6), np.float32) ** 2
@@ -69,7 +69,7 @@ def blobs(
     mask = np.zeros(image_hw, bool)
     for one in found:
         mask |= one.mask
-    return Shown(
+    return GalleryItem(
         image_id=name or f"{class_name}/{seed:04d}.jpg",
         image_hw=image_hw,
         photo=photo,
@@ -87,11 +87,11 @@ def blobs(
     )
 
 
-def of_maps(shown: Shown) -> Shown:
-    """The same for a method with a map and without earlier stages."""
+def of_maps(shown: GalleryItem) -> GalleryItem:
+    """The same item for a method with a map and without earlier stages."""
     return replace(shown, cam=None, foreground=None, known=None)
 
 
-def of_boxes(shown: Shown) -> Shown:
-    """The same for a method that predicts boxes directly."""
+def of_boxes(shown: GalleryItem) -> GalleryItem:
+    """The same item for a method that predicts boxes without maps."""
     return replace(of_maps(shown), heatmap=None, score=None)

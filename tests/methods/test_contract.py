@@ -237,7 +237,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
     panels = {"spol": ["photo", "map", "pseudo", "mask"], "psol": ["photo"]}.get(method, ["photo", "map", "mask"])
     assert re.findall(r'data-panel="(\w+)"', page) == 6 * panels
     has_maps = method != "psol"
-    for mark in ('id="threshold"', "data-heat=", "data-score=", 'id="least"', "<dt>box threshold</dt>", "own 0."):
+    for mark in ('id="threshold"', "data-heat=", "data-score=", 'id="least"', "<dt>box threshold</dt>", "run 0."):
         assert (mark in page) == has_maps, mark
     assert ("data-pseudo=" in page) == ("data-cam=" in page) == (method == "spol")
     assert ("no map, no mask, no threshold" in page) == (method == "psol")
@@ -247,7 +247,7 @@ def test_report_shows_what_the_run_has_and_nothing_else(
     (took,) = re.findall(r"<dt>made in</dt>\s+<dd>\d+ s: (.+)</dd>", page)
     if method != "spol":
         assert [part.split()[0] for part in took.split(", ")] == TIMED.get(method, [folder])
-    assert f"method: {method}\n" in page and "its first weights from the file weights.safetensors" in page
+    assert f"method: {method}\n" in page and "initial weights from the file weights.safetensors" in page
     (evaluated,) = re.findall(r"<bdi>mean box IoU</bdi></th>\s+<td[^>]*>([\d.]+) ", page)
     ious = [float(fit) for fit in re.findall(r'data-iou="([\d.]+)"', page)]
     assert 100 * np.mean(ious) == pytest.approx(float(evaluated), abs=0.06), "the evaluated boxes are shown"

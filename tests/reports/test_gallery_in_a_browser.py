@@ -1,4 +1,4 @@
-"""The report's page as people use it, in headless Chromium: filter, order, slider, keyboard, phone, hostile names."""
+"""The report's page in headless Chromium: filters, order, slider, keyboard, phone, hostile names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fake_data.shown import HOSTILE, blobs, of_boxes, of_maps, shown_image
 
 from wsol.config.options import Box
 from wsol.geometry.objects import find_objects, resized
-from wsol.reports.gallery import Shown
+from wsol.reports.gallery import GalleryItem
 from wsol.reports.page import PORTION, Page, Rates, Table, card_of, write_page
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ CLASSES = ("owl", "lark", *HOSTILE)
 
 
 @pytest.fixture(scope="module")
-def hundred() -> list[Shown]:
+def hundred() -> list[GalleryItem]:
     """Images of a dozen classes, most of them with hostile names; some larger than the window, some tiny, some with
     nothing found."""
     sizes = [(375, 500), (500, 333), (90, 120), (240, 320), (20, 300)]
@@ -45,7 +45,7 @@ def hundred() -> list[Shown]:
 
 
 @pytest.fixture(scope="module")
-def file(hundred: list[Shown], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(hundred: list[GalleryItem], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "index.html"
     rows = [("class", "n"), *((name, "8") for name in CLASSES)]
     page = Page(
@@ -55,7 +55,7 @@ def file(hundred: list[Shown], tmp_path_factory: pytest.TempPathFactory) -> Path
         rates=Rates([float(i) for i in range(1, 100)], 50.0, COUNT),
         per_class=Table("", rows),
         config="box:\n  threshold: 0.5\n",
-        facts={"data": "made up"},
+        provenance={"data": "made up"},
     )
     write_page(path, page)
     return path
@@ -63,7 +63,7 @@ def file(hundred: list[Shown], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def asked(context: BrowserContext) -> list[str]:
-    """Every address that a page asked for."""
+    """Every address that a page requested."""
     addresses: list[str] = []
     context.on("request", lambda request: addresses.append(request.url))
     return addresses
@@ -93,7 +93,7 @@ def slide(tab: Tab, threshold: float) -> None:
 
 
 def wait_for_effect(tab: Tab, threshold: float) -> None:
-    """Until the page says so. Not `wait_for_function`: the page's own policy forbids it."""
+    """Wait until the page shows the threshold. Not with `wait_for_function`, which the page's policy forbids."""
     tab.wait_for_selector(f"#effect >> text=/^{threshold:.2f}/")
 
 
@@ -115,7 +115,7 @@ def wait_for_drawing(tab: Tab, selector: str = "#cards > li") -> None:
     tab.wait_for_selector(f"{selector} canvas[data-drawn]")
 
 
-def expected_files(hundred: list[Shown], keep: Callable[[Shown], bool] = lambda one: True) -> list[str]:
+def expected_files(hundred: list[GalleryItem], keep: Callable[[GalleryItem], bool] = lambda one: True) -> list[str]:
     worst_first = sorted(hundred, key=lambda one: (one.iou, one.score, one.image_id))
     return [legible(one.image_id) for one in worst_first if keep(one)]
 
@@ -124,7 +124,9 @@ def legible(name: str) -> str:
     return "".join("\ufffd" if c in "\udcff\udcfe\x07\x1b\x00" else c for c in name)
 
 
-def test_hostile_names_are_text_and_nothing_is_fetched(asked: list[str], report: Tab, hundred: list[Shown]) -> None:
+def test_hostile_names_are_text_and_nothing_is_fetched(
+    asked: list[str], report: Tab, hundred: list[GalleryItem]
+) -> None:
     assert report.title() == "Report of <b>birds</b>"
     assert shown_files(report) == expected_files(hundred)
     assert report.locator("#cards script, #cards img[onerror], [onfocus], #cards b, svg[onload]").count() == 0
@@ -132,7 +134,7 @@ def test_hostile_names_are_text_and_nothing_is_fetched(asked: list[str], report:
     assert not [address for address in asked if not address.startswith(("file:", "data:"))]
 
 
-def test_filters_and_orders_show_what_they_say(report: Tab, hundred: list[Shown]) -> None:
+def test_filters_and_orders_show_the_images_they_name(report: Tab, hundred: list[GalleryItem]) -> None:
     for class_name in CLASSES[1:4]:
         count = sum(one.class_name == class_name for one in hundred)
         report.select_option("#class", label=f"{class_name} ({count})")
@@ -160,14 +162,14 @@ def test_filters_and_orders_show_what_they_say(report: Tab, hundred: list[Shown]
     assert shown_files(report) == expected_files(hundred)
 
 
-def test_a_class_of_the_table_shows_its_images(report: Tab, hundred: list[Shown]) -> None:
+def test_a_class_of_the_table_shows_its_images(report: Tab, hundred: list[GalleryItem]) -> None:
     shown_files(report)  # all are in the page: further ones would push the link away from under the pointer
     report.click("#per-class a >> text=/^lark$/")
     assert shown_files(report) == expected_files(hundred, lambda one: one.class_name == "lark")
     assert report.evaluate("location.hash") == "#images"
 
 
-def by_the_products_rule(shown: Shown, threshold: float) -> tuple[float, float, float, float] | None:
+def box_of_the_library(shown: GalleryItem, threshold: float) -> tuple[float, float, float, float] | None:
     """The largest part's box at the size at which the page shows the image, from the bytes that the page holds; scaled
     to its pixels."""
     height, width = shown.photo.shape[:2]
@@ -181,12 +183,12 @@ def by_the_products_rule(shown: Shown, threshold: float) -> tuple[float, float, 
     return x * across, y * down, (x + w) * across, (y + h) * down
 
 
-def test_the_slider_redraws_boxes_by_the_products_rule(report: Tab, hundred: list[Shown]) -> None:
+def test_the_slider_redraws_boxes_as_the_library_does(report: Tab, hundred: list[GalleryItem]) -> None:
     by_name = {one.image_id: one for one in hundred}
     report.select_option("#class", "1" if report.inner_text("#class option >> nth=2").startswith("lark") else "0")
     report.evaluate("document.getElementById('controls').scrollIntoView({ behavior: 'instant' })")
-    for place in (1, 2, 3):
-        wait_for_drawing(report, f"#cards > li:nth-child({place})")
+    for number in (1, 2, 3):
+        wait_for_drawing(report, f"#cards > li:nth-child({number})")
     own = drawn_boxes(report)
     assert len(own) >= 3
     compared = 0
@@ -194,11 +196,11 @@ def test_the_slider_redraws_boxes_by_the_products_rule(report: Tab, hundred: lis
         slide(report, threshold)
         for name, drawn in drawn_boxes(report).items():
             one = by_name[name]
-            expected, pixel = by_the_products_rule(one, threshold), one.image_hw[1] / one.photo.shape[1]
+            expected, pixel = box_of_the_library(one, threshold), one.image_hw[1] / one.photo.shape[1]
             assert drawn == ([] if expected is None else [pytest.approx(expected, abs=1.01 * pixel)]), (name, threshold)
             compared += name in own and drawn != own[name]  # another may have come near since
     assert compared > 8
-    assert "approximately" in report.inner_text("#effect") and "finds 99.0 % of 100" in report.inner_text("#effect")
+    assert "approximately" in report.inner_text("#effect") and "Correct: 99.0 % of 100" in report.inner_text("#effect")
     assert "about" in (report.get_attribute("#cards > li img", "alt") or "")
     report.click("#own")
     wait_for_effect(report, 0.50)
@@ -208,7 +210,7 @@ def test_the_slider_redraws_boxes_by_the_products_rule(report: Tab, hundred: lis
         assert drawn == [pytest.approx(row, abs=0.06) for row in by_name[name].boxes.xyxy.tolist()], (
             "the run's own, exactly"
         )
-    assert report.inner_text("#effect") == "0.50, the run\u2019s own. It finds 50.0 % of 100 judged images."
+    assert report.inner_text("#effect") == "0.50, the run\u2019s threshold. Correct: 50.0 % of 100 images."
 
 
 def test_all_objects_are_redrawn_where_the_run_keeps_all(tab: Tab, tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def test_a_screen_reader_finds_a_name_for_everything(report: Tab) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_their_ground(browser: Browser, file: Path, scheme: str) -> None:
+def test_text_has_enough_contrast(browser: Browser, file: Path, scheme: str) -> None:
     tab = browser.new_page(color_scheme=scheme)
     tab.goto(file.as_uri())
     ratios = tab.evaluate(CONTRASTS)
@@ -332,7 +334,7 @@ REORDER_AND_ASK = """() => {
 }"""
 
 
-def test_more_images_come_as_one_scrolls_or_asks(report: Tab) -> None:
+def test_more_images_are_added_by_scrolling_or_by_the_button(report: Tab) -> None:
     assert report.locator("#cards > li").count() == PORTION
     report.evaluate("document.getElementById('cards').lastElementChild.scrollIntoView({ behavior: 'instant' })")
     report.wait_for_selector(f"#cards > li:nth-child({PORTION + 1})", state="attached")
@@ -342,7 +344,7 @@ def test_more_images_come_as_one_scrolls_or_asks(report: Tab) -> None:
     assert asked == COUNT and focused == PORTION, "the first that came has the focus"
 
 
-def test_without_scripts_photos_and_boxes_are_there(browser: Browser, file: Path, hundred: list[Shown]) -> None:
+def test_without_scripts_photos_and_boxes_are_there(browser: Browser, file: Path, hundred: list[GalleryItem]) -> None:
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
     tab.goto(file.as_uri())
@@ -356,14 +358,14 @@ def test_without_scripts_photos_and_boxes_are_there(browser: Browser, file: Path
     context.close()
 
 
-def test_nobody_who_wants_rest_is_moved(browser: Browser, file: Path) -> None:
+def test_reduced_motion_turns_smooth_scrolling_off(browser: Browser, file: Path) -> None:
     tab = browser.new_page(reduced_motion="reduce")
     tab.goto(file.as_uri())
     assert tab.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
     tab.close()
 
 
-def test_a_page_of_one_tiny_image_without_truth_works(tab: Tab, tmp_path: Path) -> None:
+def test_a_page_of_one_tiny_image_without_ground_truth_works(tab: Tab, tmp_path: Path) -> None:
     write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(shown_image(iou=None))]))
     tab.goto((tmp_path / "index.html").as_uri())
     wait_for_drawing(tab)
@@ -372,7 +374,7 @@ def test_a_page_of_one_tiny_image_without_truth_works(tab: Tab, tmp_path: Path) 
     assert tab.locator(".iou").count() == 0
 
 
-def test_of_a_method_with_a_map_the_slider_cuts_the_map_that_is_shown(tab: Tab, tmp_path: Path) -> None:
+def test_the_slider_cuts_the_map_that_is_shown(tab: Tab, tmp_path: Path) -> None:
     whole = blobs(3, name="one.jpg")
     # Where the method has no map of a first stage, the panel must show what one of the same values looks like.
     pages = {"spol": replace(whole, cam=whole.heatmap), "cam": of_maps(whole)}
@@ -396,13 +398,13 @@ def test_of_a_method_with_a_map_the_slider_cuts_the_map_that_is_shown(tab: Tab, 
 
 
 def test_boxes_without_maps_are_filtered_and_ordered_and_stay_as_they_are(
-    tab: Tab, tmp_path: Path, hundred: list[Shown]
+    tab: Tab, tmp_path: Path, hundred: list[GalleryItem]
 ) -> None:
     shown = [of_boxes(one) for one in hundred[:12]]
     write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(one) for one in shown]))
     tab.goto((tmp_path / "index.html").as_uri())
-    for place in (1, 2):
-        wait_for_drawing(tab, f"#cards > li:nth-child({place})")
+    for number in (1, 2):
+        wait_for_drawing(tab, f"#cards > li:nth-child({number})")
     assert tab.locator("#cut, #threshold, #least, #most").count() == 0
     assert shown_files(tab) == [legible(one.image_id) for one in sorted(shown, key=lambda one: (one.iou, one.image_id))]
     drawn, by_name = drawn_boxes(tab), {legible(one.image_id): one for one in shown}
@@ -430,7 +432,7 @@ def test_boxes_without_maps_are_filtered_and_ordered_and_stay_as_they_are(
     ],
 )
 def test_panels_stand_in_whole_rows(
-    browser: Browser, tmp_path: Path, kind: Callable[[Shown], Shown] | None, width: int, rows: list[int]
+    browser: Browser, tmp_path: Path, kind: Callable[[GalleryItem], GalleryItem] | None, width: int, rows: list[int]
 ) -> None:
     shown = blobs(3) if kind is None else kind(blobs(3))
     write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(shown)]))

@@ -1,4 +1,4 @@
-"""The page: what it says, in which order, and that no name can change what it is."""
+"""The page: its contents and their order, and that no name changes its structure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from wsol.config.options import Box
 from wsol.geometry.boxes import Boxes
 from wsol.reports.charts import loss_chart
-from wsol.reports.gallery import Shown
-from wsol.reports.page import MAP_SIDE_PX, Page, Rates, Table, Tile, card_of, coded_map, write_page
+from wsol.reports.gallery import GalleryItem
+from wsol.reports.page import MAP_SIZE_PX, Page, Rates, Table, Tile, card_of, coded_map, write_page
 
 VOID = {"meta", "link", "img", "input"}
 SVG_VOID = {"line", "circle", "polyline", "rect"}
@@ -84,7 +84,7 @@ class Read(HTMLParser):
         return self.within("p.file bdi")
 
 
-def page_of(*shown: Shown, word: str = "word", tables: Sequence[Table] | None = None) -> Page:
+def page_of(*shown: GalleryItem, word: str = "word", tables: Sequence[Table] | None = None) -> Page:
     """A page with `word` wherever a caller's text goes."""
     if tables is None:
         tables = [Table(word, [["metric", word], ["GT-known Loc", "86.4"], [word, word]], word)]
@@ -99,7 +99,7 @@ def page_of(*shown: Shown, word: str = "word", tables: Sequence[Table] | None = 
         losses=[loss_chart("cam", [0.7])],
         rates=Rates([50.0] * 99, 51.0, 10),
         per_class=Table(word, [("class", "n"), *((one.class_name, "1") for one in shown)]),
-        facts={word: word, "seed": "0"},
+        provenance={word: word, "seed": "0"},
         licences=[(word, word, word)],
         config=word,
         left_out=[word],
@@ -114,17 +114,17 @@ def read(path: Path) -> Read:
     return found
 
 
-def page(folder: Path, *shown: Shown, word: str = "word", tables: Sequence[Table] | None = None) -> Read:
+def page(folder: Path, *shown: GalleryItem, word: str = "word", tables: Sequence[Table] | None = None) -> Read:
     write_page(folder / "report.html", page_of(*shown, word=word, tables=tables))
     return read(folder / "report.html")
 
 
-def named(name: str) -> Shown:
+def named(name: str) -> GalleryItem:
     return replace(shown_image(image_id=name, class_name=name), predicted_name=name + " not")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_is_text_wherever_it_stands(tmp_path: Path, name: str) -> None:
+def test_a_name_is_text_everywhere(tmp_path: Path, name: str) -> None:
     hostile = page(tmp_path, named(name), word=name)
     harmless = page(tmp_path, named("owl"), word="owl")
     assert hostile.skeleton() == harmless.skeleton()
@@ -147,7 +147,7 @@ def test_no_name_changes_the_structure_of_the_page(tmp_path: Path, name: str) ->
     )
 
 
-def test_the_page_needs_no_network_and_allows_itself_none(tmp_path: Path) -> None:
+def test_the_page_needs_no_network_and_allows_none(tmp_path: Path) -> None:
     found = page(tmp_path, shown_image(), shown_image("b.jpg"))
     text = (tmp_path / "report.html").read_text(encoding="utf-8").replace('"http://www.w3.org/2000/svg"', "")
     for outside in ("http:", "https:", "@import", "url("):
@@ -164,7 +164,7 @@ def test_the_page_needs_no_network_and_allows_itself_none(tmp_path: Path) -> Non
         assert (image["loading"], image["decoding"], image["width"], image["height"]) == ("lazy", "async", "8", "6")
 
 
-def test_the_policy_names_the_one_script(tmp_path: Path) -> None:
+def test_the_policy_allows_only_the_script_of_the_page(tmp_path: Path) -> None:
     found = page(tmp_path, shown_image())
     (policy,) = (it["content"] or "" for it in found.of("meta") if it.get("http-equiv") == "Content-Security-Policy")
     (script,) = found.within(" script")
@@ -174,7 +174,7 @@ def test_the_policy_names_the_one_script(tmp_path: Path) -> None:
     assert found.of("script") == [{}]
 
 
-def test_images_stand_worst_first_ties_by_confidence_then_by_name_and_the_unknown_last(tmp_path: Path) -> None:
+def test_images_are_in_the_order_of_iou_then_score_then_name_and_unknown_ones_are_last(tmp_path: Path) -> None:
     found = page(
         tmp_path,
         shown_image("unknown.jpg", iou=None, score=0.0),
@@ -185,24 +185,24 @@ def test_images_stand_worst_first_ties_by_confidence_then_by_name_and_the_unknow
         shown_image("unsure.jpg", iou=0.2, score=0.1),
     )
     assert found.files() == ["worst.jpg", "unsure.jpg", "tie a.jpg", "tie b.jpg", "good.jpg", "unknown.jpg"]
-    assert "reaches an IoU of 0.5 on 1 of these 5 images that have a true box." in found.text()
+    assert "has an IoU of 0.5 or more on 1 of these 5 images that have an annotated box." in found.text()
 
 
-def test_without_true_boxes_the_least_confident_stand_first_and_no_iou_is_mentioned(tmp_path: Path) -> None:
+def test_without_annotated_boxes_the_lowest_scores_are_first_and_no_iou_is_shown(tmp_path: Path) -> None:
     shown = [shown_image(f"{score}.jpg", iou=None, score=score) for score in (0.7, 0.1, 0.4)]
     found = page(tmp_path, *shown)
     assert found.files() == ["0.1.jpg", "0.4.jpg", "0.7.jpg"]
-    assert "Something was found on all 3 images." in found.text()
-    assert "IoU" not in found.text() and "true, unseen" not in found.text()
+    assert "At least one box was found on each of 3 images." in found.text()
+    assert "IoU" not in found.text() and "annotated, not" not in found.text()
     assert found.within("option")[-2:] == ["least confident first", "by name"]
 
 
-def test_the_filters_offer_what_there_is_with_its_count(tmp_path: Path) -> None:
+def test_the_filters_offer_existing_values_with_their_counts(tmp_path: Path) -> None:
     shown = [shown_image(class_name="wren"), shown_image(class_name="owl"), shown_image(class_name="wren", iou=0.1)]
     found = page(tmp_path, *shown)
     assert found.within("option") == [
         *("all classes", "owl (1)", "wren (2)"),
-        *("all", "IoU below 0.5 (1)", "class named wrong (3)"),
+        *("all", "IoU below 0.5 (1)", "wrong class (3)"),
         *("worst first", "least confident first", "by name"),
     ]
     values = [it["value"] for it in found.of("option")]
@@ -223,7 +223,7 @@ def test_controls_that_need_a_script_stay_hidden_without_one(tmp_path: Path) -> 
     assert all("hidden" in form for form in forms)
 
 
-def test_an_empty_gallery_is_a_page_that_says_so(tmp_path: Path) -> None:
+def test_an_empty_gallery_is_stated_on_the_page(tmp_path: Path) -> None:
     found = page(tmp_path, word="The set is synthetic.")
     assert "There are no images to show." in found.text()
     assert "GT-known Loc 86.4" in found.text()
@@ -231,7 +231,7 @@ def test_an_empty_gallery_is_a_page_that_says_so(tmp_path: Path) -> None:
     assert not found.of("form")
 
 
-def test_a_page_of_nothing_is_a_page(tmp_path: Path) -> None:
+def test_an_empty_page_can_be_written(tmp_path: Path) -> None:
     write_page(tmp_path / "report.html", Page(title="t", box=Box(), cards=[]))
     assert not read(tmp_path / "report.html").of("table")
 
@@ -253,10 +253,10 @@ BLANK = replace(
             shown_image(),
             [
                 "photo labelled owl",
-                "heat over the photo where the network looks for owl, warmest at the top centre",
+                "heat map of owl over the photo, highest at the top centre",
                 "pseudo mask: 25% object, 0% undecided, 75% background",
                 "mask over 25% of the photo",
-                "box against true box, IoU 0.83",
+                "box and annotated box, IoU 0.83",
             ],
             id="found",
         ),
@@ -264,36 +264,36 @@ BLANK = replace(
             replace(BLANK, known=np.zeros((6, 8), np.float32)),
             [
                 "photo labelled owl",
-                "heat over the photo where the network looks for owl, cold everywhere",
+                "heat map of owl over the photo, zero everywhere",
                 "pseudo mask: 0% object, 100% undecided, 0% background",
                 "empty mask",
-                "no box found, true box only",
+                "no box found, annotated box only",
             ],
             id="nothing found",
         ),
         pytest.param(
             replace(shown_image(), annotated_boxes=Boxes.of([(0, 0, 1, 1), (3, 0, 8, 3)])),
-            ["box against true boxes, IoU 0.83"],
-            id="two true boxes",
+            ["box and annotated boxes, IoU 0.83"],
+            id="two annotated boxes",
         ),
-        pytest.param(shown_image(iou=None), ["1 box found"], id="truth unknown"),
+        pytest.param(shown_image(iou=None), ["1 box found"], id="no ground truth"),
         pytest.param(replace(BLANK, annotated_boxes=Boxes.of([]), iou=None), ["no box found"], id="nothing at all"),
     ],
 )
-def test_alternative_texts_say_what_is_seen(tmp_path: Path, shown: Shown, alts: list[str]) -> None:
+def test_alternative_texts_describe_the_panels(tmp_path: Path, shown: GalleryItem, alts: list[str]) -> None:
     found = page(tmp_path, shown)
     labels = [it["aria-label"] for it in found.of("canvas")] + [it["alt"] for it in found.of("img")]
     assert labels[-len(alts) :] == alts
     assert all(it["role"] == "img" for it in found.of("canvas"))
 
 
-def test_of_a_map_alone_three_panels_are_drawn_and_one_map_is_kept(tmp_path: Path) -> None:
+def test_a_method_with_one_map_has_three_drawn_panels(tmp_path: Path) -> None:
     found = page(tmp_path, of_maps(shown_image()))
     assert found.within("ul.key li b") == ["Photo", "Map", "Mask", "Box"]
     assert found.within("figure.drawn figcaption") == ["Photo", "Map", "Mask"]
     assert [it["data-panel"] for it in found.of("canvas")] == ["photo", "map", "mask"]
     assert [it["aria-label"] for it in found.of("canvas")][1:] == [
-        "heat over the photo where the network looks for owl, warmest at the top centre",
+        "heat map of owl over the photo, highest at the top centre",
         "mask over 25% of the photo",
     ]
     (card,) = (it for it in found.of("li") if "data-boxes" in it)
@@ -302,12 +302,12 @@ def test_of_a_map_alone_three_panels_are_drawn_and_one_map_is_kept(tmp_path: Pat
     assert [form["id"] for form in found.of("form")] == ["controls", "cut"]
 
 
-def test_of_boxes_alone_there_is_no_map_no_slider_and_no_score(tmp_path: Path) -> None:
+def test_a_method_without_maps_has_no_slider_and_no_score(tmp_path: Path) -> None:
     found = page(tmp_path, of_boxes(shown_image("b.jpg", iou=0.4)), of_boxes(shown_image("a.jpg", iou=0.4)))
     assert found.files() == ["a.jpg", "b.jpg"]
     assert found.within("ul.key li b") == ["Photo", "Box"]
     assert [it["data-panel"] for it in found.of("canvas")] == 2 * ["photo"]
-    assert found.of("img")[0]["alt"] == "box against true box, IoU 0.40"
+    assert found.of("img")[0]["alt"] == "box and annotated box, IoU 0.40"
     assert [form["id"] for form in found.of("form")] == ["controls"]
     assert not {"score", "threshold", "mask", "least"} & set(found.text().lower().split())
     assert found.within("option")[-2:] == ["worst first", "by name"]
@@ -315,7 +315,7 @@ def test_of_boxes_alone_there_is_no_map_no_slider_and_no_score(tmp_path: Path) -
     assert all(it.keys().isdisjoint({"data-score", "data-heat", "data-cam", "data-pseudo"}) for it in cards)
 
 
-def test_a_wrong_class_is_said_in_words_and_no_class_is_not_mentioned(tmp_path: Path) -> None:
+def test_a_wrong_class_is_marked_and_a_missing_class_is_not_mentioned(tmp_path: Path) -> None:
     def says(predicted_name: str | None) -> str:
         return page(tmp_path, replace(shown_image(), predicted_name=predicted_name)).text()
 
@@ -324,7 +324,7 @@ def test_a_wrong_class_is_said_in_words_and_no_class_is_not_mentioned(tmp_path: 
     assert "predicted" not in says(None)
 
 
-def test_columns_of_numbers_stand_on_the_right(tmp_path: Path) -> None:
+def test_columns_of_numbers_are_aligned_right(tmp_path: Path) -> None:
     rows = [
         ["", "%", "note"],
         ["IoU", "70.3 (69.1 to 71.6)", "n = 3"],
@@ -337,7 +337,7 @@ def test_columns_of_numbers_stand_on_the_right(tmp_path: Path) -> None:
     assert cells[3:12] == 3 * [("th", None), ("td", "number"), ("td", None)]
 
 
-def test_the_page_can_be_walked_by_ear_and_by_keyboard(tmp_path: Path) -> None:
+def test_the_page_works_with_a_screen_reader_and_a_keyboard(tmp_path: Path) -> None:
     found = page(tmp_path, shown_image(), shown_image("b.jpg"))
     assert found.of("html") == [{"lang": "en"}]
     assert [len(found.of(tag)) for tag in ("main", "nav", "h1", "title")] == [1, 1, 1, 1]
@@ -364,35 +364,35 @@ def test_a_map_comes_back_from_its_code_within_half_a_step(image_hw: tuple[int, 
     shape, code = coded_map(plane).split(":")
     height, width = map(int, shape.split("x"))
     back = np.frombuffer(base64.b64decode(code), np.uint8).reshape(height, width) / 255
-    assert max(height, width) <= MAP_SIDE_PX
-    if max(image_hw) <= MAP_SIDE_PX:
+    assert max(height, width) <= MAP_SIZE_PX
+    if max(image_hw) <= MAP_SIZE_PX:
         assert np.abs(back - plane).max() <= 0.5 / 255 + 1e-6
     else:
         assert abs(back.mean() - plane.mean()) < 0.02
 
 
-def test_the_script_is_told_how_the_run_makes_boxes(tmp_path: Path) -> None:
+def test_the_script_gets_the_box_settings_of_the_run(tmp_path: Path) -> None:
     (cards,) = (it for it in page(tmp_path, shown_image()).of("ul") if it.get("id") == "cards")
-    told = json.loads(cards["data-settings"] or "")
-    assert {name: told[name] for name in ("threshold", "objects", "minArea")} == {
+    settings = json.loads(cards["data-settings"] or "")
+    assert {name: settings[name] for name in ("threshold", "objects", "minArea")} == {
         "threshold": 0.4,
         "objects": "largest",
         "minArea": 0.005,
     }
-    assert len(told["rates"]["hundredths"]) == 99
+    assert len(settings["rates"]["hundredths"]) == 99
 
 
 @pytest.mark.parametrize(
-    ("ys", "place"),
+    ("ys", "y"),
     [
-        pytest.param((20.0, 30.0, 146.0), 139, id="the line is high there: below it"),
-        pytest.param((140.0, 20.0, 20.0), 21, id="it is low: above it"),
-        pytest.param((20.0, 140.0, 20.0), 21, id="it falls beside the mark"),
+        pytest.param((20.0, 30.0, 146.0), 139, id="line at the top: label below"),
+        pytest.param((140.0, 20.0, 20.0), 21, id="line at the bottom: label above"),
+        pytest.param((20.0, 140.0, 20.0), 21, id="line at the bottom beside the mark"),
     ],
 )
-def test_the_words_of_a_mark_stand_where_the_line_is_not(ys: tuple[float, ...], place: float) -> None:
+def test_the_label_of_a_mark_does_not_cover_the_line(ys: tuple[float, ...], y: float) -> None:
     points = tuple(zip((60.0, 100.0, 300.0), ys, strict=True))
-    assert replace(loss_chart("cam", [1.0]), points=points, mark=(57.0, "own 0.05")).mark_y == place
+    assert replace(loss_chart("cam", [1.0]), points=points, mark=(57.0, "run 0.05")).mark_y == y
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def test_the_words_of_a_mark_stand_where_the_line_is_not(ys: tuple[float, ...], 
     [
         pytest.param([4.0, 2.0, 1.0], ["0", "1", "2", "3", "4"], id="falls"),
         pytest.param([0.7], ["0", "0.2", "0.4", "0.6"], id="one epoch"),
-        pytest.param([0.0, 0.0], ["0", "5e-07", "1e-06"], id="nothing to lose"),
+        pytest.param([0.0, 0.0], ["0", "5e-07", "1e-06"], id="loss of zero"),
         pytest.param([1.0, float("nan"), float("inf")], ["0", "0.5", "1"], id="diverged"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The strip: its panels' pixels, and where they lie on the sheet."""
+"""The strip: the pixels of its panels, and their positions on the sheet."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wsol.geometry.boxes import Boxes, Xyxy
-from wsol.reports.gallery import Shown
+from wsol.reports.gallery import GalleryItem
 from wsol.reports.panels import (
     CAPTION_PX,
     COLUMNS,
     FOUND,
+    GROUND_TRUTH,
     HEADER_PX,
     LEFT_PX,
     MARGIN_PX,
     OUTLINE,
     PAPER,
-    TRUE,
     columns_of,
     draw_strip,
     panel_boxes,
@@ -40,12 +40,12 @@ TRUE_BOX: Xyxy = (40, 30, 280, 210)
 
 def shown_image(
     image_hw: tuple[int, int] = (240, 320), box: Xyxy | None = BOX, annotated_boxes: tuple[Xyxy, ...] = (TRUE_BOX,)
-) -> Shown:
+) -> GalleryItem:
     """Grey, warm in the middle; the mask is the middle ninth."""
     height, width = image_hw
     middle = np.zeros(image_hw, dtype=np.float32)
     middle[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = 1
-    return Shown(
+    return GalleryItem(
         image_id="a/grey.jpg",
         image_hw=image_hw,
         photo=np.full((height, width, 3), 120, np.uint8),
@@ -105,10 +105,10 @@ def test_the_found_box_is_a_line_inside_its_edges() -> None:
 def test_both_boxes_are_seen_where_they_agree() -> None:
     panel = panel_boxes(shown_image(annotated_boxes=(BOX,)))
     edge = panel[61]
-    assert is_colour(panel, TRUE)[61].any()
+    assert is_colour(panel, GROUND_TRUTH)[61].any()
     assert is_colour(panel, FOUND)[61].any()
-    assert (edge[100] == TRUE).all(), "dashes begin at the corner"
-    assert (edge[219] == TRUE).all(), "and end at one"
+    assert (edge[100] == GROUND_TRUTH).all(), "dashes begin at the corner"
+    assert (edge[219] == GROUND_TRUTH).all(), "and end at one"
 
 
 def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() -> None:
@@ -120,13 +120,13 @@ def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() ->
     for strip in strips:
         cell = strip[top : top + 240, left : left + 320]
         assert is_colour(cell, FOUND)[60:180, 101].all()
-        assert (cell[31, 41] == TRUE).all()
-        assert (cell[208, 278] == TRUE).all()
+        assert (cell[31, 41] == GROUND_TRUTH).all()
+        assert (cell[208, 278] == GROUND_TRUTH).all()
         assert (cell[120, 160] == 120).all(), "the photo within the box is untouched"
     assert (strips[0][:, left:] == strips[1][:, left:]).all()
 
 
-def test_planes_and_photo_may_have_sizes_of_their_own() -> None:
+def test_planes_and_photo_may_have_different_sizes() -> None:
     at_one_size = shown_image((480, 640), box=(200, 120, 440, 360), annotated_boxes=())
     small = np.zeros((30, 40), np.float32)
     small[10:20, 13:27] = 1
@@ -142,7 +142,7 @@ def test_planes_and_photo_may_have_sizes_of_their_own() -> None:
     assert np.abs(strips[0] - strips[1]).mean() < 3
 
 
-def test_a_tall_photo_stands_in_the_middle_of_a_round_cornered_cell() -> None:
+def test_a_tall_photo_is_centred_in_a_round_cornered_cell() -> None:
     strip = np.asarray(draw_strip([shown_image((240, 100), box=None, annotated_boxes=())]))
     cell = strip[MARGIN_PX + HEADER_PX :, LEFT_PX[0] :][:240, :320]
     is_photo = (cell == 120).all(axis=2)
@@ -155,7 +155,7 @@ def test_a_tall_photo_stands_in_the_middle_of_a_round_cornered_cell() -> None:
 @pytest.mark.parametrize(
     "box", [None, (10.0, 10.0, 10.0, 10.0), (400.0, 300.0, 500.0, 400.0)], ids=["none", "no area", "outside"]
 )
-def test_a_strip_of_nothing_found_is_a_strip(box: Xyxy | None) -> None:
+def test_a_strip_without_boxes_can_be_drawn(box: Xyxy | None) -> None:
     empty = replace(
         shown_image(box=box, annotated_boxes=()),
         cam=np.zeros((240, 320), np.float32),
@@ -173,15 +173,15 @@ def test_a_strip_of_nothing_found_is_a_strip(box: Xyxy | None) -> None:
     ),
     st.booleans(),
 )
-def test_any_box_leaves_the_photo_beyond_its_rim_alone(box: Xyxy, is_true: bool) -> None:
-    shown = shown_image((50, 70), box=None if is_true else box, annotated_boxes=(box,) if is_true else ())
+def test_any_box_leaves_the_photo_beyond_its_rim_alone(box: Xyxy, is_annotated: bool) -> None:
+    shown = shown_image((50, 70), box=None if is_annotated else box, annotated_boxes=(box,) if is_annotated else ())
     panel = panel_boxes(shown)
     x0, y0, x1, y1 = box
     y, x = np.mgrid[:50, :70]
     # Two pixels: one of the dark rim, one of rounding and of boxes without area.
     near = (x >= min(x0, 69) - 2) & (x <= max(x1, 0) + 2) & (y >= min(y0, 49) - 2) & (y <= max(y1, 0) + 2)
     assert (panel[~near] == shown.photo[~near]).all()
-    assert is_colour(panel, TRUE if is_true else FOUND).any()
+    assert is_colour(panel, GROUND_TRUTH if is_annotated else FOUND).any()
 
 
 def test_lines_are_seen_on_photos_of_their_own_colour() -> None:
@@ -218,7 +218,9 @@ def test_a_soft_pseudo_mask_fades_from_background_to_object() -> None:
         pytest.param(of_boxes, ["Photo", "Box"], id="boxes alone"),
     ],
 )
-def test_of_a_method_without_stages_the_strip_is_narrower(kind: Callable[[Shown], Shown], titles: list[str]) -> None:
+def test_the_strip_of_a_method_without_stages_is_narrower(
+    kind: Callable[[GalleryItem], GalleryItem], titles: list[str]
+) -> None:
     shown = kind(shown_image())
     assert [column.title for column in columns_of(shown)] == titles
     strip = np.asarray(draw_strip([shown]))

@@ -1,4 +1,4 @@
-"""What people do with `wsol report`, through the command line."""
+"""`wsol report` through the command line."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def files_in(page: str) -> list[str]:
 
 
 def words_of(page: str) -> str:
-    """What a reader reads, spaces as a browser shows them."""
+    """The visible text, with spaces as a browser shows them."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(script|style).*?</\1>", "", page))).split())
 
 
 @pytest.fixture(scope="module")
 def page(small_set: Path, small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The report of a run that has boxes to be judged with."""
+    """The report of a run on a data set with boxes."""
     from wsol.cli.main import main
 
     out = tmp_path_factory.mktemp("reported")
@@ -39,21 +39,21 @@ def page(small_set: Path, small_run: Path, tmp_path_factory: pytest.TempPathFact
     return (out / "index.html").read_text()
 
 
-def test_the_report_judges_shows_and_says_how_the_run_was_made(page: str, small_set: Path, small_run: Path) -> None:
+def test_the_report_holds_metrics_images_and_provenance(page: str, small_set: Path, small_run: Path) -> None:
     tests = sorted(path.relative_to(small_set).as_posix() for path in (small_set / "test").rglob("*.jpg"))
     assert sorted(files_in(page)) == tests and len(tests) == 6
-    said = words_of(page)
-    assert "protocol original spol wsol-v1 wsol-v2 images 6 6 6 6" in said
-    assert "GT-known Loc" in said and "MaxBoxAccV2" in said and "95 % intervals" in said
-    assert f"box threshold {Run.open(small_run).box().threshold:.2f}, learned from" in said
-    assert "tf_efficientnet_lite0, timm's pretrained weights apache-2.0, as timm states it" in said
-    assert "training cam" in said and "training seg" in said and "training classifier" in said
-    assert "torch 2." in said and "resize_px: 64" in page
+    text = words_of(page)
+    assert "protocol original spol wsol-v1 wsol-v2 images 6 6 6 6" in text
+    assert "GT-known Loc" in text and "MaxBoxAccV2" in text and "95 % intervals" in text
+    assert f"box threshold {Run.open(small_run).box().threshold:.2f}, learned from" in text
+    assert "tf_efficientnet_lite0, timm's pretrained weights apache-2.0, according to timm" in text
+    assert "training cam" in text and "training seg" in text and "training classifier" in text
+    assert "torch 2." in text and "resize_px: 64" in page
     ious = [float(fit) for fit in re.findall(r'data-iou="([\d.]+)"', page)]
     assert len(ious) == 6 and ious == sorted(ious), "worst first"
     corners = [[float(edge) for edge in box.split()] for box in re.findall(r'data-boxes="([\d. ]+)"', page)]
     covering = sum((x1 - x0) * (y1 - y0) >= 0.95 * 90 * 120 for x0, y0, x1, y1 in corners)
-    assert len(corners) == 6 and f"boxes that cover their image {covering} of 6 (95% of it or more)" in said
+    assert len(corners) == 6 and f"boxes that cover the image {covering} of 6 (at least 95% of its area)" in text
 
 
 def test_the_numbers_and_the_gallery_are_those_of_evaluate(
@@ -70,7 +70,7 @@ def test_the_numbers_and_the_gallery_are_those_of_evaluate(
 
 
 def without_boxes(small_set: Path, folder: Path) -> Path:
-    """Class folders and nothing else; two broken images, and one that is a sliver."""
+    """Class folders without boxes; two broken images, and one of 300 x 2 pixels."""
     root = Path(shutil.copytree(small_set / "test", folder / "birds <i>"))
     first, second, third, *_ = sorted(root.rglob("*.jpg"))
     first.write_bytes(b"")
@@ -85,24 +85,24 @@ def test_without_boxes_the_least_confident_stand_first_and_nothing_is_claimed(
     data = without_boxes(small_set, tmp_path)
     assert cli("report", small_run, data, "--out", tmp_path / "out") == 0
     page = (tmp_path / "out" / "index.html").read_text()
-    said = words_of(page)
-    assert "nobody knows how many of these boxes are right" in said and "no test split" in said
-    assert "GT-known" not in said and "data-iou" not in page
+    text = words_of(page)
+    assert "it is unknown how many of the predicted boxes are correct" in text and "no test split" in text
+    assert "GT-known" not in text and "data-iou" not in page
     scores = [float(score) for score in re.findall(r'data-score="([^"]+)"', page)]
     assert len(scores) == 4 and scores == sorted(scores)
-    assert "Left out: 2 images" in said and said.count("cannot decode") == 2
-    assert "mean score" in said and "named as labelled" in said
+    assert "Left out: 2 images" in text and text.count("cannot decode") == 2
+    assert "mean score" in text and "predicted class equals the label" in text
 
 
-def test_a_run_that_names_nothing_has_a_report_too(cli: Cli, small_set: Path, small_run: Path, tmp_path: Path) -> None:
+def test_a_run_without_a_classifier_has_a_report(cli: Cli, small_set: Path, small_run: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     save_config(run, load_config(run).model_copy(update={"classifier": "none"}))
     shutil.rmtree(run / "classifier")
     assert cli("report", run, small_set) == 0
     page = (run / "report" / "index.html").read_text()
-    assert "<dt>predicted</dt>" not in page and "Top-1" not in page and "named wrong" not in page
+    assert "<dt>predicted</dt>" not in page and "Top-1" not in page and "wrong class" not in page
     assert cli("report", run, without_boxes(small_set, tmp_path), "--out", tmp_path / "out") == 0
-    assert "named as labelled" not in (tmp_path / "out" / "index.html").read_text()
+    assert "predicted class equals the label" not in (tmp_path / "out" / "index.html").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -117,38 +117,40 @@ def run_of_boxes(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return run
 
 
-def test_boxes_without_maps_are_judged_and_what_they_have_not_is_said_once(
+def test_boxes_without_maps_are_evaluated_and_what_is_absent_is_stated_once(
     cli: Cli, small_set: Path, run_of_boxes: Path, tmp_path: Path
 ) -> None:
     assert cli("report", run_of_boxes, small_set, "--out", tmp_path) == 0
-    said = words_of((tmp_path / "index.html").read_text())
-    assert "psol draws a box at once: there is no map, no mask, no threshold to move and no score to sort by." in said
-    assert "psol's boxes under each protocol" in said and "boxes right, mean over IoU 0.3, 0.5 and 0.7" in said
-    assert said.partition("The whole configuration")[0].count("threshold") == 1
-    assert "boxes one for each image, drawn without a map" in said and "method psol" in said
-    assert "boxes tf_efficientnet_lite0, timm's pretrained weights apache-2.0, as timm states it" in said
+    text = words_of((tmp_path / "index.html").read_text())
+    assert (
+        "psol predicts a box directly: there is no map, no mask, no threshold to move and no score to sort by." in text
+    )
+    assert "psol's boxes under each protocol" in text and "correct boxes, mean over IoU 0.3, 0.5 and 0.7" in text
+    assert text.partition("Complete configuration")[0].count("threshold") == 1
+    assert "boxes one per image, predicted without a map" in text and "method psol" in text
+    assert "boxes tf_efficientnet_lite0, timm's pretrained weights apache-2.0, according to timm" in text
 
 
-def test_of_boxes_without_maps_and_truth_no_score_is_told(
+def test_boxes_without_maps_and_ground_truth_have_no_score(
     cli: Cli, small_set: Path, run_of_boxes: Path, tmp_path: Path
 ) -> None:
     data = without_boxes(small_set, tmp_path)
     assert cli("report", run_of_boxes, data, "--out", tmp_path / "out") == 0
     page = (tmp_path / "out" / "index.html").read_text()
-    said = words_of(page)
-    assert "nobody knows how many of these boxes are right. The run" in said, "drawn boxes teach such a run nothing"
-    assert "score" not in said.replace("no score to sort by", "") and "confident" not in said
+    text = words_of(page)
+    assert "predicted boxes are correct. There is no test split" in text, "such a run cannot be calibrated"
+    assert "score" not in text.replace("no score to sort by", "") and "confident" not in text
     assert files_in(page) == sorted(files_in(page)) and len(files_in(page)) == 4
-    assert "class images nothing found" in said
+    assert "class images nothing found" in text
 
 
-def test_of_many_images_some_are_shown_and_all_are_counted(
+def test_some_of_many_images_are_shown_and_all_are_evaluated(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path
 ) -> None:
     assert cli("report", small_run, small_set, "--max-images", 2, "--protocol", "original", "--out", tmp_path) == 0
     page = (tmp_path / "index.html").read_text()
     assert len(files_in(page)) == 2
-    assert "2 of 6 images are shown, spread evenly; the numbers are of all." in words_of(page)
+    assert "2 of 6 images are shown, spread evenly; the metrics are over all." in words_of(page)
     assert "protocol original images 6" in words_of(page)
 
 
@@ -162,7 +164,7 @@ def test_what_is_shown_is_spread_evenly(total: int, count: int, expected: list[i
 
 
 @pytest.mark.parametrize("absent", ["seg", "cam", "classifier"])
-def test_of_an_unfinished_run_it_says_what_is_missing(
+def test_the_report_of_an_unfinished_run_names_what_is_missing(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, absent: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
@@ -180,7 +182,7 @@ def test_an_older_report_is_replaced_and_anything_else_is_not(
     words = ("report", small_run, small_set, "--protocol", "original", "--out", tmp_path)
     (tmp_path / "index.html").write_text("<h1>my homepage</h1>")
     assert cli(*words) == 2
-    assert "is no report of ours" in capsys.readouterr().err
+    assert "was not written by wsol report" in capsys.readouterr().err
     assert (tmp_path / "index.html").read_text() == "<h1>my homepage</h1>"
     (tmp_path / "index.html").unlink()
     assert cli(*words) == 0
@@ -190,7 +192,7 @@ def test_an_older_report_is_replaced_and_anything_else_is_not(
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
-def test_mistakes_are_told(
+def test_mistakes_are_reported(
     cli: Cli, small_set: Path, small_run: Path, class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words, expected in (
@@ -206,28 +208,28 @@ def test_mistakes_are_told(
 @pytest.mark.parametrize(
     ("config", "licences"),
     [
-        pytest.param(RunConfig(classifier="none"), ["apache-2.0, as timm states it"], id="the bundled backbone"),
+        pytest.param(RunConfig(classifier="none"), ["apache-2.0, according to timm"], id="the bundled backbone"),
         pytest.param(
             RunConfig(backbone="vit_small_patch16_dinov3.lvd1689m", classifier="resnet50"),
-            ["dinov3-license, as timm states it", "apache-2.0, as timm states it"],
-            id="each its own",
+            ["dinov3-license, according to timm", "apache-2.0, according to timm"],
+            id="one for each",
         ),
         pytest.param(
             RunConfig(weights=Path("/somewhere/best.safetensors"), classifier="none"),
-            ["unknown: wsol cannot tell it from a file"],
+            ["unknown: a weight file does not state it"],
             id="a file",
         ),
         pytest.param(
-            RunConfig(backbone="no_such_model", classifier="none"), ["unknown: timm states none"], id="unheard of"
+            RunConfig(backbone="no_such_model", classifier="none"), ["unknown: timm states none"], id="unknown model"
         ),
         pytest.param(
             RunConfig(backbone="resnet50.no_such_tag", classifier="none"),
             ["unknown: timm states none"],
-            id="a tag unheard of",
+            id="unknown tag",
         ),
     ],
 )
-def test_the_licence_of_weights_is_told_as_far_as_it_is_known(config: RunConfig, licences: list[str]) -> None:
+def test_the_licence_of_weights_is_shown_if_it_is_known(config: RunConfig, licences: list[str]) -> None:
     rows = licences_of(config)
     assert [licence for _, _, licence in rows[1:-1]] == licences
     assert not any("/somewhere" in what for _, what, _ in rows)

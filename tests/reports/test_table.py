@@ -1,4 +1,4 @@
-"""What people read of a judgement: tables on the terminal and the curve."""
+"""Reports of an evaluation: tables on the terminal and the curve."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_a_table_names_protocol_number_and_threshold_in_one_line(capsys: pytest.
     assert lines[0] == "protocol original, masks, n = 3, threshold 0.50"
     assert any("GT-known Loc " in line and "66.7 (0.0 to 100.0)" in line for line in lines)
     assert any("AUC of the score " in line and "100.0 (100.0 to 100.0)" in line for line in lines)
-    assert lines[-2] == "The AUC compares 2 right boxes with 1 wrong."
-    assert lines[-1].startswith("Best threshold 0.81, chosen with the true boxes")
+    assert lines[-2] == "The AUC compares 2 correct boxes with 1 wrong."
+    assert lines[-1].startswith("Best threshold 0.81, chosen with the annotated boxes")
 
 
 def of_boxes(**rights_and_wrongs: tuple[int, int]) -> Evaluation:
-    """So many right and so many wrong boxes of an owl under each protocol, of images that are the same."""
+    """An evaluation with (right, wrong) numbers of an owl's boxes under each protocol, on the same images."""
     evaluator = Evaluator([PROTOCOLS[name] for name in rights_and_wrongs], dict.fromkeys(rights_and_wrongs, 0.5))
     n = sum(next(iter(rights_and_wrongs.values())))
     rows = [
@@ -67,13 +67,13 @@ def of_boxes(**rights_and_wrongs: tuple[int, int]) -> Evaluation:
     ("right", "wrong", "expected"),
     [
         pytest.param(10, 10, None, id="enough"),
-        pytest.param(9, 30, "9 right boxes with 30 wrong", id="few right ones"),
-        pytest.param(1, 9, "1 right box with 9 wrong", id="one right box"),
-        pytest.param(30, 1, "30 right boxes with 1 wrong", id="one wrong box"),
+        pytest.param(9, 30, "9 correct boxes with 30 wrong", id="few right ones"),
+        pytest.param(1, 9, "1 correct box with 9 wrong", id="one right box"),
+        pytest.param(30, 1, "30 correct boxes with 1 wrong", id="one wrong box"),
         pytest.param(4, 0, None, id="no AUC"),
     ],
 )
-def test_an_auc_of_few_boxes_says_how_few(
+def test_an_auc_of_few_boxes_is_reported_with_their_number(
     right: int, wrong: int, expected: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = of_boxes(original=(right, wrong))
@@ -81,7 +81,9 @@ def test_an_auc_of_few_boxes_says_how_few(
     print_table(per_class_table(result, "original"))
     lines = printed(capsys)
     assert (f"The AUC compares {expected}." in lines) == (expected is not None)
-    assert ("The AUC of a class with fewer than 10 right or 10 wrong boxes says little." in lines) == bool(expected)
+    assert ("The AUC of a class with fewer than 10 correct or 10 wrong boxes is not reliable." in lines) == bool(
+        expected
+    )
     notes = " ".join([_protocols(result).caption, *(tile.name for tile in _tiles(result))])
     assert notes.count("wrong") == (0 if expected is None else 2) and (expected or "") in notes
 
@@ -90,27 +92,31 @@ def test_an_auc_of_few_boxes_says_how_few(
     ("boxes", "expected"),
     [
         pytest.param(
-            {"original": (6, 0), "spol": (5, 1)}, {"GT-known Loc": "original"}, id="where all are right there is no AUC"
+            {"original": (6, 0), "spol": (5, 1)}, {"GT-known Loc": "original"}, id="if all are correct there is no AUC"
         ),
         pytest.param(
             {"spol": (5, 1), "original": (6, 0)}, {"GT-known Loc": "spol", "AUC": "spol"}, id="the first protocol"
         ),
     ],
 )
-def test_boxes_right_and_auc_are_of_the_same_boxes(boxes: dict[str, tuple[int, int]], expected: dict[str, str]) -> None:
+def test_correct_boxes_and_auc_are_of_the_same_boxes(
+    boxes: dict[str, tuple[int, int]], expected: dict[str, str]
+) -> None:
     names = [tile.name.partition("; ")[2] for tile in _tiles(of_boxes(**boxes))]
     found = dict(name.split(", ")[:2] for name in names)
-    assert {name: place.removeprefix("protocol ") for name, place in found.items() if "Top" not in name} == expected
+    assert {
+        name: protocol.removeprefix("protocol ") for name, protocol in found.items() if "Top" not in name
+    } == expected
 
 
-def test_a_best_threshold_is_told_for_each_iou(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_best_threshold_is_reported_for_each_iou(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(evaluation_table(evaluated("wsol-v2"), "wsol-v2"))
     lines = printed(capsys)
     assert lines[0] == "protocol wsol-v2, masks, n = 3"
     assert "for IoU 0.3, 0.81 for IoU 0.5, 0.94 for IoU 0.7" in " ".join(lines)
 
 
-def test_classes_come_the_fewest_found_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_classes_are_in_the_order_of_their_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(per_class_table(evaluated("original"), "original"))
     owl, hawk = (line for line in printed(capsys) if line.startswith("│"))
     assert "owl" in owl and " 2 " in owl and "50.0" in owl
@@ -129,13 +135,13 @@ def test_a_curve_is_a_plot_with_its_numbers_beside_it(tmp_path: Path, suffix: st
     assert ["original", "0.5", "0.99", "66.6667"] in rows and ["original", "0.5", "0.01", "0"] in rows
 
 
-def test_the_plot_marks_the_own_threshold(tmp_path: Path) -> None:
+def test_the_plot_marks_the_threshold_of_the_run(tmp_path: Path) -> None:
     write_curve(tmp_path / "one.png", evaluated("original"))
     write_curve(tmp_path / "two.png", evaluated("original", "wsol-v2"))
     one, two = (Image.open(tmp_path / name).convert("RGB") for name in ("one.png", "two.png"))
     assert two.width == 2 * one.width
     write_curve(tmp_path / "one.svg", evaluated("original"))
-    assert "own threshold 0.50" in (tmp_path / "one.svg").read_text()
+    assert "the run's threshold 0.50" in (tmp_path / "one.svg").read_text()
 
 
 def test_boxes_have_no_curve(tmp_path: Path) -> None:
@@ -145,6 +151,6 @@ def test_boxes_have_no_curve(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["c.gif", "c", "c.csv"])
-def test_a_plot_has_a_suffix_of_a_plot(name: str) -> None:
+def test_a_file_without_a_suffix_of_plots_is_refused(name: str) -> None:
     with pytest.raises(WsolError, match=r"\.png, \.svg, \.pdf"):
         check_curve_file(Path(name))

@@ -20,7 +20,7 @@ from fake_data.reviews import prediction, served, write_reviewable
 from wsol.predictions.review_journal import FILE, read_journal
 from wsol.review import connections
 from wsol.review.address import Address
-from wsol.review.app import LONGEST_BODY
+from wsol.review.app import MAX_BODY_BYTES
 
 HTML = '<img src=x onerror="alert(1)">.jpg'
 SECRET = b"the secret beside the images"
@@ -86,7 +86,7 @@ def own(address: Address) -> dict[str, str]:
     }
 
 
-def wish(**changes: Any) -> bytes:
+def decision_body(**changes: Any) -> bytes:
     words = {
         "image": 0,
         "base": 0,
@@ -208,18 +208,18 @@ def test_paths_lead_nowhere(address: Address, path: str) -> None:
         pytest.param({"Origin": "http://evil.example"}, 403, id="a foreign page"),
         pytest.param({"Origin": "http://127.0.0.1:1"}, 403, id="a page of another port"),
         pytest.param({"Origin": "null"}, 403, id="a page in a sandbox"),
-        pytest.param({"Sec-Fetch-Site": "same-site"}, 403, id="another port, says the browser"),
+        pytest.param({"Sec-Fetch-Site": "same-site"}, 403, id="another port, according to the browser"),
         pytest.param({"Content-Type": "text/plain"}, 415, id="text, as a form may send"),
         pytest.param({"Content-Type": ""}, 415, id="no type"),
         pytest.param({"Host": "evil.example"}, 421, id="a foreign name"),
     ],
 )
 def test_a_stranger_writes_nothing(address: Address, path: str, changes: dict[str, str], status: int) -> None:
-    answer = send(address, "POST", path, wish(), **(own(address) | changes))
+    answer = send(address, "POST", path, decision_body(), **(own(address) | changes))
     assert answer.status == status
 
 
-def test_nobody_is_allowed_to_ask_from_elsewhere(address: Address) -> None:
+def test_requests_from_elsewhere_are_refused(address: Address) -> None:
     answer = send(address, "OPTIONS", "/api/decide", Origin="http://evil.example", Access_Control_Request_Method="POST")
     assert answer.status == 403
     assert not any(name.startswith("access-control") for name in answer.headers)
@@ -244,40 +244,40 @@ DEEP = b"[" * 100_000
         pytest.param(b"[" + b"9" * 5000 + b"]", 400, id="a number of 5000 digits"),
         pytest.param(b"[]", 422, id="a list"),
         pytest.param(b"null", 422, id="null"),
-        pytest.param(b"x" * (LONGEST_BODY + 1), 413, id="too long"),
+        pytest.param(b"x" * (MAX_BODY_BYTES + 1), 413, id="too long"),
         pytest.param(b"x" * 20_000_000, 413, id="20 MB"),
-        pytest.param(wish(more=1), 422, id="a word more"),
-        pytest.param(wish(image="0"), 422, id="an image by a word"),
-        pytest.param(wish(image="../secret.txt"), 422, id="an image by a path"),
-        pytest.param(wish(image=-1), 422, id="an image below 0"),
-        pytest.param(wish(image=2), 422, id="no such image"),
-        pytest.param(wish(image=10**30), 422, id="a huge number"),
-        pytest.param(wish(image=True), 422, id="true is no image"),
-        pytest.param(wish(image=None), 422, id="no image"),
-        pytest.param(wish(base=1.5), 422, id="half a number"),
-        pytest.param(wish(boxes=[[1, 2, 3]]), 422, id="three edges"),
-        pytest.param(wish(boxes=[[1, 2, 3, "4"]]), 422, id="an edge as a word"),
-        pytest.param(wish(boxes=[[1, 2, 3, 10**400]]), 422, id="an edge beyond all floats"),
-        pytest.param(wish(boxes=[[1, 2, 3, True]]), 422, id="an edge that is true"),
-        pytest.param(wish(boxes="all"), 422, id="boxes as a word"),
-        pytest.param(wish(boxes={}), 422, id="boxes as an object"),
-        pytest.param(wish(boxes=[[-5, 2, 30, 40]]), 422, id="outside to the left"),
-        pytest.param(wish(boxes=[[1, 2, 161, 40]]), 422, id="outside to the right"),
-        pytest.param(wish(boxes=[[30, 2, 1, 40]]), 422, id="swapped"),
-        pytest.param(wish(boxes=[[1, 2, 1, 40]]), 422, id="no area"),
-        pytest.param(wish(boxes=[[float("nan"), 2, 30, 40]]), 400, id="NaN"),
-        pytest.param(wish(boxes=[[1, 2, float("inf"), 40]]), 400, id="infinity"),
-        pytest.param(wish().replace(b"30", b"1e999"), 400, id="infinity in digits"),
-        pytest.param(wish(boxes=[[1, 2, 30, 40]] * 1001), 422, id="a thousand and one boxes"),
-        pytest.param(wish(class_name="<b>"), 422, id="unknown class"),
-        pytest.param(wish(class_name=["owl"]), 422, id="a list for a class"),
-        pytest.param(wish(class_name=7), 422, id="a number for a class"),
-        pytest.param(wish(session=""), 422, id="no session"),
-        pytest.param(wish(session="a\nb"), 422, id="a line break in the session"),
-        pytest.param(wish(id="i" * 65), 422, id="a long id"),
-        pytest.param(wish(is_rejected="no"), 422, id="a word for a fact"),
-        pytest.param(wish(is_class_chosen="yes"), 422, id="a word for a choice"),
-        pytest.param(wish(base=7), 409, id="a base that never was"),
+        pytest.param(decision_body(more=1), 422, id="a word more"),
+        pytest.param(decision_body(image="0"), 422, id="an image by a word"),
+        pytest.param(decision_body(image="../secret.txt"), 422, id="an image by a path"),
+        pytest.param(decision_body(image=-1), 422, id="an image below 0"),
+        pytest.param(decision_body(image=2), 422, id="no such image"),
+        pytest.param(decision_body(image=10**30), 422, id="a huge number"),
+        pytest.param(decision_body(image=True), 422, id="true instead of an image"),
+        pytest.param(decision_body(image=None), 422, id="no image"),
+        pytest.param(decision_body(base=1.5), 422, id="half a number"),
+        pytest.param(decision_body(boxes=[[1, 2, 3]]), 422, id="three edges"),
+        pytest.param(decision_body(boxes=[[1, 2, 3, "4"]]), 422, id="an edge as a word"),
+        pytest.param(decision_body(boxes=[[1, 2, 3, 10**400]]), 422, id="an edge beyond all floats"),
+        pytest.param(decision_body(boxes=[[1, 2, 3, True]]), 422, id="true instead of an edge"),
+        pytest.param(decision_body(boxes="all"), 422, id="boxes as a word"),
+        pytest.param(decision_body(boxes={}), 422, id="boxes as an object"),
+        pytest.param(decision_body(boxes=[[-5, 2, 30, 40]]), 422, id="outside to the left"),
+        pytest.param(decision_body(boxes=[[1, 2, 161, 40]]), 422, id="outside to the right"),
+        pytest.param(decision_body(boxes=[[30, 2, 1, 40]]), 422, id="swapped"),
+        pytest.param(decision_body(boxes=[[1, 2, 1, 40]]), 422, id="no area"),
+        pytest.param(decision_body(boxes=[[float("nan"), 2, 30, 40]]), 400, id="NaN"),
+        pytest.param(decision_body(boxes=[[1, 2, float("inf"), 40]]), 400, id="infinity"),
+        pytest.param(decision_body().replace(b"30", b"1e999"), 400, id="infinity in digits"),
+        pytest.param(decision_body(boxes=[[1, 2, 30, 40]] * 1001), 422, id="a thousand and one boxes"),
+        pytest.param(decision_body(class_name="<b>"), 422, id="unknown class"),
+        pytest.param(decision_body(class_name=["owl"]), 422, id="a list for a class"),
+        pytest.param(decision_body(class_name=7), 422, id="a number for a class"),
+        pytest.param(decision_body(session=""), 422, id="no session"),
+        pytest.param(decision_body(session="a\nb"), 422, id="a line break in the session"),
+        pytest.param(decision_body(id="i" * 65), 422, id="a long id"),
+        pytest.param(decision_body(is_rejected="no"), 422, id="a word for a fact"),
+        pytest.param(decision_body(is_class_chosen="yes"), 422, id="a word for a choice"),
+        pytest.param(decision_body(base=7), 409, id="a base that never was"),
     ],
 )
 def test_what_is_no_decision_is_refused(address: Address, body: bytes, status: int) -> None:
@@ -357,7 +357,9 @@ def test_three_hundred_half_requests_do_not_keep_the_owner_out(address: Address,
                 one.sendall(half_requests(address)[kind])
         for _ in range(3):
             assert send(address, "GET", "/api/overview", **key(address)).status == 200
-        assert sum(map(is_closed, strangers)) >= 300 - connections.MOST, "or a thousand would leave no descriptors"
+        assert sum(map(is_closed, strangers)) >= 300 - connections.MAX_CONNECTIONS, (
+            "or a thousand would leave no descriptors"
+        )
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -377,7 +379,7 @@ def is_closed(connection: socket.socket) -> bool:
 def test_who_does_not_come_to_an_end_is_hung_up_on(
     address: Address, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "TIMEOUT_SECONDS", 0.3)
     with socket.create_connection(("127.0.0.1", address.port), timeout=20) as stranger:
         stranger.sendall(half_requests(address)[kind])
         began, seen = time.monotonic(), b""
@@ -395,7 +397,7 @@ def test_who_does_not_come_to_an_end_is_hung_up_on(
 
 
 def test_who_does_not_read_the_answers_is_hung_up_on(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "TIMEOUT_SECONDS", 0.3)
     one = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{address.port}\r\n\r\n".encode()
     with socket.socket() as stranger:
         # Seconds even so: megabytes fit into the system's buffers before the server has to wait.
@@ -464,7 +466,7 @@ def test_ten_thousand_requests_and_it_still_answers(address: Address) -> None:
     assert send(address, "GET", "/api/overview", **key(address)).status == 200
 
 
-def test_what_lies_outside_of_the_images_is_never_opened(tmp_path: Path) -> None:
+def test_files_outside_the_image_folder_are_never_opened(tmp_path: Path) -> None:
     from wsol.errors import WsolError
     from wsol.review import serve
 

@@ -1,4 +1,4 @@
-"""The page in a browser: what was pressed, dragged and tapped is what the journal says."""
+"""The page in a browser: keys, drags and taps give the expected journal."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
     page.mouse.up()
 
 
-def told(out: Path) -> list[tuple[Any, ...]]:
-    """The journal, as far as a person made it."""
+def decisions_of(out: Path) -> list[tuple[Any, ...]]:
+    """The decisions in the journal, without numbers and times."""
     return [(one.image, one.verdict, one.boxes, one.class_name) for one in read_journal(out)]
 
 
@@ -105,7 +105,7 @@ def served_to(tab: Page, out: Path) -> Iterator[Address]:
 
 
 def hold(tab: Page, path: str) -> Callable[[], None]:
-    """Hold back what the page posts there, until the returned function lets the first go and all that come after it."""
+    """Hold back requests to an API path; the returned function releases the first and all later ones."""
     held: list[Route] = []
     tab.route(f"**/api/{path}", lambda route: held.append(route))
 
@@ -147,7 +147,7 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
         expected.append((press(page, "Enter"), "corrected", ((39.0, 31.0, 120.0, 91.0),), "hawk"))
         press(page, "d")
         expected.append((shown(page), "corrected", (), "owl"))
-        assert "without an object" in page.locator("#count").inner_text()
+        assert "background image" in page.locator("#count").inner_text()
         press(page, "Enter")
         assert shown(page) == names(11)[0] and page.locator("#far").inner_text() == "10 of 100 decided"
 
@@ -169,7 +169,7 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
         assert page.locator("#boxes .box").count() == 2, "the boxes are where they were dragged to"
         page.select_option("#filter", "u")
         saved(page)
-        assert told(out) == expected
+        assert decisions_of(out) == expected
 
         last = shown(page)  # before the kill: what has not come does not come any more
         server.send_signal(signal.SIGKILL)
@@ -182,21 +182,21 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
     with process(out) as (_, again):
         assert again != url and again.rpartition("/")[0] == url.rpartition("/")[0]
         expect(page.locator("#saved")).to_contain_text(
-            "1 not saved: another server is here now: open the address that it printed"
+            "1 not saved: another server is running: open the address that it printed"
         )
-        assert told(out) == expected[:-1]
+        assert decisions_of(out) == expected[:-1]
         anew = context.new_page()
         anew.goto(again)
         shown(anew)
         saved(page)  # by itself: the new key is this browser's now
         assert shown(page) == names(13)[0]  # by now, whether or not it had come before the kill
         anew.close()
-        assert told(out) == expected
+        assert decisions_of(out) == expected
         page.keyboard.press("u")
         expected.append((last, "undecided", (BOX,), "hawk"))
         expect(page.locator("#name")).to_have_text(last)
         saved(page)
-        assert told(out) == expected
+        assert decisions_of(out) == expected
     context.close()
     folder = export(out, "coco", out.parent / "coco", reviewed=True)
     written = json.loads((folder / "instances.json").read_text())
@@ -223,12 +223,12 @@ def test_two_windows_do_not_overwrite_each_other(out: Path, address: Address, br
     saved(one)
     drag(two, (80, 60), (90, 70))
     two.wait_for_selector("#notice:not([hidden])")
-    assert "Another window was faster" in two.locator("#notice").inner_text()
-    assert two.locator("#verdict").inner_text() == "rejected", "it shows what holds"
-    assert told(out) == [(names(0)[0], "rejected", (BOX,), "hawk")]
+    assert "Another window has already decided" in two.locator("#notice").inner_text()
+    assert two.locator("#verdict").inner_text() == "rejected", "it shows the current state"
+    assert decisions_of(out) == [(names(0)[0], "rejected", (BOX,), "hawk")]
     two.keyboard.press("Enter")  # now that it knows, it may
     saved(two)
-    assert told(out)[1:] == [(names(0)[0], "accepted", (BOX,), "hawk")]
+    assert decisions_of(out)[1:] == [(names(0)[0], "accepted", (BOX,), "hawk")]
     # And an answer brings along what the others did: 0001 is not offered again.
     press(one, "Enter")
     saved(one)
@@ -273,7 +273,7 @@ def test_a_box_moved_again_before_the_first_is_saved_is_there_when_one_comes_bac
     press(tab, "x")
     saved(tab)
     moved = ((55.0, 40.0, 135.0, 100.0),)
-    assert told(out)[-1][:3] == (names(0)[0], "rejected", moved)
+    assert decisions_of(out)[-1][:3] == (names(0)[0], "rejected", moved)
 
 
 def test_keys_before_an_undo_is_answered_decide_about_no_other_image(out: Path, address: Address, tab: Page) -> None:
@@ -291,7 +291,7 @@ def test_keys_before_an_undo_is_answered_decide_about_no_other_image(out: Path, 
     expect(tab.locator("#notice")).to_contain_text("nothing to undo")
     assert press(tab, "Enter") == names(0)[0] and shown(tab) == names(1)[0]
     saved(tab)
-    assert {line[0] for line in told(out)} == {names(0)[0]} and told(out)[-1][1] == "accepted"
+    assert {line[0] for line in decisions_of(out)} == {names(0)[0]} and decisions_of(out)[-1][1] == "accepted"
 
 
 def test_two_undos_before_an_answer_end_at_what_was_undone_and_skip_nothing(
@@ -311,7 +311,7 @@ def test_two_undos_before_an_answer_end_at_what_was_undone_and_skip_nothing(
     assert press(tab, "Enter") == names(0)[0] and shown(tab) == names(1)[0]
 
 
-def test_who_has_gone_on_is_told_of_the_undo_and_stays(out: Path, address: Address, tab: Page) -> None:
+def test_an_undo_of_an_earlier_image_is_reported_and_the_page_stays(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     for _ in range(2):
         press(tab, "Enter")
@@ -347,7 +347,10 @@ def test_a_drag_that_outlasts_its_image_changes_no_other(out: Path, address: Add
     press(tab, "Enter")
     shown(tab)
     saved(tab)
-    assert {line[0] for line in told(out)} == {names(0)[0]} and told(out)[-1][1:3] == ("accepted", (BOX,))
+    assert {line[0] for line in decisions_of(out)} == {names(0)[0]} and decisions_of(out)[-1][1:3] == (
+        "accepted",
+        (BOX,),
+    )
 
 
 def test_the_image_that_is_left_is_found_by_its_own_filter(tmp_path: Path, tab: Page) -> None:
@@ -364,7 +367,7 @@ def test_a_box_is_drawn_anew_in_one_decision_and_undone_in_one(out: Path, addres
     tab.goto(address.url)
     notice = tab.locator("#notice")
     press(tab, "b")
-    expect(notice).to_contain_text("the box anew: the old one goes")
+    expect(notice).to_contain_text("a box that replaces the selected one")
     drag(tab, (10, 20), (60, 70))
     expect(notice).to_be_hidden()
     assert tab.locator("#boxes .box").count() == 1
@@ -372,11 +375,11 @@ def test_a_box_is_drawn_anew_in_one_decision_and_undone_in_one(out: Path, addres
     press(tab, "Enter")
     saved(tab)
     anew = [(names(0)[0], "corrected", (box,), "hawk") for box in ((10.0, 20.0, 60.0, 70.0), (40.0, 30.0, 120.0, 90.0))]
-    assert told(out) == [anew[0], (*anew[1][:1], "accepted", *anew[1][2:])], "in the middle it is as predicted"
+    assert decisions_of(out) == [anew[0], (*anew[1][:1], "accepted", *anew[1][2:])], "in the middle it is as predicted"
     press(tab, "u")
     expect(tab.locator("#verdict")).to_have_text("corrected")
     saved(tab)
-    assert told(out)[-1] == anew[0]
+    assert decisions_of(out)[-1] == anew[0]
 
 
 def test_deleting_ends_drawing_anew_or_another_box_would_go(out: Path, address: Address, tab: Page) -> None:
@@ -388,33 +391,35 @@ def test_deleting_ends_drawing_anew_or_another_box_would_go(out: Path, address: 
     expect(tab.locator("[data-do=redraw]")).to_have_attribute("aria-pressed", "false")
     drag(tab, (2, 2), (20, 20))
     saved(tab)
-    assert told(out)[-1] == (names(0)[0], "accepted", ((40.0, 30.0, 120.0, 90.0),), "hawk")
+    assert decisions_of(out)[-1] == (names(0)[0], "accepted", ((40.0, 30.0, 120.0, 90.0),), "hawk")
 
 
-def test_what_is_said_of_drawing_goes_and_a_box_over_another_is_told(out: Path, address: Address, tab: Page) -> None:
+def test_the_hint_about_drawing_disappears_and_an_overlapping_box_is_reported(
+    out: Path, address: Address, tab: Page
+) -> None:
     tab.goto(address.url)
     notice = tab.locator("#notice")
     press(tab, "n")
-    expect(notice).to_contain_text("one more box; b draws one anew, d deletes the chosen one")
+    expect(notice).to_contain_text("another box (b replaces the selected one, d deletes it)")
     drag(tab, (2, 100), (30, 118))
     expect(notice).to_be_hidden()
     press(tab, "n")
     drag(tab, (50, 40), (110, 80))
-    expect(notice).to_contain_text("It lies over box 1. Is that the wrong one? 1, then d")
+    expect(notice).to_contain_text("It overlaps box 1. To delete that box, press 1, then d")
     press(tab, "b")  # the third is chosen
     drag(tab, (100, 2), (150, 20))
     expect(notice).to_be_hidden()
     press(tab, "Escape")
     press(tab, "b")
-    expect(notice).to_contain_text("Choose a box first")
+    expect(notice).to_contain_text("Select a box first")
     press(tab, "1")
     press(tab, "d")
     expect(notice).to_be_hidden()
     saved(tab)
-    assert told(out)[-1][2] == ((2.0, 100.0, 30.0, 118.0), (100.0, 2.0, 150.0, 20.0))
+    assert decisions_of(out)[-1][2] == ((2.0, 100.0, 30.0, 118.0), (100.0, 2.0, 150.0, 20.0))
 
 
-def test_after_a_reload_back_says_where_the_decided_ones_are(out: Path, address: Address, tab: Page) -> None:
+def test_after_a_reload_back_says_how_to_see_decided_images(out: Path, address: Address, tab: Page) -> None:
     tab.goto(address.url)
     press(tab, "ArrowLeft")
     expect(tab.locator("#notice")).to_have_text("This is the first image.")
@@ -422,7 +427,9 @@ def test_after_a_reload_back_says_where_the_decided_ones_are(out: Path, address:
     saved(tab)
     tab.reload()
     assert press(tab, "ArrowLeft") == names(1)[0]
-    expect(tab.locator("#notice")).to_have_text("No undecided image comes before. Show: all has the others.")
+    expect(tab.locator("#notice")).to_have_text(
+        "There is no earlier undecided image. Set Show to all to see the others."
+    )
     tab.select_option("#filter", "")
     press(tab, "ArrowLeft")
     expect(tab.locator("#name")).to_have_text(names(0)[0])
@@ -434,7 +441,7 @@ def test_a_key_that_is_held_down_decides_once(out: Path, address: Address, tab: 
     for _ in range(5):
         tab.keyboard.down("Enter")  # without a release these are repetitions
     saved(tab)
-    assert len(told(out)) == 1
+    assert len(decisions_of(out)) == 1
 
 
 def test_arrows_go_to_the_next_image_whatever_is_chosen_and_move_a_box_with_shift_or_alt_alone(
@@ -453,7 +460,7 @@ def test_arrows_go_to_the_next_image_whatever_is_chosen_and_move_a_box_with_shif
     for key in ("Shift+ArrowRight", "Alt+ArrowLeft"):  # neither the first of two boxes, nor the browser's way back
         press(tab, "Escape")
         tab.keyboard.press(key)
-        expect(tab.locator("#notice")).to_contain_text("Choose a box first")
+        expect(tab.locator("#notice")).to_contain_text("Select a box first")
     press(tab, "ArrowDown")
     assert shown(tab) == names(1)[0]
     tab.keyboard.down("Shift")
@@ -467,7 +474,7 @@ def test_arrows_go_to_the_next_image_whatever_is_chosen_and_move_a_box_with_shif
     press(tab, "ArrowUp")
     assert shown(tab) == names(0)[0]
     saved(tab)
-    assert told(out) == [
+    assert decisions_of(out) == [
         (names(0)[0], "corrected", (BOX, (5.0, 5.0, 20.0, 20.0)), "hawk"),
         (names(1)[0], "corrected", ((61.0, 30.0, 141.0, 90.0),), "owl"),
     ]
@@ -498,7 +505,7 @@ def test_a_image_that_changed_since_is_not_shown_and_can_only_be_rejected(
     press(page, "x")
     assert shown(page) == names(1)[0]
     saved(page)
-    assert [(image, verdict) for image, verdict, *_ in told(out)] == [(names(0)[0], "rejected")]
+    assert [(image, verdict) for image, verdict, *_ in decisions_of(out)] == [(names(0)[0], "rejected")]
     page.close()
 
 
@@ -510,19 +517,19 @@ def test_a_phone_taps_and_drags(out: Path, address: Address, browser: Browser) -
     page.goto(address.url)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing reaches beyond the screen"
     for name in ("Accept", "Reject", "Undo", "Draw", "Replace", "Next", "Back"):
-        area = page.get_by_role("button", name=name).bounding_box()
+        area = page.get_by_role("button", name=name, exact=True).bounding_box()
         assert area is not None and min(area["width"], area["height"]) >= 44 and area["y"] + area["height"] <= 844
     shown(page)
     page.get_by_role("button", name="Accept").tap()
     shown(page)
     touch = phone.new_cdp_session(page)
     for kind, x, y in (("touchStart", 80, 60), ("touchMove", 85, 65), ("touchMove", 90, 70), ("touchEnd", 0, 0)):
-        place = spot(page, x, y)
-        points = [] if kind == "touchEnd" else [{"x": place[0], "y": place[1]}]
+        screen_x, screen_y = spot(page, x, y)
+        points = [] if kind == "touchEnd" else [{"x": screen_x, "y": screen_y}]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     page.get_by_role("button", name="Next").tap()
     saved(page)
-    assert told(out) == [
+    assert decisions_of(out) == [
         (names(0)[0], "accepted", (BOX,), "hawk"),
         (names(1)[0], "corrected", ((50.0, 40.0, 130.0, 100.0),), "owl"),
     ]
@@ -564,7 +571,7 @@ def test_a_screen_reader_finds_names_for_everything(out: Path, address: Address,
     assert unnamed == 0
 
 
-# What the folder says
+# The class of the folder
 
 
 @pytest.fixture
@@ -580,7 +587,7 @@ def test_the_folders_class_is_taken_by_a_key_and_by_a_button_and_given_back_by_u
     with served_to(tab, misfiled) as address:
         tab.goto(address.url)
         shown(tab)
-        assert tab.locator("#class").inner_text() == "hawk" and "folder says: owl" in line.inner_text()
+        assert tab.locator("#class").inner_text() == "hawk" and "folder: owl" in line.inner_text()
         press(tab, "f")
         expect(tab.locator("#class")).to_have_text("owl")
         expect(line).to_be_hidden()
@@ -595,16 +602,16 @@ def test_the_folders_class_is_taken_by_a_key_and_by_a_button_and_given_back_by_u
         tab.keyboard.press("f")  # before the pause that makes the step a change
         press(tab, "Enter")
         assert shown(tab) == "tit/1.jpg"
-        tab.get_by_role("button", name="folder says: tit").click()
+        tab.get_by_role("button", name="folder: tit").click()
         expect(tab.locator("#class")).to_have_text("tit")
         press(tab, "Enter")  # goes on; the button is not pressed again
         assert shown(tab) == "hawk/2.jpg"
         expect(line).to_be_hidden()
         press(tab, "f")
-        expect(tab.locator("#notice")).to_contain_text("no other class")
+        expect(tab.locator("#notice")).to_contain_text("class is the one shown")
         saved(tab)
     moved = (41.0, 30.0, 121.0, 90.0)
-    assert told(misfiled) == [
+    assert decisions_of(misfiled) == [
         ("owl/0.jpg", "corrected", (BOX,), "owl"),
         ("owl/0.jpg", "undecided", (BOX,), "hawk"),
         ("owl/0.jpg", "corrected", (moved,), "hawk"),
@@ -630,7 +637,7 @@ def test_the_predicted_class_is_kept_against_the_folders_and_given_up_by_undo(mi
         expect(tab.locator("#said")).to_have_text("class hawk kept")
         assert tab.locator("#verdict").inner_text() == "accepted"
         press(tab, "k")
-        expect(tab.locator("#notice")).to_contain_text("hawk is your choice already")
+        expect(tab.locator("#notice")).to_contain_text("hawk is already your choice")
         saved(tab)
         tab.keyboard.press("u")
         expect(mark).to_be_hidden()
@@ -653,7 +660,7 @@ def test_the_predicted_class_is_kept_against_the_folders_and_given_up_by_undo(mi
         assert shown(tab) == "hawk/2.jpg"
         expect(keep).to_be_hidden()
         press(tab, "k")
-        expect(tab.locator("#notice")).to_contain_text("no other class")
+        expect(tab.locator("#notice")).to_contain_text("class is the one shown")
         saved(tab)
     assert chosen(misfiled) == [
         ("owl/0.jpg", "accepted", "hawk", True),
@@ -686,13 +693,13 @@ def test_the_class_that_is_there_can_be_chosen_in_the_list(misfiled: Path, tab: 
     assert [row.split(",")[:2] for row in rows[1:]] == [["owl/0.jpg", "hawk"], ["tit/1.jpg", "tit"]]
 
 
-def test_a_screen_reader_hears_what_the_folder_says(misfiled: Path, tab: Page) -> None:
+def test_a_screen_reader_gets_the_class_of_the_folder(misfiled: Path, tab: Page) -> None:
     with served_to(tab, misfiled) as address:
         tab.goto(address.url)
         shown(tab)
-        expect(tab.locator("#said")).to_have_text("hawk, folder says owl, undecided, 1 box")
+        expect(tab.locator("#said")).to_have_text("hawk, folder owl, undecided, 1 box")
         press(tab, "f")
-        expect(tab.locator("#said")).to_have_text("class owl, as the folder says")
+        expect(tab.locator("#said")).to_have_text("class owl, from the folder")
         tab.keyboard.press("?")
         assert "folder" in tab.get_by_role("dialog", name="Keys").inner_text()
 
@@ -705,14 +712,14 @@ def test_a_phone_takes_the_folders_class(misfiled: Path, browser: Browser) -> No
     with served(misfiled) as address:
         page.goto(address.url)
         shown(page)
-        button = page.get_by_role("button", name="folder says: owl")
+        button = page.get_by_role("button", name="folder: owl")
         area = button.bounding_box()
         assert area is not None and area["height"] >= 44 and area["x"] + area["width"] <= 390
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         button.tap()
         expect(page.locator("#class")).to_have_text("owl")
         saved(page)
-    assert told(misfiled) == [("owl/0.jpg", "corrected", (BOX,), "owl")]
+    assert decisions_of(misfiled) == [("owl/0.jpg", "corrected", (BOX,), "owl")]
     phone.close()
 
 
@@ -725,7 +732,7 @@ def test_a_image_that_cannot_be_shown_has_no_class_to_take(misfiled: Path, brows
         expect(page.locator("#given-line")).to_be_hidden()
         page.keyboard.press("f")
         page.close()
-    assert told(misfiled) == []
+    assert decisions_of(misfiled) == []
 
 
 def test_filters_show_what_they_say_and_an_end_is_an_end(tmp_path: Path, tab: Page) -> None:
@@ -739,11 +746,11 @@ def test_filters_show_what_they_say_and_an_end_is_an_end(tmp_path: Path, tab: Pa
         tab.select_option("#filter", "r")
         assert shown(tab) == names(1)[0]
         tab.select_option("#filter", "c")
-        assert "No image is corrected" in tab.locator("#empty").inner_text()
+        assert "There is no corrected image" in tab.locator("#empty").inner_text()
         tab.select_option("#filter", "")
         assert shown(tab) in names(0, 1, 2)
         saved(tab)
-    assert len(told(out)) == 3
+    assert len(decisions_of(out)) == 3
 
 
 def test_a_sample_is_gone_through_and_calibrates(out: Path, browser: Browser) -> None:
@@ -753,8 +760,8 @@ def test_a_sample_is_gone_through_and_calibrates(out: Path, browser: Browser) ->
         page.goto(url)
         drawn = read_sample(out)
         assert drawn is not None and len(drawn) == 5 and prediction(3).image not in drawn
-        expect(page.locator("#notice")).to_contain_text("put every box where it belongs")
-        expect(page.locator("#folder")).to_contain_text("5 drawn at random")
+        expect(page.locator("#notice")).to_contain_text("correct every box")
+        expect(page.locator("#folder")).to_contain_text("random sample of 5")
         seen = []
         for number in range(5):
             assert page.locator("#far").inner_text() == f"{number} of 5 decided"
@@ -768,4 +775,4 @@ def test_a_sample_is_gone_through_and_calibrates(out: Path, browser: Browser) ->
         expect(page.locator("#far")).to_have_text("0 of 5 decided")
         page.close()
     assert heads(read_journal(out))[prediction(3).image].verdict == "accepted"
-    assert not [line for line in told(out) if line[1] == "undecided" and line[0] not in drawn]
+    assert not [line for line in decisions_of(out) if line[1] == "undecided" and line[0] not in drawn]

@@ -30,7 +30,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """`start(out)`: a server in a process of its own, ended with the test."""
+    """`start(out)`: a server in its own process, ended with the test."""
     running: list[subprocess.Popen[str]] = []
 
     def begin(*words: object) -> subprocess.Popen[str]:
@@ -70,8 +70,8 @@ def test_a_killed_server_leaves_its_port_to_the_next_but_not_its_key_and_a_clean
     front, _, key = url.rpartition("/")
     assert front.startswith("http://127.0.0.1:") and len(key) >= 40
     port = url.split(":")[2].partition("/")[0]
-    said = refusal(capsys, out)
-    assert f"is in use by `wsol review`, process {first.pid} on " in said and f", port {port}: expected" in said
+    message = refusal(capsys, out)
+    assert f"is in use by `wsol review`, process {first.pid} on " in message and f", port {port}: expected" in message
     assert not [path for path in out.parent.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -82,10 +82,10 @@ def test_a_killed_server_leaves_its_port_to_the_next_but_not_its_key_and_a_clean
     again = address_of(second).rpartition("/")
     assert again[0] == front and len(again[2]) >= 40 and again[2] != key
     second.send_signal(signal.SIGINT)
-    said = second.communicate(timeout=60)[1]
+    message = second.communicate(timeout=60)[1]
     assert second.returncode == 0
-    assert "half a line at the end" in said and "1 of 2 images decided" in said
-    (hint,) = re.findall("`wsol (export .*--reviewed .*?)`", said)
+    assert "removed an incomplete last line" in message and "1 of 2 images decided" in message
+    (hint,) = re.findall("`wsol (export .*--reviewed .*?)`", message)
     app.parse_args(shlex.split(hint), exit_on_error=False, print_error=False)  # a whole command
     assert sorted(out.parent.rglob("*")) == sorted([*before, out / "review.jsonl"])
 
@@ -100,14 +100,14 @@ def test_a_review_that_does_not_begin_leaves_the_sample_as_it_was(
     assert read_sample(out) == ("owl/0001.jpg",)
 
 
-def test_another_sample_than_before_is_told_with_the_way_back(out: Path, start: Start) -> None:
+def test_another_sample_than_before_is_reported_with_the_way_back(out: Path, start: Start) -> None:
     write_sample(out, ("owl/0001.jpg",))
     server = start(out, "--sample", "2")
     address_of(server)
     server.send_signal(signal.SIGINT)
-    said = server.communicate(timeout=60)[1]
-    assert "the sample was of 1 image and is of 2 now" in said and "`--sample 1` goes back" in said
-    assert "0 of 2 images decided" in said and f"calibrate RUN --reviewed {out}" in said
+    message = server.communicate(timeout=60)[1]
+    assert "the sample had 1 image and has 2 now" in message and "`--sample 1` restores" in message
+    assert "0 of 2 images decided" in message and f"calibrate RUN --reviewed {out}" in message
     drawn = read_sample(out)
     assert drawn is not None and len(drawn) == 2
 
@@ -115,15 +115,15 @@ def test_another_sample_than_before_is_told_with_the_way_back(out: Path, start: 
 def test_two_servers_on_one_folder_are_one_too_many(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with held(out, "wsol review", "wait") as hold:
         hold.note(port_note(4321))
-        said = refusal(capsys, out)
-    assert "is in use by `wsol review`" in said and "port 4321" in said and "open its page" in said
+        message = refusal(capsys, out)
+    assert "is in use by `wsol review`" in message and "port 4321" in message and "open its page" in message
 
 
 @pytest.mark.parametrize(
     "content", ['{"port": 4321, "token": "known"}', '{"port": 4321, "token": ""}', "port 4321 known"]
 )
 @pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_nobody_who_hands_over_a_folder_chooses_the_key(out: Path, start: Start, content: str, mode: int) -> None:
+def test_a_folder_from_somebody_else_does_not_set_the_key(out: Path, start: Start, content: str, mode: int) -> None:
     for file in (out / ".review.lock", lock_file(out)):
         file.write_text(content)
         file.chmod(mode)
@@ -131,7 +131,7 @@ def test_nobody_who_hands_over_a_folder_chooses_the_key(out: Path, start: Start,
     assert len(key) >= 40 and "known" not in key
 
 
-def test_links_in_the_place_of_what_the_server_writes_are_not_followed(
+def test_links_instead_of_the_files_that_the_server_writes_are_not_followed(
     out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     victim = out.parent / "victim.txt"
@@ -159,7 +159,7 @@ def test_the_port_that_a_killed_server_noted(note: str, port: int | None) -> Non
     assert noted_port(note) == port
 
 
-def test_a_port_that_is_taken_is_told(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with bound([0]) as taken:
         port = taken.getsockname()[1]
         assert f"port {port} cannot be used" in refusal(capsys, out, "--port", port)
@@ -169,7 +169,7 @@ def test_a_port_that_is_taken_is_told(out: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         pytest.param(
             lambda out: (out / "manifest.json").unlink(), "expected the result of `wsol predict", id="unfinished"
@@ -182,13 +182,13 @@ def test_a_port_that_is_taken_is_told(out: Path, capsys: pytest.CaptureFixture[s
         ),
         pytest.param(
             lambda out: (out.parent / "images").rename(out.parent / "moved"),
-            "is no folder: expected the images",
+            "is not a folder: expected the images",
             id="images gone",
         ),
     ],
 )
-def test_what_cannot_be_reviewed_is_told(
-    out: Path, spoil: Callable[[Path], object], said: str, capsys: pytest.CaptureFixture[str]
+def test_what_cannot_be_reviewed_is_reported(
+    out: Path, spoil: Callable[[Path], object], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil(out)
-    assert said in refusal(capsys, out)
+    assert message in refusal(capsys, out)

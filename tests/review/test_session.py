@@ -1,4 +1,4 @@
-"""The desk: what several windows may do to one another, and that undo takes back exactly one's own."""
+"""The session: several windows at once, and undo of the window's own decisions only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from wsol.errors import WsolError
 from wsol.predictions.records import Prediction, open_predictions
 from wsol.predictions.review_journal import Journal, heads, read_journal
-from wsol.review.session import Desk, Item, Stale, Wish
+from wsol.review.session import DecisionRequest, Item, ReviewSession, StaleDecision
 
 BOX = (40.0, 30.0, 120.0, 90.0)
 OTHER = (1.0, 2.0, 30.0, 40.0)
@@ -27,8 +27,8 @@ def out(tmp_path: Path) -> Path:
     return write_reviewable(tmp_path, [*map(prediction, range(3)), Prediction("empty.jpg", HW, (), 0, "hawk", ())])
 
 
-def wish(image: int = 0, base: int = 0, **changes: Any) -> Wish:
-    """A window's wish to accept."""
+def accepting(image: int = 0, base: int = 0, **changes: Any) -> DecisionRequest:
+    """The request of a window to accept an image."""
     words = {
         "is_rejected": False,
         "boxes": (BOX,),
@@ -36,37 +36,37 @@ def wish(image: int = 0, base: int = 0, **changes: Any) -> Wish:
         "session": "one",
         "id": f"{image}-{base}",
     }
-    return Wish(image=image, base=base, **(words | changes))
+    return DecisionRequest(image=image, base=base, **(words | changes))
 
 
 def test_the_least_confident_come_first_and_those_without_an_object_before_them(out: Path) -> None:
     with Journal(out) as journal:
-        assert Desk(open_predictions(out), journal).order == [3, 0, 1, 2]
+        assert ReviewSession(open_predictions(out), journal).order == [3, 0, 1, 2]
 
 
 def test_a_sample_is_shown_in_the_order_in_which_it_was_drawn_and_undo_stays_in_it(out: Path) -> None:
     names = [one.image for one in open_predictions(out)]
     decide(out, names[1], "accepted", BOX)
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal, [names[2], names[0]])
-        assert desk.order == [2, 0] and desk.is_sample and len(desk.items) == 4 and desk.unknown == 0
-        assert desk.undo("one", "nothing-in-the-sample") is None
-        desk.decide(wish(2, class_name="tit"))
-        taken_back = desk.undo("one", "undo")
-        assert taken_back is not None and taken_back.image == names[2]
-        assert desk.verdict(1) == "accepted"
+        session = ReviewSession(open_predictions(out), journal, [names[2], names[0]])
+        assert session.order == [2, 0] and session.is_sample and len(session.items) == 4 and session.unknown == 0
+        assert session.undo("one", "nothing-in-the-sample") is None
+        session.decide(accepting(2, class_name="tit"))
+        undone = session.undo("one", "undo")
+        assert undone is not None and undone.image == names[2]
+        assert session.verdict(1) == "accepted"
 
 
 @pytest.mark.parametrize(
     ("top5", "expected"),
     [
-        pytest.param([0.9, 0.06, 0.02, 0.01, 0.01], "a", id="one is sure"),
+        pytest.param([0.9, 0.06, 0.02, 0.01, 0.01], "a", id="one is certain"),
         pytest.param([0.4, 0.3, 0.15, 0.1, 0.05], "abc", id="never more than three"),
         pytest.param([0.05, 0.05, 0.04, 0.04, 0.03], "a", id="the first of many, none likely"),
-        pytest.param([], "", id="nobody names it"),
+        pytest.param([], "", id="no classes"),
     ],
 )
-def test_only_classes_that_are_likely_head_the_list(top5: list[float], expected: str) -> None:
+def test_only_likely_classes_begin_the_list(top5: list[float], expected: str) -> None:
     named = replace(prediction(0), top5=tuple(zip("abcde", top5, strict=False)))
     assert "".join(Item.of(named).likely) == expected
 
@@ -77,42 +77,42 @@ def test_only_classes_that_are_likely_head_the_list(top5: list[float], expected:
         pytest.param({}, "accepted", id="as predicted"),
         pytest.param({"boxes": (OTHER,)}, "corrected", id="another box"),
         pytest.param({"boxes": (BOX, OTHER)}, "corrected", id="one more box"),
-        pytest.param({"boxes": ()}, "corrected", id="no object after all"),
+        pytest.param({"boxes": ()}, "corrected", id="no object"),
         pytest.param({"class_name": "owl"}, "corrected", id="another class"),
-        pytest.param({"is_rejected": True}, "rejected", id="of no use"),
-        pytest.param({"is_rejected": True, "boxes": (OTHER,)}, "rejected", id="changed, then of no use"),
+        pytest.param({"is_rejected": True}, "rejected", id="rejected"),
+        pytest.param({"is_rejected": True, "boxes": (OTHER,)}, "rejected", id="changed, then rejected"),
     ],
 )
-def test_a_decision_says_what_it_is_and_is_on_the_disk(out: Path, changes: dict[str, Any], verdict: str) -> None:
+def test_a_decision_has_its_verdict_and_is_on_the_disk(out: Path, changes: dict[str, Any], verdict: str) -> None:
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        made = desk.decide(wish(**changes))
-        assert made.verdict == desk.verdict(0) == verdict
+        session = ReviewSession(open_predictions(out), journal)
+        made = session.decide(accepting(**changes))
+        assert made.verdict == session.verdict(0) == verdict
         assert read_journal(out) == [made]
         assert made.boxes == changes.get("boxes", (BOX,))
 
 
-def test_the_same_wish_sent_twice_is_written_once(out: Path) -> None:
+def test_the_same_request_sent_twice_is_written_once(out: Path) -> None:
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        assert desk.decide(wish()) == desk.decide(wish())
+        session = ReviewSession(open_predictions(out), journal)
+        assert session.decide(accepting()) == session.decide(accepting())
     with Journal(out) as journal:  # also after a restart
-        assert Desk(open_predictions(out), journal).decide(wish()).number == 1
+        assert ReviewSession(open_predictions(out), journal).decide(accepting()).number == 1
     assert len(read_journal(out)) == 1
 
 
-def test_a_window_that_did_not_see_the_others_decision_is_refused(out: Path) -> None:
+def test_a_window_that_has_not_read_another_decision_is_refused(out: Path) -> None:
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        desk.decide(wish())
-        with pytest.raises(Stale):
-            desk.decide(wish(boxes=(OTHER,), session="two", id="late"))
-        assert desk.verdict(0) == "accepted" and len(read_journal(out)) == 1
-        assert desk.decide(wish(base=1, boxes=(OTHER,), session="two")).supersedes == 1
+        session = ReviewSession(open_predictions(out), journal)
+        session.decide(accepting())
+        with pytest.raises(StaleDecision):
+            session.decide(accepting(boxes=(OTHER,), session="two", id="late"))
+        assert session.verdict(0) == "accepted" and len(read_journal(out)) == 1
+        assert session.decide(accepting(base=1, boxes=(OTHER,), session="two")).supersedes == 1
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         pytest.param({"image": 4}, "from 0 to 3, got 4", id="no such image"),
         pytest.param({"boxes": ((0.0, 0.0, 161.0, 50.0),)}, "inside 160 x 120", id="beyond the right edge"),
@@ -121,15 +121,15 @@ def test_a_window_that_did_not_see_the_others_decision_is_refused(out: Path) -> 
         pytest.param({"boxes": ((50.0, 5.0, 5.0, 50.0),)}, "with an area", id="swapped"),
         pytest.param({"boxes": ((float("nan"), 5.0, 50.0, 50.0),)}, "with an area", id="NaN"),
         pytest.param({"boxes": ((0.0, 5.0, float("inf"), 50.0),)}, "inside", id="infinite"),
-        pytest.param({"boxes": (OTHER,) * 1001}, "at most 1000 boxes", id="too many"),
+        pytest.param({"boxes": (OTHER,) * 1001}, "too many boxes: expected at most 1000", id="too many"),
         pytest.param({"class_name": "eagle"}, "one of the 3 classes, got 'eagle'", id="unknown class"),
         pytest.param({"class_name": None}, "one of the 3 classes, got None", id="no class"),
         pytest.param({"class_name": None, "boxes": (), "is_class_chosen": True}, "got None", id="no class was chosen"),
     ],
 )
-def test_what_is_no_decision_is_refused_and_not_written(out: Path, changes: dict[str, Any], said: str) -> None:
-    with Journal(out) as journal, pytest.raises(WsolError, match=said):
-        Desk(open_predictions(out), journal).decide(wish(**changes))
+def test_an_invalid_decision_is_refused_and_not_written(out: Path, changes: dict[str, Any], message: str) -> None:
+    with Journal(out) as journal, pytest.raises(WsolError, match=message):
+        ReviewSession(open_predictions(out), journal).decide(accepting(**changes))
     assert read_journal(out) == []
 
 
@@ -138,18 +138,19 @@ def test_an_odd_predicted_box_may_stay_as_it_is(tmp_path: Path) -> None:
     out = write_reviewable(tmp_path, [prediction(0, beyond)])
     with Journal(out) as journal:
         assert (
-            Desk(open_predictions(out), journal).decide(wish(boxes=((40.0, 30.0, 160.5, 90.0),))).verdict == "accepted"
+            ReviewSession(open_predictions(out), journal).decide(accepting(boxes=((40.0, 30.0, 160.5, 90.0),))).verdict
+            == "accepted"
         )
 
 
-def test_without_classes_none_can_be_named(tmp_path: Path) -> None:
+def test_without_classes_none_can_be_chosen(tmp_path: Path) -> None:
     out = write_reviewable(tmp_path, [replace(prediction(0), label=None, class_name=None, top5=())])
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        assert desk.class_names == ()
+        session = ReviewSession(open_predictions(out), journal)
+        assert session.class_names == ()
         with pytest.raises(WsolError, match="one of the 0 classes"):
-            desk.decide(wish(class_name="owl"))
-        assert desk.decide(wish(class_name=None)).verdict == "accepted"
+            session.decide(accepting(class_name="owl"))
+        assert session.decide(accepting(class_name=None)).verdict == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -161,11 +162,11 @@ def test_without_classes_none_can_be_named(tmp_path: Path) -> None:
         pytest.param("owl/1.jpg", None, None, id="a run without classes"),
     ],
 )
-def test_a_window_learns_what_the_folder_says(tmp_path: Path, image: str, name: str | None, given: str | None) -> None:
+def test_a_window_gets_the_class_of_the_folder(tmp_path: Path, image: str, name: str | None, given: str | None) -> None:
     label = None if name is None else CLASSES.index(name)
     one = replace(prediction(0, image=image), label=label, class_name=name, top5=())
     with Journal(write_reviewable(tmp_path, [one])) as journal:
-        assert Desk(open_predictions(tmp_path / "out"), journal).image(0)["given_class"] == given
+        assert ReviewSession(open_predictions(tmp_path / "out"), journal).image(0)["given_class"] == given
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_a_window_learns_what_the_folder_says(tmp_path: Path, image: str, name: 
         pytest.param({"boxes": (OTHER,)}, False, id="another box"),
         pytest.param({"class_name": "owl"}, True, id="another class"),
         pytest.param({"is_class_chosen": True}, True, id="the predicted class"),
-        pytest.param({"is_class_chosen": True, "is_rejected": True}, True, id="the predicted class, then of no use"),
+        pytest.param({"is_class_chosen": True, "is_rejected": True}, True, id="the predicted class, then rejected"),
         pytest.param({"class_name": None, "boxes": ()}, False, id="no class"),
     ],
 )
@@ -183,49 +184,49 @@ def test_a_choice_of_the_class_is_written_stays_and_can_be_undone(
     out: Path, changes: dict[str, Any], is_chosen: bool
 ) -> None:
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        assert not desk.image(0)["is_class_chosen"]
-        made = desk.decide(wish(**changes))
-        assert made.is_class_chosen == desk.image(0)["is_class_chosen"] == is_chosen
+        session = ReviewSession(open_predictions(out), journal)
+        assert not session.image(0)["is_class_chosen"]
+        made = session.decide(accepting(**changes))
+        assert made.is_class_chosen == session.image(0)["is_class_chosen"] == is_chosen
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        later = desk.decide(wish(base=1, boxes=(OTHER,)))
+        session = ReviewSession(open_predictions(out), journal)
+        later = session.decide(accepting(base=1, boxes=(OTHER,)))
         assert later.is_class_chosen == is_chosen, "also in what is decided later"
-        first, second = desk.undo("one", "u1"), desk.undo("one", "u2")
+        first, second = session.undo("one", "u1"), session.undo("one", "u2")
         assert first and second and (first.is_class_chosen, second.is_class_chosen) == (is_chosen, False)
-        assert not desk.image(0)["is_class_chosen"]
+        assert not session.image(0)["is_class_chosen"]
 
 
 def test_undo_goes_back_step_by_step_and_over_a_restart(out: Path) -> None:
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        desk.decide(wish())
-        desk.decide(wish(base=1, boxes=(OTHER,)))
-        desk.decide(wish(1, is_rejected=True))
-        undone = [desk.undo("one", "u1"), desk.undo("one", "u2")]
+        session = ReviewSession(open_predictions(out), journal)
+        session.decide(accepting())
+        session.decide(accepting(base=1, boxes=(OTHER,)))
+        session.decide(accepting(1, is_rejected=True))
+        undone = [session.undo("one", "u1"), session.undo("one", "u2")]
         assert [one and (one.image, one.verdict, one.undoes) for one in undone] == [
             ("owl/0001.jpg", "undecided", 3),
             ("hawk/0000.jpg", "accepted", 2),
         ]
-        assert desk.undo("one", "u2") == undone[1], "sent twice"
+        assert session.undo("one", "u2") == undone[1], "sent twice"
     with Journal(out) as journal:  # another window too: the one that decided may be gone
-        desk = Desk(open_predictions(out), journal)
-        back = desk.undo("two", "u3")
+        session = ReviewSession(open_predictions(out), journal)
+        back = session.undo("two", "u3")
         assert back is not None and (back.verdict, back.undoes) == ("undecided", 1)
-        assert desk.undo("two", "u4") is None
-        assert {desk.verdict(i) for i in range(4)} == {"undecided"}
+        assert session.undo("two", "u4") is None
+        assert {session.verdict(i) for i in range(4)} == {"undecided"}
     assert len(read_journal(out)) == 6, "nothing is ever taken out"
 
 
 def test_undo_leaves_what_another_window_decided(out: Path) -> None:
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        desk.decide(wish())
-        desk.decide(wish(base=1, is_rejected=True, session="two"))
-        assert desk.undo("one", "u1") is None, "its own decision does not hold any more"
-        back = desk.undo("two", "u2")
+        session = ReviewSession(open_predictions(out), journal)
+        session.decide(accepting())
+        session.decide(accepting(base=1, is_rejected=True, session="two"))
+        assert session.undo("one", "u1") is None, "its own decision does not hold any more"
+        back = session.undo("two", "u2")
         assert back is not None and back.verdict == "accepted"
-        again = desk.undo("one", "u3")
+        again = session.undo("one", "u3")
         assert again is not None and again.verdict == "undecided", "and now it does"
 
 
@@ -241,49 +242,49 @@ STEPS = st.lists(
 
 @settings(max_examples=20)
 @given(STEPS)
-def test_a_journal_replayed_is_the_desk_that_wrote_it(steps: list[tuple[str, int, str]]) -> None:
+def test_a_replayed_journal_gives_the_session_that_wrote_it(steps: list[tuple[str, int, str]]) -> None:
     with TemporaryDirectory() as name:
         out = write_reviewable(Path(name), [prediction(n) for n in range(3)])
         with Journal(out) as journal:
-            desk = Desk(open_predictions(out), journal)
-            for number, (what, image, session) in enumerate(steps):
-                before = [state(desk, i) for i in range(3)]
+            session = ReviewSession(open_predictions(out), journal)
+            for number, (what, image, window) in enumerate(steps):
+                before = [state(session, i) for i in range(3)]
                 if what == "undo":
-                    desk.undo(session, f"u{number}")
+                    session.undo(window, f"u{number}")
                     continue
                 box = (float(number), 2.0, 60.0, 80.0) if what == "move" else BOX
-                base = desk.image(image)["version"]
-                facts = {"is_rejected": what == "reject", "is_class_chosen": what == "keep"}
-                words = {"boxes": (box,), "session": session, **facts}
-                made = desk.decide(wish(image, base, id=f"d{number}", **words))
-                back = desk.undo(session, f"b{number}")
+                base = session.image(image)["version"]
+                flags = {"is_rejected": what == "reject", "is_class_chosen": what == "keep"}
+                words = {"boxes": (box,), "session": window, **flags}
+                made = session.decide(accepting(image, base, id=f"d{number}", **words))
+                back = session.undo(window, f"b{number}")
                 assert back is not None and back.undoes == made.number
-                assert [state(desk, i) for i in range(3)] == before, "undo is what was before"
-                desk.decide(wish(image, back.number, id=f"e{number}", **words))
-            now = [desk.image(i) for i in range(3)]
+                assert [state(session, i) for i in range(3)] == before, "undo is what was before"
+                session.decide(accepting(image, back.number, id=f"e{number}", **words))
+            now = [session.image(i) for i in range(3)]
         with Journal(out) as journal:
-            assert [Desk(open_predictions(out), journal).image(i) for i in range(3)] == now
+            assert [ReviewSession(open_predictions(out), journal).image(i) for i in range(3)] == now
         assert {one.image for one in heads(read_journal(out)).values()} <= {one["image"] for one in now}
 
 
-def state(desk: Desk, index: int) -> tuple[Any, ...]:
+def state(session: ReviewSession, index: int) -> tuple[Any, ...]:
     """What a window sees, but for the number of the last decision."""
-    shown = desk.image(index)
+    shown = session.image(index)
     return shown["verdict"], shown["boxes"], shown["class_name"], shown["is_class_chosen"]
 
 
 def test_changes_are_those_since_a_decision_each_image_once(out: Path) -> None:
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        assert desk.changes(0) == []
-        desk.decide(wish())
-        desk.decide(wish(1))
-        desk.decide(wish(base=1, is_rejected=True))
-        assert desk.changes(1) == [
+        session = ReviewSession(open_predictions(out), journal)
+        assert session.changes(0) == []
+        session.decide(accepting())
+        session.decide(accepting(1))
+        session.decide(accepting(base=1, is_rejected=True))
+        assert session.changes(1) == [
             {"index": 0, "version": 3, "verdict": "rejected"},
             {"index": 1, "version": 2, "verdict": "accepted"},
         ]
-        assert desk.changes(3) == []
+        assert session.changes(3) == []
 
 
 def test_decisions_about_images_that_are_gone_or_another_size_stay_and_do_nothing(out: Path) -> None:
@@ -293,8 +294,8 @@ def test_decisions_about_images_that_are_gone_or_another_size_stay_and_do_nothin
         journal.append(other_size)
     before = (out / "review.jsonl").read_bytes()
     with Journal(out) as journal:
-        desk = Desk(open_predictions(out), journal)
-        assert desk.unknown == 1 and {desk.verdict(i) for i in range(4)} == {"undecided"}
-        assert desk.undo("one", "u") is None
-        desk.decide(wish(id="first"))
+        session = ReviewSession(open_predictions(out), journal)
+        assert session.unknown == 1 and {session.verdict(i) for i in range(4)} == {"undecided"}
+        assert session.undo("one", "u") is None
+        session.decide(accepting(id="first"))
     assert (out / "review.jsonl").read_bytes().startswith(before)

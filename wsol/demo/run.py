@@ -1,4 +1,4 @@
-"""`wsol demo`: the whole job on images that the project draws itself."""
+"""`wsol demo`: the complete pipeline on synthetic images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wsol.metrics.evaluation import Evaluation
 from wsol.metrics.evaluator import mask_overlap
 from wsol.metrics.localization import CORRECT_IOU, ProtocolResult
 from wsol.reports import page
-from wsol.reports.gallery import Gallery, Shown
+from wsol.reports.gallery import Gallery, GalleryItem
 from wsol.reports.panels import draw_strip
 from wsol.reports.table import NAMES
 from wsol.reports.write_report import write_report
@@ -38,20 +38,20 @@ from wsol.storage.links import refuse_link
 from wsol.storage.locks import held
 
 NOTE = (
-    "The images are synthetic, drawn by wsol itself: the numbers show that the pipeline works, not how well it does on"
+    "The images are synthetic, drawn by wsol: the numbers show that the pipeline works, not its accuracy on"
     " photographs."
 )
 PROTOCOL: ProtocolName = "original"
 COLUMNS = ("gt_known", "top1_loc", "mean_box_iou", "mask_iou")
 CLASSES, TRAIN_PER_CLASS, TEST_PER_CLASS = 8, 24, 12
 
-CENTRE_SHARE = 0.5**0.5
-"""The centre box covers half of the image."""
+CENTRE_SCALE = 0.5**0.5
+"""Width and height of the centre box as a fraction of the image's; it covers half of the area."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Where the demo's results are, and its table."""
+    """The demo's table, and the paths of its results."""
 
     table: Table
     strip: Path
@@ -59,18 +59,18 @@ class Demo:
 
 
 def demo(out: str | Path = "wsol-demo", *, seed: int = 0, quiet: bool = False) -> Demo:
-    """Generate a small synthetic data set, run everything on it, and show what came out; the same call continues.
+    """Generate a small synthetic data set and run the pipeline on it; the same call continues an interrupted demo.
 
     Args:
         out: folder for data, run and report.
-        seed: another seed, other images.
-        quiet: say nothing on standard error.
+        seed: seed of the images and of the training.
+        quiet: print nothing on standard error.
 
     Returns:
-        The table, and where the results are.
+        The table, and the paths of the results.
 
     Raises:
-        WsolError: `out` holds something else, or the bundled weights are not installed.
+        WsolError: `out` holds other files, or the bundled weights are not installed.
     """
     out, doing, otherwise = Path(out), "wsol demo", "name another --out"
     with held(out, doing, otherwise), held(out / "run", doing, otherwise), held(out / "plain-cam", doing, otherwise):
@@ -78,21 +78,29 @@ def demo(out: str | Path = "wsol-demo", *, seed: int = 0, quiet: bool = False) -
 
 
 def make_demo(out: Path, seed: int, progress: Progress) -> Demo:
-    """Draw a data set, train a plain CAM and the default recipe on its labels, predict, judge, and write a strip and a
-    page.
+    """Draw a data set, train a plain CAM and the default recipe on its labels, predict, evaluate, and write a strip and
+    a page.
+
+    Args:
+        out: folder for data, runs and report.
+        seed: seed of the images and of the training.
+        progress: shows how far the work is.
+
+    Returns:
+        The table, and the paths of the results.
 
     Raises:
-        WsolError: `out` holds something else, or the bundled weights are not installed.
+        WsolError: `out` holds other files, or the bundled weights are not installed.
     """
     started = time.perf_counter()
     for name in ("run", "plain-cam", "predictions"):
         refuse_link(out / name)
     data = _data(out / "data", seed, progress)
-    # The images are 320 px wide and two cores are slow: smaller squares leave time for more steps.
+    # The images are 320 px wide: smaller network inputs leave time for more steps on two cores.
     quick = {"batch_size": 8, "resize_px": 160, "crop_px": 144}
     ours = RunConfig(
         seed=seed,
-        precision="fp32",  # measured on a busy machine it may come out otherwise, and README shows the numbers
+        precision="fp32",  # `auto` depends on the load of the machine, and the README shows the numbers
         seg=Seg(**quick),
         classify=Classify(epochs=4, **quick),
     )
@@ -139,7 +147,7 @@ Row = tuple[str, list[Rate | None]]
 
 
 def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
-    """The table's lines: what looks at nothing, what was before SPOL, what the masks are made from, and the whole."""
+    """The table's rows: centre box, plain CAM, the cues that masks are made from, and the complete method."""
 
     def evaluator(run: Path, which: Which) -> Evaluation:
         return evaluate_run(Run.open(run), data, which=which, progress=progress)
@@ -158,13 +166,13 @@ def _rates(result: Evaluation) -> list[Rate | None]:
     return [metrics.get(name) for name in COLUMNS]
 
 
-def _centre(data: DataSet, named: ProtocolResult) -> list[Rate | None]:
-    """The box in the middle; its classes are those that the run's classifier named."""
+def _centre(data: DataSet, result: ProtocolResult) -> list[Rate | None]:
+    """Rates of the centre box, with the classes that the run's classifier predicts."""
     ground_truth = data.read_ground_truth()
     boxes, masks = [], []
-    for image_id in named.image_ids:
+    for image_id in result.image_ids:
         height, width = size = image_hw(data.root / image_id)
-        box = centre_box(size, CENTRE_SHARE)
+        box = centre_box(size, CENTRE_SCALE)
         one = ground_truth[image_id]
         boxes.append(iou(Boxes.of([box]), one.boxes).max(initial=0.0))
         assert one.read_mask is not None, "the demo set has masks"
@@ -172,10 +180,10 @@ def _centre(data: DataSet, named: ProtocolResult) -> list[Rate | None]:
         mask = np.zeros((height, width), dtype=bool)
         mask[y0:y1, x0:x1] = True
         masks.append(mask_overlap(mask, one.read_mask(size)))
-    fits = np.array(boxes)
-    is_found = fits >= CORRECT_IOU
-    top1 = None if named.rank is None else rate(is_found & (named.rank < 1))
-    return [rate(is_found), top1, rate(fits), rate(np.array(masks))]
+    ious = np.array(boxes)
+    is_correct = ious >= CORRECT_IOU
+    top1 = None if result.rank is None else rate(is_correct & (result.rank < 1))
+    return [rate(is_correct), top1, rate(ious), rate(np.array(masks))]
 
 
 def _text(value: Rate | None) -> str:
@@ -183,7 +191,7 @@ def _text(value: Rate | None) -> str:
 
 
 def _title(n: int) -> str:
-    return f"protocol {PROTOCOL}, synthetic images, n = {n}, each at its own threshold, in percent"
+    return f"protocol {PROTOCOL}, synthetic images, n = {n}, each method at its own threshold, in percent"
 
 
 def _compared(rows: list[Row], n: int) -> page.Table:
@@ -205,8 +213,8 @@ def _table(rows: list[Row], n: int) -> Table:
     return table
 
 
-def _varied(best_first: list[Shown]) -> list[Shown]:
-    """The upper middle of the gallery, one image a class: neither the best nor the worst."""
+def _varied(best_first: list[GalleryItem]) -> list[GalleryItem]:
+    """Select four images of different classes from below the best quarter of the gallery."""
     seen: set[str] = set()
     chosen = []
     for one in best_first[len(best_first) // 4 :]:

@@ -1,1 +1,1 @@
-"""`wsol doctor`: what a run needs, tried in small, each with what mends it."""
+"""`wsol doctor`: small tests of everything that a run needs, with a remedy for each failure."""

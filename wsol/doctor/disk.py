@@ -1,4 +1,4 @@
-"""Where a run would be kept: room, the right to write, shared memory."""
+"""Disk checks: free space, write permission, shared memory."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from pathlib import Path
 import numpy as np
 
 from wsol.config.options import RunConfig
-from wsol.doctor.lines import Seen
+from wsol.doctor.lines import Finding
 from wsol.storage.arrays import claimed_memmap
 from wsol.storage.folders import new_folder, write_manifest, write_text
 
-LITTLE_GB, TOO_LITTLE_GB = 5.0, 0.5
+WARN_BELOW_GB, FAIL_BELOW_GB = 5.0, 0.5
 SHARED = Path("/dev/shm")  # Linux
-LITTLE_SHARED_MB = 256
+WARN_BELOW_SHARED_MB = 256
 
 
-def above(folder: Path) -> Path:
-    """The folder itself, or the nearest one above that is there."""
+def nearest_existing(folder: Path) -> Path:
+    """Return the folder itself, or its nearest parent that exists."""
     return next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
 
 
-def free_space(folder: Path) -> list[Seen]:
-    """Room on the disk, GB of 10^9 bytes."""
-    free_gb = shutil.disk_usage(above(folder)).free / 1e9
+def free_space(folder: Path) -> list[Finding]:
+    """Check the free space of a folder's disk, in GB of 10^9 bytes."""
+    free_gb = shutil.disk_usage(nearest_existing(folder)).free / 1e9
     what = (
-        f"{free_gb:.1f} GB free in {above(folder)}; kept images may take up to {RunConfig().disk_cache_gb:g}"
-        " (`--disk-cache-gb`)"
+        f"{free_gb:.1f} GB free in {nearest_existing(folder)}; the image cache takes up to"
+        f" {RunConfig().disk_cache_gb:g} (`--disk-cache-gb`)"
     )
-    return [Seen("fail" if free_gb < TOO_LITTLE_GB else "warn" if free_gb < LITTLE_GB else "ok", what)]
+    return [Finding("fail" if free_gb < FAIL_BELOW_GB else "warn" if free_gb < WARN_BELOW_GB else "ok", what)]
 
 
-def writing(folder: Path) -> list[Seen]:
-    """What every stage does: files written, renamed and mapped into memory in a folder that then takes its name."""
-    if not above(folder).is_dir():
-        return [Seen("fail", f"{above(folder)} is a file: expected a folder there")]
-    scratch = Path(tempfile.mkdtemp(prefix=".wsol-doctor-", dir=above(folder)))
+def writing(folder: Path) -> list[Finding]:
+    """Do what every stage does: write, rename and memory-map files in a new folder that then gets its final name."""
+    if not nearest_existing(folder).is_dir():
+        return [Finding("fail", f"{nearest_existing(folder)} is a file: expected a folder")]
+    scratch = Path(tempfile.mkdtemp(prefix=".wsol-doctor-", dir=nearest_existing(folder)))
     try:
         with new_folder(scratch / "run") as partial:
             write_text(partial / "text", "wsol")
@@ -49,16 +49,16 @@ def writing(folder: Path) -> list[Seen]:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if text != "wsol" or not (kept == 7).all():
-        return [Seen("fail", f"files in {above(folder)} do not come back as they were written")]
-    return [Seen("ok", f"files and folders in {above(folder)} are written, renamed and mapped into memory")]
+        return [Finding("fail", f"files in {nearest_existing(folder)} do not read back as they were written")]
+    return [
+        Finding("ok", f"files and folders in {nearest_existing(folder)} can be written, renamed and mapped into memory")
+    ]
 
 
-def shared_memory() -> list[Seen]:
-    """Room for what the processes of several GPUs send one another; no line where the system has no limit of its own
-    for it.
-    """
+def shared_memory() -> list[Finding]:
+    """Check the shared memory that processes of several GPUs need; no result on systems without `/dev/shm`."""
     if not SHARED.is_dir():
         return []
     free_mb = shutil.disk_usage(SHARED).free / 1e6
-    advice = "`docker run --shm-size=2g`, or `mount -o remount,size=2g /dev/shm`, if several GPUs are to work together"
-    return [Seen("ok" if free_mb >= LITTLE_SHARED_MB else "warn", f"{free_mb:.0f} MB free in {SHARED}", advice)]
+    advice = "`docker run --shm-size=2g`, or `mount -o remount,size=2g /dev/shm`, to train on several GPUs"
+    return [Finding("ok" if free_mb >= WARN_BELOW_SHARED_MB else "warn", f"{free_mb:.0f} MB free in {SHARED}", advice)]

@@ -1,6 +1,6 @@
-"""What a worker is asked to do: each job uses one thing as a run would, and says what it saw.
+"""The jobs of a worker: each uses one library or device as a run would, and returns findings.
 
-Libraries are imported inside the jobs: one that cannot be imported is a finding, and belongs to the job that needs it.
+Libraries are imported inside the jobs, so that a failed import is a finding of the job that needs the library.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsol.doctor.lines import Seen, first_line
+from wsol.doctor.lines import Finding, first_line
 from wsol.text import number_of
 
 if TYPE_CHECKING:
     from wsol.runtime.engine import Engine
 
-Seens = list[Seen]
+Findings = list[Finding]
 
 NVIDIA = Path("/proc/driver/nvidia/version")
-"""There where a driver for NVIDIA's GPUs is loaded (Linux)."""
+"""Exists if NVIDIA's GPU driver is loaded (Linux)."""
 BATCH, SIZE_PX = 16, 256
-"""Of the default configuration."""
+"""Values of the default configuration."""
 
 
-def pair() -> Seens:
-    """Whether torch and torchvision are of one build: the second's compiled operators need the very first."""
+def pair() -> Findings:
+    """Check that torch and torchvision match: torchvision's compiled operators need the torch of their build."""
     import torch
     import torchvision
     from torchvision.ops import nms
@@ -41,54 +41,61 @@ def pair() -> Seens:
     kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5).tolist()
     versions = f"Python {sys.version.split()[0]}, torch {torch.__version__}, torchvision {torchvision.__version__}"
     if kept != [0, 2]:
-        return [Seen("fail", f"{versions}: nms keeps boxes {kept} of three, expected [0, 2]")]
-    return [Seen("ok", f"{versions}: nms is right")]
+        return [Finding("fail", f"{versions}: nms keeps boxes {kept} of three, expected [0, 2]")]
+    return [Finding("ok", f"{versions}: nms is correct")]
 
 
-def steps() -> Seens:
-    """A training step on each device; all of them begin with the same weights and images."""
+def steps() -> Findings:
+    """Do a training step on each device, from the same weights and images."""
     import torch
 
     reference = training_step("cpu")
-    seen = [_as_seen("cpu", reference, reference)]
+    findings = [_finding("cpu", reference, reference)]
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     for device in [*gpus, *(["mps"] if torch.backends.mps.is_available() else [])]:
-        print(f"trying {device}", file=sys.stderr)  # noqa: T201, its last words if that device hangs
+        print(f"trying {device}", file=sys.stderr)  # noqa: T201, shown if that device hangs
         try:
-            seen.append(_as_seen(device, training_step(device), reference))
-        except Exception as error:  # the others are still worth a try
-            seen.append(Seen("fail", f"{device}: {first_line(error)}"))
+            findings.append(_finding(device, training_step(device), reference))
+        except Exception as error:  # the other devices are still tried
+            findings.append(Finding("fail", f"{device}: {first_line(error)}"))
     if NVIDIA.exists() and not gpus:
         what = f"an NVIDIA driver is loaded, but torch {torch.__version__} finds no GPU"
-        seen.append(
-            Seen(
+        findings.append(
+            Finding(
                 "warn",
                 what,
                 "`pip install --force-reinstall torch torchvision` if this torch is for CPUs only, else update the"
-                " driver, or start the container with its GPUs",
+                " driver, or start the container with GPU access",
             )
         )
-    return seen
+    return findings
 
 
 Losses = dict[str, tuple[float, float]]
-"""By precision: the loss, and the seconds that the step took."""
+"""By precision: the loss, and the duration of the step in seconds."""
 
 
 def training_step(device: str) -> Losses:
-    """Forward, backward and optimiser of a tiny MFF-Net on random images; in bf16 too where the hardware has it."""
+    """Do forward, backward and optimiser step of a tiny MFF-Net on random images, in bf16 too if the hardware has it.
+
+    Args:
+        device: as for `--device`.
+
+    Returns:
+        Loss and duration by precision.
+    """
     import torch
 
     from wsol.runtime.torch_engine import choose_engine, has_bf16
 
     engine = choose_engine(device, "fp32")
     engines = {"fp32": engine} | ({"bf16": engine.with_bf16(True)} if has_bf16(torch.device(device)) else {})
-    found: Losses = {}
+    losses: Losses = {}
     for precision, one in engines.items():
         started = time.perf_counter()
         loss = _step(one)
-        found[precision] = loss, time.perf_counter() - started
-    return found
+        losses[precision] = loss, time.perf_counter() - started
+    return losses
 
 
 def _step(engine: Engine) -> float:
@@ -115,7 +122,7 @@ def _step(engine: Engine) -> float:
         torch.manual_seed(0)
         network = engine.place(
             build(model_config, dropout=0.0)
-        ).train()  # without dropout, which is another on each device
+        ).train()  # without dropout, which differs between devices
     numbers = torch.Generator().manual_seed(0)
     pixels = torch.randint(
         256, (4, 3, model_config.resize_px, model_config.resize_px), generator=numbers, dtype=torch.uint8
@@ -135,34 +142,32 @@ def _step(engine: Engine) -> float:
 
 
 AGREE = {"fp32": 0.02, "bf16": 0.2}
-"""Relative differences of losses that rounding explains, TF32's included."""
+"""Largest relative differences of losses that rounding can cause, TF32 included."""
 
 
-def _as_seen(device: str, losses: Losses, reference: Losses) -> Seen:
+def _finding(device: str, losses: Losses, reference: Losses) -> Finding:
     expected = reference["fp32"][0]
-    told = ", ".join(f"{name} {seconds:.2f} s" for name, (_, seconds) in losses.items())
+    durations = ", ".join(f"{name} {seconds:.2f} s" for name, (_, seconds) in losses.items())
     wrong = {name: loss for name, (loss, _) in losses.items() if not abs(loss - expected) <= AGREE[name] * expected}
     if wrong:
-        given = ", ".join(f"{name} {loss:.4g}" for name, loss in wrong.items())
-        return Seen("fail", f"{device}: the loss of the first step is {given}, expected {expected:.4g}")
-    return Seen("ok", f"{device}: a step of a tiny network in {told}; loss {losses['fp32'][0]:.3f}")
+        got = ", ".join(f"{name} {loss:.4g}" for name, loss in wrong.items())
+        return Finding("fail", f"{device}: the loss of the first step is {got}, expected {expected:.4g}")
+    return Finding("ok", f"{device}: a step of a tiny network in {durations}; loss {losses['fp32'][0]:.3f}")
 
 
-def backbone(name: str, source: str, weights: str) -> Seens:
-    """Whether the backbone can be built as the default network wants it, with its weights where they are on this
-    machine.
-    """
+def backbone(name: str, source: str, weights: str) -> Findings:
+    """Build the backbone as in the default network, with its weights if they are on this machine."""
     from wsol.config.methods import Seg
     from wsol.models.backbone import feature_pyramid, pretrained_state
 
     state = None if source == "reachable" else pretrained_state(name, Path(weights) if weights else None)
     feature_pyramid(name, Seg().levels, state)
     fits = "" if state is None else f"; {len(state)} tensors fit"
-    return [Seen("ok", f"{name}: {source}{fits}")]
+    return [Finding("ok", f"{name}: {source}{fits}")]
 
 
-def reading() -> Seens:
-    """Batches of the default size, decoded by two threads."""
+def reading() -> Findings:
+    """Decode batches of the default size with two threads."""
     from PIL import Image
 
     from wsol.data.loader import ImageLoader, in_order
@@ -184,11 +189,11 @@ def reading() -> Seens:
         f" {len(means) / seconds:.0f} a second"
     )
     is_right = len(means) == len(paths) and all(abs(mean - number) <= 1 for number, mean in enumerate(means))
-    return [Seen("ok", what) if is_right else Seen("fail", f"{what}, not as they were")]
+    return [Finding("ok", what) if is_right else Finding("fail", f"{what}, with wrong pixel values")]
 
 
-def summed_up() -> Seens:
-    """One process's part of a sum over all of them."""
+def summed_up() -> Findings:
+    """Add this process's number to a sum over all processes."""
     import torch
 
     from wsol.runtime.processes import part
@@ -198,11 +203,11 @@ def summed_up() -> Seens:
     total = summed(torch.tensor([mine.rank + 1.0]), choose_engine("cpu", "fp32")).item()
     expected = mine.count * (mine.count + 1) / 2
     what = f"{mine.count} processes sum up to {total:g} over gloo on 127.0.0.1"
-    return [Seen("ok", what) if total == expected else Seen("fail", f"{what}, expected {expected:g}")]
+    return [Finding("ok", what) if total == expected else Finding("fail", f"{what}, expected {expected:g}")]
 
 
-def opencv() -> Seens:
-    """The box of a drawn contour."""
+def opencv() -> Findings:
+    """Compute the box of a contour."""
     import cv2
 
     from wsol.geometry.threshold_sweep import drawn_largest_contour
@@ -211,11 +216,11 @@ def opencv() -> Seens:
     mask[10:30, 5:25] = mask[2:6, 40:50] = True
     box = drawn_largest_contour(mask)
     what = f"OpenCV {cv2.__version__}: box {box} of a contour"
-    return [Seen("ok", what) if box == (5, 10, 25, 30) else Seen("fail", f"{what}, expected (5, 10, 25, 30)")]
+    return [Finding("ok", what) if box == (5, 10, 25, 30) else Finding("fail", f"{what}, expected (5, 10, 25, 30)")]
 
 
-def masks() -> Seens:
-    """A mask to COCO's run lengths and back."""
+def masks() -> Findings:
+    """Encode a mask as COCO run lengths, and decode it."""
     from wsol.predictions.records import PredictedObject, encode
 
     mask = np.random.default_rng(0).random((17, 23)) > 0.5
@@ -223,19 +228,19 @@ def masks() -> Seens:
     is_same = np.array_equal(mask, back)
     return [
         (
-            Seen("ok", "pycocotools: a mask comes back the same")
+            Finding("ok", "pycocotools: a mask is decoded as it was encoded")
             if is_same
-            else Seen("fail", "pycocotools: a mask comes back as another")
+            else Finding("fail", "pycocotools: a mask is not decoded as it was encoded")
         )
     ]
 
 
-def onnx() -> Seens:
-    """A graph of one operator, made and run."""
+def onnx() -> Findings:
+    """Build and run a graph of one operator."""
     absent = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if absent:
         return [_not_installed(" and ".join(absent), "export")]
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import
     import onnxruntime
     from onnx import TensorProto, helper
 
@@ -245,14 +250,14 @@ def onnx() -> Seens:
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "one", ends[:1], ends[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"x": np.array([-1, 0, 2], dtype=np.float32)})
-    what = f"onnxruntime {onnxruntime.__version__} computes {found.tolist()}"
-    is_right = found.tolist() == [0, 0, 2]
-    return [Seen("ok", what) if is_right else Seen("fail", f"{what}, expected [0, 0, 2]")]
+    (computed,) = session.run(None, {"x": np.array([-1, 0, 2], dtype=np.float32)})
+    what = f"onnxruntime {onnxruntime.__version__} computes {computed.tolist()}"
+    is_right = computed.tolist() == [0, 0, 2]
+    return [Finding("ok", what) if is_right else Finding("fail", f"{what}, expected [0, 0, 2]")]
 
 
-def tensorboard() -> Seens:
-    """One number written where `--track tensorboard` would write many."""
+def tensorboard() -> Findings:
+    """Write one number as `--track tensorboard` does."""
     if find_spec("tensorboard") is None:
         return [_not_installed("tensorboard", "track")]
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -261,14 +266,14 @@ def tensorboard() -> Seens:
         with SummaryWriter(folder) as board:
             board.add_scalar("loss", 1.0, 1)
         written = sum(path.stat().st_size for path in Path(folder).iterdir())
-    return [Seen("ok" if written else "fail", f"tensorboard: {written} bytes written")]
+    return [Finding("ok" if written else "fail", f"tensorboard: {written} bytes written")]
 
 
-def _not_installed(names: str, extra: str) -> Seen:
-    return Seen("warn", f"{names} not installed", f"`pip install 'wsol[{extra}]'` if you want it")
+def _not_installed(names: str, extra: str) -> Finding:
+    return Finding("warn", f"{names} not installed", f"`pip install 'wsol[{extra}]'` if you need it")
 
 
-JOBS: dict[str, Callable[..., Seens]] = {
+JOBS: dict[str, Callable[..., Findings]] = {
     "pair": pair,
     "steps": steps,
     "backbone": backbone,

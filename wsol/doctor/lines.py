@@ -1,4 +1,4 @@
-"""What was seen of a machine."""
+"""Results of the checks."""
 
 from __future__ import annotations
 
@@ -10,28 +10,35 @@ from wsol.errors import WsolError
 State = Literal["ok", "warn", "fail"]
 
 
-class Seen(NamedTuple):
-    """One fact, what it means, and what mends it; without the last, its check's own advice holds."""
+class Finding(NamedTuple):
+    """One result of a check, its state, and a remedy; without one, the remedy of its check applies."""
 
     state: State
     seen: str
-    mend: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the report; `mend` is empty where all is well."""
+    """A line of the report. The fields are the keys of `--json`; `mend` is the remedy, empty if the state is ok."""
 
     check: str
     state: State
     seen: str
     mend: str
     seconds: float
-    """What the whole check took."""
+    """Duration of the whole check."""
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, short enough for a table, and its kind unless it is ours."""
+    """Shorten an error for a table.
+
+    Args:
+        error: any exception.
+
+    Returns:
+        The first line of its message, after its type unless it is a `WsolError`.
+    """
     first = str(error).strip().partition("\n")[0].rstrip()
     kind = () if isinstance(error, WsolError) else (type(error).__name__,)
     return ": ".join((*kind, *((first,) if first else ())))

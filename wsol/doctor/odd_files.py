@@ -1,4 +1,4 @@
-"""Images of the kinds that other readers get wrong, and whether ours come out as they were drawn."""
+"""Image files that readers often decode wrongly, and a check that wsol decodes them correctly."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from wsol.data.images import ORIENTATION, image_hw, is_image, read_image
-from wsol.doctor.lines import Seen, first_line
+from wsol.doctor.lines import Finding, first_line
 from wsol.errors import BrokenImage
 
 Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 TOLERANCE = 12.0
-"""Mean difference of 8-bit values that lossy formats may make; another orientation or channel order makes 60 or
-more."""
-HALF_HW = 32, 48
+"""Largest mean error of 8-bit values by lossy compression; a wrong orientation or channel order gives 60 or more."""
+QUADRANT_HW = 32, 48
 
 
-def drawn() -> Pixels:
-    """Four quadrants, each of another colour, so that no turn and no mirror leaves the image as it was."""
-    height, width = HALF_HW
+def quadrants() -> Pixels:
+    """Return an image of four colours, which every rotation and every reflection changes."""
+    height, width = QUADRANT_HW
     pixels = np.zeros((2 * height, 2 * width, 3), dtype=np.uint8)
     pixels[:height, :width] = 220, 40, 40
     pixels[:height, width:] = 40, 200, 40
@@ -36,20 +35,18 @@ def drawn() -> Pixels:
 
 
 def _grey() -> Pixels:
-    return np.repeat(np.asarray(Image.fromarray(drawn()).convert("L"))[:, :, None], 3, axis=2)
+    return np.repeat(np.asarray(Image.fromarray(quadrants()).convert("L"))[:, :, None], 3, axis=2)
 
 
 def _on_white() -> Pixels:
-    pixels = drawn()
-    pixels[: HALF_HW[0], : HALF_HW[1]] = 255
+    pixels = quadrants()
+    pixels[: QUADRANT_HW[0], : QUADRANT_HW[1]] = 255
     return pixels
 
 
 @dataclass(frozen=True)
 class OddFile:
-    """A kind of image: its file, how it is written, and the pixels that have to come out; None if it has to be
-    refused.
-    """
+    """A kind of image file: its name, how it is written, and the expected pixels; None if decoding must fail."""
 
     what: str
     name: str
@@ -58,10 +55,10 @@ class OddFile:
 
 
 def _write_turned(path: Path) -> None:
-    """Stored on its side, with the tag that says so: turn by 90 degrees clockwise to see it upright."""
+    """Stored rotated, with the EXIF tag for a rotation by 90 degrees clockwise."""
     exif = Image.Exif()
     exif[ORIENTATION] = 6
-    Image.fromarray(drawn()).transpose(Image.Transpose.ROTATE_90).save(path, quality=95, exif=exif)
+    Image.fromarray(quadrants()).transpose(Image.Transpose.ROTATE_90).save(path, quality=95, exif=exif)
 
 
 def _write_16_bits(path: Path) -> None:
@@ -69,68 +66,80 @@ def _write_16_bits(path: Path) -> None:
 
 
 def _write_palette(path: Path) -> None:
-    """The first quadrant's colour is see-through."""
-    image = Image.fromarray(drawn()).quantize(4)
+    """The colour of the first quadrant is transparent."""
+    image = Image.fromarray(quadrants()).quantize(4)
     image.save(path, transparency=image.getpixel((0, 0)))
 
 
 def _write_truncated(path: Path) -> None:
-    """Cut within the pixels: a lenient decoder gives an image with a grey end."""
+    """Cut off within the pixel data: a lenient decoder returns an image with a grey end."""
     whole = io.BytesIO()
-    Image.fromarray(drawn()).save(whole, "JPEG", quality=95)
+    Image.fromarray(quadrants()).save(whole, "JPEG", quality=95)
     path.write_bytes(whole.getvalue()[:-100])
 
 
 def _write_cmyk(path: Path) -> None:
-    Image.fromarray(drawn()).convert("CMYK").save(path, quality=95)
+    Image.fromarray(quadrants()).convert("CMYK").save(path, quality=95)
 
 
 def _write_plain(path: Path) -> None:
-    Image.fromarray(drawn()).save(path, quality=95)
+    Image.fromarray(quadrants()).save(path, quality=95)
 
 
 def odd_files() -> list[OddFile]:
-    """All kinds; AVIF is not among them."""
+    """List all kinds except AVIF, which not every Pillow reads."""
     return [
-        OddFile("JPEG turned by EXIF", "turned.jpg", _write_turned, drawn()),
-        OddFile("CMYK JPEG", "cmyk.jpg", _write_cmyk, drawn()),
+        OddFile("JPEG turned by EXIF", "turned.jpg", _write_turned, quadrants()),
+        OddFile("CMYK JPEG", "cmyk.jpg", _write_cmyk, quadrants()),
         OddFile("16-bit PNG", "16.png", _write_16_bits, _grey()),
         OddFile("PNG with palette and transparency", "palette.png", _write_palette, _on_white()),
         OddFile(
             "grey JPEG", "grey.jpg", lambda path: Image.fromarray(_grey()[:, :, 0]).save(path, quality=95), _grey()
         ),
         OddFile("truncated JPEG", "truncated.jpg", _write_truncated, None),
-        OddFile("WebP", "image.webp", _write_plain, drawn()),
-        OddFile("name with spaces and letters of other languages", "b\u00e4 r \u718a.jpg", _write_plain, drawn()),
+        OddFile("WebP", "image.webp", _write_plain, quadrants()),
+        OddFile("name with spaces and letters of other languages", "b\u00e4 r \u718a.jpg", _write_plain, quadrants()),
     ]
 
 
-AVIF = OddFile("AVIF", "image.avif", _write_plain, drawn())
+AVIF = OddFile("AVIF", "image.avif", _write_plain, quadrants())
 
 
-def decoding() -> list[Seen]:
-    """Write and read all of them."""
+def decoding() -> list[Finding]:
+    """Write, decode and compare all kinds.
+
+    Returns:
+        One result for all kinds, and one for AVIF if it cannot be decoded.
+    """
     with tempfile.TemporaryDirectory() as folder:
         files = odd_files()
         wrong = [f"{one.what}: {problem}" for one in files if (problem := problem_with(one, Path(folder)))]
-        seen = [
+        findings = [
             (
-                Seen("fail", "; ".join(wrong))
+                Finding("fail", "; ".join(wrong))
                 if wrong
-                else Seen(
-                    "ok", f"{len(files)} kinds of odd files come out as they were drawn, the truncated one is refused"
+                else Finding(
+                    "ok", f"{len(files)} unusual kinds of files are decoded correctly, the truncated one is refused"
                 )
             )
         ]
         if ".avif" not in Image.registered_extensions():
-            seen.append(Seen("warn", "AVIF: this Pillow cannot read it", "`pip install --upgrade pillow`"))
+            findings.append(Finding("warn", "AVIF: this Pillow cannot read it", "`pip install --upgrade pillow`"))
         elif problem := problem_with(AVIF, Path(folder)):
-            seen.append(Seen("warn", f"AVIF: {problem}", "save such images as JPEG or PNG"))
-    return seen
+            findings.append(Finding("warn", f"AVIF: {problem}", "save such images as JPEG or PNG"))
+    return findings
 
 
 def problem_with(odd: OddFile, folder: Path) -> str | None:
-    """What came out wrong; None if nothing did."""
+    """Write and decode one kind.
+
+    Args:
+        odd: the kind.
+        folder: where to write the file.
+
+    Returns:
+        What is wrong, or None.
+    """
     path = folder / odd.name
     try:
         odd.write(path)
@@ -143,15 +152,15 @@ def problem_with(odd: OddFile, folder: Path) -> str | None:
     if odd.expected is None:
         return "decoded, expected a refusal"
     if not is_image(path):
-        return f"files named {path.suffix} are passed over"
+        return f"files named {path.suffix} are not read as images"
     return _difference(pixels, hw, odd.expected)
 
 
 def _difference(pixels: Pixels, hw: tuple[int, int], expected: Pixels) -> str | None:
     if not pixels.shape[:2] == hw == expected.shape[:2]:
         return (
-            f"{pixels.shape[0]} x {pixels.shape[1]} pixels, told as {hw[0]} x {hw[1]}, expected {expected.shape[0]} x"
-            f" {expected.shape[1]}"
+            f"{pixels.shape[0]} x {pixels.shape[1]} pixels, reported as {hw[0]} x {hw[1]}, expected {expected.shape[0]}"
+            f" x {expected.shape[1]}"
         )
     off = float(np.abs(pixels.astype(np.float32) - expected).mean())
     return f"colours are off by {off:.0f} of 255" if off > TOLERANCE else None

@@ -1,4 +1,4 @@
-"""What `wsol doctor` saw, one line a fact, on the terminal."""
+"""The results of `wsol doctor` on the terminal."""
 
 from __future__ import annotations
 
@@ -12,26 +12,37 @@ from wsol.doctor.lines import Line, State
 from wsol.runtime.terminal import visible
 
 COLOURS: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-LOG_WIDTH, LONGEST = 160, 400
+LOG_WIDTH, MAX_LENGTH = 160, 400
 
 
 def doctor_table(lines: Sequence[Line]) -> Table:
-    """In the order of the checks: which, how it is, what was seen, what mends it."""
+    """Build the table: check, state, result and remedy, in the order of the checks.
+
+    Args:
+        lines: results of the checks.
+
+    Returns:
+        The table.
+    """
     table = Table(show_lines=True)
     table.add_column("check")
     table.add_column("state", no_wrap=True)
-    table.add_column("seen", overflow="fold", ratio=1)
-    table.add_column("what mends it", overflow="fold", ratio=1)
+    table.add_column("result", overflow="fold", ratio=1)
+    table.add_column("remedy", overflow="fold", ratio=1)
     for line in lines:
-        seen, mend = (visible(words).replace("\n", " ") for words in (line.seen, line.mend))
-        shown = seen if len(seen) <= LONGEST else f"{seen[:LONGEST]}…"
-        # As Text: a folder may be called [red].
-        table.add_row(Text(line.check), Text(line.state, COLOURS[line.state]), Text(shown), Text(mend))
+        result, remedy = (visible(words).replace("\n", " ") for words in (line.seen, line.mend))
+        shown = result if len(result) <= MAX_LENGTH else f"{result[:MAX_LENGTH]}…"
+        # As Text: the name of a folder may look like markup.
+        table.add_row(Text(line.check), Text(line.state, COLOURS[line.state]), Text(shown), Text(remedy))
     return table
 
 
 def print_doctor(lines: Sequence[Line]) -> None:
-    """On standard output; wide enough for a log where that is no terminal."""
+    """Print the table and the number of lines by state on standard output.
+
+    Args:
+        lines: results of the checks.
+    """
     console = Console()
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)

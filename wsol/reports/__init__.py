@@ -1,1 +1,1 @@
-"""What people look at: tables, strips, pages. Reads run folders only."""
+"""Reports for people: tables, image strips and pages. They only read run folders."""

@@ -1,4 +1,4 @@
-"""What a calibration is worth, as a table on the terminal."""
+"""The effect of a calibration, as a table on the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from wsol.reports.table import with_interval
 
 
 def calibration_table(result: Calibrated) -> Table:
-    """The run as it is beside the calibrated one, each image judged by what the others taught."""
+    """Compare the run before and after calibration; each image is evaluated with what was learned from the others.
+
+    Args:
+        result: the calibration and its leave-one-out evaluation.
+
+    Returns:
+        One line per metric, in percent with 95 % intervals.
+    """
     table = Table(
         title=(
             f"calibration, n = {result.calibration.n}, threshold {shown_threshold(result.own_threshold)} by default,"
@@ -24,10 +31,10 @@ def calibration_table(result: Calibrated) -> Table:
         "GT-known Loc, %": result.gt_known,
         "mean box IoU, %": result.mean_box_iou,
     }
-    for name, one in rows.items():
-        table.add_row(name, *map(with_interval, (one.own, one.calibrated, one.difference)))
-    # Without a curve the scores stay as they are, whatever curves some of the boxes would give.
+    for name, paired in rows.items():
+        table.add_row(name, *map(with_interval, (paired.own, paired.calibrated, paired.difference)))
+    # Without a calibration curve the scores do not change, even if curves fit on some of the boxes would change them.
     brier = result.brier if result.calibration.curve else None
     after = ("", "") if brier is None else map(with_interval, (brier.calibrated, brier.difference))
-    table.add_row("Brier score, % (low is good)", with_interval(result.brier.own), *after)
+    table.add_row("Brier score, % (lower is better)", with_interval(result.brier.own), *after)
     return table

@@ -1,5 +1,5 @@
-"""What a run makes of an image, side by side: photo, map, pseudo mask, mask, boxes against true boxes; of these, what
-its method has.
+"""The outputs of a run for each image: photo, map, pseudo mask, mask, predicted and annotated boxes, as far as the
+method has them.
 """
 
 from __future__ import annotations
@@ -43,59 +43,60 @@ from wsol.runtime.progress import Progress
 from wsol.runtime.threads import in_threads
 
 SIZE_PX = 320
-"""Photos are shown with their longer side at most this long."""
-PSEUDO_SIDE_PX = 64
-"""Pseudo masks of SPOL's thresholds are drawn on a square of this side; those of cues have their own."""
+"""Longest edge of the photos that are shown."""
+PSEUDO_SIZE_PX = 64
+"""Height and width of the pseudo masks that are cut from SPOL's stage 1; those from cues have their own size."""
 
 Plane = Float32[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One image with what the run made of it. Boxes are in pixels of the upright image; every plane covers all of it,
-    at a size of its own.
+class GalleryItem:
+    """One image with the outputs of the run. Boxes are in pixels of the upright image; each plane covers the whole
+    image, at a resolution of its own.
 
-    What a method does not have is None: the first two stages are SPOL's, and some methods give boxes without maps.
+    What a method does not have is None: only SPOL has the first two stages; some methods predict boxes without maps.
     """
 
     image_id: str
     image_hw: tuple[int, int]
     photo: UInt8[np.ndarray, "_ _ 3"]
     cam: Plane | None
-    """What the pseudo mask is made from: stage 1's map of the true class as a share of its peak, or what is salient."""
+    """The map that the pseudo mask is made from: stage 1's map of the labelled class as a fraction of its peak, or the
+    salient region."""
     foreground: Plane | None
-    """What the pseudo mask would make of it: 1 foreground, 0 not (see `known`)."""
+    """The pseudo mask: 1 foreground, 0 background, valid where `known` is 1."""
     known: Plane | None
-    """1 where the pseudo mask has an opinion, 0 where it is undecided."""
+    """1 where the pseudo mask is decided, 0 where its pixels are ignored in training."""
     heatmap: Plane | None
-    """From which mask and boxes are cut: stage 3's foreground probabilities, or a method's map of the true class."""
+    """The map that mask and boxes are cut from: stage 3's foreground probabilities, or the labelled class's map."""
     mask: Bool[np.ndarray, "_ _"]
     boxes: Boxes
-    """As `wsol evaluate` judges them, the largest object's first."""
+    """As `wsol evaluate` evaluates them; the largest object's box comes first."""
     annotated_boxes: Boxes
     """Empty where they are unknown."""
     iou: float | None
-    """Of the first box; None without a true one."""
+    """IoU of the first box; None without an annotated box."""
     score: float | None
-    """None where nothing tells how sure a box is."""
+    """Confidence; None if the method has none."""
     class_name: str
     predicted_name: str | None
 
 
-@runtime_checkable  # the tests check arguments as they run
-class FirstStages(Protocol):
-    """What the pseudo masks of a run are made from, and how."""
+@runtime_checkable  # the tests check argument types at run time
+class PseudoMaskSource(Protocol):
+    """Source of a run's pseudo masks: the maps, and the rule that cuts them."""
 
     def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
         """The map of each image's label."""
 
     def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
-        """What stage 2 makes of a map: where it is foreground, and where it has an opinion."""
+        """The pseudo mask of a map: (foreground, decided)."""
 
 
 @dataclass(frozen=True)
-class OfCues:
-    """Salient parts, of which the class has chosen one."""
+class CueSource:
+    """Pseudo masks from cues: salient regions, one of which is chosen by the class."""
 
     model: LocalizationModel
     engine: Engine
@@ -105,14 +106,14 @@ class OfCues:
         return [cues.keep_best_part(*one) for one in cues.image_cues(self.model, pixels, labels, self.engine)]
 
     def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
-        """What stage 2 makes of a map; it is known everywhere."""
+        """The pseudo mask of a map; every pixel is decided."""
         inside = (upsampled(heatmap) > cues.THRESHOLD).astype(np.float32)
         return inside, np.ones_like(inside)
 
 
 @dataclass(frozen=True)
-class OfStageOne:
-    """SPOL's stage 1, and the thresholds that cut its maps."""
+class StageOneSource:
+    """Pseudo masks from the maps of SPOL's stage 1 and two thresholds."""
 
     network: MffNet | OriginalCam
     model_config: MffConfig
@@ -120,42 +121,55 @@ class OfStageOne:
     engine: Engine
 
     def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
-        """The map of each image's label, as a share of its peak."""
+        """The map of each image's label, as a fraction of its peak."""
         scores = score_maps(self.network, self.model_config, pixels, self.engine)
         return list(fraction_of_peak(class_maps(scores, labels)).cpu().numpy())
 
     def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
-        """What stage 2 makes of a map: foreground, background and undecided."""
-        side = PSEUDO_SIDE_PX, PSEUDO_SIDE_PX
-        gaussian = render(fit_gaussians(torch.from_numpy(heatmap)[None], self.pseudo), side)
-        value, weight = targets(torch.from_numpy(resized(heatmap, side))[None], gaussian, self.pseudo)
+        """The pseudo mask of a map, with foreground, background and undecided pixels."""
+        mask_hw = PSEUDO_SIZE_PX, PSEUDO_SIZE_PX
+        gaussian = render(fit_gaussians(torch.from_numpy(heatmap)[None], self.pseudo), mask_hw)
+        value, weight = targets(torch.from_numpy(resized(heatmap, mask_hw))[None], gaussian, self.pseudo)
         return value[0].numpy(), weight[0].numpy()
 
 
 class Gallery:
-    """Holds the networks of a finished run: those that find and name, and what SPOL's pseudo masks are made from."""
+    """Holds the networks of a finished run: localizer, classifier, and for SPOL the source of the pseudo masks."""
 
     def __init__(self, run: Path, device: str = "auto", precision: Precision = "auto") -> None:
-        """Load them.
+        """Load the networks.
+
+        Args:
+            run: folder of a finished run.
+            device: as for `wsol predict`.
+            precision: as for `wsol predict`.
 
         Raises:
-            WsolError: not a run, or an unfinished one.
+            WsolError: the folder is not a run, or the run is not finished.
         """
         self.run = Run.open(run)
         self.localizer = Localizer.load(run, device=device, precision=precision)
         networks = self.localizer.networks
         assert isinstance(networks, TorchNetworks)
         self.networks = networks
-        self.stages = _first_stages(run, self.run.config, networks.engine) if self.run.config.method == "spol" else None
+        self.pseudo_masks = (
+            _pseudo_mask_source(run, self.run.config, networks.engine) if self.run.config.method == "spol" else None
+        )
         self.broken: list[str] = []
-        """Why images were left out."""
+        """One reason for each image that could not be decoded."""
 
     def __call__(
         self, samples: Sequence[Sample], ground_truth: GroundTruth | None, progress: Progress
-    ) -> Iterator[Shown]:
-        """Show images, labelled with the run's classes, to all networks, in the order given; broken ones are left out.
+    ) -> Iterator[GalleryItem]:
+        """Run all networks on images, in order; images that cannot be decoded are skipped and listed in `broken`.
 
-        Maps are of the true class, as `wsol evaluate` asks for them.
+        Args:
+            samples: images, labelled with the run's classes; maps are of the labelled class, as in `wsol evaluate`.
+            ground_truth: the annotated boxes, if there are any.
+            progress: shows how many batches are done.
+
+        Yields:
+            One item per image.
         """
         images = ImageLoader([sample.path for sample in samples], self.localizer.size_px)
         batches = in_order(len(samples), BATCH_SIZE)
@@ -167,31 +181,31 @@ class Gallery:
                 labels = np.array([sample.label for sample in chosen], np.int64)
                 outputs = self.networks.outputs(batch.pixels, labels)
                 both = torch.from_numpy(batch.pixels), torch.from_numpy(labels)
-                cams = self.stages.maps(*both) if self.stages else [None] * len(chosen)
+                cams = self.pseudo_masks.maps(*both) if self.pseudo_masks else [None] * len(chosen)
                 rows = zip(range(len(chosen)), chosen, sizes, cams, strict=True)
-                yield from in_threads(partial(self._shown, outputs, ground_truth), rows, threads=cores())
+                yield from in_threads(partial(self._item, outputs, ground_truth), rows, threads=cores())
                 advance()
         self.broken += images.broken.values()
 
-    def _shown(
+    def _item(
         self,
         outputs: Outputs,
         ground_truth: GroundTruth | None,
-        shown: tuple[int, Sample, tuple[int, int], Plane | None],
-    ) -> Shown:
-        row, sample, image_hw, cam = shown
-        found = self.localizer.localization(outputs, row, image_hw, sample.path)
+        of_image: tuple[int, Sample, tuple[int, int], Plane | None],
+    ) -> GalleryItem:
+        row, sample, image_hw, cam = of_image
+        localization = self.localizer.localization(outputs, row, image_hw, sample.path)
         foreground = known = None
-        if self.stages is not None and cam is not None:
-            foreground, known = self.stages.mask(cam)
-        photo = _photo(sample.path, found.image_hw)
-        boxes = Boxes.of([one.xyxy for one in found.objects])
-        annotated_boxes = _annotated_boxes(ground_truth, sample, found.image_hw)
-        fits = iou(Boxes(boxes.xyxy[:1]), annotated_boxes)
-        small_mask = Image.fromarray(found.mask).resize(photo.shape[1::-1], Image.Resampling.NEAREST)
-        return Shown(
+        if self.pseudo_masks is not None and cam is not None:
+            foreground, known = self.pseudo_masks.mask(cam)
+        photo = _photo(sample.path, localization.image_hw)
+        boxes = Boxes.of([one.xyxy for one in localization.objects])
+        annotated_boxes = _annotated_boxes(ground_truth, sample, localization.image_hw)
+        ious = iou(Boxes(boxes.xyxy[:1]), annotated_boxes)
+        small_mask = Image.fromarray(localization.mask).resize(photo.shape[1::-1], Image.Resampling.NEAREST)
+        return GalleryItem(
             image_id=sample.image_id,
-            image_hw=found.image_hw,
+            image_hw=localization.image_hw,
             photo=photo,
             cam=cam,
             foreground=foreground,
@@ -200,28 +214,28 @@ class Gallery:
             mask=np.asarray(small_mask),
             boxes=boxes,
             annotated_boxes=annotated_boxes,
-            iou=float(fits.max(initial=0.0)) if len(annotated_boxes) else None,
-            score=found.score if self.networks.has_maps else None,
+            iou=float(ious.max(initial=0.0)) if len(annotated_boxes) else None,
+            score=localization.score if self.networks.has_maps else None,
             class_name=self.localizer.class_names[sample.label],
-            predicted_name=found.class_name,
+            predicted_name=localization.class_name,
         )
 
 
-def _first_stages(run: Path, config: RunConfig, engine: Engine) -> FirstStages:
+def _pseudo_mask_source(run: Path, config: RunConfig, engine: Engine) -> PseudoMaskSource:
     if config.pseudo.masks == "cues":
-        return OfCues(cues.load(run, engine), engine)
+        return CueSource(cues.load(run, engine), engine)
     network, model_config = load_mffnet(run / "cam")
-    return OfStageOne(engine.place(network), model_config, config.pseudo, engine)
+    return StageOneSource(engine.place(network), model_config, config.pseudo, engine)
 
 
 def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
-    """The image at the size at which it is shown."""
+    """The image, resized for the page."""
     height, width = image_hw
     scale = min(1.0, SIZE_PX / max(height, width))
     shown_wh = max(round(width * scale), 1), max(round(height * scale), 1)
     try:
         squashed, _ = read_square(path, SIZE_PX)
-    except BrokenImage:  # it was whole a moment ago
+    except BrokenImage:  # the file changed after it was decoded for the networks
         squashed = np.zeros((1, 1, 3), np.uint8)
     return np.asarray(Image.fromarray(squashed).resize(shown_wh, Image.Resampling.LANCZOS))
 

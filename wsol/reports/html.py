@@ -1,4 +1,4 @@
-"""What every page of ours does: escape everything, show nothing that HTML cannot hold, and bring its own style."""
+"""Shared by all pages: Jinja that escapes everything, removes characters that HTML cannot hold, and inlines images."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ WEBP_QUALITY = 75
 
 
 def own_text(name: str, package: str = "wsol.reports") -> str:
-    """A template, style or script of a package."""
+    """Text of a template, style sheet or script inside a package.
+
+    Args:
+        name: file name.
+        package: the package that holds it.
+
+    Returns:
+        The text.
+    """
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def environment() -> Environment:
-    """Jinja that escapes everything, and refuses a name that it does not know."""
+    """Jinja environment that escapes everything and raises an error for undefined names."""
     return Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -34,16 +42,21 @@ def environment() -> Environment:
 
 
 def legible(value: object) -> object:
-    """Text without what neither HTML nor a terminal can hold: control characters, and the surrogates of file names that
-    are not UTF-8.
-    """
+    """Replace characters that HTML cannot hold: control characters, and surrogates of file names that are not UTF-8."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "".join("\ufffd" if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" else c for c in value)
 
 
 def data_uri(pixels: UInt8[ndarray, "height width 3"]) -> str:
-    """RGB pixels as WebP for the `src` of an `<img>`."""
+    """Encode pixels for the `src` of an `<img>`.
+
+    Args:
+        pixels: RGB, height x width x 3.
+
+    Returns:
+        A `data:` URI that holds the image as WebP.
+    """
     code = io.BytesIO()
     Image.fromarray(pixels).save(code, "WEBP", quality=WEBP_QUALITY)
     return "data:image/webp;base64," + base64.b64encode(code.getvalue()).decode()

@@ -4,30 +4,30 @@
   const settings = JSON.parse(list.dataset.settings);
   const byId = (id) => document.getElementById(id);
   const [controls, cut, slider, own, effect, more] = ["controls", "cut", "threshold", "own", "effect", "more"].map(byId);
-  const hasMaps = cut !== null; // else boxes were drawn at once: there is nothing to cut, and no score
+  const hasMaps = cut !== null; // false for methods that predict boxes without maps: no threshold and no score
   const inferno = Uint8Array.from(atob(settings.inferno), (letter) => letter.charCodeAt(0));
   const { found: FOUND, background: BACKGROUND, undecided: UNDECIDED, hatch: HATCH } = settings.colours;
 
   const boxesIn = (text) => (text ? text.split(",").map((box) => box.split(" ").map(Number)) : []);
   const rest = byId("rest")?.content.children ?? [];
-  const cards = [...list.children, ...rest].map((item, place) => ({
+  const cards = [...list.children, ...rest].map((item, position) => ({
     item,
-    place,
+    position,
     name: item.querySelector(".file").textContent,
     score: item.dataset.score === undefined ? null : Number(item.dataset.score),
     iou: item.dataset.iou === undefined ? null : Number(item.dataset.iou),
   }));
-  const SVG = cards[0]?.item.querySelector("svg").namespaceURI; // spelt out it would look like an address
+  const SVG = cards[0]?.item.querySelector("svg").namespaceURI; // not written out: it would look like a network address
   const cardOf = new Map(cards.map((card) => [card.item, card]));
   let threshold = settings.threshold;
   let isOwn = true;
 
-  // Which images, in which order. Sorting is stable, so that ties stay as they came: worst first.
+  // Filters and order. Sorting is stable: ties stay in the order of the page, worst first.
 
   const collator = new Intl.Collator(undefined, { numeric: true });
   const ORDERS = {
-    worst: (a, b) => a.place - b.place,
-    unsure: (a, b) => a.score - b.score || a.place - b.place,
+    worst: (a, b) => a.position - b.position,
+    unsure: (a, b) => a.score - b.score || a.position - b.position,
     name: (a, b) => collator.compare(a.name, b.name),
   };
   const WHICH = {
@@ -43,7 +43,7 @@
     const chosen = byId("class").value, is = WHICH[byId("which").value];
     const [least, most] = ["least", "most"].map((id) => (byId(id)?.value ? Number(byId(id).value) : NaN));
     const isShown = (card) => {
-      // Scores are shown with two digits: a bound of 0.75 means what reads 0.75.
+      // Scores are shown with two digits, so the bounds apply to rounded scores.
       const score = Math.round(card.score * 100) / 100;
       return (chosen === "" || card.item.dataset.class === chosen) && is(card) && !(score < least) && !(score > most);
     };
@@ -55,7 +55,7 @@
     byId("nothing").hidden = shown.length > 0;
   }
 
-  /** A thousand cards in the page would make every filter wait for a second; those to come are added as one scrolls. */
+  /** Cards are added while the user scrolls: with a thousand in the page, each filter would take a second. */
   function showMore() {
     const next = shown.slice(reached, reached + settings.portion);
     list.append(...next.map((card) => card.item));
@@ -65,7 +65,7 @@
     return next[0];
   }
 
-  // What an image near the window shows. It is drawn when it comes near, and forgotten when it is far again.
+  // Panels are drawn when their image comes near the window, and released when it is far away again.
 
   const wanted = new Set(), near = new Map();
 
@@ -95,16 +95,16 @@
     delete canvas.dataset.drawn;
   }
 
-  /** Fill a canvas: `kinds` says for each pixel which colour of the palette lies over the photo. A colour is red, green, blue,
-   *  its share, and how much of the photo's own colour goes away under it, so that tints keep theirs. */
+  /** Fill a canvas: `kinds` holds for each pixel the index of the palette colour over the photo. A colour is red, green, blue,
+   *  opacity, and how far the photo below it is turned to grey, so that tints keep their colour. */
   function paint(canvas, { width, height, pixels }, kinds, palette) {
     const pen = canvas.getContext("2d"), image = pen.createImageData(width, height), data = image.data;
     for (let i = 0, j = 0; i < kinds.length; i++, j += 4) {
-      const over = palette[kinds[i]], share = over[3], grey = over[4];
+      const over = palette[kinds[i]], opacity = over[3], grey = over[4];
       const luma = 0.299 * pixels[j] + 0.587 * pixels[j + 1] + 0.114 * pixels[j + 2];
       for (let k = 0; k < 3; k++) {
         const under = pixels[j + k] * (1 - grey) + luma * grey;
-        data[j + k] = under * (1 - share) + over[k] * share;
+        data[j + k] = under * (1 - opacity) + over[k] * opacity;
       }
       data[j + 3] = 255;
     }
@@ -112,7 +112,7 @@
   }
 
   const GREY = 2 / 3;
-  // Warm places hide more of the photo than cold ones: black at a fixed share would bury it.
+  // The heat map is more opaque where it is high: at a constant opacity its black would hide the photo.
   const HEAT = Array.from({ length: 256 }, (_, i) => [...inferno.subarray(3 * i, 3 * i + 3), 0.42 + (0.3 * i) / 255, GREY]);
   const PSEUDO = [[...BACKGROUND, 0.66, GREY], [...FOUND, 0.62, GREY], [...UNDECIDED, 0.66, GREY], [...HATCH, 0.8, GREY]];
   const MASK = [[0, 0, 0, 0.45, GREY], [...FOUND, 0.42, 0], [...FOUND, 1, 0]];
@@ -135,7 +135,7 @@
 
   function paintMask(state, labels, chosen) {
     const { width, height, mask } = state;
-    const isChosen = new Set(chosen.map((part) => part.label));
+    const isChosen = new Set(chosen.map((component) => component.label));
     const kinds = Uint8Array.from(labels, (label) => Number(isChosen.has(label)));
     const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height && kinds[y * width + x] > 0;
     for (const { x0, y0, x1, y1 } of chosen) {
@@ -155,14 +155,14 @@
     const state = near.get(card), data = card.item.dataset;
     if (!state || state.threshold === threshold) return;
     state.threshold = threshold;
-    const { labels, found } = parts(state.plane, state.height, state.width, 255 * threshold);
+    const { labels, found } = components(state.plane, state.height, state.width, 255 * threshold);
     const chosen = objectsIn(found, settings.objects, settings.minArea, labels.length);
     paintMask(state, labels, chosen);
     const view = card.item.querySelector("svg").viewBox.baseVal;
     const across = view.width / state.width, down = view.height / state.height;
-    const boxes = isOwn ? boxesIn(data.boxes) : chosen.map((part) => [part.x0 * across, part.y0 * down, part.x1 * across, part.y1 * down]);
+    const boxes = isOwn ? boxesIn(data.boxes) : chosen.map(({ x0, y0, x1, y1 }) => [x0 * across, y0 * down, x1 * across, y1 * down]);
     card.item.querySelector(".found").replaceChildren(...boxes.flatMap(rectangles));
-    tell(card, boxes[0]);
+    showIou(card, boxes[0]);
   }
 
   function rectangle([x0, y0, x1, y1], kind) {
@@ -171,14 +171,14 @@
     return one;
   }
 
-  /** A line, and a dark one under it, so that it is seen on any photo. */
+  /** A line with a dark line below it, visible on any photo. */
   const rectangles = (box) => [rectangle(box, "rim"), rectangle(box, "line")];
 
-  /** The IoU and the words for the image with the boxes. */
-  function tell(card, box) {
-    const image = card.item.querySelector("img"), truth = boxesIn(card.item.dataset.true);
+  /** The IoU, and the alternative text of the image with the boxes. */
+  function showIou(card, box) {
+    const image = card.item.querySelector("img"), annotated = boxesIn(card.item.dataset.true);
     image.dataset.own ??= image.alt;
-    const about = box ? Math.max(0, ...truth.map((one) => iou(box, one))) : 0;
+    const about = box ? Math.max(0, ...annotated.map((one) => iou(box, one))) : 0;
     const words = box ? "box redrawn" : "no box";
     const fit = card.iou === null ? "" : `, IoU about ${about.toFixed(2)}`;
     image.alt = isOwn ? image.dataset.own : `${words} at threshold ${threshold.toFixed(2)}${fit}`;
@@ -189,15 +189,15 @@
     bar.firstElementChild.style.width = `${Math.round(100 * value)}%`;
   }
 
-  function sayEffect() {
+  function showEffect() {
     own.disabled = isOwn;
     const rates = settings.rates, shown = threshold.toFixed(2);
-    const what = isOwn ? `${shown}, the run\u2019s own.` : `${shown}: masks and boxes are redrawn from small maps, approximately.`;
+    const what = isOwn ? `${shown}, the run\u2019s threshold.` : `${shown}: masks and boxes are redrawn approximately, from small maps.`;
     slider.setAttribute("aria-valuetext", shown);
     if (!rates) return (effect.textContent = what);
-    const share = isOwn ? rates.own : rates.hundredths[Math.round(100 * threshold) - 1];
-    const than = isOwn ? "" : `; at its own ${settings.threshold.toFixed(2)}, ${rates.own.toFixed(1)} %`;
-    return (effect.textContent = `${what} It finds ${share.toFixed(1)} % of ${rates.n} judged images${than}.`);
+    const accuracy = isOwn ? rates.own : rates.hundredths[Math.round(100 * threshold) - 1];
+    const atOwn = isOwn ? "" : `; ${rates.own.toFixed(1)} % at the run\u2019s ${settings.threshold.toFixed(2)}`;
+    return (effect.textContent = `${what} Correct: ${accuracy.toFixed(1)} % of ${rates.n} images${atOwn}.`);
   }
 
   let isWaiting = false;
@@ -206,7 +206,7 @@
     isWaiting = true;
     requestAnimationFrame(() => {
       isWaiting = false;
-      sayEffect();
+      showEffect();
       for (const card of near.keys()) redraw(card);
     });
   }
@@ -239,7 +239,7 @@
   ).observe(more);
   more.addEventListener("click", () => {
     const first = showMore();
-    if (!first) return; // scrolling was quicker
+    if (!first) return; // scrolling has added them already
     first.item.tabIndex = -1;
     first.item.focus();
   });
@@ -259,7 +259,7 @@
       cutAgain();
     });
     cut.hidden = false;
-    sayEffect();
+    showEffect();
   }
   for (const link of document.querySelectorAll("a[data-class]")) {
     link.addEventListener("click", () => {

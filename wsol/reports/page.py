@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs no network: the numbers, the images, and what made them."""
+"""The report as one HTML file that needs no network: the numbers, the images and the provenance."""
 
 from __future__ import annotations
 
@@ -20,26 +20,35 @@ from wsol.geometry.boxes import Boxes
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.reports import charts
 from wsol.reports.charts import Chart
-from wsol.reports.gallery import Plane, Shown
+from wsol.reports.gallery import GalleryItem, Plane
 from wsol.reports.html import data_uri, environment, own_text
-from wsol.reports.panels import BACKGROUND, FOUND, HATCH, TRUE, UNDECIDED, Column, PanelName, Rgb, columns_of, warmth_of
+from wsol.reports.panels import (
+    BACKGROUND,
+    FOUND,
+    GROUND_TRUTH,
+    HATCH,
+    UNDECIDED,
+    Column,
+    PanelName,
+    Rgb,
+    columns_of,
+    warmth_of,
+)
 from wsol.storage.folders import write_text
 from wsol.text import number_of
 from wsol.version import __version__
 
-MAP_SIDE_PX = 64
-"""Maps go into the page with their longer side at most this long, a byte a place. Those of the default networks are
-32."""
+MAP_SIZE_PX = 64
+"""Longest edge of the maps in the page, one byte per pixel. The maps of the default networks are 32 x 32."""
 PORTION = 50
-"""So many images are in the page when it opens; the rest lie in a template, from which a script takes them, so many at
-a time."""
+"""Number of images in the page when it opens; a script adds the rest from a template, this many at a time."""
 MAKER = "wsol report"
-"""How a page says what wrote it."""
+"""Start of the page's `generator` tag, by which a later report recognizes it."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Words in rows; the first row is the header."""
+    """Rows of text cells; the first row is the header."""
 
     title: str
     rows: Sequence[Sequence[str]]
@@ -47,9 +56,7 @@ class Table:
 
     @property
     def number_columns(self) -> set[int]:
-        """The columns that belong to the right: those whose cells, where they are not empty, begin with a number. Names
-        come first.
-        """
+        """Columns to align right: those whose cells are empty or begin with a number. The first column holds names."""
         columns = enumerate(zip(*self.rows[1:], strict=False))
         starts = {i: {cell.lstrip("+-\u2212")[:1].isdigit() for cell in cells if cell} for i, cells in columns}
         return {i for i, is_number in starts.items() if i > 0 and is_number == {True}}
@@ -57,18 +64,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure in large letters."""
+    """One number in large type."""
 
     value: str
     what: str
-    """In plain words."""
+    """In everyday words."""
     name: str
-    """What the field calls it, and how sure it is."""
+    """The metric's name and its 95 % interval."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """One image of the gallery as the template takes it. Without its pixels: a thousand fit in memory."""
+    """One image of the gallery for the template, encoded as text: a thousand fit in memory."""
 
     image_id: str
     class_name: str
@@ -79,21 +86,21 @@ class Card:
     photo: str
     photo_wh: tuple[int, int]
     heat: str
-    """The maps as codes, empty where there is none."""
+    """The maps, encoded (see `coded_map`); empty if there is none."""
     cam: str
     pseudo: str
     boxes: tuple[str, ...]
     """Each x0 y0 x1 y1 in pixels of the upright image."""
     annotated_boxes: tuple[str, ...]
     columns: tuple[Column, ...]
-    """The panels that there are."""
+    """The panels that the method has."""
     alts: tuple[str, ...]
-    """What each shows, in words."""
+    """Alternative text of each panel."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What each threshold finds, in percent: at 0.01, 0.02, ... 0.99, and at the run's own; of `n` images."""
+    """Correct boxes in percent of `n` images: at the thresholds 0.01, 0.02, ... 0.99, and at the run's own."""
 
     hundredths: Sequence[float]
     own: float
@@ -102,11 +109,11 @@ class Rates:
 
 @dataclass(frozen=True)
 class Page:
-    """What a report says."""
+    """Contents of a report."""
 
     title: str
     box: Box
-    """How boxes were made of maps."""
+    """How boxes are cut from maps."""
     cards: Sequence[Card]
     notes: Sequence[str] = ()
     tiles: Sequence[Tile] = ()
@@ -116,41 +123,53 @@ class Page:
     rates: Rates | None = None
     per_class: Table | None = None
     """Its first column holds class names."""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
     licences: Sequence[tuple[str, str, str]] = ()
     config: str = ""
     left_out: Sequence[str] = ()
-    """Why images are not shown, or not judged."""
+    """Why images are not shown or not evaluated."""
 
 
-def card_of(shown: Shown) -> Card:
-    """An image as text."""
-    height, width = shown.photo.shape[:2]
-    columns = columns_of(shown)
+def card_of(item: GalleryItem) -> Card:
+    """Encode an image of the gallery as text.
+
+    Args:
+        item: the image with the outputs of the run.
+
+    Returns:
+        Its card, without pixel arrays.
+    """
+    height, width = item.photo.shape[:2]
+    columns = columns_of(item)
     return Card(
-        image_id=shown.image_id,
-        class_name=shown.class_name,
-        predicted_name=shown.predicted_name,
-        score=shown.score,
-        iou=shown.iou,
-        image_hw=shown.image_hw,
-        photo=data_uri(shown.photo),
+        image_id=item.image_id,
+        class_name=item.class_name,
+        predicted_name=item.predicted_name,
+        score=item.score,
+        iou=item.iou,
+        image_hw=item.image_hw,
+        photo=data_uri(item.photo),
         photo_wh=(width, height),
-        heat="" if shown.heatmap is None else coded_map(shown.heatmap),
-        cam="" if shown.cam is None else coded_map(shown.cam),
-        pseudo="" if shown.foreground is None or shown.known is None else _coded_pseudo(shown.foreground, shown.known),
-        boxes=_corners(shown.boxes),
-        annotated_boxes=_corners(shown.annotated_boxes),
+        heat="" if item.heatmap is None else coded_map(item.heatmap),
+        cam="" if item.cam is None else coded_map(item.cam),
+        pseudo="" if item.foreground is None or item.known is None else _coded_pseudo(item.foreground, item.known),
+        boxes=_corners(item.boxes),
+        annotated_boxes=_corners(item.annotated_boxes),
         columns=columns,
-        alts=tuple(WORDS[column.panel](shown) for column in columns),
+        alts=tuple(ALT_TEXTS[column.panel](item) for column in columns),
     )
 
 
 def write_page(path: Path, page: Page) -> None:
-    """Write the page, whole or not at all; worst first, or least confident first where no IoU is known.
+    """Write the page; the file appears only when it is complete.
 
-    Names come from file systems and may hold markup: everything is escaped, and the page's own policy runs no script
-    but the page's and fetches nothing.
+    Images are in the order of their IoU, the lowest first; without any IoU, in the order of their score. Names come
+    from file systems and may hold markup: everything is escaped, and the content security policy allows only the page's
+    own script and no network access.
+
+    Args:
+        path: the file to write.
+        page: the contents.
     """
     per_class = Counter(card.class_name for card in page.cards)
     numbers = {name: number for number, name in enumerate(sorted(per_class))}
@@ -173,7 +192,7 @@ def write_page(path: Path, page: Page) -> None:
             plot=charts,
             correct_iou=CORRECT_IOU,
             known=len(known),
-            correct=sum(fit >= CORRECT_IOU for fit in known),
+            correct=sum(iou >= CORRECT_IOU for iou in known),
             not_found=sum(not card.boxes for card in page.cards),
             misnamed=sum(card.predicted_name not in (None, card.class_name) for card in page.cards),
             version=__version__,
@@ -190,9 +209,9 @@ def _worst_first(card: Card) -> tuple[float, float, str]:
 
 
 def _environment() -> Environment:
-    ours = environment()
-    ours.filters["hex"] = _hex
-    return ours
+    with_hex = environment()
+    with_hex.filters["hex"] = _hex
+    return with_hex
 
 
 def _hex(colour: Rgb) -> str:
@@ -200,7 +219,7 @@ def _hex(colour: Rgb) -> str:
 
 
 def _settings(page: Page) -> dict[str, object]:
-    """What the script has to know."""
+    """Settings for the script."""
     inferno = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)[:, 0, ::-1]
     return {
         "portion": PORTION,
@@ -208,15 +227,28 @@ def _settings(page: Page) -> dict[str, object]:
         "objects": page.box.objects,
         "minArea": page.box.min_area,
         "rates": None if page.rates is None else vars(page.rates),
-        "colours": {"found": FOUND, "background": BACKGROUND, "undecided": UNDECIDED, "hatch": HATCH, "true": TRUE},
+        "colours": {
+            "found": FOUND,
+            "background": BACKGROUND,
+            "undecided": UNDECIDED,
+            "hatch": HATCH,
+            "true": GROUND_TRUTH,
+        },
         "inferno": base64.b64encode(inferno.tobytes()).decode(),
     }
 
 
 def coded_map(plane: Plane) -> str:
-    """A map in [0, 1] as `HEIGHTxWIDTH:` and a byte for each place."""
+    """Encode a map as text.
+
+    Args:
+        plane: values in [0, 1]; a larger map is first reduced to `MAP_SIZE_PX`.
+
+    Returns:
+        `HEIGHTxWIDTH:` and base64, one byte per pixel.
+    """
     height, width = plane.shape
-    scale = MAP_SIDE_PX / max(height, width)
+    scale = MAP_SIZE_PX / max(height, width)
     if scale < 1:
         smaller = max(round(width * scale), 1), max(round(height * scale), 1)
         plane = np.asarray(cv2.resize(plane, smaller, interpolation=cv2.INTER_AREA))
@@ -224,10 +256,10 @@ def coded_map(plane: Plane) -> str:
 
 
 def _coded_pseudo(foreground: Plane, known: Plane) -> str:
-    """A pseudo mask in the same way, with 0 for background, 1 for object, and 2 for undecided."""
-    side = MAP_SIDE_PX, MAP_SIDE_PX
+    """Encode a pseudo mask in the same way with two bits per pixel: 0 background, 1 object, 2 undecided."""
+    size = MAP_SIZE_PX, MAP_SIZE_PX
     inside, decided = (
-        cv2.resize(plane, side, interpolation=cv2.INTER_AREA) >= 0.5 for plane in (foreground * known, known)
+        cv2.resize(plane, size, interpolation=cv2.INTER_AREA) >= 0.5 for plane in (foreground * known, known)
     )
     return _coded(np.where(decided, inside, 2).astype(np.uint8), bits=2)
 
@@ -244,52 +276,52 @@ def _corners(boxes: Boxes) -> tuple[str, ...]:
     return tuple(" ".join(f"{edge:g}" for edge in row) for row in boxes.xyxy.round(1).tolist())
 
 
-def _photo_in_words(shown: Shown) -> str:
-    return f"photo labelled {shown.class_name}"
+def _photo_text(item: GalleryItem) -> str:
+    return f"photo labelled {item.class_name}"
 
 
-def _map_in_words(shown: Shown) -> str:
-    warmth = warmth_of(shown)
+def _map_text(item: GalleryItem) -> str:
+    warmth = warmth_of(item)
     assert warmth is not None
-    return f"heat over the photo where the network looks for {shown.class_name}, {_where(warmth)}"
+    return f"heat map of {item.class_name} over the photo, {_where(warmth)}"
 
 
-def _pseudo_in_words(shown: Shown) -> str:
-    assert shown.foreground is not None and shown.known is not None
-    undecided = float((shown.known < 0.5).mean())
-    is_object = float(((shown.known >= 0.5) & (shown.foreground >= 0.5)).mean())
+def _pseudo_text(item: GalleryItem) -> str:
+    assert item.foreground is not None and item.known is not None
+    undecided = float((item.known < 0.5).mean())
+    is_object = float(((item.known >= 0.5) & (item.foreground >= 0.5)).mean())
     return f"pseudo mask: {is_object:.0%} object, {undecided:.0%} undecided, {1 - is_object - undecided:.0%} background"
 
 
-def _mask_in_words(shown: Shown) -> str:
-    return f"mask over {float(shown.mask.mean()):.0%} of the photo" if shown.mask.any() else "empty mask"
+def _mask_text(item: GalleryItem) -> str:
+    return f"mask over {float(item.mask.mean()):.0%} of the photo" if item.mask.any() else "empty mask"
 
 
-def _boxes_in_words(shown: Shown) -> str:
-    truths = {0: "", 1: "true box"}.get(len(shown.annotated_boxes), "true boxes")
-    if not len(shown.boxes):
-        return f"no box found, {truths} only" if truths else "no box found"
-    if shown.iou is None:
-        return f"{number_of(len(shown.boxes), 'box')} found"
-    return f"box against {truths}, IoU {shown.iou:.2f}"
+def _boxes_text(item: GalleryItem) -> str:
+    annotated = {0: "", 1: "annotated box"}.get(len(item.annotated_boxes), "annotated boxes")
+    if not len(item.boxes):
+        return f"no box found, {annotated} only" if annotated else "no box found"
+    if item.iou is None:
+        return f"{number_of(len(item.boxes), 'box')} found"
+    return f"box and {annotated}, IoU {item.iou:.2f}"
 
 
-WORDS: dict[PanelName, Callable[[Shown], str]] = {
-    "photo": _photo_in_words,
-    "map": _map_in_words,
-    "pseudo": _pseudo_in_words,
-    "mask": _mask_in_words,
-    "box": _boxes_in_words,
+ALT_TEXTS: dict[PanelName, Callable[[GalleryItem], str]] = {
+    "photo": _photo_text,
+    "map": _map_text,
+    "pseudo": _pseudo_text,
+    "mask": _mask_text,
+    "box": _boxes_text,
 }
-"""What a person who cannot see a panel would want to hear."""
+"""Alternative text of a panel."""
 
 
 def _where(warmth: Plane) -> str:
-    """The warmest place, in thirds of the photo."""
+    """Position of the map's maximum, in thirds of the photo."""
     height, width = warmth.shape
     row, column = divmod(int(warmth.argmax()), width)
     if warmth[row, column] <= 0:
-        return "cold everywhere"
+        return "zero everywhere"
     down = ("top", "middle", "bottom")[3 * row // height]
     across = ("left", "centre", "right")[3 * column // width]
-    return f"warmest at the {down} {across}"
+    return f"highest at the {down} {across}"

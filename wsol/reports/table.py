@@ -1,4 +1,4 @@
-"""Results as tables on the terminal, the protocol's name always on them."""
+"""Evaluation results as tables on the terminal; each table names its protocol."""
 
 from __future__ import annotations
 
@@ -32,58 +32,96 @@ NAMES = {
 }
 
 
-FEW_IN_CLASSES = f"The AUC of a class with fewer than {FEW} right or {FEW} wrong boxes says little."
+FEW_IN_CLASSES = f"The AUC of a class with fewer than {FEW} correct or {FEW} wrong boxes is not reliable."
 
 
 def with_interval(rate: Rate) -> str:
-    """`86.4 (83.9 to 88.7)`, in percent."""
+    """Format a rate and its 95 % interval.
+
+    Args:
+        rate: in percent.
+
+    Returns:
+        Text such as `86.4 (83.9 to 88.7)`.
+    """
     return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"
 
 
 def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
-    """One line per metric."""
-    judged, threshold = result.judged[protocol], result.thresholds[protocol]
+    """Table of an evaluation under one protocol, one line per metric.
+
+    Args:
+        result: the evaluation.
+        protocol: one of its protocols.
+
+    Returns:
+        The table, in percent with 95 % intervals.
+    """
+    protocol_result, threshold = result.judged[protocol], result.thresholds[protocol]
     where = "" if threshold is None else f", threshold {threshold:.2f}"
     table = Table(
-        title=f"protocol {protocol}, {result.what}, n = {image_count(judged)}{where}",
+        title=f"protocol {protocol}, {result.what}, n = {image_count(protocol_result)}{where}",
         caption=_caption(result, protocol),
     )
     table.add_column("metric")
     table.add_column("%, 95 % interval", justify="right")
-    for name, rate in judged.rates.items():
+    for name, rate in protocol_result.rates.items():
         table.add_row(NAMES[name], with_interval(rate))
     return table
 
 
 def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
-    judged = result.judged[protocol]
-    few = few_ranked(judged)
+    protocol_result = result.judged[protocol]
+    few = few_ranked(protocol_result)
     lines = [] if few is None else [f"The AUC compares {few}."]
-    n = len(judged.image_ids)
-    last = f"{masked_of(judged.masked(), n)} " if 0 < judged.masked() < n else ""
-    if judged.has_thresholds():
-        levels = judged.protocol.levels
-        best = {level: f"{judged.best_threshold(level):.2f}" for level in levels}
+    n = len(protocol_result.image_ids)
+    last = f"{masked_of(protocol_result.masked(), n)} " if 0 < protocol_result.masked() < n else ""
+    if protocol_result.has_thresholds():
+        levels = protocol_result.protocol.levels
+        best = {level: f"{protocol_result.best_threshold(level):.2f}" for level in levels}
         shown = best[levels[0]] if len(levels) == 1 else ", ".join(f"{best[level]} for IoU {level}" for level in levels)
-        last += f"Best threshold {shown}, chosen with the true boxes: a user without boxes does not have it."
+        last += f"Best threshold {shown}, chosen with the annotated boxes: it is not available without annotations."
     return "\n".join([*lines, *([last] if last else [])]) or None
 
 
 def masked_of(masked: int, n: int) -> str:
-    """How many images a figure of masks is over, in a sentence."""
-    return f"{masked} of {number_of(n, 'image')} {'has' if masked == 1 else 'have'} a true mask."
+    """State how many images have an annotated mask.
+
+    Args:
+        masked: number of images with a mask.
+        n: number of images.
+
+    Returns:
+        A sentence.
+    """
+    return f"{masked} of {number_of(n, 'image')} {'has' if masked == 1 else 'have'} an annotated mask."
 
 
-def few_ranked(judged: ProtocolResult) -> str | None:
-    """What the AUC of the score rests on, where that is little."""
-    right, wrong = judged.ranked()
-    if "score_auc" not in judged.rates or min(right, wrong) >= FEW:
+def few_ranked(protocol_result: ProtocolResult) -> str | None:
+    """State how many boxes the AUC of the score compares, if they are few.
+
+    Args:
+        protocol_result: images evaluated under one protocol.
+
+    Returns:
+        Text such as `9 correct boxes with 30 wrong`, or None if both are at least `FEW` or there is no AUC.
+    """
+    right, wrong = protocol_result.ranked()
+    if "score_auc" not in protocol_result.rates or min(right, wrong) >= FEW:
         return None
-    return f"{number_of(right, 'right box')} with {wrong} wrong"
+    return f"{number_of(right, 'correct box')} with {wrong} wrong"
 
 
 def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
-    """One line per class, the fewest found first: its images, and the rates at the thresholds of all images."""
+    """Table of an evaluation by class, lowest rates first.
+
+    Args:
+        result: the evaluation.
+        protocol: one of its protocols.
+
+    Returns:
+        One line per class: its number of images, and the rates in percent at the thresholds of all images.
+    """
     rows = result.per_class(protocol)
     metrics, label = list(result.judged[protocol].rates), result.judged[protocol].label
     few = (
@@ -95,13 +133,15 @@ def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
         table.add_column(name, justify="right")
     for class_name, (n, rates) in sorted(rows.items(), key=lambda row: [rate.value for rate in row[1][1].values()]):
         cells = (with_interval(rates[metric]) if metric in rates else "" for metric in metrics)
-        table.add_row(Text(visible(class_name)), str(n), *cells)  # a name may look like markup
+        table.add_row(Text(visible(class_name)), str(n), *cells)  # a class name may look like markup
     return table
 
 
 def print_table(table: Table) -> None:
-    """On standard output, wide enough not to wrap in a log; title and caption on lines of their own, however narrow the
-    table.
+    """Print a table on standard output, wide enough not to wrap in a log; title and caption have lines of their own.
+
+    Args:
+        table: the table; its title and caption are removed from it.
     """
     console = Console()
     if not console.is_terminal:
@@ -110,5 +150,5 @@ def print_table(table: Table) -> None:
     table.title = table.caption = None
     for part in (title, table, caption):
         if part is not None:
-            # A run's folder may look like markup, too.
+            # The name of a run's folder may look like markup, too.
             console.print(Text(visible(part)) if isinstance(part, str) else part, highlight=False)

@@ -1,4 +1,4 @@
-"""`wsol report`: a finished run on labelled images as one page that people show each other."""
+"""`wsol report`: the results of a finished run on labelled images as one HTML page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wsol.metrics.protocols import PROTOCOLS, Protocol, protocols_named
 from wsol.reports.charts import loss_chart, threshold_chart
 from wsol.reports.gallery import Gallery
 from wsol.reports.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
-from wsol.reports.provenance import facts_of, licences_of
+from wsol.reports.provenance import licences_of, provenance_of
 from wsol.reports.table import NAMES, few_ranked, masked_of, with_interval
 from wsol.runs.run import Run
 from wsol.runs.saved_config import to_yaml
@@ -31,10 +31,10 @@ from wsol.storage.locks import held
 from wsol.text import number_of
 from wsol.training.curves import training_losses
 
-FILE = "index.html"
+PAGE_FILE = "index.html"
 IMAGES = 1000
-"""So many are shown by default: a page of about 18 MB."""
-OWN: ProtocolName = "original"
+"""Largest number of images shown by default: a page of about 18 MB."""
+OWN_PROTOCOL: ProtocolName = "original"
 """The protocol whose threshold and boxes the gallery shows."""
 
 
@@ -50,25 +50,24 @@ def report(
     precision: Precision = "auto",
     quiet: bool = False,
 ) -> Path:
-    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every image, worst
-    first.
+    """Write one HTML page with metrics, curves, and the outputs of the run for each image, worst first.
 
     Args:
         run: a finished run.
-        data: labelled images, whatever `fit` takes; those of the test split where there is one. Where they have
-            annotated boxes, the run is evaluated too.
+        data: labelled images, anything that `fit` takes; the test split if there is one. With annotated boxes the run
+            is evaluated, too.
         out: folder for index.html, which needs no network; `run/report` by default. An older report in it is replaced.
-        images: where the images are, if not in the data set's usual place.
-        protocol: those that the run is evaluated under, separated by commas.
-        max_images: at most so many are shown, spread evenly over all.
+        images: folder of the images, if it is not the usual one of the data set.
+        protocol: protocols of the evaluation, separated by commas.
+        max_images: largest number of images shown, spread evenly over all.
         device, precision, quiet: as for `predict`.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
-        WsolError: not a finished run, a run of other classes, nothing that can be decoded, or another file in that
-            place.
+        WsolError: the run is not finished or has other classes, no image can be decoded, or index.html exists and is
+            not a report.
     """
     if max_images < 1:
         raise WsolError(
@@ -79,10 +78,10 @@ def report(
     if out is None:
         refuse_link(folder)
     with held(folder, "wsol report", "name another --out"):
-        found = open_ground_truth(Path(data), None if images is None else Path(images))
+        data_set = open_ground_truth(Path(data), None if images is None else Path(images))
         return write_report(
             Path(run),
-            found,
+            data_set,
             folder,
             protocols=protocols,
             images=max_images,
@@ -106,23 +105,37 @@ def write_report(
     precision: Precision = "auto",
     progress: Progress,
 ) -> Path:
-    """Judge the run where there is a truth, show the test images to its networks, and write `folder`/index.html.
+    """Evaluate the run if there is ground truth, run its networks on the test images, and write `folder`/index.html.
 
-    Of more than `images` test images, so many are shown, spread evenly; the numbers are of all. `notes` and `tables`
-    stand above those of the run. The file is whole or not there, and replaces an older report.
+    The file appears only when it is complete, and replaces an older report.
+
+    Args:
+        run: folder of a finished run.
+        data: labelled images.
+        folder: folder for index.html.
+        protocols: protocols of the evaluation.
+        images: largest number of images shown, spread evenly; the metrics are over all images.
+        title: title of the page; by default it names the run.
+        notes: shown before the notes about the run.
+        tables: shown before the tables of the run.
+        device, precision: as for `wsol predict`.
+        progress: shows how far the work is.
+
+    Returns:
+        Path of the page.
 
     Raises:
-        WsolError: not a finished run, a run of other classes, nothing that can be decoded, or another file in that
-            place.
+        WsolError: the run is not finished or has other classes, no image can be decoded, or index.html exists and is
+            not a report.
     """
-    path = folder / FILE
-    check_place(path)
+    path = folder / PAGE_FILE
+    check_replaceable(path)
     gallery = Gallery(run, device, precision)
     samples = evaluate.labelled_as_trained(list(data.test), data, gallery.localizer.class_names, run)
-    ground_truth, why_not = _truth(data)
-    judged = None
+    ground_truth, why_not = _ground_truth(data)
+    evaluation = None
     if ground_truth is not None:
-        judged = evaluate.evaluate_run(
+        evaluation = evaluate.evaluate_run(
             gallery.run,
             data,
             which="seg",
@@ -133,11 +146,11 @@ def write_report(
             progress=progress,
         )
     else:
-        progress.say(f"report: nothing is judged. {why_not}")
+        progress.say(f"report: not evaluated. {why_not}")
     chosen = spread(samples, images)
-    cards = [card_of(one) for one in gallery(chosen, ground_truth, progress)]
+    cards = [card_of(item) for item in gallery(chosen, ground_truth, progress)]
     if not cards:
-        raise WsolError(f"none of {number_of(len(chosen), 'image')} can be shown: {gallery.broken[0]}")
+        raise WsolError(f"none of {number_of(len(chosen), 'image')} can be decoded; the first: {gallery.broken[0]}")
     write_page(
         path,
         _page(
@@ -145,10 +158,14 @@ def write_report(
             data,
             gallery,
             cards,
-            judged,
+            evaluation,
             len(samples),
             title,
-            [*notes, *_notes(data, gallery.networks.has_maps, is_judged=judged is not None), *_of_method(gallery.run)],
+            [
+                *notes,
+                *_notes(data, gallery.networks.has_maps, is_judged=evaluation is not None),
+                *_method_notes(gallery.run),
+            ],
             tables,
         ),
     )
@@ -156,34 +173,45 @@ def write_report(
     return path
 
 
-def check_place(path: Path) -> None:
-    """Refuse to write over what is no report.
+def check_replaceable(path: Path) -> None:
+    """Refuse to overwrite a file that is not a report.
+
+    Args:
+        path: the page to be written.
 
     Raises:
-        WsolError: something else has that name.
+        WsolError: a folder or another file has that name.
     """
-    if path.is_dir() or (path.is_file() and f'<meta name="generator" content="{MAKER} ' not in _head(path)):
+    if path.is_dir() or (path.is_file() and f'<meta name="generator" content="{MAKER} ' not in _start_of(path)):
         raise WsolError(
-            f"{path} is there and is no report of ours",
-            expected="a free name, or an older report",
-            remedy="Name another folder with --out, or move it away.",
+            f"{path} exists and was not written by wsol report",
+            expected="no file, or an older report",
+            remedy="Name another folder with --out, or move the file.",
         )
 
 
-def _head(path: Path) -> str:
+def _start_of(path: Path) -> str:
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.read(4000)
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """At most `count` of them, evenly from first to last."""
+    """Select samples at even distances.
+
+    Args:
+        samples: all samples.
+        count: the largest number to select.
+
+    Returns:
+        The selected samples, in order.
+    """
     if len(samples) <= count:
         return list(samples)
     return [samples[i * len(samples) // count] for i in range(count)]
 
 
-def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
-    """The true boxes, or why there are none."""
+def _ground_truth(data: DataSet) -> tuple[GroundTruth | None, str]:
+    """The ground truth, or the reason why there is none."""
     try:
         ground_truth = data.read_ground_truth()
     except WsolError as error:
@@ -193,7 +221,7 @@ def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
     return (
         None,
         (
-            f"no boxes that can be used for the {number_of(len(data.test), 'image')} of {data.root}."
+            f"no usable annotated boxes for the {number_of(len(data.test), 'image')} of {data.root}."
             f" {remedy_for(ground_truth.mistakes)}"
         ),
     )
@@ -202,38 +230,35 @@ def _truth(data: DataSet) -> tuple[GroundTruth | None, str]:
 def _notes(data: DataSet, has_scores: bool, *, is_judged: bool) -> list[str]:
     notes = []
     if not is_judged:
-        trusted = (
-            " Twenty boxes that you draw are enough for wsol calibrate to say how far their scores can be trusted."
-        )
+        advice = " With about twenty boxes that you annotate, wsol calibrate measures how reliable the scores are."
         notes.append(
-            f"Without true boxes nobody knows how many of these boxes are right.{trusted if has_scores else ''}"
+            "Without annotated boxes it is unknown how many of the predicted boxes are correct."
+            f"{advice if has_scores else ''}"
         )
     if not data.has_split:
         notes.append(
-            "The run was trained on these images: there is no test split. Boxes were never seen, class labels were."
+            "There is no test split: the run was trained on these images, with their class labels and without boxes."
         )
     return notes
 
 
-def _of_method(run: Run) -> list[str]:
-    """What a reader who knows SPOL's report would look for."""
+def _method_notes(run: Run) -> list[str]:
+    """What differs from the report of a SPOL run."""
     method, spec = run.config.method, run.spec
     if spec.output == "masks":
         return []
     if not spec.has_maps:
         return [
-            f"{method} draws a box at once: there is no map, no mask, no threshold to move and no score to sort by."
+            f"{method} predicts a box directly: there is no map, no mask, no threshold to move and no score to sort by."
         ]
-    notes = [f"{method} has a map, and mask and box are cut from it; there is no pseudo mask."]
+    notes = [f"Mask and box are cut from the map of {method}; there is no pseudo mask."]
     if spec.needs_labels:
         notes.append(
-            "They are of the class that an image is labelled, as wsol evaluate judges them. wsol predict is told no"
-            " class: where the run names another, or none, its box may differ."
+            "Maps are of the labelled class, as in wsol evaluate. wsol predict does not know the label: if the run"
+            " predicts another class, or none, its box may differ."
         )
     if not spec.is_trained:
-        notes.append(
-            f"{method} trains no network: it looks at the training images once, and there is no curve of a loss."
-        )
+        notes.append(f"{method} trains no network: it reads the training images once, so there is no loss curve.")
     return notes
 
 
@@ -242,7 +267,7 @@ def _page(
     data: DataSet,
     gallery: Gallery,
     cards: list[Card],
-    judged: Evaluation | None,
+    evaluation: Evaluation | None,
     count: int,
     title: str | None,
     notes: list[str],
@@ -251,7 +276,7 @@ def _page(
     config, calibration = gallery.run.config, gallery.run.calibration()
     box = gallery.localizer.box
     if len(cards) + len(gallery.broken) < count:
-        numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
+        numbers = "the metrics are over all" if evaluation is not None else "and the numbers are over these"
         notes = [
             *notes,
             (
@@ -259,31 +284,31 @@ def _page(
                 f" evenly; {numbers}."
             ),
         ]
-    own = _own(judged)
-    mistakes = [] if judged is None else [*judged.left_out, *map(str, judged.mistakes)]
+    own = _own(evaluation)
+    mistakes = [] if evaluation is None else [*evaluation.left_out, *map(str, evaluation.mistakes)]
     return Page(
         title=title or f"Report of {run.resolve().name}",
         box=box,
         cards=cards,
         notes=notes,
         tiles=(
-            _unjudged_tiles(cards, calibration is not None and calibration.curve is not None)
-            if judged is None
-            else _tiles(judged)
+            _tiles_without_boxes(cards, calibration is not None and calibration.curve is not None)
+            if evaluation is None
+            else _tiles(evaluation)
         ),
-        tables=[*tables, *([] if judged is None else [_protocols(judged)])],
+        tables=[*tables, *([] if evaluation is None else [_protocols(evaluation)])],
         charts=[] if own is None else [threshold_chart(own, box.threshold)],
         losses=[loss_chart(name, values) for name, values in training_losses(run).items()],
         rates=None if own is None else _rates(own, box.threshold),
-        per_class=_per_class(cards) if judged is None else _judged_per_class(judged),
-        facts={
+        per_class=_per_class(cards) if evaluation is None else _evaluated_per_class(evaluation),
+        provenance={
             "data": data.describe(),
             "shown": f"{number_of(len(cards), 'image')} of {'the test split' if data.has_split else 'all'}",
-            "boxes that cover their image": (
-                f"{sum(map(_is_covered, cards))} of {len(cards)} ({COVERING:.0%} of it or more)"
+            "boxes that cover the image": (
+                f"{sum(map(_is_covered, cards))} of {len(cards)} (at least {COVERING:.0%} of its area)"
             ),
         }
-        | facts_of(gallery.run, calibration),
+        | provenance_of(gallery.run, calibration),
         licences=licences_of(config),
         config=to_yaml(config),
         left_out=list(dict.fromkeys([*gallery.broken, *mistakes])),
@@ -294,41 +319,41 @@ def _is_covered(card: Card) -> bool:
     return any(covers([float(edge) for edge in box.split()], card.image_hw) for box in card.boxes)
 
 
-def _tiles(judged: Evaluation) -> list[Tile]:
-    """What people ask first."""
+def _tiles(evaluation: Evaluation) -> list[Tile]:
+    """The most important metrics."""
     asked = {
-        "gt_known": ("boxes right", "GT-known Loc"),
-        "top1_loc": ("box and class right", "Top-1 Loc"),
-        "max_box_acc_v2": ("boxes right at the best thresholds, mean over IoU 0.3, 0.5 and 0.7", "MaxBoxAccV2"),
-        "score_auc": ("chance that a right box scores higher than a wrong one", "AUC"),
+        "gt_known": ("correct boxes", "GT-known Loc"),
+        "top1_loc": ("box and class correct", "Top-1 Loc"),
+        "max_box_acc_v2": ("correct boxes at the best thresholds, mean over IoU 0.3, 0.5 and 0.7", "MaxBoxAccV2"),
+        "score_auc": ("probability that a correct box scores higher than a wrong one", "AUC"),
     }
     tiles = []
     for metric, (what, called) in asked.items():
-        name = _protocol_of(metric, judged)
+        name = _protocol_of(metric, evaluation)
         if name is not None:
-            rate = judged.judged[name].rates[metric]
-            if not judged.judged[name].has_thresholds():
+            rate = evaluation.judged[name].rates[metric]
+            if not evaluation.judged[name].has_thresholds():
                 what = what.replace(" at the best thresholds", "")
-            few = few_ranked(judged.judged[name]) if metric == "score_auc" else None
-            sure = f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}{f', {few}' if few else ''}"
-            tiles.append(Tile(f"{rate.value:.1f} %", what, sure))
+            few = few_ranked(evaluation.judged[name]) if metric == "score_auc" else None
+            interval = f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}{f', {few}' if few else ''}"
+            tiles.append(Tile(f"{rate.value:.1f} %", what, interval))
     return tiles
 
 
-def _protocol_of(metric: str, judged: Evaluation) -> ProtocolName | None:
-    """The first that has it. The AUC is of the same boxes as GT-known: where it has none there, another protocol's
-    would mislead.
+def _protocol_of(metric: str, evaluation: Evaluation) -> ProtocolName | None:
+    """The first protocol with the metric. The AUC is of the same boxes as GT-known Loc, or absent: another protocol's
+    AUC would mislead.
     """
     with_it = "gt_known" if metric == "score_auc" else metric
-    name = next((name for name, one in judged.judged.items() if with_it in one.rates), None)
-    return name if name is not None and metric in judged.judged[name].rates else None
+    name = next((name for name, one in evaluation.judged.items() if with_it in one.rates), None)
+    return name if name is not None and metric in evaluation.judged[name].rates else None
 
 
-def _protocols(judged: Evaluation) -> Table:
-    """One column per protocol, one line per figure."""
-    each = judged.judged
+def _protocols(evaluation: Evaluation) -> Table:
+    """One column per protocol, one line per metric."""
+    each = evaluation.judged
     metrics = [metric for metric in NAMES if any(metric in one.rates for one in each.values())]
-    thresholds = {name: judged.thresholds[name] for name in each}
+    thresholds = {name: evaluation.thresholds[name] for name in each}
     rows = [
         ("images", *(str(image_count(one)) for one in each.values())),
         ("threshold", *("" if value is None else f"{value:.2f}" for value in thresholds.values())),
@@ -339,45 +364,45 @@ def _protocols(judged: Evaluation) -> Table:
     ranked = "".join(f"The AUC under {name} compares {what}. " for name, what in few.items() if what is not None)
     masked = max(one.masked() for one in each.values())
     masks = f"{masked_of(masked, len(next(iter(each.values())).image_ids))} " if masked else ""
-    best = "Best thresholds are chosen with the true boxes: a user without boxes does not have them."
+    best = "Best thresholds are chosen with the annotated boxes: they are not available without annotations."
     caption = ranked + masks + best if any(one.has_thresholds() for one in each.values()) else (ranked + masks).strip()
     return Table(
-        f"{judged.what} under each protocol, in percent, with 95 % intervals",
+        f"{evaluation.what} under each protocol, in percent, with 95 % intervals",
         [("protocol", *each), *(row for row in rows if any(row[1:]))],
         caption,
     )
 
 
-def _best(judged: ProtocolResult) -> str:
-    if not judged.has_thresholds():
+def _best(result: ProtocolResult) -> str:
+    if not result.has_thresholds():
         return ""
-    return ", ".join(dict.fromkeys(f"{judged.best_threshold(level):.2f}" for level in judged.protocol.levels))
+    return ", ".join(dict.fromkeys(f"{result.best_threshold(level):.2f}" for level in result.protocol.levels))
 
 
-def _rate(judged: ProtocolResult, metric: str) -> str:
-    return with_interval(judged.rates[metric]) if metric in judged.rates else ""
+def _rate(result: ProtocolResult, metric: str) -> str:
+    return with_interval(result.rates[metric]) if metric in result.rates else ""
 
 
-def _own(judged: Evaluation | None) -> ProtocolResult | None:
-    """Under the protocol whose boxes the gallery shows, if some are judged."""
-    own = None if judged is None else judged.judged.get(OWN)
+def _own(evaluation: Evaluation | None) -> ProtocolResult | None:
+    """The result under the protocol whose boxes the gallery shows, if boxes of maps are evaluated."""
+    own = None if evaluation is None else evaluation.judged.get(OWN_PROTOCOL)
     return own if own is not None and own.has_thresholds() else None
 
 
-def _rates(judged: ProtocolResult, own: float) -> Rates:
-    curve = 100 * judged.curve()
-    at = [round(float(curve[np.abs(judged.thresholds - x).argmin()]), 2) for x in (*HUNDREDTHS, own)]
-    return Rates(at[:-1], at[-1], int(judged.is_evaluated().sum()))
+def _rates(result: ProtocolResult, own: float) -> Rates:
+    curve = 100 * result.curve()
+    at = [round(float(curve[np.abs(result.thresholds - x).argmin()]), 2) for x in (*HUNDREDTHS, own)]
+    return Rates(at[:-1], at[-1], int(result.is_evaluated().sum()))
 
 
-def _judged_per_class(judged: Evaluation) -> Table:
-    """The fewest found first."""
-    name = OWN if OWN in judged.judged else next(iter(judged.judged))
-    rows = judged.per_class(name)
+def _evaluated_per_class(evaluation: Evaluation) -> Table:
+    """Metrics by class, the lowest first."""
+    name = OWN_PROTOCOL if OWN_PROTOCOL in evaluation.judged else next(iter(evaluation.judged))
+    rows = evaluation.per_class(name)
     metrics = [
         metric
         for metric in ("gt_known", "top1_loc", "mean_box_iou", "mask_iou", "max_box_acc", "max_box_acc_v2")
-        if metric in judged.judged[name].rates
+        if metric in evaluation.judged[name].rates
     ]
     worst_first = sorted(
         rows.items(), key=lambda row: [row[1][1][metric].value for metric in metrics if metric in row[1][1]]
@@ -387,43 +412,41 @@ def _judged_per_class(judged: Evaluation) -> Table:
         for class_name, (n, rates) in worst_first
     ]
     header = ("class", "n", *(f"{NAMES[metric]}, %" for metric in metrics))
-    return Table(f"Protocol {name}, the fewest found first; a class's name shows its images.", [header, *cells])
+    return Table(f"Protocol {name}, lowest accuracy first. Click a class to see its images.", [header, *cells])
 
 
 def _per_class(cards: Sequence[Card]) -> Table:
-    """Where no box can be judged: how sure the run is, and how often it names the class as it is labelled."""
+    """Without annotated boxes: the mean score by class, and how often the class is predicted as labelled."""
     groups: dict[str, list[Card]] = {}
     for card in cards:
         groups.setdefault(card.class_name, []).append(card)
     counts = {name: _counts(group) for name, group in groups.items()}
     least_first = sorted(counts, key=lambda name: (float(counts[name].get(SCORE, 0)), name))
     rows = [("class", *counts[least_first[0]]), *((name, *counts[name].values()) for name in least_first)]
-    order = "The least confident first; a" if SCORE in counts[least_first[0]] else "A"
-    return Table(f"{order} class's name shows its images.", rows)
+    order = "Lowest score first. " if SCORE in counts[least_first[0]] else ""
+    return Table(f"{order}Click a class to see its images.", rows)
 
 
-IMAGES_SHOWN, SCORE, EMPTY, NAMED = "images", "mean score", "nothing found", "class named right, %"
+IMAGES_SHOWN, SCORE, EMPTY, NAMED = "images", "mean score", "nothing found", "correct class, %"
 
 
 def _counts(cards: Sequence[Card]) -> dict[str, str]:
-    """What can be counted without boxes, by what it is called; without what the run does not tell."""
-    named = [card.predicted_name == card.class_name for card in cards if card.predicted_name is not None]
+    """What can be counted without annotated boxes, by name, as far as the run predicts scores and classes."""
+    is_correct = [card.predicted_name == card.class_name for card in cards if card.predicted_name is not None]
     scores = [card.score for card in cards if card.score is not None]
     counts = {IMAGES_SHOWN: str(len(cards))}
     if scores:
         counts[SCORE] = f"{np.mean(scores):.3f}"
     counts[EMPTY] = str(sum(not card.boxes for card in cards))
-    if named:
-        counts[NAMED] = f"{100 * np.mean(named):.1f}"
+    if is_correct:
+        counts[NAMED] = f"{100 * np.mean(is_correct):.1f}"
     return counts
 
 
-def _unjudged_tiles(cards: Sequence[Card], is_calibrated: bool) -> list[Tile]:
-    """What can be said of a run without boxes to judge it with."""
+def _tiles_without_boxes(cards: Sequence[Card], is_calibrated: bool) -> list[Tile]:
+    """Numbers of a run without annotated boxes."""
     counts = _counts(cards)
-    what = (
-        "the share of boxes that it expects to be right" if is_calibrated else "it ranks boxes, and is no probability"
-    )
+    what = "estimated fraction of correct boxes" if is_calibrated else "it ranks boxes, and is not a probability"
     tiles = [
         Tile(counts[IMAGES_SHOWN], "images", "shown"),
         Tile(counts[EMPTY], "without a box", "nothing found"),
@@ -431,5 +454,5 @@ def _unjudged_tiles(cards: Sequence[Card], is_calibrated: bool) -> list[Tile]:
     if SCORE in counts:
         tiles.append(Tile(counts[SCORE], "mean score", what))
     if NAMED in counts:
-        tiles.append(Tile(f"{counts[NAMED]} %", "named as labelled", "class right"))
+        tiles.append(Tile(f"{counts[NAMED]} %", "predicted class equals the label", "correct class"))
     return tiles

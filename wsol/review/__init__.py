@@ -1,1 +1,1 @@
-"""`wsol review`: a page on this machine to go through predictions, and the journal of what was decided."""
+"""`wsol review`: a local web page to review predictions, and the journal of the decisions."""

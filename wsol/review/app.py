@@ -1,4 +1,4 @@
-"""What the page asks for, and the answers."""
+"""HTTP routes of the review page."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from wsol.errors import BrokenImage, WsolError
 from wsol.predictions.review_journal import Decision
 from wsol.review.address import Address
 from wsol.review.guard import Guard
-from wsol.review.images import LONGEST_PX, Thumbnails
-from wsol.review.session import Desk, Stale, Wish
+from wsol.review.images import LONGEST_EDGES_PX, Thumbnails
+from wsol.review.session import DecisionRequest, ReviewSession, StaleDecision
 
-LONGEST_BODY = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 
 OWN_FILES = {
     "page.css": "text/css",
@@ -36,40 +36,48 @@ OWN_FILES = {
     "images.js": "text/javascript",
     "queue.js": "text/javascript",
 }
-"""All that is served from the package besides the page; nothing is looked up by a name that came from outside."""
+"""The only package files that are served besides the page; request paths never become file names."""
 
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 Number = Annotated[int, Field(ge=0, le=2**53)]
 
 
-Asked = TypeVar("Asked", bound=BaseModel)
+Body = TypeVar("Body", bound=BaseModel)
 
 
-class _Asked(BaseModel):
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _Decide(_Asked):
+class _DecideBody(_Body):
     image: Number
     base: Number
     is_rejected: bool
     boxes: list[Annotated[list[float], Field(min_length=4, max_length=4)]]
     class_name: object  # a str or None; pydantic's str refuses the surrogates of folder names that are not UTF-8
     is_class_chosen: bool = False
-    """Left out by a page that is open since before there was the word."""
+    """Optional: pages of older versions do not send it."""
     session: Word
     id: Word
     seen: Number
 
 
-class _Undo(_Asked):
+class _UndoBody(_Body):
     session: Word
     id: Word
     seen: Number
 
 
-def application(desk: Desk, address: Address) -> ASGIApp:
-    """The server's side of the page, behind its guard."""
+def application(session: ReviewSession, address: Address) -> ASGIApp:
+    """Build the ASGI application of a review page, behind its guard.
+
+    Args:
+        session: the images under review and their decisions.
+        address: port and key of the page.
+
+    Returns:
+        The application.
+    """
     thumbnails = Thumbnails()
 
     def page(request: Request) -> Response:
@@ -84,75 +92,84 @@ def application(desk: Desk, address: Address) -> ASGIApp:
     def overview(request: Request) -> Response:
         return _json(
             {
-                "folder": desk.image_root.name,
-                "class_names": desk.class_names,
-                "order": desk.order,
-                "verdicts": "".join(desk.verdict(index)[0] for index in range(len(desk.items))),
-                "seen": desk.last_number,
-                "sizes": LONGEST_PX,
-                "is_sample": desk.is_sample,
+                "folder": session.image_root.name,
+                "class_names": session.class_names,
+                "order": session.order,
+                "verdicts": "".join(session.verdict(index)[0] for index in range(len(session.items))),
+                "seen": session.last_number,
+                "sizes": LONGEST_EDGES_PX,
+                "is_sample": session.is_sample,
             }
         )
 
     def changes(request: Request) -> Response:
-        return _json({"seen": desk.last_number, "changes": desk.changes(_whole(request.query_params.get("since", "")))})
+        return _json(
+            {
+                "seen": session.last_number,
+                "changes": session.changes(_whole_number(request.query_params.get("since", ""))),
+            }
+        )
 
     def details(request: Request) -> Response:
-        return _json(desk.image(_index(request, desk)))
+        return _json(session.image(_index(request, session)))
 
     def image(request: Request) -> Response:
-        item, longest_px = desk.items[_index(request, desk)], request.path_params["longest_px"]
-        if longest_px not in LONGEST_PX:
-            raise HTTPException(404, f"no such size: there are {', '.join(map(str, LONGEST_PX))}")
+        item, longest_px = session.items[_index(request, session)], request.path_params["longest_px"]
+        if longest_px not in LONGEST_EDGES_PX:
+            raise HTTPException(404, f"no such size: there are {', '.join(map(str, LONGEST_EDGES_PX))}")
         try:
-            code = thumbnails.jpeg(desk.image_root / item.image, item.image_hw, longest_px)
+            code = thumbnails.jpeg(session.image_root / item.image, item.image_hw, longest_px)
         except BrokenImage as error:
             return _json({"error": str(error)}, 410)
         return Response(code, media_type="image/jpeg")
 
-    def decided(decision: Decision | None, seen: int) -> Response:
+    def decision_response(decision: Decision | None, seen: int) -> Response:
         if decision is None:
-            return _json({"number": None, "seen": desk.last_number, "changes": desk.changes(seen)})
-        index = desk.index_of(decision.image)
+            return _json({"number": None, "seen": session.last_number, "changes": session.changes(seen)})
+        index = session.index_of(decision.image)
         return _json(
             {
                 "number": decision.number,
-                "seen": desk.last_number,
-                "changes": desk.changes(seen),
-                "image": desk.image(index),
+                "seen": session.last_number,
+                "changes": session.changes(seen),
+                "image": session.image(index),
             }
         )
 
-    def decide_now(asked: _Decide) -> Response:
-        boxes = tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in asked.boxes)
-        if not isinstance(asked.class_name, str | None):
+    def decide_now(body: _DecideBody) -> Response:
+        boxes = tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in body.boxes)
+        if not isinstance(body.class_name, str | None):
             raise HTTPException(422, "class_name: expected a class or null")
-        wish = Wish(
-            asked.image,
-            asked.base,
-            asked.is_rejected,
+        wanted = DecisionRequest(
+            body.image,
+            body.base,
+            body.is_rejected,
             boxes,
-            asked.class_name,
-            asked.session,
-            asked.id,
-            asked.is_class_chosen,
+            body.class_name,
+            body.session,
+            body.id,
+            body.is_class_chosen,
         )
         try:
-            return decided(desk.decide(wish), asked.seen)
-        except Stale:
+            return decision_response(session.decide(wanted), body.seen)
+        except StaleDecision:
             return _json(
-                {"seen": desk.last_number, "changes": desk.changes(asked.seen), "image": desk.image(wish.image)},
+                {
+                    "seen": session.last_number,
+                    "changes": session.changes(body.seen),
+                    "image": session.image(wanted.image),
+                },
                 409,
             )
 
     async def decide(request: Request) -> Response:
-        return await run_in_threadpool(_on_disk, decide_now, await _asked(request, _Decide))
+        return await run_in_threadpool(_saved, decide_now, await _parsed(request, _DecideBody))
 
-    def undo_now(asked: _Undo) -> Response:
-        return decided(desk.undo(asked.session, asked.id), asked.seen)
+    def undo_now(body: _UndoBody) -> Response:
+        return decision_response(session.undo(body.session, body.id), body.seen)
 
     async def undo(request: Request) -> Response:
-        return await run_in_threadpool(_on_disk, undo_now, await _asked(request, _Undo))
+        return await run_in_threadpool(_saved, undo_now, await _parsed(request, _UndoBody))
 
     return Starlette(
         routes=[
@@ -176,7 +193,7 @@ def _own(name: str) -> str:
 
 
 def _json(value: Any, status: int = 200) -> Response:
-    # ASCII: names of files that are not UTF-8 hold surrogates, which no other way is theirs.
+    # ASCII: only so can file names that are not UTF-8, with surrogates, be sent.
     return Response(json.dumps(value, separators=(",", ":")), status, media_type="application/json")
 
 
@@ -186,40 +203,40 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _gone(request: Request, error: Exception) -> Response:
-    """Nobody reads it: the client left in the middle of its request, which is no fault of ours to be logged."""
+    """The client left in the middle of its request: nobody reads the response, and nothing is logged."""
     return Response(status_code=400)
 
 
-def _on_disk(work: Any, asked: Any) -> Response:
+def _saved(work: Any, body: Any) -> Response:
     try:
-        return work(asked)  # type: ignore[no-any-return]
+        return work(body)  # type: ignore[no-any-return]
     except WsolError as error:
         return _json({"error": str(error)}, 422)
     except OSError as error:
         return _json({"error": f"not saved: {error.strerror or error}"}, 507)
 
 
-def _whole(text: str) -> int:
+def _whole_number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise HTTPException(422, "expected a whole number")
     return int(text)
 
 
-def _index(request: Request, desk: Desk) -> int:
+def _index(request: Request, session: ReviewSession) -> int:
     index: int = request.path_params["index"]
-    if index >= len(desk.items):
+    if index >= len(session.items):
         raise HTTPException(404, "no such image")
     return index
 
 
-async def _asked(request: Request, kind: type[Asked]) -> Asked:
-    body = bytearray()
+async def _parsed(request: Request, kind: type[Body]) -> Body:
+    content = bytearray()
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_BODY:
+        content += chunk
+        if len(content) > MAX_BODY_BYTES:
             raise HTTPException(413, "too long")
     try:
-        return kind.model_validate(json.loads(body, parse_constant=_no_constant, parse_float=_finite))
+        return kind.model_validate(json.loads(content, parse_constant=_no_constant, parse_float=_finite))
     except ValidationError as error:
         first = error.errors()[0]
         raise HTTPException(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -1,11 +1,11 @@
-// The boxes over the image: choose, move, resize, draw, delete, by pointer (mouse, pen, finger) or keyboard.
+// The boxes over the image: select, move, resize, draw and delete, by pointer (mouse, pen, finger) or keyboard.
 
 const EDGES = ["n", "s", "w", "e", "nw", "ne", "sw", "se"];
-const LEAST_DRAWN_PX = 5;
+const MIN_DRAWN_PX = 5;
 const NUDGE_PAUSE_MS = 700;
 
 export class Boxes {
-  // changed(boxes, what): the person has finished a change. chose(index): a box was chosen; -1 for none.
+  // changed(boxes, what): called after a finished change. chose(index): called with the selected box, -1 for none.
   constructor(svg, sheet, changed, chose) {
     this.svg = svg;
     this.sheet = sheet;
@@ -16,16 +16,16 @@ export class Boxes {
     this.chosen = -1;
     this.hw = [1, 1];
     this.isDrawing = false;
-    this.isAnew = false; // what is drawn takes the place of the box that is meant
+    this.isReplacing = false; // the drawn box replaces the target box
     this.replaced = -1;
     this.nudging = 0;
-    this.shown = new AbortController(); // ends the drags on an image with it
+    this.shown = new AbortController(); // ends the drags on an image when another is shown
     svg.addEventListener("pointerdown", (event) => this.onDown(event));
     svg.addEventListener("focusin", (event) => this.onFocus(event));
     svg.addEventListener("focusout", () => this.finishNudge());
   }
 
-  // What is under way belongs to the image before.
+  // A drag or move in progress belongs to the previous image and is dropped.
   show(boxes, predicted, hw) {
     clearTimeout(this.nudging);
     this.nudging = 0;
@@ -62,12 +62,12 @@ export class Boxes {
       number.textContent = String(i + 1);
       group.append(number);
     }
-    this.place(group, box, i);
+    this.layOut(group, box, i);
     return group;
   }
 
-  // Where everything of a box is; its parts stay the same elements, so that a drag keeps its pointer.
-  place(group, box, i) {
+  // Position all parts of a box. The elements stay the same, so that a drag keeps its pointer capture.
+  layOut(group, box, i) {
     const [x0, y0, x1, y1] = box;
     const px = 1 / this.scale;
     const [w, h] = [x1 - x0, y1 - y0];
@@ -83,14 +83,14 @@ export class Boxes {
       const low = edge.includes("n") ? y0 + inY : edge.includes("s") ? y1 + reach : y1 - inY;
       set(part, left, top, right - left, low - top);
     }
-    const side = 9 * px;
+    const size = 9 * px;
     for (const part of group.querySelectorAll(".grip")) {
       const edge = part.classList[1];
       const x = edge.includes("w") ? x0 : edge.includes("e") ? x1 : (x0 + x1) / 2;
       const y = edge.includes("n") ? y0 : edge.includes("s") ? y1 : (y0 + y1) / 2;
       const isMiddle = edge.length === 1;
       part.style.display = isMiddle && Math.min(w, h) / px < 48 ? "none" : "";
-      set(part, x - side / 2, y - side / 2, side, side);
+      set(part, x - size / 2, y - size / 2, size, size);
     }
     const text = group.querySelector("text");
     if (text) {
@@ -103,25 +103,25 @@ export class Boxes {
     const round = box.map((value) => Math.round(value));
     group.setAttribute(
       "aria-label",
-      `Box ${i + 1} of ${this.boxes.length}: left ${round[0]}, top ${round[1]}, ${round[2] - round[0]} wide, ${round[3] - round[1]} high. Shift and arrow keys move it, Alt and arrow keys resize it, B makes it anew, D deletes it.`,
+      `Box ${i + 1} of ${this.boxes.length}: left ${round[0]}, top ${round[1]}, ${round[2] - round[0]} wide, ${round[3] - round[1]} high. Shift and arrow keys move it, Alt and arrow keys resize it, B replaces it, D deletes it.`,
     );
   }
 
-  placeAll() {
-    this.boxes.forEach((box, i) => this.svg.children[i] && this.place(this.svg.children[i], box, i));
+  layOutAll() {
+    this.boxes.forEach((box, i) => this.svg.children[i] && this.layOut(this.svg.children[i], box, i));
   }
 
   choose(i, withFocus = true) {
     this.chosen = i;
     if (i >= 0 && withFocus) this.svg.children[i].focus({ preventScroll: true });
     if (i < 0 && this.svg.contains(document.activeElement)) document.activeElement.blur();
-    this.placeAll();
+    this.layOutAll();
     this.chose(i);
   }
 
-  draw(isDrawing, isAnew = false) {
+  draw(isDrawing, isReplacing = false) {
     this.isDrawing = isDrawing;
-    this.isAnew = isDrawing && isAnew;
+    this.isReplacing = isDrawing && isReplacing;
     this.sheet.classList.toggle("drawing", isDrawing);
   }
 
@@ -136,7 +136,7 @@ export class Boxes {
     const group = event.target.closest(".box");
     if (!group) return;
     this.chosen = Number(group.dataset.box);
-    this.placeAll();
+    this.layOutAll();
     this.chose(this.chosen);
   }
 
@@ -146,7 +146,7 @@ export class Boxes {
     const start = this.point(event);
     if (this.isDrawing) {
       event.preventDefault();
-      this.replaced = this.isAnew ? this.meant : -1;
+      this.replaced = this.isReplacing ? this.target : -1;
       this.follow(event, this.stretching(start), "drawn");
       return;
     }
@@ -178,7 +178,7 @@ export class Boxes {
         const xs = [start[0], point[0]].map((x) => clip(x, width)).sort((a, b) => a - b);
         const ys = [start[1], point[1]].map((y) => clip(y, height)).sort((a, b) => a - b);
         const box = [Math.floor(xs[0]), Math.floor(ys[0]), Math.ceil(xs[1]), Math.ceil(ys[1])];
-        const isLarge = Math.min(xs[1] - xs[0], ys[1] - ys[0]) * this.scale >= LEAST_DRAWN_PX;
+        const isLarge = Math.min(xs[1] - xs[0], ys[1] - ys[0]) * this.scale >= MIN_DRAWN_PX;
         if (!isThere && !isLarge) return;
         this.boxes[i] = [box[0], box[1], Math.max(box[2], box[0] + 1), Math.max(box[3], box[1] + 1)];
         if (!isThere) {
@@ -201,7 +201,7 @@ export class Boxes {
     const onMove = (event) => {
       if (event.pointerId !== pointerId) return;
       job.move(this.point(event));
-      this.placeAll();
+      this.layOutAll();
     };
     const stop = (event) => {
       if (event.pointerId !== pointerId) return;
@@ -221,7 +221,7 @@ export class Boxes {
     }
   }
 
-  // The last box has just been drawn; it takes the place of the one that it replaces.
+  // The last box has just been drawn; move it to the index of the box that it replaces.
   keepDrawn() {
     const i = this.replaced;
     this.draw(false);
@@ -230,7 +230,7 @@ export class Boxes {
     this.choose(i >= 0 ? i : this.boxes.length - 1);
   }
 
-  // A box that lies half or more in the i-th, or has it so in itself; -1 for none.
+  // Index of a box whose intersection with box i covers half or more of the smaller one; -1 for none.
   overlapping(i) {
     const area = ([x0, y0, x1, y1]) => Math.max(x1 - x0, 0) * Math.max(y1 - y0, 0);
     const both = ([a0, b0, a1, b1], [c0, d0, c1, d1]) => [Math.max(a0, c0), Math.max(b0, d0), Math.min(a1, c1), Math.min(b1, d1)];
@@ -242,16 +242,16 @@ export class Boxes {
     const [height, width] = this.hw;
     const x = Math.round(Math.min(Math.max(dx, -x0), width - x1));
     const y = Math.round(Math.min(Math.max(dy, -y0), height - y1));
-    const inside = (low, high, by, side) => {
+    const inside = (low, high, by, size) => {
       const first = Math.max(low + by, 0);
-      return [first, Math.min(first + high - low, side)];
+      return [first, Math.min(first + high - low, size)];
     };
     const [a0, a1] = inside(x0, x1, x, width);
     const [b0, b1] = inside(y0, y1, y, height);
     return [a0, b0, a1, b1];
   }
 
-  // Only the edges that are held change, to whole pixels.
+  // Move only the dragged edges, to whole pixels.
   resized([x0, y0, x1, y1], edge, dx, dy) {
     const [height, width] = this.hw;
     const box = [x0, y0, x1, y1];
@@ -262,24 +262,24 @@ export class Boxes {
     return box;
   }
 
-  // The box that a key means: the chosen one, or the only one; -1 for none.
-  get meant() {
+  // Index of the box that keys apply to: the selected one, or the only one; -1 for none.
+  get target() {
     return this.chosen >= 0 ? this.chosen : this.boxes.length === 1 ? 0 : -1;
   }
 
-  // Moves the box by a step, or its right or lower edge; false where no box is meant.
+  // Move the target box by a step, or its right or lower edge; false if there is no target.
   nudge([dx, dy], isResizing) {
-    const i = this.meant;
+    const i = this.target;
     if (i < 0) return false;
     if (i !== this.chosen) this.choose(i);
     this.boxes[i] = isResizing ? this.resized(this.boxes[i], dx ? "e" : "s", dx, dy) : this.moved(this.boxes[i], dx, dy);
-    this.placeAll();
+    this.layOutAll();
     clearTimeout(this.nudging);
     this.nudging = setTimeout(() => this.finishNudge(), NUDGE_PAUSE_MS);
     return true;
   }
 
-  // Steps with the arrow keys that follow one another are one change.
+  // Consecutive steps with the arrow keys are one change.
   finishNudge() {
     if (!this.nudging) return;
     clearTimeout(this.nudging);
@@ -287,19 +287,19 @@ export class Boxes {
     this.changed(this.boxes, "moved");
   }
 
-  addInTheMiddle() {
+  addAtCentre() {
     const [height, width] = this.hw;
-    this.replaced = this.isAnew ? this.meant : -1;
+    this.replaced = this.isReplacing ? this.target : -1;
     this.boxes.push([Math.floor(width / 4), Math.floor(height / 4), Math.ceil((3 * width) / 4), Math.ceil((3 * height) / 4)]);
     this.keepDrawn();
     this.changed(this.boxes, "drawn");
   }
 
   remove() {
-    const i = this.meant;
+    const i = this.target;
     if (i < 0) return false;
     this.finishNudge();
-    this.draw(false); // else a box drawn anew would take the place of another one than it was meant for
+    this.draw(false); // otherwise the next drawn box would replace a different box
     this.boxes.splice(i, 1);
     this.choose(-1);
     this.render();
@@ -308,8 +308,8 @@ export class Boxes {
   }
 }
 
-function clip(value, side) {
-  return Math.min(Math.max(value, 0), side);
+function clip(value, size) {
+  return Math.min(Math.max(value, 0), size);
 }
 
 function element(name, attributes) {

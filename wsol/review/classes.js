@@ -1,6 +1,6 @@
-// Choosing a class by typing a part of its name.
+// Dialog to choose a class by typing a part of its name.
 
-const SHOWN = 50;
+const MAX_SHOWN = 50;
 
 export class Classes {
   constructor(dialog, names, chosen) {
@@ -14,7 +14,7 @@ export class Classes {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
 
-  // `likely` are those the classifier thinks of, best first; they head the list until something is typed.
+  // `likely` are the classifier's top classes, best first; they begin the list until something is typed.
   open(current, likely) {
     this.current = current;
     this.likely = likely.filter((name) => this.names.includes(name));
@@ -37,36 +37,36 @@ export class Classes {
   show() {
     const found = this.matches();
     this.list.replaceChildren(
-      ...found.slice(0, SHOWN).map((name, i) => {
+      ...found.slice(0, MAX_SHOWN).map((name, i) => {
         const row = document.createElement("li");
         row.id = `class-${i}`;
         row.setAttribute("role", "option");
         row.textContent = name;
-        if (name === this.current) row.append(small("now"));
+        if (name === this.current) row.append(small("current"));
         else if (this.likely.includes(name)) row.append(small("likely"));
         row.addEventListener("click", () => this.choose(name));
         row.dataset.name = name;
         return row;
       }),
     );
-    if (!found.length) this.list.append(small("no class has that in its name"));
+    if (!found.length) this.list.append(small("no class name contains this"));
     this.select(0);
   }
 
-  select(place) {
+  select(index) {
     const rows = [...this.list.querySelectorAll("li")];
-    this.place = Math.max(0, Math.min(place, rows.length - 1));
-    rows.forEach((row, i) => row.setAttribute("aria-selected", String(i === this.place)));
-    rows[this.place]?.scrollIntoView({ block: "nearest" });
-    if (rows.length) this.input.setAttribute("aria-activedescendant", rows[this.place].id);
+    this.selected = Math.max(0, Math.min(index, rows.length - 1));
+    rows.forEach((row, i) => row.setAttribute("aria-selected", String(i === this.selected)));
+    rows[this.selected]?.scrollIntoView({ block: "nearest" });
+    if (rows.length) this.input.setAttribute("aria-activedescendant", rows[this.selected].id);
     else this.input.removeAttribute("aria-activedescendant");
   }
 
   onKey(event) {
-    if (event.key === "ArrowDown") this.select(this.place + 1);
-    else if (event.key === "ArrowUp") this.select(this.place - 1);
+    if (event.key === "ArrowDown") this.select(this.selected + 1);
+    else if (event.key === "ArrowUp") this.select(this.selected - 1);
     else if (event.key === "Enter") {
-      const row = this.list.querySelectorAll("li")[this.place];
+      const row = this.list.querySelectorAll("li")[this.selected];
       if (row) this.choose(row.dataset.name);
     } else return;
     event.preventDefault();

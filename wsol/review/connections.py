@@ -1,4 +1,4 @@
-"""HTTP connections that do not wait long for anybody, so that strangers cannot take all of them."""
+"""HTTP connections with a time limit, so that other programs cannot block the server by keeping them open."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-PATIENCE_SECONDS = 10.0
-"""For a whole request, or for a client that does not read its answer."""
-MOST = 200
-"""Connections at a time. One more, and the one that has kept us waiting longest is closed."""
+TIMEOUT_SECONDS = 10.0
+"""Time for a whole request, or for a client to read its response."""
+MAX_CONNECTIONS = 200
+"""Open connections at a time. For one more, the one that has waited longest is closed."""
 
 
-class ImpatientProtocol(H11Protocol):
-    """uvicorn's own, with a deadline: by itself it waits for ever for the rest of a request that has begun."""
+class TimeoutProtocol(H11Protocol):
+    """uvicorn's protocol with a deadline: uvicorn waits for the rest of a request without limit."""
 
     _timer: asyncio.TimerHandle | None = None
     _since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Make room, and begin to wait for a request."""
+        """Close a waiting connection if there are too many, and start the deadline."""
         open_ones = [one for one in self.connections if not one.transport.is_closing()]
-        waiting = [one for one in open_ones if isinstance(one, ImpatientProtocol) and one._timer is not None]
-        if len(open_ones) >= MOST and waiting:
+        waiting = [one for one in open_ones if isinstance(one, TimeoutProtocol) and one._timer is not None]
+        if len(open_ones) >= MAX_CONNECTIONS and waiting:
             min(waiting, key=lambda one: one._since)._give_up()
         super().connection_made(transport)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Cancel the deadline."""
         self._stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """A part of a request does not move the deadline."""
+        """Read a part of a request; the deadline stays."""
         super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Wait anew, for the next request."""
+        """Start a new deadline for the next request."""
         super().on_response_complete()
         self._stop()
         self._watch()
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """The client has stopped reading: start the deadline."""
         super().pause_writing()
         self._watch()
 
     def resume_writing(self) -> None:
-        """It does."""
+        """The client reads again: cancel the deadline."""
         super().resume_writing()
         self._watch()
 
@@ -60,7 +60,7 @@ class ImpatientProtocol(H11Protocol):
             self._stop()
         elif self._timer is None:
             self._since = self.loop.time()
-            self._timer = self.loop.call_later(PATIENCE_SECONDS, self._give_up)
+            self._timer = self.loop.call_later(TIMEOUT_SECONDS, self._give_up)
 
     def _stop(self) -> None:
         if self._timer is not None:

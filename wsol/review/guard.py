@@ -1,5 +1,5 @@
-"""Who may ask: this machine's browser, with the key, from our own page. Everybody else is refused before anything is
-read.
+"""Access control: only requests from the review page itself, with the key, are served. All others are refused before
+any file is read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wsol.review.address import Address
 
 OWN_HEADER = "x-wsol-review"
-"""No form and no link can send it; a foreign script would have to ask first, and is not answered."""
+"""Forms and links cannot send this header; a script of another origin needs a CORS preflight, which is refused."""
 
 HEADERS = {
     "content-security-policy": (
@@ -31,23 +31,23 @@ HEADERS = {
 
 
 class Guard:
-    """Refuses, or passes on; every answer gets the headers that keep a browser strict."""
+    """Refuses requests or passes them on; adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, address: Address) -> None:
         self.app = app
         self.token = address.token
-        self.cookie = f"wsol-review-{address.port}"  # cookies do not know ports
+        self.cookie = f"wsol-review-{address.port}"  # cookies are shared by all ports of a host
         self.entrance = f"/review/{address.token}"
         self.hosts = {f"127.0.0.1:{address.port}", f"localhost:{address.port}"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)
         is_entrance = secrets.compare_digest(scope["path"].encode(), self.entrance.encode())
 
-        async def send_strictly(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = MutableHeaders(scope=message)
                 given.update(HEADERS)
@@ -57,25 +57,24 @@ class Guard:
 
         refusal = self._refusal(scope["method"], headers, is_entrance)
         answer = self.app if refusal is None else PlainTextResponse(refusal[1] + "\n", refusal[0])
-        await answer(scope, receive, send_strictly)
+        await answer(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, headers: Headers, is_entrance: bool) -> tuple[int, str] | None:
         host = headers.getlist("host")
         if len(host) != 1 or host[0] not in self.hosts:
-            # A name of somebody else's that points to 127.0.0.1 (DNS rebinding) would make us of one origin with his
-            # page.
-            return 421, "This page is at 127.0.0.1 and at no other name."
+            # DNS rebinding: another site's name that resolves to 127.0.0.1 would share our origin with that site.
+            return 421, "This page is only served at 127.0.0.1."
         if is_entrance:
             return None if method in ("GET", "HEAD") else (405, "Only GET.")
         if not self._has_key(headers):
-            return 403, "Open the address that `wsol review` printed: the key is in it."
-        # Another page of this machine, on another port, counts as the same site and gets the cookie sent along.
+            return 403, "Open the address that `wsol review` printed: it contains the key."
+        # A page on another port of this machine counts as same-site, so its requests carry the cookie.
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return 403, "Only the review page itself may ask."
+            return 403, "Only the review page itself may send requests."
         if method in ("GET", "HEAD"):
             return None
         if headers.get("origin", f"http://{host[0]}") != f"http://{host[0]}" or OWN_HEADER not in headers:
-            return 403, "Only the review page itself may ask."
+            return 403, "Only the review page itself may send requests."
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return 415, "Only application/json."
         return None

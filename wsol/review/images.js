@@ -1,8 +1,8 @@
-// Images and what is known of them, fetched and decoded ahead of time, so that the next one is there when it is asked for.
+// Images and their details, fetched and decoded ahead of time so that the next one appears at once.
 
 import { ask } from "/page/queue.js";
 
-const KEPT = 24;
+const MAX_KEPT = 24;
 
 export class Images {
   constructor(sizes) {
@@ -20,17 +20,17 @@ export class Images {
     }
   }
 
-  // The image's details and its decoded <img>, whose `error` says why there is none.
+  // The image's details, its decoded <img>, and in `error` the reason if it cannot be decoded.
   get(index) {
     let found = this.kept.get(index);
     if (found === undefined) {
       found = this.fetch(index);
       found.catch(() => this.kept.get(index) === found && this.kept.delete(index));
     } else {
-      this.kept.delete(index); // and to the end, as the latest
+      this.kept.delete(index); // and append it again: the map is ordered by last use
     }
     this.kept.set(index, found);
-    while (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value);
+    while (this.kept.size > MAX_KEPT) this.kept.delete(this.kept.keys().next().value);
     return found;
   }
 
@@ -45,7 +45,7 @@ export class Images {
 
   async details(index) {
     const { status, content } = await ask(`/api/images/${index}`);
-    if (status !== 200) throw new Error(content.error || `the server says ${status}`);
+    if (status !== 200) throw new Error(content.error || `the server responds ${status}`);
     return content;
   }
 
@@ -58,7 +58,7 @@ export class Images {
     } catch {
       const { status, content } = await ask(path);
       if (status === 410) return content.error;
-      throw new Error("the image did not come");
+      throw new Error("the image could not be loaded");
     }
   }
 
@@ -69,6 +69,6 @@ export class Images {
   async refresh(index, details) {
     if (!this.kept.has(index)) return;
     const found = await this.kept.get(index).catch(() => null);
-    if (found) Object.assign(found.details, details); // and not another object: who shows it changes this one
+    if (found) Object.assign(found.details, details); // update in place: the page holds this object
   }
 }

@@ -1,4 +1,4 @@
-"""The images as a browser wants them: upright, of about the size they are shown at, as JPEG."""
+"""The images for the browser: upright, about as large as they are shown, as JPEG."""
 
 from __future__ import annotations
 
@@ -12,27 +12,35 @@ from PIL import Image
 from wsol.data.images import read_fitting
 from wsol.errors import BrokenImage
 
-LONGEST_PX = (480, 960, 1440, 1920, 2560)
-"""The sizes there are; a window takes the next larger one."""
+LONGEST_EDGES_PX = (480, 960, 1440, 1920, 2560)
+"""Available sizes; a window takes the next larger one."""
 CACHE_BYTES = 64 * 2**20
 DECODERS = 2
 JPEG_QUALITY = 88
 
 
 class Thumbnails:
-    """JPEGs by image and size, the latest kept in memory."""
+    """JPEGs by image and size; the most recent are kept in memory."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Path, int], bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
-        self._decoders = threading.Semaphore(DECODERS)  # a hundred requests at once must not decode a hundred images
+        self._decoders = threading.Semaphore(DECODERS)  # many requests at once must not decode as many images at once
 
     def jpeg(self, path: Path, image_hw: tuple[int, int], longest_px: int) -> bytes:
-        """The image, at most `longest_px` long.
+        """Encode an image as JPEG.
+
+        Args:
+            path: the image file.
+            image_hw: its (height, width) when it was predicted on.
+            longest_px: longest edge of the result.
+
+        Returns:
+            The JPEG file's bytes.
 
         Raises:
-            BrokenImage: not decodable, or no longer of the (height, width) that was predicted on.
+            BrokenImage: the image cannot be decoded, or its size has changed.
         """
         with self._lock:
             kept = self._kept.get((path, longest_px))
@@ -55,9 +63,9 @@ def _encoded(path: Path, image_hw: tuple[int, int], longest_px: int) -> bytes:
     if found_hw != image_hw:
         raise BrokenImage(
             f"{path} has changed",
-            expected=f"(height, width) {image_hw} as predicted on",
+            expected=f"(height, width) {image_hw}, as when it was predicted on",
             got=f"{found_hw}",
-            remedy="Put the old one back, or run `wsol predict` again.",
+            remedy="Restore the old image, or run `wsol predict` again.",
         )
     code = io.BytesIO()
     Image.fromarray(pixels).save(code, "JPEG", quality=JPEG_QUALITY)

@@ -1,6 +1,6 @@
-// How fast the review goes: decisions a minute over the last ones, pauses left out.
+// Speed of the review: recent decisions per minute, without pauses.
 
-const LAST = 30;
+const WINDOW = 30;
 const PAUSE_MS = 60000;
 
 export class Pace {
@@ -10,10 +10,10 @@ export class Pace {
 
   decided(now) {
     this.times.push(now);
-    if (this.times.length > LAST) this.times.shift();
+    if (this.times.length > WINDOW) this.times.shift();
   }
 
-  // Images a minute; undefined before there is anything to go by.
+  // Images per minute; undefined while there are too few decisions.
   perMinute() {
     const gaps = this.times.slice(1).map((time, i) => time - this.times[i]).filter((gap) => gap < PAUSE_MS);
     if (gaps.length < 3) return undefined;
@@ -25,7 +25,7 @@ export class Pace {
     const speed = this.perMinute();
     if (speed === undefined || !left) return "";
     const minutes = left / speed;
-    const time = minutes < 1.5 ? "a minute" : minutes < 90 ? `${Math.round(minutes)} min` : `${(minutes / 60).toFixed(1)} h`;
-    return `${speed < 10 ? speed.toFixed(1) : Math.round(speed)} a minute, ${time} left`;
+    const time = minutes < 1.5 ? "1 min" : minutes < 90 ? `${Math.round(minutes)} min` : `${(minutes / 60).toFixed(1)} h`;
+    return `${speed < 10 ? speed.toFixed(1) : Math.round(speed)} per minute, ${time} left`;
   }
 }

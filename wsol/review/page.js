@@ -1,4 +1,4 @@
-// The review page: which image is shown, what is decided about it, and what the keys and buttons do.
+// The review page: navigation between images, decisions, keys and buttons.
 
 import { Boxes } from "/page/boxes.js";
 import { Classes } from "/page/classes.js";
@@ -7,11 +7,11 @@ import { Images } from "/page/images.js";
 import { ask, newId, Queue } from "/page/queue.js";
 
 const AHEAD = 4;
-const LOOK_EVERY_MS = 4000;
+const POLL_EVERY_MS = 4000;
 const LARGEST_ZOOM = 6;
-const OF_ALL = "wsol export … --reviewed writes them in another tool's format.";
-const OF_SAMPLE = "wsol calibrate RUN --reviewed PREDICTIONS says how good the run is, and chooses its threshold.";
-const SAMPLE_NOTICE = "Drawn at random, to calibrate the run: put every box where it belongs, also where it is nearly right.";
+const EXPORT_HINT = "wsol export … --reviewed exports them in the format of another tool.";
+const CALIBRATE_HINT = "wsol calibrate RUN --reviewed PREDICTIONS measures the accuracy of the run and chooses its threshold.";
+const SAMPLE_NOTICE = "Random sample for calibration: correct every box, even if it is nearly right.";
 const VERDICTS = { u: "undecided", a: "accepted", c: "corrected", r: "rejected" };
 
 const at = (id) => document.getElementById(id);
@@ -19,86 +19,86 @@ const stage = at("stage");
 const sheet = at("sheet");
 const session = sessionStorage.getItem("wsol-review-session") || newId();
 sessionStorage.setItem("wsol-review-session", session);
-history.replaceState(null, "", "/"); // the key in the address has become a cookie
+history.replaceState(null, "", "/"); // the key in the address is now in a cookie
 
 let overview; // class_names, order, verdicts (an array), seen
 let images;
-let here = null; // the image that is shown: its details as this window has them, decisions on their way included
-let pressed = 0; // when the last key went down
-let going = 0; // counts the times that another image was asked for
-let isEmpty = false; // whether the filter leaves nothing to show
-let undoing = 0; // what `going` was when the last undo was asked for
-let left; // the image to show when nothing more is undone
-const visited = []; // in the order they were shown, as Back and Next go through them
-let place = -1;
+let here = null; // details of the image on the screen, including decisions that are not saved yet
+let pressed = 0; // time of the last key press
+let going = 0; // number of image requests so far; identifies the latest one
+let isEmpty = false; // whether no image matches the filter
+let undoing = 0; // value of `going` at the last undo request
+let left; // the image to show when all undo requests are answered
+const visited = []; // image indices in the order they were shown; Back and Next walk through them
+let position = -1;
 const pace = new Pace();
 const queue = new Queue(showSaved, onSaved, onRefused);
 const boxes = new Boxes(at("boxes"), sheet, onBoxes, () => showButtons());
 const classes = new Classes(at("classes"), [], onClass);
 
-// Which image comes next
+// Navigation
 
-function isAsked(index) {
+function matchesFilter(index) {
   const filter = at("filter").value;
   return !filter || overview.verdicts[index] === filter;
 }
 
-// The next image that the filter asks for, in the order of confidence, from the beginning again at the end; or undefined.
+// The next image that matches the filter in the review order, wrapping around at the end; or undefined.
 function following(index, skipped = new Set()) {
   const { order } = overview;
   const start = index === undefined ? -1 : overview.positions[index];
   for (let step = 1; step <= order.length; step++) {
     const found = order[(start + step) % order.length];
-    if (found !== index && !skipped.has(found) && isAsked(found)) return found;
+    if (found !== index && !skipped.has(found) && matchesFilter(found)) return found;
   }
   return undefined;
 }
 
 function preceding(index) {
-  for (let i = overview.positions[index] - 1; i >= 0; i--) if (isAsked(overview.order[i])) return overview.order[i];
+  for (let i = overview.positions[index] - 1; i >= 0; i--) if (matchesFilter(overview.order[i])) return overview.order[i];
   return undefined;
 }
 
 function next() {
   boxes.finishNudge();
-  if (place < visited.length - 1) return void show(visited[++place]);
-  const found = following(visited[place]);
+  if (position < visited.length - 1) return void show(visited[++position]);
+  const found = following(visited[position]);
   if (found !== undefined) visit(found);
-  else if (here && isAsked(here.index)) tell("This is the only image here.");
+  else if (here && matchesFilter(here.index)) notify("This is the only image that matches the filter.");
   else showNothing();
 }
 
 function previous() {
   boxes.finishNudge();
-  if (here === null && place >= 0) return void show(visited[place]);
-  if (place > 0) return void show(visited[--place]);
-  const found = place === 0 ? preceding(visited[0]) : undefined;
-  if (found === undefined) return tell(isFirst());
+  if (here === null && position >= 0) return void show(visited[position]);
+  if (position > 0) return void show(visited[--position]);
+  const found = position === 0 ? preceding(visited[0]) : undefined;
+  if (found === undefined) return notify(isFirst());
   visited.unshift(found);
-  place = 0;
+  position = 0;
   show(found);
 }
 
-// Decided images may come before, which the filter leaves out.
+// Earlier images may exist that the filter leaves out.
 function isFirst() {
   const filter = at("filter").value;
-  const before = place === 0 ? overview.positions[visited[0]] : overview.order.length;
-  return filter && before > 0 ? `No ${VERDICTS[filter]} image comes before. Show: all has the others.` : "This is the first image.";
+  const before = position === 0 ? overview.positions[visited[0]] : overview.order.length;
+  return filter && before > 0 ? `There is no earlier ${VERDICTS[filter]} image. Set Show to all to see the others.` : "This is the first image.";
 }
 
 function visit(index, notice) {
   boxes.finishNudge();
-  if (visited[place] !== index) {
-    visited.splice(place + 1);
+  if (visited[position] !== index) {
+    visited.splice(position + 1);
     visited.push(index);
-    place = visited.length - 1;
+    position = visited.length - 1;
   }
   show(index, notice);
 }
 
-// Showing it
+// Display
 
-// What is typed before the image is there decides nothing.
+// Keys pressed before the image is loaded decide nothing.
 function wait() {
   here = null;
   sheet.classList.add("waiting");
@@ -114,7 +114,7 @@ async function show(index, notice = "") {
   try {
     found = await images.get(index);
   } catch {
-    tell("This image does not come: the server is away.");
+    notify("The image cannot be loaded: the server does not respond.");
     setTimeout(() => mine === going && show(index, notice), 1000);
     return;
   }
@@ -132,15 +132,15 @@ async function show(index, notice = "") {
   fit();
   boxes.show(here.boxes, here.predicted_boxes, here.image_hw);
   showState();
-  tell(notice);
-  const doubt = `${here.is_class_chosen ? ", your choice" : ""}${otherClass() === null ? "" : `, folder says ${otherClass()}`}`;
-  say(`${at("class").textContent || "image"}${doubt}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
-  // In the next frame the image is on the screen; benchmarks/review.py reads how long it took from the key on.
+  notify(notice);
+  const classNote = `${here.is_class_chosen ? ", your choice" : ""}${otherClass() === null ? "" : `, folder ${otherClass()}`}`;
+  announce(`${at("class").textContent || "image"}${classNote}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
+  // The image is on the screen in the next frame; benchmarks/review.py reads the time since the key press.
   requestAnimationFrame(() => setTimeout(() => performance.measure("wsol-shown", { start: started })));
-  lookAhead(index);
+  prefetch(index);
 }
 
-function lookAhead(index) {
+function prefetch(index) {
   const coming = new Set([index]);
   for (let found = index; coming.size <= AHEAD; coming.add(found)) {
     found = following(found, coming);
@@ -163,15 +163,15 @@ function fit() {
 function showNothing() {
   wait();
   isEmpty = true;
-  visited.splice(place + 1);
+  visited.splice(position + 1);
   sheet.hidden = true;
   const filter = at("filter").value;
   const isDone = filter === "u" || !overview.order.length;
   at("empty").hidden = false;
   at("empty").textContent = isDone
-    ? `All ${overview.order.length} images are decided.\n\n${overview.is_sample ? OF_SAMPLE : OF_ALL}`
-    : `No image is ${VERDICTS[filter]}.`;
-  say(at("empty").textContent);
+    ? `All ${overview.order.length} images are decided.\n\n${overview.is_sample ? CALIBRATE_HINT : EXPORT_HINT}`
+    : `There is no ${VERDICTS[filter]} image.`;
+  announce(at("empty").textContent);
   showState();
 }
 
@@ -191,7 +191,7 @@ function showDetails() {
   const verdict = VERDICTS[overview.verdicts[here.index]];
   at("verdict").textContent = verdict;
   at("verdict").dataset.verdict = verdict;
-  at("score").textContent = here.scores.length ? `score ${Math.min(...here.scores).toFixed(2)}` : "nothing was found";
+  at("score").textContent = here.scores.length ? `score ${Math.min(...here.scores).toFixed(2)}` : "nothing found";
   at("class-line").hidden = !overview.class_names.length;
   at("class").textContent = here.class_name ?? (overview.class_names.length ? "no class" : "");
   at("given-line").hidden = otherClass() === null;
@@ -199,7 +199,7 @@ function showDetails() {
   at("given").textContent = otherClass() ?? "";
   at("keep-button").hidden = here.is_class_chosen || here.class_name === null;
   at("chosen").hidden = !here.is_class_chosen;
-  at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: an image without an object";
+  at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: background image";
   at("name").textContent = here.image;
   sheet.classList.toggle("rejected", verdict === "rejected");
   document.title = `${here.image} - wsol review`;
@@ -213,19 +213,19 @@ function showButtons() {
   at("box-keys").hidden = here === null || boxes.chosen < 0;
   const ofBox = document.querySelectorAll("[data-do=delete], [data-do=redraw]");
   if (here && boxes.chosen < 0 && here.boxes.length !== 1) for (const button of ofBox) button.disabled = true;
-  document.querySelector("[data-do=draw]").setAttribute("aria-pressed", String(boxes.isDrawing && !boxes.isAnew));
-  document.querySelector("[data-do=redraw]").setAttribute("aria-pressed", String(boxes.isAnew));
+  document.querySelector("[data-do=draw]").setAttribute("aria-pressed", String(boxes.isDrawing && !boxes.isReplacing));
+  document.querySelector("[data-do=redraw]").setAttribute("aria-pressed", String(boxes.isReplacing));
 }
 
 function counted(number) {
   return number === 0 ? "no box" : number === 1 ? "1 box" : `${number} boxes`;
 }
 
-function say(text) {
+function announce(text) {
   at("said").textContent = text;
 }
 
-function tell(text, goTo) {
+function notify(text, goTo) {
   const notice = at("notice");
   notice.hidden = !text;
   notice.textContent = text;
@@ -238,7 +238,7 @@ function tell(text, goTo) {
   notice.append(button);
 }
 
-// Deciding
+// Decisions
 
 function decide(isRejected) {
   const isAsPredicted = same(here.boxes, here.predicted_boxes) && here.class_name === here.predicted_class;
@@ -249,12 +249,12 @@ function decide(isRejected) {
     is_class_chosen: here.is_class_chosen, session, seen: overview.seen,
   });
   showState();
-  say(VERDICTS[overview.verdicts[here.index]]);
+  announce(VERDICTS[overview.verdicts[here.index]]);
 }
 
 function accept() {
   boxes.finishNudge();
-  if (boxes.isDrawing) return boxes.addInTheMiddle();
+  if (boxes.isDrawing) return boxes.addAtCentre();
   if (here.error) return;
   if (needsClass()) return chooseClass();
   if (!["a", "c"].includes(overview.verdicts[here.index])) decide(false);
@@ -269,19 +269,19 @@ function reject() {
 
 function undo() {
   boxes.finishNudge();
-  if (!queue.waitsForUndo) left = isEmpty ? undefined : here?.index ?? visited[place];
-  undoing = wait(); // which image it will be is known with the answer
+  if (!queue.waitsForUndo) left = isEmpty ? undefined : here?.index ?? visited[position];
+  undoing = wait(); // the response names the image
   showButtons();
   queue.push("/api/undo", { session, seen: overview.seen });
 }
 
-// The answer: of which image something was taken back, or why of none.
+// The response to an undo: the image whose decision was undone, or the reason why there is none.
 function undone(index, text) {
   left = index ?? left;
   if (queue.waitsForUndo) return;
   const isElsewhere = going !== undoing && (index === undefined || here?.index !== index);
-  if (isElsewhere) tell(text || "Undone.", index); // another image was asked for meanwhile
-  else if (left === undefined) tell(text);
+  if (isElsewhere) notify(text || "Undone.", index); // another image was requested in the meantime
+  else if (left === undefined) notify(text);
   else visit(left, text);
 }
 
@@ -293,8 +293,8 @@ function onBoxes(changed, what) {
   if (!here) return;
   here.boxes = changed.map((box) => [...box]);
   const other = what === "drawn" ? boxes.overlapping(boxes.chosen) : -1;
-  if (other >= 0) tell(`It lies over box ${other + 1}. Is that the wrong one? ${other + 1}, then d deletes it; b draws a box anew.`);
-  else if (["drawn", "deleted"].includes(what)) tell(""); // what was said of drawing is done
+  if (other >= 0) notify(`It overlaps box ${other + 1}. To delete that box, press ${other + 1}, then d; b replaces a box.`);
+  else if (["drawn", "deleted"].includes(what)) notify(""); // the hint about drawing is out of date
   showButtons();
   if (needsClass()) {
     showState();
@@ -302,14 +302,14 @@ function onBoxes(changed, what) {
     return;
   }
   decide(false);
-  say(`box ${what}, ${counted(here.boxes.length)}`);
+  announce(`box ${what}, ${counted(here.boxes.length)}`);
 }
 
 function chooseClass() {
   if (overview.class_names.length && !here.error) classes.open(here.class_name, here.likely);
 }
 
-// To choose the class that is there says something, too: it holds against the folder's.
+// Choosing the class that is shown counts, too: it then has priority over the folder's class.
 function onClass(name) {
   if (!here) return;
   const isNew = name !== here.class_name || !here.is_class_chosen;
@@ -319,36 +319,36 @@ function onClass(name) {
   stage.focus();
 }
 
-// The class that the image's folder names, where it is another than the one shown.
+// The class of the image's folder if it differs from the one shown, or null.
 function otherClass() {
   return here.error || here.given_class === here.class_name ? null : here.given_class;
 }
 
-function takeGiven() {
+function useFolderClass() {
   boxes.finishNudge();
-  if (otherClass() === null) return tell("The folder names no other class.");
+  if (otherClass() === null) return notify("The folder's class is the one shown.");
   onClass(otherClass());
-  say(`class ${here.class_name}, as the folder says`);
+  announce(`class ${here.class_name}, from the folder`);
 }
 
-function keepPredicted() {
+function keepPredictedClass() {
   boxes.finishNudge();
-  if (otherClass() === null) return tell("The folder names no other class.");
-  if (here.class_name === null) return tell("No class was predicted: choose one (c).");
-  if (here.is_class_chosen) return tell(`${here.class_name} is your choice already.`);
+  if (otherClass() === null) return notify("The folder's class is the one shown.");
+  if (here.class_name === null) return notify("No class was predicted. Choose one (c).");
+  if (here.is_class_chosen) return notify(`${here.class_name} is already your choice.`);
   onClass(here.class_name);
-  say(`class ${here.class_name} kept`);
+  announce(`class ${here.class_name} kept`);
 }
 
 function same(some, others) {
   return some.length === others.length && some.every((box, i) => box.every((value, k) => value === others[i][k]));
 }
 
-// What the server says
+// Server responses
 
 function showSaved(state, count, reason) {
   const saved = at("saved");
-  if (state === "away" && saved.dataset.state !== "away") say(`${count} not saved: ${reason}`);
+  if (state === "away" && saved.dataset.state !== "away") announce(`${count} not saved: ${reason}`);
   saved.dataset.state = state;
   saved.textContent = state === "saved" ? "saved" : state === "saving" ? "saving" : count ? `${count} not saved: ${reason}` : reason;
 }
@@ -371,7 +371,7 @@ async function onUndone(content) {
   undone(index, index === undefined ? "There is nothing to undo." : "");
 }
 
-// What the server knows of an image; of the one that is shown, and while more decisions are on their way, only its version.
+// The server's details of an image; only its version if the image is shown or has decisions that are not saved yet.
 function merged(image) {
   return here?.index === image.index || queue.waitsFor(image.index) ? { version: image.version } : image;
 }
@@ -380,17 +380,17 @@ async function onRefused(entry, status, content) {
   const index = entry.body.image;
   if (entry.path === "/api/undo") return undone(undefined, `Not undone: ${content.error || status}`);
   if (status !== 409) {
-    tell(`Not saved: ${content.error || status}`, index);
+    notify(`Not saved: ${content.error || status}`, index);
     if (index !== undefined) reread(index);
     return;
   }
   const { image } = content;
   overview.verdicts[image.index] = image.verdict[0];
-  const text = `Another window was faster with ${image.image} (${image.verdict}). Yours is not saved; this is what holds now.`;
+  const text = `Another window has already decided about ${image.image} (${image.verdict}). Your decision is not saved; this is the current state.`;
   images.forget(image.index);
   await note({ seen: content.seen, changes: content.changes.filter(({ index }) => index !== image.index) });
   if (here?.index === image.index) show(image.index, text);
-  else tell(text.replace("this is what holds now", "look at it again"), image.index);
+  else notify(text.replace("this is the current state", "check the image again"), image.index);
 }
 
 async function reread(index) {
@@ -400,7 +400,7 @@ async function reread(index) {
   if (here?.index === index) show(index, at("notice").textContent);
 }
 
-// Decisions of all windows since we last heard of any.
+// Apply the decisions of all windows since the last response.
 async function note({ seen, changes }) {
   overview.seen = Math.max(overview.seen, seen);
   for (const { index, version, verdict } of changes) {
@@ -418,43 +418,43 @@ async function note({ seen, changes }) {
   showState();
 }
 
-async function look() {
+async function poll() {
   if (document.hidden || queue.length) return;
-  const told = (state, reason) => queue.length || showSaved(state, 0, reason); // the queue says itself what is left to save
+  const showUnlessSaving = (state, reason) => queue.length || showSaved(state, 0, reason); // while there are unsaved decisions, the queue shows the state
   try {
     const { status, content } = await ask(`/api/changes?since=${overview.seen}`);
-    if (status !== 200) return void told("away", "another server is here now: open the address that it printed");
-    told("saved");
+    if (status !== 200) return void showUnlessSaving("away", "another server is running: open the address that it printed");
+    showUnlessSaving("saved");
     if (content.changes.length) await note(content);
   } catch {
-    told("away", "the server is away");
+    showUnlessSaving("away", "the server does not respond");
   }
 }
 
 // Keys and buttons
 
-const CHOOSE_FIRST = "Choose a box first: Tab, its number, or a click.";
+const CHOOSE_FIRST = "Select a box first: Tab, its number, or a click.";
 
 const DO = {
   accept, reject, undo, next, previous,
-  draw: () => draw(!boxes.isDrawing || boxes.isAnew, false),
+  draw: () => draw(!boxes.isDrawing || boxes.isReplacing, false),
   redraw: () => {
-    if (here.boxes.length && boxes.meant < 0) return tell(CHOOSE_FIRST);
-    if (here.boxes.length) draw(!boxes.isAnew, true);
+    if (here.boxes.length && boxes.target < 0) return notify(CHOOSE_FIRST);
+    if (here.boxes.length) draw(!boxes.isReplacing, true);
     else draw(!boxes.isDrawing, false);
   },
-  take: takeGiven,
-  keep: keepPredicted,
-  delete: () => boxes.remove() || tell(CHOOSE_FIRST),
+  take: useFolderClass,
+  keep: keepPredictedClass,
+  delete: () => boxes.remove() || notify(CHOOSE_FIRST),
 };
 
-function draw(isDrawing, isAnew) {
+function draw(isDrawing, isReplacing) {
   boxes.finishNudge();
-  boxes.draw(isDrawing, isAnew);
-  if (isAnew && isDrawing) boxes.choose(boxes.meant);
+  boxes.draw(isDrawing, isReplacing);
+  if (isReplacing && isDrawing) boxes.choose(boxes.target);
   showButtons();
-  const what = isAnew ? "the box anew: the old one goes" : here.boxes.length ? "one more box; b draws one anew, d deletes the chosen one" : "a new box";
-  tell(isDrawing ? `Drag ${what}. Enter puts it in the middle.` : "");
+  const what = isReplacing ? "a box that replaces the selected one" : here.boxes.length ? "another box (b replaces the selected one, d deletes it)" : "a new box";
+  notify(isDrawing ? `Draw ${what}. Enter puts it at the centre.` : "");
 }
 
 function act(name) {
@@ -478,9 +478,9 @@ function onKey(event) {
   if (event.target.matches("select, input")) return;
   const step = STEPS[event.key];
   if (step && (event.shiftKey || event.altKey) && !event.ctrlKey && !event.metaKey && here && !here.error) {
-    event.preventDefault(); // with Alt the browser would leave the page
+    event.preventDefault(); // Alt and an arrow key would leave the page
     const isThere = boxes.nudge(step.map((one) => one * (event.repeat ? HELD_STEP_PX : 1)), event.altKey);
-    if (!isThere) tell(CHOOSE_FIRST);
+    if (!isThere) notify(CHOOSE_FIRST);
     return;
   }
   if (event.altKey) return;
@@ -496,12 +496,12 @@ function onKey(event) {
   else if (key === "Escape") {
     boxes.draw(false);
     boxes.choose(-1);
-    tell("");
+    notify("");
     stage.focus();
   } else if (key === "c" && here) chooseClass();
   else if (/^[1-9]$/.test(key) && here && Number(key) <= here.boxes.length) boxes.choose(Number(key) - 1);
   else if (KEYS[key]) {
-    // A key that is held down must not decide about one image after the other.
+    // A key that is held down must not decide about several images.
     if (!event.repeat || key.startsWith("Arrow")) act(KEYS[key]);
   } else return;
   event.preventDefault();
@@ -509,7 +509,7 @@ function onKey(event) {
 
 function showHelp() {
   at("help").showModal();
-  at("help").scrollTop = 0; // and not at its button, which has the focus
+  at("help").scrollTop = 0; // the button at the end has the focus and would be scrolled to
 }
 
 function listen() {
@@ -517,7 +517,7 @@ function listen() {
   for (const button of document.querySelectorAll("footer button")) {
     button.addEventListener("click", () => {
       act(button.dataset.do);
-      if (!boxes.svg.contains(document.activeElement)) stage.focus(); // Enter should accept, not press the button again
+      if (!boxes.svg.contains(document.activeElement)) stage.focus(); // Enter then accepts and does not press the button again
     });
   }
   at("help-button").addEventListener("click", showHelp);
@@ -526,8 +526,8 @@ function listen() {
   at("keep-button").addEventListener("click", () => act("keep"));
   at("filter").addEventListener("change", () => {
     boxes.finishNudge();
-    const from = here?.index ?? visited[place];
-    const isThere = from !== undefined && isAsked(from);
+    const from = here?.index ?? visited[position];
+    const isThere = from !== undefined && matchesFilter(from);
     const found = here && isThere ? from : following(from) ?? (isThere ? from : undefined);
     if (found === undefined) showNothing();
     else visit(found);
@@ -536,18 +536,18 @@ function listen() {
   new ResizeObserver(() => {
     images.fit(stage.clientWidth, stage.clientHeight);
     fit();
-    boxes.placeAll();
+    boxes.layOutAll();
   }).observe(stage);
   window.addEventListener("pagehide", () => boxes.finishNudge());
   window.addEventListener("beforeunload", (event) => queue.length && event.preventDefault());
-  document.addEventListener("visibilitychange", look);
-  setInterval(look, LOOK_EVERY_MS);
+  document.addEventListener("visibilitychange", poll);
+  setInterval(poll, POLL_EVERY_MS);
 }
 
 async function start() {
   const { status, content } = await ask("/api/overview");
   if (status !== 200) {
-    tell("Open the address that wsol review printed: the key is in it.");
+    notify("Open the address that wsol review printed: it contains the key.");
     return;
   }
   overview = { ...content, verdicts: [...content.verdicts], positions: [] };
@@ -555,9 +555,9 @@ async function start() {
   classes.names = overview.class_names;
   images = new Images(overview.sizes);
   images.fit(stage.clientWidth, stage.clientHeight);
-  at("folder").textContent = overview.folder + (overview.is_sample ? `, ${overview.order.length} drawn at random` : "");
+  at("folder").textContent = overview.folder + (overview.is_sample ? `, random sample of ${overview.order.length}` : "");
   listen();
-  await queue.run(); // what an earlier load of the page could not save
+  await queue.run(); // decisions that an earlier load of the page could not save
   const first = following(undefined);
   if (first === undefined) showNothing();
   else visit(first, overview.is_sample ? SAMPLE_NOTICE : "");

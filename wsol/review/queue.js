@@ -1,6 +1,6 @@
-// Decisions on their way to the disk: sent in order, one at a time, again and again until the server says that they are written.
+// Unsaved decisions: sent in order, one at a time, and repeated until the server confirms that they are written.
 
-const KEPT = "wsol-review-unsaved";
+const STORAGE_KEY = "wsol-review-unsaved";
 
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
@@ -14,18 +14,18 @@ export async function ask(path, body) {
     body: JSON.stringify(body),
     keepalive: true,
   };
-  const answer = await fetch(path, { ...options, signal: AbortSignal.timeout(15000) });
-  const isJson = (answer.headers.get("Content-Type") || "").startsWith("application/json");
-  return { status: answer.status, content: isJson ? await answer.json() : {} };
+  const response = await fetch(path, { ...options, signal: AbortSignal.timeout(15000) });
+  const isJson = (response.headers.get("Content-Type") || "").startsWith("application/json");
+  return { status: response.status, content: isJson ? await response.json() : {} };
 }
 
 export class Queue {
-  // told(state, count, reason): "saved", "saving" or "away". done(entry, content), refused(entry, status, content).
-  constructor(told, done, refused) {
-    this.told = told;
+  // showState(state, count, reason): "saved", "saving" or "away". done(entry, content), refused(entry, status, content).
+  constructor(showState, done, refused) {
+    this.showState = showState;
     this.done = done;
     this.refused = refused;
-    this.entries = JSON.parse(sessionStorage.getItem(KEPT) || "[]"); // a reload must not lose what was not saved
+    this.entries = JSON.parse(sessionStorage.getItem(STORAGE_KEY) || "[]"); // unsaved decisions survive a reload
     this.isRunning = false;
   }
 
@@ -41,7 +41,7 @@ export class Queue {
     return this.entries.some((entry) => entry.body.image === image);
   }
 
-  // The last decision about an image that is on its way, or undefined.
+  // The last unsaved decision about an image, or undefined.
   latest(image) {
     return this.entries.findLast((entry) => entry.body.image === image)?.body;
   }
@@ -53,7 +53,7 @@ export class Queue {
   }
 
   keep() {
-    sessionStorage.setItem(KEPT, JSON.stringify(this.entries));
+    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(this.entries));
   }
 
   async run() {
@@ -62,37 +62,37 @@ export class Queue {
     let pause = 250;
     while (this.entries.length) {
       const entry = this.entries[0];
-      if (pause === 250) this.told("saving", this.entries.length);
-      let answer;
+      if (pause === 250) this.showState("saving", this.entries.length);
+      let response;
       try {
-        answer = await ask(entry.path, entry.body);
+        response = await ask(entry.path, entry.body);
       } catch {
-        answer = { status: 0, content: {} };
+        response = { status: 0, content: {} };
       }
-      if (answer.status === 200) {
+      if (response.status === 200) {
         pause = 250;
-        this.settle(entry, answer.content);
-        this.done(entry, answer.content);
-      } else if ([400, 404, 409, 413, 422].includes(answer.status)) {
+        this.settle(entry, response.content);
+        this.done(entry, response.content);
+      } else if ([400, 404, 409, 413, 422].includes(response.status)) {
         pause = 250;
-        // What was decided on top of a refused decision makes no sense without it.
+        // Decisions based on a refused one are dropped with it.
         this.entries = this.entries.filter((one) => one !== entry && (entry.body.image === undefined || one.body.image !== entry.body.image));
         this.keep();
-        this.refused(entry, answer.status, answer.content);
+        this.refused(entry, response.status, response.content);
       } else {
-        this.told("away", this.entries.length, reasonOf(answer));
+        this.showState("away", this.entries.length, reasonOf(response));
         await new Promise((resolve) => setTimeout(resolve, pause));
         pause = Math.min(2 * pause, 4000);
       }
     }
     this.isRunning = false;
-    this.told("saved", 0);
+    this.showState("saved", 0);
   }
 
   settle(entry, content) {
     this.entries.shift();
     for (const later of this.entries) {
-      // Decided by this window before it knew the number of its own last decision, or of its undo.
+      // These decisions were made before this one had its number: base them on it.
       const isOfSame = content.image && later.body.image === content.image.index;
       const isOnTop = isOfSame && (entry.path === "/api/undo" || later.body.base === entry.body.base);
       if (isOnTop) later.body.base = content.number;
@@ -101,8 +101,8 @@ export class Queue {
   }
 }
 
-function reasonOf(answer) {
-  if (answer.content.error) return answer.content.error;
-  if (answer.status === 403 || answer.status === 421) return "another server is here now: open the address that it printed";
-  return "the server is away; trying again";
+function reasonOf(response) {
+  if (response.content.error) return response.content.error;
+  if (response.status === 403 || response.status === 421) return "another server is running: open the address that it printed";
+  return "the server does not respond; trying again";
 }

@@ -1,4 +1,4 @@
-"""The images under review and what was decided about them, for any number of windows at once."""
+"""The images under review and the decisions about them, for any number of browser windows."""
 
 from __future__ import annotations
 
@@ -16,22 +16,20 @@ from wsol.predictions.records import Prediction, Predictions
 from wsol.predictions.review_journal import Decision, Journal, Verdict, has_chosen_class
 from wsol.text import number_of
 
-MOST_BOXES = 1000
-"""In one image; more than any person draws."""
+MAX_BOXES = 1000
+"""Largest number of boxes in one image, more than a person draws."""
+
+LIKELY_CLASSES, LIKELY_PROBABILITY = 3, 0.1
+"""The list of classes begins with at most this many likely ones; all but the first need at least this probability."""
 
 
-MOST_LIKELY, LIKELY = 3, 0.1
-"""So many classes head the list of them, and all but the first have so much of the probability: five of six would say
-nothing."""
-
-
-class Stale(Exception):
-    """Somebody decided about the image since the window that asks has seen it."""
+class StaleDecision(Exception):
+    """Another window decided about the image after the requesting window last read it."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """What is shown of a predicted image; its masks are not kept."""
+    """A predicted image as the page shows it; masks are not kept in memory."""
 
     image: str
     image_hw: tuple[int, int]
@@ -42,29 +40,29 @@ class Item:
 
     @classmethod
     def of(cls, prediction: Prediction) -> Item:
-        """Without masks and labels."""
+        """Take what the page needs from a prediction."""
         return cls(
             prediction.image,
             prediction.image_hw,
-            tuple(found.xyxy for found in prediction.objects),
-            tuple(found.score for found in prediction.objects),
+            tuple(one.xyxy for one in prediction.objects),
+            tuple(one.score for one in prediction.objects),
             prediction.class_name,
             tuple(
                 name
-                for place, (name, share) in enumerate(prediction.top5[:MOST_LIKELY])
-                if not place or share >= LIKELY
+                for rank, (name, probability) in enumerate(prediction.top5[:LIKELY_CLASSES])
+                if rank == 0 or probability >= LIKELY_PROBABILITY
             ),
         )
 
     @property
     def confidence(self) -> float:
-        """That of the weakest object; 0 where there is none."""
+        """The lowest score of the image's objects; 0 if it has none."""
         return min(self.scores, default=0.0)
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a window asks for: `base` is the number of the decision that it saw last about the image, 0 for none."""
+class DecisionRequest:
+    """A decision sent by a window; `base` is the number of the last decision about the image that it has read, or 0."""
 
     image: int
     base: int
@@ -74,19 +72,25 @@ class Wish:
     session: str
     id: str
     is_class_chosen: bool = False
-    """Whether a person chose the class, be it the predicted one."""
+    """Whether a person chose the class, even if it is the predicted one."""
 
 
-class Desk:
-    """Reads once, answers from memory, and writes each decision to the journal before it says yes."""
+class ReviewSession:
+    """Holds the state of a review in memory; each decision is written to the journal before it is confirmed."""
 
     def __init__(self, predictions: Predictions, journal: Journal, sample: Sequence[str] | None = None) -> None:
-        """`sample` names the images that are shown, in their order; without it all are, the least confident first."""
+        """Read the predictions and replay the journal.
+
+        Args:
+            predictions: the predictions to review.
+            journal: earlier decisions; new ones are appended.
+            sample: names of the images to show, in order; by default all images, lowest score first.
+        """
         self.image_root: Path = predictions.image_root
         self.items = tuple(map(Item.of, predictions))
         has_classes = any(item.class_name is not None for item in self.items)
         self.class_names = predictions.class_names if has_classes else ()
-        self._given = GivenClasses((item.image for item in self.items), self.class_names, self.image_root.name)
+        self._folder_classes = GivenClasses((item.image for item in self.items), self.class_names, self.image_root.name)
         self._journal = journal
         self._lock = threading.Lock()
         self._index = {item.image: i for i, item in enumerate(self.items)}
@@ -97,14 +101,14 @@ class Desk:
             else [self._index[image] for image in sample]
         )
         self._shown = frozenset(self.order)
-        self._heads: dict[int, Decision] = {}
-        self._made: dict[int, list[Decision]] = {}
+        self._current: dict[int, Decision] = {}
+        self._history: dict[int, list[Decision]] = {}
         self._by_number: dict[int, Decision] = {}
         self._by_id: dict[str, Decision] = {}
         self._undone: set[int] = set()
         self.unknown = sum(decision.image not in self._index for decision in journal.decisions)
-        """Decisions about images that are not among these predictions; they stay in the journal."""
-        self.begun_with = journal.decisions[-1].number if journal.decisions else 0
+        """Number of decisions about images that are not among these predictions; they stay in the journal."""
+        self.last_before_start = journal.decisions[-1].number if journal.decisions else 0
         for decision in journal.decisions:
             self._note(decision)
 
@@ -115,26 +119,47 @@ class Desk:
             self._undone.add(decision.undoes)
         index = self._index.get(decision.image)
         if index is not None and decision.image_hw == self.items[index].image_hw:
-            self._heads[index] = decision
-            self._made.setdefault(index, []).append(decision)
+            self._current[index] = decision
+            self._history.setdefault(index, []).append(decision)
 
     def index_of(self, image: str) -> int:
-        """The number of an image."""
+        """Index of an image.
+
+        Args:
+            image: its name.
+
+        Returns:
+            Its position in `items`.
+        """
         return self._index[image]
 
     @property
     def last_number(self) -> int:
-        """That of the newest decision; 0 before the first."""
+        """Number of the newest decision; 0 if there is none."""
         return self._journal.decisions[-1].number if self._journal.decisions else 0
 
     def verdict(self, index: int) -> Verdict:
-        """What holds for an image."""
-        head = self._heads.get(index)
+        """The current verdict about an image.
+
+        Args:
+            index: its position in `items`.
+
+        Returns:
+            The verdict.
+        """
+        head = self._current.get(index)
         return head.verdict if head else "undecided"
 
     def image(self, index: int) -> dict[str, Any]:
-        """Everything that a window shows of an image."""
-        item, head = self.items[index], self._heads.get(index)
+        """Everything that the page shows of an image, as JSON values.
+
+        Args:
+            index: its position in `items`.
+
+        Returns:
+            Fields by name; boxes are x0, y0, x1, y1 in pixels.
+        """
+        item, head = self.items[index], self._current.get(index)
         return {
             "index": index,
             "image": item.image,
@@ -143,7 +168,7 @@ class Desk:
             "scores": item.scores,
             "predicted_class": item.class_name,
             "likely": item.likely,
-            "given_class": self._given.of(item.image),
+            "given_class": self._folder_classes.of(item.image),
             "version": head.number if head else 0,
             "verdict": self.verdict(index),
             "boxes": head.boxes if head else item.boxes,
@@ -152,7 +177,14 @@ class Desk:
         }
 
     def changes(self, since: int) -> list[dict[str, Any]]:
-        """The images about which something was decided after the decision `since`."""
+        """List the images that have changed.
+
+        Args:
+            since: number of the last decision that the window has read.
+
+        Returns:
+            Index, version and verdict of each image with a later decision.
+        """
         with self._lock:
             changed: dict[int, Decision] = {}
             for decision in reversed(self._journal.decisions):
@@ -163,78 +195,92 @@ class Desk:
                     changed.setdefault(index, decision)
             return [{"index": index, "version": one.number, "verdict": one.verdict} for index, one in changed.items()]
 
-    def decide(self, wish: Wish) -> Decision:
-        """Write what a window asks for; what was written before under the same id is not written again.
+    def decide(self, request: DecisionRequest) -> Decision:
+        """Write a decision; a request that is repeated with the same id is not written again.
+
+        Args:
+            request: the decision.
+
+        Returns:
+            The decision in the journal.
 
         Raises:
-            WsolError: no such image, class or box.
-            Stale: another window was faster.
-            OSError: the disk is full, or gone.
+            WsolError: the image, the class or a box is not valid.
+            StaleDecision: another window has decided about the image first.
+            OSError: the journal cannot be written.
         """
         with self._lock:
-            if wish.id in self._by_id:
-                return self._by_id[wish.id]
-            item = self._item(wish.image)
-            self._check(wish, item)
-            head = self._heads.get(wish.image)
-            if wish.base != (head.number if head else 0):
-                raise Stale
-            is_as_predicted = wish.boxes == item.boxes and wish.class_name == item.class_name
-            verdict: Verdict = "rejected" if wish.is_rejected else "accepted" if is_as_predicted else "corrected"
-            is_other = wish.class_name not in (item.class_name, None)
-            is_chosen = wish.is_class_chosen or is_other or self._is_class_chosen(wish.image)
-            return self._write(item, verdict, wish.boxes, wish.class_name, is_chosen, wish.session, wish.id, head, None)
+            if request.id in self._by_id:
+                return self._by_id[request.id]
+            item = self._item(request.image)
+            self._check(request, item)
+            head = self._current.get(request.image)
+            if request.base != (head.number if head else 0):
+                raise StaleDecision
+            is_as_predicted = request.boxes == item.boxes and request.class_name == item.class_name
+            verdict: Verdict = "rejected" if request.is_rejected else "accepted" if is_as_predicted else "corrected"
+            is_other = request.class_name not in (item.class_name, None)
+            is_chosen = request.is_class_chosen or is_other or self._is_class_chosen(request.image)
+            return self._write(
+                item, verdict, request.boxes, request.class_name, is_chosen, request.session, request.id, head, None
+            )
 
     def undo(self, session: str, id: str) -> Decision | None:
-        """Take back the last decision of this window, or, where it has none, of before the server started; None if
-        there is none.
+        """Undo the last decision of a window or, if it has none, the last one made before the server started.
 
-        Only what still holds can be taken back: not what another window has decided otherwise since.
+        Only a current decision can be undone: not one that another window has replaced since.
+
+        Args:
+            session: id of the window.
+            id: id of the request; a repeated request is not written again.
+
+        Returns:
+            The new decision that restores the state before, or None if there is nothing to undo.
 
         Raises:
-            OSError: the disk is full, or gone.
+            OSError: the journal cannot be written.
         """
         with self._lock:
             if id in self._by_id:
                 return self._by_id[id]
-            taken_back = self._last_of(session) or self._last_of(None)
-            if taken_back is None:
+            undone = self._last_of(session) or self._last_of(None)
+            if undone is None:
                 return None
-            index = self._index[taken_back.image]
-            item, head = self.items[index], self._heads[index]
-            before = self._by_number.get(taken_back.supersedes or 0)
+            index = self._index[undone.image]
+            item, head = self.items[index], self._current[index]
+            before = self._by_number.get(undone.supersedes or 0)
             state = (
                 (before.verdict, before.boxes, before.class_name)
                 if before
                 else ("undecided", item.boxes, item.class_name)
             )
-            is_chosen = self._is_class_chosen(index, without=taken_back)
-            return self._write(item, *state, is_chosen, session, id, head, taken_back.number)
+            is_chosen = self._is_class_chosen(index, without=undone)
+            return self._write(item, *state, is_chosen, session, id, head, undone.number)
 
     def _last_of(self, session: str | None) -> Decision | None:
         for decision in reversed(self._journal.decisions):
-            is_asked = decision.number <= self.begun_with if session is None else decision.session == session
+            is_asked = decision.number <= self.last_before_start if session is None else decision.session == session
             if not is_asked or decision.undoes is not None or decision.number in self._undone:
                 continue
             index = self._index.get(decision.image)
             if (
                 index in self._shown
-                and index in self._heads
-                and self._stands_for(self._heads[index]) == decision.number
+                and index in self._current
+                and self._effective_number(self._current[index]) == decision.number
             ):
                 return decision
         return None
 
-    def _stands_for(self, decision: Decision | None) -> int:
-        """The decision that holds: an undo stands for what was before the one that it took back."""
+    def _effective_number(self, decision: Decision | None) -> int:
+        """Number of the effective decision: an undo counts as the decision before the one that it undid."""
         while decision is not None and decision.undoes is not None:
-            taken_back = self._by_number.get(decision.undoes)
-            decision = self._by_number.get(taken_back.supersedes or 0) if taken_back else None
+            undone = self._by_number.get(decision.undoes)
+            decision = self._by_number.get(undone.supersedes or 0) if undone else None
         return decision.number if decision else 0
 
     def _is_class_chosen(self, index: int, without: Decision | None = None) -> bool:
-        made = [one for one in self._made.get(index, []) if one is not without]
-        return has_chosen_class(made, self.items[index].class_name)
+        decisions = [one for one in self._history.get(index, []) if one is not without]
+        return has_chosen_class(decisions, self.items[index].class_name)
 
     def _write(
         self,
@@ -268,22 +314,31 @@ class Desk:
 
     def _item(self, index: int) -> Item:
         if not 0 <= index < len(self.items):
-            raise WsolError(f"expected an image from 0 to {len(self.items) - 1}, got {index}. Load the page again.")
+            raise WsolError(
+                "no such image",
+                expected=f"a number from 0 to {len(self.items) - 1}",
+                got=f"{index}",
+                remedy="Reload the page.",
+            )
         return self.items[index]
 
-    def _check(self, wish: Wish, item: Item) -> None:
-        if len(wish.boxes) > MOST_BOXES:
-            raise WsolError(f"expected at most {MOST_BOXES} boxes, got {len(wish.boxes)}. Delete some.")
-        for box in wish.boxes:
-            if box not in item.boxes:  # a predicted one may be odd, and stay
-                _check_box(box, item.image_hw)
-        needs_class = self.class_names and wish.boxes and not wish.is_rejected
-        if wish.class_name is None and not needs_class and not wish.is_class_chosen:
-            return
-        if wish.class_name not in (*self.class_names, item.class_name) or wish.class_name is None:
+    def _check(self, request: DecisionRequest, item: Item) -> None:
+        if len(request.boxes) > MAX_BOXES:
             raise WsolError(
-                f"expected one of the {number_of(len(self.class_names), 'class')}, got {wish.class_name!r}. Choose a"
-                " class (c)."
+                "too many boxes", expected=f"at most {MAX_BOXES}", got=f"{len(request.boxes)}", remedy="Delete some."
+            )
+        for box in request.boxes:
+            if box not in item.boxes:  # predicted boxes are accepted unchecked
+                _check_box(box, item.image_hw)
+        needs_class = self.class_names and request.boxes and not request.is_rejected
+        if request.class_name is None and not needs_class and not request.is_class_chosen:
+            return
+        if request.class_name not in (*self.class_names, item.class_name) or request.class_name is None:
+            raise WsolError(
+                "unknown class",
+                expected=f"one of the {number_of(len(self.class_names), 'class')}",
+                got=f"{request.class_name!r}",
+                remedy="Choose a class (c).",
             )
 
 
@@ -291,6 +346,8 @@ def _check_box(box: Sequence[float], image_hw: tuple[int, int]) -> None:
     (x0, y0, x1, y1), (height, width) = box, image_hw
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):  # false for NaN as well
         raise WsolError(
-            f"expected a box with an area inside {width} x {height} pixels, got {x0:g},{y0:g},{x1:g},{y1:g}. Draw it"
-            " again."
+            "invalid box",
+            expected=f"a box with an area inside {width} x {height} pixels",
+            got=f"{x0:g},{y0:g},{x1:g},{y1:g}",
+            remedy="Draw it again.",
         )

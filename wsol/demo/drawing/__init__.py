@@ -1,6 +1,6 @@
 """Synthetic photographs: articulated creatures on cluttered ground, with exact masks and boxes.
 
-The clutter of every class comes from one distribution, so that a background tells nothing of its class.
+The clutter of all classes comes from one distribution, so that the background does not reveal the class.
 """
 
 from wsol.demo.drawing.creatures import CREATURES

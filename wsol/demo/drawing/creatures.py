@@ -1,6 +1,6 @@
 """The ten classes: shape, joints, pattern and colours of each, as data.
 
-Most palettes are shared by several classes, so that a class is told by its parts and patterns, not its hue.
+Most palettes are shared by several classes: a class is recognized by its parts and patterns, not by its hue.
 """
 
 from __future__ import annotations

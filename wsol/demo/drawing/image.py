@@ -1,4 +1,4 @@
-"""One image: a creature fitted into a scene, its shadow, what stands before it, and the camera."""
+"""One image: a creature placed in a scene, its shadow, an occluder, and camera effects."""
 
 from __future__ import annotations
 
@@ -14,26 +14,38 @@ from wsol.demo.drawing.scene import leaf, scene, twig
 from wsol.demo.drawing.textures import Floats, Palette, rgb, vary
 from wsol.demo.drawing.tubes import OVERSAMPLING, Layer, Light, lit, paint
 
-MAX_SIDE, MIN_SIDE = 0.75, 0.25
-"""Share of the image's sides that the creature's box may take."""
+MAX_EXTENT, MIN_EXTENT = 0.75, 0.25
+"""Limits of the box's width and height, as fractions of the image's."""
 MAX_BOX, MIN_BOX = 0.74, 0.36
-"""Square root of the share of the image's area that the box may take."""
+"""Limits of the square root of the box's area, as a fraction of the image's area."""
 MIN_AREA = 0.06
-"""Share of the image's area that the creature itself takes at least, where its box allows."""
+"""Smallest area of the creature as a fraction of the image, if its box allows it."""
 MARGIN_PX = 8
-"""Room around a painted body, for blurs at its border."""
+"""Margin around a painted body, for blurs at its border."""
 OCCLUDED = 0.2
-"""Share of the images with something in front of the creature."""
+"""Fraction of images with an object in front of the creature."""
 FIXED_COLOURS = {"black": rgb("15120f"), "white": rgb("f6f2ea"), "red": rgb("c4352b"), "horn": rgb("8a7a5c")}
 
 
 def draw(
     creature: str, rng: np.random.Generator, image_hw: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Draw one photograph (H x W x 3, RGB) of a class of `CREATURES`, and the mask of its visible pixels."""
+    """Draw one photograph.
+
+    Args:
+        creature: a key of `CREATURES`.
+        rng: source of all randomness of the image.
+        image_hw: (height, width) in pixels.
+
+    Returns:
+        The image, H x W x 3 RGB, and the mask of the creature's visible pixels, H x W.
+
+    Raises:
+        ValueError: no such creature.
+    """
     if creature not in CREATURES:
         raise ValueError(f"expected a creature of {', '.join(CREATURES)}, got {creature!r}")
-    # Streams of their own, so that the scene of a seed is the same for every creature.
+    # Separate random streams, so that the scene of a seed is the same for every creature.
     light_rng, scene_rng, body_rng, front_rng, camera_rng = rng.spawn(5)
     light = Light.random(light_rng)
     image = scene(scene_rng, image_hw, light)
@@ -70,7 +82,7 @@ def _with_creature(image: Floats, creature: Creature, rng: np.random.Generator, 
 
 
 def _with_occluder(image: Floats, cover: Floats, rng: np.random.Generator, light: Light) -> tuple[Floats, Floats]:
-    """Put a leaf or a twig over a random pixel of the creature."""
+    """Place a leaf or a twig over a random pixel of the creature."""
     rows, columns = np.nonzero(cover > 0.5)
     target = rng.integers(len(rows))
     size = math.sqrt(len(rows))
@@ -90,7 +102,7 @@ def _with_occluder(image: Floats, cover: Floats, rng: np.random.Generator, light
 def _laid_over(
     image: Floats, colour: Floats, cover: Floats, corner_xy: NDArray[np.intp], light: Light, size_px: float
 ) -> tuple[Floats, Floats]:
-    """The image with a small one over it, whose shadow falls on it; and the cover in its frame."""
+    """Compose a small layer with its shadow over the image; return the image and the layer's cover in its frame."""
     h, w = image.shape[:2]
     x0, y0 = np.maximum(corner_xy, 0)
     x1, y1 = np.minimum(corner_xy + np.array(cover.shape[::-1]), (w, h))
@@ -104,20 +116,20 @@ def _laid_over(
 
 
 def _fitted(creature: Creature, image_hw: tuple[int, int], rng: np.random.Generator) -> list[PosedPart]:
-    """A pose at a random scale and place inside the image, in pixels of the layer."""
+    """A pose at a random scale and position inside the image, in pixels of the layer."""
     parts = turned(pose(creature, rng), float(rng.uniform(*creature.tilt)), 1.0, bool(rng.random() < 0.5))
     room_wh = np.array(image_hw[::-1], np.float32) * OVERSAMPLING
     low, high = _extent(parts)
-    sides = (high - low) / room_wh
+    extent = (high - low) / room_wh
     filled = _area(parts) / float((high - low).prod())
     least = max(MIN_BOX, min(MAX_BOX, math.sqrt(MIN_AREA / filled)))
-    scale = float(rng.uniform(least, MAX_BOX)) / math.sqrt(float(sides.prod()))
-    scale = min(max(scale, MIN_SIDE / float(sides.min())), MAX_SIDE / float(sides.max()))
+    scale = float(rng.uniform(least, MAX_BOX)) / math.sqrt(float(extent.prod()))
+    scale = min(max(scale, MIN_EXTENT / float(extent.min())), MAX_EXTENT / float(extent.max()))
     parts = turned(parts, 0, scale, False)
     low, high = _extent(parts)
     free = np.maximum(room_wh - (high - low), 0)
     margin = np.minimum(0.02 * room_wh, free / 2)
-    # Beta: rather near the borders of the image than in its middle.
+    # Beta distribution: more often near the borders of the image than at its centre.
     corner = margin + rng.beta(0.55, 0.55, 2) * (free - 2 * margin)
     return moved(parts, (corner - low).astype(np.float32))
 
@@ -128,7 +140,7 @@ def _extent(parts: list[PosedPart]) -> tuple[Floats, Floats]:
 
 
 def _area(parts: list[PosedPart]) -> float:
-    """Area of the union of the parts, in their own unit, counted on a coarse raster."""
+    """Area of the union of the parts in their own unit, measured on a coarse raster."""
     low, high = _extent(parts)
     cell = float((high - low).max()) / 96
     raster = np.zeros((100, 100), np.uint8)
@@ -139,7 +151,7 @@ def _area(parts: list[PosedPart]) -> float:
 
 
 def _palette(creature: Creature, surroundings: Floats, rng: np.random.Generator) -> Palette:
-    """One of the creature's palettes, varied, and drawn towards the surroundings: camouflage."""
+    """One of the creature's palettes, varied, and mixed with the surroundings as camouflage."""
     chosen = creature.palettes[rng.integers(len(creature.palettes))]
     camouflage = np.float32(0.5 * rng.random() ** 1.5)
     palette = {}
@@ -148,7 +160,7 @@ def _palette(creature: Creature, surroundings: Floats, rng: np.random.Generator)
         palette[slot] = colour + camouflage * (surroundings - colour)
     main = palette["main"]
     if np.abs(main - surroundings).max() < 0.12:
-        # Never invisible: the whole creature turns lighter on dark ground, darker on light ground.
+        # Keep it visible: make the creature lighter on dark ground and darker on light ground.
         factor = np.float32(0.65 if surroundings.mean() > 0.42 else 1.5)
         palette = {slot: np.clip(colour * factor, 0, 1) for slot, colour in palette.items()}
     return {**FIXED_COLOURS, **palette}
@@ -162,7 +174,7 @@ def _colour_near(image: Floats, middle_xy: Floats) -> Floats:
 
 
 def _shadow(cover: Floats, light: Light, size_px: float) -> Floats:
-    """What is left of the light on the ground: a cast shadow, and a darker contact shadow."""
+    """Factor of the light on the ground: a cast shadow, and a darker contact shadow."""
     x, y, z = (float(part) for part in light.towards_xyz)
     reach = 0.12 * size_px / z
     shift = np.array([[1, 0, -x * reach], [0, 1, -y * reach]], np.float32)
@@ -173,7 +185,7 @@ def _shadow(cover: Floats, light: Light, size_px: float) -> Floats:
 
 
 def _photographed(image: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Exposure, white balance, vignette, a lens not quite sharp, and the noise of the sensor."""
+    """Apply exposure, white balance, vignette, lens blur and sensor noise."""
     h, w = image.shape[:2]
     gain = rng.uniform(0.95, 1.35) * (1 + rng.uniform(-0.06, 0.06) * np.array([1, 0, -1]))
     column = np.linspace(-1, 1, w, dtype=np.float32)[None, :] ** 2

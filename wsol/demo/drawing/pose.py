@@ -14,7 +14,7 @@ from wsol.demo.drawing.tubes import PROFILES, Tube, tube
 
 Range = tuple[float, float]
 FAR_SHADE = 0.62
-"""Brightness of the limbs on the far side."""
+"""Brightness of the limbs on the far side of the body."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def pose(creature: Creature, rng: np.random.Generator) -> list[PosedPart]:
     posed = []
     for part in creature.parts:
         for name, instance, side, shade, draw in _instances(part, rng):
-            placed[name] = _place(instance, placed, name, side, draw)
+            placed[name] = _tube_of(instance, placed, name, side, draw)
             depth = part.depth - (10 if shade < 1 else 0)
             posed.append(PosedPart(placed[name], part.coat, depth, shade, draw.phase, part.fused))
     return sorted(posed, key=lambda part: part.depth)
@@ -134,19 +134,19 @@ def _instances(part: Part, rng: np.random.Generator) -> Iterator[tuple[str, Part
         yield part.name + "'", part, 1, FAR_SHADE, other
 
 
-def _place(part: Part, placed: dict[str, Tube], name: str, side: int, draw: _Draw) -> Tube:
+def _tube_of(part: Part, placed: dict[str, Tube], name: str, side: int, draw: _Draw) -> Tube:
     start, heading = np.zeros(2, np.float32), 0.0
     if part.on:
         is_twin = name.endswith("'")
         with_twin = is_twin and part.on + "'" in placed
         carrier = placed[part.on + "'" if with_twin else part.on]
-        # The far hip stands a little ahead of the near one, or the far leg would hide behind it.
+        # The far hip is a little ahead of the near one, so that the far leg is not hidden.
         ahead = 0.07 if is_twin and part.twin == "far" and not with_twin else 0.0
         start, heading = _joint(carrier, part.at[0] + ahead, part.at[1] * side)
     length, width = _between(part.length, draw.length), _between(part.width, draw.width)
     angle, bend, wave = (
-        side * math.radians(_between(limits, share))
-        for limits, share in ((part.angle, draw.angle), (part.bend, draw.bend), (part.wave, draw.wave))
+        side * math.radians(_between(limits, fraction))
+        for limits, fraction in ((part.angle, draw.angle), (part.bend, draw.bend), (part.wave, draw.wave))
     )
     shape = tube(
         start,
@@ -163,19 +163,19 @@ def _place(part: Part, placed: dict[str, Tube], name: str, side: int, draw: _Dra
 
 
 def _joint(carrier: Tube, u: float, v: float) -> tuple[Floats, float]:
-    """Place on a carrier, and the direction of its spine there."""
-    place = min(max(u, 0.0), 1.0)
+    """Position on a carrier, and the direction of its spine there."""
+    position = min(max(u, 0.0), 1.0)
     # Nodes are cosine-spaced; see tubes.tube.
-    node = math.acos(1 - 2 * place) / math.pi * (len(carrier.spine_xy) - 1)
+    node = math.acos(1 - 2 * position) / math.pi * (len(carrier.spine_xy) - 1)
     low = min(int(node), len(carrier.spine_xy) - 2)
-    share = np.float32(node - low)
+    fraction = np.float32(node - low)
     step = carrier.spine_xy[low + 1] - carrier.spine_xy[low]
     widths = carrier.right if v > 0 else carrier.left
-    radius = widths[low] + share * (widths[low + 1] - widths[low])
+    radius = widths[low] + fraction * (widths[low + 1] - widths[low])
     normal = carrier.normals[low]
-    point = carrier.spine_xy[low] + share * step + normal * radius * np.float32(v)
+    point = carrier.spine_xy[low] + fraction * step + normal * radius * np.float32(v)
     return point.astype(np.float32), math.atan2(step[1], step[0])
 
 
-def _between(limits: Range, share: float) -> float:
-    return limits[0] + (limits[1] - limits[0]) * share
+def _between(limits: Range, fraction: float) -> float:
+    return limits[0] + (limits[1] - limits[0]) * fraction

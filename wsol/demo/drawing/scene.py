@@ -67,7 +67,7 @@ _FEATHER = Coat("bright", (Mark("vane", "mark", 2.2, 0.6), Mark("midline", "pale
 
 
 def scene(rng: np.random.Generator, image_hw: tuple[int, int], light: Light) -> Floats:
-    """A lit background, H x W x 3, RGB in 0..1. It knows nothing of what will stand on it."""
+    """A lit background, H x W x 3, RGB in 0..1. It does not depend on the creature."""
     ground = vary(GROUNDS[rng.integers(len(GROUNDS))], rng, 0.15)
     layer = _ground(ground, image_hw, rng)
     horizon = rng.uniform(0.12, 0.4) if rng.random() < 0.35 else 0.0
@@ -167,7 +167,7 @@ PROPS: tuple[tuple[Prop, float], ...] = (
     (_berries, 0.1),
     (_flower, 0.08),
 )
-"""Kinds of clutter, and how often each comes."""
+"""Kinds of clutter, and their relative frequency."""
 
 
 def _stroke(
@@ -210,7 +210,7 @@ def _ground(colours: Floats, image_hw: tuple[int, int], rng: np.random.Generator
 
 
 def _litter(layer: Layer, rng: np.random.Generator) -> None:
-    """Needles or chips, strewn by the hundred in a few tones."""
+    """Hundreds of needles or chips in a few tones."""
     h, w = layer.height.shape
     count, slender = int(rng.integers(10, 130)), rng.uniform(0.08, 0.6)
     length = h * rng.uniform(0.012, 0.05)
@@ -226,10 +226,10 @@ def _litter(layer: Layer, rng: np.random.Generator) -> None:
 
 
 def _clutter(layer: Layer, rng: np.random.Generator, horizon: float) -> None:
-    """Things on the ground, far ones first and smaller."""
+    """Objects on the ground; far ones come first and are smaller."""
     h, w = layer.height.shape
     shares = np.array([share for _, share in PROPS])
-    # A place has its own flora: some kinds are common in one image and absent from another.
+    # Each image has its own mix: some kinds are common in one image and absent from another.
     shares = shares * rng.gamma(1.0, 1.0, len(PROPS))
     count, scale = int(rng.integers(14, 46)), rng.uniform(0.09, 0.17)
     kinds = rng.choice(len(PROPS), count, p=shares / shares.sum())
@@ -241,7 +241,7 @@ def _clutter(layer: Layer, rng: np.random.Generator, horizon: float) -> None:
 
 
 def _with_distance(image: Floats, horizon: float, ground: Floats, rng: np.random.Generator) -> Floats:
-    """Far away, above the horizon: out of focus and paler, with a soft border."""
+    """The distance above the horizon: out of focus and paler, with a soft border."""
     h, w = image.shape[:2]
     sky = vary(SKIES[rng.integers(len(SKIES))], rng, 0.15)
     far = cv2.GaussianBlur(image[: max(8, h // 3)], (0, 0), 9)
@@ -255,7 +255,7 @@ def _with_distance(image: Floats, horizon: float, ground: Floats, rng: np.random
 
 
 def _with_blobs(image: Floats, rng: np.random.Generator) -> Floats:
-    """Discs out of focus, as light through leaves or things near the lens make them."""
+    """Discs out of focus, as from light through leaves or from objects near the lens."""
     h, w = image.shape[:2]
     small_hw = (h // 2, w // 2)
     cover = np.zeros(small_hw, np.float32)

@@ -18,7 +18,7 @@ Palette = Mapping[str, Floats]
 
 @dataclass(frozen=True)
 class Surface:
-    """Where the pixels of one part lie on its skin: flat arrays, one entry a pixel."""
+    """Surface coordinates of the pixels of one part: flat arrays with one entry per pixel."""
 
     u: Floats
     """0 at the joint, 1 at the tip."""
@@ -40,7 +40,7 @@ class Mark:
     scale: float = 1.0
     strength: float = 1.0
     span: tuple[float, float] = (0.0, 1.0)
-    """The share of the part, from joint to tip, that carries it."""
+    """Where the mark is on the part: fractions of its length from joint to tip."""
     bump: float = 0.0
     """Height of the marked pixels, in half-widths."""
 
@@ -63,7 +63,7 @@ def _edge(x: Real, sharp: float) -> Floats:
 
 
 def _cell(a: Real) -> tuple[Real, Real]:
-    """Number of the unit cell, and the place in it from -0.5 to 0.5."""
+    """Number of the unit cell, and the position in it from -0.5 to 0.5."""
     whole = np.floor(a)
     return whole, a - whole - np.float32(0.5)
 

@@ -1,4 +1,4 @@
-"""The one brush: bent tubes with a width profile, painted as colour and height, then lit."""
+"""The drawing primitive: bent tubes with a width profile, painted as colour and height, then lit."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Profile:
 
     left: tuple[float, ...]
     right: tuple[float, ...] | None = None
-    """The other side, where it differs."""
+    """The right half, if it differs."""
     blunt: tuple[float, float] = (0.15, 0.15)
-    """Share of the length that the round cap of each end takes."""
+    """Length of the round cap at each end, as a fraction of the tube's length."""
 
 
 PROFILES: dict[str, Profile] = {
@@ -61,11 +61,11 @@ class Tube:
     left: Floats
     right: Floats
     flipped: bool = False
-    """Whether it is a mirror image, so that its pattern is one too."""
+    """Whether it is a mirror image; its pattern is then mirrored, too."""
 
     @cached_property
     def normals(self) -> Floats:
-        """Unit vectors to the right of the spine (downwards, where the spine runs rightwards)."""
+        """Unit vectors to the right of the spine (downwards if the spine runs to the right)."""
         ends = np.concatenate([self.spine_xy[:1], self.spine_xy, self.spine_xy[-1:]])
         tangent = ends[2:] - ends[:-2]
         tangent /= np.maximum(np.hypot(tangent[:, :1], tangent[:, 1:]), 1e-9)
@@ -139,7 +139,7 @@ class Layer:
     height: Floats
     cover: Floats
     grain: Floats
-    """Noise for the coats, at the size of the image: nobody sees it doubled."""
+    """Noise for the coats, at the size of the image: oversampling would not be visible."""
 
     @classmethod
     def empty(cls, image_hw: tuple[int, int], rng: np.random.Generator) -> Layer:
@@ -202,7 +202,7 @@ def paint(
     surface, radius = _surface(shape, strip, rows, columns, layer.grain)
     colour, bump = dye(coat, surface, palette, phase)
     height = rise + radius * np.float32(coat.relief) * np.sqrt(1 - surface.v**2)
-    # Flat views: indexing by one number a pixel takes half the time of indexing by two.
+    # Flat views: one index per pixel takes half the time of two.
     pixel = rows * layer.height.shape[1] + columns
     heights = layer.height.reshape(-1)
     if fused:
@@ -244,7 +244,7 @@ def _surface(
     sides = np.stack([shape.left, shape.right, nodes])
     tangent = (step / pace[:, None]).T
     table = np.concatenate([shape.spine_xy[:-1].T, tangent, pace[None], sides[:, :-1], np.diff(sides)])
-    # One gather for all that is known of a stretch: eleven would take most of the time.
+    # One gather for all values of a stretch: eleven separate ones would take most of the time.
     x, y, tx, ty, stretch, left, right, u, d_left, d_right, d_u = table.astype(np.float32).take(strip, axis=1)
     x, y = columns.astype(np.float32) - x, rows.astype(np.float32) - y
     share = np.clip((x * tx + y * ty) / stretch, 0, 1)
@@ -260,7 +260,7 @@ def _surface(
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light comes from, and how hard it is."""
+    """Direction of the light, and how hard it is."""
 
     towards_xyz: Floats
     ambient: float

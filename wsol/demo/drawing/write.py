@@ -1,4 +1,4 @@
-"""The demo set as a folder: images, masks, boxes and a note on where they come from."""
+"""Write the demo set as a folder: images, masks, boxes and a note on their origin."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from wsol.demo.drawing.image import draw
 from wsol.geometry.boxes import tight_box
 
 SPLITS = ("train", "test")
-MIN_SIDE_PX = 32
-"""Below it a creature's limbs vanish, and its mask with them."""
+MIN_SIZE_PX = 32
+"""In smaller images the creature's limbs vanish from image and mask."""
 JPEG_QUALITY = 92
 
 
@@ -30,10 +30,18 @@ def write_demo_set(
 ) -> None:
     """Write `{train,test}/CLASS/0000.jpg`, the same below `masks/` as `.png`, `boxes.csv` and `README.txt`.
 
-    Each image has a seed of its own, so it does not depend on how many others there are.
+    Each image has its own seed, so it does not depend on the number of images.
+
+    Args:
+        root: an existing folder.
+        classes: number of classes, 2 to 10.
+        train_per_class: training images of each class.
+        test_per_class: test images of each class.
+        image_hw: (height, width) of the images in pixels.
+        seed: seed of all images.
 
     Raises:
-        ValueError: a number out of its range.
+        ValueError: a number is out of range.
     """
     _check(classes, train_per_class, test_per_class, image_hw, seed)
     counts = (train_per_class, test_per_class)
@@ -63,8 +71,8 @@ def _check(classes: int, train_per_class: int, test_per_class: int, image_hw: tu
     for name, count in (("train_per_class", train_per_class), ("test_per_class", test_per_class)):
         if count < 1:
             raise ValueError(f"expected {name} of at least 1, got {count}")
-    if len(image_hw) != 2 or min(image_hw) < MIN_SIDE_PX:
-        raise ValueError(f"expected image_hw of at least {MIN_SIDE_PX} pixels a side, got {image_hw}")
+    if len(image_hw) != 2 or min(image_hw) < MIN_SIZE_PX:
+        raise ValueError(f"expected image_hw of at least {MIN_SIZE_PX} x {MIN_SIZE_PX} pixels, got {image_hw}")
     if seed < 0:
         raise ValueError(f"expected a seed of at least 0, got {seed}")
 

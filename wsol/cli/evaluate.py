@@ -234,7 +234,7 @@ def _show(result: Evaluation, written: Written) -> None:
             write_curve(written.curve, result)
     finally:  # a written.curve that cannot be drawn costs no table
         _tell_problems(result, written.problems)
-        for name in result.judged:
+        for name in result.results:
             print_table(evaluation_table(result, name))
             if written.per_class:
                 print_table(per_class_table(result, name))

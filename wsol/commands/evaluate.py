@@ -91,7 +91,7 @@ def evaluate(
         WsolError: no boxes to evaluate with, an unfinished run, a run of other classes, or no such protocol.
 
     Example:
-        `wsol.evaluate("runs/birds", "CUB_200_2011").judged["original"]`
+        `wsol.evaluate("runs/birds", "CUB_200_2011").results["original"]`
     """
     protocols = chosen_protocols(protocol, empty=empty, threshold=threshold, step=threshold_step)
     return evaluate_run(

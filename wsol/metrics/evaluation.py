@@ -1,4 +1,4 @@
-"""A whole judgement: every protocol, with what is needed to read it, as JSON and as rows of a table."""
+"""A whole evaluation: the results under every protocol, as JSON and as rows of a table."""
 
 from __future__ import annotations
 
@@ -23,48 +23,48 @@ COLUMNS = ("protocol", "class", "metric", "value", "low", "high", "n")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a system is worth on a data set."""
+    """The results of a system on a data set, under one or several protocols."""
 
     what: str
-    """What was judged, for people: "masks", "class activation maps", ..."""
+    """What was evaluated, for people: "masks", "class activation maps", ..."""
     thresholds: Mapping[ProtocolName, float | None]
-    judged: Mapping[ProtocolName, ProtocolResult]
+    results: Mapping[ProtocolName, ProtocolResult]
     class_names: tuple[str, ...]
     left_out: tuple[str, ...]
-    """Why test images were not judged: broken, or without a true box."""
+    """Why test images were not evaluated: broken, or without ground truth."""
     mistakes: tuple[Mistake, ...]
-    """What is wrong with the truth."""
+    """What is wrong with the ground truth."""
     notes: tuple[str, ...] = ()
-    """What else somebody who reads the numbers should know of the results."""
+    """Further remarks for the reader of the numbers."""
 
     def as_json(self) -> list[dict[str, Any]]:
         """One object per protocol, as `--json` writes them."""
         return [
             {
                 "protocol": name,
-                "n": counted(judged),
+                "n": counted(result),
                 "left_out": len(self.left_out),
                 "threshold": self.thresholds[name],
-                "best_threshold": judged.best_threshold() if judged.has_thresholds() else None,
+                "best_threshold": result.best_threshold() if result.has_thresholds() else None,
                 "best_thresholds": {
-                    f"{100 * level:.0f}": judged.best_threshold(level)
-                    for level in judged.protocol.levels
-                    if judged.has_thresholds()
+                    f"{100 * level:.0f}": result.best_threshold(level)
+                    for level in result.protocol.levels
+                    if result.has_thresholds()
                 },
-                "metrics": {metric: rate._asdict() for metric, rate in judged.rates.items()},
+                "metrics": {metric: rate._asdict() for metric, rate in result.rates.items()},
                 "notes": list(self.notes),
             }
-            for name, judged in self.judged.items()
+            for name, result in self.results.items()
         ]
 
     def per_class(self, name: ProtocolName) -> dict[str, tuple[int, dict[str, Rate]]]:
-        """For each class with judged images how many there are, and its rates at the thresholds of all images."""
-        judged = self.judged[name]
+        """The number of evaluated images of each class, and their rates at the thresholds of all images."""
+        result = self.results[name]
         found = {}
         for label, class_name in enumerate(self.class_names):
-            which = judged.label == label
+            which = result.label == label
             if which.any():
-                found[class_name] = counted(judged, which), judged.rates_of(which)
+                found[class_name] = counted(result, which), result.rates_of(which)
         return found
 
     def as_csv(self, *, per_class: bool) -> str:
@@ -72,17 +72,17 @@ class Evaluation:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for name, judged in self.judged.items():
-            writer.writerows(_lines(name, "", counted(judged), judged.rates))
+        for name, result in self.results.items():
+            writer.writerows(_lines(name, "", counted(result), result.rates))
             if per_class:
                 for class_name, (n, rates) in self.per_class(name).items():
                     writer.writerows(_lines(name, class_name, n, rates))
         return text.getvalue()
 
 
-def counted(judged: ProtocolResult, which: Which | None = None) -> int:
-    """How many images the rates are means over: those with a true box, or all where masks are the only truth."""
-    counts = judged.counted() if judged.has_ground_truth.any() else ~judged.has_ground_truth
+def counted(result: ProtocolResult, which: Which | None = None) -> int:
+    """How many images the rates are means over: those with annotated boxes, or all if there are only masks."""
+    counts = result.counted() if result.has_ground_truth.any() else ~result.has_ground_truth
     return int((counts if which is None else counts & which).sum())
 
 
@@ -104,27 +104,27 @@ def evaluation_of(
     mistakes: Sequence[Mistake],
     notes: Sequence[str] = (),
 ) -> Evaluation:
-    """Gather the rows of all images; `expected` of them must have been judged or left out, each counted once.
+    """Gather the rows of all images; `expected` of them must have been evaluated or left out, each counted once.
 
     Raises:
         WsolError: every image was left out.
     """
     if not rows:
         raise WsolError(
-            f"none of {number_of(expected, 'image')} could be judged",
+            f"none of {number_of(expected, 'image')} could be evaluated",
             expected="one at least",
             remedy=(
-                f"The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Mend"
+                f"The first was left out for this: {left_out[0].rstrip('.') if left_out else 'there is none'}. Fix"
                 " that."
             ),
         )
-    judged = {
+    results = {
         one.name: gather(one, [row[one.name] for row in rows], evaluator.grid(one)) for one in evaluator.protocols
     }
-    for name, one in judged.items():
+    for name, one in results.items():
         if len(one.image_ids) + len(left_out) != expected:
             raise RuntimeError(
-                f"{name}: {len(one.image_ids)} images judged and {len(left_out)} left out of {expected}: an image was"
+                f"{name}: {len(one.image_ids)} images evaluated and {len(left_out)} left out of {expected}: an image was"
                 " lost or counted twice"
             )
-    return Evaluation(what, evaluator.thresholds, judged, class_names, tuple(left_out), tuple(mistakes), tuple(notes))
+    return Evaluation(what, evaluator.thresholds, results, class_names, tuple(left_out), tuple(mistakes), tuple(notes))

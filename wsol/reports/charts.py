@@ -57,11 +57,11 @@ def loss_chart(name: str, losses: Sequence[float]) -> Chart:
     )
 
 
-def threshold_chart(judged: ProtocolResult, own: float) -> Chart:
+def threshold_chart(result: ProtocolResult, own: float) -> Chart:
     """The share of images found, over the threshold."""
-    curve = 100 * judged.curve()
-    best = judged.best_threshold()
-    at_own = float(curve[judged.thresholds.searchsorted(own)])
+    curve = 100 * result.curve()
+    best = result.best_threshold()
+    at_own = float(curve[result.thresholds.searchsorted(own)])
     return Chart(
         title="images found, over the box threshold",
         summary=(
@@ -71,7 +71,7 @@ def threshold_chart(judged: ProtocolResult, own: float) -> Chart:
         x_label="threshold",
         y_label=f"% with IoU of {CORRECT_IOU} or more",
         points=tuple(
-            (_x(x, 0, 1), _y(y, 100)) for x, y in zip(judged.thresholds.tolist(), curve.tolist(), strict=True)
+            (_x(x, 0, 1), _y(y, 100)) for x, y in zip(result.thresholds.tolist(), curve.tolist(), strict=True)
         ),
         x_ticks=tuple((_x(x / 5, 0, 1), f"{x / 5:g}") for x in range(6)),
         y_ticks=tuple((_y(y, 100), str(y)) for y in range(0, 101, 25)),

@@ -32,53 +32,53 @@ def check_curve_file(path: Path) -> None:
         )
 
 
-def write_curve(path: Path, result: Evaluation) -> None:
+def write_curve(path: Path, evaluation: Evaluation) -> None:
     """Write the plot to `path` and its numbers beside it: protocol, IoU, threshold, share of images found in percent.
 
     Raises:
-        WsolError: there is no threshold (boxes were judged) or no true box (masks are the only truth).
+        WsolError: there is no threshold (boxes were evaluated) or no true box (masks are the only truth).
     """
-    swept = {name: judged for name, judged in result.judged.items() if judged.has_thresholds()}
+    swept = {name: result for name, result in evaluation.results.items() if result.has_thresholds()}
     if not swept:
         raise WsolError(
             "no curve",
             expected="maps, which a threshold can cut, and true boxes to find",
-            remedy="Leave --curve out, or judge maps against boxes.",
+            remedy="Leave --curve out, or evaluate maps against boxes.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path.with_suffix(".csv"), _numbers(swept))
-    _draw(path, swept, result)
+    _draw(path, swept, evaluation)
 
 
 def _numbers(swept: Mapping[ProtocolName, ProtocolResult]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("protocol", "iou", "threshold", "accuracy"))
-    for name, judged in swept.items():
-        for level in judged.protocol.levels:
-            accuracy = 100 * judged.curve(level)
+    for name, result in swept.items():
+        for level in result.protocol.levels:
+            accuracy = 100 * result.curve(level)
             writer.writerows(
-                (name, level, f"{x:.6g}", f"{y:.6g}") for x, y in zip(judged.thresholds, accuracy, strict=True)
+                (name, level, f"{x:.6g}", f"{y:.6g}") for x, y in zip(result.thresholds, accuracy, strict=True)
             )
     return text.getvalue()
 
 
-def _draw(path: Path, swept: Mapping[ProtocolName, ProtocolResult], result: Evaluation) -> None:
+def _draw(path: Path, swept: Mapping[ProtocolName, ProtocolResult], evaluation: Evaluation) -> None:
     from matplotlib.figure import Figure  # half a second, so only where it is needed; a Figure opens no window
 
     figure = Figure(figsize=(5 * len(swept), 5), layout="constrained")
     axes = figure.subplots(1, len(swept), sharey=True, squeeze=False)[0]
-    for plot, (name, judged) in zip(axes, swept.items(), strict=True):
-        for level in judged.protocol.levels:
-            curve, best = 100 * judged.curve(level), judged.best_threshold(level)
+    for plot, (name, result) in zip(axes, swept.items(), strict=True):
+        for level in result.protocol.levels:
+            curve, best = 100 * result.curve(level), result.best_threshold(level)
             label = f"IoU {level}: best {curve.max():.1f} at {best:.2f}"
-            plot.plot(judged.thresholds, curve, color=COLOURS[level], label=label)
+            plot.plot(result.thresholds, curve, color=COLOURS[level], label=label)
             plot.plot(best, curve.max(), "o", color=COLOURS[level])
-        own = result.thresholds[name]
+        own = evaluation.thresholds[name]
         if own is not None:
-            whose = "own threshold" if judged.protocol.threshold == "own" else "the protocol's threshold"
+            whose = "own threshold" if result.protocol.threshold == "own" else "the protocol's threshold"
             plot.axvline(own, color="black", linestyle="--", label=f"{whose} {own:.2f}")
-        plot.set(title=f"protocol {name}, {result.what}", xlabel="threshold", ylim=(0, 100), xlim=(0, 1))
+        plot.set(title=f"protocol {name}, {evaluation.what}", xlabel="threshold", ylim=(0, 100), xlim=(0, 1))
         plot.grid(alpha=0.3)
         plot.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
     axes[0].set_ylabel("images found, %")

@@ -40,30 +40,30 @@ def with_interval(rate: Rate) -> str:
     return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"
 
 
-def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
+def evaluation_table(evaluation: Evaluation, protocol: ProtocolName) -> Table:
     """One line per metric."""
-    judged, threshold = result.judged[protocol], result.thresholds[protocol]
+    result, threshold = evaluation.results[protocol], evaluation.thresholds[protocol]
     where = "" if threshold is None else f", threshold {threshold:.2f}"
     table = Table(
-        title=f"protocol {protocol}, {result.what}, n = {counted(judged)}{where}",
-        caption=_caption(result, protocol),
+        title=f"protocol {protocol}, {evaluation.what}, n = {counted(result)}{where}",
+        caption=_caption(evaluation, protocol),
     )
     table.add_column("metric")
     table.add_column("%, 95 % interval", justify="right")
-    for name, rate in judged.rates.items():
+    for name, rate in result.rates.items():
         table.add_row(NAMES[name], with_interval(rate))
     return table
 
 
-def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
-    judged = result.judged[protocol]
-    few = few_ranked(judged)
+def _caption(evaluation: Evaluation, protocol: ProtocolName) -> str | None:
+    result = evaluation.results[protocol]
+    few = few_ranked(result)
     lines = [] if few is None else [f"The AUC compares {few}."]
-    n = len(judged.image_ids)
-    last = f"{masked_of(judged.masked(), n)} " if 0 < judged.masked() < n else ""
-    if judged.has_thresholds():
-        levels = judged.protocol.levels
-        best = {level: f"{judged.best_threshold(level):.2f}" for level in levels}
+    n = len(result.image_ids)
+    last = f"{masked_of(result.masked(), n)} " if 0 < result.masked() < n else ""
+    if result.has_thresholds():
+        levels = result.protocol.levels
+        best = {level: f"{result.best_threshold(level):.2f}" for level in levels}
         shown = best[levels[0]] if len(levels) == 1 else ", ".join(f"{best[level]} for IoU {level}" for level in levels)
         last += f"Best threshold {shown}, chosen with the true boxes: a user without boxes does not have it."
     return "\n".join([*lines, *([last] if last else [])]) or None
@@ -74,22 +74,23 @@ def masked_of(masked: int, n: int) -> str:
     return f"{masked} of {number_of(n, 'image')} {'has' if masked == 1 else 'have'} a true mask."
 
 
-def few_ranked(judged: ProtocolResult) -> str | None:
+def few_ranked(result: ProtocolResult) -> str | None:
     """What the AUC of the score rests on, where that is little."""
-    right, wrong = judged.ranked()
-    if "score_auc" not in judged.rates or min(right, wrong) >= FEW:
+    right, wrong = result.ranked()
+    if "score_auc" not in result.rates or min(right, wrong) >= FEW:
         return None
     return f"{number_of(right, 'right box')} with {wrong} wrong"
 
 
-def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
+def per_class_table(evaluation: Evaluation, protocol: ProtocolName) -> Table:
     """One line per class, the fewest found first: its images, and the rates at the thresholds of all images."""
-    rows = result.per_class(protocol)
-    metrics, label = list(result.judged[protocol].rates), result.judged[protocol].label
+    rows = evaluation.per_class(protocol)
+    metrics, label = list(evaluation.results[protocol].rates), evaluation.results[protocol].label
     few = (
-        any(min(result.judged[protocol].ranked(label == i)) < FEW for i in np.unique(label)) and "score_auc" in metrics
+        any(min(evaluation.results[protocol].ranked(label == i)) < FEW for i in np.unique(label))
+        and "score_auc" in metrics
     )
-    table = Table(title=f"protocol {protocol}, {result.what}, per class", caption=FEW_IN_CLASSES if few else None)
+    table = Table(title=f"protocol {protocol}, {evaluation.what}, per class", caption=FEW_IN_CLASSES if few else None)
     table.add_column("class")
     for name in ("n", *(NAMES[metric] for metric in metrics)):
         table.add_column(name, justify="right")

@@ -120,9 +120,9 @@ def write_report(
     gallery = Gallery(run, device, precision)
     samples = evaluate.labelled_as_trained(list(data.test), data, gallery.localizer.class_names, run)
     ground_truth, why_not = _truth(data)
-    judged = None
+    evaluation = None
     if ground_truth is not None:
-        judged = evaluate.evaluate_run(
+        evaluation = evaluate.evaluate_run(
             gallery.run,
             data,
             which="seg",
@@ -133,7 +133,7 @@ def write_report(
             progress=progress,
         )
     else:
-        progress.say(f"report: nothing is judged. {why_not}")
+        progress.say(f"report: nothing is evaluated. {why_not}")
     chosen = spread(samples, images)
     cards = [card_of(one) for one in gallery(chosen, ground_truth, progress)]
     if not cards:
@@ -145,10 +145,14 @@ def write_report(
             data,
             gallery,
             cards,
-            judged,
+            evaluation,
             len(samples),
             title,
-            [*notes, *_notes(data, gallery.networks.has_maps, is_judged=judged is not None), *_of_method(gallery.run)],
+            [
+                *notes,
+                *_notes(data, gallery.networks.has_maps, is_judged=evaluation is not None),
+                *_of_method(gallery.run),
+            ],
             tables,
         ),
     )
@@ -242,7 +246,7 @@ def _page(
     data: DataSet,
     gallery: Gallery,
     cards: list[Card],
-    judged: Evaluation | None,
+    evaluation: Evaluation | None,
     count: int,
     title: str | None,
     notes: list[str],
@@ -251,7 +255,7 @@ def _page(
     config, calibration = gallery.run.config, gallery.run.calibration()
     box = gallery.localizer.box
     if len(cards) + len(gallery.broken) < count:
-        numbers = "the numbers are of all" if judged is not None else "and the numbers are of these"
+        numbers = "the numbers are of all" if evaluation is not None else "and the numbers are of these"
         notes = [
             *notes,
             (
@@ -259,8 +263,8 @@ def _page(
                 f" evenly; {numbers}."
             ),
         ]
-    own = _own(judged)
-    mistakes = [] if judged is None else [*judged.left_out, *map(str, judged.mistakes)]
+    own = _own(evaluation)
+    mistakes = [] if evaluation is None else [*evaluation.left_out, *map(str, evaluation.mistakes)]
     return Page(
         title=title or f"Report of {run.resolve().name}",
         box=box,
@@ -268,14 +272,14 @@ def _page(
         notes=notes,
         tiles=(
             _unjudged_tiles(cards, calibration is not None and calibration.curve is not None)
-            if judged is None
-            else _tiles(judged)
+            if evaluation is None
+            else _tiles(evaluation)
         ),
-        tables=[*tables, *([] if judged is None else [_protocols(judged)])],
+        tables=[*tables, *([] if evaluation is None else [_protocols(evaluation)])],
         charts=[] if own is None else [threshold_chart(own, box.threshold)],
         losses=[loss_chart(name, values) for name, values in training_losses(run).items()],
         rates=None if own is None else _rates(own, box.threshold),
-        per_class=_per_class(cards) if judged is None else _judged_per_class(judged),
+        per_class=_per_class(cards) if evaluation is None else _rates_per_class(evaluation),
         facts={
             "data": data.describe(),
             "shown": f"{number_of(len(cards), 'image')} of {'the test split' if data.has_split else 'all'}",
@@ -294,7 +298,7 @@ def _is_covered(card: Card) -> bool:
     return any(covers([float(edge) for edge in box.split()], card.image_hw) for box in card.boxes)
 
 
-def _tiles(judged: Evaluation) -> list[Tile]:
+def _tiles(evaluation: Evaluation) -> list[Tile]:
     """What people ask first."""
     asked = {
         "gt_known": ("boxes right", "GT-known Loc"),
@@ -304,31 +308,31 @@ def _tiles(judged: Evaluation) -> list[Tile]:
     }
     tiles = []
     for metric, (what, called) in asked.items():
-        name = _protocol_of(metric, judged)
+        name = _protocol_of(metric, evaluation)
         if name is not None:
-            rate = judged.judged[name].rates[metric]
-            if not judged.judged[name].has_thresholds():
+            rate = evaluation.results[name].rates[metric]
+            if not evaluation.results[name].has_thresholds():
                 what = what.replace(" at the best thresholds", "")
-            few = few_ranked(judged.judged[name]) if metric == "score_auc" else None
+            few = few_ranked(evaluation.results[name]) if metric == "score_auc" else None
             sure = f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}{f', {few}' if few else ''}"
             tiles.append(Tile(f"{rate.value:.1f} %", what, sure))
     return tiles
 
 
-def _protocol_of(metric: str, judged: Evaluation) -> ProtocolName | None:
+def _protocol_of(metric: str, evaluation: Evaluation) -> ProtocolName | None:
     """The first that has it. The AUC is of the same boxes as GT-known: where it has none there, another protocol's
     would mislead.
     """
     with_it = "gt_known" if metric == "score_auc" else metric
-    name = next((name for name, one in judged.judged.items() if with_it in one.rates), None)
-    return name if name is not None and metric in judged.judged[name].rates else None
+    name = next((name for name, one in evaluation.results.items() if with_it in one.rates), None)
+    return name if name is not None and metric in evaluation.results[name].rates else None
 
 
-def _protocols(judged: Evaluation) -> Table:
+def _protocols(evaluation: Evaluation) -> Table:
     """One column per protocol, one line per figure."""
-    each = judged.judged
+    each = evaluation.results
     metrics = [metric for metric in NAMES if any(metric in one.rates for one in each.values())]
-    thresholds = {name: judged.thresholds[name] for name in each}
+    thresholds = {name: evaluation.thresholds[name] for name in each}
     rows = [
         ("images", *(str(counted(one)) for one in each.values())),
         ("threshold", *("" if value is None else f"{value:.2f}" for value in thresholds.values())),
@@ -342,42 +346,42 @@ def _protocols(judged: Evaluation) -> Table:
     best = "Best thresholds are chosen with the true boxes: a user without boxes does not have them."
     caption = ranked + masks + best if any(one.has_thresholds() for one in each.values()) else (ranked + masks).strip()
     return Table(
-        f"{judged.what} under each protocol, in percent, with 95 % intervals",
+        f"{evaluation.what} under each protocol, in percent, with 95 % intervals",
         [("protocol", *each), *(row for row in rows if any(row[1:]))],
         caption,
     )
 
 
-def _best(judged: ProtocolResult) -> str:
-    if not judged.has_thresholds():
+def _best(result: ProtocolResult) -> str:
+    if not result.has_thresholds():
         return ""
-    return ", ".join(dict.fromkeys(f"{judged.best_threshold(level):.2f}" for level in judged.protocol.levels))
+    return ", ".join(dict.fromkeys(f"{result.best_threshold(level):.2f}" for level in result.protocol.levels))
 
 
-def _rate(judged: ProtocolResult, metric: str) -> str:
-    return with_interval(judged.rates[metric]) if metric in judged.rates else ""
+def _rate(result: ProtocolResult, metric: str) -> str:
+    return with_interval(result.rates[metric]) if metric in result.rates else ""
 
 
-def _own(judged: Evaluation | None) -> ProtocolResult | None:
-    """Under the protocol whose boxes the gallery shows, if some are judged."""
-    own = None if judged is None else judged.judged.get(OWN)
+def _own(evaluation: Evaluation | None) -> ProtocolResult | None:
+    """Under the protocol whose boxes the gallery shows, if some are evaluated."""
+    own = None if evaluation is None else evaluation.results.get(OWN)
     return own if own is not None and own.has_thresholds() else None
 
 
-def _rates(judged: ProtocolResult, own: float) -> Rates:
-    curve = 100 * judged.curve()
-    at = [round(float(curve[np.abs(judged.thresholds - x).argmin()]), 2) for x in (*HUNDREDTHS, own)]
-    return Rates(at[:-1], at[-1], int(judged.counted().sum()))
+def _rates(result: ProtocolResult, own: float) -> Rates:
+    curve = 100 * result.curve()
+    at = [round(float(curve[np.abs(result.thresholds - x).argmin()]), 2) for x in (*HUNDREDTHS, own)]
+    return Rates(at[:-1], at[-1], int(result.counted().sum()))
 
 
-def _judged_per_class(judged: Evaluation) -> Table:
+def _rates_per_class(evaluation: Evaluation) -> Table:
     """The fewest found first."""
-    name = OWN if OWN in judged.judged else next(iter(judged.judged))
-    rows = judged.per_class(name)
+    name = OWN if OWN in evaluation.results else next(iter(evaluation.results))
+    rows = evaluation.per_class(name)
     metrics = [
         metric
         for metric in ("gt_known", "top1_loc", "mean_box_iou", "mask_iou", "max_box_acc", "max_box_acc_v2")
-        if metric in judged.judged[name].rates
+        if metric in evaluation.results[name].rates
     ]
     worst_first = sorted(
         rows.items(), key=lambda row: [row[1][1][metric].value for metric in metrics if metric in row[1][1]]
@@ -391,7 +395,7 @@ def _judged_per_class(judged: Evaluation) -> Table:
 
 
 def _per_class(cards: Sequence[Card]) -> Table:
-    """Where no box can be judged: how sure the run is, and how often it names the class as it is labelled."""
+    """Where no box can be evaluated: how sure the run is, and how often it names the class as it is labelled."""
     groups: dict[str, list[Card]] = {}
     for card in cards:
         groups.setdefault(card.class_name, []).append(card)

@@ -15,7 +15,7 @@ from quick import Cli
 
 import wsol
 from wsol.commands import calibrate as stage
-from wsol.commands.calibrate import Calibrated, Compared, _leave_one_out, _Lessons, _Seen
+from wsol.commands.calibrate import CalibrationResult, Comparison, _leave_one_out, _ImageFits, _ImageFit
 from wsol.inference.localizer import Localizer
 from wsol.inference.onnx.export import load_graph, run_metadata
 from wsol.metrics.bootstrap import Rate
@@ -23,7 +23,14 @@ from wsol.predictions.records import Prediction, open_predictions
 from wsol.predictions.review_journal import Decision, Journal
 from wsol.predictions.review_sample import draw, write_sample
 from wsol.reports.calibration_table import calibration_table
-from wsol.runs.calibration import FILE, ScoreCurve, fitted_curve, new_calibration, probability, write_calibration
+from wsol.runs.calibration import (
+    CALIBRATION_FILE,
+    ScoreCurve,
+    fitted_curve,
+    new_calibration,
+    probability,
+    write_calibration,
+)
 from wsol.runs.run import Run
 
 CURVE = ScoreCurve(slope=2.0, intercept=-1.5)
@@ -55,13 +62,16 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
     cli: Cli, own_run: Path, few: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["calibrate", own_run, "--boxes", few, "--images", small_set, "--json", tmp_path / "deep" / "c.json"]
-    assert cli(*words, "--dry-run") == 0 and not (own_run / FILE).exists()
+    assert cli(*words, "--dry-run") == 0 and not (own_run / CALIBRATION_FILE).exists()
     *dry, end = capsys.readouterr().out.splitlines()
     assert end == f"Nothing is written, {own_run} stays as it is (--dry-run)."
     assert cli(*words) == 0
     *table, end = capsys.readouterr().out.splitlines()
-    assert table == dry and end.startswith(f"Written: {own_run / FILE}. ") and "`wsol predict` again" in end
-    report, kept = json.loads((tmp_path / "deep" / "c.json").read_text()), json.loads((own_run / FILE).read_text())
+    assert table == dry and end.startswith(f"Written: {own_run / CALIBRATION_FILE}. ") and "`wsol predict` again" in end
+    report, kept = (
+        json.loads((tmp_path / "deep" / "c.json").read_text()),
+        json.loads((own_run / CALIBRATION_FILE).read_text()),
+    )
     assert report["calibration"] == kept and kept["n"] == report["n"] == 6 and kept["boxes"] == str(few)
     assert report["own_threshold"] == Run.open(own_run).box().threshold and report["verdict"] in " ".join(
         " ".join(dry).split()
@@ -92,7 +102,7 @@ def test_fractions_of_images_teach_nothing_and_are_refused(
     assert cli("calibrate", own_run, "--boxes", few, "--images", small_set) == 2
     told = capsys.readouterr().err
     assert "few.csv, line 2: all 6 boxes lie within 0..1" in told and "expected corners in pixels" in told
-    assert not (own_run / FILE).exists()
+    assert not (own_run / CALIBRATION_FILE).exists()
 
 
 def test_boxes_that_lie_elsewhere_teach_nothing_and_are_refused(
@@ -103,7 +113,7 @@ def test_boxes_that_lie_elsewhere_teach_nothing_and_are_refused(
     assert cli("calibrate", own_run, "--boxes", few, "--images", small_set) == 2
     told = capsys.readouterr().err
     assert "none of 6 boxes" in told and "the best IoU is 0.0" in told and "expected boxes x0,y0,x1,y1" in told
-    assert not (own_run / FILE).exists()
+    assert not (own_run / CALIBRATION_FILE).exists()
 
 
 @pytest.mark.parametrize("needed", [0.0, 1.01])
@@ -127,7 +137,7 @@ def test_any_truth_will_do_and_all_splits_are_used(own_run: Path, small_set: Pat
     splits = ("train", "test", "train", "test", "test", "train")
     few.write_text("\n".join([f"{head},split", *map(",".join, zip(lines, splits, strict=True))]) + "\n")
     assert wsol.calibrate(own_run, few, images=small_set, dry_run=True, quiet=True).calibration.n == 6
-    assert not (own_run / FILE).exists()
+    assert not (own_run / CALIBRATION_FILE).exists()
 
 
 def test_predict_and_evaluate_take_what_was_learned_up(
@@ -235,11 +245,11 @@ def test_the_threshold_travels_with_the_onnx_file(own_run: Path) -> None:
 
 def test_reset_takes_it_back(cli: Cli, own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calibrated(own_run)
-    assert cli("calibrate", own_run, "--reset", "--dry-run") == 0 and (own_run / FILE).exists()
-    assert cli("calibrate", own_run, "--reset") == 0 and not (own_run / FILE).exists()
+    assert cli("calibrate", own_run, "--reset", "--dry-run") == 0 and (own_run / CALIBRATION_FILE).exists()
+    assert cli("calibrate", own_run, "--reset") == 0 and not (own_run / CALIBRATION_FILE).exists()
     assert cli("calibrate", own_run, "--reset") == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{own_run / FILE} would be removed; it stays (--dry-run).",
+        f"{own_run / CALIBRATION_FILE} would be removed; it stays (--dry-run).",
         "calibration removed",
         f"{own_run} is not calibrated: nothing to remove",
     ]
@@ -316,7 +326,7 @@ def test_mistakes_are_told_and_change_nothing(
     few.write_text("\n".join(spoiled(few.read_text().splitlines(), own_set)) + "\n")
     assert cli("calibrate", own_run, *(word.format(few=few) for word in words), "--images", own_set) == 2
     told = capsys.readouterr().err
-    assert expected.format(few=few) in told and "Traceback" not in told and not (own_run / FILE).exists()
+    assert expected.format(few=few) in told and "Traceback" not in told and not (own_run / CALIBRATION_FILE).exists()
 
 
 @pytest.mark.parametrize("has_sizes", [False, True])
@@ -337,7 +347,7 @@ def test_a_folder_that_is_no_run_is_told(cli: Cli, tmp_path: Path, capsys: pytes
     assert cli("calibrate", tmp_path, "--reset") == 2 and "is not a run" in capsys.readouterr().err
 
 
-def images(n: int) -> list[_Seen]:
+def images(n: int) -> list[_ImageFit]:
     """Maps of blots, whose boxes fit now better, now worse."""
     random = np.random.default_rng(n)
     seen = []
@@ -345,7 +355,7 @@ def images(n: int) -> list[_Seen]:
         heatmap = random.random((6, 6), dtype=np.float32)
         peak = random.random()
         fits = np.clip(0.95 - 2 * np.abs(np.array([0.2, 0.5, 0.8]) - peak) + 0.1 * random.random(3), 0, 1)
-        seen.append(_Seen(heatmap, (30, 40), fits))
+        seen.append(_ImageFit(heatmap, (30, 40), fits))
     return seen
 
 
@@ -354,16 +364,16 @@ def test_each_image_is_judged_by_what_all_the_others_teach(n: int) -> None:
     seen, thresholds = images(n), np.array([0.2, 0.5, 0.8])
     found: dict[str, list[float]] = {"gt_known": [], "mean_box_iou": [], "brier": []}
     for i, one in enumerate(seen):
-        others = _Lessons([*seen[:i], *seen[i + 1 :]], thresholds, 0.5)
-        place = others.place(np.ones(n - 1, dtype=bool))
+        others = _ImageFits([*seen[:i], *seen[i + 1 :]], thresholds, 0.5)
+        place = others.choice(np.ones(n - 1, dtype=bool))
         curve = fitted_curve(others.scores_at(place), others.is_right[:, place])
         is_right = bool(one.fits[place] >= 0.5)
-        score = float(_Lessons([one], thresholds, 0.5).scores_at(place)[0])
+        score = float(_ImageFits([one], thresholds, 0.5).scores_at(place)[0])
         found["gt_known"].append(is_right)
         found["mean_box_iou"].append(one.fits[place])
         found["brier"].append(((score if curve is None else probability(curve, score)) - is_right) ** 2)
-    lessons = _Lessons(seen, thresholds, 0.5)
-    for compared, values in zip(_leave_one_out(lessons, lessons.places_of_others()), found.values(), strict=True):
+    lessons = _ImageFits(seen, thresholds, 0.5)
+    for compared, values in zip(_leave_one_out(lessons, lessons.choices_of_others()), found.values(), strict=True):
         assert compared.calibrated.value == pytest.approx(100 * np.mean(values))
         assert compared.difference.value == pytest.approx(compared.calibrated.value - compared.own.value)
 
@@ -373,10 +383,10 @@ def test_what_surely_loses_on_other_images_is_not_taken(
     own_run: Path, few: Path, small_set: Path, monkeypatch: pytest.MonkeyPatch, gain: float
 ) -> None:
     own, rate = Run.open(own_run).box().threshold, Rate(50.0, 40.0, 60.0)
-    sure = Compared(rate, rate, Rate(gain, gain - 0.5, gain + 0.5))
+    sure = Comparison(rate, rate, Rate(gain, gain - 0.5, gain + 0.5))
     monkeypatch.setattr(stage, "_leave_one_out", lambda lessons, places: (sure, sure, sure))
-    monkeypatch.setattr(_Lessons, "place", lambda self, which: self.own + 3)
-    monkeypatch.setattr(_Lessons, "curve", lambda self, place, which: CURVE)
+    monkeypatch.setattr(_ImageFits, "choice", lambda self, which: self.own + 3)
+    monkeypatch.setattr(_ImageFits, "curve", lambda self, place, which: CURVE)
     found = wsol.calibrate(own_run, few, images=small_set, quiet=True)
     read = Localizer.load(own_run, device="cpu")
     assert (read.box.threshold, read.curve) == (found.calibration.threshold, found.calibration.curve)
@@ -386,10 +396,10 @@ def test_what_surely_loses_on_other_images_is_not_taken(
 
 def test_without_a_calibration_figures_are_those_of_the_default() -> None:
     seen, thresholds = images(6), np.array([0.2, 0.5, 0.8])
-    lessons = _Lessons(seen, thresholds, 0.5)
-    gt_known, mean_box_iou, brier = _leave_one_out(lessons, lessons.places_of_others())
+    lessons = _ImageFits(seen, thresholds, 0.5)
+    gt_known, mean_box_iou, brier = _leave_one_out(lessons, lessons.choices_of_others())
     fits = np.array([one.fits[1] for one in seen])
-    scores = _Lessons(seen, thresholds, 0.5).scores_at(1)
+    scores = _ImageFits(seen, thresholds, 0.5).scores_at(1)
     assert gt_known.own.value == pytest.approx(100 * (fits >= 0.5).mean())
     assert mean_box_iou.own.value == pytest.approx(100 * fits.mean())
     assert brier.own.value == pytest.approx(100 * ((scores - (fits >= 0.5)) ** 2).mean())
@@ -413,9 +423,9 @@ def test_whether_it_gained_is_said_in_a_sentence(
     own_run: Path, threshold: float, gain: tuple[float, float, float], expected: str
 ) -> None:
     rate = Rate(50.0, 40.0, 60.0)
-    one = Compared(rate, rate, Rate(*gain))
+    one = Comparison(rate, rate, Rate(*gain))
     calibration = new_calibration(Run.open(own_run).calibrated_weights, Path("few.csv"), threshold, CURVE, 7)
-    found = Calibrated(calibration, 0.5, threshold, 3, one, one, one, (), ())
+    found = CalibrationResult(calibration, 0.5, threshold, 3, one, one, one, (), ())
     assert found.verdict().startswith(expected)
     assert ("The scores stay as they are, since as probabilities they would lose" in found.verdict()) == (
         gain[1] > 0
@@ -425,9 +435,9 @@ def test_whether_it_gained_is_said_in_a_sentence(
 
 
 def test_scores_that_the_boxes_tell_nothing_about_are_said_to_stay(own_run: Path) -> None:
-    one = Compared(Rate(50.0, 40.0, 60.0), Rate(50.0, 40.0, 60.0), Rate(-2.0, -3.0, -1.0))
+    one = Comparison(Rate(50.0, 40.0, 60.0), Rate(50.0, 40.0, 60.0), Rate(-2.0, -3.0, -1.0))
     calibration = new_calibration(Run.open(own_run).calibrated_weights, Path("few.csv"), 0.5, None, 9)
-    found = Calibrated(calibration, 0.5, 0.5, 2, one, one, one, (), ())
+    found = CalibrationResult(calibration, 0.5, 0.5, 2, one, one, one, (), ())
     told = found.verdict()
     assert list(calibration_table(found).columns[3].cells)[2] == "", "no figure of what is not used"
     assert "The threshold stays at 0.50" in told and "More boxes, right ones and wrong ones" in told

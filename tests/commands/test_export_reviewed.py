@@ -16,7 +16,7 @@ from quick import Cli
 from wsol.commands.export import Format, export
 from wsol.data.images import image_hw, read_mask
 from wsol.errors import WsolError
-from wsol.predictions.review_journal import FILE
+from wsol.predictions.review_journal import JOURNAL_FILE
 
 KEPT = (40.0, 30.0, 120.0, 90.0)
 DRAWN = (10.0, 20.0, 50.0, 70.0)
@@ -143,7 +143,7 @@ def test_boxes_of_other_formats_are_the_reviewed_ones(out: Path) -> None:
 @pytest.mark.parametrize("format", get_args(Format))
 def test_without_the_option_the_review_changes_nothing(out: Path, format: Format, tmp_path: Path) -> None:
     reviewed = export(out, format, tmp_path / "with journal")
-    (out / FILE).unlink()
+    (out / JOURNAL_FILE).unlink()
     plain = export(out, format, tmp_path / "without")
     before = json.loads((plain / "manifest.json").read_text())
     assert json.loads((reviewed / "manifest.json").read_text()) == before
@@ -161,15 +161,21 @@ def test_more_decisions_are_another_export(out: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        pytest.param(lambda out: (out / FILE).unlink(), "nobody has reviewed .* Run `wsol review", id="no review"),
-        pytest.param(lambda out: (out / FILE).write_text("{}\n"), "line 1: not a decision", id="a damaged journal"),
+        pytest.param(
+            lambda out: (out / JOURNAL_FILE).unlink(), "nobody has reviewed .* Run `wsol review", id="no review"
+        ),
+        pytest.param(
+            lambda out: (out / JOURNAL_FILE).write_text("{}\n"), "line 1: not a decision", id="a damaged journal"
+        ),
         pytest.param(
             lambda out: decide(out, "both.jpg", "corrected", class_name="eagle"),
             "one of the 3 classes in manifest.json, got 'eagle'",
             id="an unknown class",
         ),
         pytest.param(
-            lambda out: (out / FILE).write_text((out / FILE).read_text().replace("[120,160]", "[160,120]")),
+            lambda out: (out / JOURNAL_FILE).write_text(
+                (out / JOURNAL_FILE).read_text().replace("[120,160]", "[160,120]")
+            ),
             "expected an image of .*review it again",
             id="an image of another size",
         ),
@@ -245,7 +251,7 @@ def test_reviewed_boxes_calibrate_the_run_that_found_them(
     assert "not used" not in capsys.readouterr().err
     # Other predictions into the reviewed folder are refused, and the review is named.
     assert cli("predict", small_run, images, "--out", out, "--threshold", "0.9") == 2
-    assert f"It holds a review: keep {out / FILE}" in capsys.readouterr().err
+    assert f"It holds a review: keep {out / JOURNAL_FILE}" in capsys.readouterr().err
     (out / "manifest.json").write_text("{")
     assert cli("predict", small_run, images, "--out", out) == 2
-    assert f"It holds a review: keep {out / FILE}" in capsys.readouterr().err
+    assert f"It holds a review: keep {out / JOURNAL_FILE}" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wsol.errors import WsolError
 from wsol.predictions.records import Prediction, open_predictions, to_line
-from wsol.predictions.review_sample import FILE, draw, read_sample, reviewed_sample, write_sample
+from wsol.predictions.review_sample import SAMPLE_FILE, draw, read_sample, reviewed_sample, write_sample
 
 BOX = (40.0, 30.0, 120.0, 90.0)
 OTHER = (0.0, 0.0, 30.0, 20.0)
@@ -53,7 +53,7 @@ def test_names_that_are_no_text_come_back(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_file_is_told(tmp_path: Path, content: str, expected: str) -> None:
-    (tmp_path / FILE).write_text(content)
+    (tmp_path / SAMPLE_FILE).write_text(content)
     with pytest.raises(WsolError, match=expected) as told:
         read_sample(tmp_path)
     assert "wsol review" in str(told.value) and "--sample" in str(told.value)
@@ -66,7 +66,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
-    (tmp_path / FILE).mkdir()
+    (tmp_path / SAMPLE_FILE).mkdir()
     with pytest.raises(WsolError, match="cannot be used"):
         read_sample(tmp_path)
 

@@ -23,7 +23,7 @@ from wsol.formats.yolo import write_yolo, write_yolo_polygons
 from wsol.geometry.boxes import Boxes
 from wsol.predictions.folder_labels import given_classes, tally_given, told, with_given_classes
 from wsol.predictions.records import COMMAND, LINES, Prediction, Predictions, open_predictions
-from wsol.predictions.review_journal import FILE, Decision, by_image, has_chosen_class, heads, read_journal
+from wsol.predictions.review_journal import JOURNAL_FILE, Decision, by_image, has_chosen_class, heads, read_journal
 from wsol.predictions.reviewed import Tally, reviewed, tally
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import file_hash, is_finished, new_folder, start_over, write_manifest
@@ -133,7 +133,7 @@ def _export(
         journal = _journal(predictions)
         decisions = heads(journal)
         settings |= {"reviewed": True, "with_undecided": with_undecided}
-        inputs["review"] = file_hash(predictions / FILE)
+        inputs["review"] = file_hash(predictions / JOURNAL_FILE)
     if classes != "predicted":  # absent otherwise, so that exports from before there was a choice stay finished
         settings["classes"] = classes
     if images is not None:
@@ -203,10 +203,10 @@ def _told(counted: Tally, with_undecided: bool) -> str:
 
 
 def _journal(predictions: Path) -> list[Decision]:
-    if not (predictions / FILE).exists():
+    if not (predictions / JOURNAL_FILE).exists():
         raise WsolError(
             f"nobody has reviewed {predictions}",
-            expected=f"{FILE} in it",
+            expected=f"{JOURNAL_FILE} in it",
             remedy=f"Run `wsol review {predictions}` first, or leave out --reviewed.",
         )
     return read_journal(predictions)

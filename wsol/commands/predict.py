@@ -23,7 +23,7 @@ from wsol.geometry.boxes import COVERING, covers
 from wsol.inference.localizer import Localizer
 from wsol.inference.outputs import Outputs
 from wsol.predictions.records import LINES, PredictedObject, Prediction, encode, to_line
-from wsol.predictions.review_journal import FILE as JOURNAL
+from wsol.predictions.review_journal import JOURNAL_FILE
 from wsol.predictions.review_sample import USUAL
 from wsol.runs.run import Run
 from wsol.runtime.engine import gathered, wait_for_all
@@ -231,12 +231,14 @@ def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Prog
 def _is_finished(
     out: Path, settings: dict[str, Any], inputs: dict[str, str], run: Run, threshold: float | None
 ) -> bool:
-    has_review = (out / JOURNAL).exists()
+    has_review = (out / JOURNAL_FILE).exists()
     try:
         words = _words_of_calibration(out, settings, run, threshold)
         return is_finished(out, STAGE, settings, inputs, option="--out", words=words, may_be_removed=not has_review)
     except WsolError as error:
-        review = f" It holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same images."
+        review = (
+            f" It holds a review: keep {out / JOURNAL_FILE}; in the new folder its decisions count for the same images."
+        )
         raise WsolError(f"{error}{review if has_review else ''}") from None
 
 

@@ -124,7 +124,7 @@ def evaluation_of(
     for name, one in results.items():
         if len(one.image_ids) + len(left_out) != expected:
             raise RuntimeError(
-                f"{name}: {len(one.image_ids)} images evaluated and {len(left_out)} left out of {expected}: an image was"
-                " lost or counted twice"
+                f"{name}: {len(one.image_ids)} images evaluated and {len(left_out)} left out of {expected}: an image"
+                " was lost or counted twice"
             )
     return Evaluation(what, evaluator.thresholds, results, class_names, tuple(left_out), tuple(mistakes), tuple(notes))

@@ -85,11 +85,9 @@ def few_ranked(result: ProtocolResult) -> str | None:
 def per_class_table(evaluation: Evaluation, protocol: ProtocolName) -> Table:
     """One line per class, the fewest found first: its images, and the rates at the thresholds of all images."""
     rows = evaluation.per_class(protocol)
-    metrics, label = list(evaluation.results[protocol].rates), evaluation.results[protocol].label
-    few = (
-        any(min(evaluation.results[protocol].ranked(label == i)) < FEW for i in np.unique(label))
-        and "score_auc" in metrics
-    )
+    result = evaluation.results[protocol]
+    metrics, label = list(result.rates), result.label
+    few = any(min(result.ranked(label == i)) < FEW for i in np.unique(label)) and "score_auc" in metrics
     table = Table(title=f"protocol {protocol}, {evaluation.what}, per class", caption=FEW_IN_CLASSES if few else None)
     table.add_column("class")
     for name in ("n", *(NAMES[metric] for metric in metrics)):

@@ -404,7 +404,8 @@ def is_finished(
     if changed:
         remove = f", or remove {folder} (and what was made from it) to redo it" if may_be_removed else ""
         raise WsolError(
-            "\n".join([f"{folder} was made differently:", *changed, f"Name another folder with `{option}`{remove}."])
+            "\n".join([f"{folder} was made differently:", *changed]),
+            remedy=f"Name another folder with `{option}`{remove}.",
         )
     return True
 

@@ -64,7 +64,7 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
     words = ["calibrate", own_run, "--boxes", few, "--images", small_set, "--json", tmp_path / "deep" / "c.json"]
     assert cli(*words, "--dry-run") == 0 and not (own_run / CALIBRATION_FILE).exists()
     *dry, end = capsys.readouterr().out.splitlines()
-    assert end == f"Nothing is written, {own_run} stays as it is (--dry-run)."
+    assert end == f"Nothing was written (--dry-run); {own_run} is unchanged."
     assert cli(*words) == 0
     *table, end = capsys.readouterr().out.splitlines()
     assert table == dry and end.startswith(f"Written: {own_run / CALIBRATION_FILE}. ") and "`wsol predict` again" in end
@@ -128,7 +128,7 @@ def test_boxes_of_which_none_fits_well_are_warned_of(
 ) -> None:
     monkeypatch.setattr("wsol.commands.calibrate.CORRECT_IOU", needed)
     assert cli("calibrate", own_run, "--boxes", few, "--images", small_set, "--dry-run") == 0
-    assert ("warning: none of 6 boxes comes to an IoU" in capsys.readouterr().err) == (needed > 1)
+    assert ("warning: none of 6 boxes reaches an IoU" in capsys.readouterr().err) == (needed > 1)
 
 
 def test_any_truth_will_do_and_all_splits_are_used(own_run: Path, small_set: Path, few: Path) -> None:
@@ -161,7 +161,7 @@ def test_predict_and_evaluate_take_what_was_learned_up(
     assert cli("evaluate", own_run, small_set, "--json", tmp_path / "m.json") == 0
     judged = json.loads((tmp_path / "m.json").read_text())[0]
     assert judged["threshold"] == 0.3
-    assert "the threshold 0.30 comes from 7 drawn boxes of few.csv" in judged["notes"][0]
+    assert "the threshold 0.30 was learned from 7 annotated boxes of few.csv" in judged["notes"][0]
     assert cli("evaluate", own_run, small_set, "--threshold", "0.3", "--json", tmp_path / "m.json") == 0
     assert not json.loads((tmp_path / "m.json").read_text())[0]["notes"]
 
@@ -186,7 +186,7 @@ def test_predictions_of_another_calibration_are_not_finished(
     assert cli(*words) == 2
     told = capsys.readouterr().err
     assert told.count("the run was calibrated again since") == 1 and "slope" not in told
-    assert f"`wsol calibrate {own_run} --reset` takes that back" in told and "another folder with `--out`" in told
+    assert f"`wsol calibrate {own_run} --reset` undoes it" in told and "another folder with `--out`" in told
     calibrated(own_run, threshold=0.4, curve=None)
     assert cli(*words) == 2
     told = capsys.readouterr().err
@@ -203,7 +203,7 @@ def test_predicting_again_after_a_calibration_says_what_changed(
     assert cli(*words) == 0
     calibrated(own_run, curve=None)
     assert cli(*words) == 2
-    assert "the run was calibrated since, or that was made with --threshold" in capsys.readouterr().err
+    assert "the run was calibrated since, or the folder was made with --threshold" in capsys.readouterr().err
     calibrated(own_run)
     assert cli(*words) == 2
     assert "the run was calibrated since: threshold and scores are" in capsys.readouterr().err
@@ -243,19 +243,19 @@ def test_the_threshold_travels_with_the_onnx_file(own_run: Path) -> None:
     assert run_metadata(Run.open(calibrated(own_run)), graph).box.threshold == 0.3
 
 
-def test_reset_takes_it_back(cli: Cli, own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reset_removes_the_calibration(cli: Cli, own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calibrated(own_run)
     assert cli("calibrate", own_run, "--reset", "--dry-run") == 0 and (own_run / CALIBRATION_FILE).exists()
     assert cli("calibrate", own_run, "--reset") == 0 and not (own_run / CALIBRATION_FILE).exists()
     assert cli("calibrate", own_run, "--reset") == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{own_run / CALIBRATION_FILE} would be removed; it stays (--dry-run).",
+        f"{own_run / CALIBRATION_FILE} would be removed; nothing was changed (--dry-run).",
         "calibration removed",
         f"{own_run} is not calibrated: nothing to remove",
     ]
 
 
-def test_images_that_cannot_be_used_are_told(
+def test_images_that_cannot_be_used_are_reported(
     cli: Cli, own_run: Path, own_set: Path, few: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = few.read_text().splitlines()
@@ -295,25 +295,30 @@ def two_broken(lines: list[str], root: Path) -> list[str]:
     ("spoiled", "words", "expected"),
     [
         pytest.param(
-            four, ["--boxes", "{few}"], "4 images of {few} have a usable box: expected at least 5", id="four boxes"
+            four,
+            ["--boxes", "{few}"],
+            "too few usable boxes in {few}: expected at least 5 images with one, got 4",
+            id="four boxes",
         ),
         pytest.param(two_broken, ["--boxes", "{few}"], "cannot decode", id="two of six are broken"),
-        pytest.param(nothing, [], "expected one of --reviewed PREDICTIONS or --boxes FEW", id="nothing to learn from"),
-        pytest.param(nothing, ["--boxes", "{few}", "--reset"], "expected one of --reviewed", id="both"),
         pytest.param(
-            nothing, ["--boxes", "{few}", "--reviewed", "{few}"], "expected one of --reviewed", id="boxes twice"
+            nothing, [], "expected --reviewed PREDICTIONS, --boxes FEW or --reset", id="nothing to learn from"
+        ),
+        pytest.param(nothing, ["--boxes", "{few}", "--reset"], "needs exactly one source", id="both"),
+        pytest.param(
+            nothing, ["--boxes", "{few}", "--reviewed", "{few}"], "needs exactly one source", id="boxes twice"
         ),
         pytest.param(nothing, ["--reviewed", "{few}"], "of `wsol predict", id="no predictions"),
         pytest.param(
             nothing,
             ["--reset", "--json", "{few}.json"],
-            "--json has nothing to say of a --reset",
+            "--json and --reset exclude each other",
             id="a report on nothing",
         ),
         pytest.param(nothing, ["--boxes", "{few}x"], "{few}x does not exist", id="no such boxes"),
     ],
 )
-def test_mistakes_are_told_and_change_nothing(
+def test_mistakes_are_reported_and_change_nothing(
     cli: Cli,
     own_run: Path,
     own_set: Path,
@@ -330,7 +335,7 @@ def test_mistakes_are_told_and_change_nothing(
 
 
 @pytest.mark.parametrize("has_sizes", [False, True])
-def test_images_that_are_elsewhere_are_asked_for(
+def test_images_that_have_moved_are_asked_for(
     cli: Cli, own_run: Path, few: Path, capsys: pytest.CaptureFixture[str], has_sizes: bool
 ) -> None:
     head, *lines = few.read_text().splitlines()
@@ -340,7 +345,7 @@ def test_images_that_are_elsewhere_are_asked_for(
     told = capsys.readouterr().err
     first = few.parent / lines[0].split(",")[0]
     assert f"0 of 6 images that {few} lists can be found: expected files such as {first}. Name" in told
-    assert "`--images FOLDER`" in told and "Draw more" not in told
+    assert "`--images FOLDER`" in told and "Annotate more" not in told
 
 
 def test_a_folder_that_is_no_run_is_told(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -360,7 +365,7 @@ def images(n: int) -> list[_ImageFit]:
 
 
 @pytest.mark.parametrize("n", [5, 9])
-def test_each_image_is_judged_by_what_all_the_others_teach(n: int) -> None:
+def test_each_image_is_evaluated_with_the_calibration_of_all_others(n: int) -> None:
     seen, thresholds = images(n), np.array([0.2, 0.5, 0.8])
     found: dict[str, list[float]] = {"gt_known": [], "mean_box_iou": [], "brier": []}
     for i, one in enumerate(seen):
@@ -379,7 +384,7 @@ def test_each_image_is_judged_by_what_all_the_others_teach(n: int) -> None:
 
 
 @pytest.mark.parametrize("gain", [-2.0, 2.0])
-def test_what_surely_loses_on_other_images_is_not_taken(
+def test_a_threshold_that_is_significantly_worse_on_other_images_is_not_used(
     own_run: Path, few: Path, small_set: Path, monkeypatch: pytest.MonkeyPatch, gain: float
 ) -> None:
     own, rate = Run.open(own_run).box().threshold, Rate(50.0, 40.0, 60.0)
@@ -409,17 +414,17 @@ def test_without_a_calibration_figures_are_those_of_the_default() -> None:
     ("threshold", "gain", "expected"),
     [
         pytest.param(0.5, (0.0, 0.0, 0.0), "The threshold stays at 0.50", id="stays"),
-        pytest.param(0.4, (2.0, 0.5, 4.0), "Threshold 0.40 gains: +2.0 (+0.5 to +4.0) points", id="gains"),
+        pytest.param(0.4, (2.0, 0.5, 4.0), "Threshold 0.40 is better: +2.0 (+0.5 to +4.0) points", id="better"),
         pytest.param(
             0.4,
             (-2.0, -4.0, -0.5),
-            "The threshold stays at 0.50: 0.40, which these 7 boxes choose, loses -2.0 (-4.0 to -0.5) points",
-            id="loses",
+            "The threshold stays at 0.50: 0.40, the choice of these 7 boxes, is worse, -2.0 (-4.0 to -0.5) points",
+            id="worse",
         ),
-        pytest.param(0.4, (1.0, -1.0, 3.0), "No gain to be sure of at threshold 0.40", id="cannot be told"),
+        pytest.param(0.4, (1.0, -1.0, 3.0), "No significant gain with threshold 0.40", id="not significant"),
     ],
 )
-def test_whether_it_gained_is_said_in_a_sentence(
+def test_the_verdict_says_whether_the_calibration_is_a_gain(
     own_run: Path, threshold: float, gain: tuple[float, float, float], expected: str
 ) -> None:
     rate = Rate(50.0, 40.0, 60.0)
@@ -427,21 +432,19 @@ def test_whether_it_gained_is_said_in_a_sentence(
     calibration = new_calibration(Run.open(own_run).calibrated_weights, Path("few.csv"), threshold, CURVE, 7)
     found = CalibrationResult(calibration, 0.5, threshold, 3, one, one, one, (), ())
     assert found.verdict().startswith(expected)
-    assert ("The scores stay as they are, since as probabilities they would lose" in found.verdict()) == (
-        gain[1] > 0
-    ), "low is good"
-    assert ("The scores gain as probabilities: Brier" in found.verdict()) == (gain[2] < 0)
+    assert ("as probabilities they would be worse" in found.verdict()) == (gain[1] > 0), "lower is better"
+    assert ("The scores are better as probabilities: Brier" in found.verdict()) == (gain[2] < 0)
     assert calibration_table(found).caption == found.verdict()
 
 
-def test_scores_that_the_boxes_tell_nothing_about_are_said_to_stay(own_run: Path) -> None:
+def test_scores_stay_unchanged_if_the_boxes_give_no_rising_curve(own_run: Path) -> None:
     one = Comparison(Rate(50.0, 40.0, 60.0), Rate(50.0, 40.0, 60.0), Rate(-2.0, -3.0, -1.0))
     calibration = new_calibration(Run.open(own_run).calibrated_weights, Path("few.csv"), 0.5, None, 9)
     found = CalibrationResult(calibration, 0.5, 0.5, 2, one, one, one, (), ())
     told = found.verdict()
     assert list(calibration_table(found).columns[3].cells)[2] == "", "no figure of what is not used"
-    assert "The threshold stays at 0.50" in told and "More boxes, right ones and wrong ones" in told
-    assert "The scores stay as they are: of these 9 boxes, 2 of them right" in told and "Brier" not in told
+    assert "The threshold stays at 0.50" in told and "More boxes" in told
+    assert "among these 9 boxes, of which 2 are right" in told and "Brier" not in told
 
 
 def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_it_is(
@@ -478,7 +481,7 @@ def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_i
     decide_at(out, opened[5], ())  # in which the run finds something
     assert cli(*words) == 2, "four boxes are too few"
     told = capsys.readouterr().err
-    assert "Of the 6 images drawn at random 1 are rejected" in told and "--sample 50` draws more" in told
+    assert "Rejected images count as wrong: 1 of 6" in told and "--sample 50` draws more" in told
 
 
 def test_an_image_without_an_object_is_right_where_the_run_finds_nothing(

@@ -221,7 +221,7 @@ def test_classes_curve_and_problems_are_written_beside_the_table(
     shown = capsys.readouterr()
     assert "n = 5" in shown.out and "per class" in shown.out
     assert "1 x swapped corners" in shown.err and "1 x unknown image" in shown.err
-    assert "no true box" in shown.err
+    assert "no ground truth" in shown.err
     problems = Path(f"{out}.txt").read_text()
     assert path in problems and "swapped corners" in problems and "test/nowhere/1.jpg" in problems
     rows = table_of(Path(f"{out}.csv"))
@@ -302,15 +302,19 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         pytest.param(["--heatmaps", "{tmp}", "--truth", "{set}"], "no heatmap in", id="no maps"),
         pytest.param(["--heatmaps", "{maps}", "--truth", "{tmp}/nowhere"], "does not exist", id="no such truth"),
         pytest.param(
-            ["--boxes", "x.csv", "--truth", "{set}", "--curve", "x.svg"], "boxes have no threshold", id="curve of boxes"
+            ["--boxes", "x.csv", "--truth", "{set}", "--curve", "x.svg"], "--curve needs heatmaps", id="curve of boxes"
         ),
         pytest.param(["--boxes", "{tmp}/none.csv", "--truth", "{set}"], "none.csv", id="no such boxes"),
         pytest.param(["{run}", "{set}", "--protocol", "orignal"], "Did you mean original?", id="misspelt protocol"),
         pytest.param(["{run}", "{set}", "--threshold-step", "0"], "from 0.0001 to 1", id="no step"),
-        pytest.param(["{run}", "{set}", "--classes", "x.csv"], "a run names its own classes", id="classes of a run"),
+        pytest.param(
+            ["{run}", "{set}", "--classes", "x.csv"],
+            "--classes is for the results of other systems",
+            id="classes of a run",
+        ),
         pytest.param(
             ["--heatmaps", "{maps}", "--truth", "{set}", "--save-heatmaps", "x"],
-            "--save-heatmaps writes the maps of a run",
+            "--save-heatmaps writes the heatmaps of a run",
             id="saved maps of maps",
         ),
         pytest.param(
@@ -395,7 +399,10 @@ def test_a_class_that_the_truth_lacks_is_wrong_and_told(
     assert cli("evaluate", *words, "--json", tmp_path / "m.json") == 0
     found = numbers(tmp_path / "m.json")["original"]["metrics"]
     assert (found["top1_loc"]["value"], found["top5_loc"]["value"]) == (0, 100)
-    assert f"1 class in {tmp_path / 'classes.csv'} is not in the truth: instrument; wrong" in capsys.readouterr().err
+    assert (
+        f"1 class in {tmp_path / 'classes.csv'} is not in the ground truth: instrument; wrong"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

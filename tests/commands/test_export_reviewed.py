@@ -85,7 +85,7 @@ def test_undecided_images_come_along_when_asked_for(out: Path, format: Format) -
     folder = exported(out, format, with_undecided=True)
     figures = json.loads((folder / "manifest.json").read_text())["figures"]
     assert figures["images"] == (3 if format in ("masks", "yolo-polygons") else 5)
-    assert "undecided ones are in as predicted" in (folder / "README.txt").read_text()
+    assert "undecided ones are included as predicted" in (folder / "README.txt").read_text()
 
 
 def test_a_format_of_masks_holds_no_image_of_which_a_mask_is_missing(out: Path) -> None:
@@ -154,16 +154,14 @@ def test_more_decisions_are_another_export(out: Path) -> None:
     folder = exported(out, "csv")
     assert exported(out, "csv") == folder
     decide(out, "undecided.jpg", "accepted", KEPT, class_name="hawk")
-    with pytest.raises(WsolError, match=r"the review went on\n.*`--out`"):
+    with pytest.raises(WsolError, match="the review continued"):
         exported(out, "csv")
 
 
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        pytest.param(
-            lambda out: (out / JOURNAL_FILE).unlink(), "nobody has reviewed .* Run `wsol review", id="no review"
-        ),
+        pytest.param(lambda out: (out / JOURNAL_FILE).unlink(), "has no review", id="no review"),
         pytest.param(
             lambda out: (out / JOURNAL_FILE).write_text("{}\n"), "line 1: not a decision", id="a damaged journal"
         ),
@@ -198,7 +196,7 @@ def test_images_without_classes_are_reviewed_too(tmp_path: Path) -> None:
 
 def test_undecided_without_reviewed_is_refused(cli: Cli, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli("export", out, "--format", "csv", "--out", out.parent / "x", "--with-undecided") == 2
-    assert "goes with --reviewed" in capsys.readouterr().err
+    assert "--with-undecided needs --reviewed" in capsys.readouterr().err
 
 
 # Reviewed boxes as truth

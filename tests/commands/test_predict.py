@@ -418,7 +418,7 @@ def test_other_settings_and_other_images_start_over(
     assert len(list(open_predictions(out))) == 6
 
 
-def test_other_images_over_a_finished_prediction_are_told_in_words(
+def test_other_images_over_a_finished_prediction_are_described(
     cli: Cli, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("predict", small_run, images / "test", "--out", tmp_path / "out")
@@ -426,7 +426,7 @@ def test_other_images_over_a_finished_prediction_are_told_in_words(
     other = ("predict", small_run, images / "train", "--out", tmp_path / "out")
     assert cli(*other) == 2
     told = capsys.readouterr().err
-    assert "the images are others" in told and "another folder with `--out`, or remove" in told
+    assert "the images differ" in told and "another folder with `--out`, or remove" in told
     assert "--run" not in told and "inputs" not in told
     (tmp_path / "out" / "review.jsonl").touch()
     assert cli(*other) == 2
@@ -434,19 +434,19 @@ def test_other_images_over_a_finished_prediction_are_told_in_words(
     assert f"It holds a review: keep {tmp_path / 'out' / 'review.jsonl'}" in told and "remove" not in told
 
 
-def test_a_folder_of_photographs_is_not_to_be_removed(
+def test_the_message_never_suggests_to_remove_a_folder_of_photographs(
     cli: Cli, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(images / "test", tmp_path / "my photos")
     assert cli("predict", small_run, images / "test", "--out", tmp_path / "my photos") == 2
     told = capsys.readouterr().err
-    assert "my photos exists already: expected a free name. Name another folder." in told and "emove" not in told
+    assert "my photos exists already: expected a new name. Name another folder." in told and "emove" not in told
 
 
-def test_images_that_come_while_they_are_listed_are_told(images: Path, tmp_path: Path) -> None:
+def test_images_that_are_added_while_they_are_listed_are_reported(images: Path, tmp_path: Path) -> None:
     names = predict._names(images / "test")
     digest = predict._hash(images / "test", [*names, "new.jpg"])
-    with pytest.raises(WsolError, match="came or went .* while they were listed"):
+    with pytest.raises(WsolError, match="added or removed while they were listed"):
         predict._list(images / "test", tmp_path / "names", digest)
     assert not (tmp_path / "names").exists()
     write_names(tmp_path / "names", ["from before"])
@@ -489,14 +489,14 @@ def test_boxes_that_say_nothing_of_where_the_object_is_are_told_each_time(
         assert cli(*words) == 0
         told = capsys.readouterr().err
         assert ("finished already" in told) == has_finished
-        assert ("cover them whole (95% or more)" in told) == is_warned
-        assert ("--threshold is too low: see them with `wsol report`" in told) == is_warned
+        assert ("cover the whole image (95% or more)" in told) == is_warned
+        assert ("--threshold is too low: inspect them with `wsol report`" in told) == is_warned
 
 
 @pytest.mark.parametrize(
-    ("has_maps", "expected"), [(True, "too little, or --threshold is"), (False, "too little: see them")]
+    ("has_maps", "expected"), [(True, "too little, or --threshold is"), (False, "too little: inspect them")]
 )
-def test_a_method_without_a_threshold_is_not_told_to_change_it(
+def test_the_warning_suggests_another_threshold_only_to_methods_that_have_one(
     has_maps: bool, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict._warn_of_covering(3, 12, has_maps, Progress())

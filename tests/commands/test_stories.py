@@ -348,14 +348,14 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
             id="a wrong value",
         ),
         pytest.param(
-            ["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs must be at least 1, got 0", id="no epoch"
+            ["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs: expected at least 1, got 0", id="no epoch"
         ),
         pytest.param(
             ["fit", "{set}", "--run", "{tmp}/r", "--bakbone", "x"], "Did you mean --backbone?", id="misspelt option"
         ),
         pytest.param(
             ["fit", "{set}", "photos", "--run", "{tmp}/r"],
-            "error: 'photos' is more than `wsol fit` takes: expected no further word. A path with spaces needs quotes",
+            "error: `wsol fit` takes no argument 'photos'. A path with spaces needs quotes",
             id="a space without quotes",
         ),
         pytest.param(
@@ -375,13 +375,13 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
         ),
         pytest.param(
             ["fit", "{set}", "--run"],
-            "error: --run has no value: expected one behind it.",
+            "error: --run has no value: expected one after it.",
             id="an option without its value",
         ),
         pytest.param(["fti"], 'Did you mean "fit"?', id="misspelt command"),
     ],
 )
-def test_mistakes_are_told_with_what_to_do(
+def test_user_errors_are_reported_with_a_remedy(
     words: list[str],
     expected: str,
     cli: Cli,

@@ -58,13 +58,15 @@ BEGUN = {
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        pytest.param("--method cam", "expected the same, got cam. Name another --run.", id="another method"),
+        pytest.param("--method cam", "expected the same method, got cam. Name another --run.", id="another method"),
         pytest.param(
-            "--method psol", "expected the same, got psol. Name another --run.", id="one that would take its network"
+            "--method psol",
+            "expected the same method, got psol. Name another --run.",
+            id="one that would take its network",
         ),
         pytest.param(
             "--recipe paper",
-            "expected the same, got spol. Name another --run, or give `--method ddt` too.",
+            "expected the same method, got spol. Name another --run, or add `--method ddt`.",
             id="the method of a recipe",
         ),
     ],
@@ -222,7 +224,7 @@ def test_a_value_is_refused_where_the_run_would_not_read_it(method: Method, clas
             "method ddt trains nothing: expected no --freeze, got --freeze 2. Choose another",
             id="layers of nothing",
         ),
-        pytest.param("--freeze -1", "--freeze must be at least 0, got -1", id="less than nothing"),
+        pytest.param("--freeze -1", "--freeze: expected at least 0, got -1", id="less than nothing"),
         pytest.param(
             "--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="of the fused network alone"
         ),

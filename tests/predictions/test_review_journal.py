@@ -153,7 +153,7 @@ def test_a_damaged_line_inside_is_named_not_dropped(tmp_path: Path, line: str) -
     written(tmp_path, ONE)
     with (tmp_path / JOURNAL_FILE).open("a") as file:
         file.write(f"{line}\n{json.dumps(ROW | {'number': 3})}\n")
-    with pytest.raises(WsolError, match="line 2: not a decision.*Mend that line, or remove it"):
+    with pytest.raises(WsolError, match="line 2: not a decision"):
         read_journal(tmp_path)
     before = (tmp_path / JOURNAL_FILE).read_bytes()
     with pytest.raises(WsolError, match="line 2"), Journal(tmp_path):

@@ -363,7 +363,7 @@ def _more_boxes(source: CalibrationData) -> str:
         return "Annotate more images; 20 to 50 are a good number."
     drawn, others = source.sample.drawn, source.sample.drawn - len(source.data.test) - len(source.sample.empty)
     more = shlex.join(["wsol", "review", f"{source.data.root}", "--sample", f"{max(50, 2 * drawn)}"])
-    return f"{others} of the {drawn} images drawn at random are rejected and count as wrong. `{more}` draws more."
+    return f"Rejected images count as wrong: {others} of {drawn}. `{more}` draws more."
 
 
 def _check_overlap(run: Path, data: DataSet, image_fits: _ImageFits, progress: Progress) -> None:

@@ -412,7 +412,7 @@ def is_finished(
 
 # Descriptions instead of hashes.
 _WORDS = {
-    "inputs.images": "the images differ (another folder, or images were added or removed)",
+    "inputs.images": "the images differ (another folder, or other images in it)",
     "inputs.networks": "the run is another one, was trained again, or has another method",
     "inputs.training": "the training images or their classes differ",
     "inputs.predictions": "the predictions differ",

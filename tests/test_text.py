@@ -54,7 +54,6 @@ KNOWN = {
     "session.py: MOST_BOXES boxes",
     "fit.py: USUAL images",
     "predict.py: USUAL images",
-    "calibrate.py: drawn images",  # twenty by default
     "review_sample.py: len(names) images",
 }
 

@@ -15,7 +15,7 @@ from quick import Cli
 
 import wsol
 from wsol.commands import calibrate as stage
-from wsol.commands.calibrate import CalibrationResult, Comparison, _leave_one_out, _ImageFits, _ImageFit
+from wsol.commands.calibrate import CalibrationResult, Comparison, _ImageFit, _ImageFits, _leave_one_out
 from wsol.inference.localizer import Localizer
 from wsol.inference.onnx.export import load_graph, run_metadata
 from wsol.metrics.bootstrap import Rate
@@ -190,7 +190,7 @@ def test_predictions_of_another_calibration_are_not_finished(
     calibrated(own_run, threshold=0.4, curve=None)
     assert cli(*words) == 2
     told = capsys.readouterr().err
-    assert "calibrated again since: only its threshold" in told and "slope" not in told and "0.4 now" not in told
+    assert "calibrated again since: only the threshold" in told and "slope" not in told and "0.4 now" not in told
     assert cli("calibrate", own_run, "--reset") == 0
     assert cli(*words) == 2
     assert "it was made with a calibration that is not used now" in capsys.readouterr().err

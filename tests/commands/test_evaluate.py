@@ -281,7 +281,7 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
     assert cli("evaluate", "--heatmaps", maps, "--truth", small_set, "--json", tmp_path / "m.json") == 0
     assert numbers(tmp_path / "m.json")["wsol-v2"]["n"] == 4
     told = capsys.readouterr().err
-    assert "no map" in told and "cannot read the heatmap" in told
+    assert "no heatmap" in told and "cannot read the heatmap" in told
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--workers", "0"], "at least 1", id="no workers"),
         pytest.param(["{run}", "{set}", "--json", "{tmp}"], "is a folder", id="a folder for a file"),
         pytest.param(
-            ["{run}", "{set}", "--csv", "{set}/boxes.csv/a.csv"], "expected a folder there", id="a file for a folder"
+            ["{run}", "{set}", "--csv", "{set}/boxes.csv/a.csv"], "expected a folder", id="a file for a folder"
         ),
         pytest.param(["{run}", "{set}", "--curve", "x.gif"], "ends in .png, .svg, .pdf", id="no plot"),
         pytest.param(

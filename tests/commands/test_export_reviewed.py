@@ -68,7 +68,7 @@ def test_every_format_says_what_was_reviewed_and_how_many(
     needs_masks = format in ("masks", "yolo-polygons")
     for text in ((folder / "README.txt").read_text(), capsys.readouterr().err):
         assert SAID in text and "undecided ones are left out" in text
-        assert ("2 images are left out since a box of theirs has no mask" in text) == needs_masks
+        assert ("2 images are left out because a box has no mask" in text) == needs_masks
     figures = json.loads((folder / "manifest.json").read_text())["figures"]
     assert (figures["images"], figures["objects"]) == ((2, 1) if needs_masks else (4, 4))
     assert {name: figures[name] for name in ("accepted", "corrected", "rejected", "undecided", "drawn")} == {

@@ -320,8 +320,8 @@ def calibrate(
     result = command.calibrate(
         run, boxes, reviewed=reviewed, images=images, dry_run=dry_run, device=device, precision=precision
     )
-    report_lines("not used", result.left_out, "`wsol check` says more")
-    report_lines("wrong in the boxes", result.mistakes, "`wsol check` says more")
+    report_lines("not used", result.left_out, "see `wsol check`")
+    report_lines("wrong in the boxes", result.mistakes, "see `wsol check`")
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         write_json(json_file, result.as_json())

@@ -130,12 +130,12 @@ def _stage(
     given = for_trainings.added_to(run, given or RunConfig())
     config = preview(run, given)
     if dry_run:
-        found = open_data(data, images, needs_labels=needs_labels(config))
-        check_outside(run, found)
+        data_set = open_data(data, images, needs_labels=needs_labels(config))
+        check_outside(run, data_set)
         _check_names(config)
-        report_lines("note", found.notes(), "`wsol check` says more")
-        unread = in_words(unread_of(found))
-        print_result(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
+        report_lines("note", data_set.notes(), "see `wsol check`")
+        unread = in_words(unread_of(data_set))
+        print_result(f"# {data_set.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
         return
     if find_spec("torch") is None:
         raise WsolError("training needs torch", expected="the extra `train`", remedy="Run `pip install 'wsol[train]'`.")
@@ -184,7 +184,7 @@ class _ForTrainings(NamedTuple):
 
 
 def _for_all(
-    run: Path, given: RunConfig, name: str, value: int | None, least: int, beside: dict[str, object]
+    run: Path, given: RunConfig, name: str, value: int | None, least: int, defaults: dict[str, object]
 ) -> RunConfig:
     from wsol.runs.saved_config import preview
 
@@ -194,7 +194,7 @@ def _for_all(
         raise WsolError(
             f"--{name}", expected=f"at least {least}", got=f"{value}", remedy="Leave it out for the recipe's own."
         )
-    asked = given.model_dump(exclude_unset=True)
+    values = given.model_dump(exclude_unset=True)
     config = preview(run, given)
     trained = [group for group in groups_of(config) if name in options_read(config, group)]
     if not trained:
@@ -205,5 +205,5 @@ def _for_all(
             remedy="Choose another `--method`, or leave it out.",
         )
     for group in trained:
-        asked[group] = {name: value} | beside | asked.get(group, {})
-    return RunConfig.model_validate(asked)
+        values[group] = {name: value} | defaults | values.get(group, {})
+    return RunConfig.model_validate(values)

@@ -224,7 +224,7 @@ def labelled_as_trained(
     return [replace(sample, label=label_of[data.class_names[sample.label]]) for sample in samples]
 
 
-Pixels = UInt8[np.ndarray, "batch 3 side side"]
+Pixels = UInt8[np.ndarray, "batch 3 size size"]
 Labels = Int64[np.ndarray, " batch"]
 
 

@@ -178,12 +178,12 @@ def _entries(
     maps = {} if results.heatmaps is None else find_heatmaps(results.heatmaps, ids)
     boxes: dict[str, ScoredBoxes] = {}
     if results.boxes is not None:
-        found = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
-        boxes = found.by_id
-        if found.unknown:
+        table = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
+        boxes = table.by_id
+        if table.unknown:
             notes.append(
-                f"{number_of(len(found.unknown), f'image in {results.boxes} is', f'images in {results.boxes} are')} not"
-                f" in the ground truth: {_some(found.unknown)}"
+                f"{number_of(len(table.unknown), f'image in {results.boxes} is', f'images in {results.boxes} are')} not"
+                f" in the ground truth: {_some(table.unknown)}"
             )
         without = sum(not len(one.boxes) for one in boxes.values())
         if without:
@@ -211,12 +211,12 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], notes: list[str]) -> dict[str, int]:
-    found = read_classes(file, [sample.image_id for sample in samples], class_names)
-    named = found.by_id
-    if found.unknown:
+    table = read_classes(file, [sample.image_id for sample in samples], class_names)
+    named = table.by_id
+    if table.unknown:
         notes.append(
-            f"{number_of(len(found.unknown), f'class in {file} is', f'classes in {file} are')} not in the ground truth:"
-            f" {_some(found.unknown)}; wrong for every image"
+            f"{number_of(len(table.unknown), f'class in {file} is', f'classes in {file} are')} not in the ground truth:"
+            f" {_some(table.unknown)}; wrong for every image"
         )
     without = len(samples) - len(named)
     if without:

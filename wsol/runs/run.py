@@ -153,9 +153,9 @@ class Run:
         Raises:
             WsolError: the file is damaged, or of another version.
         """
-        found = read_calibration(self.folder)
-        if found is None or found.weights == self.calibrated_weights:
-            return found
+        calibration = read_calibration(self.folder)
+        if calibration is None or calibration.weights == self.calibrated_weights:
+            return calibration
         warnings.warn(
             f"{self.folder} was trained again, or given another method, since it was calibrated: the calibration is not"
             f" used. Run `wsol calibrate {self.folder} --boxes FEW` again, or remove it with `--reset`.",

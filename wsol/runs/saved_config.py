@@ -129,8 +129,8 @@ def preview(run: Path, given: RunConfig | None, *, is_checked: bool = True) -> R
 
 
 def with_stage_one(run: Path, given: RunConfig | None) -> RunConfig:
-    """The options for `wsol train-cam`: the pseudo masks are made from stage 1, unless `given` or the run decides
-    otherwise.
+    """The options for `wsol train-cam`: the pseudo masks are made from stage 1, unless `given` or the run has
+    another choice.
 
     Args:
         run: the run folder, which need not exist.

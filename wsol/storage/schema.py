@@ -35,7 +35,7 @@ def check_schema(found: object, reads: int, where: object, made_by: str) -> None
             remedy=f"Make it again with `{made_by}`, or install the wsol that wrote it.",
         )
     raise WsolError(
-        f"{where} has no schema that wsol {__version__} knows",
+        f"{where} has no schema that wsol {__version__} can read",
         expected=f"{reads}",
         got=f"{found!s:.40}",
         remedy=f"Install the wsol that wrote it, or make it again with `{made_by}`.",

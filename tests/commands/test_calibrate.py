@@ -93,26 +93,26 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
         assert report["metrics"][name]["own"] == pytest.approx(metrics[name], abs=1e-4), "the same images"
 
 
-def test_fractions_of_images_teach_nothing_and_are_refused(
+def test_fractions_of_images_are_refused(
     cli: Cli, own_run: Path, few: Path, small_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head, *lines = [line.split(",") for line in few.read_text().splitlines()]
     shares = [[*line[:2], *(f"{float(cell) / 200:.4f}" for cell in line[2:])] for line in lines]
     few.write_text("\n".join(map(",".join, [head, *shares])) + "\n")
     assert cli("calibrate", own_run, "--boxes", few, "--images", small_set) == 2
-    told = capsys.readouterr().err
-    assert "few.csv, line 2: all 6 boxes lie within 0..1" in told and "expected corners in pixels" in told
+    printed = capsys.readouterr().err
+    assert "few.csv, line 2: all 6 boxes lie within 0..1" in printed and "expected corners in pixels" in printed
     assert not (own_run / CALIBRATION_FILE).exists()
 
 
-def test_boxes_that_lie_elsewhere_teach_nothing_and_are_refused(
+def test_boxes_that_never_overlap_a_prediction_are_refused(
     cli: Cli, own_run: Path, few: Path, small_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head, *lines = [line.split(",") for line in few.read_text().splitlines()]
     few.write_text("\n".join(map(",".join, [head, *([*line[:2], "0", "0", "3", "2"] for line in lines)])) + "\n")
     assert cli("calibrate", own_run, "--boxes", few, "--images", small_set) == 2
-    told = capsys.readouterr().err
-    assert "none of 6 boxes" in told and "the best IoU is 0.0" in told and "expected boxes x0,y0,x1,y1" in told
+    printed = capsys.readouterr().err
+    assert "none of 6 boxes" in printed and "the best IoU is 0.0" in printed and "expected boxes x0,y0,x1,y1" in printed
     assert not (own_run / CALIBRATION_FILE).exists()
 
 
@@ -131,7 +131,9 @@ def test_boxes_of_which_none_fits_well_are_warned_of(
     assert ("warning: none of 6 boxes reaches an IoU" in capsys.readouterr().err) == (needed > 1)
 
 
-def test_any_truth_will_do_and_all_splits_are_used(own_run: Path, small_set: Path, few: Path) -> None:
+def test_any_format_of_ground_truth_is_accepted_and_all_splits_are_used(
+    own_run: Path, small_set: Path, few: Path
+) -> None:
     assert wsol.calibrate(own_run, small_set, dry_run=True, quiet=True).calibration.n == 6
     head, *lines = few.read_text().splitlines()
     splits = ("train", "test", "train", "test", "test", "train")
@@ -184,13 +186,15 @@ def test_predictions_of_another_calibration_are_not_finished(
     assert cli(*words) == 0 and "finished already" in capsys.readouterr().err
     calibrated(own_run, curve=CURVE.model_copy(update={"slope": 2.5}))
     assert cli(*words) == 2
-    told = capsys.readouterr().err
-    assert told.count("the run was calibrated again since") == 1 and "slope" not in told
-    assert f"`wsol calibrate {own_run} --reset` undoes it" in told and "another folder with `--out`" in told
+    printed = capsys.readouterr().err
+    assert printed.count("the run was calibrated again since") == 1 and "slope" not in printed
+    assert f"`wsol calibrate {own_run} --reset` undoes it" in printed and "another folder with `--out`" in printed
     calibrated(own_run, threshold=0.4, curve=None)
     assert cli(*words) == 2
-    told = capsys.readouterr().err
-    assert "calibrated again since: only the threshold" in told and "slope" not in told and "0.4 now" not in told
+    printed = capsys.readouterr().err
+    assert (
+        "calibrated again since: only the threshold" in printed and "slope" not in printed and "0.4 now" not in printed
+    )
     assert cli("calibrate", own_run, "--reset") == 0
     assert cli(*words) == 2
     assert "it was made with a calibration that is not used now" in capsys.readouterr().err
@@ -208,8 +212,10 @@ def test_predicting_again_after_a_calibration_says_what_changed(
     assert cli(*words) == 2
     assert "the run was calibrated since: threshold and scores are" in capsys.readouterr().err
     assert cli(*words, "--threshold", "0.9") == 2
-    told = capsys.readouterr().err
-    assert "0.9 now" in told and "wsol calibrate" not in told, "a threshold of the user's leaves the calibration out"
+    printed = capsys.readouterr().err
+    assert "0.9 now" in printed and "wsol calibrate" not in printed, (
+        "a threshold of the user's leaves the calibration out"
+    )
 
 
 def test_a_threshold_of_the_users_leaves_the_calibration_out(own_run: Path) -> None:
@@ -269,12 +275,13 @@ def test_images_that_cannot_be_used_are_reported(
     ]
     few.write_text("\n".join([f"{lines[0]},width,height", *(f"{line},120,90" for line in lines[1:]), *more]) + "\n")
     assert cli("calibrate", own_run, "--boxes", few, "--images", own_set) == 0
-    told = capsys.readouterr()
-    assert "n = 6" in told.out
+    printed = capsys.readouterr()
+    assert "n = 6" in printed.out
     assert (
-        f"not used: other size: {train[0]}" in told.err and f"not used: cannot decode {own_set / train[1]}" in told.err
+        f"not used: other size: {train[0]}" in printed.err
+        and f"not used: cannot decode {own_set / train[1]}" in printed.err
     )
-    assert "wrong in the boxes: swapped corners" in told.err
+    assert "wrong in the boxes: swapped corners" in printed.err
 
 
 def nothing(lines: list[str], root: Path) -> list[str]:
@@ -330,8 +337,10 @@ def test_mistakes_are_reported_and_change_nothing(
 ) -> None:
     few.write_text("\n".join(spoiled(few.read_text().splitlines(), own_set)) + "\n")
     assert cli("calibrate", own_run, *(word.format(few=few) for word in words), "--images", own_set) == 2
-    told = capsys.readouterr().err
-    assert expected.format(few=few) in told and "Traceback" not in told and not (own_run / CALIBRATION_FILE).exists()
+    printed = capsys.readouterr().err
+    assert (
+        expected.format(few=few) in printed and "Traceback" not in printed and not (own_run / CALIBRATION_FILE).exists()
+    )
 
 
 @pytest.mark.parametrize("has_sizes", [False, True])
@@ -342,13 +351,13 @@ def test_images_that_have_moved_are_asked_for(
     if has_sizes:
         few.write_text("\n".join([f"{head},width,height", *(f"{line},120,90" for line in lines)]) + "\n")
     assert cli("calibrate", own_run, "--boxes", few) == 2
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     first = few.parent / lines[0].split(",")[0]
-    assert f"0 of 6 images that {few} lists can be found: expected files such as {first}. Name" in told
-    assert "`--images FOLDER`" in told and "Annotate more" not in told
+    assert f"0 of 6 images that {few} lists can be found: expected files such as {first}. Name" in printed
+    assert "`--images FOLDER`" in printed and "Annotate more" not in printed
 
 
-def test_a_folder_that_is_no_run_is_told(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_no_run_is_reported(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli("calibrate", tmp_path, "--reset") == 2 and "is not a run" in capsys.readouterr().err
 
 
@@ -441,10 +450,10 @@ def test_scores_stay_unchanged_if_the_boxes_give_no_rising_curve(own_run: Path) 
     one = Comparison(Rate(50.0, 40.0, 60.0), Rate(50.0, 40.0, 60.0), Rate(-2.0, -3.0, -1.0))
     calibration = new_calibration(Run.open(own_run).calibrated_weights, Path("few.csv"), 0.5, None, 9)
     found = CalibrationResult(calibration, 0.5, 0.5, 2, one, one, one, (), ())
-    told = found.verdict()
+    printed = found.verdict()
     assert list(calibration_table(found).columns[3].cells)[2] == "", "no figure of what is not used"
-    assert "The threshold stays at 0.50" in told and "More boxes" in told
-    assert "among these 9 boxes, of which 2 are right" in told and "Brier" not in told
+    assert "The threshold stays at 0.50" in printed and "More boxes" in printed
+    assert "among these 9 boxes, of which 2 are right" in printed and "Brier" not in printed
 
 
 def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_it_is(
@@ -466,11 +475,11 @@ def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_i
     for one in opened[1:]:
         height, width = one.image_hw
         decide_at(out, one, (width * 0.2, height * 0.2, width * 0.8, height * 0.8))
-    words = ["calibrate", own_run, "--reviewed", out, "--dry-run", "--json", tmp_path / "told.json"]
+    words = ["calibrate", own_run, "--reviewed", out, "--dry-run", "--json", tmp_path / "printed.json"]
     assert cli(*words) == 2 and "1 of the 6 images" in capsys.readouterr().err
     decide_at(out, opened[0], None)
     assert cli(*words) == 0
-    report = json.loads((tmp_path / "told.json").read_text())
+    report = json.loads((tmp_path / "printed.json").read_text())
     assert report["n"] == 5 and report["accuracy"]["n"] == 6
     own = report["calibration"]["threshold"] == report["own_threshold"]
     right = report["metrics"]["gt_known"]["own" if own else "calibrated"]["value"] / 100 * 5
@@ -480,8 +489,8 @@ def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_i
     assert f"{report['accuracy']['right']} of the 6 images drawn at random are right" in shown
     decide_at(out, opened[5], ())  # in which the run finds something
     assert cli(*words) == 2, "four boxes are too few"
-    told = capsys.readouterr().err
-    assert "Rejected images count as wrong: 1 of 6" in told and "--sample 50` draws more" in told
+    printed = capsys.readouterr().err
+    assert "Rejected images count as wrong: 1 of 6" in printed and "--sample 50` draws more" in printed
 
 
 def test_an_image_without_an_object_is_right_where_the_run_finds_nothing(
@@ -504,7 +513,7 @@ def test_an_image_without_an_object_is_right_where_the_run_finds_nothing(
     assert judged[0.0] == judged[1.0] + 1
 
 
-def test_maps_that_are_shifted_otherwise_are_other_maps(
+def test_heatmaps_with_another_shift_count_as_other_heatmaps(
     cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = own_run / "seg" / "threshold.json"

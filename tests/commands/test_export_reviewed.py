@@ -81,7 +81,7 @@ def test_every_format_says_what_was_reviewed_and_how_many(
 
 
 @pytest.mark.parametrize("format", get_args(Format))
-def test_undecided_images_come_along_when_asked_for(out: Path, format: Format) -> None:
+def test_undecided_images_are_included_on_request(out: Path, format: Format) -> None:
     folder = exported(out, format, with_undecided=True)
     figures = json.loads((folder / "manifest.json").read_text())["figures"]
     assert figures["images"] == (3 if format in ("masks", "yolo-polygons") else 5)
@@ -111,7 +111,7 @@ def test_formats_that_hold_both_leave_the_mask_of_a_drawn_box_out(out: Path) -> 
     ]
 
 
-def test_fiftyone_is_told_to_read_boxes_where_masks_are_missing(out: Path) -> None:
+def test_the_readme_for_fiftyone_says_to_read_boxes_if_masks_are_missing(out: Path) -> None:
     assert 'label_types=["detections"])' in (exported(out, "fiftyone") / "README.txt").read_text()
     whole = export(out, "fiftyone", out.parent / "whole")
     assert 'label_types=["detections", "segmentations"])' in (whole / "README.txt").read_text()
@@ -179,7 +179,7 @@ def test_more_decisions_are_another_export(out: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_applied_is_told(out: Path, spoil: Any, said: str) -> None:
+def test_a_review_that_cannot_be_applied_is_reported(out: Path, spoil: Any, said: str) -> None:
     spoil(out)
     with pytest.raises(WsolError, match=said):
         exported(out, "coco")
@@ -205,7 +205,7 @@ def test_undecided_without_reviewed_is_refused(cli: Cli, out: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("format", "file"), [("csv", "boxes.csv"), ("coco", "instances.json"), ("voc", "")], ids=["csv", "coco", "voc"]
 )
-def test_reviewed_boxes_are_truth_for_evaluate(
+def test_reviewed_boxes_are_ground_truth_for_evaluate(
     cli: Cli, out: Path, format: str, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = out.parent / "truth"

@@ -80,7 +80,7 @@ def test_a_kill_in_the_middle_of_a_line_costs_no_other_line_and_the_next_one_is_
         assert read_journal(folder) == [*kept, last]
 
 
-def test_nobody_has_reviewed_a_folder_without_a_journal(tmp_path: Path) -> None:
+def test_a_folder_without_a_journal_has_no_decisions(tmp_path: Path) -> None:
     assert read_journal(tmp_path) == []
 
 
@@ -109,7 +109,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert [one.number for one in read_journal(tmp_path)] == [1, 2]
 
 
-def test_a_line_is_on_the_disk_before_anybody_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     with Journal(tmp_path) as journal:
         monkeypatch.setattr(

@@ -105,7 +105,7 @@ def test_no_other_rising_curve_fits_better(rows: list[tuple[float, bool]]) -> No
 
 
 @given(images)
-def test_a_surer_box_is_more_probable_and_nothing_is_certain(rows: list[tuple[float, bool]]) -> None:
+def test_a_higher_score_is_more_probable_and_nothing_is_certain(rows: list[tuple[float, bool]]) -> None:
     curve = fitted(rows)
     if curve is not None:
         found = np.array([probability(curve, step / 10) for step in range(11)])
@@ -187,7 +187,7 @@ def test_a_calibration_of_other_weights_is_warned_about_and_not_used(run: Path) 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"threshold": 0.5}'])
-def test_a_damaged_file_is_told_with_what_to_do(run: Path, text: str) -> None:
+def test_a_damaged_file_is_reported_with_a_remedy(run: Path, text: str) -> None:
     (run / CALIBRATION_FILE).write_text(text)
     with pytest.raises(WsolError, match=r"calibration.json cannot be used.*--reset"):
         Run.open(run).calibration()

@@ -127,7 +127,9 @@ def test_links_and_relative_names_lead_to_the_same_folder(
         check_outside(Path(outside), data)
 
 
-def test_where_only_the_truth_lies_apart_the_images_folders_count(class_folders: Path, tmp_path: Path) -> None:
+def test_if_only_the_ground_truth_lies_apart_the_folders_of_the_images_count(
+    class_folders: Path, tmp_path: Path
+) -> None:
     (tmp_path / "truth").mkdir()
     data = open_data(tmp_path / "truth", class_folders)
     check_outside(tmp_path / "truth" / "run", data)

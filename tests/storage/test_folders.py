@@ -124,7 +124,7 @@ def test_starting_over_empties_the_scratch_folder(tmp_path: Path) -> None:
         lambda name: name not in (".", "..")
     )
 )
-def test_a_scratch_name_tells_its_folder(name: str) -> None:
+def test_the_folder_follows_from_the_name_of_its_scratch_folder(name: str) -> None:
     folder = Path("/runs") / name
     assert final_of(scratch_of(folder)) == folder
     assert scratch_of(folder).name.startswith(".")
@@ -193,7 +193,7 @@ def test_the_message_never_suggests_to_remove_the_result_of_another_stage(tmp_pa
 
 
 @pytest.mark.parametrize("manifest", ['{"name": "my photos", "icons": []}', "[]"])
-def test_a_manifest_of_somebody_elses_is_no_result_and_nothing_to_remove(tmp_path: Path, manifest: str) -> None:
+def test_a_manifest_of_another_program_is_no_result_and_nothing_to_remove(tmp_path: Path, manifest: str) -> None:
     (tmp_path / MANIFEST).write_text(manifest)
     assert not is_finished(tmp_path, "predict", {}, {})
     with pytest.raises(WsolError, match="exists already.*Name another folder"), new_folder(tmp_path):
@@ -376,7 +376,7 @@ with whole_file(Path(sys.argv[1], "a.txt")) as partial:
     assert {path.name for path in tmp_path.iterdir()} == {"a.txt", *others}
 
 
-def test_what_killed_processes_left_in_a_scratch_folder_goes_when_the_work_goes_on(tmp_path: Path) -> None:
+def test_unfinished_files_of_killed_processes_are_removed_when_the_work_continues(tmp_path: Path) -> None:
     scratch = scratch_of(tmp_path / "out")
     (scratch / "parts" / ".names.0123456789ab.partial").mkdir(parents=True)
     (scratch / "parts" / ".names.0123456789ab.partial" / "names.bin").write_text("half")
@@ -405,7 +405,7 @@ def test_a_file_may_have_as_long_a_name_as_the_disk_takes(tmp_path: Path, name: 
     assert os.listdir(tmp_path) == [name]
 
 
-def test_a_temporary_name_is_known_to_nobody_before_and_not_shared(tmp_path: Path) -> None:
+def test_a_temporary_name_is_unpredictable_and_unique(tmp_path: Path) -> None:
     with whole_file(tmp_path / "a") as one, whole_file(tmp_path / "a") as other:
         assert one != other and one.name.startswith(".a.") and one.suffix == ".partial"
         one.write_text("one")

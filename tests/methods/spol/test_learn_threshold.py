@@ -52,7 +52,7 @@ def test_an_unfinished_run_is_told_the_command_that_goes_on_and_that_leads_to_bo
     shutil.rmtree(own_run / "seg")
     assert cli("predict", own_run, small_set / "test", "--out", tmp_path / "boxes") == 2
     told = capsys.readouterr().err
-    assert f"{own_run} is unfinished: " in told and f"`wsol fit DATA --run {own_run}` goes on" in told
+    assert f"{own_run} is unfinished: " in told and f"`wsol fit DATA --run {own_run}` continues" in told
     assert "--threshold" not in told
     assert cli("fit", small_set, "--run", own_run) == 0
     assert Localizer.load(own_run).box.threshold == Run.open(own_run).box().threshold

@@ -300,7 +300,7 @@ def outcome(root: Path, name: str, content: bytes, read: Callable[[Path], object
 
 
 def assert_is_a_sentence(said: str) -> None:
-    assert ("expected" in said or "was made otherwise" in said) and len(said) < 3000
+    assert ("expected" in said or "was made differently" in said) and len(said) < 3000
 
 
 FEW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

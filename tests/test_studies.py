@@ -249,7 +249,7 @@ def test_what_another_runner_has_written_meanwhile_stays(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_study_that_is_told_to_stop_ends_its_command_too(tmp_path: Path, number: int) -> None:
+def test_a_study_that_is_reported_to_stop_ends_its_command_too(tmp_path: Path, number: int) -> None:
     (tmp_path / "wsol").mkdir()  # in the working folder, and so the one that the command finds
     (tmp_path / "wsol" / "__init__.py").touch()
     (tmp_path / "wsol" / "__main__.py").write_text(
@@ -419,7 +419,7 @@ def test_a_set_without_boxes_of_training_images_is_refused(
 
 
 @pytest.mark.pipeline
-def test_a_killed_study_goes_on_and_rows_share_their_stages(small_set: Path, tmp_path: Path) -> None:
+def test_a_killed_study_continues_and_rows_share_their_stages(small_set: Path, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"name": "whole"},
         {"name": "fused", "config": {"seg": {"fusion": "multiply"}}, "seeds": [1]},

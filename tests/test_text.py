@@ -50,11 +50,10 @@ KNOWN = {
     "calibrate.py: self.calibration.n boxes",  # five or more
     "boxes.py: len(self.boxes) boxes",
     "boxes.py: len(self.class_names) classes",
-    "export.py: len(class_names) classes",  # "manifest.json's 3 classes"
+    "calibrate.py: MIN_IMAGES images",
     "session.py: MOST_BOXES boxes",
     "fit.py: USUAL images",
     "predict.py: USUAL images",
-    "calibrate.py: drawn images",  # twenty by default
     "review_sample.py: len(names) images",
 }
 

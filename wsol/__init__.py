@@ -1,4 +1,4 @@
-"""Photographs with nothing but class labels in, boxes and masks out."""
+"""Weakly supervised object localization: boxes and masks for images that have only class labels."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from quick import Cli
 
 import wsol
 from wsol.commands import calibrate as stage
-from wsol.commands.calibrate import Calibrated, Compared, _leave_one_out, _Lessons, _Seen
+from wsol.commands.calibrate import CalibrationResult, Comparison, _ImageFit, _ImageFits, _leave_one_out
 from wsol.inference.localizer import Localizer
 from wsol.inference.onnx.export import load_graph, run_metadata
 from wsol.metrics.bootstrap import Rate
@@ -23,7 +23,14 @@ from wsol.predictions.records import Prediction, open_predictions
 from wsol.predictions.review_journal import Decision, Journal
 from wsol.predictions.review_sample import draw, write_sample
 from wsol.reports.calibration_table import calibration_table
-from wsol.runs.calibration import FILE, ScoreCurve, fitted_curve, new_calibration, probability, write_calibration
+from wsol.runs.calibration import (
+    CALIBRATION_FILE,
+    ScoreCurve,
+    fitted_curve,
+    new_calibration,
+    probability,
+    write_calibration,
+)
 from wsol.runs.run import Run
 
 CURVE = ScoreCurve(slope=2.0, intercept=-1.5)
@@ -55,13 +62,16 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
     cli: Cli, own_run: Path, few: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["calibrate", own_run, "--boxes", few, "--images", small_set, "--json", tmp_path / "deep" / "c.json"]
-    assert cli(*words, "--dry-run") == 0 and not (own_run / FILE).exists()
+    assert cli(*words, "--dry-run") == 0 and not (own_run / CALIBRATION_FILE).exists()
     *dry, end = capsys.readouterr().out.splitlines()
-    assert end == f"Nothing is written, {own_run} stays as it is (--dry-run)."
+    assert end == f"Nothing was written (--dry-run); {own_run} is unchanged."
     assert cli(*words) == 0
     *table, end = capsys.readouterr().out.splitlines()
-    assert table == dry and end.startswith(f"Written: {own_run / FILE}. ") and "`wsol predict` again" in end
-    report, kept = json.loads((tmp_path / "deep" / "c.json").read_text()), json.loads((own_run / FILE).read_text())
+    assert table == dry and end.startswith(f"Written: {own_run / CALIBRATION_FILE}. ") and "`wsol predict` again" in end
+    report, kept = (
+        json.loads((tmp_path / "deep" / "c.json").read_text()),
+        json.loads((own_run / CALIBRATION_FILE).read_text()),
+    )
     assert report["calibration"] == kept and kept["n"] == report["n"] == 6 and kept["boxes"] == str(few)
     assert report["own_threshold"] == Run.open(own_run).box().threshold and report["verdict"] in " ".join(
         " ".join(dry).split()
@@ -83,27 +93,27 @@ def test_a_run_learns_from_a_few_boxes_and_says_what_it_gained(
         assert report["metrics"][name]["own"] == pytest.approx(metrics[name], abs=1e-4), "the same images"
 
 
-def test_fractions_of_images_teach_nothing_and_are_refused(
+def test_fractions_of_images_are_refused(
     cli: Cli, own_run: Path, few: Path, small_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head, *lines = [line.split(",") for line in few.read_text().splitlines()]
     shares = [[*line[:2], *(f"{float(cell) / 200:.4f}" for cell in line[2:])] for line in lines]
     few.write_text("\n".join(map(",".join, [head, *shares])) + "\n")
     assert cli("calibrate", own_run, "--boxes", few, "--images", small_set) == 2
-    told = capsys.readouterr().err
-    assert "few.csv, line 2: all 6 boxes lie within 0..1" in told and "expected corners in pixels" in told
-    assert not (own_run / FILE).exists()
+    printed = capsys.readouterr().err
+    assert "few.csv, line 2: all 6 boxes lie within 0..1" in printed and "expected corners in pixels" in printed
+    assert not (own_run / CALIBRATION_FILE).exists()
 
 
-def test_boxes_that_lie_elsewhere_teach_nothing_and_are_refused(
+def test_boxes_that_never_overlap_a_prediction_are_refused(
     cli: Cli, own_run: Path, few: Path, small_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head, *lines = [line.split(",") for line in few.read_text().splitlines()]
     few.write_text("\n".join(map(",".join, [head, *([*line[:2], "0", "0", "3", "2"] for line in lines)])) + "\n")
     assert cli("calibrate", own_run, "--boxes", few, "--images", small_set) == 2
-    told = capsys.readouterr().err
-    assert "none of 6 boxes" in told and "the best IoU is 0.0" in told and "expected boxes x0,y0,x1,y1" in told
-    assert not (own_run / FILE).exists()
+    printed = capsys.readouterr().err
+    assert "none of 6 boxes" in printed and "the best IoU is 0.0" in printed and "expected boxes x0,y0,x1,y1" in printed
+    assert not (own_run / CALIBRATION_FILE).exists()
 
 
 @pytest.mark.parametrize("needed", [0.0, 1.01])
@@ -118,16 +128,18 @@ def test_boxes_of_which_none_fits_well_are_warned_of(
 ) -> None:
     monkeypatch.setattr("wsol.commands.calibrate.CORRECT_IOU", needed)
     assert cli("calibrate", own_run, "--boxes", few, "--images", small_set, "--dry-run") == 0
-    assert ("warning: none of 6 boxes comes to an IoU" in capsys.readouterr().err) == (needed > 1)
+    assert ("warning: none of 6 boxes reaches an IoU" in capsys.readouterr().err) == (needed > 1)
 
 
-def test_any_truth_will_do_and_all_splits_are_used(own_run: Path, small_set: Path, few: Path) -> None:
+def test_any_format_of_ground_truth_is_accepted_and_all_splits_are_used(
+    own_run: Path, small_set: Path, few: Path
+) -> None:
     assert wsol.calibrate(own_run, small_set, dry_run=True, quiet=True).calibration.n == 6
     head, *lines = few.read_text().splitlines()
     splits = ("train", "test", "train", "test", "test", "train")
     few.write_text("\n".join([f"{head},split", *map(",".join, zip(lines, splits, strict=True))]) + "\n")
     assert wsol.calibrate(own_run, few, images=small_set, dry_run=True, quiet=True).calibration.n == 6
-    assert not (own_run / FILE).exists()
+    assert not (own_run / CALIBRATION_FILE).exists()
 
 
 def test_predict_and_evaluate_take_what_was_learned_up(
@@ -151,7 +163,7 @@ def test_predict_and_evaluate_take_what_was_learned_up(
     assert cli("evaluate", own_run, small_set, "--json", tmp_path / "m.json") == 0
     judged = json.loads((tmp_path / "m.json").read_text())[0]
     assert judged["threshold"] == 0.3
-    assert "the threshold 0.30 comes from 7 drawn boxes of few.csv" in judged["notes"][0]
+    assert "the threshold 0.30 was learned from 7 annotated boxes of few.csv" in judged["notes"][0]
     assert cli("evaluate", own_run, small_set, "--threshold", "0.3", "--json", tmp_path / "m.json") == 0
     assert not json.loads((tmp_path / "m.json").read_text())[0]["notes"]
 
@@ -174,13 +186,15 @@ def test_predictions_of_another_calibration_are_not_finished(
     assert cli(*words) == 0 and "finished already" in capsys.readouterr().err
     calibrated(own_run, curve=CURVE.model_copy(update={"slope": 2.5}))
     assert cli(*words) == 2
-    told = capsys.readouterr().err
-    assert told.count("the run was calibrated again since") == 1 and "slope" not in told
-    assert f"`wsol calibrate {own_run} --reset` takes that back" in told and "another folder with `--out`" in told
+    printed = capsys.readouterr().err
+    assert printed.count("the run was calibrated again since") == 1 and "slope" not in printed
+    assert f"`wsol calibrate {own_run} --reset` undoes it" in printed and "another folder with `--out`" in printed
     calibrated(own_run, threshold=0.4, curve=None)
     assert cli(*words) == 2
-    told = capsys.readouterr().err
-    assert "calibrated again since: only its threshold" in told and "slope" not in told and "0.4 now" not in told
+    printed = capsys.readouterr().err
+    assert (
+        "calibrated again since: only the threshold" in printed and "slope" not in printed and "0.4 now" not in printed
+    )
     assert cli("calibrate", own_run, "--reset") == 0
     assert cli(*words) == 2
     assert "it was made with a calibration that is not used now" in capsys.readouterr().err
@@ -193,13 +207,15 @@ def test_predicting_again_after_a_calibration_says_what_changed(
     assert cli(*words) == 0
     calibrated(own_run, curve=None)
     assert cli(*words) == 2
-    assert "the run was calibrated since, or that was made with --threshold" in capsys.readouterr().err
+    assert "the run was calibrated since, or the folder was made with --threshold" in capsys.readouterr().err
     calibrated(own_run)
     assert cli(*words) == 2
     assert "the run was calibrated since: threshold and scores are" in capsys.readouterr().err
     assert cli(*words, "--threshold", "0.9") == 2
-    told = capsys.readouterr().err
-    assert "0.9 now" in told and "wsol calibrate" not in told, "a threshold of the user's leaves the calibration out"
+    printed = capsys.readouterr().err
+    assert "0.9 now" in printed and "wsol calibrate" not in printed, (
+        "a threshold of the user's leaves the calibration out"
+    )
 
 
 def test_a_threshold_of_the_users_leaves_the_calibration_out(own_run: Path) -> None:
@@ -233,19 +249,19 @@ def test_the_threshold_travels_with_the_onnx_file(own_run: Path) -> None:
     assert run_metadata(Run.open(calibrated(own_run)), graph).box.threshold == 0.3
 
 
-def test_reset_takes_it_back(cli: Cli, own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reset_removes_the_calibration(cli: Cli, own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calibrated(own_run)
-    assert cli("calibrate", own_run, "--reset", "--dry-run") == 0 and (own_run / FILE).exists()
-    assert cli("calibrate", own_run, "--reset") == 0 and not (own_run / FILE).exists()
+    assert cli("calibrate", own_run, "--reset", "--dry-run") == 0 and (own_run / CALIBRATION_FILE).exists()
+    assert cli("calibrate", own_run, "--reset") == 0 and not (own_run / CALIBRATION_FILE).exists()
     assert cli("calibrate", own_run, "--reset") == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{own_run / FILE} would be removed; it stays (--dry-run).",
+        f"{own_run / CALIBRATION_FILE} would be removed; nothing was changed (--dry-run).",
         "calibration removed",
         f"{own_run} is not calibrated: nothing to remove",
     ]
 
 
-def test_images_that_cannot_be_used_are_told(
+def test_images_that_cannot_be_used_are_reported(
     cli: Cli, own_run: Path, own_set: Path, few: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = few.read_text().splitlines()
@@ -259,12 +275,13 @@ def test_images_that_cannot_be_used_are_told(
     ]
     few.write_text("\n".join([f"{lines[0]},width,height", *(f"{line},120,90" for line in lines[1:]), *more]) + "\n")
     assert cli("calibrate", own_run, "--boxes", few, "--images", own_set) == 0
-    told = capsys.readouterr()
-    assert "n = 6" in told.out
+    printed = capsys.readouterr()
+    assert "n = 6" in printed.out
     assert (
-        f"not used: other size: {train[0]}" in told.err and f"not used: cannot decode {own_set / train[1]}" in told.err
+        f"not used: other size: {train[0]}" in printed.err
+        and f"not used: cannot decode {own_set / train[1]}" in printed.err
     )
-    assert "wrong in the boxes: swapped corners" in told.err
+    assert "wrong in the boxes: swapped corners" in printed.err
 
 
 def nothing(lines: list[str], root: Path) -> list[str]:
@@ -285,25 +302,30 @@ def two_broken(lines: list[str], root: Path) -> list[str]:
     ("spoiled", "words", "expected"),
     [
         pytest.param(
-            four, ["--boxes", "{few}"], "4 images of {few} have a usable box: expected at least 5", id="four boxes"
+            four,
+            ["--boxes", "{few}"],
+            "too few usable boxes in {few}: expected at least 5 images with one, got 4",
+            id="four boxes",
         ),
         pytest.param(two_broken, ["--boxes", "{few}"], "cannot decode", id="two of six are broken"),
-        pytest.param(nothing, [], "expected one of --reviewed PREDICTIONS or --boxes FEW", id="nothing to learn from"),
-        pytest.param(nothing, ["--boxes", "{few}", "--reset"], "expected one of --reviewed", id="both"),
         pytest.param(
-            nothing, ["--boxes", "{few}", "--reviewed", "{few}"], "expected one of --reviewed", id="boxes twice"
+            nothing, [], "expected --reviewed PREDICTIONS, --boxes FEW or --reset", id="nothing to learn from"
+        ),
+        pytest.param(nothing, ["--boxes", "{few}", "--reset"], "needs exactly one source", id="both"),
+        pytest.param(
+            nothing, ["--boxes", "{few}", "--reviewed", "{few}"], "needs exactly one source", id="boxes twice"
         ),
         pytest.param(nothing, ["--reviewed", "{few}"], "of `wsol predict", id="no predictions"),
         pytest.param(
             nothing,
             ["--reset", "--json", "{few}.json"],
-            "--json has nothing to say of a --reset",
+            "--json and --reset exclude each other",
             id="a report on nothing",
         ),
         pytest.param(nothing, ["--boxes", "{few}x"], "{few}x does not exist", id="no such boxes"),
     ],
 )
-def test_mistakes_are_told_and_change_nothing(
+def test_mistakes_are_reported_and_change_nothing(
     cli: Cli,
     own_run: Path,
     own_set: Path,
@@ -315,29 +337,31 @@ def test_mistakes_are_told_and_change_nothing(
 ) -> None:
     few.write_text("\n".join(spoiled(few.read_text().splitlines(), own_set)) + "\n")
     assert cli("calibrate", own_run, *(word.format(few=few) for word in words), "--images", own_set) == 2
-    told = capsys.readouterr().err
-    assert expected.format(few=few) in told and "Traceback" not in told and not (own_run / FILE).exists()
+    printed = capsys.readouterr().err
+    assert (
+        expected.format(few=few) in printed and "Traceback" not in printed and not (own_run / CALIBRATION_FILE).exists()
+    )
 
 
 @pytest.mark.parametrize("has_sizes", [False, True])
-def test_images_that_are_elsewhere_are_asked_for(
+def test_images_that_have_moved_are_asked_for(
     cli: Cli, own_run: Path, few: Path, capsys: pytest.CaptureFixture[str], has_sizes: bool
 ) -> None:
     head, *lines = few.read_text().splitlines()
     if has_sizes:
         few.write_text("\n".join([f"{head},width,height", *(f"{line},120,90" for line in lines)]) + "\n")
     assert cli("calibrate", own_run, "--boxes", few) == 2
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     first = few.parent / lines[0].split(",")[0]
-    assert f"0 of 6 images listed in {few} exist: expected files such as {first}. Give" in told
-    assert "`--images FOLDER`" in told and "Draw more" not in told
+    assert f"0 of 6 images listed in {few} exist: expected files such as {first}. Give" in printed
+    assert "`--images FOLDER`" in printed and "Annotate more" not in printed
 
 
-def test_a_folder_that_is_no_run_is_told(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_no_run_is_reported(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli("calibrate", tmp_path, "--reset") == 2 and "is not a run" in capsys.readouterr().err
 
 
-def images(n: int) -> list[_Seen]:
+def images(n: int) -> list[_ImageFit]:
     """Maps of blots, whose boxes fit now better, now worse."""
     random = np.random.default_rng(n)
     seen = []
@@ -345,38 +369,38 @@ def images(n: int) -> list[_Seen]:
         heatmap = random.random((6, 6), dtype=np.float32)
         peak = random.random()
         fits = np.clip(0.95 - 2 * np.abs(np.array([0.2, 0.5, 0.8]) - peak) + 0.1 * random.random(3), 0, 1)
-        seen.append(_Seen(heatmap, (30, 40), fits))
+        seen.append(_ImageFit(heatmap, (30, 40), fits))
     return seen
 
 
 @pytest.mark.parametrize("n", [5, 9])
-def test_each_image_is_judged_by_what_all_the_others_teach(n: int) -> None:
+def test_each_image_is_evaluated_with_the_calibration_of_all_others(n: int) -> None:
     seen, thresholds = images(n), np.array([0.2, 0.5, 0.8])
     found: dict[str, list[float]] = {"gt_known": [], "mean_box_iou": [], "brier": []}
     for i, one in enumerate(seen):
-        others = _Lessons([*seen[:i], *seen[i + 1 :]], thresholds, 0.5)
-        place = others.place(np.ones(n - 1, dtype=bool))
+        others = _ImageFits([*seen[:i], *seen[i + 1 :]], thresholds, 0.5)
+        place = others.choice(np.ones(n - 1, dtype=bool))
         curve = fitted_curve(others.scores_at(place), others.is_right[:, place])
         is_right = bool(one.fits[place] >= 0.5)
-        score = float(_Lessons([one], thresholds, 0.5).scores_at(place)[0])
+        score = float(_ImageFits([one], thresholds, 0.5).scores_at(place)[0])
         found["gt_known"].append(is_right)
         found["mean_box_iou"].append(one.fits[place])
         found["brier"].append(((score if curve is None else probability(curve, score)) - is_right) ** 2)
-    lessons = _Lessons(seen, thresholds, 0.5)
-    for compared, values in zip(_leave_one_out(lessons, lessons.places_of_others()), found.values(), strict=True):
+    lessons = _ImageFits(seen, thresholds, 0.5)
+    for compared, values in zip(_leave_one_out(lessons, lessons.choices_of_others()), found.values(), strict=True):
         assert compared.calibrated.value == pytest.approx(100 * np.mean(values))
         assert compared.difference.value == pytest.approx(compared.calibrated.value - compared.own.value)
 
 
 @pytest.mark.parametrize("gain", [-2.0, 2.0])
-def test_what_surely_loses_on_other_images_is_not_taken(
+def test_a_threshold_that_is_significantly_worse_on_other_images_is_not_used(
     own_run: Path, few: Path, small_set: Path, monkeypatch: pytest.MonkeyPatch, gain: float
 ) -> None:
     own, rate = Run.open(own_run).box().threshold, Rate(50.0, 40.0, 60.0)
-    sure = Compared(rate, rate, Rate(gain, gain - 0.5, gain + 0.5))
+    sure = Comparison(rate, rate, Rate(gain, gain - 0.5, gain + 0.5))
     monkeypatch.setattr(stage, "_leave_one_out", lambda lessons, places: (sure, sure, sure))
-    monkeypatch.setattr(_Lessons, "place", lambda self, which: self.own + 3)
-    monkeypatch.setattr(_Lessons, "curve", lambda self, place, which: CURVE)
+    monkeypatch.setattr(_ImageFits, "choice", lambda self, which: self.own + 3)
+    monkeypatch.setattr(_ImageFits, "curve", lambda self, place, which: CURVE)
     found = wsol.calibrate(own_run, few, images=small_set, quiet=True)
     read = Localizer.load(own_run, device="cpu")
     assert (read.box.threshold, read.curve) == (found.calibration.threshold, found.calibration.curve)
@@ -386,10 +410,10 @@ def test_what_surely_loses_on_other_images_is_not_taken(
 
 def test_without_a_calibration_figures_are_those_of_the_default() -> None:
     seen, thresholds = images(6), np.array([0.2, 0.5, 0.8])
-    lessons = _Lessons(seen, thresholds, 0.5)
-    gt_known, mean_box_iou, brier = _leave_one_out(lessons, lessons.places_of_others())
+    lessons = _ImageFits(seen, thresholds, 0.5)
+    gt_known, mean_box_iou, brier = _leave_one_out(lessons, lessons.choices_of_others())
     fits = np.array([one.fits[1] for one in seen])
-    scores = _Lessons(seen, thresholds, 0.5).scores_at(1)
+    scores = _ImageFits(seen, thresholds, 0.5).scores_at(1)
     assert gt_known.own.value == pytest.approx(100 * (fits >= 0.5).mean())
     assert mean_box_iou.own.value == pytest.approx(100 * fits.mean())
     assert brier.own.value == pytest.approx(100 * ((scores - (fits >= 0.5)) ** 2).mean())
@@ -399,39 +423,37 @@ def test_without_a_calibration_figures_are_those_of_the_default() -> None:
     ("threshold", "gain", "expected"),
     [
         pytest.param(0.5, (0.0, 0.0, 0.0), "The threshold stays at 0.50", id="stays"),
-        pytest.param(0.4, (2.0, 0.5, 4.0), "Threshold 0.40 gains: +2.0 (+0.5 to +4.0) points", id="gains"),
+        pytest.param(0.4, (2.0, 0.5, 4.0), "Threshold 0.40 is better: +2.0 (+0.5 to +4.0) points", id="better"),
         pytest.param(
             0.4,
             (-2.0, -4.0, -0.5),
-            "The threshold stays at 0.50: 0.40, which these 7 boxes choose, loses -2.0 (-4.0 to -0.5) points",
-            id="loses",
+            "The threshold stays at 0.50: 0.40, the choice of these 7 boxes, is worse, -2.0 (-4.0 to -0.5) points",
+            id="worse",
         ),
-        pytest.param(0.4, (1.0, -1.0, 3.0), "No gain to be sure of at threshold 0.40", id="cannot be told"),
+        pytest.param(0.4, (1.0, -1.0, 3.0), "No significant gain with threshold 0.40", id="not significant"),
     ],
 )
-def test_whether_it_gained_is_said_in_a_sentence(
+def test_the_verdict_says_whether_the_calibration_is_a_gain(
     own_run: Path, threshold: float, gain: tuple[float, float, float], expected: str
 ) -> None:
     rate = Rate(50.0, 40.0, 60.0)
-    one = Compared(rate, rate, Rate(*gain))
+    one = Comparison(rate, rate, Rate(*gain))
     calibration = new_calibration(Run.open(own_run).calibrated_weights, Path("few.csv"), threshold, CURVE, 7)
-    found = Calibrated(calibration, 0.5, threshold, 3, one, one, one, (), ())
+    found = CalibrationResult(calibration, 0.5, threshold, 3, one, one, one, (), ())
     assert found.verdict().startswith(expected)
-    assert ("The scores stay as they are, since as probabilities they would lose" in found.verdict()) == (
-        gain[1] > 0
-    ), "low is good"
-    assert ("The scores gain as probabilities: Brier" in found.verdict()) == (gain[2] < 0)
+    assert ("as probabilities they would be worse" in found.verdict()) == (gain[1] > 0), "lower is better"
+    assert ("The scores are better as probabilities: Brier" in found.verdict()) == (gain[2] < 0)
     assert calibration_table(found).caption == found.verdict()
 
 
-def test_scores_that_the_boxes_tell_nothing_about_are_said_to_stay(own_run: Path) -> None:
-    one = Compared(Rate(50.0, 40.0, 60.0), Rate(50.0, 40.0, 60.0), Rate(-2.0, -3.0, -1.0))
+def test_scores_stay_unchanged_if_the_boxes_give_no_rising_curve(own_run: Path) -> None:
+    one = Comparison(Rate(50.0, 40.0, 60.0), Rate(50.0, 40.0, 60.0), Rate(-2.0, -3.0, -1.0))
     calibration = new_calibration(Run.open(own_run).calibrated_weights, Path("few.csv"), 0.5, None, 9)
-    found = Calibrated(calibration, 0.5, 0.5, 2, one, one, one, (), ())
-    told = found.verdict()
+    found = CalibrationResult(calibration, 0.5, 0.5, 2, one, one, one, (), ())
+    printed = found.verdict()
     assert list(calibration_table(found).columns[3].cells)[2] == "", "no figure of what is not used"
-    assert "The threshold stays at 0.50" in told and "More boxes, right ones and wrong ones" in told
-    assert "The scores stay as they are: of these 9 boxes, 2 of them right" in told and "Brier" not in told
+    assert "The threshold stays at 0.50" in printed and "More boxes" in printed
+    assert "among these 9 boxes, of which 2 are right" in printed and "Brier" not in printed
 
 
 def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_it_is(
@@ -453,11 +475,11 @@ def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_i
     for one in opened[1:]:
         height, width = one.image_hw
         decide_at(out, one, (width * 0.2, height * 0.2, width * 0.8, height * 0.8))
-    words = ["calibrate", own_run, "--reviewed", out, "--dry-run", "--json", tmp_path / "told.json"]
+    words = ["calibrate", own_run, "--reviewed", out, "--dry-run", "--json", tmp_path / "printed.json"]
     assert cli(*words) == 2 and "1 of the 6 images" in capsys.readouterr().err
     decide_at(out, opened[0], None)
     assert cli(*words) == 0
-    report = json.loads((tmp_path / "told.json").read_text())
+    report = json.loads((tmp_path / "printed.json").read_text())
     assert report["n"] == 5 and report["accuracy"]["n"] == 6
     own = report["calibration"]["threshold"] == report["own_threshold"]
     right = report["metrics"]["gt_known"]["own" if own else "calibrated"]["value"] / 100 * 5
@@ -467,8 +489,8 @@ def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_i
     assert f"{report['accuracy']['right']} of the 6 images drawn at random are right" in shown
     decide_at(out, opened[5], ())  # in which the run finds something
     assert cli(*words) == 2, "four boxes are too few"
-    told = capsys.readouterr().err
-    assert "Of the 6 images drawn at random 1 are rejected" in told and "--sample 50` draws more" in told
+    printed = capsys.readouterr().err
+    assert "Rejected images count as wrong: 1 of 6" in printed and "--sample 50` draws more" in printed
 
 
 def test_an_image_without_an_object_is_right_where_the_run_finds_nothing(
@@ -491,7 +513,7 @@ def test_an_image_without_an_object_is_right_where_the_run_finds_nothing(
     assert judged[0.0] == judged[1.0] + 1
 
 
-def test_maps_that_are_shifted_otherwise_are_other_maps(
+def test_heatmaps_with_another_shift_count_as_other_heatmaps(
     cli: Cli, own_run: Path, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = own_run / "seg" / "threshold.json"

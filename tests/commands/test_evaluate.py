@@ -75,7 +75,7 @@ def test_every_protocol_has_its_metrics_with_intervals(judged_run: dict[str, dic
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_maps_of_a_run_judged_as_another_systems_give_the_same_numbers(
+def test_the_heatmaps_of_a_run_evaluated_as_those_of_another_system_give_the_same_numbers(
     cli: Cli,
     small_set: Path,
     small_run: Path,
@@ -111,7 +111,7 @@ def test_the_maps_of_a_run_judged_as_another_systems_give_the_same_numbers(
     assert found["original"]["metrics"] == {name: known[name] for name in known if not name.startswith("top")}
 
 
-def test_predictions_judged_as_boxes_with_classes_give_the_runs_numbers(
+def test_predictions_evaluated_as_boxes_with_classes_give_the_numbers_of_the_run(
     cli: Cli, small_set: Path, small_run: Path, judged_run: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     assert cli("predict", small_run, small_set / "test", "--out", tmp_path / "out") == 0
@@ -126,7 +126,7 @@ def test_predictions_judged_as_boxes_with_classes_give_the_runs_numbers(
             assert found[metric] == pytest.approx(judged_run["original"]["metrics"][metric], abs=1e-6), metric
 
 
-def test_a_table_of_boxes_is_judged_under_every_protocol(cli: Cli, small_set: Path, tmp_path: Path) -> None:
+def test_a_table_of_boxes_is_evaluated_under_every_protocol(cli: Cli, small_set: Path, tmp_path: Path) -> None:
     ground_truth = table_of(small_set / "boxes.csv")
     test = [row for row in ground_truth if row["path"].startswith("test/")]
     with (tmp_path / "found.csv").open("w") as file:
@@ -176,7 +176,7 @@ def test_under_spol_the_networks_see_nothing_but_the_crop(
         pytest.param([float("nan")] * 3, 0, 3, id="not a number is last"),
     ],
 )
-def test_the_rank_of_a_class_is_its_place_by_probability(probabilities: list[float], label: int, rank: int) -> None:
+def test_the_rank_of_a_class_is_its_position_by_probability(probabilities: list[float], label: int, rank: int) -> None:
     assert ranks_of(np.array([probabilities]), np.array([label])) == [rank]
 
 
@@ -221,7 +221,7 @@ def test_classes_curve_and_problems_are_written_beside_the_table(
     shown = capsys.readouterr()
     assert "n = 5" in shown.out and "per class" in shown.out
     assert "1 x swapped corners" in shown.err and "1 x unknown image" in shown.err
-    assert "no true box" in shown.err
+    assert "no ground truth" in shown.err
     problems = Path(f"{out}.txt").read_text()
     assert path in problems and "swapped corners" in problems and "test/nowhere/1.jpg" in problems
     rows = table_of(Path(f"{out}.csv"))
@@ -253,7 +253,7 @@ def test_a_image_without_a_contour_may_be_left_out_under_spol(
     assert numbers(tmp_path / "m.json")["spol"]["n"] == 5
 
 
-def test_a_image_of_another_size_than_its_truth_is_left_out_and_listed(
+def test_an_image_of_another_size_than_its_ground_truth_is_left_out_and_listed(
     cli: Cli, own_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = own_set / "truth.csv"
@@ -280,8 +280,8 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
     second.write_bytes(b"no map")
     assert cli("evaluate", "--heatmaps", maps, "--truth", small_set, "--json", tmp_path / "m.json") == 0
     assert numbers(tmp_path / "m.json")["wsol-v2"]["n"] == 4
-    told = capsys.readouterr().err
-    assert "no map" in told and "cannot read the heatmap" in told
+    printed = capsys.readouterr().err
+    assert "no heatmap" in printed and "cannot read the heatmap" in printed
 
 
 @pytest.mark.parametrize(
@@ -302,15 +302,19 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         pytest.param(["--heatmaps", "{tmp}", "--truth", "{set}"], "no heatmap in", id="no maps"),
         pytest.param(["--heatmaps", "{maps}", "--truth", "{tmp}/nowhere"], "does not exist", id="no such truth"),
         pytest.param(
-            ["--boxes", "x.csv", "--truth", "{set}", "--curve", "x.svg"], "boxes have no threshold", id="curve of boxes"
+            ["--boxes", "x.csv", "--truth", "{set}", "--curve", "x.svg"], "--curve needs heatmaps", id="curve of boxes"
         ),
         pytest.param(["--boxes", "{tmp}/none.csv", "--truth", "{set}"], "none.csv", id="no such boxes"),
         pytest.param(["{run}", "{set}", "--protocol", "orignal"], "Did you mean original?", id="misspelt protocol"),
         pytest.param(["{run}", "{set}", "--threshold-step", "0"], "from 0.0001 to 1", id="no step"),
-        pytest.param(["{run}", "{set}", "--classes", "x.csv"], "a run names its own classes", id="classes of a run"),
+        pytest.param(
+            ["{run}", "{set}", "--classes", "x.csv"],
+            "--classes is for the results of other systems",
+            id="classes of a run",
+        ),
         pytest.param(
             ["--heatmaps", "{maps}", "--truth", "{set}", "--save-heatmaps", "x"],
-            "--save-heatmaps writes the maps of a run",
+            "--save-heatmaps writes the heatmaps of a run",
             id="saved maps of maps",
         ),
         pytest.param(
@@ -326,7 +330,7 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         pytest.param(["--heatmaps", "{maps}", "--truth", "{set}", "--workers", "0"], "at least 1", id="no workers"),
         pytest.param(["{run}", "{set}", "--json", "{tmp}"], "is a folder", id="a folder for a file"),
         pytest.param(
-            ["{run}", "{set}", "--csv", "{set}/boxes.csv/a.csv"], "expected a folder there", id="a file for a folder"
+            ["{run}", "{set}", "--csv", "{set}/boxes.csv/a.csv"], "expected a folder", id="a file for a folder"
         ),
         pytest.param(["{run}", "{set}", "--curve", "x.gif"], "ends in .png, .svg, .pdf", id="no plot"),
         pytest.param(
@@ -334,7 +338,7 @@ def test_missing_and_broken_maps_are_left_out_and_listed(
         ),
     ],
 )
-def test_mistakes_are_told_before_anything_is_computed(
+def test_mistakes_are_reported_before_anything_is_computed(
     words: list[str],
     expected: str,
     cli: Cli,
@@ -346,8 +350,8 @@ def test_mistakes_are_told_before_anything_is_computed(
 ) -> None:
     places = {"run": small_run, "set": small_set, "maps": small_run / "maps", "tmp": tmp_path}
     assert cli("evaluate", *(word.format(**places) for word in words)) == 2
-    told = capsys.readouterr().err
-    assert expected in told and "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert expected in printed and "Traceback" not in printed
 
 
 def test_a_class_that_is_not_named_is_wrong_however_few_classes_there_are(
@@ -377,14 +381,14 @@ def test_images_that_are_elsewhere_are_asked_for(
     commands = [[small_run, ground_truth], *([] if has_sizes else [["--boxes", found, "--truth", ground_truth]])]
     for words in commands:
         assert cli("evaluate", *words) == 2
-        told = capsys.readouterr().err
-        assert f"0 of 6 images listed in {ground_truth} exist: expected files such as" in told
-        assert "`--images FOLDER`" in told and ".." not in told
+        printed = capsys.readouterr().err
+        assert f"0 of 6 images listed in {ground_truth} exist: expected files such as" in printed
+        assert "`--images FOLDER`" in printed and ".." not in printed
         assert cli("evaluate", *words, "--images", small_set) == 0
         capsys.readouterr()
 
 
-def test_a_class_that_the_truth_lacks_is_wrong_and_told(
+def test_a_class_that_the_ground_truth_lacks_is_wrong_and_reported(
     cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     test = [row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/")]
@@ -395,7 +399,10 @@ def test_a_class_that_the_truth_lacks_is_wrong_and_told(
     assert cli("evaluate", *words, "--json", tmp_path / "m.json") == 0
     found = numbers(tmp_path / "m.json")["original"]["metrics"]
     assert (found["top1_loc"]["value"], found["top5_loc"]["value"]) == (0, 100)
-    assert f"1 class in {tmp_path / 'classes.csv'} is not in the truth: instrument; wrong" in capsys.readouterr().err
+    assert (
+        f"1 class in {tmp_path / 'classes.csv'} is not in the ground truth: instrument; wrong"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -407,7 +414,7 @@ def test_a_class_that_the_truth_lacks_is_wrong_and_told(
         pytest.param(None, None, id="no scores"),
     ],
 )
-def test_scores_of_boxes_are_judged_by_how_they_rank_them(
+def test_scores_of_boxes_are_evaluated_by_their_ranking(
     cli: Cli, small_set: Path, tmp_path: Path, scores: list[int] | None, expected: float | None
 ) -> None:
     """Six images: four boxes right, then one wrong, then an image without a box."""
@@ -424,7 +431,7 @@ def test_scores_of_boxes_are_judged_by_how_they_rank_them(
     assert (found["original"] or {"value": None})["value"] == (None if expected is None else pytest.approx(expected))
 
 
-def test_boxes_of_unknown_images_and_images_without_boxes_are_told(
+def test_boxes_of_unknown_images_and_images_without_boxes_are_reported(
     cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = next(row for row in table_of(small_set / "boxes.csv") if row["path"].startswith("test/"))
@@ -432,12 +439,12 @@ def test_boxes_of_unknown_images_and_images_without_boxes_are_told(
     (tmp_path / "found.csv").write_text("\n".join(["path,x0,y0,x1,y1", *rows]) + "\n")
     words = ["--boxes", tmp_path / "found.csv", "--truth", small_set, "--problems", tmp_path / "p.txt"]
     assert cli("evaluate", *words) == 0
-    told = capsys.readouterr().err
-    assert "elsewhere/1.jpg" in told and "5 of 6 images have no box" in told
+    printed = capsys.readouterr().err
+    assert "elsewhere/1.jpg" in printed and "5 of 6 images have no box" in printed
     assert "elsewhere/1.jpg" in (tmp_path / "p.txt").read_text()
 
 
-def test_a_test_set_that_lacks_classes_of_the_run_can_be_judged(
+def test_a_test_set_that_lacks_classes_of_the_run_can_be_evaluated(
     cli: Cli, own_set: Path, small_run: Path, judged_run: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     rows = [row for row in table_of(own_set / "boxes.csv") if row["path"].startswith("test/")]
@@ -465,7 +472,7 @@ def test_a_test_set_that_lacks_classes_of_the_run_can_be_judged(
     assert {row["class"] for row in table_of(tmp_path / "m.csv")} == {"", last}
 
 
-def test_masks_of_another_evaluators_data_are_judged_by_pxap(cli: Cli, tmp_path: Path) -> None:
+def test_masks_of_another_evaluators_data_are_evaluated_by_pxap(cli: Cli, tmp_path: Path) -> None:
     """wsolevaluation's OpenImages: masks with ignore regions, no boxes, no sizes."""
     ground_truth, maps = tmp_path / "truth", tmp_path / "maps"
     lines: dict[str, list[str]] = {"image_ids": [], "class_labels": [], "localization": []}

@@ -113,7 +113,7 @@ def test_the_same_export_again_changes_nothing_and_another_is_refused(tmp_path: 
     before = (out / "instances.json").stat()
     assert export(predictions, "coco", out) == out
     assert (out / "instances.json").stat() == before
-    with pytest.raises(WsolError, match="made otherwise:\n.*coco there, yolo now"):
+    with pytest.raises(WsolError, match="made differently:\n.*coco there, yolo now"):
         export(predictions, "yolo", out)
 
 
@@ -136,14 +136,14 @@ def test_an_export_that_failed_leaves_nothing_that_looks_finished_and_can_be_rep
         pytest.param({"image": "/etc/secret.jpg"}, "below the image root", id="absolute"),
         pytest.param({"image": ""}, "below the image root", id="no name"),
         pytest.param({"image": "a/2.jpg"}, "each image once", id="an image twice"),
-        pytest.param({"image": "a//2.jpg"}, "each image once", id="an image twice, spelt otherwise"),
+        pytest.param({"image": "a//2.jpg"}, "each image once", id="an image twice, spelt differently"),
         pytest.param(
-            {"label": 2, "class_name": "hawk"}, "agree with manifest.json's 2 classes, got 2", id="label too large"
+            {"label": 2, "class_name": "hawk"}, "one of the 2 classes in manifest.json, got 2", id="label too large"
         ),
         pytest.param({"label": -1, "class_name": "hawk"}, "got -1", id="label negative"),
         pytest.param({"class_name": "hawk"}, "got 0 and 'hawk'", id="name without its label"),
         pytest.param(
-            {"label": None, "class_name": None}, "on every image with objects or on none", id="one without a class"
+            {"label": None, "class_name": None}, "on every image with objects, or on none", id="one without a class"
         ),
         pytest.param({"image_hw": [16, 12]}, "expected run lengths of size", id="mask of another size"),
         pytest.param(
@@ -155,10 +155,12 @@ def test_an_export_that_failed_leaves_nothing_that_looks_finished_and_can_be_rep
             {"objects": [line()["objects"][0] | {"xyxy": [float("nan"), 2.0, 3.0, 6.0]}]}, "finite", id="not finite"
         ),
         pytest.param({"objects": [line()["objects"][0] | {"score": float("nan")}]}, "finite", id="score not a number"),
-        pytest.param({"objects": [line()["objects"][0] | {"score": 1.5}]}, "scores from 0 to 1", id="score above 1"),
+        pytest.param(
+            {"objects": [line()["objects"][0] | {"score": 1.5}]}, "score: expected 0 to 1", id="score above 1"
+        ),
     ],
 )
-def test_a_line_that_no_format_can_hold_is_named(
+def test_an_invalid_line_is_reported_with_its_number(
     tmp_path: Path, format: Format, changes: dict[str, Any], text: str
 ) -> None:
     predictions = predictions_of(tmp_path, line(image="a/./2.jpg"), line() | changes)

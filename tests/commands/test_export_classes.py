@@ -41,7 +41,7 @@ BY_FOLDER = {
 }
 SAID = (
     "3 images changed to the folder's class, 1 had that class already, 0 keep the one that a reviewer chose, "
-    "2 keep theirs since no folder of theirs is named like a class."
+    "2 keep theirs since no folder of their paths is named like a class."
 )
 
 
@@ -166,7 +166,7 @@ def test_the_predicted_class_can_be_chosen_against_the_folders(out: Path, capsys
     assert "1 image changed" in said and "1 keeps the one that a reviewer chose" in said
 
 
-def test_what_was_chosen_and_what_nobody_looked_at_come_together(
+def test_chosen_classes_and_undecided_images_are_exported_together(
     cli: Cli, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     decide(out, "owl/wrong.jpg", "corrected", BOX, class_name="tit")
@@ -212,7 +212,7 @@ def test_a_run_that_predicts_no_class_has_those_of_folders(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("class_names", [CLASSES, ()], ids=["a run of three classes", "none at all"])
-def test_an_object_that_nothing_names_is_told(tmp_path: Path, class_names: tuple[str, ...]) -> None:
+def test_an_object_without_any_class_is_reported(tmp_path: Path, class_names: tuple[str, ...]) -> None:
     flat = replace(prediction(0, image="flat.jpg"), label=None, class_name=None, top5=())
     with pytest.raises(WsolError, match="'flat.jpg' lies in no folder named like a class"):
         exported(write_reviewable(tmp_path, [flat], class_names))

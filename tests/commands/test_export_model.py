@@ -157,8 +157,8 @@ def test_answers_too_far_apart_leave_what_was_there(
     monkeypatch.setattr(export_model, "write_onnx", lambda graph, card, path: shutil.copy(run / "model.onnx", path))
     (other / "model.onnx").write_bytes(b"earlier")
     assert cli("export-model", other, "--format", "onnx", "--check") == 2
-    told = capsys.readouterr().err
-    assert "answers otherwise than PyTorch" in told and "heatmap            3 x 64 x 64" in told
+    printed = capsys.readouterr().err
+    assert "outputs of the file differ" in printed and "heatmap            3 x 64 x 64" in printed
     assert (other / "model.onnx").read_bytes() == b"earlier"
     assert not list(other.glob(".*"))
 
@@ -175,7 +175,7 @@ def test_the_runs_file_is_made_on_first_use_and_again_when_the_weights_change(ba
     np.testing.assert_allclose(theirs.outputs(images(2)).heatmaps, ours.outputs(images(2)).heatmaps, atol=CLOSE)
 
 
-def test_the_runs_file_is_made_again_when_its_maps_are_shifted_otherwise(
+def test_the_file_of_a_run_is_made_again_when_the_shift_of_its_heatmaps_changes(
     bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Localizer.load(bare, engine="onnx")
@@ -204,21 +204,21 @@ MISTAKES: list[Any] = [
 
 
 @pytest.mark.parametrize(("call", "words"), MISTAKES)
-def test_mistakes_are_told(bare: Path, call: Callable[[Path], object], words: str) -> None:
+def test_mistakes_are_reported(bare: Path, call: Callable[[Path], object], words: str) -> None:
     with pytest.raises(WsolError) as raised:
         call(bare)
     assert words in str(raised.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"no onnx " * 99, None], ids=["empty", "something else", "half"])
-def test_a_broken_file_is_told(toy: tuple[str, Path], tmp_path: Path, content: bytes | None) -> None:
+def test_a_broken_file_is_reported(toy: tuple[str, Path], tmp_path: Path, content: bytes | None) -> None:
     whole = (toy[1] / "model.onnx").read_bytes()
     (tmp_path / "model.onnx").write_bytes(whole[: len(whole) // 2] if content is None else content)
     with pytest.raises(WsolError, match="cannot be opened .* Make it again"):
         open_onnx(tmp_path / "model.onnx")
 
 
-def test_a_gpu_that_onnxruntime_has_not_is_told(toy: tuple[str, Path]) -> None:
+def test_a_gpu_that_onnxruntime_lacks_is_reported(toy: tuple[str, Path]) -> None:
     import onnxruntime
 
     open_onnx(toy[1] / "model.onnx", "cpu")
@@ -230,12 +230,12 @@ def test_a_gpu_that_onnxruntime_has_not_is_told(toy: tuple[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("absent", ["onnx", "onnxscript", "onnxruntime"])
-def test_without_the_extra_its_name_is_told(
+def test_without_the_extra_its_name_is_reported(
     absent: str, bare: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == absent else object())
     assert cli("export-model", bare, "--format", "onnx", "--check") == 2
-    assert f"needs {absent}" in (told := capsys.readouterr().err) and "pip install 'wsol[export]'" in told
+    assert f"needs {absent}" in (printed := capsys.readouterr().err) and "pip install 'wsol[export]'" in printed
     with pytest.raises(WsolError, match=f"needs {absent}"):
         Localizer.load(bare, engine="onnx")
     assert not (bare / "model.onnx").exists()
@@ -249,7 +249,7 @@ class OneSize(nn.Module):
         return ScoreMaps(images, None)
 
 
-def test_a_network_that_takes_one_size_alone_is_told(bare: Path) -> None:
+def test_a_network_that_accepts_only_one_size_is_reported(bare: Path) -> None:
     graph = onnx_export.load_graph(Run.open(bare))
     card = onnx_export.run_metadata(Run.open(bare), graph)
     graph.model = OneSize()  # type: ignore[assignment]
@@ -257,14 +257,14 @@ def test_a_network_that_takes_one_size_alone_is_told(bare: Path) -> None:
         onnx_export.write_onnx(graph, card, bare / "model.onnx")
 
 
-def test_a_check_that_pytorch_itself_cannot_follow_is_told(toy: tuple[str, Path]) -> None:
+def test_a_size_that_pytorch_itself_does_not_accept_is_reported(toy: tuple[str, Path]) -> None:
     graph = onnx_export.load_graph(Run.open(toy[1]))
     graph.model = OneSize()  # type: ignore[assignment]
-    with pytest.raises(WsolError, match="PyTorch itself does not take images of 64 x 64 .expected 96 rows"):
+    with pytest.raises(WsolError, match="does not accept images of 64 x 64 .expected 96 rows"):
         export_model.compared(graph, toy[1] / "model.onnx")
 
 
-def test_what_is_known_of_the_weights_licence_is_told(bare: Path) -> None:
+def test_the_licence_of_the_weights_is_reported_if_it_is_known(bare: Path) -> None:
     graph = onnx_export.load_graph(Run.open(bare))
     graph.model_config = graph.model_config.model_copy(update={"backbone": "resnet50"})
     assert "weights of resnet50: apache-2.0" in onnx_export.run_metadata(Run.open(bare), graph).licence

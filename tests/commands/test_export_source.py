@@ -38,7 +38,7 @@ def stolen(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("format", get_args(Format))
-def test_an_export_that_holds_pixels_says_whose_before_it_copies(
+def test_an_export_that_contains_pixels_names_their_folder_before_it_copies(
     tmp_path: Path, predictions: Path, format: Format, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(tmp_path / "images/a")  # so that copying fails, and what was said before is seen

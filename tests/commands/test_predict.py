@@ -199,16 +199,16 @@ def test_it_says_how_many_images_a_second_and_what_it_waited_for(
 ) -> None:
     words = ("predict", small_run, images / "train", "--out", tmp_path / "out")
     assert cli(*words) == 0
-    told = capsys.readouterr().err
-    assert "12 images, " in told and "4 skipped" in told and "0 broken 2.jpg: the file is empty" in told
-    assert "images a second; " in told and " s waiting for data, " in told and " s in the networks, " in told
+    printed = capsys.readouterr().err
+    assert "12 images, " in printed and "4 skipped" in printed and "0 broken 2.jpg: the file is empty" in printed
+    assert "images a second; " in printed and " s waiting for data, " in printed and " s in the networks, " in printed
     shutil.copytree(small_run / "cam", tmp_path / "out" / "parts")  # killed before it had tidied up
     assert cli(*words) == 0
     assert "finished already" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path / "out")) == ["manifest.json", "predictions.jsonl", "skipped.json"]
 
 
-def test_what_is_not_read_is_counted_and_what_is_no_file_or_damaged_is_skipped(
+def test_unreadable_types_are_counted_and_damaged_files_are_skipped(
     cli: Cli, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Telephone images, a pipe, a damaged AVIF, litter: one command, to its end, with numbers for all of them."""
@@ -417,42 +417,42 @@ def test_other_settings_and_other_images_start_over(
     assert len(list(open_predictions(out))) == 6
 
 
-def test_other_images_over_a_finished_prediction_are_told_in_words(
+def test_other_images_over_a_finished_prediction_are_described(
     cli: Cli, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("predict", small_run, images / "test", "--out", tmp_path / "out")
     assert cli(*words) == 0
     other = ("predict", small_run, images / "train", "--out", tmp_path / "out")
     assert cli(*other) == 2
-    told = capsys.readouterr().err
-    assert "the images are others" in told and "another folder with `--out`, or remove" in told
-    assert "--run" not in told and "inputs" not in told
+    printed = capsys.readouterr().err
+    assert "the images differ" in printed and "another folder with `--out`, or remove" in printed
+    assert "--run" not in printed and "inputs" not in printed
     (tmp_path / "out" / "review.jsonl").touch()
     assert cli(*other) == 2
-    told = capsys.readouterr().err
-    assert f"It holds a review: keep {tmp_path / 'out' / 'review.jsonl'}" in told and "remove" not in told
+    printed = capsys.readouterr().err
+    assert f"It holds a review: keep {tmp_path / 'out' / 'review.jsonl'}" in printed and "remove" not in printed
 
 
-def test_a_folder_of_photographs_is_not_to_be_removed(
+def test_the_message_never_suggests_to_remove_a_folder_of_photographs(
     cli: Cli, small_run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(images / "test", tmp_path / "my photos")
     assert cli("predict", small_run, images / "test", "--out", tmp_path / "my photos") == 2
-    told = capsys.readouterr().err
-    assert "my photos exists already: expected a free name. Name another folder." in told and "emove" not in told
+    printed = capsys.readouterr().err
+    assert "my photos exists already: expected a new name. Name another folder." in printed and "emove" not in printed
 
 
-def test_images_that_come_while_they_are_listed_are_told(images: Path, tmp_path: Path) -> None:
+def test_images_that_are_added_while_they_are_listed_are_reported(images: Path, tmp_path: Path) -> None:
     names = predict._names(images / "test")
     digest = predict._hash(images / "test", [*names, "new.jpg"])
-    with pytest.raises(WsolError, match="came or went .* while they were listed"):
+    with pytest.raises(WsolError, match="added or removed while they were listed"):
         predict._list(images / "test", tmp_path / "names", digest)
     assert not (tmp_path / "names").exists()
     write_names(tmp_path / "names", ["from before"])
     predict._list(images / "test", tmp_path / "names", digest)  # an interrupted prediction has its listing
 
 
-def test_where_no_image_can_be_decoded_they_are_tried_again_when_they_are_mended(
+def test_if_no_image_can_be_decoded_all_are_tried_again_after_they_are_fixed(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "images"
@@ -460,8 +460,8 @@ def test_where_no_image_can_be_decoded_they_are_tried_again_when_they_are_mended
     for number in range(4):
         (folder / f"{number}.jpg").touch()
     assert cli("predict", small_run, folder, "--out", tmp_path / "out") == 2
-    told = capsys.readouterr().err
-    assert "none of 4 images can be decoded" in told and told.count("the file is empty") == 4
+    printed = capsys.readouterr().err
+    assert "none of 4 images can be decoded" in printed and printed.count("the file is empty") == 4
     shutil.copy(next(small_set.rglob("*.jpg")), folder / "2.jpg")
     assert cli("predict", small_run, folder, "--out", tmp_path / "out") == 0
     assert [one.image for one in open_predictions(tmp_path / "out")] == ["2.jpg"]
@@ -474,7 +474,7 @@ def test_one_image_can_be_predicted_by_its_own_name(cli: Cli, small_set: Path, s
 
 
 @pytest.mark.parametrize(("threshold", "is_warned"), [(0, True), (1, False)])
-def test_boxes_that_say_nothing_of_where_the_object_is_are_told_each_time(
+def test_boxes_that_cover_the_whole_image_cause_a_warning_each_time(
     cli: Cli,
     small_set: Path,
     small_run: Path,
@@ -486,16 +486,16 @@ def test_boxes_that_say_nothing_of_where_the_object_is_are_told_each_time(
     words = ("predict", small_run, small_set / "test", "--out", tmp_path / "out", "--threshold", threshold)
     for has_finished in (False, True):
         assert cli(*words) == 0
-        told = capsys.readouterr().err
-        assert ("finished already" in told) == has_finished
-        assert ("cover them whole (95% or more)" in told) == is_warned
-        assert ("--threshold is too low: see them with `wsol report`" in told) == is_warned
+        printed = capsys.readouterr().err
+        assert ("finished already" in printed) == has_finished
+        assert ("cover the whole image (95% or more)" in printed) == is_warned
+        assert ("--threshold is too low: inspect them with `wsol report`" in printed) == is_warned
 
 
 @pytest.mark.parametrize(
-    ("has_maps", "expected"), [(True, "too little, or --threshold is"), (False, "too little: see them")]
+    ("has_maps", "expected"), [(True, "too little, or --threshold is"), (False, "too little: inspect them")]
 )
-def test_a_method_without_a_threshold_is_not_told_to_change_it(
+def test_the_warning_suggests_another_threshold_only_to_methods_that_have_one(
     has_maps: bool, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict._warn_of_covering(3, 12, has_maps, Progress())

@@ -94,7 +94,7 @@ def test_other_settings_are_refused_and_the_difference_is_named(
     )
 
 
-def test_an_interrupted_run_goes_on_without_options_after_other_ones_were_refused(
+def test_an_interrupted_run_continues_without_options_after_others_were_refused(
     cli: Cli,
     small_set: Path,
     small_run: Path,
@@ -116,7 +116,7 @@ def test_an_interrupted_run_goes_on_without_options_after_other_ones_were_refuse
 
 
 @pytest.mark.parametrize(
-    ("saved", "told"),
+    ("saved", "printed"),
     [
         pytest.param(
             "cam/log.jsonl", "interrupted before anything was saved; the same command starts again", id="nothing"
@@ -127,7 +127,7 @@ def test_an_interrupted_run_goes_on_without_options_after_other_ones_were_refuse
 )
 def test_ctrl_c_says_whether_anything_was_saved(
     saved: str,
-    told: str,
+    printed: str,
     cli: Cli,
     small_set: Path,
     tmp_path: Path,
@@ -141,11 +141,11 @@ def test_ctrl_c_says_whether_anything_was_saved(
 
     monkeypatch.setattr("wsol.commands.fit.fit_method", stop)
     assert cli("fit", small_set, "--run", tmp_path / "run") == 130
-    assert capsys.readouterr().err == f"{told}\n"
+    assert capsys.readouterr().err == f"{printed}\n"
 
 
 @pytest.mark.parametrize(
-    ("saved", "told"),
+    ("saved", "printed"),
     [
         pytest.param(
             "names/names.bin", "interrupted before anything was saved; the same command starts again", id="nothing"
@@ -154,7 +154,12 @@ def test_ctrl_c_says_whether_anything_was_saved(
     ],
 )
 def test_ctrl_c_of_a_prediction_says_whether_anything_was_saved(
-    saved: str, told: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    saved: str,
+    printed: str,
+    cli: Cli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def stop(*_: object, **__: object) -> None:
         (tmp_path / ".out.partial" / saved).parent.mkdir(parents=True)
@@ -163,7 +168,7 @@ def test_ctrl_c_of_a_prediction_says_whether_anything_was_saved(
 
     monkeypatch.setattr("wsol.commands.predict.predict", stop)
     assert cli("predict", tmp_path / "run", tmp_path / "images", "--out", tmp_path / "out") == 130
-    assert capsys.readouterr().err == f"{told}\n"
+    assert capsys.readouterr().err == f"{printed}\n"
 
 
 def test_every_training_names_the_broken_images(
@@ -218,7 +223,7 @@ def test_a_broken_image_among_many_is_reported_and_skipped(
     assert json.loads((tmp_path / "m.json").read_text())[0]["n"] == 5
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, small_set: Path, tmp_path: Path) -> None:
+def test_a_killed_training_continues_to_the_same_weights(cli: Cli, small_set: Path, tmp_path: Path) -> None:
     words = ["train-cam", str(small_set), *QUICK[:-4], "--cam.epochs", "12", "--workers", "0", "--run"]
     assert cli(*words, tmp_path / "whole") == 0
     process = subprocess.Popen(
@@ -242,7 +247,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, small_set: Path
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 @pytest.mark.parametrize("megabytes", [1, 20, 40])
-def test_a_full_disk_is_told_and_the_same_command_finishes_when_there_is_room(
+def test_a_full_disk_is_reported_and_the_same_command_finishes_when_there_is_room(
     cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, megabytes: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     disk = tmp_path / "disk"
@@ -348,14 +353,14 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
             id="a wrong value",
         ),
         pytest.param(
-            ["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs must be at least 1, got 0", id="no epoch"
+            ["fit", "{set}", "--run", "{tmp}/r", "--epochs", "0"], "--epochs: expected at least 1, got 0", id="no epoch"
         ),
         pytest.param(
             ["fit", "{set}", "--run", "{tmp}/r", "--bakbone", "x"], "Did you mean --backbone?", id="misspelt option"
         ),
         pytest.param(
             ["fit", "{set}", "photos", "--run", "{tmp}/r"],
-            "error: 'photos' is more than `wsol fit` takes: expected no further word. A path with spaces needs quotes",
+            "error: `wsol fit` takes no argument 'photos'. A path with spaces needs quotes",
             id="a space without quotes",
         ),
         pytest.param(
@@ -375,13 +380,13 @@ def test_a_localization_cannot_be_changed(small_run: Path) -> None:
         ),
         pytest.param(
             ["fit", "{set}", "--run"],
-            "error: --run has no value: expected one behind it.",
+            "error: --run has no value: expected one after it.",
             id="an option without its value",
         ),
         pytest.param(["fti"], 'Did you mean "fit"?', id="misspelt command"),
     ],
 )
-def test_mistakes_are_told_with_what_to_do(
+def test_user_errors_are_reported_with_a_remedy(
     words: list[str],
     expected: str,
     cli: Cli,
@@ -407,9 +412,9 @@ def test_mistakes_are_told_with_what_to_do(
     }
     places["tmp"].mkdir()
     assert cli(*(word.format(**places) for word in words)) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ") or "\nerror: " in told
-    assert expected in told and "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ") or "\nerror: " in printed
+    assert expected in printed and "Traceback" not in printed
 
 
 def test_a_checkpoint_of_another_version_is_refused(small_run: Path, tmp_path: Path) -> None:
@@ -441,18 +446,20 @@ def test_a_list_of_images_that_are_elsewhere_is_refused_dry_or_not(
     rows = [f"photographs/{number}.jpg,{('owl', 'hawk')[number % 2]}" for number in range(9)]
     (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
     assert cli(command, tmp_path / "list.csv", "--run", tmp_path / "r", *words) == 2
-    told = capsys.readouterr()
-    assert f"expected files such as {tmp_path / 'photographs/0.jpg'}" in told.err and "`--images FOLDER`" in told.err
-    assert told.out == "" and not (tmp_path / "r").exists()
+    printed = capsys.readouterr()
+    assert (
+        f"expected files such as {tmp_path / 'photographs/0.jpg'}" in printed.err and "`--images FOLDER`" in printed.err
+    )
+    assert printed.out == "" and not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("words", [["--backbone", "resnet51"], ["--classifier", "resnet51"]])
-def test_a_dry_run_knows_the_names_of_networks(
+def test_a_dry_run_checks_the_names_of_networks(
     cli: Cli, small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     assert cli("fit", small_set, "--run", tmp_path / "r", *words, "--dry-run") == 2
-    told = capsys.readouterr()
-    assert "timm has no model 'resnet51'" in told.err and "resnet50, " in told.err and told.out == ""
+    printed = capsys.readouterr()
+    assert "timm has no model 'resnet51'" in printed.err and "resnet50, " in printed.err and printed.out == ""
 
 
 def test_a_dry_run_of_the_default_networks_needs_no_torch(small_set: Path, tmp_path: Path) -> None:
@@ -482,7 +489,7 @@ def test_help_comes_quickly_and_without_torch() -> None:
         pytest.param(["fit", "{tmp}/nowhere", "--run", "{tmp}/r"], "stderr", id="an error"),
     ],
 )
-def test_where_nobody_reads_on_a_command_ends_without_a_word(
+def test_a_command_whose_output_is_closed_ends_silently(
     words: list[str], stream: str, class_folders: Path, tmp_path: Path
 ) -> None:
     reading, writing = os.pipe()
@@ -513,9 +520,9 @@ def test_the_default_has_no_stage_one_and_learns_from_the_masks_of_cues(
     assert cli("evaluate", run, small_set, "--which", "cues", "--json", tmp_path / "m.json") == 0
     assert json.loads((tmp_path / "m.json").read_text())[0]["threshold"] == 0.5
     capsys.readouterr()
-    for which, told in (("cam", "expected `--which cues`"),):
+    for which, printed in (("cam", "expected `--which cues`"),):
         assert cli("evaluate", run, small_set, "--which", which) == 2
-        assert told in capsys.readouterr().err
+        assert printed in capsys.readouterr().err
     assert cli("train-cam", small_set, "--run", run) == 2
     assert "does not use stage 1" in capsys.readouterr().err
     assert cli("report", run, small_set) == 0

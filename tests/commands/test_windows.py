@@ -89,7 +89,7 @@ def test_predict_export_and_evaluate_run_without_what_windows_lacks(
     assert all((tmp_path / name / "README.txt").exists() for name in ("coco", "yolo", "masks"))
 
 
-def test_output_that_nobody_reads_ends_a_command_without_a_word_there_too(tmp_path: Path) -> None:
+def test_a_command_whose_output_is_closed_ends_silently_there_too(tmp_path: Path) -> None:
     (tmp_path / "like_windows.py").write_text(LIKE_WINDOWS)
     command = f"{sys.executable} like_windows.py '[[\"--help\"]]'; echo $? >&2"
     done = subprocess.run(["bash", "-c", f"({command}) | true"], cwd=tmp_path, capture_output=True, text=True)

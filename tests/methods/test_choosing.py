@@ -58,15 +58,15 @@ BEGUN = {
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        pytest.param("--method cam", "expected the same, got cam. Name another --run.", id="another method"),
+        pytest.param("--method cam", "expected the same method, got cam. Name another --run.", id="another method"),
         pytest.param(
             "--method psol",
-            "expected the same, got psol. Name another --run.",
-            id="a method with a network in the same folder",
+            "expected the same method, got psol. Name another --run.",
+            id="one that would take its network",
         ),
         pytest.param(
             "--recipe paper",
-            "expected the same, got spol. Name another --run, or give `--method ddt` too.",
+            "expected the same method, got spol. Name another --run, or add `--method ddt`.",
             id="the method of a recipe",
         ),
     ],
@@ -228,7 +228,7 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
             "method ddt trains nothing: expected no --freeze, got --freeze 2. Choose another",
             id="frozen layers without a training",
         ),
-        pytest.param("--freeze -1", "--freeze must be at least 0, got -1", id="a negative number of stages"),
+        pytest.param("--freeze -1", "--freeze: expected at least 0, got -1", id="less than nothing"),
         pytest.param(
             "--method has --cam.fusion add", "Choose `--method spol`, or leave it out.", id="an option of MFF-Net alone"
         ),

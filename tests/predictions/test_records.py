@@ -165,7 +165,7 @@ def test_names_that_python_alone_takes_for_json_are_read(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a pipe"])
-def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_a_folder_or_device_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / LINES)
     with pytest.raises(WsolError, match=r"cannot read .*predictions\.jsonl \(.*`wsol predict"):
         list(read_lines(tmp_path / LINES))
@@ -179,7 +179,7 @@ def test_a_line_that_ends_early_is_named(tmp_path: Path) -> None:
         list(read_lines(tmp_path / LINES))
 
 
-def test_a_folder_of_predictions_knows_its_images_and_classes(tmp_path: Path) -> None:
+def test_a_prediction_folder_contains_its_image_root_and_classes(tmp_path: Path) -> None:
     write_lines(tmp_path / LINES, PREDICTIONS)
     write_manifest(
         tmp_path, "predict", {}, {}, {"image_root": "/images/Käuzchen", "class_names": ["hawk", "owl", "raw \udcff"]}
@@ -194,7 +194,7 @@ def test_a_folder_of_something_else_says_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match="wsol predict RUN IMAGES"):
         open_predictions(tmp_path)
     write_manifest(tmp_path, "train-cam", {}, {}, {})
-    with pytest.raises(WsolError, match="holds the result of `wsol train-cam`.*Name that folder"):
+    with pytest.raises(WsolError, match="holds the result of `wsol train-cam`"):
         open_predictions(tmp_path)
     write_manifest(tmp_path, "predict", {}, {}, {"image_root": "/a", "class_names": []})
     with pytest.raises(WsolError, match=r"no predictions\.jsonl"):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.errors import WsolError
-from wsol.predictions.review_journal import FILE, Decision, Journal, has_chosen_class, heads, read_journal
+from wsol.predictions.review_journal import JOURNAL_FILE, Decision, Journal, has_chosen_class, heads, read_journal
 
 EDGES = st.integers(0, 50)
 BOXES = st.tuples(EDGES, EDGES, st.integers(51, 99), st.integers(51, 99)).map(lambda box: tuple(map(float, box)))
@@ -47,7 +47,7 @@ def written(folder: Path, *some: Decision) -> bytes:
     with Journal(folder) as journal:
         for decision in some:
             journal.append(decision)
-    return (folder / FILE).read_bytes()
+    return (folder / JOURNAL_FILE).read_bytes()
 
 
 @given(st.lists(ROWS, max_size=4))
@@ -69,7 +69,7 @@ def test_a_kill_in_the_middle_of_a_line_costs_no_other_line_and_the_next_one_is_
         folder = Path(name)
         whole = written(folder, *some)
         cut = data.draw(st.integers(whole[:-1].rfind(b"\n") + 1, len(whole) - 1))
-        (folder / FILE).write_bytes(whole[:cut])
+        (folder / JOURNAL_FILE).write_bytes(whole[:cut])
         kept = some if cut == len(whole) - 1 else some[:-1]  # only the end of the line is missing
         assert read_journal(folder) == kept
         last = replace(ONE, number=99)
@@ -80,7 +80,7 @@ def test_a_kill_in_the_middle_of_a_line_costs_no_other_line_and_the_next_one_is_
         assert read_journal(folder) == [*kept, last]
 
 
-def test_nobody_has_reviewed_a_folder_without_a_journal(tmp_path: Path) -> None:
+def test_a_folder_without_a_journal_has_no_decisions(tmp_path: Path) -> None:
     assert read_journal(tmp_path) == []
 
 
@@ -102,21 +102,21 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr("wsol.predictions.review_journal.os.write", write_a_little)
         with pytest.raises(OSError, match="No space"):
             journal.append(replace(ONE, number=2))
-        assert (tmp_path / FILE).read_bytes() == before
+        assert (tmp_path / JOURNAL_FILE).read_bytes() == before
         monkeypatch.undo()
         journal.append(replace(ONE, number=2))
         assert [one.number for one in journal.decisions] == [1, 2]
     assert [one.number for one in read_journal(tmp_path)] == [1, 2]
 
 
-def test_a_line_is_on_the_disk_before_anybody_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     with Journal(tmp_path) as journal:
         monkeypatch.setattr(
             "wsol.predictions.review_journal.os.fsync", lambda file: synced.append(os.fstat(file).st_size)
         )
         journal.append(ONE)
-    assert synced == [(tmp_path / FILE).stat().st_size] and synced[0] > 0
+    assert synced == [(tmp_path / JOURNAL_FILE).stat().st_size] and synced[0] > 0
 
 
 ROW = json.loads(
@@ -127,7 +127,7 @@ ROW = json.loads(
 
 def test_lines_from_before_a_choice_was_written_are_read_and_chose_another_class_alone(tmp_path: Path) -> None:
     assert "is_class_chosen" not in ROW
-    (tmp_path / FILE).write_text(json.dumps(ROW | {"class_name": "owl"}) + "\n")
+    (tmp_path / JOURNAL_FILE).write_text(json.dumps(ROW | {"class_name": "owl"}) + "\n")
     made = read_journal(tmp_path)
     assert [one.is_class_chosen for one in made] == [False]
     assert has_chosen_class(made, "hawk") and not has_chosen_class(made, "owl")
@@ -151,11 +151,11 @@ def test_lines_from_before_a_choice_was_written_are_read_and_chose_another_class
 )
 def test_a_damaged_line_inside_is_named_not_dropped(tmp_path: Path, line: str) -> None:
     written(tmp_path, ONE)
-    with (tmp_path / FILE).open("a") as file:
+    with (tmp_path / JOURNAL_FILE).open("a") as file:
         file.write(f"{line}\n{json.dumps(ROW | {'number': 3})}\n")
-    with pytest.raises(WsolError, match="line 2: not a decision.*Mend that line, or remove it"):
+    with pytest.raises(WsolError, match="line 2: not a decision"):
         read_journal(tmp_path)
-    before = (tmp_path / FILE).read_bytes()
+    before = (tmp_path / JOURNAL_FILE).read_bytes()
     with pytest.raises(WsolError, match="line 2"), Journal(tmp_path):
         pass
-    assert (tmp_path / FILE).read_bytes() == before
+    assert (tmp_path / JOURNAL_FILE).read_bytes() == before

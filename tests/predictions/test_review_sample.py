@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wsol.errors import WsolError
 from wsol.predictions.records import Prediction, open_predictions, to_line
-from wsol.predictions.review_sample import FILE, draw, read_sample, reviewed_sample, write_sample
+from wsol.predictions.review_sample import SAMPLE_FILE, draw, read_sample, reviewed_sample, write_sample
 
 BOX = (40.0, 30.0, 120.0, 90.0)
 OTHER = (0.0, 0.0, 30.0, 20.0)
@@ -52,11 +52,11 @@ def test_names_that_are_no_text_come_back(tmp_path: Path) -> None:
         pytest.param('["a"]', "cannot be used", id="a list"),
     ],
 )
-def test_a_damaged_file_is_told(tmp_path: Path, content: str, expected: str) -> None:
-    (tmp_path / FILE).write_text(content)
-    with pytest.raises(WsolError, match=expected) as told:
+def test_a_damaged_file_is_reported(tmp_path: Path, content: str, expected: str) -> None:
+    (tmp_path / SAMPLE_FILE).write_text(content)
+    with pytest.raises(WsolError, match=expected) as printed:
         read_sample(tmp_path)
-    assert "wsol review" in str(told.value) and "--sample" in str(told.value)
+    assert "wsol review" in str(printed.value) and "--sample" in str(printed.value)
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def out(tmp_path: Path) -> Path:
     return write_reviewable(tmp_path, [*map(prediction, range(5)), Prediction("empty.jpg", HW, (), 0, "hawk", ())])
 
 
-def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
-    (tmp_path / FILE).mkdir()
+def test_a_folder_instead_of_the_file_is_reported(tmp_path: Path) -> None:
+    (tmp_path / SAMPLE_FILE).mkdir()
     with pytest.raises(WsolError, match="cannot be used"):
         read_sample(tmp_path)
 
@@ -107,7 +107,7 @@ def test_exactly_the_images_that_were_drawn_count(out: Path) -> None:
     assert true[names[4]].boxes.xyxy.tolist() == [list(OTHER), list(BOX)] and true[names[4]].image_hw == HW
 
 
-def test_a_rejected_image_is_wrong_even_where_nothing_was_found(out: Path) -> None:
+def test_a_rejected_image_is_wrong_even_if_nothing_was_predicted(out: Path) -> None:
     write_sample(out, ("empty.jpg",))
     decide(out, "empty.jpg", "rejected")
     assert reviewed_sample(open_predictions(out)).empty == ()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from fake_data.reviews import prediction, served, write_reviewable
 
-from wsol.predictions.review_journal import FILE, read_journal
+from wsol.predictions.review_journal import JOURNAL_FILE, read_journal
 from wsol.review import connections
 from wsol.review.address import Address
 from wsol.review.app import MAX_BODY_BYTES
@@ -477,4 +477,4 @@ def test_files_outside_the_image_folder_are_never_opened(tmp_path: Path) -> None
         (out / "predictions.jsonl").write_text(text.replace("hawk/0000.jpg", name))
         with pytest.raises(WsolError, match="below the image root"):
             serve.review(out, quiet=True)
-        assert not (out / FILE).exists()
+        assert not (out / JOURNAL_FILE).exists()

@@ -15,7 +15,7 @@ from wsol.config.options import Box
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import find_objects
 from wsol.methods.spol.learn_threshold import THRESHOLDS, best_of, box_fits, mask_fits
-from wsol.runs.box_threshold import FILE, read_threshold
+from wsol.runs.box_threshold import THRESHOLD_FILE, read_threshold
 
 SIDE = (6, 6)
 MASKS = arrays.arrays(bool, SIDE)
@@ -74,7 +74,7 @@ def test_the_best_mean_is_chosen(means: dict[int, float], threshold: float) -> N
         '{"threshold": 2, "box_threshold": 0.2, "box_iou": 0.5, "mask_threshold": 0.5, "mask_iou": 0.5, "n": 3}',
     ],
 )
-def test_a_damaged_file_is_told(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE).write_text(text)
+def test_a_damaged_file_is_reported(tmp_path: Path, text: str) -> None:
+    (tmp_path / THRESHOLD_FILE).write_text(text)
     with pytest.raises(WsolError, match=r"threshold\.json cannot be used.*learns it again"):
         read_threshold(tmp_path)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wsol.config.options import RunConfig
 from wsol.errors import WsolError
 from wsol.runs.calibration import (
-    FILE,
+    CALIBRATION_FILE,
     PRIOR_IMAGES,
     PRIOR_SCORES,
     ScoreCurve,
@@ -105,7 +105,7 @@ def test_no_other_rising_curve_fits_better(rows: list[tuple[float, bool]]) -> No
 
 
 @given(images)
-def test_a_surer_box_is_more_probable_and_nothing_is_certain(rows: list[tuple[float, bool]]) -> None:
+def test_a_higher_score_is_more_probable_and_nothing_is_certain(rows: list[tuple[float, bool]]) -> None:
     curve = fitted(rows)
     if curve is not None:
         found = np.array([probability(curve, step / 10) for step in range(11)])
@@ -157,7 +157,7 @@ def test_a_calibration_reads_as_it_was_written_and_goes_when_it_is_reset(run: Pa
     write_calibration(run, written)
     assert Run.open(run).calibration() == written and (written.threshold, written.curve, written.n) == (0.35, CURVE, 7)
     assert written.made.endswith("+00:00")
-    assert reset_calibration(run) and not (run / FILE).exists() and Run.open(run).calibration() is None
+    assert reset_calibration(run) and not (run / CALIBRATION_FILE).exists() and Run.open(run).calibration() is None
 
 
 def test_a_run_that_was_trained_again_is_not_calibrated(run: Path) -> None:
@@ -172,7 +172,9 @@ def test_a_calibration_may_have_no_curve_but_not_a_flat_one(run: Path) -> None:
     write_calibration(run, new_calibration(Run.open(run).calibrated_weights, Path("few.csv"), 0.35, None, 9))
     found = Run.open(run).calibration()
     assert found is not None and found.curve is None
-    (run / FILE).write_text((run / FILE).read_text().replace("null", '{"slope": 0.0, "intercept": -0.98}'))
+    (run / CALIBRATION_FILE).write_text(
+        (run / CALIBRATION_FILE).read_text().replace("null", '{"slope": 0.0, "intercept": -0.98}')
+    )
     with pytest.raises(WsolError, match=r"cannot be used.*Run `wsol calibrate .* again"):
         Run.open(run).calibration()
 
@@ -185,7 +187,7 @@ def test_a_calibration_of_other_weights_is_warned_about_and_not_used(run: Path) 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"threshold": 0.5}'])
-def test_a_damaged_file_is_told_with_what_to_do(run: Path, text: str) -> None:
-    (run / FILE).write_text(text)
+def test_a_damaged_file_is_reported_with_a_remedy(run: Path, text: str) -> None:
+    (run / CALIBRATION_FILE).write_text(text)
     with pytest.raises(WsolError, match=r"calibration.json cannot be used.*--reset"):
         Run.open(run).calibration()

@@ -36,10 +36,7 @@ def test_no_training_writes_where_class_folders_are_read(
     with pytest.raises(SystemExit) as stopped:
         main([command, str(class_folders), "--run", str(run)])
     lies = "is" if run == class_folders else "lies in"
-    expected = (
-        f"run {run} {lies} the data set {class_folders}, whose folders are its classes: expected a folder outside. Name"
-        " another --run."
-    )
+    expected = f"run {run} {lies} the data set {class_folders}, whose folders are its classes: "
     assert stopped.value.code == 2 and expected in capsys.readouterr().err
     with pytest.raises(WsolError, match="whose folders are its classes"):
         getattr(wsol, command.replace("-", "_"))(class_folders, run)
@@ -130,7 +127,9 @@ def test_links_and_relative_names_lead_to_the_same_folder(
         check_outside(Path(outside), data)
 
 
-def test_where_only_the_truth_lies_apart_the_images_folders_count(class_folders: Path, tmp_path: Path) -> None:
+def test_if_only_the_ground_truth_lies_apart_the_folders_of_the_images_count(
+    class_folders: Path, tmp_path: Path
+) -> None:
     (tmp_path / "truth").mkdir()
     data = open_data(tmp_path / "truth", class_folders)
     check_outside(tmp_path / "truth" / "run", data)

@@ -23,7 +23,7 @@ CPU = Engine(torch.device("cpu"), False, "cpu (no GPU found), fp32 (auto)")
         pytest.param(False, 20, 1, False, id="emulated"),
     ],
 )
-def test_bf16_is_taken_where_it_is_clearly_faster(
+def test_bf16_is_chosen_if_it_is_clearly_faster(
     monkeypatch: pytest.MonkeyPatch, has_bf16: bool, fp32_ms: int, bf16_ms: int, is_bf16: bool
 ) -> None:
     monkeypatch.setattr(engines, "has_bf16", lambda device: has_bf16)
@@ -47,7 +47,7 @@ def test_bf16_is_taken_where_it_is_clearly_faster(
         pytest.param(0.02, 0.01, 8, False, id="nobody waits for so little"),
     ],
 )
-def test_a_measurement_tells_that_it_takes_time_and_ends_when_it_is_decided(
+def test_a_measurement_says_that_it_takes_time_and_ends_when_it_is_decided(
     monkeypatch: pytest.MonkeyPatch, fp32_seconds: float, bf16_seconds: float, passes: int, is_told: bool
 ) -> None:
     seen: list[str] = []
@@ -58,11 +58,11 @@ def test_a_measurement_tells_that_it_takes_time_and_ends_when_it_is_decided(
 
     monkeypatch.setattr(engines, "has_bf16", lambda device: True)
     monkeypatch.setattr(engines, "_seconds", seconds)
-    measured(CPU, lambda engine: None, tell=lambda: seen.append("told"))
-    assert seen == ["fp32", *["told"] * is_told, "bf16", *["fp32", "bf16"] * ((passes - 2) // 2)]
+    measured(CPU, lambda engine: None, tell=lambda: seen.append("printed"))
+    assert seen == ["fp32", *["printed"] * is_told, "bf16", *["fp32", "bf16"] * ((passes - 2) // 2)]
 
 
-def test_a_choice_made_before_is_kept_and_told() -> None:
+def test_an_earlier_choice_is_kept_and_reported() -> None:
     assert CPU.with_bf16(False) is CPU
     assert CPU.with_bf16(True) == replace(CPU, is_bf16=True, reason="cpu (no GPU found), bf16 (as at the start)")
 

@@ -121,7 +121,7 @@ def started(code: str) -> subprocess.Popen[str]:
 
 
 @SIGNALS
-def test_what_will_happen_is_said_before_a_long_step_is_over(number: signal.Signals) -> None:
+def test_the_message_appears_before_a_long_step_is_over(number: signal.Signals) -> None:
     process = started(LONG_STEP)
     process.send_signal(number)
     out, _ = process.communicate(timeout=60)

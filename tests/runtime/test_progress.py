@@ -21,7 +21,7 @@ def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(
     assert lines == ["train-cam: 17 of 50, 0:04:57 left", "train-cam: 24 of 50, 0:03:54 left"]
 
 
-def test_who_wants_no_lines_gets_none(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(progresses, "SECONDS_BETWEEN_LINES", 0)
     quiet = Progress(quiet=True)
     with quiet.task("predict", total=2) as advance:

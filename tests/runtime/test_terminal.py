@@ -40,7 +40,7 @@ def test_what_a_terminal_would_obey_is_shown_as_an_escape(text: str, shown: str)
 
 
 @given(st.text())
-def test_what_is_visible_can_be_encoded_and_stays_as_it_is(text: str) -> None:
+def test_visible_text_can_be_encoded_and_is_unchanged(text: str) -> None:
     once = visible(text)
     once.encode("utf-8")
     assert visible(once) == once

@@ -29,7 +29,7 @@ class Oddity(BaseException):
 
 @pytest.mark.parametrize("threads", [0, 2])
 @pytest.mark.parametrize("error", [RuntimeError("of a decoder"), MemoryError(), SystemExit(3), Oddity()])
-def test_whatever_is_raised_comes_after_the_results_before_it(threads: int, error: BaseException) -> None:
+def test_an_exception_is_raised_after_the_results_before_it(threads: int, error: BaseException) -> None:
     def work(number: int) -> int:
         if number == 3:
             raise error
@@ -110,7 +110,7 @@ with EndedBySignals():
     ("caller", "expected"),
     [pytest.param("leaves", {3}, id="the caller leaves"), pytest.param("waits", {1, -signal.SIGINT}, id="SIGTERM")],
 )
-def test_a_thread_that_never_comes_back_keeps_nobody(caller: str, expected: set[int]) -> None:
+def test_a_thread_that_never_returns_does_not_block_the_end(caller: str, expected: set[int]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", HANGING, caller], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

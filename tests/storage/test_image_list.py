@@ -40,7 +40,7 @@ def test_the_images_of_a_folder_are_listed_whatever_they_are_called(class_folder
     assert len(paths) == 9 and list(paths) == found and paths[2:4] == found[2:4] and paths[-1] == found[-1]
 
 
-def test_a_listing_that_was_cut_off_is_not_there_and_can_be_written_anew(tmp_path: Path) -> None:
+def test_an_incomplete_list_is_absent_and_can_be_written_again(tmp_path: Path) -> None:
     def cut() -> Iterator[str]:
         yield "owl.jpg"
         raise KeyboardInterrupt

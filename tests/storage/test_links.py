@@ -162,7 +162,7 @@ def test_no_file_that_a_link_leads_to_is_written(tmp_path: Path, name: str, is_t
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["a folder", "nothing yet"])
 @pytest.mark.parametrize("name", OF_FOLDERS)
-def test_nothing_comes_into_a_folder_that_a_link_leads_to(tmp_path: Path, name: str, is_there: bool) -> None:
+def test_nothing_is_written_through_a_link(tmp_path: Path, name: str, is_there: bool) -> None:
     victim = tmp_path / "elsewhere" / "victim"
     victim.mkdir(parents=True)
     (victim / "mine.txt").write_text("mine")
@@ -176,7 +176,7 @@ def test_nothing_comes_into_a_folder_that_a_link_leads_to(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("name", ["a lock", "a journal", "a training's log", "an array left by a kill"])
-def test_what_is_not_replaced_as_a_whole_is_refused_where_it_is_a_link(tmp_path: Path, name: str) -> None:
+def test_a_link_that_is_not_replaced_as_a_whole_is_refused(tmp_path: Path, name: str) -> None:
     link, act = OF_FILES[name]
     (tmp_path / "victim").write_text("private")
     plant(tmp_path / "ours", link, tmp_path / "victim")
@@ -187,7 +187,7 @@ def test_what_is_not_replaced_as_a_whole_is_refused_where_it_is_a_link(tmp_path:
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a FIFO", "a folder"])
 @pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_APPEND | os.O_CREAT, os.O_RDWR | os.O_CREAT, os.O_RDWR])
-def test_what_is_no_regular_file_is_not_written(tmp_path: Path, make: Callable[[Path], None], flags: int) -> None:
+def test_only_regular_files_are_written(tmp_path: Path, make: Callable[[Path], None], flags: int) -> None:
     make(tmp_path / "odd")
     with pytest.raises(WsolError, match="odd is no regular file"):
         open_own(tmp_path / "odd", flags)

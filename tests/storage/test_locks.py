@@ -1,4 +1,4 @@
-"""Of two commands that would write one folder, the second is told who works there, and nothing is left of a lock."""
+"""Of two commands that would write one folder, the second is printed who works there, and nothing is left of a lock."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def another(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_the_second_is_told_who_works_there_and_a_killed_one_leaves_the_folder_free(tmp_path: Path) -> None:
+def test_a_refused_command_names_the_other_one_and_a_killed_command_releases_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "out"
     with another(folder) as process:
         expected = (
@@ -131,7 +131,7 @@ def test_a_second_export_is_refused_and_the_first_ends_whole(
     assert {path.name for path in tmp_path.iterdir()} == {"csv", "out", "images"}
 
 
-def test_nothing_is_left_of_a_lock_nor_of_a_folder_that_nothing_came_into(tmp_path: Path) -> None:
+def test_neither_a_lock_file_nor_an_empty_folder_is_left(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), held(tmp_path / "deep" / "run", "wsol fit", "wait"):
         assert names(tmp_path) == ["deep", "deep/.run.wsol"]
         raise ZeroDivisionError
@@ -210,7 +210,7 @@ def test_where_the_folder_above_cannot_be_written_the_lock_lies_inside(
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.ENOSPC])
-def test_where_nothing_can_be_locked_the_command_goes_on(
+def test_if_nothing_can_be_locked_the_command_continues(
     tmp_path: Path, reason: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

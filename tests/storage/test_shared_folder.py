@@ -1,4 +1,4 @@
-"""A folder that several processes make: who does not see it is told."""
+"""A folder that several processes make: who does not see it is printed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_others_work_in_the_folder_of_the_first(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("seen", [None, "of an earlier launch"])
-def test_a_machine_that_does_not_share_the_folder_is_told(
+def test_a_machine_that_does_not_share_the_folder_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: str | None
 ) -> None:
     in_company(monkeypatch, rank=1, token="abc", others_see=True)

@@ -1,1 +1,1 @@
-"""The command line: words to configuration to command. Imports no torch at the top, so that `wsol --help` is quick."""
+"""The command line: from arguments to configuration to command. Imports no torch at the top: `wsol --help` is fast."""

@@ -1,4 +1,4 @@
-"""The command line: every command, and how it ends."""
+"""The command line: all commands, error messages and exit codes."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from wsol.version import __version__
 
 app = App(
     name="wsol",
-    help="Photographs with nothing but class labels in, boxes and masks out.",
+    help="Boxes and masks for images that have only class labels (weakly supervised object localization).",
     version=__version__,
-    suppress_keyboard_interrupt=False,  # `main` says what was saved
-    help_epilogue="Start with `wsol demo`, or with your own folder of class folders: `wsol fit DATA --run runs/mine`.",
+    suppress_keyboard_interrupt=False,  # `main` prints what was saved
+    help_epilogue="Start with `wsol demo`, or with images in one folder per class: `wsol fit DATA --run runs/mine`.",
 )
 for _command in (
     fit,
@@ -51,12 +51,16 @@ for _command in (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command: exit 0 when done, 2 for what the user can fix, 130 after Ctrl-C or SIGTERM, 141 where nobody
-    reads on; a bug shows its traceback.
+    """Run one command.
 
-    With `arguments` from Python, signals are the caller's.
+    Exit codes: 0 success; 2 an error that the user can fix; 130 Ctrl-C or SIGTERM; 141 standard output was closed
+    (`| head`). A bug shows its traceback (1).
+
+    Args:
+        arguments: the arguments of the command; None for those of the process. If given, signal handlers are left to
+            the caller.
     """
-    prepare()  # ahead of the signals, which open files of their own
+    prepare()  # before the signal handlers, which open files
     if arguments is not None:
         return _main(arguments, None)
     with EndedBySignals() as signals:
@@ -69,14 +73,14 @@ def _main(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
     try:
         try:
             _run(arguments, signals)
-        except SystemExit:  # with a status of its own, and perhaps words that wait to be written
+        except SystemExit:  # has its own exit code; there may be unwritten output
             _flush()
             raise
         _flush()
     except BrokenPipeError:
         _end_unread()
     except SystemExit as stop:
-        if not isinstance(stop.__context__, BrokenPipeError):  # rich makes an exit of its own of it
+        if not isinstance(stop.__context__, BrokenPipeError):  # rich turns it into SystemExit
             raise
         _end_unread()
 
@@ -95,11 +99,10 @@ def _run(arguments: list[str] | None, signals: EndedBySignals | None) -> None:
             raise
         _refuse(str(what))
     except OSError as error:
-        if error.errno not in _USERS_DISK:
+        if error.errno not in _DISK_ERRORS:
             raise
         _refuse(
-            f"{_USERS_DISK[error.errno]}: {error}. What was finished is kept; mend that, and the same command"
-            " continues."
+            f"{_DISK_ERRORS[error.errno]}: {error}. Finished work is kept. Fix the cause; the same command continues."
         )
     except KeyboardInterrupt as stop:
         if signals is not None:
@@ -114,22 +117,22 @@ def _flush() -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports the error again at exit
         _refuse(
-            f"cannot write to standard output ({error.strerror}): expected a place for it. The work is done and kept;"
-            " the same command says the result again."
+            f"cannot write to standard output ({error.strerror}). The work is done and saved; the same command prints"
+            " the result again."
         )
 
 
 def _end_unread() -> NoReturn:
-    """End as `| head` ends every program: silently, with the status of SIGPIPE."""
+    """End as every program in front of `| head`: silently, with the exit code of SIGPIPE."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())  # or Python would complain at its end
+        os.dup2(nowhere, stream.fileno())  # else Python reports the error again at exit
     sys.exit(128 + getattr(signal, "SIGPIPE", 13))
 
 
-_USERS_DISK = {
+_DISK_ERRORS = {
     errno.ENOSPC: "no space left on the disk",
     errno.EFBIG: "the file would be larger than allowed",
     errno.EDQUOT: "the disk quota is used up",
@@ -146,16 +149,16 @@ def _plain(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         words = " ".join(error.unused_tokens)
         return (
-            f"{words!r} is more than `{command}` takes: expected no further word. A path with spaces needs quotes ('my"
-            f" photos'); see `{command} --help` for the rest."
+            f"`{command}` takes no argument {words!r}. A path with spaces needs quotes ('my photos'). See `{command}"
+            " --help`."
         )
     if type(error) is MissingArgumentError and error.argument is not None:
-        meant = str(error).partition("requires an argument.")[2]  # Did you mean ...?
+        hint = str(error).partition("requires an argument.")[2]  # Did you mean ...?
         name = error.argument.name
         if error.keyword or error.argument.tokens:
-            return f"{name} has no value: expected one behind it. See `{command} --help`."
+            return f"{name} has no value: expected one after it. See `{command} --help`."
         shown = name if error.argument.field_info.is_keyword_only else name.removeprefix("--").upper()
-        return f"{shown} is missing: `{command}` needs it.{meant} See `{command} --help`."
+        return f"{shown} is missing: `{command}` needs it.{hint} See `{command} --help`."
     return str(error)
 
 

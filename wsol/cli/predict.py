@@ -1,4 +1,4 @@
-"""`wsol predict`, and what is done with predictions and networks: export, review, export-model."""
+"""`wsol predict` and the commands that use its output or a run's networks: export, review, export-model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from wsol.cli.common import Flag, check_outputs
-from wsol.config.base import EngineName, Objects, Precision
+from wsol.cli.common import Device, Flag, NetworkPrecision, check_outputs
+from wsol.config.base import EngineName, Objects
 from wsol.config.messages import check_fraction
 from wsol.runtime.processes import part
 from wsol.runtime.terminal import print_result
@@ -21,8 +21,8 @@ def predict(
     out: Path,
     threshold: float | None = None,
     objects: Objects | None = None,
-    device: str = "auto",
-    precision: Precision = "auto",
+    device: Device = "auto",
+    precision: NetworkPrecision = "auto",
     engine: EngineName = "torch",
 ) -> None:
     """Find the objects in images: boxes, masks, scores and classes.
@@ -36,17 +36,17 @@ def predict(
     out
         New folder for predictions.jsonl. The same command continues an interrupted prediction.
     threshold
-        Foreground probability above which a pixel belongs to the mask; the run's own by default. Where each image has
-        its own threshold (a run of the recipe wsol), its map is shifted so that it stands at the run's, and this one
-        cuts the shifted map.
+        Pixels with a foreground probability above this value belong to the mask. Default: the threshold of the run. If
+        a run has a threshold per image (recipe wsol), each heatmap is first shifted so that its threshold
+        equals that of the run.
     objects
-        The largest object of each image, or all; the run's own choice by default.
+        Only the largest object of each image, or all. Default: the choice of the run.
     engine
-        What computes the networks: PyTorch, or onnxruntime from RUN/model.onnx, which is made on first use
-        (`pip install 'wsol[export]'`; a file that is there needs no PyTorch).
+        torch: PyTorch. onnx: onnxruntime with RUN/model.onnx, which is created on first use (`pip install
+        'wsol[export]'`; an existing file needs no PyTorch).
     """
     if threshold is not None:
-        check_fraction("threshold", threshold)  # ahead of torch, whose import takes seconds
+        check_fraction("threshold", threshold)  # before the import of torch, which takes seconds
     from wsol.commands import predict as command
 
     try:
@@ -71,32 +71,30 @@ def export(
     classes: Literal["predicted", "folder"] = "predicted",
     images: Path | None = None,
 ) -> None:
-    """Write predictions in the format of another tool.
+    """Export predictions to the format of an annotation or training tool.
 
     Parameters
     ----------
     predictions
-        What `wsol predict` wrote.
+        A folder written by `wsol predict`.
     format
         coco (instances and results), yolo (boxes, with the images), yolo-polygons (outlines of masks), voc (PASCAL VOC
         XML), labelstudio (tasks and labels), cvat (CVAT for images 1.1), fiftyone (a folder with the images), csv (one
-        line an object), crops (a folder for each class), masks (one PNG an image).
+        line per object), crops (one folder per class), masks (one PNG per image).
     out
-        New folder for the export; its README.txt says how to load it.
+        New folder for the export; its README.txt explains how to load it.
     reviewed
-        Only the images that were accepted or corrected in `wsol review`, as they were left there. Rejected ones are
-        left out, and those nobody has looked at. Boxes drawn or moved have no mask: yolo-polygons and masks leave their
-        images out.
+        Export only images that were accepted or corrected in `wsol review`, with the reviewed boxes and classes. Boxes
+        drawn or moved by hand have no mask: yolo-polygons and masks leave out their images.
     with_undecided
-        With --reviewed: the images nobody has looked at too, as predicted.
+        With --reviewed: also export the images without a decision, as predicted.
     classes
-        predicted, or folder: of an image below a folder named exactly like a class of the run, that class; the folder
-            that
-        `wsol predict` was given counts, too. Other images keep the predicted one. With --reviewed a class that was
-        chosen on the page wins, be it the predicted one; who only accepts an image chooses none.
+        predicted, or folder: an image below a folder named exactly like a class of the run gets that class; other
+        images keep the predicted class. The folder given to `wsol predict` counts too. With --reviewed, a class that
+        was chosen on the page has priority; accepting an image does not choose a class.
     images
-        The folder of the images, if they moved since. Also needed where images are copied and it is not sure that you
-        mean these: the predictions are another user's, or an image is a link that leads out of the folder.
+        The folder of the images, if they have moved. Also required where images are copied and the predictions belong
+        to another user, or an image is a link out of the folder.
     """
     from wsol.commands import export as command
 
@@ -113,21 +111,22 @@ def review(
     port: int | None = None,
     open_browser: Annotated[bool, Parameter(name="--open", negative="")] = False,
 ) -> None:
-    """Go through predictions in a browser: accept, reject, correct boxes and classes.
+    """Review predictions in a browser: accept, reject, correct boxes and classes.
 
-    The page is for this machine alone (127.0.0.1). Each decision is in PREDICTIONS/review.jsonl before the page says
-    so; Ctrl-C ends it, the same command continues. Then `wsol export PREDICTIONS --reviewed --format FORMAT --out OUT`.
+    The page is served on this machine only (127.0.0.1). Each decision is saved to PREDICTIONS/review.jsonl at once.
+    Ctrl-C ends the review, the same command continues it. Next: `wsol export PREDICTIONS --reviewed --format FORMAT
+    --out OUT`.
 
     Parameters
     ----------
     predictions
-        What `wsol predict` wrote.
+        A folder written by `wsol predict`.
     sample
-        Show only so many images, drawn at random, in place of all from the least confident on. 20 are enough to know
-        roughly how good
-        the run is: `wsol calibrate RUN --reviewed PREDICTIONS` says it, and learns the box threshold from them.
+        Review only this number of images, sampled at random. Default: all images, the least confident first. 20 images
+        are enough for `wsol calibrate RUN --reviewed PREDICTIONS`, which estimates the accuracy of the run and learns
+        its box threshold.
     port
-        Of the page's address; a free one by default. To see the page of another machine: `ssh -L PORT:127.0.0.1:PORT`.
+        Port of the page. Default: a free one. To open the page from another machine: `ssh -L PORT:127.0.0.1:PORT`.
     open_browser
         Open the page in your browser.
     """
@@ -137,18 +136,18 @@ def review(
 
 
 def export_model(run: Path, *, format: Literal["onnx"], out: Path | None = None, check: Flag = False) -> None:
-    """Write a run's networks as one file that needs neither PyTorch nor the run.
+    """Export the networks of a run to one file that works without PyTorch and without the run.
 
     Parameters
     ----------
     run
         A finished run.
     format
-        onnx: uint8 pixels in, heatmap and class probabilities out; the file's metadata says the rest.
+        onnx: uint8 pixels as input, heatmap and class probabilities as output; the metadata describes both.
     out
-        The file; model.onnx in the run by default, where `wsol predict --engine onnx` looks for it.
+        The file. Default: RUN/model.onnx, which `wsol predict --engine onnx` reads.
     check
-        Compare the file with PyTorch on three shapes, and write it only if they agree.
+        Compare the outputs with PyTorch for three input shapes, and write the file only if they agree.
     """
     check_outputs({"--out": out})
     from wsol.commands import export_model as command

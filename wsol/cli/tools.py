@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from wsol.cli.common import Flag, Images, JsonFile, check_outputs
-from wsol.config.base import Precision
+from wsol.cli.common import Device, Flag, Images, JsonFile, NetworkPrecision, check_outputs
 from wsol.config.options import RunConfig
 from wsol.runtime.terminal import print_line, print_result
 
@@ -14,25 +13,25 @@ from wsol.runtime.terminal import print_line, print_result
 def check(
     data: Path, *, images: Images = None, json_file: JsonFile = None, page: Path | None = None, strict: Flag = False
 ) -> None:
-    """Look at a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes
-    in the truth.
+    """Check a data set before training: broken, unusual, duplicate and unlabelled images, small classes, mistakes in
+    the ground truth.
 
     Parameters
     ----------
     data
-        Whatever `wsol fit` or `wsol evaluate` takes as data or truth.
+        Any data set that `wsol fit` or `wsol evaluate` accepts.
     json_file
-        Also write everything here.
+        Also write all findings to this file.
     page
-        Also write an HTML page here that shows the images found; it needs no network.
+        Also write an HTML page that shows the images concerned; it works offline.
     strict
-        Exit 1 if anything is worse than an info.
+        Exit with code 1 if there is a warning or an error.
     """
     check_outputs({"--json": json_file, "--page": page})
-    from wsol.checks.run import check as find
+    from wsol.checks.run import check as check_data
     from wsol.checks.table import print_findings
 
-    findings = find(data, images=images)
+    findings = check_data(data, images=images)
     if json_file is not None:
         from wsol.storage.folders import write_json
 
@@ -47,7 +46,7 @@ def check(
     if strict and findings.is_wrong:
         sys.exit(1)
     if findings.is_wrong:
-        print_line("exit code 0: with --strict it is 1 where something should be fixed")
+        print_line("exit code 0; with --strict it would be 1")
 
 
 def report(
@@ -58,10 +57,10 @@ def report(
     images: Images = None,
     protocol: str = "original,spol,wsol-v1,wsol-v2",
     max_images: int = 1000,
-    device: str = "auto",
-    precision: Precision = "auto",
+    device: Device = "auto",
+    precision: NetworkPrecision = "auto",
 ) -> None:
-    """Write one HTML page to look at and to pass on: numbers, curves, and what the run makes of every image, worst
+    """Write one HTML page about a run, to read and to share: metrics, curves, and the prediction for every image, worst
     first.
 
     Parameters
@@ -69,18 +68,18 @@ def report(
     run
         A finished run.
     data
-        Labelled images, whatever `wsol fit` takes; those of the test split where there is one. Where they have true
-        boxes, the run is judged too.
+        Any data set that `wsol fit` accepts; its test split, if it has one. If there are annotated boxes or masks, the
+        run is evaluated too.
     out
-        Folder for index.html, which needs no network; RUN/report by default. An older report in it is replaced.
+        Folder for index.html, which works offline. Default: RUN/report. An older report in it is replaced.
     protocol
-        Those that the run is judged under, separated by commas.
+        Evaluation protocols, separated by commas.
     max_images
-        At most so many are shown, spread evenly over all.
+        Maximum number of images shown, spread evenly over the data set.
     """
-    from wsol.reports.write_report import report as write
+    from wsol.reports.write_report import report as write_report
 
-    page = write(
+    page = write_report(
         run, data, out=out, images=images, protocol=protocol, max_images=max_images, device=device, precision=precision
     )
     print_result(page)
@@ -94,21 +93,21 @@ def doctor(
     offline: Flag = False,
     json_file: JsonFile = None,
 ) -> None:
-    """Try this machine: a tiny job with every part that a run needs, each ok, warn or fail, and what mends it. Exit 1
-    if any fails.
+    """Test this machine: a small job for every component that a run needs. Each line says ok, warn or fail, and how to
+    fix it. The exit code is 1 if a test fails.
 
     Parameters
     ----------
     run
-        Where a run would be kept; its disk is looked at.
+        Folder for a run; its disk is tested.
     backbone
-        The timm model that you want to use.
+        Name of the timm model that you want to use.
     weights
-        Its ImageNet weights, if they are in a file.
+        File with the ImageNet weights of the backbone.
     offline
-        Do not ask timm's hub.
+        Do not contact the Hugging Face hub.
     json_file
-        Also write the lines here.
+        Also write the lines to this file.
     """
     from wsol.doctor.checks import all_checks, examine
     from wsol.doctor.table import print_doctor
@@ -132,14 +131,15 @@ def doctor(
 
 
 def demo(out: Path = Path("wsol-demo"), *, seed: int = 0) -> None:
-    """Generate a small synthetic data set, run everything on it, and show what came out. Needs nothing; takes minutes.
+    """Generate a small synthetic data set, train and evaluate on it, and show the results. No data needed; takes
+    minutes.
 
     Parameters
     ----------
     out
         Folder for data, run and report. The same command continues an interrupted demo.
     seed
-        Another seed, other images.
+        Seed of the images and the training.
     """
     from wsol.demo.run import demo as run_demo
     from wsol.reports.table import print_table

@@ -1,4 +1,4 @@
-"""`wsol fit` and its stages."""
+"""`wsol fit` and its single stages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def fit(
     images: Images = None,
     config: Choices = None,
 ) -> None:
-    """Learn from labelled images: all stages of the recipe, or another `--method`. The same command continues an
+    """Train on images with class labels: all stages of the recipe, or another `--method`. The same command continues an
     interrupted run.
 
     Parameters
     ----------
     data
-        A folder of class folders (with train/ and test/ if you have a split), a CSV table (path,label), COCO JSON,
-        PASCAL VOC, or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published.
+        A folder with one folder per class (below train/ and test/ if you have a split), a CSV table (path,label), COCO
+        JSON, PASCAL VOC, or CUB-200-2011, ImageNet-1K and the lists of wsolevaluation as published.
     """
     _stage("fit", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
@@ -45,8 +45,13 @@ def train_cam(
     images: Images = None,
     config: Choices = None,
 ) -> None:
-    """Stage 1: learn the classes, and with them the class activation maps. A new run then goes on with their masks
-    (`--pseudo.masks thresholds`).
+    """Stage 1: train the classifier that gives the class activation maps. A new run then makes its pseudo masks from
+    these maps (`--pseudo.masks thresholds`).
+
+    Parameters
+    ----------
+    data
+        As for `wsol fit`.
     """
     _stage("train_cam", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
@@ -54,7 +59,13 @@ def train_cam(
 def make_pseudo(
     data: Path, *, run: RunFolder, dry_run: DryRun = False, images: Images = None, config: Choices = None
 ) -> None:
-    """Stage 2: pseudo masks, from cues that need no training or from stage 1's maps."""
+    """Stage 2: make pseudo masks, from cues that need no training or from the maps of stage 1.
+
+    Parameters
+    ----------
+    data
+        As for `wsol fit`.
+    """
     _stage("make_pseudo", data, images, run, _ForTrainings(), dry_run, config)
 
 
@@ -68,7 +79,13 @@ def train_seg(
     images: Images = None,
     config: Choices = None,
 ) -> None:
-    """Stage 3: learn one class-agnostic mask from the pseudo masks."""
+    """Stage 3: train class-agnostic segmentation on the pseudo masks.
+
+    Parameters
+    ----------
+    data
+        As for `wsol fit`.
+    """
     _stage("train_seg", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
 
@@ -82,7 +99,13 @@ def train_classifier(
     images: Images = None,
     config: Choices = None,
 ) -> None:
-    """Stage 4: fine-tune the classifier that names the boxes."""
+    """Stage 4: fine-tune the classifier that gives the boxes their classes.
+
+    Parameters
+    ----------
+    data
+        As for `wsol fit`.
+    """
     _stage("train_classifier", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 
 
@@ -107,25 +130,25 @@ def _stage(
     given = for_trainings.added_to(run, given or RunConfig())
     config = preview(run, given)
     if dry_run:
-        found = open_data(data, images, needs_labels=needs_labels(config))
-        check_outside(run, found)
+        data_set = open_data(data, images, needs_labels=needs_labels(config))
+        check_outside(run, data_set)
         _check_names(config)
-        report_lines("note", found.notes(), "`wsol check` says more")
-        unread = in_words(unread_of(found))
-        print_result(f"# {found.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
+        report_lines("note", data_set.notes(), "see `wsol check`")
+        unread = in_words(unread_of(data_set))
+        print_result(f"# {data_set.describe()}{unread and f'; {unread}'}\n{to_yaml(config)}".removesuffix("\n"))
         return
     if find_spec("torch") is None:
         raise WsolError("training needs torch", expected="the extra `train`", remedy="Run `pip install 'wsol[train]'`.")
     from wsol.models.weights import check_weights
 
-    # Ahead of torch, whose import alone takes seconds: who is offline is told at once.
-    own = {
+    # Before the import of torch, which takes seconds: without a network the error comes at once.
+    networks = {
         "fit": networks_of(config),
         "train_cam": ("cam",),
         "train_seg": ("seg",),
         "train_classifier": ("classifier",),
     }
-    check_weights(run, config, own.get(name, ()))
+    check_weights(run, config, networks.get(name, ()))
     import wsol
 
     try:
@@ -135,13 +158,13 @@ def _stage(
             raise
         raise KeyboardInterrupt("interrupted before anything was saved; the same command starts again") from None
     if part().is_first:
-        print_result(folder or "the configuration goes without a classifier of its own: nothing to do")
+        print_result(folder or "nothing to do: this configuration trains no classifier")
 
 
 def _check_names(config: RunConfig) -> None:
     from wsol.models.weights import BUNDLED
 
-    # The list of names comes with timm, whose import takes seconds; the default is known without.
+    # The list of names needs timm, whose import takes seconds; the default name needs no check.
     if config.backbone != BUNDLED or config.classifier not in ("same", "localizer", "none", BUNDLED):
         from wsol.models.backbone import check_names
 
@@ -149,19 +172,19 @@ def _check_names(config: RunConfig) -> None:
 
 
 class _ForTrainings(NamedTuple):
-    """What is said for every training stage at once."""
+    """Options that apply to every training stage."""
 
     epochs: int | None = None
     freeze: int | None = None
 
     def added_to(self, run: Path, given: RunConfig) -> RunConfig:
-        """The same for each training stage that the run has and whose own was not set."""
+        """The configuration with these options in each training stage that does not set its own."""
         given = _for_all(run, given, "epochs", self.epochs, 1, {"steps": None})
         return _for_all(run, given, "freeze", self.freeze, 0, {})
 
 
 def _for_all(
-    run: Path, given: RunConfig, name: str, value: int | None, least: int, beside: dict[str, object]
+    run: Path, given: RunConfig, name: str, value: int | None, least: int, defaults: dict[str, object]
 ) -> RunConfig:
     from wsol.runs.saved_config import preview
 
@@ -169,9 +192,9 @@ def _for_all(
         return given
     if value < least:
         raise WsolError(
-            f"--{name} must be at least {least}, got {value}", remedy="Leave it out for what the recipe has."
+            f"--{name}", expected=f"at least {least}", got=f"{value}", remedy="Leave it out for the recipe's own."
         )
-    asked = given.model_dump(exclude_unset=True)
+    values = given.model_dump(exclude_unset=True)
     config = preview(run, given)
     trained = [group for group in groups_of(config) if name in options_read(config, group)]
     if not trained:
@@ -182,5 +205,5 @@ def _for_all(
             remedy="Choose another `--method`, or leave it out.",
         )
     for group in trained:
-        asked[group] = {name: value} | beside | asked.get(group, {})
-    return RunConfig.model_validate(asked)
+        values[group] = {name: value} | defaults | values.get(group, {})
+    return RunConfig.model_validate(values)

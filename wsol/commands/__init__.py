@@ -1,1 +1,1 @@
-"""What a user can do, one file each; their functions are the Python API."""
+"""The commands, one file each; their functions are also the Python API."""

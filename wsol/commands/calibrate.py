@@ -1,4 +1,4 @@
-"""Learn a run's box threshold, and what its scores are worth, from a few drawn boxes."""
+"""Learn the box threshold of a run, and the probabilities behind its scores, from a few annotated boxes."""
 
 from __future__ import annotations
 
@@ -44,138 +44,138 @@ from wsol.runtime.progress import Progress
 from wsol.storage.locks import held
 from wsol.text import number_of
 
-FEWEST = 5
-LEAST_OVERLAP = 0.1
-"""The IoU that one box at least reaches at one threshold at least; a map of noise has higher ones with boxes of the
-objects."""
+MIN_IMAGES = 5
+MIN_OVERLAP = 0.1
+"""At least one box must reach this IoU at some threshold; even a heatmap of noise reaches more with boxes of the same
+images."""
 PROTOCOL = PROTOCOLS["original"]
 
 
-def shown_threshold(threshold: float) -> str:
-    """To a hundredth, or as finely as runs learn theirs where that tells it from its neighbours."""
+def format_threshold(threshold: float) -> str:
+    """A threshold with two decimals, or three if the third is not 0, as for learned thresholds."""
     return f"{threshold:.3f}".removesuffix("0")
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One figure in percent, over the same images."""
+class Comparison:
+    """A metric in percent, before and after the calibration, on the same images."""
 
     own: Rate
-    """At the run's own threshold, of its scores as they are."""
+    """With the run's own threshold and unchanged scores."""
     calibrated: Rate
-    """Of each image by a calibration on all the others (leave-one-out)."""
+    """With a calibration on all other images (leave-one-out)."""
     difference: Rate
-    """The second less the first, image by image."""
+    """`calibrated` minus `own`, paired by image."""
 
 
 @dataclass(frozen=True)
-class Few:
-    """Images with drawn boxes, and where they were drawn at random, how many there were in all."""
+class CalibrationData:
+    """The annotated images to learn from."""
 
     data: DataSet
     sample: ReviewedSample | None = None
+    """The reviewed sample; None for the boxes of a data set."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often the run is right, of images that were drawn at random."""
+    """How often the run is right, estimated on a random sample of images."""
 
     right: int
-    """With a box of an IoU of at least 0.5 with a drawn one, or neither; at the threshold that the calibration has,
-    chosen by the other images."""
+    """Number of images whose box has an IoU of at least 0.5 with an annotated one, or that have neither. The threshold
+    is that of the calibration, chosen on the other images."""
     n: int
+    """Size of the sample."""
     accepted: int
-    """Whose boxes were left as predicted."""
+    """Number of images whose boxes were accepted as predicted."""
 
     @property
     def rate(self) -> Rate:
-        """In percent, with the interval in which that of all images is to be expected."""
+        """In percent, with Wilson's 95 % interval for all images."""
         return wilson(self.right, self.n)
 
     def __str__(self) -> str:
-        """A sentence."""
-        share = self.rate
+        """The estimate in a sentence."""
+        rate = self.rate
         return (
             f"{self.right} of the {number_of(self.n, 'image')} drawn at random are right (IoU of at least"
-            f" {CORRECT_IOU}): of all images like these, expect {share.value:.0f} % to be ({share.low:.0f} to"
-            f" {share.high:.0f}, Wilson's interval).{self._of_accepted()}"
+            f" {CORRECT_IOU}): expect {rate.value:.0f} % of all such images to be right ({rate.low:.0f} to"
+            f" {rate.high:.0f}, Wilson's interval).{self._about_accepted()}"
         )
 
-    def _of_accepted(self) -> str:
+    def _about_accepted(self) -> str:
         if not self.accepted:
             return ""
         return (
-            f" {number_of(self.accepted, 'box was', 'boxes were')} accepted as predicted: mean box IoU, and the"
-            " threshold, lean to the default by that."
+            f" {number_of(self.accepted, 'box was', 'boxes were')} accepted as predicted, which biases mean box IoU and"
+            " threshold towards the default."
         )
 
 
 @dataclass(frozen=True)
-class Calibrated:
-    """What was learned, and what it is worth on images that it was not learned from."""
+class CalibrationResult:
+    """The calibration, and its effect on images that it was not learned from."""
 
     calibration: Calibration
     own_threshold: float
     tried_threshold: float
-    """What the boxes chose. Where that surely loses on others than they were chosen on, the calibration keeps the run's
-    own."""
+    """The threshold that the boxes choose. If it is significantly worse on images that it was not chosen on, the
+    calibration keeps the run's own."""
     right: int
-    """How many of the images have a right box at the calibration's threshold."""
-    gt_known: Compared
-    mean_box_iou: Compared
-    brier: Compared
-    """The mean squared distance of the score from 1 where the box is right and 0 where it is wrong (Brier 1950); low is
-    good."""
+    """Number of images with a right box at the threshold of the calibration."""
+    gt_known: Comparison
+    mean_box_iou: Comparison
+    brier: Comparison
+    """Mean squared difference between the score and 1 for a right box, 0 for a wrong one (Brier 1950); lower is
+    better."""
     left_out: tuple[str, ...]
-    """Why images with a box were not used."""
+    """Why some annotated images were not used."""
     mistakes: tuple[Mistake, ...]
     """What is wrong with the boxes."""
     accuracy: Accuracy | None = None
-    """Where the images were drawn at random."""
+    """None if the images are not a random sample."""
 
     def verdict(self) -> str:
-        """Whether anything was gained: a sentence for the threshold, one for the scores where it is sure."""
-        return f"{self._of_threshold()} {self._of_scores()}".rstrip()
+        """Whether the calibration is a gain: a sentence about the threshold, and perhaps one about the scores."""
+        return f"{self._about_threshold()} {self._about_scores()}".rstrip()
 
-    def _of_scores(self) -> str:
+    def _about_scores(self) -> str:
         brier = self.brier.difference
         shown = f"Brier {brier.value:+.1f} ({brier.low:+.1f} to {brier.high:+.1f})"
         if brier.low > 0:
-            return (
-                f"The scores stay as they are, since as probabilities they would lose: {shown}. More boxes would help."
-            )
+            return f"The scores stay unchanged: as probabilities they would be worse, {shown}. More boxes would help."
         if self.calibration.curve is None:
             return (
-                f"The scores stay as they are: of these {self.calibration.n} boxes, {self.right} of them right, those"
-                " of a higher score are not right more often. More boxes, right ones and wrong ones, would help."
+                f"The scores stay unchanged: among these {self.calibration.n} boxes, of which {self.right} are right,"
+                " higher scores are not right more often. More boxes, right and wrong ones, would help."
             )
         if brier.high < 0:
-            return f"The scores gain as probabilities: {shown}."
+            return f"The scores are better as probabilities: {shown}."
         return ""
 
-    def _of_threshold(self) -> str:
-        gain, to = self.mean_box_iou.difference, self.tried_threshold
+    def _about_threshold(self) -> str:
+        gain, tried = self.mean_box_iou.difference, self.tried_threshold
         shown = f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f}) points of mean box IoU"
-        if to == self.own_threshold:
+        if tried == self.own_threshold:
             return (
-                f"The threshold stays at {shown_threshold(to)}: these {self.calibration.n} boxes do not tell a better"
-                " one from it."
+                f"The threshold stays at {format_threshold(tried)}: no other one is clearly better on these"
+                f" {self.calibration.n} boxes."
             )
         if gain.low > 0:
-            return f"Threshold {shown_threshold(to)} gains: {shown} on images that it was not chosen on."
+            return f"Threshold {format_threshold(tried)} is better: {shown} on images that it was not chosen on."
         if gain.high < 0:
             return (
-                f"The threshold stays at {shown_threshold(self.own_threshold)}: {shown_threshold(to)}, which these"
-                f" {self.calibration.n} boxes choose, loses {shown} on images that it was not chosen on. More boxes"
-                " would tell."
+                f"The threshold stays at {format_threshold(self.own_threshold)}: {format_threshold(tried)}, the choice"
+                f" of these {self.calibration.n} boxes, is worse, {shown} on images that it was not chosen on."
+                " More boxes would help."
             )
         return (
-            f"No gain to be sure of at threshold {shown_threshold(to)}: {shown} on images that it was not chosen on."
-            " More boxes would tell."
+            f"No significant gain with threshold {format_threshold(tried)}: {shown} on images that it was not chosen"
+            " on. More boxes would help."
         )
 
     def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
+        """The content of the `--json` file."""
         figures = {"gt_known": self.gt_known, "mean_box_iou": self.mean_box_iou, "brier": self.brier}
         return {
             "n": self.calibration.n,
@@ -194,20 +194,28 @@ class Calibrated:
         }
 
 
-def few_of(boxes: Path | None, reviewed: Path | None, images: Path | None) -> Few:
-    """What to learn from: the boxes of a data set, or the sample of a review.
+def calibration_data(boxes: Path | None, reviewed: Path | None, images: Path | None) -> CalibrationData:
+    """Open what to learn from.
+
+    Args:
+        boxes: a data set with annotated boxes.
+        reviewed: instead of `boxes`, a prediction folder with a reviewed sample.
+        images: the folder of the images, if they have moved.
+
+    Returns:
+        The annotated images.
 
     Raises:
-        WsolError: not exactly one of the two, no data set, or a review without a sample or with undecided images in it.
+        WsolError: not exactly one of the two, no data set, or a review without a sample or with undecided images.
     """
     if (boxes is None) == (reviewed is None):
-        raise WsolError("expected either boxes or a review to learn from. Name one of them.")
+        raise WsolError("nothing to calibrate with", expected="either boxes or reviewed", remedy="Name one of them.")
     if boxes is not None:
-        return Few(open_ground_truth(boxes, images))
+        return CalibrationData(open_ground_truth(boxes, images))
     assert reviewed is not None
     opened = open_predictions(reviewed)
     sample = reviewed_sample(opened if images is None else replace(opened, image_root=images))
-    return Few(sample.data, sample)
+    return CalibrationData(sample.data, sample)
 
 
 def calibrate(
@@ -220,91 +228,90 @@ def calibrate(
     device: str = "auto",
     precision: Precision = "auto",
     quiet: bool = False,
-) -> Calibrated:
-    """Learn a run's box threshold, and what its scores are worth, from a few annotated boxes; write
-    `run/calibration.json`.
+) -> CalibrationResult:
+    """Learn the box threshold of a run, and the probabilities behind its scores, from a few annotated boxes.
 
-    `predict` and `evaluate` then use both. The images' class labels do not matter.
+    Writes `run/calibration.json`, which `predict` and `evaluate` then use. Class labels are not needed.
 
     Args:
         run: a finished run.
-        boxes: images with annotated boxes, whatever `evaluate` takes as ground truth; other images than those you
-            evaluate on.
-        reviewed: in place of boxes, what `predict` wrote, after `wsol review REVIEWED --sample 20`.
-        images: the folder of the images, if they are not where boxes or review say.
-        dry_run: report, and leave the run as it is.
+        boxes: images with annotated boxes, in any format that `evaluate` accepts; not the images that you evaluate on.
+        reviewed: instead of `boxes`, a folder that `predict` wrote, after `wsol review REVIEWED --sample 20`.
+        images: the folder of the images, if they have moved.
+        dry_run: compute the result without writing it.
         device, precision, quiet: as for `predict`.
 
     Returns:
-        What was learned, and what it gains, with intervals.
+        The calibration and its effect, with 95 % intervals.
 
     Raises:
-        WsolError: an unfinished run, an unfinished review, fewer than `FEWEST` images with a usable box, none overlaps
-            its prediction, or another command writes the run.
+        WsolError: the run or the review is unfinished, fewer than `MIN_IMAGES` images have a usable box, no box
+            overlaps its prediction, or another command writes the run.
 
     Example:
         `wsol.calibrate("runs/birds", reviewed="boxes").gt_known`
     """
     run = Path(run)
-    few = few_of(*(None if one is None else Path(one) for one in (boxes, reviewed, images)))
+    source = calibration_data(*(None if one is None else Path(one) for one in (boxes, reviewed, images)))
     progress = Progress(quiet=quiet)
     with nullcontext() if dry_run else held(run, "wsol calibrate", "name another run"):
-        return _calibrated(run, few, is_dry=dry_run, device=device, precision=precision, progress=progress)
+        return _calibrated(run, source, is_dry=dry_run, device=device, precision=precision, progress=progress)
 
 
 def _calibrated(
-    run: Path, few: Few, *, is_dry: bool, device: str, precision: Precision, progress: Progress
-) -> Calibrated:
-    boxes = few.data
-    ground_truth = boxes.read_ground_truth()
+    run: Path, source: CalibrationData, *, is_dry: bool, device: str, precision: Precision, progress: Progress
+) -> CalibrationResult:
+    data = source.data
+    ground_truth = data.read_ground_truth()
     # Without a split, the test images are the training images.
-    samples = list({one.image_id: one for one in (*boxes.train, *boxes.test) if _has_box(ground_truth, one)}.values())
-    _check_enough(len(samples), few, (), ground_truth)
+    samples = list({one.image_id: one for one in (*data.train, *data.test) if _has_box(ground_truth, one)}.values())
+    _check_enough(len(samples), source, (), ground_truth)
     opened = Run.open(run)
     own = opened.box().threshold
     localizer = Localizer.load(run, threshold=own, device=device, precision=precision)
     if not localizer.networks.has_maps:
         raise WsolError(
             f"{run} has no threshold to learn",
-            expected=f"a method with maps, and {opened.config.method} gives boxes without",
-            remedy="Use it as it is.",
+            expected="a method with heatmaps",
+            got=f"{opened.config.method}, which predicts boxes directly",
+            remedy="Use the run without a calibration.",
         )
-    seen, left_out = _seen(localizer, samples, ground_truth, own, progress)
-    _check_enough(len(seen), few, left_out, ground_truth)
-    lessons = _Lessons(seen, own_grid(own), own)
-    _check_overlap(run, boxes, lessons, progress)
-    everything = np.ones(len(seen), dtype=bool)
-    chosen = lessons.place(everything)
-    gt_known, mean_box_iou, brier = _leave_one_out(lessons, lessons.places_of_others())
-    place = chosen
-    if mean_box_iou.difference.high < 0:  # what surely loses on images that it was not learned from is not taken
-        place = lessons.own
-        brier = _leave_one_out(lessons, np.full(len(seen), place))[2]
-    curve = None if brier.difference.low > 0 else lessons.curve(place, everything)
+    images, left_out = _fit_images(localizer, samples, ground_truth, own, progress)
+    _check_enough(len(images), source, left_out, ground_truth)
+    image_fits = _ImageFits(images, own_grid(own), own)
+    _check_overlap(run, data, image_fits, progress)
+    everything = np.ones(len(images), dtype=bool)
+    chosen = image_fits.choice(everything)
+    gt_known, mean_box_iou, brier = _leave_one_out(image_fits, image_fits.choices_of_others())
+    index = chosen
+    if mean_box_iou.difference.high < 0:  # significantly worse on images that it was not chosen on
+        index = image_fits.own
+        brier = _leave_one_out(image_fits, np.full(len(images), index))[2]
+    curve = None if brier.difference.low > 0 else image_fits.curve(index, everything)
     calibration = new_calibration(
-        opened.calibrated_weights, boxes.root, float(lessons.thresholds[place]), curve, len(seen)
+        opened.calibrated_weights, data.root, float(image_fits.thresholds[index]), curve, len(images)
     )
     if not is_dry:
         write_calibration(run, calibration)
-    return Calibrated(
+    return CalibrationResult(
         calibration,
         own,
-        float(lessons.thresholds[chosen]),
-        int(lessons.is_right[:, place].sum()),
+        float(image_fits.thresholds[chosen]),
+        int(image_fits.is_right[:, index].sum()),
         gt_known,
         mean_box_iou,
         brier,
         tuple(left_out),
-        (*boxes.mistakes, *ground_truth.mistakes),
+        (*data.mistakes, *ground_truth.mistakes),
         (
             None
-            if few.sample is None
+            if source.sample is None
             else _accuracy(
-                few.sample,
+                source.sample,
                 localizer,
-                float(lessons.thresholds[place]),
-                gt_known.own if place == lessons.own else gt_known.calibrated,
-                len(seen),
+                float(image_fits.thresholds[index]),
+                gt_known.own if index == image_fits.own else gt_known.calibrated,
+                len(images),
                 len(left_out),
             )
         ),
@@ -314,13 +321,13 @@ def _calibrated(
 def _accuracy(
     sample: ReviewedSample, localizer: Localizer, threshold: float, gt_known: Rate, n: int, left_out: int
 ) -> Accuracy:
-    """Of all images of the sample that can be read: those without a box count too."""
-    right, broken = _found_empty(sample.empty, localizer, threshold)
+    """The accuracy on all images of the sample that can be read, including those without a box."""
+    right, broken = _count_empty(sample.empty, localizer, threshold)
     return Accuracy(round(gt_known.value / 100 * n) + right, sample.drawn - left_out - broken, sample.accepted)
 
 
-def _found_empty(samples: Sequence[Sample], localizer: Localizer, threshold: float) -> tuple[int, int]:
-    """In how many of these the run finds nothing, and how many cannot be read."""
+def _count_empty(samples: Sequence[Sample], localizer: Localizer, threshold: float) -> tuple[int, int]:
+    """The number of images in which the run finds nothing, and of those that cannot be read."""
     images = ImageLoader([sample.path for sample in samples], localizer.size_px)
     count = 0
     for batch in images.batches(in_order(len(samples), BATCH_SIZE)):
@@ -332,10 +339,10 @@ def _has_box(ground_truth: GroundTruth, sample: Sample) -> bool:
     return sample.image_id in ground_truth and len(ground_truth[sample.image_id].boxes) > 0
 
 
-def _check_enough(n: int, few: Few, left_out: Sequence[str], ground_truth: GroundTruth) -> None:
-    boxes = few.data
-    if n < FEWEST:
-        check_there(boxes.root, (*boxes.train, *boxes.test))
+def _check_enough(n: int, source: CalibrationData, left_out: Sequence[str], ground_truth: GroundTruth) -> None:
+    data = source.data
+    if n < MIN_IMAGES:
+        check_there(data.root, (*data.train, *data.test))
         why = (
             f"The first that was left out: {left_out[0]}."
             if left_out
@@ -344,42 +351,42 @@ def _check_enough(n: int, few: Few, left_out: Sequence[str], ground_truth: Groun
             else ""
         )
         raise WsolError(
-            f"{number_of(n, f'image of {boxes.root} has', f'images of {boxes.root} have')} a usable box: expected at"
-            f" least {FEWEST}, since fewer tell nothing. {_more_boxes(few)} {why}".rstrip()
+            f"too few usable boxes in {data.root}",
+            expected=f"at least {MIN_IMAGES} images with one",
+            got=f"{n}",
+            remedy=f"{_more_boxes(source)} {why}".rstrip(),
         )
 
 
-def _more_boxes(few: Few) -> str:
-    if few.sample is None:
-        return "Draw more boxes; 20 to 50 are worth the while."
-    drawn, others = few.sample.drawn, few.sample.drawn - len(few.data.test) - len(few.sample.empty)
-    more = shlex.join(["wsol", "review", f"{few.data.root}", "--sample", f"{max(50, 2 * drawn)}"])
-    return f"Of the {drawn} images drawn at random {others} are rejected, and wrong therefore. `{more}` draws more."
+def _more_boxes(source: CalibrationData) -> str:
+    if source.sample is None:
+        return "Annotate more images; 20 to 50 are a good number."
+    drawn, others = source.sample.drawn, source.sample.drawn - len(source.data.test) - len(source.sample.empty)
+    more = shlex.join(["wsol", "review", f"{source.data.root}", "--sample", f"{max(50, 2 * drawn)}"])
+    return f"Rejected images count as wrong: {others} of {drawn}. `{more}` draws more."
 
 
-def _check_overlap(run: Path, boxes: DataSet, lessons: _Lessons, progress: Progress) -> None:
-    """Refuse boxes of which none fits what the run finds: they would move the threshold to wherever chance has it. Warn
-    where none fits well.
-    """
-    best = float(lessons.fits.max())
-    if best < LEAST_OVERLAP:
+def _check_overlap(run: Path, data: DataSet, image_fits: _ImageFits, progress: Progress) -> None:
+    """Refuse boxes that do not overlap the predictions, since any threshold would do; warn if none fits well."""
+    best = float(image_fits.fits.max())
+    if best < MIN_OVERLAP:
         raise WsolError(
-            f"none of {number_of(len(lessons.seen), 'box')} of {boxes.root} overlaps what {run} finds, at any threshold"
-            f" (the best IoU is {best:.2f})",
+            f"none of {number_of(len(image_fits.images), 'box')} of {data.root} overlaps the prediction of {run} at any"
+            f" threshold (the best IoU is {best:.2f})",
             expected="boxes x0,y0,x1,y1 in pixels around the objects of these images",
-            remedy="Look whether the boxes belong to these images, and whether the run finds anything (`wsol report`).",
+            remedy="Check that the boxes belong to these images, and that the run finds the objects (`wsol report`).",
         )
     if best < CORRECT_IOU:
         progress.say(
-            f"warning: none of {number_of(len(lessons.seen), 'box')} comes to an IoU of {CORRECT_IOU} at any threshold"
-            f" (the best is {best:.2f}): they teach little. Look whether the corners are x0,y0,x1,y1 in pixels, and"
-            " what the run finds (`wsol report`)."
+            f"warning: none of {number_of(len(image_fits.images), 'box')} reaches an IoU of {CORRECT_IOU} at any"
+            f" threshold (the best is {best:.2f}), so little can be learned. Check that the corners are x0,y0,x1,y1 in"
+            " pixels, and what the run finds (`wsol report`)."
         )
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """An image: stage 3's map, and how well the box fits at each threshold."""
+class _ImageFit:
+    """The heatmap of an image, and the IoU of its box with the annotated one at each threshold."""
 
     heatmap: Heatmap
     image_hw: tuple[int, int]
@@ -387,74 +394,74 @@ class _Seen:
     colours: Colours | None = None
 
 
-def _seen(
+def _fit_images(
     localizer: Localizer, samples: Sequence[Sample], ground_truth: GroundTruth, own: float, progress: Progress
-) -> tuple[list[_Seen], list[str]]:
-    """What the run makes of each image, and why some could not be used."""
+) -> tuple[list[_ImageFit], list[str]]:
+    """Predict and compare each image; the second list says why some were left out."""
     evaluator = Evaluator([PROTOCOL], {PROTOCOL.name: own})
     images = ImageLoader([sample.path for sample in samples], localizer.size_px)
-    seen, left_out = [], []
+    fits, left_out = [], []
     orders = in_order(len(samples), BATCH_SIZE)
     with progress.task("calibrate", len(orders)) as advance:
         for batch in images.batches(orders):
-            said = localizer.outputs(batch.pixels)
-            assert said.heatmaps is not None and said.colours is not None, "has_maps is true"
+            outputs = localizer.outputs(batch.pixels)
+            assert outputs.heatmaps is not None and outputs.colours is not None, "has_maps is true"
             for i, heatmap, colours, (height, width) in zip(
-                batch.indices.tolist(), said.heatmaps, said.colours, batch.image_hw.tolist(), strict=True
+                batch.indices.tolist(), outputs.heatmaps, outputs.colours, batch.image_hw.tolist(), strict=True
             ):
                 sample, image_hw = samples[i], (height, width)
-                true = ground_truth[sample.image_id]
-                if true.image_hw not in (None, image_hw):
-                    what = f"expected the (height, width) {true.image_hw} that its box is for, got {image_hw}"
+                annotated = ground_truth[sample.image_id]
+                if annotated.image_hw not in (None, image_hw):
+                    what = f"expected the (height, width) {annotated.image_hw} of its annotation, got {image_hw}"
                     left_out.append(str(Mistake("other size", sample.image_id, what)))
                     continue
                 result = ImageResult(sample.image_id, sample.label, image_hw, heatmap)
-                row = evaluator(result, ImageTruth(true.boxes, image_hw))[PROTOCOL.name]
-                seen.append(_Seen(heatmap, image_hw, row.sweep.astype(float), colours))
+                row = evaluator(result, ImageTruth(annotated.boxes, image_hw))[PROTOCOL.name]
+                fits.append(_ImageFit(heatmap, image_hw, row.sweep.astype(float), colours))
             advance()
-    return seen, [*left_out, *images.broken.values()]
+    return fits, [*left_out, *images.broken.values()]
 
 
-class _Lessons:
-    """The images, and what any part of them teaches."""
+class _ImageFits:
+    """All images, and the threshold and curve that any subset of them chooses."""
 
-    def __init__(self, seen: Sequence[_Seen], thresholds: Float[np.ndarray, " thresholds"], own: float) -> None:
-        self.seen = seen
+    def __init__(self, images: Sequence[_ImageFit], thresholds: Float[np.ndarray, " thresholds"], own: float) -> None:
+        self.images = images
         self.thresholds = thresholds
         self.own = int(np.searchsorted(thresholds, own))
-        self.fits = np.stack([one.fits for one in seen])
+        self.fits = np.stack([one.fits for one in images])
         self.is_right = self.fits >= CORRECT_IOU
-        self.scores_at = cache(self._scores_at)  # few thresholds are ever chosen
+        self.scores_at = cache(self._scores_at)  # only few thresholds are ever chosen
 
-    def _scores_at(self, place: int) -> Float[np.ndarray, " n"]:
-        """The score of each image's largest object at a threshold; 0 where there is none."""
-        box = Box(threshold=float(self.thresholds[place]))
-        found = [find_objects(one.heatmap, one.image_hw, box, one.colours) for one in self.seen]
-        return np.array([objects[0].score if objects else 0.0 for objects in found])
+    def _scores_at(self, index: int) -> Float[np.ndarray, " n"]:
+        """The score of each image's largest object at a threshold; 0 if there is none."""
+        box = Box(threshold=float(self.thresholds[index]))
+        objects_of = [find_objects(one.heatmap, one.image_hw, box, one.colours) for one in self.images]
+        return np.array([objects[0].score if objects else 0.0 for objects in objects_of])
 
-    def place(self, which: Bool[np.ndarray, " n"]) -> int:
-        """Where the threshold lies that some of the images choose."""
+    def choice(self, which: Bool[np.ndarray, " n"]) -> int:
+        """The index of the threshold that the images of a mask choose."""
         return chosen_threshold(self.fits[which], self.thresholds, float(self.thresholds[self.own]))
 
-    def places_of_others(self) -> Int[np.ndarray, " n"]:
-        """For each image where the threshold lies that all the others choose."""
-        return np.array([self.place(which) for which in ~np.eye(len(self.seen), dtype=bool)])
+    def choices_of_others(self) -> Int[np.ndarray, " n"]:
+        """For each image, the index of the threshold that all other images choose."""
+        return np.array([self.choice(which) for which in ~np.eye(len(self.images), dtype=bool)])
 
-    def curve(self, place: int, which: Bool[np.ndarray, " n"]) -> ScoreCurve | None:
-        """The curve that some of the images give at a threshold, if they give one."""
-        return fitted_curve(self.scores_at(place)[which], self.is_right[which, place])
+    def curve(self, index: int, which: Bool[np.ndarray, " n"]) -> ScoreCurve | None:
+        """The score curve of the images of a mask at a threshold; None if it does not rise."""
+        return fitted_curve(self.scores_at(index)[which], self.is_right[which, index])
 
 
-def _leave_one_out(lessons: _Lessons, places: Int[np.ndarray, " n"]) -> tuple[Compared, Compared, Compared]:
-    """GT-known Loc, mean box IoU and Brier score, each image at its place among the thresholds, by the curve that all
-    the others teach there.
+def _leave_one_out(image_fits: _ImageFits, indices: Int[np.ndarray, " n"]) -> tuple[Comparison, Comparison, Comparison]:
+    """GT-known Loc, mean box IoU and Brier score, for each image at its own threshold, with the curve that all other
+    images give there.
     """
-    n = len(lessons.seen)
+    n = len(image_fits.images)
     others = ~np.eye(n, dtype=bool)
     rows = np.arange(n)
-    fits, is_right = lessons.fits[rows, places], lessons.is_right[rows, places]
-    scores = np.array([lessons.scores_at(place)[i] for i, place in enumerate(places.tolist())])
-    curves = [lessons.curve(place, which) for place, which in zip(places.tolist(), others, strict=True)]
+    fits, is_right = image_fits.fits[rows, indices], image_fits.is_right[rows, indices]
+    scores = np.array([image_fits.scores_at(index)[i] for i, index in enumerate(indices.tolist())])
+    curves = [image_fits.curve(index, which) for index, which in zip(indices.tolist(), others, strict=True)]
     predicted = np.array(
         [
             score if curve is None else probability(curve, score)
@@ -462,9 +469,9 @@ def _leave_one_out(lessons: _Lessons, places: Int[np.ndarray, " n"]) -> tuple[Co
         ]
     )
     own_fits, own_right, own_scores = (
-        lessons.fits[:, lessons.own],
-        lessons.is_right[:, lessons.own],
-        lessons.scores_at(lessons.own),
+        image_fits.fits[:, image_fits.own],
+        image_fits.is_right[:, image_fits.own],
+        image_fits.scores_at(image_fits.own),
     )
     return (
         _compared(own_right.astype(float), is_right.astype(float)),
@@ -473,5 +480,5 @@ def _leave_one_out(lessons: _Lessons, places: Int[np.ndarray, " n"]) -> tuple[Co
     )
 
 
-def _compared(own: Float[np.ndarray, " n"], calibrated: Float[np.ndarray, " n"]) -> Compared:
-    return Compared(rate(own), rate(calibrated), rate(calibrated - own))
+def _compared(own: Float[np.ndarray, " n"], calibrated: Float[np.ndarray, " n"]) -> Comparison:
+    return Comparison(rate(own), rate(calibrated), rate(calibrated - own))

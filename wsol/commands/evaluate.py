@@ -1,4 +1,4 @@
-"""Judge a run on test images that have true boxes or masks, under the field's protocols."""
+"""Evaluate a run on test images with annotated boxes or masks, under the protocols of the field."""
 
 from __future__ import annotations
 
@@ -66,32 +66,32 @@ def evaluate(
     precision: Precision = "auto",
     quiet: bool = False,
 ) -> Evaluation:
-    """Evaluate a run on the test images of a data set that has annotated boxes or masks. Class maps are of the true
-    class.
+    """Evaluate a run on the test images of a data set with annotated boxes or masks.
 
-    Launched as several processes, each evaluates its share, and all return the evaluation of every image.
+    Class activation maps are those of the labelled class. If launched as several processes, each evaluates a part of
+    the images, and all return the evaluation of every image.
 
     Args:
         run: a finished run.
-        data: the data set with its boxes; its test split where it has one.
-        which: stage 3's masks (`seg`), or what its pseudo masks were made from, by itself: `cues`, or stage 1's maps
-            (`cam`).
+        data: a data set with annotated boxes or masks; its test split, if it has one.
+        which: the masks of stage 3 (`seg`), the cues that its pseudo masks were made from (`cues`), or the class
+            activation maps of stage 1 (`cam`).
         protocol: original, spol, wsol-v1, wsol-v2, or several separated by commas.
-        threshold: where the mask begins under original; the run's own by default.
-        threshold_step: how far apart the thresholds of wsol-v1 and wsol-v2 are.
+        threshold: pixels above this fraction belong to the mask (protocol original); by default that of the run.
+        threshold_step: distance between the thresholds that wsol-v1 and wsol-v2 try.
         empty: under spol, an image without a contour is `wrong`, or `left out` as in the published code.
-        images: where the images are, if not in the data set's usual place.
-        save_heatmaps: also write the maps below this folder, as `evaluate_results` reads them.
+        images: folder of the images, if they are not where the data set expects them.
+        save_heatmaps: also write the heatmaps into this folder, for `evaluate_results`.
         device, precision, quiet: as for `predict`.
 
     Returns:
-        The rates of every protocol, with intervals.
+        The rates of every protocol, with 95 % intervals.
 
     Raises:
-        WsolError: no boxes to evaluate with, an unfinished run, a run of other classes, or no such protocol.
+        WsolError: no usable ground truth, an unfinished run, a run of other classes, or an unknown protocol.
 
     Example:
-        `wsol.evaluate("runs/birds", "CUB_200_2011").judged["original"]`
+        `wsol.evaluate("runs/birds", "CUB_200_2011").results["original"]`
     """
     protocols = chosen_protocols(protocol, empty=empty, threshold=threshold, step=threshold_step)
     return evaluate_run(
@@ -121,48 +121,60 @@ def evaluate_run(
     heatmaps: Path | None = None,
     progress: Progress,
 ) -> Evaluation:
-    """The same of what is open already.
+    """As `evaluate`, for a run and a data set that are already open.
+
+    Args:
+        run: a finished run.
+        data: a data set with ground truth.
+        which, threshold, device, precision: as for `evaluate`.
+        protocols: the protocols.
+        step: distance between the thresholds that wsol-v1 and wsol-v2 try.
+        heatmaps: folder to write heatmaps into.
+        progress: for messages.
+
+    Returns:
+        The rates of every protocol, with 95 % intervals.
 
     Raises:
-        WsolError: no boxes to evaluate with, an unfinished run, or a run of other classes.
+        WsolError: no usable ground truth, an unfinished run, or a run of other classes.
     """
     ground_truth = data.read_ground_truth()
     samples = [sample for sample in data.test if sample.image_id in ground_truth]
     if not samples:
         check_there(data.root, data.test)
         raise WsolError(
-            f"none of the {number_of(len(data.test), 'test image')} of {data.root} has a truth that can be used",
+            f"none of the {number_of(len(data.test), 'test image')} of {data.root} has usable ground truth",
             expected="boxes or masks by image path",
             remedy=remedy_for(ground_truth.mistakes),
         )
-    judged = _networks(run, which, threshold, device, precision)
-    samples = labelled_as_trained(samples, data, judged.class_names, run.folder)
-    thresholds = {one.name: one.threshold_for(judged.threshold, is_imagenet=data.is_imagenet) for one in protocols}
-    evaluator = Evaluator(protocols, thresholds if judged.has_maps else dict.fromkeys(thresholds), step)
-    share = part().of(samples)
-    images = ImageLoader([sample.path for sample in share], judged.size_px)
+    model = _model(run, which, threshold, device, precision)
+    samples = labelled_as_trained(samples, data, model.class_names, run.folder)
+    thresholds = {one.name: one.threshold_for(model.threshold, is_imagenet=data.is_imagenet) for one in protocols}
+    evaluator = Evaluator(protocols, thresholds if model.has_maps else dict.fromkeys(thresholds), step)
+    own_samples = part().of(samples)
+    images = ImageLoader([sample.path for sample in own_samples], model.size_px)
     worker = _Worker(evaluator, ground_truth, heatmaps)
-    with nullcontext() if heatmaps is None else _saving(heatmaps, judged.engine):
-        rows = gathered(list(_rows(images, share, judged, worker, progress)), judged.engine)
+    with nullcontext() if heatmaps is None else _saving(heatmaps, model.engine):
+        rows = gathered(list(_rows(images, own_samples, model, worker, progress)), model.engine)
     if not rows:
         check_there(data.root, data.test)
     broken = [*images.broken.values(), *worker.broken]
-    missing = [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in ground_truth]
+    missing = [f"{sample.image_id}: no ground truth" for sample in data.test if sample.image_id not in ground_truth]
     return evaluation_of(
-        judged.what,
+        model.what,
         evaluator,
         rows,
         expected=len(data.test),
-        class_names=judged.class_names,
-        left_out=[*missing, *gathered(broken, judged.engine)],
+        class_names=model.class_names,
+        left_out=[*missing, *gathered(broken, model.engine)],
         mistakes=[*data.mistakes, *ground_truth.mistakes],
-        notes=_calibrated(run, which, threshold),
+        notes=_notes(run, which, threshold),
     )
 
 
 @contextmanager
 def _saving(heatmaps: Path, engine: Engine) -> Iterator[None]:
-    """Hold the folder that the maps are written to."""
+    """Lock the folder that the heatmaps are written to."""
     with held(heatmaps, "wsol evaluate --save-heatmaps", "name another folder"):
         if part().is_first:
             remove_unfinished(heatmaps)
@@ -170,25 +182,33 @@ def _saving(heatmaps: Path, engine: Engine) -> Iterator[None]:
         yield
 
 
-def _calibrated(run: Run, which: Which, threshold: float | None) -> list[str]:
-    """What makes numbers better than they are where it was done on the images that are judged."""
-    found = run.calibration() if which == "seg" and threshold is None else None
-    if found is None or found.threshold == run.box().threshold:
+def _notes(run: Run, which: Which, threshold: float | None) -> list[str]:
+    """A note if the threshold comes from a calibration: the numbers are too high on the images it was learned from."""
+    calibration = run.calibration() if which == "seg" and threshold is None else None
+    if calibration is None or calibration.threshold == run.box().threshold:
         return []
     return [
-        f"the threshold {found.threshold:.2f} comes from {number_of(found.n, 'drawn box')} of {found.boxes} (`wsol"
-        " calibrate`): judged on these images it would look better than it is"
+        f"the threshold {calibration.threshold:.2f} was learned from {number_of(calibration.n, 'annotated box')} of"
+        f" {calibration.boxes} (`wsol calibrate`): on these images the numbers would be too high"
     ]
 
 
 def labelled_as_trained(
     samples: Sequence[Sample], data: DataSet, class_names: tuple[str, ...], run: Path
 ) -> list[Sample]:
-    """The samples with the run's labels; a list of test images may lack some of its classes. A run without classes
-    finds objects of any.
+    """The samples with the labels of the run; a list of test images may lack some of its classes.
+
+    Args:
+        samples: samples of the data set.
+        data: the data set.
+        class_names: the classes of the run; for a run without classes, all labels become 0.
+        run: the run folder, for the message.
+
+    Returns:
+        The samples, in the same order.
 
     Raises:
-        WsolError: it has classes that the run does not know.
+        WsolError: the data set has a class that the run does not have.
     """
     if class_names == CLASS_NAMES:
         return [replace(sample, label=0) for sample in samples]
@@ -197,20 +217,20 @@ def labelled_as_trained(
     if unknown:
         raise WsolError(
             f"{run} was trained on other classes than {data.root} has",
-            expected=f"some of its {len(class_names)} ({class_names[0]}, ...)",
-            got=f"{unknown[0]} too",
-            remedy="Name the data set it was trained on.",
+            expected=f"only classes of the run ({len(class_names)}: {class_names[0]}, ...)",
+            got=f"{unknown[0]}",
+            remedy="Name a data set with the same classes.",
         )
     return [replace(sample, label=label_of[data.class_names[sample.label]]) for sample in samples]
 
 
-Pixels = UInt8[np.ndarray, "batch 3 side side"]
+Pixels = UInt8[np.ndarray, "batch 3 size size"]
 Labels = Int64[np.ndarray, " batch"]
 
 
 @dataclass(frozen=True)
-class _Subject:
-    """The networks of a run: what they say of a batch, and their maps of its crops."""
+class _Model:
+    """What is evaluated: the outputs for a batch, and the heatmaps of its crops."""
 
     what: str
     outputs: Callable[[Pixels, Labels], Outputs]
@@ -222,7 +242,7 @@ class _Subject:
     has_maps: bool = True
 
 
-def _networks(run: Run, which: Which, threshold: float | None, device: str, precision: Precision) -> _Subject:
+def _model(run: Run, which: Which, threshold: float | None, device: str, precision: Precision) -> _Model:
     if which == "cam":
         return _cam(run, threshold, device, precision)
     if which == "cues":
@@ -230,7 +250,7 @@ def _networks(run: Run, which: Which, threshold: float | None, device: str, prec
     localizer = Localizer.load(run.folder, threshold=threshold, device=device, precision=precision)
     networks = localizer.networks
     assert isinstance(networks, TorchNetworks)
-    return _Subject(
+    return _Model(
         networks.spec.output if networks.spec.output == "masks" else f"{run.config.method}'s {networks.spec.output}",
         networks.outputs,
         lambda pixels, labels: networks.heatmaps(pixels, CROP_MARGIN_FRACTION, labels),
@@ -242,18 +262,19 @@ def _networks(run: Run, which: Which, threshold: float | None, device: str, prec
     )
 
 
-def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -> _Subject:
+def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -> _Model:
     config = run.config
     if config.method != "spol":
         raise WsolError(
             f"{run.folder} was made by {config.method}",
-            expected="spol for `--which cam`, which judges its stage 1",
-            remedy="Leave it out: the maps of other methods are judged as they are.",
+            expected="method spol for `--which cam`, which evaluates its stage 1",
+            remedy="Leave `--which` out: it evaluates the heatmaps of other methods.",
         )
     if "cam" not in first_networks(config):
         raise WsolError(
-            f"{run.folder} has no stage 1, since `pseudo.masks {config.pseudo.masks}` needs none: expected `--which"
-            " cues`, which judges what its masks are made from, or none."
+            f"{run.folder} has no stage 1, since `pseudo.masks {config.pseudo.masks}` needs none",
+            expected="`--which cues` or `--which seg`",
+            remedy="`--which cues` evaluates what its pseudo masks are made from.",
         )
     engine = choose_engine(device, precision)
     network, model_config = load_mffnet(run.folder / "cam")
@@ -270,12 +291,12 @@ def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -
         return normalised_class_maps(scores, torch.from_numpy(labels)).cpu().numpy()
 
     own = config.cam.threshold if threshold is None else threshold
-    return _Subject(
+    return _Model(
         "class activation maps", outputs, crop_heatmaps, own, model_config.resize_px, model_config.class_names, engine
     )
 
 
-def _cues(run: Run, threshold: float | None, device: str, precision: Precision) -> _Subject:
+def _cues(run: Run, threshold: float | None, device: str, precision: Precision) -> _Model:
     config = run.config
     if config.method != "spol" or "cues" not in first_networks(config):
         raise WsolError(
@@ -289,9 +310,9 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
 
     def heatmaps(pixels: Pixels, labels: Labels, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
         both = torch.from_numpy(pixels), torch.from_numpy(labels)
-        found = run_model(model, both[0], engine, both[1], margin_fraction=margin).heatmaps
-        assert found is not None
-        return brought(AROUND_OTSU, found.cpu().numpy(), colours)
+        raw = run_model(model, both[0], engine, both[1], margin_fraction=margin).heatmaps
+        assert raw is not None
+        return brought(AROUND_OTSU, raw.cpu().numpy(), colours)
 
     def outputs(pixels: Pixels, labels: Labels) -> Outputs:
         colours = [*map(colours_of, pixels)]
@@ -302,7 +323,7 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
         return heatmaps(pixels, labels, colours, CROP_MARGIN_FRACTION)
 
     own = cues.THRESHOLD if threshold is None else threshold
-    return _Subject(
+    return _Model(
         "cues",
         outputs,
         crop_heatmaps,
@@ -314,7 +335,7 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
 
 
 class _Worker:
-    """Judges one image; remembers those whose truth cannot be compared with."""
+    """Evaluates one image; collects the images whose ground truth cannot be used."""
 
     def __init__(self, evaluator: Evaluator, ground_truth: GroundTruth, heatmaps: Path | None) -> None:
         self.evaluator = evaluator
@@ -325,7 +346,7 @@ class _Worker:
     def __call__(self, result: ImageResult) -> dict[ProtocolName, Row] | None:
         ground_truth = self.ground_truth[result.image_id]
         if ground_truth.image_hw not in (None, result.image_hw):
-            what = f"expected the (height, width) {ground_truth.image_hw} that its truth is for, got {result.image_hw}"
+            what = f"expected the (height, width) {ground_truth.image_hw} of its ground truth, got {result.image_hw}"
             self.broken.append(str(Mistake("other size", result.image_id, what)))
             return None
         if self.heatmaps is not None and result.heatmap is not None:
@@ -338,22 +359,22 @@ class _Worker:
 
 
 def _rows(
-    images: ImageLoader, samples: Sequence[Sample], judged: _Subject, worker: _Worker, progress: Progress
+    images: ImageLoader, samples: Sequence[Sample], model: _Model, worker: _Worker, progress: Progress
 ) -> Iterator[dict[ProtocolName, Row]]:
     batches = in_order(len(samples), BATCH_SIZE)
-    # Threads are enough: OpenCV and the compiled component tree release the GIL.
+    # Threads suffice: OpenCV and the compiled component tree release the GIL.
     with progress.task("evaluate", len(batches)) as advance:
         for batch in images.batches(batches):
-            outputs = _outputs(batch, [samples[i] for i in batch.indices.tolist()], judged, worker.evaluator)
+            outputs = _outputs(batch, [samples[i] for i in batch.indices.tolist()], model, worker.evaluator)
             yield from (row for row in in_threads(worker, outputs, threads=cores()) if row is not None)
             advance()
 
 
-def _outputs(batch: Batch, samples: Sequence[Sample], judged: _Subject, evaluator: Evaluator) -> list[ImageResult]:
+def _outputs(batch: Batch, samples: Sequence[Sample], model: _Model, evaluator: Evaluator) -> list[ImageResult]:
     labels = np.array([sample.label for sample in samples], np.int64)
-    whole = judged.outputs(batch.pixels, labels)
-    needs_crop = judged.has_maps and any(protocol.geometry == "crop" for protocol in evaluator.protocols)
-    crops = judged.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
+    whole = model.outputs(batch.pixels, labels)
+    needs_crop = model.has_maps and any(protocol.geometry == "crop" for protocol in evaluator.protocols)
+    crops = model.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
     ranks = [None] * len(samples) if whole.probabilities is None else ranks_of(whole.probabilities, labels)
     sizes = [(int(h), int(w)) for h, w in batch.image_hw]
     heatmaps = [None] * len(samples) if whole.heatmaps is None else list(whole.heatmaps)
@@ -361,20 +382,28 @@ def _outputs(batch: Batch, samples: Sequence[Sample], judged: _Subject, evaluato
     colours = [None] * len(samples) if whole.colours is None else list(whole.colours)
     return [
         ImageResult(
-            sample.image_id, sample.label, image_hw, heatmap, boxes=found, crop_heatmap=crop, rank=rank, colours=seen
+            sample.image_id, sample.label, image_hw, heatmap, boxes=box, crop_heatmap=crop, rank=rank, colours=colour
         )
-        for sample, image_hw, heatmap, found, crop, rank, seen in zip(
+        for sample, image_hw, heatmap, box, crop, rank, colour in zip(
             samples, sizes, heatmaps, boxes, crops, ranks, colours, strict=True
         )
     ]
 
 
-def _box(shares: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> Boxes:
-    return Boxes.of([found.xyxy for found in box_object(shares, image_hw)])
+def _box(fractions: Float32[np.ndarray, " four"], image_hw: tuple[int, int]) -> Boxes:
+    return Boxes.of([one.xyxy for one in box_object(fractions, image_hw)])
 
 
 def ranks_of(probabilities: Float[np.ndarray, "batch classes"], labels: Labels) -> list[int]:
-    """The rank of each image's true class, 0 is first; of equally probable ones the lower label, and NaN is last."""
+    """The rank of each image's labelled class.
+
+    Args:
+        probabilities: class probabilities, shape (batch, classes).
+        labels: the labelled classes, shape (batch,).
+
+    Returns:
+        0 for the most probable class. Among equal probabilities, lower labels rank first; NaN ranks last.
+    """
     known = np.nan_to_num(probabilities, nan=-1.0)
     true = np.take_along_axis(known, labels[:, None], axis=1)
     is_lower = np.arange(known.shape[1]) < labels[:, None]

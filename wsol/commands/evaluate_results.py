@@ -1,4 +1,4 @@
-"""Judge any system's results against a list of truth: a folder of maps, or a file of boxes, with or without classes."""
+"""Evaluate the results of any system against ground truth: a folder of heatmaps, or boxes, with or without classes."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from wsol.runtime.progress import Progress
 from wsol.runtime.threads import in_threads
 from wsol.text import number_of
 
-AT_ONCE = 128
-"""Images that a thread takes at a time."""
+CHUNK_SIZE = 128
+"""Number of images that a thread evaluates at a time."""
 
-SHOWN = 3
-"""So many names, where there may be thousands."""
+SHOWN_NAMES = 3
+"""Number of names in a message, of perhaps thousands."""
 
 
 NOT_NAMED = 2**31 - 1
-"""The rank of a class that a system does not name: never among the first five, however few classes there are."""
+"""The rank of a class that a system does not predict: never among the first five."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """Where a system's results are: exactly one of maps and boxes, perhaps the classes it names, best first."""
+    """Paths of the results of a system: either heatmaps or boxes, and perhaps classes, the best first."""
 
     heatmaps: Path | None = None
     boxes: Path | None = None
@@ -51,11 +51,11 @@ class Results:
 
 @dataclass(frozen=True)
 class Entry:
-    """One image, its truth, and where its result is."""
+    """One image, its ground truth, and its result."""
 
     image_id: str
     label: int
-    truth: ImageTruth
+    ground_truth: ImageTruth
     heatmap: Path | None
     boxes: Boxes | None
     scores: Float[np.ndarray, " n"] | None
@@ -76,26 +76,26 @@ def evaluate_results(
     workers: int = 1,
     quiet: bool = False,
 ) -> Evaluation:
-    """Evaluate any system's maps or boxes against ground truth; no image is decoded, and maps are read one at a time.
+    """Evaluate the heatmaps or boxes of any system. No image is decoded; heatmaps are read one at a time.
 
-    An image without a map, or with a broken one, is left out and listed; one without a box has found nothing; one
-    without a class is wrong in Top-1 and Top-5.
+    Images without a heatmap, or with a broken one, are left out and listed. An image without a box counts as not found,
+    one without a class as wrong in Top-1 and Top-5 Loc.
 
     Args:
-        truth: the data set with its boxes; where it has the images' sizes, the images need not be there.
-        heatmaps: a folder with one .npy an image, named like its image id, with or without the image's own suffix.
-        boxes: in place of heatmaps, COCO results, a CSV table (path,x0,y0,x1,y1), what `predict` wrote, or an export as
-            coco or csv.
-        classes: for Top-1 and Top-5, a CSV table (path,first,second,...), or what `predict` wrote.
-        protocol: as for `evaluate`; by default original, and wsol-v1,wsol-v2 for maps.
+        truth: a data set with annotated boxes or masks; if it contains the image sizes, the images are not needed.
+        heatmaps: a folder with one .npy file per image, named after its image id, with or without its suffix.
+        boxes: instead of `heatmaps`, COCO results, a CSV table (path,x0,y0,x1,y1), a folder that `predict` wrote, or an
+            export as coco or csv.
+        classes: for Top-1 and Top-5 Loc, a CSV table (path,first,second,...), or a folder that `predict` wrote.
+        protocol: as for `evaluate`; by default original, or wsol-v1,wsol-v2 for heatmaps.
         threshold, threshold_step, empty, images, quiet: as for `evaluate`.
-        workers: threads that evaluate maps.
+        workers: number of threads that evaluate heatmaps.
 
     Returns:
-        The rates of every protocol, with intervals.
+        The rates of every protocol, with 95 % intervals.
 
     Raises:
-        WsolError: not exactly one of maps and boxes, results or ground truth are not as expected, or no such protocol.
+        WsolError: not exactly one of heatmaps and boxes, damaged results or ground truth, or an unknown protocol.
     """
     if (heatmaps is None) == (boxes is None):
         raise WsolError("nothing to evaluate", expected="either heatmaps or boxes", remedy="Name one of them.")
@@ -122,27 +122,27 @@ def _evaluation(
     workers: int,
     progress: Progress,
 ) -> Evaluation:
-    truth = data.read_ground_truth()
-    samples = [sample for sample in data.test if sample.image_id in truth]
+    ground_truth = data.read_ground_truth()
+    samples = [sample for sample in data.test if sample.image_id in ground_truth]
     if not samples:
         check_there(data.root, data.test)
         raise WsolError(
-            f"none of the {number_of(len(data.test), 'image')} of {data.root} has a truth that can be used",
+            f"none of the {number_of(len(data.test), 'image')} of {data.root} has usable ground truth",
             expected="boxes or masks by image path",
-            remedy=remedy_for(truth.mistakes),
+            remedy=remedy_for(ground_truth.mistakes),
         )
     thresholds = _thresholds(protocols, threshold, data, has_maps=results.heatmaps is not None)
     notes: list[str] = []
-    entries, left_out = _entries(results, samples, truth.by_id, data, notes)
+    entries, left_out = _entries(results, samples, ground_truth.by_id, data, notes)
     _check_sizes(protocols, entries, data, needs_sizes=results.boxes is not None)
     evaluator = Evaluator(protocols, thresholds, step)
     rows: list[dict[ProtocolName, Row]] = []
-    with progress.task("evaluate", -(-len(entries) // AT_ONCE)) as advance:
-        for judged, broken in _judged(evaluator, entries, workers):
-            rows += judged
+    with progress.task("evaluate", -(-len(entries) // CHUNK_SIZE)) as advance:
+        for chunk_rows, broken in _chunks(evaluator, entries, workers):
+            rows += chunk_rows
             left_out += broken
             advance()
-    left_out += [f"{sample.image_id}: no true box" for sample in data.test if sample.image_id not in truth]
+    left_out += [f"{sample.image_id}: no ground truth" for sample in data.test if sample.image_id not in ground_truth]
     return evaluation_of(
         "boxes" if results.heatmaps is None else "maps",
         evaluator,
@@ -150,40 +150,40 @@ def _evaluation(
         expected=len(data.test),
         class_names=data.class_names,
         left_out=left_out,
-        mistakes=[*data.mistakes, *truth.mistakes],
+        mistakes=[*data.mistakes, *ground_truth.mistakes],
         notes=notes,
     )
 
 
 def _thresholds(
-    protocols: Sequence[Protocol], asked: float | None, data: DataSet, *, has_maps: bool
+    protocols: Sequence[Protocol], threshold: float | None, data: DataSet, *, has_maps: bool
 ) -> dict[ProtocolName, float | None]:
     thresholds: dict[ProtocolName, float | None] = {}
     for one in protocols:
-        thresholds[one.name] = one.threshold_for(asked, is_imagenet=data.is_imagenet)
-        if has_maps and one.threshold == "own" and asked is None:
+        thresholds[one.name] = one.threshold_for(threshold, is_imagenet=data.is_imagenet)
+        if has_maps and one.threshold == "own" and threshold is None:
             raise WsolError(
-                f"protocol {one.name} takes the system's own threshold, which a folder of maps does not tell",
+                f"protocol {one.name} needs the threshold of the system, which a folder of heatmaps does not contain",
                 expected="--threshold",
-                remedy="Give it, or use --protocol wsol-v1,wsol-v2, which look for the best.",
+                remedy="Give it, or use --protocol wsol-v1,wsol-v2, which search for the best threshold.",
             )
     return thresholds if has_maps else dict.fromkeys(thresholds)
 
 
 def _entries(
-    results: Results, samples: Sequence[Sample], truth: Mapping[str, ImageTruth], data: DataSet, notes: list[str]
+    results: Results, samples: Sequence[Sample], ground_truth: Mapping[str, ImageTruth], data: DataSet, notes: list[str]
 ) -> tuple[list[Entry], list[str]]:
     ids = [sample.image_id for sample in samples]
     ranks = None if results.classes is None else _ranks(results.classes, samples, data.class_names, notes)
     maps = {} if results.heatmaps is None else find_heatmaps(results.heatmaps, ids)
     boxes: dict[str, ScoredBoxes] = {}
     if results.boxes is not None:
-        found = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
-        boxes = found.by_id
-        if found.unknown:
+        table = read_boxes(results.boxes, ids, coco.image_ids_of(data.root) if data.kind == "COCO" else None)
+        boxes = table.by_id
+        if table.unknown:
             notes.append(
-                f"{number_of(len(found.unknown), f'image in {results.boxes} is', f'images in {results.boxes} are')} not"
-                f" in the truth: {_some(found.unknown)}"
+                f"{number_of(len(table.unknown), f'image in {results.boxes} is', f'images in {results.boxes} are')} not"
+                f" in the ground truth: {_some(table.unknown)}"
             )
         without = sum(not len(one.boxes) for one in boxes.values())
         if without:
@@ -191,32 +191,32 @@ def _entries(
                 f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no box in"
                 f" {results.boxes}: counted as not found"
             )
-    # All alike, or none in the file: they say nothing of which box is the surer one.
+    # Equal or absent scores do not rank the boxes.
     has_scores = len({score for one in boxes.values() for score in one.scores.tolist()}) > 1
     entries, left_out = [], []
     for sample in samples:
         i = sample.image_id
         if results.heatmaps is not None and i not in maps:
-            left_out.append(f"{i}: no map")
+            left_out.append(f"{i}: no heatmap")
             continue
         rank = None if ranks is None else ranks.get(i, NOT_NAMED)
         own = boxes.get(i)
         found_boxes, scores = (None, None) if own is None else (own.boxes, own.scores if has_scores else None)
-        entries.append(Entry(i, sample.label, truth[i], maps.get(i), found_boxes, scores, rank))
+        entries.append(Entry(i, sample.label, ground_truth[i], maps.get(i), found_boxes, scores, rank))
     return entries, left_out
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
 
 
 def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], notes: list[str]) -> dict[str, int]:
-    found = read_classes(file, [sample.image_id for sample in samples], class_names)
-    named = found.by_id
-    if found.unknown:
+    table = read_classes(file, [sample.image_id for sample in samples], class_names)
+    named = table.by_id
+    if table.unknown:
         notes.append(
-            f"{number_of(len(found.unknown), f'class in {file} is', f'classes in {file} are')} not in the truth:"
-            f" {_some(found.unknown)}; wrong for every image"
+            f"{number_of(len(table.unknown), f'class in {file} is', f'classes in {file} are')} not in the ground truth:"
+            f" {_some(table.unknown)}; wrong for every image"
         )
     without = len(samples) - len(named)
     if without:
@@ -224,34 +224,34 @@ def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], 
             f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no class in {file}:"
             " counted as wrong"
         )
-    places = {image_id: {label: place for place, label in enumerate(labels)} for image_id, labels in named.items()}
+    ranks = {image_id: {label: rank for rank, label in enumerate(labels)} for image_id, labels in named.items()}
     return {
-        sample.image_id: places[sample.image_id].get(sample.label, NOT_NAMED)
+        sample.image_id: ranks[sample.image_id].get(sample.label, NOT_NAMED)
         for sample in samples
         if sample.image_id in named
     }
 
 
 def _check_sizes(protocols: Sequence[Protocol], entries: Sequence[Entry], data: DataSet, *, needs_sizes: bool) -> None:
-    without = next((entry.image_id for entry in entries if entry.truth.image_hw is None), None)
+    without = next((entry.image_id for entry in entries if entry.ground_truth.image_hw is None), None)
     needing = [one.name for one in protocols if one.geometry != "square"]
     if without is not None and (needing or needs_sizes):
         raise WsolError(
-            f"the truth in {data.root} does not say how large {without} is",
+            f"the ground truth in {data.root} lacks the size of {without}",
             expected=f"its width and height, which {', '.join(needing) or 'boxes'} need",
-            remedy="Add them (image_sizes.txt, width and height), or use --protocol wsol-v1,wsol-v2 with maps.",
+            remedy="Add them (image_sizes.txt, width and height), or use --protocol wsol-v1,wsol-v2 with heatmaps.",
         )
 
 
-def _judged(
+def _chunks(
     evaluator: Evaluator, entries: Sequence[Entry], workers: int
 ) -> Iterator[tuple[list[dict[ProtocolName, Row]], list[str]]]:
-    chunks = [entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE)]
-    # Threads are enough: OpenCV and the compiled component tree release the GIL.
-    return in_threads(partial(_judge_chunk, evaluator), chunks, threads=workers if workers > 1 else 0)
+    chunks = [entries[start : start + CHUNK_SIZE] for start in range(0, len(entries), CHUNK_SIZE)]
+    # Threads suffice: OpenCV and the compiled component tree release the GIL.
+    return in_threads(partial(_evaluate_chunk, evaluator), chunks, threads=workers if workers > 1 else 0)
 
 
-def _judge_chunk(evaluator: Evaluator, chunk: Sequence[Entry]) -> tuple[list[dict[ProtocolName, Row]], list[str]]:
+def _evaluate_chunk(evaluator: Evaluator, chunk: Sequence[Entry]) -> tuple[list[dict[ProtocolName, Row]], list[str]]:
     rows, broken = [], []
     for entry in chunk:
         try:
@@ -262,14 +262,14 @@ def _judge_chunk(evaluator: Evaluator, chunk: Sequence[Entry]) -> tuple[list[dic
         result = ImageResult(
             entry.image_id,
             entry.label,
-            entry.truth.image_hw,
+            entry.ground_truth.image_hw,
             heatmap,
             boxes=entry.boxes,
             scores=entry.scores,
             rank=entry.rank,
         )
         try:
-            rows.append(evaluator(result, entry.truth))
+            rows.append(evaluator(result, entry.ground_truth))
         except BrokenImage as error:
             broken.append(str(Mistake("broken mask", entry.image_id, str(error))))
     return rows, broken

@@ -21,9 +21,9 @@ from wsol.formats.source import check_source
 from wsol.formats.voc import write_voc
 from wsol.formats.yolo import write_yolo, write_yolo_polygons
 from wsol.geometry.boxes import Boxes
-from wsol.predictions.folder_labels import given_classes, tally_given, told, with_given_classes
+from wsol.predictions.folder_labels import count_outcomes, describe_outcomes, folder_classes, with_folder_classes
 from wsol.predictions.records import COMMAND, LINES, Prediction, Predictions, open_predictions
-from wsol.predictions.review_journal import FILE, Decision, by_image, has_chosen_class, heads, read_journal
+from wsol.predictions.review_journal import JOURNAL_FILE, Decision, by_image, has_chosen_class, heads, read_journal
 from wsol.predictions.reviewed import Tally, reviewed, tally
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import file_hash, is_finished, new_folder, start_over, write_manifest
@@ -55,15 +55,15 @@ COPY_IMAGES: Mapping[Format, str] = {
     "fiftyone": "copies",
     "crops": "cuts crops out of",
 }
-"""The formats that hold pixels, and what they do with the images."""
+"""The formats that contain pixels, and a verb for the message."""
 
 RENAMED = (
-    "Some formats cannot hold control characters or bytes that are not UTF-8. Copies of images have the new names; a"
-    " tool that looks for an image where it lies needs it renamed there. README.txt lists them."
+    "Some formats cannot represent control characters or bytes that are not UTF-8. Copies of images have the new"
+    " names; if a tool reads the original images, rename them too. README.txt lists them."
 )
 
 NEED_MASKS: frozenset[Format] = frozenset({"yolo-polygons", "masks"})
-"""Where an object without a mask would be taken for background, or its box for its outline."""
+"""Formats in which an object without a mask would become background, or its box its outline."""
 
 
 def export(
@@ -77,39 +77,39 @@ def export(
     images: str | Path | None = None,
     quiet: bool = False,
 ) -> Path:
-    """Write predictions in the format of another tool.
+    """Export predictions to the format of an annotation or training tool.
 
     Args:
-        predictions: what `wsol predict` wrote.
+        predictions: a folder written by `wsol predict`.
         format: coco, yolo, yolo-polygons, voc, labelstudio, cvat, fiftyone, csv, crops or masks.
-        out: new folder for the export; its README.txt says how to load it.
-        reviewed: only the images that were accepted or corrected in `wsol review`, as they were left there.
-        with_undecided: with `reviewed`, the images that nobody has decided on too, as predicted.
-        classes: the predicted ones; or `folder`: an image has the class that its folder names, unless a reviewer chose
+        out: new folder for the export; its README.txt explains how to load it.
+        reviewed: only images that were accepted or corrected in `wsol review`, with the reviewed boxes and classes.
+        with_undecided: with `reviewed`, also the images without a decision, as predicted.
+        classes: `predicted`; or `folder`: the class that the folder of an image is named after, unless a reviewer chose
             another.
-        images: the folder of the images, if they moved since, or are another user's.
-        quiet: say nothing on standard error.
+        images: the folder of the images, if they have moved, or belong to another user.
+        quiet: print nothing to standard error.
 
     Returns:
         `out`.
 
     Raises:
-        WsolError: `predictions` is no finished prediction folder or holds a line that cannot be exported, `out` is
-            taken or another command writes it, nobody reviewed them, an object has no class, neither predicted nor by
-            its folder, or images that might be private would be copied without `images`.
+        WsolError: `predictions` is no finished prediction folder or contains an invalid line, `out` exists or another
+            command writes it, there is no review, an object has neither a predicted class nor one by its folder, or
+            images that might be private would be copied without `images`.
 
     Example:
         `wsol.export("boxes", "coco", "boxes-coco")`
     """
     if with_undecided and not reviewed:
         raise WsolError(
-            "--with-undecided goes with --reviewed: without that everything is exported",
-            remedy="Add it, or leave both out.",
+            "--with-undecided needs --reviewed: otherwise all images are exported anyway",
+            remedy="Add --reviewed, or leave --with-undecided out.",
         )
     images = None if images is None else Path(images)
     if images is not None and not images.is_dir():
         raise WsolError(
-            f"--images {images} is no folder", expected="the one that the images are in", remedy="Check the path."
+            f"--images {images} is no folder", expected="the folder of the images", remedy="Check the path."
         )
     progress = None if quiet else Progress()
     with held(Path(out), "wsol export", "name another --out"):
@@ -133,98 +133,108 @@ def _export(
         journal = _journal(predictions)
         decisions = heads(journal)
         settings |= {"reviewed": True, "with_undecided": with_undecided}
-        inputs["review"] = file_hash(predictions / FILE)
-    if classes != "predicted":  # absent otherwise, so that exports from before there was a choice stay finished
+        inputs["review"] = file_hash(predictions / JOURNAL_FILE)
+    if classes != "predicted":  # absent by default, so that older exports stay finished
         settings["classes"] = classes
     if images is not None:
         settings["images"] = str(images.absolute())
     if is_finished(out, "export", settings, inputs, option="--out"):
         return out
     with new_folder(led_to(out)) as scratch:
-        # What a killed export left may belong to other predictions, and its hard links are in the way.
+        # The files of a killed export may belong to other predictions, and its hard links block new ones.
         start_over(scratch)
-        whole = checked(opened)
-        said: list[str] = []
+        edited = checked(opened)
+        notes: list[str] = []
         counts: dict[str, Any] = {}
-        chosen = _chosen(whole, journal) if is_reviewed and classes == "folder" else frozenset[str]()
+        chosen = _chosen(edited, journal) if is_reviewed and classes == "folder" else frozenset[str]()
         if is_reviewed:
-            counted = tally(whole, decisions, needs_masks=format in NEED_MASKS)
-            whole = reviewed(whole, decisions, with_undecided=with_undecided, needs_masks=format in NEED_MASKS)
-            counts |= {**counted.verdicts, "drawn": counted.drawn, "left_out_without_mask": counted.maskless}
-            said.append(f"Reviewed by a person (wsol review): {_told(counted, with_undecided)}")
+            review = tally(edited, decisions, needs_masks=format in NEED_MASKS)
+            edited = reviewed(edited, decisions, with_undecided=with_undecided, needs_masks=format in NEED_MASKS)
+            counts |= {**review.verdicts, "drawn": review.drawn, "left_out_without_mask": review.maskless}
+            notes.append(f"Reviewed by a person (wsol review): {_describe(review, with_undecided)}")
         if classes == "folder":
-            # `checked` drops the names where the run predicts none; the folders name them.
-            whole = replace(whole, class_names=opened.class_names or whole.class_names)
-            given = given_classes(whole)
-            fates = tally_given(whole, given, chosen)
-            whole = with_given_classes(whole, given, chosen)
-            counts |= {f"classes_{fate}": number for fate, number in fates.items()}
-            said.append(told(fates))
+            # `checked` drops the class names of a run that predicts none; here the folders give the classes.
+            edited = replace(edited, class_names=opened.class_names or edited.class_names)
+            by_folder = folder_classes(edited)
+            outcomes = count_outcomes(edited, by_folder, chosen)
+            edited = with_folder_classes(edited, by_folder, chosen)
+            counts |= {f"classes_{outcome}": number for outcome, number in outcomes.items()}
+            notes.append(describe_outcomes(outcomes))
         if images is not None:
-            whole = replace(whole, image_root=images.absolute())
-        counts = _written(whole, format, scratch, said, progress, is_named=images is not None) | counts
+            edited = replace(edited, image_root=images.absolute())
+        counts = _written(edited, format, scratch, notes, progress, is_named=images is not None) | counts
         write_manifest(scratch, "export", settings, inputs, counts)
     return out
 
 
 def _written(
-    whole: Predictions, format: Format, scratch: Path, said: list[str], progress: Progress | None, *, is_named: bool
+    predictions: Predictions,
+    format: Format,
+    scratch: Path,
+    notes: list[str],
+    progress: Progress | None,
+    *,
+    is_named: bool,
 ) -> dict[str, Any]:
-    """Write the files, after a word of whose pixels go into them; `said` is added to the README."""
-    named = with_readable_names(whole)
-    renamed = renamed_lines(whole, named)
+    """Write the files of a format, and the notes to README.txt."""
+    named = with_readable_names(predictions)
+    renamed = renamed_lines(predictions, named)
     if renamed:
-        said.append(f"{number_of(len(renamed), 'name')} written otherwise. {RENAMED}")
+        notes.append(f"{number_of(len(renamed), 'name')} changed. {RENAMED}")
     if format in COPY_IMAGES:
         if not is_named:
             check_source(named)
         if progress is not None:
-            many = sum(bool(one.objects) or format != "crops" for one in named)
+            count = sum(bool(one.objects) or format != "crops" for one in named)
             progress.say(
-                f"export: {COPY_IMAGES[format]} {many:,} {'image' if many == 1 else 'images'} from {named.image_root}"
+                f"export: {COPY_IMAGES[format]} {count:,} {'image' if count == 1 else 'images'} from {named.image_root}"
             )
     counts = WRITERS[format](named, scratch)
-    write_readme(scratch, "".join(f"\n{line}\n" for line in said) + "".join(f"{line}\n" for line in renamed))
+    write_readme(scratch, "".join(f"\n{line}\n" for line in notes) + "".join(f"{line}\n" for line in renamed))
     if progress is not None:
-        for line in said:
+        for line in notes:
             progress.say(f"export: {line}")
     return counts
 
 
-def _told(counted: Tally, with_undecided: bool) -> str:
-    undecided = "are in as predicted" if with_undecided else "are left out (`--with-undecided` keeps them)"
+def _describe(review: Tally, with_undecided: bool) -> str:
+    undecided = "are included as predicted" if with_undecided else "are left out (`--with-undecided` keeps them)"
     maskless = (
-        f" {number_of(counted.maskless, 'image is', 'images are')} left out since a box of theirs has no mask."
-        if counted.maskless
+        f" {number_of(review.maskless, 'image is', 'images are')} left out because a box has no mask."
+        if review.maskless
         else ""
     )
-    drawn = " A box drawn or moved by hand has the score 1 and no mask." if counted.drawn else ""
-    return f"{counted.describe()}. Rejected images are left out, undecided ones {undecided}.{drawn}{maskless}"
+    drawn = " A box drawn or moved by hand has the score 1 and no mask." if review.drawn else ""
+    return f"{review.describe()}. Rejected images are left out, undecided ones {undecided}.{drawn}{maskless}"
 
 
 def _journal(predictions: Path) -> list[Decision]:
-    if not (predictions / FILE).exists():
+    if not (predictions / JOURNAL_FILE).exists():
         raise WsolError(
-            f"nobody has reviewed {predictions}",
-            expected=f"{FILE} in it",
+            f"{predictions} has no review",
+            expected=f"{JOURNAL_FILE} in it",
             remedy=f"Run `wsol review {predictions}` first, or leave out --reviewed.",
         )
     return read_journal(predictions)
 
 
 def _chosen(predictions: Predictions, journal: Sequence[Decision]) -> frozenset[str]:
-    """The images whose class a reviewer chose, be it the predicted one in the end; accepting chooses none."""
-    made = by_image(journal)
-    return frozenset(one.image for one in predictions if has_chosen_class(made.get(one.image, []), one.class_name))
+    """The images whose class a reviewer chose, even if it is the predicted one; accepting an image chooses none."""
+    decisions = by_image(journal)
+    return frozenset(one.image for one in predictions if has_chosen_class(decisions.get(one.image, []), one.class_name))
 
 
 def checked(predictions: Predictions) -> Predictions:
-    """The same predictions after a look at each line, which people edit by hand.
+    """Check every line, since people edit them by hand.
 
-    Where no object has a class (a run without a classifier), they come back with the one class "object".
+    Args:
+        predictions: the predictions.
+
+    Returns:
+        The same predictions; with the single class "object" if no object has a class (a run without a classifier).
 
     Raises:
-        WsolError: a line that no format could hold.
+        WsolError: a line is invalid.
     """
     seen: set[str] = set()
     named: set[bool] = set()
@@ -235,7 +245,10 @@ def checked(predictions: Predictions) -> Predictions:
             _check_class(prediction, predictions.class_names, named)
         except WsolError as error:
             raise WsolError(
-                f"{predictions.folder / LINES}, line {number}: {error} Correct that line, or run `{COMMAND}` again."
+                f"{predictions.folder / LINES}, line {number}: {error.problem}",
+                expected=error.expected,
+                got=error.got,
+                remedy=" ".join(filter(None, (error.remedy, f"Correct that line, or run `{COMMAND}` again."))),
             ) from None
     without_classes = False in named or not predictions.class_names
     return replace(predictions, class_names=("object",)) if without_classes else predictions
@@ -244,11 +257,11 @@ def checked(predictions: Predictions) -> Predictions:
 def _check_path(image: str, seen: set[str]) -> None:
     path = PurePath(image)
     if "\0" in image or not _is_bytes(image):
-        raise WsolError(f"expected a name that a file can have, got {image!r}.")
+        raise WsolError("not a file name", got=f"{image!r}")
     if path.anchor or ".." in path.parts or not path.parts:
-        raise WsolError(f"expected a path below the image root, got {image!r}, which leads elsewhere.")
+        raise WsolError("image", expected="a path below the image root", got=f"{image!r}")
     if str(path) in seen:
-        raise WsolError(f"expected each image once, got {image!r} again.")
+        raise WsolError("repeated image", expected="each image once", got=f"{image!r} again")
     seen.add(str(path))
 
 
@@ -261,22 +274,23 @@ def _is_bytes(image: str) -> bool:
 
 
 def _check_objects(prediction: Prediction) -> None:
-    Boxes.of([found.xyxy for found in prediction.objects])
-    for found in prediction.objects:
-        if not 0 <= found.score <= 1:
-            raise WsolError(f"expected scores from 0 to 1, got {found.score}.")
+    Boxes.of([one.xyxy for one in prediction.objects])
+    for one in prediction.objects:
+        if not 0 <= one.score <= 1:
+            raise WsolError("score", expected="0 to 1", got=f"{one.score}")
 
 
 def _check_class(prediction: Prediction, class_names: tuple[str, ...], named: set[bool]) -> None:
     label = prediction.label
     if label is not None and (not 0 <= label < len(class_names) or class_names[label] != prediction.class_name):
         raise WsolError(
-            f"expected a label and class_name that agree with manifest.json's {len(class_names)} classes, got {label}"
-            f" and {prediction.class_name!r}."
+            "label and class_name",
+            expected=f"those of one of the {number_of(len(class_names), 'class')} in manifest.json",
+            got=f"{label} and {prediction.class_name!r}",
         )
-    if prediction.objects:  # an image without objects may well have no class
+    if prediction.objects:  # an image without objects may have no class
         named.add(label is not None)
     if len(named) == 2:
         raise WsolError(
-            f"expected a label on every image with objects or on none, got {label}, unlike the lines before."
+            "label", expected="one on every image with objects, or on none", got=f"{label}, unlike the lines before"
         )

@@ -1,4 +1,4 @@
-"""Write a run's networks as one ONNX file, and hold it against PyTorch."""
+"""Export the networks of a run to one ONNX file, and compare its outputs with PyTorch."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from wsol.storage.locks import held
 
 STAGE = "export-model"
 TOLERANCE = 1e-4
-"""Of probabilities. Rounding makes some 1e-6; a box edge moves by a pixel where the heatmap changes by about 1e-2."""
+"""Largest difference of probabilities. Rounding errors are about 1e-6; a box edge moves by a pixel if the heatmap
+changes by about 1e-2."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The largest distance between PyTorch's and onnxruntime's answer."""
+    """The largest difference between an output of PyTorch and of onnxruntime."""
 
     output: str
     batch: int
@@ -37,7 +38,7 @@ class Difference:
 
 
 class ExportedModel(NamedTuple):
-    """The file, and with `check` how far it is from PyTorch."""
+    """The file, and its differences from PyTorch if they were checked."""
 
     file: Path
     differences: list[Difference]
@@ -46,19 +47,19 @@ class ExportedModel(NamedTuple):
 def export_model(
     run: str | Path, out: str | Path | None = None, *, check: bool = False, quiet: bool = False
 ) -> ExportedModel:
-    """Write a run's networks as one ONNX file that needs neither PyTorch nor the run; whole or not at all.
+    """Export the networks of a run to one ONNX file that works without PyTorch and without the run.
 
     Args:
         run: a finished run.
-        out: the file; `run/model.onnx` by default, where `predict(..., engine="onnx")` looks for it.
-        check: compare the file with PyTorch on three shapes, and write it only if they agree.
-        quiet: say nothing on standard error.
+        out: the file; by default `run/model.onnx`, which `predict(..., engine="onnx")` reads.
+        check: compare the outputs with PyTorch for three input shapes, and write the file only if they agree.
+        quiet: print nothing to standard error.
 
     Returns:
         The file and the differences.
 
     Raises:
-        WsolError: not a finished run, no onnx here, a network that cannot be exported, or results too far apart.
+        WsolError: not a finished run, onnx is not installed, a network cannot be exported, or the outputs differ.
     """
     opened = Run.open(run)
     check_installed((*EXPORTING, *(RUNNING if check else ())))
@@ -68,9 +69,9 @@ def export_model(
     with held_run, whole_file(file) as partial:
         write_onnx(graph, run_metadata(opened, graph), partial)
         differences = compared(graph, partial) if check else []
-        if not all(one.largest <= TOLERANCE for one in differences):  # NaN is not close either
+        if not all(one.largest <= TOLERANCE for one in differences):  # also true for NaN
             raise WsolError(
-                "the file answers otherwise than PyTorch",
+                "the outputs of the file differ from those of PyTorch",
                 expected=f"probabilities within {TOLERANCE:g}",
                 got=f"\n{as_table(differences)}\nNothing was written",
                 remedy=(
@@ -82,24 +83,31 @@ def export_model(
 
 
 def compared(graph: Graph, file: Path) -> list[Difference]:
-    """Both answers on one image and on three at the networks' own size, and on two of another size and aspect.
+    """Compare the outputs for one and three images of the networks' own size, and two of another size and aspect ratio.
+
+    Args:
+        graph: the networks in PyTorch.
+        file: the exported file.
+
+    Returns:
+        The largest difference for each output and shape.
 
     Raises:
-        WsolError: PyTorch does not take that other size.
+        WsolError: the networks do not accept the other size.
     """
     session = open_onnx(file, "cpu").session
     differences = []
-    for batch, height_share, width_share in ((1, 1.0, 1.0), (3, 1.0, 1.0), (2, 0.77, 1.3)):
+    for batch, height_factor, width_factor in ((1, 1.0, 1.0), (3, 1.0, 1.0), (2, 0.77, 1.3)):
         pixels = {
-            name: _blots(batch, (round(side * height_share), round(side * width_share)), seed=batch)
-            for name, side in graph.inputs.items()
+            name: _blots(batch, (round(size_px * height_factor), round(size_px * width_factor)), seed=batch)
+            for name, size_px in graph.inputs.items()
         }
         image_hw = (int(pixels["pixels"].shape[2]), int(pixels["pixels"].shape[3]))
         expected = _by_torch(graph, pixels, image_hw)
-        found = session.run(list(graph.outputs), {name: value.numpy() for name, value in pixels.items()})
+        outputs = session.run(list(graph.outputs), {name: value.numpy() for name, value in pixels.items()})
         differences += [
             Difference(output, batch, image_hw, float((one - torch.from_numpy(other)).abs().max()))
-            for output, one, other in zip(graph.outputs, expected, found, strict=True)
+            for output, one, other in zip(graph.outputs, expected, outputs, strict=True)
         ]
     return differences
 
@@ -107,25 +115,25 @@ def compared(graph: Graph, file: Path) -> list[Difference]:
 @torch.inference_mode()
 def _by_torch(graph: Graph, pixels: dict[str, Tensor], image_hw: tuple[int, int]) -> GraphOutputs:
     try:
-        answers: GraphOutputs = graph(*pixels.values())
+        outputs: GraphOutputs = graph(*pixels.values())
     except (RuntimeError, AssertionError, ValueError) as error:
         raise WsolError(
-            f"{' or '.join(graph.backbones)} cannot be checked, PyTorch itself does not take images of {image_hw[0]} x"
-            f" {image_hw[1]} ({str(error).strip().splitlines()[0]})",
-            expected="networks of convolutions",
+            f"{' or '.join(graph.backbones)} cannot be checked: PyTorch itself does not accept images of {image_hw[0]}"
+            f" x {image_hw[1]} ({str(error).strip().splitlines()[0]})",
+            expected="convolutional networks",
             remedy="Predict with `--engine torch`, or train with another `--backbone`.",
         ) from None
-    return answers
+    return outputs
 
 
 def _blots(batch: int, image_hw: tuple[int, int], seed: int) -> UInt8[Tensor, "batch 3 _ _"]:
-    """Soft random colours: noise of single pixels would look the same everywhere to the networks."""
+    """Smooth random colours: independent pixels would look the same everywhere to the networks."""
     coarse = torch.rand(batch, 3, 5, 7, generator=torch.Generator().manual_seed(seed))
     return (interpolate(coarse, image_hw, mode="bicubic").clamp(0, 1) * 255).to(torch.uint8)
 
 
 def as_table(differences: list[Difference]) -> str:
-    """One line for each output and shape."""
+    """One line per output and shape."""
     lines = [
         f"{one.output:<14}{one.batch:>6} x {one.image_hw[0]} x {one.image_hw[1]:<8}{one.largest:.1e}"
         for one in differences

@@ -1,4 +1,4 @@
-"""From labelled images to a run: all stages, or one of them."""
+"""Train a run on images with class labels: all stages, or one of them."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def fit(
     images: str | Path | None = None,
     quiet: bool = False,
 ) -> Path:
-    """Learn from labelled images: all stages of a method, and the classifier. Finished stages are kept, an interrupted
-    one goes on.
+    """Train on images with class labels: all stages of a method, and the classifier. Finished stages are kept,
+    interrupted ones are continued.
 
     Args:
-        data: class folders, a CSV table, COCO, PASCAL VOC, CUB-200-2011, ImageNet-1K or wsolevaluation's lists.
-        run: folder of the run; made if absent.
-        config: may name a recipe or a method and override any value.
-        images: where the images are, if not in the data set's usual place.
-        quiet: say nothing on standard error.
+        data: class folders, a CSV table, COCO, PASCAL VOC, CUB-200-2011, ImageNet-1K or the lists of wsolevaluation.
+        run: folder of the run; created if it does not exist.
+        config: the options; it may set a recipe, a method and any single value.
+        images: folder of the images, if they are not where the data set expects them.
+        quiet: print nothing to standard error.
 
     Returns:
         The run folder.
 
     Raises:
-        WsolError: the data, the weights or the folder are not as expected; the text says what to do.
+        WsolError: the data, the weights or the folder cannot be used.
 
     Example:
         `wsol.fit("photos", "runs/birds", wsol.RunConfig(seed=1))`
@@ -71,9 +71,9 @@ def train_cam(
     images: str | Path | None = None,
     quiet: bool = False,
 ) -> Path | None:
-    """Stage 1 of SPOL alone: learn the classes, and with them class activation maps.
+    """Stage 1 of SPOL alone: train the classifier that gives the class activation maps.
 
-    A run whose masks were not chosen goes on with those of stage 1 (`pseudo.masks thresholds`).
+    Unless `pseudo.masks` is set, the run then makes its pseudo masks from these maps (`pseudo.masks thresholds`).
 
     Args:
         data, run, config, images, quiet: as for `fit`.
@@ -82,7 +82,7 @@ def train_cam(
         `run/cam`.
 
     Raises:
-        WsolError: as `fit`, or nothing of the run would read stage 1.
+        WsolError: as `fit`, or the run does not use stage 1.
     """
     return _stage("train-cam", mapping.train, data, run, with_stage_one(Path(run), config), images, quiet)
 
@@ -95,8 +95,8 @@ def make_pseudo(
     images: str | Path | None = None,
     quiet: bool = False,
 ) -> Path | None:
-    """Stage 2 of SPOL alone: pseudo masks of the training images, from cues that need no training or from stage 1's
-    maps.
+    """Stage 2 of SPOL alone: make pseudo masks of the training images, from cues that need no training or from
+    the maps of stage 1.
 
     Args:
         data, run, config, images, quiet: as for `fit`.
@@ -105,7 +105,7 @@ def make_pseudo(
         `run/pseudo`.
 
     Raises:
-        WsolError: as `fit`, or there is no stage 1 to make them from.
+        WsolError: as `fit`, or stage 1 is needed and missing.
     """
     return _stage("make-pseudo", masking.make, data, run, config, images, quiet)
 
@@ -118,7 +118,7 @@ def train_seg(
     images: str | Path | None = None,
     quiet: bool = False,
 ) -> Path | None:
-    """Stage 3 of SPOL alone: learn one class-agnostic mask from the pseudo masks.
+    """Stage 3 of SPOL alone: train class-agnostic segmentation on the pseudo masks.
 
     Args:
         data, run, config, images, quiet: as for `fit`.
@@ -140,13 +140,13 @@ def train_classifier(
     images: str | Path | None = None,
     quiet: bool = False,
 ) -> Path | None:
-    """Stage 4 of SPOL alone: fine-tune the classifier that names boxes.
+    """Stage 4 of SPOL alone: fine-tune the classifier that gives the boxes their classes.
 
     Args:
         data, run, config, images, quiet: as for `fit`.
 
     Returns:
-        `run/classifier`; None where the configuration goes without one.
+        `run/classifier`; None if the configuration trains no classifier.
 
     Raises:
         WsolError: as `fit`.
@@ -155,10 +155,19 @@ def train_classifier(
 
 
 def fit_method(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
-    """A method, and the classifier that names what it finds.
+    """Train a method and its classifier.
+
+    Args:
+        data: the open data set.
+        run: the run folder.
+        config: the resolved configuration.
+        progress: for messages.
+
+    Returns:
+        The run folder.
 
     Raises:
-        WsolError: from any stage; weights that cannot be had are reported before the first begins.
+        WsolError: from any stage; missing pretrained weights are reported before the first one.
     """
     check_weights(run, config, networks_of(config))
     started = time.perf_counter()
@@ -172,8 +181,8 @@ def fit_method(data: DataSet, run: Path, config: RunConfig, progress: Progress) 
         remove_cache(run / PIXELS)
     predict = shlex.join(["wsol", "predict", f"{run}"])
     progress.say(
-        f"next: `{predict} IMAGES --out OUT`, then `wsol review OUT --sample {USUAL}`: {USUAL} images by hand say how"
-        " good it is"
+        f"next: `{predict} IMAGES --out OUT`, then `wsol review OUT --sample {USUAL}`, which measures the accuracy on"
+        f" {USUAL} images"
     )
     return run
 
@@ -189,17 +198,17 @@ def _stage(
 ) -> Path | None:
     run = Path(run)
     resolved = preview(run, config)
-    found = open_data(Path(data), None if images is None else Path(images), needs_labels=needs_labels(resolved))
-    check_outside(run, found)
+    data_set = open_data(Path(data), None if images is None else Path(images), needs_labels=needs_labels(resolved))
+    check_outside(run, data_set)
     progress = Progress(quiet=quiet or not part().is_first)
-    for note in found.notes():
+    for note in data_set.notes():
         progress.say(f"note: {note}")
     with held(run, f"wsol {command}", "name another --run"):
-        if part().is_first and (words := in_words(unread_of(found))):
-            progress.say(f"{found.root}: {words}; {CONVERT}")
-        folder = stage(found, run, resolved, progress)
+        if part().is_first and (words := in_words(unread_of(data_set))):
+            progress.say(f"{data_set.root}: {words}; {CONVERT}")
+        folder = stage(data_set, run, resolved, progress)
         if part().is_first:
-            save_config(run, resolved)  # a stage that has work remembers it too; a refused one changes nothing
+            save_config(run, resolved)  # stages with work save it too; a refused command changes nothing
             if command == "fit":
                 write_training_curves(run)
     return folder

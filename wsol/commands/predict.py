@@ -1,4 +1,4 @@
-"""Localize every image below a folder: one line of JSON each, broken images listed, interrupted work continued."""
+"""Localize objects in every image below a folder: one line of JSON per image, broken images listed, resumable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from wsol.geometry.boxes import COVERING, covers
 from wsol.inference.localizer import Localizer
 from wsol.inference.outputs import Outputs
 from wsol.predictions.records import LINES, PredictedObject, Prediction, encode, to_line
-from wsol.predictions.review_journal import FILE as JOURNAL
+from wsol.predictions.review_journal import JOURNAL_FILE
 from wsol.predictions.review_sample import USUAL
 from wsol.runs.run import Run
 from wsol.runtime.engine import gathered, wait_for_all
@@ -71,28 +71,28 @@ def predict(
     engine: EngineName = "torch",
     quiet: bool = False,
 ) -> Path:
-    """Localize objects in images: boxes, masks, scores and classes into a new folder, one line of JSON an image.
+    """Localize objects in images: boxes, masks, scores and classes, in a new folder with one line of JSON per image.
 
-    Launched as several processes, each predicts its shards. The same call continues an interrupted prediction, with
-    any number of processes; images that were skipped in a finished shard are not tried again.
+    If launched as several processes, each predicts some shards of the images. The same call continues an interrupted
+    prediction, with any number of processes; images that were skipped in a finished shard are not tried again.
 
     Args:
         run: a finished run.
         images: an image, or a folder of images at any depth.
         out: folder for predictions.jsonl (in the order of the images' names), skipped.json and manifest.json.
-        threshold: foreground probability above which a pixel belongs to the mask; the run's own by default.
-        objects: the largest object of each image, or all; the run's own choice by default.
-        device: auto, cpu, cuda, cuda:1, mps.
+        threshold: pixels with a foreground probability above this fraction belong to the mask; by default that of the
+            run.
+        objects: only the largest object of each image, or all; by default the choice of the run.
+        device: auto, cpu, cuda, cuda:1 or mps.
         precision: arithmetic of the networks.
-        engine: PyTorch, or onnxruntime from `run/model.onnx`, which is made on first use.
-        quiet: say nothing on standard error.
+        engine: PyTorch, or onnxruntime with `run/model.onnx`, which is created on first use.
+        quiet: print nothing to standard error.
 
     Returns:
         `out`.
 
     Raises:
-        WsolError: not a run, no images, none that can be decoded, `out` holds something else, or another command writes
-            it.
+        WsolError: not a run, no images, none can be decoded, `out` holds another result, or another command writes it.
 
     Example:
         `wsol.predict("runs/birds", "photos", "boxes")`
@@ -109,7 +109,7 @@ def predict(
 
 
 class Choices(NamedTuple):
-    """What may differ from one prediction of a run to the next."""
+    """Options of a prediction."""
 
     threshold: float | None
     objects: Objects | None
@@ -126,18 +126,18 @@ def _predict_into(out: Path, images: Path, run: Run, choices: Choices, progress:
     settings: dict[str, Any] = {"box": localizer.box.model_dump(), "precision": choices.precision}
     if choices.engine != "torch":
         settings["engine"] = choices.engine
-    if localizer.curve is not None:  # absent otherwise, so that folders from before there were curves stay finished
+    if localizer.curve is not None:  # absent by default, so that older folders stay finished
         settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the images for all
     unread = unread_under([images]) if is_first and images.is_dir() else {}
 
     def is_made() -> bool:
-        found: bool = gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]
-        return found
+        finished: bool = gathered([is_first and _is_finished(out, settings, inputs, run, threshold)], engine)[0]
+        return finished
 
-    if not is_made():  # asked before the folder is held: a review may have it, which changes no prediction
+    if not is_made():  # checked before locking: a review may hold the lock, and does not change predictions
         with held(out, f"wsol {STAGE}", "name another --out"):
-            if not is_made():  # another process may just have come to its end
+            if not is_made():  # another process may just have finished
                 count = _make(out, images, root, localizer, settings, inputs, unread, progress)
                 if count >= USUAL and has_maps and threshold is None and not run.is_calibrated:
                     progress.say(f"{STAGE}: {_next_step(run.folder, out)}")
@@ -152,7 +152,7 @@ def _predict_into(out: Path, images: Path, run: Run, choices: Choices, progress:
 
 
 def is_begun(out: Path) -> bool:
-    """Whether the same command would go on with what an interrupted one has left."""
+    """Whether the same command would continue an interrupted prediction."""
     return any((scratch_of(led_to(out)) / PARTS).glob("*.jsonl"))
 
 
@@ -179,7 +179,7 @@ def _make(
         if is_first:
             counts = _assemble(names, shards, scratch, progress)
             speed = figures_of(watches, time.perf_counter() - started)
-            del names  # its files are mapped, and Windows renames no folder in which a file is open
+            del names  # its files are memory-mapped, and Windows does not rename a folder with open files
             figures = {
                 "image_root": str(root.resolve()),
                 "class_names": localizer.class_names,
@@ -195,12 +195,12 @@ def _make(
             f" {number_of(counts.empty, 'image')} without one, {counts.skipped} skipped{_not_read(unread)}"
         )
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
-        progress.say(_told(speed))
+        progress.say(_describe_speed(speed))
     return counts.images if is_first else 0
 
 
 def _next_step(run: Path, out: Path) -> str:
-    """A few boxes by hand, in words."""
+    """The commands that measure the accuracy and learn the threshold, in a sentence."""
     review, learn = (
         shlex.join(["wsol", *words])
         for words in (
@@ -209,8 +209,8 @@ def _next_step(run: Path, out: Path) -> str:
         )
     )
     return (
-        f"how many of them are right? `{review}` shows {USUAL} images drawn at random, then `{learn}` says it, and"
-        " chooses the threshold by them"
+        f"how many of them are right? `{review}` shows {USUAL} images drawn at random, then `{learn}` estimates it and"
+        " learns the threshold"
     )
 
 
@@ -223,57 +223,63 @@ def _warn_of_covering(covering: int, images: int, has_maps: bool, progress: Prog
         return
     too_low = ", or --threshold is too low" if has_maps else ""
     progress.say(
-        f"warning: the boxes of {covering} of {number_of(images, 'image')} cover them whole ({COVERING:.0%} or more)."
-        f" Unless your objects do, the run has learned too little{too_low}: see them with `wsol report`."
+        f"warning: the boxes of {covering} of {number_of(images, 'image')} cover the whole image ({COVERING:.0%} or"
+        f" more). Unless your objects do, the run has learned too little{too_low}: inspect them with `wsol report`."
     )
 
 
 def _is_finished(
     out: Path, settings: dict[str, Any], inputs: dict[str, str], run: Run, threshold: float | None
 ) -> bool:
-    has_review = (out / JOURNAL).exists()
+    has_review = (out / JOURNAL_FILE).exists()
     try:
         words = _words_of_calibration(out, settings, run, threshold)
         return is_finished(out, STAGE, settings, inputs, option="--out", words=words, may_be_removed=not has_review)
     except WsolError as error:
-        review = f" It holds a review: keep {out / JOURNAL}; in the new folder its decisions count for the same images."
-        raise WsolError(f"{error}{review if has_review else ''}") from None
+        if not has_review:
+            raise
+        kept = (
+            f"It holds a review: keep {out / JOURNAL_FILE}; in the new folder its decisions count for the same images."
+        )
+        raise WsolError(
+            error.problem, expected=error.expected, got=error.got, remedy=f"{error.remedy} {kept}"
+        ) from None
 
 
 def _words_of_calibration(out: Path, settings: dict[str, Any], run: Run, threshold: float | None) -> dict[str, str]:
-    """Whether it is why threshold and scores are others: it changes them without an option."""
+    """Descriptions of the differences that a calibration makes: it changes threshold and scores without an option."""
     before = (manifest_of(out, STAGE) or {}).get("settings", {})
     there, now = before.get("score_curve"), settings.get("score_curve")
     has_calibration = threshold is None and run.is_calibrated
-    back = f"(`wsol calibrate {run.folder} --reset` takes that back)"
+    undo = f"(`wsol calibrate {run.folder} --reset` undoes it)"
     if there == now:
-        learned = f"the run was calibrated since, or that was made with --threshold {back}"
-        return {"settings.box.threshold": learned} if has_calibration else {}
+        reason = f"the run was calibrated since, or the folder was made with --threshold {undo}"
+        return {"settings.box.threshold": reason} if has_calibration else {}
     if now is not None:
-        said = (
-            f"the run was calibrated{' again' if there else ''} since: threshold and scores are those of the"
-            f" calibration now {back}"
+        reason = (
+            f"the run was calibrated{' again' if there else ''} since: threshold and scores are now those of the"
+            f" calibration {undo}"
         )
     elif has_calibration:
-        said = f"the run was calibrated again since: only its threshold is the calibration's now {back}"
+        reason = f"the run was calibrated again since: only the threshold is now that of the calibration {undo}"
     else:
-        said = (
-            "it was made with a calibration that is not used now: it was taken back, belongs to other weights, or"
+        reason = (
+            "the folder was made with a calibration that is not used now: it was reset, belongs to other weights, or"
             " --threshold was given"
         )
     names = ("box.threshold", "score_curve", "score_curve.slope", "score_curve.intercept")
-    return {f"settings.{name}": said for name in names if name != "box.threshold" or threshold is None}
+    return {f"settings.{name}": reason for name in names if name != "box.threshold" or threshold is None}
 
 
 def _root(images: Path) -> Path:
-    """The folder that names are relative to."""
+    """The folder that image names are relative to."""
     if not images.exists():
         raise WsolError(f"{images} does not exist", expected="an image or a folder of images", remedy="Check the path.")
     if images.is_dir():
         return images
     if not is_image(images):
         raise WsolError(
-            f"{images} is no image by its name",
+            f"{images} has no suffix of an image",
             expected=f"one of {', '.join(sorted(SUFFIXES))}",
             remedy="Rename or convert it.",
         )
@@ -292,7 +298,7 @@ def _inputs(run: Run, images: Path) -> dict[str, str]:
         raise WsolError(
             f"no images below {images}",
             expected=f"files ending in {', '.join(sorted(SUFFIXES))}",
-            remedy=f"Name the folder that holds them.{words and f' It holds {words}: {CONVERT}'}",
+            remedy=f"Name the folder of the images.{words and f' It holds {words}: {CONVERT}'}",
         )
     return {
         "images": _hash(images, _names(images)),
@@ -305,36 +311,36 @@ def _hash(images: Path, names: Iterable[str]) -> str:
 
 
 def _list(images: Path, folder: Path, expected_hash: str) -> None:
-    """Write the names to disk, once."""
+    """Write the image names to disk, once."""
     if folder.exists():
         return
     if _hash(images, write_names(folder, _names(images))) != expected_hash:
         shutil.rmtree(folder)
         raise WsolError(
-            f"images came or went below {images} while they were listed",
-            expected="a folder at rest",
+            f"images below {images} were added or removed while they were listed",
+            expected="a folder that does not change",
             remedy="Run the same command again.",
         )
 
 
 def _predict(localizer: Localizer, paths: Paths, shards: Shards, progress: Progress) -> Stopwatch:
-    """Write the parts of this process that an earlier run has not left."""
+    """Predict the shards of this process that are not finished."""
     todo = unfinished(shards, part(), lambda shard: _is_whole(shards, shard))
     orders = batches_of(shards, todo, BATCH_SIZE)
-    everything = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
+    total = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
     images = ImageLoader(paths, localizer.size_px)
     with (
         ThreadPoolExecutor(BOX_THREADS) as pool,
-        progress.task(STAGE, everything, done=everything - len(orders)) as advance,
+        progress.task(STAGE, total, done=total - len(orders)) as advance,
     ):
         watch = Stopwatch(sum(map(len, orders)))
-        found = _lines(localizer, images.batches(orders), paths.names, pool, watch, advance)
-        write_parts(shards, todo, found, _joined, paths.names, images.broken)
+        lines = _lines(localizer, images.batches(orders), paths.names, pool, watch, advance)
+        write_parts(shards, todo, lines, _joined, paths.names, images.broken)
     return watch
 
 
 BOX_THREADS = 2
-"""They keep a GPU from waiting for boxes."""
+"""Enough that a GPU does not wait for boxes."""
 
 
 def _lines(
@@ -345,9 +351,7 @@ def _lines(
     watch: Stopwatch,
     advance: Callable[[], None],
 ) -> Iterator[tuple[int, str]]:
-    """Number and line of every whole image. The objects of a batch are found while the network looks at the next
-    one.
-    """
+    """Index and line of every decodable image. Boxes of a batch are computed while the network runs on the next one."""
     running: list[tuple[int, Future[str]]] = []
     for batch in batches:
         watch.lap("waiting")
@@ -368,9 +372,9 @@ def _lines(
 
 
 def _line(localizer: Localizer, outputs: Outputs, row: int, name: str, image_hw: tuple[int, int]) -> str:
-    found = localizer.localization(outputs, row, image_hw, None)
-    objects = tuple(PredictedObject(one.xyxy, one.score, encode(one.mask)) for one in found.objects)
-    return to_line(Prediction(name, image_hw, objects, found.label, found.class_name, found.top5))
+    result = localizer.localization(outputs, row, image_hw, None)
+    objects = tuple(PredictedObject(one.xyxy, one.score, encode(one.mask)) for one in result.objects)
+    return to_line(Prediction(name, image_hw, objects, result.label, result.class_name, result.top5))
 
 
 def _joined(shard: int, lines: dict[int, str]) -> bytes:
@@ -390,11 +394,11 @@ class _Counts:
     empty: int = 0
     skipped: int = 0
     covering: int = 0
-    """Images that one box covers."""
+    """Number of images that one box covers."""
 
 
 def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -> _Counts:
-    """All parts as one file, each image exactly once; what was skipped as another."""
+    """Join all parts into one file, and the skipped images into another."""
     counts = _Counts()
     with whole_file(scratch / LINES) as partial, partial.open("wb") as file:
         for shard in range(len(shards)):
@@ -409,11 +413,11 @@ def _assemble(names: Names, shards: Shards, scratch: Path, progress: Progress) -
         counts.skipped += 1
         progress.say(f"skipped: {skipped['reason']}")
     if not counts.images:
-        shutil.rmtree(shards.folder)  # or the repaired files would not be tried
+        shutil.rmtree(shards.folder)  # else repaired files would not be tried again
         raise WsolError(
             f"none of {number_of(len(names), 'image')} can be decoded",
-            expected="one at least",
-            remedy="The reasons are above; repair the files.",
+            expected="at least one",
+            remedy="The reasons are listed above; repair the files.",
         )
     return counts
 
@@ -422,7 +426,7 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
     """The lines of a part.
 
     Raises:
-        WsolError: the part does not hold each image of its shard exactly once, but for the skipped.
+        WsolError: the part does not contain each image of its shard exactly once, except the skipped ones.
     """
     skipped = {row["image"] for row in skipped_of(shards, shard)}
     expected = [name for name in (names[i] for i in shards.items(shard)) if name not in skipped]
@@ -444,7 +448,7 @@ def _rows(content: bytes, shards: Shards, shard: int, names: Names) -> list[dict
     )
 
 
-def _told(speed: dict[str, float]) -> str:
+def _describe_speed(speed: dict[str, float]) -> str:
     spent = [f"{speed.get(f'seconds_{name}', 0.0):.1f} s {what}" for name, what in SPENT.items()]
     return f"{STAGE}: {speed['images_per_second']:.1f} images a second; {', '.join(spent)}"
 

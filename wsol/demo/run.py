@@ -154,15 +154,15 @@ def _rows(out: Path, data: DataSet, progress: Progress) -> list[Row]:
 
     full = evaluator(out / "run", "seg")
     return [
-        ("centre box", _centre(data, full.judged[PROTOCOL])),
+        ("centre box", _centre(data, full.results[PROTOCOL])),
         ("plain CAM", _rates(evaluator(out / "plain-cam", "cam"))),
         ("cues, no training", _rates(evaluator(out / "run", "cues"))),
         ("wsol", _rates(full)),
     ]
 
 
-def _rates(result: Evaluation) -> list[Rate | None]:
-    metrics = result.judged[PROTOCOL].rates
+def _rates(evaluation: Evaluation) -> list[Rate | None]:
+    metrics = evaluation.results[PROTOCOL].rates
     return [metrics.get(name) for name in COLUMNS]
 
 

@@ -42,9 +42,9 @@ def with_readable_names(predictions: Predictions) -> Predictions:
     classes = dict(zip(predictions.class_names, _unique_classes(predictions.class_names), strict=True))
     if not images and all(name == own for own, name in classes.items()):
         return predictions
-    before = predictions.mend
+    before = predictions.edit
 
-    def mend(prediction: Prediction) -> Prediction | None:
+    def edit(prediction: Prediction) -> Prediction | None:
         left = prediction if before is None else before(prediction)
         if left is None:
             return None
@@ -52,7 +52,7 @@ def with_readable_names(predictions: Predictions) -> Predictions:
         return replace(left, image=images.get(left.image, left.image), class_name=class_name)
 
     originals = {name: own for own, name in images.items()}
-    return replace(predictions, class_names=tuple(classes.values()), mend=mend, originals=originals)
+    return replace(predictions, class_names=tuple(classes.values()), edit=edit, originals=originals)
 
 
 def renamed_lines(before: Predictions, after: Predictions) -> list[str]:

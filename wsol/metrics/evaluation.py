@@ -28,7 +28,7 @@ class Evaluation:
     what: str
     """What was evaluated, in words: "masks", "class activation maps", ..."""
     thresholds: Mapping[ProtocolName, float | None]
-    judged: Mapping[ProtocolName, ProtocolResult]
+    results: Mapping[ProtocolName, ProtocolResult]
     """The result of each protocol."""
     class_names: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -55,12 +55,12 @@ class Evaluation:
                 "metrics": {metric: rate._asdict() for metric, rate in result.rates.items()},
                 "notes": list(self.notes),
             }
-            for name, result in self.judged.items()
+            for name, result in self.results.items()
         ]
 
     def per_class(self, name: ProtocolName) -> dict[str, tuple[int, dict[str, Rate]]]:
         """The number of evaluated images and the rates of each class, at the best thresholds of all images."""
-        result = self.judged[name]
+        result = self.results[name]
         by_class = {}
         for label, class_name in enumerate(self.class_names):
             which = result.label == label
@@ -73,7 +73,7 @@ class Evaluation:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for name, result in self.judged.items():
+        for name, result in self.results.items():
             writer.writerows(_lines(name, "", image_count(result), result.rates))
             if per_class:
                 for class_name, (n, rates) in self.per_class(name).items():

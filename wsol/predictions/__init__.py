@@ -1,1 +1,1 @@
-"""What `wsol predict` wrote, and what people decided about it."""
+"""Predictions on disk, and the decisions of their reviewers."""

@@ -1,4 +1,4 @@
-"""Predictions with the classes that people gave: the folder's that an image lies in, in place of the predicted one."""
+"""Predictions with the class of the folder that an image lies in, instead of the predicted class."""
 
 from __future__ import annotations
 
@@ -12,57 +12,78 @@ from wsol.errors import WsolError
 from wsol.predictions.records import Prediction, Predictions
 from wsol.text import number_of
 
-Fate = Literal["changed", "agreed", "chosen", "kept"]
-"""The folder names another class; the same; another than a reviewer chose, who wins; none."""
+Outcome = Literal["changed", "agreed", "chosen", "kept"]
+"""The folder has another class than predicted; the same; another than a reviewer chose, which is kept; no class."""
 
 
-def given_classes(predictions: Predictions) -> GivenClasses:
-    """What the folders of all images say, of those too that a review left out."""
-    whole = replace(predictions, mend=None)
+def folder_classes(predictions: Predictions) -> GivenClasses:
+    """The classes by folder of all predicted images, including those that a review left out.
+
+    Args:
+        predictions: the predictions, reviewed or not.
+
+    Returns:
+        The class of each image by its path.
+    """
+    everything = replace(predictions, edit=None)
     return GivenClasses(
-        (prediction.image for prediction in whole), predictions.class_names, predictions.image_root.name
+        (prediction.image for prediction in everything), predictions.class_names, predictions.image_root.name
     )
 
 
-def with_given_classes(predictions: Predictions, given: GivenClasses, chosen: Collection[str]) -> Predictions:
-    """The same predictions, reviewed or not, with the class of each image's folder where that is a class of the run.
+def with_folder_classes(predictions: Predictions, classes: GivenClasses, chosen: Collection[str]) -> Predictions:
+    """The same predictions, reviewed or not, with the class of each image's folder if that is a class of the run.
 
-    Images of `chosen` keep the class that a reviewer chose.
+    Args:
+        predictions: the predictions.
+        classes: the classes by folder.
+        chosen: paths of the images whose class a reviewer chose; they keep it.
+
+    Returns:
+        The predictions with other labels and class names.
     """
-    before = predictions.mend
+    before = predictions.edit
 
-    def mend(prediction: Prediction) -> Prediction | None:
-        left = prediction if before is None else before(prediction)
-        if left is None or left.image in chosen:
-            return left
-        name = given.of(left.image)
+    def edit(prediction: Prediction) -> Prediction | None:
+        edited = prediction if before is None else before(prediction)
+        if edited is None or edited.image in chosen:
+            return edited
+        name = classes.of(edited.image)
         if name is None:
-            return left
-        return replace(left, label=predictions.class_names.index(name), class_name=name)
+            return edited
+        return replace(edited, label=predictions.class_names.index(name), class_name=name)
 
-    return replace(predictions, mend=mend)
+    return replace(predictions, edit=edit)
 
 
-def tally_given(predictions: Predictions, given: GivenClasses, chosen: Collection[str]) -> Counter[Fate]:
-    """Count what `with_given_classes` makes of the images.
+def count_outcomes(predictions: Predictions, classes: GivenClasses, chosen: Collection[str]) -> Counter[Outcome]:
+    """Count the outcomes of `with_folder_classes`.
+
+    Args:
+        predictions: the predictions before that.
+        classes: the classes by folder.
+        chosen: paths of the images whose class a reviewer chose.
+
+    Returns:
+        The number of images of each outcome.
 
     Raises:
         WsolError: an object has neither a predicted class nor one by its folder.
     """
-    fates: Counter[Fate] = Counter(dict.fromkeys(get_args(Fate), 0))
+    outcomes: Counter[Outcome] = Counter(dict.fromkeys(get_args(Outcome), 0))
     for prediction in predictions:
-        name = given.of(prediction.image)
+        name = classes.of(prediction.image)
         if name is None and prediction.objects and prediction.class_name is None:
             raise WsolError(
-                f"{prediction.image!r} lies in no folder named like a class, and this run predicts none",
+                f"{prediction.image!r} lies in no folder named like a class, and the run predicts no classes",
                 expected=f"folders like {', '.join(predictions.class_names[:3])}",
                 remedy="Move the image, or leave out --classes folder.",
             )
-        fates[_fate(name, prediction, chosen)] += 1
-    return fates
+        outcomes[_outcome(name, prediction, chosen)] += 1
+    return outcomes
 
 
-def _fate(name: str | None, prediction: Prediction, chosen: Collection[str]) -> Fate:
+def _outcome(name: str | None, prediction: Prediction, chosen: Collection[str]) -> Outcome:
     if name is None:
         return "kept"
     if name == prediction.class_name:
@@ -71,13 +92,13 @@ def _fate(name: str | None, prediction: Prediction, chosen: Collection[str]) -> 
 
 
 _KEEPS = "keeps its own since no folder of its path is named like a class"
-_KEEP = "keep theirs since no folder of theirs is named like a class"
+_KEEP = "keep theirs since no folder of their paths is named like a class"
 
 
-def told(fates: Mapping[Fate, int]) -> str:
-    """In a sentence."""
+def describe_outcomes(outcomes: Mapping[Outcome, int]) -> str:
+    """The number of images of each outcome, in a sentence."""
     return (
-        f"Classes by folder: {number_of(fates['changed'], 'image')} changed to the folder's class, {fates['agreed']}"
-        f" had that class already, {number_of(fates['chosen'], 'keeps', 'keep')} the one that a reviewer chose,"
-        f" {number_of(fates['kept'], _KEEPS, _KEEP)}."
+        f"Classes by folder: {number_of(outcomes['changed'], 'image')} changed to the folder's class,"
+        f" {outcomes['agreed']} had that class already, {number_of(outcomes['chosen'], 'keeps', 'keep')} the one that a"
+        f" reviewer chose, {number_of(outcomes['kept'], _KEEPS, _KEEP)}."
     )

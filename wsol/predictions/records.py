@@ -1,4 +1,4 @@
-"""What `wsol predict` leaves: one JSON line per image, its masks as COCO run lengths."""
+"""The records of `wsol predict`: one JSON line per image, masks as COCO run lengths."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from wsol.storage.schema import check_schema
 LINES = "predictions.jsonl"
 COMMAND = "wsol predict RUN IMAGES --out OUT"
 SCHEMA: Literal[1] = 1
-"""Of a line."""
+"""Schema of a line."""
 
 _as_written = with_config(extra="forbid", strict=True, allow_inf_nan=False)
-"""How a line is read; what is made in Python is taken as it is."""
+"""How a line is validated; objects made in Python are not."""
 
 
 @_as_written
 @dataclass(frozen=True)
 class PredictedObject:
-    """One object: half-open pixel box, score in [0, 1], mask as COCO's compressed run lengths (`size`, `counts`)."""
+    """An object: half-open box in pixels, score in [0, 1], mask as COCO's compressed run lengths (`size`, `counts`)."""
 
     xyxy: Xyxy
     score: float
@@ -45,11 +45,11 @@ class PredictedObject:
 @_as_written
 @dataclass(frozen=True)
 class Prediction:
-    """One image: its path below the image root, upright size, objects (none is a result), and class."""
+    """An image: path below the image root, upright size, objects (maybe none), class and five likeliest classes."""
 
     schema: Literal[1] = field(default=SCHEMA, kw_only=True, repr=False)
-    """Of the line: it may travel without its folder. Lines from before there was the number have none, and are the
-    same."""
+    """Schema of the line, which may be copied without its folder. Lines of older versions have no number and the same
+    format."""
     image: str
     image_hw: tuple[PositiveInt, PositiveInt]
     objects: tuple[PredictedObject, ...]
@@ -65,26 +65,26 @@ class Predictions:
     folder: Path
     image_root: Path
     class_names: tuple[str, ...]
-    mend: Callable[[Prediction], Prediction | None] | None = None
-    """What a review made of an image; None leaves the image out."""
+    edit: Callable[[Prediction], Prediction | None] | None = None
+    """Applied to each line when it is read, for example the decisions of a review; None leaves the image out."""
     originals: Mapping[str, str] = field(default_factory=dict)
-    """The names on the disk of images that are called otherwise here, since no format could hold their own."""
+    """Names on disk of images that are renamed here because a format cannot represent their names."""
 
     def __iter__(self) -> Iterator[Prediction]:
         lines = read_lines(self.folder / LINES)
-        if self.mend is None:
+        if self.edit is None:
             return lines
-        return (mended for line in lines if (mended := self.mend(line)) is not None)
+        return (edited for line in lines if (edited := self.edit(line)) is not None)
 
     def path_of(self, prediction: Prediction) -> Path:
-        """Where the image is."""
+        """The path of the image on disk."""
         return self.image_root / self.originals.get(prediction.image, prediction.image)
 
 
 def encode(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:
-    """A mask as run lengths that JSON can hold."""
+    """A mask as compressed run lengths, for JSON."""
     rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+    return {"size": [int(length) for length in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
 def to_line(prediction: Prediction) -> str:
@@ -93,10 +93,16 @@ def to_line(prediction: Prediction) -> str:
 
 
 def read_lines(path: Path) -> Iterator[Prediction]:
-    """The predictions of a file, in its order.
+    """Read predictions from a file, one at a time.
+
+    Args:
+        path: a predictions.jsonl.
+
+    Yields:
+        The predictions, in the order of the file.
 
     Raises:
-        WsolError: the file is absent or unreadable, or a line is not what `wsol predict` writes, run lengths included.
+        WsolError: the file is absent or unreadable, or a line is not a valid prediction.
     """
     with opened(path, COMMAND) as file:
         for number, line in enumerate(file, start=1):
@@ -106,7 +112,7 @@ def read_lines(path: Path) -> Iterator[Prediction]:
                 where = f"{path}, line {number}"
                 check_schema(_schema_of(line), SCHEMA, where, COMMAND)
                 raise WsolError(
-                    f"{where}: not a prediction ({_told(error):.300})",
+                    f"{where}: not a prediction ({_reason(error):.300})",
                     expected="what `wsol predict` writes",
                     remedy=f"Correct that line, or run `{COMMAND}` again.",
                 ) from None
@@ -117,17 +123,17 @@ _LINE = TypeAdapter(Prediction)
 
 def _from_line(line: bytes) -> Prediction:
     try:
-        found = _LINE.validate_json(line)
+        prediction = _LINE.validate_json(line)
     except ValidationError as error:
         if _first(error)["type"] != "json_invalid":
             raise
-        # Names of files that are not UTF-8 are JSON for Python alone. Not strict: a dictionary is no Prediction yet.
-        found = _LINE.validate_python(parse_json(line), strict=False)
-    if "\0" in found.image:
-        raise ValueError("the name of an image holds a NUL")
-    for one in found.objects:
-        check_run_lengths(one.rle, found.image_hw)
-    return found
+        # Only Python reads file names that are not UTF-8. Not strict, since the value is a dictionary.
+        prediction = _LINE.validate_python(parse_json(line), strict=False)
+    if "\0" in prediction.image:
+        raise ValueError("the name of an image contains NUL")
+    for one in prediction.objects:
+        check_run_lengths(one.rle, prediction.image_hw)
+    return prediction
 
 
 def _schema_of(line: bytes) -> object:
@@ -138,12 +144,12 @@ def _schema_of(line: bytes) -> object:
     return row.get("schema", SCHEMA) if isinstance(row, dict) else SCHEMA
 
 
-def _told(error: ValueError | RecursionError) -> str:
+def _reason(error: ValueError | RecursionError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = _first(error)
-    said = first["msg"].replace("Input should be", "expected")
-    return f"{'.'.join(map(str, first['loc']))}: {said}" if first["loc"] else said
+    message = first["msg"].replace("Input should be", "expected")
+    return f"{'.'.join(map(str, first['loc']))}: {message}" if first["loc"] else message
 
 
 def _first(error: ValidationError) -> Any:
@@ -151,13 +157,19 @@ def _first(error: ValidationError) -> Any:
 
 
 def write_lines(path: Path, predictions: Iterable[Prediction]) -> None:
-    """Write predictions, one a line."""
+    """Write predictions to a file, one per line."""
     with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
         file.writelines(to_line(prediction) + "\n" for prediction in predictions)
 
 
 def open_predictions(folder: Path) -> Predictions:
-    """Open what `wsol predict` wrote.
+    """Open a folder that `wsol predict` wrote.
+
+    Args:
+        folder: the prediction folder.
+
+    Returns:
+        The predictions, which are read when they are iterated over.
 
     Raises:
         WsolError: the folder is not a finished prediction folder.
@@ -173,12 +185,12 @@ def open_predictions(folder: Path) -> Predictions:
         raise WsolError(
             f"{folder} holds the result of `wsol {manifest['stage']!s:.80}`",
             expected=f"that of `{COMMAND}`",
-            remedy="Name that folder.",
+            remedy="Name a prediction folder.",
         )
     root, class_names = (manifest["figures"].get(name) for name in ("image_root", "class_names"))
     if not root or "\0" in root or class_names is None:
         raise WsolError(
-            f"{folder / MANIFEST} does not say where the images are and what their classes are",
+            f"{folder / MANIFEST} lacks the folder of the images or their classes",
             expected=f"what `{COMMAND}` wrote",
             remedy="Run that again, into another folder.",
         )

@@ -1,4 +1,4 @@
-"""What people decided about predicted images: `review.jsonl`, one line a decision, only ever appended to."""
+"""The decisions of reviewers about predicted images: `review.jsonl`, one line per decision, append-only."""
 
 from __future__ import annotations
 
@@ -15,37 +15,34 @@ from wsol.geometry.boxes import Boxes, Xyxy
 from wsol.storage.folders import opened, parse_json
 from wsol.storage.links import open_own
 
-FILE = "review.jsonl"
+JOURNAL_FILE = "review.jsonl"
 
 Verdict = Literal["accepted", "corrected", "rejected", "undecided"]
-"""As predicted; with other boxes or another class; of no use; open again (an undo)."""
+"""As predicted; with other boxes or another class; unusable; open again (an undo)."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One line: all that holds for an image from then on, so that the last line of an image says everything about
-    it.
-    """
+    """One line: the complete state of an image after the decision. The last line about an image is the valid one."""
 
     number: int
-    """Counts the lines from 1; this is what `supersedes` and `undoes` name."""
+    """Number of the line, from 1, to which `supersedes` and `undoes` refer."""
     image: str
     image_hw: tuple[int, int]
     verdict: Verdict
     boxes: tuple[Xyxy, ...]
-    """Half-open pixels of the upright image; of an accepted image the predicted ones."""
+    """Half-open boxes in pixels of the upright image; for an accepted image the predicted ones."""
     class_name: str | None
     time: str
     """UTC."""
     session: str
-    """The window that it was made in."""
+    """Id of the browser window."""
     id: str
-    """Made by the window, so that a decision sent twice is written once."""
+    """Made by the browser window, so that a decision that is sent twice is written once."""
     supersedes: int | None = None
     undoes: int | None = None
     is_class_chosen: bool = False
-    """Whether a person chose the class by then, be it the predicted one; journals from before there was the word do not
-    say."""
+    """Whether a person chose the class so far, even the predicted one; older journals do not contain it."""
 
 
 def heads(decisions: Iterable[Decision]) -> dict[str, Decision]:
@@ -62,9 +59,14 @@ def by_image(decisions: Iterable[Decision]) -> dict[str, list[Decision]]:
 
 
 def has_chosen_class(decisions: Sequence[Decision], predicted: str | None) -> bool:
-    """Whether a person chose the class of the one image that these are about, and nobody took it back.
+    """Whether a person chose the class of an image, without undoing it.
 
-    A class other than the `predicted` one was chosen, whatever the line says of it.
+    Args:
+        decisions: all decisions about the image.
+        predicted: the predicted class; a decision with another class counts as chosen.
+
+    Returns:
+        Whether one of the decisions that were not undone chose the class.
     """
     undone = {decision.undoes for decision in decisions}
     return any(
@@ -75,14 +77,20 @@ def has_chosen_class(decisions: Sequence[Decision], predicted: str | None) -> bo
 
 
 def read_journal(folder: Path) -> list[Decision]:
-    """The decisions of a prediction folder, in the order they were made; none where nobody reviewed it.
+    """Read the decisions about a prediction folder.
 
-    What a killed server left of a line at the end was never acknowledged and does not count.
+    An incomplete last line, which a killed server may leave, was never acknowledged and is ignored.
+
+    Args:
+        folder: the prediction folder.
+
+    Returns:
+        The decisions, in the order they were made; empty if there was no review.
 
     Raises:
         WsolError: another line is damaged.
     """
-    path = folder / FILE
+    path = folder / JOURNAL_FILE
     if not path.exists():
         return []
     with opened(path, "wsol review") as file:
@@ -90,18 +98,20 @@ def read_journal(folder: Path) -> list[Decision]:
 
 
 class Journal:
-    """`with Journal(folder) as journal`: the decisions so far, and a way to add one that is on the disk when it
-    returns.
+    """An open journal, as a context: the decisions so far, and `append`, which returns when a decision is on the disk.
+
+    Args:
+        folder: the prediction folder.
 
     Raises:
-        WsolError: a damaged line, or a link in the place of the file.
+        WsolError: a line is damaged, or the file is a link.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
+        self.path = folder / JOURNAL_FILE
         self.decisions: list[Decision] = []
         self.repaired = ""
-        """What a killed server had left of a line, if anything; it was cut off."""
+        """The incomplete line of a killed server, if any, which was cut off."""
 
     def __enter__(self) -> Journal:
         self._file = open_own(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
@@ -117,7 +127,7 @@ class Journal:
         os.close(self._file)
 
     def append(self, decision: Decision) -> None:
-        """Write a line and wait until it is on the disk; after a failure the file is as before.
+        """Write a line and wait until it is on the disk; after a failure the file is unchanged.
 
         Raises:
             OSError: the disk is full, or gone.
@@ -129,7 +139,7 @@ class Journal:
                 left = left[os.write(self._file, left) :]
             os.fsync(self._file)
         except OSError:
-            os.ftruncate(self._file, size)  # half a line would spoil the next one
+            os.ftruncate(self._file, size)  # half a line would damage the next one
             raise
         self.decisions.append(decision)
 
@@ -139,7 +149,7 @@ class Journal:
             self.repaired = tail.decode("utf-8", "replace")
             os.ftruncate(self._file, len(content) - len(tail))
         elif content and not content.endswith(b"\n"):
-            os.write(self._file, b"\n")  # whole, as an editor leaves it
+            os.write(self._file, b"\n")  # complete, but without a newline, as editors may leave it
         os.fsync(self._file)
 
 
@@ -149,8 +159,8 @@ def _read(file: int) -> bytes:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A file that is new must be found again after the power failed."""
-    if os.name == "nt":  # where folders cannot be opened
+    """Make sure that a new file exists after a power failure."""
+    if os.name == "nt":  # folders cannot be opened there
         return
     file = os.open(folder, os.O_RDONLY)
     try:
@@ -160,11 +170,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 _DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError, WsolError)
-"""What a line that `wsol review` never wrote makes of its reader."""
+"""Errors that a damaged line may cause."""
 
 
 def _parsed(path: Path, content: bytes) -> tuple[list[Decision], bytes]:
-    """The decisions, and the beginning of a line that was never finished."""
+    """The decisions, and the content of an incomplete last line."""
     *lines, last = content.split(b"\n")
     decisions: list[Decision] = []
     for number, line in enumerate(lines, start=1):
@@ -174,7 +184,7 @@ def _parsed(path: Path, content: bytes) -> tuple[list[Decision], bytes]:
             raise WsolError(
                 f"{path}, line {number}: not a decision ({error!s:.300})",
                 expected="what `wsol review` writes",
-                remedy="Mend that line, or remove it.",
+                remedy="Fix that line, or remove it.",
             ) from None
     try:
         return ([*decisions, _from_line(last, decisions)] if last else decisions), b""
@@ -198,7 +208,7 @@ def _from_line(line: bytes, before: list[Decision]) -> Decision:
     if row["verdict"] not in get_args(Verdict):
         raise ValueError(f"the verdict is {row['verdict']!r}")
     if row["number"] <= (before[-1].number if before else 0):
-        raise ValueError(f"number {row['number']} is none after the one before")
+        raise ValueError(f"number {row['number']} is not higher than the one before")
     height, width = map(int, row.pop("image_hw"))
     boxes = tuple(_four(box) for box in row.pop("boxes"))
     Boxes.of(list(boxes))

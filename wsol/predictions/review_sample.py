@@ -1,4 +1,4 @@
-"""Images drawn at random for a review that says how good a run is and calibrates it: `OUT/review-sample.json`."""
+"""A random sample of images; its review measures the accuracy of a run and calibrates it: `OUT/review-sample.json`."""
 
 from __future__ import annotations
 
@@ -22,64 +22,77 @@ from wsol.storage.folders import read_json, write_json
 from wsol.storage.schema import check_schema
 from wsol.text import number_of
 
-FILE = "review-sample.json"
+SAMPLE_FILE = "review-sample.json"
 VERSION: Literal[1] = 1
 USUAL = 20
-"""Images; what the hints name."""
+"""Number of images that messages suggest."""
 
 
 def _unique(images: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(images)) < len(images):
-        raise ValueError("an image stands there twice")
+        raise ValueError("an image is listed twice")
     return images
 
 
 class _File(Config):
     version: Literal[1] = VERSION
     images: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique)]
-    """In the order in which they were drawn."""
+    """In the order of the sample."""
 
 
 @dataclass(frozen=True)
 class ReviewedSample:
-    """The images that were drawn, each decided about."""
+    """The sampled images, each with a decision."""
 
     data: DataSet
-    """Those with a box, as `wsol calibrate` takes them; all are test images of one class."""
+    """The images with a box, for `wsol calibrate`; all are test images of one class."""
     drawn: int
-    """Of these the others are rejected, or `empty`."""
+    """Size of the sample. The images that are not in `data` are rejected, or `empty`."""
     accepted: int
-    """Of those with a box the ones whose boxes were left as predicted: they fit to the pixel, and speak for the
+    """Number of images with a box whose boxes were accepted as predicted: these fit exactly, which favours the
     threshold that made them."""
     empty: tuple[Sample, ...]
-    """Images in which a person saw no object: a run that finds nothing there is right."""
+    """Images without an object, according to the reviewer: a run that finds nothing there is right."""
 
 
 def draw(images: Iterable[str], size: int) -> tuple[str, ...]:
-    """`size` of the images, or all if there are fewer: those whose names have the lowest SHA-256.
+    """Sample images: those whose names have the lowest SHA-256.
 
-    It has nothing to do with what is on them, nobody can draw again until the result pleases, and a larger sample holds
-    the smaller one.
+    The sample does not depend on the content of the images, cannot be redrawn until the result pleases, and is part of
+    every larger sample.
+
+    Args:
+        images: paths of the images.
+        size: size of the sample; all images if there are fewer.
+
+    Returns:
+        The paths in the sample.
     """
-    return tuple(sorted(images, key=_place)[:size])
+    return tuple(sorted(images, key=_hash)[:size])
 
 
-def _place(name: str) -> bytes:
+def _hash(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
 def write_sample(folder: Path, images: tuple[str, ...]) -> None:
-    """Write the file, whole or not at all."""
-    write_json(folder / FILE, _File(images=images).model_dump())
+    """Write the sample of a prediction folder, completely or not at all."""
+    write_json(folder / SAMPLE_FILE, _File(images=images).model_dump())
 
 
 def read_sample(folder: Path) -> tuple[str, ...] | None:
-    """The images that were drawn for a prediction folder; None if none were.
+    """Read the sample of a prediction folder.
+
+    Args:
+        folder: the prediction folder.
+
+    Returns:
+        The paths of the images; None if there is no sample.
 
     Raises:
         WsolError: the file is damaged, or of a newer version.
     """
-    path = folder / FILE
+    path = folder / SAMPLE_FILE
     if not path.exists():
         return None
     command = shlex.join(["wsol", "review", f"{folder}", "--sample", f"{USUAL}"])
@@ -90,7 +103,7 @@ def read_sample(folder: Path) -> tuple[str, ...] | None:
     )
     try:
         values = read_json(path, command)
-    except WsolError:  # whose advice is for folders that a command can make again
+    except WsolError:  # its remedy is for folders that a command can make again
         raise unusable from None
     if isinstance(values, dict) and type(values.get("version")) is int:
         check_schema(values["version"], VERSION, path, command)
@@ -101,64 +114,70 @@ def read_sample(folder: Path) -> tuple[str, ...] | None:
 
 
 def reviewed_sample(predictions: Predictions) -> ReviewedSample:
-    """What was decided about the images that were drawn, and about no others.
+    """The decisions about the sampled images only.
+
+    Args:
+        predictions: the predictions, without edits.
+
+    Returns:
+        The sample.
 
     Raises:
-        WsolError: none were drawn, not from these predictions, or some of them are undecided.
+        WsolError: there is no sample, it is one of other predictions, or some of its images are undecided.
     """
     folder = predictions.folder
     names = read_sample(folder)
     if names is None:
         raise WsolError(
             f"{folder} has no random sample",
-            expected=f"{FILE} in it",
+            expected=f"{SAMPLE_FILE} in it",
             remedy=(
-                f"`{shlex.join(['wsol', 'review', f'{folder}', '--sample', f'{USUAL}'])}` draws one; images that were"
-                " reviewed in the order of their confidence are harder than the others, and would bias the threshold."
+                f"`{shlex.join(['wsol', 'review', f'{folder}', '--sample', f'{USUAL}'])}` draws one. Images that were"
+                " reviewed in the order of confidence are harder than others, and would bias the threshold."
             ),
         )
-    asked = shlex.join(["wsol", "review", f"{folder}", "--sample", f"{len(names)}"])
-    wanted = set(names)
-    found = {one.image: one for one in predictions if one.image in wanted}
-    if missing := [name for name in names if name not in found]:
+    command = shlex.join(["wsol", "review", f"{folder}", "--sample", f"{len(names)}"])
+    sampled = set(names)
+    by_name = {one.image: one for one in predictions if one.image in sampled}
+    if missing := [name for name in names if name not in by_name]:
         raise WsolError(
             f"{number_of(len(missing), 'image')} of the sample of {folder}, first {missing[0]},"
             f" {'is' if len(missing) == 1 else 'are'} not among its predictions",
-            expected="a sample of these",
-            remedy=f"Run `{asked}`, which draws anew.",
+            expected="a sample of these predictions",
+            remedy=f"Run `{command}`, which draws a new one.",
         )
-    # As on the page: what was decided of an image of another size was decided of another image.
+    # As on the page: a decision about an image of another size is one about another image.
     decisions = heads(
-        one for one in read_journal(folder) if one.image not in found or one.image_hw == found[one.image].image_hw
+        one for one in read_journal(folder) if one.image not in by_name or one.image_hw == by_name[one.image].image_hw
     )
     undecided = [name for name in names if name not in decisions or decisions[name].verdict == "undecided"]
     if undecided:
         raise WsolError(
             f"{len(undecided)} of the {len(names)} images that were drawn for {folder}"
             f" {'is' if len(undecided) == 1 else 'are'} undecided, first {undecided[0]}",
-            expected="a decision about each, since the easy ones alone would say too much",
-            remedy=f"`{asked}` shows them.",
+            expected="a decision about each, since easy images alone would bias the result",
+            remedy=f"`{command}` shows them.",
         )
-    return _sample_of(predictions, [(found[name], decisions[name]) for name in names])
+    return _sample_of(predictions, [(by_name[name], decisions[name]) for name in names])
 
 
 def _sample_of(predictions: Predictions, decided: list[tuple[Prediction, Decision]]) -> ReviewedSample:
-    true = {
+    ground_truth = {
         one.image: ImageTruth(Boxes.of(list(decision.boxes)), decision.image_hw)
         for one, decision in decided
         if decision.boxes and decision.verdict != "rejected"
     }
     kept = [one for one, decision in decided if decision.verdict != "rejected"]
     samples = {one.image: Sample(one.image, predictions.path_of(one), 0) for one in kept}
-    empty = tuple(sample for image, sample in samples.items() if image not in true)
+    empty = tuple(sample for image, sample in samples.items() if image not in ground_truth)
     data = DataSet(
         "reviewed sample",
         predictions.folder,
         ("object",),
         (),
-        tuple(samples[image] for image in true),
+        tuple(samples[image] for image in ground_truth),
         has_split=False,
-        read_ground_truth=lambda: GroundTruth(true),
+        read_ground_truth=lambda: GroundTruth(ground_truth),
     )
-    accepted = sum(one.image in true and decision.verdict == "accepted" for one, decision in decided)
+    accepted = sum(one.image in ground_truth and decision.verdict == "accepted" for one, decision in decided)
     return ReviewedSample(data, len(decided), accepted, empty)

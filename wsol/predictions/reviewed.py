@@ -1,4 +1,4 @@
-"""Predictions as a review left them: what was accepted or corrected, without what was rejected."""
+"""Predictions after a review: accepted and corrected images, without the rejected ones."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import numpy as np
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.predictions.records import PredictedObject, Prediction, Predictions, encode
-from wsol.predictions.review_journal import FILE, Decision
+from wsol.predictions.review_journal import JOURNAL_FILE, Decision
 from wsol.text import number_of
 
 DRAWN_SCORE = 1.0
-"""Of a box that a person drew."""
+"""Score of a box that a person drew."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """How many images of each verdict there are, and what became of them."""
+    """Number of images of each verdict, and the effect on the predictions."""
 
     verdicts: Mapping[str, int]
     drawn: int
-    """Boxes that a person drew or moved; they have no mask."""
+    """Number of boxes that a person drew or moved; they have no mask."""
     maskless: int
-    """Images left out since a box of theirs has no mask, where masks are needed."""
+    """Number of images that are left out because masks are needed and one of their boxes has none."""
 
     def describe(self) -> str:
-        """In a sentence."""
+        """The counts in a sentence."""
         shown = ", ".join(
             f"{self.verdicts.get(verdict, 0)} {verdict}"
             for verdict in ("accepted", "corrected", "rejected", "undecided")
@@ -40,31 +40,37 @@ class Tally:
 def reviewed(
     predictions: Predictions, decisions: Mapping[str, Decision], *, with_undecided: bool, needs_masks: bool
 ) -> Predictions:
-    """The same predictions with each image as it was decided; rejected ones are left out, undecided ones too unless
-    asked for.
+    """The predictions with the decisions of a review. Rejected images are left out.
 
-    A box that is still the predicted one keeps its score and mask. One that was drawn or moved has the score 1 and an
-    empty mask; where a format `needs_masks`, images with such a box are left out, since half of their objects would be
-    missing.
+    A predicted box keeps its score and mask. A box that was drawn or moved has the score 1 and an empty mask.
+
+    Args:
+        predictions: the predictions as `wsol predict` wrote them.
+        decisions: the last decision about each image, by its path.
+        with_undecided: whether images without a decision are kept, as predicted.
+        needs_masks: leave out images with a box without a mask, since some of their objects would be missing.
+
+    Returns:
+        The predictions; iterating raises the error below.
 
     Raises:
-        WsolError: a decision is about an image of another size, or names a class that the predictions do not know.
+        WsolError: a decision is about an image of another size, or names an unknown class.
     """
 
-    def mend(prediction: Prediction) -> Prediction | None:
+    def edit(prediction: Prediction) -> Prediction | None:
         decision = decisions.get(prediction.image)
         if decision is None or decision.verdict == "undecided":
             return prediction if with_undecided else None
         if decision.verdict == "rejected":
             return None
-        found = _decided(prediction, decision, predictions.class_names)
-        return None if needs_masks and any(is_drawn(one) for one in found.objects) else found
+        edited = _decided(prediction, decision, predictions.class_names)
+        return None if needs_masks and any(map(is_drawn, edited.objects)) else edited
 
-    return replace(predictions, mend=mend)
+    return replace(predictions, edit=edit)
 
 
 def tally(predictions: Predictions, decisions: Mapping[str, Decision], *, needs_masks: bool) -> Tally:
-    """Count what `reviewed` makes of unreviewed predictions."""
+    """Count the effects of `reviewed`; same arguments."""
     verdicts: Counter[str] = Counter()
     drawn = maskless = 0
     for prediction in predictions:
@@ -77,30 +83,30 @@ def tally(predictions: Predictions, decisions: Mapping[str, Decision], *, needs_
     return Tally(verdicts, drawn, maskless)
 
 
-def is_drawn(found: PredictedObject) -> bool:
-    """Whether an object has no mask: a person drew its box."""
-    return not found.mask().any()
+def is_drawn(one: PredictedObject) -> bool:
+    """Whether a person drew the box of an object: it has no mask."""
+    return not one.mask().any()
 
 
 def _decided(prediction: Prediction, decision: Decision, class_names: tuple[str, ...]) -> Prediction:
     if decision.image_hw != prediction.image_hw:
         raise WsolError(
-            f"{FILE}, decision {decision.number}",
+            f"{JOURNAL_FILE}, decision {decision.number}",
             expected=f"an image of (height, width) {prediction.image_hw}",
             got=f"{decision.image_hw} for {prediction.image!r}",
-            remedy="The image was another one when it was reviewed: review it again.",
+            remedy="The image has changed since its review: review it again.",
         )
-    by_box = {found.xyxy: found for found in prediction.objects}
+    by_box = {one.xyxy: one for one in prediction.objects}
     objects = tuple(by_box.get(box) or _drawn(box, prediction.image_hw) for box in decision.boxes)
-    # Without a classifier there are no classes to choose from.
+    # None: the run has no classifier, so there was no class to choose.
     if decision.class_name is None or prediction.class_name == decision.class_name:
         return replace(prediction, objects=objects)
     if decision.class_name not in class_names:
         raise WsolError(
-            f"{FILE}, decision {decision.number}",
+            f"{JOURNAL_FILE}, decision {decision.number}",
             expected=f"one of the {number_of(len(class_names), 'class')} in manifest.json",
             got=f"{decision.class_name!r}",
-            remedy=f"Mend that line, or review {prediction.image!r} again.",
+            remedy=f"Fix that line, or review {prediction.image!r} again.",
         )
     return replace(
         prediction, objects=objects, label=class_names.index(decision.class_name), class_name=decision.class_name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from wsol.commands.calibrate import Calibrated, shown_threshold
+from wsol.commands.calibrate import CalibrationResult, format_threshold
 from wsol.reports.table import with_interval
 
 
-def calibration_table(result: Calibrated) -> Table:
+def calibration_table(result: CalibrationResult) -> Table:
     """Compare the run before and after calibration; each image is evaluated with what was learned from the others.
 
     Args:
@@ -19,8 +19,8 @@ def calibration_table(result: Calibrated) -> Table:
     """
     table = Table(
         title=(
-            f"calibration, n = {result.calibration.n}, threshold {shown_threshold(result.own_threshold)} by default,"
-            f" {shown_threshold(result.calibration.threshold)} chosen"
+            f"calibration, n = {result.calibration.n}, threshold {format_threshold(result.own_threshold)} by default,"
+            f" {format_threshold(result.calibration.threshold)} chosen"
         ),
         caption=result.verdict() if result.accuracy is None else f"{result.accuracy} {result.verdict()}",
     )

@@ -35,17 +35,17 @@ def check_curve_file(path: Path) -> None:
         )
 
 
-def write_curve(path: Path, result: Evaluation) -> None:
+def write_curve(path: Path, evaluation: Evaluation) -> None:
     """Write the plot to `path` and its numbers beside it as CSV: protocol, IoU, threshold, accuracy in percent.
 
     Args:
         path: file for the plot; its suffix gives the format.
-        result: the evaluation of a run or of predictions.
+        evaluation: of a run or of predictions.
 
     Raises:
         WsolError: there is no threshold to vary (only boxes were evaluated), or there are no annotated boxes.
     """
-    swept = {name: one for name, one in result.judged.items() if one.has_thresholds()}
+    swept = {name: one for name, one in evaluation.results.items() if one.has_thresholds()}
     if not swept:
         raise WsolError(
             "no curve",
@@ -54,7 +54,7 @@ def write_curve(path: Path, result: Evaluation) -> None:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path.with_suffix(".csv"), _numbers(swept))
-    _draw(path, swept, result)
+    _draw(path, swept, evaluation)
 
 
 def _numbers(swept: Mapping[ProtocolName, ProtocolResult]) -> str:

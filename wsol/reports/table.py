@@ -57,7 +57,7 @@ def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
     Returns:
         The table, in percent with 95 % intervals.
     """
-    protocol_result, threshold = result.judged[protocol], result.thresholds[protocol]
+    protocol_result, threshold = result.results[protocol], result.thresholds[protocol]
     where = "" if threshold is None else f", threshold {threshold:.2f}"
     table = Table(
         title=f"protocol {protocol}, {result.what}, n = {image_count(protocol_result)}{where}",
@@ -71,7 +71,7 @@ def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
 
 
 def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
-    protocol_result = result.judged[protocol]
+    protocol_result = result.results[protocol]
     few = few_ranked(protocol_result)
     lines = [] if few is None else [f"The AUC compares {few}."]
     n = len(protocol_result.image_ids)
@@ -123,9 +123,9 @@ def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
         One line per class: its number of images, and the rates in percent at the thresholds of all images.
     """
     rows = result.per_class(protocol)
-    metrics, label = list(result.judged[protocol].rates), result.judged[protocol].label
+    metrics, label = list(result.results[protocol].rates), result.results[protocol].label
     few = (
-        any(min(result.judged[protocol].ranked(label == i)) < FEW for i in np.unique(label)) and "score_auc" in metrics
+        any(min(result.results[protocol].ranked(label == i)) < FEW for i in np.unique(label)) and "score_auc" in metrics
     )
     table = Table(title=f"protocol {protocol}, {result.what}, per class", caption=FEW_IN_CLASSES if few else None)
     table.add_column("class")

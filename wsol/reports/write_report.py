@@ -331,10 +331,10 @@ def _tiles(evaluation: Evaluation) -> list[Tile]:
     for metric, (what, called) in asked.items():
         name = _protocol_of(metric, evaluation)
         if name is not None:
-            rate = evaluation.judged[name].rates[metric]
-            if not evaluation.judged[name].has_thresholds():
+            rate = evaluation.results[name].rates[metric]
+            if not evaluation.results[name].has_thresholds():
                 what = what.replace(" at the best thresholds", "")
-            few = few_ranked(evaluation.judged[name]) if metric == "score_auc" else None
+            few = few_ranked(evaluation.results[name]) if metric == "score_auc" else None
             interval = f"{rate.low:.1f} to {rate.high:.1f}; {called}, protocol {name}{f', {few}' if few else ''}"
             tiles.append(Tile(f"{rate.value:.1f} %", what, interval))
     return tiles
@@ -345,13 +345,13 @@ def _protocol_of(metric: str, evaluation: Evaluation) -> ProtocolName | None:
     AUC would mislead.
     """
     with_it = "gt_known" if metric == "score_auc" else metric
-    name = next((name for name, one in evaluation.judged.items() if with_it in one.rates), None)
-    return name if name is not None and metric in evaluation.judged[name].rates else None
+    name = next((name for name, one in evaluation.results.items() if with_it in one.rates), None)
+    return name if name is not None and metric in evaluation.results[name].rates else None
 
 
 def _protocols(evaluation: Evaluation) -> Table:
     """One column per protocol, one line per metric."""
-    each = evaluation.judged
+    each = evaluation.results
     metrics = [metric for metric in NAMES if any(metric in one.rates for one in each.values())]
     thresholds = {name: evaluation.thresholds[name] for name in each}
     rows = [
@@ -385,7 +385,7 @@ def _rate(result: ProtocolResult, metric: str) -> str:
 
 def _own(evaluation: Evaluation | None) -> ProtocolResult | None:
     """The result under the protocol whose boxes the gallery shows, if boxes of maps are evaluated."""
-    own = None if evaluation is None else evaluation.judged.get(OWN_PROTOCOL)
+    own = None if evaluation is None else evaluation.results.get(OWN_PROTOCOL)
     return own if own is not None and own.has_thresholds() else None
 
 
@@ -397,12 +397,12 @@ def _rates(result: ProtocolResult, own: float) -> Rates:
 
 def _evaluated_per_class(evaluation: Evaluation) -> Table:
     """Metrics by class, the lowest first."""
-    name = OWN_PROTOCOL if OWN_PROTOCOL in evaluation.judged else next(iter(evaluation.judged))
+    name = OWN_PROTOCOL if OWN_PROTOCOL in evaluation.results else next(iter(evaluation.results))
     rows = evaluation.per_class(name)
     metrics = [
         metric
         for metric in ("gt_known", "top1_loc", "mean_box_iou", "mask_iou", "max_box_acc", "max_box_acc_v2")
-        if metric in evaluation.judged[name].rates
+        if metric in evaluation.results[name].rates
     ]
     worst_first = sorted(
         rows.items(), key=lambda row: [row[1][1][metric].value for metric in metrics if metric in row[1][1]]

@@ -1,4 +1,4 @@
-"""The thresholds that a run learns without boxes: where its boxes and masks fit its own pseudo masks best.
+"""The thresholds that a run learns without annotated boxes, by comparison with its own pseudo masks:
 `RUN/seg/threshold.json`.
 """
 
@@ -13,41 +13,48 @@ from wsol.errors import WsolError
 from wsol.geometry.image_threshold import ImageThreshold
 from wsol.storage.folders import read_json, write_json
 
-FILE = "threshold.json"
+THRESHOLD_FILE = "threshold.json"
 
 
 class LearnedThreshold(Config):
     """The content of the file."""
 
     threshold: Fraction
-    """Of the boxes: midway between the two below."""
+    """The box threshold: the midpoint of `box_threshold` and `mask_threshold`."""
     box_threshold: Fraction
-    """Where the box of the largest component fits that of the pseudo mask best. Rather low: pseudo masks are somewhat
-    wide."""
+    """The threshold with the highest IoU of the largest component's box with the box of the pseudo mask. Rather low,
+    since pseudo masks are somewhat too large."""
     box_iou: Fraction
     """Mean IoU of these boxes."""
     mask_threshold: Fraction
-    """Where the mask fits the pseudo mask best. Rather high for boxes: thin ends are few pixels."""
+    """The threshold with the highest mask IoU with the pseudo mask. Rather high for boxes, since thin parts of
+    an object are few pixels."""
     mask_iou: Fraction
-    """Mean IoU of these masks, where the pseudo masks are known."""
+    """Mean IoU of these masks, over the pixels where the pseudo masks are not ignored."""
     n: PositiveInt
-    """Training images that both were learned from."""
+    """Number of training images that both were learned from."""
     for_images: ImageThreshold | None = None
-    """By which each image gets its own threshold; None in a run from before there were any."""
+    """The rule for the threshold of each image; None in runs of older versions."""
 
 
 def write_threshold(folder: Path, learned: LearnedThreshold) -> None:
-    """Write the file, whole or not at all."""
-    write_json(folder / FILE, learned.model_dump())
+    """Write the file, completely or not at all."""
+    write_json(folder / THRESHOLD_FILE, learned.model_dump())
 
 
 def read_threshold(folder: Path) -> LearnedThreshold | None:
-    """What was learned for the network in a folder; None if nothing was yet.
+    """Read the learned thresholds of a network.
+
+    Args:
+        folder: the folder of the network, `RUN/seg`.
+
+    Returns:
+        The thresholds; None if they are not learned yet.
 
     Raises:
         WsolError: the file is damaged.
     """
-    path = folder / FILE
+    path = folder / THRESHOLD_FILE
     if not path.exists():
         return None
     try:

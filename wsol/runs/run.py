@@ -1,4 +1,4 @@
-"""A run folder as one object: nobody else opens the files that say how it was made and how it makes boxes."""
+"""A run folder as one object: the only place that opens its configuration, learned thresholds and calibration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wsol.config.methods import METHODS, MethodSpec
 from wsol.config.options import Box, RunConfig
 from wsol.errors import WsolError
 from wsol.geometry.image_threshold import AROUND_OTSU, ImageThreshold
-from wsol.runs.box_threshold import FILE, LearnedThreshold, read_threshold
+from wsol.runs.box_threshold import THRESHOLD_FILE, LearnedThreshold, read_threshold
 from wsol.runs.calibration import Calibration, read_calibration
 from wsol.runs.saved_config import load_config
 from wsol.storage.folders import file_hash, text_hash
@@ -20,7 +20,7 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was when it was opened: its configuration is read once, its other files when they are asked for."""
+    """A run folder. The configuration is read when it is opened, other files when they are needed."""
 
     folder: Path
     config: RunConfig
@@ -29,6 +29,12 @@ class Run:
     def open(cls, folder: str | Path) -> Run:
         """Open a run, finished or not.
 
+        Args:
+            folder: the run folder.
+
+        Returns:
+            The run.
+
         Raises:
             WsolError: not a run folder, or its configuration is damaged or of another schema.
         """
@@ -36,17 +42,17 @@ class Run:
 
     @property
     def spec(self) -> MethodSpec:
-        """The facts of the method that localizes."""
+        """The specification of the method."""
         return METHODS[self.config.method]
 
     @property
     def network_folder(self) -> Path:
-        """The folder of the network that localizes."""
+        """The folder of the localization network."""
         return self.folder / self.spec.folder
 
     @property
     def classifier_folder(self) -> Path | None:
-        """The folder of a network beside that one which names the boxes; None where that one names them, or none
+        """The folder of the separate network that classifies; None if the localization network classifies, or none
         does.
         """
         if self.config.classifier == "none":
@@ -57,28 +63,29 @@ class Run:
 
     @property
     def names_itself(self) -> bool:
-        """Whether the network that localizes gives the class probabilities, too."""
+        """Whether the localization network also gives the class probabilities."""
         return self.config.classifier == "localizer" and self.classifier_folder is None
 
     @property
     def weight_hashes(self) -> dict[str, str]:
-        """SHA-256 of the weights that localize and name, by their folder in the run."""
+        """SHA-256 of the weights of each network, by its folder in the run."""
         folders = filter(None, (self.network_folder, self.classifier_folder))
         return {folder.name: file_hash(folder / WEIGHTS) for folder in folders}
 
     @property
     def maps_hash(self) -> str:
-        """What the maps depend on beside the weights: the way `grad-cam` makes them, or each image's own threshold.
-        Empty for nothing.
+        """What the heatmaps depend on besides the weights: the variant of Grad-CAM, or the rule for the threshold of
+        each image. Empty if nothing.
         """
         if self.spec.uses_gradients:
             return self.config.method
-        found = self.image_threshold
-        return "" if found is None else text_hash(iter([found.model_dump_json()]))
+        rule = self.image_threshold
+        return "" if rule is None else text_hash(iter([rule.model_dump_json()]))
 
     @property
     def learned_threshold(self) -> LearnedThreshold | None:
-        """What stage 3 learned; None where it has not, or a threshold was given, or the method has no such stage.
+        """The thresholds that stage 3 learned; None if it has not yet, a threshold was given, or the method has no such
+        stage.
 
         Raises:
             WsolError: the file is damaged.
@@ -88,7 +95,7 @@ class Run:
 
     @property
     def image_threshold(self) -> ImageThreshold | None:
-        """The rule that gives each image its own threshold; None where all images have the same.
+        """The rule for the threshold of each image; None if all images have the same threshold.
 
         Raises:
             WsolError: the file is damaged.
@@ -99,10 +106,16 @@ class Run:
         return None if learned is None else learned.for_images
 
     def box(self, threshold: float | None = None) -> Box:
-        """How boxes are made of maps: with the threshold that is given here, or in the configuration, or was learned.
+        """How boxes are made from heatmaps.
+
+        Args:
+            threshold: a fraction from 0 to 1; by default that of the configuration, or the learned one.
+
+        Returns:
+            Threshold, number of objects and their minimum area.
 
         Raises:
-            WsolError: the run has not come to learning its threshold.
+            WsolError: the run has not learned its threshold yet.
         """
         choice = self.config.box
         threshold = choice.threshold if threshold is None else threshold
@@ -117,32 +130,34 @@ class Run:
         if not self.network_folder.exists():
             raise WsolError(
                 f"{self.folder} is unfinished",
-                expected=f"stage 3's network in {self.network_folder}",
-                remedy=f"`wsol fit DATA --run {self.folder}` goes on with it.",
+                expected=f"the network of stage 3 in {self.network_folder}",
+                remedy=f"`wsol fit DATA --run {self.folder}` continues it.",
             )
         raise WsolError(
             f"{self.folder} has no box threshold yet",
-            expected=f"{self.network_folder / FILE}",
-            remedy="The command that made the run goes on and learns it; or name one with `--threshold`.",
+            expected=f"{self.network_folder / THRESHOLD_FILE}",
+            remedy="The command that made the run continues and learns it; or give one with `--threshold`.",
         )
 
     @property
     def calibrated_weights(self) -> str:
-        """What a calibration belongs to: SHA-256 of the weights that localize, and `maps_hash`."""
+        """Identity of the heatmaps that a calibration is for: SHA-256 of the localization weights, and `maps_hash`."""
         return f"{file_hash(self.network_folder / WEIGHTS)} {self.maps_hash}".rstrip()
 
     def calibration(self) -> Calibration | None:
-        """What `wsol calibrate` learned; None if there is nothing, and, with a warning, where it belongs to other
-        weights.
+        """The calibration of the run.
+
+        Returns:
+            What `wsol calibrate` learned; None if there is none, or, with a warning, if it belongs to other weights.
 
         Raises:
             WsolError: the file is damaged, or of another version.
         """
-        found = read_calibration(self.folder)
-        if found is None or found.weights == self.calibrated_weights:
-            return found
+        calibration = read_calibration(self.folder)
+        if calibration is None or calibration.weights == self.calibrated_weights:
+            return calibration
         warnings.warn(
-            f"{self.folder} was trained again, or given another method, since it was calibrated: its calibration is not"
+            f"{self.folder} was trained again, or given another method, since it was calibrated: the calibration is not"
             f" used. Run `wsol calibrate {self.folder} --boxes FEW` again, or remove it with `--reset`.",
             stacklevel=2,
         )
@@ -150,11 +165,11 @@ class Run:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether there is a calibration, and it belongs to the weights that the run has now.
+        """Whether there is a calibration that belongs to the present weights.
 
         Raises:
             WsolError: the file is damaged, or of another version.
         """
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # whoever uses it is told
+            warnings.simplefilter("ignore")  # given where the calibration is used
             return self.calibration() is not None

@@ -1,1 +1,1 @@
-"""The process and its machine: devices, threads, signals, terminal."""
+"""Devices, processes, threads, signals and the terminal."""

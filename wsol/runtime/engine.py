@@ -1,4 +1,4 @@
-"""Where the arithmetic runs, and what several processes exchange. Imports no torch: onnxruntime needs none."""
+"""Device, precision, seeds, and communication between processes. Imports no torch: onnxruntime does not need it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Thing = TypeVar("Thing")
 
 @dataclass(frozen=True)
 class Engine:
-    """A device and the precision on it, with the reason for the choice (`wsol.runtime.torch_engine.choose_engine`)."""
+    """A device, its precision, and the reason for the choice (`wsol.runtime.torch_engine.choose_engine`)."""
 
     device: Any
-    """A `torch.device`, or where PyTorch is not needed something with its `type`."""
+    """A `torch.device`, or without PyTorch an object with the same `type`."""
     is_bf16: bool
     reason: str
 
     def place(self, network: Network) -> Network:
-        """Move a network to the device, its filters laid out channels last (faster convolutions on CPU and GPU)."""
+        """Move a network to the device, in channels-last memory format (faster convolutions on CPU and GPU)."""
         import torch
 
         assert isinstance(network, torch.nn.Module)
@@ -38,31 +38,31 @@ class Engine:
         return network
 
     def sent(self, pixels: Any) -> Any:
-        """A tensor on the device; a GPU fetches it while the processor goes on."""
+        """The tensor on the device; a GPU copies it asynchronously."""
         if self.device.type == "cuda":
             return pixels.pin_memory().to(self.device, non_blocking=True)
         return pixels.to(self.device)
 
     def with_bf16(self, is_bf16: bool) -> Engine:
-        """The same device in the precision that was chosen before."""
+        """The same device with the precision that an interrupted training began with."""
         if is_bf16 == self.is_bf16:
             return self
         where = self.reason.rpartition(", ")[0]
         return replace(self, is_bf16=is_bf16, reason=f"{where}, {'bf16' if is_bf16 else 'fp32'} (as at the start)")
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
-        """Run networks in the chosen precision; everything else stays fp32."""
+        """A context in which networks run in the chosen precision; everything else stays fp32."""
         import torch
 
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16)
 
 
 WITHOUT_TORCH = Engine(SimpleNamespace(type="cpu"), False, "cpu, fp32 (onnxruntime)")
-"""For networks that onnxruntime computes."""
+"""The engine of networks that onnxruntime computes."""
 
 
 def gathered(things: Sequence[Thing], engine: Engine) -> list[Thing]:
-    """What all processes have, on each of them; the order is that of the ranks."""
+    """The things of all processes, in the order of the ranks, on each process."""
     if part().count == 1:
         return list(things)
     from accelerate.utils import gather_object
@@ -72,7 +72,7 @@ def gathered(things: Sequence[Thing], engine: Engine) -> list[Thing]:
 
 
 def wait_for_all(engine: Engine) -> None:
-    """Go on when every process has come this far."""
+    """Wait until every process has come this far."""
     if part().count > 1:
         joined(engine).wait_for_everyone()
 
@@ -81,17 +81,17 @@ def joined(engine: Engine) -> Any:
     """The Accelerate object of all processes."""
     from accelerate import Accelerator, InitProcessGroupKwargs  # seconds to import, so only where it is needed
 
-    # A process may wait hours for a slower one's shards, or for the first to put them together; a dead one the launcher
-    # notices.
+    # A process may wait hours for the shards of a slower one, or for the first one to assemble them. The launcher
+    # notices a dead process.
     patience = InitProcessGroupKwargs(timeout=timedelta(days=7))
     _close_at_exit()
-    # Precision is the engine's own business, whatever `accelerate config` says.
+    # The engine sets the precision, not `accelerate config`.
     return Accelerator(cpu=engine.device.type == "cpu", mixed_precision="no", kwargs_handlers=[patience])
 
 
 @cache
 def _close_at_exit() -> None:
-    """Close the connections to other processes before the interpreter takes itself down; asked again, nothing more."""
+    """Close the connections to other processes before the interpreter exits; further calls do nothing."""
     atexit.register(_close)
 
 
@@ -103,9 +103,9 @@ def _close() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc not to give freed blocks back to the kernel.
+    """Configure glibc not to return freed memory to the kernel.
 
-    A training step frees and asks again for gigabytes of activations; faulting them in anew costs a third of the step.
+    A training step frees and allocates gigabytes of activations; page faults for them would take a third of its time.
     """
     if sys.platform == "linux":
         m_mmap_max, m_trim_threshold, m_top_pad = -4, -1, -2
@@ -116,9 +116,9 @@ def keep_freed_memory() -> None:
             libc.mallopt(m_top_pad, 2**28)
 
 
-def seed_of(*words: int) -> int:
-    """One seed from several numbers (run's seed, stage, epoch), well mixed."""
+def seed_of(*numbers: int) -> int:
+    """One well-mixed seed from several numbers (seed of the run, stage, epoch)."""
     value = 0
-    for word in words:
-        value = (value * 6364136223846793005 + word + 1442695040888963407) % 2**63
+    for number in numbers:
+        value = (value * 6364136223846793005 + number + 1442695040888963407) % 2**63
     return value

@@ -1,6 +1,4 @@
-"""Ctrl-C and SIGTERM: the end of a command within seconds; in a training, a question that is asked between two
-steps.
-"""
+"""Ctrl-C and SIGTERM: a command ends within seconds; a training checks for them between two steps."""
 
 from __future__ import annotations
 
@@ -18,24 +16,23 @@ from wsol.runtime.processes import part
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS_OF_ONE_SIGNAL = 3.0
-"""Sooner it is the same one again: a cluster sends it to all processes, and the launcher hands it on."""
+"""A repeated signal within this time is the same one: a cluster signals all processes, and the launcher forwards it."""
 SECONDS_OF_ONE_CTRL_C = 1.0
-"""The same without a launcher: a key that bounced, or a wrapper that hands on what the terminal sent to both."""
+"""The same without a launcher: a wrapper may forward what the terminal has sent to both."""
 SECONDS_TO_END = 10.0
-"""Between a signal and the end of the process, whatever it is doing."""
-SECONDS_BETWEEN_LOOKS = 1.0
-"""At the launcher."""
+"""Maximum time between a signal and the end of the process."""
+SECONDS_BETWEEN_CHECKS = 1.0
+"""Between two checks that the launcher is alive."""
 INTERRUPTED = 130
-"""The exit status."""
+"""The exit code."""
 
 
 class EndedBySignals:
-    """`with EndedBySignals():`, around a whole command: the first Ctrl-C or SIGTERM raises KeyboardInterrupt, later
-    ones do nothing.
+    """A context around a whole command: the first Ctrl-C or SIGTERM raises KeyboardInterrupt, later ones do nothing.
 
-    A process that is still there `SECONDS_TO_END` later is ended hard: its main thread reads from a disk that does not
-    answer, waits for a process that died, or is in a library's long computation. A kill loses nothing that was
-    finished. One of several processes ends with the launcher that started them.
+    A process that still runs `SECONDS_TO_END` later exits at once: its main thread may read from a disk that does not
+    respond, wait for a dead process, or be in a long computation of a library. Finished work is not lost. One of
+    several processes ends when their launcher ends.
     """
 
     def __init__(self) -> None:
@@ -45,7 +42,7 @@ class EndedBySignals:
     def __enter__(self) -> EndedBySignals:
         if threading.current_thread() is threading.main_thread():  # only it receives signals
             for number in _SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job is not asked by Ctrl-C
+                if signal.getsignal(number) is not signal.SIG_IGN:  # Ctrl-C does not concern background jobs of a shell
                     self._stack.callback(signal.signal, number, signal.signal(number, self._interrupt))
             self._stack.enter_context(_heard(_end_hard_later))
             if part().count > 1:
@@ -57,16 +54,16 @@ class EndedBySignals:
         self._stack.close()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if not self.is_ending:  # else it would cut the last sentence short
+        if not self.is_ending:  # else it would interrupt the last message
             self.is_ending = True
             raise KeyboardInterrupt
 
 
 class Interrupts:
-    """`with Interrupts(tell) as interrupts:`: the first signal only sets `came`; another one raises KeyboardInterrupt
-    at once.
+    """A context in which the first signal only sets `came`; a second one raises KeyboardInterrupt at once.
 
-    `tell` is called in a thread of its own the moment the first one comes.
+    Args:
+        tell: called from another thread as soon as the first signal arrives.
     """
 
     def __init__(self, tell: Callable[[], object] = lambda: None) -> None:
@@ -103,10 +100,10 @@ class Interrupts:
 
 @contextlib.contextmanager
 def _heard(hear: Callable[[int], bool]) -> Iterator[None]:
-    """Inside, `hear` is called with each signal when it comes, in a thread: a handler runs only when the main thread's
-    step is over.
+    """A context in which `hear` is called with each signal as it arrives, from a thread: Python's own handlers have to
+    wait for the main thread.
 
-    Where it returns True, the one who listened before hears the signal too.
+    If `hear` returns True, the previous listener receives the signal too.
     """
     here, there = socket.socketpair()  # not a pipe: Windows takes sockets only
     there.setblocking(False)
@@ -131,27 +128,27 @@ def _heard(hear: Callable[[int], bool]) -> Iterator[None]:
 
 
 def _follow(launcher: int) -> None:
-    """Take its death for a SIGTERM: killed, it had no time to hand one on."""
+    """Treat the death of the launcher as a SIGTERM: if killed, it cannot forward one."""
     while os.getppid() == launcher:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(SECONDS_BETWEEN_CHECKS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end_hard_later(number: int) -> bool:
     timer = threading.Timer(SECONDS_TO_END, _end_hard)
-    timer.daemon = True  # else the end of the interpreter would wait for it
+    timer.daemon = True  # else the interpreter would wait for it at exit
     timer.start()
     return True
 
 
 LATE = (
-    f"error: still busy {SECONDS_TO_END:g} s after the signal: expected a disk and other processes that answer. Ended"
-    " at once; the same command continues, or starts again.\n"
+    f"error: still busy {SECONDS_TO_END:g} s after the signal: a disk or another process may not respond. Ended at"
+    " once; the same command continues, or starts again.\n"
 )
 
 
 def _end_hard() -> None:
     with contextlib.suppress(OSError, ValueError):
-        if select.select([], [2], [], 0)[1]:  # else nobody reads, and writing would wait
+        if select.select([], [2], [], 0)[1]:  # else writing would block
             os.write(2, LATE.encode())
     os._exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""What a person sees while waiting: a bar with an estimate on a terminal, plain lines in a log."""
+"""Progress: a bar with an estimate on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -18,34 +18,45 @@ SECONDS_BETWEEN_LINES = 60
 
 
 class Progress:
-    """Speaks on standard error, so that results on standard output stay clean."""
+    """Prints to standard error; standard output is for results.
+
+    Args:
+        quiet: print nothing.
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
 
     def say(self, line: str) -> None:
-        """One line that stays."""
-        # As Text: in a str rich would see markup, and an emoji in the file name a:dog:b.jpg.
+        """Print a line."""
+        # As Text: in a str, rich would interpret markup, and an emoji in the file name a:dog:b.jpg.
         self.console.print(Text(visible(line)))
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
-        """Count up to `total`; the yielded function counts one. Without a terminal, a line a minute tells how far it
-        is.
+        """Show the progress of a task: a bar, or without a terminal one line per minute.
+
+        Args:
+            name: description of the task.
+            total: number of steps.
+            done: number of steps that are done already.
+
+        Yields:
+            A function to call after each step.
         """
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bars(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bars:
             bar = bars.add_task(name, total=total, completed=done)
-            started = told = time.monotonic()
-            begun_with = done
+            started = last_line = time.monotonic()
+            done_before = done
 
             def advance() -> None:
-                nonlocal done, told
+                nonlocal done, last_line
                 done += 1
                 bars.advance(bar)
-                if not self.console.is_terminal and time.monotonic() - told >= SECONDS_BETWEEN_LINES:
-                    told = time.monotonic()
-                    left = (total - done) * (told - started) / (done - begun_with)
+                if not self.console.is_terminal and time.monotonic() - last_line >= SECONDS_BETWEEN_LINES:
+                    last_line = time.monotonic()
+                    left = (total - done) * (last_line - started) / (done - done_before)
                     self.say(f"{name}: {done} of {total}, {timedelta(seconds=round(left))} left")
 
             yield advance

@@ -1,4 +1,4 @@
-"""What goes to the terminal: text that no stream refuses, and that cannot drive a terminal."""
+"""Output to the terminal: text that every encoding accepts, without control sequences."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 import unicodedata
 from pathlib import Path
 
-# U+202E and its like show `gpj.exe` as `exe.jpg`; U+2028 and U+2029 end lines.
+# Characters like U+202E show `gpj.exe` as `exe.jpg`; U+2028 and U+2029 end lines.
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 
 
 def visible(text: str) -> str:
-    r"""The text with what a terminal would obey, or could not show, as escapes: `\x1b`, `\u202e`.
+    r"""Escape characters that control a terminal or cannot be shown: `\x1b`, `\u202e`.
 
     Line breaks and tabs stay. A byte of a file name that is not UTF-8 is shown as that byte: `\xe4`.
     """
@@ -31,24 +31,24 @@ def _escaped(character: str) -> str:
 
 
 def print_line(line: str) -> None:
-    """One line for the person, on standard error."""
+    """Print a message to standard error."""
     print(visible(line), file=sys.stderr)  # noqa: T201
 
 
 def print_result(line: str | Path) -> None:
-    """One line of results, on standard output; a path goes into a pipe exactly as it is, for scripts."""
+    """Print a result to standard output; a path is printed unchanged into a pipe, for scripts."""
     is_exact = isinstance(line, Path) and not sys.stdout.isatty()
     print(line if is_exact else visible(str(line)))  # noqa: T201
 
 
 ERRORS = "wsol"
-"""The name of our way to write what an encoding lacks."""
+"""Name of our error handler for characters that an encoding lacks."""
 
 
 def prepare() -> None:
-    """Make both streams write every text, whatever their encoding, and open those that were closed.
+    """Make standard output and error accept every text in any encoding, and open streams that were closed.
 
-    Without it a folder called `Käuzchen` ends a finished command with a UnicodeEncodeError where the encoding is ASCII.
+    Otherwise, if the encoding is ASCII, a folder called `Käuzchen` ends a finished command with a UnicodeEncodeError.
     """
     _open_closed()
     codecs.register_error(ERRORS, _instead)
@@ -58,9 +58,7 @@ def prepare() -> None:
 
 
 def _open_closed() -> None:
-    """Give the null device to standard streams that were closed (`>&-`), or the next file opened would be one of
-    them.
-    """
+    """Open the null device for closed standard streams (`>&-`): else the next file opened would replace one."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -71,7 +69,7 @@ def _open_closed() -> None:
 
 
 def _instead(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Bytes of file names as they came in, everything else as a backslash escape."""
+    """Write the original bytes of file names, and backslash escapes for other characters."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     code = ord(error.object[error.start])

@@ -1,8 +1,7 @@
-"""Work on many items in threads of our own: results in order, a bound on what lies ahead, and an end that waits for
-nobody.
+"""Work on many items in threads: ordered results, a bounded number of items ahead, and an end that does not wait.
 
-Not `concurrent.futures`: an executor waits for its threads, at the end of its block and again at the end of the
-interpreter, and one that reads from a disk that no longer answers never comes back.
+Not `concurrent.futures`: an executor waits for its threads, at the end of its block and again at exit, and a thread
+that reads from a disk that no longer responds never returns.
 """
 
 from __future__ import annotations
@@ -19,19 +18,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 SECONDS_TO_FINISH = 2.0
-"""So long a thread may take for what it has begun when nobody wants the results any more; then it is left behind."""
+"""At the end of the iteration, a thread may take this long to finish its item; then it is abandoned."""
 
 
 def in_threads(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int | None = None
 ) -> Iterator[Result]:
-    """The results of `work`, in the order of `items`; an exception comes in the order of its item.
+    """The results of `work`, in the order of `items`; an exception is raised at the position of its item.
 
     Args:
         work: called in the threads.
-        items: taken in the calling thread, as results are asked for.
-        threads: how many; with 0, `work` is called in the calling thread.
-        ahead: so many results at most are begun or finished before they are asked for; four a thread by default.
+        items: consumed in the calling thread, as results are requested.
+        threads: number of threads; with 0, `work` is called in the calling thread.
+        ahead: maximum number of items that are started before they are requested; by default four per thread.
+
+    Yields:
+        One result per item.
     """
     if threads == 0:
         yield from map(work, items)
@@ -69,6 +71,6 @@ def _work(work: Callable[[Item], Result], waiting: SimpleQueue[tuple[Future[Resu
             continue
         try:
             future.set_result(work(item))
-        except BaseException as error:  # whatever it is, it belongs to the one who asked
+        except BaseException as error:  # raised again where the result is requested
             future.set_exception(error)
         del one, future, item  # or the last result would stay in memory while the thread waits

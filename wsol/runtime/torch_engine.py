@@ -1,4 +1,4 @@
-"""Devices, precision and gradients of several processes, as PyTorch has them."""
+"""Devices, precision, and gradients averaged over processes, with PyTorch."""
 
 from __future__ import annotations
 
@@ -18,17 +18,24 @@ from wsol.runtime.processes import part
 
 
 def choose_engine(device: str, precision: Precision) -> Engine:
-    """Turn the words of the configuration into an engine.
+    """Choose device and precision.
+
+    Args:
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: fp32, bf16, or auto: bf16 on GPUs that support it.
+
+    Returns:
+        The engine.
 
     Raises:
-        WsolError: a device that this machine, or this build of torch, has not.
+        WsolError: this machine, or this build of torch, does not have the device.
     """
     chosen, reason = (_best_device()) if device == "auto" else (device, "as asked")
     if device == "cuda" and part().count > 1:
         chosen = f"cuda:{part().local_rank}"
     elif device.startswith("cuda:") and part().count > 1:
         raise WsolError(
-            f"device {device} cannot be that of {part().count} processes",
+            f"{part().count} processes cannot share device {device}",
             expected="auto, cuda or cpu",
             remedy="Each process takes a GPU of its own; hide others with CUDA_VISIBLE_DEVICES.",
         )
@@ -52,12 +59,12 @@ def choose_engine(device: str, precision: Precision) -> Engine:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the hardware itself computes in bf16; emulated, it only loses."""
+    """Whether the hardware supports bf16; emulation would be slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # newer than the oldest torch that will do
-        found = torch.cpu.get_capabilities()
-        return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # absent in the oldest supported torch
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
     return False
 
 
@@ -65,31 +72,39 @@ CLEARLY_FASTER = 1.2
 
 
 NOTICEABLE_SECONDS = 0.3
-"""A first pass of more makes the measurement one that people wait for."""
+"""If the first pass takes longer, the user is told about the measurement."""
 
 
 def measured(
     engine: Engine, work: Callable[[Engine], object], repetitions: int = 3, tell: Callable[[], None] = lambda: None
 ) -> Engine:
-    """The engine in the precision, fp32 or bf16, in which `work` is faster; the reason tells by how much. All processes
-    take the first's.
+    """Choose the faster precision, fp32 or bf16, by measurement.
 
-    On CPUs bf16 wins for some networks and loses for others: the gradient of a depthwise convolution is several times
-    slower in it. Where it takes a noticeable time, `tell` is called soon after the beginning.
+    On CPUs bf16 is faster for some networks and slower for others: the gradient of a depthwise convolution takes
+    several times as long.
+
+    Args:
+        engine: the device.
+        work: the computation, for example a training step.
+        repetitions: number of passes in each precision, after one to warm up.
+        tell: called early if the measurement takes a noticeable time.
+
+    Returns:
+        The engine; its reason says by how much bf16 was faster. All processes use the choice of the first one.
     """
     if not has_bf16(engine.device):
         return replace(engine, is_bf16=False)
     best = {False: float("inf"), True: float("inf")}
-    for repetition in range(repetitions + 1):  # interleaved, so that other work on the machine meets both
+    for repetition in range(repetitions + 1):  # interleaved: other load on the machine affects both
         for is_bf16 in best:
             seconds = _seconds(work, replace(engine, is_bf16=is_bf16))
             if repetition > 0:  # the first warms up
                 best[is_bf16] = min(best[is_bf16], seconds)
             elif not is_bf16 and seconds > NOTICEABLE_SECONDS:
                 tell()
-        # Of all processes, since all have to make as many passes; nan after the warming up.
+        # The same for all processes, which must make the same number of passes; nan after the warm-up.
         ratio, *_ = gathered([best[False] / best[True]], engine)
-        if ratio < 1:  # bf16 would have to win by a fifth: no need to wait for more of its slow passes
+        if ratio < 1:  # bf16 would have to be clearly faster: no more of its slow passes
             break
     is_bf16 = ratio > CLEARLY_FASTER
     where = engine.reason.rpartition(", ")[0]
@@ -118,7 +133,7 @@ def _best_device() -> tuple[str, str]:
 
 
 def summed(values: Tensor, engine: Engine) -> Tensor:
-    """The sum over all processes, on each of them."""
+    """The sum over all processes, on each process."""
     if part().count == 1:
         return values
     total: Tensor = joined(engine).reduce(values, "sum")
@@ -126,20 +141,18 @@ def summed(values: Tensor, engine: Engine) -> Tensor:
 
 
 def averaging(network: nn.Module, engine: Engine) -> nn.Module:
-    """The network whose gradients are means over all processes (DistributedDataParallel); itself where there is one
-    process.
-    """
+    """The network with gradients averaged over all processes (DistributedDataParallel); unchanged for one process."""
     if part().count == 1:
         return network
-    # Its layout of 1x1 filters is not ours; the copy that this costs is small.
+    # Its memory layout of 1x1 filters differs from ours; the copy costs little.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     prepared: nn.Module = joined(engine).prepare(network)
     return prepared
 
 
 def gradients_kept_apart(network: nn.Module, *, apart: bool) -> contextlib.AbstractContextManager[None]:
-    """Inside, gradients of an `averaging` network are added up in each process; the next backward pass outside sends
-    their sum.
+    """A context in which the gradients of an `averaging` network accumulate in each process; the next backward pass
+    outside averages them.
     """
     no_sync = getattr(network, "no_sync", None)
     return no_sync() if apart and no_sync is not None else contextlib.nullcontext()

@@ -1,1 +1,1 @@
-"""Folders and files that are complete or absent."""
+"""Folders and files that are either complete or absent."""

@@ -1,4 +1,4 @@
-"""Folders that are complete or absent: written under a temporary name, renamed last, described by a manifest."""
+"""Folders that are complete or absent: written under a temporary name, renamed at the end, with a manifest."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from wsol.version import __version__
 
 MANIFEST = "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"
-"""In the scratch folder of a training."""
+"""Name in the scratch folder of a training."""
 
 
 def scratch_of(folder: Path) -> Path:
-    """Where the unfinished `folder` lives."""
+    """The path of `folder` while it is unfinished."""
     return folder.with_name(f".{folder.name}.partial")
 
 
 def final_of(scratch: Path) -> Path:
-    """The absolute path that a scratch folder takes when it is complete."""
+    """The absolute path of a scratch folder after it is complete."""
     return scratch.resolve().with_name(scratch.name.removeprefix(".").removesuffix(".partial"))
 
 
@@ -40,24 +40,29 @@ def final_of(scratch: Path) -> Path:
 def new_folder(folder: Path) -> Iterator[Path]:
     """Yield a scratch folder that takes the name `folder` only if the block succeeds.
 
-    After a failure or a kill the scratch folder stays, so that the same command can go on in it. Only one process at a
-    time may be here (`wsol.storage.locks.held`): what a killed one left of unfinished files is removed.
+    After a failure or a kill the scratch folder stays, and the same command can continue in it. The caller must hold
+    the lock of the folder (`wsol.storage.locks.held`): unfinished files of killed processes are removed.
+
+    Args:
+        folder: the final path.
+
+    Yields:
+        The scratch folder, beside `folder`. The block must write a manifest.
 
     Raises:
-        WsolError: something that is not ours already stands at `folder`, or a link, be it in the place of the scratch
-            folder.
+        WsolError: `folder` exists and is not empty, or it or the scratch folder is a link.
     """
     if folder.name in ("", ".."):
         raise WsolError(
-            f"{folder} is no name for a new folder",
-            expected=f"one that can be made, such as {folder / 'out'}",
-            remedy="Name it.",
+            f"{folder} cannot be the name of a new folder",
+            expected=f"a name such as {folder / 'out'}",
+            remedy="Name another folder.",
         )
     refuse_link(folder)
     if folder.exists():
         if not folder.is_dir() or any(folder.iterdir()):
-            # Not a word of removing it: it may hold photographs.
-            raise WsolError(f"{folder} exists already", expected="a free name", remedy="Name another folder.")
+            # The message does not suggest to remove it: it may hold photographs.
+            raise WsolError(f"{folder} exists already", expected="a new name", remedy="Name another folder.")
         folder.rmdir()
     scratch = scratch_of(folder)
     refuse_link(scratch)
@@ -76,18 +81,18 @@ def start_over(scratch: Path) -> None:
 
 
 def partial_of(path: Path) -> Path:
-    """A name beside `path` that nobody can know before, for what is not finished."""
-    # As many letters as fit into a file name with the rest, if each takes four bytes.
+    """A random, unpredictable name beside `path` for an unfinished file."""
+    # 50 characters of up to four bytes fit into a file name with the rest.
     return path.with_name(f".{path.name[:50]}.{secrets.token_hex(6)}.partial")
 
 
 _UNFINISHED = re.compile(r"\..*\.[0-9a-f]{12}\.partial|\.tmp\w{6}")
-"""What `partial_of` gives, and the file that safetensors makes for itself."""
+"""Names that `partial_of` gives, and those of temporary files of safetensors."""
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what killed processes left of unfinished files, here and below. To be called where no other process can be
-    writing here.
+    """Remove unfinished files that killed processes left in a folder and below it. No other process may be writing
+    there.
     """
     for above, folders, files in os.walk(folder):
         for name in filter(_UNFINISHED.fullmatch, [*folders, *files]):
@@ -95,11 +100,9 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def remove_left(path: Path) -> None:
-    """Remove what killed processes left of an unfinished `path`. To be called where no other process can be writing
-    it.
-    """
+    """Remove unfinished versions of `path` that killed processes left. No other process may be writing it."""
     pattern = re.compile(rf"\.{re.escape(path.name[:50])}\.[0-9a-f]{{12}}\.partial")
-    with suppress(FileNotFoundError, PermissionError):  # of a folder that may be written and not read
+    with suppress(FileNotFoundError, PermissionError):  # the folder may be writable but not readable
         for name in filter(pattern.fullmatch, os.listdir(path.parent)):
             _remove(path.with_name(name))
 
@@ -113,21 +116,29 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; what was written there takes its name, safe on the disk, only if the block
-    succeeds.
+    """Yield a temporary name beside `path`; if the block succeeds, the file is synced to disk and renamed to `path`.
 
-    The temporary file is new and nobody else's, so no link leads it elsewhere; a link at `path` is replaced, and not
-    followed. Several processes may write the same file at once: the last one wins.
+    The temporary file is newly created, so it cannot be a link; a link at `path` is replaced, not followed. Several
+    processes may write the same file at once: the last one wins.
+
+    Args:
+        path: the final path; its folder is created if it does not exist.
+
+    Yields:
+        The temporary path.
+
+    Raises:
+        OSError: the disk is full, read-only, ...
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_of(path)
-    made = open_own(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    mode = os.fstat(made).st_mode
-    os.close(made)
+    descriptor = open_own(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    mode = os.fstat(descriptor).st_mode
+    os.close(descriptor)
     try:
         yield partial
         with open(open_own(partial, os.O_RDWR), "rb+") as file:
-            # safetensors puts a file of its own there, which only its owner can read.
+            # safetensors replaces it by a file that only its owner can read.
             if os.fstat(file.fileno()).st_mode != mode:
                 os.chmod(file.fileno() if os.chmod in os.supports_fd else partial, stat.S_IMODE(mode))
             os.fsync(file.fileno())
@@ -137,8 +148,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is whole or not there. Of several processes that write the same one, none may be writing it
-    now.
+    """Write a text file, completely or not at all. No other process may be writing it.
+
+    Args:
+        path: the file.
+        text: its content, written as UTF-8.
     """
     remove_left(path)
     with whole_file(path) as partial:
@@ -146,24 +160,35 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    r"""Write JSON that a person can read, whole or not at all; UTF-8, with bytes of file names that are not as
-    `\udcXX`.
+    r"""Write indented JSON, completely or not at all.
+
+    Args:
+        path: the file.
+        value: what JSON can represent; other values are written as `str` gives them. UTF-8, with bytes of file names
+            that are not UTF-8 as `\udcXX`.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    # They stand in strings alone, where JSON has an escape for them.
-    write_text(path, re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    # Surrogates occur only inside strings, where JSON has an escape for them.
+    write_text(path, re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
 
 
 @contextmanager
 def opened(path: Path, made_by: str) -> Iterator[BinaryIO]:
-    """Open a file that `made_by` (a command) should have left at `path`.
+    """Open a file that a command should have written.
+
+    Args:
+        path: the file.
+        made_by: the command, for the message.
+
+    Yields:
+        The open file.
 
     Raises:
-        WsolError: absent, not a file, or it may not be read.
+        WsolError: absent, not a regular file, or not readable.
     """
     try:
-        # Non-blocking: to open a pipe waits for somebody who writes into it.
-        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        # Non-blocking: opening a named pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         raise WsolError(
             f"no {path.name} in {path.parent}",
@@ -172,10 +197,10 @@ def opened(path: Path, made_by: str) -> Iterator[BinaryIO]:
         ) from None
     except OSError as error:
         raise _unreadable(path, str(error.strerror), made_by) from None
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise _unreadable(path, "it is no file", made_by)
-    with open(number, "rb") as file:
+    with open(descriptor, "rb") as file:
         yield file
 
 
@@ -188,11 +213,18 @@ def _unreadable(path: Path, reason: str, made_by: str) -> WsolError:
 
 
 def read_json(path: Path, made_by: str) -> Any:
-    """Read JSON that `made_by` (a command) should have left at `path`.
+    """Read JSON that a command should have written.
+
+    Args:
+        path: the file.
+        made_by: the command, for the message.
+
+    Returns:
+        The value.
 
     Raises:
-        WsolError: absent, unreadable, not JSON, or JSON that wsol never writes: very deep, long whole numbers, text
-            that no file could hold.
+        WsolError: absent, unreadable, not JSON, or JSON that wsol never writes: deeply nested, very long integers, text
+            that is not valid Unicode.
     """
     with opened(path, made_by) as file:
         content = file.read()
@@ -206,45 +238,51 @@ def read_json(path: Path, made_by: str) -> Any:
         ) from None
 
 
-DEEPEST = 100
-"""Lists and objects within one another; recursion over more could end the process."""
+MAX_DEPTH = 100
+"""Levels of nested lists and objects; recursion over many more could end the process."""
 
 
 def parse_json(content: bytes) -> Any:
-    """JSON as wsol writes it: UTF-8, where bytes of file names that are not stay what they are.
+    """Parse JSON as wsol writes it.
+
+    Args:
+        content: UTF-8; other bytes, from file names, become surrogates.
+
+    Returns:
+        The value.
 
     Raises:
-        ValueError: it is not.
-        RecursionError: too deep for Python's reader.
+        ValueError: not such JSON.
+        RecursionError: nested too deeply for Python's parser.
     """
     text = content.decode("utf-8", "surrogateescape")
-    value = json.loads(text, parse_int=_whole)
-    if "\\u" in text:  # an escape may name half a character, which cannot be written again
+    value = json.loads(text, parse_int=_integer)
+    if "\\u" in text:  # an escape may be half a character, which cannot be encoded
         json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
-    inside = [value]
-    for _ in range(DEEPEST):
-        inside = [one for outer in inside if isinstance(outer, list | dict) for one in _within(outer)]
-        if not inside:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level if isinstance(outer, list | dict) for inner in _containers_in(outer)]
+        if not level:
             return value
-    raise ValueError(f"more than {DEEPEST} lists and objects within one another")
+    raise ValueError(f"more than {MAX_DEPTH} nested lists and objects")
 
 
-def _within(outer: list[Any] | dict[str, Any]) -> list[Any]:
+def _containers_in(outer: list[Any] | dict[str, Any]) -> list[Any]:
     return [one for one in (outer.values() if isinstance(outer, dict) else outer) if isinstance(one, list | dict)]
 
 
-def _whole(digits: str) -> int:
-    if len(digits) > 20:  # beyond 64 bits they overflow where a float is made of them
-        raise ValueError(f"a whole number of {len(digits)} digits")
+def _integer(digits: str) -> int:
+    if len(digits) > 20:  # more than 64 bits overflow in a conversion to float
+        raise ValueError(f"an integer of {len(digits)} digits")
     return int(digits)
 
 
 SCHEMA = 1
-"""Of a manifest."""
+"""Schema of a manifest."""
 
 
 class _Figures(BaseModel):
-    """What came out, as far as other commands read it."""
+    """The figures that other commands read."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
     seconds: float = 0
@@ -267,7 +305,15 @@ class _Manifest(BaseModel):
 def write_manifest(
     folder: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str], figures: dict[str, Any]
 ) -> None:
-    """Describe a finished folder: what made it (`settings`, `inputs`) and what came out (`figures`)."""
+    """Write the manifest of a finished folder.
+
+    Args:
+        folder: the folder, or its scratch folder.
+        stage: the command that made it, without `wsol`.
+        settings: the options that determine the result.
+        inputs: hashes of the inputs by name.
+        figures: counts and times of the result.
+    """
     write_json(
         folder / MANIFEST,
         {
@@ -282,11 +328,17 @@ def write_manifest(
 
 
 def manifest_of(folder: Path, stage: str) -> dict[str, Any] | None:
-    """The manifest of a folder that wsol finished; None where there is none, or somebody else's (web pages have a file
-    of that name).
+    """Read the manifest of a finished folder.
+
+    Args:
+        folder: the folder.
+        stage: the command that should have made it, for the messages.
+
+    Returns:
+        The manifest; None if there is none, or the file was not written by wsol (web pages have a file of that name).
 
     Raises:
-        WsolError: a damaged one, or one of another schema.
+        WsolError: the manifest is damaged or of another schema.
     """
     path, made_by = folder / MANIFEST, f"wsol {stage}"
     if not path.is_file():
@@ -318,12 +370,22 @@ def is_finished(
     words: Mapping[str, str] | None = None,
     may_be_removed: bool = True,
 ) -> bool:
-    """Whether `folder` already holds this stage's result for these settings.
+    """Whether `folder` already holds the result of a stage with these settings and inputs.
 
-    `option` names the folder on the command line; `words` tell a difference better than its two values do.
+    Args:
+        folder: the folder.
+        stage: the command that makes it, without `wsol`.
+        settings: the options that determine the result.
+        inputs: hashes of the inputs by name.
+        option: the option of the command that names the folder.
+        words: descriptions of differences by name, instead of the two values.
+        may_be_removed: whether the message may suggest to remove the folder.
+
+    Returns:
+        False if there is no result yet.
 
     Raises:
-        WsolError: it holds a result, but of another stage, other settings or inputs.
+        WsolError: the folder holds the result of another stage, other settings or other inputs.
     """
     manifest = manifest_of(folder, stage)
     if manifest is None:
@@ -331,7 +393,7 @@ def is_finished(
     if manifest["stage"] != stage:
         raise WsolError(
             f"{folder} holds the result of {manifest['stage']!s:.80}",
-            expected=f"that of {stage}, or a free name",
+            expected=f"that of {stage}, or a new name",
             remedy=f"Name another folder with `{option}`.",
         )
     changed = differences(
@@ -342,40 +404,50 @@ def is_finished(
     if changed:
         remove = f", or remove {folder} (and what was made from it) to redo it" if may_be_removed else ""
         raise WsolError(
-            "\n".join([f"{folder} was made otherwise:", *changed, f"Name another folder with `{option}`{remove}."])
+            "\n".join([f"{folder} was made differently:", *changed]),
+            remedy=f"Name another folder with `{option}`{remove}.",
         )
     return True
 
 
-# Hashes tell a person nothing.
+# Descriptions instead of hashes.
 _WORDS = {
-    "inputs.images": "the images are others (another folder, or some came or went)",
-    "inputs.networks": "the run is another one, was trained again, or finds by another method",
-    "inputs.training": "the training images or their classes are others",
-    "inputs.predictions": "the predictions are others",
-    "inputs.review": "the review went on",
+    "inputs.images": "the images differ (another folder, or other images in it)",
+    "inputs.networks": "the run is another one, was trained again, or has another method",
+    "inputs.training": "the training images or their classes differ",
+    "inputs.predictions": "the predictions differ",
+    "inputs.review": "the review continued",
 }
 
 
 def differences(there: dict[str, Any], now: dict[str, Any], words: Mapping[str, str] | None = None) -> list[str]:
-    """A line for each value that is not the same, in `words` where there are some for its name; equal lines once."""
-    found, wanted, said = flat(there), flat(now), _WORDS | dict(words or {})
+    """One line per value that differs; equal lines once.
+
+    Args:
+        there: the nested settings of the existing folder.
+        now: those of the command.
+        words: descriptions of differences by name, instead of the two values.
+
+    Returns:
+        The lines, indented, in the order of their names.
+    """
+    old, new, descriptions = flat(there), flat(now), _WORDS | dict(words or {})
     lines = [
-        said.get(name) or _difference(name, found.get(name, "absent"), wanted.get(name, "absent"))
-        for name in sorted(wanted.keys() | found.keys())
-        if wanted.get(name) != found.get(name)
+        descriptions.get(name) or _difference(name, old.get(name, "absent"), new.get(name, "absent"))
+        for name in sorted(new.keys() | old.keys())
+        if new.get(name) != old.get(name)
     ]
     return [f"  {line}" for line in dict.fromkeys(lines)]
 
 
 def _difference(name: str, there: Any, now: Any) -> str:
     if name.startswith("inputs."):
-        return f"{name.removeprefix('inputs.')}, which it was made from: another file"
+        return f"the file {name.removeprefix('inputs.')} that it was made from differs"
     return f"{name}: {there!s:.200} there, {now!s:.200} now"
 
 
 def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"a": {"b": 1}}` as `{"a.b": 1}`, values as JSON would give them back."""
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`, values as JSON returns them."""
     pairs: dict[str, Any] = {}
     for name, value in nested.items():
         if isinstance(value, dict):
@@ -389,7 +461,7 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file.
 
     Raises:
-        WsolError: it is a named pipe, a socket or a device.
+        WsolError: a named pipe, a socket or a device.
     """
     refuse_special(path)
     with path.open("rb") as file:
@@ -397,7 +469,7 @@ def file_hash(path: Path) -> str:
 
 
 def text_hash(lines: Iterator[str]) -> str:
-    """SHA-256 of lines of text."""
+    """SHA-256 of lines of text, each with a newline."""
     digest = hashlib.sha256()
     for line in lines:
         digest.update(line.encode("utf-8", "surrogateescape") + b"\n")

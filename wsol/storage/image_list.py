@@ -1,4 +1,4 @@
-"""The names of very many images, on disk instead of in memory."""
+"""The names of millions of images, on disk instead of in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT, ENDS = "names.bin", "ends.bin"
 
 
 class _OnDemand(Sequence[Thing]):
-    """A sequence whose things are made when somebody asks for them."""
+    """A sequence that computes an item when it is requested."""
 
     @abstractmethod
     def _at(self, index: int) -> Thing: ...
@@ -30,12 +30,12 @@ class _OnDemand(Sequence[Thing]):
     def __getitem__(self, index: slice) -> list[Thing]: ...
 
     def __getitem__(self, index: int | slice) -> Thing | list[Thing]:
-        found = range(len(self))[index]
-        return self._at(found) if isinstance(found, int) else [self._at(i) for i in found]
+        selected = range(len(self))[index]
+        return self._at(selected) if isinstance(selected, int) else [self._at(i) for i in selected]
 
 
 class Names(_OnDemand[str]):
-    """Reads what `write_names` wrote, name by name."""
+    """The names that `write_names` wrote, read one at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class Names(_OnDemand[str]):
 
     @cached_property
     def _ends(self) -> np.ndarray:
-        """Where each name ends in the text, after a 0."""
+        """The byte offset at which each name ends, after a leading 0."""
         return np.memmap(self.folder / ENDS, "<i8", "r")
 
     @cached_property
@@ -58,7 +58,7 @@ class Names(_OnDemand[str]):
 
 
 class Paths(_OnDemand[Path]):
-    """The files of names below a folder."""
+    """The paths of these names below a folder."""
 
     def __init__(self, root: Path, names: Names) -> None:
         self.root = root
@@ -72,7 +72,15 @@ class Paths(_OnDemand[Path]):
 
 
 def write_names(folder: Path, names: Iterable[str]) -> Names:
-    """Write names, one after the other without a separator, and where each ends; `folder` is whole or not there."""
+    """Write names without a separator, and the offset at which each ends; `folder` is complete or absent.
+
+    Args:
+        folder: the new folder.
+        names: the names, in order.
+
+    Returns:
+        The names, read from `folder`.
+    """
     remove_left(folder)
     partial = partial_of(folder)
     partial.mkdir()

@@ -1,6 +1,6 @@
-"""Inside a folder that we write, links are not followed: the person who gave us the folder may have put them there.
+"""Links inside a folder that wsol writes are not followed: another person may have put them there.
 
-A user's own `--out`, run or data set may be a link; this is about what lies below it.
+The paths that a user names (`--out`, run, data set) may be links; this is about the files below them.
 """
 
 from __future__ import annotations
@@ -13,35 +13,41 @@ from pathlib import Path
 from wsol.errors import WsolError
 
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""A FIFO must not block the open; Windows has neither of the first two."""
+"""Opening a FIFO must not block; Windows lacks the first two flags."""
 
 
 def is_link(path: Path) -> bool:
-    """Whether the path itself is a symbolic link, or a junction of Windows."""
+    """Whether the path itself is a symbolic link, or a junction on Windows."""
     is_junction = getattr(os.path, "isjunction", None)  # Python 3.12
     return path.is_symlink() or (is_junction is not None and bool(is_junction(path)))
 
 
 def refuse_link(path: Path) -> None:
-    """Nothing, unless the path itself is a link.
+    """Raise if the path itself is a link.
 
     Raises:
-        WsolError: it is one.
+        WsolError: it is a link.
     """
     if is_link(path):
         raise WsolError(
             f"{path} is a link to {os.readlink(path)}",
-            expected="a file or folder of wsol's own",
-            got="one that leads elsewhere",
+            expected="a file or folder that wsol made",
             remedy="Nothing was written there; remove the link, or name another folder.",
         )
 
 
 def open_own(path: Path, flags: int) -> int:
-    """As `os.open` with the mode of an ordinary new file, but never through a link and never a device, FIFO or folder.
+    """Like `os.open`, but never through a link and only regular files.
+
+    Args:
+        path: the file.
+        flags: those of `os.open`; a new file gets the usual mode.
+
+    Returns:
+        The file descriptor.
 
     Raises:
-        WsolError: there is a link, or no regular file.
+        WsolError: a link, or not a regular file.
         OSError: absent, not permitted, the disk is full, ...
     """
     if not hasattr(os, "O_NOFOLLOW"):
@@ -62,29 +68,36 @@ def open_own(path: Path, flags: int) -> int:
 
 def _irregular(path: Path) -> WsolError:
     return WsolError(
-        f"{path} is no regular file", expected="one of wsol's own", remedy="Move it away, or name another folder."
+        f"{path} is no regular file", expected="a file that wsol made", remedy="Move it away, or name another folder."
     )
 
 
 def refuse_special(path: Path) -> None:
-    """Nothing, unless a named pipe, a socket or a device is at the path: reading one may wait for ever.
+    """Raise if the path is a named pipe, a socket or a device: reading it may wait forever.
 
     Raises:
-        WsolError: there is one.
+        WsolError: it is one of them.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise WsolError(
             f"{path} is no regular file",
-            expected="one that can be read to its end",
-            remedy="Remove it, or put the file there that belongs there.",
+            expected="a file that can be read to its end",
+            remedy="Replace it with the file that belongs there.",
         )
 
 
 def make_below(root: Path, *names: str) -> Path:
-    """The folder of these names below `root`, made if absent; `root` itself may be a link.
+    """Create a folder below `root`, if it does not exist.
+
+    Args:
+        root: the outer folder, which may be a link.
+        names: the names of the nested folders.
+
+    Returns:
+        The folder.
 
     Raises:
-        WsolError: there is a link on the way.
+        WsolError: one of the nested folders is a link.
     """
     root.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -95,5 +108,5 @@ def make_below(root: Path, *names: str) -> Path:
 
 
 def led_to(folder: Path) -> Path:
-    """Where a user's own link leads; the folder itself if it is no link."""
+    """The target of a link that a user named; the folder itself if it is no link."""
     return Path(os.path.realpath(folder)) if is_link(folder) else folder

@@ -1,4 +1,4 @@
-"""What operating systems, disks and tools leave in folders of images: neither a class nor an image."""
+"""Files and folders that operating systems and tools leave among images: neither classes nor images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NAMES = frozenset(
         "__pycache__",
     }
 )
-"""In lower case. Names that begin with a dot (`._owl.jpg`, `.DS_Store`, `.ipynb_checkpoints`) need no line here."""
+"""In lower case. Names that begin with a dot (`._owl.jpg`, `.DS_Store`, `.ipynb_checkpoints`) are not listed."""
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name is nobody's image and nobody's class."""
-    # Windows XP's bin is in capitals; a class of waste sorting may be called Recycler.
+    """Whether a file or folder of this name is neither an image nor a class."""
+    # The bin of Windows XP is in capitals; `Recycler` may be a class of waste sorting.
     return name.startswith(".") or name == "RECYCLER" or name.lower() in NAMES

@@ -1,5 +1,5 @@
-"""One command at a time writes a folder. The system lets go of the lock with the process that has it, however that
-ends.
+"""Only one command at a time writes to a folder. The operating system releases the lock when the process ends, also
+after a kill.
 """
 
 from __future__ import annotations
@@ -18,60 +18,65 @@ from wsol.runtime.processes import part
 from wsol.storage.links import refuse_link
 
 PATIENCE_SECONDS = 0.3
-"""For a process that is just ending."""
-LONGEST_NOTE = 300
+"""For a process that is about to end."""
+MAX_NOTE_BYTES = 300
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP}
 
 
 class Hold:
-    """A folder that is held."""
+    """The lock of a folder, and the note in its file about the process that holds it."""
 
     def __init__(self, doing: str) -> None:
         self.left = ""
-        """What a killed process noted of itself. Anybody may have written it: nothing secret, and nothing to rely
-        on."""
+        """The note of a killed process. Any user may have written it: it is neither secret nor reliable."""
         self._doing = f"`{doing}`, process {os.getpid()} on {platform.node()}"
         self._file: int | None = None
 
     def note(self, more: str) -> None:
-        """Tell those who are kept out something more about this process."""
+        """Add to the note, which other commands show when they are refused."""
         self._write(f"{self._doing}, {more}")
 
     def begin(self, file: int) -> None:
-        """The lock is ours: say so in its file, of which this is the descriptor."""
+        """The lock is acquired: write the note to its file, which has this descriptor."""
         self._file = file
         with suppress(OSError):
-            self.left = _plain(os.read(file, LONGEST_NOTE))
+            self.left = _plain(os.read(file, MAX_NOTE_BYTES))
         self._write(self._doing)
 
     def end(self) -> None:
-        """The descriptor is not ours any more."""
+        """The descriptor is about to be closed."""
         self._file = None
 
     def _write(self, text: str) -> None:
         if self._file is not None:
-            with suppress(OSError):  # a full disk: then nobody learns who works here
+            with suppress(OSError):  # the disk is full: the note is lost, the lock is not
                 os.ftruncate(self._file, 0)
                 os.lseek(self._file, 0, os.SEEK_SET)
                 os.write(self._file, text.encode("utf-8", "surrogateescape"))
 
 
 def lock_file(folder: Path) -> Path:
-    """Beside the folder, which takes its name only when it is complete; the same for all links that lead to it."""
+    """The lock file, beside the folder, which may not exist yet; the same for all links to the folder."""
     folder = Path(os.path.realpath(folder))
     return folder.with_name(f".{folder.name}.wsol") if folder.name else folder / ".wsol"
 
 
 @contextmanager
 def held(folder: Path, doing: str, otherwise: str) -> Iterator[Hold]:
-    """Hold a folder while a command, which `doing` names, writes it. Where a file system has no locks, go on without.
+    """Lock a folder while a command writes it. If the file system has no locks, continue without.
 
-    Of several processes the first holds it for all: the lock of a shared disk would keep out those on other machines.
+    If a command runs as several processes, the first one holds the lock for all.
 
-    `otherwise` is what to do but for waiting, such as "name another --out".
+    Args:
+        folder: the folder, which may not exist yet.
+        doing: the command that writes it, for the messages of others.
+        otherwise: an alternative to waiting, such as "name another --out".
+
+    Yields:
+        The lock.
 
     Raises:
-        WsolError: another process holds it.
+        WsolError: another process holds the lock.
     """
     hold = Hold(doing)
     if not part().is_first:
@@ -81,7 +86,7 @@ def held(folder: Path, doing: str, otherwise: str) -> Iterator[Hold]:
     made = [above for above in file.parents if not above.exists()]
     try:
         lock = _acquired(file, folder, hold, otherwise)
-        if lock is None and folder.is_dir():  # the folder above is another user's
+        if lock is None and folder.is_dir():  # the folder above belongs to another user
             lock = _acquired(Path(os.path.realpath(folder), ".wsol"), folder, hold, otherwise)
         try:
             yield hold
@@ -90,13 +95,13 @@ def held(folder: Path, doing: str, otherwise: str) -> Iterator[Hold]:
             if lock is not None:
                 _release(lock)
     finally:
-        with suppress(OSError):  # they hold something
+        with suppress(OSError):  # not empty
             for above in made:
                 above.rmdir()
 
 
 def _acquired(file: Path, folder: Path, hold: Hold, otherwise: str) -> FileLock | None:
-    """The lock; None where there can be none."""
+    """The lock; None if locking is not possible."""
     refuse_link(file)
     lock = FileLock(file, PATIENCE_SECONDS, fallback_to_soft=False, on_acquired=hold.begin)
     try:
@@ -117,7 +122,7 @@ def _acquired(file: Path, folder: Path, hold: Hold, otherwise: str) -> FileLock 
                 remedy=f"Wait for it, remove {file} if it has ended, or {otherwise}.",
             ) from None
         return None
-    except OSError as error:  # no locks, or no room: where that matters, the command tells it
+    except OSError as error:  # no locks, or a full disk: the command reports it if it matters
         if error.errno in _NO_LOCKS:
             with suppress(OSError):
                 file.unlink()
@@ -126,8 +131,8 @@ def _acquired(file: Path, folder: Path, hold: Hold, otherwise: str) -> FileLock 
 
 def _release(lock: FileLock) -> None:
     file = Path(lock.lock_file)
-    with suppress(OSError):  # the disk is gone, or Windows keeps what is open
-        file.unlink()  # before it may be another's
+    with suppress(OSError):  # the disk is gone, or the file is open on Windows
+        file.unlink()  # before the release, after which it may belong to another process
     lock.release()
     if os.name == "nt":
         with suppress(OSError):
@@ -136,7 +141,7 @@ def _release(lock: FileLock) -> None:
 
 def _holder(file: Path) -> str:
     with suppress(OSError):
-        return _plain(file.read_bytes()[:LONGEST_NOTE]) or "a command that has just begun"
+        return _plain(file.read_bytes()[:MAX_NOTE_BYTES]) or "a command that has just begun"
     return "a command that has just ended"
 
 

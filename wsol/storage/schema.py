@@ -1,4 +1,4 @@
-"""The number in each file that wsol writes and reads again: it grows when the meaning of the file changes."""
+"""Schema numbers of the files that wsol writes and reads: they increase when the meaning of a file changes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from wsol.version import __version__
 
 
 def check_schema(found: object, reads: int, where: object, made_by: str) -> None:
-    """See that a file is of the schema that this wsol reads. Files from before there were numbers are of schema 1.
+    """Refuse a file of another schema. Files without a number are of schema 1.
 
     Args:
         found: the number in the file.
         reads: the number that this wsol reads and writes.
-        where: the file, and the line if it has several.
+        where: the file, and the line if it has several lines.
         made_by: the command that writes such a file.
 
     Raises:
-        WsolError: the file is of another schema, or what stands there is none.
+        WsolError: the file is of another schema, or its number is invalid.
     """
     if type(found) is int and found == reads:
         return
@@ -35,7 +35,7 @@ def check_schema(found: object, reads: int, where: object, made_by: str) -> None
             remedy=f"Make it again with `{made_by}`, or install the wsol that wrote it.",
         )
     raise WsolError(
-        f"{where} has no schema that wsol {__version__} knows",
+        f"{where} has no schema that wsol {__version__} can read",
         expected=f"{reads}",
         got=f"{found!s:.40}",
         remedy=f"Install the wsol that wrote it, or make it again with `{made_by}`.",

@@ -1,7 +1,7 @@
-"""Work over a long list in shards: each is done once, by one process, into a part file that is whole or not there.
+"""Work over a long list in shards: one process does each shard and writes it to a part file that is complete or absent.
 
-Where a shard begins depends on nothing but the list. So results, their order and, on a CPU with as many threads, their
-bits are the same however often the work was killed, and for any number of processes.
+The shards depend only on the list. So results and their order (and every bit of them, on a CPU with the same number of
+threads) do not depend on interruptions or on the number of processes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from wsol.storage.links import make_below
 
 Thing = TypeVar("Thing")
 Skipped = dict[str, str]
-"""The name of an `image` that is in no part, and the `reason`."""
+"""The `image` that is in no part, and the `reason`."""
 
 SHARD_SIZE = 256
 PARTS, NAMES, SETTINGS = "parts", "names", "settings.json"
-"""What lies in a scratch folder and not in a finished one: parts, listing of the names, what the parts were made
-with."""
+"""Entries of a scratch folder that a finished one does not have: part files, list of names, settings of the parts."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """`total` items in shards of `SHARD_SIZE`, the last one smaller, and their part files."""
+    """`total` items in shards of `SHARD_SIZE`, and their part files."""
 
     folder: Path
     total: int
@@ -40,20 +39,27 @@ class Shards:
         return -(-self.total // SHARD_SIZE)
 
     def items(self, shard: int) -> range:
-        """The numbers of a shard's items."""
+        """The indices of the items of a shard."""
         return range(shard * SHARD_SIZE, min((shard + 1) * SHARD_SIZE, self.total))
 
     def path(self, shard: int) -> Path:
-        """Where its part is when it is finished."""
+        """The part file of a shard."""
         return self.folder / f"{shard:06}{self.suffix}"
 
     def skipped_path(self, shard: int) -> Path:
-        """Where its skipped items are listed; absent if there are none."""
+        """The list of skipped items of a shard; absent if there are none."""
         return self.folder / f"{shard:06}.skipped.json"
 
 
 def open_scratch(scratch: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str]) -> None:
-    """Make room for parts; those of other settings, other inputs or other shards are thrown away."""
+    """Prepare a scratch folder for parts; parts of other settings, inputs or shard sizes are removed.
+
+    Args:
+        scratch: the scratch folder.
+        stage: the command, without `wsol`.
+        settings: the options that determine the parts.
+        inputs: hashes of the inputs by name.
+    """
     identity = {"settings": settings, "inputs": inputs, "shard_size": SHARD_SIZE}
     marker = scratch / SETTINGS
     if not marker.exists() or read_json(marker, f"wsol {stage}") != json.loads(json.dumps(identity)):
@@ -63,19 +69,37 @@ def open_scratch(scratch: Path, stage: str, settings: dict[str, Any], inputs: di
 
 
 def clear(folder: Path) -> None:
-    """Remove from a finished folder what only its making needed."""
+    """Remove the working files from a finished folder."""
     for name in (PARTS, NAMES):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / SETTINGS).unlink(missing_ok=True)
 
 
 def unfinished(shards: Shards, mine: Part, is_whole: Callable[[int], bool]) -> list[int]:
-    """The shards of one process, every `count`-th, without those of which an earlier run has left a whole part."""
+    """The shards that a process still has to do.
+
+    Args:
+        shards: all shards.
+        mine: the process, which does every `count`-th shard.
+        is_whole: whether an existing part file is complete.
+
+    Returns:
+        The indices of the shards.
+    """
     return [shard for shard in mine.of(range(len(shards))) if not (shards.path(shard).exists() and is_whole(shard))]
 
 
 def batches_of(shards: Shards, todo: Iterable[int], batch_size: int) -> list[range]:
-    """The items of some shards in batches, none of which crosses the border of a shard."""
+    """The items of some shards in batches; no batch contains items of two shards.
+
+    Args:
+        shards: all shards.
+        todo: indices of the shards.
+        batch_size: maximum number of items.
+
+    Returns:
+        The indices of the items of each batch.
+    """
     return [
         items[start : start + batch_size]
         for items in map(shards.items, todo)
@@ -84,7 +108,7 @@ def batches_of(shards: Shards, todo: Iterable[int], batch_size: int) -> list[ran
 
 
 def by_shard(todo: Iterable[int], found: Iterable[tuple[int, Thing]]) -> Iterator[tuple[int, dict[int, Thing]]]:
-    """Numbered things, in order, as one dictionary per shard; empty for a shard of which nothing was found."""
+    """Group numbered results, in order, into one dictionary per shard; empty for a shard without results."""
     left = iter(todo)
     shard, things = next(left, None), dict[int, Thing]()
     for number, thing in found:
@@ -105,26 +129,40 @@ def write_parts(
     names: Sequence[str],
     reasons: dict[int, str],
 ) -> None:
-    """Write each part as soon as its items are there. Why the others are not is taken out of `reasons`, which would
-    grow.
+    """Write each part file as soon as its results are complete.
+
+    Args:
+        shards: all shards.
+        todo: indices of the shards, in order.
+        found: index and result of each item, in order, without the skipped ones.
+        to_bytes: the content of a part file, from the shard and its results.
+        names: the names of all items.
+        reasons: why an item was skipped, by its index. Entries are removed as they are written.
     """
     for shard, things in by_shard(todo, found):
         skipped = [{"image": names[i], "reason": reasons.pop(i)} for i in shards.items(shard) if i not in things]
         shards.skipped_path(shard).unlink(missing_ok=True)
-        if skipped:  # first: the part alone says that the shard is finished
+        if skipped:  # before the part file, which marks the shard as finished
             write_json(shards.skipped_path(shard), skipped)
         with whole_file(shards.path(shard)) as partial:
             partial.write_bytes(to_bytes(shard, things))
 
 
 def skipped_of(shards: Shards, shard: int) -> list[Skipped]:
-    """The items of a finished shard that are not in its part."""
+    """The items of a finished shard that were skipped."""
     path = shards.skipped_path(shard)
     return read_skipped(path, "the same command") if path.exists() else []
 
 
 def read_skipped(path: Path, made_by: str) -> list[Skipped]:
-    """What `made_by` (a command) skipped, from the file that lists it.
+    """Read a list of skipped images.
+
+    Args:
+        path: the file.
+        made_by: the command that writes it, for the message.
+
+    Returns:
+        Image and reason of each.
 
     Raises:
         WsolError: absent, unreadable, or not such a list.
@@ -144,9 +182,7 @@ def _is_skipped(row: Any) -> bool:
 
 
 def assemble_skipped(shards: Shards, path: Path) -> Iterator[Skipped]:
-    """Write the skipped items of all shards as one JSON array, and yield them on the way; one shard in memory at a
-    time.
-    """
+    """Write the skipped items of all shards as one JSON array, and yield each; one shard is in memory at a time."""
     with whole_file(path) as partial, partial.open("wb") as file:
         lead = "[\n  "
         for shard in range(len(shards)):

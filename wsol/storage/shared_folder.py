@@ -1,4 +1,4 @@
-"""A folder that several processes make together, on one machine or on several with a shared disk."""
+"""A folder that several processes write together, on one machine or on several with a shared disk."""
 
 from __future__ import annotations
 
@@ -16,16 +16,22 @@ from wsol.storage.folders import new_folder, scratch_of, write_text
 
 TOKEN = ".seen"
 PATIENCE_SECONDS = 30
-"""Network file systems show others' files with a delay."""
+"""Network file systems show the files of other machines with a delay."""
 
 
 @contextmanager
 def new_shared_folder(folder: Path, engine: Engine) -> Iterator[Path]:
-    """As `folders.new_folder`: the first process makes the folder and gives it its name, the others come in and out
-    with it.
+    """As `folders.new_folder`, for several processes: the first one creates and renames the folder, the others wait.
+
+    Args:
+        folder: the final path.
+        engine: that of the processes.
+
+    Yields:
+        The scratch folder.
 
     Raises:
-        WsolError: a process does not see the folder; something that is not ours already stands there.
+        WsolError: a process does not see the folder, or `folder` exists already.
     """
     mine = part()
     if mine.count == 1:
@@ -44,19 +50,19 @@ def new_shared_folder(folder: Path, engine: Engine) -> Iterator[Path]:
 
 
 def _meet(scratch: Path, engine: Engine) -> None:
-    """Everybody sees what the first has just written."""
+    """Wait until every process sees the file that the first one has written."""
     mine = part()
     token = uuid.uuid4().hex
     if mine.is_first:
         write_text(scratch / TOKEN, token)
     expected = gathered([token], engine)[0]
-    blind = [who for who, sees in gathered([(mine.rank, _sees(scratch / TOKEN, expected))], engine) if not sees]
+    blind = [rank for rank, sees in gathered([(mine.rank, _sees(scratch / TOKEN, expected))], engine) if not sees]
     if blind:
         machines = ", ".join(sorted(set(gathered([platform.node()], engine))))
         raise WsolError(
             f"processes {', '.join(map(str, blind))} do not see {scratch}",
             expected=f"a folder that all machines ({machines}) share",
-            remedy="Name one on a shared disk.",
+            remedy="Name a folder on a shared disk.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Tensors to safetensors files that are whole or not there."""
+"""Safetensors files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from wsol.storage.folders import whole_file
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: dict[str, str] | None = None) -> None:
-    """Write and replace in one step.
+    """Write a safetensors file, completely or not at all.
+
+    Args:
+        path: the file, which is replaced.
+        tensors: tensors by name.
+        notes: metadata.
 
     Raises:
         OSError: the disk is full, read-only, ...
@@ -24,7 +29,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: dict[str, st
         try:
             save_file({name: value.contiguous() for name, value in tensors.items()}, partial, notes)
         except SafetensorError as error:
-            # The library hides the operating system's error in its text.
+            # safetensors gives the error number of the operating system only in its text.
             code = re.search(r"os error (\d+)", str(error))
             if code is None:
                 raise

@@ -173,3 +173,10 @@ def test_the_centre_box_has_the_images_centre_and_shape(fraction: float, expecte
 )
 def test_a_box_that_covers_its_image(box: Xyxy, expected: bool) -> None:
     assert covers(box, (20, 40)) == expected
+
+
+def test_the_first_invalid_box_of_many_is_named_and_no_other() -> None:
+    rows = [(0.0, 0.0, 1.0, 1.0)] * 3000
+    with pytest.raises(WsolError) as refused:
+        Boxes.of([*rows, (8.0, 6.0, 3.0, 2.0), *rows])
+    assert refused.value.problem == "invalid box 3000" and len(str(refused.value)) < 200

@@ -84,6 +84,10 @@ def with_counts(counts: object) -> dict[str, Any]:
     return {"xyxy": [1, 2, 3, 4], "score": 1, "rle": {"size": [12, 16], "counts": counts}}
 
 
+def with_box(*xyxy: float) -> dict[str, Any]:
+    return {"xyxy": list(xyxy), "score": 1, "rle": encode(MASK)}
+
+
 WHOLE = encode(MASK)["counts"]
 COUNTS: dict[str, object] = {
     "that are empty": "",
@@ -108,6 +112,7 @@ COUNTS: dict[str, object] = {
         pytest.param(b"3", id="a number"),
         *(pytest.param(text(without(name)), id=f"without {name}") for name in row() if name != "schema"),
         pytest.param(text(row(surprise=1)), id="with more"),
+        pytest.param(text(row(objects=[with_box(8, 6, 3, 2)])), id="swapped corners"),
         pytest.param(text(row(objects=[{"xyxy": [1, 2, 3], "score": 1, "rle": {}}])), id="three edges"),
         pytest.param(text(row(objects=[{"xyxy": [1, 2, 3, 4, 5], "score": 1, "rle": {}}])), id="five edges"),
         pytest.param(text(row(objects=[{"xyxy": [1, 2, 3, 4], "rle": {}}])), id="no score"),

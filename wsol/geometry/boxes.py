@@ -27,16 +27,18 @@ class Boxes:
         """Reject boxes that would silently score an IoU of zero.
 
         Raises:
-            WsolError: not finite, or swapped corners.
+            WsolError: another shape, not finite, or swapped corners.
         """
-        if not np.isfinite(self.xyxy).all():
-            raise WsolError("invalid boxes", expected="finite corners", got=f"{self.xyxy.tolist()}")
-        if (self.xyxy[:, 2:] < self.xyxy[:, :2]).any():
-            raise WsolError(
-                "invalid boxes",
-                expected="x0 <= x1 and y0 <= y1",
-                got=f"{self.xyxy.tolist()}; swapped corners or xywh?",
-            )
+        if self.xyxy.ndim != 2 or self.xyxy.shape[1] != 4:
+            raise WsolError("invalid boxes", expected="an array of shape (n, 4)", got=f"shape {self.xyxy.shape}")
+        for is_wrong, expected, question in (
+            (~np.isfinite(self.xyxy), "finite corners", ""),
+            (self.xyxy[:, 2:] < self.xyxy[:, :2], "x0 <= x1 and y0 <= y1", "; swapped corners or xywh?"),
+        ):
+            if is_wrong.any():
+                first = int(is_wrong.any(axis=1).argmax())
+                got = f"{self.xyxy[first].tolist()}{question}"
+                raise WsolError(f"invalid box {first}", expected=expected, got=got)
 
     def __len__(self) -> int:
         return len(self.xyxy)

@@ -92,9 +92,11 @@ def library_outputs(
             logits = scores(inputs)
         wanted = logits.argmax(1) if labels is None else labels
         targets: list[Any] = [ClassifierOutputTarget(label) for label in wanted.tolist()]
-        with getattr(library, name)(scores, [layer]) as maker:
-            heatmaps = maker(inputs, targets)
-        network.zero_grad(set_to_none=True)
+        try:
+            with getattr(library, name)(scores, [layer]) as maker:
+                heatmaps = maker(inputs, targets)
+        finally:
+            network.zero_grad(set_to_none=True)
     return ModelOutputs(torch.from_numpy(heatmaps).to(images.device), None, logits.softmax(1))
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, dropout, interpolate
+from torch.nn.functional import conv2d, interpolate
 
 from wsol.config.base import Fusion
 from wsol.models.features import Features
@@ -118,7 +118,7 @@ class MffNet(nn.Module):
         self.fuse = FUSIONS[fusion]
         self.class_layer = nn.Conv2d(WIDTH * len(channels) if fusion == "concat" else WIDTH, outputs, 1)
         self.has_auxiliary = auxiliary
-        self.dropout = dropout
+        self.dropout = nn.Dropout(dropout)
         for part in (self.attention, self.projections, self.class_layer):
             part.apply(_initialise)
 
@@ -126,13 +126,13 @@ class MffNet(nn.Module):
         """Score maps at the stride of the shallowest fused level."""
         levels = self.attention(self.backbone(images))
         levels = [project(level) for project, level in zip(self.projections, levels, strict=True)]
-        fused = self.class_layer(dropout(self.fuse(upsampled(levels)), self.dropout, self.training))
-        return ScoreMaps(fused, self._deep_scores(levels[-1]) if self.has_auxiliary else None)
+        fused = self.dropout(self.fuse(upsampled(levels)))
+        return ScoreMaps(self.class_layer(fused), self._deep_scores(levels[-1]) if self.has_auxiliary else None)
 
     def _deep_scores(self, deep: Level) -> Level:
         # After concatenation, the deep level has the last input channels of the class layer; otherwise it has all.
         weight = self.class_layer.weight[:, -WIDTH:]
-        return conv2d(dropout(deep, self.dropout, self.training), weight, self.class_layer.bias)
+        return conv2d(self.dropout(deep), weight, self.class_layer.bias)
 
 
 class OriginalCam(nn.Module):

@@ -82,6 +82,16 @@ def test_the_interpreter_alone_evaluates_maps_to_the_same_figures(small_set: Pat
     assert (tmp_path / "slow.json").read_text() == (tmp_path / "fast.json").read_text()
 
 
+def test_doctor_finds_nothing_wrong_with_a_base_install(tmp_path: Path) -> None:
+    blocked = "import importlib.util as u\nreal = u.find_spec\n"
+    blocked += "u.find_spec = lambda name, *rest: None if name == 'torch' else real(name, *rest)\n"
+    code = f"{blocked}from wsol.cli.main import main\nmain(sys.argv[1:])"
+    done = run_without_torch(code, "doctor", "--offline", "--run", tmp_path / "run", "--json", tmp_path / "lines.json")
+    lines = json.loads((tmp_path / "lines.json").read_text())
+    assert done.returncode == 0 and not [line for line in lines if line["state"] == "fail"], done.stdout
+    assert lines[0]["state"] == "warn" and "wsol[train]" in lines[0]["mend"]
+
+
 def test_what_trains_says_what_to_install(small_set: Path, tmp_path: Path) -> None:
     done = command("fit", small_set, "--run", tmp_path / "run")
     assert done.returncode == 2 and "pip install 'wsol[train]'" in done.stderr and "Traceback" not in done.stderr

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import distributions
+from importlib.util import find_spec
 from pathlib import Path
 
 from wsol.doctor.disk import free_space, shared_memory, writing
@@ -25,6 +26,8 @@ IMPORT_LIMIT_S = 60.0
 """Importing torch from a cold disk can take most of this time."""
 PROCESSES_LIMIT_S = 60.0
 LIMIT_S = 20.0
+TRAINING_CHECKS = ("torch and torchvision", "training step", "backbone and weights", "two processes", "TensorBoard")
+"""The checks that need PyTorch."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,17 @@ def all_checks(worker: Worker, folder: Path, backbone: str, weights: Path | None
     Returns:
         The checks, in order.
     """
+    checks = _every_check(worker, folder, backbone, weights, is_offline=is_offline)
+    if find_spec("torch") is not None:
+        return checks
+    absent = Finding("warn", "torch not installed, which training needs", "`pip install 'wsol[train]'` if you train")
+    return [
+        Check("torch and torchvision", "", lambda: [absent]),
+        *(check for check in checks if check.name not in TRAINING_CHECKS),
+    ]
+
+
+def _every_check(worker: Worker, folder: Path, backbone: str, weights: Path | None, *, is_offline: bool) -> list[Check]:
     weights_remedy = f"`--weights FILE`, or `--backbone {BUNDLED}` with `pip install 'wsol[bundled]'`"
     return [
         Check(

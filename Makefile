@@ -1,4 +1,4 @@
-# Each target sets up what it needs in .venv; only Python 3.11 or newer, git and make are taken for granted.
+# Each target sets up what it needs in .venv; only Python 3.11 or newer, git and make are required.
 PYTHON ?= python3
 BIN := .venv/bin
 

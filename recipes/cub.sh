@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SPOL on CUB-200-2011 as the paper trains it. Needs the hub for ResNet50 and DenseNet161, and a GPU. Not measured here.
+# SPOL on CUB-200-2011 as the paper trains it. Needs a GPU and timm's hub (ResNet50, DenseNet161). Not measured here.
 set -euo pipefail
 DATA=${1:?folder CUB_200_2011}
 wsol fit "$DATA" --run runs/cub-paper --recipe paper

@@ -23,7 +23,6 @@ from torch import nn
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # where `python benchmarks/engine.py` finds its neighbours
 
-import backbones  # noqa: E402
 import engine  # noqa: E402
 import memory  # noqa: E402
 import plain  # noqa: E402
@@ -302,18 +301,3 @@ def test_the_table_of_a_gpu_can_be_printed_without_one(
     assert [row[0].strip().partition(",")[0] for row in rows] == ["resnet10t", *["training"] * 3, "prediction"]
     assert all(float(cell) > 0 for row in rows[1:] for cell in row[1:2])
     assert all(0 <= float(row[4].strip().rstrip("%")) <= 100 for row in rows[1:])
-
-
-@pytest.mark.parametrize("name", ["report_page", "review"])
-def test_a_benchmark_of_a_page_starts_and_its_documentation_has_its_command(name: str) -> None:
-    told = subprocess.run([sys.executable, BENCHMARKS / f"{name}.py", "--help"], capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    assert f"python benchmarks/{name}.py" in told.stdout
-    assert f"`python benchmarks/{name}.py" in (BENCHMARKS.parent / "docs/performance.md").read_text()
-
-
-@pytest.mark.parametrize(("name", "strides"), [("test_convnext", [8, 16, 32]), ("test_vit", [16, 16, 16])])
-def test_a_backbones_cost_is_of_whole_patches(name: str, strides: list[int]) -> None:
-    found = backbones.measured(name, 70)
-    assert found["strides"] == strides and found["side_px"] == 64
-    assert min(found["train_s"], found["predict_s"], found["parameters"], found["peak_mb"]) > 0

@@ -51,7 +51,6 @@ KNOWN = {
     "boxes.py: len(self.boxes) boxes",
     "boxes.py: len(self.class_names) classes",
     "calibrate.py: MIN_IMAGES images",
-    "session.py: MOST_BOXES boxes",
     "fit.py: USUAL images",
     "predict.py: USUAL images",
     "review_sample.py: len(names) images",

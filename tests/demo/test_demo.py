@@ -62,7 +62,7 @@ def test_the_commands_of_readme_and_docs_run(demo: tuple[Path, str]) -> None:
     blocks = [
         block
         for page in pages
-        for block in re.findall(r"<!-- run by tests/test_demo.py -->\n```sh\n(.*?)```", page.read_text(), re.S)
+        for block in re.findall(r"<!-- run by tests/demo/test_demo.py -->\n```sh\n(.*?)```", page.read_text(), re.S)
     ]
     assert len(blocks) == 3
     for line in "".join(blocks).splitlines():
@@ -84,7 +84,7 @@ def test_the_onnx_pages_python_reads_the_file_that_the_demos_run_becomes(demo: t
 
 def test_a_run_is_calibrated_by_a_random_sample_as_the_docs_say(demo: tuple[Path, str]) -> None:
     page = (REPOSITORY / "docs" / "calibration.md").read_text()
-    (block,) = re.findall(r"<!-- run in short by tests/test_demo.py -->\n```sh\n(.*?)```", page, re.S)
+    (block,) = re.findall(r"<!-- run in short by tests/demo/test_demo.py -->\n```sh\n(.*?)```", page, re.S)
     for line in block.splitlines():
         _, command, *words = shlex.split(line, comments=True)
         if command == "review":  # instead of a person at the page
@@ -104,7 +104,7 @@ def test_a_run_is_calibrated_by_a_random_sample_as_the_docs_say(demo: tuple[Path
 
 def test_a_detector_learns_from_the_reviewed_predictions_as_the_docs_say(demo: tuple[Path, str]) -> None:
     page = (REPOSITORY / "docs" / "detector.md").read_text()
-    blocks = re.findall(r"<!-- run in short by tests/test_demo.py -->\n```sh\n(.*?)```", page, re.S)
+    blocks = re.findall(r"<!-- run in short by tests/demo/test_demo.py -->\n```sh\n(.*?)```", page, re.S)
     assert len(blocks) == 4
     predict, *rest = "".join(blocks).splitlines()
     review = "python studies/simulated_review.py runs/proposed wsol-demo/data --most 48"

@@ -24,7 +24,6 @@ history.replaceState(null, "", "/"); // the key in the address is now in a cooki
 let overview; // class_names, order, verdicts (an array), seen
 let images;
 let here = null; // details of the image on the screen, including decisions that are not saved yet
-let pressed = 0; // time of the last key press
 let going = 0; // number of image requests so far; identifies the latest one
 let isEmpty = false; // whether no image matches the filter
 let undoing = 0; // value of `going` at the last undo request
@@ -106,8 +105,6 @@ function wait() {
 }
 
 async function show(index, notice = "") {
-  const started = pressed || performance.now();
-  pressed = 0;
   const mine = wait();
   isEmpty = false;
   let found;
@@ -135,8 +132,6 @@ async function show(index, notice = "") {
   notify(notice);
   const classNote = `${here.is_class_chosen ? ", your choice" : ""}${otherClass() === null ? "" : `, folder ${otherClass()}`}`;
   announce(`${at("class").textContent || "image"}${classNote}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
-  // The image is on the screen in the next frame; benchmarks/review.py reads the time since the key press.
-  requestAnimationFrame(() => setTimeout(() => performance.measure("wsol-shown", { start: started })));
   prefetch(index);
 }
 
@@ -473,7 +468,6 @@ const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 const HELD_STEP_PX = 10;
 
 function onKey(event) {
-  pressed = event.timeStamp;
   if (document.querySelector("dialog[open]")) return;
   if (event.target.matches("select, input")) return;
   const step = STEPS[event.key];

@@ -42,8 +42,6 @@ TRIED = [
     method for method in get_args(Method) if method in ("gradcam:layercam", "gradcam:scorecam") or ":" not in method
 ]
 """All, but of those by grad-cam one with gradients and one without."""
-SLOWLY = [pytest.param(one, marks=pytest.mark.pipeline) if one == "spol" else one for one in TRIED]
-"""SPOL's three stages have tests of their own (tests/test_kills.py)."""
 CLASS_MAPS = ("cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "tap", "gradcam:layercam", "gradcam:scorecam")
 QUIET = Progress(quiet=True)
 
@@ -106,7 +104,7 @@ def weights_in(run: Path) -> str:
     return file_hash(run / Run.open(run).spec.folder / "model.safetensors")
 
 
-@pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])
+@pytest.mark.parametrize("method", [method for method in TRIED if method != "gradcam:scorecam"])
 def test_a_killed_run_goes_on_to_the_same_weights_and_a_finished_one_is_kept(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
@@ -145,7 +143,7 @@ def test_another_gradient_cam_takes_the_network_that_is_there_and_not_what_was_m
         predict(run, photos, tmp_path / "boxes", **asked)
 
 
-@pytest.mark.parametrize("method", SLOWLY)
+@pytest.mark.parametrize("method", TRIED)
 def test_what_a_run_says_has_the_shape_that_everybody_reads(made: Made, method: Method, labelled: DataSet) -> None:
     localizer = Localizer.load(made(method), device="cpu", precision="fp32")
     networks = localizer.networks
@@ -180,7 +178,7 @@ def test_a_class_map_is_of_the_class_that_is_asked_for_and_else_of_the_named_one
     assert not np.array_equal(of_class[named], of_class[(named + 1) % 3])
 
 
-@pytest.mark.parametrize("method", SLOWLY)
+@pytest.mark.parametrize("method", TRIED)
 def test_predict_evaluate_and_export_take_the_run_as_it_is(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:
@@ -226,7 +224,7 @@ TIMED: dict[Method, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("method", [method for method in SLOWLY if method != "gradcam:scorecam"])
+@pytest.mark.parametrize("method", [method for method in TRIED if method != "gradcam:scorecam"])
 def test_report_shows_what_the_run_has_and_nothing_else(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:
@@ -253,7 +251,6 @@ def test_report_shows_what_the_run_has_and_nothing_else(
     assert 100 * np.mean(ious) == pytest.approx(float(judged), abs=0.06), "the boxes that are judged are shown"
 
 
-@pytest.mark.pipeline
 @pytest.mark.parametrize("method", [method for method in TRIED if ":" not in method and method != "instant"])
 def test_the_file_of_a_run_answers_like_the_run(made: Made, method: Method, tmp_path: Path) -> None:
     file, _ = export_model(made(method), tmp_path / "model.onnx", check=True, quiet=True)

@@ -27,7 +27,8 @@ def check_closed() -> None:
         os._exit(3)
 
 
-atexit.register(check_closed)  # called after whatever is registered later, so after wsol's own
-faulthandler.dump_traceback_later(180)  # where it hangs, if it does
-loop.frozen_layers = all_batch_norms
-main()
+if __name__ == "__main__":
+    atexit.register(check_closed)  # called after whatever is registered later, so after wsol's own
+    faulthandler.dump_traceback_later(180)  # where it hangs, if it does
+    loop.frozen_layers = all_batch_norms
+    main()

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from all_frozen import all_batch_norms
 from safetensors.torch import load_file
 
+from wsol.cli.main import main
 from wsol.demo.drawing import write_demo_set
 from wsol.methods.spol.mask_store import PseudoStore
+from wsol.training import loop
 
 pytestmark = pytest.mark.pipeline
 
@@ -61,15 +64,9 @@ def launch(script: Path, *words: object, processes: int = 1, machines: int = 1) 
         port = probe.getsockname()[1]
     machine = ["--nnodes", str(machines), "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
     launcher = [sys.executable, "-m", "torch.distributed.run", *machine, "--master-port", str(port), "--node-rank"]
-    single = [sys.executable]
     running = [
         subprocess.Popen(
-            [
-                *(single if processes * machines == 1 else [*launcher, str(node)]),
-                str(script),
-                *(() if processes * machines == 1 else ("--",)),
-                *map(str, words),
-            ],
+            [*launcher, str(node), str(script), "--", *map(str, words)],
             env=os.environ | {"OMP_NUM_THREADS": "1", "LOGLEVEL": "INFO"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -103,6 +100,13 @@ def _all_when_ended(process: subprocess.Popen[str]) -> str:
         return process.communicate()[0]
 
 
+def by_one(*words: object) -> None:
+    """The same in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "frozen_layers", all_batch_norms)
+        main([str(word) for word in words])
+
+
 def losses(run: Path) -> dict[str, list[float]]:
     return {part: json.loads((run / part / "manifest.json").read_text())["figures"]["losses"] for part in TRAINED}
 
@@ -111,7 +115,7 @@ def losses(run: Path) -> dict[str, list[float]]:
 def alone(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
     """The losses of one process."""
     run = tmp_path_factory.mktemp("alone") / "run"
-    launch(ALL_FROZEN, "fit", images, "--run", run, *COMPARABLE)
+    by_one("fit", images, "--run", run, *COMPARABLE)
     return losses(run)
 
 
@@ -129,7 +133,10 @@ def test_the_loss_curves_are_those_of_one_process(
 ) -> None:
     cache = ("--cache-gb", "0") if processes > 1 else ()
     words = ("fit", images, "--run", tmp_path / "run", *COMPARABLE, *(extra or cache))
-    launch(ALL_FROZEN, *words, processes=processes, machines=machines)
+    if processes * machines == 1:
+        by_one(*words)
+    else:
+        launch(ALL_FROZEN, *words, processes=processes, machines=machines)
     found = losses(tmp_path / "run")
     for part in TRAINED:
         assert found[part] == pytest.approx(alone[part], rel=1e-3), part
@@ -152,7 +159,10 @@ def test_the_cues_of_several_processes_are_those_of_one(images: Path, tmp_path: 
     states, masks = [], []
     for processes in (1, 2):
         run = tmp_path / str(processes)
-        launch(ALL_FROZEN, *words, run, processes=processes)
+        if processes == 1:
+            by_one(*words, run)
+        else:
+            launch(ALL_FROZEN, *words, run, processes=processes)
         states.append(load_file(run / "cues" / "model.safetensors"))
         store = PseudoStore(run / "pseudo")
         masks.append(store.masks(torch.arange(len(store))))

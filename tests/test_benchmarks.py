@@ -29,7 +29,7 @@ import fit as timed_fit  # noqa: E402
 import memory  # noqa: E402
 import plain  # noqa: E402
 
-import wsol.api  # noqa: E402
+import wsol  # noqa: E402
 from wsol import Localizer  # noqa: E402
 from wsol.cli.main import main  # noqa: E402
 from wsol.config.methods import Cam, Pseudo, Seg  # noqa: E402
@@ -247,7 +247,7 @@ def test_what_cannot_be_measured_is_refused(
 def seconds_here(name: str, words: dict[str, object]) -> float:
     """`engine.seconds_of` in this process; the table of a GPU is made with that itself."""
     started = time.perf_counter()
-    getattr(wsol.api, name)(**json.loads(json.dumps(words, default=str)), quiet=True)
+    getattr(wsol, name)(**json.loads(json.dumps(words, default=str)), quiet=True)
     return time.perf_counter() - started
 
 

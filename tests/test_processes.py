@@ -57,8 +57,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def launch(script: Path, *words: object, processes: int = 1, machines: int = 1) -> None:
-    """`torchrun` on each of some machines, all of them this one."""
+def launch(*commands: Sequence[object], processes: int = 1, machines: int = 1) -> None:
+    """Some commands by `torchrun` on each of some machines, all of them this one."""
+    words = json.dumps(commands, default=str)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -66,7 +67,7 @@ def launch(script: Path, *words: object, processes: int = 1, machines: int = 1) 
     launcher = [sys.executable, "-m", "torch.distributed.run", *machine, "--master-port", str(port), "--node-rank"]
     running = [
         subprocess.Popen(
-            [*launcher, str(node), str(script), "--", *map(str, words)],
+            [*launcher, str(node), str(ALL_FROZEN), words],
             env=os.environ | {"OMP_NUM_THREADS": "1", "LOGLEVEL": "INFO"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -119,32 +120,27 @@ def alone(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, l
     return losses(run)
 
 
-@pytest.mark.parametrize(
-    ("processes", "machines", "extra"),
-    [
-        pytest.param(2, 1, (), id="two processes, the cache a file that they fill together"),
-        pytest.param(3, 1, ("--cache-gb", "0", "--disk-cache-gb", "0"), id="three processes"),
-        pytest.param(1, 2, (), id="two machines"),
-        pytest.param(1, 1, ("--micro-batch", "3"), id="gradients of three pieces added up"),
-    ],
-)
-def test_the_loss_curves_are_those_of_one_process(
-    images: Path, alone: dict[str, list[float]], tmp_path: Path, processes: int, machines: int, extra: tuple[str, ...]
-) -> None:
-    cache = ("--cache-gb", "0") if processes > 1 else ()
-    words = ("fit", images, "--run", tmp_path / "run", *COMPARABLE, *(extra or cache))
-    if processes * machines == 1:
-        by_one(*words)
-    else:
-        launch(ALL_FROZEN, *words, processes=processes, machines=machines)
-    found = losses(tmp_path / "run")
+CUES = ("--instant.resize-px", "96", "--precision", "fp32", "--workers", "0")
+
+
+@pytest.fixture(scope="module")
+def by_two(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes leave, launched once: `run`, the cache a file that they fill together, and `cues`."""
+    root = tmp_path_factory.mktemp("two")
+    launch(
+        ("fit", images, "--run", root / "run", *COMPARABLE, "--cache-gb", "0"),
+        ("make-pseudo", images, *CUES, "--run", root / "cues"),
+        processes=2,
+    )
+    return root
+
+
+def check_same_losses(run: Path, alone: dict[str, list[float]], processes: int) -> None:
+    found = losses(run)
     for part in TRAINED:
         assert found[part] == pytest.approx(alone[part], rel=1e-3), part
-        assert (
-            json.loads((tmp_path / "run" / part / "manifest.json").read_text())["figures"]["processes"]
-            == processes * machines
-        )
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        assert json.loads((run / part / "manifest.json").read_text())["figures"]["processes"] == processes
+    assert sorted(path.name for path in run.iterdir()) == [
         "cam",
         "classifier",
         "config.yaml",
@@ -154,15 +150,29 @@ def test_the_loss_curves_are_those_of_one_process(
     ]
 
 
-def test_the_cues_of_several_processes_are_those_of_one(images: Path, tmp_path: Path) -> None:
-    words = ("make-pseudo", images, "--instant.resize-px", "96", "--precision", "fp32", "--workers", "0", "--run")
+def test_the_loss_curves_of_two_processes_are_those_of_one(by_two: Path, alone: dict[str, list[float]]) -> None:
+    check_same_losses(by_two / "run", alone, 2)
+
+
+def test_the_loss_curves_of_two_machines_that_keep_no_pixels_are_those_of_one_process(
+    images: Path, alone: dict[str, list[float]], tmp_path: Path
+) -> None:
+    streamed = ("--cache-gb", "0", "--disk-cache-gb", "0")
+    launch(("fit", images, "--run", tmp_path / "run", *COMPARABLE, *streamed), machines=2)
+    check_same_losses(tmp_path / "run", alone, 2)
+
+
+def test_gradients_of_three_pieces_add_up_to_those_of_the_batch(
+    images: Path, alone: dict[str, list[float]], tmp_path: Path
+) -> None:
+    by_one("fit", images, "--run", tmp_path / "run", *COMPARABLE, "--micro-batch", "3")
+    check_same_losses(tmp_path / "run", alone, 1)
+
+
+def test_the_cues_of_several_processes_are_those_of_one(images: Path, by_two: Path, tmp_path: Path) -> None:
+    by_one("make-pseudo", images, *CUES, "--run", tmp_path / "cues")
     states, masks = [], []
-    for processes in (1, 2):
-        run = tmp_path / str(processes)
-        if processes == 1:
-            by_one(*words, run)
-        else:
-            launch(ALL_FROZEN, *words, run, processes=processes)
+    for run in (tmp_path / "cues", by_two / "cues"):
         states.append(load_file(run / "cues" / "model.safetensors"))
         store = PseudoStore(run / "pseudo")
         masks.append(store.masks(torch.arange(len(store))))

@@ -1,5 +1,5 @@
-"""The demo as a newcomer runs it, on half as many images, and the README's and docs' commands on what it leaves. Minutes,
-so behind a marker."""
+"""The demo as a newcomer runs it, on half as many images, and the README's and docs' commands on what it leaves.
+Minutes, so behind a marker."""
 
 from __future__ import annotations
 

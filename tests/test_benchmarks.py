@@ -30,7 +30,7 @@ import memory  # noqa: E402
 import plain  # noqa: E402
 
 import wsol  # noqa: E402
-from wsol import Localizer  # noqa: E402
+from wsol import Localizer, RunConfig  # noqa: E402
 from wsol.cli.main import main  # noqa: E402
 from wsol.config.methods import Cam, Pseudo, Seg  # noqa: E402
 from wsol.data.crops import standardised  # noqa: E402
@@ -43,6 +43,7 @@ from wsol.methods.spol.losses import joint, masked_bce  # noqa: E402
 from wsol.models.checkpoint import load_mffnet  # noqa: E402
 from wsol.models.mffnet import ScoreMaps, class_logits  # noqa: E402
 from wsol.models.outputs import fraction_of_peak  # noqa: E402
+from wsol.runs.saved_config import save_config  # noqa: E402
 
 SIZE_PX = 64
 
@@ -315,8 +316,13 @@ def test_a_fit_is_timed_stage_by_stage_and_beside_another(
 
 @pytest.mark.pipeline
 def test_the_table_of_a_gpu_can_be_printed_without_one(
-    small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def in_two_epochs(run: Path, config: RunConfig) -> None:
+        groups = {name: getattr(config, name).model_copy(update={"least_steps": 0}) for name in ("cam", "seg")}
+        save_config(run, config.model_copy(update=groups))
+
+    monkeypatch.setattr(engine, "save_config", in_two_epochs)
     asked = engine.Given(small_set, tmp_path, tmp_path, 2, 8, 3, 1, [2])
     engine.print_card(asked, "cpu", backbone="resnet10t", size_px=32, batch_size=4, images=24, matmul_side=64)
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]

@@ -38,7 +38,14 @@ settings.load_profile("wsol")
 
 NewImage = Callable[..., Path]
 
-LONGEST = ("test_demo.py", "test_kills.py", "test_golden.py", "test_pipeline.py", "test_processes.py")
+LONGEST = (
+    "test_demo.py",
+    "test_kills.py",
+    "test_golden.py",
+    "test_pipeline.py",
+    "test_benchmarks.py",
+    "test_processes.py",
+)
 """The files that take minutes. They begin first, so that no process is left alone with one of them at the end."""
 
 

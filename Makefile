@@ -9,7 +9,7 @@ demo: .venv/.ready
 
 test: .venv/.ready  ## everything, whole pipelines included
 	$(BIN)/pytest -q -n 2 --dist loadfile
-	$(BIN)/pytest -q -m pipeline -n 2 --dist loadfile --durations 20
+	$(BIN)/pytest -q -m pipeline -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-fast: .venv/.ready
 	$(BIN)/pytest -q -n 2 --dist loadfile

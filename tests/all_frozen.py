@@ -1,11 +1,12 @@
-"""`python tests/all_frozen.py ...` is `wsol ...` with the statistics of every batch norm left as they are, new layers
-included.
+"""`python tests/all_frozen.py JSON` gives the commands of a list, with the statistics of every batch norm left as they
+are, new layers included.
 
 Without that, several processes cannot train to the weights of one: each normalises with the images that it has.
 """
 
 import atexit
 import faulthandler
+import json
 import os
 import sys
 
@@ -27,7 +28,9 @@ def check_closed() -> None:
         os._exit(3)
 
 
-atexit.register(check_closed)  # called after whatever is registered later, so after wsol's own
-faulthandler.dump_traceback_later(180)  # where it hangs, if it does
-loop.frozen_layers = all_batch_norms
-main()
+if __name__ == "__main__":
+    atexit.register(check_closed)  # called after whatever is registered later, so after wsol's own
+    faulthandler.dump_traceback_later(180)  # where it hangs, if it does
+    loop.frozen_layers = all_batch_norms
+    for words in json.loads(sys.argv[1]):
+        main(words)

@@ -38,6 +38,22 @@ settings.load_profile("wsol")
 
 NewImage = Callable[..., Path]
 
+LONGEST = (
+    "test_demo.py",
+    "test_kills.py",
+    "test_golden.py",
+    "test_pipeline.py",
+    "test_benchmarks.py",
+    "test_processes.py",
+)
+"""The files that take minutes. They begin first, so that no process is left alone with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which `--dist loadfile --no-loadscope-reorder` hands the files out."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
 
 @pytest.fixture(scope="session")
 def cub30() -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -24,10 +24,12 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # where `python benchmarks/engine.py` finds its neighbours
 
 import engine  # noqa: E402
+import fit as timed_fit  # noqa: E402
 import memory  # noqa: E402
 import plain  # noqa: E402
 
-from wsol import Localizer  # noqa: E402
+import wsol  # noqa: E402
+from wsol import Localizer, RunConfig  # noqa: E402
 from wsol.cli.main import main  # noqa: E402
 from wsol.config.methods import Cam, Pseudo, Seg  # noqa: E402
 from wsol.data.crops import standardised  # noqa: E402
@@ -40,6 +42,7 @@ from wsol.methods.spol.losses import joint, masked_bce  # noqa: E402
 from wsol.models.checkpoint import load_mffnet  # noqa: E402
 from wsol.models.mffnet import ScoreMaps, class_logits  # noqa: E402
 from wsol.models.outputs import fraction_of_peak  # noqa: E402
+from wsol.runs.saved_config import save_config  # noqa: E402
 
 SIZE_PX = 64
 
@@ -241,14 +244,24 @@ def test_what_cannot_be_measured_is_refused(
     assert stopped.value.code == 2 and said in capsys.readouterr().err
 
 
+def seconds_here(name: str, words: dict[str, object]) -> float:
+    """`engine.seconds_of` in this process; the table of a GPU is made with that itself."""
+    started = time.perf_counter()
+    getattr(wsol, name)(**json.loads(json.dumps(words, default=str)), quiet=True)
+    return time.perf_counter() - started
+
+
 @pytest.mark.pipeline
-def test_one_command_prints_all_tables(small_set: Path, small_run: Path) -> None:
+def test_one_command_prints_all_tables(
+    small_set: Path, small_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["--epochs", "2", "--images", "8", "--predicted", "3", "--repetitions", "1", "--counts", "2,4"]
-    command = [sys.executable, str(BENCHMARKS / "engine.py"), str(small_set), "--run", str(small_run), *words]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    monkeypatch.setattr(sys, "argv", ["engine.py", str(small_set), "--run", str(small_run), *words])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(engine, "seconds_of", seconds_here)
+    engine.main()
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
     assert "cores" in lines[0] and "torch" in lines[1] and "engine.py" in lines[2]
     firsts = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
     for first in (
@@ -267,34 +280,48 @@ def test_one_command_prints_all_tables(small_set: Path, small_run: Path) -> None
     assert lines[-1].endswith("not measured: no GPU here")
     tables = [line for line in lines if line.startswith("|")]
     widths = [
-        {line.count("|") for line in done.stdout.split("\n\n")[i].splitlines() if line[:1] == "|"} for i in range(1, 5)
+        {line.count("|") for line in printed.split("\n\n")[i].splitlines() if line[:1] == "|"} for i in range(1, 5)
     ]
     assert tables and all(len(width) == 1 for width in widths)
 
 
+ANOTHER_WSOL = """
+import sys
+from pathlib import Path
+stage = Path(sys.argv[sys.argv.index("--run") + 1]) / "seg"
+stage.mkdir(parents=True)
+(stage / "manifest.json").touch()
+"""
+
+
 @pytest.mark.pipeline
-def test_a_fit_is_timed_stage_by_stage_and_beside_another(small_set: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        BENCHMARKS / "fit.py",
-        small_set,
-        "--run",
-        tmp_path / "run",
-        "--beside",
-        BENCHMARKS.parent,
-    ]
-    done = subprocess.run([*map(str, command), *QUICK_NAMELESS], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
+def test_a_fit_is_timed_stage_by_stage_and_beside_another(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other" / "wsol").mkdir(parents=True)
+    (tmp_path / "other" / "wsol" / "__init__.py").touch()
+    (tmp_path / "other" / "wsol" / "__main__.py").write_text(ANOTHER_WSOL)
+    for name, value in (("BATCH_SIZE", 2), ("TURNS", 1), ("TRAINING_PX", 64)):
+        monkeypatch.setattr(timed_fit, name, value)
+    words = ["fit.py", small_set, "--run", tmp_path / "run", "--beside", tmp_path / "other", *QUICK_NAMELESS]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in words])
+    timed_fit.main()
+    printed = capsys.readouterr().out
+    rows = [line.split("|")[1:-1] for line in printed.splitlines() if line.startswith("| ")]
     assert [row[0].strip() for row in rows] == ["stage", "cues", "pseudo", "seg"]
     assert all(float(row[2]) > 0 and float(row[3].strip().rstrip("%")) > 0 for row in rows[1:])
-    assert "times as long" in done.stdout and (tmp_path / "run-beside" / "seg" / "manifest.json").exists()
+    assert "times as long" in printed and (tmp_path / "run-beside" / "seg" / "manifest.json").exists()
 
 
 @pytest.mark.pipeline
 def test_the_table_of_a_gpu_can_be_printed_without_one(
-    small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def in_two_epochs(run: Path, config: RunConfig) -> None:
+        groups = {name: getattr(config, name).model_copy(update={"least_steps": 0}) for name in ("cam", "seg")}
+        save_config(run, config.model_copy(update=groups))
+
+    monkeypatch.setattr(engine, "save_config", in_two_epochs)
     asked = engine.Given(small_set, tmp_path, tmp_path, 2, 8, 3, 1, [2])
     engine.print_card(asked, "cpu", backbone="resnet10t", size_px=32, batch_size=4, images=24, matmul_side=64)
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from pathlib import Path
@@ -21,13 +20,6 @@ SHORT = [
     *SIDES,
     *("--seg.steps", "50", "--classify.steps", "20", "--precision", "fp32"),
 ]
-
-
-def hashes(run: Path) -> list[str]:
-    return [
-        hashlib.sha256((run / part / "model.safetensors").read_bytes()).hexdigest()
-        for part in ("cues", "seg", "classifier")
-    ]
 
 
 def write_part(cub30: Path, root: Path) -> Path:
@@ -50,14 +42,22 @@ def part(cub30: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def birds(part: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A short run over them."""
-    run = tmp_path_factory.mktemp("birds") / "run"
-    wsol("fit", part, "--run", run, *SHORT)
-    return run
+def birds(cub30: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run over them, their boxes poisoned: whoever trains does not look."""
+    root = tmp_path_factory.mktemp("birds")
+    poisoned = write_part(cub30, root / "CUB_200_2011")
+    chance = random.Random(0)
+    rows = [line.split()[0] for line in (poisoned / "bounding_boxes.txt").read_text().splitlines()]
+    (poisoned / "bounding_boxes.txt").write_text(
+        "".join(f"{row} {chance.random() * 99} nan -7 {chance.random()}\n" for row in rows)
+    )
+    wsol("fit", poisoned, "--run", root / "run", *SHORT)
+    return root / "run"
 
 
-def test_real_photographs_become_boxes_better_than_chance(cub30: Path, part: Path, birds: Path, tmp_path: Path) -> None:
+def test_real_photographs_become_boxes_better_than_chance_whatever_their_boxes_were_while_training(
+    cub30: Path, part: Path, birds: Path, tmp_path: Path
+) -> None:
     wsol("evaluate", birds, part, "--json", tmp_path / "m.json")
     (judged,) = json.loads((tmp_path / "m.json").read_text())
     assert judged["n"] == 243 and "mask_iou" not in judged["metrics"]
@@ -69,14 +69,3 @@ def test_real_photographs_become_boxes_better_than_chance(cub30: Path, part: Pat
     assert len(json.loads((tmp_path / "coco" / "instances.json").read_text())["images"]) == len(
         list((cub30 / "images" / "017.Cardinal").iterdir())
     )
-
-
-def test_poisoned_boxes_leave_the_weights_of_a_real_run_bit_identical(cub30: Path, birds: Path, tmp_path: Path) -> None:
-    poisoned = write_part(cub30, tmp_path / "CUB_200_2011")
-    chance = random.Random(0)
-    rows = [line.split()[0] for line in (poisoned / "bounding_boxes.txt").read_text().splitlines()]
-    (poisoned / "bounding_boxes.txt").write_text(
-        "".join(f"{row} {chance.random() * 99} nan -7 {chance.random()}\n" for row in rows)
-    )
-    wsol("fit", poisoned, "--run", tmp_path / "run", *SHORT)
-    assert hashes(tmp_path / "run") == hashes(birds)

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from all_frozen import all_batch_norms
 from safetensors.torch import load_file
 
+from wsol.cli.main import main
 from wsol.demo.drawing import write_demo_set
 from wsol.methods.spol.mask_store import PseudoStore
+from wsol.training import loop
 
 pytestmark = pytest.mark.pipeline
 
@@ -54,22 +57,17 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def launch(script: Path, *words: object, processes: int = 1, machines: int = 1) -> None:
-    """`torchrun` on each of some machines, all of them this one."""
+def launch(*commands: Sequence[object], processes: int = 1, machines: int = 1) -> None:
+    """Some commands by `torchrun` on each of some machines, all of them this one."""
+    words = json.dumps(commands, default=str)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     machine = ["--nnodes", str(machines), "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
     launcher = [sys.executable, "-m", "torch.distributed.run", *machine, "--master-port", str(port), "--node-rank"]
-    single = [sys.executable]
     running = [
         subprocess.Popen(
-            [
-                *(single if processes * machines == 1 else [*launcher, str(node)]),
-                str(script),
-                *(() if processes * machines == 1 else ("--",)),
-                *map(str, words),
-            ],
+            [*launcher, str(node), str(ALL_FROZEN), words],
             env=os.environ | {"OMP_NUM_THREADS": "1", "LOGLEVEL": "INFO"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -103,6 +101,13 @@ def _all_when_ended(process: subprocess.Popen[str]) -> str:
         return process.communicate()[0]
 
 
+def by_one(*words: object) -> None:
+    """The same in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "frozen_layers", all_batch_norms)
+        main([str(word) for word in words])
+
+
 def losses(run: Path) -> dict[str, list[float]]:
     return {part: json.loads((run / part / "manifest.json").read_text())["figures"]["losses"] for part in TRAINED}
 
@@ -111,33 +116,31 @@ def losses(run: Path) -> dict[str, list[float]]:
 def alone(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
     """The losses of one process."""
     run = tmp_path_factory.mktemp("alone") / "run"
-    launch(ALL_FROZEN, "fit", images, "--run", run, *COMPARABLE)
+    by_one("fit", images, "--run", run, *COMPARABLE)
     return losses(run)
 
 
-@pytest.mark.parametrize(
-    ("processes", "machines", "extra"),
-    [
-        pytest.param(2, 1, (), id="two processes, the cache a file that they fill together"),
-        pytest.param(3, 1, ("--cache-gb", "0", "--disk-cache-gb", "0"), id="three processes"),
-        pytest.param(1, 2, (), id="two machines"),
-        pytest.param(1, 1, ("--micro-batch", "3"), id="gradients of three pieces added up"),
-    ],
-)
-def test_the_loss_curves_are_those_of_one_process(
-    images: Path, alone: dict[str, list[float]], tmp_path: Path, processes: int, machines: int, extra: tuple[str, ...]
-) -> None:
-    cache = ("--cache-gb", "0") if processes > 1 else ()
-    words = ("fit", images, "--run", tmp_path / "run", *COMPARABLE, *(extra or cache))
-    launch(ALL_FROZEN, *words, processes=processes, machines=machines)
-    found = losses(tmp_path / "run")
+CUES = ("--instant.resize-px", "96", "--precision", "fp32", "--workers", "0")
+
+
+@pytest.fixture(scope="module")
+def by_two(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes leave, launched once: `run`, the cache a file that they fill together, and `cues`."""
+    root = tmp_path_factory.mktemp("two")
+    launch(
+        ("fit", images, "--run", root / "run", *COMPARABLE, "--cache-gb", "0"),
+        ("make-pseudo", images, *CUES, "--run", root / "cues"),
+        processes=2,
+    )
+    return root
+
+
+def check_same_losses(run: Path, alone: dict[str, list[float]], processes: int) -> None:
+    found = losses(run)
     for part in TRAINED:
         assert found[part] == pytest.approx(alone[part], rel=1e-3), part
-        assert (
-            json.loads((tmp_path / "run" / part / "manifest.json").read_text())["figures"]["processes"]
-            == processes * machines
-        )
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        assert json.loads((run / part / "manifest.json").read_text())["figures"]["processes"] == processes
+    assert sorted(path.name for path in run.iterdir()) == [
         "cam",
         "classifier",
         "config.yaml",
@@ -147,12 +150,29 @@ def test_the_loss_curves_are_those_of_one_process(
     ]
 
 
-def test_the_cues_of_several_processes_are_those_of_one(images: Path, tmp_path: Path) -> None:
-    words = ("make-pseudo", images, "--instant.resize-px", "96", "--precision", "fp32", "--workers", "0", "--run")
+def test_the_loss_curves_of_two_processes_are_those_of_one(by_two: Path, alone: dict[str, list[float]]) -> None:
+    check_same_losses(by_two / "run", alone, 2)
+
+
+def test_the_loss_curves_of_two_machines_that_keep_no_pixels_are_those_of_one_process(
+    images: Path, alone: dict[str, list[float]], tmp_path: Path
+) -> None:
+    streamed = ("--cache-gb", "0", "--disk-cache-gb", "0")
+    launch(("fit", images, "--run", tmp_path / "run", *COMPARABLE, *streamed), machines=2)
+    check_same_losses(tmp_path / "run", alone, 2)
+
+
+def test_gradients_of_three_pieces_add_up_to_those_of_the_batch(
+    images: Path, alone: dict[str, list[float]], tmp_path: Path
+) -> None:
+    by_one("fit", images, "--run", tmp_path / "run", *COMPARABLE, "--micro-batch", "3")
+    check_same_losses(tmp_path / "run", alone, 1)
+
+
+def test_the_cues_of_several_processes_are_those_of_one(images: Path, by_two: Path, tmp_path: Path) -> None:
+    by_one("make-pseudo", images, *CUES, "--run", tmp_path / "cues")
     states, masks = [], []
-    for processes in (1, 2):
-        run = tmp_path / str(processes)
-        launch(ALL_FROZEN, *words, run, processes=processes)
+    for run in (tmp_path / "cues", by_two / "cues"):
         states.append(load_file(run / "cues" / "model.safetensors"))
         store = PseudoStore(run / "pseudo")
         masks.append(store.masks(torch.arange(len(store))))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -178,32 +176,6 @@ def test_under_spol_the_networks_see_nothing_but_the_crop(
 )
 def test_the_rank_of_a_class_is_its_position_by_probability(probabilities: list[float], label: int, rank: int) -> None:
     assert ranks_of(np.array([probabilities]), np.array([label])) == [rank]
-
-
-@pytest.mark.parametrize("processes", [2, 3])
-def test_processes_that_a_launcher_starts_count_every_image_once(
-    small_set: Path, small_run: Path, judged_run: dict[str, dict[str, Any]], tmp_path: Path, processes: int
-) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    words = [
-        "evaluate",
-        small_run,
-        small_set,
-        "--protocol",
-        PROTOCOLS,
-        "--json",
-        tmp_path / "m.json",
-        "--device",
-        "cpu",
-    ]
-    done = subprocess.run([*launcher, "-m", "wsol", *words], capture_output=True, text=True, check=True)
-    assert done.stdout.count("protocol original") == 1, "one process prints for all"
-    found = numbers(tmp_path / "m.json")
-    for name, one in judged_run.items():
-        assert found[name]["n"] == 6
-        for metric, rate in one["metrics"].items():
-            # Batches of another size may round another way.
-            assert found[name]["metrics"][metric]["value"] == pytest.approx(rate["value"], abs=0.5), (name, metric)
 
 
 def test_classes_curve_and_problems_are_written_beside_the_table(

@@ -303,15 +303,26 @@ for words in json.loads(sys.argv[2]):
 """
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.pipeline)])
-def test_several_processes_leave_the_bytes_of_one(
-    whole: Whole, small_run: Path, images: Path, tmp_path: Path, processes: int
+def test_several_processes_leave_the_bytes_of_one_and_count_every_image_once(
+    cli: Cli, whole: Whole, small_set: Path, small_run: Path, images: Path, tmp_path: Path
 ) -> None:
+    processes = 2
+    judge = [
+        "evaluate",
+        small_run,
+        small_set,
+        "--protocol",
+        "original,spol,wsol-v1,wsol-v2",
+        "--device",
+        "cpu",
+        "--json",
+    ]
     shutil.copytree(small_run / "cam", tmp_path / "run" / "cam")
     commands = [
         ["predict", small_run, images / "train", "--out", tmp_path / "out", "--device", "cpu"],
         ["make-pseudo", images, "--run", tmp_path / "run", *OF_STAGE_ONE, "--device", "cpu"],
         ["predict", small_run, images / "train", "--out", tmp_path / "out", "--device", "cpu"],
+        [*judge, tmp_path / "several.json"],
     ]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     program = ["--no-python", sys.executable, "-c", LAUNCHED, str(IN_A_SHARD), json.dumps(commands, default=str)]
@@ -321,6 +332,14 @@ def test_several_processes_leave_the_bytes_of_one(
     check_same(tmp_path / "run" / "pseudo", whole.pseudo)
     figures = json.loads((tmp_path / "out" / "manifest.json").read_text())["figures"]
     assert figures["processes"] == processes and figures["images_per_second"] > 0
+    assert done.stdout.count("protocol original") == 1, "one process prints for all"
+    assert cli(*judge, tmp_path / "one.json") == 0
+    several, one = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("several", "one"))
+    for theirs, ours in zip(several, one, strict=True):
+        assert theirs["protocol"] == ours["protocol"] and theirs["n"] == 6
+        for metric, rate in ours["metrics"].items():
+            # Batches of another size may round another way.
+            assert theirs["metrics"][metric]["value"] == pytest.approx(rate["value"], abs=0.5), metric
 
 
 @contextmanager

@@ -42,8 +42,7 @@ TRIED = [
     method for method in get_args(Method) if method in ("gradcam:layercam", "gradcam:scorecam") or ":" not in method
 ]
 """All methods, but only two gradient CAMs: one with gradients and one without."""
-SLOW_SPOL = [pytest.param(one, marks=pytest.mark.pipeline) if one == "spol" else one for one in TRIED]
-"""SPOL's three stages have tests of their own (tests/test_kills.py)."""
+
 CLASS_MAPS = ("cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "tap", "gradcam:layercam", "gradcam:scorecam")
 QUIET = Progress(quiet=True)
 
@@ -106,7 +105,7 @@ def weights_in(run: Path) -> str:
     return file_hash(run / Run.open(run).spec.folder / "model.safetensors")
 
 
-@pytest.mark.parametrize("method", [method for method in SLOW_SPOL if method != "gradcam:scorecam"])
+@pytest.mark.parametrize("method", [method for method in TRIED if method != "gradcam:scorecam"])
 def test_a_killed_run_continues_to_the_same_weights_and_a_finished_one_is_kept(
     made: Made, method: Method, labelled: DataSet, weights: Path, tmp_path: Path
 ) -> None:
@@ -145,7 +144,7 @@ def test_another_gradient_cam_uses_the_same_network_but_not_its_results(
         predict(run, photos, tmp_path / "boxes", **asked)
 
 
-@pytest.mark.parametrize("method", SLOW_SPOL)
+@pytest.mark.parametrize("method", TRIED)
 def test_outputs_have_the_common_shape(made: Made, method: Method, labelled: DataSet) -> None:
     localizer = Localizer.load(made(method), device="cpu", precision="fp32")
     networks = localizer.networks
@@ -180,7 +179,7 @@ def test_a_class_map_is_of_the_given_class_and_else_of_the_predicted_one(made: M
     assert not np.array_equal(of_class[named], of_class[(named + 1) % 3])
 
 
-@pytest.mark.parametrize("method", SLOW_SPOL)
+@pytest.mark.parametrize("method", TRIED)
 def test_predict_evaluate_and_export_accept_the_run(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:
@@ -226,7 +225,7 @@ TIMED: dict[Method, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("method", [method for method in SLOW_SPOL if method != "gradcam:scorecam"])
+@pytest.mark.parametrize("method", [method for method in TRIED if method != "gradcam:scorecam"])
 def test_report_shows_what_the_run_has_and_nothing_else(
     made: Made, method: Method, small_set: Path, tmp_path: Path
 ) -> None:

@@ -1,5 +1,5 @@
-"""The demo as a newcomer runs it, on half the images in half the steps, and the README's and docs' commands on what it
-leaves. Minutes, so behind a marker."""
+"""The demo as a new user runs it, on half the images in half the steps, and the commands of README and docs on its
+results. Takes minutes, so it is behind a marker."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def script(path: Path, *words: str, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder in which a newcomer gave the README's first command, and its output."""
-    place = tmp_path_factory.mktemp("newcomer")
-    return place, half_a_demo(place)
+    """The folder in which the README's first command ran, and its output."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    return folder, half_a_demo(folder)
 
 
 def test_the_demo_ends_with_a_table_a_strip_and_a_page(demo: tuple[Path, str]) -> None:
@@ -80,9 +80,9 @@ def test_the_demo_ends_with_a_table_a_strip_and_a_page(demo: tuple[Path, str]) -
     assert (folder / "wsol-demo" / "strip.png").stat().st_size > 10_000
 
 
-def test_the_demo_again_is_finished_at_once(demo: tuple[Path, str]) -> None:
-    place, printed = demo
-    assert half_a_demo(place).splitlines()[-2:] == printed.splitlines()[-2:]
+def test_a_repeated_demo_ends_at_once(demo: tuple[Path, str]) -> None:
+    folder, printed = demo
+    assert half_a_demo(folder).splitlines()[-2:] == printed.splitlines()[-2:]
 
 
 def test_the_readmes_python_prints_what_the_readme_says(demo: tuple[Path, str]) -> None:

@@ -99,6 +99,16 @@ def test_what_trains_says_what_to_install(small_set: Path, tmp_path: Path) -> No
     assert "pip install 'wsol[train]'" in done.stderr.splitlines()[-1]
 
 
+def test_prediction_by_torch_names_the_engine_that_is_there(
+    run_with_file: Path, small_set: Path, tmp_path: Path
+) -> None:
+    blocked = "import importlib.util as u\nreal = u.find_spec\n"
+    blocked += "u.find_spec = lambda name, *rest: None if name == 'torch' else real(name, *rest)\n"
+    code = f"{blocked}from wsol.cli.main import main\nmain(sys.argv[1:])"
+    done = run_without_torch(code, "predict", run_with_file, small_set / "test", "--out", tmp_path / "out")
+    assert done.returncode == 2 and "--engine onnx" in done.stderr, done.stderr
+
+
 def test_a_run_without_a_file_says_where_to_make_one(small_run: Path, small_set: Path, tmp_path: Path) -> None:
     done = command("predict", small_run, small_set / "test", "--out", tmp_path / "out", "--engine", "onnx")
     assert done.returncode == 2 and "export-model" in done.stderr

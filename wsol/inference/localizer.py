@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, overload
 
@@ -20,6 +21,7 @@ from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.objects import DetectedObject, box_object, find_objects
+from wsol.inference.onnx.metadata import ONNX_FILE
 from wsol.inference.onnx.networks import open_onnx
 from wsol.inference.outputs import Networks, Outputs
 from wsol.runs.calibration import ScoreCurve, probability
@@ -114,6 +116,7 @@ class Localizer:
         opened = Run.open(run)
         own = opened.box(threshold)
         if engine == "torch":
+            _check_torch(opened)
             from wsol.inference.torch_networks import load_networks  # imports timm, which onnx does not need
             from wsol.runtime.torch_engine import choose_engine
 
@@ -272,6 +275,18 @@ class Localizer:
 def _changed(box: Box, threshold: float | None, objects: Objects | None) -> Box:
     changes = {name: value for name, value in (("threshold", threshold), ("objects", objects)) if value is not None}
     return Box(**box.model_dump() | changes)
+
+
+def _check_torch(run: Run) -> None:
+    if find_spec("torch") is None:
+        is_exported = (run.folder / ONNX_FILE).exists()
+        raise WsolError(
+            "torch is not installed",
+            expected="the extra `train`",
+            remedy=f"Add `--engine onnx`, which uses {run.folder / ONNX_FILE}."
+            if is_exported
+            else "Run `pip install 'wsol[train]'`.",
+        )
 
 
 def _check_fp32(precision: Precision) -> None:

@@ -66,7 +66,7 @@ def load_config(run: Path) -> RunConfig:
         )
     values = _values_in(path)
     if isinstance(values, dict):
-        check_schema(values.pop("schema", 1), SCHEMA, path, "wsol fit")
+        check_schema(values.pop("schema", 1), SCHEMA, path, "wsol fit DATA --run ANOTHER")
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:

@@ -41,11 +41,11 @@ def _is_of(metadata: OnnxMetadata, run: Run) -> bool:
 
 def _make(run: Run, file: Path) -> None:
     if find_spec("torch") is None:
-        raise WsolError(
-            f"{file} is absent, or has other weights than the run",
-            expected="a file of `wsol export-model RUN --format onnx`",
-            remedy="Export it on a machine with PyTorch, or run `pip install 'wsol[export]'`.",
-        )
+        state = "has other weights than the run" if file.exists() else "is absent"
+        remedy = "Export it on a machine with PyTorch, or run `pip install 'wsol[export]'`."
+        if not run.spec.is_exportable:
+            remedy = f"Networks of {run.config.method} cannot be exported: run `pip install 'wsol[train]'`."
+        raise WsolError(f"{file} {state}", expected="a file of `wsol export-model RUN --format onnx`", remedy=remedy)
     from wsol.inference.onnx.export import load_graph, run_metadata, write_onnx
 
     graph = load_graph(run)

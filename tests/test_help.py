@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
+from rich.console import Console
 
-from wsol.cli.main import app, main
+from wsol.cli.main import app
 
 COMMANDS = sorted(name for name in app if not name.startswith("-"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_describes_every_option(
-    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: str,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "5000")  # one line per option
-    main([command, "--help"])
-    shown = capsys.readouterr().out
+    console = Console(width=5000, record=True, file=io.StringIO())  # one line per option
+    app.help_print([command], console=console)
+    shown = console.export_text()
     options = re.findall(r"^│ \*?\s*(\S.*?)\s*│$", shown.partition("Parameters")[2], re.MULTILINE)
     assert options and all("--" in line for line in options)
     for line in options:

@@ -319,7 +319,7 @@ def test_strict_exits_with_1_from_a_warning_on(
 ) -> None:
     spoil(own)
     assert cli("check", own) == 0
-    assert ("with --strict it is 1" in capsys.readouterr().err) == (code == 1)
+    assert ("with --strict it would be 1" in capsys.readouterr().err) == (code == 1)
     assert cli("check", own, "--strict", "--json", tmp_path / "f.json", "--page", tmp_path / "f.html") == code
     assert (tmp_path / "f.json").exists() and (tmp_path / "f.html").exists()
 

@@ -197,7 +197,7 @@ def test_predictions_of_another_calibration_are_not_finished(
     )
     assert cli("calibrate", own_run, "--reset") == 0
     assert cli(*words) == 2
-    assert "it was made with a calibration that is not used now" in capsys.readouterr().err
+    assert "the folder was made with a calibration that is not used now" in capsys.readouterr().err
 
 
 def test_predicting_again_after_a_calibration_says_what_changed(

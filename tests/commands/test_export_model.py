@@ -214,7 +214,7 @@ def test_mistakes_are_reported(bare: Path, call: Callable[[Path], object], words
 def test_a_broken_file_is_reported(toy: tuple[str, Path], tmp_path: Path, content: bytes | None) -> None:
     whole = (toy[1] / "model.onnx").read_bytes()
     (tmp_path / "model.onnx").write_bytes(whole[: len(whole) // 2] if content is None else content)
-    with pytest.raises(WsolError, match="cannot be opened .* Make it again"):
+    with pytest.raises(WsolError, match="cannot be opened .* Export it again"):
         open_onnx(tmp_path / "model.onnx")
 
 

@@ -784,14 +784,14 @@ def test_a_folder_for_the_json_is_refused_before_anything_is_tried(
     assert code_of("--json", tmp_path) == 2
     assert (
         capsys.readouterr().err
-        == f"error: --json {tmp_path} is a folder: expected the name of a file. Name one in it.\n"
+        == f"error: --json {tmp_path} is a folder: expected a file name. Name a file in that folder.\n"
     )
 
 
 def test_help_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
     code_of("--help")
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for words in ("Try this machine", "Exit 1 if any fails", "--run", "Do not ask timm's hub", "--offline", "--json"):
+    for words in ("Test this machine", "exit code is 1", "--run", "Do not contact", "--offline", "--json"):
         assert words in text
     assert "--no-offline" not in text
 

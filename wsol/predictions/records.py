@@ -134,7 +134,9 @@ def _from_line(line: bytes) -> Prediction:
     for one in prediction.objects:
         x0, y0, x1, y1 = one.xyxy
         if not (x0 <= x1 and y0 <= y1):  # not of NaN either
-            raise ValueError(f"expected a box with x0 <= x1 and y0 <= y1, got {[x0, y0, x1, y1]}")
+            raise ValueError(
+                f"expected a box with x0 <= x1 and y0 <= y1, got {[x0, y0, x1, y1]}; swapped corners or xywh?"
+            )
         check_run_lengths(one.rle, prediction.image_hw)
     return prediction
 

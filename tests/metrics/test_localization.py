@@ -94,9 +94,9 @@ def test_under_spol_one_half_is_not_enough() -> None:
 def test_images_without_a_contour_are_wrong_or_left_out() -> None:
     rows = [row(0.9), row(0.1), row(0, has_box=False), row(0, has_box=False)]
     assert values(judged(*rows, protocol=SPOL))["gt_known"] == 25
-    nothing = judged(*rows[2:], protocol=replace(SPOL, empty="left out"))
+    nothing = judged(*rows[2:], protocol=replace(SPOL, empty="left-out"))
     assert values(nothing) == {} and not nothing.has_thresholds()
-    theirs = judged(*rows, protocol=replace(SPOL, empty="left out"))
+    theirs = judged(*rows, protocol=replace(SPOL, empty="left-out"))
     assert values(theirs)["gt_known"] == 50 and theirs.is_evaluated().sum() == 2
 
 
@@ -121,7 +121,7 @@ def test_scores_are_ranked_over_the_counted_images_that_all_have_one() -> None:
     hidden = replace(row(0.0, score=0.99), has_ground_truth=False)
     assert values(judged(*rows, hidden))["score_auc"] == pytest.approx(200 / 3)
     nothing = row(0.0, has_box=False, score=0.0)
-    assert values(judged(*rows[:3], nothing, protocol=replace(SPOL, empty="left out")))["score_auc"] == 100
+    assert values(judged(*rows[:3], nothing, protocol=replace(SPOL, empty="left-out")))["score_auc"] == 100
     assert "score_auc" not in values(judged(*rows, row(0.2)))
     assert "score_auc" not in values(judged(*rows[:3]))
     one = judged(*rows, protocol=V2)
@@ -191,7 +191,7 @@ def test_boxes_have_one_column_and_no_threshold() -> None:
 images = st.lists(st.tuples(st.integers(0, 20).map(lambda step: step / 20), st.integers(0, 9)), min_size=1, max_size=12)
 
 
-@given(images, st.sampled_from([ORIGINAL, SPOL, replace(SPOL, empty="left out")]))
+@given(images, st.sampled_from([ORIGINAL, SPOL, replace(SPOL, empty="left-out")]))
 def test_top1_is_at_most_top5_is_at_most_gt_known_is_at_most_its_best(
     rows: list[tuple[float, int]], protocol: Protocol
 ) -> None:

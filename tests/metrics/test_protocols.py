@@ -59,8 +59,8 @@ def test_thresholds_by_protocol_and_data(
 
 
 def test_only_spol_may_leave_images_out() -> None:
-    assert [one.empty for one in protocols_named("original,spol,wsol-v2", empty="left out")] == [
+    assert [one.empty for one in protocols_named("original,spol,wsol-v2", empty="left-out")] == [
         "wrong",
-        "left out",
+        "left-out",
         "wrong",
     ]

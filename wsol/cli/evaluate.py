@@ -187,7 +187,7 @@ def evaluate(
     outputs.check()
     _check_input(run, data, others)
     _check_combination(run, run_options, others, outputs)
-    options = asdict(protocol_options) | {"empty": protocol_options.empty.replace("-", " ")}
+    options = asdict(protocol_options)
     if run is not None and data is not None:
         from wsol.commands.evaluate import evaluate as evaluate_a_run
 

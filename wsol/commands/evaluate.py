@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 
 from wsol.config.base import Precision, ProtocolName
 from wsol.config.groups import first_networks
+from wsol.config.messages import check_choice
 from wsol.data.ground_truth import GroundTruth, Mistake, remedy_for
 from wsol.data.image_files import check_there
 from wsol.data.images import middle
@@ -93,6 +94,10 @@ def evaluate(
     Example:
         `wsol.evaluate("runs/birds", "CUB_200_2011").results["original"]`
     """
+    check_choice("which", which, Which)
+    heatmaps = None if save_heatmaps is None else Path(save_heatmaps)
+    if heatmaps is not None and heatmaps.exists() and not heatmaps.is_dir():
+        raise WsolError(f"{heatmaps} is a file", expected="a folder for the heatmaps", remedy="Name another one.")
     protocols = chosen_protocols(protocol, empty=empty, threshold=threshold, step=threshold_step)
     return evaluate_run(
         Run.open(run),
@@ -103,7 +108,7 @@ def evaluate(
         step=threshold_step,
         device=device,
         precision=precision,
-        heatmaps=None if save_heatmaps is None else Path(save_heatmaps),
+        heatmaps=heatmaps,
         progress=Progress(quiet=quiet or not part().is_first),
     )
 

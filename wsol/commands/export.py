@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
+from wsol.config.messages import check_choice
 from wsol.errors import WsolError
 from wsol.formats.coco import write_coco
 from wsol.formats.crops import write_crops
@@ -101,6 +102,8 @@ def export(
     Example:
         `wsol.export("boxes", "coco", "boxes-coco")`
     """
+    check_choice("format", format, Format)
+    check_choice("classes", classes, Classes)
     if with_undecided and not reviewed:
         raise WsolError(
             "--with-undecided needs --reviewed: otherwise all images are exported anyway",

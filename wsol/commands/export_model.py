@@ -64,6 +64,8 @@ def export_model(
     opened = Run.open(run)
     check_installed((*EXPORTING, *(RUNNING if check else ())))
     file = opened.folder / ONNX_FILE if out is None else Path(out)
+    if file.is_dir():
+        raise WsolError(f"{file} is a folder", expected="a file name", remedy="Name a file in that folder.")
     graph = load_graph(opened)
     held_run = held(opened.folder, "wsol export-model", "name a file with --out") if out is None else nullcontext()
     with held_run, whole_file(file) as partial:

@@ -14,6 +14,7 @@ from wsol.data.open import open_data
 from wsol.data.pixel_cache import remove_cache
 from wsol.data.samples import DataSet
 from wsol.data.unread import CONVERT, in_words, unread_of
+from wsol.errors import WsolError
 from wsol.methods import table
 from wsol.methods.spol import make_pseudo as masking
 from wsol.methods.spol import train_cam as mapping
@@ -198,6 +199,13 @@ def _stage(
 ) -> Path | None:
     run = Path(run)
     resolved = preview(run, config)
+    if command in ("train-cam", "make-pseudo", "train-seg") and resolved.method != "spol":
+        raise WsolError(
+            f"`wsol {command}` is a stage of spol",
+            expected="a run of method spol",
+            got=f"method {resolved.method}",
+            remedy="Use `wsol fit`, which trains any method.",
+        )
     data_set = open_data(Path(data), None if images is None else Path(images), needs_labels=needs_labels(resolved))
     check_outside(run, data_set)
     progress = Progress(quiet=quiet or not part().is_first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -77,6 +77,22 @@ def _suggestion(kind: str, expected: str, got: str) -> str:
         return ""
     near = get_close_matches(got, re.findall(r"'([^']*)'", expected), n=1)
     return f"Did you mean {near[0]}? " if near else ""
+
+
+def check_choice(name: str, value: object, literal: object) -> None:
+    """Refuse a word that is not one of the choices; from the command line this is known already, from Python it is not.
+
+    Args:
+        name: of the option.
+        value: the word.
+        literal: the `Literal` type with the choices.
+
+    Raises:
+        WsolError: none of the choices.
+    """
+    choices = get_args(literal)
+    if value not in choices:
+        raise WsolError(option(name), expected=f"one of {', '.join(choices)}", got=f"{value!r}", remedy=HELP)
 
 
 def check_fraction(name: str, value: float) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsol.config.base import EngineName, Objects, Precision
+from wsol.config.messages import check_choice, check_fraction
 from wsol.config.options import Box
 from wsol.data.images import as_pixels, from_pillow, images_under, read_image, square
 from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
@@ -113,6 +114,8 @@ class Localizer:
         Raises:
             WsolError: not a run, an unfinished one, or its calibration is damaged.
         """
+        check_choice("engine", engine, EngineName)
+        check_choice("precision", precision, Precision)
         opened = Run.open(run)
         own = opened.box(threshold)
         if engine == "torch":
@@ -188,6 +191,8 @@ class Localizer:
         """
         if isinstance(source, (str, Path, np.ndarray, Image.Image)):
             return self._several([source])[0]
+        if not isinstance(source, (list, tuple)):
+            _pixels(source)  # which says what is expected
         return [
             found for rows in in_order(len(source), BATCH_SIZE) for found in self._several([source[i] for i in rows])
         ]
@@ -273,6 +278,10 @@ class Localizer:
 
 
 def _changed(box: Box, threshold: float | None, objects: Objects | None) -> Box:
+    if threshold is not None:
+        check_fraction("threshold", threshold)
+    if objects is not None:
+        check_choice("objects", objects, Objects)
     changes = {name: value for name, value in (("threshold", threshold), ("objects", objects)) if value is not None}
     return Box(**box.model_dump() | changes)
 

@@ -44,7 +44,7 @@ class ProtocolResult:
 
     def is_evaluated(self) -> Which:
         """Which images are in the rates of boxes."""
-        return self.has_ground_truth & self.has_box if self.protocol.empty == "left out" else self.has_ground_truth
+        return self.has_ground_truth & self.has_box if self.protocol.empty == "left-out" else self.has_ground_truth
 
     def has_thresholds(self) -> bool:
         """Whether boxes come from maps, so that thresholds can be compared."""

@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from wsol.config.base import ProtocolName
-from wsol.config.messages import check_fraction
+from wsol.config.messages import check_choice, check_fraction
 from wsol.errors import WsolError
 from wsol.geometry.threshold_sweep import BoxRule
 
@@ -29,7 +29,7 @@ ThresholdRule = Literal["own", "fixed", "best"]
 IouRule = Literal["plain", "plus one"]
 """`plus one`: corners are the first and the last pixel, so that the width is x1 - x0 + 1."""
 Correct = Literal["at least", "above"]
-Empty = Literal["wrong", "left out"]
+Empty = Literal["wrong", "left-out"]
 """How an image counts if no pixel of its map is above the threshold."""
 
 
@@ -111,6 +111,7 @@ def chosen_protocols(
     Raises:
         WsolError: a name that is not a protocol, a value out of range, or an option that no protocol uses.
     """
+    check_choice("empty", empty, Empty)
     if threshold is not None:
         check_fraction("threshold", threshold)
     if not 0.0001 <= step <= 1:

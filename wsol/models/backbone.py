@@ -287,6 +287,8 @@ def check_names(config: RunConfig) -> None:
     Raises:
         WsolError: as `check_name`.
     """
+    if config.classifier == "cam":
+        raise WsolError("classifier cam", expected="its new name", remedy="Use `--classifier localizer`.")
     classifier = classifier_of(config)
     for name in (config.backbone, *(classifier or ())[:1]):
         check_name(name)

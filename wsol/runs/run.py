@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsol.config.messages import check_fraction
 from wsol.config.methods import METHODS, MethodSpec
 from wsol.config.options import Box, RunConfig
 from wsol.errors import WsolError
@@ -117,6 +118,8 @@ class Run:
         Raises:
             WsolError: the run has not learned its threshold yet.
         """
+        if threshold is not None:
+            check_fraction("threshold", threshold)
         choice = self.config.box
         threshold = choice.threshold if threshold is None else threshold
         if threshold is None:

@@ -12,6 +12,9 @@ import pytest
 from quick import wsol
 
 from wsol.config.messages import TRAINING
+from wsol.config.options import RunConfig
+from wsol.config.recipes import resolve
+from wsol.runs.saved_config import save_config
 
 WITHOUT = f"""
 import sys
@@ -26,6 +29,13 @@ def run_without_torch(code: str, *words: object) -> subprocess.CompletedProcess[
 
 def command(*words: object) -> subprocess.CompletedProcess[str]:
     return run_without_torch("from wsol.cli.main import main\nmain(sys.argv[1:])", *words)
+
+
+def unseen(*words: object) -> subprocess.CompletedProcess[str]:
+    """As `command`, where torch is not even found, as it is without an installation."""
+    blocked = "import importlib.util as u\nreal = u.find_spec\n"
+    blocked += "u.find_spec = lambda name, *rest: None if name == 'torch' else real(name, *rest)\n"
+    return run_without_torch(f"{blocked}from wsol.cli.main import main\nmain(sys.argv[1:])", *words)
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +93,7 @@ def test_the_interpreter_alone_evaluates_maps_to_the_same_figures(small_set: Pat
 
 
 def test_doctor_finds_nothing_wrong_with_a_base_install(tmp_path: Path) -> None:
-    blocked = "import importlib.util as u\nreal = u.find_spec\n"
-    blocked += "u.find_spec = lambda name, *rest: None if name == 'torch' else real(name, *rest)\n"
-    code = f"{blocked}from wsol.cli.main import main\nmain(sys.argv[1:])"
-    done = run_without_torch(code, "doctor", "--offline", "--run", tmp_path / "run", "--json", tmp_path / "lines.json")
+    done = unseen("doctor", "--offline", "--run", tmp_path / "run", "--json", tmp_path / "lines.json")
     lines = json.loads((tmp_path / "lines.json").read_text())
     assert done.returncode == 0 and not [line for line in lines if line["state"] == "fail"], done.stdout
     assert lines[0]["state"] == "warn" and "wsol[train]" in lines[0]["mend"]
@@ -102,13 +109,17 @@ def test_what_trains_says_what_to_install(small_set: Path, tmp_path: Path) -> No
 def test_prediction_by_torch_names_the_engine_that_is_there(
     run_with_file: Path, small_set: Path, tmp_path: Path
 ) -> None:
-    blocked = "import importlib.util as u\nreal = u.find_spec\n"
-    blocked += "u.find_spec = lambda name, *rest: None if name == 'torch' else real(name, *rest)\n"
-    code = f"{blocked}from wsol.cli.main import main\nmain(sys.argv[1:])"
-    done = run_without_torch(code, "predict", run_with_file, small_set / "test", "--out", tmp_path / "out")
+    done = unseen("predict", run_with_file, small_set / "test", "--out", tmp_path / "out")
     assert done.returncode == 2 and "--engine onnx" in done.stderr, done.stderr
 
 
 def test_a_run_without_a_file_says_where_to_make_one(small_run: Path, small_set: Path, tmp_path: Path) -> None:
     done = command("predict", small_run, small_set / "test", "--out", tmp_path / "out", "--engine", "onnx")
     assert done.returncode == 2 and "export-model" in done.stderr
+
+
+def test_a_run_that_cannot_be_exported_is_not_sent_to_an_export(small_set: Path, tmp_path: Path) -> None:
+    save_config(tmp_path / "run", resolve(RunConfig(method="instant")))
+    words = ("predict", tmp_path / "run", small_set / "test", "--out", tmp_path / "out", "--engine", "onnx")
+    done = unseen(*words)
+    assert done.returncode == 2 and "instant cannot be exported" in done.stderr, done.stderr

@@ -17,8 +17,6 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 Recipe = Literal["wsol", "paper", "released", "paper-imagenet", "released-imagenet"]
-
-
 GradCam = Literal[
     "gradcam:gradcam",
     "gradcam:gradcam++",
@@ -27,54 +25,23 @@ GradCam = Literal[
     "gradcam:layercam",
     "gradcam:scorecam",
 ]
-
-
 Method = Literal[
     "spol", "instant", "cam", "has", "cutmix", "acol", "spg", "adl", "i2c", "ddt", "psol", "gcnet", "tap", GradCam
 ]
-
-
 Fusion = Literal["multiply", "add", "concat"]
-
-
 Auxiliary = Literal["none", "joint", "distil"]
-
-
 Gaussian = Literal["none", "entire", "contours"]
-
-
 Masks = Literal["cues", "thresholds"]
-
-
 Objects = Literal["largest", "all"]
-
-
 Precision = Literal["auto", "fp32", "bf16"]
-
-
 MaskShape = Literal["rectangle", "rotated-rectangle", "ellipse", "rotated-ellipse"]
-
-
 EngineName = Literal["torch", "onnx"]
-
-
 BatchNorm = Literal["live", "frozen", "sync"]
-
-
 Rates = Literal["constant", "linear"]
-
-
 Track = Literal["none", "tensorboard"]
-
-
 ProtocolName = Literal["original", "spol", "wsol-v1", "wsol-v2"]
-
-
 Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
 Levels = Annotated[int, Field(ge=1, le=4)]
-
 
 # Values are compared with each other only after the recipe is applied: an override may contradict a default that the
 # recipe replaces.

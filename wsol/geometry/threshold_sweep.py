@@ -18,6 +18,7 @@ Fits = Float[np.ndarray, " n"]
 Fit = Callable[[Corners], Fits]
 """A function from half-open boxes to the IoU of each with the best matching annotated box."""
 PerThreshold = Float[np.ndarray, " thresholds"]
+BoxRule = Literal["largest component", "largest contour", "any contour"]
 
 
 class Layers:
@@ -140,6 +141,3 @@ def _contested(rows, first, last, most, chosen, least):
             if chosen[layer] != row and most[row] >= least[layer]:
                 doubtful[layer] = True
     return doubtful
-
-
-BoxRule = Literal["largest component", "largest contour", "any contour"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from wsol.config import base as words
+from wsol.config.base import Method as MethodName
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods import acol, adl, cam, cutmix, ddt, gcnet, gradcam, has, i2c, instant, psol, spg, tap
@@ -26,7 +26,7 @@ class Method(NamedTuple):
     """Loads the network of a finished run."""
 
 
-METHODS: dict[words.Method, Method] = {
+METHODS: dict[MethodName, Method] = {
     "spol": Method(spol.fit, spol.load),
     "instant": Method(instant.fit, instant.load),
     "cam": Method(cam.fit, cam.load),

@@ -72,7 +72,7 @@ CLEARLY_FASTER = 1.2
 
 
 NOTICEABLE_SECONDS = 0.3
-"""If the first pass takes longer, the user is told about the measurement."""
+"""A measurement whose first pass takes longer is reported."""
 
 
 def measured(

@@ -266,7 +266,7 @@ def test_an_image_without_one_class_is_left_out_and_noted(
     assert ", 1 image left out" in data.describe()
     ground_truth = data.read_ground_truth()
     assert boxes_of(ground_truth) == {n: b for n, b in TRAIN_BOXES.items() if n != "000000000025.jpg"}
-    assert ground_truth.mistakes == ()  # told once
+    assert ground_truth.mistakes == ()  # reported once
 
 
 def test_a_crowd_gives_no_class(tmp_path: Path) -> None:

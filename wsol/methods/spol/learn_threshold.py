@@ -33,6 +33,20 @@ STAGE = "learn-threshold"
 IMAGES = 500
 """Maximum number of evenly spaced training images. Their mean IoU is accurate to one point, and the curve is flat near
 its maximum."""
+THRESHOLDS = np.arange(1, 100) / 100
+ONE_HALF = np.array([0.5])
+
+Plane = Float32[np.ndarray, "size size"]
+Mask = Bool[np.ndarray, "size size"]
+Fits = Float[np.ndarray, " thresholds"]
+"""IoU of one image at each of `THRESHOLDS`."""
+
+
+class Best(NamedTuple):
+    """A threshold and its mean IoU over images."""
+
+    threshold: float
+    mean_iou: float
 
 
 def learn(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progress: Progress) -> LearnedThreshold:
@@ -109,29 +123,6 @@ def _fits(
             remedy="Train stage 1 longer (`--cam.epochs`).",
         )
     return boxes, overlaps
-
-
-THRESHOLDS = np.arange(1, 100) / 100
-
-
-ONE_HALF = np.array([0.5])
-
-
-Plane = Float32[np.ndarray, "size size"]
-
-
-Mask = Bool[np.ndarray, "size size"]
-
-
-Fits = Float[np.ndarray, " thresholds"]
-"""IoU of one image at each of `THRESHOLDS`."""
-
-
-class Best(NamedTuple):
-    """A threshold and its mean IoU over images."""
-
-    threshold: float
-    mean_iou: float
 
 
 def box_fits(heatmap: Plane, inside: Mask) -> Fits:

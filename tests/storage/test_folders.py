@@ -185,6 +185,17 @@ def test_a_difference_is_reported_once_and_with_its_description(tmp_path: Path) 
     assert raised.value.remedy == "Name another folder with `--out`."
 
 
+@pytest.mark.parametrize(("settings", "inputs"), [({"x" * 5000: 1}, {}), ({}, {"x" * 5000: "abc"})])
+def test_a_name_of_any_length_in_a_manifest_is_cut_in_the_message(
+    tmp_path: Path, settings: dict[str, Any], inputs: dict[str, str]
+) -> None:
+    write_manifest(tmp_path, "predict", settings, inputs, {})
+    with pytest.raises(WsolError) as raised:
+        is_finished(tmp_path, "predict", {}, {})
+    (line,) = raised.value.problem.splitlines()[1:]
+    assert "x" * 100 in line and len(line) < 500
+
+
 def test_the_message_never_suggests_to_remove_the_result_of_another_stage(tmp_path: Path) -> None:
     write_manifest(tmp_path, "export", SETTINGS, INPUTS, {})
     with pytest.raises(WsolError, match="holds the result of export") as raised:

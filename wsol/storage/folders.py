@@ -442,8 +442,8 @@ def differences(there: dict[str, Any], now: dict[str, Any], words: Mapping[str, 
 
 def _difference(name: str, there: Any, now: Any) -> str:
     if name.startswith("inputs."):
-        return f"the file {name.removeprefix('inputs.')} that it was made from differs"
-    return f"{name}: {there!s:.200} there, {now!s:.200} now"
+        return f"the file {name.removeprefix('inputs.'):.200} that it was made from differs"
+    return f"{name:.200}: {there!s:.200} there, {now!s:.200} now"
 
 
 def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -26,10 +26,9 @@ from typing import Any
 
 import torch
 
-from wsol.methods.base import last_stage
+from wsol.methods.instant import rectified_backbone
 from wsol.models.backbone import feature_pyramid, pretrained_state
 from wsol.models.checkpoint import MethodConfig, read_model_config
-from wsol.models.features import RectifiedFeatures
 from wsol.runs.saved_config import load_config
 from wsol.runtime.torch_engine import choose_engine
 
@@ -47,7 +46,7 @@ def bare_training(backbone: str) -> float:
 def bare_look(model_config: MethodConfig) -> float:
     """Images per second, forward only, with the stage's size and stride, without folded layers."""
     state = dict(pretrained_state(model_config.backbone, None))
-    network = choose_engine("cpu", "fp32").place(RectifiedFeatures(last_stage(model_config, state)[0])).eval()
+    network = choose_engine("cpu", "fp32").place(rectified_backbone(model_config, state)).eval()
     images = torch.randn(BATCH_SIZE, 3, model_config.resize_px, model_config.resize_px).contiguous(
         memory_format=torch.channels_last
     )

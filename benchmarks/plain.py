@@ -146,7 +146,7 @@ def train(job: TrainJob) -> dict[str, Any]:
     network = build(
         model_config, dict(pretrained_state(config.backbone, config.weights)), dropout=training.dropout
     ).train()
-    optimiser = _optimiser(network, training)
+    optimizer = _optimizer(network, training)
     loader = (LabelledImages if job.stage == "cam" else MaskedImages)(job, model_config, training)
     loss_of = class_loss if job.stage == "cam" else mask_loss
     batch_size = min(training.batch_size, len(loader))
@@ -155,10 +155,10 @@ def train(job: TrainJob) -> dict[str, Any]:
     def epoch(batches: Iterable[Any]) -> float:
         begun = time.perf_counter()
         for images, answers in batches:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss = loss_of(network, images, answers)
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             loss.item()
         return time.perf_counter() - begun
 
@@ -175,7 +175,7 @@ def train(job: TrainJob) -> dict[str, Any]:
     }
 
 
-def _optimiser(network: nn.Module, training: MffTraining) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, training: MffTraining) -> torch.optim.Optimizer:
     backbone, new = [], []
     for name, parameter in network.named_parameters():
         (backbone if name.startswith("backbone.") else new).append(parameter)

@@ -34,13 +34,11 @@ from wsol.geometry.image_threshold import AROUND_OTSU, brought
 from wsol.geometry.objects import find_objects, resized
 from wsol.geometry.threshold_sweep import largest_component, layers_at
 from wsol.methods import instant
-from wsol.methods.base import last_stage
 from wsol.methods.ddt import Moments, first_component
 from wsol.methods.spol.learn_threshold import THRESHOLDS
 from wsol.metrics.bootstrap import rate
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.models.backbone import pretrained_state
-from wsol.models.features import RectifiedFeatures
 from wsol.models.forward import prepared
 from wsol.models.outputs import fraction_of_peak, spread
 from wsol.runtime.engine import Engine
@@ -94,12 +92,12 @@ class Seer:
     def __init__(self, config: RunConfig, data: DataSet, engine: Engine) -> None:
         self.model_config, self.engine = instant.instant_config(data, config), engine
         state = dict(pretrained_state(config.backbone, config.weights))
-        self.features = engine.place(RectifiedFeatures(last_stage(self.model_config, state)[0])).eval()
+        self.features = engine.place(instant.rectified_backbone(self.model_config, state)).eval()
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Tensor:
         """The features of a batch."""
-        found: Tensor = self.features(prepared(pixels, self.model_config, self.engine))
+        found: Tensor = self.features.rectified(prepared(pixels, self.model_config, self.engine))
         return found.float()
 
 

@@ -322,7 +322,7 @@ def test_a_driver_without_a_gpu_in_torch_is_reported(monkeypatch: pytest.MonkeyP
     "fault",
     [
         pytest.param(
-            lambda m: m.setattr(torch.optim.SGD, "step", lambda optimiser: None), id="an optimiser that does nothing"
+            lambda m: m.setattr(torch.optim.SGD, "step", lambda optimizer: None), id="an optimizer that does nothing"
         ),
         pytest.param(
             lambda m: m.setattr("wsol.methods.spol.losses.joint", lambda fused, deep, labels: fused.sum() * math.nan),

@@ -207,7 +207,7 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
         pytest.param(
             "--method ddt --training.epochs 3",
             "method ddt does not read --training.epochs: expected options of training (resize-px, crop-px,"
-            " output-stride), ddt, box, got --training.epochs 3. Choose another `--method`, or leave it out.",
+            " output-stride, feature), ddt, box, got --training.epochs 3. Choose another `--method`, or leave it out.",
             id="a method that does not train",
         ),
         pytest.param(

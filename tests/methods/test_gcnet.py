@@ -144,13 +144,13 @@ def test_the_detector_fits_a_shape_around_what_the_classifier_needs(mask_shape: 
     images, labels, boxes = coloured_squares()
     options = GcNet(mask_shape=mask_shape, width=32)
     network = gcnet.GcNetwork(Taps(scale), 8, ByColour(), options).train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9, nesterov=True)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9, nesterov=True)
     losses = []
     for _ in range(200):
         loss = gcnet.loss(network, images, labels, options)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]
     with torch.no_grad():
@@ -173,11 +173,11 @@ def test_the_detector_learns_and_the_classifier_does_not() -> None:
     network = gcnet.build(small_config("gcnet", **options.model_dump()), None).train()
     assert isinstance(network, gcnet.GcNetwork)
     before = {name: value.clone() for name, value in network.classifier.state_dict().items()}
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=0.1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=0.1)
     for _ in range(2):  # in the first step the shape does not depend on the features yet
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         gcnet.loss(network, torch.rand(2, 3, 64, 64), torch.tensor([0, 1]), options).backward()
-        optimiser.step()
+        optimizer.step()
     for name, parameter in network.named_parameters():
         assert (parameter.grad is None) == name.startswith("classifier."), name
         assert parameter.grad is None or parameter.grad.any(), name

@@ -25,7 +25,7 @@ def test_the_map_is_the_geometric_mean_of_the_common_component_and_the_norm() ->
     assert isinstance(network, instant.InstantNetwork)
     images = torch.rand(3, 3, 96, 96)
     with torch.no_grad():
-        features = network.features(images)
+        features = network.features.rectified(images)
         instant.fill(network, instant.moments_of_roots(features))
         maps = network(images).numpy()
     rows = features.permute(0, 2, 3, 1).double().numpy()  # by the equations, position by position

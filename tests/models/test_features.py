@@ -1,4 +1,4 @@
-"""Rectified features: non-negative, of the last block, for backbones of every kind."""
+"""The feature map that a method reads: the last activation of backbones of every kind, the last stage, or a module."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import copy
 import pytest
 import torch
 
-from wsol.models.backbone import feature_pyramid
-from wsol.models.features import RectifiedFeatures
+from wsol.errors import WsolError
+from wsol.models.backbone import feature_pyramid, stage_modules
+from wsol.models.features import FeatureLevels, rectified_modules
 
 
 @pytest.mark.parametrize(
@@ -24,30 +25,84 @@ from wsol.models.features import RectifiedFeatures
         pytest.param("vit_tiny_patch16_224", None, 192, id="no other map than the stage's"),
     ],
 )
-def test_features_are_the_widest_activation_of_the_last_block_and_not_negative(
-    name: str, module: str | None, channels: int
-) -> None:
-    features = RectifiedFeatures(feature_pyramid(name, 1, None, 16)).eval()
+def test_the_last_activation_is_the_widest_of_the_last_block(name: str, module: str | None, channels: int) -> None:
+    backbone = FeatureLevels(feature_pyramid(name, 1, None, 16)).eval()
     seen: list[torch.Tensor] = []
     if module is not None:
-        features.pyramid.get_submodule(module).register_forward_hook(lambda _, __, output: seen.append(output))
+        backbone.pyramid.get_submodule(module).register_forward_hook(lambda _, __, output: seen.append(output))
     images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        found = features(images)
-        level = features.pyramid(images)[-1]
-    assert found.shape == (2, channels, *level.shape[2:]) and features.channels == channels
-    assert found.amin() >= 0 and found.amax() > 0
+        (found,), rectified = backbone(images), backbone.rectified(images)
+        level = backbone.pyramid(images)[-1]
+    assert found.shape == (2, channels, *level.shape[2:]) and backbone.channels == [channels]
     expected = level if module is None else seen[0]
-    torch.testing.assert_close(
-        found, (expected if expected.shape[1] == channels else expected.permute(0, 3, 1, 2)).clamp(min=0)
-    )
+    torch.testing.assert_close(found, expected if expected.shape[1] == channels else expected.permute(0, 3, 1, 2))
+    torch.testing.assert_close(rectified, found.clamp(min=0))
+
+
+@pytest.mark.parametrize(
+    ("name", "feature", "channels"),
+    [
+        pytest.param("mobilenetv2_050", "blocks.5", 80, id="a block"),
+        pytest.param("mobilenetv2_050", "blocks.6.0.bn1", 480, id="a layer"),
+        pytest.param("convnext_atto", "stages.2", 160, id="a stage, which pyramids name otherwise"),
+        pytest.param("mambaout_femto", "stages.2", 192, id="channels last"),
+        pytest.param("mobilenetv2_050", "stage", 160, id="the last stage, though it is linear"),
+    ],
+)
+def test_a_module_can_be_named_and_the_other_levels_stay(name: str, feature: str, channels: int) -> None:
+    pyramid = feature_pyramid(name, 2, None, 16)
+    backbone = FeatureLevels(pyramid, feature).eval()
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        shallow, deep = backbone(images)
+        torch.testing.assert_close(shallow, pyramid(images)[0])
+    assert [shallow.shape[1], deep.shape[1]] == backbone.channels and deep.shape[1] == channels
+
+
+@pytest.mark.parametrize(
+    ("feature", "words"),
+    [("blocks.66", "blocks_6"), ("", "training.feature")],
+)
+def test_an_unknown_module_is_an_error_that_names_similar_ones(feature: str, words: str) -> None:
+    with pytest.raises(WsolError, match=words):
+        FeatureLevels(feature_pyramid("mobilenetv2_050", 1, None), feature)
+
+
+def test_a_module_without_a_map_is_an_error() -> None:
+    with pytest.raises(WsolError, match="feature map"):
+        FeatureLevels(feature_pyramid("vit_tiny_patch16_224", 1, None), "blocks.3")
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_050", "convnext_atto", "resnet18"])
+def test_exactly_the_layers_behind_the_feature_map_are_not_trained(name: str) -> None:
+    """With several processes, a parameter that is trained and has no gradient is an error."""
+    backbone = FeatureLevels(feature_pyramid(name, 1, None)).train()
+    backbone(torch.randn(2, 3, 64, 64))[-1].mean().backward()
+    trained = [one for one in backbone.parameters() if one.requires_grad]
+    assert trained and all(one.grad is not None for one in trained)
+    assert (len(trained) < len([*backbone.parameters()])) == (backbone.module is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("mobilenetv2_050", ["blocks.3.0.bn1.act", "blocks.5.0.bn1.act"], id="the next expansion"),
+        pytest.param("resnet18", ["layer2", "layer3"], id="a stage that is rectified itself"),
+    ],
+)
+def test_other_stages_are_rectified_by_themselves_or_by_the_next_activation(name: str, expected: list[str]) -> None:
+    backbone = FeatureLevels(feature_pyramid(name, 3, None))
+    stages = stage_modules(name, backbone.pyramid)
+    found = rectified_modules(backbone, stages)
+    assert found == [*map(backbone.pyramid.get_submodule, expected), stages[-1]]
 
 
 def test_a_copy_has_hooks_of_its_own() -> None:
-    features = RectifiedFeatures(feature_pyramid("mobilenetv2_050", 1, None, 16)).eval()
-    twin = copy.deepcopy(features)
+    backbone = FeatureLevels(feature_pyramid("mobilenetv2_050", 1, None, 16)).eval()
+    twin = copy.deepcopy(backbone)
     with torch.inference_mode():
-        for parameter in features.parameters():
+        for parameter in backbone.parameters():
             parameter.zero_()
-        assert twin(torch.randn(1, 3, 64, 64)).amax() > 0
-        assert features(torch.randn(1, 3, 64, 64)).amax() == 0
+        assert twin(torch.randn(1, 3, 64, 64))[-1].amax() > 0
+        assert backbone(torch.randn(1, 3, 64, 64))[-1].amax() == 0

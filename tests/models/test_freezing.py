@@ -58,9 +58,9 @@ def test_a_step_changes_neither_frozen_weights_nor_statistics() -> None:
     for module in fixed:
         module.eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    optimiser = torch.optim.SGD([one for one in network.parameters() if one.requires_grad], lr=0.1)
+    optimizer = torch.optim.SGD([one for one in network.parameters() if one.requires_grad], lr=0.1)
     network(torch.rand(4, 3, 64, 64))[-1].square().sum().backward()
-    optimiser.step()
+    optimizer.step()
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     early = ("conv_stem", "bn1.", "blocks.0", "blocks.1")
     assert changed and not any(name.startswith(early) for name in changed)

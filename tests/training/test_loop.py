@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from wsol.config.base import Training
+from wsol.config.methods import MethodTraining
 from wsol.config.options import RunConfig
 from wsol.data.crops import View, random_view, standardised
 from wsol.data.loader import ImageLoader
@@ -57,13 +58,15 @@ def loader() -> ImageLoader:
 
 
 def by_plain_steps(job: Job, loader: ImageLoader) -> nn.Module:
-    """Reference: SGD with Nesterov momentum on whole batches."""
+    """Reference: SGD with Nesterov momentum, or Adam, on whole batches."""
     network, training = copy.deepcopy(job.network), job.training
     groups = [
         {"params": list(network[:-1].parameters()), "lr": training.lr_backbone},  # type: ignore[index]
         {"params": list(network[-1].parameters()), "lr": training.lr_new},  # type: ignore[index]
     ]
-    optimiser = torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    if isinstance(training, MethodTraining):
+        optimizer = torch.optim.Adam(groups, weight_decay=1e-4)
     schedule = Schedule.of(job.usable, training, job.seed)
     assert loader.kept is not None
     for step in range(schedule.steps):
@@ -71,18 +74,21 @@ def by_plain_steps(job: Job, loader: ImageLoader) -> nn.Module:
         generator = torch.Generator().manual_seed(seed_of(job.seed, step, 1))
         view = random_view(len(rows), SIDE, CROP, generator, torch.device("cpu"))
         images = standardised(view.apply(torch.from_numpy(loader.kept["pixels"][rows])), CARD.mean, CARD.std)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         cross_entropy(network(images), LABELS[rows]).backward()
-        optimiser.step()
+        optimizer.step()
     return network
 
 
-@pytest.mark.parametrize("micro_batch", [None, 3, 1])
+ADAM = MethodTraining(**SETTINGS.model_dump() | {"optimizer": "adam", "lr_backbone": 0.001, "lr_new": 0.01})
+
+
+@pytest.mark.parametrize(("training", "micro_batch"), [(SETTINGS, None), (SETTINGS, 3), (SETTINGS, 1), (ADAM, 3)])
 def test_the_loop_trains_as_plain_steps_do_with_any_micro_batch(
-    loader: ImageLoader, tmp_path: Path, micro_batch: int | None
+    loader: ImageLoader, tmp_path: Path, training: Training, micro_batch: int | None
 ) -> None:
-    expected = by_plain_steps(new_job(), loader)
-    job = new_job()
+    expected = by_plain_steps(new_job(training), loader)
+    job = new_job(training)
     config = CONFIG.model_copy(update={"micro_batch": micro_batch})
     trained = train(job, loader, config, choose_engine("cpu", "fp32"), tmp_path, Progress(quiet=True))
     assert trained.step == 6 and [epoch.steps for epoch in trained.epochs] == [2, 2, 2]
@@ -111,11 +117,11 @@ def test_rates_are_constant_or_decay_linearly_also_after_a_stop(
     seen: list[list[float]] = []
     step, stops = torch.optim.SGD.step, iter([False, True])
 
-    def noted(optimiser: torch.optim.SGD) -> None:
+    def noted(optimizer: torch.optim.SGD) -> None:
         if next(stops, False):  # after the checkpoint of the previous step
             raise KeyboardInterrupt
-        seen.append([group["lr"] for group in optimiser.param_groups])
-        step(optimiser)
+        seen.append([group["lr"] for group in optimizer.param_groups])
+        step(optimizer)
 
     monkeypatch.setattr(torch.optim.SGD, "step", noted)
     training = SETTINGS.model_copy(update={"steps": 4, "rates": rates, "lr_backbone": 0.1, "lr_new": 0.4})

@@ -38,10 +38,14 @@ MaskShape = Literal["rectangle", "rotated-rectangle", "ellipse", "rotated-ellips
 EngineName = Literal["torch", "onnx"]
 BatchNorm = Literal["live", "frozen", "sync"]
 Rates = Literal["constant", "linear"]
+Optimizer = Literal["sgd", "adam"]
 Track = Literal["none", "tensorboard"]
 ProtocolName = Literal["original", "spol", "wsol-v1", "wsol-v2"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Levels = Annotated[int, Field(ge=1, le=4)]
+
+ACTIVATION, STAGE = "activation", "stage"
+"""Values of `training.feature` other than the name of a module."""
 
 # Values are compared with each other only after the recipe is applied: an override may contradict a default that the
 # recipe replaces.

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from wsol.config.base import (
+    ACTIVATION,
     Auxiliary,
     Config,
     Fraction,
@@ -20,6 +21,7 @@ from wsol.config.base import (
     MaskShape,
     Method,
     MffTraining,
+    Optimizer,
     Stride,
     Training,
     in_order,
@@ -98,6 +100,12 @@ class MethodTraining(Training):
     output_stride: Stride = 16
     """Stride of the last feature map in input pixels: 8, 16 or 32. Larger strides of the backbone are replaced by
     dilation (Zhou et al. 2016, sec. 3) if timm supports that for the backbone; otherwise it keeps its own stride."""
+    optimizer: Optimizer = "sgd"
+    """Optimizer: `sgd` (with Nesterov momentum) or `adam` (Kingma & Ba 2015), which does not use `momentum`."""
+    feature: str = ACTIVATION
+    """Feature map of the backbone that the method reads: `activation` (the last one after a ReLU or similar; if the
+    last stage ends in a linear layer, the widest activation of its last block), `stage` (the outputs of the last
+    stage), or timm's name of a module, such as blocks.5."""
 
 
 class Has(Config):
@@ -133,8 +141,8 @@ class Spg(Config):
 
     delta_h_b2: Fraction = 0.7
     """Foreground threshold of the class map, min-max normalised to 0 to 1, for the targets of mask B2."""
-    delta_l_b2: Fraction = 0.1
-    """Background threshold of the normalised class map for the targets of mask B2 (published code: 0.05)."""
+    delta_l_b2: Fraction = 0.05
+    """Background threshold of the normalised class map for the targets of mask B2 (published code; paper: 0.1)."""
     delta_h_b1: Fraction = 0.5
     """Foreground threshold of B2's probability for the targets of mask B1."""
     delta_l_b1: Fraction = 0.05
@@ -145,6 +153,10 @@ class Spg(Config):
     """Background threshold of the mean probability of B1 and B2 for the targets of mask C (published code)."""
     width: PositiveInt = 512
     """Number of channels of the masks' convolutions (published code)."""
+    head_width: PositiveInt = 1024
+    """Number of channels of the two convolutions before the class layer (published code: fc6, fc7)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Dropout probability before each of them and before the class layer (published code)."""
 
     @model_validator(mode="after")
     def _bands_do_not_cross(self, info: Any) -> Spg:
@@ -177,6 +189,12 @@ class I2c(Config):
     """Weight of the distance to the centre of the class (0.001 on ImageNet, 0.003 on CUB)."""
     gamma: NonNegativeFloat = 0.002
     """Decay rate of the centre updates: update t has the weight exp(-gamma t)."""
+    head_width: PositiveInt = 1024
+    """Number of channels of the two convolutions before the class layer (published code: fc6, fc7)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Dropout probability before each of them and before the class layer."""
+    warm_up: NonNegativeInt = 3
+    """Number of epochs without the distances (the published code starts from a trained classifier)."""
 
 
 class Ddt(Config):
@@ -205,9 +223,9 @@ class Psol(Config):
 
     width: PositiveInt = 512
     """Number of units in the layer between features and box."""
-    lambda_reg: NonNegativeFloat = 10.0
-    """Weight of the box loss: the squared distance of coordinates that are fractions of the image size (published code:
-    50, with a tenth of our learning rate of new layers)."""
+    lambda_reg: NonNegativeFloat = 50.0
+    """Weight of the box loss: the squared distance of coordinates that are fractions of the image size (published
+    code)."""
 
 
 class GcNet(Config):
@@ -326,12 +344,13 @@ METHODS: dict[Method, MethodSpec] = {
         knows_classes=False,
         is_trained=False,
         # The crop size is not used, but must fit the image size.
-        read_in_part={"training": ("resize_px", "crop_px", "output_stride")},
+        read_in_part={"training": ("resize_px", "crop_px", "output_stride", "feature")},
     ),
     "psol": MethodSpec(
         ("training", "ddt", "psol"),
         ("ddt", "pseudo-boxes", "psol"),  # trained on the boxes of ddt
-        {"box": {"threshold": 0.5}},  # not used: it predicts boxes without maps
+        # Rates of the published code. The threshold is not used: it predicts boxes without maps.
+        {"training": {"lr_backbone": 0.001, "lr_new": 0.002}, "box": {"threshold": 0.5}},
         output="boxes",
         knows_classes=False,
     ),
@@ -339,7 +358,11 @@ METHODS: dict[Method, MethodSpec] = {
         "gcnet",
         folders=("gcnet-classifier", "gcnet"),
         classifier_folder="gcnet-classifier",
-        defaults={"classifier": "localizer", "box": {"threshold": 0.5}},  # the edge of the shape
+        defaults={
+            "training": {"optimizer": "adam", "lr_backbone": 1e-4, "lr_new": 1e-3, "weight_decay": 0},  # published code
+            "classifier": "localizer",
+            "box": {"threshold": 0.5},  # the edge of the shape
+        },
     ),
     "tap": _class_maps("tap", defaults={"classifier": "localizer", "box": {"threshold": 0.35}}),
     **{

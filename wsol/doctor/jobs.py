@@ -76,7 +76,7 @@ Losses = dict[str, tuple[float, float]]
 
 
 def training_step(device: str) -> Losses:
-    """Do forward, backward and optimiser step of a tiny MFF-Net on random images, in bf16 too if the hardware has it.
+    """Do forward, backward and optimizer step of a tiny MFF-Net on random images, in bf16 too if the hardware has it.
 
     Args:
         device: as for `--device`.
@@ -129,14 +129,14 @@ def _step(engine: Engine) -> float:
     )
     view = random_view(len(pixels), model_config.resize_px, 64, numbers, engine.device)
     images = standardised(view.apply(engine.sent(pixels)), model_config.mean, model_config.std)
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     before = network.class_layer.weight.detach().clone()
     with engine.autocast():
         scores = network(images)
         fused, deep = (class_logits(maps, is_rectified=True).float() for maps in (scores.fused, scores.deep))
         loss = joint(fused, deep, torch.tensor([0, 1, 2, 0], device=engine.device))
     loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+    optimizer.step()
     has_moved = bool((network.class_layer.weight.detach() != before).any())
     return loss.item() if has_moved else math.nan
 

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from wsol.config.base import STAGE
 from wsol.config.methods import METHODS
 from wsol.config.options import RunConfig
 from wsol.data.crops import View
 from wsol.data.samples import DataSet
-from wsol.models.backbone import State, check_sizes, feature_pyramid, normalisation
+from wsol.models.backbone import State, check_sizes, feature_pyramid, normalisation, stage_modules
 from wsol.models.checkpoint import MethodConfig, built_of, fill, read_model_config
+from wsol.models.features import FeatureLevels
 from wsol.models.outputs import Forward, LocalizationModel
 from wsol.runs.saved_config import save_config
 from wsol.runtime.engine import Engine
@@ -118,6 +120,7 @@ def untrained(
         model_config.method: model_config.options,
         "resize_px": model_config.resize_px,
         "output_stride": model_config.output_stride,
+        "feature": model_config.feature,
     }
     inputs = {"training": data.training_hash()}
     started = start(Stage(stage, folder, config.backbone, settings, inputs, data.describe()), config, progress)
@@ -163,6 +166,7 @@ def config_of(data: DataSet, config: RunConfig) -> MethodConfig:
         options=options_of(config),
         backbone=config.backbone,
         output_stride=config.training.output_stride,
+        feature=config.training.feature,
         mean=mean,
         std=std,
         resize_px=config.training.resize_px,
@@ -171,18 +175,19 @@ def config_of(data: DataSet, config: RunConfig) -> MethodConfig:
 
 
 def last_stage(model_config: MethodConfig, state: State | None, levels: int = 1) -> tuple[nn.Module, int]:
-    """Build a backbone that returns the feature maps of its last `levels` stages, the last stage at the end.
+    """Build a backbone that returns the feature maps of its last `levels` stages; the last one is
+    `training.feature`.
 
     Args:
-        model_config: names the backbone and its stride.
+        model_config: names the backbone, its stride and the feature map.
         state: pretrained weights; random if None.
         levels: number of stages.
 
     Returns:
-        The backbone, and the number of channels of the last stage.
+        The backbone, and the number of channels of the last feature map.
 
     Raises:
-        WsolError: timm has no feature maps for the model.
+        WsolError: timm has no feature maps for the model, or not this one.
     """
     pyramid, channels = stages(model_config, state, levels)
     return pyramid, channels[-1]
@@ -192,11 +197,46 @@ def stages(model_config: MethodConfig, state: State | None, levels: int) -> tupl
     """As `last_stage`, with the number of channels of each stage.
 
     Raises:
-        WsolError: timm has no feature maps for the model, or fewer levels.
+        WsolError: timm has no feature maps for the model, or not this one, or fewer levels.
     """
     pyramid = feature_pyramid(model_config.backbone, levels, state, model_config.output_stride)
-    # timm adds this attribute to the module.
-    return pyramid, pyramid.feature_info.channels()  # type: ignore[union-attr,operator]
+    if model_config.feature == STAGE:
+        # timm adds this attribute to the module.
+        return pyramid, pyramid.feature_info.channels()  # type: ignore[union-attr,operator]
+    backbone = FeatureLevels(pyramid, model_config.feature)
+    return backbone, backbone.channels
+
+
+def level_modules(model_config: MethodConfig, backbone: nn.Module) -> list[nn.Module]:
+    """Return the modules whose outputs are the levels of a backbone of `last_stage`.
+
+    Args:
+        model_config: its configuration.
+        backbone: the backbone.
+
+    Raises:
+        WsolError: the levels are not outputs of modules.
+    """
+    if not isinstance(backbone, FeatureLevels):
+        return stage_modules(model_config.backbone, backbone)
+    outputs = stage_modules(model_config.backbone, backbone.pyramid)
+    return outputs if backbone.module is None else [*outputs[:-1], backbone.pyramid.get_submodule(backbone.module)]
+
+
+def convolutional_head(channels: int, width: int, dropout: float) -> nn.Sequential:
+    """Build two convolutions 3 x 3 between backbone and class layer, with a ReLU after and dropout before each and at
+    the end: `fc6` and `fc7` in the published codes of SPG (Zhang et al. 2018) and I2C (Zhang et al. 2020).
+
+    Args:
+        channels: number of channels of the backbone's feature map.
+        width: number of channels of the convolutions.
+        dropout: dropout probability.
+    """
+    return nn.Sequential(
+        *(nn.Dropout(dropout), nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()),
+        *(nn.Dropout(dropout), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()),
+        nn.Dropout(dropout),
+    )
 
 
 def of_labels(data: DataSet, loss: Loss) -> Objective:

@@ -19,8 +19,8 @@ from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods import cam
-from wsol.methods.base import Plan, load_model, of_labels, train_network
-from wsol.models.backbone import stage_modules
+from wsol.methods.base import Plan, level_modules, load_model, of_labels, train_network
+from wsol.models.checkpoint import MethodConfig
 from wsol.models.mffnet import OriginalCam
 from wsol.models.outputs import LocalizationModel, ModelOutputs
 from wsol.runs.run import Run
@@ -57,7 +57,8 @@ def load(run: Run) -> LocalizationModel:
     model, name = load_model(run.network_folder, cam.build, cam.forward), run.config.method
     network = model.network
     assert isinstance(network, OriginalCam)
-    layer = stage_modules(model.model_config.backbone, network.backbone)[-1]
+    assert isinstance(model.model_config, MethodConfig)
+    layer = level_modules(model.model_config, network.backbone)[-1]
 
     def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
         return library_outputs(CLASSES[name], network, layer, images, labels)  # type: ignore[index]

@@ -27,6 +27,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from wsol.config.base import ACTIVATION
 from wsol.config.options import RunConfig
 from wsol.data.loader import BATCH_SIZE, ImageLoader, broken_summary, in_order, write_skipped
 from wsol.data.samples import DataSet
@@ -35,7 +36,7 @@ from wsol.methods.base import Untrained, config_of, last_stage, load_model, untr
 from wsol.methods.ddt import Moments, first_component
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig, save
-from wsol.models.features import Features, RectifiedFeatures
+from wsol.models.features import FeatureLevels, Features
 from wsol.models.folding import fold
 from wsol.models.forward import prepared
 from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, fraction_of_peak, spread
@@ -62,14 +63,14 @@ def load(run: Run) -> LocalizationModel:
 class InstantNetwork(nn.Module):
     """Features, and the common component as a linear layer."""
 
-    def __init__(self, features: RectifiedFeatures) -> None:
+    def __init__(self, features: FeatureLevels) -> None:
         super().__init__()
         self.features = features
-        self.component = nn.Conv2d(features.channels, 1, 1)
+        self.component = nn.Conv2d(features.channels[-1], 1, 1)
 
     def forward(self, images: Tensor) -> Heatmaps:
         """The combined map of each image, with maximum 1."""
-        return self.combined(self.features(images).float())
+        return self.combined(self.features.rectified(images).float())
 
     def combined(self, features: Features) -> Float[Tensor, "batch finer_height finer_width"]:
         """The combined map, computed from features."""
@@ -81,7 +82,15 @@ class InstantNetwork(nn.Module):
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network, with a component that is not set yet."""
-    return InstantNetwork(RectifiedFeatures(last_stage(model_config, state)[0]))
+    return InstantNetwork(rectified_backbone(model_config, state))
+
+
+def rectified_backbone(model_config: MethodConfig, state: State | None) -> FeatureLevels:
+    """Build the backbone whose rectified features are used."""
+    # Files of older versions do not say that it is this one.
+    backbone, _ = last_stage(model_config.model_copy(update={"feature": ACTIVATION}), state)
+    assert isinstance(backbone, FeatureLevels)
+    return backbone
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
@@ -151,7 +160,12 @@ def instant_config(data: DataSet, config: RunConfig) -> MethodConfig:
     """Return the configuration that builds the network again, with the image size and stride of instant mode."""
     own = config.instant
     return config_of(data, config).model_copy(
-        update={"options": own.model_dump(), "resize_px": own.resize_px, "output_stride": own.output_stride}
+        update={
+            "options": own.model_dump(),
+            "resize_px": own.resize_px,
+            "output_stride": own.output_stride,
+            "feature": ACTIVATION,
+        }
     )
 
 
@@ -246,7 +260,7 @@ def features_of(network: InstantNetwork, ready: Untrained, pixels: Tensor) -> Fe
         pixels: RGB squares, uint8.
     """
     with ready.engine.autocast():
-        features: Features = network.features(prepared(pixels, ready.model_config, ready.engine))
+        features: Features = network.features.rectified(prepared(pixels, ready.model_config, ready.engine))
     return features.float()
 
 

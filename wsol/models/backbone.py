@@ -81,6 +81,15 @@ class ChannelsFirst(nn.Module):
         return [level.permute(0, 3, 1, 2) for level in self.pyramid(images)]
 
 
+def own_name(path: str) -> str:
+    """Return a module's name in timm's model from its path in a pyramid, with `_` for `.`, since pyramids flatten some
+    names.
+    """
+    while path.startswith(("pyramid.", "model.")):
+        path = path.split(".", 1)[1]
+    return path.replace(".", "_")
+
+
 def stage_modules(name: str, pyramid: nn.Module) -> list[nn.Module]:
     """Return the modules whose outputs are the levels of a pyramid.
 

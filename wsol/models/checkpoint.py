@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from wsol.config.base import Config, Fusion, Levels, Method
+from wsol.config.base import STAGE, Config, Fusion, Levels, Method
 from wsol.errors import WsolError
 from wsol.models.backbone import State, feature_pyramid, whole_model
 from wsol.models.mffnet import DROPOUT, MffNet, OriginalCam, build_mffnet
@@ -75,6 +75,8 @@ class MethodConfig(Config):
     """Options of the method's own group."""
     backbone: Name
     output_stride: Literal[8, 16, 32]
+    feature: Name = STAGE
+    """As `training.feature`; files of older versions lack it."""
     mean: Means
     std: Deviations
     resize_px: SidePx

@@ -1,16 +1,21 @@
-"""Rectified features of a pretrained backbone, before the last stage reduces its channels.
+"""The feature map that a method reads from a pretrained backbone.
 
-In timm's pyramids, EfficientNets and MobileNets end in a linear bottleneck with values of both signs. Methods that use
-the features directly (SCDA, Wei et al. 2017; DDT, Wei et al. 2019) were designed for networks that end in a ReLU.
+In timm's pyramids, EfficientNets and MobileNets end in a linear bottleneck with values of both signs. The networks of
+the papers (CAM, Zhou et al. 2016, and its successors; SCDA, Wei et al. 2017; DDT, Wei et al. 2019) end in a ReLU.
 """
 
 from __future__ import annotations
 
+import difflib
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from wsol.config.base import ACTIVATION, STAGE
+from wsol.errors import WsolError
+from wsol.models.backbone import ChannelsFirst, own_name
 
 Features = Float[Tensor, "batch channels height width"]
 
@@ -20,82 +25,172 @@ _ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")
 """Modules that define activations."""
 
 
-class RectifiedFeatures(nn.Module):
-    """A backbone that returns non-negative features of its last stage.
+class FeatureLevels(nn.Module):
+    """A pyramid whose last level is the feature map that a method reads.
 
-    If the stage ends in a ReLU (ResNet, VGG, DenseNet), these are its outputs. If it ends in a linear layer, they are
-    the activation with most channels in the last block (the expansion of an inverted bottleneck), or the stage's
-    outputs if no activation has the size of the map (vision transformers). Negative values are set to 0.
+    Layers behind that feature map are computed, but not trained.
+
+    Args:
+        pyramid: a network of `feature_pyramid`.
+        feature: `activation`: the outputs of the last stage if they end in a ReLU (ResNet, VGG, DenseNet); if they end
+            in a linear layer, the activation with most channels in the last block (the expansion of an inverted
+            bottleneck), or the stage's outputs if no activation has the size of the map (vision transformers).
+            `stage`: the outputs of the last stage. Otherwise timm's name of a module, such as `blocks.5`.
+
+    Raises:
+        WsolError: no module has that name, or its output is not a feature map.
     """
 
-    def __init__(self, pyramid: nn.Module) -> None:
+    def __init__(self, pyramid: nn.Module, feature: str = ACTIVATION) -> None:
         super().__init__()
         self.pyramid = pyramid
-        self._kept: list[Tensor] = []
-        source = _source(pyramid)
-        self.channels = source.channels
+        info: Any = pyramid.feature_info
+        self.feature_info = info
+        source = _source(pyramid, feature)
+        self.channels: list[int] = [*info.channels()[:-1], source.channels]
+        """Number of channels of each level."""
+        self.module = source.module
+        """Name of the module in the pyramid whose outputs are the feature map; None for the pyramid's last level."""
         self._is_channels_last = source.is_channels_last
+        self._kept: list[Tensor] = []
+        for module in source.unread:
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad_(False)
         if source.module is not None:
             pyramid.get_submodule(source.module).register_forward_hook(self._keep)
 
     def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self._kept[:] = [output]
 
-    def forward(self, images: Float[Tensor, "batch 3 side_y side_x"]) -> Features:
-        """The non-negative features of normalised images."""
+    def forward(self, images: Float[Tensor, "batch 3 side_y side_x"]) -> list[Features]:
+        """The feature maps of normalised images, shallowest first."""
         self._kept.clear()
-        level: Tensor = self.pyramid(images)[-1]
-        features = self._kept.pop() if self._kept else level
-        return (features.permute(0, 3, 1, 2) if self._is_channels_last else features).clamp(min=0)
+        levels: list[Tensor] = self.pyramid(images)
+        if not self._kept:
+            return levels
+        features = self._kept.pop()
+        return [*levels[:-1], features.permute(0, 3, 1, 2) if self._is_channels_last else features]
+
+    def rectified(self, images: Float[Tensor, "batch 3 side_y side_x"]) -> Features:
+        """The positive part of the last level."""
+        return self(images)[-1].clamp(min=0)  # type: ignore[no-any-return]
 
 
 class _Source(NamedTuple):
-    """The module whose outputs are the features."""
+    """The module whose outputs are the feature map."""
 
     module: str | None
     """Name in the pyramid; None for its last level."""
     channels: int
-    is_channels_last: bool
+    is_channels_last: bool = False
+    unread: tuple[nn.Module, ...] = ()
+    """Modules that are computed after it."""
 
 
-class _Output(NamedTuple):
-    """Output shape of a module for the noise image."""
+class _Call(NamedTuple):
+    """A module of the pyramid that was called, and the shape of its output for the noise image."""
 
-    module: str
+    name: str
+    module: nn.Module
     shape: torch.Size
+    """Empty if the output is not a tensor."""
 
 
-def _source(pyramid: nn.Module) -> _Source:
-    level, outputs = _probe(pyramid)
+def rectified_modules(levels: FeatureLevels, stages: list[nn.Module]) -> list[nn.Module]:
+    """Return for each stage the module that first rectifies its features: where 0 means that there is nothing.
+
+    Args:
+        levels: the backbone.
+        stages: the modules whose outputs are its levels.
+
+    Returns:
+        The last stage, whose feature map is chosen; another stage if it ends in a ReLU, otherwise the next activation.
+    """
+    outputs, calls = _probe(levels.pyramid)
+    modules = [call.module for call in calls]
+    found = []
+    for stage, output in zip(stages[:-1], outputs[:-1], strict=True):
+        later = (call.module for call in calls[modules.index(stage) :] if _is_activation(call))
+        found.append(stage if output.amin() >= 0 else next(later, stage))
+    return [*found, stages[-1]]
+
+
+def _source(pyramid: nn.Module, feature: str) -> _Source:
+    outputs, calls = _probe(pyramid)
+    level = outputs[-1]
+    last = _Source(None, level.shape[1])
+    if feature == STAGE:
+        return last
+    source = _widest_activation(level, calls) if feature == ACTIVATION else _called(pyramid, calls, feature)
+    if source is None:
+        return last
+    after = [call.name for call in calls].index(source.module or "") + 1
+    return source._replace(unread=tuple(call.module for call in calls[after:] if call.name))
+
+
+def _widest_activation(level: Tensor, calls: list[_Call]) -> _Source | None:
+    """The activation with most channels in the last block; None if the level is rectified itself, or has no activation
+    of its size.
+    """
     height, width = level.shape[2:]
     channels_first, channels_last = (
-        [one for one in outputs if len(one.shape) == 4 and one.shape[at : at + 2] == (height, width)] for at in (2, 1)
+        [one for one in calls if _is_activation(one) and one.shape[at : at + 2] == (height, width)] for at in (2, 1)
     )
     candidates = channels_first or channels_last
     if level.amin() >= 0 or not candidates:
-        return _Source(None, level.shape[1], False)
+        return None
     channel = 1 if channels_first else 3
-    block = _block_of(candidates[-1].module)
-    widest = max((one for one in candidates if one.module.startswith(block)), key=lambda one: one.shape[channel])
-    return _Source(widest.module, widest.shape[channel], not channels_first)
+    block = _block_of(candidates[-1].name)
+    widest = max((one for one in candidates if one.name.startswith(block)), key=lambda one: one.shape[channel])
+    return _Source(widest.name, widest.shape[channel], not channels_first)
+
+
+def _is_activation(call: _Call) -> bool:
+    return len(call.shape) == 4 and type(call.module).__module__.startswith(_ACTIVATIONS)
+
+
+def _called(pyramid: nn.Module, calls: list[_Call], feature: str) -> _Source:
+    """The module with timm's name `feature`."""
+    names = {own_name(call.name): call for call in calls}
+    call = names.get(own_name(feature))
+    if call is None or not call.name:
+        near = difflib.get_close_matches(feature, [name for name in names if name], n=3, cutoff=0)
+        raise WsolError(
+            f"the backbone has no module {feature!r} to read",
+            expected=f"`{ACTIVATION}`, `{STAGE}`, or timm's name of a module, such as {', '.join(near)}",
+            remedy="Choose another `--training.feature`.",
+        )
+    if len(call.shape) != 4:
+        raise WsolError(
+            f"the output of {feature} is not a feature map",
+            expected="four dimensions: image, channel, row, column",
+            got=f"{len(call.shape)}" if call.shape else "several tensors",
+            remedy="Choose another `--training.feature`.",
+        )
+    is_channels_last = isinstance(pyramid, ChannelsFirst)
+    return _Source(call.name, call.shape[3 if is_channels_last else 1], is_channels_last)
 
 
 @torch.inference_mode()
-def _probe(pyramid: nn.Module) -> tuple[Tensor, list[_Output]]:
-    """The last level, and the shapes of all activations in the order in which they are computed."""
-    outputs: list[_Output] = []
+def _probe(pyramid: nn.Module) -> tuple[list[Tensor], list[_Call]]:
+    """The levels for a noise image, and the modules in the order in which they are computed."""
+    calls: dict[str, _Call] = {}
+
+    def note(name: str, module: nn.Module, output: Any) -> None:
+        calls.pop(name, None)  # a module that is called again counts at its last call
+        calls[name] = _Call(name, module, output.shape if isinstance(output, Tensor) else torch.Size())
+
     hooks = [
-        module.register_forward_hook(lambda _, __, output, name=name: outputs.append(_Output(name, output.shape)))
+        module.register_forward_hook(lambda module, _, output, name=name: note(name, module, output))
         for name, module in pyramid.named_modules()
-        if type(module).__module__.startswith(_ACTIVATIONS)
     ]
     was_training = pyramid.training
     pyramid.eval()
     try:
         # Noise, for which a linear layer has values of both signs with any weights.
         noise = torch.randn(1, 3, PROBE_PX, PROBE_PX, generator=torch.Generator().manual_seed(0))
-        level: Tensor = pyramid(noise.to(next(pyramid.parameters()).device))[-1]
-        return level, outputs
+        levels: list[Tensor] = pyramid(noise.to(next(pyramid.parameters()).device))
+        return levels, [*calls.values()]
     finally:
         pyramid.train(was_training)
         for hook in hooks:

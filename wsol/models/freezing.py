@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from wsol.errors import WsolError
+from wsol.models.backbone import own_name
 
 DEFAULT_FRACTION = 0.4
 """Fraction of a backbone's stages that are frozen by default: the stem and two of five stages of a ResNet or
@@ -64,7 +65,7 @@ def _stage_names(backbone: nn.Module) -> list[str]:
 def _module_called(backbone: nn.Module, name: str) -> nn.Module:
     """The module of that name in a timm model, or in a pyramid that timm made from it."""
     for path, module in backbone.named_modules():
-        if path.removeprefix("pyramid.").removeprefix("model.") in (name, name.replace(".", "_")):
+        if own_name(path) == own_name(name):
             last: nn.Module = module
             return last
     raise WsolError(

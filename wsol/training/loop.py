@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wsol.config.base import BatchNorm, Training
+from wsol.config.methods import MethodTraining
 from wsol.config.options import RunConfig
 from wsol.data.crops import View, random_view, standardised
 from wsol.data.loader import Batch, ImageLoader
@@ -110,11 +111,11 @@ def train(
     backbone = getattr(network, "backbone", network)
     early = freeze(backbone, job.training.freeze, job.training.crop_px)
     fold(backbone, early, job.training.crop_px)
-    optimiser = _optimiser(network, job.new_layers, job.training)
+    optimizer = _optimizer(network, job.new_layers, job.training)
     checkpoint = Checkpoint(scratch / CHECKPOINT, job.identity)
-    trained = checkpoint.restore(network, optimiser)
+    trained = checkpoint.restore(network, optimizer)
     loader.broken |= {int(i): reason for i, reason in trained.broken.items()}
-    steps = _Steps(job, loader, schedule, network, early, optimiser, engine)
+    steps = _Steps(job, loader, schedule, network, early, optimizer, engine)
     steps.prepare(config, trained, progress)
     if trained.step:
         progress.say(
@@ -136,7 +137,7 @@ def train(
             is_due = has_to_stop or is_epoch_over or time.monotonic() - saved >= config.checkpoint_seconds
             if is_due and writes:
                 trained.broken = {str(i): reason for i, reason in loader.broken.items()}
-                checkpoint.save(network, optimiser, trained)
+                checkpoint.save(network, optimizer, trained)
                 saved = time.monotonic()
             if is_epoch_over:
                 progress.say(_epoch_line(job.stage, schedule, trained))
@@ -180,7 +181,7 @@ def _epoch_line(stage: str, schedule: Schedule, trained: Trained) -> str:
 
 
 class _Steps:
-    """The steps of a training, with the network and optimiser that they update."""
+    """The steps of a training, with the network and optimizer that they update."""
 
     def __init__(
         self,
@@ -189,7 +190,7 @@ class _Steps:
         schedule: Schedule,
         network: nn.Module,
         early: Sequence[nn.Module],
-        optimiser: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer,
         engine: Engine,
     ) -> None:
         self.job = job
@@ -200,7 +201,7 @@ class _Steps:
         """Modules in eval mode: their batch norm statistics stay fixed."""
         if job.training.batch_norm == "frozen":
             self.fixed += frozen_layers(network, job.new_layers)
-        self.optimiser = optimiser
+        self.optimizer = optimizer
         self.engine = engine
 
     def prepare(self, config: RunConfig, trained: Trained, progress: Progress) -> None:
@@ -299,7 +300,7 @@ class _Steps:
         view, waiting_seconds = self._view(step), 0.0
         total = torch.zeros((), device=self.engine.device)
         self._set_rates(step)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         for images in self.micro_batches:
             started = time.perf_counter()
             batch = next(batches)
@@ -309,14 +310,14 @@ class _Steps:
                 loss = self._loss(self.runner, batch, view.of(images), self.engine) * fraction
                 (loss * part().count).backward()  # type: ignore[no-untyped-call]  # the mean over processes follows
             total += loss.detach()
-        self.optimiser.step()
+        self.optimizer.step()
         return total, waiting_seconds
 
     def _set_rates(self, step: int) -> None:
         # Computed from the step alone, so that a resumed training has the same rates.
         if self.job.training.rates == "linear":
             rates = self.job.training.lr_backbone, self.job.training.lr_new
-            for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * (1 - step / self.schedule.steps)
 
     def _view(self, step: int) -> View:
@@ -354,11 +355,13 @@ def _synchronised(network: nn.Module, batch_norm: BatchNorm, engine: Engine) -> 
     return synchronised
 
 
-def _optimiser(network: nn.Module, new_layers: Sequence[nn.Module], training: Training) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, new_layers: Sequence[nn.Module], training: Training) -> torch.optim.Optimizer:
     new = [parameter for layer in new_layers for parameter in layer.parameters()]
     is_new = {id(parameter) for parameter in new}
     pretrained = [one for one in network.parameters() if one.requires_grad and id(one) not in is_new]
     groups = [{"params": pretrained, "lr": training.lr_backbone}, {"params": new, "lr": training.lr_new}]
+    if isinstance(training, MethodTraining) and training.optimizer == "adam":
+        return torch.optim.Adam(groups, weight_decay=training.weight_decay)
     return torch.optim.SGD(
         groups, momentum=training.momentum, nesterov=training.momentum > 0, weight_decay=training.weight_decay
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -89,6 +89,8 @@ class Trained:
         }
 
 
+OPTIMIZER = "optimizer."
+"""Prefix of the optimizer's tensors."""
 _DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
 """Errors from reading a file that is incomplete, or not a checkpoint."""
 
@@ -98,17 +100,31 @@ def _read(report: dict[str, Any]) -> Trained:
     return Trained(**report, epochs=epochs, current=current)
 
 
-def _fit(tensors: Mapping[str, Tensor], network: nn.Module, optimiser: torch.optim.Optimizer) -> bool:
-    """Whether the tensors are all of the network's, and momenta of its parameters."""
+def _fit(tensors: Mapping[str, Tensor], network: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
+    """Whether the tensors are all of the network's, and the optimizer's for its parameters."""
     needed = {f"network.{name}": value.shape for name, value in network.state_dict().items()}
-    parameters = (parameter for group in optimiser.param_groups for parameter in group["params"])
-    momenta = {f"momentum.{i}": parameter.shape for i, parameter in enumerate(parameters)}
-    shapes = {name: value.shape for name, value in tensors.items()}
-    return needed.items() <= shapes.items() <= (needed | momenta).items()
+    shapes = {name: value.shape for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
+    states = _states(tensors)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return shapes == needed and all(
+        0 <= i < len(parameters) and value.shape in (parameters[i].shape, ())
+        for i, state in states.items()
+        for value in state.values()
+    )
+
+
+def _states(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The optimizer's tensors by parameter number and name, such as momentum_buffer."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith(OPTIMIZER):
+            number, key = name.removeprefix(OPTIMIZER).split(".")
+            states.setdefault(int(number), {})[key] = value
+    return states
 
 
 class Checkpoint:
-    """A file with weights, momenta and progress, replaced atomically.
+    """A file with weights, the optimizer's state and progress, replaced atomically.
 
     Args:
         path: of the file.
@@ -119,18 +135,22 @@ class Checkpoint:
         self.path = path
         self.identity = identity
 
-    def save(self, network: nn.Module, optimiser: torch.optim.Optimizer, trained: Trained) -> None:
+    def save(self, network: nn.Module, optimizer: torch.optim.Optimizer, trained: Trained) -> None:
         """Write the state after a step."""
         tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-        tensors |= {f"momentum.{i}": state["momentum_buffer"] for i, state in _momenta(optimiser) if state}
+        tensors |= {
+            f"{OPTIMIZER}{i}.{key}": value
+            for i, state in optimizer.state_dict()["state"].items()
+            for key, value in state.items()
+        }
         write_tensors(
             self.path,
             tensors,
             {"identity": json.dumps(self.identity, default=str), "trained": json.dumps(asdict(trained))},
         )
 
-    def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> Trained:
-        """Load the last saved step into network and optimiser.
+    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> Trained:
+        """Load the last saved step into network and optimizer.
 
         Returns:
             The progress; at step 0 if there is no checkpoint or it is damaged.
@@ -148,14 +168,12 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
         except _DAMAGE:
             return Trained()
-        if not _fit(tensors, network, optimiser):
+        if not _fit(tensors, network, optimizer):
             return Trained()
         network.load_state_dict(
             {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
         )
-        for i, state in _momenta(optimiser):
-            if f"momentum.{i}" in tensors:
-                state["momentum_buffer"] = tensors[f"momentum.{i}"].to(next(network.parameters()).device)
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": _states(tensors)})
         return trained
 
     def check(self) -> None:
@@ -176,8 +194,3 @@ class Checkpoint:
                 remedy=f"Use those settings to continue it, choose another run, or remove {self.path.parent} to start"
                 " again.",
             )
-
-
-def _momenta(optimiser: torch.optim.Optimizer) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    return ((i, optimiser.state[parameter]) for i, parameter in enumerate(parameters))

@@ -81,7 +81,7 @@ def test_the_evidence_is_that_of_the_label_and_zero_without_one() -> None:
         of_labels = [one(images, torch.full((3,), label)).evidence for label in range(3)]
         mixed = one(images, torch.tensor([2, 0, 1])).evidence
         assert not one(images, None).evidence.any()
-        roots = one.salience.features(images).sqrt()
+        roots = one.salience.features.rectified(images).sqrt()
         by_hand = torch.einsum("bchw,c->bhw", roots, one.evidence.weight[1, :, 0, 0]) + one.evidence.bias[1]
     for row, label in enumerate((2, 0, 1)):
         torch.testing.assert_close(mixed[row], of_labels[label][row])

@@ -74,14 +74,14 @@ class CueNetwork(nn.Module):
 
     def __init__(self, salience: InstantNetwork, classes: int) -> None:
         super().__init__()
-        channels = salience.features.channels
+        channels = salience.features.channels[-1]
         self.salience = salience
         self.evidence = nn.Conv2d(channels, classes, 1)
         self.likeness = nn.Conv2d(channels, 1, 1)
 
     def forward(self, images: Tensor, labels: Int64[Tensor, " batch"] | None = None) -> Cues:
         """The cues of normalised images."""
-        return self.cues(self.salience.features(images).float(), labels)
+        return self.cues(self.salience.features.rectified(images).float(), labels)
 
     def cues(self, features: Features, labels: Int64[Tensor, " batch"] | None) -> Cues:
         """The cues, computed from features."""

@@ -45,9 +45,11 @@ def test_the_mask_comes_as_often_as_the_drop_rate_says() -> None:
     assert 0.68 < sum(dropped) / 400 < 0.82
 
 
-def test_each_of_the_last_stages_is_followed_by_one_in_training_only() -> None:
+@pytest.mark.parametrize("feature", ["stage", "activation"])
+def test_each_of_the_last_stages_is_followed_by_one_in_training_only(feature: str) -> None:
     torch.manual_seed(0)
-    network = adl.build(small_config("adl", drop_rate=1.0, gamma=0.1, stages=3), None)
+    model_config = small_config("adl", drop_rate=1.0, gamma=0.1, stages=3).model_copy(update={"feature": feature})
+    network = adl.build(model_config, None)
     assert isinstance(network, adl.AdlNetwork) and len(network.layers) == 3
     seen: list[float] = []
     for layer in network.layers:
@@ -55,6 +57,9 @@ def test_each_of_the_last_stages_is_followed_by_one_in_training_only() -> None:
     images = torch.rand(2, 3, 64, 64)
     network.train()(images)
     assert len(seen) == 3 and min(seen) > 0
+    with torch.no_grad():
+        read = network.backbone(images)[-1]
+    assert (read == 0).all(1).any(), "the class layer reads what the last one leaves"
     quiet = network.eval()(images).fused
     for layer in network.layers:
         layer.drop_rate = 0.0

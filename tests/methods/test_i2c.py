@@ -91,7 +91,7 @@ def test_the_loss_uses_the_seeds_and_the_memory_follows_them(monkeypatch: pytest
         seeds = torch.randn(5, 3, network.centres.shape[1])
         monkeypatch.setattr(i2c, "sample_seeds", lambda *_, seeds=seeds: seeds)
         with torch.no_grad():
-            maps = network.class_layer(network.backbone(IMAGES)[-1])
+            maps = network.class_layer(network.head(network.backbone(IMAGES)[-1]))
             found = i2c.loss(network, IMAGES, labels, options)
         logs = maps.mean((2, 3)).log_softmax(1)
         expected = -sum(float(logs[i, label]) for i, label in enumerate(labels.tolist())) / 5
@@ -106,6 +106,18 @@ def test_the_loss_uses_the_seeds_and_the_memory_follows_them(monkeypatch: pytest
             updates[label] += 1
         torch.testing.assert_close(network.centres, centres)
         assert network.updates.tolist() == updates
+
+
+def test_in_the_warm_up_the_loss_is_the_cross_entropy_and_the_memory_stays_empty() -> None:
+    torch.manual_seed(0)
+    network = i2c.build(small_config("i2c"), None).eval()
+    assert isinstance(network, i2c.I2cNetwork)
+    network.warm_up_images = 2 * len(IMAGES)
+    for is_warm in (False, False, True):
+        with torch.no_grad():
+            outputs = network(IMAGES, LABELS)
+        assert outputs.stochastic is not None and bool(outputs.stochastic > 0) == is_warm == bool(network.updates.any())
+    assert "images_seen" in network.state_dict(), "a training that continues does not warm up again"
 
 
 def test_gradients_flow_through_the_seeds_and_not_through_their_choice_or_the_memory() -> None:
@@ -126,7 +138,7 @@ def test_gradients_flow_through_the_seeds_and_not_through_their_choice_or_the_me
 def test_the_memory_is_saved_with_the_weights_and_unchanged_by_prediction() -> None:
     network = i2c.build(small_config("i2c"), None).eval()
     assert isinstance(network, i2c.I2cNetwork)
-    assert {"centres", "updates"} <= network.state_dict().keys()
+    assert {"centres", "updates", "images_seen"} <= network.state_dict().keys()
     with torch.no_grad():
         outputs = i2c.forward(network, IMAGES, LABELS)
     assert outputs.heatmaps is not None and not network.updates.any()

@@ -18,9 +18,9 @@ from wsol.errors import WsolError
 from wsol.methods import spg
 
 
-def seed_of(value: float, delta_h: float, delta_l: float) -> int | None:
-    """Reference: M of one pixel."""
-    if value > delta_h:
+def seed_of(value: float, peak: float, delta_h: float, delta_l: float) -> int | None:
+    """Reference: M of one pixel; without any pixel above delta_h, those above 0.7 of the maximum are foreground."""
+    if value > (delta_h if peak > delta_h else 0.7 * peak):
         return 1
     return 0 if value < delta_l else None
 
@@ -29,10 +29,10 @@ def seed_loss_by_loops(mask: Tensor, heatmaps: Tensor, delta_h: float, delta_l: 
     """The cross entropy of a mask's sigmoid with the seeds of another map."""
     total = 0.0
     for one, heatmap in zip(mask.sigmoid().tolist(), heatmaps.tolist(), strict=True):
-        entropies = []
+        entropies, peak = [], max(max(row) for row in heatmap)
         for row, others in zip(one, heatmap, strict=True):
             for p, value in zip(row, others, strict=True):
-                seed = seed_of(value, delta_h, delta_l)
+                seed = seed_of(value, peak, delta_h, delta_l)
                 if seed is not None:
                     entropies.append(-math.log(p if seed else 1 - p))
         total += sum(entropies) / len(entropies) if entropies else 0.0
@@ -57,13 +57,14 @@ def test_the_loss_is_that_of_the_classes_and_of_three_masks_with_seeds_of_the_pr
         "delta_h_c": 0.5,
         "delta_l_c": 0.48,
     }
-    options = Spg(width=8, **deltas)
+    options = Spg(width=8, head_width=8, dropout=0, **deltas)
     network = spg.build(small_config("spg", **options.model_dump()), None).train()
     assert isinstance(network, spg.SpgNetwork)
     network.backbone.eval()  # the same features twice
     images, labels = torch.rand(2, 3, 48, 48), torch.tensor([2, 0])
     with torch.no_grad():
-        a1, a2, a3 = network.backbone(images)
+        a1, a2, last = network.backbone(images)
+        a3 = network.a3(last)
         maps = network.class_layer(a3)
         masks = [
             network.b[2](network.b[1](network.b[0](network.b1(a1)))),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import avg_pool2d, cross_entropy
 
 from wsol.config.methods import Acol
 from wsol.config.options import RunConfig
@@ -57,7 +57,7 @@ class AcolNetwork(nn.Module):
 
     def forward(self, images: Tensor, labels: Labels | None = None) -> Branches:
         """Both maps. The region of the label is erased, without labels that of the first classifier's best class."""
-        features = self.backbone(images)[-1]
+        features = avg_pool2d(self.backbone(images)[-1], 3, stride=1, padding=1)  # published code
         first = self.first(features)
         heatmaps = map_of_class(first, first.mean((2, 3)), labels)
         return Branches(first, self.second(erased(features, heatmaps, self.delta)))

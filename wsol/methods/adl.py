@@ -4,7 +4,8 @@ where attention is highest.
 The attention of a position is the mean of its channels, M_att (sec. 3). At each step an ADL multiplies the features
 either by the drop mask, which is 0 where M_att is above gamma times its maximum (with probability drop_rate), or by the
 importance map, the sigmoid of M_att. An ADL follows each of the last stages. It is off at prediction, which is that of
-`cam`. If a stage does not end in a ReLU, M_att is the mean of the positive part.
+`cam`. As in the paper, features are not negative: if a stage does not end in a ReLU, the ADL follows the next
+activation, the last one the feature map that the class layer reads.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods import cam
-from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
-from wsol.models.backbone import State, stage_modules
+from wsol.methods.base import Plan, last_stage, level_modules, load_model, of_labels, train_network
+from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
+from wsol.models.features import FeatureLevels, rectified_modules
 from wsol.models.mffnet import OriginalCam, ScoreMaps
 from wsol.models.outputs import LocalizationModel
 from wsol.runs.run import Run
@@ -50,7 +52,7 @@ class AttentionDropout(nn.Module):
         """The features multiplied by one of the two masks; unchanged at prediction."""
         if not self.training:
             return features
-        attention = features.relu().mean(1, keepdim=True)
+        attention = features.relu().mean(1, keepdim=True)  # some activations have small negative values
         is_dropping = bool(torch.rand(()) < self.drop_rate)
         return features * (drop_mask(attention, self.gamma) if is_dropping else attention.sigmoid())
 
@@ -75,13 +77,13 @@ def drop_mask(attention: Tensor, gamma: float) -> Tensor:
 class AdlNetwork(nn.Module):
     """The network of `cam` with ADLs."""
 
-    def __init__(self, network: OriginalCam, stages: list[nn.Module], options: Adl) -> None:
+    def __init__(self, network: OriginalCam, modules: list[nn.Module], options: Adl) -> None:
         super().__init__()
         self.backbone, self.class_layer = network.backbone, network.class_layer
-        self.layers = nn.ModuleList(AttentionDropout(options) for _ in stages)
-        for stage, layer in zip(stages, self.layers, strict=True):
+        self.layers = nn.ModuleList(AttentionDropout(options) for _ in modules)
+        for module, layer in zip(modules, self.layers, strict=True):
             assert isinstance(layer, AttentionDropout)
-            stage.register_forward_hook(layer.hook)
+            module.register_forward_hook(layer.hook, prepend=True)  # before the hook that keeps the feature map
 
     def forward(self, images: Tensor) -> ScoreMaps:
         """The maps."""
@@ -93,4 +95,7 @@ def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     options = Adl.model_validate(model_config.options)
     backbone, channels = last_stage(model_config, state, options.stages)
     network = OriginalCam(backbone, [channels], len(model_config.class_names))
-    return AdlNetwork(network, stage_modules(model_config.backbone, backbone), options)
+    modules = level_modules(model_config, backbone)
+    if isinstance(backbone, FeatureLevels):
+        modules = rectified_modules(backbone, modules)
+    return AdlNetwork(network, modules, options)

@@ -1,13 +1,15 @@
 """Zhang et al. 2020, "Inter-Image Communication for Weakly Supervised Localization" (I2C): objects of a class should
 have similar features.
 
-The object is where the class map, min-max normalised, is above delta. There each image samples its seeds v, vectors of
-the last stage's features. Stochastic consistency is the mean distance |v_i - v_j| between the seeds of two images of a
-class. Global consistency is the distance |v - m| between the mean seed of a class in the batch and its centre m in a
-memory, which then becomes (1 - eta) m + eta v with eta = exp(-gamma t) after t updates (published code). The loss is
-the cross entropy of `cam` + lambda_1 * stochastic + lambda_2 * global. Network and prediction are those of `cam`, with
-a min-max normalised map. A class without a centre yet has no global loss; the published code starts with random
-centres.
+Two convolutions 3 x 3 (`fc6` and `fc7` of the published code) and a linear layer make the class maps of the backbone's
+feature map. The object is where the class map, min-max normalised, is above delta. There each image samples its seeds
+v, vectors of the backbone's features. Stochastic consistency is the mean distance |v_i - v_j| between the seeds of two
+images of a class. Global consistency is the distance |v - m| between the mean seed of a class in the batch and its
+centre m in a memory, which then becomes (1 - eta) m + eta v with eta = exp(-gamma t) after t updates (published code).
+The loss is the cross entropy of `cam` + lambda_1 * stochastic + lambda_2 * global. The map is min-max normalised.
+
+The published code starts from a trained classifier; here the first epochs (`warm_up`) have the cross entropy alone. A
+class without a centre yet has no global loss; the published code starts with random centres.
 
 As in the paper, batches consist of pairs of a class: the schedule puts two images of a class into the halves of a batch
 (`training/schedule.py`), and all images of a class in a batch are compared. If a batch is split (`micro_batch`, several
@@ -28,11 +30,10 @@ from torch.nn.functional import cross_entropy
 from wsol.config.methods import I2c
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
+from wsol.methods.base import Plan, convolutional_head, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
 from wsol.models.features import Features
-from wsol.models.mffnet import OriginalCam
 from wsol.models.outputs import (
     Heatmaps,
     Labels,
@@ -44,19 +45,26 @@ from wsol.models.outputs import (
     spread_outputs,
 )
 from wsol.runs.run import Run
+from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
 
 Seeds = Float[Tensor, "batch seeds channels"]
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Train as a classifier with both consistency losses."""
+    """Train as a classifier, from the end of the warm-up with both consistency losses."""
     options = config.i2c
+
+    def build_to_train(model_config: MethodConfig, state: State | None) -> nn.Module:
+        network = build(model_config, state)
+        assert isinstance(network, I2cNetwork)
+        network.warm_up_images = options.warm_up * len(data.train)
+        return network
 
     def consistent_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return loss(network, images, labels, options)
 
-    train_network(Plan(build, of_labels(data, consistent_loss), has_pairs=True), data, run, config, progress)
+    train_network(Plan(build_to_train, of_labels(data, consistent_loss), has_pairs=True), data, run, config, progress)
 
 
 def load(run: Run) -> LocalizationModel:
@@ -65,7 +73,7 @@ def load(run: Run) -> LocalizationModel:
 
 
 class I2cMaps(NamedTuple):
-    """Outputs of the network: a map for each class, and in training the two consistency losses."""
+    """Outputs of the network: a map for each class, and in training the two consistency losses, 0 in the warm-up."""
 
     classes: Maps
     stochastic: Tensor | None
@@ -75,24 +83,34 @@ class I2cMaps(NamedTuple):
 
 
 class I2cNetwork(nn.Module):
-    """The network of `cam`, with a memory of the mean object features of each class."""
+    """Backbone, head and class layer, with a memory of the mean object features of each class."""
 
     centres: Float[Tensor, "classes channels"]
     updates: Int64[Tensor, " classes"]
+    images_seen: Int64[Tensor, ""]
 
-    def __init__(self, network: OriginalCam, channels: int, classes: int, options: I2c) -> None:
+    def __init__(self, backbone: nn.Module, channels: int, classes: int, options: I2c) -> None:
         super().__init__()
-        self.backbone, self.class_layer = network.backbone, network.class_layer
+        self.backbone = backbone
+        self.head = convolutional_head(channels, options.head_width, options.dropout)
+        self.class_layer = nn.Conv2d(options.head_width, classes, 1)
         self.options = options
         self.register_buffer("centres", torch.zeros(classes, channels))
         self.register_buffer("updates", torch.zeros(classes, dtype=torch.int64))
+        self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
+        self.warm_up_images = 0
+        """Number of training images before the distances are computed."""
 
     def forward(self, images: Tensor, labels: Labels | None = None) -> I2cMaps:
         """The maps; with labels also both distances, and then the centres are updated."""
         features = self.backbone(images)[-1]
-        classes = self.class_layer(features)
+        classes = self.class_layer(self.head(features))
         if labels is None:
             return I2cMaps(classes, None, None)
+        is_warm = self.images_seen >= self.warm_up_images
+        self.images_seen += len(images) * part().count
+        if not is_warm:
+            return I2cMaps(classes, classes.new_zeros(()), classes.new_zeros(()))
         seeds = sample_seeds(features, map_of_class(classes, classes.mean((2, 3)), labels), self.options)
         present, vectors = class_vectors(seeds, labels)
         to_centres = distance_to_centres(vectors, self.centres[present], self.updates[present])
@@ -141,10 +159,7 @@ def distance_to_centres(vectors: Tensor, centres: Tensor, updates: Tensor) -> Te
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network, with an empty memory."""
     backbone, channels = last_stage(model_config, state)
-    classes = len(model_config.class_names)
-    return I2cNetwork(
-        OriginalCam(backbone, [channels], classes), channels, classes, I2c.model_validate(model_config.options)
-    )
+    return I2cNetwork(backbone, channels, len(model_config.class_names), I2c.model_validate(model_config.options))
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor, options: I2c) -> Tensor:

@@ -7,8 +7,9 @@ masks: seeds of O for SPG-B2 on the features of A2, seeds of B2 for SPG-B1 on A1
 SPG-C on A3. The loss is the sum of the classifier's cross entropy and the binary cross entropies of the masks; all have
 gradients in the backbone. B and C are used in training only. The output map is O of the class, as in the paper.
 
-Here A1, A2 and A3 are the last three stages of the backbone and A4 is a linear layer, so prediction uses the network of
-`cam`. The paper shortens an Inception network, and its A3 are convolutions of 1024 channels.
+A1 and A2 are the two stages of the backbone before the last; A3 is the last one with two convolutions 3 x 3 (`fc6` and
+`fc7` of the published code), and A4 is a linear layer. The paper shortens an Inception network, whose map has 28 x 28
+positions for 224 pixels: `training.output_stride 8`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, interpolate
@@ -24,7 +26,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from wsol.config.methods import Spg
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import Plan, load_model, of_labels, stages, train_network
+from wsol.methods.base import Plan, convolutional_head, load_model, of_labels, stages, train_network
 from wsol.methods.spol.gaussian_prior import Targets
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
@@ -32,6 +34,10 @@ from wsol.models.mffnet import OriginalCam
 from wsol.models.outputs import Heatmaps, LocalizationModel, Maps, ModelOutputs, map_of_class, spread, spread_outputs
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
+
+LEAST_FOREGROUND = 30 / 224**2
+"""Fraction of the image's pixels."""
+FRACTION_OF_PEAK = 0.7
 
 Mask = Float[Tensor, "batch 1 _ _"]
 """Mask logits at the resolution of the features."""
@@ -74,16 +80,19 @@ class SpgNetwork(nn.Module):
         super().__init__()
         first, second, third = channels
         width = options.width
-        self.backbone, self.class_layer = network.backbone, network.class_layer
+        self.backbone = network.backbone
+        self.a3 = convolutional_head(third, options.head_width, options.dropout)
+        self.class_layer = network.class_layer
         self.b1 = nn.Sequential(nn.Conv2d(first, width, 3, padding=1), nn.ReLU())
         self.b2 = nn.Sequential(nn.Conv2d(second, width, 3, padding=1), nn.ReLU())
         # The last two convolutions of B1 and B2 share weights, which the paper's ablation finds better.
         self.b = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 1, 1))
-        self.c = nn.Sequential(nn.Conv2d(third, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 1, 1))
+        self.c = nn.Sequential(nn.Conv2d(options.head_width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 1, 1))
 
     def forward(self, images: Tensor) -> SpgMaps:
         """The maps, and in training the masks."""
-        a1, a2, a3 = self.backbone(images)
+        a1, a2, last = self.backbone(images)
+        a3 = self.a3(last)
         guidance = Guidance(self.b(self.b1(a1)), self.b(self.b2(a2)), self.c(a3)) if self.training else None
         return SpgMaps(self.class_layer(a3), guidance)
 
@@ -94,9 +103,10 @@ def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     Raises:
         WsolError: the backbone has fewer than three stages.
     """
+    options = Spg.model_validate(model_config.options)
     backbone, channels = stages(model_config, state, 3)
-    network = OriginalCam(backbone, channels, len(model_config.class_names))
-    return SpgNetwork(network, channels, Spg.model_validate(model_config.options))
+    network = OriginalCam(backbone, [options.head_width], len(model_config.class_names))
+    return SpgNetwork(network, channels, options)
 
 
 def loss(network: nn.Module, images: Tensor, labels: Tensor, options: Spg) -> Tensor:
@@ -119,9 +129,17 @@ def upsampled(maps: Float[Tensor, "batch 1 _ _"], image_hw: tuple[int, int]) -> 
 
 
 def seeds(heatmaps: Heatmaps, delta_h: float, delta_l: float) -> Targets:
-    """M: 1 above delta_h, 0 below delta_l, ignored between; without gradient."""
+    """M: 1 above delta_h, 0 below delta_l, ignored between; without gradient.
+
+    As in the published code, a map with fewer than `LEAST_FOREGROUND` positions above delta_h has its foreground above
+    `FRACTION_OF_PEAK` of its maximum.
+    """
     heatmaps = heatmaps.detach()
     is_foreground, is_background = heatmaps > delta_h, heatmaps < delta_l
+    has_few = is_foreground.float().mean((1, 2), keepdim=True) < LEAST_FOREGROUND
+    above_peak = heatmaps > FRACTION_OF_PEAK * heatmaps.amax((1, 2), keepdim=True)
+    is_foreground = torch.where(has_few, above_peak, is_foreground)
+    is_background &= ~is_foreground
     return Targets(is_foreground.to(heatmaps), (is_foreground | is_background).to(heatmaps))
 
 

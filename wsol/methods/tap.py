@@ -3,8 +3,8 @@
 Thresholded average pooling: a channel is averaged over the positions above tau_tap = theta_tap * max instead of all, so
 that a small active area is not the same as weak activation (sec. 3.1, Eq. 4). Negative weight clamping: the map uses
 only positive weights of the class layer (sec. 3.2). Percentile as a standard for thresholding: the map is divided by
-its i-th percentile instead of its maximum (sec. 3.3). If the last stage does not end in a ReLU, its positive part is
-used.
+its i-th percentile instead of its maximum (sec. 3.3), both of the min-max normalised map. Negative features, which
+another activation than a ReLU may give, are set to 0.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, cross_entropy
+from torch.nn.functional import conv2d, cross_entropy, interpolate
 
 from wsol.config.methods import Tap
 from wsol.config.options import RunConfig
@@ -21,7 +22,7 @@ from wsol.data.samples import DataSet
 from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
-from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, map_of_class
+from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, map_of_class, spread
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
@@ -34,6 +35,12 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
 def load(run: Run) -> LocalizationModel:
     """The trained network."""
     return load_model(run.network_folder, build, forward)
+
+
+FinerMaps = Float[Tensor, "batch finer_height finer_width"]
+
+UPSAMPLING = 4
+"""Factor by which maps are enlarged before the percentile, because 14 x 14 values are too few."""
 
 
 class TapNetwork(nn.Module):
@@ -62,9 +69,12 @@ def clamped_maps(features: Tensor, weight: Tensor) -> Tensor:
     return conv2d(features, weight.clamp(min=0)[:, :, None, None])
 
 
-def fraction_of_percentile(maps: Heatmaps, percentile: int) -> Heatmaps:
-    """Sec. 3.3: the map divided by its percentile (the lower of the two nearest values), at most 1."""
-    maps = maps.float().relu()
+def fraction_of_percentile(maps: Heatmaps, percentile: int) -> FinerMaps:
+    """Sec. 3.3: the map divided by its percentile (the lower of the two nearest values), at most 1. As in the published
+    code, the map is enlarged and min-max normalised before.
+    """
+    finer = interpolate(maps.float()[:, None], scale_factor=UPSAMPLING, mode="bilinear", align_corners=False)[:, 0]
+    maps = spread(finer)
     ranked = maps.flatten(1).sort(dim=1).values
     standard = ranked[:, percentile * (ranked.shape[1] - 1) // 100]
     return (maps / standard.clamp(min=torch.finfo(torch.float32).tiny)[:, None, None]).clamp(max=1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wsol.config.options import Box
 from wsol.data.ground_truth import GroundTruthMask, ImageTruth
 from wsol.geometry.boxes import Boxes, iou
-from wsol.geometry.objects import find_objects
+from wsol.geometry.objects import find_objects, resized
 from wsol.metrics.evaluator import HUNDREDTHS, Evaluator, ImageResult, Row, mask_overlap, own_grid
 from wsol.metrics.protocols import PROTOCOLS, ProtocolName
 
@@ -208,6 +208,27 @@ def test_original_is_the_largest_component_at_the_images_own_size(case: Case, th
     for place in (0, 9, 36, 98):
         at = float(HUNDREDTHS[place])
         assert row.sweep[np.searchsorted(own_grid(threshold), at)] == np.float32(by_find_objects(at))
+
+
+def otsu_by_loops(heatmap: Map) -> float:
+    """Reference: the level of 8 bits with the largest between-class variance (Otsu 1979, Eq. 14)."""
+    levels = (heatmap * 255).astype(np.uint8).ravel().astype(float)
+    variances = []
+    for level in range(255):
+        low, high = levels[levels <= level], levels[levels > level]
+        variances.append(len(low) * len(high) * (high.mean() - low.mean()) ** 2 if len(low) and len(high) else 0.0)
+    return (int(np.argmax(variances)) + 1) / 255
+
+
+@settings(max_examples=20)
+@given(cases())
+def test_otsus_threshold_is_that_of_the_image(case: Case) -> None:
+    row = judged("original", case, 0.5)
+    found = find_objects(
+        case.heatmap, case.image_hw, Box(threshold=otsu_by_loops(resized(case.heatmap, case.image_hw)))
+    )
+    assert row.otsu_iou == (float(iou(Boxes.of([found[0].xyxy]), Boxes.of(case.boxes)).max()) if found else 0.0)
+    assert judged("wsol-v2", case).otsu_iou is None and judged("spol", case, 0.5).otsu_iou is None
 
 
 # Boxes instead of maps

@@ -29,10 +29,11 @@ def row(
     mask_iou: float | None = None,
     peak: int = 0,
     score: float | None = None,
+    otsu_iou: float | None = None,
 ) -> Row:
     """An image whose boxes fit equally well at every threshold, unless given otherwise."""
     fits = np.array([iou] * len(HUNDREDTHS) if sweep is None else sweep, dtype=np.float32)
-    return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None, score)
+    return Row(name, label, iou, has_box, True, fits, peak, rank, mask_iou, None, score, otsu_iou)
 
 
 def judged(*rows: Row, protocol: Protocol = ORIGINAL, step: float = 0.001) -> ProtocolResult:
@@ -85,6 +86,12 @@ def values(one: ProtocolResult) -> dict[str, float]:
 def test_rates_counted_by_hand(iou: list[float], rank: list[int], expected: dict[str, float]) -> None:
     found = values(judged(*(row(a, rank=b) for a, b in zip(iou, rank, strict=True))))
     assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_at_otsus_threshold_every_image_has_a_threshold_of_its_own() -> None:
+    found = values(judged(row(0.9, otsu_iou=0.4), row(0.1, otsu_iou=0.5), row(0.1, otsu_iou=0.6)))
+    assert found["gt_known_otsu"] == pytest.approx(200 / 3)
+    assert "gt_known_otsu" not in values(judged(row(0.9, otsu_iou=0.4), row(0.1)))
 
 
 def test_under_spol_one_half_is_not_enough() -> None:

@@ -14,6 +14,7 @@ from wsol.data.ground_truth import GroundTruthMask, ImageTruth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.contrast import Colours
 from wsol.geometry.objects import DetectedObject, find_objects
+from wsol.geometry.otsu import otsu_threshold
 from wsol.geometry.threshold_sweep import Layers, best_fits, layers_at
 from wsol.metrics.frames import SQUARE_PX, Map, boxes_in, fraction_map, map_in, map_of_crop
 from wsol.metrics.pixels import Counts, score_counts
@@ -71,6 +72,8 @@ class Row:
     score: float | None = None
     """Score of the evaluated box, higher is more certain; None without scores, or if the protocol searches for the best
     threshold."""
+    otsu_iou: float | None = None
+    """IoU of the box at Otsu's threshold of the map; None without a map, or if the protocol is not `original`."""
 
 
 class Evaluator:
@@ -163,7 +166,8 @@ def _map_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, 
     grid = own_grid(threshold)
     layers = layers_at(heatmap, grid)
     fits = np.zeros(len(grid))
-    fits[: layers.count] = best_fits(layers, protocol.boxes, fit_to(protocol, ground_truth))
+    fit = fit_to(protocol, ground_truth)
+    fits[: layers.count] = best_fits(layers, protocol.boxes, fit)
     own = int(np.searchsorted(grid, threshold))
     colours = None if protocol.geometry == "crop" else result.colours  # the colours are of the whole image
     found = find_objects(original, heatmap.shape, Box(threshold=threshold), colours)
@@ -179,7 +183,13 @@ def _map_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, 
         mask_iou=_mask_iou(found, result, ground_truth) if protocol.geometry == "image" else None,
         pixels=None,
         score=found[0].score if found else 0.0,
+        otsu_iou=_otsu_iou(heatmap, protocol, fit) if protocol.geometry == "image" else None,
     )
+
+
+def _otsu_iou(heatmap: Map, protocol: Protocol, fit: Fit) -> float:
+    layers = layers_at(heatmap, np.array([otsu_threshold(heatmap)]))
+    return float(best_fits(layers, protocol.boxes, fit)[0]) if layers.count else 0.0
 
 
 def _maps(protocol: Protocol, result: ImageResult) -> tuple[Map, Map]:

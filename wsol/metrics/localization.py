@@ -41,6 +41,8 @@ class ProtocolResult:
     """All zero for images without a ground-truth mask; None if no image has one."""
     score: Float[np.ndarray, " n"] | None = None
     """None unless every image has one."""
+    otsu_iou: Float[np.ndarray, " n"] | None = None
+    """None unless every image has one."""
 
     def is_evaluated(self) -> Which:
         """Which images are in the rates of boxes."""
@@ -129,6 +131,8 @@ class ProtocolResult:
         if self.has_thresholds():
             _, at_best = self._best[CORRECT_IOU]
             rates["gt_known_best_threshold"] = rate(self.is_correct(at_best)[which])
+        if self.otsu_iou is not None:
+            rates["gt_known_otsu"] = rate(self.is_correct(self.otsu_iou)[which])
         auc = None if self.score is None else score_auc(self.score[which], is_correct[which])
         if auc is not None:
             rates["score_auc"] = auc
@@ -157,6 +161,7 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
     ordered = [once[image_id] for image_id in sorted(once)]
     ranks = [row.rank for row in ordered if row.rank is not None]
     scores = [row.score for row in ordered if row.score is not None]
+    otsu = [row.otsu_iou for row in ordered if row.otsu_iou is not None]
     masks = [np.nan if row.mask_iou is None else row.mask_iou for row in ordered]
     pixels = next((row.pixels for row in ordered if row.pixels is not None), None)
     return ProtocolResult(
@@ -177,4 +182,5 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
             else np.stack([np.zeros_like(pixels) if row.pixels is None else row.pixels for row in ordered])
         ),
         score=np.array(scores, dtype=float) if len(scores) == len(ordered) else None,
+        otsu_iou=np.array(otsu, dtype=float) if len(otsu) == len(ordered) else None,
     )

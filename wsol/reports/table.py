@@ -28,6 +28,7 @@ NAMES = {
     "mask_iou": "mask IoU",
     "pxap": "PxAP",
     "gt_known_best_threshold": "GT-known Loc at the best threshold",
+    "gt_known_otsu": "GT-known Loc at Otsu's threshold of each map",
     "score_auc": "AUC of the score",
 }
 

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,11 +30,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsol import RunConfig, WsolError, open_data
 from wsol.config.base import ProtocolName
-from wsol.config.groups import first_networks, groups_of, options_unread
+from wsol.config.groups import classifier_of, first_networks, groups_of, options_unread
 from wsol.config.messages import as_error
 from wsol.config.methods import METHODS
 from wsol.config.recipes import merged, resolve
+from wsol.data.images import image_hw
+from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet
+from wsol.geometry.boxes import centre_box
 from wsol.methods.base import settings_of, trained_as
 from wsol.storage.folders import MANIFEST, text_hash, write_json, write_text
 
@@ -51,7 +54,10 @@ class Row(_Strict):
 
     name: str
     config: Tree = {}
-    which: Literal["seg", "cam", "cues"] = "seg"
+    which: Literal["seg", "cam", "cues", "centre-box"] = "seg"
+    """The stage to evaluate, or no network at all: a box in the centre, half of the image."""
+    own_terms: str | None = None
+    """What differs from the terms of the other rows, if the grid has `equal_terms`."""
     seeds: tuple[int, ...] | None = None
     reference: float | None = None
     """GT-known Loc reported by a paper."""
@@ -66,6 +72,8 @@ class Grid(_Strict):
     common: Tree = {}
     costs: bool = False
     """Whether the table shows time and memory of training and prediction."""
+    equal_terms: bool = False
+    """Whether all rows must have the same terms (`terms_of`) unless they say what differs."""
     rows: tuple[Row, ...]
 
 
@@ -144,6 +152,8 @@ def read_grid(path: Path) -> tuple[str, list[Run]]:
         raise WsolError(
             f"{path} is not a grid ({mistake})", expected="title, seeds, common and rows as in studies/grids"
         ) from None
+    if grid.equal_terms:
+        check_terms(runs)
     twice = [name for name, count in Counter((run.row.name, run.seed) for run in runs).items() if count > 1]
     if twice:
         raise WsolError(
@@ -152,6 +162,72 @@ def read_grid(path: Path) -> tuple[str, list[Run]]:
             remedy="Rename one of them.",
         )
     return grid.title, runs
+
+
+Terms = dict[str, str]
+"""What should be the same for all rows of a comparison, in words."""
+
+
+def terms_of(config: RunConfig) -> Terms:
+    """Return what a run has in common with the others if they are compared on equal terms.
+
+    Args:
+        config: the resolved configuration.
+
+    Returns:
+        Terms by name; a method has only those that it depends on.
+    """
+    spec = METHODS[config.method]
+    terms = {"backbone": config.backbone}
+    views = {"training": (config.training.resize_px, 1.0), "instant": (config.instant.resize_px, 1.0)}
+    if config.method == "spol":
+        views |= {"cam": (config.cam.resize_px, 1.0), "seg": (config.seg.resize_px, config.seg.scale)}
+    read = [name for name in groups_of(config) if name in views]
+    terms["image at prediction"] = _same(f"{px * scale:.0f} px" for px, scale in map(views.__getitem__, read))
+    if "training" in read:
+        terms["feature map"] = f"{config.training.feature}, stride {config.training.output_stride}"
+    if spec.is_trained:
+        trained = [getattr(config, name) for name in read if name != "instant"]
+        terms["crop in training"] = _same(f"{one.crop_px} of {one.resize_px} px" for one in trained)
+        terms["passes"] = _same(f"{one.epochs} epochs of each network" for one in trained)
+        terms["batch"] = _same(f"{one.batch_size} images" for one in trained)
+        terms["frozen"] = _same(f"{one.freeze} stages" for one in trained)
+    return terms
+
+
+def _same(values: Iterable[str]) -> str:
+    return " and ".join(dict.fromkeys(values))
+
+
+def check_terms(runs: Sequence[Run]) -> Terms:
+    """Check that all rows of a comparison have the same terms, except those that say what differs.
+
+    Args:
+        runs: all runs of the grid.
+
+    Returns:
+        The terms.
+
+    Raises:
+        WsolError: two rows differ, or a row says that it differs and does not.
+    """
+    terms: Terms = {}
+    first: dict[str, str] = {}
+    compared = [run for run in runs if run.row.which != "centre-box"]
+    for run in compared:
+        for name, value in terms_of(run.config).items() if run.row.own_terms is None else ():
+            if terms.setdefault(name, value) != value:
+                raise WsolError(
+                    f"rows {first[name]!r} and {run.row.name!r} are not on equal terms ({name})",
+                    expected=terms[name],
+                    got=value,
+                    remedy="Make them equal, or say in `own_terms` what differs.",
+                )
+            first.setdefault(name, run.row.name)
+    for run in compared:
+        if run.row.own_terms is not None and terms_of(run.config).items() <= terms.items():
+            raise WsolError(f"row {run.row.name!r} has `own_terms`, but the terms of all rows", expected="none")
+    return terms
 
 
 def _first_mistake(error: ValidationError) -> str:
@@ -194,6 +270,8 @@ def options(values: Tree, lead: str = "--") -> Iterator[str]:
             yield from (word, str(value))
 
 
+CENTRE_FRACTION = 0.5**0.5
+"""Width and height of the centre box, as fractions of the image's."""
 COMMANDS = {"cam": "train-cam", "pseudo": "make-pseudo", "seg": "train-seg", "classifier": "train-classifier"}
 FOLDERS = {"pseudo": ("cues", "pseudo")}
 """Folders that a command writes, if they are not named like the stage."""
@@ -212,6 +290,30 @@ LAST = {"cam": "cam", "cues": "pseudo"}
 def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     """Run the missing stages, and evaluate."""
     folder, image_option = run.folder(runs), ["--images", str(images)] if images else []
+    if run.row.which == "centre-box":
+        boxes = write_centre_boxes(open_ground_truth(data, images), folder / "boxes.csv")
+        system = ["--boxes", str(boxes), "--truth", str(data)]
+    else:
+        _train(run, data, image_option, runs)
+        if run.has_costs and run.row.which == "seg":
+            _predict(folder, data, images)
+        system = [str(folder), str(data), "--which", run.row.which]
+    protocols = ["--protocol", ",".join(run.protocols), "--json", str(run.result(runs))]
+    _wsol("evaluate", *system, *image_option, *protocols)
+
+
+def write_centre_boxes(data: DataSet, file: Path) -> Path:
+    """Write a box for each test image: in the centre, of the image's aspect ratio and half of its area."""
+    lines = ["path,x0,y0,x1,y1"]
+    for sample in data.test:
+        box = centre_box(image_hw(sample.path), CENTRE_FRACTION)
+        lines.append(",".join([f'"{sample.image_id}"', *map(str, box)]))
+    write_text(file, "\n".join([*lines, ""]))
+    return file
+
+
+def _train(run: Run, data: Path, image_option: Sequence[str], runs: Path) -> None:
+    folder = run.folder(runs)
     unread = options_unread(run.config)  # the common values may be for other methods, too
     chosen = [*image_option, *options(run.config.model_dump(mode="json", exclude=unread))]
     peaks_mb = [_peak_mb(folder)]
@@ -233,20 +335,6 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
         if stage == LAST.get(run.row.which):
             break
     write_json(folder / PEAK, max(peaks_mb))
-    if run.has_costs and run.row.which == "seg":
-        _predict(folder, data, images)
-    _wsol(
-        "evaluate",
-        str(folder),
-        str(data),
-        *image_option,
-        "--which",
-        run.row.which,
-        "--protocol",
-        ",".join(run.protocols),
-        "--json",
-        str(run.result(runs)),
-    )
 
 
 PREDICTED, PEAK = "predicted", "peak_mb.json"
@@ -281,13 +369,17 @@ def _shared(config: RunConfig, stage: str, runs: Path) -> dict[str, Path]:
 
 def _fit(config: RunConfig, run: Path, runs: Path, words: Sequence[str]) -> float:
     """Train a method other than SPOL; return the peak memory in MB, also if another row has trained the network."""
-    if trained_as(config) != "cam":
-        return _wsol("fit", *words)
-    own, shared = run / METHODS[config.method].folder, _network(config, runs)
-    _take(shared, own)
-    peak_mb = max(_wsol("fit", *words), _peak_mb(own))
-    write_json(own / PEAK, peak_mb)
-    _take(own, shared)
+    kept = {}
+    if trained_as(config) == "cam":
+        kept[run / METHODS[config.method].folder] = _network(config, runs)
+    if classifier_of(config) is not None:
+        kept |= {run / name: shared for name, shared in _shared(config, "classifier", runs).items()}
+    for own, shared in kept.items():
+        _take(shared, own)
+    peak_mb = max([_wsol("fit", *words), *map(_peak_mb, kept)])
+    for own, shared in kept.items():
+        write_json(own / PEAK, peak_mb)
+        _take(own, shared)
     return peak_mb
 
 
@@ -447,7 +539,10 @@ class Study:
 
 
 COLUMNS = {
+    "Top-1 Loc": ("original", "top1_loc"),
+    "Top-5 Loc": ("original", "top5_loc"),
     "GT-known at its threshold": ("original", "gt_known"),
+    "at Otsu's of each map": ("original", "gt_known_otsu"),
     "at the best": ("original", "gt_known_best_threshold"),
     "MaxBoxAcc": ("wsol-v1", "max_box_acc"),
     "MaxBoxAccV2": ("wsol-v2", "max_box_acc_v2"),
@@ -474,7 +569,7 @@ def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> s
     n = sorted({one["n"] for run in found for one in run["judged"]})
     protocols = ", ".join(f"`{name}`" for name in everything[0].protocols) if everything else "none"
     seeds_of_all = ", ".join(map(str, sorted({run.seed for run in everything})))
-    columns = {head: place for head, place in COLUMNS.items() if everything and place[0] in everything[0].protocols}
+    columns = {head: place for head, place in COLUMNS.items() if any(_metric(one, *place) for one in found)}
     costs = COSTS if everything and everything[0].has_costs else ()
     heads = [
         "row",

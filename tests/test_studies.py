@@ -33,6 +33,7 @@ from wsol.cli.main import app, main  # noqa: E402
 from wsol.config.base import Method  # noqa: E402
 from wsol.config.groups import groups_of, options_read, options_unread  # noqa: E402
 from wsol.config.recipes import RECIPES, resolve  # noqa: E402
+from wsol.data.images import image_hw  # noqa: E402
 from wsol.geometry.boxes import Boxes, tight_box  # noqa: E402
 from wsol.reports.panels import GROUND_TRUTH  # noqa: E402
 from wsol.runs.saved_config import preview  # noqa: E402
@@ -346,7 +347,7 @@ def judged(gt_known: float, **more: float) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("results", "cells"),
     [
-        pytest.param({}, ["0 of 2", "", "", "", "", "", "", "", ""], id="nothing yet"),
+        pytest.param({}, ["0 of 2", "", "", ""], id="nothing yet"),
         pytest.param(
             {0: judged(90.0)},
             [
@@ -356,7 +357,6 @@ def judged(gt_known: float, **more: float) -> list[dict[str, Any]]:
                 "91.0 (89.0 to 93.0)",
                 "80.0 (78.0 to 82.0)",
                 "60.0 (58.0 to 62.0)",
-                "",
                 "1.0",
                 "3",
             ],
@@ -364,7 +364,7 @@ def judged(gt_known: float, **more: float) -> list[dict[str, Any]]:
         ),
         pytest.param(
             {0: judged(90.0), 1: judged(94.0)},
-            ["2", "0.50", "92.0 ± 2.8", "93.0 ± 2.8", "80.0 ± 0.0", "60.0 ± 0.0", "", "1.0", "3"],
+            ["2", "0.50", "92.0 ± 2.8", "93.0 ± 2.8", "80.0 ± 0.0", "60.0 ± 0.0", "1.0", "3"],
             id="several seeds have a deviation",
         ),
         pytest.param(
@@ -379,6 +379,59 @@ def test_cells_of_a_row(tmp_path: Path, results: dict[int, Any], cells: list[str
     found = [{"row": "wsol", "seed": seed, "minutes": 3.0, "judged": one} for seed, one in results.items()]
     last = runner.table(everything, found, "birds").splitlines()[-1]
     assert [cell.strip() for cell in last.strip("|").split("|")] == ["wsol", *cells, "96.5"]
+
+
+METHODS_ON_EQUAL_TERMS = [
+    {"name": "a", "config": {"method": "cam"}},
+    {"name": "b", "config": {"method": "ddt"}},
+    {"name": "c", "config": {"method": "instant", "instant": {"resize_px": 256}}},
+    {"name": "d", "which": "centre-box"},
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "difference"),
+    [
+        pytest.param({"method": "adl", "training": {"epochs": 7}}, "passes", id="more passes"),
+        pytest.param({"method": "adl", "training": {"feature": "stage"}}, "feature map", id="another feature"),
+        pytest.param({"method": "adl", "training": {"output_stride": 8}}, "feature map", id="another stride"),
+        pytest.param({"method": "ddt", "training": {"resize_px": 448}}, "image at prediction", id="larger images"),
+        pytest.param({"method": "instant"}, "image at prediction", id="instant's own size"),
+        pytest.param({"backbone": "resnet18", "method": "cam"}, "backbone", id="another backbone"),
+        pytest.param({"method": "spol", "seg": {"scale": 1.5}}, "image at prediction", id="larger at prediction"),
+        pytest.param({"method": "adl", "training": {"lr_new": 0.5}}, None, id="rates are each method's own"),
+    ],
+)
+def test_a_comparison_is_on_equal_terms_or_says_what_differs(
+    tmp_path: Path, row: dict[str, Any], difference: str | None
+) -> None:
+    equal = {"equal_terms": True, "common": {"instant": {"resize_px": 256}, "training": {"epochs": 3}}}
+    rows = [*METHODS_ON_EQUAL_TERMS, {"name": "e", "config": {"instant": {"resize_px": 448}} | row}]
+    path = written(tmp_path, **equal, rows=rows)
+    if difference is None:
+        assert runner.read_grid(path)
+        rows[-1]["own_terms"] = "nothing"
+        with pytest.raises(WsolError, match="own_terms"):
+            runner.read_grid(written(tmp_path, **equal, rows=rows))
+        return
+    with pytest.raises(WsolError, match=difference):
+        runner.read_grid(path)
+    rows[-1]["own_terms"] = "it differs"
+    assert runner.read_grid(written(tmp_path, **equal, rows=rows))
+
+
+def test_the_centre_box_has_the_aspect_ratio_and_half_of_the_area(fake_cub: Path, tmp_path: Path) -> None:
+    data = open_data(fake_cub)
+    lines = runner.write_centre_boxes(data, tmp_path / "boxes.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(data.test)
+    for line, sample in zip(lines[1:], data.test, strict=True):
+        name, *edges = line.rsplit(",", 4)
+        x0, y0, x1, y1 = map(float, edges)
+        height, width = image_hw(sample.path)
+        assert name.strip('"') == sample.image_id
+        assert (x0 + x1, y0 + y1) == pytest.approx((width, height))
+        assert (x1 - x0) * (y1 - y0) == pytest.approx(width * height / 2)
+        assert (x1 - x0) / (y1 - y0) == pytest.approx(width / height)
 
 
 def test_held_out_images_are_training_images(fake_cub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

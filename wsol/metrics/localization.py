@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt16
+from jaxtyping import Bool, Float, Float32, Int, Shaped, UInt16
 
 from wsol.metrics.bootstrap import Rate, rate
 from wsol.metrics.evaluator import Row
@@ -109,44 +109,56 @@ class ProtocolResult:
 
     def rates_of(self, which: Which) -> dict[str, Rate]:
         """Every rate of some images, in percent, at the best thresholds of all images."""
-        boxed = which & self.is_evaluated()
-        rates = {}
-        if boxed.any():
-            rates = self._swept(boxed) if self.protocol.threshold == "best" else self._at_threshold(boxed)
-        if self.mask_iou is not None and np.isfinite(self.mask_iou[which]).any():
-            ious = self.mask_iou[which]
-            rates["mask_iou"] = rate(ious[np.isfinite(ious)])
+        counted = {name: values[which & np.isfinite(values)] for name, values in self.per_image.items()}
+        rates = {name: rate(values) for name, values in counted.items() if len(values)}
+        mask_iou = rates.pop("mask_iou", None)
+        if self.score is not None and self.protocol.threshold != "best":
+            boxed = which & self.is_evaluated()
+            auc = score_auc(self.score[boxed], self.is_correct(self.iou[boxed]))
+            rates |= {} if auc is None else {"score_auc": auc}
+        if mask_iou is not None:
+            rates["mask_iou"] = mask_iou
         if self.pixels is not None:
             pxap = pixel_average_precision(self.pixels[which])
             rates |= {} if pxap is None else {"pxap": pxap}
         return rates
 
-    def _at_threshold(self, which: Which) -> dict[str, Rate]:
+    @cached_property
+    def per_image(self) -> dict[str, Float[np.ndarray, " n"]]:
+        """The metrics that are means over images, by name: the value of each image in [0, 1], NaN where the image does
+        not count.
+        """
+        boxed, values = self.is_evaluated(), {}
+        if boxed.any():
+            of_boxes = self._swept() if self.protocol.threshold == "best" else self._at_threshold()
+            values = {name: np.where(boxed, one, np.nan) for name, one in of_boxes.items()}
+        return values if self.mask_iou is None else values | {"mask_iou": self.mask_iou}
+
+    def _at_threshold(self) -> dict[str, Shaped[np.ndarray, " n"]]:
         is_correct = self.is_correct(self.iou)
-        rates = {"gt_known": rate(is_correct[which])}
+        values: dict[str, Shaped[np.ndarray, " n"]] = {"gt_known": is_correct}
         if self.rank is not None:
-            rates["top1_loc"] = rate((is_correct & (self.rank < 1))[which])
-            rates["top5_loc"] = rate((is_correct & (self.rank < 5))[which])
-        rates["mean_box_iou"] = rate(self.iou[which])
+            values["top1_loc"] = is_correct & (self.rank < 1)
+            values["top5_loc"] = is_correct & (self.rank < 5)
+        values["mean_box_iou"] = self.iou
         if self.has_thresholds():
             _, at_best = self._best[CORRECT_IOU]
-            rates["gt_known_best_threshold"] = rate(self.is_correct(at_best)[which])
+            values["gt_known_best_threshold"] = self.is_correct(at_best)
         if self.otsu_iou is not None:
-            rates["gt_known_otsu"] = rate(self.is_correct(self.otsu_iou)[which])
-        auc = None if self.score is None else score_auc(self.score[which], is_correct[which])
-        if auc is not None:
-            rates["score_auc"] = auc
-        return rates
+            values["gt_known_otsu"] = self.is_correct(self.otsu_iou)
+        return values
 
-    def _swept(self, which: Which) -> dict[str, Rate]:
+    def _swept(self) -> dict[str, Shaped[np.ndarray, " n"]]:
         is_correct = {level: self.is_correct(at_best, level) for level, (_, at_best) in self._best.items()}
-        rates = {f"box_acc_{100 * level:.0f}": rate(correct[which]) for level, correct in is_correct.items()}
+        values: dict[str, Shaped[np.ndarray, " n"]] = {
+            f"box_acc_{100 * level:.0f}": correct for level, correct in is_correct.items()
+        }
         if self.protocol.name == "wsol-v2":
-            rates["max_box_acc_v2"] = rate(np.mean(list(is_correct.values()), axis=0)[which])
+            values["max_box_acc_v2"] = np.mean(list(is_correct.values()), axis=0)
         else:
-            rates["max_box_acc"] = rates["box_acc_50"]
+            values["max_box_acc"] = values["box_acc_50"]
         _, at_best = self._best[CORRECT_IOU]
-        return rates | {"mean_box_iou": rate(at_best[which])}
+        return values | {"mean_box_iou": at_best}
 
 
 def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray, " thresholds"]) -> ProtocolResult:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wsol.commands.export_model import export_model
     from wsol.commands.fit import fit, make_pseudo, train_cam, train_classifier, train_seg
     from wsol.commands.predict import predict
+    from wsol.comparisons.compare import compare
     from wsol.config.options import RunConfig
     from wsol.data.open import open_data
     from wsol.errors import WsolError
@@ -34,6 +35,7 @@ _HOMES = {
     "WsolError": "wsol.errors",
     "calibrate": "wsol.commands.calibrate",
     "check": "wsol.checks.run",
+    "compare": "wsol.comparisons.compare",
     "evaluate": "wsol.commands.evaluate",
     "evaluate_results": "wsol.commands.evaluate_results",
     "export": "wsol.commands.export",
@@ -58,6 +60,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "check",
+    "compare",
     "evaluate",
     "evaluate_results",
     "export",

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from wsol.cli.evaluate import calibrate, evaluate
 from wsol.cli.predict import export, export_model, predict, review
-from wsol.cli.tools import check, demo, doctor, report
+from wsol.cli.tools import check, compare, demo, doctor, report
 from wsol.cli.train import fit, make_pseudo, train_cam, train_classifier, train_seg
 from wsol.config.messages import as_error, training_needed
 from wsol.errors import WsolError
@@ -44,6 +44,7 @@ for _command in (
     calibrate,
     check,
     report,
+    compare,
     doctor,
     demo,
 ):

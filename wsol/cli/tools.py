@@ -1,9 +1,12 @@
-"""`wsol check`, `report`, `doctor` and `demo`: pages and tools."""
+"""`wsol check`, `report`, `compare`, `doctor` and `demo`: pages and tools."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from wsol.cli.common import Device, Flag, Images, JsonFile, NetworkPrecision, check_outputs
 from wsol.config.options import RunConfig
@@ -83,6 +86,61 @@ def report(
         run, data, out=out, images=images, protocol=protocol, max_images=max_images, device=device, precision=precision
     )
     print_result(page)
+
+
+def compare(
+    runs_and_data: Annotated[list[Path], Parameter(negative="")],
+    *,
+    out: Path,
+    images: Images = None,
+    protocol: str = "original,wsol-v2",
+    max_images: int = 30,
+    json_file: JsonFile = None,
+    device: Device = "auto",
+    precision: NetworkPrecision = "auto",
+) -> None:
+    """Compare runs on the same test images: one HTML page with their metrics, the differences from the first run with
+    intervals (paired bootstrap), and for each image the map, mask and box of every run.
+
+    `wsol compare RUN RUN [RUN ...] DATA --out OUT`
+
+    Parameters
+    ----------
+    runs_and_data
+        Two or more finished runs, and last a data set with annotated boxes. The other runs are compared with the first.
+    out
+        Folder for index.html, which works offline. An older comparison in it is replaced.
+    protocol
+        Evaluation protocols, separated by commas.
+    max_images
+        Maximum number of images shown, spread evenly over the data set.
+    json_file
+        Also write the metrics and the differences to this file.
+    """
+    check_outputs({"--json": json_file})
+    *runs, data = runs_and_data
+    from wsol.comparisons.compare import compare as compare_runs
+    from wsol.comparisons.tables import differences_table, for_terminal, metrics_table
+    from wsol.reports.table import print_table
+
+    comparison = compare_runs(
+        runs,
+        data,
+        out,
+        images=images,
+        protocol=protocol,
+        max_images=max_images,
+        device=device,
+        precision=precision,
+    )
+    if json_file is not None:
+        from wsol.storage.folders import write_json
+
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(json_file, comparison.as_json())
+    print_table(for_terminal(metrics_table(comparison)))
+    print_table(for_terminal(differences_table(comparison)))
+    print_result(comparison.page)
 
 
 def doctor(

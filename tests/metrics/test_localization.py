@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -251,6 +251,16 @@ def test_classes_together_are_the_whole(rows: list[Row]) -> None:
         (one.label == label).sum() * one.rates_of(one.label == label)["gt_known"].value for label in set(one.label)
     ]
     assert sum(per_class) / len(rows) == pytest.approx(values(one)["gt_known"])
+
+
+@settings(max_examples=20)
+@given(some_rows, st.sampled_from([ORIGINAL, SPOL, V1, V2]))
+def test_the_values_of_the_images_average_to_the_rates(rows: list[Row], protocol: Protocol) -> None:
+    hidden = replace(row(0.9, rank=0), has_ground_truth=False)
+    one = judged(*rows, hidden, protocol=protocol)
+    means = {name: 100 * float(np.nanmean(of_images)) for name, of_images in one.per_image.items()}
+    assert means == pytest.approx({name: value for name, value in values(one).items() if name in means})
+    assert means.keys() | {"score_auc", "pxap"} >= values(one).keys()
 
 
 def sweep_that_is_right_at(*indices: int) -> NDArray[np.float64]:

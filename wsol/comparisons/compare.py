@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from wsol.commands.evaluate import evaluate_run, labelled_as_trained
@@ -13,13 +14,13 @@ from wsol.comparisons.page import MAKER, write_comparison
 from wsol.config.base import Precision
 from wsol.data.ground_truth import GroundTruth, remedy_for
 from wsol.data.open import open_ground_truth
-from wsol.data.readers.unlabelled import CLASS_NAMES
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.metrics.evaluation import image_count
 from wsol.metrics.protocols import Protocol, protocols_named
 from wsol.reports.gallery import Gallery
 from wsol.reports.write_report import PAGE_FILE, spread
+from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 from wsol.storage.locks import held
 from wsol.text import number_of
@@ -174,15 +175,22 @@ def _evaluated_images(comparison: Comparison) -> int:
 
 
 def _check_classes(galleries: Sequence[Gallery], data: DataSet) -> None:
-    """Refuse runs of different classes: their Top-1 Loc would not be comparable. Runs without classes go with all."""
-    known = [gallery for gallery in galleries if gallery.localizer.class_names != CLASS_NAMES]
-    for gallery in known:
+    """Refuse runs of different classes: their maps and Top-1 Loc are of different questions. Runs that neither need
+    labels nor predict classes are compared with all.
+    """
+    for gallery in galleries:
         labelled_as_trained(data.test[:1], data, gallery.localizer.class_names, gallery.run.folder)
-        first, own = set(known[0].localizer.class_names), set(gallery.localizer.class_names)
-        if first != own:
+    with_classes = [one for one in galleries if _uses_classes(one.run)]
+    for first, other in pairwise(with_classes):
+        odd = set(first.localizer.class_names) ^ set(other.localizer.class_names)
+        if odd:
             raise WsolError(
-                f"{known[0].run.folder} and {gallery.run.folder} have different classes",
-                expected=f"the same classes for both ({number_of(len(first), 'class')})",
-                got=f"{sorted(first ^ own)[0]} in one of them",
+                f"{first.run.folder} and {other.run.folder} have different classes",
+                expected="the same classes for both",
+                got=f"{sorted(odd)[0]} in one of them",
                 remedy="Compare runs that were trained on the same classes.",
             )
+
+
+def _uses_classes(run: Run) -> bool:
+    return run.spec.needs_labels or run.config.classifier != "none"

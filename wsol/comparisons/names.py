@@ -17,7 +17,7 @@ def distinct_names(folders: Sequence[Path]) -> tuple[str, ...]:
     """
     parts = [folder.resolve().parts for folder in folders]
     for count in range(1, max(map(len, parts))):
-        names = ["/".join(path[-count:]) for path in parts]
+        names = [Path(*path[-count:]).as_posix() for path in parts]
         if len(set(names)) == len(names):
             return tuple(names)
     return tuple(map(str, folders))

@@ -16,7 +16,10 @@ from wsol.reports.table import NAMES, with_interval
 from wsol.runtime.terminal import visible
 from wsol.text import number_of
 
-BEST = "Best thresholds are chosen with the annotated boxes: they are not available without annotations."
+BEST = (
+    "Best thresholds are chosen with the annotated boxes: they are not available without annotations. Three are for IoU"
+    " 0.3, 0.5 and 0.7."
+)
 OVER_IMAGES = (
     "Intervals are over images: an interval without 0 is a difference that the choice of test images does not explain."
     " Another training of the same run would differ, too."
@@ -57,7 +60,7 @@ def _best(run: ComparedRun, protocol: ProtocolName) -> str:
     result = run.evaluation.results[protocol]
     if not result.has_thresholds():
         return ""
-    return ", ".join(dict.fromkeys(f"{result.best_threshold(level):.2f}" for level in result.protocol.levels))
+    return ", ".join(f"{result.best_threshold(level):.2f}" for level in result.protocol.levels)
 
 
 def _rate(run: ComparedRun, metric: Metric) -> str:

@@ -64,7 +64,7 @@ def page(comparison: Comparison, word: str = "word", ious: Sequence[tuple[float,
 def test_each_image_is_a_row_with_every_runs_panels_and_iou(made_up: Comparison) -> None:
     found = page(made_up)
     assert re.findall(r"IoU (0\.\d\d)</span>", found) == ["0.90", "0.80", "0.30", "0.70", "0.10", "0.20"]
-    assert re.findall(r"<figcaption>(\w+)</figcaption>", found) == 3 * ["Map", "Mask", "Box", "Box"]
+    assert re.findall(r"<figcaption>(.*?)</figcaption>", found) == 3 * ["Map", "Mask", "Box", "Box"]
     assert found.count("box without a map") == 3
     assert re.findall(r'data-which="(\w+)"', found) == ["all", "some", "none"]
     assert re.findall(r'data-spread="([\d.]+)"', found) == ["0.1000", "0.4000", "0.1000"]

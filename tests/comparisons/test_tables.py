@@ -29,7 +29,7 @@ def test_the_difference_is_from_the_first_run_with_an_interval_and_counts(made_u
     assert "Top-1 Loc" not in cells
     assert cells["GT-known Loc"].startswith("+25.0 (\u221250.0 to +")
     assert cells["mean box IoU"].startswith("+12.5 (")
-    better, worse = (cells[name] for name in cells if name.startswith("images that"))
+    better, worse = (cells[name] for name in cells if name.startswith("images:"))
     assert (better, worse) == ("2", "1")
 
 

@@ -88,7 +88,6 @@ def compare(
             Path(out) / PAGE_FILE,
         )
         _check_enough(_evaluated_images(comparison), data_set, ground_truth)
-        comparison.differences  # noqa: B018 - fails before the images are painted
         rows = _rows(galleries, data_set, ground_truth, max_images, progress)
         write_comparison(comparison, rows, data_set)
         size = comparison.page.stat().st_size

@@ -16,13 +16,10 @@ from wsol.reports.table import NAMES, with_interval
 from wsol.runtime.terminal import visible
 from wsol.text import number_of
 
-BEST = (
-    "Best thresholds are chosen with the annotated boxes: they are not available without annotations. Three are for IoU"
-    " 0.3, 0.5 and 0.7."
-)
+BEST = "Best thresholds are chosen with the annotated boxes: they are not available without annotations."
 OVER_IMAGES = (
-    "Intervals are over images: an interval without 0 is a difference that the choice of test images does not explain."
-    " Another training of the same run would differ, too."
+    "An interval without 0 is a difference that the choice of test images does not explain. Metrics also vary between"
+    " trainings of the same method, which these intervals do not include."
 )
 
 
@@ -42,8 +39,14 @@ def metrics_table(comparison: Comparison) -> Table:
         *_threshold_rows(runs),
         *((NAMES[metric[1]], metric[0], *(_rate(one, metric) for one in runs)) for metric in comparison.metrics),
     ]
-    has_best = any(one.has_thresholds() for run in runs for one in run.evaluation.results.values())
-    return Table(f"Metrics on {number_of(n, 'image')}, in percent, with 95 % intervals", rows, BEST if has_best else "")
+    return Table(f"Metrics on {number_of(n, 'image')}, in percent, with 95 % intervals", rows, _caption(runs))
+
+
+def _caption(runs: Sequence[ComparedRun]) -> str:
+    swept = [one for run in runs for one in run.evaluation.results.values() if one.has_thresholds()]
+    levels = next((one.protocol.levels for one in swept if len(one.protocol.levels) > 1), ())
+    several = f" Under wsol-v1 and wsol-v2 there is one for each IoU: {', '.join(map(str, levels))}." if levels else ""
+    return f"{BEST}{several}" if swept else ""
 
 
 def _threshold_rows(runs: Sequence[ComparedRun]) -> Iterator[tuple[str, ...]]:
@@ -107,17 +110,17 @@ def _signed(value: float) -> str:
 
 
 def _counts(comparison: Comparison, first: str) -> Iterator[tuple[str, ...]]:
-    """How many images only one of the two runs has right."""
+    """The number of images on which only one of the two runs is correct."""
     metric: Metric = ("original", "gt_known")
     pairs = [one.get(metric) for one in comparison.differences]
     if any(pairs):
         yield (
-            f"images that {first} has wrong and the run right",
+            f"images: wrong in {first}, correct in this run",
             metric[0],
             *(str(one.better) if one else "" for one in pairs),
         )
         yield (
-            f"images that {first} has right and the run wrong",
+            f"images: correct in {first}, wrong in this run",
             metric[0],
             *(str(one.worse) if one else "" for one in pairs),
         )

@@ -57,7 +57,8 @@ def difference(values: Float[np.ndarray, " n"], reference: Float[np.ndarray, " n
         values: one per image in [0, 1], NaN for an image that does not count; at least one image counts for both.
         reference: the same of the other system.
     """
-    of_images = (values - reference)[np.isfinite(values) & np.isfinite(reference)]
+    of_images = values - reference
+    of_images = of_images[np.isfinite(of_images)]
     return Difference(rate(of_images), len(of_images), int((of_images > 0).sum()), int((of_images < 0).sum()))
 
 

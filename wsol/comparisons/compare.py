@@ -26,7 +26,7 @@ from wsol.storage.locks import held
 from wsol.text import number_of
 
 IMAGES = 30
-"""Largest number of images shown by default; an image takes about 40 kB for each run."""
+"""Largest number of images shown by default; an image takes about 25 kB for each run."""
 PROTOCOL = "original,wsol-v2"
 
 

@@ -92,6 +92,18 @@ def of_maps(shown: GalleryItem) -> GalleryItem:
     return replace(shown, cam=None, foreground=None, known=None)
 
 
+def of_thresholds(shown: GalleryItem) -> GalleryItem:
+    """The same item for pseudo masks from thresholds with a Gaussian, and networks that fuse three levels."""
+    assert shown.cam is not None and shown.heatmap is not None
+    heatmaps = tuple(np.roll(shown.heatmap, step, axis=1) for step in (1, 2, 3))
+    return replace(
+        shown,
+        gaussian=np.asarray(np.roll(cv2.GaussianBlur(shown.cam, (3, 3), 1), -1, axis=1)),
+        cam_levels=tuple(np.roll(shown.cam, step, axis=0) for step in (1, 2, 3)),
+        heatmap_levels=heatmaps,
+    )
+
+
 def of_boxes(shown: GalleryItem) -> GalleryItem:
     """The same item for a method that predicts boxes without maps."""
     return replace(of_maps(shown), heatmap=None, score=None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from fake_data.shown import HOSTILE, blobs, of_boxes, of_maps, shown_image
+from fake_data.shown import HOSTILE, blobs, of_boxes, of_maps, of_thresholds, shown_image
 
 from wsol.config.options import Box
 from wsol.geometry.objects import find_objects, resized
@@ -397,6 +397,32 @@ def test_the_slider_cuts_the_map_that_is_shown(tab: Tab, tmp_path: Path) -> None
     assert tab.locator("#cards canvas").count() == 3
 
 
+def test_each_level_is_shown_beside_the_fused_map_and_cut_by_the_slider(tab: Tab, tmp_path: Path) -> None:
+    shown = of_thresholds(blobs(3, name="one.jpg"))
+    write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(shown)]))
+    tab.goto((tmp_path / "index.html").as_uri())
+    wait_for_drawing(tab)
+    assert tab.locator(".levels").count() == 0
+    tab.check("#levels")
+    tab.wait_for_selector(".levels canvas[data-drawn]")
+    planes = [*shown.cam_levels, shown.cam, *shown.heatmap_levels, shown.heatmap]
+    for threshold in (0.5, 0.35):
+        slide(tab, threshold)
+        names = tab.eval_on_selector_all(".levels figcaption", "all => all.map((one) => one.textContent)")
+        assert [name.partition(", IoU")[0] for name in names] == [
+            f"Stage {stage}, {level}" for stage in (1, 3) for level in ("shallow", "middle", "deep", "fused")
+        ]
+        drawn = tab.eval_on_selector_all(
+            ".levels .found .line",
+            "all => all.map(({ x, y, width, height }) => [x, y, width, height].map((one) => one.baseVal.value))",
+        )
+        for plane, (x, y, width, height) in zip(planes, drawn, strict=True):
+            expected = box_of_the_library(replace(shown, heatmap=plane), threshold)
+            assert (x, y, x + width, y + height) == pytest.approx(expected, abs=2)
+    tab.uncheck("#levels")
+    assert tab.locator(".levels").first.is_hidden()
+
+
 def test_boxes_without_maps_are_filtered_and_ordered_and_stay_as_they_are(
     tab: Tab, tmp_path: Path, hundred: list[GalleryItem]
 ) -> None:
@@ -424,6 +450,9 @@ def test_boxes_without_maps_are_filtered_and_ordered_and_stay_as_they_are(
         pytest.param(None, 1280, [5], id="stages on a desktop"),
         pytest.param(None, 820, [3, 2], id="stages on a tablet"),
         pytest.param(None, 390, [2, 2, 1], id="stages on a phone"),
+        pytest.param(of_thresholds, 1280, [7], id="a Gaussian on a desktop"),
+        pytest.param(of_thresholds, 820, [3, 2, 2], id="a Gaussian on a tablet"),
+        pytest.param(of_thresholds, 390, [2, 2, 2, 1], id="a Gaussian on a phone"),
         pytest.param(of_maps, 1280, [4], id="maps on a desktop"),
         pytest.param(of_maps, 820, [2, 2], id="maps on a tablet"),
         pytest.param(of_maps, 390, [2, 2], id="maps on a phone"),
@@ -439,7 +468,7 @@ def test_panels_stand_in_whole_rows(
     tab = browser.new_page(viewport={"width": width, "height": 900})
     tab.goto((tmp_path / "index.html").as_uri())
     wait_for_drawing(tab)
-    tops = tab.eval_on_selector_all(".panels figure", "all => all.map((one) => one.offsetTop)")
+    tops = tab.eval_on_selector_all(".panels:not(.levels) figure", "all => all.map((one) => one.offsetTop)")
     assert [tops.count(top) for top in dict.fromkeys(tops)] == rows
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     tab.close()

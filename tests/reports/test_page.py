@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_data.shown import HOSTILE, of_boxes, of_maps, shown_image
+from fake_data.shown import HOSTILE, of_boxes, of_maps, of_thresholds, shown_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -300,6 +300,38 @@ def test_a_method_with_one_map_has_three_drawn_panels(tmp_path: Path) -> None:
     assert "data-heat" in card and "data-score" in card and card.keys().isdisjoint({"data-cam", "data-pseudo"})
     assert "Pseudo mask" not in found.text() and "undecided" not in found.text()
     assert [form["id"] for form in found.of("form")] == ["controls", "cut"]
+
+
+def test_a_gaussian_has_two_panels_between_map_and_pseudo_mask(tmp_path: Path) -> None:
+    found = page(tmp_path, of_thresholds(shown_image()))
+    assert found.within("figure.drawn figcaption") == [
+        *("Photo", "Map", "Gaussian", "Map and Gaussian", "Pseudo mask", "Mask")
+    ]
+    assert [it["data-panel"] for it in found.of("canvas")] == ["photo", "map", "gaussian", "combined", "pseudo", "mask"]
+    assert [it["aria-label"] for it in found.of("canvas")][2:4] == [
+        "Gaussian prior over the photo, highest at the top centre",
+        "larger of map and Gaussian, above one half on 31% of the photo",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "levels"),
+    [
+        pytest.param(of_thresholds(shown_image()), {"cam": 3, "seg": 3}, id="stages 1 and 3"),
+        pytest.param(replace(of_thresholds(shown_image()), cam_levels=()), {"seg": 3}, id="stage 3"),
+        pytest.param(shown_image(), {}, id="no fusion"),
+        pytest.param(of_boxes(shown_image()), {}, id="no map"),
+    ],
+)
+def test_levels_are_offered_where_a_network_fuses_them(
+    tmp_path: Path, shown: GalleryItem, levels: dict[str, int]
+) -> None:
+    found = page(tmp_path, shown)
+    (card,) = (it for it in found.of("li") if "data-boxes" in it)
+    codes = {name: card.get(f"data-{name}-levels") for name in ("cam", "seg")}
+    assert {name: len(code.split()) for name, code in codes.items() if code is not None} == levels
+    assert ("levels" in [it.get("id") for it in found.of("input")]) == bool(levels)
+    assert ("Each level alone" in found.within("ul.key li b")) == bool(levels)
 
 
 def test_a_method_without_maps_has_no_slider_and_no_score(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_data.shown import of_boxes, of_maps
+from fake_data.shown import of_boxes, of_maps, of_thresholds
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from wsol.reports.panels import (
     CAPTION_PX,
     COLUMNS,
     FOUND,
+    GAUSSIAN_COLUMNS,
     GROUND_TRUTH,
     HEADER_PX,
     LEFT_PX,
@@ -27,6 +28,8 @@ from wsol.reports.panels import (
     columns_of,
     draw_strip,
     panel_boxes,
+    panel_combined,
+    panel_gaussian,
     panel_map,
     panel_mask,
     panel_photo,
@@ -116,7 +119,7 @@ def test_the_strip_shows_the_boxes_in_the_last_column_scaled_with_the_photo() ->
         shown_image((120, 160)), boxes=Boxes.of([(50, 30, 110, 90)]), annotated_boxes=Boxes.of([(20, 15, 140, 105)])
     )
     strips = [np.asarray(draw_strip([each])) for each in (shown_image(), half)]
-    left, top = LEFT_PX[-1], MARGIN_PX + HEADER_PX
+    left, top = LEFT_PX[4], MARGIN_PX + HEADER_PX
     for strip in strips:
         cell = strip[top : top + 240, left : left + 320]
         assert is_colour(cell, FOUND)[60:180, 101].all()
@@ -138,7 +141,7 @@ def test_planes_and_photo_may_have_different_sizes() -> None:
         known=np.ones((7, 9), np.float32),
     )
     strips = [np.asarray(draw_strip([each])).astype(int) for each in (at_one_size, at_several)]
-    assert (strips[0][:, LEFT_PX[-1] :] == strips[1][:, LEFT_PX[-1] :]).all(), "the boxes do not care"
+    assert (strips[0][:, LEFT_PX[4] :] == strips[1][:, LEFT_PX[4] :]).all(), "the boxes do not care"
     assert np.abs(strips[0] - strips[1]).mean() < 3
 
 
@@ -214,23 +217,24 @@ def test_a_soft_pseudo_mask_fades_from_background_to_object() -> None:
 @pytest.mark.parametrize(
     ("kind", "titles"),
     [
+        pytest.param(
+            of_thresholds,
+            ["Photo", "Map", "Gaussian", "Map and Gaussian", "Pseudo mask", "Mask", "Box"],
+            id="pseudo masks with a Gaussian",
+        ),
         pytest.param(of_maps, ["Photo", "Map", "Mask", "Box"], id="maps"),
         pytest.param(of_boxes, ["Photo", "Box"], id="boxes alone"),
     ],
 )
-def test_the_strip_of_a_method_without_stages_is_narrower(
-    kind: Callable[[GalleryItem], GalleryItem], titles: list[str]
-) -> None:
+def test_a_strip_is_as_wide_as_its_panels(kind: Callable[[GalleryItem], GalleryItem], titles: list[str]) -> None:
     shown = kind(shown_image())
     assert [column.title for column in columns_of(shown)] == titles
     strip = np.asarray(draw_strip([shown]))
     whole = np.asarray(draw_strip([shown_image()]))
     last = LEFT_PX[len(titles) - 1]
-    assert strip.shape[1] == whole.shape[1] - (LEFT_PX[-1] - last)
+    assert strip.shape[1] - whole.shape[1] == last - LEFT_PX[4]
     below = MARGIN_PX + HEADER_PX
-    assert (strip[below:, last:-2] == whole[below:, LEFT_PX[-1] : -2])[:-2].all(), (
-        "the boxes are the last panel of both"
-    )
+    assert (strip[below:, last:-2] == whole[below:, LEFT_PX[4] : -2])[:-2].all(), "the boxes are the last panel of both"
 
 
 def test_without_a_stage_1_the_map_is_the_one_that_boxes_are_cut_from() -> None:
@@ -241,6 +245,15 @@ def test_without_a_stage_1_the_map_is_the_one_that_boxes_are_cut_from() -> None:
     assert (panel_map(of_maps(moved)) != panel_map(shown)).any()
 
 
+def test_map_and_gaussian_are_joined_by_the_maximum() -> None:
+    shown = of_thresholds(shown_image())
+    assert shown.cam is not None and shown.gaussian is not None
+    larger = np.where(shown.cam > shown.gaussian, shown.cam, shown.gaussian)
+    assert (panel_gaussian(shown) == panel_map(replace(shown, cam=shown.gaussian))).all()
+    assert (panel_combined(shown) == panel_map(replace(shown, cam=larger))).all()
+    assert (panel_combined(shown) != panel_map(shown)).any() and (panel_combined(shown) != panel_gaussian(shown)).any()
+
+
 def test_heat_is_brighter_than_cold() -> None:
     panel = panel_map(shown_image()).astype(int).sum(axis=2)
     assert panel[120, 160] > 2 * panel[5, 5]
@@ -249,7 +262,7 @@ def test_heat_is_brighter_than_cold() -> None:
 def test_names_in_any_script_and_of_any_length_fit_their_column() -> None:
     def below_the_photo(class_name: str) -> NDArray[np.bool_]:
         strip = np.asarray(draw_strip([replace(shown_image(), class_name=class_name)]))
-        return (strip[MARGIN_PX + HEADER_PX + 240 :, LEFT_PX[0] : LEFT_PX[-1]] != PAPER).any(axis=2)
+        return (strip[MARGIN_PX + HEADER_PX + 240 :, LEFT_PX[0] : LEFT_PX[4]] != PAPER).any(axis=2)
 
     assert below_the_photo("Käuzchen").any()
     assert (below_the_photo("Käuzchen") == below_the_photo("Kauzchen")).all()
@@ -261,3 +274,5 @@ def test_names_in_any_script_and_of_any_length_fit_their_column() -> None:
 
 def test_the_columns_follow_the_data() -> None:
     assert tuple(column.draw for column in COLUMNS) == PANELS
+    with_gaussian = (*PANELS[:2], panel_gaussian, panel_combined, *PANELS[2:])
+    assert tuple(column.draw for column in GAUSSIAN_COLUMNS) == with_gaussian

@@ -56,6 +56,26 @@ def test_the_report_holds_metrics_images_and_provenance(page: str, small_set: Pa
     assert len(corners) == 6 and f"boxes that cover the image {covering} of 6 (at least 95% of its area)" in text
 
 
+def numbers_of(page: str, name: str) -> list[int]:
+    """How many maps each card has under a name."""
+    return [len(codes.split()) for codes in re.findall(rf' data-{name}="([^"]+)"', page)]
+
+
+def test_a_run_of_thresholds_shows_its_gaussian_and_the_levels_of_both_networks(page: str) -> None:
+    assert numbers_of(page, "gaussian") == 6 * [1]
+    assert numbers_of(page, "cam-levels") == numbers_of(page, "seg-levels") == 6 * [3]
+    assert page.count("<figcaption>Map and Gaussian</figcaption>") == 6
+
+
+def test_without_a_gaussian_its_panels_are_absent(cli: Cli, small_set: Path, small_run: Path, tmp_path: Path) -> None:
+    run, config = Path(shutil.copytree(small_run, tmp_path / "run")), load_config(small_run)
+    save_config(run, config.model_copy(update={"pseudo": config.pseudo.model_copy(update={"gaussian": "none"})}))
+    assert cli("report", run, small_set, "--protocol", "original", "--max-images", 2) == 0
+    page = (run / "report" / "index.html").read_text()
+    assert numbers_of(page, "gaussian") == [] and 'data-panel="combined"' not in page
+    assert 'data-panel="pseudo"' in page and numbers_of(page, "cam-levels") == [3, 3]
+
+
 def test_the_numbers_and_the_gallery_are_those_of_evaluate(
     page: str, cli: Cli, small_set: Path, small_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,17 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
-from torch import Tensor
 
 from wsol.config.base import Precision
-from wsol.config.methods import Pseudo
-from wsol.config.options import RunConfig
 from wsol.data.ground_truth import GroundTruth
 from wsol.data.images import read_square
 from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
@@ -26,28 +22,19 @@ from wsol.data.pixel_cache import cores
 from wsol.data.samples import Sample
 from wsol.errors import BrokenImage
 from wsol.geometry.boxes import Boxes, iou
-from wsol.geometry.objects import resized
 from wsol.inference.localizer import Localizer
 from wsol.inference.outputs import Outputs
-from wsol.inference.torch_networks import TorchNetworks
-from wsol.methods.spol import cues
-from wsol.methods.spol.gaussian_prior import fit_gaussians, render, targets
-from wsol.methods.spol.mask_store import upsampled
-from wsol.models.checkpoint import MffConfig, load_mffnet
-from wsol.models.forward import Squares, class_maps, score_maps
-from wsol.models.mffnet import MffNet, OriginalCam
-from wsol.models.outputs import LocalizationModel, fraction_of_peak
+from wsol.inference.torch_networks import Labels, Squares, TorchNetworks
+from wsol.models.levels import level_scores, recorded_levels
+from wsol.models.mffnet import MffNet
+from wsol.models.outputs import spread
+from wsol.reports.pseudo_masks import Plane, SourceMap, pseudo_mask_source
 from wsol.runs.run import Run
-from wsol.runtime.engine import Engine
 from wsol.runtime.progress import Progress
 from wsol.runtime.threads import in_threads
 
 SIZE_PX = 320
 """Longest edge of the photos that are shown."""
-PSEUDO_SIZE_PX = 64
-"""Height and width of the pseudo masks that are cut from SPOL's stage 1; those from cues have their own size."""
-
-Plane = Float32[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
@@ -81,56 +68,14 @@ class GalleryItem:
     """Confidence; None if the method has none."""
     class_name: str
     predicted_name: str | None
-
-
-@runtime_checkable  # the tests check argument types at run time
-class PseudoMaskSource(Protocol):
-    """Source of a run's pseudo masks: the maps, and the rule that cuts them."""
-
-    def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
-        """The map of each image's label."""
-
-    def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
-        """The pseudo mask of a map: (foreground, decided)."""
-
-
-@dataclass(frozen=True)
-class CueSource:
-    """Pseudo masks from cues: salient regions, one of which is chosen by the class."""
-
-    model: LocalizationModel
-    engine: Engine
-
-    def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
-        """The map of each image's label."""
-        return [cues.keep_best_part(*one) for one in cues.image_cues(self.model, pixels, labels, self.engine)]
-
-    def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
-        """The pseudo mask of a map; every pixel is decided."""
-        inside = (upsampled(heatmap) > cues.THRESHOLD).astype(np.float32)
-        return inside, np.ones_like(inside)
-
-
-@dataclass(frozen=True)
-class StageOneSource:
-    """Pseudo masks from the maps of SPOL's stage 1 and two thresholds."""
-
-    network: MffNet | OriginalCam
-    model_config: MffConfig
-    pseudo: Pseudo
-    engine: Engine
-
-    def maps(self, pixels: Squares, labels: Tensor) -> list[Plane]:
-        """The map of each image's label, as a fraction of its peak."""
-        scores = score_maps(self.network, self.model_config, pixels, self.engine)
-        return list(fraction_of_peak(class_maps(scores, labels)).cpu().numpy())
-
-    def mask(self, heatmap: Plane) -> tuple[Plane, Plane]:
-        """The pseudo mask of a map, with foreground, background and undecided pixels."""
-        mask_hw = PSEUDO_SIZE_PX, PSEUDO_SIZE_PX
-        gaussian = render(fit_gaussians(torch.from_numpy(heatmap)[None], self.pseudo), mask_hw)
-        value, weight = targets(torch.from_numpy(resized(heatmap, mask_hw))[None], gaussian, self.pseudo)
-        return value[0].numpy(), weight[0].numpy()
+    gaussian: Plane | None = None
+    """The Gaussian prior of the map, with maximum 1 (Wei et al. 2021, Fig. 2c); None if the pseudo mask has none."""
+    cam_levels: tuple[Plane, ...] = ()
+    """Stage 1's map of the labelled class from each fused level alone (Fig. 7), shallowest first, as a fraction of its
+    peak; empty if stage 1 is absent or fuses nothing."""
+    heatmap_levels: tuple[Plane, ...] = ()
+    """The same for stage 3, min-max normalised: one level's scores have another scale than the fused ones, for which
+    the class layer was trained."""
 
 
 class Gallery:
@@ -153,7 +98,7 @@ class Gallery:
         assert isinstance(networks, TorchNetworks)
         self.networks = networks
         self.pseudo_masks = (
-            _pseudo_mask_source(run, self.run.config, networks.engine) if self.run.config.method == "spol" else None
+            pseudo_mask_source(run, self.run.config, networks.engine) if self.run.config.method == "spol" else None
         )
         self.broken: list[str] = []
         """One reason for each image that could not be decoded."""
@@ -179,25 +124,33 @@ class Gallery:
                 chosen = [samples[i] for i in batch.indices.tolist()]
                 sizes = [(int(h), int(w)) for h, w in batch.image_hw]
                 labels = np.array([sample.label for sample in chosen], np.int64)
-                outputs = self.networks.outputs(batch.pixels, labels)
+                outputs, levels = self._outputs(batch.pixels, labels)
                 both = torch.from_numpy(batch.pixels), torch.from_numpy(labels)
                 cams = self.pseudo_masks.maps(*both) if self.pseudo_masks else [None] * len(chosen)
-                rows = zip(range(len(chosen)), chosen, sizes, cams, strict=True)
+                rows = zip(range(len(chosen)), chosen, sizes, cams, levels, strict=True)
                 yield from in_threads(partial(self._item, outputs, ground_truth), rows, threads=cores())
                 advance()
         self.broken += images.broken.values()
+
+    def _outputs(self, pixels: Squares, labels: Labels) -> tuple[Outputs, list[tuple[Plane, ...]]]:
+        """The outputs for a batch, and for each image stage 3's map of each fused level alone."""
+        network = self.networks.model.network
+        with recorded_levels(network) as levels:
+            outputs = self.networks.outputs(pixels, labels)
+        if not isinstance(network, MffNet):
+            return outputs, [()] * len(pixels)
+        scores = level_scores(network, levels, torch.zeros(len(pixels), dtype=torch.int64))
+        return outputs, list(zip(*(spread(one).cpu().numpy() for one in scores), strict=True))
 
     def _item(
         self,
         outputs: Outputs,
         ground_truth: GroundTruth | None,
-        of_image: tuple[int, Sample, tuple[int, int], Plane | None],
+        of_image: tuple[int, Sample, tuple[int, int], SourceMap | None, tuple[Plane, ...]],
     ) -> GalleryItem:
-        row, sample, image_hw, cam = of_image
+        row, sample, image_hw, cam, heatmap_levels = of_image
         localization = self.localizer.localization(outputs, row, image_hw, sample.path)
-        foreground = known = None
-        if self.pseudo_masks is not None and cam is not None:
-            foreground, known = self.pseudo_masks.mask(cam)
+        pseudo = self.pseudo_masks.mask(cam.heatmap) if self.pseudo_masks is not None and cam is not None else None
         photo = _photo(sample.path, localization.image_hw)
         boxes = Boxes.of([one.xyxy for one in localization.objects])
         annotated_boxes = _annotated_boxes(ground_truth, sample, localization.image_hw)
@@ -207,9 +160,9 @@ class Gallery:
             image_id=sample.image_id,
             image_hw=localization.image_hw,
             photo=photo,
-            cam=cam,
-            foreground=foreground,
-            known=known,
+            cam=None if cam is None else cam.heatmap,
+            foreground=None if pseudo is None else pseudo.foreground,
+            known=None if pseudo is None else pseudo.known,
             heatmap=None if outputs.heatmaps is None else outputs.heatmaps[row],
             mask=np.asarray(small_mask),
             boxes=boxes,
@@ -218,14 +171,10 @@ class Gallery:
             score=localization.score if self.networks.has_maps else None,
             class_name=self.localizer.class_names[sample.label],
             predicted_name=localization.class_name,
+            gaussian=None if pseudo is None else pseudo.gaussian,
+            cam_levels=() if cam is None else cam.levels,
+            heatmap_levels=heatmap_levels,
         )
-
-
-def _pseudo_mask_source(run: Path, config: RunConfig, engine: Engine) -> PseudoMaskSource:
-    if config.pseudo.masks == "cues":
-        return CueSource(cues.load(run, engine), engine)
-    network, model_config = load_mffnet(run / "cam")
-    return StageOneSource(engine.place(network), model_config, config.pseudo, engine)
 
 
 def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -4,6 +4,7 @@
   const settings = JSON.parse(list.dataset.settings);
   const byId = (id) => document.getElementById(id);
   const [controls, cut, slider, own, effect, more] = ["controls", "cut", "threshold", "own", "effect", "more"].map(byId);
+  const levels = byId("levels"); // null where no network fuses levels
   const hasMaps = cut !== null; // false for methods that predict boxes without maps: no threshold and no score
   const inferno = Uint8Array.from(atob(settings.inferno), (letter) => letter.charCodeAt(0));
   const { found: FOUND, background: BACKGROUND, undecided: UNDECIDED, hatch: HATCH } = settings.colours;
@@ -72,10 +73,8 @@
   function drawn(card) {
     const image = card.item.querySelector("img");
     const width = image.naturalWidth, height = image.naturalHeight, panels = {};
-    for (const canvas of card.item.querySelectorAll("canvas")) {
-      canvas.width = width;
-      canvas.height = height;
-      canvas.dataset.drawn = "true";
+    for (const canvas of card.item.querySelectorAll("canvas[data-panel]")) {
+      filled(canvas, width, height);
       panels[canvas.dataset.panel] = canvas;
     }
     const pen = panels.photo.getContext("2d", { willReadFrequently: true });
@@ -83,11 +82,23 @@
     const pixels = pen.getImageData(0, 0, width, height).data;
     const state = { width, height, pixels, mask: panels.mask };
     if (!hasMaps) return state;
-    const { heat, cam, pseudo } = card.item.dataset;
+    const { heat, cam, pseudo, gaussian } = card.item.dataset;
     state.plane = resized(decoded(heat), height, width);
-    paintMap(panels.map, state, cam ? resized(decoded(cam), height, width) : state.plane);
+    const source = cam ? resized(decoded(cam), height, width) : state.plane;
+    paintMap(panels.map, state, source);
+    if (gaussian) {
+      const prior = resized(decoded(gaussian), height, width);
+      paintMap(panels.gaussian, state, prior);
+      paintMap(panels.combined, state, prior.map((value, i) => Math.max(value, source[i])));
+    }
     if (pseudo) paintPseudo(panels.pseudo, state, decoded(pseudo));
     return state;
+  }
+
+  function filled(canvas, width, height) {
+    canvas.width = width;
+    canvas.height = height;
+    canvas.dataset.drawn = "true";
   }
 
   function emptied(canvas) {
@@ -114,6 +125,7 @@
   const GREY = 2 / 3;
   // The heat map is more opaque where it is high: at a constant opacity its black would hide the photo.
   const HEAT = Array.from({ length: 256 }, (_, i) => [...inferno.subarray(3 * i, 3 * i + 3), 0.42 + (0.3 * i) / 255, GREY]);
+  const OUTLINED = [...HEAT, [...FOUND, 1, 0]];
   const PSEUDO = [[...BACKGROUND, 0.66, GREY], [...FOUND, 0.62, GREY], [...UNDECIDED, 0.66, GREY], [...HATCH, 0.8, GREY]];
   const MASK = [[0, 0, 0, 0.45, GREY], [...FOUND, 0.42, 0], [...FOUND, 1, 0]];
 
@@ -133,10 +145,11 @@
     paint(canvas, state, kinds, PSEUDO);
   }
 
-  function paintMask(state, labels, chosen) {
-    const { width, height, mask } = state;
+  /** For each pixel 0 outside, 1 inside, 2 on the outline of the chosen components. */
+  function outlined({ width, height }, labels, chosen) {
     const isChosen = new Set(chosen.map((component) => component.label));
-    const kinds = Uint8Array.from(labels, (label) => Number(isChosen.has(label)));
+    const kinds = new Uint8Array(labels.length);
+    for (let i = 0; i < labels.length; i++) kinds[i] = labels[i] && isChosen.has(labels[i]) ? 1 : 0;
     const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height && kinds[y * width + x] > 0;
     for (const { x0, y0, x1, y1 } of chosen) {
       for (let y = y0; y < y1; y++) {
@@ -146,23 +159,32 @@
         }
       }
     }
-    paint(mask, state, kinds, MASK);
+    return kinds;
   }
 
   // Boxes at the threshold of the slider.
 
   function redraw(card) {
-    const state = near.get(card), data = card.item.dataset;
-    if (!state || state.threshold === threshold) return;
+    const state = near.get(card);
+    if (!state) return;
+    if (levels?.checked) redrawLevels(card, state);
+    if (state.threshold === threshold) return;
     state.threshold = threshold;
-    const { labels, found } = components(state.plane, state.height, state.width, 255 * threshold);
-    const chosen = objectsIn(found, settings.objects, settings.minArea, labels.length);
-    paintMask(state, labels, chosen);
-    const view = card.item.querySelector("svg").viewBox.baseVal;
-    const across = view.width / state.width, down = view.height / state.height;
-    const boxes = isOwn ? boxesIn(data.boxes) : chosen.map(({ x0, y0, x1, y1 }) => [x0 * across, y0 * down, x1 * across, y1 * down]);
+    const { kinds, boxes: found } = objectsOf(card, state, state.plane);
+    paint(state.mask, state, kinds, MASK);
+    const boxes = isOwn ? boxesIn(card.item.dataset.boxes) : found;
     card.item.querySelector(".found").replaceChildren(...boxes.flatMap(rectangles));
     showIou(card, boxes[0]);
+  }
+
+  /** The objects in a map at the threshold: their pixels as in `outlined`, their boxes in pixels of the image. */
+  function objectsOf(card, state, plane) {
+    const { labels, found } = components(plane, state.height, state.width, 255 * threshold);
+    const chosen = objectsIn(found, settings.objects, settings.minArea, labels.length);
+    const view = card.item.querySelector("svg").viewBox.baseVal;
+    const across = view.width / state.width, down = view.height / state.height;
+    const boxes = chosen.map(({ x0, y0, x1, y1 }) => [x0 * across, y0 * down, x1 * across, y1 * down]);
+    return { kinds: outlined(state, labels, chosen), boxes };
   }
 
   function rectangle([x0, y0, x1, y1], kind) {
@@ -174,11 +196,14 @@
   /** A line with a dark line below it, visible on any photo. */
   const rectangles = (box) => [rectangle(box, "rim"), rectangle(box, "line")];
 
+  /** IoU of a box with the annotated one that it fits best; 0 without a box. */
+  const fitOf = (card, box) => box ? Math.max(0, ...boxesIn(card.item.dataset.true).map((one) => iou(box, one))) : 0;
+
   /** The IoU, and the alternative text of the image with the boxes. */
   function showIou(card, box) {
-    const image = card.item.querySelector("img"), annotated = boxesIn(card.item.dataset.true);
+    const image = card.item.querySelector("img");
     image.dataset.own ??= image.alt;
-    const about = box ? Math.max(0, ...annotated.map((one) => iou(box, one))) : 0;
+    const about = fitOf(card, box);
     const words = box ? "box redrawn" : "no box";
     const fit = card.iou === null ? "" : `, IoU about ${about.toFixed(2)}`;
     image.alt = isOwn ? image.dataset.own : `${words} at threshold ${threshold.toFixed(2)}${fit}`;
@@ -187,6 +212,61 @@
     const value = isOwn ? card.iou : about;
     number.textContent = isOwn ? value.toFixed(2) : `\u2248 ${value.toFixed(2)}`;
     bar.firstElementChild.style.width = `${Math.round(100 * value)}%`;
+  }
+
+  // Each fused level alone beside the fused map (Wei et al. 2021, Fig. 7), a row for each stage. The rows are built when they are
+  // first near the window: a thousand images would have eight thousand panels.
+
+  const LEVELS = { 2: ["shallow", "deep"], 3: ["shallow", "middle", "deep"], 4: ["shallowest", "shallow", "middle", "deep"] };
+
+  function element(name, parts = [], attributes = {}) {
+    const one = document.createElement(name);
+    for (const [attribute, value] of Object.entries(attributes)) one.setAttribute(attribute, value);
+    one.append(...parts);
+    return one;
+  }
+
+  function levelRows(card) {
+    const { cam, heat, camLevels, segLevels } = card.item.dataset;
+    const stages = [["Stage 1", camLevels, cam], ["Stage 3", segLevels, heat]].filter(([, codes]) => codes);
+    return stages.flatMap(([stage, levelCodes, fused]) => {
+      const codes = [...levelCodes.split(" "), fused];
+      const panels = codes.map((code, i) => levelPanel(card, `${stage}, ${LEVELS[codes.length - 1][i] ?? "fused"}`, code));
+      const row = element("div", panels.map(({ figure }) => figure), { class: "panels levels" });
+      row.style.setProperty("--ratio", card.item.querySelector(".panels").style.getPropertyValue("--ratio"));
+      card.item.querySelector("article").append(row);
+      return panels;
+    });
+  }
+
+  function levelPanel(card, name, code) {
+    const canvas = element("canvas", [], { role: "img" }), caption = element("figcaption");
+    const frames = card.item.querySelector("svg").cloneNode(true);
+    const figure = element("figure", [element("div", [canvas, frames], { class: "boxed" }), caption]);
+    return { name, code, figure, canvas, caption, found: frames.querySelector(".found") };
+  }
+
+  function redrawLevels(card, state) {
+    if (state.levelThreshold === threshold) return;
+    state.levelThreshold = threshold;
+    card.levels ??= levelRows(card);
+    state.levelPlanes ??= card.levels.map(({ code }) => resized(decoded(code), state.height, state.width));
+    card.levels.forEach(({ name, canvas, caption, found }, i) => {
+      const plane = state.levelPlanes[i], { kinds, boxes } = objectsOf(card, state, plane);
+      filled(canvas, state.width, state.height);
+      const colours = new Uint16Array(plane.length); // a loop: `from` with a function takes three times as long
+      for (let k = 0; k < plane.length; k++) colours[k] = kinds[k] === 2 ? 256 : Math.round(plane[k]);
+      paint(canvas, state, colours, OUTLINED);
+      found.replaceChildren(...boxes.flatMap(rectangles));
+      const fit = card.iou === null ? "" : `, IoU\u00a0\u2248\u00a0${fitOf(card, boxes[0]).toFixed(2)}`;
+      caption.textContent = name + fit;
+      canvas.setAttribute("aria-label", `map of ${name}${boxes.length ? "" : ", no box"}${fit.replace("\u2248", "about").replaceAll("\u00a0", " ")}`);
+    });
+  }
+
+  function showLevels() {
+    list.classList.toggle("with-levels", levels.checked);
+    for (const card of near.keys()) redraw(card);
   }
 
   function showEffect() {
@@ -244,7 +324,7 @@
     first.item.focus();
   });
   controls.addEventListener("submit", (event) => event.preventDefault());
-  controls.addEventListener("input", arrange);
+  controls.addEventListener("input", (event) => (event.target === levels ? showLevels() : arrange()));
   if (hasMaps) {
     cut.addEventListener("submit", (event) => event.preventDefault());
     slider.addEventListener("input", () => {

@@ -17,10 +17,11 @@ from markupsafe import Markup
 
 from wsol.config.options import Box
 from wsol.geometry.boxes import Boxes
+from wsol.geometry.objects import resized
 from wsol.metrics.localization import CORRECT_IOU
 from wsol.reports import charts
 from wsol.reports.charts import Chart
-from wsol.reports.gallery import GalleryItem, Plane
+from wsol.reports.gallery import GalleryItem
 from wsol.reports.html import data_uri, environment, own_text
 from wsol.reports.panels import (
     BACKGROUND,
@@ -34,12 +35,15 @@ from wsol.reports.panels import (
     columns_of,
     warmth_of,
 )
+from wsol.reports.pseudo_masks import Plane
 from wsol.storage.folders import write_text
 from wsol.text import number_of
 from wsol.version import __version__
 
 MAP_SIZE_PX = 64
 """Longest edge of the maps in the page, one byte per pixel. The maps of the default networks are 32 x 32."""
+LEVEL_SIZE_PX = 32
+"""The same for the maps of single levels, which are many."""
 PORTION = 50
 """Number of images in the page when it opens; a script adds the rest from a template, this many at a time."""
 MAKER = "wsol report"
@@ -89,6 +93,10 @@ class Card:
     """The maps, encoded (see `coded_map`); empty if there is none."""
     cam: str
     pseudo: str
+    gaussian: str
+    cam_levels: str
+    """The maps of single levels, encoded, with a space between; empty if there are none."""
+    seg_levels: str
     boxes: tuple[str, ...]
     """Each x0 y0 x1 y1 in pixels of the upright image."""
     annotated_boxes: tuple[str, ...]
@@ -153,6 +161,9 @@ def card_of(item: GalleryItem) -> Card:
         heat="" if item.heatmap is None else coded_map(item.heatmap),
         cam="" if item.cam is None else coded_map(item.cam),
         pseudo="" if item.foreground is None or item.known is None else _coded_pseudo(item.foreground, item.known),
+        gaussian="" if item.gaussian is None else coded_map(item.gaussian),
+        cam_levels=_coded_levels(item.cam_levels),
+        seg_levels=_coded_levels(item.heatmap_levels),
         boxes=_corners(item.boxes),
         annotated_boxes=_corners(item.annotated_boxes),
         columns=columns,
@@ -188,6 +199,7 @@ def write_page(path: Path, page: Page) -> None:
             settings=json.dumps(_settings(page)),
             columns=page.cards[0].columns if page.cards else (),
             has_maps=any(card.heat for card in page.cards),
+            has_levels=any(card.cam_levels or card.seg_levels for card in page.cards),
             has_scores=any(card.score is not None for card in page.cards),
             plot=charts,
             correct_iou=CORRECT_IOU,
@@ -238,21 +250,26 @@ def _settings(page: Page) -> dict[str, object]:
     }
 
 
-def coded_map(plane: Plane) -> str:
+def coded_map(plane: Plane, size_px: int = MAP_SIZE_PX) -> str:
     """Encode a map as text.
 
     Args:
-        plane: values in [0, 1]; a larger map is first reduced to `MAP_SIZE_PX`.
+        plane: values in [0, 1]; a larger map is first reduced.
+        size_px: its longest edge in the page.
 
     Returns:
         `HEIGHTxWIDTH:` and base64, one byte per pixel.
     """
     height, width = plane.shape
-    scale = MAP_SIZE_PX / max(height, width)
+    scale = size_px / max(height, width)
     if scale < 1:
         smaller = max(round(width * scale), 1), max(round(height * scale), 1)
         plane = np.asarray(cv2.resize(plane, smaller, interpolation=cv2.INTER_AREA))
     return _coded(np.rint(np.nan_to_num(plane).clip(0, 1) * 255).astype(np.uint8))
+
+
+def _coded_levels(planes: Sequence[Plane]) -> str:
+    return " ".join(coded_map(plane, LEVEL_SIZE_PX) for plane in planes)
 
 
 def _coded_pseudo(foreground: Plane, known: Plane) -> str:
@@ -286,6 +303,22 @@ def _map_text(item: GalleryItem) -> str:
     return f"heat map of {item.class_name} over the photo, {_where(warmth)}"
 
 
+def _gaussian_text(item: GalleryItem) -> str:
+    assert item.gaussian is not None
+    return f"Gaussian prior over the photo, {_where(item.gaussian)}"
+
+
+def _combined_text(item: GalleryItem) -> str:
+    assert item.gaussian is not None
+    return f"larger of map and Gaussian, above one half on {float((_combined(item) > 0.5).mean()):.0%} of the photo"
+
+
+def _combined(item: GalleryItem) -> Plane:
+    assert item.cam is not None and item.gaussian is not None
+    height, width = item.gaussian.shape
+    return np.asarray(np.maximum(resized(item.cam, (height, width)), item.gaussian))
+
+
 def _pseudo_text(item: GalleryItem) -> str:
     assert item.foreground is not None and item.known is not None
     undecided = float((item.known < 0.5).mean())
@@ -309,6 +342,8 @@ def _boxes_text(item: GalleryItem) -> str:
 ALT_TEXTS: dict[PanelName, Callable[[GalleryItem], str]] = {
     "photo": _photo_text,
     "map": _map_text,
+    "gaussian": _gaussian_text,
+    "combined": _combined_text,
     "pseudo": _pseudo_text,
     "mask": _mask_text,
     "box": _boxes_text,

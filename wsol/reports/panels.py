@@ -41,11 +41,25 @@ def panel_photo(shown: GalleryItem) -> Panel:
 
 def panel_map(shown: GalleryItem) -> Panel:
     """The map as a heat map over the photo; where the map is low, the photo is dark."""
-    warmth = _present(warmth_of(shown)).clip(0, 1)
+    return _heated(shown.photo, _present(warmth_of(shown)))
+
+
+def panel_gaussian(shown: GalleryItem) -> Panel:
+    """The Gaussian prior of the map as a heat map over the photo (Wei et al. 2021, Fig. 2c)."""
+    return _heated(shown.photo, _present(shown.gaussian))
+
+
+def panel_combined(shown: GalleryItem) -> Panel:
+    """The larger of map and Gaussian at each pixel as a heat map over the photo (Wei et al. 2021, Fig. 2d)."""
+    return _heated(shown.photo, np.maximum(_present(shown.cam), _present(shown.gaussian)))
+
+
+def _heated(photo: Panel, plane: Plane) -> Panel:
+    warmth = plane.clip(0, 1)
     heat = _floats(cv2.applyColorMap(np.rint(warmth * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1])
     # The heat map is more opaque where it is high: at a constant opacity its black would hide the photo.
     opacity = (0.42 + 0.3 * warmth)[..., None]
-    return _pixels(_grey(shown.photo) * (1 - opacity) + heat * opacity)
+    return _pixels(_grey(photo) * (1 - opacity) + heat * opacity)
 
 
 def panel_pseudo(shown: GalleryItem) -> Panel:
@@ -158,7 +172,7 @@ PAPER, CELL_GROUND, HAIRLINE = (0xFF, 0xFF, 0xFF), (0xEE, 0xF0, 0xF3), (0xD0, 0x
 INK, PALE_INK, ARROW = (0x1F, 0x23, 0x28), (0x59, 0x63, 0x6E), (0xA8, 0xB1, 0xBB)
 
 
-PanelName = Literal["photo", "map", "pseudo", "mask", "box"]
+PanelName = Literal["photo", "map", "gaussian", "combined", "pseudo", "mask", "box"]
 
 
 @dataclass(frozen=True)
@@ -184,6 +198,13 @@ COLUMNS = (
     BOX,
 )
 """Panels of SPOL, one per stage."""
+GAUSSIAN_COLUMNS = (
+    *COLUMNS[:2],
+    Column("gaussian", "Gaussian", panel_gaussian, text="fitted to the map"),
+    Column("combined", "Map and Gaussian", panel_combined, text="the larger of both"),
+    *COLUMNS[2:],
+)
+"""Panels of SPOL with a Gaussian prior: how it changes the map and the pseudo mask (Wei et al. 2021, Fig. 2)."""
 MAP_COLUMNS = (
     PHOTO,
     Column("map", "Map", panel_map, text="evidence of the class"),
@@ -204,10 +225,12 @@ def columns_of(shown: GalleryItem) -> tuple[Column, ...]:
     """
     if shown.heatmap is None:
         return BOX_COLUMNS
-    return MAP_COLUMNS if shown.cam is None else COLUMNS
+    if shown.cam is None:
+        return MAP_COLUMNS
+    return COLUMNS if shown.gaussian is None else GAUSSIAN_COLUMNS
 
 
-LEFT_PX = tuple(MARGIN_PX + number * (CELL_WIDTH_PX + GUTTER_PX) for number in range(len(COLUMNS)))
+LEFT_PX = tuple(MARGIN_PX + number * (CELL_WIDTH_PX + GUTTER_PX) for number in range(len(GAUSSIAN_COLUMNS)))
 
 
 def draw_strip(shown: Sequence[GalleryItem]) -> Image.Image:
@@ -271,6 +294,7 @@ def fitted(shown: GalleryItem) -> GalleryItem:
         foreground=smooth_if_present(shown.foreground),
         known=smooth_if_present(shown.known),
         heatmap=smooth_if_present(shown.heatmap),
+        gaussian=smooth_if_present(shown.gaussian),
         mask=smooth(shown.mask.astype(np.float32)) > 0.5,
         boxes=Boxes(shown.boxes.xyxy * scales),
         annotated_boxes=Boxes(shown.annotated_boxes.xyxy * scales),

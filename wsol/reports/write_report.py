@@ -33,7 +33,7 @@ from wsol.training.curves import training_losses
 
 PAGE_FILE = "index.html"
 IMAGES = 1000
-"""Largest number of images shown by default: a page of about 18 MB."""
+"""Largest number of images shown by default: a page of about 22 MB."""
 OWN_PROTOCOL: ProtocolName = "original"
 """The protocol whose threshold and boxes the gallery shows."""
 
@@ -71,7 +71,7 @@ def report(
     """
     if max_images < 1:
         raise WsolError(
-            "--max-images", expected="at least 1", got=f"{max_images}", remedy="A thousand make a page of about 18 MB."
+            "--max-images", expected="at least 1", got=f"{max_images}", remedy="A thousand make a page of about 22 MB."
         )
     protocols = protocols_named(protocol)
     folder = Path(run) / "report" if out is None else Path(out)

@@ -59,8 +59,8 @@ def fusion_lines(runs: Sequence[Run], results: Sequence[dict[str, Any]]) -> dict
     """
     rows = {run.row.name: run for run in runs if run.row.which == "cam"}
     first = next((run for run in rows.values() if run.config.cam.levels == 1), None)
-    chosen = [run for run in rows.values() if first is not None and _common(run) == _common(first)]
-    if first is None or len(chosen) < 2:
+    fused = [run for run in rows.values() if run.config.cam.levels > 1 and first and _common(run) == _common(first)]
+    if first is None or not fused:
         raise WsolError(
             "the grid compares no fusions",
             expected="rows with `which: cam`, one of them with one level, that differ in `fusion` and `levels` alone",
@@ -68,7 +68,7 @@ def fusion_lines(runs: Sequence[Run], results: Sequence[dict[str, Any]]) -> dict
         )
     lines: dict[Fusion, list[Point]] = {}
     for fusion in COLOURS:
-        of_fusion = [run for run in chosen if run.config.cam.fusion == fusion and run.config.cam.levels > 1]
+        of_fusion = [run for run in fused if run.config.cam.fusion == fusion]
         if of_fusion:
             points = [_point(run, results) for run in (first, *of_fusion)]
             lines[fusion] = sorted(points, key=lambda point: point.levels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,20 +50,25 @@ def test_one_seed_has_its_interval_and_several_have_mean_and_deviation() -> None
 
 
 def test_a_grid_without_fusions_is_refused() -> None:
-    _, runs = runner.read_grid(STUDIES / "grids" / "recipes.yaml")
+    _, runs = runner.read_grid(STUDIES / "grids" / "small_sets.yaml")
     with pytest.raises(WsolError, match="compares no fusions"):
         fusion_chart.fusion_lines(runs, [])
 
 
-def test_the_command_draws_the_stored_results_and_refuses_unknown_formats(tmp_path: Path) -> None:
-    def command(out: str, *more: str) -> subprocess.CompletedProcess[str]:
-        words = [STUDIES / "fusion_chart.py", STUDIES / "grids" / "fusion.yaml", "--out", tmp_path / out, *more]
-        return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True)
+def test_the_command_draws_the_stored_results_and_refuses_mistakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command(out: str, *more: str) -> None:
+        words = [STUDIES / "grids" / "fusion.yaml", "--out", tmp_path / out, *more]
+        monkeypatch.setattr(sys, "argv", ["fusion_chart.py", *map(str, words)])
+        fusion_chart.main()
 
     assert len(json.loads((STUDIES / "results" / "fusion.json").read_text())) == 10
-    assert command("chart.png").returncode == 0
-    assert Image.open(tmp_path / "chart.png").size == (660, 462)
-    refused = command("chart.gif")
-    assert refused.returncode == 1 and ".png, .svg, .pdf" in refused.stderr
-    absent = command("chart.png", "--results", str(tmp_path / "none.json"))
-    assert absent.returncode == 1 and "no results in" in absent.stderr
+    command("chart.png")
+    with Image.open(tmp_path / "chart.png") as chart:
+        assert chart.size == (660, 462)
+    with pytest.raises(SystemExit, match=r"\.png, \.svg, \.pdf"):
+        command("chart.gif")
+    with pytest.raises(SystemExit, match="no results in"):
+        command("other.png", "--results", str(tmp_path / "none.json"))
+    assert [path.name for path in tmp_path.iterdir()] == ["chart.png"]

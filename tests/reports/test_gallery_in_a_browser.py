@@ -398,7 +398,7 @@ def test_the_slider_cuts_the_map_that_is_shown(tab: Tab, tmp_path: Path) -> None
 
 
 def test_each_level_is_shown_beside_the_fused_map_and_cut_by_the_slider(tab: Tab, tmp_path: Path) -> None:
-    shown = of_thresholds(blobs(3, name="one.jpg"))
+    shown = of_thresholds(replace(blobs(3, name="one.jpg"), cam=blobs(4).heatmap))
     write_page(tmp_path / "index.html", Page(title="t", box=Box(), cards=[card_of(shown)]))
     tab.goto((tmp_path / "index.html").as_uri())
     wait_for_drawing(tab)

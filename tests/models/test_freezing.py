@@ -29,13 +29,13 @@ def frozen(network: nn.Module) -> list[str]:
 @pytest.mark.parametrize("name", LAST)
 def test_two_fifths_of_the_stages_are_frozen_in_a_whole_model_and_in_a_pyramid(name: str) -> None:
     whole = whole_model(name, 3, None)
-    freeze(whole, None, 64)
+    freeze(whole, 0.4, 64)
     assert frozen(whole)[-1] == LAST[name]
     order = [one for one, _ in whole.named_parameters()]
     assert frozen(whole) == order[: len(frozen(whole))], "from the input on, without a gap"
     for levels in (1, 3):
         pyramid = feature_pyramid(name, levels, None)
-        freeze(pyramid, None, 64)
+        freeze(pyramid, 0.4, 64)
         assert len(frozen(pyramid)) == len(frozen(whole))
 
 

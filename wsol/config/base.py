@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -110,6 +110,8 @@ class Training(Config):
     this size too, times `--seg.scale` in stage 3."""
     crop_px: PositiveInt = 224
     """Height and width in pixels of the random training crop, not larger than the resized image."""
+    frozen_fraction: ClassVar[float] = 0.4
+    """The default of `freeze` as a fraction of all stages."""
     freeze: NonNegativeInt | None = None
     """Number of backbone stages, counted from the input, that are not trained; their batch norm statistics stay fixed
     too. 0 trains all. The default is 40 % of the stages: the stem and two of five stages of a ResNet or EfficientNet,

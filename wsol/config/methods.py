@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from wsol.config.base import (
     ACTIVATION,
     Auxiliary,
+    BatchNorm,
     Config,
     Fraction,
     Fusion,
@@ -95,8 +96,14 @@ class MethodTraining(Training):
 
     epochs: PositiveInt = 12
     """Number of passes over the training images."""
-    freeze: NonNegativeInt | None = 0
-    """Number of backbone stages, counted from the input, that are not trained. 0 trains all, as in the papers."""
+    frozen_fraction: ClassVar[float] = 0.8
+    freeze: NonNegativeInt | None = None
+    """Number of backbone stages, counted from the input, that are not trained. 0 trains all, as in the papers. The
+    default is 80 % of the stages, so that the last of five is trained: with a few thousand images, training more or
+    with live batch norm statistics gives worse maps (studies/table1.md)."""
+    batch_norm: BatchNorm = "frozen"
+    """Batch norm statistics in training: `live` (of the images in one forward pass of one process), `frozen` (of the
+    pretraining; new layers stay live) or `sync` (of the images of all processes; GPUs only)."""
     output_stride: Stride = 16
     """Stride of the last feature map in input pixels: 8, 16 or 32. Larger strides of the backbone are replaced by
     dilation (Zhou et al. 2016, sec. 3) if timm supports that for the backbone; otherwise it keeps its own stride."""
@@ -223,6 +230,9 @@ class Psol(Config):
 
     width: PositiveInt = 512
     """Number of units in the layer between features and box."""
+    grid: PositiveInt = 7
+    """Rows and columns of features that the box is computed from: 7 as in the paper's VGG16, 1 (their mean) as in its
+    ResNet50 and DenseNet161."""
     lambda_reg: NonNegativeFloat = 50.0
     """Weight of the box loss: the squared distance of coordinates that are fractions of the image size (published
     code)."""

@@ -2,9 +2,12 @@
 regress the boxes of DDT.
 
 1. DDT finds a box in each training image, using its label (`wsol.methods.ddt`). 2. A class-agnostic network learns
-these boxes as (x, y, w, h) in fractions of the image size: the mean of its features passes two linear layers with a
-ReLU between them and a sigmoid at the end. The loss is the squared distance (Alg. 1, sec. 3.2) times lambda_reg
-(published code). 3. Another network classifies. A run has no maps.
+these boxes as (x, y, w, h) in fractions of the image size: its features pass two linear layers with a ReLU between them
+and a sigmoid at the end. The loss is the squared distance (Alg. 1, sec. 3.2) times lambda_reg (published code). 3.
+Another network classifies. A run has no maps.
+
+The paper's ResNet50 and DenseNet161 average the features over all positions (`grid` 1), its VGG16 keeps a linear layer
+on a grid of 7 x 7. A mean says where an object is only after long training; a grid says it at once.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import interpolate, mse_loss
 
 from wsol.config.methods import Psol
 from wsol.config.options import Box, RunConfig
@@ -63,26 +66,37 @@ def load(run: Run) -> LocalizationModel:
     return load_model(run.network_folder, build, forward)
 
 
+REDUCED = 128
+"""Number of channels of a grid of features."""
+
+
 class PsolNetwork(nn.Module):
-    """Features, their mean, two linear layers, a box (x, y, w, h)."""
+    """Features, their mean or a grid of them, two linear layers, a box (x, y, w, h)."""
 
     def __init__(self, backbone: nn.Module, channels: int, options: Psol) -> None:
         super().__init__()
         self.backbone = backbone
-        self.box = nn.Sequential(
-            nn.Linear(channels, options.width), nn.ReLU(), nn.Linear(options.width, 4), nn.Sigmoid()
-        )
+        self.grid = options.grid
+        self.reduction = nn.Identity() if self.grid == 1 else nn.Sequential(nn.Conv2d(channels, REDUCED, 1), nn.ReLU())
+        inputs = channels if self.grid == 1 else REDUCED * self.grid**2
+        self.box = nn.Sequential(nn.Linear(inputs, options.width), nn.ReLU(), nn.Linear(options.width, 4), nn.Sigmoid())
 
     def forward(self, images: Tensor) -> Tensor:
         """The box."""
-        box: Tensor = self.box(self.backbone(images)[-1].mean((2, 3)))
+        features = self.reduction(self.backbone(images)[-1])
+        if self.grid == 1:
+            features = features.mean((2, 3))
+        else:
+            features = interpolate(features, (self.grid, self.grid), mode="bilinear", align_corners=False).flatten(1)
+        box: Tensor = self.box(features)
         return box
 
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network."""
     backbone, channels = last_stage(model_config, state)
-    return PsolNetwork(backbone, channels, Psol.model_validate(model_config.options))
+    # Files of older versions have no grid.
+    return PsolNetwork(backbone, channels, Psol.model_validate({"grid": 1} | model_config.options))
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:

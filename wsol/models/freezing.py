@@ -10,12 +10,8 @@ from torch import nn
 from wsol.errors import WsolError
 from wsol.models.backbone import own_name
 
-DEFAULT_FRACTION = 0.4
-"""Fraction of a backbone's stages that are frozen by default: the stem and two of five stages of a ResNet or
-EfficientNet (studies/freezing.md)."""
 
-
-def freeze(backbone: nn.Module, stages: int | None, size_px: int) -> list[nn.Module]:
+def freeze(backbone: nn.Module, stages: int | float, size_px: int) -> list[nn.Module]:
     """Freeze the first stages of a backbone and everything before them.
 
     A stage is one of timm's feature levels: the layers of one stride in a convolutional network, a block in a vision
@@ -23,7 +19,7 @@ def freeze(backbone: nn.Module, stages: int | None, size_px: int) -> list[nn.Mod
 
     Args:
         backbone: the network, changed in place.
-        stages: number of stages; None for `DEFAULT_FRACTION` of them.
+        stages: number of stages, or as a float the fraction of all stages, rounded down.
         size_px: an image size (height and width) that the backbone accepts.
 
     Returns:
@@ -35,7 +31,7 @@ def freeze(backbone: nn.Module, stages: int | None, size_px: int) -> list[nn.Mod
     if stages == 0:
         return []
     names = _stage_names(backbone)
-    count = int(DEFAULT_FRACTION * len(names)) if stages is None else stages
+    count = int(stages * len(names)) if isinstance(stages, float) else stages
     if count > len(names):
         raise WsolError(
             "the backbone has fewer stages than `--freeze`",

@@ -109,7 +109,8 @@ def train(
         )
     network = engine.place(_synchronised(job.network, job.training.batch_norm, engine))
     backbone = getattr(network, "backbone", network)
-    early = freeze(backbone, job.training.freeze, job.training.crop_px)
+    frozen = job.training.frozen_fraction if job.training.freeze is None else job.training.freeze
+    early = freeze(backbone, frozen, job.training.crop_px)
     fold(backbone, early, job.training.crop_px)
     optimizer = _optimizer(network, job.new_layers, job.training)
     checkpoint = Checkpoint(scratch / CHECKPOINT, job.identity)

@@ -152,8 +152,9 @@ def read_grid(path: Path) -> tuple[str, list[Run]]:
         raise WsolError(
             f"{path} is not a grid ({mistake})", expected="title, seeds, common and rows as in studies/grids"
         ) from None
+    title = grid.title
     if grid.equal_terms:
-        check_terms(runs)
+        title += f" ({'; '.join(f'{name}: {value}' for name, value in check_terms(runs).items())})"
     twice = [name for name, count in Counter((run.row.name, run.seed) for run in runs).items() if count > 1]
     if twice:
         raise WsolError(
@@ -161,7 +162,7 @@ def read_grid(path: Path) -> tuple[str, list[Run]]:
             expected="each once, since the table averages runs with the same name",
             remedy="Rename one of them.",
         )
-    return grid.title, runs
+    return title, runs
 
 
 Terms = dict[str, str]
@@ -191,7 +192,7 @@ def terms_of(config: RunConfig) -> Terms:
         terms["crop in training"] = _same(f"{one.crop_px} of {one.resize_px} px" for one in trained)
         terms["passes"] = _same(f"{one.epochs} epochs of each network" for one in trained)
         terms["batch"] = _same(f"{one.batch_size} images" for one in trained)
-        terms["frozen"] = _same(f"{one.freeze} stages" for one in trained)
+        terms["frozen"] = _same(f"{one.freeze} stages, batch norm {one.batch_norm}" for one in trained)
     return terms
 
 
@@ -609,11 +610,13 @@ def table(everything: Sequence[Run], found: Sequence[Tree], described: str) -> s
         )
         minutes = f"{min(one['minutes'] for one in done):.0f}" if done else ""
         reference = "" if of_row[0].row.reference is None else f"{of_row[0].row.reference:.1f}"
+        own_terms = of_row[0].row.own_terms
+        shown = name if own_terms is None else f"{name} ({own_terms})"
         seeds = f"{len(done)}" if len(done) == len(of_row) else f"{len(done)} of {len(of_row)}"
         lines.append(
             "| "
             + " | ".join(
-                [name, seeds, ", ".join(thresholds), *cells, gap, minutes, *_costs(done)[: len(costs)], reference]
+                [shown, seeds, ", ".join(thresholds), *cells, gap, minutes, *_costs(done)[: len(costs)], reference]
             )
             + " |"
         )

@@ -18,6 +18,7 @@ from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sizes, feature_pyramid, normalisation, stage_modules
 from wsol.models.checkpoint import MethodConfig, built_of, fill, read_model_config
 from wsol.models.features import FeatureLevels
+from wsol.models.mffnet import initialise
 from wsol.models.outputs import Forward, LocalizationModel
 from wsol.runs.saved_config import save_config
 from wsol.runtime.engine import Engine
@@ -232,11 +233,12 @@ def convolutional_head(channels: int, width: int, dropout: float) -> nn.Sequenti
         width: number of channels of the convolutions.
         dropout: dropout probability.
     """
-    return nn.Sequential(
+    head = nn.Sequential(
         *(nn.Dropout(dropout), nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()),
         *(nn.Dropout(dropout), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()),
         nn.Dropout(dropout),
     )
+    return head.apply(initialise)
 
 
 def of_labels(data: DataSet, loss: Loss) -> Objective:

@@ -120,7 +120,7 @@ class MffNet(nn.Module):
         self.has_auxiliary = auxiliary
         self.dropout = nn.Dropout(dropout)
         for part in (self.attention, self.projections, self.class_layer):
-            part.apply(_initialise)
+            part.apply(initialise)
 
     def forward(self, images: Images) -> ScoreMaps:
         """Score maps at the stride of the shallowest fused level."""
@@ -147,7 +147,7 @@ class OriginalCam(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.class_layer = nn.Conv2d(channels[-1], outputs, 1)
-        self.class_layer.apply(_initialise)
+        self.class_layer.apply(initialise)
 
     def forward(self, images: Images) -> ScoreMaps:
         """Score maps at the stride of the last stage."""
@@ -180,7 +180,7 @@ def build_mffnet(
     return MffNet(backbone, channels, outputs, fusion=fusion, attention=attention, auxiliary=auxiliary, dropout=dropout)
 
 
-def _initialise(layer: nn.Module) -> None:
+def initialise(layer: nn.Module) -> None:
     """Kaiming-normal over the fan-in, bias 0 (published code)."""
     if isinstance(layer, nn.Conv2d):
         nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")

@@ -192,7 +192,7 @@ def terms_of(config: RunConfig) -> Terms:
         terms["crop in training"] = _same(f"{one.crop_px} of {one.resize_px} px" for one in trained)
         terms["passes"] = _same(f"{one.epochs} epochs of each network" for one in trained)
         terms["batch"] = _same(f"{one.batch_size} images" for one in trained)
-        terms["frozen"] = _same(f"{one.freeze} stages, batch norm {one.batch_norm}" for one in trained)
+        terms["batch norm"] = _same(one.batch_norm for one in trained)
     return terms
 
 

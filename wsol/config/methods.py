@@ -328,6 +328,12 @@ def _class_maps(name: str, **facts: Any) -> MethodSpec:
     return MethodSpec(**values | facts)
 
 
+def _with_rates(lr_backbone: float, lr_new: float) -> dict[str, Any]:
+    """Defaults of a method with class maps and learning rates of its own."""
+    rates = {"lr_backbone": lr_backbone, "lr_new": lr_new}
+    return {"training": rates, "classifier": "localizer", "box": {"threshold": 0.2}}
+
+
 METHODS: dict[Method, MethodSpec] = {
     # The network of stage 1 (`cam`) can classify the boxes, see `wsol.config.groups.first_networks`.
     "spol": MethodSpec(("instant", "cam", "pseudo", "seg"), ("cues", "cam", "pseudo", "seg"), output="masks"),
@@ -335,9 +341,10 @@ METHODS: dict[Method, MethodSpec] = {
     "has": _class_maps("has"),
     "cutmix": _class_maps("cutmix"),
     "acol": _class_maps("acol"),
-    "spg": _class_maps("spg"),
+    # Rates of the published code, in which all layers have the same.
+    "spg": _class_maps("spg", defaults=_with_rates(0.001, 0.001)),
     "adl": _class_maps("adl"),
-    "i2c": _class_maps("i2c"),
+    "i2c": _class_maps("i2c", defaults=_with_rates(0.001, 0.01)),  # as in the published code
     "instant": MethodSpec(
         ("instant",),
         ("instant",),

@@ -31,6 +31,7 @@ def small_config(method: Method, **options: Any) -> MethodConfig:
         options=options,
         backbone=NAME,
         output_stride=16,
+        feature="stage",
         mean=(0.5,) * 3,
         std=(0.5,) * 3,
         resize_px=64,

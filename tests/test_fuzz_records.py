@@ -199,7 +199,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(
         root / "cam",
         torch.nn.Linear(1, 1),
-        MethodConfig(method="acol", options={"delta": 0.6}, output_stride=16, **RESNET),
+        MethodConfig(method="acol", options={"delta": 0.6}, output_stride=16, feature="stage", **RESNET),
     )
     fits = ImageThreshold(threshold=0.3, fits=(0.5,) * len(OF_IMAGES))
     learned = LearnedThreshold(

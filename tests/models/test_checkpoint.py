@@ -9,12 +9,21 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from wsol.config.base import Fusion
 from wsol.errors import WsolError
 from wsol.models.backbone import whole_model
-from wsol.models.checkpoint import ClassifierConfig, MffConfig, build, load_classifier, load_mffnet, save
+from wsol.models.checkpoint import (
+    ClassifierConfig,
+    MethodConfig,
+    MffConfig,
+    build,
+    load_classifier,
+    load_mffnet,
+    save,
+)
 
 COMMON: dict[str, Any] = {
     "backbone": "test_resnet",
@@ -161,3 +170,12 @@ def test_each_loader_refuses_the_checkpoint_of_the_other(tmp_path: Path, folder:
     save(tmp_path, whole_model("test_resnet", 3, None), CLASSIFIER)
     with pytest.raises(WsolError, match="is not a MffConfig"):
         load_mffnet(tmp_path)
+
+
+def test_a_network_that_changed_since_an_older_version_is_refused() -> None:
+    older = {"version": 1, "kind": "method", "options": {}, "output_stride": 16, "backbone": "resnet18"}
+    older |= {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_px": 64, "class_names": ["beetle", "crane"]}
+    assert MethodConfig.model_validate(older | {"method": "cam"}).feature == "stage"
+    with pytest.raises(ValidationError, match="older version"):
+        MethodConfig.model_validate(older | {"method": "tap"})
+    assert MethodConfig.model_validate(older | {"method": "tap", "feature": "activation"})

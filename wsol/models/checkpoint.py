@@ -23,6 +23,8 @@ from wsol.storage.tensors import write_tensors
 VERSION: Literal[1] = 1
 """Schema of `model.json`."""
 
+_CHANGED = ("acol", "spg", "adl", "i2c", "tap")
+"""Methods whose networks were others before `feature` was in their files."""
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SidePx = Annotated[int, Field(ge=1, le=16_384)]
 Name = Annotated[str, Field(max_length=200)]
@@ -81,6 +83,12 @@ class MethodConfig(Config):
     std: Deviations
     resize_px: SidePx
     class_names: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _is_not_of_an_older_network(self) -> MethodConfig:
+        if "feature" not in self.model_fields_set and self.method in _CHANGED:
+            raise ValueError(f"an older version wrote it, in which {self.method} was another network")
+        return self
 
 
 ModelConfig = MffConfig | ClassifierConfig | MethodConfig

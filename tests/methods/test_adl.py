@@ -78,3 +78,12 @@ def test_a_backbone_without_separate_stage_modules_is_refused() -> None:
     )
     with pytest.raises(WsolError, match="mixer_s32_224 has no module"):
         adl.build(model_config, None)
+
+
+def test_the_feature_map_of_an_earlier_stage_is_dropped_once() -> None:
+    """VGG's published map is that before its last pooling, which is the stage before the last."""
+    model_config = MethodConfig.model_validate(
+        small_config("adl", **Adl().model_dump()).model_dump() | {"backbone": "vgg11", "feature": "features.19"}
+    )
+    network = adl.build(model_config, None)
+    assert isinstance(network, adl.AdlNetwork) and len(network.layers) == 2

@@ -98,4 +98,5 @@ def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     modules = level_modules(model_config, backbone)
     if isinstance(backbone, FeatureLevels):
         modules = rectified_modules(backbone, modules)
-    return AdlNetwork(network, modules, options)
+    # The feature map that is read may be that of an earlier stage.
+    return AdlNetwork(network, [*dict.fromkeys(modules)], options)

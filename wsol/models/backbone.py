@@ -100,9 +100,11 @@ def stage_modules(name: str, pyramid: nn.Module) -> list[nn.Module]:
     Raises:
         WsolError: the levels are not outputs of modules.
     """
-    modules = dict(pyramid.named_modules())
+    # Names of wrapped pyramids are not found: their modules have tokens, or channels last.
+    modules = {path.replace(".", "_"): module for path, module in pyramid.named_modules()}
+    names: list[str] = pyramid.feature_info.module_name()  # type: ignore[union-attr,operator]
     try:
-        return [modules[path] for path in pyramid.feature_info.module_name()]  # type: ignore[union-attr,operator]
+        return [modules[own_name(name)] for name in names]
     except KeyError as error:
         raise WsolError(
             f"{name} has no module {error} to modify",

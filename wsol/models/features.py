@@ -154,7 +154,7 @@ def _called(pyramid: nn.Module, calls: list[_Call], feature: str) -> _Source:
     names = {own_name(call.name): call for call in calls}
     call = names.get(own_name(feature))
     if call is None or not call.name:
-        near = difflib.get_close_matches(feature, [name for name in names if name], n=3, cutoff=0)
+        near = difflib.get_close_matches(feature, [call.name for call in calls if call.name], n=3, cutoff=0)
         raise WsolError(
             f"the backbone has no module {feature!r} to read",
             expected=f"`{ACTIVATION}`, `{STAGE}`, or timm's name of a module, such as {', '.join(near)}",

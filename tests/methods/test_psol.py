@@ -52,6 +52,33 @@ def test_corner_and_size_are_the_same_box(seed: int) -> None:
     torch.testing.assert_close(psol.from_xywh(psol.to_xywh(boxes)), boxes)
 
 
+def test_a_zoomed_box_has_the_pixels_of_the_box() -> None:
+    """A white rectangle on black, enlarged: its box in the part is where the white pixels are."""
+    torch.manual_seed(0)
+    boxes = torch.tensor([[0.25, 0.5, 0.75, 0.875]] * 40)
+    images = torch.zeros(40, 3, 64, 64)
+    images[:, :, 32:56, 16:48] = 1
+    zoom = psol.random_zoom(boxes, 0.2)
+    size = zoom[:, 2:] - zoom[:, :2]
+    areas = size.prod(1)
+    assert ((zoom >= 0) & (zoom <= 1)).all() and (size > 0).all()
+    assert 0.15 < areas.min() < 0.3 and areas.max() > 0.8 and len(areas.unique()) == 40
+    found, expected = psol.zoomed(images, zoom), psol.boxes_in_zoom(boxes, zoom)
+    for image, (x0, y0, x1, y1) in zip(found, (64 * expected).tolist(), strict=True):
+        assert x1 > x0 and y1 > y0, "every part reaches into the box"
+        rows, columns = (image[0] > 0.5).nonzero().unbind(1)
+        if len(rows):
+            edges = [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1]
+            assert edges == pytest.approx([x0, y0, x1, y1], abs=1)
+
+
+def test_without_zoom_nothing_changes() -> None:
+    boxes, images = torch.rand(5, 4).sort(1).values, torch.rand(5, 3, 16, 16)
+    zoom = psol.random_zoom(boxes, 1.0)
+    torch.testing.assert_close(psol.zoomed(images, zoom), images)
+    torch.testing.assert_close(psol.boxes_in_zoom(boxes, zoom), boxes)
+
+
 def test_the_loss_is_the_mean_of_squares_over_four_numbers_of_each_box_times_lambda() -> None:
     found, expected = [(0.5, 0.5, 0.2, 0.4), (0.1, 0.0, 1.0, 0.7)], [(0.4, 0.5, 0.7, 0.9), (0.0, 0.0, 1.0, 1.0)]
     squares = []

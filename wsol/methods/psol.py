@@ -12,6 +12,7 @@ on a grid of 7 x 7. A mean says where an object is only after long training; a g
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, mse_loss
+from torch.nn.functional import affine_grid, grid_sample, interpolate, mse_loss
 
 from wsol.config.methods import Psol
 from wsol.config.options import Box, RunConfig
@@ -44,6 +45,9 @@ STAGE = "method psol: boxes"
 BOXES = "boxes.npy"
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
+TRIES = 30
+"""Number of random parts of which the first that the box reaches into is used (published code)."""
+
 Corners = Float[Tensor, "batch 4"]
 """x0, y0, x1, y1 as fractions of width and height."""
 
@@ -55,7 +59,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     resize_px = config.training.resize_px
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
-        return loss(network(images), boxes_in_crops(view, boxes[indices].to(images), resize_px), config.psol)
+        crops = boxes_in_crops(view, boxes[indices].to(images), resize_px)
+        zoom = random_zoom(crops, config.psol.zoom)
+        return loss(network(zoomed(images, zoom)), boxes_in_zoom(crops, zoom), config.psol)
 
     inputs = {"boxes": file_hash(run / "pseudo-boxes" / BOXES)}
     train_network(Plan(build, objective, inputs), data, run, config, progress)
@@ -125,6 +131,44 @@ def boxes_in_crops(view: View, boxes: Corners, resize_px: int) -> Corners:
     x0, y0, x1, y1 = ((boxes * resize_px - corner).clamp(0, view.crop_px) / view.crop_px).unbind(1)
     is_mirrored = view.is_mirrored.to(boxes.device)
     return torch.stack([torch.where(is_mirrored, 1 - x1, x0), y0, torch.where(is_mirrored, 1 - x0, x1), y1], dim=1)
+
+
+def random_zoom(boxes: Corners, least_area: float) -> Corners:
+    """Choose a random part of each image that its box reaches into (published code: `RandomResizedCrop`).
+
+    Args:
+        boxes: the pseudo boxes.
+        least_area: minimum area of the part; 1 gives whole images.
+
+    Returns:
+        The parts; the whole image if none of `TRIES` reaches the box.
+    """
+    count = len(boxes)
+    if least_area == 1:
+        return torch.tensor(WHOLE).to(boxes).expand(count, 4)
+    area = least_area + (1 - least_area) * torch.rand(TRIES, count)
+    root_aspect = torch.exp((torch.rand(TRIES, count) - 0.5) * math.log(16 / 9) / 2)  # 3/4 to 4/3
+    size = (area.sqrt()[..., None] * torch.stack([root_aspect, 1 / root_aspect], dim=2)).clamp(max=1).to(boxes)
+    corner = torch.rand(TRIES, count, 2).to(boxes) * (1 - size)
+    parts = torch.cat([corner, corner + size], dim=2)
+    reaches = ((parts[..., 2:] > boxes[:, :2]) & (parts[..., :2] < boxes[:, 2:])).all(2)
+    first = reaches.int().argmax(0)
+    chosen = parts[first, torch.arange(count)]
+    return torch.where(reaches.any(0)[:, None], chosen, torch.tensor(WHOLE).to(boxes))
+
+
+def zoomed(images: Float[Tensor, "batch 3 height width"], zoom: Corners) -> Float[Tensor, "batch 3 height width"]:
+    """Enlarge a part of each image to the size of the image, bilinear."""
+    size, centre = zoom[:, 2:] - zoom[:, :2], zoom[:, :2] + zoom[:, 2:] - 1
+    theta = torch.cat([torch.diag_embed(size), centre[:, :, None]], dim=2).to(images)
+    grid = affine_grid(theta, list(images.shape), align_corners=False)
+    return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def boxes_in_zoom(boxes: Corners, zoom: Corners) -> Corners:
+    """Convert boxes to fractions of a part of the image, clipped."""
+    corner, size = zoom[:, :2].repeat(1, 2), (zoom[:, 2:] - zoom[:, :2]).repeat(1, 2)
+    return ((boxes - corner) / size).clamp(0, 1)
 
 
 def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:

@@ -73,7 +73,9 @@ def fraction_of_percentile(maps: Heatmaps, percentile: int) -> FinerMaps:
     """Sec. 3.3: the map divided by its percentile (the lower of the two nearest values), at most 1. As in the published
     code, the map is enlarged and min-max normalised before.
     """
-    finer = interpolate(maps.float()[:, None], scale_factor=UPSAMPLING, mode="bilinear", align_corners=False)[:, 0]
+    # By size: with `scale_factor` ONNX models have another size for images that are not a multiple of the stride.
+    finer_hw = UPSAMPLING * maps.shape[-2], UPSAMPLING * maps.shape[-1]
+    finer = interpolate(maps.float()[:, None], finer_hw, mode="bilinear", align_corners=False)[:, 0]
     maps = spread(finer)
     ranked = maps.flatten(1).sort(dim=1).values
     standard = ranked[:, percentile * (ranked.shape[1] - 1) // 100]

@@ -57,21 +57,21 @@ wsol evaluate runs/imagenet/gcnet-inceptionv3 "$DATA" --protocol original,wsol-v
 # (ours: of the run's own backbone and size), RandomResizedCrop of 20 to 100 % of the area (ours: 224 of 256), no Nesterov momentum. The classifier is
 # the pretrained network. Rates are constant, as published. Crops of 299 pixels: inferred from the 5.71 billion operations a network in [P]; the size
 # before the crop: not found. DDT's map here: 8 x 8, timm's stride 32.
-wsol fit "$DATA" --run runs/imagenet/psol-inceptionv3 --method psol --backbone inception_v3.tv_in1k --training.output-stride 32 --training.resize-px 320 --training.crop-px 299 --classify.resize-px 320 --classify.crop-px 299 --training.epochs 6 --training.batch-size 256 --training.lr-backbone 0.001 --training.lr-new 0.002 --classifier same --classify.epochs 0 --training.freeze 0 --training.batch-norm live --psol.grid 1
+wsol fit "$DATA" --run runs/imagenet/psol-inceptionv3 --method psol --backbone inception_v3.tv_in1k --training.output-stride 32 --training.resize-px 320 --training.crop-px 299 --classify.resize-px 320 --classify.crop-px 299 --training.epochs 6 --training.batch-size 256 --training.lr-backbone 0.001 --training.lr-new 0.002 --classifier same --classify.epochs 0 --training.freeze 0 --training.batch-norm live --psol.grid 1 --psol.zoom 0.2
 wsol evaluate runs/imagenet/psol-inceptionv3 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/imagenet/psol-inceptionv3/metrics.json
 
 # PSOL, ResNet50, ResNet50 as classifier. 53.98, 63.08, 65.44 [T1, P]. Differences as in the row above; stride 16 by dilation (published: 32), so that
 # DDT's map has 16 x 16 positions.
-wsol fit "$DATA" --run runs/imagenet/psol-resnet50 --method psol --backbone resnet50.tv_in1k --training.output-stride 16 --training.epochs 6 --training.batch-size 256 --training.lr-backbone 0.001 --training.lr-new 0.002 --classifier same --classify.epochs 0 --training.freeze 0 --training.batch-norm live --psol.grid 1
+wsol fit "$DATA" --run runs/imagenet/psol-resnet50 --method psol --backbone resnet50.tv_in1k --training.output-stride 16 --training.epochs 6 --training.batch-size 256 --training.lr-backbone 0.001 --training.lr-new 0.002 --classifier same --classify.epochs 0 --training.freeze 0 --training.batch-norm live --psol.grid 1 --psol.zoom 0.2
 wsol evaluate runs/imagenet/psol-resnet50 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/imagenet/psol-resnet50/metrics.json
 
 # PSOL, DenseNet161, DenseNet161 as classifier. 55.31, 64.18, 66.28 [T1, P]. Differences as above; DDT's map: 8 x 8, timm's stride 32.
-wsol fit "$DATA" --run runs/imagenet/psol-densenet161 --method psol --backbone densenet161.tv_in1k --training.output-stride 32 --training.epochs 6 --training.batch-size 256 --training.lr-backbone 0.001 --training.lr-new 0.002 --classifier same --classify.epochs 0 --training.freeze 0 --training.batch-norm live --psol.grid 1
+wsol fit "$DATA" --run runs/imagenet/psol-densenet161 --method psol --backbone densenet161.tv_in1k --training.output-stride 32 --training.epochs 6 --training.batch-size 256 --training.lr-backbone 0.001 --training.lr-new 0.002 --classifier same --classify.epochs 0 --training.freeze 0 --training.batch-norm live --psol.grid 1 --psol.zoom 0.2
 wsol evaluate runs/imagenet/psol-densenet161 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/imagenet/psol-densenet161/metrics.json
 
 # PSOL, DenseNet161, EfficientNet-B7 as classifier. 58.00, 65.02, 66.28 [T1] (Top-1, Top-5 also [P]). Differences as above; the same boxes as in the
 # row above.
-wsol fit "$DATA" --run runs/imagenet/psol-densenet161-b7 --method psol --backbone densenet161.tv_in1k --training.output-stride 32 --training.epochs 6 --training.batch-size 256 --training.lr-backbone 0.001 --training.lr-new 0.002 --classifier tf_efficientnet_b7.aa_in1k --classify.resize-px 685 --classify.crop-px 600 --classify.epochs 0 --training.freeze 0 --training.batch-norm live --psol.grid 1
+wsol fit "$DATA" --run runs/imagenet/psol-densenet161-b7 --method psol --backbone densenet161.tv_in1k --training.output-stride 32 --training.epochs 6 --training.batch-size 256 --training.lr-backbone 0.001 --training.lr-new 0.002 --classifier tf_efficientnet_b7.aa_in1k --classify.resize-px 685 --classify.crop-px 600 --classify.epochs 0 --training.freeze 0 --training.batch-norm live --psol.grid 1 --psol.zoom 0.2
 wsol evaluate runs/imagenet/psol-densenet161-b7 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/imagenet/psol-densenet161-b7/metrics.json
 
 # SPOL, ResNet50, DenseNet161 as classifier. 56.40, 66.48, 69.02 [T1], protocol `spol`. The paper's text; batch sizes, which it does not state, are

@@ -233,9 +233,9 @@ class Psol(Config):
     grid: PositiveInt = 7
     """Rows and columns of features that the box is computed from: 7 as in the paper's VGG16, 1 (their mean) as in its
     ResNet50 and DenseNet161."""
-    zoom: Annotated[float, Field(gt=0, le=1)] = 0.2
+    zoom: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Minimum area of the random part of a training crop that is enlarged to the crop's size; 1 enlarges nothing
-    (published code: 0.2)."""
+    (published code: 0.2, for long trainings; studies/table1.md)."""
     lambda_reg: NonNegativeFloat = 50.0
     """Weight of the box loss: the squared distance of coordinates that are fractions of the image size (published
     code)."""

@@ -70,7 +70,7 @@ wsol fit "$DATA" --run runs/cub/gcnet-vgg16 --method gcnet --backbone vgg16.tv_i
 wsol evaluate runs/cub/gcnet-vgg16 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/cub/gcnet-vgg16/metrics.json
 
 # PSOL, InceptionV3, InceptionV3 as classifier. 65.51, 83.44, - [T1, P], protocol `original`. Published: boxes of DDT with VGG16 at 448 pixels (ours:
-# of the run's own backbone and size), RandomResizedCrop of 20 to 100 % of the area (ours: 224 of 256), no Nesterov momentum. Training on CUB: not
+# of the run's own backbone and size), no Nesterov momentum. Training on CUB: not
 # found in the authors' code. As CVI-SZU/CCAM (WSOL/PSOL/training_CUB.py) trains this network, second-hand: 100 epochs, batch 64, cosine. The
 # classifier's training: not found; that of SPOL's published code. Crops of 299 pixels: inferred from the 5.71 billion operations a network in [P];
 # the size before the crop: not found. DDT's map here: 8 x 8, timm's stride 32.

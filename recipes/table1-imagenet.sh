@@ -54,7 +54,7 @@ wsol fit "$DATA" --run runs/imagenet/gcnet-inceptionv3 --method gcnet --backbone
 wsol evaluate runs/imagenet/gcnet-inceptionv3 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/imagenet/gcnet-inceptionv3/metrics.json
 
 # PSOL, InceptionV3, InceptionV3 as classifier. 54.82, 63.25, 65.21 [T1, P], protocol `original`. Published: boxes of DDT with VGG16 at 448 pixels
-# (ours: of the run's own backbone and size), RandomResizedCrop of 20 to 100 % of the area (ours: 224 of 256), no Nesterov momentum. The classifier is
+# (ours: of the run's own backbone and size), no Nesterov momentum. The classifier is
 # the pretrained network. Rates are constant, as published. Crops of 299 pixels: inferred from the 5.71 billion operations a network in [P]; the size
 # before the crop: not found. DDT's map here: 8 x 8, timm's stride 32.
 wsol fit "$DATA" --run runs/imagenet/psol-inceptionv3 --method psol --backbone inception_v3.tv_in1k --training.output-stride 32 --training.resize-px 320 --training.crop-px 299 --classify.resize-px 320 --classify.crop-px 299 --training.epochs 6 --training.batch-size 256 --training.lr-backbone 0.001 --training.lr-new 0.002 --classifier same --classify.epochs 0 --training.freeze 0 --training.batch-norm live --psol.grid 1 --psol.zoom 0.2

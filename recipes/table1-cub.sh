@@ -31,7 +31,7 @@ wsol fit "$DATA" --run runs/cub/cam-vgg16 --method cam --backbone vgg16.tv_in1k 
 wsol evaluate runs/cub/cam-vgg16 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/cub/cam-vgg16/metrics.json
 
 # ACoL, VGG-GAP. 45.92, 56.51, 62.96 [T1]. 62.96 is ImageNet's value in [T1, P], so doubtful for CUB; "VGG16-ACoL + CAM" has GT-known 59.30 on CUB
-# ([P], table "Transferability"). MaxBoxAccV2 57.4 [E], protocol `wsol-v2`. Differs: no average pooling 3 x 3 before the classifiers.
+# ([P], table "Transferability"). MaxBoxAccV2 57.4 [E], protocol `wsol-v2`.
 wsol fit "$DATA" --run runs/cub/acol-vgg16 --method acol --backbone vgg16.tv_in1k --training.feature features.29 --training.output-stride 16 --training.epochs 60 --training.batch-size 20 --training.lr-backbone 1e-4 --training.lr-new 1e-3 --training.weight-decay 5e-4 --training.freeze 0 --training.batch-norm live
 wsol evaluate runs/cub/acol-vgg16 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/cub/acol-vgg16/metrics.json
 

@@ -15,7 +15,7 @@ wsol evaluate runs/imagenet/ddt-vgg16 "$DATA" --protocol original,wsol-v1,wsol-v
 wsol fit "$DATA" --run runs/imagenet/cam-vgg16 --method cam --backbone vgg16.tv_in1k --training.feature features.29 --training.output-stride 16 --training.epochs 10 --training.batch-size 32 --training.lr-backbone 1.654502e-5 --training.lr-new 1.654502e-4 --training.weight-decay 5e-4 --training.rates linear --training.freeze 0 --training.batch-norm live
 wsol evaluate runs/imagenet/cam-vgg16 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/imagenet/cam-vgg16/metrics.json
 
-# ACoL, VGG-GAP. 45.83, 59.43, 62.96 [T1, P]. MaxBoxAccV2 57.4 [E], protocol `wsol-v2`. Differs: no average pooling 3 x 3 before the classifiers.
+# ACoL, VGG-GAP. 45.83, 59.43, 62.96 [T1, P]. MaxBoxAccV2 57.4 [E], protocol `wsol-v2`.
 wsol fit "$DATA" --run runs/imagenet/acol-vgg16 --method acol --backbone vgg16.tv_in1k --training.feature features.29 --training.output-stride 16 --training.epochs 6 --training.batch-size 20 --training.lr-backbone 1e-4 --training.lr-new 1e-3 --training.weight-decay 5e-4 --training.freeze 0 --training.batch-norm live
 wsol evaluate runs/imagenet/acol-vgg16 "$DATA" --protocol original,wsol-v1,wsol-v2 --json runs/imagenet/acol-vgg16/metrics.json
 

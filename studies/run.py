@@ -12,6 +12,8 @@ and the data are the same.
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
 import os
 import shutil
@@ -305,11 +307,12 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
 
 def write_centre_boxes(data: DataSet, file: Path) -> Path:
     """Write a box for each test image: in the centre, of the image's aspect ratio and half of its area."""
-    lines = ["path,x0,y0,x1,y1"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("path", "x0", "y0", "x1", "y1"))
     for sample in data.test:
-        box = centre_box(image_hw(sample.path), CENTRE_FRACTION)
-        lines.append(",".join([f'"{sample.image_id}"', *map(str, box)]))
-    write_text(file, "\n".join([*lines, ""]))
+        writer.writerow((sample.image_id, *centre_box(image_hw(sample.path), CENTRE_FRACTION)))
+    write_text(file, text.getvalue())
     return file
 
 

@@ -68,7 +68,10 @@ def test_the_product_takes_every_row_of_every_grid_in_a_new_run(path: Path, tmp_
             ["train-seg", "DATA", "--run", "new", *words], exit_on_error=False, print_error=False
         )
         taken = preview(tmp_path / "new", bound.arguments["config"])
-        assert all(getattr(taken, group) == getattr(one.config, group) for group in groups_of(one.config)), one.row.name
+        for group in groups_of(one.config):
+            read = options_read(one.config, group)
+            same = (getattr(config, group).model_dump(include={*read}) for config in (taken, one.config))
+            assert len({str(values) for values in same}) == 1, one.row.name
 
 
 @settings(max_examples=20)

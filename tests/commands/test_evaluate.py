@@ -54,7 +54,7 @@ def test_every_protocol_has_its_metrics_with_intervals(judged_run: dict[str, dic
     at_threshold = {"gt_known", "top1_loc", "top5_loc", "mean_box_iou", "gt_known_best_threshold"}
     swept = {"box_acc_30", "box_acc_50", "box_acc_70", "mean_box_iou", "pxap"}
     expected = {
-        "original": at_threshold | {"mask_iou"},
+        "original": at_threshold | {"mask_iou", "gt_known_otsu"},
         "spol": at_threshold,
         "wsol-v1": swept | {"max_box_acc"},
         "wsol-v2": swept | {"max_box_acc_v2"},

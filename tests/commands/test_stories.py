@@ -67,6 +67,7 @@ def test_evaluation_writes_every_rate_with_its_interval_and_protocol(
         "mean_box_iou",
         "mask_iou",
         "gt_known_best_threshold",
+        "gt_known_otsu",
     }
     assert all(0 <= m["low"] <= m["value"] <= m["high"] <= 100 for m in judged["metrics"].values())
     shown = capsys.readouterr().out

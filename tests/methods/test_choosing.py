@@ -312,7 +312,7 @@ def test_a_method_without_training_reads_the_image_size_and_stride(tmp_path: Pat
         "batch_size": 2,
         "lr_new": 0.5,
         "weight_decay": 0.5,
-        "batch_norm": "frozen",
+        "batch_norm": "live",
     }.items():
         with pytest.raises(WsolError, match=f"^method {method} does not read --training.{name.replace('_', '-')}"):
             preview(tmp_path, RunConfig.model_validate({"method": method, "training": {name: value}}))
@@ -321,11 +321,11 @@ def test_a_method_without_training_reads_the_image_size_and_stride(tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("--freeze 1", {"seg": 1, "classify": 1, "cam": None, "training": 0}),
-        ("--freeze 0 --seg.freeze 3", {"seg": 3, "classify": 0, "cam": None, "training": 0}),
+        ("--freeze 1", {"seg": 1, "classify": 1, "cam": None, "training": None}),
+        ("--freeze 0 --seg.freeze 3", {"seg": 3, "classify": 0, "cam": None, "training": None}),
         (
             "--recipe paper --backbone tf_efficientnet_lite0 --freeze 2",
-            {"seg": 2, "classify": 2, "cam": 2, "training": 0},
+            {"seg": 2, "classify": 2, "cam": 2, "training": None},
         ),
         ("--method has --freeze 2", {"seg": None, "classify": None, "cam": None, "training": 2}),
     ],

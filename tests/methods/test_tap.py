@@ -44,7 +44,7 @@ def test_the_map_uses_only_positive_weights() -> None:
 def published_rule(heatmap: np.ndarray, percentile: int, theta_loc: float) -> np.ndarray:
     """Reference: what the published code keeps, which enlarges, stretches to [0, 1] and then takes the percentile."""
     height, width = heatmap.shape
-    finer = cv2.resize(heatmap, (4 * width, 4 * height), interpolation=cv2.INTER_LINEAR)
+    finer = cv2.resize(heatmap, (5 * width, 5 * height), interpolation=cv2.INTER_LINEAR)
     stretched = (finer - finer.min()) / (finer.max() - finer.min())
     return np.asarray(stretched > theta_loc * np.percentile(stretched, percentile, method="lower"))
 

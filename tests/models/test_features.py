@@ -74,8 +74,8 @@ def test_a_module_without_a_map_is_an_error() -> None:
         FeatureLevels(feature_pyramid("vit_tiny_patch16_224", 1, None), "blocks.3")
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_050", "convnext_atto", "resnet18"])
-def test_exactly_the_layers_behind_the_feature_map_are_not_trained(name: str) -> None:
+@pytest.mark.parametrize("name", ["mobilenetv2_050", "convnext_atto", "mambaout_femto", "resnet18"])
+def test_exactly_the_layers_beside_the_feature_map_are_not_trained(name: str) -> None:
     """With several processes, a parameter that is trained and has no gradient is an error."""
     backbone = FeatureLevels(feature_pyramid(name, 1, None)).train()
     backbone(torch.randn(2, 3, 64, 64))[-1].mean().backward()
@@ -106,3 +106,19 @@ def test_a_copy_has_hooks_of_its_own() -> None:
             parameter.zero_()
         assert twin(torch.randn(1, 3, 64, 64))[-1].amax() > 0
         assert backbone(torch.randn(1, 3, 64, 64))[-1].amax() == 0
+
+
+def test_the_value_is_kept_before_a_later_layer_works_in_place() -> None:
+    """ResNet rectifies the outputs of bn1 in place."""
+    backbone = FeatureLevels(feature_pyramid("resnet18", 1, None), "layer4.1.bn1").eval()
+    with torch.inference_mode():
+        assert backbone(torch.randn(1, 3, 64, 64))[-1].amin() < 0
+
+
+def test_a_backbone_of_one_image_size_is_probed_with_it() -> None:
+    """MaxViT's windows do not divide the usual small size."""
+    backbone = FeatureLevels(feature_pyramid("maxvit_pico_rw_256", 1, None), size_px=256).eval()
+    with torch.inference_mode():
+        assert backbone(torch.randn(1, 3, 256, 256))[-1].shape[1] == backbone.channels[-1]
+    with pytest.raises(WsolError, match="250 x 250"):
+        FeatureLevels(feature_pyramid("maxvit_pico_rw_256", 1, None), size_px=250)

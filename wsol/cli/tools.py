@@ -117,7 +117,7 @@ def compare(
     json_file
         Also write the metrics and the differences to this file.
     """
-    check_outputs({"--json": json_file})
+    check_outputs({"--out": out / "index.html", "--json": json_file})
     *runs, data = runs_and_data
     from wsol.comparisons.compare import compare as compare_runs
     from wsol.comparisons.tables import differences_table, for_terminal, metrics_table

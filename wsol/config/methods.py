@@ -109,7 +109,7 @@ class MethodTraining(Training):
     dilation (Zhou et al. 2016, sec. 3) if timm supports that for the backbone; otherwise it keeps its own stride."""
     optimizer: Optimizer = "sgd"
     """Optimizer: `sgd` (with Nesterov momentum) or `adam` (Kingma & Ba 2015), which does not use `momentum`."""
-    feature: str = ACTIVATION
+    feature: Annotated[str, Field(max_length=200)] = ACTIVATION
     """Feature map of the backbone that the method reads: `activation` (the last one after a ReLU or similar; if the
     last stage ends in a linear layer, the widest activation of its last block), `stage` (the outputs of the last
     stage), or timm's name of a module, such as blocks.5."""

@@ -204,7 +204,7 @@ def stages(model_config: MethodConfig, state: State | None, levels: int) -> tupl
     if model_config.feature == STAGE:
         # timm adds this attribute to the module.
         return pyramid, pyramid.feature_info.channels()  # type: ignore[union-attr,operator]
-    backbone = FeatureLevels(pyramid, model_config.feature)
+    backbone = FeatureLevels(pyramid, model_config.feature, model_config.resize_px)
     return backbone, backbone.channels
 
 

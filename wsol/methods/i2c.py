@@ -64,6 +64,12 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     def consistent_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return loss(network, images, labels, options)
 
+    training = config.training
+    images = training.epochs * len(data.train) if training.steps is None else training.steps * training.batch_size
+    if images <= options.warm_up * len(data.train):
+        progress.say(
+            f"method i2c: the whole training is warm-up, without distances (`--i2c.warm-up {options.warm_up}`)"
+        )
     train_network(Plan(build_to_train, of_labels(data, consistent_loss), has_pairs=True), data, run, config, progress)
 
 

@@ -39,8 +39,9 @@ def load(run: Run) -> LocalizationModel:
 
 FinerMaps = Float[Tensor, "batch finer_height finer_width"]
 
-UPSAMPLING = 4
-"""Factor by which maps are enlarged before the percentile, because 14 x 14 values are too few."""
+UPSAMPLING = 5
+"""Factor by which maps are enlarged before the percentile, because 14 x 14 values are too few. It is odd: for any image
+size, torch.export would take the enlarged map for a level of the backbone with that stride."""
 
 
 class TapNetwork(nn.Module):
@@ -73,10 +74,8 @@ def fraction_of_percentile(maps: Heatmaps, percentile: int) -> FinerMaps:
     """Sec. 3.3: the map divided by its percentile (the lower of the two nearest values), at most 1. As in the published
     code, the map is enlarged and min-max normalised before.
     """
-    # By size: with `scale_factor` ONNX models have another size for images that are not a multiple of the stride.
-    finer_hw = UPSAMPLING * maps.shape[-2], UPSAMPLING * maps.shape[-1]
-    finer = interpolate(maps.float()[:, None], finer_hw, mode="bilinear", align_corners=False)[:, 0]
-    maps = spread(finer)
+    coarse = spread(maps.float())[:, None]  # rounding makes no map of a constant one
+    maps = spread(interpolate(coarse, scale_factor=UPSAMPLING, mode="bilinear", align_corners=False)[:, 0])
     ranked = maps.flatten(1).sort(dim=1).values
     standard = ranked[:, percentile * (ranked.shape[1] - 1) // 100]
     return (maps / standard.clamp(min=torch.finfo(torch.float32).tiny)[:, None, None]).clamp(max=1)

@@ -203,7 +203,7 @@ def check_sizes(name: str, network: nn.Module, sizes_px: Sequence[int]) -> None:
             raise WsolError(
                 f"{name} does not accept images of {size_px} x {size_px} pixels ({reason})",
                 expected=f"a size that it can divide; {advice}",
-                remedy="Set `--cam.resize-px`, `--cam.crop-px` and the same options of the other stages.",
+                remedy="Set `--training.resize-px` and `--training.crop-px`, for `spol` those of its stages.",
             )
 
 

@@ -84,12 +84,6 @@ class MethodConfig(Config):
     resize_px: SidePx
     class_names: tuple[str, ...]
 
-    @model_validator(mode="after")
-    def _is_not_of_an_older_network(self) -> MethodConfig:
-        if "feature" not in self.model_fields_set and self.method in _CHANGED:
-            raise ValueError(f"an older version wrote it, in which {self.method} was another network")
-        return self
-
 
 ModelConfig = MffConfig | ClassifierConfig | MethodConfig
 ConfigType = TypeVar("ConfigType", MffConfig, ClassifierConfig, MethodConfig)
@@ -191,6 +185,12 @@ def read_model_config(folder: Path, kind: type[ConfigType]) -> ConfigType:
             remedy=f"Remove {folder} and run it again.",
         )
     check_schema(values.get("version"), VERSION, folder / "model.json", "wsol fit")
+    if "feature" not in values and values.get("method") in _CHANGED:
+        raise WsolError(
+            f"{folder} was made by an older version, in which {values['method']} was another network",
+            expected="a network of this version",
+            remedy=f"Remove {folder} and run `wsol fit` again.",
+        )
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -7,6 +7,8 @@ the papers (CAM, Zhou et al. 2016, and its successors; SCDA, Wei et al. 2017; DD
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -28,7 +30,7 @@ _ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")
 class FeatureLevels(nn.Module):
     """A pyramid whose last level is the feature map that a method reads.
 
-    Layers behind that feature map are computed, but not trained.
+    Layers on which neither that feature map nor an earlier level depends are computed, but not trained.
 
     Args:
         pyramid: a network of `feature_pyramid`.
@@ -36,31 +38,41 @@ class FeatureLevels(nn.Module):
             in a linear layer, the activation with most channels in the last block (the expansion of an inverted
             bottleneck), or the stage's outputs if no activation has the size of the map (vision transformers).
             `stage`: the outputs of the last stage. Otherwise timm's name of a module, such as `blocks.5`.
+        size_px: an image size (height and width) that the network accepts.
 
     Raises:
-        WsolError: no module has that name, or its output is not a feature map.
+        WsolError: no module has that name, its output is not a feature map, or the network refuses the image size.
     """
 
-    def __init__(self, pyramid: nn.Module, feature: str = ACTIVATION) -> None:
+    def __init__(self, pyramid: nn.Module, feature: str = ACTIVATION, size_px: int = PROBE_PX) -> None:
         super().__init__()
         self.pyramid = pyramid
         info: Any = pyramid.feature_info
         self.feature_info = info
-        source = _source(pyramid, feature)
+        self._probe_px = _accepted_px(pyramid, size_px)
+        source = _source(pyramid, feature, self._probe_px)
         self.channels: list[int] = [*info.channels()[:-1], source.channels]
         """Number of channels of each level."""
         self.module = source.module
         """Name of the module in the pyramid whose outputs are the feature map; None for the pyramid's last level."""
         self._is_channels_last = source.is_channels_last
         self._kept: list[Tensor] = []
-        for module in source.unread:
-            for parameter in module.parameters(recurse=False):
-                parameter.requires_grad_(False)
         if source.module is not None:
             pyramid.get_submodule(source.module).register_forward_hook(self._keep)
+            self._freeze_unread()
 
     def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        self._kept[:] = [output]
+        self._kept[:] = [output.clone()]  # the next layer may work in place
+
+    def _freeze_unread(self) -> None:
+        """Freeze the parameters without influence: with several processes, each trained one needs a gradient."""
+        parameters = [*self.parameters()]
+        with _in_eval_mode(self.pyramid), torch.enable_grad():
+            total = torch.stack([level.sum() for level in self(_noise(self.pyramid, self._probe_px))]).sum()
+            gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if gradient is None:
+                parameter.requires_grad_(False)
 
     def forward(self, images: Float[Tensor, "batch 3 side_y side_x"]) -> list[Features]:
         """The feature maps of normalised images, shallowest first."""
@@ -83,8 +95,6 @@ class _Source(NamedTuple):
     """Name in the pyramid; None for its last level."""
     channels: int
     is_channels_last: bool = False
-    unread: tuple[nn.Module, ...] = ()
-    """Modules that are computed after it."""
 
 
 class _Call(NamedTuple):
@@ -106,7 +116,7 @@ def rectified_modules(levels: FeatureLevels, stages: list[nn.Module]) -> list[nn
     Returns:
         The last stage, whose feature map is chosen; another stage if it ends in a ReLU, otherwise the next activation.
     """
-    outputs, calls = _probe(levels.pyramid)
+    outputs, calls = _probe(levels.pyramid, levels._probe_px)
     modules = [call.module for call in calls]
     found = []
     for stage, output in zip(stages[:-1], outputs[:-1], strict=True):
@@ -115,17 +125,14 @@ def rectified_modules(levels: FeatureLevels, stages: list[nn.Module]) -> list[nn
     return [*found, stages[-1]]
 
 
-def _source(pyramid: nn.Module, feature: str) -> _Source:
-    outputs, calls = _probe(pyramid)
+def _source(pyramid: nn.Module, feature: str, size_px: int) -> _Source:
+    outputs, calls = _probe(pyramid, size_px)
     level = outputs[-1]
     last = _Source(None, level.shape[1])
     if feature == STAGE:
         return last
     source = _widest_activation(level, calls) if feature == ACTIVATION else _called(pyramid, calls, feature)
-    if source is None:
-        return last
-    after = [call.name for call in calls].index(source.module or "") + 1
-    return source._replace(unread=tuple(call.module for call in calls[after:] if call.name))
+    return last if source is None else source
 
 
 def _widest_activation(level: Tensor, calls: list[_Call]) -> _Source | None:
@@ -154,7 +161,9 @@ def _called(pyramid: nn.Module, calls: list[_Call], feature: str) -> _Source:
     names = {own_name(call.name): call for call in calls}
     call = names.get(own_name(feature))
     if call is None or not call.name:
-        near = difflib.get_close_matches(feature, [call.name for call in calls if call.name], n=3, cutoff=0)
+        own_names = [call.name.removeprefix("pyramid.").removeprefix("model.") for call in calls if call.name]
+        stages: list[str] = pyramid.feature_info.module_name()  # type: ignore[union-attr,operator]
+        near = difflib.get_close_matches(feature, own_names, n=3) or stages
         raise WsolError(
             f"the backbone has no module {feature!r} to read",
             expected=f"`{ACTIVATION}`, `{STAGE}`, or timm's name of a module, such as {', '.join(near)}",
@@ -172,7 +181,7 @@ def _called(pyramid: nn.Module, calls: list[_Call], feature: str) -> _Source:
 
 
 @torch.inference_mode()
-def _probe(pyramid: nn.Module) -> tuple[list[Tensor], list[_Call]]:
+def _probe(pyramid: nn.Module, size_px: int) -> tuple[list[Tensor], list[_Call]]:
     """The levels for a noise image, and the modules in the order in which they are computed."""
     calls: dict[str, _Call] = {}
 
@@ -184,17 +193,49 @@ def _probe(pyramid: nn.Module) -> tuple[list[Tensor], list[_Call]]:
         module.register_forward_hook(lambda module, _, output, name=name: note(name, module, output))
         for name, module in pyramid.named_modules()
     ]
-    was_training = pyramid.training
-    pyramid.eval()
     try:
-        # Noise, for which a linear layer has values of both signs with any weights.
-        noise = torch.randn(1, 3, PROBE_PX, PROBE_PX, generator=torch.Generator().manual_seed(0))
-        levels: list[Tensor] = pyramid(noise.to(next(pyramid.parameters()).device))
+        with _in_eval_mode(pyramid):
+            levels: list[Tensor] = pyramid(_noise(pyramid, size_px))
         return levels, [*calls.values()]
     finally:
-        pyramid.train(was_training)
         for hook in hooks:
             hook.remove()
+
+
+def _noise(pyramid: nn.Module, size_px: int) -> Tensor:
+    """An image for which a linear layer has values of both signs with any weights."""
+    noise = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
+    return noise.to(next(pyramid.parameters()).device)
+
+
+@torch.inference_mode()
+def _accepted_px(pyramid: nn.Module, size_px: int) -> int:
+    """A small image size, or `size_px` if the network does not accept it."""
+    with _in_eval_mode(pyramid):
+        try:
+            pyramid(_noise(pyramid, PROBE_PX))
+            return PROBE_PX
+        except (AssertionError, RuntimeError):
+            pass
+        try:
+            pyramid(_noise(pyramid, size_px))
+            return size_px
+        except (AssertionError, RuntimeError) as error:
+            raise WsolError(
+                f"the backbone does not accept images of {size_px} x {size_px} pixels ({str(error).splitlines()[0]})",
+                expected="a size that it can divide",
+                remedy="Set `--training.resize-px` and `--training.crop-px`, or the same options of the other groups.",
+            ) from None
+
+
+@contextmanager
+def _in_eval_mode(network: nn.Module) -> Iterator[None]:
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
 
 
 def _block_of(module: str) -> str:

@@ -166,9 +166,10 @@ class Checkpoint:
                 self._check(json.loads(notes["identity"]))
                 trained = _read(json.loads(notes["trained"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+            is_fitting = _fit(tensors, network, optimizer)
         except _DAMAGE:
             return Trained()
-        if not _fit(tensors, network, optimizer):
+        if not is_fitting:
             return Trained()
         network.load_state_dict(
             {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}

@@ -72,9 +72,9 @@ def test_a_zoomed_box_has_the_pixels_of_the_box() -> None:
             assert edges == pytest.approx([x0, y0, x1, y1], abs=1)
 
 
-def test_without_zoom_nothing_changes() -> None:
+def test_a_zoom_on_the_whole_image_changes_nothing() -> None:
     boxes, images = torch.rand(5, 4).sort(1).values, torch.rand(5, 3, 16, 16)
-    zoom = psol.random_zoom(boxes, 1.0)
+    zoom = torch.tensor([psol.WHOLE] * 5)
     torch.testing.assert_close(psol.zoomed(images, zoom), images)
     torch.testing.assert_close(psol.boxes_in_zoom(boxes, zoom), boxes)
 

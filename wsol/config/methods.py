@@ -99,8 +99,7 @@ class MethodTraining(Training):
     frozen_fraction: ClassVar[float] = 0.8
     freeze: NonNegativeInt | None = None
     """Number of backbone stages, counted from the input, that are not trained. 0 trains all, as in the papers. The
-    default is 80 % of the stages, so that the last of five is trained: with a few thousand images, training more or
-    with live batch norm statistics gives worse maps (studies/table1.md)."""
+    default is 80 % of the stages, so that the last of five is trained (studies/table1.md)."""
     batch_norm: BatchNorm = "frozen"
     """Batch norm statistics in training: `live` (of the images in one forward pass of one process), `frozen` (of the
     pretraining; new layers stay live) or `sync` (of the images of all processes; GPUs only)."""
@@ -319,6 +318,10 @@ class MethodSpec:
         return self.output != "boxes"
 
 
+_OF_CLASS_MAPS = {"classifier": "localizer", "box": {"threshold": 0.2}}
+"""Defaults of methods whose localization network also classifies."""
+
+
 def _class_maps(name: str, **facts: Any) -> MethodSpec:
     """A method whose localization network also classifies, as in the papers. The box threshold is a fraction of the
     map's maximum.
@@ -326,15 +329,9 @@ def _class_maps(name: str, **facts: Any) -> MethodSpec:
     values: dict[str, Any] = {
         "groups": ("training", name),
         "folders": (name,),
-        "defaults": {"classifier": "localizer", "box": {"threshold": 0.2}},
+        "defaults": _OF_CLASS_MAPS,
     }
     return MethodSpec(**values | facts)
-
-
-def _with_rates(lr_backbone: float, lr_new: float) -> dict[str, Any]:
-    """Defaults of a method with class maps and learning rates of its own."""
-    rates = {"lr_backbone": lr_backbone, "lr_new": lr_new}
-    return {"training": rates, "classifier": "localizer", "box": {"threshold": 0.2}}
 
 
 METHODS: dict[Method, MethodSpec] = {
@@ -345,10 +342,10 @@ METHODS: dict[Method, MethodSpec] = {
     "cutmix": _class_maps("cutmix"),
     "acol": _class_maps("acol"),
     # Rates of the published code, in which all layers have the same.
-    "spg": _class_maps("spg", defaults=_with_rates(0.001, 0.001)),
+    "spg": _class_maps("spg", defaults=_OF_CLASS_MAPS | {"training": {"lr_backbone": 0.001, "lr_new": 0.001}}),
     "adl": _class_maps("adl"),
     # Published code: 0.001 for the two convolutions, 0.01 for the class layer.
-    "i2c": _class_maps("i2c", defaults=_with_rates(0.001, 0.002)),
+    "i2c": _class_maps("i2c", defaults=_OF_CLASS_MAPS | {"training": {"lr_backbone": 0.001, "lr_new": 0.002}}),
     "instant": MethodSpec(
         ("instant",),
         ("instant",),
@@ -379,13 +376,13 @@ METHODS: dict[Method, MethodSpec] = {
         "gcnet",
         folders=("gcnet-classifier", "gcnet"),
         classifier_folder="gcnet-classifier",
-        defaults={
+        defaults=_OF_CLASS_MAPS
+        | {
             "training": {"optimizer": "adam", "lr_backbone": 1e-4, "lr_new": 1e-3, "weight_decay": 0},  # published code
-            "classifier": "localizer",
             "box": {"threshold": 0.5},  # the edge of the shape
         },
     ),
-    "tap": _class_maps("tap", defaults={"classifier": "localizer", "box": {"threshold": 0.35}}),
+    "tap": _class_maps("tap", defaults=_OF_CLASS_MAPS | {"box": {"threshold": 0.35}}),
     **{
         name: _class_maps("gradcam", groups=("training",), uses_gradients=True, is_exportable=False)
         for name in get_args(GradCam)

@@ -26,6 +26,12 @@ from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, map_o
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 
+FinerMaps = Float[Tensor, "batch finer_height finer_width"]
+
+UPSAMPLING = 5
+"""Factor by which maps are enlarged before the percentile, because 14 x 14 values are too few. It is odd: for any image
+size, torch.export would take the enlarged map for a level of the backbone with that stride."""
+
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
     """Train as a classifier with thresholded average pooling."""
@@ -35,13 +41,6 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
 def load(run: Run) -> LocalizationModel:
     """The trained network."""
     return load_model(run.network_folder, build, forward)
-
-
-FinerMaps = Float[Tensor, "batch finer_height finer_width"]
-
-UPSAMPLING = 5
-"""Factor by which maps are enlarged before the percentile, because 14 x 14 values are too few. It is odd: for any image
-size, torch.export would take the enlarged map for a level of the backbone with that stride."""
 
 
 class TapNetwork(nn.Module):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from wsol.config.groups import classifier_of
 from wsol.config.options import RunConfig
 from wsol.errors import WsolError
+from wsol.models.probing import in_eval_mode
 from wsol.models.weights import OPTIONS, weights_source, wheel_file
 from wsol.text import number_of
 
@@ -195,10 +196,10 @@ def check_sizes(name: str, network: nn.Module, sizes_px: Sequence[int]) -> None:
         WsolError: a size is not accepted; names the next smaller one that is.
     """
     for size_px in dict.fromkeys(sizes_px):
-        reason = _refusal(network, size_px)
+        reason = refusal(network, size_px)
         if reason:
             smaller = range(size_px - 1, max(size_px // 2, 1), -1)
-            fitting = next((one for one in smaller if not _refusal(network, one)), None)
+            fitting = next((one for one in smaller if not refusal(network, one)), None)
             advice = f"{fitting} is possible" if fitting else "no smaller size down to half of it is possible"
             raise WsolError(
                 f"{name} does not accept images of {size_px} x {size_px} pixels ({reason})",
@@ -224,16 +225,13 @@ def scaled_px(network: nn.Module, resize_px: int, scale: float) -> int:
 
 
 @torch.inference_mode()
-def _refusal(network: nn.Module, size_px: int) -> str | None:
-    """The error of a network for a black image of this size; None if it accepts it."""
-    was_training, device = network.training, next(network.parameters()).device
-    network.eval()
+def refusal(network: nn.Module, size_px: int) -> str | None:
+    """Return the error of a network for a black image of this height and width; None if it accepts it."""
     try:
-        network(torch.zeros(1, 3, size_px, size_px, device=device))
+        with in_eval_mode(network):
+            network(torch.zeros(1, 3, size_px, size_px, device=next(network.parameters()).device))
     except (AssertionError, RuntimeError) as error:
         return str(error).splitlines()[0].rstrip(".")
-    finally:
-        network.train(was_training)
     return None
 
 

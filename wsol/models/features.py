@@ -7,8 +7,6 @@ the papers (CAM, Zhou et al. 2016, and its successors; SCDA, Wei et al. 2017; DD
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -17,12 +15,13 @@ from torch import Tensor, nn
 
 from wsol.config.base import ACTIVATION, STAGE
 from wsol.errors import WsolError
-from wsol.models.backbone import ChannelsFirst, own_name
+from wsol.models.backbone import ChannelsFirst, check_sizes, own_name, refusal
+from wsol.models.probing import in_eval_mode, noise_image
 
 Features = Float[Tensor, "batch channels height width"]
 
 PROBE_PX = 96
-"""Height and width of the noise image that shows the output shape of each module."""
+"""Height and width of the noise image that shows the output shape of each module, if the network accepts it."""
 _ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")
 """Modules that define activations."""
 
@@ -49,8 +48,11 @@ class FeatureLevels(nn.Module):
         self.pyramid = pyramid
         info: Any = pyramid.feature_info
         self.feature_info = info
-        self._probe_px = _accepted_px(pyramid, size_px)
-        source = _source(pyramid, feature, self._probe_px)
+        self.probe_px = PROBE_PX if refusal(pyramid, PROBE_PX) is None else size_px
+        """Height and width of the noise image."""
+        if self.probe_px != PROBE_PX:
+            check_sizes("the backbone", pyramid, (size_px,))
+        source = _source(pyramid, feature, self.probe_px)
         self.channels: list[int] = [*info.channels()[:-1], source.channels]
         """Number of channels of each level."""
         self.module = source.module
@@ -67,8 +69,8 @@ class FeatureLevels(nn.Module):
     def _freeze_unread(self) -> None:
         """Freeze the parameters without influence: with several processes, each trained one needs a gradient."""
         parameters = [*self.parameters()]
-        with _in_eval_mode(self.pyramid), torch.enable_grad():
-            total = torch.stack([level.sum() for level in self(_noise(self.pyramid, self._probe_px))]).sum()
+        with in_eval_mode(self.pyramid), torch.enable_grad():
+            total = torch.stack([level.sum() for level in self(noise_image(self.pyramid, self.probe_px))]).sum()
             gradients = torch.autograd.grad(total, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if gradient is None:
@@ -116,7 +118,7 @@ def rectified_modules(levels: FeatureLevels, stages: list[nn.Module]) -> list[nn
     Returns:
         The last stage, whose feature map is chosen; another stage if it ends in a ReLU, otherwise the next activation.
     """
-    outputs, calls = _probe(levels.pyramid, levels._probe_px)
+    outputs, calls = _probe(levels.pyramid, levels.probe_px)
     modules = [call.module for call in calls]
     found = []
     for stage, output in zip(stages[:-1], outputs[:-1], strict=True):
@@ -194,48 +196,12 @@ def _probe(pyramid: nn.Module, size_px: int) -> tuple[list[Tensor], list[_Call]]
         for name, module in pyramid.named_modules()
     ]
     try:
-        with _in_eval_mode(pyramid):
-            levels: list[Tensor] = pyramid(_noise(pyramid, size_px))
+        with in_eval_mode(pyramid):
+            levels: list[Tensor] = pyramid(noise_image(pyramid, size_px))
         return levels, [*calls.values()]
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _noise(pyramid: nn.Module, size_px: int) -> Tensor:
-    """An image for which a linear layer has values of both signs with any weights."""
-    noise = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
-    return noise.to(next(pyramid.parameters()).device)
-
-
-@torch.inference_mode()
-def _accepted_px(pyramid: nn.Module, size_px: int) -> int:
-    """A small image size, or `size_px` if the network does not accept it."""
-    with _in_eval_mode(pyramid):
-        try:
-            pyramid(_noise(pyramid, PROBE_PX))
-            return PROBE_PX
-        except (AssertionError, RuntimeError):
-            pass
-        try:
-            pyramid(_noise(pyramid, size_px))
-            return size_px
-        except (AssertionError, RuntimeError) as error:
-            raise WsolError(
-                f"the backbone does not accept images of {size_px} x {size_px} pixels ({str(error).splitlines()[0]})",
-                expected="a size that it can divide",
-                remedy="Set `--training.resize-px` and `--training.crop-px`, or the same options of the other groups.",
-            ) from None
-
-
-@contextmanager
-def _in_eval_mode(network: nn.Module) -> Iterator[None]:
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)
 
 
 def _block_of(module: str) -> str:

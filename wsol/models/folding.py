@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from wsol.models.probing import in_eval_mode, noise_image
+
 TOLERANCE = 1e-3
 """Maximum difference of outputs as a fraction of the largest value; rounding gives about 1e-5."""
 
@@ -34,10 +36,8 @@ def fold(network: nn.Module, fixed: Iterable[nn.Module], size_px: int) -> int:
         The number of folded batch norms. It is 0 if folding would change the outputs, which happens if the network also
         uses the values between convolution and batch norm elsewhere.
     """
-    images = _noise(size_px).to(next(network.parameters()).device)
-    was_training = network.training
-    network.eval()
-    try:
+    images = noise_image(network, size_px)
+    with in_eval_mode(network):
         before, pairs = _pairs(network, images, {id(module) for module in fixed})
         for convolution, norm in pairs:
             _join(convolution, norm)
@@ -46,13 +46,7 @@ def fold(network: nn.Module, fixed: Iterable[nn.Module], size_px: int) -> int:
                 for module in pair:
                     del module.forward
             return 0
-    finally:
-        network.train(was_training)
     return len(pairs)
-
-
-def _noise(size_px: int) -> Tensor:
-    return torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
 
 
 def _pairs(

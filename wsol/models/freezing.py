@@ -9,6 +9,7 @@ from torch import nn
 
 from wsol.errors import WsolError
 from wsol.models.backbone import own_name
+from wsol.models.probing import in_eval_mode
 
 
 def freeze(backbone: nn.Module, stages: int | float, size_px: int) -> list[nn.Module]:
@@ -84,12 +85,10 @@ def _done_before(backbone: nn.Module, last: nn.Module, size_px: int) -> list[nn.
         is_over |= module is last
 
     hooks = [module.register_forward_hook(note) for module in backbone.modules()]
-    was_training = backbone.training
-    backbone.eval()
     try:
-        backbone(torch.zeros(1, 3, size_px, size_px, device=next(backbone.parameters()).device))
+        with in_eval_mode(backbone):
+            backbone(torch.zeros(1, 3, size_px, size_px, device=next(backbone.parameters()).device))
     finally:
-        backbone.train(was_training)
         for hook in hooks:
             hook.remove()
     return done

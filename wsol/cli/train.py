@@ -120,6 +120,7 @@ def _stage(
 ) -> None:
     from importlib.util import find_spec
 
+    from wsol.data.no_object import with_no_object
     from wsol.data.open import open_data
     from wsol.data.unread import in_words, unread_of
     from wsol.runs.outside import check_outside
@@ -130,7 +131,7 @@ def _stage(
     given = for_trainings.added_to(run, given or RunConfig())
     config = preview(run, given)
     if dry_run:
-        data_set = open_data(data, images, needs_labels=needs_labels(config))
+        data_set = with_no_object(open_data(data, images, needs_labels=needs_labels(config)), config.no_object)
         check_outside(run, data_set)
         _check_names(config)
         report_lines("note", data_set.notes(), "see `wsol check`")

@@ -10,6 +10,7 @@ from pathlib import Path
 from wsol.config.groups import needs_labels, networks_of
 from wsol.config.methods import METHODS
 from wsol.config.options import RunConfig
+from wsol.data.no_object import with_no_object
 from wsol.data.open import open_data
 from wsol.data.pixel_cache import remove_cache
 from wsol.data.samples import DataSet
@@ -206,7 +207,10 @@ def _stage(
             got=f"method {resolved.method}",
             remedy="Use `wsol fit`, which trains any method.",
         )
-    data_set = open_data(Path(data), None if images is None else Path(images), needs_labels=needs_labels(resolved))
+    data_set = with_no_object(
+        open_data(Path(data), None if images is None else Path(images), needs_labels=needs_labels(resolved)),
+        resolved.no_object,
+    )
     check_outside(run, data_set)
     progress = Progress(quiet=quiet or not part().is_first)
     for note in data_set.notes():

@@ -74,6 +74,9 @@ class RunConfig(Config):
     the localization method, of stage 1 for `spol`) or `none` (boxes without a class)."""
     classifier_weights: Path | None = None
     """File with ImageNet weights of the classifier. With `--classifier same`, the default is `--weights`."""
+    no_object: str | None = None
+    """Classes whose images contain no object, separated by commas, such as `good` or `empty`: examples of background.
+    Their images are only background for the localization network, and get boxes only where something is found."""
     seed: NonNegativeInt = 0
     """Seed of all random numbers. The same seed on the same machine gives the same weights. Set `--precision` too,
     because `auto` measures speed and may choose differently on a busy machine."""

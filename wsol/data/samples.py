@@ -47,6 +47,12 @@ class DataSet:
     """Doubts whether the layout was read as intended, as sentences."""
     unused: tuple[str, ...] = ()
     """Classes that were left out, since no image has this class alone."""
+    no_object: frozenset[int] = frozenset()
+    """Labels of the classes whose images contain no object."""
+
+    def has_object(self, sample: Sample) -> bool:
+        """Whether an image contains an object, by its class."""
+        return sample.label not in self.no_object
 
     @property
     def is_imagenet(self) -> bool:

@@ -51,8 +51,8 @@ def write_demo_set(
             for i in range(count):
                 path = f"{split_name}/{class_name}/{i:04d}.jpg"
                 image, mask = draw(class_name, np.random.default_rng([seed, split, label, i]), image_hw)
-                _write_image(root / path, image)
-                _write_mask((root / "masks" / path).with_suffix(".png"), mask)
+                write_image(root / path, image)
+                write_mask((root / "masks" / path).with_suffix(".png"), mask)
                 box = tight_box(mask)
                 assert box is not None, "draw shows at least a part of the creature"
                 rows.append((path, *(int(edge) for edge in box)))
@@ -77,12 +77,14 @@ def _check(classes: int, train_per_class: int, test_per_class: int, image_hw: tu
         raise ValueError(f"expected a seed of at least 0, got {seed}")
 
 
-def _write_image(path: Path, image: NDArray[np.uint8]) -> None:
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write an RGB image as JPEG; its folder is created."""
     bgr = np.ascontiguousarray(image[..., ::-1])
     _write(path, cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
 
 
-def _write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+    """Write a mask as PNG: 255 inside the object. Its folder is created."""
     _write(path, cv2.imencode(".png", mask.astype(np.uint8) * 255)[1])
 
 

@@ -1,0 +1,56 @@
+"""Mark the classes whose images contain no object, such as `good` parts or `empty` frames of a camera trap."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+
+from wsol.data.samples import DataSet
+from wsol.errors import WsolError
+
+
+def class_list(names: str | None) -> tuple[str, ...]:
+    """Split the class names of `--no-object` at the commas.
+
+    Args:
+        names: such as `good,empty`; None for none.
+    """
+    return tuple(name for part in (names or "").split(",") if (name := part.strip()))
+
+
+def with_no_object(data: DataSet, names: str | None, *, must_exist: bool = True) -> DataSet:
+    """Mark the classes whose images contain no object.
+
+    Args:
+        data: the data set.
+        names: class names, separated by commas; None leaves the data set as its reader made it.
+        must_exist: whether the data set must have these classes; test images need not have all classes of a run.
+
+    Returns:
+        The data set, with these labels and those of its reader in `no_object`.
+
+    Raises:
+        WsolError: not a class of the data set, or no other class is left.
+    """
+    labels = {name: label for label, name in enumerate(data.class_names)}
+    listed = class_list(names)
+    for name in listed if must_exist else ():
+        if name not in labels:
+            near = get_close_matches(name, labels, n=1)
+            shown = ", ".join(data.class_names[:8]) + (", ..." if len(labels) > 8 else "")
+            raise WsolError(
+                f"{data.root} has no class {name!r} for --no-object",
+                expected=f"one of {shown}",
+                remedy=f"Did you mean {near[0]}?" if near else "Check the name.",
+            )
+    no_object = data.no_object | {labels[name] for name in listed if name in labels}
+    if must_exist and no_object and len(no_object) == len(labels):
+        raise WsolError(
+            f"every class of {data.root} is without an object ({', '.join(data.class_names)})",
+            expected="at least one class with objects",
+            remedy=(
+                "Without images of the objects there is nothing to learn their class from. If you have good images"
+                " only, an anomaly detector such as anomalib is the right tool."
+            ),
+        )
+    return replace(data, no_object=frozenset(no_object))

@@ -48,7 +48,11 @@ class divided by that of the class."""
 ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "missing image": ("error", "Restore them, give their folder with --images, or remove them from the list."),
     "broken image": ("error", "Repair or remove them; until then they are skipped."),
-    "no usable label": ("error", "Fix the labels; until then these images are left out."),
+    "no usable label": (
+        "error",
+        "Fix the labels; until then these images are left out. Images without a label that contain no object are used"
+        " with `wsol fit --no-object unlabelled`.",
+    ),
     "one class": ("error", "Add a class of other images: training needs at least two classes."),
     "empty class": ("error", "Add training images, or remove the classes."),
     "unusable ground truth": ("error", "Fix this; until then nothing can be evaluated."),

@@ -29,6 +29,8 @@ Kind = Literal[
     "broken image",
     "other size",
     "no true box",
+    "no label",
+    "unexpected object",
     "broken mask",
 ]
 
@@ -80,6 +82,13 @@ class ImageTruth:
     boxes: Boxes
     image_hw: tuple[int, int] | None
     read_mask: ReadMask | None = None
+    has_object: bool = True
+    """False for an image of a class without objects, which has neither boxes nor a mask."""
+
+    def __post_init__(self) -> None:
+        """Refuse an object in an image without one."""
+        if not self.has_object and (len(self.boxes) or self.read_mask is not None):
+            raise ValueError("an image without an object has no boxes and no mask")
 
 
 @dataclass(frozen=True)

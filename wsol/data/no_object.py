@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from difflib import get_close_matches
 
-from wsol.data.samples import DataSet
+from wsol.data.samples import NO_IMAGES, DataSet
 from wsol.errors import WsolError
 
 
@@ -18,23 +18,37 @@ def class_list(names: str | None) -> tuple[str, ...]:
     return tuple(name for part in (names or "").split(",") if (name := part.strip()))
 
 
+UNLABELLED, NO_OBJECT = "unlabelled", "no object"
+"""The name that stands for all images without any label, and the name of the class that they become."""
+
+
 def with_no_object(data: DataSet, names: str | None, *, must_exist: bool = True) -> DataSet:
     """Mark the classes whose images contain no object.
 
     Args:
         data: the data set.
-        names: class names, separated by commas; None leaves the data set as its reader made it.
+        names: class names, separated by commas; `unlabelled` stands for the images that are listed without any label
+            (a COCO image without annotations, an empty cell of a table). None changes nothing.
         must_exist: whether the data set must have these classes; test images need not have all classes of a run.
 
     Returns:
-        The data set, with these labels and those of its reader in `no_object`.
+        The data set, with these labels in `no_object`.
 
     Raises:
         WsolError: not a class of the data set, or no other class is left.
     """
-    labels = {name: label for label, name in enumerate(data.class_names)}
     listed = class_list(names)
+    if UNLABELLED in listed and UNLABELLED not in data.class_names and any(data.unlabelled):
+        data = _with_class_of_unlabelled(data)
+        listed = tuple(NO_OBJECT if name == UNLABELLED else name for name in listed)
+    labels = {name: label for label, name in enumerate(data.class_names)}
     for name in listed if must_exist else ():
+        if name == UNLABELLED and name not in labels:
+            raise WsolError(
+                f"{data.root} has no image without a label for `--no-object {UNLABELLED}`",
+                expected="listed images without a label",
+                remedy="Leave it out, or name a class.",
+            )
         if name not in labels:
             near = get_close_matches(name, labels, n=1)
             shown = ", ".join(data.class_names[:8]) + (", ..." if len(labels) > 8 else "")
@@ -54,3 +68,16 @@ def with_no_object(data: DataSet, names: str | None, *, must_exist: bool = True)
             ),
         )
     return replace(data, no_object=frozenset(no_object))
+
+
+def _with_class_of_unlabelled(data: DataSet) -> DataSet:
+    label = len(data.class_names)
+    train, test = (tuple(replace(sample, label=label) for sample in samples) for samples in data.unlabelled)
+    return replace(
+        data,
+        class_names=(*data.class_names, NO_OBJECT),
+        train=data.train + train,
+        test=data.test + test,
+        mistakes=tuple(mistake for mistake in data.mistakes if mistake.kind != "no label"),
+        unlabelled=NO_IMAGES,
+    )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from wsol.data.ground_truth import GroundTruth, Mistake
 from wsol.errors import WsolError
@@ -16,6 +17,8 @@ from wsol.text import number_of
 WNID = re.compile(r"n\d{8}")
 """A WordNet id, which is ImageNet's name of a class."""
 IMAGENET_FILE = "ILSVRC2012_val_"
+NO_LABEL = -1
+"""Label of an image that is listed without any."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,16 @@ class Sample:
     image_id: str
     path: Path
     label: int
+
+
+class Splits(NamedTuple):
+    """Images of both splits; without a split they are in both."""
+
+    train: tuple[Sample, ...] = ()
+    test: tuple[Sample, ...] = ()
+
+
+NO_IMAGES = Splits()
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,8 @@ class DataSet:
     """Classes that were left out, since no image has this class alone."""
     no_object: frozenset[int] = frozenset()
     """Labels of the classes whose images contain no object."""
+    unlabelled: Splits = NO_IMAGES
+    """Images that are listed without any label. They are left out, unless they are images without an object."""
 
     def has_object(self, sample: Sample) -> bool:
         """Whether an image contains an object, by its class."""

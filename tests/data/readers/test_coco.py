@@ -242,9 +242,7 @@ def test_a_json_file_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
             "[5]",
             id="a class that is not listed",
         ),
-        pytest.param(
-            lambda d: d["annotations"].__delitem__(slice(1, 3)), "no true box", "got none", id="no annotation"
-        ),
+        pytest.param(lambda d: d["annotations"].__delitem__(slice(1, 3)), "no label", "got none", id="no annotation"),
         pytest.param(
             lambda d: [a.update(iscrowd=1) for a in d["annotations"][1:3]],
             "no true box",

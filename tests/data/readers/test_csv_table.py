@@ -241,7 +241,7 @@ def test_images_without_one_label_are_left_out_and_noted(tmp_path: Path) -> None
     assert data.class_names == ("owl",)
     assert [(mistake.kind, mistake.where, mistake.what) for mistake in data.mistakes] == [
         ("several classes", f"{table}, 2.jpg", "expected one label, got hawk, owl"),
-        ("unknown class", f"{table}, line 7", "expected a label, got none"),
+        ("no label", f"{table}, line 7", "expected a label, got none"),
         ("several classes", f"{table}, 5.jpg", "expected one label, got (none), owl"),
     ]
     assert "3 images left out" in data.describe()

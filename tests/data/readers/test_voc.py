@@ -161,7 +161,7 @@ def test_a_list_of_bytes_is_named(voc: Path) -> None:
             "expected objects of one class, got bird, cow",
             id="two classes",
         ),
-        pytest.param([], "no true box", "expected an object, whose name is the label", id="no object"),
+        pytest.param([], "no label", "expected an object, whose name is the label", id="no object"),
         pytest.param([BIRD, (" ", 1, 1, 2, 2)], "unknown class", "expected a name of every object", id="no name"),
         pytest.param("", "no true box", "no element found", id="an empty file"),
         pytest.param("no XML", "no true box", "is not XML", id="a text"),

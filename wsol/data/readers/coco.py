@@ -16,7 +16,7 @@ from wsol.data.ground_truth import Collector, GroundTruth, Kind, Mistake
 from wsol.data.image_files import ImageSizes, image_root
 from wsol.data.readers.coco_json import CocoFile, CocoImage, kind_of, read_coco_file, seems_coco
 from wsol.data.readers.coco_masks import bounds_of, read_coco_mask
-from wsol.data.samples import DataSet, Sample
+from wsol.data.samples import NO_LABEL, DataSet, Sample, Splits
 from wsol.data.untrusted import is_id, is_number, is_path, short_repr, to_float
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
@@ -62,20 +62,18 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     used = sorted({category for found in category_of for category in found.values()})
     labels = {category: label for label, category in enumerate(used)}
     samples: dict[Split, tuple[Sample, ...]] = {}
+    unlabelled: dict[Split, tuple[Sample, ...]] = {}
     for part, found in zip(parts, category_of, strict=True):
         folder = image_root(part.folders(images), (image.file_name for image in part.file.images.values()))
-        samples[part.split] = tuple(
-            Sample(
-                part.image_id(part.file.images[number]),
-                folder / part.file.images[number].file_name,
-                labels[category],
-            )
-            for number, category in found.items()
-        )
-    train, test = samples.get("train", ()), samples.get("test", ())
+
+        def sample(number: int, label: int, part: _Part = part, folder: Path = folder) -> Sample:
+            image = part.file.images[number]
+            return Sample(part.image_id(image), folder / image.file_name, label)
+
+        samples[part.split] = tuple(sample(number, labels[category]) for number, category in found.items())
+        unlabelled[part.split] = tuple(sample(number, NO_LABEL) for number in _without_annotation(part))
     has_split = "all" not in samples
-    if not has_split:
-        train = test = samples["all"]
+    train, test = _splits(samples)
     paths = {sample.image_id: sample.path for sample in (*train, *test)}
     return DataSet(
         "COCO",
@@ -86,6 +84,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         has_split,
         lambda: _read_truth(root, categories, paths),
         tuple(mistakes),
+        unlabelled=_splits(unlabelled),
         unused=tuple(name for category, name in categories.items() if category not in labels),
     )
 
@@ -211,11 +210,26 @@ def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake])
         elif categories[number]:
             expected = f"expected a category of the file, got {sorted(categories[number])}"
             mistakes.append(Mistake("unknown class", where, expected))
-        else:
-            got = "only crowds (iscrowd), which are not objects" if number in crowded else "none"
-            expected = f"expected an annotation, which gives the image its class, got {got}"
+        elif number in crowded:
+            expected = "expected an annotation, which gives the image its class, got only crowds (iscrowd)"
             mistakes.append(Mistake("no true box", where, expected))
+        else:
+            expected = "expected an annotation, which gives the image its class, got none"
+            mistakes.append(Mistake("no label", where, expected))
     return found
+
+
+def _without_annotation(part: _Part) -> list[int]:
+    """COCO's ids of the images without any annotation."""
+    annotated = {annotation["image_id"] for annotation in part.file.annotations}
+    images = part.file.images.items()
+    return [number for number, image in images if number not in annotated and is_path(image.file_name)]
+
+
+def _splits(samples: Mapping[Split, tuple[Sample, ...]]) -> Splits:
+    """Training and test images; the same twice without a split."""
+    everything = samples.get("all", ())
+    return Splits(samples.get("train", everything), samples.get("test", everything))
 
 
 def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path]) -> GroundTruth:

@@ -7,7 +7,7 @@ the column label, the folder of an image is its class, so that the boxes.csv of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,7 +17,7 @@ from wsol.data.csv_cells import unguarded
 from wsol.data.ground_truth import Collector, GroundTruth, Mistake
 from wsol.data.image_files import ImageSizes, image_root
 from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows, header_of, means_a_path
-from wsol.data.samples import DataSet, Sample
+from wsol.data.samples import NO_LABEL, DataSet, Sample, Splits
 from wsol.data.splits import SplitName, split_of
 from wsol.data.untrusted import is_path, short_repr, size_of, whole_in
 from wsol.errors import NoGroundTruth, WsolError
@@ -56,7 +56,12 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     samples: dict[Split, list[Sample]] = {"train": [], "test": [], "val": [], "": []}
     for image_id, one in labelled.items():
         samples[one.split].append(Sample(image_id, folder / image_id, labels[one.class_names[0]]))
-    train, test, has_split = _splits(samples)
+    unlabelled: dict[Split, list[Sample]] = {"train": [], "test": [], "val": [], "": []}
+    for image_id, one in listed.items():
+        if one.class_names == [""]:
+            unlabelled[one.split].append(Sample(image_id, folder / image_id, NO_LABEL))
+    test_split = _test_split(samples)
+    train, test = _splits(samples, test_split)
     paths = {sample.image_id: sample.path for sample in (*train, *test)}
     return DataSet(
         "CSV table",
@@ -64,9 +69,10 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         tuple(names),
         train,
         test,
-        has_split,
+        bool(test_split),
         lambda: _read_truth(table, paths),
         tuple(_left_out(table, listed.items())),
+        unlabelled=_splits(unlabelled, test_split),
     )
 
 
@@ -156,13 +162,16 @@ def _split(row: Mapping[str, str], where: str) -> Split:
     return part
 
 
-def _splits(samples: Mapping[Split, list[Sample]]) -> tuple[tuple[Sample, ...], tuple[Sample, ...], bool]:
-    """Training and test images, and whether they differ; validation images are the test if there are no test images."""
-    train, test = tuple(samples["train"]), tuple(samples["test"] or samples["val"])
-    if test:
-        return train, test, True
-    both = train or tuple(samples[""])
-    return both, both, False
+def _test_split(samples: Mapping[Split, Sequence[Sample]]) -> Split:
+    """The split of the test images; validation images are the test if there are no test images, "" is no split."""
+    named: tuple[Split, ...] = ("test", "val")
+    return next((split for split in named if samples[split]), "")
+
+
+def _splits(samples: Mapping[Split, Sequence[Sample]], test: Split) -> Splits:
+    """Training and test images; the same twice without a split."""
+    everything = (*samples["train"], *samples[""])
+    return Splits(everything, tuple(samples[test]) if test else everything)
 
 
 def _left_out(table: Path, listed: Iterable[tuple[str, _Listed]]) -> Iterator[Mistake]:
@@ -174,7 +183,7 @@ def _left_out(table: Path, listed: Iterable[tuple[str, _Listed]]) -> Iterator[Mi
                 f"expected one label, got {', '.join(name or '(none)' for name in one.class_names)}",
             )
         elif not one.class_names[0]:
-            yield Mistake("unknown class", one.first, "expected a label, got none")
+            yield Mistake("no label", one.first, "expected a label, got none")
 
 
 def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:

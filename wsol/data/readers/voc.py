@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from wsol.data.ground_truth import Collector, GroundTruth, Mistake
 from wsol.data.images import is_image
 from wsol.data.readers.voc_xml import VocXml, collect, parse
-from wsol.data.samples import DataSet, Sample
+from wsol.data.samples import NO_LABEL, DataSet, Sample, Splits
 from wsol.errors import WsolError
 
 IMAGE_FOLDERS = ("JPEGImages", "images")
@@ -40,19 +40,28 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     mistakes: list[Mistake] = []
     files = _xml_files(root)
     train_stems, test_stems = _split(root / "ImageSets" / "Main", files, mistakes)
-    usable = dict(_usable({stem: files[stem] for stem in (*train_stems, *test_stems)}, mistakes))
+    without: dict[str, VocXml] = {}
+    usable = dict(_usable({stem: files[stem] for stem in (*train_stems, *test_stems)}, mistakes, without))
     class_names = tuple(sorted({xml.objects[0].class_name for xml in usable.values()}))
-    samples = _samples(usable, class_names, _image_root(root, images), mistakes)
-    train = tuple(samples[stem] for stem in train_stems if stem in samples)
+    samples = _samples(usable | without, class_names, _image_root(root, images), mistakes)
+
+    def of_split(annotated: Mapping[str, VocXml]) -> Splits:
+        train = tuple(samples[stem] for stem in train_stems if stem in samples and stem in annotated)
+        test = tuple(samples[stem] for stem in test_stems if stem in samples and stem in annotated)
+        return Splits(train, train if train_stems is test_stems else test)
+
+    train, test = of_split(usable)
+    labelled = {stem: sample for stem, sample in samples.items() if stem in usable}
     return DataSet(
         "PASCAL VOC",
         root,
         class_names,
         train,
-        train if train_stems is test_stems else tuple(samples[stem] for stem in test_stems if stem in samples),
+        test,
         train_stems is not test_stems,
-        lambda: _read_truth(samples, usable, class_names),
+        lambda: _read_truth(labelled, usable, class_names),
         tuple(mistakes),
+        unlabelled=of_split(without),
     )
 
 
@@ -115,8 +124,10 @@ def _stems(table: Path) -> list[str]:
 # Labels and images
 
 
-def _usable(files: Mapping[str, Path], mistakes: list[Mistake]) -> Iterator[tuple[str, VocXml]]:
-    """The annotations with objects of exactly one class, by stem."""
+def _usable(
+    files: Mapping[str, Path], mistakes: list[Mistake], without: dict[str, VocXml]
+) -> Iterator[tuple[str, VocXml]]:
+    """The annotations with objects of exactly one class, by stem; those without any object are added to `without`."""
     for stem, path in files.items():
         try:
             xml = parse(path)
@@ -125,7 +136,8 @@ def _usable(files: Mapping[str, Path], mistakes: list[Mistake]) -> Iterator[tupl
             continue
         names = sorted({one.class_name for one in xml.objects})
         if not names:
-            mistakes.append(Mistake("no true box", xml.where, "expected an object, whose name is the label, got none"))
+            mistakes.append(Mistake("no label", xml.where, "expected an object, whose name is the label, got none"))
+            without[stem] = xml
         elif "" in names:
             mistakes.append(Mistake("unknown class", xml.where, "expected a name of every object, got none"))
         elif len(names) > 1:
@@ -148,7 +160,8 @@ def _samples(
             expected = f"expected one annotation an image, but {image_id} is annotated in {taken[image_id]} too"
             mistakes.append(Mistake("unknown image", xml.where, expected))
         else:
-            samples[stem] = Sample(image_id, folder / image_id, labels[xml.objects[0].class_name])
+            label = labels[xml.objects[0].class_name] if xml.objects else NO_LABEL
+            samples[stem] = Sample(image_id, folder / image_id, label)
     return samples
 
 

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -398,7 +400,7 @@ def test_a_threshold_that_is_significantly_worse_on_other_images_is_not_used(
 ) -> None:
     own, rate = Run.open(own_run).box().threshold, Rate(50.0, 40.0, 60.0)
     sure = Comparison(rate, rate, Rate(gain, gain - 0.5, gain + 0.5))
-    monkeypatch.setattr(stage, "_leave_one_out", lambda lessons, places: (sure, sure, sure))
+    monkeypatch.setattr(stage, "_leave_one_out", lambda lessons, places, empty_at: (sure, sure, sure))
     monkeypatch.setattr(_ImageFits, "choice", lambda self, which: self.own + 3)
     monkeypatch.setattr(_ImageFits, "curve", lambda self, place, which: CURVE)
     found = wsol.calibrate(own_run, few, images=small_set, quiet=True)
@@ -406,6 +408,34 @@ def test_a_threshold_that_is_significantly_worse_on_other_images_is_not_used(
     assert (read.box.threshold, read.curve) == (found.calibration.threshold, found.calibration.curve)
     assert (found.calibration.threshold == own) == (gain < 0) and found.tried_threshold > own
     assert (found.calibration.curve is None) == (gain > 0), "of the Brier score low is good"
+
+
+@pytest.mark.parametrize("m", [1, 3])
+def test_boxes_in_images_without_an_object_are_wrong_and_each_is_evaluated_by_all_others(m: int) -> None:
+    seen, empty, thresholds = images(7), images(10 + m)[:m], np.array([0.2, 0.5, 0.8])
+    blank = _ImageFit(np.zeros((6, 6), np.float32), (30, 40), np.zeros(0))  # nothing is found
+    fits, everything = _ImageFits(seen, thresholds, 0.5, [*empty, blank]), np.ones(7, dtype=bool)
+    scores = np.array([_ImageFits([one], thresholds, 0.5).scores_at(0)[0] for one in empty])
+    assert fits.wrong_scores_at(0).tolist() == pytest.approx([*scores, np.nan], nan_ok=True)
+
+    def curve(wrong: Any) -> ScoreCurve | None:
+        return fitted_curve(
+            np.append(fits.scores_at(0), wrong), np.append(fits.is_right[:, 0], np.zeros(len(wrong)) > 0)
+        )
+
+    assert fits.curve(0, everything) == curve(scores)
+    expected = [0.0]
+    for i, score in enumerate(scores):
+        learned = curve(np.delete(scores, i))
+        expected.append((score if learned is None else probability(learned, score)) ** 2)
+    with_empty = _leave_one_out(fits, np.zeros(7, dtype=int), empty_at=0)
+    alone = [_ImageFits(seen[:i] + seen[i + 1 :], thresholds, 0.5, empty) for i in range(7)]
+    for i, others in enumerate(alone):
+        learned, score = others.curve(0, np.ones(6, dtype=bool)), float(fits.scores_at(0)[i])
+        expected.append(((score if learned is None else probability(learned, score)) - fits.is_right[i, 0]) ** 2)
+    assert with_empty[2].calibrated.value == pytest.approx(100 * np.mean(expected))
+    without = _leave_one_out(_ImageFits(seen, thresholds, 0.5), np.zeros(7, dtype=int))
+    assert with_empty[:2] == without[:2], "there is no box to overlap"
 
 
 def test_without_a_calibration_figures_are_those_of_the_default() -> None:
@@ -490,7 +520,8 @@ def test_a_run_learns_from_the_sample_of_its_own_predictions_and_says_how_good_i
     decide_at(out, opened[5], ())  # in which the run finds something
     assert cli(*words) == 2, "four boxes are too few"
     printed = capsys.readouterr().err
-    assert "Rejected images count as wrong: 1 of 6" in printed and "--sample 50` draws more" in printed
+    assert "Of 6 drawn images, 1 has no object, and 1 was rejected" in printed
+    assert "--sample 50` draws more" in printed
 
 
 def test_an_image_without_an_object_is_right_where_the_run_finds_nothing(
@@ -502,11 +533,14 @@ def test_an_image_without_an_object_is_right_where_the_run_finds_nothing(
     for one in opened[1:]:
         decide_at(out, one, (5.0, 5.0, 60.0, 50.0))
     decide_at(out, opened[0], ())
-    judged = {}
+    judged, outputs = {}, Localizer.outputs
     for peak in (0.0, 1.0):
-        monkeypatch.setattr(
-            Localizer, "heatmaps", lambda self, pixels, peak=peak: np.full((len(pixels), 4, 4), peak, np.float32)
-        )
+
+        def peaked(self: Localizer, pixels: Any, peak: float = peak) -> Any:
+            found = outputs(self, pixels)  # the image without an object is alone in its batch
+            return found if len(pixels) > 1 else replace(found, heatmaps=np.full((1, 4, 4), peak, np.float32))
+
+        monkeypatch.setattr(Localizer, "outputs", peaked)
         accuracy = wsol.calibrate(own_run, reviewed=out, dry_run=True, quiet=True).accuracy
         assert accuracy is not None and accuracy.n == 6
         judged[peak] = accuracy.right
@@ -535,7 +569,7 @@ def decide_at(out: Path, one: Prediction, box: tuple[float, float, float, float]
     """A box drawn by hand, an image without an object, or a rejection."""
     with Journal(out) as journal:
         number = len(journal.decisions) + 1
-        verdict, boxes = ("rejected", ()) if box is None else ("corrected", (box,) if box else ())
+        verdict, boxes = ("rejected", ()) if box is None else ("corrected", (box,)) if box else ("empty", ())
         journal.append(
             Decision(number, one.image, one.image_hw, verdict, boxes, one.class_name, "2026", "by hand", f"{number}")
         )

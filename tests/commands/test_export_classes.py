@@ -41,7 +41,7 @@ BY_FOLDER = {
 }
 SAID = (
     "3 images changed to the folder's class, 1 had that class already, 0 keep the one that a reviewer chose, "
-    "2 keep theirs since no folder of their paths is named like a class."
+    "2 keep theirs since no folder of their paths is named like a class of objects."
 )
 
 

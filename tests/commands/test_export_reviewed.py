@@ -20,7 +20,7 @@ from wsol.predictions.review_journal import JOURNAL_FILE
 
 KEPT = (40.0, 30.0, 120.0, 90.0)
 DRAWN = (10.0, 20.0, 50.0, 70.0)
-SAID = "1 accepted, 3 corrected, 1 rejected, 1 undecided; 2 boxes drawn or moved by hand"
+SAID = "1 accepted, 2 corrected, 1 without an object, 1 rejected, 1 undecided; 2 boxes drawn or moved by hand"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def out(tmp_path: Path) -> Path:
     decide(out, "accepted.jpg", "accepted", KEPT, class_name="hawk")
     decide(out, "both.jpg", "corrected", KEPT, DRAWN, class_name="hawk")
     decide(out, "drawn.jpg", "corrected", DRAWN, class_name="tit")
-    decide(out, "emptied.jpg", "corrected", class_name="hawk")
+    decide(out, "emptied.jpg", "empty", class_name="hawk")
     decide(out, "rejected.jpg", "rejected", KEPT, class_name="hawk")
     return out
 
@@ -42,7 +42,7 @@ def exported(out: Path, format: Format, **words: Any) -> Path:
     return export(out, format, out.parent / f"{format} export", reviewed=True, **words)
 
 
-def test_coco_has_what_was_accepted_or_corrected_and_masks_of_predicted_boxes_alone(out: Path) -> None:
+def test_coco_has_what_was_accepted_corrected_or_empty_and_masks_of_predicted_boxes_alone(out: Path) -> None:
     coco = COCO(exported(out, "coco") / "instances.json")
     by_name = {image["file_name"]: coco.loadAnns(coco.getAnnIds([image["id"]])) for image in coco.imgs.values()}
     assert {name: len(found) for name, found in by_name.items()} == {
@@ -71,9 +71,10 @@ def test_every_format_says_what_was_reviewed_and_how_many(
         assert ("2 images are left out because a box has no mask" in text) == needs_masks
     figures = json.loads((folder / "manifest.json").read_text())["figures"]
     assert (figures["images"], figures["objects"]) == ((2, 1) if needs_masks else (4, 4))
-    assert {name: figures[name] for name in ("accepted", "corrected", "rejected", "undecided", "drawn")} == {
+    assert {name: figures[name] for name in ("accepted", "corrected", "empty", "rejected", "undecided", "drawn")} == {
         "accepted": 1,
-        "corrected": 3,
+        "corrected": 2,
+        "empty": 1,
         "rejected": 1,
         "undecided": 1,
         "drawn": 2,
@@ -192,6 +193,17 @@ def test_images_without_classes_are_reviewed_too(tmp_path: Path) -> None:
     decide(out, "a.jpg", "corrected", DRAWN, class_name=None)
     with (exported(out, "csv") / "boxes.csv").open() as file:
         assert next(csv.DictReader(file))["label"] == "object"
+
+
+@pytest.mark.parametrize("verdict", ["accepted", "corrected"])
+def test_a_journal_of_before_the_verdict_empty_is_exported_alike(out: Path, verdict: str) -> None:
+    now = exported(out, "coco")
+    path = out / JOURNAL_FILE
+    path.write_text(path.read_text().replace('"empty"', f'"{verdict}"'))
+    before = export(out, "coco", out.parent / "before", reviewed=True)
+    assert (before / "instances.json").read_text() == (now / "instances.json").read_text()
+    figures = [json.loads((folder / "manifest.json").read_text())["figures"] for folder in (now, before)]
+    assert figures[0] == figures[1]
 
 
 def test_undecided_without_reviewed_is_refused(cli: Cli, out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.errors import WsolError
-from wsol.predictions.review_journal import JOURNAL_FILE, Decision, Journal, has_chosen_class, heads, read_journal
+from wsol.predictions.review_journal import (
+    JOURNAL_FILE,
+    Decision,
+    Journal,
+    Verdict,
+    has_chosen_class,
+    heads,
+    read_journal,
+)
 
 EDGES = st.integers(0, 50)
 BOXES = st.tuples(EDGES, EDGES, st.integers(51, 99), st.integers(51, 99)).map(lambda box: tuple(map(float, box)))
@@ -22,7 +30,7 @@ BOXES = st.tuples(EDGES, EDGES, st.integers(51, 99), st.integers(51, 99)).map(la
 NAMES = st.sampled_from(["a.jpg", "b/c.jpg", "two\nlines", "\u2028 \x85\r", "\udcff.jpg", '{"', "梟"])
 ROWS = st.tuples(
     NAMES,
-    st.sampled_from(["accepted", "corrected", "rejected", "undecided"]),
+    st.sampled_from(["accepted", "corrected", "empty", "rejected", "undecided"]),
     st.lists(BOXES, max_size=2),
     st.sampled_from(["owl", None]),
     st.sampled_from([None, 1]),
@@ -32,11 +40,17 @@ ROWS = st.tuples(
 
 
 def numbered(rows: list[Any]) -> list[Decision]:
-    """Some decisions, as they could stand in one file."""
+    """Some decisions, as they could stand in one file: "empty" where others would have no box."""
     return [
-        Decision(number, image, (100, 100), verdict, tuple(boxes), class_name, "2026-01-01", "w", "i", *more)
+        Decision(number, image, (100, 100), *consistent(verdict, boxes), class_name, "2026-01-01", "w", "i", *more)
         for number, (image, verdict, boxes, class_name, *more) in enumerate(rows, start=1)
     ]
+
+
+def consistent(verdict: Verdict, boxes: list[Any]) -> tuple[Verdict, tuple[Any, ...]]:
+    if verdict == "empty":
+        return verdict, ()
+    return ("empty" if verdict in ("accepted", "corrected") and not boxes else verdict), tuple(boxes)
 
 
 ONE = Decision(1, "a.jpg", (40, 60), "accepted", ((1.0, 2.0, 3.5, 4.0),), "owl", "2026-01-01T00:00:00+00:00", "w", "i")
@@ -134,12 +148,31 @@ def test_lines_from_before_a_choice_was_written_are_read_and_chose_another_class
 
 
 @pytest.mark.parametrize(
+    ("verdict", "boxes", "expected"),
+    [
+        pytest.param("accepted", [], "empty", id="nothing was predicted, and accepted"),
+        pytest.param("corrected", [], "empty", id="all boxes were deleted"),
+        pytest.param("empty", [], "empty", id="of today"),
+        pytest.param("rejected", [], "rejected", id="rejected without a box"),
+        pytest.param("undecided", [], "undecided", id="taken back"),
+        pytest.param("accepted", [[1, 2, 3, 4]], "accepted", id="a box was accepted"),
+    ],
+)
+def test_a_decision_without_a_box_is_empty_in_older_journals_too(
+    tmp_path: Path, verdict: str, boxes: list[Any], expected: str
+) -> None:
+    (tmp_path / JOURNAL_FILE).write_text(json.dumps(ROW | {"verdict": verdict, "boxes": boxes}) + "\n")
+    assert [one.verdict for one in read_journal(tmp_path)] == [expected]
+
+
+@pytest.mark.parametrize(
     "line",
     [
         pytest.param("", id="an empty line"),
         pytest.param("{", id="no JSON"),
         pytest.param("[]", id="a list"),
         pytest.param(json.dumps(ROW | {"verdict": "good"}), id="no verdict"),
+        pytest.param(json.dumps(ROW | {"verdict": "empty", "boxes": [[1, 2, 3, 4]]}), id="empty, with a box"),
         pytest.param(json.dumps(ROW | {"number": 1}), id="a number again"),
         pytest.param(json.dumps(ROW | {"boxes": [[3, 2, 1, 4]]}), id="swapped corners"),
         pytest.param(json.dumps(ROW | {"boxes": [[float("nan"), 2, 5, 4]]}), id="not a number"),

@@ -21,6 +21,7 @@ from wsol.commands.export import export
 from wsol.predictions.review_journal import heads, read_journal
 from wsol.predictions.review_sample import read_sample
 from wsol.review.address import Address
+from wsol.storage.folders import write_manifest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -146,7 +147,7 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
         page.keyboard.press("Alt+ArrowRight")
         expected.append((press(page, "Enter"), "corrected", ((39.0, 31.0, 120.0, 91.0),), "hawk"))
         press(page, "d")
-        expected.append((shown(page), "corrected", (), "owl"))
+        expected.append((shown(page), "empty", (), "owl"))
         assert "background image" in page.locator("#count").inner_text()
         press(page, "Enter")
         assert shown(page) == names(11)[0] and page.locator("#far").inner_text() == "10 of 100 decided"
@@ -202,7 +203,7 @@ def test_ten_by_keyboard_a_drag_a_reload_a_killed_server_and_nothing_is_lost(out
     written = json.loads((folder / "instances.json").read_text())
     holds = {image: (verdict, boxes) for image, verdict, boxes, _ in expected}
     assert sorted(one["file_name"] for one in written["images"]) == sorted(
-        image for image, (verdict, _) in holds.items() if verdict in ("accepted", "corrected")
+        image for image, (verdict, _) in holds.items() if verdict in ("accepted", "corrected", "empty")
     )
     by_id = {one["id"]: one["file_name"] for one in written["images"]}
     for one in written["annotations"]:
@@ -516,7 +517,7 @@ def test_a_phone_taps_and_drags(out: Path, address: Address, browser: Browser) -
     page = phone.new_page()
     page.goto(address.url)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing reaches beyond the screen"
-    for name in ("Accept", "Reject", "Undo", "Draw", "Replace", "Next", "Back"):
+    for name in ("Accept", "Nothing here", "Reject", "Undo", "Draw", "Replace", "Next", "Back"):
         area = page.get_by_role("button", name=name, exact=True).bounding_box()
         assert area is not None and min(area["width"], area["height"]) >= 44 and area["y"] + area["height"] <= 844
     shown(page)
@@ -751,6 +752,135 @@ def test_filters_show_what_they_say_and_an_end_is_an_end(tmp_path: Path, tab: Pa
         assert shown(tab) in names(0, 1, 2)
         saved(tab)
     assert len(decisions_of(out)) == 3
+
+
+# Nothing here
+
+
+def test_nothing_here_by_key_and_button_removes_all_boxes_goes_on_and_is_undone(
+    out: Path, address: Address, tab: Page
+) -> None:
+    tab.goto(address.url)
+    press(tab, "n")
+    drag(tab, (2, 100), (30, 118))
+    saved(tab)
+    assert press(tab, "e") == names(0)[0] and shown(tab) == names(1)[0]
+    expect(tab.locator("#said")).to_contain_text("undecided")
+    tab.get_by_role("button", name="Nothing here").click()
+    assert shown(tab) == names(2)[0]
+    expect(tab.locator("#far")).to_have_text("2 of 100 decided")
+    saved(tab)
+    tab.keyboard.press("u")
+    expect(tab.locator("#name")).to_have_text(names(1)[0])
+    expect(tab.locator("#boxes .box")).to_have_count(1)
+    expect(tab.locator("#verdict")).to_have_text("undecided")
+    press(tab, "d")  # the same, box by box
+    expect(tab.locator("#verdict")).to_have_text("nothing here")
+    press(tab, "e")  # says no more than was said
+    shown(tab)
+    saved(tab)
+    both = (BOX, (2.0, 100.0, 30.0, 118.0))
+    assert decisions_of(out) == [
+        (names(0)[0], "corrected", both, "hawk"),
+        (names(0)[0], "empty", (), "hawk"),
+        (names(1)[0], "empty", (), "owl"),
+        (names(1)[0], "undecided", (BOX,), "owl"),
+        (names(1)[0], "empty", (), "owl"),
+    ]
+    folder = export(out, "coco", out.parent / "coco", reviewed=True)
+    written = json.loads((folder / "instances.json").read_text())
+    assert [one["file_name"] for one in written["images"]] == names(0, 1) and written["annotations"] == []
+
+
+def test_an_image_in_which_nothing_was_found_is_confirmed_or_given_a_box(tmp_path: Path, tab: Page) -> None:
+    lines = [replace(prediction(number, image=f"{number}.jpg"), objects=()) for number in range(3)]
+    out = write_reviewable(tmp_path, lines)
+    with served_to(tab, out) as address:
+        tab.goto(address.url)
+        shown(tab)
+        assert tab.locator("#score").inner_text() == "nothing found"
+        press(tab, "e")
+        press(tab, "Enter")  # accepting what is shown says the same
+        press(tab, "n")
+        drag(tab, (10, 20), (60, 70))
+        saved(tab)
+        tab.select_option("#filter", "e")
+        assert shown(tab) == "0.jpg"
+        press(tab, "ArrowRight")
+        assert press(tab, "x") == "1.jpg"
+        press(tab, "x")
+        expect(tab.locator("#empty")).to_have_text('There is no image marked "nothing here".')
+        saved(tab)
+    assert [line[:3] for line in decisions_of(out)] == [
+        ("0.jpg", "empty", ()),
+        ("1.jpg", "empty", ()),
+        ("2.jpg", "corrected", ((10.0, 20.0, 60.0, 70.0),)),
+        ("1.jpg", "rejected", ()),
+        ("0.jpg", "rejected", ()),
+    ]
+
+
+@pytest.mark.parametrize("width", [320, 390, 740, 860, 1000, 1160, 1280])
+def test_all_buttons_are_on_the_screen(address: Address, browser: Browser, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 700})
+    page.goto(address.url)
+    shown(page)
+    for button in page.locator("footer button").all():
+        area = button.bounding_box()
+        assert area is not None and area["x"] >= 0 and area["x"] + area["width"] <= width
+    page.close()
+
+
+@pytest.fixture
+def with_good(tmp_path: Path) -> Path:
+    """A box in the folder of images without an object, an image whose class has no object, and one of an owl."""
+    lines = [
+        replace(prediction(0, image="good/0.jpg"), label=1, class_name="owl"),
+        replace(prediction(1, image="1.jpg"), objects=(), label=0, class_name="good"),
+        replace(prediction(2, image="owl/2.jpg"), label=1, class_name="owl"),
+    ]
+    names = ["good", "owl", "tit"]
+    out = write_reviewable(tmp_path, [replace(line, top5=()) for line in lines], tuple(names))
+    figures = {"image_root": str(tmp_path / "images"), "class_names": names, "no_object": ["good"]}
+    write_manifest(out, "predict", {}, {}, figures)
+    return out
+
+
+@pytest.mark.parametrize("key", ["e", "f", "click"])
+def test_the_folder_of_images_without_an_object_is_named_and_followed(with_good: Path, tab: Page, key: str) -> None:
+    with served_to(tab, with_good) as address:
+        tab.goto(address.url)
+        assert shown(tab) == "1.jpg", "the score of nothing is 0"
+        expect(tab.locator("#given-line")).to_be_hidden()
+        press(tab, "ArrowRight")
+        assert shown(tab) == "good/0.jpg"
+        line = tab.locator("#given-empty-button")
+        expect(line).to_contain_text("folder: good")
+        expect(tab.locator("#given-button")).to_be_hidden()
+        expect(tab.locator("#said")).to_contain_text("folder good")
+        if key == "click":
+            line.click()
+        else:
+            press(tab, key)
+        assert shown(tab) == "owl/2.jpg"
+        expect(tab.locator("#given-line")).to_be_hidden()
+        saved(tab)
+    assert decisions_of(with_good) == [("good/0.jpg", "empty", (), "owl")]
+
+
+def test_a_box_drawn_in_an_image_of_a_class_without_objects_needs_a_class_of_objects(
+    with_good: Path, tab: Page
+) -> None:
+    with served_to(tab, with_good) as address:
+        tab.goto(address.url)
+        press(tab, "n")
+        drag(tab, (10, 20), (60, 70))
+        expect(tab.get_by_role("dialog", name="Class of this image")).to_be_visible()
+        assert tab.locator("#class-list li").all_inner_texts() == ["owl", "tit"]
+        tab.keyboard.type("tit")
+        tab.keyboard.press("Enter")
+        saved(tab)
+    assert decisions_of(with_good) == [("1.jpg", "corrected", ((10.0, 20.0, 60.0, 70.0),), "tit")]
 
 
 def test_a_sample_is_gone_through_and_calibrates(out: Path, browser: Browser) -> None:

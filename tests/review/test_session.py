@@ -12,10 +12,12 @@ from fake_data.reviews import CLASSES, HW, decide, object_at, prediction, write_
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wsol.commands.export import checked
 from wsol.errors import WsolError
 from wsol.predictions.records import Prediction, open_predictions
 from wsol.predictions.review_journal import Journal, heads, read_journal
 from wsol.review.session import DecisionRequest, Item, ReviewSession, StaleDecision
+from wsol.storage.folders import write_manifest
 
 BOX = (40.0, 30.0, 120.0, 90.0)
 OTHER = (1.0, 2.0, 30.0, 40.0)
@@ -77,7 +79,9 @@ def test_only_likely_classes_begin_the_list(top5: list[float], expected: str) ->
         pytest.param({}, "accepted", id="as predicted"),
         pytest.param({"boxes": (OTHER,)}, "corrected", id="another box"),
         pytest.param({"boxes": (BOX, OTHER)}, "corrected", id="one more box"),
-        pytest.param({"boxes": ()}, "corrected", id="no object"),
+        pytest.param({"boxes": ()}, "empty", id="no object"),
+        pytest.param({"boxes": (), "class_name": "owl"}, "empty", id="no object, another class"),
+        pytest.param({"boxes": (), "is_rejected": True}, "rejected", id="no object, then rejected"),
         pytest.param({"class_name": "owl"}, "corrected", id="another class"),
         pytest.param({"is_rejected": True}, "rejected", id="rejected"),
         pytest.param({"is_rejected": True, "boxes": (OTHER,)}, "rejected", id="changed, then rejected"),
@@ -90,6 +94,45 @@ def test_a_decision_has_its_verdict_and_is_on_the_disk(out: Path, changes: dict[
         assert made.verdict == session.verdict(0) == verdict
         assert read_journal(out) == [made]
         assert made.boxes == changes.get("boxes", (BOX,))
+
+
+def test_an_image_in_which_nothing_was_predicted_is_empty_if_accepted_and_undo_opens_it_again(out: Path) -> None:
+    with Journal(out) as journal:
+        session = ReviewSession(open_predictions(out), journal)
+        assert session.decide(accepting(3, boxes=(), class_name="hawk")).verdict == session.verdict(3) == "empty"
+        undone = session.undo("one", "u")
+        assert undone is not None and undone.verdict == session.verdict(3) == "undecided"
+
+
+def test_an_undo_brings_the_boxes_of_an_empty_image_back(out: Path) -> None:
+    with Journal(out) as journal:
+        session = ReviewSession(open_predictions(out), journal)
+        session.decide(accepting(boxes=(BOX, OTHER)))
+        session.decide(accepting(base=1, boxes=()))
+        assert (session.image(0)["verdict"], session.image(0)["boxes"]) == ("empty", ())
+        session.undo("one", "u")
+        assert (session.image(0)["verdict"], session.image(0)["boxes"]) == ("corrected", (BOX, OTHER))
+
+
+def write_with_good(root: Path, *images: str, name: str | None = "owl") -> Path:
+    """Images with a box each, of a run in which the class `good` has images without an object."""
+    label = None if name is None else 1
+    lines = [replace(prediction(0, image=image), label=label, class_name=name, top5=()) for image in images]
+    out = write_reviewable(root, lines, ("good", "owl", "tit"))
+    figures = {"image_root": str(root / "images"), "class_names": ["good", "owl", "tit"], "no_object": ["good"]}
+    write_manifest(out, "predict", {}, {}, figures)
+    return out
+
+
+@pytest.mark.parametrize("name", ["owl", None], ids=["predicted", "a run without classes"])
+def test_a_class_without_objects_is_not_offered_and_its_folder_is_named_apart(tmp_path: Path, name: str | None) -> None:
+    opened = checked(open_predictions(write_with_good(tmp_path, "good/1.jpg", "tit/2.jpg", "3.jpg", name=name)))
+    with Journal(tmp_path / "out") as journal:
+        session = ReviewSession(opened, journal)
+        assert session.class_names == (() if name is None else ("owl", "tit")) and session.no_object == ("good",)
+        shown = [session.image(i) for i in range(3)]
+        assert [one["given_empty"] for one in shown] == ["good", None, None]
+        assert [one["given_class"] for one in shown] == [None, "tit" if name else None, None]
 
 
 def test_the_same_request_sent_twice_is_written_once(out: Path) -> None:
@@ -232,7 +275,7 @@ def test_undo_leaves_what_another_window_decided(out: Path) -> None:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["accept", "reject", "move", "keep", "undo"]),
+        st.sampled_from(["accept", "reject", "move", "empty", "keep", "undo"]),
         st.integers(0, 2),
         st.sampled_from(["one", "two"]),
     ),
@@ -255,7 +298,7 @@ def test_a_replayed_journal_gives_the_session_that_wrote_it(steps: list[tuple[st
                 box = (float(number), 2.0, 60.0, 80.0) if what == "move" else BOX
                 base = session.image(image)["version"]
                 flags = {"is_rejected": what == "reject", "is_class_chosen": what == "keep"}
-                words = {"boxes": (box,), "session": window, **flags}
+                words = {"boxes": () if what == "empty" else (box,), "session": window, **flags}
                 made = session.decide(accepting(image, base, id=f"d{number}", **words))
                 back = session.undo(window, f"b{number}")
                 assert back is not None and back.undoes == made.number

@@ -278,15 +278,16 @@ def _calibrated(
         )
     images, left_out = _fit_images(localizer, samples, ground_truth, own, progress)
     _check_enough(len(images), source, left_out, ground_truth)
-    image_fits = _ImageFits(images, own_grid(own), own)
+    empty, broken = ([], 0) if source.sample is None else _fit_empty(localizer, source.sample.empty)
+    image_fits = _ImageFits(images, own_grid(own), own, empty, localizer.box)
     _check_overlap(run, data, image_fits, progress)
     everything = np.ones(len(images), dtype=bool)
     chosen = image_fits.choice(everything)
-    gt_known, mean_box_iou, brier = _leave_one_out(image_fits, image_fits.choices_of_others())
+    gt_known, mean_box_iou, brier = _leave_one_out(image_fits, image_fits.choices_of_others(), empty_at=chosen)
     index = chosen
     if mean_box_iou.difference.high < 0:  # significantly worse on images that it was not chosen on
         index = image_fits.own
-        brier = _leave_one_out(image_fits, np.full(len(images), index))[2]
+        brier = _leave_one_out(image_fits, np.full(len(images), index), empty_at=index)[2]
     curve = None if brier.difference.low > 0 else image_fits.curve(index, everything)
     calibration = new_calibration(
         opened.calibrated_weights, data.root, float(image_fits.thresholds[index]), curve, len(images)
@@ -308,31 +309,21 @@ def _calibrated(
             if source.sample is None
             else _accuracy(
                 source.sample,
-                localizer,
-                float(image_fits.thresholds[index]),
+                image_fits,
+                index,
                 gt_known.own if index == image_fits.own else gt_known.calibrated,
-                len(images),
-                len(left_out),
+                len(left_out) + broken,
             )
         ),
     )
 
 
-def _accuracy(
-    sample: ReviewedSample, localizer: Localizer, threshold: float, gt_known: Rate, n: int, left_out: int
-) -> Accuracy:
-    """The accuracy on all images of the sample that can be read, including those without a box."""
-    right, broken = _count_empty(sample.empty, localizer, threshold)
-    return Accuracy(round(gt_known.value / 100 * n) + right, sample.drawn - left_out - broken, sample.accepted)
-
-
-def _count_empty(samples: Sequence[Sample], localizer: Localizer, threshold: float) -> tuple[int, int]:
-    """The number of images in which the run finds nothing, and of those that cannot be read."""
-    images = ImageLoader([sample.path for sample in samples], localizer.size_px)
-    count = 0
-    for batch in images.batches(in_order(len(samples), BATCH_SIZE)):
-        count += int((localizer.heatmaps(batch.pixels).max(axis=(1, 2)) <= threshold).sum())
-    return count, len(images.broken)
+def _accuracy(sample: ReviewedSample, image_fits: _ImageFits, index: int, gt_known: Rate, left_out: int) -> Accuracy:
+    """The accuracy on all images of the sample that can be read, including those without an object."""
+    right = round(gt_known.value / 100 * len(image_fits.images)) + int(
+        np.isnan(image_fits.wrong_scores_at(index)).sum()
+    )
+    return Accuracy(right, sample.drawn - left_out, sample.accepted)
 
 
 def _has_box(ground_truth: GroundTruth, sample: Sample) -> bool:
@@ -363,7 +354,11 @@ def _more_boxes(source: CalibrationData) -> str:
         return "Annotate more images; 20 to 50 are a good number."
     drawn, others = source.sample.drawn, source.sample.drawn - len(source.data.test) - len(source.sample.empty)
     more = shlex.join(["wsol", "review", f"{source.data.root}", "--sample", f"{max(50, 2 * drawn)}"])
-    return f"Rejected images count as wrong: {others} of {drawn}. `{more}` draws more."
+    empty = len(source.sample.empty)
+    return (
+        f"Of {number_of(drawn, 'drawn image')}, {empty} {'has' if empty == 1 else 'have'} no object, and {others}"
+        f" {'was' if others == 1 else 'were'} rejected. `{more}` draws more."
+    )
 
 
 def _check_overlap(run: Path, data: DataSet, image_fits: _ImageFits, progress: Progress) -> None:
@@ -422,22 +417,56 @@ def _fit_images(
     return fits, [*left_out, *images.broken.values()]
 
 
-class _ImageFits:
-    """All images, and the threshold and curve that any subset of them chooses."""
+def _fit_empty(localizer: Localizer, samples: Sequence[Sample]) -> tuple[list[_ImageFit], int]:
+    """Predict images without an object, in which every box is wrong; the second value counts unreadable images."""
+    images = ImageLoader([sample.path for sample in samples], localizer.size_px)
+    fits = []
+    for batch in images.batches(in_order(len(samples), BATCH_SIZE)):
+        outputs = localizer.outputs(batch.pixels)
+        assert outputs.heatmaps is not None and outputs.colours is not None, "has_maps is true"
+        rows = zip(outputs.heatmaps, outputs.colours, batch.image_hw.tolist(), strict=True)
+        fits += [
+            _ImageFit(heatmap, (height, width), np.zeros(0), colours) for heatmap, colours, (height, width) in rows
+        ]
+    return fits, len(images.broken)
 
-    def __init__(self, images: Sequence[_ImageFit], thresholds: Float[np.ndarray, " thresholds"], own: float) -> None:
+
+class _ImageFits:
+    """All images, and the threshold and curve that any subset of them chooses.
+
+    Images without an object (`empty`) choose no threshold. The boxes predicted in them are wrong, which the curve and
+    the accuracy count.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[_ImageFit],
+        thresholds: Float[np.ndarray, " thresholds"],
+        own: float,
+        empty: Sequence[_ImageFit] = (),
+        box: Box | None = None,
+    ) -> None:
         self.images = images
+        self.empty = empty
+        self._box = box or Box()
         self.thresholds = thresholds
         self.own = int(np.searchsorted(thresholds, own))
         self.fits = np.stack([one.fits for one in images])
         self.is_right = self.fits >= CORRECT_IOU
         self.scores_at = cache(self._scores_at)  # only few thresholds are ever chosen
+        self.wrong_scores_at = cache(self._wrong_scores_at)
 
     def _scores_at(self, index: int) -> Float[np.ndarray, " n"]:
         """The score of each image's largest object at a threshold; 0 if there is none."""
         box = Box(threshold=float(self.thresholds[index]))
         objects_of = [find_objects(one.heatmap, one.image_hw, box, one.colours) for one in self.images]
         return np.array([objects[0].score if objects else 0.0 for objects in objects_of])
+
+    def _wrong_scores_at(self, index: int) -> Float[np.ndarray, " empty"]:
+        """The score of the largest object predicted in each image without an object; NaN if nothing is found there."""
+        box = Box(**self._box.model_dump() | {"threshold": float(self.thresholds[index])})
+        objects_of = [find_objects(one.heatmap, one.image_hw, box, one.colours) for one in self.empty]
+        return np.array([objects[0].score if objects else np.nan for objects in objects_of])
 
     def choice(self, which: Bool[np.ndarray, " n"]) -> int:
         """The index of the threshold that the images of a mask choose."""
@@ -447,14 +476,22 @@ class _ImageFits:
         """For each image, the index of the threshold that all other images choose."""
         return np.array([self.choice(which) for which in ~np.eye(len(self.images), dtype=bool)])
 
-    def curve(self, index: int, which: Bool[np.ndarray, " n"]) -> ScoreCurve | None:
-        """The score curve of the images of a mask at a threshold; None if it does not rise."""
-        return fitted_curve(self.scores_at(index)[which], self.is_right[which, index])
+    def curve(self, index: int, which: Bool[np.ndarray, " n"], without: int | None = None) -> ScoreCurve | None:
+        """The score curve of the images of a mask, and of all images without an object but one, at a threshold; None if
+        it does not rise.
+        """
+        wrong = self.wrong_scores_at(index)
+        wrong = np.delete(wrong, [] if without is None else without)
+        wrong = wrong[~np.isnan(wrong)]
+        is_right = np.append(self.is_right[which, index], np.zeros(len(wrong), dtype=bool))
+        return fitted_curve(np.append(self.scores_at(index)[which], wrong), is_right)
 
 
-def _leave_one_out(image_fits: _ImageFits, indices: Int[np.ndarray, " n"]) -> tuple[Comparison, Comparison, Comparison]:
+def _leave_one_out(
+    image_fits: _ImageFits, indices: Int[np.ndarray, " n"], *, empty_at: int | None = None
+) -> tuple[Comparison, Comparison, Comparison]:
     """GT-known Loc, mean box IoU and Brier score, for each image at its own threshold, with the curve that all other
-    images give there.
+    images give there. Images without an object have a Brier score only, at one threshold (by default the run's own).
     """
     n = len(image_fits.images)
     others = ~np.eye(n, dtype=bool)
@@ -476,8 +513,22 @@ def _leave_one_out(image_fits: _ImageFits, indices: Int[np.ndarray, " n"]) -> tu
     return (
         _compared(own_right.astype(float), is_right.astype(float)),
         _compared(own_fits, fits),
-        _compared((own_scores - own_right) ** 2, (predicted - is_right) ** 2),
+        _compared(
+            np.append((own_scores - own_right) ** 2, np.nan_to_num(image_fits.wrong_scores_at(image_fits.own)) ** 2),
+            np.append((predicted - is_right) ** 2, _wrong_probabilities(image_fits, empty_at) ** 2),
+        ),
     )
+
+
+def _wrong_probabilities(image_fits: _ImageFits, empty_at: int | None) -> Float[np.ndarray, " empty"]:
+    """Of each box in an image without an object, by the curve of all other images; 0 if nothing is found there."""
+    index = image_fits.own if empty_at is None else empty_at
+    everything = np.ones(len(image_fits.images), dtype=bool)
+    found = []
+    for one, score in enumerate(np.nan_to_num(image_fits.wrong_scores_at(index)).tolist()):
+        curve = image_fits.curve(index, everything, without=one)
+        found.append(score if curve is None or score == 0 else probability(curve, score))
+    return np.array(found)
 
 
 def _compared(own: Float[np.ndarray, " n"], calibrated: Float[np.ndarray, " n"]) -> Comparison:

@@ -23,6 +23,7 @@ from wsol.formats.voc import write_voc
 from wsol.formats.yolo import write_yolo, write_yolo_polygons
 from wsol.geometry.boxes import Boxes
 from wsol.predictions.folder_labels import count_outcomes, describe_outcomes, folder_classes, with_folder_classes
+from wsol.predictions.object_classes import labels_without_objects, without_labels
 from wsol.predictions.records import COMMAND, LINES, Prediction, Predictions, open_predictions
 from wsol.predictions.review_journal import JOURNAL_FILE, Decision, by_image, has_chosen_class, heads, read_journal
 from wsol.predictions.reviewed import Tally, reviewed, tally
@@ -84,7 +85,8 @@ def export(
         predictions: a folder written by `wsol predict`.
         format: coco, yolo, yolo-polygons, voc, labelstudio, cvat, fiftyone, csv, crops or masks.
         out: new folder for the export; its README.txt explains how to load it.
-        reviewed: only images that were accepted or corrected in `wsol review`, with the reviewed boxes and classes.
+        reviewed: only images that were accepted, corrected or marked as without an object in `wsol review`, with the
+            reviewed boxes and classes.
         with_undecided: with `reviewed`, also the images without a decision, as predicted.
         classes: `predicted`; or `folder`: the class that the folder of an image is named after, unless a reviewer chose
             another.
@@ -182,6 +184,7 @@ def _written(
     """Write the files of a format, and the notes to README.txt."""
     named = with_readable_names(predictions)
     renamed = renamed_lines(predictions, named)
+    named = without_labels(named, labels_without_objects(predictions))
     if renamed:
         notes.append(f"{number_of(len(renamed), 'name')} changed. {RENAMED}")
     if format in COPY_IMAGES:

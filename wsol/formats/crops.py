@@ -31,6 +31,7 @@ How to load it: crops/ is a data set of class folders.
     crops = ImageFolder("crops")
 
 Good to know:
+- An image without an object has no crop; predictions.jsonl and `--format csv` list it.
 - Crops are upright JPEGs (quality 95) from the images in {image_root}.
 - a/owl.jpg becomes a_owl_1.jpg, and a_owl_2.jpg for its second object. A name that exists already gets a number.
 - In the names of class folders, characters that a file system may refuse are written as _. Long names are cut.

@@ -39,6 +39,8 @@ How to import it:
 Good to know:
 - Rectangles are in percent of the upright image, as browsers show it. Browsers do not show .tif, .ppm and .pgm.
 - The score of a task is the lowest score of its objects, 0 without objects: sort by it to see doubtful images first.
+- The prediction of an image without an object has an empty result. Some versions of 2025 refuse that at the import
+  (label-studio-sdk pull request 549): use a newer one.
 - Label Studio reports no error when labels do not fit the interface: if images have no objects, check step 2.
 """
 

@@ -13,7 +13,8 @@ from wsol.predictions.records import Prediction, Predictions
 from wsol.text import number_of
 
 Outcome = Literal["changed", "agreed", "chosen", "kept"]
-"""The folder has another class than predicted; the same; another than a reviewer chose, which is kept; no class."""
+"""The folder has another class than predicted; the same; another than a reviewer chose, which is kept; no class, or
+one without objects, while the image has a box."""
 
 
 def folder_classes(predictions: Predictions) -> GivenClasses:
@@ -34,6 +35,8 @@ def folder_classes(predictions: Predictions) -> GivenClasses:
 def with_folder_classes(predictions: Predictions, classes: GivenClasses, chosen: Collection[str]) -> Predictions:
     """The same predictions, reviewed or not, with the class of each image's folder if that is a class of the run.
 
+    A box never gets the class of a folder whose images contain no object.
+
     Args:
         predictions: the predictions.
         classes: the classes by folder.
@@ -48,7 +51,7 @@ def with_folder_classes(predictions: Predictions, classes: GivenClasses, chosen:
         edited = prediction if before is None else before(prediction)
         if edited is None or edited.image in chosen:
             return edited
-        name = classes.of(edited.image)
+        name = _folder_class(edited, predictions, classes)
         if name is None:
             return edited
         return replace(edited, label=predictions.class_names.index(name), class_name=name)
@@ -72,15 +75,31 @@ def count_outcomes(predictions: Predictions, classes: GivenClasses, chosen: Coll
     """
     outcomes: Counter[Outcome] = Counter(dict.fromkeys(get_args(Outcome), 0))
     for prediction in predictions:
-        name = classes.of(prediction.image)
+        name = _folder_class(prediction, predictions, classes)
         if name is None and prediction.objects and prediction.class_name is None:
-            raise WsolError(
-                f"{prediction.image!r} lies in no folder named like a class, and the run predicts no classes",
-                expected=f"folders like {', '.join(predictions.class_names[:3])}",
-                remedy="Move the image, or leave out --classes folder.",
-            )
+            raise _no_class(prediction, predictions, classes.of(prediction.image))
         outcomes[_outcome(name, prediction, chosen)] += 1
     return outcomes
+
+
+def _folder_class(prediction: Prediction, predictions: Predictions, classes: GivenClasses) -> str | None:
+    name = classes.of(prediction.image)
+    return None if prediction.objects and name in predictions.no_object else name
+
+
+def _no_class(prediction: Prediction, predictions: Predictions, folder: str | None) -> WsolError:
+    if folder is not None:
+        return WsolError(
+            f"{prediction.image!r} has a box, lies in the folder of a class without objects ({folder}), and the run"
+            " predicts no classes",
+            expected="no box there",
+            remedy="Mark the image as `Nothing here` in `wsol review` and add --reviewed, or move it.",
+        )
+    return WsolError(
+        f"{prediction.image!r} lies in no folder named like a class, and the run predicts no classes",
+        expected=f"folders like {', '.join(predictions.class_names[:3])}",
+        remedy="Move the image, or leave out --classes folder.",
+    )
 
 
 def _outcome(name: str | None, prediction: Prediction, chosen: Collection[str]) -> Outcome:
@@ -91,8 +110,8 @@ def _outcome(name: str | None, prediction: Prediction, chosen: Collection[str]) 
     return "chosen" if prediction.image in chosen else "changed"
 
 
-_KEEPS = "keeps its own since no folder of its path is named like a class"
-_KEEP = "keep theirs since no folder of their paths is named like a class"
+_KEEPS = "keeps its own since no folder of its path is named like a class of objects"
+_KEEP = "keep theirs since no folder of their paths is named like a class of objects"
 
 
 def describe_outcomes(outcomes: Mapping[Outcome, int]) -> str:

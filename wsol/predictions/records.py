@@ -69,6 +69,8 @@ class Predictions:
     """Applied to each line when it is read, for example the decisions of a review; None leaves the image out."""
     originals: Mapping[str, str] = field(default_factory=dict)
     """Names on disk of images that are renamed here because a format cannot represent their names."""
+    no_object: frozenset[str] = frozenset()
+    """Names of the classes whose images contain no object, such as `good`."""
 
     def __iter__(self) -> Iterator[Prediction]:
         lines = read_lines(self.folder / LINES)
@@ -199,4 +201,8 @@ def open_predictions(folder: Path) -> Predictions:
             expected=f"what `{COMMAND}` wrote",
             remedy="Run that again, into another folder.",
         )
-    return Predictions(folder, Path(root), tuple(class_names))
+    no_object = manifest["figures"].get("no_object")  # absent in runs without such classes
+    names = no_object if isinstance(no_object, list) else ()
+    return Predictions(
+        folder, Path(root), tuple(class_names), no_object=frozenset(name for name in names if isinstance(name, str))
+    )

@@ -14,11 +14,13 @@ from wsol.errors import WsolError
 from wsol.geometry.boxes import Boxes, Xyxy
 from wsol.storage.folders import opened, parse_json
 from wsol.storage.links import open_own
+from wsol.text import number_of
 
 JOURNAL_FILE = "review.jsonl"
 
-Verdict = Literal["accepted", "corrected", "rejected", "undecided"]
-"""As predicted; with other boxes or another class; unusable; open again (an undo)."""
+Verdict = Literal["accepted", "corrected", "empty", "rejected", "undecided"]
+"""As predicted; with other boxes or another class; without an object, whether or not one was predicted; unusable; open
+again (an undo)."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,10 @@ def _from_line(line: bytes, before: list[Decision]) -> Decision:
     height, width = map(int, row.pop("image_hw"))
     boxes = tuple(_four(box) for box in row.pop("boxes"))
     Boxes.of(list(boxes))
+    if row["verdict"] == "empty" and boxes:
+        raise ValueError(f"the image is empty, and has {number_of(len(boxes), 'box')}")
+    if row["verdict"] in ("accepted", "corrected") and not boxes:  # older journals have no verdict of their own for it
+        row["verdict"] = "empty"
     return Decision(**row, image_hw=(height, width), boxes=boxes)
 
 

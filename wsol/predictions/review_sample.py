@@ -52,7 +52,8 @@ class ReviewedSample:
     """Number of images with a box whose boxes were accepted as predicted: these fit exactly, which favours the
     threshold that made them."""
     empty: tuple[Sample, ...]
-    """Images without an object, according to the reviewer: a run that finds nothing there is right."""
+    """Images without an object, according to the reviewer: a run is right if it finds nothing there, and a box that it
+    predicts there is wrong."""
 
 
 def draw(images: Iterable[str], size: int) -> tuple[str, ...]:

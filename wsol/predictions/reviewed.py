@@ -1,4 +1,4 @@
-"""Predictions after a review: accepted and corrected images, without the rejected ones."""
+"""Predictions after a review: accepted, corrected and empty images, without the rejected ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ import numpy as np
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.predictions.records import PredictedObject, Prediction, Predictions, encode
-from wsol.predictions.review_journal import JOURNAL_FILE, Decision
+from wsol.predictions.review_journal import JOURNAL_FILE, Decision, Verdict
 from wsol.text import number_of
 
 DRAWN_SCORE = 1.0
 """Score of a box that a person drew."""
+
+
+_IN_WORDS: Mapping[Verdict, str] = {
+    "accepted": "accepted",
+    "corrected": "corrected",
+    "empty": "without an object",
+    "rejected": "rejected",
+    "undecided": "undecided",
+}
 
 
 @dataclass(frozen=True)
@@ -30,17 +39,14 @@ class Tally:
 
     def describe(self) -> str:
         """The counts in a sentence."""
-        shown = ", ".join(
-            f"{self.verdicts.get(verdict, 0)} {verdict}"
-            for verdict in ("accepted", "corrected", "rejected", "undecided")
-        )
+        shown = ", ".join(f"{self.verdicts.get(verdict, 0)} {words}" for verdict, words in _IN_WORDS.items())
         return f"{shown}; {number_of(self.drawn, 'box')} drawn or moved by hand"
 
 
 def reviewed(
     predictions: Predictions, decisions: Mapping[str, Decision], *, with_undecided: bool, needs_masks: bool
 ) -> Predictions:
-    """The predictions with the decisions of a review. Rejected images are left out.
+    """The predictions with the decisions of a review. Rejected images are left out; an image without an object stays.
 
     A predicted box keeps its score and mask. A box that was drawn or moved has the score 1 and an empty mask.
 

@@ -94,6 +94,7 @@ def application(session: ReviewSession, address: Address) -> ASGIApp:
             {
                 "folder": session.image_root.name,
                 "class_names": session.class_names,
+                "no_object": session.no_object,
                 "order": session.order,
                 "verdicts": "".join(session.verdict(index)[0] for index in range(len(session.items))),
                 "seen": session.last_number,

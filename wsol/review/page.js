@@ -12,7 +12,7 @@ const LARGEST_ZOOM = 6;
 const EXPORT_HINT = "wsol export … --reviewed exports them in the format of another tool.";
 const CALIBRATE_HINT = "wsol calibrate RUN --reviewed PREDICTIONS measures the accuracy of the run and chooses its threshold.";
 const SAMPLE_NOTICE = "Random sample for calibration: correct every box, even if it is nearly right.";
-const VERDICTS = { u: "undecided", a: "accepted", c: "corrected", r: "rejected" };
+const VERDICTS = { u: "undecided", a: "accepted", c: "corrected", e: "nothing here", r: "rejected" };
 
 const at = (id) => document.getElementById(id);
 const stage = at("stage");
@@ -36,6 +36,11 @@ const boxes = new Boxes(at("boxes"), sheet, onBoxes, () => showButtons());
 const classes = new Classes(at("classes"), [], onClass);
 
 // Navigation
+
+// "corrected image": for "There is no ..."
+function imageOf(filter) {
+  return filter === "e" ? 'image marked "nothing here"' : `${VERDICTS[filter]} image`;
+}
 
 function matchesFilter(index) {
   const filter = at("filter").value;
@@ -82,7 +87,7 @@ function previous() {
 function isFirst() {
   const filter = at("filter").value;
   const before = position === 0 ? overview.positions[visited[0]] : overview.order.length;
-  return filter && before > 0 ? `There is no earlier ${VERDICTS[filter]} image. Set Show to all to see the others.` : "This is the first image.";
+  return filter && before > 0 ? `There is no earlier ${imageOf(filter)}. Set Show to all to see the others.` : "This is the first image.";
 }
 
 function visit(index, notice) {
@@ -130,7 +135,8 @@ async function show(index, notice = "") {
   boxes.show(here.boxes, here.predicted_boxes, here.image_hw);
   showState();
   notify(notice);
-  const classNote = `${here.is_class_chosen ? ", your choice" : ""}${otherClass() === null ? "" : `, folder ${otherClass()}`}`;
+  const folder = otherClass() ?? emptyFolder();
+  const classNote = `${here.is_class_chosen ? ", your choice" : ""}${folder === null ? "" : `, folder ${folder}`}`;
   announce(`${at("class").textContent || "image"}${classNote}, ${VERDICTS[overview.verdicts[index]]}, ${counted(here.boxes.length)}`);
   prefetch(index);
 }
@@ -165,7 +171,7 @@ function showNothing() {
   at("empty").hidden = false;
   at("empty").textContent = isDone
     ? `All ${overview.order.length} images are decided.\n\n${overview.is_sample ? CALIBRATE_HINT : EXPORT_HINT}`
-    : `There is no ${VERDICTS[filter]} image.`;
+    : `There is no ${imageOf(filter)}.`;
   announce(at("empty").textContent);
   showState();
 }
@@ -189,10 +195,13 @@ function showDetails() {
   at("score").textContent = here.scores.length ? `score ${Math.min(...here.scores).toFixed(2)}` : "nothing found";
   at("class-line").hidden = !overview.class_names.length;
   at("class").textContent = here.class_name ?? (overview.class_names.length ? "no class" : "");
-  at("given-line").hidden = otherClass() === null;
+  at("given-line").hidden = otherClass() === null && emptyFolder() === null;
+  at("given-button").hidden = otherClass() === null;
+  at("given-empty-button").hidden = emptyFolder() === null;
+  at("given-empty").textContent = emptyFolder() ?? "";
   at("given-line").classList.toggle("settled", here.is_class_chosen);
   at("given").textContent = otherClass() ?? "";
-  at("keep-button").hidden = here.is_class_chosen || here.class_name === null;
+  at("keep-button").hidden = otherClass() === null || here.is_class_chosen || here.class_name === null;
   at("chosen").hidden = !here.is_class_chosen;
   at("count").textContent = here.boxes.length ? counted(here.boxes.length) : "no box: background image";
   at("name").textContent = here.image;
@@ -202,7 +211,7 @@ function showDetails() {
 
 function showButtons() {
   for (const button of document.querySelectorAll("footer button")) {
-    const needsImage = ["accept", "draw", "redraw", "delete"].includes(button.dataset.do);
+    const needsImage = ["accept", "nothing", "draw", "redraw", "delete"].includes(button.dataset.do);
     button.disabled = (here === null && !["undo", "previous"].includes(button.dataset.do)) || (needsImage && Boolean(here?.error));
   }
   at("box-keys").hidden = here === null || boxes.chosen < 0;
@@ -237,8 +246,9 @@ function notify(text, goTo) {
 
 function decide(isRejected) {
   const isAsPredicted = same(here.boxes, here.predicted_boxes) && here.class_name === here.predicted_class;
+  const kept = here.boxes.length === 0 ? "e" : isAsPredicted ? "a" : "c";
   if (overview.verdicts[here.index] === "u") pace.decided(performance.now());
-  overview.verdicts[here.index] = isRejected ? "r" : isAsPredicted ? "a" : "c";
+  overview.verdicts[here.index] = isRejected ? "r" : kept;
   queue.push("/api/decide", {
     image: here.index, base: here.version, is_rejected: isRejected, boxes: here.boxes, class_name: here.class_name,
     is_class_chosen: here.is_class_chosen, session, seen: overview.seen,
@@ -252,7 +262,18 @@ function accept() {
   if (boxes.isDrawing) return boxes.addAtCentre();
   if (here.error) return;
   if (needsClass()) return chooseClass();
-  if (!["a", "c"].includes(overview.verdicts[here.index])) decide(false);
+  if (!["a", "c", "e"].includes(overview.verdicts[here.index])) decide(false);
+  next();
+}
+
+// The image contains no object; undo brings its boxes back.
+function nothing() {
+  boxes.finishNudge();
+  if (overview.verdicts[here.index] !== "e") {
+    here.boxes = [];
+    boxes.show(here.boxes, here.predicted_boxes, here.image_hw);
+    decide(false);
+  }
   next();
 }
 
@@ -281,7 +302,8 @@ function undone(index, text) {
 }
 
 function needsClass() {
-  return overview.class_names.length > 0 && here.class_name === null && here.boxes.length > 0;
+  const isOfObjects = here.class_name !== null && (here.is_class_chosen || !overview.no_object.includes(here.class_name));
+  return overview.class_names.length > 0 && here.boxes.length > 0 && !isOfObjects;
 }
 
 function onBoxes(changed, what) {
@@ -319,8 +341,14 @@ function otherClass() {
   return here.error || here.given_class === here.class_name ? null : here.given_class;
 }
 
+// The class of the image's folder if its images contain no object while this one has a box, or null.
+function emptyFolder() {
+  return here.error || !here.boxes.length ? null : here.given_empty;
+}
+
 function useFolderClass() {
   boxes.finishNudge();
+  if (emptyFolder() !== null) return nothing();
   if (otherClass() === null) return notify("The folder's class is the one shown.");
   onClass(otherClass());
   announce(`class ${here.class_name}, from the folder`);
@@ -381,7 +409,7 @@ async function onRefused(entry, status, content) {
   }
   const { image } = content;
   overview.verdicts[image.index] = image.verdict[0];
-  const text = `Another window has already decided about ${image.image} (${image.verdict}). Your decision is not saved; this is the current state.`;
+  const text = `Another window has already decided about ${image.image} (${VERDICTS[image.verdict[0]]}). Your decision is not saved; this is the current state.`;
   images.forget(image.index);
   await note({ seen: content.seen, changes: content.changes.filter(({ index }) => index !== image.index) });
   if (here?.index === image.index) show(image.index, text);
@@ -404,7 +432,7 @@ async function note({ seen, changes }) {
     if (here?.index === index) {
       if (here.version < version && !boxes.nudging) {
         images.forget(index);
-        show(index, `Another window has just changed this image (${verdict}).`);
+        show(index, `Another window has just changed this image (${VERDICTS[verdict[0]]}).`);
       }
     } else if (images.kept.has(index)) {
       images.get(index).then((found) => found.details.version !== version && images.forget(index), () => {});
@@ -431,7 +459,7 @@ async function poll() {
 const CHOOSE_FIRST = "Select a box first: Tab, its number, or a click.";
 
 const DO = {
-  accept, reject, undo, next, previous,
+  accept, reject, nothing, undo, next, previous,
   draw: () => draw(!boxes.isDrawing || boxes.isReplacing, false),
   redraw: () => {
     if (here.boxes.length && boxes.target < 0) return notify(CHOOSE_FIRST);
@@ -455,12 +483,12 @@ function draw(isDrawing, isReplacing) {
 function act(name) {
   const needsImage = !["undo", "previous"].includes(name);
   if (needsImage && here === null) return;
-  if (here?.error && ["accept", "draw", "redraw", "delete", "take", "keep"].includes(name)) return;
+  if (here?.error && ["accept", "nothing", "draw", "redraw", "delete", "take", "keep"].includes(name)) return;
   DO[name]();
 }
 
 const KEYS = {
-  Enter: "accept", " ": "accept", x: "reject", u: "undo", n: "draw", b: "redraw", f: "take", k: "keep", d: "delete", Delete: "delete", Backspace: "delete",
+  Enter: "accept", " ": "accept", x: "reject", e: "nothing", u: "undo", n: "draw", b: "redraw", f: "take", k: "keep", d: "delete", Delete: "delete", Backspace: "delete",
   ArrowRight: "next", ArrowDown: "next", ArrowLeft: "previous", ArrowUp: "previous",
 };
 
@@ -518,6 +546,7 @@ function listen() {
   at("class-button").addEventListener("click", () => here && chooseClass());
   at("given-button").addEventListener("click", () => act("take"));
   at("keep-button").addEventListener("click", () => act("keep"));
+  at("given-empty-button").addEventListener("click", () => act("nothing"));
   at("filter").addEventListener("change", () => {
     boxes.finishNudge();
     const from = here?.index ?? visited[position];

@@ -62,7 +62,10 @@ class Item:
 
 @dataclass(frozen=True)
 class DecisionRequest:
-    """A decision sent by a window; `base` is the number of the last decision about the image that it has read, or 0."""
+    """A decision sent by a window; `base` is the number of the last decision about the image that it has read, or 0.
+
+    Without boxes, unless it is rejected, the image is without an object.
+    """
 
     image: int
     base: int
@@ -89,8 +92,14 @@ class ReviewSession:
         self.image_root: Path = predictions.image_root
         self.items = tuple(map(Item.of, predictions))
         has_classes = any(item.class_name is not None for item in self.items)
-        self.class_names = predictions.class_names if has_classes else ()
-        self._folder_classes = GivenClasses((item.image for item in self.items), self.class_names, self.image_root.name)
+        self._all_classes = predictions.class_names if has_classes else ()
+        self.no_object = tuple(sorted(predictions.no_object))
+        """Classes whose images contain no object."""
+        self.class_names = tuple(name for name in self._all_classes if name not in self.no_object)
+        """Classes of objects, from which a person chooses."""
+        # Folders show whether images have an object also if the run predicts no classes.
+        by_folder = self._all_classes or self.no_object
+        self._folder_classes = GivenClasses((item.image for item in self.items), by_folder, self.image_root.name)
         self._journal = journal
         self._lock = threading.Lock()
         self._index = {item.image: i for i, item in enumerate(self.items)}
@@ -160,6 +169,8 @@ class ReviewSession:
             Fields by name; boxes are x0, y0, x1, y1 in pixels.
         """
         item, head = self.items[index], self._current.get(index)
+        folder_class = self._folder_classes.of(item.image)
+        is_empty = folder_class in self.no_object
         return {
             "index": index,
             "image": item.image,
@@ -168,7 +179,8 @@ class ReviewSession:
             "scores": item.scores,
             "predicted_class": item.class_name,
             "likely": item.likely,
-            "given_class": self._folder_classes.of(item.image),
+            "given_class": None if is_empty else folder_class,
+            "given_empty": folder_class if is_empty else None,
             "version": head.number if head else 0,
             "verdict": self.verdict(index),
             "boxes": head.boxes if head else item.boxes,
@@ -217,8 +229,7 @@ class ReviewSession:
             head = self._current.get(request.image)
             if request.base != (head.number if head else 0):
                 raise StaleDecision
-            is_as_predicted = request.boxes == item.boxes and request.class_name == item.class_name
-            verdict: Verdict = "rejected" if request.is_rejected else "accepted" if is_as_predicted else "corrected"
+            verdict = _verdict(request, item)
             is_other = request.class_name not in (item.class_name, None)
             is_chosen = request.is_class_chosen or is_other or self._is_class_chosen(request.image)
             return self._write(
@@ -333,13 +344,22 @@ class ReviewSession:
         needs_class = self.class_names and request.boxes and not request.is_rejected
         if request.class_name is None and not needs_class and not request.is_class_chosen:
             return
-        if request.class_name not in (*self.class_names, item.class_name) or request.class_name is None:
+        if request.class_name not in (*self._all_classes, item.class_name) or request.class_name is None:
             raise WsolError(
                 "unknown class",
                 expected=f"one of the {number_of(len(self.class_names), 'class')}",
                 got=f"{request.class_name!r}",
                 remedy="Choose a class (c).",
             )
+
+
+def _verdict(request: DecisionRequest, item: Item) -> Verdict:
+    if request.is_rejected:
+        return "rejected"
+    if not request.boxes:
+        return "empty"
+    is_as_predicted = request.boxes == item.boxes and request.class_name == item.class_name
+    return "accepted" if is_as_predicted else "corrected"
 
 
 def _check_box(box: Sequence[float], image_hw: tuple[int, int]) -> None:

@@ -27,7 +27,7 @@ def test_the_map_is_the_geometric_mean_of_the_common_component_and_the_norm() ->
     with torch.no_grad():
         features = network.features.rectified(images)
         instant.fill(network, instant.moments_of_roots(features))
-        maps = network(images).numpy()
+        maps = network.combined(features).numpy()
     rows = features.permute(0, 2, 3, 1).double().numpy()  # by the equations, position by position
     roots = np.sqrt(rows).reshape(-1, rows.shape[-1])
     values, vectors = np.linalg.eigh(np.cov(roots.T, bias=True))

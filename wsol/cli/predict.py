@@ -84,8 +84,9 @@ def export(
     out
         New folder for the export; its README.txt explains how to load it.
     reviewed
-        Export only images that were accepted or corrected in `wsol review`, with the reviewed boxes and classes. Boxes
-        drawn or moved by hand have no mask: yolo-polygons and masks leave out their images.
+        Export only images that were accepted, corrected or marked as without an object in `wsol review`, with the
+        reviewed boxes and classes. Boxes drawn or moved by hand have no mask: yolo-polygons and masks leave out their
+        images.
     with_undecided
         With --reviewed: also export the images without a decision, as predicted.
     classes

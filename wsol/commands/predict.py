@@ -183,6 +183,7 @@ def _make(
             figures = {
                 "image_root": str(root.resolve()),
                 "class_names": localizer.class_names,
+                **_classes_without_object(localizer),
                 **vars(counts),
                 "not_read": {suffix: len(paths) for suffix, paths in unread.items()},
                 **speed,
@@ -197,6 +198,11 @@ def _make(
         _warn_of_covering(counts.covering, counts.images, has_maps, progress)
         progress.say(_describe_speed(speed))
     return counts.images if is_first else 0
+
+
+def _classes_without_object(localizer: Localizer) -> dict[str, list[str]]:
+    names = [localizer.class_names[label] for label in sorted(localizer.networks.no_object)]
+    return {"no_object": names} if names else {}
 
 
 def _next_step(run: Path, out: Path) -> str:

@@ -17,6 +17,7 @@ from wsol.config.base import (
     Fusion,
     Gaussian,
     GradCam,
+    InstantMap,
     Levels,
     Masks,
     MaskShape,
@@ -213,9 +214,13 @@ class Ddt(Config):
 
 class Instant(Config):
     """No training: the common component of the images (DDT, Wei et al. 2019) where the pretrained features are large
-    (SCDA, Wei et al. 2017).
+    (SCDA, Wei et al. 2017), or what is rare.
     """
 
+    map: InstantMap = "common"
+    """What is salient: what the images have in common (`common`), or what differs from the background (`rare`, the
+    Mahalanobis distance; for defects and other small things). With `--no-object` the default is `rare`, and the
+    background is learned from those images."""
     sample: PositiveInt = 200
     """Number of evenly spaced training images from which the common component is computed."""
     resize_px: PositiveInt = 448

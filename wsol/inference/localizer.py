@@ -22,6 +22,7 @@ from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.objects import DetectedObject, box_object, find_objects
+from wsol.inference.no_object import possible
 from wsol.inference.onnx.metadata import ONNX_FILE
 from wsol.inference.onnx.networks import open_onnx
 from wsol.inference.outputs import Networks, Outputs
@@ -43,7 +44,8 @@ class Localization:
     objects: tuple[DetectedObject, ...]
     """Largest first; empty if nothing was found."""
     label: int | None
-    """The most probable class as an index into the run's class names; None for a run without class probabilities."""
+    """The most probable class as an index into the run's class names; None for a run without class probabilities. An
+    image with objects has a class with objects, and one without a class without, if the run has such classes."""
     class_name: str | None
     """The name of this class."""
     top5: tuple[tuple[str, float], ...]
@@ -240,6 +242,8 @@ class Localizer:
         """Return objects and class of the i-th image of a batch."""
         probabilities = None if outputs.probabilities is None else outputs.probabilities[i]
         objects = self._objects(outputs, i, image_hw)
+        if probabilities is not None:
+            probabilities = possible(probabilities, self.networks.no_object, has_object=bool(objects))
         if self.curve is not None:
             objects = [replace(one, score=probability(self.curve, one.score)) for one in objects]
         return Localization(path, image_hw, tuple(objects), *self._named(probabilities))

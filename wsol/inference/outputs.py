@@ -36,6 +36,10 @@ class Networks(Protocol):
         """The classes of the run, by label."""
 
     @property
+    def no_object(self) -> frozenset[int]:
+        """Labels of the classes whose images contain no object."""
+
+    @property
     def size_px(self) -> int:
         """Height and width in pixels of the input squares: the larger input size of the networks."""
 

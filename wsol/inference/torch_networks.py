@@ -13,6 +13,7 @@ from wsol.config.methods import MethodSpec
 from wsol.data.images import middle
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import ImageThreshold, brought
+from wsol.inference.no_object import labels_of, predicted_empty, without_objects
 from wsol.inference.outputs import Outputs
 from wsol.methods.table import METHODS
 from wsol.models.checkpoint import ClassifierConfig, MffConfig, load_classifier, load_mffnet
@@ -55,6 +56,10 @@ class TorchNetworks:
     spec: MethodSpec
     image_threshold: ImageThreshold | None = None
     """Shifts each heatmap so that the image's own threshold becomes that of the run."""
+    no_object: frozenset[int] = frozenset()
+    """Labels of the classes whose images contain no object."""
+    is_emptied_by_class: bool = False
+    """Whether nothing is found in an image whose predicted class is one of those."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -86,10 +91,20 @@ class TorchNetworks:
             probabilities = outputs.probabilities
         classes = None if probabilities is None else probabilities.cpu().numpy()
         if outputs.heatmaps is None:
-            return Outputs(None, classes, None if outputs.boxes is None else outputs.boxes.cpu().numpy())
+            boxes = None if outputs.boxes is None else outputs.boxes.cpu().numpy()
+            return self._emptied(Outputs(None, classes, boxes), labels)
         colours = [*map(colours_of, pixels)]
         heatmaps = brought(self.image_threshold, outputs.heatmaps.cpu().numpy(), colours)
-        return Outputs(heatmaps, classes, colours=colours)
+        return self._emptied(Outputs(heatmaps, classes, colours=colours), labels)
+
+    def _emptied(self, outputs: Outputs, labels: Labels | None) -> Outputs:
+        """Remove what was found in images whose predicted class has no object, unless their given class has one."""
+        if not self.is_emptied_by_class or outputs.probabilities is None:
+            return outputs
+        is_empty = predicted_empty(outputs.probabilities, self.no_object)
+        if labels is not None:
+            is_empty &= np.isin(labels, [*self.no_object])
+        return without_objects(outputs, is_empty)
 
     def heatmaps(
         self, pixels: Squares, margin_fraction: float = 0.0, labels: Labels | None = None
@@ -131,7 +146,16 @@ def load_networks(run: Run, engine: Engine, *, is_folded: bool = False) -> Torch
             fold(model.network, model.network.modules(), model.model_config.resize_px)
         if classifier is not None:
             fold(classifier.network, classifier.network.modules(), classifier.model_config.resize_px)
-    return TorchNetworks(model, classifier, run.names_itself, engine, run.spec, run.image_threshold)
+    return TorchNetworks(
+        model,
+        classifier,
+        run.names_itself,
+        engine,
+        run.spec,
+        run.image_threshold,
+        labels_of(run.no_object, model.model_config.class_names),
+        run.is_emptied_by_class,
+    )
 
 
 def _load_classifier(run: Run, engine: Engine) -> ClassifierModel | None:

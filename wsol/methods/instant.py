@@ -1,6 +1,7 @@
 """Boxes without training and without labels: the common component of the images where pretrained features are large.
 
-Two maps of the backbone's rectified features x (`wsol.models.features`) are combined by their geometric mean, as SPOL
+With `instant.map rare` the map is what differs from the background instead (`wsol.methods.rare_map`). Otherwise two
+maps of the backbone's rectified features x (`wsol.models.features`) are combined by their geometric mean, as SPOL
 multiplies its levels:
 
 - the common component: P = xi^T (sqrt(x) - mean), positive part, where xi is the first eigenvector of the covariance
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,8 +33,19 @@ from wsol.config.options import RunConfig
 from wsol.data.loader import BATCH_SIZE, ImageLoader, broken_summary, in_order, write_skipped
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
+from wsol.geometry.image_threshold import AROUND_OTSU, ImageThreshold
 from wsol.methods.base import Untrained, config_of, last_stage, load_model, untrained
 from wsol.methods.ddt import Moments, first_component
+from wsol.methods.rare_map import (
+    LEVELS,
+    LevelMoments,
+    Levels,
+    Peaks,
+    RareNetwork,
+    fill_floor,
+    fill_whitening,
+    level_moments,
+)
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig, save
 from wsol.models.features import FeatureLevels, Features
@@ -68,9 +80,17 @@ class InstantNetwork(nn.Module):
         self.features = features
         self.component = nn.Conv2d(features.channels[-1], 1, 1)
 
+    def levels(self, images: Tensor) -> Levels:
+        """The features of normalised images, as a list of one level."""
+        return [self.features.rectified(images).float()]
+
+    def salience(self, levels: Levels) -> Float[Tensor, "batch finer_height finer_width"]:
+        """The combined map, rescaled so that its threshold is 0.5."""
+        return split_at_half(self.combined(levels[-1]))
+
     def forward(self, images: Tensor) -> Heatmaps:
-        """The combined map of each image, with maximum 1."""
-        return self.combined(self.features.rectified(images).float())
+        """The rescaled map of each image."""
+        return self.salience(self.levels(images))
 
     def combined(self, features: Features) -> Float[Tensor, "batch finer_height finer_width"]:
         """The combined map, computed from features."""
@@ -80,22 +100,32 @@ class InstantNetwork(nn.Module):
         return fraction_of_peak(finer[:, 0])
 
 
+SalienceNetwork = InstantNetwork | RareNetwork
+
+
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
-    """The network, with a component that is not set yet."""
+    """The network, with layers that are not set yet."""
+    return build_salience(model_config, state)
+
+
+def build_salience(model_config: MethodConfig, state: State | None) -> SalienceNetwork:
+    """Build the network of the map that the options choose."""
+    if model_config.options.get("map") == "rare":
+        return RareNetwork(rectified_backbone(model_config, state, LEVELS))
     return InstantNetwork(rectified_backbone(model_config, state))
 
 
-def rectified_backbone(model_config: MethodConfig, state: State | None) -> FeatureLevels:
+def rectified_backbone(model_config: MethodConfig, state: State | None, levels: int = 1) -> FeatureLevels:
     """Build the backbone whose rectified features are used."""
     # Files of older versions do not say that it is this one.
-    backbone, _ = last_stage(model_config.model_copy(update={"feature": ACTIVATION}), state)
+    backbone, _ = last_stage(model_config.model_copy(update={"feature": ACTIVATION}), state, levels)
     assert isinstance(backbone, FeatureLevels)
     return backbone
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
-    """The class-agnostic combined map, rescaled so that its threshold is 0.5."""
-    return ModelOutputs(split_at_half(network(images)), None, None)
+    """The class-agnostic map, rescaled so that its threshold is 0.5."""
+    return ModelOutputs(network(images), None, None)
 
 
 def split_at_half(maps: Heatmaps) -> Heatmaps:
@@ -145,28 +175,72 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     if ready is None:
         return
     network = ready.network
-    assert isinstance(network, InstantNetwork)
+    assert isinstance(network, SalienceNetwork)
     fold(network.features, network.features.modules(), ready.model_config.resize_px)
-    only_pass = Pass(
-        STAGE,
-        evenly_spaced(len(data.train), config.instant.sample),
-        lambda pixels, numbers: moments_of_roots(features_of(network, ready, pixels)),
-        lambda moments: fill(network, moments),
-    )
-    run_passes([only_pass], run / "instant", ready, data, config, progress)
+    if isinstance(network, RareNetwork):
+        passes = background_passes(network, ready, STAGE, data, config)
+    else:
+        passes = [
+            Pass(
+                STAGE,
+                evenly_spaced(len(data.train), config.instant.sample),
+                lambda pixels, numbers: moments_of_roots(levels_of(network, ready, pixels)[-1]),
+                lambda moments: fill(network, moments),
+            )
+        ]
+    run_passes(passes, run / "instant", ready, data, config, progress)
+
+
+def background_passes(
+    network: RareNetwork, ready: Untrained, stage: str, data: DataSet, config: RunConfig
+) -> list[Pass]:
+    """Return the passes over images without an object that set what is rare; over all images if there are none.
+
+    Args:
+        network: the network, whose layers are set.
+        ready: its configuration and device.
+        stage: name of the stage, for messages.
+        data: the training images.
+        config: the configuration of the run.
+    """
+    empty = [i for i, sample in enumerate(data.train) if not data.has_object(sample)]
+    background = empty or [*range(len(data.train))]
+    numbers = [background[i] for i in evenly_spaced(len(background), config.instant.sample)]
+
+    def moments(pixels: Tensor, _: Tensor) -> LevelMoments:
+        return level_moments(levels_of(network, ready, pixels))
+
+    @torch.inference_mode()
+    def peaks(pixels: Tensor, _: Tensor) -> Peaks:
+        return Peaks(network.distances(levels_of(network, ready, pixels)).amax((1, 2)).double().cpu().numpy())
+
+    first = Pass(stage, numbers, moments, lambda sums: fill_whitening(network, sums))
+    second = Pass(stage, numbers, peaks, lambda found: fill_floor(network, found))
+    return [first, second] if empty else [first]
 
 
 def instant_config(data: DataSet, config: RunConfig) -> MethodConfig:
     """Return the configuration that builds the network again, with the image size and stride of instant mode."""
     own = config.instant
+    # Runs of older versions have no choice of the map.
+    options = own.model_dump(exclude={"map"} if own.map == "common" else None)
     return config_of(data, config).model_copy(
         update={
-            "options": own.model_dump(),
+            "options": options,
             "resize_px": own.resize_px,
             "output_stride": own.output_stride,
             "feature": ACTIVATION,
         }
     )
+
+
+def shift_of(options: Mapping[str, Any]) -> ImageThreshold | None:
+    """Return the rule for the threshold of each image; None for maps of what is rare, which have their own.
+
+    Args:
+        options: the option group `instant`.
+    """
+    return None if options.get("map") == "rare" else AROUND_OTSU
 
 
 def evenly_spaced(count: int, sample: int) -> list[int]:
@@ -251,8 +325,8 @@ def _sum(one: Pass, images: ImageLoader, progress: Progress) -> Any:
 
 
 @torch.inference_mode()
-def features_of(network: InstantNetwork, ready: Untrained, pixels: Tensor) -> Features:
-    """Compute the rectified features of a batch of images.
+def levels_of(network: SalienceNetwork, ready: Untrained, pixels: Tensor) -> Levels:
+    """Compute the levels of a batch of images, the last one rectified.
 
     Args:
         network: the network.
@@ -260,8 +334,7 @@ def features_of(network: InstantNetwork, ready: Untrained, pixels: Tensor) -> Fe
         pixels: RGB squares, uint8.
     """
     with ready.engine.autocast():
-        features: Features = network.features.rectified(prepared(pixels, ready.model_config, ready.engine))
-    return features.float()
+        return network.levels(prepared(pixels, ready.model_config, ready.engine))
 
 
 def moments_of_roots(features: Features) -> Moments:

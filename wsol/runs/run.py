@@ -9,6 +9,7 @@ from pathlib import Path
 from wsol.config.messages import check_fraction
 from wsol.config.methods import METHODS, MethodSpec
 from wsol.config.options import Box, RunConfig
+from wsol.data.no_object import class_list
 from wsol.errors import WsolError
 from wsol.geometry.image_threshold import AROUND_OTSU, ImageThreshold
 from wsol.runs.box_threshold import THRESHOLD_FILE, LearnedThreshold, read_threshold
@@ -68,6 +69,19 @@ class Run:
         return self.config.classifier == "localizer" and self.classifier_folder is None
 
     @property
+    def no_object(self) -> tuple[str, ...]:
+        """The classes whose images contain no object."""
+        return class_list(self.config.no_object)
+
+    @property
+    def is_emptied_by_class(self) -> bool:
+        """Whether the predicted class decides that an image has no object. Maps that are relative to their maximum
+        cannot: only masks and distances can be low everywhere.
+        """
+        is_absolute = self.config.method == "spol" or self.config.instant.map == "rare"
+        return bool(self.no_object) and not (is_absolute and self.config.method in ("spol", "instant"))
+
+    @property
     def weight_hashes(self) -> dict[str, str]:
         """SHA-256 of the weights of each network, by its folder in the run."""
         folders = filter(None, (self.network_folder, self.classifier_folder))
@@ -102,7 +116,7 @@ class Run:
             WsolError: the file is damaged.
         """
         if self.config.method == "instant":
-            return AROUND_OTSU
+            return None if self.config.instant.map == "rare" else AROUND_OTSU
         learned = self.learned_threshold
         return None if learned is None else learned.for_images
 

@@ -60,6 +60,10 @@ class OnnxMetadata(Config):
     image_threshold: ImageThreshold | None = None
     """How wsol shifts heatmaps so that each image's own threshold becomes that of the run; None if all images have the
     same threshold."""
+    no_object: tuple[str, ...] = ()
+    """The classes whose images contain no object."""
+    is_emptied_by_class: bool = False
+    """Whether nothing is found in an image whose most probable class is one of those."""
     licence: str
     wsol: str
     """The version of wsol that wrote the file."""

@@ -16,6 +16,7 @@ from wsol.data.pixel_cache import cores
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import brought
+from wsol.inference.no_object import labels_of, predicted_empty, without_objects
 from wsol.inference.onnx.metadata import RUNNING, OnnxMetadata, check_installed, read_metadata
 from wsol.inference.outputs import Outputs
 from wsol.runtime.engine import WITHOUT_TORCH, Engine
@@ -37,6 +38,11 @@ class OnnxNetworks:
     def class_names(self) -> tuple[str, ...]:
         """The classes of the run, by label."""
         return self.metadata.class_names
+
+    @property
+    def no_object(self) -> frozenset[int]:
+        """Labels of the classes whose images contain no object."""
+        return labels_of(self.metadata.no_object, self.metadata.class_names)
 
     @property
     def size_px(self) -> int:
@@ -68,9 +74,16 @@ class OnnxNetworks:
         localized, *classified = self.session.run(None, self._inputs(pixels, margin_fraction))
         probabilities = classified[0] if classified else None
         if not self.has_maps:
-            return Outputs(None, probabilities, localized)
+            return self._emptied(Outputs(None, probabilities, localized))
         colours = [*map(colours_of, middle(pixels, margin_fraction))]
-        return Outputs(brought(self.metadata.image_threshold, localized, colours), probabilities, colours=colours)
+        heatmaps = brought(self.metadata.image_threshold, localized, colours)
+        return self._emptied(Outputs(heatmaps, probabilities, colours=colours))
+
+    def _emptied(self, outputs: Outputs) -> Outputs:
+        """Remove what was found in images whose predicted class has no object."""
+        if not self.metadata.is_emptied_by_class or outputs.probabilities is None:
+            return outputs
+        return without_objects(outputs, predicted_empty(outputs.probabilities, self.no_object))
 
     def _inputs(self, pixels: np.ndarray, margin_fraction: float) -> dict[str, np.ndarray]:
         inputs = [one for one in (self.metadata.heatmap, self.metadata.probabilities) if one is not None]

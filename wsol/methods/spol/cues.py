@@ -21,21 +21,23 @@ from torch.nn.functional import interpolate
 
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import load_model, untrained
+from wsol.methods.base import Untrained, load_model, untrained
 from wsol.methods.ddt import Moments
 from wsol.methods.evidence import ClassMoments, class_moments, ridge
 from wsol.methods.instant import (
     InstantNetwork,
     Pass,
+    SalienceNetwork,
+    background_passes,
+    build_salience,
     evenly_spaced,
-    features_of,
     fill,
     instant_config,
+    levels_of,
     moments_of_roots,
     run_passes,
-    split_at_half,
 )
-from wsol.methods.instant import build as build_instant
+from wsol.methods.rare_map import Levels, RareNetwork
 from wsol.methods.spol.parts import EVIDENCE_WEIGHT, Parts, part_model
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
@@ -72,7 +74,7 @@ class Cues(NamedTuple):
 class CueNetwork(nn.Module):
     """The network of instant mode, with two linear layers on its features: class evidence, and likeness of parts."""
 
-    def __init__(self, salience: InstantNetwork, classes: int) -> None:
+    def __init__(self, salience: SalienceNetwork, classes: int) -> None:
         super().__init__()
         channels = salience.features.channels[-1]
         self.salience = salience
@@ -81,11 +83,11 @@ class CueNetwork(nn.Module):
 
     def forward(self, images: Tensor, labels: Int64[Tensor, " batch"] | None = None) -> Cues:
         """The cues of normalised images."""
-        return self.cues(self.salience.features.rectified(images).float(), labels)
+        return self.cues(self.salience.levels(images), labels)
 
-    def cues(self, features: Features, labels: Int64[Tensor, " batch"] | None) -> Cues:
-        """The cues, computed from features."""
-        salience, roots = split_at_half(self.salience.combined(features)), features.sqrt()
+    def cues(self, levels: Levels, labels: Int64[Tensor, " batch"] | None) -> Cues:
+        """The cues, computed from the levels of features."""
+        salience, roots = self.salience.salience(levels), levels[-1].sqrt()
         evidence = self.evidence(roots)
         rows = torch.arange(len(evidence), device=evidence.device)
         own = evidence[:, :1] * 0 if labels is None else evidence[rows, labels.to(evidence.device), None]
@@ -96,9 +98,7 @@ class CueNetwork(nn.Module):
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network, with layers that are not set yet."""
-    salience = build_instant(model_config, state)
-    assert isinstance(salience, InstantNetwork)
-    return CueNetwork(salience, len(model_config.class_names))
+    return CueNetwork(build_salience(model_config, state), len(model_config.class_names))
 
 
 def load(run: Path, engine: Engine) -> LocalizationModel:
@@ -206,33 +206,44 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
     assert isinstance(network, CueNetwork)
     features = network.salience.features
     fold(features, features.modules(), model_config.resize_px)
+    for layer in (network.evidence, network.likeness):
+        fill_layer(layer, np.zeros(layer.weight.shape), 0.0)
+    if isinstance(network.salience, RareNetwork):  # without evidence, the largest part is chosen
+        passes = background_passes(network.salience, ready, STAGE, data, config)
+    else:
+        passes = _common_passes(network, network.salience, ready, data, config)
+    run_passes(passes, run / "cues", ready, data, config, progress)
+
+
+def _common_passes(
+    network: CueNetwork, salience: InstantNetwork, ready: Untrained, data: DataSet, config: RunConfig
+) -> list[Pass]:
+    """Salience and evidence from one pass, likeness from another."""
     labels, classes = torch.tensor([sample.label for sample in data.train]), len(data.class_names)
+
+    def fill_from_moments(moments: CueMoments) -> None:
+        fill(salience, moments.positions)
+        fill_layer(network.evidence, *ridge(moments.images))
+
     first = Pass(
         STAGE,
         sample_of(labels.tolist(), config.instant.sample),
-        lambda pixels, numbers: cue_moments(features_of(network.salience, ready, pixels), labels[numbers], classes),
-        lambda moments: fill_from_moments(network, moments),
+        lambda pixels, numbers: cue_moments(levels_of(salience, ready, pixels)[-1], labels[numbers], classes),
+        fill_from_moments,
     )
     second = Pass(
         STAGE,
         evenly_spaced(len(labels), config.instant.sample),
-        lambda pixels, numbers: parts_of(network, features_of(network.salience, ready, pixels), numbers, labels),
+        lambda pixels, numbers: parts_of(network, levels_of(salience, ready, pixels), numbers, labels),
         lambda parts: fill_layer(network.likeness, *part_model(parts)),
     )
-    run_passes([first, second], run / "cues", ready, data, config, progress)
+    return [first, second]
 
 
 def cue_moments(features: Features, labels: Int64[Tensor, " batch"], classes: int) -> CueMoments:
     """The sums of a batch for salience and evidence."""
     means = features.sqrt().mean((2, 3)).double().cpu().numpy()
     return CueMoments(moments_of_roots(features), class_moments(means, labels.numpy(), classes))
-
-
-def fill_from_moments(network: CueNetwork, moments: CueMoments) -> None:
-    """Set the layers of salience and evidence."""
-    fill(network.salience, moments.positions)
-    fill_layer(network.evidence, *ridge(moments.images))
-    fill_layer(network.likeness, np.zeros(network.likeness.in_channels), 0.0)
 
 
 def fill_layer(layer: nn.Conv2d, weight: Float64[np.ndarray, ...], bias: Float64[np.ndarray, ...] | float) -> None:
@@ -245,11 +256,11 @@ def fill_layer(layer: nn.Conv2d, weight: Float64[np.ndarray, ...], bias: Float64
 
 @torch.inference_mode()
 def parts_of(
-    network: CueNetwork, features: Features, numbers: Int64[Tensor, " batch"], labels: Int64[Tensor, " n"]
+    network: CueNetwork, levels: Levels, numbers: Int64[Tensor, " batch"], labels: Int64[Tensor, " n"]
 ) -> Parts:
     """The salient parts of a batch, with their mean features."""
-    cues = network.cues(features, labels[numbers])
-    roots = features.sqrt().cpu().numpy()
+    cues = network.cues(levels, labels[numbers])
+    roots = levels[-1].sqrt().cpu().numpy()
     rows: list[tuple[Float64[np.ndarray, " channels"], float, int]] = []
     for number, salience, evidence, root in zip(
         numbers.tolist(), *(one.cpu().numpy() for one in cues[:2]), roots, strict=True

@@ -70,8 +70,9 @@ def learn(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progr
     engine = choose_engine(config.device, config.precision)
     if part().is_first and read_threshold(seg) is None:
         refuse_link(seg)
-        boxes, masks = _fits(data, seg, store, store.usable(), config, engine, progress)
-        learned = learned_of(boxes, masks)
+        usable = [number for number in store.usable() if data.has_object(data.train[number])]
+        boxes, masks = _fits(data, seg, store, usable, config, engine, progress)
+        learned = learned_of(boxes, masks, may_be_empty=bool(data.no_object))
         write_threshold(seg, learned)
         progress.say(
             f"{STAGE}: {learned.threshold:.2f}, the midpoint of the thresholds with the highest box IoU"
@@ -151,8 +152,8 @@ def _above(ranks: np.ndarray) -> Float[np.ndarray, " thresholds"]:
     return counts[::-1].cumsum()[::-1][1:].astype(np.float64)
 
 
-def learned_of(boxes: list[Fits], masks: list[Fits]) -> LearnedThreshold:
-    """The learned thresholds from box IoU and mask IoU of each image."""
+def learned_of(boxes: list[Fits], masks: list[Fits], *, may_be_empty: bool = False) -> LearnedThreshold:
+    """The learned thresholds from box IoU and mask IoU of each image; `may_be_empty` as in `ImageThreshold`."""
     box, mask = best_of(boxes), best_of(masks)
     threshold = round((box.threshold + mask.threshold) / 2, 3)
     means = (np.mean(boxes, axis=0) + np.mean(masks, axis=0)) / 2
@@ -164,7 +165,7 @@ def learned_of(boxes: list[Fits], masks: list[Fits]) -> LearnedThreshold:
         mask_threshold=mask.threshold,
         mask_iou=mask.mean_iou,
         n=len(boxes),
-        for_images=ImageThreshold(threshold=threshold, fits=fits),
+        for_images=ImageThreshold(threshold=threshold, fits=fits, may_be_empty=may_be_empty),
     )
 
 

@@ -20,7 +20,8 @@ from wsol.data.loader import BATCH_SIZE, SKIPPED, Batch, ImageLoader, broken_sum
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
-from wsol.geometry.image_threshold import AROUND_OTSU, brought
+from wsol.geometry.image_threshold import brought
+from wsol.methods.instant import shift_of
 from wsol.methods.spol import cues, mask_store
 from wsol.methods.spol.gaussian_prior import GAUSSIANS_PER_IMAGE, fit_gaussians
 from wsol.methods.spol.mask_store import ABSENT, EMPTY, NOT_FINITE, WHOLE, PseudoStore, upsampled
@@ -141,6 +142,8 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     settings: dict[str, Any] = {"masks": pseudo.masks, "precision": config.precision}
     if pseudo.masks == "thresholds":
         settings |= {"gaussian": pseudo.gaussian, "gaussian_divisor": pseudo.gaussian_divisor}
+    if config.no_object is not None:  # older runs have no such option
+        settings["no_object"] = config.no_object
     return settings
 
 
@@ -187,7 +190,7 @@ class _CueMasks:
         maps = [cues.keep_best_part(*one) for one in planes]
         largest = [cues.keep_best_part(salience, *2 * [np.zeros_like(salience)]) for salience, *_ in planes]
         records["chosen"] = [not np.array_equal(*both) for both in zip(maps, largest, strict=True)]
-        shifted = brought(AROUND_OTSU, np.stack(maps), map(colours_of, batch.pixels))
+        shifted = brought(shift_of(self.model_config.options), np.stack(maps), map(colours_of, batch.pixels))
         inside = np.array([upsampled(one) > cues.THRESHOLD for one in shifted])
         records["inside"] = np.packbits(inside, axis=-1)
         records["state"] = np.where(inside.any(axis=(1, 2)), WHOLE, EMPTY)
@@ -241,7 +244,10 @@ def _make(
     images = ImageLoader([sample.path for sample in samples], maker.model_config.resize_px, workers=config.workers)
 
     def records(batch: Batch) -> np.ndarray:
-        return maker.records(batch, torch.tensor([samples[i].label for i in batch.indices.tolist()]), watch)
+        of_batch = [samples[i] for i in batch.indices.tolist()]
+        rows = maker.records(batch, torch.tensor([sample.label for sample in of_batch]), watch)
+        rows[[not data.has_object(sample) for sample in of_batch]] = mask_store.all_background(rows.dtype)
+        return rows
 
     with progress.task(STAGE, total, done=total - len(orders)) as advance:
         watch = Stopwatch(sum(map(len, orders)))

@@ -61,6 +61,13 @@ def mask_record() -> np.dtype[Any]:
     return np.dtype([("state", "u1"), ("chosen", "?"), ("inside", "u1", (SIZE_PX, SIZE_PX // 8))])
 
 
+def all_background(record: np.dtype[Any]) -> np.ndarray:
+    """The record of an image without an object: a usable mask of zeros, or a map of zeros without a Gaussian."""
+    row = np.zeros((), record)
+    row["state"] = WHOLE
+    return row
+
+
 def upsampled(heatmap: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "size size"]:
     """Resize a map to `SIZE_PX` with bilinear interpolation."""
     return np.asarray(cv2.resize(heatmap, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_LINEAR))

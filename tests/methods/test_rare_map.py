@@ -1,0 +1,116 @@
+"""What is rare: distances by the equations, the threshold of each image, and defects of generated surfaces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from methods_quick import small_config
+
+from wsol.cli.main import main
+from wsol.config.options import RunConfig
+from wsol.config.recipes import resolve
+from wsol.demo.surfaces import DEFECTS, GOOD, write_surface_set
+from wsol.methods import rare_map
+from wsol.methods.instant import build_salience
+
+RARE = {"map": "rare"}
+
+
+def network() -> rare_map.RareNetwork:
+    torch.manual_seed(0)
+    config = small_config("instant")
+    found = build_salience(config.model_copy(update={"options": RARE}), None).eval()
+    assert isinstance(found, rare_map.RareNetwork)
+    return found
+
+
+def mahalanobis_by_hand(level: np.ndarray) -> np.ndarray:
+    """The distance of each position from the mean of all, with the penalty, by the definition."""
+    batch, channels, height, width = level.shape
+    rows = level.transpose(0, 2, 3, 1).reshape(-1, channels).astype(np.float64)
+    covariance = np.cov(rows.T, bias=True)
+    covariance += rare_map.PENALTY * np.trace(covariance) / channels * np.eye(channels)
+    centred = rows - rows.mean(0)
+    squares = np.einsum("nc,cd,nd->n", centred, np.linalg.inv(covariance), centred) / channels
+    return np.sqrt(squares).reshape(batch, height, width)
+
+
+def test_the_map_is_the_geometric_mean_of_mahalanobis_distances() -> None:
+    one, images = network(), torch.rand(4, 3, 96, 96)
+    with torch.no_grad():
+        levels = one.levels(images)
+        rare_map.fill_whitening(one, rare_map.level_moments(levels[:]))
+        found = one.distances(levels)
+    assert len(levels) == rare_map.LEVELS
+    by_hand = [torch.from_numpy(mahalanobis_by_hand(level.numpy()))[:, None].float() for level in levels]
+    finer = [torch.nn.functional.interpolate(one, found.shape[1:], mode="bilinear") for one in by_hand]
+    expected = torch.stack(finer).log().mean(0)[:, 0].exp()
+    torch.testing.assert_close(found, expected, atol=0.03, rtol=0.03)
+
+
+def test_moments_of_batches_add() -> None:
+    levels = [torch.rand(4, 3, 5, 5), torch.rand(4, 2, 3, 3)]
+    halves = [rare_map.level_moments([level[part] for level in levels]) for part in (slice(2), slice(2, 4))]
+    both, whole = halves[0] + halves[1], rare_map.level_moments(levels)
+    assert both.counts == whole.counts == (100, 36)
+    for sums, expected in zip(both.products, whole.products, strict=True):
+        np.testing.assert_allclose(sums, expected, rtol=1e-5)
+
+
+def distances(peak: float) -> torch.Tensor:
+    """A background of 1 and a blurred spot."""
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    return (1 + (peak - 1) * torch.exp(-((x - 9) ** 2 + (y - 20) ** 2) / 18))[None]
+
+
+@given(st.floats(1.2, 50), st.floats(0, 60))
+def test_nothing_is_found_unless_the_peak_is_above_the_floor(peak: float, floor: float) -> None:
+    found = rare_map.rescaled(distances(peak), torch.tensor(floor))
+    assert 0 <= float(found.min()) and float(found.max()) <= 1
+    if abs(peak - floor) > 1e-3:
+        assert bool((found > 0.5).any()) == (peak > floor)
+
+
+def test_the_threshold_is_half_way_to_the_peak_without_a_floor() -> None:
+    spot = distances(5.0)
+    found = rare_map.rescaled(spot, torch.tensor(0.0))
+    assert torch.equal(found > 0.5, spot > 1 + (5 - 1) / 2)
+
+
+@given(st.floats(1.1, 20), st.floats(0.01, 10), st.floats(0, 12))
+def test_images_with_higher_peaks_have_higher_maxima(peak: float, more: float, floor: float) -> None:
+    lower, higher = (rare_map.rescaled(distances(one), torch.tensor(floor)).max() for one in (peak, peak + more))
+    assert lower < higher
+
+
+def test_a_constant_map_has_nothing() -> None:
+    assert not (rare_map.rescaled(torch.ones(1, 8, 8), torch.tensor(0.0)) > 0.5).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({}, "common", id="by default"),
+        pytest.param({"no_object": "good"}, "rare", id="if some classes have no object"),
+        pytest.param({"no_object": "good", "instant": {"map": "common"}}, "common", id="unless it is given"),
+    ],
+)
+def test_which_map_is_chosen(options: dict[str, object], expected: str) -> None:
+    assert resolve(RunConfig.model_validate(options)).instant.map == expected
+
+
+def test_defects_are_found_and_good_surfaces_stay_empty(tmp_path: Path) -> None:
+    write_surface_set(tmp_path, textures=["leather"], train_per_class=6, test_per_class=4, areas=(0.01, 0.03))
+    words = ["--method", "instant", "--no-object", GOOD, "--classifier", "none", "--instant.resize-px", "320"]
+    main(["fit", f"{tmp_path}", "--run", f"{tmp_path / 'run'}", "--precision", "fp32", *words])
+    main(["evaluate", f"{tmp_path / 'run'}", f"{tmp_path}", "--json", f"{tmp_path / 'm.json'}"])
+    (result,) = json.loads((tmp_path / "m.json").read_text())
+    figures = {name: one["value"] for name, one in result["metrics"].items()}
+    assert result["n"] == 4 * len(DEFECTS)
+    assert figures["pointing_game"] >= 75 and figures["gt_known_30"] >= 60 and figures["image_auroc"] >= 90

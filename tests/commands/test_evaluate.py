@@ -54,7 +54,7 @@ def test_every_protocol_has_its_metrics_with_intervals(judged_run: dict[str, dic
     at_threshold = {"gt_known", "top1_loc", "top5_loc", "mean_box_iou", "gt_known_best_threshold"}
     swept = {"box_acc_30", "box_acc_50", "box_acc_70", "mean_box_iou", "pxap"}
     expected = {
-        "original": at_threshold | {"mask_iou", "gt_known_otsu"},
+        "original": at_threshold | {"mask_iou", "gt_known_otsu", "gt_known_30", "pointing_game"},
         "spol": at_threshold,
         "wsol-v1": swept | {"max_box_acc"},
         "wsol-v2": swept | {"max_box_acc_v2"},
@@ -472,3 +472,96 @@ def test_masks_of_another_evaluators_data_are_evaluated_by_pxap(cli: Cli, tmp_pa
     # 5/6 of the object at once; the rest comes with everything: 1/2 * 224 of 3/4 * 224 columns.
     assert found["metrics"]["pxap"]["value"] == pytest.approx(100 * (5 / 6 + 1 / 6 * 2 / 3), abs=0.01)
     assert cli("evaluate", "--heatmaps", maps, "--truth", ground_truth, "--protocol", "spol") == 2
+
+
+OF_EMPTY_IMAGES = {"empty_correct", "false_positives", "image_auroc", "image_ap"}
+
+
+@pytest.fixture
+def with_empty(own_set: Path) -> Path:
+    """`own_set` and a class of three test images without an object: one is grey, two are like the others."""
+    images = sorted((own_set / "test").rglob("*.jpg"))[:2]
+    for split in ("train", "test"):
+        (own_set / split / "nothing here").mkdir()
+        Image.new("RGB", (120, 90), (128, 128, 128)).save(own_set / split / "nothing here" / "0.jpg")
+    for number, path in enumerate(images, start=1):
+        shutil.copy(path, own_set / "test" / "nothing here" / f"{number}.jpg")
+    return own_set
+
+
+@pytest.mark.parametrize("which", ["seg", "cam"])
+def test_what_is_found_in_images_without_an_object_is_counted_and_no_other_metric_changes(
+    cli: Cli,
+    small_set: Path,
+    with_empty: Path,
+    small_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    which: str,
+) -> None:
+    words = ["--which", which, "--protocol", PROTOCOLS, "--threshold", "0.5"]
+    out = tmp_path / "m"
+    assert cli("evaluate", small_run, small_set, *words, "--json", out) == 0
+    alone = numbers(out)
+    capsys.readouterr()
+    files = ["--json", out, "--csv", tmp_path / "m.csv", "--per-class", "--save-heatmaps", tmp_path / "maps"]
+    assert cli("evaluate", small_run, with_empty, *words, *files, "--no-object", "nothing here") == 0
+    shown, found = capsys.readouterr(), numbers(out)
+    for name, one in found.items():
+        added = OF_EMPTY_IMAGES if name == "original" else set()
+        assert one["metrics"].keys() - alone[name]["metrics"].keys() == added
+        kept, expected = ({**one, "metrics": dict(one["metrics"])} for one in (one, alone[name]))
+        for metric in added:
+            del kept["metrics"][metric]
+        assert kept.pop("n_without_object") == 3 and kept == expected
+    of_empty = {metric: found["original"]["metrics"][metric]["value"] for metric in OF_EMPTY_IMAGES}
+    assert of_empty["false_positives"] == pytest.approx(1 - of_empty["empty_correct"] / 100), "one box at most"
+    assert "n = 6 and 3 images without an object, threshold 0.50" in shown.out
+    assert "nothing here" in shown.out and "not evaluated" not in shown.err and "wrong in" not in shown.err
+    rows = {(row["class"], row["metric"]): row for row in table_of(tmp_path / "m.csv") if row["protocol"] == "original"}
+    metrics_n = [("gt_known", 6), ("empty_correct", 3), ("false_positives", 3), ("image_auroc", 9)]
+    assert [int(rows["", metric]["n"]) for metric, _ in metrics_n] == [n for _, n in metrics_n]
+    of_class = {metric: int(row["n"]) for (name, metric), row in rows.items() if name == "nothing here"}
+    assert of_class == {"empty_correct": 3, "false_positives": 3}
+
+    maps = ["--heatmaps", tmp_path / "maps", "--truth", with_empty, "--protocol", "original", "--threshold", "0.5"]
+    assert cli("evaluate", *maps, "--no-object", "nothing here", "--json", out) == 0
+    (again,) = json.loads(out.read_text())
+    for metric in {"gt_known", "pointing_game", "empty_correct", "false_positives"}:
+        assert again["metrics"][metric] == found["original"]["metrics"][metric]
+    assert again["n_without_object"] == 3
+    # Without the option they are images without ground truth, as before.
+    assert cli("evaluate", *maps, "--json", out) == 0
+    (left_out,) = json.loads(out.read_text())
+    assert left_out["left_out"] == 3 and "n_without_object" not in left_out
+
+
+def test_boxes_of_another_system_are_counted_in_images_without_an_object(
+    cli: Cli, with_empty: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = [row for row in table_of(with_empty / "boxes.csv") if row["path"].startswith("test/")]
+    lines = [",".join([*row.values(), "0.9"]) for row in test[:-1]]
+    lines += [f"test/nothing here/1.jpg,{i},5,60,60,{score}" for i, score in enumerate([0.95, 0.2])]
+    lines += ["test/nothing here/2.jpg,0,5,60,60,0.1"]
+    (tmp_path / "found.csv").write_text("\n".join(["path,x0,y0,x1,y1,score", *lines]) + "\n")
+    words = ["--boxes", tmp_path / "found.csv", "--truth", with_empty, "--json", tmp_path / "m.json"]
+    assert cli("evaluate", *words, "--no-object", "nothing here") == 0
+    metrics = {name: rate["value"] for name, rate in numbers(tmp_path / "m.json")["original"]["metrics"].items()}
+    assert metrics["gt_known"] == metrics["gt_known_30"] == pytest.approx(500 / 6)
+    assert metrics["empty_correct"] == pytest.approx(100 / 3) and metrics["false_positives"] == pytest.approx(1)
+    # Five objects above 0.1 and above no box, below 0.95; the sixth has no box either.
+    assert metrics["image_auroc"] == pytest.approx(100 * (5 * 2 + 0.5) / 18)
+    assert "pointing_game" not in metrics
+    assert "1 of 6 images has no box" in capsys.readouterr().err
+
+
+def test_an_object_in_an_image_of_a_class_without_objects_is_reported_and_not_used(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = sorted(child.name for child in (small_set / "test").iterdir())[0]
+    assert cli("evaluate", small_run, small_set, "--no-object", name, "--json", tmp_path / "m.json") == 0
+    found = numbers(tmp_path / "m.json")["original"]
+    assert (found["n"], found["n_without_object"], found["left_out"]) == (4, 2, 0)
+    assert "2 x unexpected object" in capsys.readouterr().err
+    assert cli("evaluate", small_run, small_set, "--no-object", name[:-1]) == 2
+    assert f"Did you mean {name}?" in capsys.readouterr().err

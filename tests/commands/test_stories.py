@@ -62,9 +62,11 @@ def test_evaluation_writes_every_rate_with_its_interval_and_protocol(
     # Of so few images all may be right, or all wrong: then the score has nothing to rank.
     assert set(judged["metrics"]) - {"score_auc"} == {
         "gt_known",
+        "gt_known_30",
         "top1_loc",
         "top5_loc",
         "mean_box_iou",
+        "pointing_game",
         "mask_iou",
         "gt_known_best_threshold",
         "gt_known_otsu",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsol.metrics.bootstrap import rate, wilson
+from wsol.metrics.bootstrap import mean_count, rate, wilson
 
 values = st.lists(st.integers(0, 16).map(lambda step: step / 16), min_size=1, max_size=60)
 
@@ -19,6 +19,13 @@ def test_the_interval_holds_the_mean_and_is_the_same_every_time(rows: list[float
     assert 0 <= one.low <= one.value + 1e-9
     assert one.value - 1e-9 <= one.high <= 100 + 1e-9
     assert rate(np.array(rows)) == one
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60))
+def test_the_mean_of_a_count_is_a_number(counts: list[int]) -> None:
+    one = mean_count(np.array(counts))
+    assert one.value == pytest.approx(sum(counts) / len(counts))
+    assert min(counts) - 1e-9 <= one.low <= one.value + 1e-9 and one.value - 1e-9 <= one.high <= max(counts) + 1e-9
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])

@@ -73,3 +73,20 @@ def test_n_of_a_data_set_of_masks_is_that_of_its_images() -> None:
     masks = [replace(row(name, 0.0), has_ground_truth=False, mask_iou=0.5) for name in "ab"]
     (judged,) = evaluated(*masks).as_json()
     assert judged["n"] == 2 and set(judged["metrics"]) == {"mask_iou"} and judged["best_threshold"] is None
+
+
+def test_n_is_the_number_of_images_with_an_object_and_the_others_are_counted_beside_it() -> None:
+    empty = replace(row("z", 0.0, 2), has_ground_truth=False, has_object=False, box_count=1)
+    masks = [replace(row(name, 0.0), has_ground_truth=False, mask_iou=0.5) for name in "ab"]
+    for rows in ([row("a", 0.9), row("b", 0.1)], masks):
+        (with_empty,) = evaluated(*rows, empty).as_json()
+        (alone,) = evaluated(*rows).as_json()
+        assert (with_empty["n"], with_empty["n_without_object"]) == (2, 1)
+        assert alone["n"] == 2 and "n_without_object" not in alone
+    result = evaluated(row("a", 0.9), row("b", 0.1), empty)
+    assert {name: (n, "gt_known" in rates) for name, (n, rates) in result.per_class("original").items()} == {
+        "owl": (2, True),
+        "wren": (1, False),
+    }
+    (only_empty,) = evaluated(empty).as_json()
+    assert only_empty["n"] == 0 and set(only_empty["metrics"]) == {"empty_correct", "false_positives"}

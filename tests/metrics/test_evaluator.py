@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import cv2
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wsol.config.options import Box
+from wsol.config.options import Box, BoxChoice
 from wsol.data.ground_truth import GroundTruthMask, ImageTruth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.objects import find_objects, resized
@@ -315,3 +316,97 @@ def test_overlap_of_masks_leaves_ignored_pixels_out(mask: list[list[int]], expec
 def test_two_empty_masks_agree() -> None:
     empty = np.zeros((2, 2), bool)
     assert mask_overlap(empty, GroundTruthMask(empty, empty)) == 1
+
+
+# The highest value, and images without an object
+
+
+def test_the_pointing_game_is_at_the_images_size_and_masks_go_before_boxes() -> None:
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[0, 3] = 1
+    result = ImageResult("a.jpg", 0, (80, 160), heatmap)
+    evaluator = Evaluator([PROTOCOLS["original"], PROTOCOLS["spol"]], {"original": 0.5, "spol": 0.2})
+    # The highest value is in the upper right corner: beyond the centres of the outer cells the map is constant.
+    for box, expected in [((140, 0, 160, 10), 1), ((0, 0, 138, 80), 0), ((140, 0, 150, 10), 0.5)]:
+        rows = evaluator(result, ImageTruth(Boxes.of([box]), (80, 160)))
+        assert rows["original"].pointing == expected and rows["spol"].pointing is None
+    row = evaluator(result, ImageTruth(Boxes.of([(140, 0, 160, 10)]), (80, 160), square_truth))["original"]
+    assert row.pointing == 0
+    assert evaluator(result, ImageTruth(Boxes.of([]), (80, 160)))["original"].pointing is None
+
+
+NOTHING = ImageTruth(Boxes.of([]), None, has_object=False)
+
+
+def two_specks() -> Map:
+    heatmap = np.zeros((40, 40), np.float32)
+    heatmap[2:6, 2:6], heatmap[20:22, 20:22] = 0.9, 0.7
+    return heatmap
+
+
+@pytest.mark.parametrize(
+    ("choice", "threshold", "expected"),
+    [
+        pytest.param(None, 0.5, 1, id="only the largest"),
+        pytest.param(BoxChoice(objects="all", min_area=0.001), 0.5, 2, id="all"),
+        pytest.param(BoxChoice(objects="all", min_area=0.005), 0.5, 1, id="all of a minimum size"),
+        pytest.param(BoxChoice(objects="all", min_area=0.1), 0.5, 0, id="none of the minimum size"),
+        pytest.param(BoxChoice(objects="all", min_area=0.001, threshold=0.1), 0.8, 1, id="at the system's threshold"),
+        pytest.param(None, 0.95, 0, id="nothing above the threshold"),
+    ],
+)
+@pytest.mark.parametrize("image_hw", [(40, 40), None])
+def test_boxes_in_an_image_without_an_object_are_counted_by_the_runs_rule(
+    image_hw: tuple[int, int] | None, choice: BoxChoice | None, threshold: float, expected: int
+) -> None:
+    evaluator = Evaluator([*PROTOCOLS.values()], {"original": threshold, "spol": 0.2}, choice=choice)
+    rows = evaluator(ImageResult("a.jpg", 0, image_hw, two_specks()), NOTHING)
+    assert rows["original"].box_count == expected and rows["original"].pointing is None
+    assert rows["original"].image_score == np.float32(0.9)
+    assert not any(row.has_object or row.has_ground_truth for row in rows.values())
+    annotated = ImageTruth(Boxes.of([(0, 0, 9, 9)]), (40, 40))
+    assert evaluator(ImageResult("a.jpg", 0, (40, 40), two_specks()), annotated)["original"].box_count == 0
+
+
+@pytest.mark.parametrize(
+    ("heatmap", "unlabelled", "expected"),
+    [
+        pytest.param([[0.2, 0.7]], None, 0.7, id="the highest value"),
+        pytest.param([[2.0, -7.0]], None, 2, id="not rescaled"),
+        pytest.param([[-3.0, -7.0]], None, -3, id="negative"),
+        pytest.param([[np.nan, 0.3], [np.inf, 0.1]], None, 0.3, id="of the finite ones"),
+        pytest.param([[np.nan]], None, -np.inf, id="no finite one"),
+        pytest.param([[0.2, 0.7]], [[0.4]], 0.4, id="of the map that does not know the label"),
+    ],
+)
+def test_the_score_of_an_image_is_the_peak_of_its_map(
+    heatmap: list[list[float]], unlabelled: list[list[float]] | None, expected: float
+) -> None:
+    result, other = (
+        None if values is None else ImageResult("a.jpg", 0, (20, 20), np.array(values, np.float32))
+        for values in (heatmap, unlabelled)
+    )
+    assert result is not None
+    result = replace(result, unlabelled=other)
+    row = Evaluator([PROTOCOLS["original"]], {"original": 0.5})(result, NOTHING)["original"]
+    assert row.image_score == np.float32(expected)
+
+
+@pytest.mark.parametrize("image_hw", [(100, 100), None])
+@pytest.mark.parametrize(
+    ("scores", "count", "expected"),
+    [
+        pytest.param([0.7, 0.2], 2, 0.7, id="that of the best box"),
+        pytest.param([], 0, -np.inf, id="no box is below every score"),
+        pytest.param(None, 3, 1, id="a box without a score"),
+        pytest.param(None, 0, -np.inf, id="no box and no scores"),
+    ],
+)
+def test_all_boxes_of_an_image_without_an_object_are_counted(
+    image_hw: tuple[int, int] | None, scores: list[float] | None, count: int, expected: float
+) -> None:
+    given = None if scores is None else np.array(scores, dtype=float)
+    result = ImageResult("a.jpg", 0, image_hw, None, boxes=Boxes.of([(0, 0, 9, 9)] * count), scores=given)
+    rows = Evaluator([*PROTOCOLS.values()], dict.fromkeys(PROTOCOLS))(result, NOTHING)
+    assert rows["original"].box_count == count and rows["original"].image_score == expected
+    assert all(row.box_count == 0 and row.image_score is None for name, row in rows.items() if name != "original")

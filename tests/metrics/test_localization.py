@@ -94,6 +94,11 @@ def test_at_otsus_threshold_every_image_has_a_threshold_of_its_own() -> None:
     assert "gt_known_otsu" not in values(judged(row(0.9, otsu_iou=0.4), row(0.1)))
 
 
+def test_gt_known_at_iou_three_tenths_is_at_the_same_threshold() -> None:
+    found = values(judged(row(0.3), row(0.29), row(0.9), row(0.1, sweep=[0.9] * len(HUNDREDTHS))))
+    assert (found["gt_known_30"], found["gt_known"]) == (50, 25)
+
+
 def test_under_spol_one_half_is_not_enough() -> None:
     assert values(judged(row(0.5), row(0.51), protocol=SPOL))["gt_known"] == 50
 
@@ -108,10 +113,13 @@ def test_images_without_a_contour_are_wrong_or_left_out() -> None:
 
 
 def test_what_was_not_evaluated_has_no_rate() -> None:
-    assert set(values(judged(row(0.7), row(0.2)))) == {"gt_known", "mean_box_iou", "gt_known_best_threshold"}
+    of_boxes = {"gt_known", "mean_box_iou", "gt_known_best_threshold"}
+    assert set(values(judged(row(0.7), row(0.2)))) == of_boxes | {"gt_known_30"}
+    assert set(values(judged(row(0.7), row(0.2), protocol=SPOL))) == of_boxes
     everything = values(judged(row(0.7, rank=0, mask_iou=0.5), row(0.2, rank=3, mask_iou=0.1)))
     assert set(everything) == {
         "gt_known",
+        "gt_known_30",
         "top1_loc",
         "top5_loc",
         "mean_box_iou",
@@ -261,6 +269,70 @@ def test_the_values_of_the_images_average_to_the_rates(rows: list[Row], protocol
     means = {name: 100 * float(np.nanmean(of_images)) for name, of_images in one.per_image.items()}
     assert means == pytest.approx({name: value for name, value in values(one).items() if name in means})
     assert means.keys() | {"score_auc", "pxap"} >= values(one).keys()
+
+
+def without_object(name: str, box_count: int = 0, image_score: float | None = None, columns: int | None = None) -> Row:
+    """An image without an object; whatever is found there fits nothing."""
+    sweep = np.zeros(columns or len(HUNDREDTHS), np.float32)
+    nothing = Row(name, 9, 0.0, box_count > 0, False, sweep, 77, 0, None, None, 0.4, 0.0)
+    return replace(nothing, has_object=False, box_count=box_count, image_score=image_score)
+
+
+@settings(max_examples=20)
+@given(
+    some_rows,
+    st.lists(st.integers(0, 3), min_size=1, max_size=5),
+    st.sampled_from([ORIGINAL, SPOL, replace(SPOL, empty="left-out"), V1, V2]),
+)
+def test_images_without_an_object_change_no_metric_of_the_others(
+    rows: list[Row], counts: list[int], protocol: Protocol
+) -> None:
+    rows = [
+        replace(
+            one, image_id=f"{i:03}", pixels=pixels_of(one), score=float(one.label), pointing=i % 2 / 1, otsu_iou=0.5
+        )
+        for i, one in enumerate(rows)
+    ]
+    empty = [without_object(f"empty {i}", count) for i, count in enumerate(counts)]
+    alone, both = gather(protocol, rows, HUNDREDTHS), gather(protocol, rows + empty, HUNDREDTHS)
+    added = {"empty_correct", "false_positives"} if protocol is ORIGINAL else set()
+    assert {name: one for name, one in both.rates.items() if name not in added} == alone.rates
+    assert both.rates.keys() - alone.rates.keys() == added
+    assert both.curve().tolist() == alone.curve().tolist() and both.empty() == len(counts)
+    assert both.best_threshold() == alone.best_threshold() and both.masked() == alone.masked()
+
+
+@pytest.mark.parametrize(
+    ("counts", "correct", "per_image"),
+    [
+        pytest.param([0, 0], 100, 0, id="nothing found"),
+        pytest.param([0, 3, 0, 1], 50, 1, id="boxes in half of them"),
+        pytest.param([2, 3, 2], 0, 7 / 3, id="more than one box per image"),
+    ],
+)
+def test_boxes_in_images_without_an_object_are_counted(counts: list[int], correct: float, per_image: float) -> None:
+    one = judged(row(0.9), *(without_object("", count) for count in counts))
+    assert one.rates["empty_correct"].value == pytest.approx(correct)
+    found = one.rates["false_positives"]
+    assert found.value == pytest.approx(per_image) and found.low <= found.value <= found.high <= max(counts)
+    assert not {"empty_correct", "false_positives"} & values(judged(row(0.9))).keys()
+
+
+def test_the_scores_of_images_are_ranked_if_every_image_has_one() -> None:
+    rows = [replace(row(0.9), image_score=0.9), replace(row(0.1), image_score=0.3)]
+    empty = [without_object("", 0, 0.2), without_object("", 1, 0.4)]
+    found = values(judged(*rows, *empty))
+    assert found["image_auroc"] == pytest.approx(75)
+    assert found["image_ap"] == pytest.approx(100 * (1 + 2 / 3) / 2)
+    assert not {"image_auroc", "image_ap"} & values(judged(*rows)).keys()
+    assert not {"image_auroc", "image_ap"} & values(judged(*rows, row(0.5), *empty)).keys()
+
+
+def test_the_pointing_game_is_a_mean_over_the_images_with_ground_truth() -> None:
+    hits = [replace(row(0.9), pointing=1.0), replace(row(0.9), pointing=0.25), row(0.9)]
+    assert values(judged(*hits))["pointing_game"] == pytest.approx(62.5)
+    masked = replace(row(0.0, mask_iou=0.4), has_ground_truth=False, pointing=1.0)
+    assert values(judged(masked)) == pytest.approx({"pointing_game": 100, "mask_iou": 40})
 
 
 def sweep_that_is_right_at(*indices: int) -> NDArray[np.float64]:

@@ -67,7 +67,7 @@ def result(*ious: float, first: int = 0, has_rank: bool = False) -> ProtocolResu
 def test_metrics_of_both_are_compared_over_images_with_ground_truth() -> None:
     nothing = float("nan")
     found = differences(result(0.9, 0.7, nothing, 0.2, has_rank=True), result(0.4, 0.8, nothing, 0.1))
-    assert set(found) == {"gt_known", "mean_box_iou", "gt_known_best_threshold"}, "only one has ranks"
+    assert set(found) == {"gt_known", "gt_known_30", "mean_box_iou", "gt_known_best_threshold"}, "only one has ranks"
     gt_known, mean_iou = found["gt_known"], found["mean_box_iou"]
     assert (gt_known.n, gt_known.better, gt_known.worse) == (3, 1, 0)
     assert gt_known.points.value == pytest.approx(100 / 3)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.metrics import ranking
-from wsol.metrics.ranking import FINE, score_auc
+from wsol.metrics.ranking import FINE, average_precision, score_auc
 
 Image = tuple[float, bool]
 images = st.lists(st.tuples(st.integers(-4, 8).map(lambda step: step / 8), st.booleans()), min_size=1, max_size=40)
@@ -65,6 +65,50 @@ def test_only_the_order_of_the_scores_matters(rows: list[Image]) -> None:
 )
 def test_areas_counted_by_hand(rows: list[Image], expected: float | None) -> None:
     found = auc(rows)
+    assert expected is None if found is None else found[0] == pytest.approx(expected)
+
+
+def precision_by_thresholds(rows: list[Image]) -> float | None:
+    """Of the images with at least each score: precision times the recall that this score adds."""
+    right = sum(is_right for _, is_right in rows)
+    if right in (0, len(rows)):
+        return None
+    area = recall = 0.0
+    for threshold in sorted({score for score, _ in rows}, reverse=True):
+        taken = [is_right for score, is_right in rows if score >= threshold]
+        area += sum(taken) / len(taken) * (sum(taken) / right - recall)
+        recall = sum(taken) / right
+    return 100 * area
+
+
+def precision(rows: list[Image]) -> tuple[float, float, float] | None:
+    return average_precision(
+        np.array([score for score, _ in rows], float), np.array([right for _, right in rows], bool)
+    )
+
+
+@given(images)
+def test_average_precision_is_precision_times_the_step_in_recall(rows: list[Image]) -> None:
+    found, expected = precision(rows), precision_by_thresholds(rows)
+    assert (found is None) == (expected is None)
+    assert found is None or found[0] == pytest.approx(expected)
+    assert found is None or (0 <= found[1] <= found[0] + 1e-9 and found[0] - 1e-9 <= found[2] <= 100)
+    assert precision(rows[::-1]) == found
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param([(0.9, True), (0.8, True), (0.1, False)], 100, id="the right ones first"),
+        pytest.param([(0.9, False), (0.8, True)], 50, id="the wrong one first"),
+        pytest.param([(0.5, True), (0.5, False), (0.5, False), (0.5, False)], 25, id="all alike: the right fraction"),
+        pytest.param([(0.9, True), (0.8, False), (0.7, True)], 100 * (1 + 2 / 3) / 2, id="one wrong between"),
+        pytest.param([(0.9, True)], None, id="all right"),
+        pytest.param([(0.9, False)], None, id="all wrong"),
+    ],
+)
+def test_average_precision_counted_by_hand(rows: list[Image], expected: float | None) -> None:
+    found = precision(rows)
     assert expected is None if found is None else found[0] == pytest.approx(expected)
 
 

@@ -116,6 +116,44 @@ def test_a_best_threshold_is_reported_for_each_iou(capsys: pytest.CaptureFixture
     assert "for IoU 0.3, 0.81 for IoU 0.5, 0.94 for IoU 0.7" in " ".join(lines)
 
 
+def with_images_without_an_object() -> Evaluation:
+    """An owl that is found, and two images without an object: two boxes in one of them."""
+    sweep = np.zeros(len(HUNDREDTHS), np.float32)
+    owl = Row("a", 0, 0.9, True, True, sweep, 0, 0, None, None, score=0.9, image_score=0.9)
+    empty = [
+        Row(name, 1, 0.0, n > 0, False, sweep, 0, 0, None, None, 0.1, None, False, n, None, 0.1)
+        for name, n in (("b", 0), ("c", 2))
+    ]
+    evaluator = Evaluator([PROTOCOLS["original"]], {"original": 0.5})
+    rows = [{"original": one} for one in (owl, *empty)]
+    return evaluation_of("masks", evaluator, rows, expected=3, class_names=("owl", "good"), left_out=(), mistakes=())
+
+
+def test_a_number_of_boxes_is_no_percentage_and_both_numbers_of_images_are_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_table(evaluation_table(with_images_without_an_object(), "original"))
+    lines = printed(capsys)
+    assert lines[0] == "protocol original, masks, n = 1 and 2 images without an object, threshold 0.50"
+    (count,) = (line for line in lines if "boxes per image" in line)
+    assert "1.00 (0.00 to 2.00)" in count
+    assert any("nothing found" in line and "50.0 (0.0 to 100.0)" in line for line in lines)
+    assert any("AUROC of the image score" in line and "100.0" in line for line in lines)
+    of_report = {line[0]: line[1] for line in _protocols(with_images_without_an_object()).rows}
+    assert of_report["images"] == "1" and of_report["images without an object"] == "2"
+    assert of_report["images without an object: boxes per image"] == "1.00 (0.00 to 2.00)"
+    assert "images without an object" not in {line[0] for line in _protocols(evaluated("original")).rows}
+
+
+def test_classes_without_an_object_are_last_and_have_columns_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(per_class_table(with_images_without_an_object(), "original"))
+    lines = printed(capsys)
+    owl, good = (line for line in lines if line.startswith("│"))
+    assert "owl" in owl and " 1 " in owl and "100.0" in owl
+    assert "good" in good and " 2 " in good and "50.0" in good and "1.00" in good
+    assert not any("AUROC" in line for line in lines), "a class alone has no ranking"
+
+
 def test_classes_are_in_the_order_of_their_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(per_class_table(evaluated("original"), "original"))
     owl, hawk = (line for line in printed(capsys) if line.startswith("│"))

@@ -100,6 +100,15 @@ class ProtocolOptions:
     threshold_step: Annotated[
         float, Parameter(help="Distance between the thresholds that wsol-v1 and wsol-v2 try.")
     ] = 0.001
+    no_object: Annotated[
+        str | None,
+        Parameter(
+            help=(
+                "Classes whose images contain no object, separated by commas. Boxes found in them are counted; other"
+                " metrics leave them out. Default: those of the run."
+            )
+        ),
+    ] = None
     empty: Annotated[
         Literal["wrong", "left-out"],
         Parameter(

@@ -15,10 +15,11 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from wsol.config.base import Precision, ProtocolName
 from wsol.config.groups import first_networks
 from wsol.config.messages import check_choice
-from wsol.data.ground_truth import GroundTruth, Mistake, remedy_for
+from wsol.data.ground_truth import GroundTruth, Mistake
 from wsol.data.image_files import check_there
 from wsol.data.images import middle
 from wsol.data.loader import BATCH_SIZE, Batch, ImageLoader, in_order
+from wsol.data.no_object import with_no_object
 from wsol.data.open import open_ground_truth
 from wsol.data.pixel_cache import cores
 from wsol.data.readers.unlabelled import CLASS_NAMES
@@ -29,9 +30,11 @@ from wsol.geometry.contrast import Colours, colours_of
 from wsol.geometry.image_threshold import AROUND_OTSU, brought
 from wsol.geometry.objects import box_object
 from wsol.inference.localizer import Localizer
+from wsol.inference.no_object import possible
 from wsol.inference.outputs import Outputs
 from wsol.inference.torch_networks import TorchNetworks
 from wsol.methods.spol import cues
+from wsol.metrics.empty_images import evaluated_samples, with_empty_images
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.evaluator import STEP, Evaluator, ImageResult, Row
 from wsol.metrics.frames import CROP_MARGIN_FRACTION
@@ -62,6 +65,7 @@ def evaluate(
     threshold_step: float = STEP,
     empty: Empty = "wrong",
     images: str | Path | None = None,
+    no_object: str | None = None,
     save_heatmaps: str | Path | None = None,
     device: str = "auto",
     precision: Precision = "auto",
@@ -69,7 +73,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a run on the test images of a data set with annotated boxes or masks.
 
-    Class activation maps are those of the labelled class. If launched as several processes, each evaluates a part of
+    Class activation maps are those of the labelled class; in images without an object, and for the score of an image,
+    they are those of the predicted class. If launched as several processes, each evaluates a part of
     the images, and all return the evaluation of every image.
 
     Args:
@@ -82,6 +87,7 @@ def evaluate(
         threshold_step: distance between the thresholds that wsol-v1 and wsol-v2 try.
         empty: under spol, an image without a contour is `wrong`, or `left out` as in the published code.
         images: folder of the images, if they are not where the data set expects them.
+        no_object: classes whose images contain no object, separated by commas; by default those of the run.
         save_heatmaps: also write the heatmaps into this folder, for `evaluate_results`.
         device, precision, quiet: as for `predict`.
 
@@ -108,6 +114,7 @@ def evaluate(
         step=threshold_step,
         device=device,
         precision=precision,
+        no_object=no_object,
         heatmaps=heatmaps,
         progress=Progress(quiet=quiet or not part().is_first),
     )
@@ -121,6 +128,7 @@ def evaluate_run(
     protocols: Sequence[Protocol] = (PROTOCOLS["original"],),
     threshold: float | None = None,
     step: float = STEP,
+    no_object: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
     heatmaps: Path | None = None,
@@ -131,7 +139,7 @@ def evaluate_run(
     Args:
         run: a finished run.
         data: a data set with ground truth.
-        which, threshold, device, precision: as for `evaluate`.
+        which, threshold, no_object, device, precision: as for `evaluate`.
         protocols: the protocols.
         step: distance between the thresholds that wsol-v1 and wsol-v2 try.
         heatmaps: folder to write heatmaps into.
@@ -143,19 +151,15 @@ def evaluate_run(
     Raises:
         WsolError: no usable ground truth, an unfinished run, or a run of other classes.
     """
-    ground_truth = data.read_ground_truth()
-    samples = [sample for sample in data.test if sample.image_id in ground_truth]
-    if not samples:
-        check_there(data.root, data.test)
-        raise WsolError(
-            f"none of the {number_of(len(data.test), 'test image')} of {data.root} has usable ground truth",
-            expected="boxes or masks by image path",
-            remedy=remedy_for(ground_truth.mistakes),
-        )
+    names = run.config.no_object if no_object is None else no_object
+    data = with_no_object(data, names, must_exist=no_object is not None)
+    ground_truth = with_empty_images(data, data.read_ground_truth())
+    samples = evaluated_samples(data, ground_truth)
     model = _model(run, which, threshold, device, precision)
-    samples = labelled_as_trained(samples, data, model.class_names, run.folder)
+    class_names = _class_names(model, data)
+    samples = labelled_as_trained(samples, data, class_names, run.folder)
     thresholds = {one.name: one.threshold_for(model.threshold, is_imagenet=data.is_imagenet) for one in protocols}
-    evaluator = Evaluator(protocols, thresholds if model.has_maps else dict.fromkeys(thresholds), step)
+    evaluator = Evaluator(protocols, thresholds if model.has_maps else dict.fromkeys(thresholds), step, run.config.box)
     own_samples = part().of(samples)
     images = ImageLoader([sample.path for sample in own_samples], model.size_px)
     worker = _Worker(evaluator, ground_truth, heatmaps)
@@ -170,11 +174,19 @@ def evaluate_run(
         evaluator,
         rows,
         expected=len(data.test),
-        class_names=model.class_names,
+        class_names=class_names,
         left_out=[*missing, *gathered(broken, model.engine)],
         mistakes=[*data.mistakes, *ground_truth.mistakes],
         notes=_notes(run, which, threshold),
     )
+
+
+def _class_names(model: _Model, data: DataSet) -> tuple[str, ...]:
+    """The classes of the run, then those without an object that it does not have: any image may be without one."""
+    if model.class_names == CLASS_NAMES:
+        return model.class_names
+    without = (name for label, name in enumerate(data.class_names) if label in data.no_object)
+    return (*model.class_names, *(name for name in without if name not in model.class_names))
 
 
 @contextmanager
@@ -238,13 +250,17 @@ class _Model:
     """What is evaluated: the outputs for a batch, and the heatmaps of its crops."""
 
     what: str
-    outputs: Callable[[Pixels, Labels], Outputs]
+    outputs: Callable[[Pixels, Labels | None], Outputs]
     crop_heatmaps: Callable[[Pixels, Labels], Float32[np.ndarray, "batch height width"]]
     threshold: float
     size_px: int
     class_names: tuple[str, ...]
     engine: Engine
     has_maps: bool = True
+    needs_labels: bool = True
+    """Whether its outputs depend on the labels."""
+    impossible: frozenset[int] = frozenset()
+    """Classes that an image in which something is found cannot have."""
 
 
 def _model(run: Run, which: Which, threshold: float | None, device: str, precision: Precision) -> _Model:
@@ -264,6 +280,9 @@ def _model(run: Run, which: Which, threshold: float | None, device: str, precisi
         localizer.class_names,
         localizer.engine,
         networks.has_maps,
+        (networks.spec.output == "maps" and networks.spec.needs_labels) or networks.is_emptied_by_class,
+        # If the class decides, it has its own say: nothing is found in an image of these classes.
+        frozenset() if networks.is_emptied_by_class else networks.no_object,
     )
 
 
@@ -285,10 +304,11 @@ def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -
     network, model_config = load_mffnet(run.folder / "cam")
     engine.place(network)
 
-    def outputs(pixels: Pixels, labels: Labels) -> Outputs:
+    def outputs(pixels: Pixels, labels: Labels | None) -> Outputs:
         scores = score_maps(network, model_config, torch.from_numpy(pixels), engine)
-        maps = normalised_class_maps(scores, torch.from_numpy(labels)).cpu().numpy()
-        return Outputs(maps, cam_probabilities(network, scores).cpu().numpy())
+        probabilities = cam_probabilities(network, scores)
+        wanted = probabilities.argmax(1) if labels is None else torch.from_numpy(labels)
+        return Outputs(normalised_class_maps(scores, wanted).cpu().numpy(), probabilities.cpu().numpy())
 
     def crop_heatmaps(pixels: Pixels, labels: Labels) -> np.ndarray:
         batch = torch.from_numpy(pixels)
@@ -313,13 +333,13 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
     engine = choose_engine(device, precision)
     model = cues.load(run.folder, engine)
 
-    def heatmaps(pixels: Pixels, labels: Labels, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
-        both = torch.from_numpy(pixels), torch.from_numpy(labels)
-        raw = run_model(model, both[0], engine, both[1], margin_fraction=margin).heatmaps
+    def heatmaps(pixels: Pixels, labels: Labels | None, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
+        wanted = None if labels is None else torch.from_numpy(labels)
+        raw = run_model(model, torch.from_numpy(pixels), engine, wanted, margin_fraction=margin).heatmaps
         assert raw is not None
         return brought(AROUND_OTSU, raw.cpu().numpy(), colours)
 
-    def outputs(pixels: Pixels, labels: Labels) -> Outputs:
+    def outputs(pixels: Pixels, labels: Labels | None) -> Outputs:
         colours = [*map(colours_of, pixels)]
         return Outputs(heatmaps(pixels, labels, colours), None, colours=colours)
 
@@ -347,6 +367,7 @@ class _Worker:
         self.ground_truth = ground_truth
         self.heatmaps = heatmaps
         self.broken: list[str] = []
+        self.has_empty_images = not all(one.has_object for one in ground_truth.by_id.values())
 
     def __call__(self, result: ImageResult) -> dict[ProtocolName, Row] | None:
         ground_truth = self.ground_truth[result.image_id]
@@ -370,21 +391,44 @@ def _rows(
     # Threads suffice: OpenCV and the compiled component tree release the GIL.
     with progress.task("evaluate", len(batches)) as advance:
         for batch in images.batches(batches):
-            outputs = _outputs(batch, [samples[i] for i in batch.indices.tolist()], model, worker.evaluator)
+            outputs = _outputs(batch, [samples[i] for i in batch.indices.tolist()], model, worker)
             yield from (row for row in in_threads(worker, outputs, threads=cores()) if row is not None)
             advance()
 
 
-def _outputs(batch: Batch, samples: Sequence[Sample], model: _Model, evaluator: Evaluator) -> list[ImageResult]:
+def _outputs(batch: Batch, samples: Sequence[Sample], model: _Model, worker: _Worker) -> list[ImageResult]:
     labels = np.array([sample.label for sample in samples], np.int64)
-    whole = model.outputs(batch.pixels, labels)
-    needs_crop = model.has_maps and any(protocol.geometry == "crop" for protocol in evaluator.protocols)
-    crops = model.crop_heatmaps(batch.pixels, labels) if needs_crop else [None] * len(samples)
-    ranks = [None] * len(samples) if whole.probabilities is None else ranks_of(whole.probabilities, labels)
+    labels[labels >= len(model.class_names)] = 0  # a class without an object that the run does not have
+    needs_crop = model.has_maps and any(protocol.geometry == "crop" for protocol in worker.evaluator.protocols)
+    crops = model.crop_heatmaps(batch.pixels, labels) if needs_crop else None
+    results = _results(batch, samples, labels, model.outputs(batch.pixels, labels), crops, model.impossible)
+    if not (worker.has_empty_images and model.needs_labels):
+        return results
+    # "Nothing" has no map, and the score of an image must not depend on its label.
+    unlabelled = _results(batch, samples, labels, model.outputs(batch.pixels, None), crops, model.impossible)
+    return [
+        replace(one, unlabelled=other) if worker.ground_truth[one.image_id].has_object else other
+        for one, other in zip(results, unlabelled, strict=True)
+    ]
+
+
+def _results(
+    batch: Batch,
+    samples: Sequence[Sample],
+    labels: Labels,
+    outputs: Outputs,
+    crop_heatmaps: Float32[np.ndarray, "batch height width"] | None,
+    impossible: frozenset[int],
+) -> list[ImageResult]:
+    crops = [None] * len(samples) if crop_heatmaps is None else list(crop_heatmaps)
+    ranks: Sequence[int | None] = [None] * len(samples)
+    if outputs.probabilities is not None:
+        of_objects = [possible(one, impossible, has_object=True) for one in outputs.probabilities]
+        ranks = ranks_of(np.stack(of_objects), labels)
     sizes = [(int(h), int(w)) for h, w in batch.image_hw]
-    heatmaps = [None] * len(samples) if whole.heatmaps is None else list(whole.heatmaps)
-    boxes = [None] * len(samples) if whole.boxes is None else [*map(_box, whole.boxes, sizes)]
-    colours = [None] * len(samples) if whole.colours is None else list(whole.colours)
+    heatmaps = [None] * len(samples) if outputs.heatmaps is None else list(outputs.heatmaps)
+    boxes = [None] * len(samples) if outputs.boxes is None else [*map(_box, outputs.boxes, sizes)]
+    colours = [None] * len(samples) if outputs.colours is None else list(outputs.colours)
     return [
         ImageResult(
             sample.image_id, sample.label, image_hw, heatmap, boxes=box, crop_heatmap=crop, rank=rank, colours=colour

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,13 +12,15 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol.config.base import ProtocolName
-from wsol.data.ground_truth import ImageTruth, Mistake, remedy_for
-from wsol.data.image_files import check_there
+from wsol.data.ground_truth import ImageTruth, Mistake
+from wsol.data.images import image_hw
+from wsol.data.no_object import with_no_object
 from wsol.data.open import open_ground_truth
 from wsol.data.readers import coco
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Boxes
+from wsol.metrics.empty_images import evaluated_samples, with_empty_images
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.evaluator import STEP, Evaluator, ImageResult, Row
 from wsol.metrics.protocols import Empty, Protocol, chosen_protocols, default_protocols
@@ -73,13 +75,14 @@ def evaluate_results(
     threshold_step: float = STEP,
     empty: Empty = "wrong",
     images: str | Path | None = None,
+    no_object: str | None = None,
     workers: int = 1,
     quiet: bool = False,
 ) -> Evaluation:
     """Evaluate the heatmaps or boxes of any system. No image is decoded; heatmaps are read one at a time.
 
     Images without a heatmap, or with a broken one, are left out and listed. An image without a box counts as not found,
-    one without a class as wrong in Top-1 and Top-5 Loc.
+    one without a class as wrong in Top-1 and Top-5 Loc. In images without an object every box counts as a mistake.
 
     Args:
         truth: a data set with annotated boxes or masks; if it contains the image sizes, the images are not needed.
@@ -89,6 +92,7 @@ def evaluate_results(
         classes: for Top-1 and Top-5 Loc, a CSV table (path,first,second,...), or a folder that `predict` wrote.
         protocol: as for `evaluate`; by default original, or wsol-v1,wsol-v2 for heatmaps.
         threshold, threshold_step, empty, images, quiet: as for `evaluate`.
+        no_object: classes whose images contain no object, separated by commas.
         workers: number of threads that evaluate heatmaps.
 
     Returns:
@@ -106,7 +110,7 @@ def evaluate_results(
         named, empty=empty, threshold=threshold, step=threshold_step, has_classes=classes is not None
     )
     files = [None if path is None else Path(path) for path in (heatmaps, boxes, classes)]
-    data = open_ground_truth(Path(truth), None if images is None else Path(images))
+    data = with_no_object(open_ground_truth(Path(truth), None if images is None else Path(images)), no_object)
     progress = Progress(quiet=quiet)
     if heatmaps is not None and find_spec("numba") is None:
         progress.say("note: without numba a map takes seconds; `pip install 'wsol[evaluate]'` makes it a hundredth")
@@ -122,15 +126,8 @@ def _evaluation(
     workers: int,
     progress: Progress,
 ) -> Evaluation:
-    ground_truth = data.read_ground_truth()
-    samples = [sample for sample in data.test if sample.image_id in ground_truth]
-    if not samples:
-        check_there(data.root, data.test)
-        raise WsolError(
-            f"none of the {number_of(len(data.test), 'image')} of {data.root} has usable ground truth",
-            expected="boxes or masks by image path",
-            remedy=remedy_for(ground_truth.mistakes),
-        )
+    ground_truth = with_empty_images(data, data.read_ground_truth())
+    samples = evaluated_samples(data, ground_truth)
     thresholds = _thresholds(protocols, threshold, data, has_maps=results.heatmaps is not None)
     notes: list[str] = []
     entries, left_out = _entries(results, samples, ground_truth.by_id, data, notes)
@@ -185,10 +182,11 @@ def _entries(
                 f"{number_of(len(table.unknown), f'image in {results.boxes} is', f'images in {results.boxes} are')} not"
                 f" in the ground truth: {_some(table.unknown)}"
             )
-        without = sum(not len(one.boxes) for one in boxes.values())
+        with_object = [sample.image_id for sample in samples if data.has_object(sample)]
+        without = sum(not len(boxes[i].boxes) for i in with_object if i in boxes)
         if without:
             notes.append(
-                f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no box in"
+                f"{without} of {number_of(len(with_object), 'image')} {'has' if without == 1 else 'have'} no box in"
                 f" {results.boxes}: counted as not found"
             )
     # Equal or absent scores do not rank the boxes.
@@ -202,8 +200,19 @@ def _entries(
         rank = None if ranks is None else ranks.get(i, NOT_NAMED)
         own = boxes.get(i)
         found_boxes, scores = (None, None) if own is None else (own.boxes, own.scores if has_scores else None)
-        entries.append(Entry(i, sample.label, ground_truth[i], maps.get(i), found_boxes, scores, rank))
+        of_image = ground_truth[i]
+        if not of_image.has_object and of_image.image_hw is None:
+            of_image = replace(of_image, image_hw=_size_of(sample.path))
+        entries.append(Entry(i, sample.label, of_image, maps.get(i), found_boxes, scores, rank))
     return entries, left_out
+
+
+def _size_of(path: Path) -> tuple[int, int] | None:
+    """The upright (height, width) of an image in pixels; None without a usable file."""
+    try:
+        return image_hw(path)
+    except BrokenImage:
+        return None
 
 
 def _some(names: Sequence[str]) -> str:
@@ -233,7 +242,8 @@ def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], 
 
 
 def _check_sizes(protocols: Sequence[Protocol], entries: Sequence[Entry], data: DataSet, *, needs_sizes: bool) -> None:
-    without = next((entry.image_id for entry in entries if entry.ground_truth.image_hw is None), None)
+    of_objects = (entry for entry in entries if entry.ground_truth.has_object)
+    without = next((entry.image_id for entry in of_objects if entry.ground_truth.image_hw is None), None)
     needing = [one.name for one in protocols if one.geometry != "square"]
     if without is not None and (needing or needs_sizes):
         raise WsolError(

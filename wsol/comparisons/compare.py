@@ -13,6 +13,7 @@ from wsol.comparisons.names import distinct_names
 from wsol.comparisons.page import MAKER, write_comparison
 from wsol.config.base import Precision
 from wsol.data.ground_truth import GroundTruth, remedy_for
+from wsol.data.no_object import with_no_object
 from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -79,6 +80,8 @@ def compare(
         _check_enough(boxed, data_set, ground_truth)
         progress = Progress(quiet=quiet)
         galleries = [Gallery(folder, device, precision) for folder in folders]
+        for gallery in galleries:  # the images are the same for all runs
+            data_set = with_no_object(data_set, gallery.run.config.no_object, must_exist=False)
         _check_classes(galleries, data_set)
         comparison = Comparison(
             tuple(

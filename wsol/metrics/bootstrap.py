@@ -16,7 +16,9 @@ _DRAWS_AT_ONCE = 4_000_000
 
 
 class Rate(NamedTuple):
-    """A rate in percent with the bounds of its 95 % bootstrap percentile interval (Efron 1979)."""
+    """A rate in percent, or the mean of a count, with the bounds of its 95 % bootstrap percentile interval (Efron
+    1979).
+    """
 
     value: float
     low: float
@@ -55,6 +57,15 @@ def rate(values: Shaped[np.ndarray, " n"]) -> Rate:
         distinct, counts = np.unique(np.round(values, 3), return_counts=True)
     shift = mean - float(distinct @ counts) / n
     return interval(mean, counts, lambda drawn: drawn @ distinct / n + shift)
+
+
+def mean_count(counts: Shaped[np.ndarray, " n"]) -> Rate:
+    """The mean of a count per image, with the interval of resampled images: a number, not in percent.
+
+    Args:
+        counts: one per image.
+    """
+    return Rate(*(figure / 100 for figure in rate(counts)))
 
 
 def interval(

@@ -14,7 +14,7 @@ from wsol.data.ground_truth import Mistake
 from wsol.errors import WsolError
 from wsol.metrics.bootstrap import Rate
 from wsol.metrics.evaluator import Evaluator, Row
-from wsol.metrics.localization import ProtocolResult, Which, gather
+from wsol.metrics.localization import OF_EMPTY_IMAGES, OF_IMAGE_SCORES, ProtocolResult, Which, gather
 from wsol.runtime.terminal import visible
 from wsol.text import number_of
 
@@ -44,6 +44,7 @@ class Evaluation:
             {
                 "protocol": name,
                 "n": image_count(result),
+                **({"n_without_object": result.empty()} if result.empty() else {}),
                 "left_out": len(self.left_out),
                 "threshold": self.thresholds[name],
                 "best_threshold": result.best_threshold() if result.has_thresholds() else None,
@@ -59,13 +60,16 @@ class Evaluation:
         ]
 
     def per_class(self, name: ProtocolName) -> dict[str, tuple[int, dict[str, Rate]]]:
-        """The number of evaluated images and the rates of each class, at the best thresholds of all images."""
+        """The number of evaluated images and the rates of each class, at the best thresholds of all images. For a class
+        without objects it is the number of images without one.
+        """
         result = self.results[name]
         by_class = {}
         for label, class_name in enumerate(self.class_names):
             which = result.label == label
             if which.any():
-                by_class[class_name] = image_count(result, which), result.rates_of(which)
+                n = image_count(result, which) if (which & result.has_object).any() else int(which.sum())
+                by_class[class_name] = n, result.rates_of(which)
         return by_class
 
     def as_csv(self, *, per_class: bool) -> str:
@@ -74,27 +78,34 @@ class Evaluation:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
         for name, result in self.results.items():
-            writer.writerows(_lines(name, "", image_count(result), result.rates))
+            writer.writerows(_lines(name, "", result, None, result.rates))
             if per_class:
-                for class_name, (n, rates) in self.per_class(name).items():
-                    writer.writerows(_lines(name, class_name, n, rates))
+                for class_name, (_, rates) in self.per_class(name).items():
+                    which = result.label == self.class_names.index(class_name)
+                    writer.writerows(_lines(name, class_name, result, which, rates))
         return text.getvalue()
 
 
 def image_count(result: ProtocolResult, which: Which | None = None) -> int:
-    """The number of images in the rates: those with an annotated box, or all if the ground truth has only masks.
+    """The number of images in the rates of localization: those with an annotated box, or all with an object if the
+    ground truth has only masks.
 
     Args:
         result: of one protocol.
         which: count only these images.
     """
-    is_counted = result.is_evaluated() if result.has_ground_truth.any() else ~result.has_ground_truth
+    is_counted = result.is_evaluated() if result.has_ground_truth.any() else result.has_object
     return int((is_counted if which is None else is_counted & which).sum())
 
 
-def _lines(name: str, class_name: str, n: int, rates: Mapping[str, Rate]) -> Iterable[tuple[object, ...]]:
+def _lines(
+    name: str, class_name: str, result: ProtocolResult, which: Which | None, rates: Mapping[str, Rate]
+) -> Iterable[tuple[object, ...]]:
+    with_object, empty = image_count(result, which), result.empty(which)
+    both = len(result.image_ids) if which is None else int(which.sum())
+    n_of = dict.fromkeys(OF_EMPTY_IMAGES, empty) | dict.fromkeys(OF_IMAGE_SCORES, both)
     return (
-        (name, guarded(visible(class_name)), metric, rate.value, rate.low, rate.high, n)
+        (name, guarded(visible(class_name)), metric, rate.value, rate.low, rate.high, n_of.get(metric, with_object))
         for metric, rate in rates.items()
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from wsol.config.base import ProtocolName
-from wsol.config.options import Box
+from wsol.config.options import Box, BoxChoice
 from wsol.data.ground_truth import GroundTruthMask, ImageTruth
 from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.contrast import Colours
@@ -18,6 +18,7 @@ from wsol.geometry.otsu import otsu_threshold
 from wsol.geometry.threshold_sweep import Layers, best_fits, layers_at
 from wsol.metrics.frames import SQUARE_PX, Map, boxes_in, fraction_map, map_in, map_of_crop
 from wsol.metrics.pixels import Counts, score_counts
+from wsol.metrics.pointing import pointing_hit
 from wsol.metrics.protocols import IouRule, Protocol
 
 HUNDREDTHS = np.arange(1, 100) / 100
@@ -47,6 +48,8 @@ class ImageResult:
     """Rank of the true class among the predicted ones, 0 is first; None without predicted classes."""
     colours: Colours | None = None
     """Colours of the whole image, if available: they improve scores."""
+    unlabelled: ImageResult | None = None
+    """The result of a network that does not know the label, for the score of the image; None if it is the same."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,15 @@ class Row:
     threshold."""
     otsu_iou: float | None = None
     """IoU of the box at Otsu's threshold of the map; None without a map, or if the protocol is not `original`."""
+    has_object: bool = True
+    """Whether the image contains an object, by its class; without one there is no ground truth."""
+    box_count: int = 0
+    """The number of boxes found in an image without an object; 0 for others, or if the protocol is not `original`."""
+    pointing: float | None = None
+    """Whether the highest value of the map is inside the object (`pointing_hit`); None without a map or ground truth,
+    or if the protocol is not `original`."""
+    image_score: float | None = None
+    """How certain the system is that the image contains an object; None if the protocol is not `original`."""
 
 
 class Evaluator:
@@ -83,14 +95,20 @@ class Evaluator:
         protocols: the protocols.
         thresholds: the threshold of each protocol, None for a protocol that searches for the best.
         step: between the thresholds of `wsol-v1` and `wsol-v2`.
+        choice: which components of a mask are the boxes of an image without an object; its threshold is not used.
     """
 
     def __init__(
-        self, protocols: Sequence[Protocol], thresholds: Mapping[ProtocolName, float | None], step: float = STEP
+        self,
+        protocols: Sequence[Protocol],
+        thresholds: Mapping[ProtocolName, float | None],
+        step: float = STEP,
+        choice: BoxChoice | None = None,
     ) -> None:
         self.protocols = tuple(protocols)
         self.thresholds = dict(thresholds)
         self.step = step
+        self.choice = choice or BoxChoice()
 
     def __call__(self, result: ImageResult, ground_truth: ImageTruth) -> dict[ProtocolName, Row]:
         """Evaluate one image under every protocol.
@@ -107,7 +125,7 @@ class Evaluator:
             one.name: (
                 _square_row(one, result, ground_truth, square)
                 if square is not None and one.geometry == "square"
-                else _map_row(one, result, ground_truth, self.thresholds[one.name])
+                else _map_row(one, result, ground_truth, self.thresholds[one.name], self.choice)
             )
             for one in self.protocols
         }
@@ -160,7 +178,9 @@ def _plus_one(corners: Corners, ground_truth: Boxes) -> Float[np.ndarray, "n m"]
 _IOUS: dict[IouRule, Callable[[Corners, Boxes], Float[np.ndarray, "n m"]]] = {"plain": _plain, "plus one": _plus_one}
 
 
-def _map_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, threshold: float | None) -> Row:
+def _map_row(
+    protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, threshold: float | None, choice: BoxChoice
+) -> Row:
     assert threshold is not None
     heatmap, original = _maps(protocol, result)
     grid = own_grid(threshold)
@@ -171,6 +191,14 @@ def _map_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, 
     own = int(np.searchsorted(grid, threshold))
     colours = None if protocol.geometry == "crop" else result.colours  # the colours are of the whole image
     found = find_objects(original, heatmap.shape, Box(threshold=threshold), colours)
+    is_own = protocol.geometry == "image"
+    mask = None
+    if is_own and ground_truth.read_mask is not None and result.image_hw is not None:
+        mask = ground_truth.read_mask(result.image_hw)
+    box_count = 0
+    if is_own and not ground_truth.has_object:
+        box = Box(threshold=threshold, objects=choice.objects, min_area=choice.min_area)
+        box_count = len(find_objects(original, heatmap.shape, box))
     return Row(
         result.image_id,
         result.label,
@@ -180,11 +208,27 @@ def _map_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, 
         sweep=fits.astype(np.float32),
         peak=0,
         rank=result.rank,
-        mask_iou=_mask_iou(found, result, ground_truth) if protocol.geometry == "image" else None,
+        mask_iou=None if mask is None else mask_overlap(_largest(found, heatmap.shape), mask),
         pixels=None,
         score=found[0].score if found else 0.0,
-        otsu_iou=_otsu_iou(heatmap, protocol, fit) if protocol.geometry == "image" else None,
+        otsu_iou=_otsu_iou(heatmap, protocol, fit) if is_own else None,
+        has_object=ground_truth.has_object,
+        box_count=box_count,
+        pointing=pointing_hit(heatmap, ground_truth.boxes, mask) if is_own else None,
+        image_score=_image_score(result.unlabelled or result) if is_own else None,
     )
+
+
+def _image_score(result: ImageResult) -> float:
+    """The highest finite value of the map as it is, or the score of the first box, which is 1 without scores; minus
+    infinity if there is none.
+    """
+    if result.heatmap is not None:
+        return float(result.heatmap[np.isfinite(result.heatmap)].max(initial=-np.inf))
+    best = _best_score(result)
+    if best is not None:
+        return best
+    return 1.0 if result.boxes is not None and len(result.boxes) else -np.inf
 
 
 def _otsu_iou(heatmap: Map, protocol: Protocol, fit: Fit) -> float:
@@ -197,7 +241,9 @@ def _maps(protocol: Protocol, result: ImageResult) -> tuple[Map, Map]:
     assert result.heatmap is not None
     if protocol.geometry == "crop" and result.crop_heatmap is not None:
         return map_of_crop(result.crop_heatmap), fraction_map(result.crop_heatmap)
-    heatmap = map_in(protocol.geometry, result.heatmap, result.image_hw)
+    # Only an image without an object may lack its size, which nothing but the number of boxes depends on.
+    image_hw = result.image_hw or (result.heatmap.shape[0], result.heatmap.shape[1])
+    heatmap = map_in(protocol.geometry, result.heatmap, image_hw)
     return heatmap, heatmap if protocol.geometry == "crop" else fraction_map(result.heatmap)
 
 
@@ -219,13 +265,16 @@ def _square_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTrut
         rank=result.rank,
         mask_iou=None,
         pixels=square.pixels,
+        has_object=ground_truth.has_object,
     )
 
 
 def _boxes_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth) -> Row:
-    assert result.boxes is not None and result.image_hw is not None
+    assert result.boxes is not None and (result.image_hw is not None or not ground_truth.has_object)
     found = result.boxes if protocol.boxes == "any contour" else Boxes(result.boxes.xyxy[:1])
-    found = boxes_in(protocol.geometry, found, result.image_hw)
+    if result.image_hw is not None:
+        found = boxes_in(protocol.geometry, found, result.image_hw)
+    is_own = protocol.geometry == "image"
     fits = fit_to(protocol, ground_truth)(found.xyxy)
     best = float(fits.max(initial=0.0))
     return Row(
@@ -240,6 +289,9 @@ def _boxes_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth
         mask_iou=None,
         pixels=None,
         score=None if protocol.threshold == "best" else _best_score(result),
+        has_object=ground_truth.has_object,
+        box_count=len(result.boxes) if is_own and not ground_truth.has_object else 0,
+        image_score=_image_score(result.unlabelled or result) if is_own else None,
     )
 
 
@@ -250,11 +302,8 @@ def _best_score(result: ImageResult) -> float | None:
     return float(result.scores[0]) if len(result.scores) else -np.inf
 
 
-def _mask_iou(found: Sequence[DetectedObject], result: ImageResult, ground_truth: ImageTruth) -> float | None:
-    if ground_truth.read_mask is None or result.image_hw is None:
-        return None
-    mask = found[0].mask if found else np.zeros(result.image_hw, dtype=bool)
-    return mask_overlap(mask, ground_truth.read_mask(result.image_hw))
+def _largest(found: Sequence[DetectedObject], image_hw: tuple[int, ...]) -> np.ndarray:
+    return found[0].mask if found else np.zeros(image_hw, dtype=bool)
 
 
 def mask_overlap(mask: np.ndarray, ground_truth_mask: GroundTruthMask) -> float:

@@ -9,13 +9,18 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Shaped, UInt16
 
-from wsol.metrics.bootstrap import Rate, rate
+from wsol.metrics.bootstrap import Rate, mean_count, rate
 from wsol.metrics.evaluator import Row
 from wsol.metrics.pixels import pixel_average_precision
 from wsol.metrics.protocols import Protocol
-from wsol.metrics.ranking import score_auc
+from wsol.metrics.ranking import average_precision, score_auc
 
 CORRECT_IOU = 0.5
+LOOSE_IOU = 0.3
+OF_EMPTY_IMAGES = ("empty_correct", "false_positives")
+"""Metrics of the images without an object."""
+OF_IMAGE_SCORES = ("image_auroc", "image_ap")
+"""Metrics of all images, with and without an object."""
 Which = Bool[np.ndarray, " n"]
 
 
@@ -31,6 +36,8 @@ class ProtocolResult:
     iou: Float[np.ndarray, " n"]
     has_box: Bool[np.ndarray, " n"]
     has_ground_truth: Bool[np.ndarray, " n"]
+    has_object: Bool[np.ndarray, " n"]
+    """Images without an object have no ground truth."""
     sweep: Float32[np.ndarray, "n columns"]
     peak: Int[np.ndarray, " n"]
     rank: Int[np.ndarray, " n"] | None
@@ -42,6 +49,12 @@ class ProtocolResult:
     score: Float[np.ndarray, " n"] | None = None
     """None unless every image has one."""
     otsu_iou: Float[np.ndarray, " n"] | None = None
+    """None unless every image has one."""
+    box_count: Int[np.ndarray, " n"] | None = None
+    """Boxes found in images without an object; None if every image has an object or the protocol is not `original`."""
+    pointing: Float[np.ndarray, " n"] | None = None
+    """NaN for images without ground truth; None if there is none, or no map."""
+    image_score: Float[np.ndarray, " n"] | None = None
     """None unless every image has one."""
 
     def is_evaluated(self) -> Which:
@@ -57,6 +70,10 @@ class ProtocolResult:
         if self.mask_iou is not None:
             return int(np.isfinite(self.mask_iou).sum())
         return 0 if self.pixels is None else int(self.pixels.any(axis=(1, 2)).sum())
+
+    def empty(self, which: Which | None = None) -> int:
+        """The number of images without an object, of all or of some images."""
+        return int((~self.has_object if which is None else ~self.has_object & which).sum())
 
     def is_correct(self, iou: Float[np.ndarray, "*any"], level: float = CORRECT_IOU) -> Bool[np.ndarray, "*any"]:
         """Whether an IoU counts as a correct box, at an IoU level of the protocol."""
@@ -111,16 +128,26 @@ class ProtocolResult:
         """Every rate of some images, in percent, at the best thresholds of all images."""
         counted = {name: values[which & np.isfinite(values)] for name, values in self.per_image.items()}
         rates = {name: rate(values) for name, values in counted.items() if len(values)}
-        mask_iou = rates.pop("mask_iou", None)
+        last = {name: rates.pop(name) for name in ("mask_iou", "empty_correct") if name in rates}
         if self.score is not None and self.protocol.threshold != "best":
             boxed = which & self.is_evaluated()
             auc = score_auc(self.score[boxed], self.is_correct(self.iou[boxed]))
             rates |= {} if auc is None else {"score_auc": auc}
-        if mask_iou is not None:
-            rates["mask_iou"] = mask_iou
+        rates |= {name: last[name] for name in ("mask_iou",) if name in last}
         if self.pixels is not None:
-            pxap = pixel_average_precision(self.pixels[which])
+            pxap = pixel_average_precision(self.pixels[which & self.has_object])
             rates |= {} if pxap is None else {"pxap": pxap}
+        return rates | {name: last[name] for name in ("empty_correct",) if name in last} | self._of_counts(which)
+
+    def _of_counts(self, which: Which) -> dict[str, Rate]:
+        """What needs images without an object, and is no mean over images in percent."""
+        rates, empty = {}, which & ~self.has_object
+        if self.box_count is not None and empty.any():
+            rates["false_positives"] = mean_count(self.box_count[empty])
+        if self.image_score is not None:
+            scores, has_object = self.image_score[which], self.has_object[which]
+            ranked = {"image_auroc": score_auc(scores, has_object), "image_ap": average_precision(scores, has_object)}
+            rates |= {name: one for name, one in ranked.items() if one is not None}
         return rates
 
     @cached_property
@@ -132,11 +159,19 @@ class ProtocolResult:
         if boxed.any():
             of_boxes = self._swept() if self.protocol.threshold == "best" else self._at_threshold()
             values = {name: np.where(boxed, one, np.nan) for name, one in of_boxes.items()}
-        return values if self.mask_iou is None else values | {"mask_iou": self.mask_iou}
+        if self.pointing is not None:
+            values["pointing_game"] = self.pointing
+        if self.mask_iou is not None:
+            values["mask_iou"] = self.mask_iou
+        if self.box_count is not None:
+            values["empty_correct"] = np.where(self.has_object, np.nan, self.box_count == 0)
+        return values
 
     def _at_threshold(self) -> dict[str, Shaped[np.ndarray, " n"]]:
         is_correct = self.is_correct(self.iou)
         values: dict[str, Shaped[np.ndarray, " n"]] = {"gt_known": is_correct}
+        if self.protocol.name == "original":
+            values["gt_known_30"] = self.is_correct(self.iou, LOOSE_IOU)
         if self.rank is not None:
             values["top1_loc"] = is_correct & (self.rank < 1)
             values["top5_loc"] = is_correct & (self.rank < 5)
@@ -174,7 +209,10 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
     ranks = [row.rank for row in ordered if row.rank is not None]
     scores = [row.score for row in ordered if row.score is not None]
     otsu = [row.otsu_iou for row in ordered if row.otsu_iou is not None]
+    image_scores = [row.image_score for row in ordered if row.image_score is not None]
     masks = [np.nan if row.mask_iou is None else row.mask_iou for row in ordered]
+    pointing = [np.nan if row.pointing is None else row.pointing for row in ordered]
+    has_object = np.array([row.has_object for row in ordered], dtype=bool)
     pixels = next((row.pixels for row in ordered if row.pixels is not None), None)
     return ProtocolResult(
         protocol=protocol,
@@ -184,6 +222,7 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
         iou=np.array([row.iou for row in ordered], dtype=float),
         has_box=np.array([row.has_box for row in ordered], dtype=bool),
         has_ground_truth=np.array([row.has_ground_truth for row in ordered], dtype=bool),
+        has_object=has_object,
         sweep=np.stack([row.sweep for row in ordered]),
         peak=np.array([row.peak for row in ordered], dtype=int),
         rank=np.array(ranks, dtype=int) if len(ranks) == len(ordered) else None,
@@ -195,4 +234,11 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
         ),
         score=np.array(scores, dtype=float) if len(scores) == len(ordered) else None,
         otsu_iou=np.array(otsu, dtype=float) if len(otsu) == len(ordered) else None,
+        box_count=(
+            np.array([row.box_count for row in ordered], dtype=int)
+            if protocol.name == "original" and not has_object.all()
+            else None
+        ),
+        pointing=np.array(pointing) if np.isfinite(pointing).any() else None,
+        image_score=np.array(image_scores, dtype=float) if len(image_scores) == len(ordered) else None,
     )

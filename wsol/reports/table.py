@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +19,7 @@ from wsol.text import number_of
 
 NAMES = {
     "gt_known": "GT-known Loc",
+    "gt_known_30": "GT-known Loc at IoU 0.3",
     "top1_loc": "Top-1 Loc",
     "top5_loc": "Top-5 Loc",
     "max_box_acc": "MaxBoxAcc",
@@ -29,23 +32,54 @@ NAMES = {
     "pxap": "PxAP",
     "gt_known_best_threshold": "GT-known Loc at the best threshold",
     "gt_known_otsu": "GT-known Loc at Otsu's threshold of each map",
+    "pointing_game": "pointing game",
     "score_auc": "AUC of the score",
+    "empty_correct": "images without an object: nothing found",
+    "false_positives": "images without an object: boxes per image",
+    "image_auroc": "AUROC of the image score",
+    "image_ap": "average precision of the image score",
 }
 
 
 FEW_IN_CLASSES = f"The AUC of a class with fewer than {FEW} correct or {FEW} wrong boxes is not reliable."
 
 
-def with_interval(rate: Rate) -> str:
+def with_interval(rate: Rate, decimals: int = 1) -> str:
     """Format a rate and its 95 % interval.
 
     Args:
         rate: in percent.
+        decimals: the number of decimals.
 
     Returns:
         Text such as `86.4 (83.9 to 88.7)`.
     """
-    return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"
+    return f"{rate.value:.{decimals}f} ({rate.low:.{decimals}f} to {rate.high:.{decimals}f})"
+
+
+def metric_cell(metric: str, rates: Mapping[str, Rate]) -> str:
+    """The cell of a metric in a table in percent; a mean number of boxes has two decimals.
+
+    Args:
+        metric: its name.
+        rates: the rates by name.
+
+    Returns:
+        The value with its interval; empty without the metric.
+    """
+    return with_interval(rates[metric], 2 if metric == "false_positives" else 1) if metric in rates else ""
+
+
+def empty_images(empty: int) -> str:
+    """The end of a title that states the number of images without an object.
+
+    Args:
+        empty: the number of images.
+
+    Returns:
+        Text such as ` and 12 images without an object`; empty for none.
+    """
+    return f" and {number_of(empty, 'image')} without an object" if empty else ""
 
 
 def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
@@ -61,13 +95,14 @@ def evaluation_table(result: Evaluation, protocol: ProtocolName) -> Table:
     protocol_result, threshold = result.results[protocol], result.thresholds[protocol]
     where = "" if threshold is None else f", threshold {threshold:.2f}"
     table = Table(
-        title=f"protocol {protocol}, {result.what}, n = {image_count(protocol_result)}{where}",
+        title=f"protocol {protocol}, {result.what}, n = {image_count(protocol_result)}"
+        f"{empty_images(protocol_result.empty())}{where}",
         caption=_caption(result, protocol),
     )
     table.add_column("metric")
     table.add_column("%, 95 % interval", justify="right")
-    for name, rate in protocol_result.rates.items():
-        table.add_row(NAMES[name], with_interval(rate))
+    for name in protocol_result.rates:
+        table.add_row(NAMES[name], metric_cell(name, protocol_result.rates))
     return table
 
 
@@ -75,7 +110,7 @@ def _caption(result: Evaluation, protocol: ProtocolName) -> str | None:
     protocol_result = result.results[protocol]
     few = few_ranked(protocol_result)
     lines = [] if few is None else [f"The AUC compares {few}."]
-    n = len(protocol_result.image_ids)
+    n = int(protocol_result.has_object.sum())
     last = f"{masked_of(protocol_result.masked(), n)} " if 0 < protocol_result.masked() < n else ""
     if protocol_result.has_thresholds():
         levels = protocol_result.protocol.levels
@@ -124,7 +159,8 @@ def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
         One line per class: its number of images, and the rates in percent at the thresholds of all images.
     """
     rows = result.per_class(protocol)
-    metrics, label = list(result.results[protocol].rates), result.results[protocol].label
+    label = result.results[protocol].label
+    metrics = [name for name in result.results[protocol].rates if any(name in rates for _, rates in rows.values())]
     few = (
         any(min(result.results[protocol].ranked(label == i)) < FEW for i in np.unique(label)) and "score_auc" in metrics
     )
@@ -132,10 +168,16 @@ def per_class_table(result: Evaluation, protocol: ProtocolName) -> Table:
     table.add_column("class")
     for name in ("n", *(NAMES[metric] for metric in metrics)):
         table.add_column(name, justify="right")
-    for class_name, (n, rates) in sorted(rows.items(), key=lambda row: [rate.value for rate in row[1][1].values()]):
-        cells = (with_interval(rates[metric]) if metric in rates else "" for metric in metrics)
+    for class_name, (n, rates) in sorted(rows.items(), key=_rank):
+        cells = (metric_cell(metric, rates) for metric in metrics)
         table.add_row(Text(visible(class_name)), str(n), *cells)  # a class name may look like markup
     return table
+
+
+def _rank(row: tuple[str, tuple[int, dict[str, Rate]]]) -> tuple[bool, list[float]]:
+    """Lowest rates first; classes without objects last."""
+    _, (_, rates) = row
+    return "empty_correct" in rates, [rate.value for rate in rates.values()]
 
 
 def print_table(table: Table) -> None:

@@ -14,6 +14,7 @@ from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
+from wsol.metrics.bootstrap import Rate
 from wsol.metrics.evaluation import Evaluation, image_count
 from wsol.metrics.evaluator import HUNDREDTHS
 from wsol.metrics.localization import ProtocolResult
@@ -22,7 +23,7 @@ from wsol.reports.charts import loss_chart, threshold_chart
 from wsol.reports.gallery import Gallery
 from wsol.reports.page import MAKER, Card, Page, Rates, Table, Tile, card_of, write_page
 from wsol.reports.provenance import licences_of, provenance_of
-from wsol.reports.table import NAMES, few_ranked, masked_of, with_interval
+from wsol.reports.table import NAMES, few_ranked, masked_of, metric_cell, with_interval
 from wsol.runs.run import Run
 from wsol.runs.saved_config import to_yaml
 from wsol.runtime.progress import Progress
@@ -356,6 +357,7 @@ def _protocols(evaluation: Evaluation) -> Table:
     thresholds = {name: evaluation.thresholds[name] for name in each}
     rows = [
         ("images", *(str(image_count(one)) for one in each.values())),
+        ("images without an object", *(str(one.empty() or "") for one in each.values())),
         ("threshold", *("" if value is None else f"{value:.2f}" for value in thresholds.values())),
         ("best threshold", *(_best(one) for one in each.values())),
         *((NAMES[metric], *(_rate(one, metric) for one in each.values())) for metric in metrics),
@@ -363,7 +365,7 @@ def _protocols(evaluation: Evaluation) -> Table:
     few = {name: few_ranked(one) for name, one in each.items()}
     ranked = "".join(f"The AUC under {name} compares {what}. " for name, what in few.items() if what is not None)
     masked = max(one.masked() for one in each.values())
-    masks = f"{masked_of(masked, len(next(iter(each.values())).image_ids))} " if masked else ""
+    masks = f"{masked_of(masked, int(next(iter(each.values())).has_object.sum()))} " if masked else ""
     best = "Best thresholds are chosen with the annotated boxes: they are not available without annotations."
     caption = ranked + masks + best if any(one.has_thresholds() for one in each.values()) else (ranked + masks).strip()
     return Table(
@@ -380,7 +382,7 @@ def _best(result: ProtocolResult) -> str:
 
 
 def _rate(result: ProtocolResult, metric: str) -> str:
-    return with_interval(result.rates[metric]) if metric in result.rates else ""
+    return metric_cell(metric, result.rates)
 
 
 def _own(evaluation: Evaluation | None) -> ProtocolResult | None:
@@ -401,12 +403,23 @@ def _evaluated_per_class(evaluation: Evaluation) -> Table:
     rows = evaluation.per_class(name)
     metrics = [
         metric
-        for metric in ("gt_known", "top1_loc", "mean_box_iou", "mask_iou", "max_box_acc", "max_box_acc_v2")
+        for metric in (
+            "gt_known",
+            "top1_loc",
+            "mean_box_iou",
+            "mask_iou",
+            "max_box_acc",
+            "max_box_acc_v2",
+            "empty_correct",
+        )
         if metric in evaluation.results[name].rates
     ]
-    worst_first = sorted(
-        rows.items(), key=lambda row: [row[1][1][metric].value for metric in metrics if metric in row[1][1]]
-    )
+
+    def rank(row: tuple[str, tuple[int, dict[str, Rate]]]) -> tuple[bool, list[float]]:
+        _, (_, rates) = row
+        return "empty_correct" in rates, [rates[metric].value for metric in metrics if metric in rates]
+
+    worst_first = sorted(rows.items(), key=rank)  # classes without objects last
     cells = [
         (class_name, str(n), *(with_interval(rates[metric]) if metric in rates else "" for metric in metrics))
         for class_name, (n, rates) in worst_first

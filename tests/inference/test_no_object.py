@@ -50,8 +50,7 @@ def test_labels_by_name() -> None:
     [
         pytest.param({}, False, id="masks can be empty"),
         pytest.param({"recipe": "paper"}, False, id="also those of the paper"),
-        pytest.param({"method": "instant"}, False, id="so can distances"),
-        pytest.param({"method": "instant", "instant": {"map": "common"}}, True, id="not a common component"),
+        pytest.param({"method": "instant"}, True, id="not a common component"),
         pytest.param({"method": "cam"}, True, id="nor a class map"),
         pytest.param({"method": "psol"}, True, id="nor a regressed box"),
     ],
@@ -60,6 +59,13 @@ def test_who_decides_that_an_image_is_empty(options: dict[str, object], expected
     config = resolve(RunConfig.model_validate(options | {"no_object": "good"}))
     assert Run(Path("run"), config).is_emptied_by_class is expected
     assert not Run(Path("run"), config.model_copy(update={"no_object": None})).is_emptied_by_class
+
+
+def test_distances_can_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "instant").mkdir()
+    (tmp_path / "instant" / "model.json").write_text('{"options": {"map": "rare"}}')
+    config = resolve(RunConfig(method="instant", no_object="good"))
+    assert not Run(tmp_path, config).is_emptied_by_class
 
 
 def test_a_low_map_is_not_shifted_if_the_image_may_be_empty() -> None:

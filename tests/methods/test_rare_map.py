@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from methods_quick import small_config
 
 from wsol.cli.main import main
-from wsol.config.options import RunConfig
-from wsol.config.recipes import resolve
 from wsol.demo.surfaces import DEFECTS, GOOD, write_surface_set
-from wsol.methods import rare_map
+from wsol.methods import choose_map, rare_map
 from wsol.methods.instant import build_salience
+from wsol.runs.run import Run
 
 RARE = {"map": "rare"}
 
@@ -72,7 +71,7 @@ def distances(peak: float) -> torch.Tensor:
 @given(st.floats(1.2, 50), st.floats(0, 60))
 def test_nothing_is_found_unless_the_peak_is_above_the_floor(peak: float, floor: float) -> None:
     found = rare_map.rescaled(distances(peak), torch.tensor(floor))
-    assert 0 <= float(found.min()) and float(found.max()) <= 1
+    assert float(found.min()) >= 0 and float(found.max()) <= 1
     if abs(peak - floor) > 1e-3:
         assert bool((found > 0.5).any()) == (peak > floor)
 
@@ -93,23 +92,83 @@ def test_a_constant_map_has_nothing() -> None:
     assert not (rare_map.rescaled(torch.ones(1, 8, 8), torch.tensor(0.0)) > 0.5).any()
 
 
+def test_the_error_is_that_of_a_model_without_the_image() -> None:
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(20, 3)), np.arange(20) % 3
+    features[:, 0] += labels
+    targets = (labels[:, None] == np.arange(3)).astype(float) - (labels[:, None] == np.arange(3)).mean(0)
+    centred = features - features.mean(0)
+    penalty = choose_map.PENALTY * np.square(centred).sum() / 20
+    errors = []
+    for left_out in range(20):
+        kept = np.delete(np.arange(20), left_out)
+        x, y = centred[kept], targets[kept]
+        weights = np.linalg.solve(x.T @ x + penalty * np.eye(3), x.T @ y)
+        errors.append(targets[left_out] - centred[left_out] @ weights)
+    expected = np.square(errors).sum() / np.square(targets).sum()
+    assert choose_map.label_error(features, labels) == pytest.approx(expected)
+
+
+def test_the_map_whose_regions_show_the_classes_is_chosen() -> None:
+    random = np.random.default_rng(1)
+    labels = np.arange(40) % 2
+    noise, telling = random.normal(size=(40, 5)), random.normal(size=(40, 5)) * 0.1 + labels[:, None]
+    assert choose_map.Regions(noise, telling, labels).is_rare_better()
+    assert not choose_map.Regions(telling, noise, labels).is_rare_better()
+    assert not choose_map.Regions(noise, telling, np.zeros(40, int)).is_rare_better()
+
+
+def test_region_means_by_hand() -> None:
+    roots = torch.arange(8.0).reshape(1, 2, 2, 2)
+    salience = torch.zeros(2, 4, 4)
+    salience[0, :2, :2] = 1  # the first position
+    salience[0, :2, 2] = 1  # half of the second
+    found = choose_map.region_means(salience, roots.expand(2, 2, 2, 2))
+    np.testing.assert_allclose(found, [[(0 + 0.5 * 1) / 1.5, (4 + 0.5 * 5) / 1.5], [0, 0]], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("options", "chosen"),
     [
-        pytest.param({}, "common", id="by default"),
-        pytest.param({"no_object": "good"}, "rare", id="if some classes have no object"),
-        pytest.param({"no_object": "good", "instant": {"map": "common"}}, "common", id="unless it is given"),
+        pytest.param([], "rare", id="by the labels"),
+        pytest.param(["--instant.map", "common"], "common", id="as given"),
+        pytest.param(["--no-object", GOOD], "rare", id="with images without an object"),
     ],
 )
-def test_which_map_is_chosen(options: dict[str, object], expected: str) -> None:
-    assert resolve(RunConfig.model_validate(options)).instant.map == expected
+@pytest.mark.parametrize("method", ["instant", "spol"])
+def test_small_defects_are_what_is_rare(
+    surfaces: Path, tmp_path: Path, method: str, options: list[str], chosen: str
+) -> None:
+    words = ["--method", method, "--precision", "fp32", "--instant.resize-px", "320", *options]
+    command, folder = ("fit", "instant") if method == "instant" else ("make-pseudo", "cues")
+    none = ["--classifier", "none"]
+    main([command, f"{surfaces}", "--run", f"{tmp_path / 'run'}", *words, *none])
+    assert json.loads((tmp_path / "run" / folder / "model.json").read_text())["options"]["map"] == chosen
+    main([command, f"{surfaces}", "--run", f"{tmp_path / 'run'}", *words, *none])  # finished already
+    if method == "instant":
+        assert (Run.open(tmp_path / "run").image_threshold is None) == (chosen == "rare")
 
 
-def test_defects_are_found_and_good_surfaces_stay_empty(tmp_path: Path) -> None:
-    write_surface_set(tmp_path, textures=["leather"], train_per_class=6, test_per_class=4, areas=(0.01, 0.03))
+def test_large_creatures_are_what_images_have_in_common(small_set: Path, tmp_path: Path) -> None:
+    words = ["--method", "instant", "--classifier", "none", "--precision", "fp32", "--instant.resize-px", "192"]
+    for name, options in (("auto", []), ("common", ["--instant.map", "common"])):
+        main(["fit", f"{small_set}", "--run", f"{tmp_path / name}", *words, *options])
+        main(["predict", f"{tmp_path / name}", f"{small_set / 'test'}", "--out", f"{tmp_path / f'{name}-boxes'}"])
+    auto, common = ((tmp_path / f"{name}-boxes" / "predictions.jsonl").read_text() for name in ("auto", "common"))
+    assert auto == common
+
+
+@pytest.fixture(scope="module")
+def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("surfaces")
+    write_surface_set(root, textures=["leather"], train_per_class=6, test_per_class=4, areas=(0.01, 0.03))
+    return root
+
+
+def test_defects_are_found_and_good_surfaces_stay_empty(surfaces: Path, tmp_path: Path) -> None:
     words = ["--method", "instant", "--no-object", GOOD, "--classifier", "none", "--instant.resize-px", "320"]
-    main(["fit", f"{tmp_path}", "--run", f"{tmp_path / 'run'}", "--precision", "fp32", *words])
-    main(["evaluate", f"{tmp_path / 'run'}", f"{tmp_path}", "--json", f"{tmp_path / 'm.json'}"])
+    main(["fit", f"{surfaces}", "--run", f"{tmp_path / 'run'}", "--precision", "fp32", *words])
+    main(["evaluate", f"{tmp_path / 'run'}", f"{surfaces}", "--json", f"{tmp_path / 'm.json'}"])
     (result,) = json.loads((tmp_path / "m.json").read_text())
     figures = {name: one["value"] for name, one in result["metrics"].items()}
     assert result["n"] == 4 * len(DEFECTS)

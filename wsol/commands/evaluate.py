@@ -27,12 +27,13 @@ from wsol.data.samples import DataSet, Sample
 from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Boxes
 from wsol.geometry.contrast import Colours, colours_of
-from wsol.geometry.image_threshold import AROUND_OTSU, brought
+from wsol.geometry.image_threshold import brought
 from wsol.geometry.objects import box_object
 from wsol.inference.localizer import Localizer
 from wsol.inference.no_object import possible
 from wsol.inference.outputs import Outputs
 from wsol.inference.torch_networks import TorchNetworks
+from wsol.methods.instant import shift_of
 from wsol.methods.spol import cues
 from wsol.metrics.empty_images import evaluated_samples, with_empty_images
 from wsol.metrics.evaluation import Evaluation, evaluation_of
@@ -332,12 +333,13 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
         )
     engine = choose_engine(device, precision)
     model = cues.load(run.folder, engine)
+    shift = shift_of(model.model_config)
 
     def heatmaps(pixels: Pixels, labels: Labels | None, colours: Sequence[Colours], margin: float = 0.0) -> np.ndarray:
         wanted = None if labels is None else torch.from_numpy(labels)
         raw = run_model(model, torch.from_numpy(pixels), engine, wanted, margin_fraction=margin).heatmaps
         assert raw is not None
-        return brought(AROUND_OTSU, raw.cpu().numpy(), colours)
+        return brought(shift, raw.cpu().numpy(), colours)
 
     def outputs(pixels: Pixels, labels: Labels | None) -> Outputs:
         colours = [*map(colours_of, pixels)]

@@ -217,16 +217,25 @@ class Instant(Config):
     (SCDA, Wei et al. 2017), or what is rare.
     """
 
-    map: InstantMap = "common"
-    """What is salient: what the images have in common (`common`), or what differs from the background (`rare`, the
-    Mahalanobis distance; for defects and other small things). With `--no-object` the default is `rare`, and the
-    background is learned from those images."""
+    map: InstantMap = "auto"
+    """What is salient: what the images have in common (`common`), what differs from the background (`rare`, the
+    Mahalanobis distance; for defects and other small things), or the one whose regions show the classes better
+    (`auto`; without labels, `common`). With `--no-object` the background is learned from those images alone."""
     sample: PositiveInt = 200
     """Number of evenly spaced training images from which the common component is computed."""
     resize_px: PositiveInt = 448
     """Height and width in pixels to which every image is resized, without keeping its aspect ratio."""
     output_stride: Stride = 16
     """Stride of the features in input pixels: 8, 16 or 32; as `training.output_stride`."""
+
+
+def finds_rare(options: Any) -> bool:
+    """Whether the options with which a network of instant mode was made choose what is rare.
+
+    Args:
+        options: by name, as its folder has them; runs of older versions have no `map`, and find what is common.
+    """
+    return isinstance(options, Mapping) and options.get("map") == "rare"
 
 
 class Psol(Config):

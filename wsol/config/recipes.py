@@ -125,6 +125,4 @@ def resolve(given: RunConfig) -> RunConfig:
     values = merged(exactly(RECIPES[given.recipe]), dict(METHODS[given.method].defaults))
     if "backbone" not in overrides:
         values = merged(values, NETWORKS[given.recipe])
-    if given.no_object:
-        values = merged(values, {"instant": {"map": "rare"}})
     return RunConfig.model_validate(merged(values, overrides), context=RESOLVED)

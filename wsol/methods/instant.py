@@ -15,50 +15,32 @@ images.
 
 from __future__ import annotations
 
-import operator
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from wsol.config.base import ACTIVATION
+from wsol.config.base import ACTIVATION, InstantMap
+from wsol.config.methods import finds_rare
 from wsol.config.options import RunConfig
-from wsol.data.loader import BATCH_SIZE, ImageLoader, broken_summary, in_order, write_skipped
 from wsol.data.samples import DataSet
-from wsol.errors import WsolError
 from wsol.geometry.image_threshold import AROUND_OTSU, ImageThreshold
-from wsol.methods.base import Untrained, config_of, last_stage, load_model, untrained
+from wsol.methods.base import config_of, last_stage, load_model, untrained
+from wsol.methods.choose_map import Regions, region_means
 from wsol.methods.ddt import Moments, first_component
-from wsol.methods.rare_map import (
-    LEVELS,
-    LevelMoments,
-    Levels,
-    Peaks,
-    RareNetwork,
-    fill_floor,
-    fill_whitening,
-    level_moments,
-)
+from wsol.methods.passes import Levels, Made, Numbers, Pass, evenly_spaced, run_passes, together
+from wsol.methods.rare_map import LEVELS, RareNetwork, background_passes
 from wsol.models.backbone import State
-from wsol.models.checkpoint import MethodConfig, save
+from wsol.models.checkpoint import MethodConfig, ModelConfig
 from wsol.models.features import FeatureLevels, Features
 from wsol.models.folding import fold
-from wsol.models.forward import prepared
 from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, fraction_of_peak, spread
 from wsol.runs.run import Run
-from wsol.runtime.engine import gathered
-from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
-from wsol.storage.folders import write_manifest
-from wsol.storage.shared_folder import new_shared_folder
-from wsol.text import number_of
 
 STAGE = "method instant"
 UPSAMPLING = 4
@@ -100,6 +82,25 @@ class InstantNetwork(nn.Module):
         return fraction_of_peak(finer[:, 0])
 
 
+class UndecidedNetwork(nn.Module):
+    """Both networks on the same features, until one is chosen by the labels."""
+
+    def __init__(self, features: FeatureLevels) -> None:
+        super().__init__()
+        self.features = features
+        self.common = InstantNetwork(features)
+        self.rare = RareNetwork(features)
+        self.chosen: InstantNetwork | RareNetwork = self.common
+
+    def levels(self, images: Tensor) -> Levels:
+        """The levels of normalised images, shallowest first; the last one is rectified."""
+        return self.rare.levels(images)
+
+    def forward(self, images: Tensor) -> Heatmaps:
+        """The map of the chosen network."""
+        return self.chosen.salience(self.levels(images))
+
+
 SalienceNetwork = InstantNetwork | RareNetwork
 
 
@@ -109,10 +110,25 @@ def build(model_config: MethodConfig, state: State | None) -> nn.Module:
 
 
 def build_salience(model_config: MethodConfig, state: State | None) -> SalienceNetwork:
-    """Build the network of the map that the options choose."""
-    if model_config.options.get("map") == "rare":
+    """Build the network of the map that the options choose; runs of older versions have no such option."""
+    if finds_rare(model_config.options):
         return RareNetwork(rectified_backbone(model_config, state, LEVELS))
     return InstantNetwork(rectified_backbone(model_config, state))
+
+
+def build_to_fit(
+    model_config: MethodConfig, state: State | None, map_option: InstantMap
+) -> SalienceNetwork | UndecidedNetwork:
+    """Build the network whose layers will be set.
+
+    Args:
+        model_config: its configuration.
+        state: pretrained weights of the backbone; random if None.
+        map_option: the map, or `auto` for both; without labels, that is the common one.
+    """
+    if map_option == "auto" and len(model_config.class_names) > 1:
+        return UndecidedNetwork(rectified_backbone(model_config, state, LEVELS))
+    return build_salience(model_config, state)
 
 
 def rectified_backbone(model_config: MethodConfig, state: State | None, levels: int = 1) -> FeatureLevels:
@@ -165,65 +181,98 @@ def otsu(maps: Heatmaps) -> Float[Tensor, " batch"]:
 
 
 def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None:
-    """Compute the common component in one pass over a sample of the training images. Labels are not used.
+    """Compute what is common, or rare, in passes over a sample of the training images. Labels are used only to choose
+    between the two.
 
     Raises:
         WsolError: no weights, a backbone that does not fit, a folder of other settings, or no image that can be
             decoded.
     """
-    ready = untrained(STAGE, run / "instant", instant_config(data, config), build, data, config, progress)
+    model_config = instant_config(data, config)
+    to_fit = partial(build_to_fit, map_option=config.instant.map)
+    ready = untrained(STAGE, run / "instant", model_config, to_fit, data, config, progress)
     if ready is None:
         return
     network = ready.network
-    assert isinstance(network, SalienceNetwork)
-    fold(network.features, network.features.modules(), ready.model_config.resize_px)
-    if isinstance(network, RareNetwork):
-        passes = background_passes(network, ready, STAGE, data, config)
-    else:
-        passes = [
-            Pass(
-                STAGE,
-                evenly_spaced(len(data.train), config.instant.sample),
-                lambda pixels, numbers: moments_of_roots(levels_of(network, ready, pixels)[-1]),
-                lambda moments: fill(network, moments),
-            )
-        ]
-    run_passes(passes, run / "instant", ready, data, config, progress)
+    assert isinstance(network, SalienceNetwork | UndecidedNetwork)
+    fold(network.features, network.features.modules(), model_config.resize_px)
+    passes = salience_passes(network, data, config, progress)
+    run_passes(
+        STAGE,
+        passes,
+        network.levels,
+        lambda: made_of(decided(network), model_config),
+        run / "instant",
+        ready,
+        data,
+        config,
+        progress,
+    )
 
 
-def background_passes(
-    network: RareNetwork, ready: Untrained, stage: str, data: DataSet, config: RunConfig
+def made_of(network: SalienceNetwork, model_config: MethodConfig) -> Made:
+    """The network and its configuration, with the map that was chosen."""
+    name = "rare" if isinstance(network, RareNetwork) else "common"
+    return Made(network, model_config.model_copy(update={"options": model_config.options | {"map": name}}))
+
+
+def decided(network: SalienceNetwork | UndecidedNetwork) -> SalienceNetwork:
+    """The network itself, or the chosen one of two."""
+    return network.chosen if isinstance(network, UndecidedNetwork) else network
+
+
+def salience_passes(
+    network: SalienceNetwork | UndecidedNetwork, data: DataSet, config: RunConfig, progress: Progress
 ) -> list[Pass]:
-    """Return the passes over images without an object that set what is rare; over all images if there are none.
+    """Return the passes that set the layers, and choose a map if both are there.
 
     Args:
-        network: the network, whose layers are set.
-        ready: its configuration and device.
-        stage: name of the stage, for messages.
+        network: the network.
         data: the training images.
         config: the configuration of the run.
+        progress: receives the choice.
     """
-    empty = [i for i, sample in enumerate(data.train) if not data.has_object(sample)]
-    background = empty or [*range(len(data.train))]
-    numbers = [background[i] for i in evenly_spaced(len(background), config.instant.sample)]
+    sample = config.instant.sample
+    if isinstance(network, RareNetwork):
+        return background_passes(network, data, sample)
+    numbers = evenly_spaced(len(data.train), sample)
+    if isinstance(network, InstantNetwork):
+        return [common_pass(network, numbers)]
+    first, *floor = background_passes(network.rare, data, sample)
+    choice = choosing_pass(network, data, numbers, progress)
+    return [together([common_pass(network.common, numbers), first]), together([*floor, choice])]
 
-    def moments(pixels: Tensor, _: Tensor) -> LevelMoments:
-        return level_moments(levels_of(network, ready, pixels))
 
-    @torch.inference_mode()
-    def peaks(pixels: Tensor, _: Tensor) -> Peaks:
-        return Peaks(network.distances(levels_of(network, ready, pixels)).amax((1, 2)).double().cpu().numpy())
+def common_pass(network: InstantNetwork, numbers: list[int]) -> Pass:
+    """The pass that sets the common component."""
+    return Pass(numbers, lambda levels, _: moments_of_roots(levels[-1]), lambda moments: fill(network, moments))
 
-    first = Pass(stage, numbers, moments, lambda sums: fill_whitening(network, sums))
-    second = Pass(stage, numbers, peaks, lambda found: fill_floor(network, found))
-    return [first, second] if empty else [first]
+
+def choosing_pass(network: UndecidedNetwork, data: DataSet, numbers: list[int], progress: Progress) -> Pass:
+    """The pass that chooses between the two maps, once the layers of both are set."""
+    labels = torch.tensor([sample.label for sample in data.train])
+
+    def regions(levels: Levels, batch: Numbers) -> Regions:
+        roots = levels[-1].sqrt()
+        common, rare = (region_means(one.salience(levels), roots) for one in (network.common, network.rare))
+        return Regions(common, rare, labels[batch].numpy())
+
+    def choose(found: Regions) -> None:
+        if found.is_rare_better():
+            network.chosen = network.rare
+            progress.say(
+                "what is rare in the images shows their classes better than what they have in common; for small"
+                " objects `--method instant`, without training, was the better method (docs/defects.md)"
+            )
+
+    return Pass(numbers, regions, choose)
 
 
 def instant_config(data: DataSet, config: RunConfig) -> MethodConfig:
     """Return the configuration that builds the network again, with the image size and stride of instant mode."""
     own = config.instant
-    # Runs of older versions have no choice of the map.
-    options = own.model_dump(exclude={"map"} if own.map == "common" else None)
+    # Runs of older versions have no choice of the map, and a chosen one is written when it is known.
+    options = own.model_dump(exclude={"map"} if own.map == "auto" else None)
     return config_of(data, config).model_copy(
         update={
             "options": options,
@@ -234,107 +283,14 @@ def instant_config(data: DataSet, config: RunConfig) -> MethodConfig:
     )
 
 
-def shift_of(options: Mapping[str, Any]) -> ImageThreshold | None:
+def shift_of(model_config: ModelConfig) -> ImageThreshold | None:
     """Return the rule for the threshold of each image; None for maps of what is rare, which have their own.
 
     Args:
-        options: the option group `instant`.
+        model_config: of the network.
     """
-    return None if options.get("map") == "rare" else AROUND_OTSU
-
-
-def evenly_spaced(count: int, sample: int) -> list[int]:
-    """Return at most `sample` of `count` indices, evenly spaced. If images are sorted by class, each class has some."""
-    taken = min(count, sample)
-    return [i * count // taken for i in range(taken)]
-
-
-class Pass(NamedTuple):
-    """One pass over some images, whose results per batch can be added."""
-
-    stage: str
-    numbers: list[int]
-    """Indices of the images."""
-    moments: Callable[[Tensor, Int64[Tensor, " batch"]], Any]
-    """Computes the result of a batch from pixels and image indices."""
-    fill: Callable[[Any], None]
-    """Sets the network's layers from the sum of the results."""
-
-
-def run_passes(
-    passes: Sequence[Pass], folder: Path, ready: Untrained, data: DataSet, config: RunConfig, progress: Progress
-) -> None:
-    """Run passes one after the other, set the layers after each, and write the network's folder.
-
-    With several processes, each takes a part of the images.
-
-    Args:
-        passes: the passes.
-        folder: folder of the network in the run.
-        ready: the network, its device and settings.
-        data: the training images.
-        config: the configuration of the run.
-        progress: receives messages and progress.
-
-    Raises:
-        WsolError: none of the images can be decoded.
-    """
-    started, stage = time.perf_counter(), passes[0].stage
-    with new_shared_folder(folder, ready.engine) as scratch:
-        images = ImageLoader(
-            [sample.path for sample in data.train], ready.model_config.resize_px, workers=config.workers
-        )
-        for one in passes:
-            sums = gathered([_sum(one, images, progress)], ready.engine)
-            sums = [moments for moments in sums if moments is not None]
-            if not sums:
-                raise WsolError(
-                    f"{stage}: none of {number_of(len(one.numbers), 'image')} can be decoded",
-                    expected="at least one",
-                    remedy=f"Run `wsol check {data.root}` to see what is wrong with them.",
-                )
-            one.fill(reduce(operator.add, sums))
-        for broken in gathered([images.broken], ready.engine):
-            images.broken |= broken
-        if part().is_first:
-            save(scratch, ready.network, ready.model_config)
-            write_skipped(scratch, [sample.image_id for sample in data.train], images)
-            figures = {
-                "seconds": time.perf_counter() - started,
-                "engine": ready.engine.reason,
-                "sample": len(passes[0].numbers),
-                "images": sum(len(one.numbers) for one in passes),
-                "broken_images": len(images.broken),
-            }
-            write_manifest(scratch, stage, ready.settings, ready.inputs, figures)
-    if part().is_first:
-        progress.say(f"{stage}: {number_of(len(passes[0].numbers), 'image')} used, {broken_summary(folder)}")
-
-
-def _sum(one: Pass, images: ImageLoader, progress: Progress) -> Any:
-    """The sum over the images of this process; None if none could be decoded."""
-    mine = list(part().of(one.numbers))
-    orders = [[mine[i] for i in rows] for rows in in_order(len(mine), BATCH_SIZE)]
-    total: Any = None
-    with progress.task(one.stage, len(orders)) as advance:
-        for batch in images.batches(orders):
-            moments = one.moments(torch.from_numpy(batch.pixels), torch.from_numpy(batch.indices))
-            total = moments if total is None else total + moments
-            advance()
-    return total
-
-
-@torch.inference_mode()
-def levels_of(network: SalienceNetwork, ready: Untrained, pixels: Tensor) -> Levels:
-    """Compute the levels of a batch of images, the last one rectified.
-
-    Args:
-        network: the network.
-        ready: its configuration and device.
-        pixels: RGB squares, uint8.
-    """
-    with ready.engine.autocast():
-        return network.levels(prepared(pixels, ready.model_config, ready.engine))
+    is_rare = isinstance(model_config, MethodConfig) and finds_rare(model_config.options)
+    return None if is_rare else AROUND_OTSU
 
 
 def moments_of_roots(features: Features) -> Moments:

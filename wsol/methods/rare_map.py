@@ -21,11 +21,10 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from wsol.data.samples import DataSet
+from wsol.methods.passes import Levels, Pass, evenly_spaced
 from wsol.models.features import FeatureLevels
 from wsol.models.outputs import Heatmaps
-
-Levels = list[Float[Tensor, "batch _ _ _"]]
-"""Feature maps of one batch, shallowest first, each of its own size."""
 
 LEVELS = 3
 """Number of last stages of the backbone."""
@@ -97,6 +96,10 @@ class RareNetwork(nn.Module):
         ]
         return torch.stack(logs).mean(0)[:, 0].exp()
 
+    def peaks(self, levels: Levels) -> Peaks:
+        """The highest distance in each image."""
+        return Peaks(self.distances(levels).amax((1, 2)).double().cpu().numpy())
+
     def salience(self, levels: Levels) -> Float[Tensor, "batch finer_height finer_width"]:
         """The map in [0, 1] with threshold 0.5, computed from the levels."""
         return rescaled(self.distances(levels), self.floor)
@@ -152,3 +155,19 @@ def fill_whitening(network: RareNetwork, moments: LevelMoments) -> None:
 def fill_floor(network: RareNetwork, peaks: Peaks) -> None:
     """Set the floor, from the highest distance in each image without an object."""
     network.floor.fill_(float(np.quantile(peaks.values, QUIET)))
+
+
+def background_passes(network: RareNetwork, data: DataSet, sample: int) -> list[Pass]:
+    """Return the passes over images without an object that set the layers; over all images if there are none.
+
+    Args:
+        network: the network.
+        data: the training images.
+        sample: the maximum number of images.
+    """
+    empty = [i for i, one in enumerate(data.train) if not data.has_object(one)]
+    background = empty or [*range(len(data.train))]
+    numbers = [background[i] for i in evenly_spaced(len(background), sample)]
+    first = Pass(numbers, lambda levels, _: level_moments(levels), lambda sums: fill_whitening(network, sums))
+    second = Pass(numbers, lambda levels, _: network.peaks(levels), lambda found: fill_floor(network, found))
+    return [first, second] if empty else [first]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsol.config.messages import check_fraction
-from wsol.config.methods import METHODS, MethodSpec
+from wsol.config.methods import METHODS, MethodSpec, finds_rare
 from wsol.config.options import Box, RunConfig
 from wsol.data.no_object import class_list
 from wsol.errors import WsolError
@@ -15,9 +15,9 @@ from wsol.geometry.image_threshold import AROUND_OTSU, ImageThreshold
 from wsol.runs.box_threshold import THRESHOLD_FILE, LearnedThreshold, read_threshold
 from wsol.runs.calibration import Calibration, read_calibration
 from wsol.runs.saved_config import load_config
-from wsol.storage.folders import file_hash, text_hash
+from wsol.storage.folders import file_hash, read_json, text_hash
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, MODEL_CONFIG = "model.safetensors", "model.json"
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,16 @@ class Run:
         """Whether the predicted class decides that an image has no object. Maps that are relative to their maximum
         cannot: only masks and distances can be low everywhere.
         """
-        is_absolute = self.config.method == "spol" or self.config.instant.map == "rare"
-        return bool(self.no_object) and not (is_absolute and self.config.method in ("spol", "instant"))
+        return bool(self.no_object) and self.config.method != "spol" and not self._finds_rare
+
+    @property
+    def _finds_rare(self) -> bool:
+        """Whether this is instant mode, and its map is what is rare. The network knows which one was chosen."""
+        path = self.network_folder / MODEL_CONFIG
+        if self.config.method != "instant" or not path.exists():
+            return False
+        values = read_json(path, "wsol fit")  # `wsol.models` needs torch, which is not always installed
+        return isinstance(values, dict) and finds_rare(values.get("options"))
 
     @property
     def weight_hashes(self) -> dict[str, str]:
@@ -116,7 +124,7 @@ class Run:
             WsolError: the file is damaged.
         """
         if self.config.method == "instant":
-            return None if self.config.instant.map == "rare" else AROUND_OTSU
+            return None if self._finds_rare else AROUND_OTSU
         learned = self.learned_threshold
         return None if learned is None else learned.for_images
 

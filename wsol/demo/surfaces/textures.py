@@ -28,7 +28,7 @@ def surface(kind: str, random: np.random.Generator, image_hw: tuple[int, int]) -
     """
     texture = TEXTURES[kind](random, image_hw)
     texture = (texture - texture.mean()) / max(float(texture.std()), 1e-6)
-    return 0.5 + CONTRAST * texture + _light(random, image_hw)
+    return np.asarray(0.5 + CONTRAST * texture + _light(random, image_hw), np.float32)
 
 
 def noise(random: np.random.Generator, image_hw: tuple[int, int], blur_px: tuple[float, float]) -> Plane:
@@ -41,14 +41,14 @@ def noise(random: np.random.Generator, image_hw: tuple[int, int], blur_px: tuple
     """
     plane = random.standard_normal(image_hw).astype(np.float32)
     plane = cv2.GaussianBlur(plane, (0, 0), blur_px[0], sigmaY=blur_px[1])
-    return (plane - plane.mean()) / max(float(plane.std()), 1e-6)
+    return np.asarray((plane - plane.mean()) / max(float(plane.std()), 1e-6), np.float32)
 
 
 def _light(random: np.random.Generator, image_hw: tuple[int, int]) -> Plane:
     """Light that falls off slowly to one side."""
     y, x = np.mgrid[-1 : 1 : image_hw[0] * 1j, -1 : 1 : image_hw[1] * 1j].astype(np.float32)
     angle, strength = random.uniform(0, 2 * math.pi), random.uniform(0, 0.08)
-    return (strength * (x * math.cos(angle) + y * math.sin(angle))).astype(np.float32)
+    return np.asarray(strength * (x * math.cos(angle) + y * math.sin(angle)), np.float32)
 
 
 def _cloth(random: np.random.Generator, image_hw: tuple[int, int]) -> Plane:

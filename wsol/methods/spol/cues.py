@@ -21,23 +21,23 @@ from torch.nn.functional import interpolate
 
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
-from wsol.methods.base import Untrained, load_model, untrained
+from wsol.methods.base import load_model, untrained
 from wsol.methods.ddt import Moments
 from wsol.methods.evidence import ClassMoments, class_moments, ridge
 from wsol.methods.instant import (
-    InstantNetwork,
-    Pass,
     SalienceNetwork,
-    background_passes,
+    UndecidedNetwork,
     build_salience,
-    evenly_spaced,
+    build_to_fit,
+    choosing_pass,
+    decided,
     fill,
     instant_config,
-    levels_of,
+    made_of,
     moments_of_roots,
-    run_passes,
 )
-from wsol.methods.rare_map import Levels, RareNetwork
+from wsol.methods.passes import Levels, Made, Pass, evenly_spaced, run_passes, together
+from wsol.methods.rare_map import RareNetwork, background_passes
 from wsol.methods.spol.parts import EVIDENCE_WEIGHT, Parts, part_model
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
@@ -74,7 +74,9 @@ class Cues(NamedTuple):
 class CueNetwork(nn.Module):
     """The network of instant mode, with two linear layers on its features: class evidence, and likeness of parts."""
 
-    def __init__(self, salience: SalienceNetwork, classes: int) -> None:
+    salience: SalienceNetwork | UndecidedNetwork
+
+    def __init__(self, salience: SalienceNetwork | UndecidedNetwork, classes: int) -> None:
         super().__init__()
         channels = salience.features.channels[-1]
         self.salience = salience
@@ -87,7 +89,7 @@ class CueNetwork(nn.Module):
 
     def cues(self, levels: Levels, labels: Int64[Tensor, " batch"] | None) -> Cues:
         """The cues, computed from the levels of features."""
-        salience, roots = self.salience.salience(levels), levels[-1].sqrt()
+        salience, roots = decided(self.salience).salience(levels), levels[-1].sqrt()
         evidence = self.evidence(roots)
         rows = torch.arange(len(evidence), device=evidence.device)
         own = evidence[:, :1] * 0 if labels is None else evidence[rows, labels.to(evidence.device), None]
@@ -199,45 +201,64 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
             decoded.
     """
     model_config = instant_config(data, config).model_copy(update={"method": "spol"})
-    ready = untrained(STAGE, run / "cues", model_config, build, data, config, progress)
+
+    def to_fit(model_config: MethodConfig, state: State | None) -> nn.Module:
+        return CueNetwork(build_to_fit(model_config, state, config.instant.map), len(model_config.class_names))
+
+    ready = untrained(STAGE, run / "cues", model_config, to_fit, data, config, progress)
     if ready is None:
         return
     network = ready.network
     assert isinstance(network, CueNetwork)
     features = network.salience.features
     fold(features, features.modules(), model_config.resize_px)
+
+    def made() -> Made:
+        salience, with_map = made_of(decided(network.salience), model_config)
+        assert isinstance(salience, SalienceNetwork)
+        network.salience = salience
+        if isinstance(salience, RareNetwork):  # evidence is of what is common; without it the largest part is chosen
+            _clear(network)
+        return Made(network, with_map)
+
+    passes = _passes(network, data, config, progress)
+    run_passes(STAGE, passes, network.salience.levels, made, run / "cues", ready, data, config, progress)
+
+
+def _clear(network: CueNetwork) -> None:
     for layer in (network.evidence, network.likeness):
         fill_layer(layer, np.zeros(layer.weight.shape), 0.0)
-    if isinstance(network.salience, RareNetwork):  # without evidence, the largest part is chosen
-        passes = background_passes(network.salience, ready, STAGE, data, config)
-    else:
-        passes = _common_passes(network, network.salience, ready, data, config)
-    run_passes(passes, run / "cues", ready, data, config, progress)
 
 
-def _common_passes(
-    network: CueNetwork, salience: InstantNetwork, ready: Untrained, data: DataSet, config: RunConfig
-) -> list[Pass]:
-    """Salience and evidence from one pass, likeness from another."""
-    labels, classes = torch.tensor([sample.label for sample in data.train]), len(data.class_names)
+def _passes(network: CueNetwork, data: DataSet, config: RunConfig, progress: Progress) -> list[Pass]:
+    """Salience and evidence from one pass; likeness, and the choice between two maps, from another."""
+    _clear(network)
+    salience, sample = network.salience, config.instant.sample
+    if isinstance(salience, RareNetwork):
+        return background_passes(salience, data, sample)
+    common = salience.common if isinstance(salience, UndecidedNetwork) else salience
+    labels, classes = torch.tensor([one.label for one in data.train]), len(data.class_names)
 
     def fill_from_moments(moments: CueMoments) -> None:
-        fill(salience, moments.positions)
+        fill(common, moments.positions)
         fill_layer(network.evidence, *ridge(moments.images))
 
     first = Pass(
-        STAGE,
-        sample_of(labels.tolist(), config.instant.sample),
-        lambda pixels, numbers: cue_moments(levels_of(salience, ready, pixels)[-1], labels[numbers], classes),
+        sample_of(labels.tolist(), sample),
+        lambda levels, numbers: cue_moments(levels[-1], labels[numbers], classes),
         fill_from_moments,
     )
+    numbers = evenly_spaced(len(labels), sample)
     second = Pass(
-        STAGE,
-        evenly_spaced(len(labels), config.instant.sample),
-        lambda pixels, numbers: parts_of(network, levels_of(salience, ready, pixels), numbers, labels),
+        numbers,
+        lambda levels, numbers: parts_of(network, levels, numbers, labels),
         lambda parts: fill_layer(network.likeness, *part_model(parts)),
     )
-    return [first, second]
+    if not isinstance(salience, UndecidedNetwork):
+        return [first, second]
+    background, *floor = background_passes(salience.rare, data, sample)
+    choice = choosing_pass(salience, data, numbers, progress)
+    return [together([first, background]), together([second, *floor, choice])]
 
 
 def cue_moments(features: Features, labels: Int64[Tensor, " batch"], classes: int) -> CueMoments:

@@ -190,7 +190,7 @@ class _CueMasks:
         maps = [cues.keep_best_part(*one) for one in planes]
         largest = [cues.keep_best_part(salience, *2 * [np.zeros_like(salience)]) for salience, *_ in planes]
         records["chosen"] = [not np.array_equal(*both) for both in zip(maps, largest, strict=True)]
-        shifted = brought(shift_of(self.model_config.options), np.stack(maps), map(colours_of, batch.pixels))
+        shifted = brought(shift_of(self.model_config), np.stack(maps), map(colours_of, batch.pixels))
         inside = np.array([upsampled(one) > cues.THRESHOLD for one in shifted])
         records["inside"] = np.packbits(inside, axis=-1)
         records["state"] = np.where(inside.any(axis=(1, 2)), WHOLE, EMPTY)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from wsol import RunConfig, evaluate, fit
 from wsol.demo.surfaces import GOOD, write_surface_set
-from wsol.storage.folders import new_folder, write_json, write_text
+from wsol.storage.folders import new_folder, write_json, write_manifest, write_text
 
 HERE = Path(__file__).parent
 TRAIN, TEST, GOOD_TRAIN = 20, 16, 60
@@ -77,6 +77,7 @@ def measure(surfaces: Surfaces, values: dict[str, Any], runs: Path) -> dict[str,
                 contrast=surfaces.contrast,
                 seed=1,
             )
+            write_manifest(scratch, "surfaces", surfaces._asdict(), {}, {})
     run = folder / "-".join("".join(c if c.isalnum() else " " for c in json.dumps(values)).split())
     fit(data, run, RunConfig.model_validate(values), quiet=True)
     result = evaluate(run, data, no_object=GOOD, quiet=True).as_json()[0]

@@ -151,7 +151,11 @@ NAMES = st.text(
 )
 
 
-@given(st.dictionaries(NAMES.filter(lambda name: not name.startswith("./")), NAMES, min_size=1, max_size=5))
+ONE_LABEL = NAMES.filter(lambda name: not {*name} & {*"|,;"})
+"""Other names may be several labels in one cell."""
+
+
+@given(st.dictionaries(NAMES.filter(lambda name: not name.startswith("./")), ONE_LABEL, min_size=1, max_size=5))
 def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, labels: dict[str, str]) -> None:
     table = write_table(tmp_path_factory.mktemp("csv") / "t.csv", labels.items(), ("path", "label"))
     data = open_ground_truth(table)
@@ -248,6 +252,31 @@ def test_images_without_one_label_are_left_out_and_noted(tmp_path: Path) -> None
     ground_truth = data.read_ground_truth()
     assert boxes_of(ground_truth) == {"1.jpg": BOXES["1.jpg"]}
     assert ground_truth.mistakes == ()
+
+
+@pytest.mark.parametrize(
+    ("label", "parts"),
+    [
+        pytest.param("hawk|owl", "hawk, owl", id="a bar"),
+        pytest.param("hawk | tit", "hawk, tit", id="a bar and an unknown label"),
+        pytest.param("hawk,owl", "hawk, owl", id="a comma between known labels"),
+        pytest.param("owl; hawk", "owl, hawk", id="a semicolon between known labels"),
+    ],
+)
+def test_several_labels_in_a_cell_are_no_class_of_their_own(tmp_path: Path, label: str, parts: str) -> None:
+    rows = [("1.jpg", "owl"), ("2.jpg", "hawk"), ("3.jpg", label)]
+    table = write_table(tmp_path / "t.csv", rows, ("path", "label"))
+    write_images(tmp_path, rows)
+    data = read(table)
+    assert data.class_names == ("hawk", "owl")
+    assert [(one.kind, one.what) for one in data.mistakes] == [("several classes", f"expected one label, got {parts}")]
+
+
+def test_a_comma_in_the_name_of_a_class_stays(tmp_path: Path) -> None:
+    rows = [("1.jpg", "owl"), ("2.jpg", "great tit, male"), ("3.jpg", "owl, male")]
+    table = write_table(tmp_path / "t.csv", rows, ("path", "label"))
+    write_images(tmp_path, rows)
+    assert read(table).class_names == ("great tit, male", "owl", "owl, male")
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 split.
 
 Corners are 0-based, half-open pixels of the upright image; a line without corners is an image without a box. Without
-the column label, the folder of an image is its class, so that the boxes.csv of class folders can be read too.
+the column label, the folder of an image is its class, so that the boxes.csv of class folders can be read too. A cell
+with several labels (`owl|wren`) is no class of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -138,12 +139,26 @@ def _listed(table: Path) -> dict[str, _Listed]:
             )
         if (label := _label(row, image_id, where)) not in one.class_names:
             one.class_names.append(label)
+    known = {name for one in listed.values() for name in one.class_names}
+    for one in listed.values():
+        one.class_names = list(dict.fromkeys(part for name in one.class_names for part in _several(name, known)))
     if len({one.split == "" for one in listed.values()}) > 1:
         first = next(one.first for one in listed.values() if not one.split)
         raise WsolError(
             first, expected="a split as in the other lines", got="none", remedy="Fill it in, or empty the column."
         )
     return listed
+
+
+def _several(label: str, known: Collection[str]) -> list[str]:
+    """The labels in one cell: separated by `|`, or by commas or semicolons if each is the label of another image."""
+    if "|" in label:
+        return [part.strip() for part in label.split("|")]
+    for mark in ",;":
+        parts = [part.strip() for part in label.split(mark)]
+        if len(parts) > 1 and all(part in known for part in parts):
+            return parts
+    return [label]
 
 
 def _split(row: Mapping[str, str], where: str) -> Split:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from wsol.methods.spol.gaussian_prior import Targets
 from wsol.methods.spol.losses import CLASS_LOSSES, distil, joint, masked_bce
+from wsol.methods.spol.train_seg import LEAST_FOREGROUND, balanced, weight_of_small_objects
 
 
 def random_logits(seed: int, classes: int = 4, batch: int = 3) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,3 +123,17 @@ def test_a_fused_branch_with_the_same_softmax_has_no_gradient() -> None:
 def test_without_a_deep_branch_every_loss_is_cross_entropy(name: str) -> None:
     fused, _, labels = random_logits(1)
     assert CLASS_LOSSES[name](fused, None, labels).item() == pytest.approx(entropy_by_loops(fused, labels), rel=1e-5)
+
+
+@given(st.floats(0, 1))
+def test_small_objects_weigh_as_a_tenth_of_the_pixels(fraction: float) -> None:
+    weight = weight_of_small_objects(fraction)
+    assert weight >= 1 and (weight == 1) == (fraction >= LEAST_FOREGROUND)
+    if 1e-4 < fraction < LEAST_FOREGROUND:
+        assert weight * fraction == pytest.approx(LEAST_FOREGROUND)
+
+
+def test_only_foreground_gets_the_weight_and_ignored_pixels_stay_ignored() -> None:
+    targets = Targets(torch.tensor([[[0.0, 1.0, 1.0]]]), torch.tensor([[[1.0, 1.0, 0.0]]]))
+    assert balanced(targets, 5.0).weight.tolist() == [[[1.0, 5.0, 0.0]]]
+    assert balanced(targets, 1.0) is targets

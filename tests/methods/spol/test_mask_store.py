@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from wsol.config.methods import Pseudo
 from wsol.errors import WsolError
 from wsol.methods.spol.gaussian_prior import mask_targets, render
 from wsol.methods.spol.mask_store import (
@@ -22,6 +23,7 @@ from wsol.methods.spol.mask_store import (
     SIZE_PX,
     WHOLE,
     PseudoStore,
+    all_background,
     create,
     decode,
     encode,
@@ -184,3 +186,23 @@ def test_masks_keep_their_position_at_the_image_size(masks_folder: Path) -> None
 
 def test_maps_are_not_masks(folder: Path) -> None:
     assert not PseudoStore(folder).holds_masks
+
+
+def test_the_foreground_fraction_is_that_of_all_masks(masks_folder: Path) -> None:
+    store = PseudoStore(masks_folder)
+    everything = [*range(len(store))]
+    masks = store.masks(torch.tensor(everything))
+    assert store.foreground_fraction(everything) == pytest.approx(masks.mean().item())
+
+
+def test_the_foreground_fraction_of_maps_is_not_small(folder: Path) -> None:
+    assert PseudoStore(folder).foreground_fraction([0]) == 1
+
+
+@pytest.mark.parametrize("layout", [mask_record(), record_of(MAP_HW, GAUSSIANS)], ids=["mask", "map"])
+def test_all_background_is_usable_and_has_no_foreground(tmp_path: Path, layout: np.dtype[Any]) -> None:
+    records = create(tmp_path, ["a.jpg"], layout)
+    records[0] = all_background(layout)
+    store = PseudoStore(tmp_path)
+    value, weight = store.targets(store.at_size(torch.tensor([0]), 32, torch.device("cpu")), Pseudo())
+    assert store.usable() == [0] and not value.any() and weight.all()

@@ -31,6 +31,8 @@ FIELDS = ("state", "map", "gaussians")
 MASK_FIELDS = ("state", "chosen", "inside")
 SIZE_PX = 128
 """Height and width in pixels of stored masks, fine enough for a box."""
+FEW = 1000
+"""So many masks are enough to estimate a fraction."""
 ABSENT, WHOLE, EMPTY, NOT_FINITE = range(4)
 """States of a record: never written (broken image), usable, a map without a positive value, a map with NaN or
 infinity."""
@@ -141,6 +143,17 @@ class PseudoStore:
             "broken_images": int(states[ABSENT]),
             "chosen": int(self.records["chosen"].sum()) if self.holds_masks else 0,
         }
+
+    def foreground_fraction(self, indices: list[int]) -> float:
+        """The fraction of foreground pixels in some masks; 1 for maps, whose thresholds ignore most of the background.
+
+        Args:
+            indices: image indices, at least one; of very many, evenly spaced ones are read.
+        """
+        if not self.holds_masks:
+            return 1.0
+        some = indices[:: max(len(indices) // FEW, 1)]
+        return float(np.mean([np.unpackbits(self.records["inside"][index]).mean() for index in some]))
 
     def stored(self, indices: Int64[Tensor, " batch"]) -> tuple[Heatmaps, Gaussians]:
         """Maps at their stored resolution, and their Gaussians."""

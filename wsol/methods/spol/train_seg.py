@@ -12,6 +12,7 @@ from wsol.data.crops import View
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods.spol import learn_threshold
+from wsol.methods.spol.gaussian_prior import Targets
 from wsol.methods.spol.losses import masked_bce
 from wsol.methods.spol.mask_store import MASKS_FILE, PseudoStore
 from wsol.models.backbone import State, normalisation, scaled_px
@@ -23,6 +24,9 @@ from wsol.training.train_stage import Stage, Trainable, layers_beside_backbone, 
 
 STAGE = "train-seg"
 SEED_NUMBER = 3
+LEAST_FOREGROUND = 0.1
+"""Objects that cover less than this fraction of all pixels count as if they covered it. Else a network that finds
+nothing is nearly right, and in few steps learns no more (studies/surfaces.md)."""
 
 
 def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Path:
@@ -76,10 +80,12 @@ def _train_network(store: PseudoStore, folder: Path, data: DataSet, config: RunC
     usable = store.usable()
     stage = Stage(STAGE, folder, config.backbone, settings, inputs, number_of(len(usable), "pseudo mask"))
 
+    foreground_weight = weight_of_small_objects(store.foreground_fraction(usable))
+
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)
         planes = view.apply(store.at_size(indices, config.seg.resize_px, images.device))
-        return masked_bce(logits[:, 0], *store.targets(planes, config.pseudo))
+        return masked_bce(logits[:, 0], *balanced(store.targets(planes, config.pseudo), foreground_weight))
 
     def build_network(weights: State) -> Trainable:
         own, mean_std = config.seg, normalisation(config.backbone)
@@ -100,3 +106,24 @@ def _train_network(store: PseudoStore, folder: Path, data: DataSet, config: RunC
         return Trainable(network, model_config, layers_beside_backbone(network), objective)
 
     train_stage(stage, SEED_NUMBER, config.seg, build_network, data, config, progress, usable=usable)
+
+
+def weight_of_small_objects(foreground_fraction: float) -> float:
+    """Return the weight of foreground pixels in the loss: 1 unless objects are small.
+
+    Args:
+        foreground_fraction: fraction of all pixels of the pseudo masks.
+    """
+    return max(LEAST_FOREGROUND / max(foreground_fraction, 1e-4), 1.0)
+
+
+def balanced(targets: Targets, foreground_weight: float) -> Targets:
+    """Multiply the weights of foreground pixels.
+
+    Args:
+        targets: values and weights of the pixels of a batch.
+        foreground_weight: the factor.
+    """
+    if foreground_weight == 1:
+        return targets
+    return Targets(targets.value, targets.weight * (1 + (foreground_weight - 1) * targets.value))

@@ -21,6 +21,7 @@ from wsol.demo.drawing.pose import pose
 from wsol.demo.drawing.scene import scene
 from wsol.demo.drawing.textures import PATTERNS
 from wsol.demo.drawing.tubes import PROFILES, Light
+from wsol.demo.drawing.write import EMPTY
 from wsol.geometry.boxes import tight_box
 
 SMALL_HW = (90, 120)
@@ -194,3 +195,16 @@ def iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     shared = max(0.0, x1 - x0) * max(0.0, y1 - y0)
     union = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)) - shared
     return shared / union
+
+
+def test_empty_images_are_a_class_without_boxes_and_change_no_other_image(tmp_path: Path) -> None:
+    for name, empty in (("with", 2), ("without", 0)):
+        (tmp_path / name).mkdir()
+        write_demo_set(tmp_path / name, classes=2, train_per_class=1, test_per_class=1, empty=empty, image_hw=(60, 80))
+    with_empty, without = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*.*")}
+        for root in (tmp_path / "with", tmp_path / "without")
+    )
+    assert without.items() <= with_empty.items()
+    added = sorted(path.as_posix() for path in with_empty.keys() - without.keys())
+    assert added == [f"{split}/{EMPTY}/000{i}.jpg" for split in ("test", "train") for i in range(2)]

@@ -55,6 +55,26 @@ def draw(
     return _photographed(image, camera_rng), cover > 0.5
 
 
+def draw_empty(rng: np.random.Generator, image_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Draw a photograph without a creature.
+
+    Args:
+        rng: source of all randomness of the image.
+        image_hw: (height, width) in pixels.
+
+    Returns:
+        The image, H x W x 3 RGB.
+    """
+    light_rng, scene_rng, front_rng, camera_rng = rng.spawn(4)
+    light = Light.random(light_rng)
+    image = scene(scene_rng, image_hw, light)
+    if front_rng.random() < OCCLUDED:  # around a position where a creature could be
+        target = np.zeros(image_hw, np.float32)
+        target[tuple(front_rng.integers(edge // 4, 3 * edge // 4) for edge in image_hw)] = 1
+        image, _ = _with_occluder(image, target, front_rng, light)
+    return _photographed(image, camera_rng)
+
+
 def _with_creature(image: Floats, creature: Creature, rng: np.random.Generator, light: Light) -> tuple[Floats, Floats]:
     image_hw = image.shape[0], image.shape[1]
     parts = _fitted(creature, image_hw, rng)

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol.demo.drawing.creatures import CREATURES
-from wsol.demo.drawing.image import draw
+from wsol.demo.drawing.image import draw, draw_empty
 from wsol.geometry.boxes import tight_box
 
 SPLITS = ("train", "test")
 MIN_SIZE_PX = 32
 """In smaller images the creature's limbs vanish from image and mask."""
 JPEG_QUALITY = 92
+EMPTY = "empty"
+"""The class of images without a creature."""
 
 
 def write_demo_set(
@@ -25,6 +27,7 @@ def write_demo_set(
     classes: int = 8,
     train_per_class: int = 30,
     test_per_class: int = 10,
+    empty: int = 0,
     image_hw: tuple[int, int] = (240, 320),
     seed: int = 0,
 ) -> None:
@@ -37,6 +40,7 @@ def write_demo_set(
         classes: number of classes, 2 to 10.
         train_per_class: training images of each class.
         test_per_class: test images of each class.
+        empty: images without a creature in each split, as the class `empty`.
         image_hw: (height, width) of the images in pixels.
         seed: seed of all images.
 
@@ -47,6 +51,9 @@ def write_demo_set(
     counts = (train_per_class, test_per_class)
     rows: list[tuple[str | int, ...]] = []
     for split, (split_name, count) in enumerate(zip(SPLITS, counts, strict=True)):
+        for i in range(empty):
+            image = draw_empty(np.random.default_rng([seed, split, len(CREATURES), i]), image_hw)
+            write_image(root / f"{split_name}/{EMPTY}/{i:04d}.jpg", image)
         for label, class_name in enumerate(list(CREATURES)[:classes]):
             for i in range(count):
                 path = f"{split_name}/{class_name}/{i:04d}.jpg"

@@ -112,10 +112,16 @@ def test_the_error_is_that_of_a_model_without_the_image() -> None:
 def test_the_map_whose_regions_show_the_classes_is_chosen() -> None:
     random = np.random.default_rng(1)
     labels = np.arange(40) % 2
-    noise, telling = random.normal(size=(40, 5)), random.normal(size=(40, 5)) * 0.1 + labels[:, None]
-    assert choose_map.Regions(noise, telling, labels).is_rare_better()
-    assert not choose_map.Regions(telling, noise, labels).is_rare_better()
-    assert not choose_map.Regions(noise, telling, np.zeros(40, int)).is_rare_better()
+
+    def features(spread: float) -> np.ndarray:
+        return random.normal(size=(40, 5)) * spread + labels[:, None]
+
+    telling, nearly, weak, noise = features(0.2), features(0.25), features(2.0), random.normal(size=(40, 5))
+    assert choose_map.Regions(weak, telling, noise, labels).is_rare_better()  # clearly
+    assert not choose_map.Regions(nearly, telling, noise, labels).is_rare_better()  # not clearly
+    assert choose_map.Regions(nearly, telling, telling, labels).is_rare_better()  # common is no better than the image
+    assert not choose_map.Regions(telling, weak, noise, labels).is_rare_better()
+    assert not choose_map.Regions(noise, telling, noise, np.zeros(40, int)).is_rare_better()
 
 
 def test_region_means_by_hand() -> None:

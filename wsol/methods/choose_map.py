@@ -2,7 +2,9 @@
 
 What all images have in common is the object if objects are large, and the surface if they are small; what is rare is
 then the object. The mean features of the salient region of each image are classified by ridge regression (Hoerl &
-Kennard 1970), and the map with the smaller leave-one-out error (Allen 1974) is chosen.
+Kennard 1970). What is rare is chosen if its leave-one-out error (Allen 1974) is smaller, and either half as large or
+what is common shows the classes no better than the whole image does. A smaller error alone is not enough: the rarest
+part of an animal may show its class better than the whole animal.
 """
 
 from __future__ import annotations
@@ -21,14 +23,17 @@ from wsol.models.features import Features
 PENALTY = 0.1
 """Weight of the squared weights, as a fraction of the mean squared distance of a region's features from their mean.
 0.01 and 1 choose the same on all sets (studies/surfaces.md)."""
+CLEARLY = 0.5
+"""An error of less than this fraction is clearly smaller (studies/surfaces.md)."""
 
 
 @dataclass(frozen=True)
 class Regions:
-    """Mean features of the salient region of some images, by each of the two maps."""
+    """Mean features of some images: of the salient region by each of the two maps, and of the whole image."""
 
     common: Float64[np.ndarray, "images channels"]
     rare: Float64[np.ndarray, "images channels"]
+    whole: Float64[np.ndarray, "images channels"]
     labels: Int64[np.ndarray, " images"]
 
     def __add__(self, other: Regions) -> Regions:
@@ -39,7 +44,8 @@ class Regions:
         """Whether the regions of what is rare show the classes better; false if there is only one class."""
         if len(np.unique(self.labels)) < 2:
             return False
-        return label_error(self.rare, self.labels) < label_error(self.common, self.labels)
+        common, rare, whole = (label_error(one, self.labels) for one in (self.common, self.rare, self.whole))
+        return rare < CLEARLY * common or (rare < common and whole < common)
 
 
 def region_means(

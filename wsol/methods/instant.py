@@ -255,7 +255,8 @@ def choosing_pass(network: UndecidedNetwork, data: DataSet, numbers: list[int], 
     def regions(levels: Levels, batch: Numbers) -> Regions:
         roots = levels[-1].sqrt()
         common, rare = (region_means(one.salience(levels), roots) for one in (network.common, network.rare))
-        return Regions(common, rare, labels[batch].numpy())
+        whole = roots.mean((2, 3)).double().cpu().numpy()
+        return Regions(common, rare, whole, labels[batch].numpy())
 
     def choose(found: Regions) -> None:
         if found.is_rare_better():

@@ -7,8 +7,9 @@ over those of all images, of which small objects are a small part. Anomaly detec
 of the backbone, as SPOL multiplies its levels (Wei et al. 2021, Eq. 1): a deep level alone is too coarse for a scratch,
 a shallow one alone finds texture.
 
-The threshold of each image is half-way from its median to its peak (the full width at half maximum of a blurred
-spot), but not below the background's own peaks. Values are rescaled so that it is 0.5, the box threshold of all images.
+The threshold of each image is half-way from its median to its peak (the full width at half maximum of a blurred spot).
+Values are rescaled so that it is 0.5, the box threshold of all images; in an image whose peak is not above the peaks of
+the images without an object, all are below.
 """
 
 from __future__ import annotations
@@ -114,18 +115,20 @@ def rescaled(distances: Heatmaps, floor: Tensor) -> Heatmaps:
 
     Args:
         distances: positive maps.
-        floor: the threshold is at least this.
+        floor: the highest peak of an image without an object.
 
     Returns:
         Maps in [0, 1]; nothing is above 0.5 in an image whose peak is not above the floor.
     """
     peaks = distances.amax((1, 2), keepdim=True)
     middles = distances.flatten(1).median(dim=1).values[:, None, None]
-    thresholds = torch.maximum(middles + HEIGHT * (peaks - middles), floor)
+    thresholds = middles + HEIGHT * (peaks - middles)
     above = (peaks - floor).clamp(min=0)
     heights = 0.5 + 0.5 * above / (above + 1)
     part = (distances - thresholds) / (peaks - thresholds).clamp(min=torch.finfo(torch.float32).tiny)
-    return torch.where(distances > thresholds, 0.5 + (heights - 0.5) * part, 0.5 * distances / thresholds).clamp(0, 1)
+    found = torch.where(distances > thresholds, 0.5 + (heights - 0.5) * part, 0.5 * distances / thresholds)
+    empty = 0.5 * distances / torch.maximum(floor, peaks)
+    return torch.where(peaks > floor, found, empty).clamp(0, 1)
 
 
 def level_moments(levels: Levels) -> LevelMoments:

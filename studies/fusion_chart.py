@@ -1,6 +1,6 @@
 """Fig. 1b of Wei et al. 2021: GT-known Loc of stage 1's maps by number of fused stages, one line for each fusion.
 
-    python studies/fusion_chart.py studies/grids/fusion.yaml --out studies/fusion.png
+    python studies/fusion_chart.py studies/grids/ablation.yaml --out studies/fusion.png
 
 Reads what `studies/run.py` wrote for the grid, trains nothing, and needs no data. Solid lines are the grid's rows at
 their best thresholds; dashed lines are the paper's values, where the grid has them.
@@ -64,7 +64,7 @@ def fusion_lines(runs: Sequence[Run], results: Sequence[dict[str, Any]]) -> dict
         raise WsolError(
             "the grid compares no fusions",
             expected="rows with `which: cam`, one of them with one level, that differ in `fusion` and `levels` alone",
-            remedy="See studies/grids/fusion.yaml.",
+            remedy="See studies/grids/ablation.yaml.",
         )
     lines: dict[Fusion, list[Point]] = {}
     for fusion in COLOURS:

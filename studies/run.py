@@ -92,6 +92,11 @@ OF_THE_MACHINE = (
 )
 
 
+LATER = {"no_object": None}
+"""Options that came later, and the values with which nothing changes: earlier results stay. So does `instant.map` auto,
+which takes what it was before on the data of these studies."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A row with one of its seeds."""
@@ -112,7 +117,10 @@ class Run:
             for group, names in options_unread(self.config).items()
         }
         machine = dict.fromkeys(("seed", *OF_THE_MACHINE), True)
-        return text_hash(iter([self.config.model_dump_json(exclude=unread | machine)]))[:8]
+        later = {name: True for name, value in LATER.items() if getattr(self.config, name) == value}
+        if self.config.instant.map == "auto" and isinstance(unread.get("instant", set()), set):
+            unread["instant"] = unread.get("instant", set()) | {"map"}
+        return text_hash(iter([self.config.model_dump_json(exclude=unread | machine | later)]))[:8]
 
     def folder(self, runs: Path) -> Path:
         """Folder of the run; a row with changed values gets a new one."""

@@ -25,9 +25,8 @@ def result(run: runner.Run, value: float) -> dict[str, Any]:
     return {"row": run.row.name, "values": run.values, "seed": run.seed, "judged": judged}
 
 
-@pytest.mark.parametrize("grid", ["fusion", "ablation"])
-def test_lines_hold_the_paper_s_table_and_nothing_else_of_the_grid(grid: str) -> None:
-    _, runs = runner.read_grid(STUDIES / "grids" / f"{grid}.yaml")
+def test_lines_hold_the_paper_s_table_and_nothing_else_of_the_grid() -> None:
+    _, runs = runner.read_grid(STUDIES / "grids" / "ablation.yaml")
     lines = fusion_chart.fusion_lines(runs, [])
     assert {fusion: [(one.levels, one.reference) for one in points] for fusion, points in lines.items()} == {
         "multiply": [(1, 55.76), (2, 79.05), (3, 88.30), (4, 84.04)],
@@ -38,7 +37,7 @@ def test_lines_hold_the_paper_s_table_and_nothing_else_of_the_grid(grid: str) ->
 
 
 def test_one_seed_has_its_interval_and_several_have_mean_and_deviation() -> None:
-    _, runs = runner.read_grid(STUDIES / "grids" / "fusion.yaml")
+    _, runs = runner.read_grid(STUDIES / "grids" / "ablation.yaml")
     by_name = {run.row.name: run for run in runs}
     several = [result(by_name["add 3"], value) for value in (40.0, 44.0)]
     changed = result(by_name["add 2"], 90) | {"values": "another"}
@@ -59,11 +58,11 @@ def test_the_command_draws_the_stored_results_and_refuses_mistakes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def command(out: str, *more: str) -> None:
-        words = [STUDIES / "grids" / "fusion.yaml", "--out", tmp_path / out, *more]
+        words = [STUDIES / "grids" / "ablation.yaml", "--out", tmp_path / out, *more]
         monkeypatch.setattr(sys, "argv", ["fusion_chart.py", *map(str, words)])
         fusion_chart.main()
 
-    assert len(json.loads((STUDIES / "results" / "fusion.json").read_text())) == 10
+    assert len(json.loads((STUDIES / "results" / "ablation.json").read_text())) >= 10
     command("chart.png")
     with Image.open(tmp_path / "chart.png") as chart:
         assert chart.size == (660, 462)

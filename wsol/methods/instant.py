@@ -263,7 +263,7 @@ def choosing_pass(network: UndecidedNetwork, data: DataSet, numbers: list[int], 
             network.chosen = network.rare
             progress.say(
                 "what is rare in the images shows their classes better than what they have in common; for small"
-                " objects `--method instant`, without training, was the better method (docs/defects.md)"
+                " objects larger images help (docs/defects.md)"
             )
 
     return Pass(numbers, regions, choose)

@@ -36,7 +36,7 @@ def test_images_without_an_object_are_background_and_their_results_are_empty(
             inside, weight = store.targets(planes, opened.config.pseudo)
             assert not inside.any() and weight.all() and number in store.usable()
     threshold = opened.image_threshold
-    assert threshold is not None and threshold.may_be_empty
+    assert threshold is not None and threshold.floor > 0
 
     assert cli("predict", run, surfaces / "test", "--out", out) == 0
     predictions = open_predictions(out)

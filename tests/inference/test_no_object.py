@@ -68,13 +68,17 @@ def test_distances_can_be_empty(tmp_path: Path) -> None:
     assert not Run(tmp_path, config).is_emptied_by_class
 
 
-def test_a_low_map_is_not_shifted_if_the_image_may_be_empty() -> None:
+def test_a_map_below_the_floor_is_not_shifted_above_the_threshold() -> None:
     pixels = np.zeros((3, 64, 64), np.uint8)
     pixels[:, 20:40, 20:40] = 250
     low = np.full((16, 16), 0.1, np.float32)
     low[5:10, 5:10] = 0.45  # below the threshold of 0.5, and where the colours change
-    rule, colours = AROUND_OTSU.model_copy(update={"may_be_empty": True}), [colours_of(pixels)]
+    colours = [colours_of(pixels)]
     assert AROUND_OTSU.shifted(low[None], colours).max() > 0.5
-    np.testing.assert_array_equal(rule.shifted(low[None], colours)[0], low)
-    high = np.where(low > 0.4, np.float32(0.6), low)
-    np.testing.assert_array_equal(rule.shifted(high[None], colours), AROUND_OTSU.shifted(high[None], colours))
+    for floor in (0.45, 0.9):
+        rule = AROUND_OTSU.model_copy(update={"floor": floor})
+        found = rule.shifted(low[None], colours)[0]
+        assert found.max() <= 0.5
+        np.testing.assert_allclose(found, low * min(0.5 / floor, 1), rtol=1e-6)
+    rule = AROUND_OTSU.model_copy(update={"floor": 0.4})
+    np.testing.assert_array_equal(rule.shifted(low[None], colours), AROUND_OTSU.shifted(low[None], colours))

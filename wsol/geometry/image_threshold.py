@@ -45,8 +45,8 @@ class ImageThreshold(Config):
     """The threshold to which each image's own threshold is shifted."""
     fits: Annotated[tuple[Fraction, ...], Field(min_length=len(THRESHOLDS), max_length=len(THRESHOLDS))]
     """The mean IoU with the pseudo masks at each of `THRESHOLDS`."""
-    may_be_empty: bool = False
-    """Whether an image may contain no object: then a map that stays below the threshold is not shifted."""
+    floor: Fraction = 0.0
+    """Maps whose maximum is not above this are those of images without an object; 0 if every image contains one."""
 
     def shifted(self, heatmaps: Heatmaps, colours: Sequence[Colours]) -> Heatmaps:
         """Shift probabilities so that each image's own threshold equals that of the run; 0, 1 and the order of the
@@ -65,8 +65,10 @@ class ImageThreshold(Config):
         return _probability(float(weights @ _log_odds(THRESHOLDS) / weights.sum()))
 
     def _shifted(self, heatmap: Heatmap, colours: Colours) -> Heatmap:
-        if not np.isfinite(heatmap).all() or (self.may_be_empty and heatmap.max() <= self.threshold):
+        if not np.isfinite(heatmap).all():
             return heatmap
+        if self.floor and heatmap.max() <= self.floor:  # to at most the threshold, so that nothing is above it
+            return np.asarray(heatmap * np.float32(min(self.threshold / self.floor, 1)))
         factor = np.float32(np.exp(_log_odds(self.threshold) - _log_odds(self.of(heatmap, colours))))
         return np.asarray(heatmap * factor / (heatmap * factor + (1 - heatmap)))
 

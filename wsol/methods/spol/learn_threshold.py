@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from wsol.geometry.boxes import Boxes, iou
 from wsol.geometry.image_threshold import THRESHOLDS as IMAGE_THRESHOLDS
 from wsol.geometry.image_threshold import ImageThreshold
 from wsol.geometry.threshold_sweep import largest_component, layers_at
+from wsol.methods.passes import evenly_spaced
 from wsol.methods.spol.mask_store import SIZE_PX, PseudoStore, upsampled
 from wsol.models.checkpoint import load_mffnet
 from wsol.models.forward import foreground, score_maps
@@ -33,6 +34,8 @@ STAGE = "learn-threshold"
 IMAGES = 500
 """Maximum number of evenly spaced training images. Their mean IoU is accurate to one point, and the curve is flat near
 its maximum."""
+QUIET = 0.95
+"""Fraction of the training images without an object in which nothing is found."""
 THRESHOLDS = np.arange(1, 100) / 100
 ONE_HALF = np.array([0.5])
 
@@ -70,9 +73,12 @@ def learn(data: DataSet, seg: Path, store: PseudoStore, config: RunConfig, progr
     engine = choose_engine(config.device, config.precision)
     if part().is_first and read_threshold(seg) is None:
         refuse_link(seg)
-        usable = [number for number in store.usable() if data.has_object(data.train[number])]
-        boxes, masks = _fits(data, seg, store, usable, config, engine, progress)
-        learned = learned_of(boxes, masks, may_be_empty=bool(data.no_object))
+        with_object, empty = (
+            [number for number in store.usable() if data.has_object(data.train[number]) == has_object]
+            for has_object in (True, False)
+        )
+        boxes, masks = _fits(data, seg, store, with_object, config, engine, progress)
+        learned = learned_of(boxes, masks, _peaks(data, seg, empty, config, engine, progress))
         write_threshold(seg, learned)
         progress.say(
             f"{STAGE}: {learned.threshold:.2f}, the midpoint of the thresholds with the highest box IoU"
@@ -96,27 +102,17 @@ def _fits(
     progress: Progress,
 ) -> tuple[list[Fits], list[Fits]]:
     """Box IoU and mask IoU at each threshold, for each readable image whose pseudo mask has an object."""
-    network, model_config = load_mffnet(seg)
-    engine.place(network)
-    count = min(IMAGES, len(usable))
-    chosen = [usable[i * len(usable) // count] for i in range(count)]
-    images = ImageLoader([data.train[i].path for i in chosen], model_config.resize_px, workers=config.workers)
-    orders = in_order(len(chosen), BATCH_SIZE)
+    chosen = [usable[i] for i in evenly_spaced(len(usable), IMAGES)]
     boxes: list[Fits] = []
     overlaps: list[Fits] = []
-    with progress.task(STAGE, len(orders)) as advance:
-        for batch in images.batches(orders):
-            scores = score_maps(network, model_config, torch.from_numpy(batch.pixels), engine)
-            heatmaps = foreground(scores).cpu().numpy()
-            records = torch.tensor([chosen[i] for i in batch.indices.tolist()])
-            planes = store.at_size(records, SIZE_PX, torch.device("cpu"))
-            masks = (plane.numpy() > 0.5 for plane in store.targets(planes, config.pseudo))
-            for heatmap, inside, known in zip(heatmaps, *masks, strict=True):
-                if np.logical_and(inside, known).any():
-                    evidence = upsampled(heatmap)
-                    boxes.append(box_fits(evidence, inside))
-                    overlaps.append(mask_fits(evidence, inside, known))
-            advance()
+    for numbers, heatmaps in _heatmaps(data, seg, chosen, config, engine, progress):
+        planes = store.at_size(torch.tensor(numbers), SIZE_PX, torch.device("cpu"))
+        masks = (plane.numpy() > 0.5 for plane in store.targets(planes, config.pseudo))
+        for heatmap, inside, known in zip(heatmaps, *masks, strict=True):
+            if np.logical_and(inside, known).any():
+                evidence = upsampled(heatmap)
+                boxes.append(box_fits(evidence, inside))
+                overlaps.append(mask_fits(evidence, inside, known))
     if not boxes:
         raise WsolError(
             f"{STAGE}: none of {number_of(len(chosen), 'pseudo mask')} has an object",
@@ -124,6 +120,34 @@ def _fits(
             remedy="Train stage 1 longer (`--cam.epochs`).",
         )
     return boxes, overlaps
+
+
+def _peaks(
+    data: DataSet, seg: Path, empty: Sequence[int], config: RunConfig, engine: Engine, progress: Progress
+) -> list[float]:
+    """The highest probability in each of some readable images without an object."""
+    chosen = [empty[i] for i in evenly_spaced(len(empty), IMAGES)]
+    peaks: list[float] = []
+    for _, heatmaps in _heatmaps(data, seg, chosen, config, engine, progress):
+        peaks += heatmaps.max(axis=(1, 2)).tolist()
+    return peaks
+
+
+def _heatmaps(
+    data: DataSet, seg: Path, chosen: Sequence[int], config: RunConfig, engine: Engine, progress: Progress
+) -> Iterator[tuple[list[int], Float32[np.ndarray, "batch height width"]]]:
+    """Indices and foreground probabilities of some training images, batch by batch; broken images are left out."""
+    if not chosen:
+        return
+    network, model_config = load_mffnet(seg)
+    engine.place(network)
+    images = ImageLoader([data.train[i].path for i in chosen], model_config.resize_px, workers=config.workers)
+    orders = in_order(len(chosen), BATCH_SIZE)
+    with progress.task(STAGE, len(orders)) as advance:
+        for batch in images.batches(orders):
+            scores = score_maps(network, model_config, torch.from_numpy(batch.pixels), engine)
+            yield [chosen[i] for i in batch.indices.tolist()], foreground(scores).cpu().numpy()
+            advance()
 
 
 def box_fits(heatmap: Plane, inside: Mask) -> Fits:
@@ -152,10 +176,11 @@ def _above(ranks: np.ndarray) -> Float[np.ndarray, " thresholds"]:
     return counts[::-1].cumsum()[::-1][1:].astype(np.float64)
 
 
-def learned_of(boxes: list[Fits], masks: list[Fits], *, may_be_empty: bool = False) -> LearnedThreshold:
-    """The learned thresholds from box IoU and mask IoU of each image; `may_be_empty` as in `ImageThreshold`."""
+def learned_of(boxes: list[Fits], masks: list[Fits], peaks: Sequence[float] = ()) -> LearnedThreshold:
+    """The learned thresholds from box IoU and mask IoU of each image, and the peaks in images without an object."""
     box, mask = best_of(boxes), best_of(masks)
     threshold = round((box.threshold + mask.threshold) / 2, 3)
+    floor = round(float(np.quantile(peaks, QUIET)), 4) if len(peaks) else 0.0
     means = (np.mean(boxes, axis=0) + np.mean(masks, axis=0)) / 2
     fits = tuple(round(float(fit), 4) for fit in np.interp(IMAGE_THRESHOLDS, THRESHOLDS, means))
     return LearnedThreshold(
@@ -165,7 +190,7 @@ def learned_of(boxes: list[Fits], masks: list[Fits], *, may_be_empty: bool = Fal
         mask_threshold=mask.threshold,
         mask_iou=mask.mean_iou,
         n=len(boxes),
-        for_images=ImageThreshold(threshold=threshold, fits=fits, may_be_empty=may_be_empty),
+        for_images=ImageThreshold(threshold=threshold, fits=fits, floor=floor),
     )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from wsol.data.no_object import NO_OBJECT, class_list, with_no_object
-from wsol.data.open import open_data
+from wsol.data.no_object import NO_OBJECT, chosen_of, class_list, with_no_object
+from wsol.data.open import open_data, open_ground_truth
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 
@@ -122,3 +122,33 @@ def test_test_images_need_not_have_the_classes_of_the_run(tmp_path: Path) -> Non
 def test_names_are_separated_by_commas() -> None:
     assert class_list(" good, empty frame ,") == ("good", "empty frame")
     assert class_list(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param("good", ("good",), id="a class"),
+        pytest.param("empty,good", ("good",), id="one that the network does not have"),
+        pytest.param("unlabelled", ("no object",), id="what images without a label became"),
+        pytest.param("good, fine", ("good, fine",), id="a name with a comma"),
+        pytest.param(None, (), id="none"),
+    ],
+)
+def test_the_classes_of_a_network_that_contain_no_object(names: str | None, expected: tuple[str, ...]) -> None:
+    assert chosen_of(("crack", "good", "good, fine", "no object"), names) == expected
+
+
+def test_unlabelled_images_may_be_in_the_test_split_alone(tmp_path: Path) -> None:
+    for name in "abc":
+        write_image(tmp_path / f"{name}.jpg")
+    (tmp_path / "labels.csv").write_text("path,label,split\na.jpg,crack,train\nb.jpg,dust,train\nc.jpg,,test\n")
+    data = with_no_object(open_ground_truth(tmp_path), "unlabelled")
+    assert without_object(data) == ([], ["c.jpg"])
+
+
+def test_a_class_of_that_name_and_images_without_a_label_are_refused(tmp_path: Path) -> None:
+    for name in "abc":
+        write_image(tmp_path / f"{name}.jpg")
+    (tmp_path / "labels.csv").write_text(f"path,label\na.jpg,crack\nb.jpg,{NO_OBJECT}\nc.jpg,\n")
+    with pytest.raises(WsolError, match="has a class 'no object' and images without a label"):
+        with_no_object(open_data(tmp_path), "unlabelled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,44 @@ def test_defects_are_found_and_good_surfaces_stay_empty(surfaces: Path, tmp_path
     figures = {name: one["value"] for name, one in result["metrics"].items()}
     assert result["n"] == 4 * len(DEFECTS)
     assert figures["pointing_game"] >= 75 and figures["gt_known_30"] >= 60 and figures["image_auroc"] >= 90
+
+
+def test_the_distances_of_an_image_are_measured_from_the_other_half() -> None:
+    one, images = network(), torch.rand(4, 3, 96, 96)
+    halves = rare_map.Halves(one, [3, 5, 8, 9])
+    numbers = torch.tensor([3, 5, 8, 9])
+    with torch.no_grad():
+        levels = one.levels(images)
+        halves.fill(halves.moments(levels, numbers))
+        peaks = halves.peaks(levels, numbers).values
+        for row, other in enumerate(([1, 3], [0, 2], [1, 3], [0, 2])):
+            half = network()
+            rare_map.fill_whitening(half, rare_map.level_moments([level[other] for level in levels]))
+            expected = half.distances([level[[row]] for level in levels]).max()
+            assert peaks[row] == pytest.approx(float(expected), rel=1e-4)
+        whole = network()
+        rare_map.fill_whitening(whole, rare_map.level_moments(levels))
+        torch.testing.assert_close(one.distances(levels), whole.distances(levels), rtol=1e-3, atol=1e-3)
+
+
+def test_it_is_an_error_if_no_image_without_an_object_can_be_decoded(
+    surfaces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(shutil.copytree(surfaces, tmp_path / "data"))
+    for image in (data / "train" / GOOD).iterdir():
+        image.write_text("no image")
+    words = ["--method", "instant", "--no-object", GOOD, "--classifier", "none", "--instant.resize-px", "96"]
+    with pytest.raises(SystemExit):
+        main(["fit", f"{data}", "--run", f"{tmp_path / 'run'}", "--precision", "fp32", *words])
+    assert "none of 18 images can be decoded" in capsys.readouterr().err
+
+
+def test_other_classes_without_an_object_need_another_run(
+    surfaces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", f"{surfaces}", "--run", f"{tmp_path / 'run'}", "--method", "instant", "--instant.resize-px", "96"]
+    main([*words, "--precision", "fp32", "--classifier", "none", "--no-object", GOOD])
+    main(words)  # as before
+    with pytest.raises(SystemExit):
+        main([*words, "--no-object", f"{GOOD},dent"])
+    assert "no_object" in capsys.readouterr().err

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from wsol.config.base import RESOLVED, Config, Fraction, Method, Objects, Precision, Recipe, Track, Training
@@ -56,6 +56,15 @@ class Box(BoxChoice):
     threshold: Fraction = 0.5
 
 
+def _some_names(names: str) -> str:
+    if not names.strip(" ,"):
+        raise PydanticCustomError("names", "Input should be the names of classes, separated by commas")
+    return names
+
+
+ClassNames = Annotated[str, AfterValidator(_some_names)]
+
+
 class RunConfig(Config):
     """All options of a run."""
 
@@ -74,9 +83,9 @@ class RunConfig(Config):
     the localization method, of stage 1 for `spol`) or `none` (boxes without a class)."""
     classifier_weights: Path | None = None
     """File with ImageNet weights of the classifier. With `--classifier same`, the default is `--weights`."""
-    no_object: str | None = None
+    no_object: ClassNames | None = None
     """Classes whose images contain no object, separated by commas, such as `good` or `empty`: examples of background.
-    Their images are only background for the localization network, and get boxes only where something is found."""
+    SPOL and instant mode learn the background from their images; other methods, the class. Results may be empty."""
     seed: NonNegativeInt = 0
     """Seed of all random numbers. The same seed on the same machine gives the same weights. Set `--precision` too,
     because `auto` measures speed and may choose differently on a busy machine."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from difflib import get_close_matches
 
 from wsol.data.samples import NO_IMAGES, DataSet
 from wsol.errors import WsolError
+
+UNLABELLED, NO_OBJECT = "unlabelled", "no object"
+"""The name that stands for all images without any label, and the name of the class that they become."""
 
 
 def class_list(names: str | None) -> tuple[str, ...]:
@@ -18,8 +22,18 @@ def class_list(names: str | None) -> tuple[str, ...]:
     return tuple(name for part in (names or "").split(",") if (name := part.strip()))
 
 
-UNLABELLED, NO_OBJECT = "unlabelled", "no object"
-"""The name that stands for all images without any label, and the name of the class that they become."""
+def chosen_of(class_names: Collection[str], names: str | None) -> tuple[str, ...]:
+    """Return the classes of a trained network that `--no-object` names.
+
+    Args:
+        class_names: its classes, among them `no object` if images without a label became one.
+        names: as given; a class whose name has commas is named alone.
+    """
+    if names is not None and names.strip() in class_names:
+        return (names.strip(),)
+    listed = class_list(names)
+    listed += (NO_OBJECT,) if UNLABELLED in listed else ()
+    return tuple(name for name in listed if name in class_names)
 
 
 def with_no_object(data: DataSet, names: str | None, *, must_exist: bool = True) -> DataSet:
@@ -37,7 +51,7 @@ def with_no_object(data: DataSet, names: str | None, *, must_exist: bool = True)
     Raises:
         WsolError: not a class of the data set, or no other class is left.
     """
-    listed = class_list(names)
+    listed = (names.strip(),) if names and names.strip() in data.class_names else class_list(names)
     if UNLABELLED in listed and UNLABELLED not in data.class_names and any(data.unlabelled):
         data = _with_class_of_unlabelled(data)
         listed = tuple(NO_OBJECT if name == UNLABELLED else name for name in listed)
@@ -71,6 +85,12 @@ def with_no_object(data: DataSet, names: str | None, *, must_exist: bool = True)
 
 
 def _with_class_of_unlabelled(data: DataSet) -> DataSet:
+    if NO_OBJECT in data.class_names:
+        raise WsolError(
+            f"{data.root} has a class {NO_OBJECT!r} and images without a label",
+            expected="one of them",
+            remedy=f"Give these images the label, and name the class: `--no-object '{NO_OBJECT}'`.",
+        )
     label = len(data.class_names)
     train, test = (tuple(replace(sample, label=label) for sample in samples) for samples in data.unlabelled)
     return replace(

@@ -277,6 +277,7 @@ class Localizer:
         if probabilities is None:
             return None, None, ()
         labels = np.argsort(-probabilities, kind="stable")[:5]
+        labels = labels[~(probabilities[labels] < 0)]  # without the classes that the image cannot have
         names = tuple((self.class_names[label], float(probabilities[label])) for label in labels)
         return int(labels[0]), names[0][0], names
 

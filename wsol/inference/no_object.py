@@ -43,7 +43,7 @@ def predicted_empty(
 def possible(
     probabilities: Float[np.ndarray, " classes"], no_object: Collection[int], *, has_object: bool
 ) -> Float[np.ndarray, " classes"]:
-    """Set the probabilities of impossible classes to 0: an image with an object has a class with objects, and an image
+    """Set the probabilities of impossible classes to -1: an image with an object has a class with objects, and an image
     in which nothing was found has another, if there is one.
 
     Args:
@@ -52,4 +52,4 @@ def possible(
         has_object: whether anything was found.
     """
     is_without = np.isin(np.arange(len(probabilities)), [*no_object])
-    return np.where(is_without == has_object, 0.0, probabilities) if is_without.any() else probabilities
+    return np.where(is_without == has_object, -1.0, probabilities) if is_without.any() else probabilities

@@ -153,7 +153,7 @@ def load_networks(run: Run, engine: Engine, *, is_folded: bool = False) -> Torch
         engine,
         run.spec,
         run.image_threshold,
-        labels_of(run.no_object, model.model_config.class_names),
+        labels_of(run.no_object(model.model_config.class_names), model.model_config.class_names),
         run.is_emptied_by_class,
     )
 

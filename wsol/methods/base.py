@@ -114,7 +114,7 @@ def untrained(
     Raises:
         WsolError: no weights, a backbone that does not fit, or a folder of other settings.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "backbone": config.backbone,
         "weights": None if config.weights is None else str(config.weights),
         "precision": config.precision,
@@ -123,6 +123,8 @@ def untrained(
         "output_stride": model_config.output_stride,
         "feature": model_config.feature,
     }
+    if data.no_object:  # older runs have no such option
+        settings["no_object"] = sorted(data.class_names[label] for label in data.no_object)
     inputs = {"training": data.training_hash()}
     started = start(Stage(stage, folder, config.backbone, settings, inputs, data.describe()), config, progress)
     if started is None:

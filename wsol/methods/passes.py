@@ -42,6 +42,8 @@ class Pass(NamedTuple):
     """Computes the result of a batch from features and image indices."""
     fill: Callable[[Any], None]
     """Sets the network's layers from the sum of the results."""
+    lost: Callable[[Any], int] = lambda total: 0
+    """How many images of a part were needed, if none of that part could be decoded."""
 
 
 class Made(NamedTuple):
@@ -68,10 +70,13 @@ def together(passes: Sequence[Pass]) -> Pass:
 
     def fill(results: _Results) -> None:
         for one, result in zip(passes, results.values, strict=True):
-            if result is not None:
-                one.fill(result)
+            one.fill(result)
 
-    return Pass(sorted(frozenset().union(*own)), moments, fill)
+    def lost(results: _Results) -> int:
+        empty = (len(taken) for taken, result in zip(own, results.values, strict=True) if result is None)
+        return next(empty, 0)
+
+    return Pass(sorted(frozenset().union(*own)), moments, fill, lost)
 
 
 class _Results(NamedTuple):
@@ -127,13 +132,15 @@ def run_passes(
         for one in passes:
             sums = gathered([_sum(stage, one, features, images, progress)], ready.engine)
             sums = [moments for moments in sums if moments is not None]
-            if not sums:
+            total = reduce(operator.add, sums) if sums else None
+            lost = one.lost(total) if sums else len(one.numbers)
+            if lost:
                 raise WsolError(
-                    f"{stage}: none of {number_of(len(one.numbers), 'image')} can be decoded",
+                    f"{stage}: none of {number_of(lost, 'image')} can be decoded",
                     expected="at least one",
                     remedy=f"Run `wsol check {data.root}` to see what is wrong with them.",
                 )
-            one.fill(reduce(operator.add, sums))
+            one.fill(total)
         for broken in gathered([images.broken], ready.engine):
             images.broken |= broken
         if part().is_first:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsol.config.messages import check_fraction
 from wsol.config.methods import METHODS, MethodSpec, finds_rare
 from wsol.config.options import Box, RunConfig
-from wsol.data.no_object import class_list
+from wsol.data.no_object import chosen_of
 from wsol.errors import WsolError
 from wsol.geometry.image_threshold import AROUND_OTSU, ImageThreshold
 from wsol.runs.box_threshold import THRESHOLD_FILE, LearnedThreshold, read_threshold
@@ -68,17 +69,20 @@ class Run:
         """Whether the localization network also gives the class probabilities."""
         return self.config.classifier == "localizer" and self.classifier_folder is None
 
-    @property
-    def no_object(self) -> tuple[str, ...]:
-        """The classes whose images contain no object."""
-        return class_list(self.config.no_object)
+    def no_object(self, class_names: Collection[str]) -> tuple[str, ...]:
+        """The classes of the run whose images contain no object.
+
+        Args:
+            class_names: all classes of its networks.
+        """
+        return chosen_of(class_names, self.config.no_object)
 
     @property
     def is_emptied_by_class(self) -> bool:
         """Whether the predicted class decides that an image has no object. Maps that are relative to their maximum
         cannot: only masks and distances can be low everywhere.
         """
-        return bool(self.no_object) and self.config.method != "spol" and not self._finds_rare
+        return self.config.no_object is not None and self.config.method != "spol" and not self._finds_rare
 
     @property
     def _finds_rare(self) -> bool:

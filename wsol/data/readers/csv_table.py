@@ -61,7 +61,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     for image_id, one in listed.items():
         if one.class_names == [""]:
             unlabelled[one.split].append(Sample(image_id, folder / image_id, NO_LABEL))
-    test_split = _test_split(samples)
+    test_split = _test_split(samples, unlabelled)
     train, test = _splits(samples, test_split)
     paths = {sample.image_id: sample.path for sample in (*train, *test)}
     return DataSet(
@@ -177,10 +177,10 @@ def _split(row: Mapping[str, str], where: str) -> Split:
     return part
 
 
-def _test_split(samples: Mapping[Split, Sequence[Sample]]) -> Split:
+def _test_split(*by_split: Mapping[Split, Sequence[Sample]]) -> Split:
     """The split of the test images; validation images are the test if there are no test images, "" is no split."""
     named: tuple[Split, ...] = ("test", "val")
-    return next((split for split in named if samples[split]), "")
+    return next((split for split in named if any(samples[split] for samples in by_split)), "")
 
 
 def _splits(samples: Mapping[Split, Sequence[Sample]], test: Split) -> Splits:

@@ -253,7 +253,7 @@ def run_metadata(run: Run, graph: Graph) -> OnnxMetadata:
         class_names=graph.model_config.class_names,
         box=run.box(None if calibration is None else calibration.threshold),
         image_threshold=run.image_threshold,
-        no_object=run.no_object,
+        no_object=run.no_object(graph.model_config.class_names),
         is_emptied_by_class=run.is_emptied_by_class,
         licence=_licence(run.config, graph.backbones),
         wsol=__version__,

@@ -248,7 +248,8 @@ def _passes(network: CueNetwork, data: DataSet, config: RunConfig, progress: Pro
         lambda levels, numbers: cue_moments(levels[-1], labels[numbers], classes),
         fill_from_moments,
     )
-    numbers = evenly_spaced(len(labels), sample)
+    with_object = [number for number, one in enumerate(data.train) if data.has_object(one)]
+    numbers = [with_object[i] for i in evenly_spaced(len(with_object), sample)]
     second = Pass(
         numbers,
         lambda levels, numbers: parts_of(network, levels, numbers, labels),
@@ -257,7 +258,7 @@ def _passes(network: CueNetwork, data: DataSet, config: RunConfig, progress: Pro
     if not isinstance(salience, UndecidedNetwork):
         return [first, second]
     background, *floor = background_passes(salience.rare, data, sample)
-    choice = choosing_pass(salience, data, numbers, progress)
+    choice = choosing_pass(salience, data, evenly_spaced(len(labels), sample), progress)
     return [together([first, background]), together([second, *floor, choice])]
 
 

@@ -311,10 +311,12 @@ def _assemble(shards: Shards, scratch: Path, data: DataSet) -> dict[str, int]:
     store.flush()
     for _ in assemble_skipped(shards, scratch / SKIPPED):
         pass
-    counts = PseudoStore(scratch).counts()
-    if not counts["usable"]:
+    written = PseudoStore(scratch)
+    counts = written.counts()
+    if not any(data.has_object(data.train[number]) for number in written.usable()):
+        count = sum(map(data.has_object, data.train))
         raise WsolError(
-            f"{STAGE}: none of {number_of(len(data.train), 'map')} can be used ({counts})",
+            f"{STAGE}: none of {number_of(count, 'map')} can be used ({counts})",
             expected="at least one usable map",
             remedy="Train the previous stage longer, or inspect its maps.",
         )

@@ -109,10 +109,10 @@ def _train_network(store: PseudoStore, folder: Path, data: DataSet, config: RunC
 
 
 def weight_of_small_objects(foreground_fraction: float) -> float:
-    """Return the weight of foreground pixels in the loss: 1 unless objects are small.
+    """Return the weight of foreground pixels in the loss: 1 unless objects are small, or most images are empty.
 
     Args:
-        foreground_fraction: fraction of all pixels of the pseudo masks.
+        foreground_fraction: fraction of all pixels of the pseudo masks, also those of images without an object.
     """
     return max(LEAST_FOREGROUND / max(foreground_fraction, 1e-4), 1.0)
 

@@ -182,24 +182,6 @@ def test_defects_are_found_and_good_surfaces_stay_empty(surfaces: Path, tmp_path
     assert figures["pointing_game"] >= 75 and figures["gt_known_30"] >= 60 and figures["image_auroc"] >= 90
 
 
-def test_the_distances_of_an_image_are_measured_from_the_other_half() -> None:
-    one, images = network(), torch.rand(4, 3, 96, 96)
-    halves = rare_map.Halves(one, [3, 5, 8, 9])
-    numbers = torch.tensor([3, 5, 8, 9])
-    with torch.no_grad():
-        levels = one.levels(images)
-        halves.fill(halves.moments(levels, numbers))
-        peaks = halves.peaks(levels, numbers).values
-        for row, other in enumerate(([1, 3], [0, 2], [1, 3], [0, 2])):
-            half = network()
-            rare_map.fill_whitening(half, rare_map.level_moments([level[other] for level in levels]))
-            expected = half.distances([level[[row]] for level in levels]).max()
-            assert peaks[row] == pytest.approx(float(expected), rel=1e-4)
-        whole = network()
-        rare_map.fill_whitening(whole, rare_map.level_moments(levels))
-        torch.testing.assert_close(one.distances(levels), whole.distances(levels), rtol=1e-3, atol=1e-3)
-
-
 def test_it_is_an_error_if_no_image_without_an_object_can_be_decoded(
     surfaces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -219,8 +219,8 @@ class Instant(Config):
 
     map: InstantMap = "auto"
     """What is salient: what the images have in common (`common`), what differs from the background (`rare`, the
-    Mahalanobis distance; for defects and other small things), or the one whose regions show the classes better
-    (`auto`; without labels `common`). With `--no-object` the background is learned from those images alone."""
+    Mahalanobis distance; for defects and other small things), or the rare one if its regions show the classes
+    clearly better (`auto`). With `--no-object` what is rare is measured from those images alone."""
     sample: PositiveInt = 200
     """Number of evenly spaced training images from which the common component is computed."""
     resize_px: PositiveInt = 448

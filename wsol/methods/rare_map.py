@@ -14,10 +14,7 @@ the images without an object, all are below.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 import torch
@@ -26,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from wsol.data.samples import DataSet
-from wsol.methods.passes import Levels, Numbers, Pass, evenly_spaced
+from wsol.methods.passes import Levels, Pass, evenly_spaced
 from wsol.models.features import FeatureLevels
 from wsol.models.outputs import Heatmaps
 
@@ -38,7 +35,7 @@ HEIGHT = 0.5
 """Threshold of an image, as a fraction of the way from its median to its peak. 0.6 is better for defects of 0.2 to 2 %
 of the image and much worse for larger ones (studies/surfaces.md)."""
 QUIET = 0.95
-"""Fraction of the training images without an object in which nothing is found."""
+"""Fraction of the training images without an object in which nothing is found; of others, less, if these are few."""
 UPSAMPLING = 2
 """Factor by which the map is finer than the shallowest level."""
 
@@ -99,6 +96,10 @@ class RareNetwork(nn.Module):
             for white, level in zip(self.whitening, levels, strict=True)
         ]
         return torch.stack(logs).mean(0)[:, 0].exp()
+
+    def peaks(self, levels: Levels) -> Peaks:
+        """The highest distance in each image."""
+        return Peaks(self.distances(levels).amax((1, 2)).double().cpu().numpy())
 
     def salience(self, levels: Levels) -> Float[Tensor, "batch finer_height finer_width"]:
         """The map in [0, 1] with threshold 0.5, computed from the levels."""
@@ -172,60 +173,6 @@ def background_passes(network: RareNetwork, data: DataSet, sample: int) -> list[
     empty = [i for i, one in enumerate(data.train) if not data.has_object(one)]
     background = empty or [*range(len(data.train))]
     numbers = [background[i] for i in evenly_spaced(len(background), sample)]
-    halves = Halves(network, numbers)
-    first = Pass(numbers, halves.moments, halves.fill)
-    second = Pass(numbers, halves.peaks, lambda found: fill_floor(network, found))
+    first = Pass(numbers, lambda levels, _: level_moments(levels), lambda sums: fill_whitening(network, sums))
+    second = Pass(numbers, lambda levels, _: network.peaks(levels), lambda found: fill_floor(network, found))
     return [first, second] if empty else [first]
-
-
-class Halves:
-    """The background in two halves of the images. The distances in each are measured from the other: from a background
-    of which it is a part, an image is too near.
-
-    Args:
-        network: its layers are set from both halves together.
-        images: their indices; every second one is in the same half.
-    """
-
-    def __init__(self, network: RareNetwork, images: Sequence[int]) -> None:
-        self.network = network
-        self.even = frozenset(images[::2])
-        self.other_half: list[RareNetwork] = []
-
-    def moments(self, levels: Levels, numbers: Numbers) -> HalfMoments:
-        """The sums over the features of each half of a batch."""
-        even = self._is_even(numbers)
-        return HalfMoments(*(_moments_of(levels, [one == wanted for one in even]) for wanted in (True, False)))
-
-    def _is_even(self, numbers: Numbers) -> list[bool]:
-        return [number in self.even for number in numbers.tolist()]
-
-    def fill(self, sums: HalfMoments) -> None:
-        """Set the layers from both halves, and keep networks of the halves."""
-        parts = [part for part in (sums.even, sums.odd) if part is not None]
-        fill_whitening(self.network, reduce(operator.add, parts))
-        for part in (sums.odd, sums.even):
-            half = RareNetwork(self.network.features).to(self.network.floor.device)
-            fill_whitening(half, parts[0] if part is None else part)
-            self.other_half.append(half)
-
-    def peaks(self, levels: Levels, numbers: Numbers) -> Peaks:
-        """The highest distance in each image, from the other half."""
-        odd, even = (half.distances(levels).amax((1, 2)).double().cpu().numpy() for half in self.other_half)
-        return Peaks(np.where(self._is_even(numbers), odd, even))
-
-
-@dataclass(frozen=True)
-class HalfMoments:
-    """The sums over every second image, and over the others; None without images."""
-
-    even: LevelMoments | None
-    odd: LevelMoments | None
-
-    def __add__(self, other: HalfMoments) -> HalfMoments:
-        both = ((self.even, other.even), (self.odd, other.odd))
-        return HalfMoments(*(b if a is None else a if b is None else a + b for a, b in both))
-
-
-def _moments_of(levels: Levels, rows: list[bool]) -> LevelMoments | None:
-    return level_moments([level[rows] for level in levels]) if any(rows) else None

@@ -135,18 +135,18 @@ def test_region_means_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "chosen"),
+    ("method", "options", "chosen"),
     [
-        pytest.param([], "rare", id="by the labels"),
-        pytest.param(["--instant.map", "common"], "common", id="as given"),
-        pytest.param(["--no-object", GOOD], "rare", id="with images without an object"),
+        pytest.param("instant", [], "rare", id="by the labels"),
+        pytest.param("instant", ["--instant.map", "common"], "common", id="as given"),
+        pytest.param("instant", ["--no-object", GOOD], "rare", id="with images without an object"),
+        pytest.param("spol", [], "rare", id="cues, by the labels"),
     ],
 )
-@pytest.mark.parametrize("method", ["instant", "spol"])
 def test_small_defects_are_what_is_rare(
     surfaces: Path, tmp_path: Path, method: str, options: list[str], chosen: str
 ) -> None:
-    words = ["--method", method, "--precision", "fp32", "--instant.resize-px", "320", *options]
+    words = ["--method", method, "--precision", "fp32", "--instant.resize-px", "256", *options]
     command, folder = ("fit", "instant") if method == "instant" else ("make-pseudo", "cues")
     none = ["--classifier", "none"]
     main([command, f"{surfaces}", "--run", f"{tmp_path / 'run'}", *words, *none])
@@ -173,7 +173,7 @@ def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_defects_are_found_and_good_surfaces_stay_empty(surfaces: Path, tmp_path: Path) -> None:
-    words = ["--method", "instant", "--no-object", GOOD, "--classifier", "none", "--instant.resize-px", "320"]
+    words = ["--method", "instant", "--no-object", GOOD, "--classifier", "none", "--instant.resize-px", "256"]
     main(["fit", f"{surfaces}", "--run", f"{tmp_path / 'run'}", "--precision", "fp32", *words])
     main(["evaluate", f"{tmp_path / 'run'}", f"{surfaces}", "--json", f"{tmp_path / 'm.json'}"])
     (result,) = json.loads((tmp_path / "m.json").read_text())

@@ -14,12 +14,20 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wsol import RunConfig, evaluate, fit
+import cv2
+import numpy as np
+import torch
+
+from wsol import RunConfig, evaluate, evaluate_results, fit
+from wsol.data.images import images_under
 from wsol.demo.surfaces import GOOD, write_surface_set
+from wsol.methods.rare_map import rescaled
 from wsol.storage.folders import new_folder, write_json, write_manifest, write_text
 
 HERE = Path(__file__).parent
-TRAIN, TEST, GOOD_TRAIN = 20, 16, 60
+TRAIN, TEST = 20, 16
+BLUR_PX = 4
+"""Standard deviation of the blur of grey values, near the size of the smallest defects."""
 
 
 class Surfaces(NamedTuple):
@@ -47,7 +55,8 @@ SETS = (
 )
 """The third is the middle; the others change its area or its contrast. A texture's own grey values vary by 0.09."""
 _INSTANT = {"method": "instant", "classifier": "none", "precision": "fp32"}
-ROWS: dict[str, dict[str, Any]] = {
+ROWS: dict[str, dict[str, Any] | None] = {
+    "no network: grey values far from the image's median": None,
     "instant, common component": {**_INSTANT, "instant": {"map": "common"}},
     "instant, rare, no image known to be good": {**_INSTANT, "instant": {"map": "rare"}},
     "instant, rare, with good images": {**_INSTANT, "no_object": GOOD},
@@ -63,8 +72,21 @@ COLUMNS = {
 }
 
 
-def measure(surfaces: Surfaces, values: dict[str, Any], runs: Path) -> dict[str, Any]:
-    """Write the set if it is absent, fit and evaluate."""
+def write_grey_maps(data: Path, folder: Path) -> Path:
+    """Write a map of each test image: the distance of its blurred grey values from their median, with the threshold of
+    the map of what is rare.
+    """
+    for path in images_under(data / "test"):
+        grey = cv2.GaussianBlur(cv2.imread(f"{path}", cv2.IMREAD_GRAYSCALE), (0, 0), BLUR_PX).astype(np.float32)
+        distances = np.abs(grey - np.median(grey))
+        target = folder / path.relative_to(data).with_suffix(".npy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.save(target, rescaled(torch.from_numpy(distances)[None], torch.tensor(0.0))[0].numpy())
+    return folder
+
+
+def measure(surfaces: Surfaces, values: dict[str, Any] | None, runs: Path) -> dict[str, Any]:
+    """Write the set if it is absent, fit and evaluate; without values, evaluate maps of grey values."""
     folder = runs / "-".join(f"{value:g}" for value in (*surfaces.areas, surfaces.contrast))
     data = folder / "data"
     if not data.exists():
@@ -78,6 +100,12 @@ def measure(surfaces: Surfaces, values: dict[str, Any], runs: Path) -> dict[str,
                 seed=1,
             )
             write_manifest(scratch, "surfaces", surfaces._asdict(), {}, {})
+    if values is None:
+        maps = write_grey_maps(data, folder / "grey")
+        evaluation = evaluate_results(
+            data, heatmaps=maps, protocol="original", threshold=0.5, no_object=GOOD, quiet=True
+        )
+        return {name: one["value"] for name, one in evaluation.as_json()[0]["metrics"].items()}
     run = folder / "-".join("".join(c if c.isalnum() else " " for c in json.dumps(values)).split())
     fit(data, run, RunConfig.model_validate(values), quiet=True)
     result = evaluate(run, data, no_object=GOOD, quiet=True).as_json()[0]

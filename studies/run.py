@@ -23,6 +23,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,9 +93,9 @@ OF_THE_MACHINE = (
 )
 
 
-LATER = {"no_object": None}
-"""Options that came later, and the values with which nothing changes: earlier results stay. So does `instant.map` auto,
-which takes what it was before on the data of these studies."""
+LATER = {"no_object": None, "instant.map": "auto"}
+"""Options that came later, and the values with which nothing changes on the data of these studies: earlier results
+stay."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,19 @@ class Run:
     def values(self) -> str:
         """Hash of all settings that change the result, without the seed, machine settings and unused groups."""
         # Unused groups are left out with their names: a new method adds a new group.
-        unread: Tree = {
+        left_out: Tree = {
             group: names if group in groups_of(self.config) else True
             for group, names in options_unread(self.config).items()
-        }
-        machine = dict.fromkeys(("seed", *OF_THE_MACHINE), True)
-        later = {name: True for name, value in LATER.items() if getattr(self.config, name) == value}
-        if self.config.instant.map == "auto" and isinstance(unread.get("instant", set()), set):
-            unread["instant"] = unread.get("instant", set()) | {"map"}
-        return text_hash(iter([self.config.model_dump_json(exclude=unread | machine | later)]))[:8]
+        } | dict.fromkeys(("seed", *OF_THE_MACHINE), True)
+        for option, unchanged in LATER.items():
+            *group, name = option.split(".")
+            if attrgetter(option)(self.config) != unchanged:
+                continue
+            if not group:
+                left_out[name] = True
+            elif left_out[group[0]] is not True:
+                left_out[group[0]] = left_out[group[0]] | {name}
+        return text_hash(iter([self.config.model_dump_json(exclude=left_out)]))[:8]
 
     def folder(self, runs: Path) -> Path:
         """Folder of the run; a row with changed values gets a new one."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from wsol.data.no_object import NO_OBJECT, chosen_of, class_list, with_no_object
+from wsol.data.no_object import NO_OBJECT, chosen_of, listed_names, with_no_object
 from wsol.data.open import open_data, open_ground_truth
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -120,8 +120,9 @@ def test_test_images_need_not_have_the_classes_of_the_run(tmp_path: Path) -> Non
 
 
 def test_names_are_separated_by_commas() -> None:
-    assert class_list(" good, empty frame ,") == ("good", "empty frame")
-    assert class_list(None) == ()
+    assert listed_names(" good, empty frame ,", ()) == ("good", "empty frame")
+    assert listed_names("good, fine", ("good", "good, fine")) == ("good, fine",)
+    assert listed_names(None, ()) == ()
 
 
 @pytest.mark.parametrize(

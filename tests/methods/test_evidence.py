@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wsol.methods.evidence import PENALTY, ClassMoments, class_moments, ridge
+from wsol.methods.evidence import PENALTY, ClassMoments, class_moments, leave_one_out, ridge
 
 
 def random_images(count: int, channels: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,3 +46,14 @@ def test_one_class_or_one_image_gives_no_evidence(count: int) -> None:
     means, _ = random_images(count, 6, 2)
     found = ridge(class_moments(means, np.zeros(count, np.int64), 1))
     assert not found.weight.any() and not found.bias.any()
+
+
+def test_each_row_is_predicted_by_a_model_of_the_others() -> None:
+    generator, penalty = np.random.default_rng(3), 0.7
+    features, targets = generator.normal(size=(9, 4)), generator.normal(size=9)
+    gram = features @ features.T
+    found = leave_one_out(gram, np.linalg.inv(gram + penalty * np.eye(9)), targets)
+    for left_out in range(9):
+        others = np.arange(9) != left_out
+        dual = np.linalg.solve(gram[np.ix_(others, others)] + penalty * np.eye(8), targets[others])
+        assert found[left_out] == pytest.approx(gram[left_out, others] @ dual)

@@ -16,7 +16,7 @@ from methods_quick import small_config
 from wsol.cli.main import main
 from wsol.demo.surfaces import DEFECTS, GOOD, write_surface_set
 from wsol.methods import choose_map, rare_map
-from wsol.methods.instant import build_salience
+from wsol.methods.instant import build
 from wsol.runs.run import Run
 
 RARE = {"map": "rare"}
@@ -25,7 +25,7 @@ RARE = {"map": "rare"}
 def network() -> rare_map.RareNetwork:
     torch.manual_seed(0)
     config = small_config("instant")
-    found = build_salience(config.model_copy(update={"options": RARE}), None).eval()
+    found = build(config.model_copy(update={"options": RARE}), None).eval()
     assert isinstance(found, rare_map.RareNetwork)
     return found
 

@@ -13,12 +13,15 @@ UNLABELLED, NO_OBJECT = "unlabelled", "no object"
 """The name that stands for all images without any label, and the name of the class that they become."""
 
 
-def class_list(names: str | None) -> tuple[str, ...]:
-    """Split the class names of `--no-object` at the commas.
+def listed_names(names: str | None, class_names: Collection[str]) -> tuple[str, ...]:
+    """Split the names of `--no-object` at the commas, unless together they are the name of a class.
 
     Args:
         names: such as `good,empty`; None for none.
+        class_names: of all classes.
     """
+    if names is not None and names.strip() in class_names:
+        return (names.strip(),)
     return tuple(name for part in (names or "").split(",") if (name := part.strip()))
 
 
@@ -29,11 +32,14 @@ def chosen_of(class_names: Collection[str], names: str | None) -> tuple[str, ...
         class_names: its classes, among them `no object` if images without a label became one.
         names: as given; a class whose name has commas is named alone.
     """
-    if names is not None and names.strip() in class_names:
-        return (names.strip(),)
-    listed = class_list(names)
+    listed = listed_names(names, class_names)
     listed += (NO_OBJECT,) if UNLABELLED in listed else ()
     return tuple(name for name in listed if name in class_names)
+
+
+def names_without_object(data: DataSet) -> list[str]:
+    """The classes whose images contain no object, sorted: a setting of what is made from the data set."""
+    return sorted(data.class_names[label] for label in data.no_object)
 
 
 def with_no_object(data: DataSet, names: str | None, *, must_exist: bool = True) -> DataSet:
@@ -51,7 +57,7 @@ def with_no_object(data: DataSet, names: str | None, *, must_exist: bool = True)
     Raises:
         WsolError: not a class of the data set, or no other class is left.
     """
-    listed = (names.strip(),) if names and names.strip() in data.class_names else class_list(names)
+    listed = listed_names(names, data.class_names)
     if UNLABELLED in listed and UNLABELLED not in data.class_names and any(data.unlabelled):
         data = _with_class_of_unlabelled(data)
         listed = tuple(NO_OBJECT if name == UNLABELLED else name for name in listed)

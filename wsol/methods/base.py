@@ -14,6 +14,7 @@ from wsol.config.base import STAGE
 from wsol.config.methods import METHODS
 from wsol.config.options import RunConfig
 from wsol.data.crops import View
+from wsol.data.no_object import names_without_object
 from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sizes, feature_pyramid, normalisation, stage_modules
 from wsol.models.checkpoint import MethodConfig, built_of, fill, read_model_config
@@ -124,7 +125,7 @@ def untrained(
         "feature": model_config.feature,
     }
     if data.no_object:  # older runs have no such option
-        settings["no_object"] = sorted(data.class_names[label] for label in data.no_object)
+        settings["no_object"] = names_without_object(data)
     inputs = {"training": data.training_hash()}
     started = start(Stage(stage, folder, config.backbone, settings, inputs, data.describe()), config, progress)
     if started is None:

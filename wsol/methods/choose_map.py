@@ -17,12 +17,12 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from wsol.methods.spol.parts import leave_one_out
+from wsol.methods.evidence import leave_one_out
 from wsol.models.features import Features
 
 PENALTY = 0.1
 """Weight of the squared weights, as a fraction of the mean squared distance of a region's features from their mean.
-0.01 and 1 choose the same on all sets (studies/surfaces.md)."""
+0.01 and 1 choose the same on five sets (studies/surfaces.md)."""
 CLEARLY = 0.5
 """An error of less than this fraction is clearly smaller (studies/surfaces.md)."""
 

@@ -73,3 +73,20 @@ def ridge(moments: ClassMoments) -> Linear:
     weight = np.linalg.solve(scatter + penalty * np.eye(len(mean)), towards.T).T
     weight = weight - weight.mean(0)
     return Linear(weight, -weight @ mean)
+
+
+def leave_one_out(
+    gram: Float64[np.ndarray, "rows rows"],
+    inverse: Float64[np.ndarray, "rows rows"],
+    targets: Float64[np.ndarray, " rows"],
+) -> Float64[np.ndarray, " rows"]:
+    """Return ridge regression's prediction for each row when fitted on the others (Allen 1974), so that a choice does
+    not confirm itself.
+
+    Args:
+        gram: products of the features of all rows.
+        inverse: its inverse, with the penalty on the diagonal.
+        targets: of each row.
+    """
+    hat = gram @ inverse
+    return np.asarray(targets - (targets - hat @ targets) / (1 - np.diag(hat)))

@@ -82,6 +82,9 @@ class InstantNetwork(nn.Module):
         return fraction_of_peak(finer[:, 0])
 
 
+SalienceNetwork = InstantNetwork | RareNetwork
+
+
 class UndecidedNetwork(nn.Module):
     """Both networks on the same features, until one is chosen by the labels."""
 
@@ -90,7 +93,7 @@ class UndecidedNetwork(nn.Module):
         self.features = features
         self.common = InstantNetwork(features)
         self.rare = RareNetwork(features)
-        self.chosen: InstantNetwork | RareNetwork = self.common
+        self.chosen: SalienceNetwork = self.common
 
     def levels(self, images: Tensor) -> Levels:
         """The levels of normalised images, shallowest first; the last one is rectified."""
@@ -101,16 +104,10 @@ class UndecidedNetwork(nn.Module):
         return self.chosen.salience(self.levels(images))
 
 
-SalienceNetwork = InstantNetwork | RareNetwork
-
-
-def build(model_config: MethodConfig, state: State | None) -> nn.Module:
-    """The network, with layers that are not set yet."""
-    return build_salience(model_config, state)
-
-
-def build_salience(model_config: MethodConfig, state: State | None) -> SalienceNetwork:
-    """Build the network of the map that the options choose; runs of older versions have no such option."""
+def build(model_config: MethodConfig, state: State | None) -> SalienceNetwork:
+    """Build the network of the map that the options choose, with layers that are not set yet; runs of older versions
+    have no such option.
+    """
     if finds_rare(model_config.options):
         return RareNetwork(rectified_backbone(model_config, state, LEVELS))
     return InstantNetwork(rectified_backbone(model_config, state))
@@ -128,7 +125,7 @@ def build_to_fit(
     """
     if map_option == "auto" and len(model_config.class_names) > 1:
         return UndecidedNetwork(rectified_backbone(model_config, state, LEVELS))
-    return build_salience(model_config, state)
+    return build(model_config, state)
 
 
 def rectified_backbone(model_config: MethodConfig, state: State | None, levels: int = 1) -> FeatureLevels:

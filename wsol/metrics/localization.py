@@ -128,16 +128,17 @@ class ProtocolResult:
         """Every rate of some images, in percent, at the best thresholds of all images."""
         counted = {name: values[which & np.isfinite(values)] for name, values in self.per_image.items()}
         rates = {name: rate(values) for name, values in counted.items() if len(values)}
-        last = {name: rates.pop(name) for name in ("mask_iou", "empty_correct") if name in rates}
+        mask_iou, empty_correct = (rates.pop(name, None) for name in ("mask_iou", "empty_correct"))
         if self.score is not None and self.protocol.threshold != "best":
             boxed = which & self.is_evaluated()
             auc = score_auc(self.score[boxed], self.is_correct(self.iou[boxed]))
             rates |= {} if auc is None else {"score_auc": auc}
-        rates |= {name: last[name] for name in ("mask_iou",) if name in last}
+        rates |= {} if mask_iou is None else {"mask_iou": mask_iou}
         if self.pixels is not None:
             pxap = pixel_average_precision(self.pixels[which & self.has_object])
             rates |= {} if pxap is None else {"pxap": pxap}
-        return rates | {name: last[name] for name in ("empty_correct",) if name in last} | self._of_counts(which)
+        rates |= {} if empty_correct is None else {"empty_correct": empty_correct}
+        return rates | self._of_counts(which)
 
     def _of_counts(self, which: Which) -> dict[str, Rate]:
         """What needs images without an object, and is no mean over images in percent."""

@@ -4,7 +4,6 @@ image."""
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from wsol.methods.spol import parts
 from wsol.methods.spol.parts import Parts, part_model
@@ -53,14 +52,3 @@ def test_if_all_parts_are_alike_the_evidence_chooses() -> None:
     given = Parts(np.ones((6, CHANNELS)), np.array([0.2, 1.0] * 3), np.arange(3).repeat(2))
     found = part_model(given)
     assert np.isfinite(found.weight).all() and np.ptp(given.features @ found.weight) < 1e-9
-
-
-def test_each_part_is_predicted_by_a_model_of_the_others() -> None:
-    generator, penalty = np.random.default_rng(3), 0.7
-    features, targets = generator.normal(size=(9, 4)), generator.normal(size=9)
-    gram = features @ features.T
-    found = parts.leave_one_out(gram, np.linalg.inv(gram + penalty * np.eye(9)), targets)
-    for left_out in range(9):
-        others = np.arange(9) != left_out
-        dual = np.linalg.solve(gram[np.ix_(others, others)] + penalty * np.eye(8), targets[others])
-        assert found[left_out] == pytest.approx(gram[left_out, others] @ dual)

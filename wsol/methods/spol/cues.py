@@ -27,7 +27,6 @@ from wsol.methods.evidence import ClassMoments, class_moments, ridge
 from wsol.methods.instant import (
     SalienceNetwork,
     UndecidedNetwork,
-    build_salience,
     build_to_fit,
     choosing_pass,
     decided,
@@ -36,6 +35,7 @@ from wsol.methods.instant import (
     made_of,
     moments_of_roots,
 )
+from wsol.methods.instant import build as build_instant
 from wsol.methods.passes import Levels, Made, Pass, evenly_spaced, run_passes, together
 from wsol.methods.rare_map import RareNetwork, background_passes
 from wsol.methods.spol.parts import EVIDENCE_WEIGHT, Parts, part_model
@@ -100,7 +100,7 @@ class CueNetwork(nn.Module):
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     """The network, with layers that are not set yet."""
-    return CueNetwork(build_salience(model_config, state), len(model_config.class_names))
+    return CueNetwork(build_instant(model_config, state), len(model_config.class_names))
 
 
 def load(run: Path, engine: Engine) -> LocalizationModel:

@@ -17,6 +17,7 @@ from wsol.config.groups import first_networks
 from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
 from wsol.data.loader import BATCH_SIZE, SKIPPED, Batch, ImageLoader, broken_summary
+from wsol.data.no_object import names_without_object
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.contrast import colours_of
@@ -75,7 +76,7 @@ def make(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Pat
     if config.pseudo.masks == "cues":
         cues.fit(data, run, config, progress)
     source = run / first_networks(config)[0]
-    settings = _settings(config)
+    settings = _settings(data, config)
     inputs = {"training": data.training_hash(), source.name: file_hash(_weights(source))}
     folder, is_first = run / "pseudo", part().is_first
     if is_finished(folder, STAGE, settings, inputs):
@@ -136,14 +137,14 @@ def _weights(source: Path) -> Path:
     return weights
 
 
-def _settings(config: RunConfig) -> dict[str, Any]:
+def _settings(data: DataSet, config: RunConfig) -> dict[str, Any]:
     """Settings on which the folder depends. Thresholds are applied later, and masks from cues have no Gaussian."""
     pseudo = config.pseudo
     settings: dict[str, Any] = {"masks": pseudo.masks, "precision": config.precision}
     if pseudo.masks == "thresholds":
         settings |= {"gaussian": pseudo.gaussian, "gaussian_divisor": pseudo.gaussian_divisor}
-    if config.no_object is not None:  # older runs have no such option
-        settings["no_object"] = config.no_object
+    if data.no_object:  # older runs have no such option
+        settings["no_object"] = names_without_object(data)
     return settings
 
 

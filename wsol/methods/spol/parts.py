@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from wsol.methods.evidence import leave_one_out
+
 Vector = Float64[np.ndarray, " channels"]
 
 ROUNDS = 5
@@ -65,20 +67,6 @@ def part_model(parts: Parts) -> PartModel:
     targets = is_chosen - is_chosen.mean()
     weight = (features - mean).T @ (inverse @ targets)
     return PartModel(weight, float(-weight @ mean))
-
-
-def leave_one_out(
-    gram: Float64[np.ndarray, "parts parts"],
-    inverse: Float64[np.ndarray, "parts parts"],
-    targets: Float64[np.ndarray, " parts"],
-) -> Float64[np.ndarray, " parts"]:
-    """Ridge regression's prediction for each part when fitted on the others (Allen 1974), so that a choice does not
-    confirm itself.
-
-    `gram` has the products of the features, `inverse` is its inverse with the penalty on the diagonal.
-    """
-    hat = gram @ inverse
-    return np.asarray(targets - (targets - hat @ targets) / (1 - np.diag(hat)))
 
 
 def _first_of_each(

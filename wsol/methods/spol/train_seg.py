@@ -80,15 +80,15 @@ def _train_network(store: PseudoStore, folder: Path, data: DataSet, config: RunC
     usable = store.usable()
     stage = Stage(STAGE, folder, config.backbone, settings, inputs, number_of(len(usable), "pseudo mask"))
 
-    foreground_weight = weight_of_small_objects(store.foreground_fraction(usable))
-
-    def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
-        logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)
-        planes = view.apply(store.at_size(indices, config.seg.resize_px, images.device))
-        return masked_bce(logits[:, 0], *balanced(store.targets(planes, config.pseudo), foreground_weight))
-
     def build_network(weights: State) -> Trainable:
         own, mean_std = config.seg, normalisation(config.backbone)
+        foreground_weight = weight_of_small_objects(store.foreground_fraction(usable))
+
+        def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
+            logits = interpolate(network(images).fused.float(), images.shape[2:], mode="bilinear", align_corners=False)
+            planes = view.apply(store.at_size(indices, own.resize_px, images.device))
+            return masked_bce(logits[:, 0], *balanced(store.targets(planes, config.pseudo), foreground_weight))
+
         model_config = MffConfig(
             backbone=config.backbone,
             outputs=1,

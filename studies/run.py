@@ -93,7 +93,7 @@ OF_THE_MACHINE = (
 )
 
 
-LATER = {"no_object": None, "instant.map": "auto"}
+LATER = {"no_object": None, "instant.map": "auto", "multi_label": "auto"}
 """Options that came later, and the values with which nothing changes on the data of these studies: earlier results
 stay."""
 

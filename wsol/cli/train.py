@@ -131,7 +131,10 @@ def _stage(
     given = for_trainings.added_to(run, given or RunConfig())
     config = preview(run, given)
     if dry_run:
-        data_set = with_no_object(open_data(data, images, needs_labels=needs_labels(config)), config.no_object)
+        data_set = with_no_object(
+            open_data(data, images, needs_labels=needs_labels(config), multi_label=config.uses_several_labels),
+            config.no_object,
+        )
         check_outside(run, data_set)
         _check_names(config)
         report_lines("note", data_set.notes(), "see `wsol check`")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +15,11 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from wsol.config.base import Precision, ProtocolName
 from wsol.config.groups import first_networks
 from wsol.config.messages import check_choice
-from wsol.data.ground_truth import GroundTruth, Mistake
+from wsol.data.ground_truth import ImageTruth, Mistake
 from wsol.data.image_files import check_there
 from wsol.data.images import middle
 from wsol.data.loader import BATCH_SIZE, Batch, ImageLoader, in_order
+from wsol.data.multi_label import with_each_label, with_one_label
 from wsol.data.no_object import with_no_object
 from wsol.data.open import open_ground_truth
 from wsol.data.pixel_cache import cores
@@ -35,7 +36,7 @@ from wsol.inference.outputs import Outputs
 from wsol.inference.torch_networks import TorchNetworks
 from wsol.methods.instant import shift_of
 from wsol.methods.spol import cues
-from wsol.metrics.empty_images import evaluated_samples, with_empty_images
+from wsol.metrics.empty_images import evaluated_samples, truth_of, with_empty_images, without_truth
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.evaluator import STEP, Evaluator, ImageResult, Row
 from wsol.metrics.frames import CROP_MARGIN_FRACTION
@@ -108,7 +109,7 @@ def evaluate(
     protocols = chosen_protocols(protocol, empty=empty, threshold=threshold, step=threshold_step)
     return evaluate_run(
         Run.open(run),
-        open_ground_truth(Path(data), None if images is None else Path(images)),
+        open_ground_truth(Path(data), None if images is None else Path(images), multi_label=True),
         which=which,
         protocols=protocols,
         threshold=threshold,
@@ -139,7 +140,8 @@ def evaluate_run(
 
     Args:
         run: a finished run.
-        data: a data set with ground truth.
+        data: a data set with ground truth. Images with several labels are evaluated once for each if the run was
+            trained on such images, else left out.
         which, threshold, no_object, device, precision: as for `evaluate`.
         protocols: the protocols.
         step: distance between the thresholds that wsol-v1 and wsol-v2 try.
@@ -152,31 +154,33 @@ def evaluate_run(
     Raises:
         WsolError: no usable ground truth, an unfinished run, or a run of other classes.
     """
+    data = with_each_label(data) if run.is_multi_label else with_one_label(data)
     names = run.config.no_object if no_object is None else no_object
     data = with_no_object(data, names, must_exist=no_object is not None)
     ground_truth = with_empty_images(data, data.read_ground_truth())
     samples = evaluated_samples(data, ground_truth)
     model = _model(run, which, threshold, device, precision)
     class_names = _class_names(model, data)
+    truths = [truth_of(sample, data, ground_truth) for sample in samples]
     samples = labelled_as_trained(samples, data, class_names, run.folder)
     thresholds = {one.name: one.threshold_for(model.threshold, is_imagenet=data.is_imagenet) for one in protocols}
     evaluator = Evaluator(protocols, thresholds if model.has_maps else dict.fromkeys(thresholds), step, run.config.box)
     own_samples = part().of(samples)
     images = ImageLoader([sample.path for sample in own_samples], model.size_px)
-    worker = _Worker(evaluator, ground_truth, heatmaps)
+    of_label = {(sample.image_id, sample.label): one for sample, one in zip(samples, truths, strict=True) if one}
+    worker = _Worker(evaluator, of_label, heatmaps)
     with nullcontext() if heatmaps is None else _saving(heatmaps, model.engine):
         rows = gathered(list(_rows(images, own_samples, model, worker, progress)), model.engine)
     if not rows:
         check_there(data.root, data.test)
     broken = [*images.broken.values(), *worker.broken]
-    missing = [f"{sample.image_id}: no ground truth" for sample in data.test if sample.image_id not in ground_truth]
     return evaluation_of(
         model.what,
         evaluator,
         rows,
         expected=len(data.test),
         class_names=class_names,
-        left_out=[*missing, *gathered(broken, model.engine)],
+        left_out=[*without_truth(data, ground_truth), *gathered(broken, model.engine)],
         mistakes=[*data.mistakes, *ground_truth.mistakes],
         notes=_notes(run, which, threshold),
     )
@@ -229,7 +233,7 @@ def labelled_as_trained(
         WsolError: the data set has a class that the run does not have.
     """
     if class_names == CLASS_NAMES:
-        return [replace(sample, label=0) for sample in samples]
+        return [replace(sample, label=0, others=()) for sample in samples]
     label_of = {name: label for label, name in enumerate(class_names)}
     unknown = [name for name in data.class_names if name not in label_of]
     if unknown:
@@ -239,7 +243,14 @@ def labelled_as_trained(
             got=f"{unknown[0]}",
             remedy="Name a data set with the same classes.",
         )
-    return [replace(sample, label=label_of[data.class_names[sample.label]]) for sample in samples]
+
+    def as_trained(label: int) -> int:
+        return label_of[data.class_names[label]]
+
+    return [
+        replace(sample, label=as_trained(sample.label), others=tuple(map(as_trained, sample.others)))
+        for sample in samples
+    ]
 
 
 Pixels = UInt8[np.ndarray, "batch 3 size size"]
@@ -307,7 +318,7 @@ def _cam(run: Run, threshold: float | None, device: str, precision: Precision) -
 
     def outputs(pixels: Pixels, labels: Labels | None) -> Outputs:
         scores = score_maps(network, model_config, torch.from_numpy(pixels), engine)
-        probabilities = cam_probabilities(network, scores)
+        probabilities = cam_probabilities(network, model_config, scores)
         wanted = probabilities.argmax(1) if labels is None else torch.from_numpy(labels)
         return Outputs(normalised_class_maps(scores, wanted).cpu().numpy(), probabilities.cpu().numpy())
 
@@ -364,15 +375,17 @@ def _cues(run: Run, threshold: float | None, device: str, precision: Precision) 
 class _Worker:
     """Evaluates one image; collects the images whose ground truth cannot be used."""
 
-    def __init__(self, evaluator: Evaluator, ground_truth: GroundTruth, heatmaps: Path | None) -> None:
+    def __init__(
+        self, evaluator: Evaluator, ground_truth: Mapping[tuple[str, int], ImageTruth], heatmaps: Path | None
+    ) -> None:
         self.evaluator = evaluator
         self.ground_truth = ground_truth
         self.heatmaps = heatmaps
         self.broken: list[str] = []
-        self.has_empty_images = not all(one.has_object for one in ground_truth.by_id.values())
+        self.has_empty_images = not all(one.has_object for one in ground_truth.values())
 
     def __call__(self, result: ImageResult) -> dict[ProtocolName, Row] | None:
-        ground_truth = self.ground_truth[result.image_id]
+        ground_truth = self.ground_truth[result.image_id, result.label]
         if ground_truth.image_hw not in (None, result.image_hw):
             what = f"expected the (height, width) {ground_truth.image_hw} of its ground truth, got {result.image_hw}"
             self.broken.append(str(Mistake("other size", result.image_id, what)))
@@ -409,7 +422,7 @@ def _outputs(batch: Batch, samples: Sequence[Sample], model: _Model, worker: _Wo
     # "Nothing" has no map, and the score of an image must not depend on its label.
     unlabelled = _results(batch, samples, labels, model.outputs(batch.pixels, None), crops, model.impossible)
     return [
-        replace(one, unlabelled=other) if worker.ground_truth[one.image_id].has_object else other
+        replace(one, unlabelled=other) if worker.ground_truth[one.image_id, one.label].has_object else other
         for one, other in zip(results, unlabelled, strict=True)
     ]
 
@@ -426,7 +439,10 @@ def _results(
     ranks: Sequence[int | None] = [None] * len(samples)
     if outputs.probabilities is not None:
         of_objects = [possible(one, impossible, has_object=True) for one in outputs.probabilities]
-        ranks = ranks_of(np.stack(of_objects), labels)
+        scores = np.stack(of_objects)
+        for row, sample in zip(scores, samples, strict=True):
+            row[[*sample.others]] = -1  # the other labels of the image are no wrong answers
+        ranks = ranks_of(scores, labels)
     sizes = [(int(h), int(w)) for h, w in batch.image_hw]
     heatmaps = [None] * len(samples) if outputs.heatmaps is None else list(outputs.heatmaps)
     boxes = [None] * len(samples) if outputs.boxes is None else [*map(_box, outputs.boxes, sizes)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -12,15 +12,16 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol.config.base import ProtocolName
-from wsol.data.ground_truth import ImageTruth, Mistake
+from wsol.data.ground_truth import GroundTruth, ImageTruth, Mistake
 from wsol.data.images import image_hw
+from wsol.data.multi_label import with_each_label
 from wsol.data.no_object import with_no_object
 from wsol.data.open import open_ground_truth
 from wsol.data.readers import coco
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import BrokenImage, WsolError
 from wsol.geometry.boxes import Boxes
-from wsol.metrics.empty_images import evaluated_samples, with_empty_images
+from wsol.metrics.empty_images import evaluated_samples, truth_of, with_empty_images, without_truth
 from wsol.metrics.evaluation import Evaluation, evaluation_of
 from wsol.metrics.evaluator import STEP, Evaluator, ImageResult, Row
 from wsol.metrics.protocols import Empty, Protocol, chosen_protocols, default_protocols
@@ -110,7 +111,8 @@ def evaluate_results(
         named, empty=empty, threshold=threshold, step=threshold_step, has_classes=classes is not None
     )
     files = [None if path is None else Path(path) for path in (heatmaps, boxes, classes)]
-    data = with_no_object(open_ground_truth(Path(truth), None if images is None else Path(images)), no_object)
+    opened = open_ground_truth(Path(truth), None if images is None else Path(images), multi_label=boxes is not None)
+    data = with_no_object(with_each_label(opened), no_object)
     progress = Progress(quiet=quiet)
     if heatmaps is not None and find_spec("numba") is None:
         progress.say("note: without numba a map takes seconds; `pip install 'wsol[evaluate]'` makes it a hundredth")
@@ -130,7 +132,7 @@ def _evaluation(
     samples = evaluated_samples(data, ground_truth)
     thresholds = _thresholds(protocols, threshold, data, has_maps=results.heatmaps is not None)
     notes: list[str] = []
-    entries, left_out = _entries(results, samples, ground_truth.by_id, data, notes)
+    entries, left_out = _entries(results, samples, ground_truth, data, notes)
     _check_sizes(protocols, entries, data, needs_sizes=results.boxes is not None)
     evaluator = Evaluator(protocols, thresholds, step)
     rows: list[dict[ProtocolName, Row]] = []
@@ -139,7 +141,7 @@ def _evaluation(
             rows += chunk_rows
             left_out += broken
             advance()
-    left_out += [f"{sample.image_id}: no ground truth" for sample in data.test if sample.image_id not in ground_truth]
+    left_out += without_truth(data, ground_truth)
     return evaluation_of(
         "boxes" if results.heatmaps is None else "maps",
         evaluator,
@@ -168,9 +170,9 @@ def _thresholds(
 
 
 def _entries(
-    results: Results, samples: Sequence[Sample], ground_truth: Mapping[str, ImageTruth], data: DataSet, notes: list[str]
+    results: Results, samples: Sequence[Sample], ground_truth: GroundTruth, data: DataSet, notes: list[str]
 ) -> tuple[list[Entry], list[str]]:
-    ids = [sample.image_id for sample in samples]
+    ids = list(dict.fromkeys(sample.image_id for sample in samples))
     ranks = None if results.classes is None else _ranks(results.classes, samples, data.class_names, notes)
     maps = {} if results.heatmaps is None else find_heatmaps(results.heatmaps, ids)
     boxes: dict[str, ScoredBoxes] = {}
@@ -182,7 +184,7 @@ def _entries(
                 f"{number_of(len(table.unknown), f'image in {results.boxes} is', f'images in {results.boxes} are')} not"
                 f" in the ground truth: {_some(table.unknown)}"
             )
-        with_object = [sample.image_id for sample in samples if data.has_object(sample)]
+        with_object = list(dict.fromkeys(sample.image_id for sample in samples if data.has_object(sample)))
         without = sum(not len(boxes[i].boxes) for i in with_object if i in boxes)
         if without:
             notes.append(
@@ -197,10 +199,13 @@ def _entries(
         if results.heatmaps is not None and i not in maps:
             left_out.append(f"{i}: no heatmap")
             continue
-        rank = None if ranks is None else ranks.get(i, NOT_NAMED)
+        rank = None if ranks is None else ranks.get((i, sample.label), NOT_NAMED)
         own = boxes.get(i)
+        if own is not None and sample.others:
+            own = own.of_class(data.class_names[sample.label])
         found_boxes, scores = (None, None) if own is None else (own.boxes, own.scores if has_scores else None)
-        of_image = ground_truth[i]
+        of_image = truth_of(sample, data, ground_truth)
+        assert of_image is not None, "evaluated_samples leaves such images out"
         if not of_image.has_object and of_image.image_hw is None:
             of_image = replace(of_image, image_hw=_size_of(sample.path))
         entries.append(Entry(i, sample.label, of_image, maps.get(i), found_boxes, scores, rank))
@@ -219,26 +224,31 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
 
 
-def _ranks(file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], notes: list[str]) -> dict[str, int]:
-    table = read_classes(file, [sample.image_id for sample in samples], class_names)
+def _ranks(
+    file: Path, samples: Sequence[Sample], class_names: tuple[str, ...], notes: list[str]
+) -> dict[tuple[str, int], int]:
+    ids = list(dict.fromkeys(sample.image_id for sample in samples))
+    table = read_classes(file, ids, class_names)
     named = table.by_id
     if table.unknown:
         notes.append(
             f"{number_of(len(table.unknown), f'class in {file} is', f'classes in {file} are')} not in the ground truth:"
             f" {_some(table.unknown)}; wrong for every image"
         )
-    without = len(samples) - len(named)
+    without = len(ids) - len(named)
     if without:
         notes.append(
-            f"{without} of {number_of(len(samples), 'image')} {'has' if without == 1 else 'have'} no class in {file}:"
+            f"{without} of {number_of(len(ids), 'image')} {'has' if without == 1 else 'have'} no class in {file}:"
             " counted as wrong"
         )
-    ranks = {image_id: {label: rank for rank, label in enumerate(labels)} for image_id, labels in named.items()}
-    return {
-        sample.image_id: ranks[sample.image_id].get(sample.label, NOT_NAMED)
-        for sample in samples
-        if sample.image_id in named
-    }
+    found = {}
+    for sample in samples:
+        if sample.image_id in named:
+            # The other labels of the image are no wrong answers.
+            wrong_or_own = [label for label in named[sample.image_id] if label not in sample.others]
+            ranks = {label: rank for rank, label in enumerate(wrong_or_own)}
+            found[sample.image_id, sample.label] = ranks.get(sample.label, NOT_NAMED)
+    return found
 
 
 def _check_sizes(protocols: Sequence[Protocol], entries: Sequence[Entry], data: DataSet, *, needs_sizes: bool) -> None:

@@ -288,12 +288,13 @@ def _check_objects(prediction: Prediction) -> None:
 
 def _check_class(prediction: Prediction, class_names: tuple[str, ...], named: set[bool]) -> None:
     label = prediction.label
-    if label is not None and (not 0 <= label < len(class_names) or class_names[label] != prediction.class_name):
-        raise WsolError(
-            "label and class_name",
-            expected=f"those of one of the {number_of(len(class_names), 'class')} in manifest.json",
-            got=f"{label} and {prediction.class_name!r}",
-        )
+    for own, name in ((label, prediction.class_name), *((one.label, one.class_name) for one in prediction.objects)):
+        if own is not None and (not 0 <= own < len(class_names) or class_names[own] != name):
+            raise WsolError(
+                "label and class_name",
+                expected=f"those of one of the {number_of(len(class_names), 'class')} in manifest.json",
+                got=f"{own} and {name!r}",
+            )
     if prediction.objects:  # an image without objects may have no class
         named.add(label is not None)
     if len(named) == 2:

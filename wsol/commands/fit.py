@@ -208,7 +208,12 @@ def _stage(
             remedy="Use `wsol fit`, which trains any method.",
         )
     data_set = with_no_object(
-        open_data(Path(data), None if images is None else Path(images), needs_labels=needs_labels(resolved)),
+        open_data(
+            Path(data),
+            None if images is None else Path(images),
+            needs_labels=needs_labels(resolved),
+            multi_label=resolved.uses_several_labels,
+        ),
         resolved.no_object,
     )
     check_outside(run, data_set)

@@ -379,7 +379,9 @@ def _lines(
 
 def _line(localizer: Localizer, outputs: Outputs, row: int, name: str, image_hw: tuple[int, int]) -> str:
     result = localizer.localization(outputs, row, image_hw, None)
-    objects = tuple(PredictedObject(one.xyxy, one.score, encode(one.mask)) for one in result.objects)
+    objects = tuple(
+        PredictedObject(one.xyxy, one.score, encode(one.mask), one.label, one.class_name) for one in result.objects
+    )
     return to_line(Prediction(name, image_hw, objects, result.label, result.class_name, result.top5))
 
 

@@ -304,6 +304,8 @@ class MethodSpec:
     """Whether its network outputs class probabilities, as `--classifier localizer` needs."""
     needs_labels: bool = True
     """Whether it uses class labels to localize."""
+    is_multi_label: bool = False
+    """Whether it can learn from images with several labels."""
     is_trained: bool = True
     """Whether its network is trained by gradient descent. If not, there is no loss curve."""
     uses_gradients: bool = False
@@ -350,8 +352,10 @@ def _class_maps(name: str, **facts: Any) -> MethodSpec:
 
 METHODS: dict[Method, MethodSpec] = {
     # The network of stage 1 (`cam`) can classify the boxes, see `wsol.config.groups.first_networks`.
-    "spol": MethodSpec(("instant", "cam", "pseudo", "seg"), ("cues", "cam", "pseudo", "seg"), output="masks"),
-    "cam": _class_maps("cam", groups=("training",)),  # the group of that name is SPOL's stage 1
+    "spol": MethodSpec(
+        ("instant", "cam", "pseudo", "seg"), ("cues", "cam", "pseudo", "seg"), output="masks", is_multi_label=True
+    ),
+    "cam": _class_maps("cam", groups=("training",), is_multi_label=True),  # the group of that name is SPOL's stage 1
     "has": _class_maps("has"),
     "cutmix": _class_maps("cutmix"),
     "acol": _class_maps("acol"),
@@ -366,6 +370,7 @@ METHODS: dict[Method, MethodSpec] = {
         {"classifier": "none", "box": {"threshold": 0.5}},  # each map is scaled so that Otsu's threshold is 0.5
         knows_classes=False,
         needs_labels=False,
+        is_multi_label=True,
         is_trained=False,
         is_exportable=False,
     ),
@@ -374,6 +379,7 @@ METHODS: dict[Method, MethodSpec] = {
         ("ddt",),
         {"classifier": "none", "box": {"threshold": 0.5}},  # the map is scaled so that DDT's threshold 0 is 0.5
         knows_classes=False,
+        is_multi_label=True,
         is_trained=False,
         # The crop size is not used, but must fit the image size.
         read_in_part={"training": ("resize_px", "crop_px", "output_stride", "feature")},

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from wsol.config.base import RESOLVED, Config, Fraction, Method, Objects, Precision, Recipe, Track, Training
+from wsol.config.base import (
+    RESOLVED,
+    Config,
+    Fraction,
+    Method,
+    MultiLabel,
+    Objects,
+    Precision,
+    Recipe,
+    Track,
+    Training,
+)
 from wsol.config.methods import (
     METHODS,
     Acol,
@@ -86,6 +97,9 @@ class RunConfig(Config):
     no_object: ClassNames | None = None
     """Classes whose images contain no object, separated by commas, such as `good` or `empty`: examples of background.
     SPOL and instant mode learn the background from their images; other methods, the class. Results may be empty."""
+    multi_label: MultiLabel = "auto"
+    """Images with several labels: `auto` trains a multi-label classifier on them, and finds the objects of each class
+    (methods spol, instant, ddt and cam), `off` leaves them out, as other methods do."""
     seed: NonNegativeInt = 0
     """Seed of all random numbers. The same seed on the same machine gives the same weights. Set `--precision` too,
     because `auto` measures speed and may choose differently on a busy machine."""
@@ -131,6 +145,11 @@ class RunConfig(Config):
     gcnet: GcNet = GcNet()
     tap: Tap = Tap()
     box: BoxChoice = BoxChoice()
+
+    @property
+    def uses_several_labels(self) -> bool:
+        """Whether images with several labels are used."""
+        return self.multi_label == "auto" and METHODS[self.method].is_multi_label
 
     @model_validator(mode="after")
     def _localizer_has_classes(self, info: Any) -> RunConfig:

@@ -84,6 +84,8 @@ class ImageTruth:
     read_mask: ReadMask | None = None
     has_object: bool = True
     """False for an image of a class without objects, which has neither boxes nor a mask."""
+    by_class: Mapping[str, ImageTruth] = field(default_factory=dict)
+    """The ground truth of each class of an object; empty if the ground truth does not name them."""
 
     def __post_init__(self) -> None:
         """Refuse an object in an image without one."""
@@ -105,6 +107,15 @@ class GroundTruth:
 
     def __getitem__(self, image_id: str) -> ImageTruth:
         return self.by_id[image_id]
+
+    def of_class(self, image_id: str, class_name: str) -> ImageTruth | None:
+        """The ground truth of the objects of one class in an image; of all objects if it does not name their classes.
+
+        Returns:
+            None if no object of the class is annotated.
+        """
+        whole = self.by_id.get(image_id)
+        return whole.by_class.get(class_name) if whole is not None and whole.by_class else whole
 
 
 def remedy_for(mistakes: tuple[Mistake, ...]) -> str:
@@ -182,20 +193,27 @@ class Collector:
     corners_are_pixels: bool = False
     """Corners are the first and the last pixel (wsolevaluation's lists), so that x0 == x1 is a box one pixel wide."""
     mistakes: list[Mistake] = field(default_factory=list)
-    _rows: dict[str, list[Xyxy]] = field(default_factory=dict)
+    _rows: dict[str, list[tuple[str, Xyxy]]] = field(default_factory=dict)
+    """Class and box of the objects of each image."""
     _fractions: list[Xyxy] = field(default_factory=list)
     """Boxes that seem to be fractions of the image."""
     _first: str = ""
     """Position of the first box in the file."""
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     _masks: dict[str, ReadMask] = field(default_factory=dict)
+    _class_masks: dict[str, dict[str, ReadMask]] = field(default_factory=dict)
 
     def note(self, kind: Kind, where: str, what: str) -> None:
         """Record a mistake."""
         self.mistakes.append(Mistake(kind, where, what))
 
     def add(
-        self, image_id: str, corners: tuple[float, float, float, float], image_hw: tuple[int, int], where: str
+        self,
+        image_id: str,
+        corners: tuple[float, float, float, float],
+        image_hw: tuple[int, int],
+        where: str,
+        class_name: str = "",
     ) -> None:
         """Add a box if it is valid, else note the mistake.
 
@@ -204,6 +222,7 @@ class Collector:
             corners: x0, y0, x1, y1 in pixels of the upright image.
             image_hw: upright (height, width), in pixels.
             where: the position in the file, for the mistake.
+            class_name: class of the object, if the objects of an image may have several.
         """
         x0, y0, x1, y1 = corners
         height, width = image_hw
@@ -226,14 +245,25 @@ class Collector:
                     "reaches outside, clipped", where, f"expected a box in an image of {width} x {height}, got {shown}"
                 )
             self._first = self._first or where
-            self._rows.setdefault(image_id, []).append(
-                (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
-            )
+            clipped = (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
+            self._rows.setdefault(image_id, []).append((class_name, clipped))
         self._sizes[image_id] = image_hw
 
-    def add_mask(self, image_id: str, read_mask: ReadMask, image_hw: tuple[int, int] | None) -> None:
-        """Add a mask, which is read only when it is needed; `image_hw` is upright (height, width) if known."""
-        self._masks[image_id] = read_mask
+    def add_mask(
+        self, image_id: str, read_mask: ReadMask, image_hw: tuple[int, int] | None, class_name: str | None = None
+    ) -> None:
+        """Add a mask, which is read only when it is needed.
+
+        Args:
+            image_id: the image.
+            read_mask: reads the mask.
+            image_hw: upright (height, width) in pixels, if known.
+            class_name: the class of the objects in the mask; None for all objects of the image.
+        """
+        if class_name is None:
+            self._masks[image_id] = read_mask
+        else:
+            self._class_masks.setdefault(image_id, {})[class_name] = read_mask
         if image_hw is not None:
             self._sizes[image_id] = image_hw
 
@@ -244,9 +274,19 @@ class Collector:
             WsolError: all boxes are fractions of their images.
         """
         self._check_pixels()
-        ids = self._rows | self._masks
-        by_id = {i: ImageTruth(Boxes.of(self._rows.get(i, [])), self._sizes.get(i), self._masks.get(i)) for i in ids}
+        by_id = {image_id: self._image_truth(image_id) for image_id in self._rows | self._masks}
         return GroundTruth(by_id, tuple(self.mistakes), dict(self._sizes))
 
+    def _image_truth(self, image_id: str) -> ImageTruth:
+        rows, image_hw = self._rows.get(image_id, []), self._sizes.get(image_id)
+        class_names, masks = dict.fromkeys(name for name, _ in rows), self._class_masks.get(image_id, {})
+        by_class = {
+            one: ImageTruth(Boxes.of([box for name, box in rows if name == one]), image_hw, masks.get(one))
+            for one in class_names
+            if "" not in class_names
+        }
+        boxes = Boxes.of([box for _, box in rows])
+        return ImageTruth(boxes, image_hw, self._masks.get(image_id), by_class=by_class)
+
     def _check_pixels(self) -> None:
-        check_pixels([*self._fractions, *(box for boxes in self._rows.values() for box in boxes)], self._first)
+        check_pixels([*self._fractions, *(box for rows in self._rows.values() for _, box in rows)], self._first)

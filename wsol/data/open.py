@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wsol.data.image_files import check_there
+from wsol.data.multi_label import with_one_label
 from wsol.data.readers import class_folders, coco, csv_table, cub, imagenet, unlabelled, voc, wsolevaluation
 from wsol.data.samples import DataSet, checked
 from wsol.data.splits import split_of
@@ -46,7 +47,9 @@ LAYOUTS = (
 )
 
 
-def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = True) -> DataSet:
+def open_data(
+    root: Path, images: Path | None = None, *, needs_labels: bool = True, multi_label: bool = False
+) -> DataSet:
     """Recognise and read a data set for training.
 
     Args:
@@ -54,11 +57,12 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
         images: the folder of the images, if it is not the usual one.
         needs_labels: whether classes are needed; if not, a plain folder of images is a data set too, and one class is
             enough.
+        multi_label: whether images with several labels are used; if not, they are left out.
 
     Raises:
         WsolError: an unknown layout, nothing to train on, or most of its images do not exist.
     """
-    data = open_ground_truth(root, images)
+    data = open_ground_truth(root, images, multi_label=multi_label)
     if needs_labels and data.kind == unlabelled.KIND:
         raise WsolError(
             f"{root} holds images ({len(data.train)}) and no class folders",
@@ -89,12 +93,13 @@ def open_data(root: Path, images: Path | None = None, *, needs_labels: bool = Tr
     return data
 
 
-def open_ground_truth(root: Path, images: Path | None = None) -> DataSet:
+def open_ground_truth(root: Path, images: Path | None = None, *, multi_label: bool = False) -> DataSet:
     """Recognise and read a data set for evaluation; a list of test images is enough, images and labels may be absent.
 
     Args:
         root: the data set, in any layout of `READERS`.
         images: the folder of the images, if it is not the usual one.
+        multi_label: whether images with several labels are used; if not, they are left out.
 
     Raises:
         WsolError: an unknown layout, or one that lists no labelled image.
@@ -107,6 +112,7 @@ def open_ground_truth(root: Path, images: Path | None = None) -> DataSet:
         )
     try:
         data = _read(root, images)
+        data = data if multi_label else with_one_label(data)
     except PermissionError as error:
         raise WsolError(
             f"cannot read {error.filename}",

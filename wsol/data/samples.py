@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,20 @@ class Sample:
     image_id: str
     path: Path
     label: int
+    others: tuple[int, ...] = ()
+    """Further labels of an image with several."""
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """All labels."""
+        return (self.label, *self.others)
+
+    def of_each_label(self) -> tuple[Sample, ...]:
+        """The image once for each of its labels; the rest are its `others`."""
+        labels = self.labels
+        return tuple(
+            replace(self, label=label, others=(*labels[:i], *labels[i + 1 :])) for i, label in enumerate(labels)
+        )
 
 
 class Splits(NamedTuple):
@@ -66,8 +80,13 @@ class DataSet:
     """Images that are listed without any label. They are left out, unless they are images without an object."""
 
     def has_object(self, sample: Sample) -> bool:
-        """Whether an image contains an object, by its class."""
-        return sample.label not in self.no_object
+        """Whether an image contains an object, by its classes."""
+        return not self.no_object.issuperset(sample.labels)
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a training image has several labels."""
+        return any(sample.others for sample in self.train)
 
     @property
     def is_imagenet(self) -> bool:
@@ -84,19 +103,23 @@ class DataSet:
     def training_hash(self) -> str:
         """A hash of the training data: names, classes and file sizes of the training images."""
         lines = (
-            f"{s.image_id}\t{self.class_names[s.label]}\t{s.path.stat().st_size}" for s in self.train if s.path.exists()
+            f"{s.image_id}\t{'|'.join(self.class_names[label] for label in s.labels)}\t{s.path.stat().st_size}"
+            for s in self.train
+            if s.path.exists()
         )
         return text_hash(lines)
 
     def describe(self) -> str:
         """The data set in one line: kind, path, and the numbers of classes and images."""
-        counts = Counter(sample.label for sample in self.train or self.test)
+        counts = Counter(label for sample in self.train or self.test for label in sample.labels)
         if not self.train:
             split = f"{number_of(len(self.test), 'test image')}, none to train on"
         elif self.has_split:
             split = f"{len(self.train)} training and {number_of(len(self.test), 'test image')}"
         else:
             split = f"{number_of(len(self.train), 'image')}, no split"
+        several = sum(bool(sample.others) for sample in self.train or self.test)
+        split += f", {several} with several labels" if several else ""
         left_out = f", {number_of(len(self.mistakes), 'image')} left out" if self.mistakes else ""
         left_out += f", {number_of(len(self.unused), 'unused class', 'unused classes')} left out" if self.unused else ""
         few, many = min(counts.values(), default=0), max(counts.values(), default=0)
@@ -127,7 +150,7 @@ def checked(data: DataSet) -> DataSet:
                 " scenes without the object)."
             ),
         )
-    empty = set(range(len(data.class_names))) - {sample.label for sample in data.train}
+    empty = set(range(len(data.class_names))) - {label for sample in data.train for label in sample.labels}
     if empty:
         names = ", ".join(data.class_names[label] for label in sorted(empty)[:5])
         raise WsolError(

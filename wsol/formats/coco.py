@@ -112,7 +112,7 @@ def _objects(predictions: Predictions) -> Iterator[tuple[dict[str, Any], Predict
     for image_id, prediction in enumerate(predictions, start=1):
         boxes = Boxes.of([predicted.xyxy for predicted in prediction.objects]).clipped(prediction.image_hw)
         for (x0, y0, x1, y1), predicted in zip(boxes.xyxy.tolist(), prediction.objects, strict=True):
-            category_id = 1 + (prediction.label or 0)
+            category_id = 1 + (prediction.label_of(predicted) or 0)
             yield (
                 {
                     "image_id": image_id,

@@ -62,8 +62,8 @@ def write_crops(predictions: Predictions, folder: Path) -> dict[str, int]:
         check_unchanged(image, prediction.image_hw)
         pixels = read_image(image)
         stem = "_".join(PurePosixPath(prediction.image).with_suffix("").parts)
-        class_folder = class_folders[class_of(predictions, prediction)]
-        for number, (x0, y0, x1, y1) in enumerate(boxes, start=1):
+        for number, (predicted, (x0, y0, x1, y1)) in enumerate(zip(prediction.objects, boxes, strict=True), start=1):
+            class_folder = class_folders[class_of(predictions, prediction, predicted)]
             name = _unique(f"{class_folder}/", stem, f"_{number}", ".jpg", taken)
             Image.fromarray(pixels[y0:y1, x0:x1]).save(below(folder / "crops", name), quality=95)
     counts = count(predictions)

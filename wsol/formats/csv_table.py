@@ -69,6 +69,6 @@ def _rows(predictions: Predictions) -> Iterator[tuple[str | float, ...]]:
         path, (height, width) = guarded_path(prediction.image), prediction.image_hw
         boxes = Boxes.of([predicted.xyxy for predicted in prediction.objects]).clipped(prediction.image_hw)
         for predicted, corners in zip(prediction.objects, boxes.xyxy.tolist(), strict=True):
-            yield path, guarded(class_of(predictions, prediction)), predicted.score, *corners, width, height
+            yield path, guarded(class_of(predictions, prediction, predicted)), predicted.score, *corners, width, height
         if not prediction.objects:
             yield path, guarded(prediction.class_name or ""), "", "", "", "", "", width, height

@@ -81,14 +81,15 @@ def _images(predictions: Predictions) -> Iterator[Element]:
     for number, prediction in enumerate(predictions):
         height, width = prediction.image_hw
         image = Element("image", id=str(number), name=prediction.image, width=str(width), height=str(height))
-        _add_objects(image, prediction, class_of(predictions, prediction))
+        _add_objects(image, predictions, prediction)
         yield image
 
 
-def _add_objects(image: Element, prediction: Prediction, class_name: str) -> None:
+def _add_objects(image: Element, predictions: Predictions, prediction: Prediction) -> None:
     for number, (predicted, xyxy) in enumerate(
         zip(prediction.objects, clipped_boxes(prediction), strict=True), start=1
     ):
+        class_name = class_of(predictions, prediction, predicted)
         shared = {"label": class_name, "source": "auto", "occluded": "0", "z_order": "0", "group_id": str(number)}
         edges = zip(("xtl", "ytl", "xbr", "ybr"), xyxy, strict=True)
         SubElement(image, "box", shared | {edge: f"{value:.2f}" for edge, value in edges})

@@ -90,17 +90,18 @@ def _tasks(predictions: Predictions) -> Iterator[dict[str, Any]]:
                 {
                     "model_version": f"wsol {__version__}",
                     "score": min((predicted.score for predicted in prediction.objects), default=0.0),
-                    "result": list(_regions(prediction, class_of(predictions, prediction))),
+                    "result": list(_regions(predictions, prediction)),
                 }
             ],
         }
 
 
-def _regions(prediction: Prediction, class_name: str) -> Iterator[dict[str, Any]]:
+def _regions(predictions: Predictions, prediction: Prediction) -> Iterator[dict[str, Any]]:
     height, width = prediction.image_hw
     for number, (predicted, xyxy) in enumerate(
         zip(prediction.objects, clipped_boxes(prediction), strict=True), start=1
     ):
+        class_name = class_of(predictions, prediction, predicted)
         shared = {
             "to_name": "image",
             "original_width": width,

@@ -49,7 +49,11 @@ def with_readable_names(predictions: Predictions) -> Predictions:
         if left is None:
             return None
         class_name = None if left.class_name is None else classes.get(left.class_name, left.class_name)
-        return replace(left, image=images.get(left.image, left.image), class_name=class_name)
+        objects = tuple(
+            one if one.class_name is None else replace(one, class_name=classes.get(one.class_name, one.class_name))
+            for one in left.objects
+        )
+        return replace(left, image=images.get(left.image, left.image), class_name=class_name, objects=objects)
 
     originals = {name: own for own, name in images.items()}
     return replace(predictions, class_names=tuple(classes.values()), edit=edit, originals=originals)

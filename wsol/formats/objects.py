@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from wsol.geometry.boxes import Boxes, Xyxy
-from wsol.predictions.records import Prediction, Predictions
+from wsol.predictions.records import PredictedObject, Prediction, Predictions
 from wsol.text import number_of
 
 Pixels = tuple[int, int, int, int]
@@ -43,10 +43,10 @@ def _whole(low: float, high: float, length: int) -> tuple[int, int]:
     return first, min(max(math.ceil(round(high, 6)), first + 1), length)
 
 
-def class_of(predictions: Predictions, prediction: Prediction) -> str:
-    """The class name of an image's objects."""
+def class_of(predictions: Predictions, prediction: Prediction, one: PredictedObject) -> str:
+    """The class name of an object of an image."""
     # A single name may be "object", which replaces all classes; labels are not renumbered then.
-    return predictions.class_names[0 if len(predictions.class_names) == 1 else prediction.label or 0]
+    return predictions.class_names[0 if len(predictions.class_names) == 1 else prediction.label_of(one) or 0]
 
 
 def count(predictions: Predictions) -> dict[str, int]:

@@ -72,9 +72,9 @@ def _annotation(prediction: Prediction, predictions: Predictions) -> Element:
     for name, value in (("width", width), ("height", height), ("depth", 3)):
         _add(size, name, str(value))
     _add(element, "segmented", "0")
-    for x0, y0, x1, y1 in pixel_boxes(prediction):
+    for predicted, (x0, y0, x1, y1) in zip(prediction.objects, pixel_boxes(prediction), strict=True):
         one = SubElement(element, "object")
-        _add(one, "name", class_of(predictions, prediction))
+        _add(one, "name", class_of(predictions, prediction, predicted))
         for name, text in (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
             _add(one, name, text)
         box = SubElement(one, "bndbox")

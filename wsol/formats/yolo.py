@@ -156,10 +156,10 @@ def _rows(prediction: Prediction) -> Iterator[str]:
     """The lines of a label file: exactly five columns, since trainers refuse six and read more as a polygon."""
     height, width = prediction.image_hw
     boxes = Boxes.of([predicted.xyxy for predicted in prediction.objects]).clipped(prediction.image_hw)
-    for x0, y0, x1, y1 in boxes.xyxy.tolist():
+    for predicted, (x0, y0, x1, y1) in zip(prediction.objects, boxes.xyxy.tolist(), strict=True):
         x, box_width = _fractions(x0, x1, width)
         y, box_height = _fractions(y0, y1, height)
-        yield f"{prediction.label or 0} {x:.6f} {y:.6f} {box_width:.6f} {box_height:.6f}\n"
+        yield f"{prediction.label_of(predicted) or 0} {x:.6f} {y:.6f} {box_width:.6f} {box_height:.6f}\n"
 
 
 def _polygon_rows(prediction: Prediction) -> Iterator[str]:
@@ -168,7 +168,7 @@ def _polygon_rows(prediction: Prediction) -> Iterator[str]:
         outline: list[tuple[float, float]] = [*one_ring(predicted.mask())]
         ring = outline or [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         points = " ".join(f"{x / width:.6f} {y / height:.6f}" for x, y in ring)
-        yield f"{prediction.label or 0} {points}\n"
+        yield f"{prediction.label_of(predicted) or 0} {points}\n"
 
 
 def _fractions(low: float, high: float, size: int) -> tuple[float, float]:

@@ -24,6 +24,9 @@ class DetectedObject:
     xyxy: Xyxy
     mask: Mask
     score: float
+    label: int | None = None
+    """Its class, if the objects of an image may have several; else the image's class is that of all objects."""
+    class_name: str | None = None
 
 
 def resized(heatmap: Heatmap, image_hw: tuple[int, int]) -> Float32[np.ndarray, "_ _"]:

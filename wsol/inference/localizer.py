@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,11 +21,12 @@ from wsol.data.images import as_pixels, from_pillow, images_under, read_image, s
 from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
+from wsol.geometry.contrast import Colours
 from wsol.geometry.objects import DetectedObject, box_object, find_objects
 from wsol.inference.no_object import possible
 from wsol.inference.onnx.metadata import ONNX_FILE
 from wsol.inference.onnx.networks import open_onnx
-from wsol.inference.outputs import Networks, Outputs
+from wsol.inference.outputs import Heatmap, Networks, Outputs
 from wsol.runs.calibration import ScoreCurve, probability
 from wsol.runs.run import Run
 from wsol.runtime.engine import Engine
@@ -261,9 +262,22 @@ class Localizer:
     def _objects(self, outputs: Outputs, i: int, image_hw: tuple[int, int]) -> list[DetectedObject]:
         if outputs.heatmaps is not None:
             colours = None if outputs.colours is None else outputs.colours[i]
+            if outputs.of_classes is not None:
+                return self._of_classes(outputs.of_classes[i], image_hw, colours)
             return find_objects(outputs.heatmaps[i], image_hw, self.box, colours)
         assert outputs.boxes is not None
         return box_object(outputs.boxes[i], image_hw)
+
+    def _of_classes(
+        self, maps: Mapping[int, Heatmap], image_hw: tuple[int, int], colours: Colours | None
+    ) -> list[DetectedObject]:
+        """The objects of each class, largest first."""
+        found = [
+            replace(one, label=label, class_name=self.class_names[label])
+            for label, heatmap in maps.items()
+            for one in find_objects(heatmap, image_hw, self.box, colours)
+        ]
+        return sorted(found, key=lambda one: -int(one.mask.sum()))
 
     def _several(self, sources: Sequence[Source]) -> list[Localization]:
         whole = [_pixels(source) for source in sources]

@@ -20,7 +20,10 @@ def without_objects(outputs: Outputs, is_empty: Bool[np.ndarray, " batch"]) -> O
     """
     heatmaps = None if outputs.heatmaps is None else np.where(is_empty[:, None, None], np.float32(0), outputs.heatmaps)
     boxes = None if outputs.boxes is None else np.where(is_empty[:, None], np.float32(np.nan), outputs.boxes)
-    return replace(outputs, heatmaps=heatmaps, boxes=boxes)
+    of_classes = outputs.of_classes
+    if of_classes is not None:
+        of_classes = [{} if empty else own for own, empty in zip(of_classes, is_empty, strict=True)]
+    return replace(outputs, heatmaps=heatmaps, boxes=boxes, of_classes=of_classes)
 
 
 def labels_of(names: Collection[str], class_names: Sequence[str]) -> frozenset[int]:

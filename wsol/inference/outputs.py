@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -11,6 +11,8 @@ from jaxtyping import Float, Float32, UInt8
 
 from wsol.geometry.contrast import Colours
 from wsol.runtime.engine import Engine
+
+Heatmap = Float32[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class Outputs:
     """For a method without maps: x0, y0, x1, y1 of each image as fractions of width and height."""
     colours: Sequence[Colours] | None = None
     """Colours of the images, for a method with maps; None if the images are not available."""
+    of_classes: Sequence[Mapping[int, Heatmap]] | None = None
+    """The map of each class that is in an image, by label, the most probable first; None for a run that was trained on
+    images with one label each."""
 
 
 @runtime_checkable  # the tests check arguments as they run

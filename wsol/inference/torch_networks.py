@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +14,20 @@ from wsol.config.methods import MethodSpec
 from wsol.data.images import middle
 from wsol.geometry.contrast import colours_of
 from wsol.geometry.image_threshold import ImageThreshold, brought
+from wsol.inference.multi_label import divided, labels_present
 from wsol.inference.no_object import labels_of, predicted_empty, without_objects
-from wsol.inference.outputs import Outputs
+from wsol.inference.outputs import Heatmap, Outputs
 from wsol.methods.table import METHODS
 from wsol.models.checkpoint import ClassifierConfig, MffConfig, load_classifier, load_mffnet
 from wsol.models.folding import fold
-from wsol.models.forward import cam_probabilities, classifier_probabilities, run_model, score_maps
+from wsol.models.forward import (
+    Evidence,
+    cam_probabilities,
+    classifier_evidence,
+    classifier_probabilities,
+    run_model,
+    score_maps,
+)
 from wsol.models.mffnet import MffNet, OriginalCam
 from wsol.models.outputs import LocalizationModel
 from wsol.runs.run import Run
@@ -40,7 +49,21 @@ class ClassifierModel:
         if isinstance(self.model_config, ClassifierConfig):
             return classifier_probabilities(self.network, self.model_config, pixels, engine)
         assert isinstance(self.network, MffNet | OriginalCam)
-        return cam_probabilities(self.network, score_maps(self.network, self.model_config, pixels, engine))
+        scores = score_maps(self.network, self.model_config, pixels, engine)
+        return cam_probabilities(self.network, self.model_config, scores)
+
+    def evidence(self, pixels: Tensor, engine: Engine, *, margin_fraction: float = 0.0) -> Evidence:
+        """The class probabilities of each image, and the class scores of each position.
+
+        Raises:
+            WsolError: a classifier without a feature map.
+        """
+        margin = margin_fraction
+        if isinstance(self.model_config, ClassifierConfig):
+            return classifier_evidence(self.network, self.model_config, pixels, engine, margin_fraction=margin)
+        assert isinstance(self.network, MffNet | OriginalCam)
+        scores = score_maps(self.network, self.model_config, pixels, engine, margin_fraction=margin)
+        return Evidence(cam_probabilities(self.network, self.model_config, scores), scores.fused)
 
 
 @dataclass(frozen=True)
@@ -72,6 +95,13 @@ class TorchNetworks:
         return max(self.model.model_config.resize_px, self.classifier.model_config.resize_px if self.classifier else 0)
 
     @property
+    def is_multi_label(self) -> bool:
+        """Whether an image may have several classes, each with a map of its own."""
+        if self.classifier is not None:
+            return self.classifier.model_config.multi_label
+        return self.names_itself and self.model.model_config.multi_label
+
+    @property
     def has_maps(self) -> bool:
         """Whether the localization network computes heatmaps, not boxes."""
         return self.spec.has_maps
@@ -83,6 +113,8 @@ class TorchNetworks:
             pixels: RGB squares of `size_px`.
             labels: classes of the maps, for a method with class maps; by default the predicted classes.
         """
+        if self.is_multi_label:
+            return self._emptied(self._of_several_classes(pixels, labels), labels)
         batch = torch.from_numpy(pixels)
         probabilities = self.classifier.probabilities(batch, self.engine) if self.classifier else None
         wanted = probabilities.argmax(1) if labels is None and probabilities is not None else _tensor(labels)
@@ -96,6 +128,41 @@ class TorchNetworks:
         colours = [*map(colours_of, pixels)]
         heatmaps = brought(self.image_threshold, outputs.heatmaps.cpu().numpy(), colours)
         return self._emptied(Outputs(heatmaps, classes, colours=colours), labels)
+
+    def _of_several_classes(self, pixels: Squares, labels: Labels | None, margin_fraction: float = 0.0) -> Outputs:
+        """The outputs with a map of each class in an image; `heatmaps` are those of `labels`, or of all classes."""
+        batch, margin = torch.from_numpy(pixels), margin_fraction
+        evidence = self.classifier.evidence(batch, self.engine, margin_fraction=margin) if self.classifier else None
+        first = run_model(self.model, batch, self.engine, _tensor(labels), margin_fraction=margin)
+        probabilities = first.probabilities if evidence is None else evidence.probabilities
+        assert probabilities is not None
+        classes = probabilities.cpu().numpy()
+        present = labels_present(classes, self.no_object)
+        if labels is not None:
+            present = [list(dict.fromkeys((*own, int(label)))) for own, label in zip(present, labels, strict=True)]
+        colours = [*map(colours_of, middle(pixels, margin))]
+        if self.spec.output == "maps" and self.spec.needs_labels:
+            of_classes = self._class_maps(batch, present, margin)
+        else:
+            assert evidence is not None and first.heatmaps is not None
+            heatmaps = brought(self.image_threshold, first.heatmaps.cpu().numpy(), colours)
+            of_classes = [*map(divided, heatmaps, evidence.maps.cpu().numpy(), present)]
+        if labels is None:
+            shown = np.stack([np.maximum.reduce([*own.values()]) for own in of_classes])
+        else:
+            shown = np.stack([own[int(label)] for own, label in zip(of_classes, labels, strict=True)])
+        return Outputs(shown, classes, colours=colours, of_classes=of_classes)
+
+    def _class_maps(self, batch: Tensor, present: list[list[int]], margin: float) -> list[Mapping[int, Heatmap]]:
+        """The maps of a method with class maps: one run of the network for the first class of each image, and so on."""
+        found: list[dict[int, Heatmap]] = [{} for _ in present]
+        for number in range(max(map(len, present))):
+            wanted = [own[min(number, len(own) - 1)] for own in present]
+            maps = run_model(self.model, batch, self.engine, torch.tensor(wanted), margin_fraction=margin).heatmaps
+            assert maps is not None
+            for own, label, heatmap in zip(found, wanted, maps.cpu().numpy(), strict=True):
+                own[label] = heatmap
+        return [*found]
 
     def _emptied(self, outputs: Outputs, labels: Labels | None) -> Outputs:
         """Remove what was found in images whose predicted class has no object, unless their given class has one."""
@@ -116,6 +183,10 @@ class TorchNetworks:
             margin_fraction: fraction of the image size to cut off at each edge.
             labels: classes of the maps, for a method with class maps; by default the most probable ones.
         """
+        if self.is_multi_label:
+            several = self._of_several_classes(pixels, labels, margin_fraction).heatmaps
+            assert several is not None
+            return several
         batch = torch.from_numpy(pixels)
         heatmaps = run_model(self.model, batch, self.engine, _tensor(labels), margin_fraction=margin_fraction).heatmaps
         assert heatmaps is not None, "has_maps is False"

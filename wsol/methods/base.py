@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from wsol.config.base import STAGE
@@ -18,6 +17,7 @@ from wsol.data.no_object import names_without_object
 from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sizes, feature_pyramid, normalisation, stage_modules
 from wsol.models.checkpoint import MethodConfig, built_of, fill, read_model_config
+from wsol.models.class_scores import class_targets
 from wsol.models.features import FeatureLevels
 from wsol.models.mffnet import initialise
 from wsol.models.outputs import Forward, LocalizationModel
@@ -175,6 +175,7 @@ def config_of(data: DataSet, config: RunConfig) -> MethodConfig:
         std=std,
         resize_px=config.training.resize_px,
         class_names=data.class_names,
+        multi_label=data.is_multi_label,
     )
 
 
@@ -245,11 +246,11 @@ def convolutional_head(channels: int, width: int, dropout: float) -> nn.Sequenti
 
 
 def of_labels(data: DataSet, loss: Loss) -> Objective:
-    """Return the training objective of a loss of images and labels."""
-    labels = torch.tensor([sample.label for sample in data.train])
+    """Return the training objective of a loss of images and `class_targets`."""
+    targets = class_targets(data)
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
-        return loss(network, images, labels[indices].to(images.device))
+        return loss(network, images, targets[indices].to(images.device))
 
     return objective
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from wsol.config.options import RunConfig
 from wsol.data.samples import DataSet
 from wsol.methods.base import Plan, last_stage, load_model, of_labels, train_network
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
+from wsol.models.class_scores import class_loss, class_probabilities
 from wsol.models.mffnet import OriginalCam
 from wsol.models.outputs import LocalizationModel, ModelOutputs, class_outputs
 from wsol.runs.run import Run
@@ -29,7 +29,8 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
 
 def load(run: Run) -> LocalizationModel:
     """The trained network."""
-    return load_model(run.network_folder, build, forward)
+    model = load_model(run.network_folder, build, forward)
+    return model._replace(forward=forward_multi_label) if model.model_config.multi_label else model
 
 
 def build(model_config: MethodConfig, state: State | None) -> nn.Module:
@@ -38,12 +39,20 @@ def build(model_config: MethodConfig, state: State | None) -> nn.Module:
     return OriginalCam(backbone, [channels], len(model_config.class_names))
 
 
-def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy of S and the label."""
-    return cross_entropy(network(images).fused.mean((2, 3)).float(), labels)
+def loss(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """Cross entropy of S and the label, or the binary cross entropy of each class if images have several."""
+    return class_loss(network(images).fused.mean((2, 3)).float(), targets)
 
 
 def forward(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
     """M of the label's class."""
     maps = network(images).fused
     return class_outputs(maps, maps.mean((2, 3)), labels)
+
+
+def forward_multi_label(network: nn.Module, images: Tensor, labels: Tensor | None) -> ModelOutputs:
+    """M of the label's class, and the probability of each class to be one of the image's."""
+    maps = network(images).fused
+    logits = maps.mean((2, 3))
+    outputs = class_outputs(maps, logits, labels)
+    return outputs._replace(probabilities=class_probabilities(logits.float(), multi_label=True))

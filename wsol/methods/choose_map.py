@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -34,7 +34,8 @@ class Regions:
     common: Float64[np.ndarray, "images channels"]
     rare: Float64[np.ndarray, "images channels"]
     whole: Float64[np.ndarray, "images channels"]
-    labels: Int64[np.ndarray, " images"]
+    targets: Shaped[np.ndarray, images * classes]
+    """Label of each image, or 1 for each of several labels (`class_targets`)."""
 
     def __add__(self, other: Regions) -> Regions:
         both = (np.concatenate(two) for two in zip(vars(self).values(), vars(other).values(), strict=True))
@@ -42,9 +43,9 @@ class Regions:
 
     def is_rare_better(self) -> bool:
         """Whether the regions of what is rare show the classes better; false if there is only one class."""
-        if len(np.unique(self.labels)) < 2:
+        if not varying_columns(self.targets).size:
             return False
-        common, rare, whole = (label_error(one, self.labels) for one in (self.common, self.rare, self.whole))
+        common, rare, whole = (label_error(one, self.targets) for one in (self.common, self.rare, self.whole))
         return rare < CLEARLY * common or (rare < common and whole < common)
 
 
@@ -62,19 +63,33 @@ def region_means(
     return np.asarray((sums / areas.clamp(min=torch.finfo(torch.float32).tiny)).double().cpu().numpy())
 
 
-def label_error(features: Float64[np.ndarray, "images channels"], labels: Int64[np.ndarray, " images"]) -> float:
-    """Return the mean squared error with which the label of each image is predicted from the others, as a fraction of
-    the error of the mean.
+def varying_columns(
+    targets: Shaped[np.ndarray, images * classes],
+) -> Float64[np.ndarray, "images columns"]:
+    """Return one column for each class that some of the images have, 1 for its images; none if all images are alike.
+
+    Args:
+        targets: label of each image, or 1 for each of its labels.
+    """
+    columns = targets[:, None] == np.unique(targets) if targets.ndim == 1 else targets > 0
+    return columns[:, columns.any(0) & ~columns.all(0)].astype(np.float64)
+
+
+def label_error(
+    features: Float64[np.ndarray, "images channels"], targets: Shaped[np.ndarray, images * classes]
+) -> float:
+    """Return the mean squared error with which the labels of each image are predicted from the others, as a fraction
+    of the error of the mean.
 
     Args:
         features: one row an image.
-        labels: of at least two classes.
+        targets: label of each image, or 1 for each of its labels; not the same for all.
     """
-    targets = (labels[:, None] == np.unique(labels)).astype(np.float64)
-    targets -= targets.mean(0)
+    columns = varying_columns(targets)
+    columns -= columns.mean(0)
     centred = features - features.mean(0)
     gram = centred @ centred.T
     penalty = max(PENALTY * np.trace(gram) / len(gram), 1e-12)
     inverse = np.linalg.inv(gram + penalty * np.eye(len(gram)))
-    errors = [column - leave_one_out(gram, inverse, column) for column in targets.T]
-    return float(np.square(errors).sum() / np.square(targets).sum())
+    errors = [column - leave_one_out(gram, inverse, column) for column in columns.T]
+    return float(np.square(errors).sum() / np.square(columns).sum())

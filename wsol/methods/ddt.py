@@ -185,7 +185,7 @@ def _write_moments(
     with progress.task(STAGE, len(mine)) as advance:
         for label in mine:
             if not (parts / f"{label}.npz").exists():
-                numbers = [i for i, sample in enumerate(data.train) if sample.label == label]
+                numbers = [i for i, sample in enumerate(data.train) if label in sample.labels]
                 orders = [[numbers[i] for i in rows] for rows in in_order(len(numbers), BATCH_SIZE)]
                 batches = [descriptors.moments(torch.from_numpy(batch.pixels)) for batch in images.batches(orders)]
                 total = sum(batches[1:], batches[0]) if batches else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Shaped
 
 Matrix = Float64[np.ndarray, "_ _"]
 Vector = Float64[np.ndarray, " _"]
@@ -35,16 +35,16 @@ class ClassMoments:
 
 
 def class_moments(
-    means: Float64[np.ndarray, "n channels"], labels: Int64[np.ndarray, " n"], classes: int
+    means: Float64[np.ndarray, "n channels"], targets: Shaped[np.ndarray, n * classes], classes: int
 ) -> ClassMoments:
     """Compute the sums over some images.
 
     Args:
         means: mean features of each image.
-        labels: class of each image.
+        targets: label of each image, or 1 for each of its labels.
         classes: number of classes.
     """
-    is_of = np.arange(classes)[:, None] == labels
+    is_of = np.arange(classes)[:, None] == targets if targets.ndim == 1 else targets.T > 0
     return ClassMoments(len(means), means.sum(0), means.T @ means, is_of.sum(1), is_of.astype(np.float64) @ means)
 
 

@@ -36,6 +36,7 @@ from wsol.methods.passes import Levels, Made, Numbers, Pass, evenly_spaced, run_
 from wsol.methods.rare_map import LEVELS, RareNetwork, background_passes
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig, ModelConfig
+from wsol.models.class_scores import class_targets
 from wsol.models.features import FeatureLevels, Features
 from wsol.models.folding import fold
 from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, fraction_of_peak, spread
@@ -247,13 +248,13 @@ def common_pass(network: InstantNetwork, numbers: list[int]) -> Pass:
 
 def choosing_pass(network: UndecidedNetwork, data: DataSet, numbers: list[int], progress: Progress) -> Pass:
     """The pass that chooses between the two maps, once the layers of both are set."""
-    labels = torch.tensor([sample.label for sample in data.train])
+    targets = class_targets(data)
 
     def regions(levels: Levels, batch: Numbers) -> Regions:
         roots = levels[-1].sqrt()
         common, rare = (region_means(one.salience(levels), roots) for one in (network.common, network.rare))
         whole = roots.mean((2, 3)).double().cpu().numpy()
-        return Regions(common, rare, whole, labels[batch].numpy())
+        return Regions(common, rare, whole, targets[batch].numpy())
 
     def choose(found: Regions) -> None:
         if found.is_rare_better():

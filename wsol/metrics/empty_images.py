@@ -59,6 +59,26 @@ def _paths_in(mistake: Mistake) -> Iterator[str]:
         yield from ("/".join(folders[start:]) for start in range(len(folders)))
 
 
+def truth_of(sample: Sample, data: DataSet, ground_truth: GroundTruth) -> ImageTruth | None:
+    """The ground truth of an image's label; None if there is none.
+
+    Args:
+        sample: the image; one with several labels is evaluated once for each.
+        data: names the labels.
+        ground_truth: of the data set.
+    """
+    return ground_truth.of_class(sample.image_id, data.class_names[sample.label])
+
+
+def without_truth(data: DataSet, ground_truth: GroundTruth) -> list[str]:
+    """Why test images cannot be evaluated, a text for each; arguments as for `truth_of`."""
+    return [
+        f"{sample.image_id}: no ground truth{f' of {data.class_names[sample.label]}' if sample.others else ''}"
+        for sample in data.test
+        if truth_of(sample, data, ground_truth) is None
+    ]
+
+
 def evaluated_samples(data: DataSet, ground_truth: GroundTruth) -> list[Sample]:
     """The test images with ground truth.
 
@@ -69,7 +89,7 @@ def evaluated_samples(data: DataSet, ground_truth: GroundTruth) -> list[Sample]:
     Raises:
         WsolError: no image with an object has usable ground truth, unless none of the test images contains an object.
     """
-    samples = [sample for sample in data.test if sample.image_id in ground_truth]
+    samples = [sample for sample in data.test if truth_of(sample, data, ground_truth) is not None]
     with_object = [sample for sample in data.test if data.has_object(sample)]
     if not samples or (with_object and not any(map(data.has_object, samples))):
         check_there(data.root, data.test)

@@ -202,11 +202,11 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
 
     Args:
         protocol: the protocol of the rows.
-        rows: one per image.
+        rows: one per image, or per label of an image with several.
         thresholds: at which the sweep of a row is read.
     """
-    once = {row.image_id: row for row in rows}
-    ordered = [once[image_id] for image_id in sorted(once)]
+    once = {(row.image_id, row.label): row for row in rows}
+    ordered = [once[key] for key in sorted(once)]
     ranks = [row.rank for row in ordered if row.rank is not None]
     scores = [row.score for row in ordered if row.score is not None]
     otsu = [row.otsu_iou for row in ordered if row.otsu_iou is not None]

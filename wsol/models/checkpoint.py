@@ -47,6 +47,8 @@ class MffConfig(Config):
     std: Deviations
     resize_px: SidePx
     class_names: tuple[str, ...]
+    multi_label: bool = False
+    """Whether it was trained on images with several labels."""
 
     @model_validator(mode="after")
     def _each_output_has_a_name(self) -> MffConfig:
@@ -65,6 +67,8 @@ class ClassifierConfig(Config):
     std: Deviations
     resize_px: SidePx
     class_names: tuple[str, ...]
+    multi_label: bool = False
+    """Whether it was trained on images with several labels."""
 
 
 class MethodConfig(Config):
@@ -83,6 +87,8 @@ class MethodConfig(Config):
     std: Deviations
     resize_px: SidePx
     class_names: tuple[str, ...]
+    multi_label: bool = False
+    """Whether it was trained on images with several labels."""
 
 
 ModelConfig = MffConfig | ClassifierConfig | MethodConfig

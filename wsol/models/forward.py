@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -9,7 +11,9 @@ from torchvision.transforms.v2.functional import resize
 
 from wsol.data.crops import standardised
 from wsol.data.images import middle
+from wsol.errors import WsolError
 from wsol.models.checkpoint import ClassifierConfig, MffConfig, ModelConfig
+from wsol.models.class_scores import class_probabilities
 from wsol.models.mffnet import MffNet, OriginalCam, ScoreMaps, class_logits
 from wsol.models.outputs import Heatmaps, LocalizationModel, ModelOutputs, fraction_of_peak
 from wsol.runtime.engine import Engine
@@ -106,9 +110,69 @@ def normalised_class_maps(scores: ScoreMaps, labels: Tensor) -> Heatmaps:
     return fraction_of_peak(class_maps(scores, labels))
 
 
-def cam_probabilities(network: MffNet | OriginalCam, scores: ScoreMaps) -> Probabilities:
+def cam_probabilities(network: MffNet | OriginalCam, model_config: MffConfig, scores: ScoreMaps) -> Probabilities:
     """Compute class probabilities from stage 1's score maps."""
-    return class_logits(scores.fused, is_rectified=network.is_rectified).softmax(1)
+    logits = class_logits(scores.fused, is_rectified=network.is_rectified)
+    return class_probabilities(logits, multi_label=model_config.multi_label)
+
+
+class Evidence(NamedTuple):
+    """Class probabilities, and the class scores of each position."""
+
+    probabilities: Probabilities
+    maps: Float[Tensor, "batch classes height width"]
+
+
+@torch.inference_mode()
+def classifier_evidence(
+    network: nn.Module,
+    model_config: ClassifierConfig,
+    pixels: Squares,
+    engine: Engine,
+    *,
+    margin_fraction: float = 0.0,
+) -> Evidence:
+    """Compute the probabilities and class activation maps of a separate classifier: its head, on each position alone.
+
+    Args:
+        network: the classifier.
+        model_config: its configuration.
+        pixels: square images.
+        engine: device and precision.
+        margin_fraction: fraction of the image size to cut off at each edge.
+
+    Raises:
+        WsolError: the classifier has no feature map.
+    """
+    with engine.autocast():
+        features = feature_map(network, prepared(pixels, model_config, engine, margin_fraction))
+        logits: Tensor = network.forward_head(features)  # type: ignore[operator]
+        batch, channels, height, width = features.shape
+        positions = features.permute(0, 2, 3, 1).reshape(-1, channels, 1, 1)
+        scores: Tensor = network.forward_head(positions)  # type: ignore[operator]
+    maps = scores.float().reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+    return Evidence(class_probabilities(logits.float(), multi_label=model_config.multi_label), maps)
+
+
+def feature_map(network: nn.Module, images: Tensor) -> Float[Tensor, "batch channels height width"]:
+    """Return the features before a timm classifier's head.
+
+    Args:
+        network: the classifier.
+        images: normalised images.
+
+    Raises:
+        WsolError: they are no map with the channels in front, as in vision transformers.
+    """
+    features: Tensor = network.forward_features(images)  # type: ignore[operator]
+    if features.ndim != 4 or features.shape[1] != network.num_features:
+        raise WsolError(
+            f"a classifier of type {type(network).__name__} has no feature map, so it cannot tell where each of"
+            " several classes is",
+            expected="a convolutional network",
+            remedy="Choose another `--classifier`, or leave images with several labels out (`--multi-label off`).",
+        )
+    return features
 
 
 @torch.inference_mode()
@@ -128,4 +192,4 @@ def classifier_probabilities(
     """
     with engine.autocast():
         logits: Tensor = network(prepared(pixels, model_config, engine))
-    return logits.float().softmax(1)
+    return class_probabilities(logits.float(), multi_label=model_config.multi_label)

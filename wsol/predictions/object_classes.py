@@ -17,7 +17,7 @@ def labels_without_objects(predictions: Predictions) -> frozenset[int]:
     Returns:
         Labels of classes that are no class of an object.
     """
-    used = {one.label for one in predictions if one.objects}
+    used = {one.label_of(found) for one in predictions for found in one.objects}
     return frozenset(
         label
         for label, name in enumerate(predictions.class_names)
@@ -46,7 +46,10 @@ def without_labels(predictions: Predictions, labels: Collection[int]) -> Predict
         edited = prediction if before is None else before(prediction)
         if edited is None or edited.label is None:
             return edited
-        return replace(edited, label=new_labels.get(edited.label))
+        objects = tuple(
+            one if one.label is None else replace(one, label=new_labels.get(one.label)) for one in edited.objects
+        )
+        return replace(edited, label=new_labels.get(edited.label), objects=objects)
 
     class_names = tuple(predictions.class_names[label] for label in kept) or ("object",)
     return replace(predictions, class_names=class_names, edit=edit)

@@ -36,6 +36,9 @@ class PredictedObject:
     xyxy: Xyxy
     score: float
     rle: dict[str, Any]
+    label: int | None = None
+    """Its class, if the objects of an image may have several; else the image's class is that of all objects."""
+    class_name: str | None = None
 
     def mask(self) -> Bool[np.ndarray, "height width"]:
         """The mask over the whole upright image."""
@@ -56,6 +59,10 @@ class Prediction:
     label: int | None
     class_name: str | None
     top5: tuple[tuple[str, float], ...]
+
+    def label_of(self, one: PredictedObject) -> int | None:
+        """The label of an object: its own, or that of the image."""
+        return self.label if one.label is None else one.label
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,11 @@ def encode(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:
 
 def to_line(prediction: Prediction) -> str:
     """One line of JSON, without its newline."""
-    return json.dumps(asdict(prediction), ensure_ascii=False, separators=(",", ":"))
+    line = asdict(prediction)
+    for one, written in zip(prediction.objects, line["objects"], strict=True):
+        if one.label is None:  # as in runs without several labels
+            del written["label"], written["class_name"]
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_lines(path: Path) -> Iterator[Prediction]:

@@ -41,6 +41,12 @@ class ScoredBoxes:
         if not len(self.boxes) == len(self.scores) == len(self.class_names):
             raise ValueError(f"{len(self.boxes)} boxes, {len(self.scores)} scores, {len(self.class_names)} classes")
 
+    def of_class(self, class_name: str) -> ScoredBoxes:
+        """The boxes of a class, and those whose class is not known."""
+        kept = [i for i, own in enumerate(self.class_names) if own in (class_name, None)]
+        names = tuple(self.class_names[i] for i in kept)
+        return ScoredBoxes(Boxes(self.boxes.xyxy[kept]), self.scores[kept], names)
+
 
 @dataclass(frozen=True)
 class BoxResults:
@@ -138,7 +144,9 @@ def _checked(corners: Sequence[float], score: float, class_name: str | None, whe
 
 def _from_predictions(path: Path) -> dict[str, list[_Box]]:
     return {
-        prediction.image: [_checked(one.xyxy, one.score, prediction.class_name, where) for one in prediction.objects]
+        prediction.image: [
+            _checked(one.xyxy, one.score, one.class_name or prediction.class_name, where) for one in prediction.objects
+        ]
         for where, prediction in read_predictions(path)
     }
 

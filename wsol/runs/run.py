@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wsol.config.messages import check_fraction
 from wsol.config.methods import METHODS, MethodSpec, finds_rare
@@ -87,11 +88,15 @@ class Run:
     @property
     def _finds_rare(self) -> bool:
         """Whether this is instant mode, and its map is what is rare. The network knows which one was chosen."""
-        path = self.network_folder / MODEL_CONFIG
-        if self.config.method != "instant" or not path.exists():
+        if self.config.method != "instant":
             return False
-        values = read_json(path, "wsol fit")  # `wsol.models` needs torch, which is not always installed
-        return isinstance(values, dict) and finds_rare(values.get("options"))
+        return finds_rare(_model_config(self.network_folder).get("options"))
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether its classifier was trained on images with several labels."""
+        folder = self.network_folder if self.names_itself else self.classifier_folder
+        return folder is not None and _model_config(folder).get("multi_label") is True
 
     @property
     def weight_hashes(self) -> dict[str, str]:
@@ -202,3 +207,11 @@ class Run:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # given where the calibration is used
             return self.calibration() is not None
+
+
+def _model_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a network; empty if it is not trained yet."""
+    path = folder / MODEL_CONFIG
+    # `wsol.models` would check it, but needs torch, which is not always installed.
+    values = read_json(path, "wsol fit") if path.exists() else {}
+    return values if isinstance(values, dict) else {}

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from wsol.config.groups import classifier_of
 from wsol.config.options import RunConfig
@@ -14,6 +13,8 @@ from wsol.data.crops import View
 from wsol.data.samples import DataSet
 from wsol.models.backbone import State, check_sizes, normalisation, pretrained_classifier, pretrained_state, whole_model
 from wsol.models.checkpoint import ClassifierConfig, save
+from wsol.models.class_scores import class_loss, class_targets
+from wsol.models.forward import feature_map
 from wsol.runs.saved_config import save_config
 from wsol.runtime.processes import part
 from wsol.runtime.progress import Progress
@@ -61,13 +62,15 @@ def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Pa
     stage = Stage(STAGE, run / "classifier", name, settings, inputs, data.describe(), read_weights)
     if not is_trained:
         return _save_pretrained(stage, data, config, progress)
-    labels = torch.tensor([sample.label for sample in data.train])
+    targets = class_targets(data)
 
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
-        return cross_entropy(network(images).float(), labels[indices].to(images.device))
+        return class_loss(network(images).float(), targets[indices].to(images.device))
 
     def build(weights: State) -> Trainable:
         network = whole_model(name, len(data.class_names), weights)
+        if data.is_multi_label:  # report a network without a feature map before hours of training
+            feature_map(network, torch.zeros(1, 3, config.classify.crop_px, config.classify.crop_px))
         head = network.get_classifier()  # type: ignore[operator]
         return Trainable(network, _config_of(name, data, config), [head], objective)
 
@@ -77,7 +80,12 @@ def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Pa
 def _config_of(name: str, data: DataSet, config: RunConfig) -> ClassifierConfig:
     mean, std = normalisation(name)
     return ClassifierConfig(
-        backbone=name, mean=mean, std=std, resize_px=config.classify.resize_px, class_names=data.class_names
+        backbone=name,
+        mean=mean,
+        std=std,
+        resize_px=config.classify.resize_px,
+        class_names=data.class_names,
+        multi_label=data.is_multi_label,
     )
 
 

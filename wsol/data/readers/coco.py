@@ -1,12 +1,13 @@
 """COCO annotations as ground truth: as published, as Roboflow exports them, or one file beside its images.
 
-The label of an image is the category of its annotations. Crowds (`iscrowd` 1) are no objects; their pixels are ignored.
+The labels of an image are the categories of its annotations. Crowds (`iscrowd` 1) are no objects; their pixels are
+ignored.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -57,21 +58,21 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     parts = _read_parts(root)
     categories = _categories(parts)
     mistakes: list[Mistake] = []
-    category_of = [_category_of(part, categories, mistakes) for part in parts]
+    categories_of = [_categories_of(part, categories, mistakes) for part in parts]
     # Subsets list all categories of the full data set; a category without images is not a class.
-    used = sorted({category for found in category_of for category in found.values()})
+    used = sorted({category for found in categories_of for own in found.values() for category in own})
     labels = {category: label for label, category in enumerate(used)}
     samples: dict[Split, tuple[Sample, ...]] = {}
     unlabelled: dict[Split, tuple[Sample, ...]] = {}
-    for part, found in zip(parts, category_of, strict=True):
+    for part, found in zip(parts, categories_of, strict=True):
         folder = image_root(part.folders(images), (image.file_name for image in part.file.images.values()))
 
-        def sample(number: int, label: int, part: _Part = part, folder: Path = folder) -> Sample:
+        def sample(number: int, own: Sequence[int], part: _Part = part, folder: Path = folder) -> Sample:
             image = part.file.images[number]
-            return Sample(part.image_id(image), folder / image.file_name, label)
+            return Sample(part.image_id(image), folder / image.file_name, own[0], tuple(own[1:]))
 
-        samples[part.split] = tuple(sample(number, labels[category]) for number, category in found.items())
-        unlabelled[part.split] = tuple(sample(number, NO_LABEL) for number in _without_annotation(part))
+        samples[part.split] = tuple(sample(number, [labels[one] for one in own]) for number, own in found.items())
+        unlabelled[part.split] = tuple(sample(number, [NO_LABEL]) for number in _without_annotation(part))
     has_split = "all" not in samples
     train, test = _splits(samples)
     paths = {sample.image_id: sample.path for sample in (*train, *test)}
@@ -188,8 +189,8 @@ def _categories(parts: Iterable[_Part]) -> dict[int, str]:
     return dict(sorted(categories.items()))
 
 
-def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake]) -> dict[int, int]:
-    """The category of each image by COCO's image id; images without one are added to `mistakes`."""
+def _categories_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake]) -> dict[int, list[int]]:
+    """The categories of each image by COCO's image id; images without one are added to `mistakes`."""
     categories: dict[int, set[int]] = defaultdict(set)
     crowded = {annotation["image_id"] for annotation in part.file.annotations if annotation.get("iscrowd")}
     for annotation in part.file.annotations:
@@ -202,11 +203,8 @@ def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake])
         if not is_path(image.file_name):
             expected = f"expected the path of a file, got {short_repr(image.file_name)}"
             mistakes.append(Mistake("unknown image", str(part.file.path), expected))
-        elif len(named) == 1:
-            found[number] = named[0]
         elif named:
-            expected = f"expected annotations of one class, got categories {named}"
-            mistakes.append(Mistake("several classes", where, expected))
+            found[number] = named
         elif categories[number]:
             expected = f"expected a category of the file, got {sorted(categories[number])}"
             mistakes.append(Mistake("unknown class", where, expected))
@@ -255,7 +253,8 @@ def _read_truth(root: Path, names: Mapping[int, str], paths: Mapping[str, Path])
 class _Segmentations:
     """The segmentations of images, None for an annotation without one, and the image sizes in the file."""
 
-    objects: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    objects: dict[str, list[tuple[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    """With the name of the category."""
     crowds: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -276,9 +275,10 @@ def _add_annotation(
     elif annotation["category_id"] not in names:
         collector.note("unknown class", where, f"expected a category of the file, got {annotation['category_id']}")
     else:
-        segmentations.objects[image_id].append(segmentation)
+        name = names[annotation["category_id"]]
+        segmentations.objects[image_id].append((name, segmentation))
         try:
-            collector.add(image_id, _corners(annotation, image_hw), image_hw, where)
+            collector.add(image_id, _corners(annotation, image_hw), image_hw, where, name)
         except _NoBoxError as error:
             collector.note(error.kind, where, str(error))
 
@@ -287,9 +287,13 @@ def _add_masks(collector: Collector, segmentations: _Segmentations, path: Path) 
     boxed = collector.ground_truth()
     for image_id, objects in segmentations.objects.items():
         # A mask without one of the objects or crowds would count correct pixels as wrong.
-        crowds, hw = segmentations.crowds[image_id], segmentations.sizes[image_id]
-        if image_id in boxed and all(objects) and all(crowds):
-            collector.add_mask(image_id, partial(read_coco_mask, objects, crowds, hw, f"{path}, {image_id}"), hw)
+        crowds, hw, where = segmentations.crowds[image_id], segmentations.sizes[image_id], f"{path}, {image_id}"
+        shapes = [shape for _, shape in objects]
+        if image_id in boxed and all(shapes) and all(crowds):
+            collector.add_mask(image_id, partial(read_coco_mask, shapes, crowds, hw, where), hw)
+            for name in dict.fromkeys(name for name, _ in objects):
+                own = [shape for other, shape in objects if other == name]
+                collector.add_mask(image_id, partial(read_coco_mask, own, crowds, hw, where), hw, name)
 
 
 class _NoBoxError(Exception):

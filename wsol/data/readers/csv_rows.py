@@ -101,14 +101,21 @@ def header_of(table: Path) -> list[str]:
         return []
 
 
-def add_box(collector: Collector, image_id: str, row: Mapping[str, str], image_hw: tuple[int, int], where: str) -> None:
+def add_box(
+    collector: Collector,
+    image_id: str,
+    row: Mapping[str, str],
+    image_hw: tuple[int, int],
+    where: str,
+    class_name: str = "",
+) -> None:
     """Add the box of the cells x0, y0, x1, y1 to the collector; cells that are not numbers are noted as a mistake."""
     x0, y0, x1, y1 = corners = tuple(number_in(row[name]) for name in CORNERS)
     if any(math.isnan(corner) for corner in corners):
         cells = short_repr(",".join(row[name] for name in CORNERS))
         collector.note("not a number", where, f"expected four numbers ({','.join(CORNERS)}), got {cells}")
     else:
-        collector.add(image_id, (x0, y0, x1, y1), image_hw, where)
+        collector.add(image_id, (x0, y0, x1, y1), image_hw, where, class_name)
 
 
 def means_a_path(name: str) -> bool:

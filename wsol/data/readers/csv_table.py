@@ -2,8 +2,8 @@
 split.
 
 Corners are 0-based, half-open pixels of the upright image; a line without corners is an image without a box. Without
-the column label, the folder of an image is its class, so that the boxes.csv of class folders can be read too. A cell
-with several labels (`owl|wren`) is no class of its own.
+the column label, the folder of an image is its class, so that the boxes.csv of class folders can be read too. An image
+has several labels if a cell lists them (`owl|wren`) or its lines have different ones.
 """
 
 from __future__ import annotations
@@ -51,12 +51,13 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     listed = _listed(table)
     candidates = (table.parent, table.parent / "images") if images is None else (images,)
     folder = image_root(candidates, listed)
-    labelled = {image_id: one for image_id, one in listed.items() if len(one.class_names) == 1 and all(one.class_names)}
-    names = sorted({name for one in labelled.values() for name in one.class_names})
+    labelled = {image_id: one for image_id, one in listed.items() if any(one.class_names)}
+    names = sorted({name for one in labelled.values() for name in one.class_names if name})
     labels = {name: label for label, name in enumerate(names)}
     samples: dict[Split, list[Sample]] = {"train": [], "test": [], "val": [], "": []}
     for image_id, one in labelled.items():
-        samples[one.split].append(Sample(image_id, folder / image_id, labels[one.class_names[0]]))
+        first, *others = (labels[name] for name in one.class_names if name)
+        samples[one.split].append(Sample(image_id, folder / image_id, first, tuple(others)))
     unlabelled: dict[Split, list[Sample]] = {"train": [], "test": [], "val": [], "": []}
     for image_id, one in listed.items():
         if one.class_names == [""]:
@@ -72,7 +73,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         test,
         bool(test_split),
         lambda: _read_truth(table, paths),
-        tuple(_left_out(table, listed.items())),
+        tuple(_left_out(listed.values())),
         unlabelled=_splits(unlabelled, test_split),
     )
 
@@ -189,15 +190,9 @@ def _splits(samples: Mapping[Split, Sequence[Sample]], test: Split) -> Splits:
     return Splits(everything, tuple(samples[test]) if test else everything)
 
 
-def _left_out(table: Path, listed: Iterable[tuple[str, _Listed]]) -> Iterator[Mistake]:
-    for image_id, one in listed:
-        if len(one.class_names) > 1:
-            yield Mistake(
-                "several classes",
-                f"{table}, {image_id}",
-                f"expected one label, got {', '.join(name or '(none)' for name in one.class_names)}",
-            )
-        elif not one.class_names[0]:
+def _left_out(listed: Iterable[_Listed]) -> Iterator[Mistake]:
+    for one in listed:
+        if not any(one.class_names):
             yield Mistake("no label", one.first, "expected a label, got none")
 
 
@@ -211,8 +206,9 @@ def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
     collector = Collector()
     sizes = ImageSizes(collector)
     written_hw: dict[str, tuple[int, int]] = {}
-    for where, row in csv_rows(table, _required(table), OPTIONAL):
-        image_id = _image_id(row, where)
+    rows = [(where, row, _image_id(row, where)) for where, row in csv_rows(table, _required(table), OPTIONAL)]
+    known = {_label(row, image_id, where) for where, row, image_id in rows}
+    for where, row, image_id in rows:
         if image_id not in paths or not any(row.get(name) for name in CORNERS):
             continue
         image_hw = _written_hw(row, where) or sizes(paths[image_id])
@@ -224,7 +220,11 @@ def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
                 "other size", where, f"expected {width} x {height} as before, got {image_hw[1]} x {image_hw[0]}"
             )
             continue
-        add_box(collector, image_id, row, image_hw, where)
+        named = _several(_label(row, image_id, where), known)
+        if len(named) > 1:
+            collector.note("several classes", where, f"expected one label for a box, got {', '.join(named)}")
+            continue
+        add_box(collector, image_id, row, image_hw, where, named[0])
     return collector.ground_truth()
 
 

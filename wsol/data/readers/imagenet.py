@@ -166,7 +166,7 @@ def _read_truth(
         except WsolError as error:
             ground_truth.note("no true box", str(sample.path), str(error))
         else:
-            collect(ground_truth, sample, class_names[sample.label], xml, first_pixel=0)
+            collect(ground_truth, sample, (class_names[sample.label],), xml, first_pixel=0)
     return ground_truth.ground_truth()
 
 

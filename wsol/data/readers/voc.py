@@ -42,7 +42,7 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     train_stems, test_stems = _split(root / "ImageSets" / "Main", files, mistakes)
     without: dict[str, VocXml] = {}
     usable = dict(_usable({stem: files[stem] for stem in (*train_stems, *test_stems)}, mistakes, without))
-    class_names = tuple(sorted({xml.objects[0].class_name for xml in usable.values()}))
+    class_names = tuple(sorted({one.class_name for xml in usable.values() for one in xml.objects}))
     samples = _samples(usable | without, class_names, _image_root(root, images), mistakes)
 
     def of_split(annotated: Mapping[str, VocXml]) -> Splits:
@@ -127,22 +127,19 @@ def _stems(table: Path) -> list[str]:
 def _usable(
     files: Mapping[str, Path], mistakes: list[Mistake], without: dict[str, VocXml]
 ) -> Iterator[tuple[str, VocXml]]:
-    """The annotations with objects of exactly one class, by stem; those without any object are added to `without`."""
+    """The annotations with objects that have classes, by stem; those without any object are added to `without`."""
     for stem, path in files.items():
         try:
             xml = parse(path)
         except WsolError as error:
             mistakes.append(Mistake("no true box", str(path), str(error)))
             continue
-        names = sorted({one.class_name for one in xml.objects})
+        names = {one.class_name for one in xml.objects}
         if not names:
             mistakes.append(Mistake("no label", xml.where, "expected an object, whose name is the label, got none"))
             without[stem] = xml
         elif "" in names:
             mistakes.append(Mistake("unknown class", xml.where, "expected a name of every object, got none"))
-        elif len(names) > 1:
-            expected = f"expected objects of one class, got {', '.join(names)}"
-            mistakes.append(Mistake("several classes", xml.where, expected))
         else:
             yield stem, xml
 
@@ -160,8 +157,8 @@ def _samples(
             expected = f"expected one annotation an image, but {image_id} is annotated in {taken[image_id]} too"
             mistakes.append(Mistake("unknown image", xml.where, expected))
         else:
-            label = labels[xml.objects[0].class_name] if xml.objects else NO_LABEL
-            samples[stem] = Sample(image_id, folder / image_id, label)
+            found = sorted({labels[one.class_name] for one in xml.objects}) or [NO_LABEL]
+            samples[stem] = Sample(image_id, folder / image_id, found[0], tuple(found[1:]))
     return samples
 
 
@@ -196,5 +193,6 @@ def _read_truth(
 ) -> GroundTruth:
     ground_truth = Collector()
     for stem, sample in samples.items():
-        collect(ground_truth, sample, class_names[sample.label], annotated[stem], first_pixel=1)
+        names = [class_names[label] for label in sample.labels]
+        collect(ground_truth, sample, names, annotated[stem], first_pixel=1)
     return ground_truth.ground_truth()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -73,13 +74,15 @@ def parse(path: Path) -> VocXml:
     )
 
 
-def collect(ground_truth: Collector, sample: Sample, class_name: str, xml: VocXml, first_pixel: int) -> None:
-    """Add the objects of the image's class to the collector.
+def collect(
+    ground_truth: Collector, sample: Sample, class_names: Collection[str], xml: VocXml, first_pixel: int
+) -> None:
+    """Add the objects of the image's classes to the collector.
 
     Args:
         ground_truth: the collector.
         sample: the image.
-        class_name: its class.
+        class_names: its classes.
         xml: its annotation.
         first_pixel: 1 if corners are the first and the last pixel counted from 1, so that 1 is subtracted from xmin and
             ymin; else 0.
@@ -88,19 +91,24 @@ def collect(ground_truth: Collector, sample: Sample, class_name: str, xml: VocXm
     if size is None:
         return
     if not xml.objects:
-        ground_truth.note("no true box", xml.where, f"expected an object {class_name}, got none")
+        ground_truth.note("no true box", xml.where, f"expected an object {_either(class_names)}, got none")
     for number, one in enumerate(xml.objects, start=1):
         where = f"{xml.where}, object {number}"
-        if one.class_name != class_name:
+        if one.class_name not in class_names:
             ground_truth.note(
-                "unknown class", where, f"expected {class_name}, the image's class, got {one.class_name!r}"
+                "unknown class", where, f"expected {_either(class_names)}, the image's class, got {one.class_name!r}"
             )
             continue
         if one.other:
             ground_truth.note("no true box", where, f"expected <bndbox>, got only <{one.other}>")
             continue
         x0, y0, x1, y1 = one.corners
-        ground_truth.add(sample.image_id, (x0 - first_pixel, y0 - first_pixel, x1, y1), size, where)
+        corners = (x0 - first_pixel, y0 - first_pixel, x1, y1)
+        ground_truth.add(sample.image_id, corners, size, where, one.class_name)
+
+
+def _either(class_names: Collection[str]) -> str:
+    return " or ".join(class_names)
 
 
 def _object(element: ElementTree.Element) -> VocObject:

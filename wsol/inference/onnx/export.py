@@ -17,6 +17,7 @@ from wsol.data.crops import standardised
 from wsol.errors import WsolError
 from wsol.inference.onnx.metadata import EXPORTING, OPSET, InputMetadata, OnnxMetadata, check_installed
 from wsol.inference.torch_networks import TorchNetworks, load_networks
+from wsol.models.checkpoint import MffConfig
 from wsol.models.forward import cam_probabilities
 from wsol.models.licences import weights_licence
 from wsol.models.mffnet import MffNet, OriginalCam
@@ -85,7 +86,8 @@ class Graph(nn.Module):
             return None
         scores = self.classifier(standardised(pixels, self.classifier_config.mean, self.classifier_config.std))
         if isinstance(self.classifier, MffNet | OriginalCam):
-            return cam_probabilities(self.classifier, scores)
+            assert isinstance(self.classifier_config, MffConfig)
+            return cam_probabilities(self.classifier, self.classifier_config, scores)
         probabilities: Tensor = scores.softmax(1)
         return probabilities
 
@@ -229,7 +231,14 @@ def load_graph(run: Run) -> Graph:
             expected="a method without gradients and without a threshold of its own for each map",
             remedy="Predict with `--engine torch`.",
         )
-    return Graph(load_networks(run, choose_engine("cpu", "fp32")))
+    networks = load_networks(run, choose_engine("cpu", "fp32"))
+    if networks.is_multi_label:
+        raise WsolError(
+            f"{run.folder} was trained on images with several labels, which cannot be exported yet",
+            expected="a run of images with one label each",
+            remedy="Predict with `--engine torch`.",
+        )
+    return Graph(networks)
 
 
 def run_metadata(run: Run, graph: Graph) -> OnnxMetadata:

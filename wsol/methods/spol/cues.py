@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -41,6 +41,7 @@ from wsol.methods.rare_map import RareNetwork, background_passes
 from wsol.methods.spol.parts import EVIDENCE_WEIGHT, Parts, part_model
 from wsol.models.backbone import State
 from wsol.models.checkpoint import MethodConfig
+from wsol.models.class_scores import class_targets
 from wsol.models.features import Features
 from wsol.models.folding import fold
 from wsol.models.forward import Squares, prepared
@@ -66,7 +67,7 @@ class Cues(NamedTuple):
     salience: Heatmaps
     """Salience, with threshold 0.5."""
     evidence: Heatmaps
-    """Evidence of the image's class; zeros without a label."""
+    """Evidence of the image's class, of several the highest; zeros without a label."""
     likeness: Heatmaps
     """Similarity to the parts chosen in other images, relative to the rejected ones."""
 
@@ -83,16 +84,27 @@ class CueNetwork(nn.Module):
         self.evidence = nn.Conv2d(channels, classes, 1)
         self.likeness = nn.Conv2d(channels, 1, 1)
 
-    def forward(self, images: Tensor, labels: Int64[Tensor, " batch"] | None = None) -> Cues:
+    def forward(self, images: Tensor, targets: Shaped[Tensor, batch * classes] | None = None) -> Cues:
         """The cues of normalised images."""
-        return self.cues(self.salience.levels(images), labels)
+        return self.cues(self.salience.levels(images), targets)
 
-    def cues(self, levels: Levels, labels: Int64[Tensor, " batch"] | None) -> Cues:
-        """The cues, computed from the levels of features."""
+    def cues(self, levels: Levels, targets: Shaped[Tensor, batch * classes] | None) -> Cues:
+        """The cues, computed from the levels of features.
+
+        Args:
+            levels: the features.
+            targets: label of each image, or 1 for each of its labels (`class_targets`); None without labels.
+        """
         salience, roots = decided(self.salience).salience(levels), levels[-1].sqrt()
         evidence = self.evidence(roots)
         rows = torch.arange(len(evidence), device=evidence.device)
-        own = evidence[:, :1] * 0 if labels is None else evidence[rows, labels.to(evidence.device), None]
+        if targets is None:
+            own = evidence[:, :1] * 0
+        elif targets.ndim == 1:
+            own = evidence[rows, targets.to(evidence.device), None]
+        else:
+            is_of = targets.to(evidence.device)[:, :, None, None] > 0
+            own = evidence.where(is_of, -torch.inf).amax(1, keepdim=True)
         both = torch.cat([own, self.likeness(roots)], dim=1)
         finer = interpolate(both, salience.shape[1:], mode="bilinear", align_corners=False)
         return Cues(salience, finer[:, 0], finer[:, 1])
@@ -237,35 +249,35 @@ def _passes(network: CueNetwork, data: DataSet, config: RunConfig, progress: Pro
     if isinstance(salience, RareNetwork):
         return background_passes(salience, data, sample)
     common = salience.common if isinstance(salience, UndecidedNetwork) else salience
-    labels, classes = torch.tensor([one.label for one in data.train]), len(data.class_names)
+    targets, classes = class_targets(data), len(data.class_names)
 
     def fill_from_moments(moments: CueMoments) -> None:
         fill(common, moments.positions)
         fill_layer(network.evidence, *ridge(moments.images))
 
     first = Pass(
-        sample_of(labels.tolist(), sample),
-        lambda levels, numbers: cue_moments(levels[-1], labels[numbers], classes),
+        sample_of([one.labels for one in data.train], sample),
+        lambda levels, numbers: cue_moments(levels[-1], targets[numbers], classes),
         fill_from_moments,
     )
     with_object = [number for number, one in enumerate(data.train) if data.has_object(one)]
     numbers = [with_object[i] for i in evenly_spaced(len(with_object), sample)]
     second = Pass(
         numbers,
-        lambda levels, numbers: parts_of(network, levels, numbers, labels),
+        lambda levels, numbers: parts_of(network, levels, numbers, targets),
         lambda parts: fill_layer(network.likeness, *part_model(parts)),
     )
     if not isinstance(salience, UndecidedNetwork):
         return [first, second]
     background, *floor = background_passes(salience.rare, data, sample)
-    choice = choosing_pass(salience, data, evenly_spaced(len(labels), sample), progress)
+    choice = choosing_pass(salience, data, evenly_spaced(len(data.train), sample), progress)
     return [together([first, background]), together([second, *floor, choice])]
 
 
-def cue_moments(features: Features, labels: Int64[Tensor, " batch"], classes: int) -> CueMoments:
+def cue_moments(features: Features, targets: Shaped[Tensor, batch * classes], classes: int) -> CueMoments:
     """The sums of a batch for salience and evidence."""
     means = features.sqrt().mean((2, 3)).double().cpu().numpy()
-    return CueMoments(moments_of_roots(features), class_moments(means, labels.numpy(), classes))
+    return CueMoments(moments_of_roots(features), class_moments(means, targets.numpy(), classes))
 
 
 def fill_layer(layer: nn.Conv2d, weight: Float64[np.ndarray, ...], bias: Float64[np.ndarray, ...] | float) -> None:
@@ -278,10 +290,10 @@ def fill_layer(layer: nn.Conv2d, weight: Float64[np.ndarray, ...], bias: Float64
 
 @torch.inference_mode()
 def parts_of(
-    network: CueNetwork, levels: Levels, numbers: Int64[Tensor, " batch"], labels: Int64[Tensor, " n"]
+    network: CueNetwork, levels: Levels, numbers: Int64[Tensor, " batch"], targets: Shaped[Tensor, n * classes]
 ) -> Parts:
     """The salient parts of a batch, with their mean features."""
-    cues = network.cues(levels, labels[numbers])
+    cues = network.cues(levels, targets[numbers])
     roots = levels[-1].sqrt().cpu().numpy()
     rows: list[tuple[Float64[np.ndarray, " channels"], float, int]] = []
     for number, salience, evidence, root in zip(
@@ -302,15 +314,16 @@ def parts_of(
     )
 
 
-def sample_of(labels: Sequence[int], sample: int) -> list[int]:
+def sample_of(labels: Sequence[tuple[int, ...]], sample: int) -> list[int]:
     """The indices of evenly spaced images, and of more images of classes with fewer than `IMAGES_PER_CLASS`."""
     chosen = set(evenly_spaced(len(labels), sample))
     of_class: dict[int, list[int]] = {}
-    for number, label in enumerate(labels):
-        of_class.setdefault(label, []).append(number)
-    for own in of_class.values():
-        rest = [number for number in own if number not in chosen]
-        missing = IMAGES_PER_CLASS - (len(own) - len(rest))
+    for number, own in enumerate(labels):
+        for label in own:
+            of_class.setdefault(label, []).append(number)
+    for images in of_class.values():
+        rest = [number for number in images if number not in chosen]
+        missing = IMAGES_PER_CLASS - (len(images) - len(rest))
         chosen.update(rest[i] for i in evenly_spaced(len(rest), max(missing, 0)))
     return sorted(chosen)
 

@@ -10,27 +10,31 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from wsol.config.base import Auxiliary
-from wsol.models.outputs import Labels, Logits
+from wsol.models.class_scores import Logits, class_loss, class_probabilities
 
-ClassLoss = Callable[[Logits, Logits | None, Labels], Tensor]
+ClassLoss = Callable[[Logits, Logits | None, Tensor], Tensor]
 
 
-def joint(fused: Logits, deep: Logits | None, labels: Labels) -> Tensor:
+def joint(fused: Logits, deep: Logits | None, targets: Tensor) -> Tensor:
     """L_c = L_cls + L_aux: cross entropy of both branches (Wei et al. 2021, sec. 3.5).
 
     Args:
         fused: class scores of the fused branch.
         deep: class scores of the deep branch; None for the loss of the fused branch alone.
-        labels: class of each image.
+        targets: of each image (`class_targets`).
     """
-    return cross_entropy(fused, labels) + (0 if deep is None else cross_entropy(deep, labels))
+    return class_loss(fused, targets) + (0 if deep is None else class_loss(deep, targets))
 
 
-def distil(fused: Logits, deep: Logits | None, labels: Labels) -> Tensor:
+def distil(fused: Logits, deep: Logits | None, targets: Tensor) -> Tensor:
     """Published code, CUB: the deep branch learns the labels, the fused branch learns the deep one's softmax."""
     if deep is None:
-        return cross_entropy(fused, labels)
-    return (cross_entropy(deep, labels) + cross_entropy(fused, deep.detach().softmax(1))) / 2
+        return class_loss(fused, targets)
+    multi_label = targets.ndim > 1
+    taught = class_probabilities(deep.detach(), multi_label=multi_label)
+    if multi_label:
+        return (class_loss(deep, targets) + class_loss(fused, taught)) / 2
+    return (class_loss(deep, targets) + cross_entropy(fused, taught)) / 2
 
 
 CLASS_LOSSES: dict[Auxiliary, ClassLoss] = {"none": joint, "joint": joint, "distil": distil}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -155,6 +155,20 @@ def _choices_text(counts: dict[str, int]) -> str:
     return f"; in {counts['chosen']} of them, not the largest part was chosen, by class evidence and likeness"
 
 
+Labels = tuple[int, ...]
+"""All labels of an image."""
+
+
+def rounds_of(labels: Sequence[Labels]) -> list[Tensor]:
+    """Return the first label of each image, then the second, and so on; an image with fewer repeats its first.
+
+    Args:
+        labels: of each image.
+    """
+    count = max(map(len, labels))
+    return [torch.tensor([own[i] if i < len(own) else own[0] for own in labels]) for i in range(count)]
+
+
 @runtime_checkable  # the tests check arguments as they run
 class _Maker(Protocol):
     """Makes the records of batches."""
@@ -166,7 +180,7 @@ class _Maker(Protocol):
     def layout(self) -> np.dtype[Any]:
         """Layout of a record."""
 
-    def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
+    def records(self, batch: Batch, labels: Sequence[Labels], watch: Stopwatch) -> np.ndarray:
         """The record of each image of a batch."""
 
 
@@ -184,11 +198,14 @@ class _CueMasks:
     def layout(self) -> np.dtype[Any]:
         return mask_store.mask_record()
 
-    def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
-        planes = cues.image_cues(self.model, torch.from_numpy(batch.pixels), labels, self.engine)
+    def records(self, batch: Batch, labels: Sequence[Labels], watch: Stopwatch) -> np.ndarray:
+        pixels, rounds = torch.from_numpy(batch.pixels), rounds_of(labels)
+        planes, *further = (cues.image_cues(self.model, pixels, one, self.engine) for one in rounds)
         watch.lap("network")
         records = np.zeros(len(labels), self.layout())
         maps = [cues.keep_best_part(*one) for one in planes]
+        for others in further:  # an image of several classes has a part of each
+            maps = [np.maximum(one, cues.keep_best_part(*other)) for one, other in zip(maps, others, strict=True)]
         largest = [cues.keep_best_part(salience, *2 * [np.zeros_like(salience)]) for salience, *_ in planes]
         records["chosen"] = [not np.array_equal(*both) for both in zip(maps, largest, strict=True)]
         shifted = brought(shift_of(self.model_config), np.stack(maps), map(colours_of, batch.pixels))
@@ -221,9 +238,11 @@ class _Maps:
         height, width = scores.fused.shape[2:]
         return mask_store.record_of((height, width), GAUSSIANS_PER_IMAGE[self.pseudo.gaussian])
 
-    def records(self, batch: Batch, labels: Tensor, watch: Stopwatch) -> np.ndarray:
+    def records(self, batch: Batch, labels: Sequence[Labels], watch: Stopwatch) -> np.ndarray:
         scores = score_maps(self.network, self.model_config, torch.from_numpy(batch.pixels), self.engine)
-        maps = class_maps(scores, labels)
+        maps, *further = (class_maps(scores, one) for one in rounds_of(labels))
+        for other in further:  # each class as a fraction of its own peak, so that the weaker one counts too
+            maps = torch.maximum(fraction_of_peak(maps), fraction_of_peak(other))
         records = np.zeros(len(labels), self.layout())
         records["state"] = _states(maps)  # waits for the device, so that the next lap measures the masks alone
         watch.lap("network")
@@ -246,7 +265,7 @@ def _make(
 
     def records(batch: Batch) -> np.ndarray:
         of_batch = [samples[i] for i in batch.indices.tolist()]
-        rows = maker.records(batch, torch.tensor([sample.label for sample in of_batch]), watch)
+        rows = maker.records(batch, [sample.labels for sample in of_batch], watch)
         rows[[not data.has_object(sample) for sample in of_batch]] = mask_store.all_background(rows.dtype)
         return rows
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from wsol.config.groups import first_networks
@@ -15,6 +14,7 @@ from wsol.errors import WsolError
 from wsol.methods.spol.losses import CLASS_LOSSES, ClassLoss
 from wsol.models.backbone import State, normalisation
 from wsol.models.checkpoint import MffConfig, build
+from wsol.models.class_scores import class_targets
 from wsol.models.mffnet import class_logits
 from wsol.runtime.progress import Progress
 from wsol.training.loop import Objective
@@ -55,7 +55,7 @@ def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Pa
     }
     inputs = {"training": data.training_hash()}
     stage = Stage(STAGE, run / "cam", config.backbone, settings, inputs, data.describe())
-    labels = torch.tensor([sample.label for sample in data.train])
+    targets = class_targets(data)
 
     def build_network(weights: State) -> Trainable:
         own, mean_std = config.cam, normalisation(config.backbone)
@@ -70,19 +70,20 @@ def train(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> Pa
             std=mean_std[1],
             resize_px=own.resize_px,
             class_names=data.class_names,
+            multi_label=data.is_multi_label,
         )
         network = build(model_config, weights, dropout=own.dropout)
-        objective = _objective(CLASS_LOSSES[own.auxiliary], labels, is_rectified=network.is_rectified)
+        objective = _objective(CLASS_LOSSES[own.auxiliary], targets, is_rectified=network.is_rectified)
         return Trainable(network, model_config, layers_beside_backbone(network), objective)
 
     return train_stage(stage, SEED_NUMBER, config.cam, build_network, data, config, progress)
 
 
-def _objective(loss: ClassLoss, labels: Tensor, *, is_rectified: bool) -> Objective:
+def _objective(loss: ClassLoss, targets: Tensor, *, is_rectified: bool) -> Objective:
     def objective(network: nn.Module, images: Tensor, indices: Tensor, view: View) -> Tensor:
         scores = network(images)
         fused = class_logits(scores.fused, is_rectified=is_rectified)
         deep = None if scores.deep is None else class_logits(scores.deep, is_rectified=True)
-        return loss(fused.float(), None if deep is None else deep.float(), labels[indices].to(images.device))
+        return loss(fused.float(), None if deep is None else deep.float(), targets[indices].to(images.device))
 
     return objective

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from wsol.data.ground_truth import GroundTruth, GroundTruthMask
+from wsol.data.multi_label import with_one_label
 from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.coco import image_ids_of, read, recognise
 from wsol.data.readers.coco_masks import read_coco_mask
@@ -234,7 +235,7 @@ def test_a_json_file_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
     ("change", "kind", "words"),
     [
         pytest.param(
-            lambda d: d["annotations"][1].update(category_id=HAWK), "several classes", "[3, 7]", id="two classes"
+            lambda d: d["annotations"][1].update(category_id=HAWK), "several classes", "hawk, owl", id="two classes"
         ),
         pytest.param(
             lambda d: [a.update(category_id=5) for a in d["annotations"][1:3]],
@@ -276,7 +277,7 @@ def test_a_crowd_gives_no_class(tmp_path: Path) -> None:
 
 
 def test_without_usable_images_the_error_names_the_first_mistake(tmp_path: Path) -> None:
-    file = write_json(tmp_path / "a.json", coco_of({"1.jpg": [HAWK, OWL], "2.jpg": []}))
+    file = write_json(tmp_path / "a.json", coco_of({"1.jpg": [HAWK, OWL], "2.jpg": [HAWK, OWL]}))
     with pytest.raises(WsolError, match=r"none of the 2 images.*several classes: .*1\.jpg.*Fix"):
         open_ground_truth(file)
     write_json(file, coco_of({}))
@@ -654,7 +655,11 @@ def test_categories_of_no_image_are_left_out_and_reported(tmp_path: Path, catego
 
 def test_a_category_of_images_with_several_classes_alone_is_left_out(tmp_path: Path) -> None:
     document = coco_of(TRAIN | {"both.jpg": [HAWK, 5]}) | {"categories": [*CATEGORIES, {"id": 5, "name": "eagle"}]}
-    data = read(write_json(tmp_path / "a.json", document))
+    every = read(write_json(tmp_path / "a.json", document))
+    assert every.class_names == ("hawk", "eagle", "owl") and every.mistakes == ()
+    (both,) = (one for one in every.train if one.image_id == "both.jpg")
+    assert [every.class_names[label] for label in both.labels] == ["hawk", "eagle"]
+    data = with_one_label(every)
     assert data.class_names == ("hawk", "owl") and data.unused == ("eagle",)
     assert [mistake.kind for mistake in data.mistakes] == ["several classes"]
 

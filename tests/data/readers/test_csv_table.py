@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.data.ground_truth import GroundTruth
+from wsol.data.multi_label import with_one_label
 from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.csv_rows import _check_header
 from wsol.data.readers.csv_table import OPTIONAL, read, recognise
@@ -240,15 +241,14 @@ def test_images_without_one_label_are_left_out_and_noted(tmp_path: Path) -> None
     ]
     table = write_table(tmp_path / "t.csv", rows)
     write_images(tmp_path, rows)
-    data = read(table)
-    assert labelled(data, data.train) == {"1.jpg": "owl", "night/3.jpg": "owl"}
+    data = with_one_label(read(table))
+    assert labelled(data, data.train) == {"1.jpg": "owl", "night/3.jpg": "owl", "5.jpg": "owl"}
     assert data.class_names == ("owl",)
     assert [(mistake.kind, mistake.where, mistake.what) for mistake in data.mistakes] == [
-        ("several classes", f"{table}, 2.jpg", "expected one label, got hawk, owl"),
         ("no label", f"{table}, line 7", "expected a label, got none"),
-        ("several classes", f"{table}, 5.jpg", "expected one label, got (none), owl"),
+        ("several classes", f"{table}, 2.jpg", "expected one label, got hawk, owl"),
     ]
-    assert "3 images left out" in data.describe()
+    assert "2 images left out" in data.describe()
     ground_truth = data.read_ground_truth()
     assert boxes_of(ground_truth) == {"1.jpg": BOXES["1.jpg"]}
     assert ground_truth.mistakes == ()
@@ -267,7 +267,9 @@ def test_several_labels_in_a_cell_are_no_class_of_their_own(tmp_path: Path, labe
     rows = [("1.jpg", "owl"), ("2.jpg", "hawk"), ("3.jpg", label)]
     table = write_table(tmp_path / "t.csv", rows, ("path", "label"))
     write_images(tmp_path, rows)
-    data = read(table)
+    every = read(table)
+    assert [every.class_names[label] for label in every.train[2].labels] == parts.split(", ")
+    data = with_one_label(every)
     assert data.class_names == ("hawk", "owl")
     assert [(one.kind, one.what) for one in data.mistakes] == [("several classes", f"expected one label, got {parts}")]
 

@@ -100,7 +100,7 @@ def test_the_evidence_is_that_of_the_label_and_zero_without_one() -> None:
     ids=["a rare class", "two", "few images", "many classes"],
 )
 def test_the_sample_has_images_of_each_class(labels: list[int], sample: int, least: dict[int, int]) -> None:
-    found = cues.sample_of(labels, sample)
+    found = cues.sample_of([(label,) for label in labels], sample)
     assert found == sorted(set(found)) and len(found) >= min(sample, len(labels))
     for label, count in least.items():
         assert sum(labels[number] == label for number in found) >= count

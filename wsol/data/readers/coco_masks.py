@@ -54,6 +54,12 @@ def bounds_of(segmentation: object, image_hw: tuple[int, int]) -> Xyxy:
     return x, y, x + width, y + height
 
 
+def run_lengths_of(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:
+    """A mask as one segmentation, which needs little memory."""
+    encoded = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": list(mask.shape), "counts": encoded["counts"].decode("ascii")}
+
+
 def _union(segmentations: Iterable[object], hw: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
     runs = [_compressed(segmentation, hw) for segmentation in segmentations]
     return np.asarray(coco_mask.decode(coco_mask.merge(runs)), dtype=bool) if runs else np.zeros(hw, dtype=bool)

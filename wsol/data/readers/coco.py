@@ -1,4 +1,5 @@
-"""COCO annotations as ground truth: as published, as Roboflow exports them, or one file beside its images.
+"""COCO annotations as ground truth: as published, as Roboflow, Label Studio and FiftyOne export them, or one file
+beside its images.
 
 The label of an image is the category of its annotations. Crowds (`iscrowd` 1) are no objects; their pixels are ignored.
 """
@@ -6,28 +7,33 @@ The label of an image is the category of its annotations. Crowds (`iscrowd` 1) a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from wsol.data.ground_truth import Collector, GroundTruth, Kind, Mistake
-from wsol.data.image_files import ImageSizes, image_root
+from wsol.data.image_files import ImageSizes
+from wsol.data.labels import label_of
 from wsol.data.readers.coco_json import CocoFile, CocoImage, kind_of, read_coco_file, seems_coco
 from wsol.data.readers.coco_masks import bounds_of, read_coco_mask
+from wsol.data.readers.written_paths import found_below
 from wsol.data.samples import NO_LABEL, DataSet, Sample, Splits
 from wsol.data.untrusted import is_id, is_number, is_path, short_repr, to_float
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 
-TRAIN = ("train/_annotations.coco.json", "annotations/instances_train*.json")
+TRAIN = ("train/_annotations.coco.json", "annotations/instances_train*.json", "train/labels.json")
 TEST = (
     "test/_annotations.coco.json",
     "valid/_annotations.coco.json",
     "val/_annotations.coco.json",
     "annotations/instances_test*.json",
     "annotations/instances_val*.json",
+    "test/labels.json",
+    "validation/labels.json",
+    "val/labels.json",
 )
 ALONE = ("*.json", "annotations/*.json")
 MANY = 20
@@ -41,7 +47,7 @@ def recognise(root: Path) -> bool:
     """Whether this is a JSON file, or a folder with COCO annotations at a usual path."""
     if not root.is_dir():
         return root.suffix.lower() == ".json"
-    return any(next(root.glob(pattern), None) for pattern in (*TRAIN, *TEST)) or bool(_alone(root))
+    return any(map(_is_listed, _matches(root, (*TRAIN, *TEST)))) or bool(_alone(root))
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
@@ -64,11 +70,12 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     samples: dict[Split, tuple[Sample, ...]] = {}
     unlabelled: dict[Split, tuple[Sample, ...]] = {}
     for part, found in zip(parts, category_of, strict=True):
-        folder = image_root(part.folders(images), (image.file_name for image in part.file.images.values()))
+        names = [image.file_name for image in part.file.images.values()]
+        path_of = found_below(part.folders(images), names)
 
-        def sample(number: int, label: int, part: _Part = part, folder: Path = folder) -> Sample:
+        def sample(number: int, label: int, part: _Part = part, path_of: Callable[[str], Path] = path_of) -> Sample:
             image = part.file.images[number]
-            return Sample(part.image_id(image), folder / image.file_name, label)
+            return Sample(part.image_id(image), path_of(image.file_name), label)
 
         samples[part.split] = tuple(sample(number, labels[category]) for number, category in found.items())
         unlabelled[part.split] = tuple(sample(number, NO_LABEL) for number in _without_annotation(part))
@@ -147,9 +154,18 @@ def _files(root: Path) -> dict[Split, Path]:
 
 def _first(root: Path, patterns: Iterable[str]) -> Path | None:
     for pattern in patterns:
-        if found := sorted(root.glob(pattern)):
+        if found := [path for path in sorted(_matches(root, [pattern])) if _is_listed(path)]:
             return _only(root, found)
     return None
+
+
+def _matches(root: Path, patterns: Iterable[str]) -> Iterator[Path]:
+    return (path for pattern in patterns for path in root.glob(pattern))
+
+
+def _is_listed(path: Path) -> bool:
+    """Whether the name says that it is COCO, or the content: other exports of FiftyOne have labels.json too."""
+    return path.name != "labels.json" or (path.is_file() and seems_coco(path))
 
 
 def _alone(root: Path) -> list[Path]:
@@ -202,11 +218,12 @@ def _category_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake])
         if not is_path(image.file_name):
             expected = f"expected the path of a file, got {short_repr(image.file_name)}"
             mistakes.append(Mistake("unknown image", str(part.file.path), expected))
-        elif len(named) == 1:
-            found[number] = named[0]
         elif named:
-            expected = f"expected annotations of one class, got categories {named}"
-            mistakes.append(Mistake("several classes", where, expected))
+            label = label_of((known[category] for category in named), where)
+            if isinstance(label, Mistake):
+                mistakes.append(label)
+            else:
+                found[number] = next(category for category in named if known[category] == label)
         elif categories[number]:
             expected = f"expected a category of the file, got {sorted(categories[number])}"
             mistakes.append(Mistake("unknown class", where, expected))

@@ -70,6 +70,12 @@ def test_a_report_of_check_beside_class_folders_is_not_taken_for_coco(tmp_path: 
     assert open_data(tmp_path).kind == "class folders"
 
 
+def test_a_table_with_labels_beside_class_folders_is_their_ground_truth(tmp_path: Path) -> None:
+    WRITE["class folders"](tmp_path)
+    (tmp_path / "boxes.csv").write_text("path,label,x0,y0,x1,y1\nowl/1.jpg,owl,1,2,3,4\n")
+    assert open_data(tmp_path).kind == "class folders"
+
+
 @pytest.mark.parametrize("kind", WRITE)
 def test_each_layout_is_read_by_its_reader_and_recognised_by_no_other(tmp_path: Path, kind: str) -> None:
     WRITE[kind](tmp_path / "data")

@@ -129,5 +129,6 @@ def test_an_export_without_boxes_says_what_it_is(
     tmp_path: Path, predictions: Predictions, format: Format, words: str
 ) -> None:
     assert {*ERROR_PX, *WITHOUT_BOXES} == set(get_args(Format))
-    with pytest.raises(WsolError, match=words):
+    with pytest.raises(WsolError, match=words) as raised:
         open_data(exported(predictions, format, tmp_path))
+    assert ("holds one folder" in str(raised.value)) == (format == "crops")

@@ -161,6 +161,11 @@ def test_names_that_label_studio_wrote_are_found_below_the_images(tmp_path: Path
     assert [sample.path for sample in data.train] == [tmp_path / "photos" / name for name in TRAIN]
 
 
+def test_a_file_with_the_name_of_coco_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
+    write_json(tmp_path / "train/_annotations.coco.json", [])
+    assert recognise(tmp_path)
+
+
 def test_a_name_above_the_images_leads_nowhere(tmp_path: Path) -> None:
     write_single_coco(tmp_path / "data")
     (tmp_path / "secret.jpg").write_bytes(b"")

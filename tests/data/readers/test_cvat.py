@@ -114,6 +114,12 @@ def test_objects_of_one_name_are_of_the_class_of_the_tag(tmp_path: Path) -> None
     assert boxes_of(data.read_ground_truth()) == {"1.jpg": [BOX_PX], "2.jpg": [BOX_PX]}
 
 
+def test_objects_of_one_name_that_is_a_tag_are_of_that_class(tmp_path: Path) -> None:
+    data = read(write_cvat(tmp_path, {"1.jpg": tag("owl") + OWL, "2.jpg": tag("hawk") + OWL}))
+    assert labelled(data, data.train) == {"1.jpg": "owl"}
+    assert [mistake.kind for mistake in data.mistakes] == ["several classes"]
+
+
 def test_a_tag_that_is_no_class_of_the_objects_is_a_second_class(tmp_path: Path) -> None:
     data = read(write_cvat(tmp_path, {"1.jpg": tag("blurred") + OWL, "2.jpg": HAWK}))
     assert labelled(data, data.train) == {"2.jpg": "hawk"}

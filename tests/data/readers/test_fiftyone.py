@@ -12,6 +12,7 @@ from fake_data.images import write_image
 
 from wsol.data.ground_truth import GroundTruth
 from wsol.data.open import open_data
+from wsol.data.readers import coco
 from wsol.data.readers.fiftyone import read, recognise
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
@@ -65,6 +66,7 @@ def test_images_without_an_entry_or_with_an_empty_one_have_no_label(tmp_path: Pa
     ("label", "kind"),
     [
         pytest.param(7, "unknown class", id="a number without a name"),
+        pytest.param(-1, "unknown class", id="below zero"),
         pytest.param({"label": 3.5}, "unknown class", id="half a number"),
         pytest.param([{"label": 9, "bounding_box": BOX}], "unknown class", id="an object of no class"),
         pytest.param(["owl", "hawk"], "several classes", id="two classes"),
@@ -104,6 +106,7 @@ def test_folders_of_splits_are_the_split(tmp_path: Path) -> None:
     assert labelled(data, data.test) == {"validation/data/1.jpg": "hawk"}
     assert all(sample.path == tmp_path / sample.image_id for sample in (*data.train, *data.test))
     assert len(data.read_ground_truth().by_id) == 4
+    assert not coco.recognise(tmp_path)
 
 
 def test_coco_folders_of_splits_are_coco(tmp_path: Path) -> None:

@@ -230,10 +230,22 @@ def test_a_brush_is_decoded_as_it_was_written(mask: np.ndarray) -> None:
 
 def test_single_values_of_a_brush_are_decoded_too() -> None:
     # Two blocks: a run of four zeros, then four values by themselves; sizes of 3, 4, 8 and 16 bits.
-    bits = f"{8:032b}{7:05b}{2:04b}{3:04b}{7:04b}{15:04b}" + f"100{3:03b}{0:08b}" + f"000{3:03b}" + f"{255:08b}" * 4
+    bits = (
+        f"{8:032b}{7:05b}{2:04b}{3:04b}{7:04b}{15:04b}"
+        + f"100{3:03b}{0:08b}"
+        + f"000{3:03b}"
+        + "".join(f"{value:08b}" for value in (0, 0, 0, 255))
+    )
     packed = bits + "0" * (-len(bits) % 8)
     values = [int(packed[start : start + 8], 2) for start in range(0, len(packed), 8)]
     assert brush_mask(values, (1, 2)).tolist() == [[False, True]]
+
+
+def test_a_brush_that_ends_too_early_is_a_mistake() -> None:
+    whole = brush_rle(np.eye(9, dtype=bool))
+    for length in range(len(whole)):
+        with pytest.raises(ValueError, match="too few"):
+            brush_mask(whole[:length], (9, 9))
 
 
 @given(st.lists(st.integers(0, 255), max_size=40))

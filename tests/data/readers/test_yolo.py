@@ -269,6 +269,7 @@ def test_labels_that_are_not_text_make_no_image_without_an_object(tmp_path: Path
     [
         pytest.param("0 160 270 480 480", "outside the image", id="pixels"),
         pytest.param("0 -0.2 0.5 0.3 0.4", "outside the image", id="below zero"),
+        pytest.param("0 1.1 0.5 0.3 0.4", "outside the image", id="above one"),
         pytest.param("0 0.5 0.5 0.3 0.4 0.9", "no true box", id="a score"),
         pytest.param("0 0.5 0.5 0.3", "no true box", id="three numbers"),
         pytest.param("0", "no true box", id="no number"),

@@ -205,7 +205,7 @@ def _read_truth(
         if image_hw is None:
             continue
         measured = [_measured(collector, shape, image_hw if in_fractions else (1, 1)) for shape in one.shapes]
-        objects = _each_object(found for found in measured if found is not None)
+        objects = each_object(found for found in measured if found is not None)
         for shape, outline in objects:
             collector.add(one.image_id, outline.corners, image_hw, shape.where)
         segmentations = [outline.segmentation for _, outline in objects]
@@ -240,8 +240,12 @@ def _measured(collector: Collector, shape: Shape, scale_hw: tuple[int, int]) -> 
     return shape, Outline((x0 * width, y0 * height, x1 * width, y1 * height), segmentation)
 
 
-def _each_object(found: Iterable[tuple[Shape, Outline]]) -> list[tuple[Shape, Outline]]:
-    """Each object once: tools write a box and a mask of the same object as two shapes."""
+def each_object(found: Iterable[tuple[Shape, Outline]]) -> list[tuple[Shape, Outline]]:
+    """Each object once: tools write a box and a mask of the same object as two shapes.
+
+    Args:
+        found: shapes and their outlines in pixels.
+    """
     objects: list[tuple[Shape, Outline]] = []
     for shape, outline in sorted(found, key=lambda one: one[1].segmentation is not None):
         box = next((i for i, one in enumerate(objects) if _is_box_of(one, (shape, outline))), None)

@@ -7,7 +7,7 @@ fractions of the image; an image whose label file is empty or absent has no labe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,14 +134,12 @@ def _held_out_once(listed: Iterator[_Listed]) -> dict[str, tuple[Path, Split]]:
     """The images by their path in the data set, each in one split: one that is listed for training too is a test
     image. If all are, there is no split.
     """
-    rank: Sequence[Split] = ("test", "val", "train", "")
     found: dict[str, tuple[Path, Split]] = {}
     trained: set[str] = set()
     for one in listed:
         if one.split in ("train", ""):
             trained.add(one.virtual)
-        split = min(one.split, found.get(one.virtual, (one.path, one.split))[1], key=rank.index)
-        found[one.virtual] = one.path, split
+        found[one.virtual] = one.path, one.split
     if trained and all(found[virtual][1] in ("test", "val") for virtual in trained):
         return {virtual: (found[virtual][0], "") for virtual in found if virtual in trained}
     return found

@@ -43,7 +43,7 @@ class Settings:
     """The file of the class names."""
     names: dict[int, str]
     entries: tuple[tuple[Split, str], ...]
-    """Each split with a folder of images or a list of them, relative to `root`."""
+    """Each split with a folder of images or a list of them, relative to `root`; training before test images."""
     has_keypoints: bool = False
 
 

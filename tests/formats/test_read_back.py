@@ -129,6 +129,8 @@ def test_an_export_without_boxes_says_what_it_is(
     tmp_path: Path, predictions: Predictions, format: Format, words: str
 ) -> None:
     assert {*ERROR_PX, *WITHOUT_BOXES} == set(get_args(Format))
+    out = exported(predictions, format, tmp_path)
     with pytest.raises(WsolError, match=words) as raised:
-        open_data(exported(predictions, format, tmp_path))
+        open_data(out)
+    assert format in open_ground_truth(out).doubts[0]
     assert ("holds one folder" in str(raised.value)) == (format == "crops")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -129,9 +130,9 @@ def open_ground_truth(root: Path, images: Path | None = None) -> DataSet:
             remedy="Change its permissions, or move it.",
         ) from None
     if data.kind == "class folders" and len(data.class_names) < 2 and images is None and unlabelled.recognise(root):
-        return unlabelled.read(root)
+        data = unlabelled.read(root)
     if data.train or data.test:
-        return data
+        return _with_nearest(data)
     raise _no_images(data)
 
 
@@ -149,6 +150,12 @@ def _read(root: Path, images: Path | None) -> DataSet:
         expected=f"a folder, or a .json, .csv, .xml or .yaml file: {LAYOUTS}",
         remedy="Give one of them.",
     )
+
+
+def _with_nearest(data: DataSet) -> DataSet:
+    """With a doubt if images without classes look like another layout."""
+    words = nearest(data.root) if data.kind in ("class folders", unlabelled.KIND) and len(data.class_names) < 2 else ""
+    return replace(data, doubts=(*data.doubts, words)) if words else data
 
 
 def _data_below(data: DataSet) -> Path | None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsol.data.ground_truth import GroundTruth, count_kinds
-from wsol.data.open import open_data
+from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.voc import read, recognise
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -59,6 +59,10 @@ def boxes_of(ground_truth: GroundTruth) -> dict[str, list[list[float]]]:
         pytest.param({"Annotations/CLS-LOC/val/1.xml": "<annotation>"}, False, id="ImageNet's"),
         pytest.param({"Annotations/owls/1.xml": "<annotation>"}, True, id="in a subfolder"),
         pytest.param({"train/1.xml": "<annotation>", "train/1.jpg": ""}, True, id="Roboflow's"),
+        pytest.param({"annotations/1.xml": "<annotation>"}, True, id="in small letters"),
+        pytest.param({"annotations/xmls/1.xml": "<annotation>"}, False, id="Oxford Pets'"),
+        pytest.param({"labels/1.xml": "<annotation>"}, True, id="FiftyOne's"),
+        pytest.param({"labels/1.xml": "<project/>"}, False, id="labels of another kind"),
         pytest.param({"owls/1.xml": "<annotation>", "owls/1.jpg": ""}, False, id="beside the images of a class"),
         pytest.param({"VOC2012/Annotations/1.xml": "<annotation>"}, True, id="the development kit"),
         pytest.param({"annotations.xml": "<annotations><version>1.1</version>"}, False, id="CVAT's"),
@@ -400,6 +404,13 @@ def test_annotations_in_subfolders_belong_to_the_images_there(tmp_path: Path) ->
     }
     assert all(sample.path.is_file() for sample in data.train)
     assert boxes_of(data.read_ground_truth())["night/1.jpg"] == [[0, 0, 40, 30]]
+
+
+@pytest.mark.parametrize(("annotations", "images"), [("annotations", "images"), ("labels", "data")])
+def test_folders_may_have_other_names(tmp_path: Path, annotations: str, images: str) -> None:
+    write_xml(tmp_path / annotations / "1.xml", [BIRD])
+    write_image(tmp_path / images / "1.jpg")
+    assert [sample.path for sample in open_ground_truth(tmp_path).train] == [tmp_path / images / "1.jpg"]
 
 
 def test_subfolders_of_annotations_may_belong_to_images_of_one_folder(tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def test_the_label_file_of_an_image(image: str, labels: str) -> None:
         pytest.param({"classes.txt": "a", "owl/1.jpg": ""}, False, id="class folders with a list"),
         pytest.param({"classes.txt": "a", "1.txt": "", "1.jpg": ""}, True, id="one folder"),
         pytest.param({"classes.txt": "a", "1.txt": "", "2.jpg": ""}, False, id="a text beside another image"),
+        pytest.param({"obj.names": "a", "images.txt": "", "data/1.txt": "", "data/1.jpg": ""}, True, id="FiftyOne's"),
     ],
 )
 def test_the_layout_is_recognised(tmp_path: Path, files: dict[str, str], is_yolo: bool) -> None:

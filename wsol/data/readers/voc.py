@@ -20,7 +20,9 @@ from wsol.data.samples import NO_LABEL, DataSet, Sample, Splits
 from wsol.data.splits import SplitName, split_of
 from wsol.errors import WsolError
 
-IMAGE_FOLDERS = ("JPEGImages", "images")
+IMAGE_FOLDERS = ("JPEGImages", "images", "data")
+OTHER_FOLDERS = ("annotations", "labels")
+"""Folders of XML files beside those of images, as many data sets and FiftyOne have them."""
 TRAIN_LISTS = ("train", "trainval")
 TEST_LISTS = ("test", "val")
 _ANNOTATION = re.compile(r"<annotation\b")
@@ -28,14 +30,15 @@ _YEAR = re.compile(r"VOC\d{4}")
 
 
 def recognise(root: Path) -> bool:
-    """Whether there are XML files in `Annotations` or its subfolders, VOC's XML files beside the images (also in the
-    folders of splits), or such folders `VOC2012`.
+    """Whether there are XML files in `Annotations` or its subfolders, VOC's XML files in `annotations` or beside the
+    images (also in the folders of splits), or such folders `VOC2012`.
     """
     annotations = root / "Annotations"
     # ImageNet's annotations lie in a folder CLS-LOC.
     if not (annotations / "CLS-LOC").is_dir() and next(annotations.rglob("*.xml"), None):
         return True
-    if any(_has_annotation(folder) for folder in (root, *(folder for folder, _ in _split_folders(root)))):
+    others = (root / name for name in OTHER_FOLDERS)
+    if any(map(_has_annotation, (root, *others, *(folder for folder, _ in _split_folders(root))))):
         return True
     return bool(_years(root))
 
@@ -116,7 +119,8 @@ def _home(root: Path) -> Path:
 def _xml_files(root: Path) -> dict[str, Path]:
     """XML files by their paths without suffix, sorted: `2007_000027`, `owls/1`, `train/1`."""
     found = _below(root / "Annotations", (root / "Annotations").rglob("*.xml"))
-    found = found or _below(root, root.glob("*.xml"))
+    for folder in (root, *(root / name for name in OTHER_FOLDERS)):
+        found = found or _below(folder, folder.glob("*.xml"))
     found = found or _below(root, (path for folder, _ in _split_folders(root) for path in folder.glob("*.xml")))
     if found:
         return found

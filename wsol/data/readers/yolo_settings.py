@@ -28,6 +28,8 @@ SPLITS: Mapping[str, Split] = {"train": "train", "val": "val", "valid": "val", "
 """The keys of data.yaml and obj.data."""
 NAME_FILES = ("classes.txt", "obj.names", "labels/classes.txt", "labels/*/classes.txt")
 NOT_LABELS = frozenset({"classes.txt", "notes.txt", "README.txt"})
+BESIDE = ("", "data", "obj_train_data")
+"""Folders in which labels lie beside the images."""
 MANY = 200
 """So many files beside images are searched for labels."""
 _HAS_NAMES = re.compile(r"^['\"]?names['\"]?\s*:", re.MULTILINE)
@@ -110,7 +112,8 @@ def _has_labels(root: Path) -> bool:
     folders = (root / "labels", *(path / "labels" for path in sorted(root.iterdir()) if split_of(path.name)))
     if any(path.name not in NOT_LABELS for folder in folders for path in islice(folder.rglob("*.txt"), MANY)):
         return True
-    texts = (path for path in islice(root.glob("*.txt"), MANY) if path.name not in NOT_LABELS)
+    beside = (path for folder in BESIDE for path in islice((root / folder).glob("*.txt"), MANY))
+    texts = (path for path in beside if path.name not in NOT_LABELS)
     return any(path.with_suffix(suffix).is_file() for path in texts for suffix in SUFFIXES)
 
 

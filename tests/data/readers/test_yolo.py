@@ -136,6 +136,17 @@ def test_the_images_may_be_in_another_folder(tmp_path: Path, images: str) -> Non
     assert all(sample.path.is_file() for sample in data.train)
 
 
+def test_one_folder_may_hold_the_images_of_all_splits(tmp_path: Path) -> None:
+    write_yolo(tmp_path / "data")
+    for file in (tmp_path / "data/images").rglob("*.jpg"):
+        write_image(tmp_path / "photos" / file.relative_to(tmp_path / "data/images").as_posix().partition("/")[2])
+    write_image(tmp_path / "photos/9.jpg")
+    data = read(tmp_path / "data", tmp_path / "photos")
+    assert labelled(data, data.train) == {"train/1.jpg": "hawk", "train/2.jpg": "owl", "train/night/3.jpg": "owl"}
+    assert labelled(data, data.test) == {"val/4.jpg": "owl"}
+    assert data.mistakes == () and not any(data.unlabelled)
+
+
 def test_images_in_both_splits_are_test_images(tmp_path: Path) -> None:
     write_yolo(tmp_path, splits="train: [images/train, images/val]\nval: images/val\n")
     data = read(tmp_path)

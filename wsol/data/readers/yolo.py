@@ -19,6 +19,7 @@ from wsol.data.readers.yolo_rows import read_label_file
 from wsol.data.readers.yolo_settings import NOT_LABELS, Settings, find_settings, seems_yolo
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
+from wsol.storage.links import refuse_special
 
 KIND = "YOLO"
 
@@ -95,9 +96,12 @@ def _listed(settings: Settings, images: Path | None, doubts: list[str]) -> Itera
         if not folder.is_dir():
             doubts.append(f"{settings.file} names {name} for {split or 'its images'}, which does not exist: left out")
             continue
+        # One folder with the images of all splits: the label files tell to which an image belongs.
+        is_shared = folder == images and len(settings.entries) > 1
         for path in images_under(folder):
             virtual = f"{name}/{path.relative_to(folder).as_posix()}".removeprefix("./")
-            yield _Listed(virtual, path, split)
+            if not is_shared or (settings.root / label_path(virtual)).is_file():
+                yield _Listed(virtual, path, split)
 
 
 def _elsewhere(images: Path, name: str) -> Path:
@@ -111,6 +115,7 @@ def _elsewhere(images: Path, name: str) -> Path:
 def _of_list(settings: Settings, images: Path | None, split: Split, name: str) -> Iterator[_Listed]:
     """The images of a list file. Its paths may be of another machine: what exists of their end counts."""
     table = settings.root / name
+    refuse_special(table)
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

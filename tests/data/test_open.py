@@ -10,10 +10,14 @@ import pytest
 from fake_data.coco import write_published_coco
 from fake_data.csv_table import write_csv_set
 from fake_data.cub import write_cub
+from fake_data.cvat import write_cvat
+from fake_data.fiftyone import write_fiftyone
 from fake_data.imagenet import write_train, write_val, write_xmls
 from fake_data.images import write_image
+from fake_data.labelstudio import write_labelstudio
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
+from fake_data.yolo import write_yolo
 
 from wsol.data.ground_truth import GroundTruth, Mistake
 from wsol.data.open import LAYOUTS, READERS, open_data, open_ground_truth
@@ -42,6 +46,10 @@ WRITE: dict[str, Callable[[Path], object]] = {
     "CUB-200-2011": write_cub,
     "wsolevaluation": write_wsolevaluation,
     "ImageNet-1K": write_imagenet,
+    "YOLO": write_yolo,
+    "CVAT for images": write_cvat,
+    "Label Studio": write_labelstudio,
+    "FiftyOne": write_fiftyone,
     "COCO": write_published_coco,
     "PASCAL VOC": write_pascal,
     "CSV table": write_csv_set,
@@ -59,6 +67,12 @@ def test_a_report_of_check_beside_class_folders_is_not_taken_for_coco(tmp_path: 
     WRITE["class folders"](tmp_path)
     rows = [{"what": "owl/1.jpg", "images": ["owl/1.jpg"]}, {"what": "a { in a name", "images": []}]
     write_json(tmp_path / "check.json", {"data": "x", "findings": [{"kind": "grey", "items": rows}]})
+    assert open_data(tmp_path).kind == "class folders"
+
+
+def test_a_table_with_labels_beside_class_folders_is_their_ground_truth(tmp_path: Path) -> None:
+    WRITE["class folders"](tmp_path)
+    (tmp_path / "boxes.csv").write_text("path,label,x0,y0,x1,y1\nowl/1.jpg,owl,1,2,3,4\n")
     assert open_data(tmp_path).kind == "class folders"
 
 
@@ -101,6 +115,9 @@ def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Pat
     [
         pytest.param("CUB-200-2011", "images", id="CUB-200-2011"),
         pytest.param("CSV table", "images", id="CSV table"),
+        pytest.param("CVAT for images", "images", id="CVAT"),
+        pytest.param("Label Studio", "images", id="Label Studio"),
+        pytest.param("FiftyOne", "data", id="FiftyOne"),
         pytest.param("COCO", "val2017", id="COCO"),
         pytest.param("PASCAL VOC", "JPEGImages", id="PASCAL VOC"),
     ],
@@ -228,7 +245,7 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WsolError, match="(?s)does not exist.*CSV.*Check the path"):
         open_data(tmp_path / "absent")
     (tmp_path / "birds.zip").write_bytes(b"PK")
-    with pytest.raises(WsolError, match=r"(?s)is a file.*expected a folder, or a \.json or \.csv file.*COCO"):
+    with pytest.raises(WsolError, match=r"(?s)is a file.*expected a folder, or a \.json.* file.*COCO"):
         open_data(tmp_path / "birds.zip")
 
 

@@ -30,7 +30,8 @@ def fit(
     ----------
     data
         A folder with one folder per class (below train/ and test/ if you have a split), a CSV table (path,label), COCO
-        JSON, PASCAL VOC, or CUB-200-2011, ImageNet-1K and the lists of wsolevaluation as published.
+        JSON, PASCAL VOC, YOLO, CVAT for images, Label Studio, FiftyOne, or CUB-200-2011, ImageNet-1K and the lists of
+        wsolevaluation as published.
     """
     _stage("fit", data, images, run, _ForTrainings(epochs, freeze), dry_run, config)
 

@@ -192,6 +192,8 @@ class Collector:
 
     corners_are_pixels: bool = False
     """Corners are the first and the last pixel (wsolevaluation's lists), so that x0 == x1 is a box one pixel wide."""
+    may_be_fractions: bool = True
+    """False if corners were converted from fractions: then a box in the first pixel of its image is one."""
     mistakes: list[Mistake] = field(default_factory=list)
     _rows: dict[str, list[tuple[str, Xyxy]]] = field(default_factory=dict)
     """Class and box of the objects of each image."""
@@ -231,7 +233,7 @@ class Collector:
             self.note("not a number", where, f"expected four finite numbers, got {shown}")
         elif x1 < x0 or y1 < y0:
             self.note("swapped corners", where, f"expected x0 < x1 and y0 < y1, got {shown}; swapped corners or xywh?")
-        elif are_fractions(corners) and _has_fraction(corners) and max(image_hw) > 1:
+        elif self.may_be_fractions and are_fractions(corners) and _has_fraction(corners) and max(image_hw) > 1:
             self._fractions.append(corners)
             self._first = self._first or where
             self.note("fractions", where, f"expected corners in pixels, got {shown}; fractions of the image?")
@@ -273,7 +275,8 @@ class Collector:
         Raises:
             WsolError: all boxes are fractions of their images.
         """
-        self._check_pixels()
+        if self.may_be_fractions:
+            self._check_pixels()
         by_id = {image_id: self._image_truth(image_id) for image_id in self._rows | self._masks}
         return GroundTruth(by_id, tuple(self.mistakes), dict(self._sizes))
 

@@ -48,7 +48,7 @@ def with_no_object(data: DataSet, names: str | None, *, must_exist: bool = True)
     Args:
         data: the data set.
         names: class names, separated by commas; `unlabelled` stands for the images that are listed without any label
-            (a COCO image without annotations, an empty cell of a table). None changes nothing.
+            (a COCO image without annotations, an empty label file, an empty cell of a table). None changes nothing.
         must_exist: whether the data set must have these classes; test images need not have all classes of a run.
 
     Returns:

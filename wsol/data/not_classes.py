@@ -23,7 +23,7 @@ IMAGE_KINDS = frozenset({
     "original", "originals", "input", "inputs",
 })
 OTHER_KINDS = frozenset({
-    "mask", "masks", "label", "labels", "annotation", "annotations", "gt", "groundtruth", "seg", "segmentation",
+    "mask", "masks", "label", "labels", "ann", "annotation", "annotations", "gt", "groundtruth", "seg", "segmentation",
     "segmentations", "segmentationclass", "segmentationobject", "depth", "disparity", "normals", "edges", "heatmap",
     "heatmaps", "overlay", "overlays", "target", "targets", "ir", "nir", "infrared", "thermal",
 })

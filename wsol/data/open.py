@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from wsol.data.image_files import check_there
 from wsol.data.multi_label import with_one_label
-from wsol.data.readers import class_folders, coco, csv_table, cub, imagenet, unlabelled, voc, wsolevaluation
+from wsol.data.nearest import nearest
+from wsol.data.readers import (
+    class_folders,
+    coco,
+    csv_table,
+    cub,
+    cvat,
+    fiftyone,
+    imagenet,
+    labelstudio,
+    unlabelled,
+    voc,
+    wsolevaluation,
+    yolo,
+)
 from wsol.data.samples import DataSet, checked
 from wsol.data.splits import split_of
 from wsol.data.unread import CONVERT, in_words, unread_of
@@ -34,6 +49,10 @@ READERS: dict[str, Reader] = {
     "CUB-200-2011": cub,
     "wsolevaluation": wsolevaluation,
     "ImageNet-1K": imagenet,
+    yolo.KIND: yolo,
+    cvat.KIND: cvat,
+    labelstudio.KIND: labelstudio,
+    fiftyone.KIND: fiftyone,
     "COCO": coco,
     "PASCAL VOC": voc,
     "CSV table": csv_table,
@@ -43,7 +62,8 @@ READERS: dict[str, Reader] = {
 
 LAYOUTS = (
     "class folders (DATA/<class>/*.jpg, or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg), a CSV table"
-    " (path,label),\nCOCO JSON, PASCAL VOC, or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published"
+    " (path,label),\nCOCO JSON, PASCAL VOC, YOLO, CVAT for images, Label Studio, FiftyOne,"
+    " or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published"
 )
 
 
@@ -69,25 +89,21 @@ def open_data(
             expected="a folder for each class",
             remedy=(
                 f"If it is one of the classes, give {root.resolve().parent}. To find boxes without labels, use"
-                f" `wsol fit {root} --method instant`."
+                f" `wsol fit {root} --method instant`.{_hint_of_nearest(root)}"
             ),
         )
     if below := _data_below(data):
         raise WsolError(
             f"{root} holds one folder, {below.name}, which looks like a data set itself",
             expected="the data set",
-            remedy=f"Give {below}.",
+            remedy=f"Give {below}.{_hint_of_nearest(root)}",
         )
     try:
         if needs_labels or not data.train:
             checked(data)
     except WsolError as error:
-        raise WsolError(
-            error.problem,
-            expected=error.expected,
-            got=error.got,
-            remedy=f"{error.remedy or ''}{_hint_of_unread(data)}".strip() or None,
-        ) from None
+        hint = _hint_of_nearest(root) if data.kind == "class folders" and len(data.class_names) < 2 else ""
+        raise _with_hint(error, _hint_of_unread(data) + hint) from None
     if not data.listed:  # else the images were found by listing these folders
         check_there(root, data.train)
     return data
@@ -120,19 +136,32 @@ def open_ground_truth(root: Path, images: Path | None = None, *, multi_label: bo
             remedy="Change its permissions, or move it.",
         ) from None
     if data.kind == "class folders" and len(data.class_names) < 2 and images is None and unlabelled.recognise(root):
-        return unlabelled.read(root)
+        data = unlabelled.read(root)
     if data.train or data.test:
-        return data
+        return _with_nearest(data)
     raise _no_images(data)
 
 
 def _read(root: Path, images: Path | None) -> DataSet:
     for reader in READERS.values():
         if reader.recognise(root):
-            return reader.read(root, images)
+            try:
+                return reader.read(root, images)
+            except WsolError as error:
+                if reader is not class_folders:
+                    raise
+                raise _with_hint(error, _hint_of_nearest(root)) from None
     raise WsolError(
-        f"{root} is a file", expected=f"a folder, or a .json or .csv file: {LAYOUTS}", remedy="Give one of them."
+        f"{root} is a file",
+        expected=f"a folder, or a .json, .csv, .xml or .yaml file: {LAYOUTS}",
+        remedy="Give one of them.",
     )
+
+
+def _with_nearest(data: DataSet) -> DataSet:
+    """With a doubt if images without classes look like another layout."""
+    words = nearest(data.root) if data.kind in ("class folders", unlabelled.KIND) and len(data.class_names) < 2 else ""
+    return replace(data, doubts=(*data.doubts, words)) if words else data
 
 
 def _data_below(data: DataSet) -> Path | None:
@@ -140,12 +169,22 @@ def _data_below(data: DataSet) -> Path | None:
     if data.kind != "class folders" or len(data.class_names) != 1:
         return None
     below = data.root / data.class_names[0]
-    if not below.is_dir():
+    if not below.is_dir() or below.name == "masks":
         return None
     kinds = [kind for kind, reader in READERS.items() if reader.recognise(below)]
     folders = [child.name for child in below.iterdir() if child.is_dir() and not is_litter(child.name)]
     has_classes = len(folders) > 1 or any(map(split_of, folders))
     return below if has_classes or kinds != ["class folders"] else None
+
+
+def _with_hint(error: WsolError, hint: str) -> WsolError:
+    remedy = f"{error.remedy or ''}{hint}".strip() or None
+    return WsolError(error.problem, expected=error.expected, got=error.got, remedy=remedy)
+
+
+def _hint_of_nearest(root: Path) -> str:
+    words = nearest(root)
+    return f" {words}" if words else ""
 
 
 def _hint_of_unread(data: DataSet) -> str:
@@ -161,10 +200,11 @@ def _no_images(data: DataSet) -> WsolError:
             remedy=f"The first mistake is {data.mistakes[0]}. Fix the labels, or give another data set.",
         )
     if data.kind == "class folders":
+        hint = _hint_of_unread(data) + _hint_of_nearest(data.root)
         return WsolError(
             f"no images in {data.root}",
             expected=LAYOUTS,
-            remedy=f"Give the folder that holds the class folders, or the table.{_hint_of_unread(data)}",
+            remedy=f"Give the folder that holds the class folders, or the table.{hint}",
         )
     return WsolError(
         f"no images in {data.root}",

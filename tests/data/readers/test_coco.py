@@ -148,6 +148,32 @@ def test_one_file_is_training_and_test_set(tmp_path: Path, images: str, name: st
     assert image_ids_of(root) == dict(enumerate(TRAIN, start=1))
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["../../label-studio/data/media/upload/1/a1b2c3d4-{}", "images\\\\a1b2c3d4-{}", "/data/upload/1/a1b2c3d4-{}"],
+)
+def test_names_that_label_studio_wrote_are_found_below_the_images(tmp_path: Path, written: str) -> None:
+    write_single_coco(tmp_path / "data")
+    (tmp_path / "data/images").rename(tmp_path / "photos")
+    file = tmp_path / "data/result.json"
+    (tmp_path / "data/instances.json").rename(file)
+    changed(file, lambda d: [one.update(file_name=written.format(one["file_name"])) for one in d["images"]])
+    data = open_data(tmp_path / "data", tmp_path / "photos")
+    assert [sample.path for sample in data.train] == [tmp_path / "photos" / name for name in TRAIN]
+
+
+def test_a_file_with_the_name_of_coco_is_recognised_whatever_is_in_it(tmp_path: Path) -> None:
+    write_json(tmp_path / "train/_annotations.coco.json", [])
+    assert recognise(tmp_path)
+
+
+def test_a_name_above_the_images_leads_nowhere(tmp_path: Path) -> None:
+    write_single_coco(tmp_path / "data")
+    (tmp_path / "secret.jpg").write_bytes(b"")
+    changed(tmp_path / "data/instances.json", lambda d: d["images"][0].update(file_name="../../secret.jpg"))
+    assert read(tmp_path / "data").train[0].path == tmp_path / "data/images/secret.jpg"
+
+
 def test_training_annotations_alone_are_training_and_test_set(tmp_path: Path) -> None:
     write_published_coco(tmp_path)
     (tmp_path / "annotations/instances_val2017.json").unlink()
@@ -508,9 +534,7 @@ def test_a_senseless_segmentation_breaks_its_own_mask_only(tmp_path: Path, segme
             "a list of COCO results. Give the file of the annotated boxes",
             id="results",
         ),
-        pytest.param(
-            '[{"id": 1, "data": {"image": "a"}, "annotations": []}]', "Label Studio. Export", id="Label Studio"
-        ),
+        pytest.param('[{"id": 1, "data": {"image": "a"}}]', "Label Studio. Export", id="Label Studio, not annotated"),
         pytest.param('{"version": "5", "shapes": [], "imagePath": "a.jpg"}', "LabelMe", id="LabelMe"),
         pytest.param('{"_via_settings": {}, "_via_img_metadata": {}}', "VGG Image Annotator", id="VIA"),
     ],
@@ -658,7 +682,7 @@ def test_a_category_of_images_with_several_classes_alone_is_left_out(tmp_path: P
     every = read(write_json(tmp_path / "a.json", document))
     assert every.class_names == ("hawk", "eagle", "owl") and every.mistakes == ()
     (both,) = (one for one in every.train if one.image_id == "both.jpg")
-    assert [every.class_names[label] for label in both.labels] == ["hawk", "eagle"]
+    assert [every.class_names[label] for label in both.labels] == ["eagle", "hawk"]
     data = with_one_label(every)
     assert data.class_names == ("hawk", "owl") and data.unused == ("eagle",)
     assert [mistake.kind for mistake in data.mistakes] == ["several classes"]

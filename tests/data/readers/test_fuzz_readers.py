@@ -10,20 +10,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
+from fake_data import labelstudio
 from fake_data.coco import HAWK, OWL, coco_of
 from fake_data.csv_table import write_csv_set
 from fake_data.cub import write_cub
+from fake_data.cvat import write_cvat
+from fake_data.fiftyone import write_fiftyone
 from fake_data.imagenet import write_train, write_val
 from fake_data.images import write_image
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
+from fake_data.yolo import write_darknet, write_yolo
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from wsol.checks.run import check_data
 from wsol.data.open import open_data, open_ground_truth
 from wsol.errors import WsolError
+from wsol.formats.labelstudio import brush_rle
 from wsol.results.boxes import read_boxes
 from wsol.results.classes import read_classes
 from wsol.runtime.progress import Progress
@@ -159,6 +165,42 @@ def test_json_on_which_python_fails_is_read_or_refused(images: Path, text: str) 
     read_coco(text, images)
 
 
+# JSON of annotation tools
+
+RLE = brush_rle(np.eye(30, 40, dtype=bool))
+TASKS = [
+    labelstudio.task("1.jpg", labelstudio.rectangle("owl"), labelstudio.choice("owl")),
+    labelstudio.task("/data/local-files/?d=2.jpg", labelstudio.polygon("owl", (1, 2), (30, 4), (5, 60))),
+    {"data": {"image": "3.jpg"}, "predictions": [{"result": [labelstudio.brush("hawk", RLE[:20])]}]},
+]
+JSON_OF = {
+    "tasks": TASKS,
+    "JSON-MIN": [
+        labelstudio.minimal("1.jpg", labelstudio.rectangle("owl")),
+        labelstudio.minimal("2.jpg", which={"choices": ["hawk"]}),
+    ],
+    "detections": {"classes": ["hawk", "owl"], "labels": {"1": [{"label": 0, "bounding_box": [0.1, 0.2, 0.3, 0.4]}]}},
+    "classifications": {"classes": ["hawk", "owl"], "labels": {"1": 0, "2": "owl", "3": {"label": 1}}},
+}
+
+
+@settings(FEW, max_examples=200)
+@given(
+    kind=st.sampled_from(sorted(JSON_OF)),
+    changes=st.lists(st.tuples(st.integers(0, 999), JSON), min_size=1, max_size=3),
+)
+def test_json_of_a_tool_with_anything_anywhere_is_read_or_refused(
+    images: Path, kind: str, changes: list[tuple[int, Any]]
+) -> None:
+    document: Any = JSON_OF[kind]
+    for place, value in changes:
+        # Not the whole: it would no longer be recognised as this layout.
+        where = [path for path in places(document) if len(path) > 1] if document else []
+        if where:
+            document = replaced(document, where[place % len(where)], value)
+    read_coco(json.dumps(document), images)
+
+
 # Tables and lists: text, of which a part is replaced
 
 SCRAPS = st.sampled_from(
@@ -235,6 +277,12 @@ WRITE: dict[str, tuple[Callable[[Path], object], str]] = {
     "VOC": (write_pascal, "Annotations/*.xml"),
     "VOC's lists": (write_pascal, "ImageSets/Main/*.txt"),
     "wsolevaluation": (write_lists, "*.txt"),
+    "YOLO's settings": (write_yolo, "data.yaml"),
+    "YOLO's labels": (write_yolo, "labels/*/*.txt"),
+    "YOLO's lists": (write_darknet, "*.*"),
+    "CVAT": (write_cvat, "annotations.xml"),
+    "Label Studio": (labelstudio.write_labelstudio, "*.json"),
+    "FiftyOne": (write_fiftyone, "labels.json"),
 }
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wsol.data.ground_truth import GroundTruth, count_kinds
 from wsol.data.multi_label import with_one_label
+from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.voc import read, recognise
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -56,7 +57,16 @@ def boxes_of(ground_truth: GroundTruth) -> dict[str, list[list[float]]]:
         ),
         pytest.param({"pom.xml": "<project/>"}, False, id="XML of another kind"),
         pytest.param({"1.xml": "", "2.jpg": ""}, False, id="an empty file"),
-        pytest.param({"Annotations/val/1.xml": "<annotation>"}, False, id="ImageNet's"),
+        pytest.param({"Annotations/CLS-LOC/val/1.xml": "<annotation>"}, False, id="ImageNet's"),
+        pytest.param({"Annotations/owls/1.xml": "<annotation>"}, True, id="in a subfolder"),
+        pytest.param({"train/1.xml": "<annotation>", "train/1.jpg": ""}, True, id="Roboflow's"),
+        pytest.param({"annotations/1.xml": "<annotation>"}, True, id="in small letters"),
+        pytest.param({"annotations/xmls/1.xml": "<annotation>"}, False, id="Oxford Pets'"),
+        pytest.param({"labels/1.xml": "<annotation>"}, True, id="FiftyOne's"),
+        pytest.param({"labels/1.xml": "<project/>"}, False, id="labels of another kind"),
+        pytest.param({"owls/1.xml": "<annotation>", "owls/1.jpg": ""}, False, id="beside the images of a class"),
+        pytest.param({"VOC2012/Annotations/1.xml": "<annotation>"}, True, id="the development kit"),
+        pytest.param({"annotations.xml": "<annotations><version>1.1</version>"}, False, id="CVAT's"),
         pytest.param({"owl/1.jpg": "", "hawk/1.jpg": ""}, False, id="class folders"),
     ],
 )
@@ -378,3 +388,69 @@ def test_the_size_is_the_images_where_the_file_has_none(voc: Path, size: tuple[i
     ground_truth = read(voc).read_ground_truth()
     assert {i: one.image_hw for i, one in ground_truth.by_id.items()} == {f"{A}.jpg": (50, 60), f"{D}.jpg": (30, 40)}
     assert [m.kind for m in ground_truth.mistakes] == ["broken image", "missing image"]
+
+
+# Subfolders, splits as folders, the development kit
+
+
+def test_annotations_in_subfolders_belong_to_the_images_there(tmp_path: Path) -> None:
+    for name, one in (("day/1", BIRD), ("night/1", ("cow", 1, 1, 40, 30)), ("night/deep/2", BIRD)):
+        write_xml(tmp_path / f"Annotations/{name}.xml", [one])
+        write_image(tmp_path / f"JPEGImages/{name}.jpg")
+    data = open_data(tmp_path)
+    assert {sample.image_id: data.class_names[sample.label] for sample in data.train} == {
+        "day/1.jpg": "bird",
+        "night/1.jpg": "cow",
+        "night/deep/2.jpg": "bird",
+    }
+    assert all(sample.path.is_file() for sample in data.train)
+    assert boxes_of(data.read_ground_truth())["night/1.jpg"] == [[0, 0, 40, 30]]
+
+
+@pytest.mark.parametrize(("annotations", "images"), [("annotations", "images"), ("labels", "data")])
+def test_folders_may_have_other_names(tmp_path: Path, annotations: str, images: str) -> None:
+    write_xml(tmp_path / annotations / "1.xml", [BIRD])
+    write_image(tmp_path / images / "1.jpg")
+    assert [sample.path for sample in open_ground_truth(tmp_path).train] == [tmp_path / images / "1.jpg"]
+
+
+def test_subfolders_of_annotations_may_belong_to_images_of_one_folder(tmp_path: Path) -> None:
+    write_xml(tmp_path / "Annotations/owls/1.xml", [BIRD])
+    write_image(tmp_path / "JPEGImages/1.jpg")
+    assert [sample.image_id for sample in read(tmp_path).train] == ["1.jpg"]
+
+
+def test_annotations_of_uploads_belong_to_the_images_before_the_upload(tmp_path: Path) -> None:
+    write_xml(tmp_path / "Annotations/a1b2c3d4-1.xml", [BIRD])
+    write_image(tmp_path / "images/1.jpg")
+    assert [sample.image_id for sample in read(tmp_path).train] == ["1.jpg"]
+
+
+@pytest.mark.parametrize("test", ["valid", "test"])
+def test_roboflows_splits_are_folders_of_images_and_annotations(tmp_path: Path, test: str) -> None:
+    for name, one in (("train/1", BIRD), ("train/2", ("cow", 1, 1, 40, 30)), (f"{test}/1", BIRD)):
+        write_xml(tmp_path / f"{name}.xml", [one], folder="")
+        write_image(tmp_path / f"{name}.jpg")
+    data = open_data(tmp_path)
+    assert (data.kind, data.has_split) == ("PASCAL VOC", True)
+    assert [sample.image_id for sample in data.train] == ["train/1.jpg", "train/2.jpg"]
+    assert [sample.path for sample in data.test] == [tmp_path / f"{test}/1.jpg"]
+    assert set(boxes_of(data.read_ground_truth())) == {"train/1.jpg", "train/2.jpg", f"{test}/1.jpg"}
+
+
+def test_one_split_alone_is_no_split(tmp_path: Path) -> None:
+    write_xml(tmp_path / "train/1.xml", [BIRD])
+    write_image(tmp_path / "train/1.jpg")
+    assert not read(tmp_path).has_split and len(read(tmp_path).train) == 1
+
+
+def test_the_only_year_of_the_development_kit_is_read(voc: Path) -> None:
+    data = open_data(voc.parent)
+    assert (data.kind, len(data.train)) == ("PASCAL VOC", len(STEMS))
+    assert all(sample.path == voc / "JPEGImages" / sample.image_id for sample in data.train)
+
+
+def test_of_several_years_one_is_asked_for(voc: Path) -> None:
+    write_voc(voc.parent / "VOC2007", {"1": [BIRD]})
+    with pytest.raises(WsolError, match=r"VOC2007, VOC2012.*expected one.*Give one, such as .*VOC2012"):
+        open_data(voc.parent)

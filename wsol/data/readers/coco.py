@@ -1,4 +1,5 @@
-"""COCO annotations as ground truth: as published, as Roboflow exports them, or one file beside its images.
+"""COCO annotations as ground truth: as published, as Roboflow, Label Studio and FiftyOne export them, or one file
+beside its images.
 
 The labels of an image are the categories of its annotations. Crowds (`iscrowd` 1) are no objects; their pixels are
 ignored.
@@ -7,28 +8,32 @@ ignored.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from wsol.data.ground_truth import Collector, GroundTruth, Kind, Mistake
-from wsol.data.image_files import ImageSizes, image_root
+from wsol.data.image_files import ImageSizes
+from wsol.data.labels import labels_of
 from wsol.data.readers.coco_json import CocoFile, CocoImage, kind_of, read_coco_file, seems_coco
-from wsol.data.readers.coco_masks import bounds_of, read_coco_mask
+from wsol.data.readers.coco_masks import add_coco_masks, bounds_of
+from wsol.data.readers.written_paths import found_below
 from wsol.data.samples import NO_LABEL, DataSet, Sample, Splits
 from wsol.data.untrusted import is_id, is_number, is_path, short_repr, to_float
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 
-TRAIN = ("train/_annotations.coco.json", "annotations/instances_train*.json")
+TRAIN = ("train/_annotations.coco.json", "annotations/instances_train*.json", "train/labels.json")
 TEST = (
     "test/_annotations.coco.json",
     "valid/_annotations.coco.json",
     "val/_annotations.coco.json",
     "annotations/instances_test*.json",
     "annotations/instances_val*.json",
+    "test/labels.json",
+    "validation/labels.json",
+    "val/labels.json",
 )
 ALONE = ("*.json", "annotations/*.json")
 MANY = 20
@@ -42,7 +47,7 @@ def recognise(root: Path) -> bool:
     """Whether this is a JSON file, or a folder with COCO annotations at a usual path."""
     if not root.is_dir():
         return root.suffix.lower() == ".json"
-    return any(next(root.glob(pattern), None) for pattern in (*TRAIN, *TEST)) or bool(_alone(root))
+    return any(map(_is_listed, _matches(root, (*TRAIN, *TEST)))) or bool(_alone(root))
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:
@@ -65,11 +70,14 @@ def read(root: Path, images: Path | None = None) -> DataSet:
     samples: dict[Split, tuple[Sample, ...]] = {}
     unlabelled: dict[Split, tuple[Sample, ...]] = {}
     for part, found in zip(parts, categories_of, strict=True):
-        folder = image_root(part.folders(images), (image.file_name for image in part.file.images.values()))
+        names = [image.file_name for image in part.file.images.values()]
+        path_of = found_below(part.folders(images), names)
 
-        def sample(number: int, own: Sequence[int], part: _Part = part, folder: Path = folder) -> Sample:
+        def sample(
+            number: int, own: Sequence[int], part: _Part = part, path_of: Callable[[str], Path] = path_of
+        ) -> Sample:
             image = part.file.images[number]
-            return Sample(part.image_id(image), folder / image.file_name, own[0], tuple(own[1:]))
+            return Sample(part.image_id(image), path_of(image.file_name), own[0], tuple(own[1:]))
 
         samples[part.split] = tuple(sample(number, [labels[one] for one in own]) for number, own in found.items())
         unlabelled[part.split] = tuple(sample(number, [NO_LABEL]) for number in _without_annotation(part))
@@ -148,9 +156,18 @@ def _files(root: Path) -> dict[Split, Path]:
 
 def _first(root: Path, patterns: Iterable[str]) -> Path | None:
     for pattern in patterns:
-        if found := sorted(root.glob(pattern)):
+        if found := [path for path in sorted(_matches(root, [pattern])) if _is_listed(path)]:
             return _only(root, found)
     return None
+
+
+def _matches(root: Path, patterns: Iterable[str]) -> Iterator[Path]:
+    return (path for pattern in patterns for path in root.glob(pattern))
+
+
+def _is_listed(path: Path) -> bool:
+    """Whether the name says that it is COCO, or the content: other exports of FiftyOne have labels.json too."""
+    return path.name != "labels.json" or (path.is_file() and seems_coco(path))
 
 
 def _alone(root: Path) -> list[Path]:
@@ -204,7 +221,11 @@ def _categories_of(part: _Part, known: Mapping[int, str], mistakes: list[Mistake
             expected = f"expected the path of a file, got {short_repr(image.file_name)}"
             mistakes.append(Mistake("unknown image", str(part.file.path), expected))
         elif named:
-            found[number] = named
+            own = labels_of((known[category] for category in named), where)
+            if isinstance(own, Mistake):
+                mistakes.append(own)
+            else:
+                found[number] = [next(one for one in named if known[one] == name) for name in own]
         elif categories[number]:
             expected = f"expected a category of the file, got {sorted(categories[number])}"
             mistakes.append(Mistake("unknown class", where, expected))
@@ -288,12 +309,8 @@ def _add_masks(collector: Collector, segmentations: _Segmentations, path: Path) 
     for image_id, objects in segmentations.objects.items():
         # A mask without one of the objects or crowds would count correct pixels as wrong.
         crowds, hw, where = segmentations.crowds[image_id], segmentations.sizes[image_id], f"{path}, {image_id}"
-        shapes = [shape for _, shape in objects]
-        if image_id in boxed and all(shapes) and all(crowds):
-            collector.add_mask(image_id, partial(read_coco_mask, shapes, crowds, hw, where), hw)
-            for name in dict.fromkeys(name for name, _ in objects):
-                own = [shape for other, shape in objects if other == name]
-                collector.add_mask(image_id, partial(read_coco_mask, own, crowds, hw, where), hw, name)
+        if image_id in boxed and all(shape for _, shape in objects) and all(crowds):
+            add_coco_masks(collector, image_id, objects, crowds, hw, where)
 
 
 class _NoBoxError(Exception):

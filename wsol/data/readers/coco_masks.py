@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 from pycocotools import mask as coco_mask
 
-from wsol.data.ground_truth import GroundTruthMask
+from wsol.data.ground_truth import Collector, GroundTruthMask
 from wsol.data.masks import nearest
 from wsol.data.untrusted import is_id, short_repr, to_float
 from wsol.errors import BrokenImage
@@ -44,6 +45,31 @@ def read_coco_mask(
     return GroundTruthMask(is_object, is_crowd & ~is_object)
 
 
+def add_coco_masks(
+    collector: Collector,
+    image_id: str,
+    objects: Sequence[tuple[str, object]],
+    crowds: Sequence[object],
+    image_hw: tuple[int, int],
+    where: str,
+) -> None:
+    """Add the mask of an image, and that of each of its classes, to the collector.
+
+    Args:
+        collector: the collector.
+        image_id: the image.
+        objects: class name and segmentation of each object.
+        crowds: segmentations of the crowds.
+        image_hw: (height, width) of the image in the file.
+        where: the position in the file, for errors.
+    """
+    shapes = [shape for _, shape in objects]
+    collector.add_mask(image_id, partial(read_coco_mask, shapes, crowds, image_hw, where), image_hw)
+    for name in dict.fromkeys(name for name, _ in objects):
+        own = [shape for other, shape in objects if other == name]
+        collector.add_mask(image_id, partial(read_coco_mask, own, crowds, image_hw, where), image_hw, name)
+
+
 def bounds_of(segmentation: object, image_hw: tuple[int, int]) -> Xyxy:
     """The tight box x0, y0, x1, y1 of one segmentation.
 
@@ -52,6 +78,12 @@ def bounds_of(segmentation: object, image_hw: tuple[int, int]) -> Xyxy:
     """
     x, y, width, height = (float(value) for value in coco_mask.toBbox(_compressed(segmentation, image_hw)))
     return x, y, x + width, y + height
+
+
+def run_lengths_of(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:
+    """A mask as one segmentation, which needs little memory."""
+    encoded = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": list(mask.shape), "counts": encoded["counts"].decode("ascii")}
 
 
 def _union(segmentations: Iterable[object], hw: tuple[int, int]) -> Bool[np.ndarray, "height width"]:

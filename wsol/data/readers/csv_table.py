@@ -24,6 +24,8 @@ from wsol.data.untrusted import is_path, short_repr, size_of, whole_in
 from wsol.errors import NoGroundTruth, WsolError
 
 NAMES = ("labels.csv", "annotations.csv")
+EXPORTED = "boxes.csv"
+"""`wsol export --format csv` writes it; beside class folders it is their ground truth."""
 OPTIONAL = (CORNERS, ("width", "height"), ("split",))
 
 Split = SplitName | Literal[""]
@@ -33,7 +35,7 @@ def recognise(root: Path) -> bool:
     """Whether this is a CSV file, or a folder with one labels.csv or annotations.csv that lists images."""
     if not root.is_dir():
         return root.suffix.lower() == ".csv"
-    found = [root / name for name in NAMES if (root / name).is_file()]
+    found = _tables(root)
     return len(found) == 1 and any(means_a_path(name) for name in header_of(found[0]))
 
 
@@ -88,7 +90,14 @@ class _Listed:
 
 
 def _table(root: Path) -> Path:
-    return next(root / name for name in NAMES if (root / name).is_file()) if root.is_dir() else root
+    return _tables(root)[0] if root.is_dir() else root
+
+
+def _tables(root: Path) -> list[Path]:
+    found = [root / name for name in NAMES if (root / name).is_file()]
+    if found or not (root / EXPORTED).is_file() or any(path.is_dir() for path in root.iterdir()):
+        return found
+    return [root / EXPORTED] if "label" in header_of(root / EXPORTED) else []
 
 
 def _image_id(row: Mapping[str, str], where: str) -> str:

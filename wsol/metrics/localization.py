@@ -26,7 +26,7 @@ Which = Bool[np.ndarray, " n"]
 
 @dataclass(frozen=True)
 class ProtocolResult:
-    """All images under one protocol, each once, ordered by id; the fields of `Row`, one entry per image."""
+    """All images under one protocol, each once for each of its labels, ordered by id; the fields of `Row`."""
 
     protocol: Protocol
     thresholds: Float[np.ndarray, " thresholds"]

@@ -307,7 +307,7 @@ def make(run: Run, data: Path, images: Path | None, runs: Path) -> None:
     """Run the missing stages, and evaluate."""
     folder, image_option = run.folder(runs), ["--images", str(images)] if images else []
     if run.row.which == "centre-box":
-        boxes = write_centre_boxes(open_ground_truth(data, images), folder / "boxes.csv")
+        boxes = write_centre_boxes(open_ground_truth(data, images, multi_label=True), folder / "boxes.csv")
         system = ["--boxes", str(boxes), "--truth", str(data)]
     else:
         _train(run, data, image_option, runs)
@@ -370,7 +370,7 @@ def _predict(folder: Path, data: Path, images: Path | None) -> None:
     image_folder = folder / "test-images"
     shutil.rmtree(image_folder, ignore_errors=True)
     image_folder.mkdir(parents=True)
-    for number, sample in enumerate(open_data(data, images).test):
+    for number, sample in enumerate(open_data(data, images, multi_label=True).test):
         (image_folder / f"{number:06}{sample.path.suffix}").symlink_to(sample.path.resolve())
     _wsol("predict", str(folder), str(image_folder), "--out", str(folder / PREDICTED))
     shutil.rmtree(image_folder)
@@ -478,7 +478,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     try:
-        (title, everything), data = read_grid(given.grid), open_data(given.data, given.images)
+        (title, everything), data = read_grid(given.grid), open_data(given.data, given.images, multi_label=True)
         _check_names(given.only or [], everything)
         runs = runs_of(data, given.runs)
         out = given.out or HERE / "results" / f"{given.grid.stem}.md"

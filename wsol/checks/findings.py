@@ -34,6 +34,7 @@ FindingKind = Literal[
     "grey",
     "type not read",
     "not used",
+    "several labels",
     "unused class",
     "no truth",
     "no true box",
@@ -87,6 +88,10 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "turned": ("info", "Nothing to do in wsol, which applies the EXIF orientation; other tools may show them rotated."),
     "grey": ("info", "Nothing to do if they are meant to be without colour."),
     "not used": ("info", "Move them into a class folder if they should be used: they are in no class folder."),
+    "several labels": (
+        "info",
+        "Nothing to do for methods that localize each label (spol, cam, instant, ddt); others leave these images out.",
+    ),
     "unused class": ("info", "Nothing to do if these classes are not needed: they have no images and are left out."),
     "no truth": ("info", "Not needed for training; `wsol evaluate` needs boxes or masks."),
     "no true box": ("info", "Not needed for training; `wsol evaluate` leaves these test images out."),

@@ -42,7 +42,8 @@ def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = F
     Raises:
         WsolError: `data` cannot be read as a data set.
     """
-    return check_data(open_ground_truth(Path(data), None if images is None else Path(images)), Progress(quiet=quiet))
+    opened = open_ground_truth(Path(data), None if images is None else Path(images), multi_label=True)
+    return check_data(opened, Progress(quiet=quiet))
 
 
 def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:
@@ -65,6 +66,7 @@ def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -
     _check_classes(data, items)
     _check_ground_truth(data, items, whole)
     items["doubtful classes"] += map(Item, data.doubts)
+    items["several labels"] += [Item("", (sample,)) for sample in samples if sample.others]
     items["unused class"] += map(Item, data.unused)
     items["no usable label"] += [Item(str(mistake)) for mistake in data.mistakes]
     items["not used"] += _unused(data, {sample.path for sample in samples})
@@ -127,7 +129,7 @@ def _note_group(group: Group, entries: Sequence[Sample], is_train: Sequence[bool
     across, mixed, plain = kinds
     samples = tuple(entries[i] for i in group)
     item = Item("", samples)
-    is_across, is_mixed = len({is_train[i] for i in group}) > 1, len({sample.label for sample in samples}) > 1
+    is_across, is_mixed = len({is_train[i] for i in group}) > 1, len({frozenset(sample.labels) for sample in samples}) > 1
     if is_across:
         items[across].append(item)
     if is_mixed:
@@ -140,7 +142,7 @@ def _check_classes(data: DataSet, items: Items) -> None:
     """Too few classes, or too few training images in a class. A list of test images alone is not trained on."""
     if not data.train:
         return
-    counts = Counter(sample.label for sample in data.train)
+    counts = Counter(label for sample in data.train for label in sample.labels)
     if len(data.class_names) < 2:
         items["one class"].append(Item(", ".join(data.class_names)))
     for label, name in enumerate(data.class_names):

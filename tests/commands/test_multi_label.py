@@ -16,9 +16,11 @@ from wsol.commands.fit import fit
 from wsol.config.base import Method
 from wsol.config.methods import METHODS
 from wsol.config.options import RunConfig
+from wsol.data.multi_label import with_each_label
 from wsol.data.open import open_data
 from wsol.inference.localizer import Localizer
 from wsol.predictions.records import LINES, PredictedObject, Prediction, encode, write_lines
+from wsol.reports.gallery import Gallery
 from wsol.runs.run import Run
 from wsol.runtime.progress import Progress
 from wsol.storage.folders import write_manifest
@@ -72,6 +74,16 @@ def test_every_label_is_localized_and_evaluated(method: Method, several: Path, t
     evaluation = evaluate_run(run, data, progress=Progress(quiet=True))
     result = evaluation.results["original"]
     assert len(result.image_ids) == sum(len(one.labels) for one in data.test) == 9 and not evaluation.mistakes
+
+    shown, ground_truth = with_each_label(data), data.read_ground_truth()
+    items = list(Gallery(run.folder)(shown.test, ground_truth, Progress(quiet=True)))
+    assert [(one.image_id, one.class_name) for one in items] == [
+        (one.image_id, data.class_names[one.label]) for one in shown.test
+    ]
+    for item in items:
+        own = ground_truth.of_class(item.image_id, item.class_name)
+        assert own is not None and item.annotated_boxes.xyxy.tolist() == own.boxes.xyxy.tolist()
+        assert len(item.boxes) <= 1
 
     localizer = Localizer.load(run.folder)
     found = localizer(several / "test1.png")

@@ -129,7 +129,8 @@ def _note_group(group: Group, entries: Sequence[Sample], is_train: Sequence[bool
     across, mixed, plain = kinds
     samples = tuple(entries[i] for i in group)
     item = Item("", samples)
-    is_across, is_mixed = len({is_train[i] for i in group}) > 1, len({frozenset(sample.labels) for sample in samples}) > 1
+    is_across = len({is_train[i] for i in group}) > 1
+    is_mixed = len({frozenset(sample.labels) for sample in samples}) > 1
     if is_across:
         items[across].append(item)
     if is_mixed:

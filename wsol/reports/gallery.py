@@ -5,7 +5,7 @@ method has them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from wsol.data.pixel_cache import cores
 from wsol.data.samples import Sample
 from wsol.errors import BrokenImage
 from wsol.geometry.boxes import Boxes, iou
-from wsol.inference.localizer import Localizer
+from wsol.inference.localizer import Localization, Localizer
 from wsol.inference.outputs import Outputs
 from wsol.inference.torch_networks import Labels, Squares, TorchNetworks
 from wsol.models.levels import level_scores, recorded_levels
@@ -136,7 +136,8 @@ class Gallery:
         """The outputs for a batch, and for each image stage 3's map of each fused level alone."""
         network = self.networks.model.network
         with recorded_levels(network) as levels:
-            outputs = self.networks.outputs(pixels, labels)
+            # Of several labels in an image, each has an item of its own.
+            outputs = replace(self.networks.outputs(pixels, labels), of_classes=None)
         if not isinstance(network, MffNet):
             return outputs, [()] * len(pixels)
         scores = level_scores(network, levels, torch.zeros(len(pixels), dtype=torch.int64))
@@ -153,7 +154,8 @@ class Gallery:
         pseudo = self.pseudo_masks.mask(cam.heatmap) if self.pseudo_masks is not None and cam is not None else None
         photo = _photo(sample.path, localization.image_hw)
         boxes = Boxes.of([one.xyxy for one in localization.objects])
-        annotated_boxes = _annotated_boxes(ground_truth, sample, localization.image_hw)
+        class_name = self.localizer.class_names[sample.label]
+        annotated_boxes = _annotated_boxes(ground_truth, sample, class_name, localization.image_hw)
         ious = iou(Boxes(boxes.xyxy[:1]), annotated_boxes)
         small_mask = Image.fromarray(localization.mask).resize(photo.shape[1::-1], Image.Resampling.NEAREST)
         return GalleryItem(
@@ -169,12 +171,20 @@ class Gallery:
             annotated_boxes=annotated_boxes,
             iou=float(ious.max(initial=0.0)) if len(annotated_boxes) else None,
             score=localization.score if self.networks.has_maps else None,
-            class_name=self.localizer.class_names[sample.label],
-            predicted_name=localization.class_name,
+            class_name=class_name,
+            predicted_name=self._predicted_name(outputs, row, sample, localization),
             gaussian=None if pseudo is None else pseudo.gaussian,
             cam_levels=() if cam is None else cam.levels,
             heatmap_levels=heatmap_levels,
         )
+
+    def _predicted_name(self, outputs: Outputs, row: int, sample: Sample, localization: Localization) -> str | None:
+        """The most probable class; an image's other labels are no wrong answers for this one."""
+        if outputs.probabilities is None or not sample.others:
+            return localization.class_name
+        probabilities = outputs.probabilities[row].copy()
+        probabilities[[*sample.others]] = -np.inf
+        return self.localizer.class_names[int(probabilities.argmax())]
 
 
 def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
@@ -189,8 +199,11 @@ def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
     return np.asarray(Image.fromarray(squashed).resize(shown_wh, Image.Resampling.LANCZOS))
 
 
-def _annotated_boxes(ground_truth: GroundTruth | None, sample: Sample, image_hw: tuple[int, int]) -> Boxes:
-    if ground_truth is None or sample.image_id not in ground_truth:
+def _annotated_boxes(
+    ground_truth: GroundTruth | None, sample: Sample, class_name: str, image_hw: tuple[int, int]
+) -> Boxes:
+    if ground_truth is None:
         return Boxes.of([])
-    one = ground_truth[sample.image_id]
-    return one.boxes if one.image_hw in (None, image_hw) else Boxes.of([])
+    image_id = sample.image_id
+    one = ground_truth.of_class(image_id, class_name) if sample.others else ground_truth.by_id.get(image_id)
+    return one.boxes if one is not None and one.image_hw in (None, image_hw) else Boxes.of([])

@@ -10,6 +10,7 @@ import numpy as np
 from wsol.commands import evaluate
 from wsol.config.base import Precision, ProtocolName
 from wsol.data.ground_truth import GroundTruth, remedy_for
+from wsol.data.multi_label import with_each_label, with_one_label
 from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
@@ -79,7 +80,7 @@ def report(
     if out is None:
         refuse_link(folder)
     with held(folder, "wsol report", "name another --out"):
-        data_set = open_ground_truth(Path(data), None if images is None else Path(images))
+        data_set = open_ground_truth(Path(data), None if images is None else Path(images), multi_label=True)
         return write_report(
             Path(run),
             data_set,
@@ -132,7 +133,8 @@ def write_report(
     path = folder / PAGE_FILE
     check_replaceable(path)
     gallery = Gallery(run, device, precision)
-    samples = evaluate.labelled_as_trained(list(data.test), data, gallery.localizer.class_names, run)
+    data = data if gallery.run.is_multi_label else with_one_label(data)
+    samples = evaluate.labelled_as_trained(list(with_each_label(data).test), data, gallery.localizer.class_names, run)
     ground_truth, why_not = _ground_truth(data)
     evaluation = None
     if ground_truth is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wsol.errors import WsolError
-from wsol.geometry.boxes import Xyxy
+from wsol.geometry.boxes import Boxes, Xyxy, iou
 from wsol.predictions.records import PredictedObject, Prediction, Predictions, encode
 from wsol.predictions.review_journal import JOURNAL_FILE, Decision, Verdict
 from wsol.text import number_of
@@ -48,7 +48,9 @@ def reviewed(
 ) -> Predictions:
     """The predictions with the decisions of a review. Rejected images are left out; an image without an object stays.
 
-    A predicted box keeps its score and mask. A box that was drawn or moved has the score 1 and an empty mask.
+    A predicted box keeps its score and mask. A box that was drawn or moved has the score 1 and an empty mask. Where
+    objects have classes of their own, it has the class of the predicted box that it overlaps most, else the image's; a
+    class that was chosen for the image is that of the objects which had the image's class.
 
     Args:
         predictions: the predictions as `wsol predict` wrote them.
@@ -103,7 +105,7 @@ def _decided(prediction: Prediction, decision: Decision, class_names: tuple[str,
             remedy="The image has changed since its review: review it again.",
         )
     by_box = {one.xyxy: one for one in prediction.objects}
-    objects = tuple(by_box.get(box) or _drawn(box, prediction.image_hw) for box in decision.boxes)
+    objects = tuple(by_box.get(box) or _drawn(box, prediction) for box in decision.boxes)
     # None: the run has no classifier, so there was no class to choose.
     if decision.class_name is None or prediction.class_name == decision.class_name:
         return replace(prediction, objects=objects)
@@ -114,10 +116,20 @@ def _decided(prediction: Prediction, decision: Decision, class_names: tuple[str,
             got=f"{decision.class_name!r}",
             remedy=f"Fix that line, or review {prediction.image!r} again.",
         )
-    return replace(
-        prediction, objects=objects, label=class_names.index(decision.class_name), class_name=decision.class_name
+    label = class_names.index(decision.class_name)
+    objects = tuple(
+        replace(one, label=label, class_name=decision.class_name)
+        if one.label is not None and one.label == prediction.label
+        else one
+        for one in objects
     )
+    return replace(prediction, objects=objects, label=label, class_name=decision.class_name)
 
 
-def _drawn(box: Xyxy, image_hw: tuple[int, int]) -> PredictedObject:
-    return PredictedObject(box, DRAWN_SCORE, encode(np.zeros(image_hw, dtype=bool)))
+def _drawn(box: Xyxy, prediction: Prediction) -> PredictedObject:
+    drawn = PredictedObject(box, DRAWN_SCORE, encode(np.zeros(prediction.image_hw, dtype=bool)))
+    if not any(one.label is not None for one in prediction.objects):
+        return drawn
+    overlaps = iou(Boxes.of([box]), Boxes.of([one.xyxy for one in prediction.objects]))[0]
+    nearest = prediction.objects[int(overlaps.argmax())]
+    return replace(drawn, label=nearest.label, class_name=nearest.class_name) if overlaps.max() > 0 else drawn

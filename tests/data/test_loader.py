@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsol.data.images import read_square
-from wsol.data.loader import Batch, ImageLoader, in_order, write_skipped
+from wsol.data.loader import BATCH_PX, BATCH_SIZE, Batch, ImageLoader, batch_size, in_order, write_skipped
 from wsol.data.pixel_cache import Limits, Records, open_cache
 from wsol.errors import WsolError
 from wsol.runtime.processes import Part
@@ -167,3 +167,9 @@ def test_in_order_counts_without_gaps_in_full_batches_and_a_rest(count: int, bat
     assert [index for batch in batches for index in batch] == list(range(count))
     assert all(len(batch) == batch_size for batch in batches[:-1])
     assert all(batches)
+
+
+@given(st.integers(1, 10_000))
+def test_batches_of_large_images_need_no_more_memory(size_px: int) -> None:
+    size = batch_size(size_px)
+    assert size == BATCH_SIZE if size_px <= BATCH_PX else 1 <= size <= max(1, BATCH_SIZE * BATCH_PX**2 / size_px**2)

@@ -17,7 +17,7 @@ from wsol.config.base import Precision
 from wsol.config.options import Box
 from wsol.data.ground_truth import GroundTruth, ImageTruth, Mistake, remedy_for
 from wsol.data.image_files import check_there
-from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
+from wsol.data.loader import ImageLoader, batch_size, in_order
 from wsol.data.open import open_ground_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
@@ -396,7 +396,7 @@ def _fit_images(
     evaluator = Evaluator([PROTOCOL], {PROTOCOL.name: own})
     images = ImageLoader([sample.path for sample in samples], localizer.size_px)
     fits, left_out = [], []
-    orders = in_order(len(samples), BATCH_SIZE)
+    orders = in_order(len(samples), batch_size(images.size_px))
     with progress.task("calibrate", len(orders)) as advance:
         for batch in images.batches(orders):
             outputs = localizer.outputs(batch.pixels)
@@ -421,7 +421,7 @@ def _fit_empty(localizer: Localizer, samples: Sequence[Sample]) -> tuple[list[_I
     """Predict images without an object, in which every box is wrong; the second value counts unreadable images."""
     images = ImageLoader([sample.path for sample in samples], localizer.size_px)
     fits = []
-    for batch in images.batches(in_order(len(samples), BATCH_SIZE)):
+    for batch in images.batches(in_order(len(samples), batch_size(images.size_px))):
         outputs = localizer.outputs(batch.pixels)
         assert outputs.heatmaps is not None and outputs.colours is not None, "has_maps is true"
         rows = zip(outputs.heatmaps, outputs.colours, batch.image_hw.tolist(), strict=True)

@@ -18,7 +18,7 @@ from wsol.config.messages import check_choice
 from wsol.data.ground_truth import ImageTruth, Mistake
 from wsol.data.image_files import check_there
 from wsol.data.images import middle
-from wsol.data.loader import BATCH_SIZE, Batch, ImageLoader, in_order
+from wsol.data.loader import Batch, ImageLoader, batch_size, in_order
 from wsol.data.multi_label import with_each_label, with_one_label
 from wsol.data.no_object import with_no_object
 from wsol.data.open import open_ground_truth
@@ -402,7 +402,7 @@ class _Worker:
 def _rows(
     images: ImageLoader, samples: Sequence[Sample], model: _Model, worker: _Worker, progress: Progress
 ) -> Iterator[dict[ProtocolName, Row]]:
-    batches = in_order(len(samples), BATCH_SIZE)
+    batches = in_order(len(samples), batch_size(images.size_px))
     # Threads suffice: OpenCV and the compiled component tree release the GIL.
     with progress.task("evaluate", len(batches)) as advance:
         for batch in images.batches(batches):

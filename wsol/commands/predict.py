@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from wsol.config.base import EngineName, Objects, Precision
 from wsol.config.messages import check_fraction
 from wsol.data.images import SUFFIXES, images_under, is_image
-from wsol.data.loader import BATCH_SIZE, Batch, ImageLoader
+from wsol.data.loader import Batch, ImageLoader, batch_size
 from wsol.data.unread import CONVERT, Unread, in_words, unread_under
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
@@ -332,8 +332,9 @@ def _list(images: Path, folder: Path, expected_hash: str) -> None:
 def _predict(localizer: Localizer, paths: Paths, shards: Shards, progress: Progress) -> Stopwatch:
     """Predict the shards of this process that are not finished."""
     todo = unfinished(shards, part(), lambda shard: _is_whole(shards, shard))
-    orders = batches_of(shards, todo, BATCH_SIZE)
-    total = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
+    size = batch_size(localizer.size_px)
+    orders = batches_of(shards, todo, size)
+    total = len(batches_of(shards, part().of(range(len(shards))), size))
     images = ImageLoader(paths, localizer.size_px)
     with (
         ThreadPoolExecutor(BOX_THREADS) as pool,

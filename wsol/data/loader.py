@@ -21,8 +21,8 @@ from wsol.text import number_of
 Squares = UInt8[np.ndarray, "batch 3 side side"]
 Indices = Int64[np.ndarray, " batch"]
 
-BATCH_SIZE = 32
-"""Images that networks are shown at a time."""
+BATCH_SIZE, BATCH_PX = 32, 512
+"""Images that networks are shown at a time, if their sides have at most so many pixels."""
 SKIPPED = "skipped.json"
 BROKEN_IN_A_ROW = 100
 """This many broken images in a row are an error of the data set."""
@@ -189,6 +189,15 @@ def broken_summary(folder: Path) -> str:
     skipped = [row["image"] for row in read_skipped(folder / SKIPPED, "wsol fit")]
     broken = number_of(len(skipped), "broken image")
     return f"{broken}, first {skipped[0]}: see {folder / SKIPPED}" if skipped else broken
+
+
+def batch_size(size_px: int) -> int:
+    """Return the number of images that networks are shown at a time: fewer large ones, so that memory stays the same.
+
+    Args:
+        size_px: height and width of the images.
+    """
+    return max(1, min(BATCH_SIZE, BATCH_SIZE * BATCH_PX**2 // size_px**2))
 
 
 def in_order(count: int, batch_size: int) -> list[list[int]]:

@@ -18,7 +18,7 @@ from wsol.config.base import EngineName, Objects, Precision
 from wsol.config.messages import check_choice, check_fraction
 from wsol.config.options import Box
 from wsol.data.images import as_pixels, from_pillow, images_under, read_image, square
-from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
+from wsol.data.loader import ImageLoader, batch_size, in_order
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.contrast import Colours
@@ -196,9 +196,8 @@ class Localizer:
             return self._several([source])[0]
         if not isinstance(source, (list, tuple)):
             _pixels(source)  # which says what is expected
-        return [
-            found for rows in in_order(len(source), BATCH_SIZE) for found in self._several([source[i] for i in rows])
-        ]
+        batches = in_order(len(source), batch_size(self.size_px))
+        return [found for rows in batches for found in self._several([source[i] for i in rows])]
 
     def folder(self, folder: str | Path) -> list[Localization]:
         """Localize objects in all images of a folder and its subfolders, sorted by name.
@@ -217,7 +216,7 @@ class Localizer:
     def stream(self, paths: Sequence[Path]) -> Iterator[Localization]:
         """Localize objects in many files, batch by batch; files that cannot be decoded are left out with a warning."""
         images = ImageLoader(paths, self.size_px)
-        for batch in images.batches(in_order(len(paths), BATCH_SIZE)):
+        for batch in images.batches(in_order(len(paths), batch_size(self.size_px))):
             sizes = [(int(h), int(w)) for h, w in batch.image_hw]
             yield from self.localize(batch.pixels, sizes, [paths[i] for i in batch.indices.tolist()])
         for reason in images.broken.values():

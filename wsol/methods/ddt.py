@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from wsol.config.methods import Ddt
 from wsol.config.options import RunConfig
-from wsol.data.loader import BATCH_SIZE, ImageLoader, broken_summary, in_order, write_skipped
+from wsol.data.loader import ImageLoader, batch_size, broken_summary, in_order, write_skipped
 from wsol.data.samples import DataSet
 from wsol.methods.base import config_of, last_stage, load_model, untrained
 from wsol.models.backbone import State
@@ -186,7 +186,7 @@ def _write_moments(
         for label in mine:
             if not (parts / f"{label}.npz").exists():
                 numbers = [i for i, sample in enumerate(data.train) if label in sample.labels]
-                orders = [[numbers[i] for i in rows] for rows in in_order(len(numbers), BATCH_SIZE)]
+                orders = [[numbers[i] for i in rows] for rows in in_order(len(numbers), batch_size(images.size_px))]
                 batches = [descriptors.moments(torch.from_numpy(batch.pixels)) for batch in images.batches(orders)]
                 total = sum(batches[1:], batches[0]) if batches else None
                 with whole_file(parts / f"{label}.npz") as partial, partial.open("wb") as file:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from wsol.config.options import RunConfig
-from wsol.data.loader import BATCH_SIZE, ImageLoader, broken_summary, in_order, write_skipped
+from wsol.data.loader import ImageLoader, batch_size, broken_summary, in_order, write_skipped
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.methods.base import Untrained
@@ -161,7 +161,7 @@ def run_passes(
 def _sum(stage: str, one: Pass, features: Callable[[Tensor], Levels], images: ImageLoader, progress: Progress) -> Any:
     """The sum over the images of this process; None if none could be decoded."""
     mine = list(part().of(one.numbers))
-    orders = [[mine[i] for i in rows] for rows in in_order(len(mine), BATCH_SIZE)]
+    orders = [[mine[i] for i in rows] for rows in in_order(len(mine), batch_size(images.size_px))]
     total: Any = None
     with progress.task(stage, len(orders)) as advance, torch.inference_mode():
         for batch in images.batches(orders):

@@ -25,7 +25,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, mse_loss
 from wsol.config.methods import Psol
 from wsol.config.options import Box, RunConfig
 from wsol.data.crops import View
-from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
+from wsol.data.loader import ImageLoader, batch_size, in_order
 from wsol.data.samples import DataSet
 from wsol.geometry.objects import find_objects
 from wsol.methods import ddt
@@ -183,7 +183,7 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
         size_px = model.model_config.resize_px
         boxes = np.tile(np.array(WHOLE, dtype=np.float32), (len(data.train), 1))
         images = ImageLoader([sample.path for sample in data.train], size_px, workers=config.workers)
-        orders = in_order(len(data.train), BATCH_SIZE)
+        orders = in_order(len(data.train), batch_size(size_px))
         with new_folder(folder) as scratch, progress.task(STAGE, len(orders)) as advance:
             for batch in images.batches(orders):
                 labels = torch.tensor([data.train[i].label for i in batch.indices.tolist()])

@@ -17,7 +17,7 @@ from PIL import Image
 from wsol.config.base import Precision
 from wsol.data.ground_truth import GroundTruth
 from wsol.data.images import read_square
-from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
+from wsol.data.loader import ImageLoader, batch_size, in_order
 from wsol.data.pixel_cache import cores
 from wsol.data.samples import Sample
 from wsol.errors import BrokenImage
@@ -117,7 +117,7 @@ class Gallery:
             One item per image.
         """
         images = ImageLoader([sample.path for sample in samples], self.localizer.size_px)
-        batches = in_order(len(samples), BATCH_SIZE)
+        batches = in_order(len(samples), batch_size(images.size_px))
         # Threads are enough: decoders, OpenCV and numpy release the GIL.
         with progress.task("gallery", len(batches)) as advance:
             for batch in images.batches(batches):

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 
 from wsol.config.options import RunConfig
-from wsol.data.loader import BATCH_SIZE, ImageLoader, in_order
+from wsol.data.loader import ImageLoader, batch_size, in_order
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Boxes, iou
@@ -142,7 +142,7 @@ def _heatmaps(
     network, model_config = load_mffnet(seg)
     engine.place(network)
     images = ImageLoader([data.train[i].path for i in chosen], model_config.resize_px, workers=config.workers)
-    orders = in_order(len(chosen), BATCH_SIZE)
+    orders = in_order(len(chosen), batch_size(images.size_px))
     with progress.task(STAGE, len(orders)) as advance:
         for batch in images.batches(orders):
             scores = score_maps(network, model_config, torch.from_numpy(batch.pixels), engine)

@@ -16,7 +16,7 @@ from torch import Tensor
 from wsol.config.groups import first_networks
 from wsol.config.methods import Pseudo
 from wsol.config.options import RunConfig
-from wsol.data.loader import BATCH_SIZE, SKIPPED, Batch, ImageLoader, broken_summary
+from wsol.data.loader import SKIPPED, Batch, ImageLoader, batch_size, broken_summary
 from wsol.data.no_object import names_without_object
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
@@ -258,8 +258,9 @@ def _make(
 ) -> Stopwatch:
     """Write the parts of this process that do not exist yet."""
     todo = unfinished(shards, part(), lambda shard: _read(shards, shard, record) is not None)
-    orders = batches_of(shards, todo, BATCH_SIZE)
-    total = len(batches_of(shards, part().of(range(len(shards))), BATCH_SIZE))
+    size = batch_size(maker.model_config.resize_px)
+    orders = batches_of(shards, todo, size)
+    total = len(batches_of(shards, part().of(range(len(shards))), size))
     samples = data.train
     images = ImageLoader([sample.path for sample in samples], maker.model_config.resize_px, workers=config.workers)
 

@@ -162,7 +162,7 @@ def evaluate_run(
     thresholds = {one.name: one.threshold_for(model.threshold, is_imagenet=data.is_imagenet) for one in protocols}
     evaluator = Evaluator(protocols, thresholds if model.has_maps else dict.fromkeys(thresholds), step, run.config.box)
     own_samples = part().of(samples)
-    images = ImageLoader([sample.path for sample in own_samples], model.size_px)
+    images = ImageLoader([sample.path for sample in own_samples], model.size_px, run.config.image)
     worker = _Worker(evaluator, ground_truth, heatmaps)
     with nullcontext() if heatmaps is None else _saving(heatmaps, model.engine):
         rows = gathered(list(_rows(images, own_samples, model, worker, progress)), model.engine)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, NonNegativeFloat, NonNegativeInt, PositiveI
 from pydantic_core import PydanticCustomError
 
 from wsol.config.base import RESOLVED, Config, Fraction, Method, Objects, Precision, Recipe, Track, Training
+from wsol.config.image import Decoding
 from wsol.config.methods import (
     METHODS,
     Acol,
@@ -114,6 +115,7 @@ class RunConfig(Config):
     track: Track = "none"
     """Experiment tracker: `tensorboard` also writes losses and speed to RUN/tensorboard (`pip install
     'wsol[track]'`)."""
+    image: Decoding = Decoding()
     cam: Cam = Cam()
     pseudo: Pseudo = Pseudo()
     seg: Seg = Seg()

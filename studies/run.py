@@ -34,6 +34,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from wsol import RunConfig, WsolError, open_data
 from wsol.config.base import ProtocolName
 from wsol.config.groups import classifier_of, first_networks, groups_of, options_unread
+from wsol.config.image import Decoding
 from wsol.config.messages import as_error
 from wsol.config.methods import METHODS
 from wsol.config.recipes import merged, resolve
@@ -93,7 +94,7 @@ OF_THE_MACHINE = (
 )
 
 
-LATER = {"no_object": None, "instant.map": "auto", "multi_label": "auto"}
+LATER = {"no_object": None, "instant.map": "auto", "multi_label": "auto", "image": Decoding()}
 """Options that came later, and the values with which nothing changes on the data of these studies: earlier results
 stay."""
 

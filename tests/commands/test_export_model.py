@@ -20,9 +20,11 @@ from torch import nn
 
 from wsol import Localizer, WsolError
 from wsol.commands import export_model
+from wsol.config.image import Decoding
 from wsol.config.options import Box, RunConfig
 from wsol.geometry.image_threshold import THRESHOLDS, ImageThreshold
 from wsol.inference.onnx import export as onnx_export
+from wsol.inference.onnx import fresh
 from wsol.inference.onnx import metadata as onnx_file
 from wsol.inference.onnx.networks import open_onnx
 from wsol.models.backbone import whole_model
@@ -93,6 +95,24 @@ def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     run = toy_run(tmp_path_factory.mktemp("toy") / "run", classifier, size_px)
     export_model.export_model(run, check=True, quiet=True)
     return request.param, run
+
+
+def test_the_file_reads_images_as_the_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.open(toy_run(tmp_path / "run", "none"))
+    decoding = Decoding(window="0,4095", page=2)
+    chosen = Run(run.folder, run.config.model_copy(update={"image": decoding}))
+    metadata = onnx_export.run_metadata(chosen, onnx_export.load_graph(chosen))
+    assert onnx_file.read_metadata(metadata.as_metadata(), tmp_path).image == decoding
+    assert fresh._is_of(metadata, chosen) and not fresh._is_of(metadata, run)
+    older = {name: text for name, text in metadata.as_metadata().items() if name != "image"}
+    assert fresh._is_of(onnx_file.read_metadata(older, tmp_path), run)
+
+    class Opened:
+        def __init__(self) -> None:
+            self.metadata = metadata
+
+    monkeypatch.setattr("wsol.inference.localizer.open_onnx", lambda file, device: Opened())
+    assert Localizer.from_onnx(tmp_path / "model.onnx").image == decoding
 
 
 def test_the_file_answers_as_the_run_does(toy: tuple[str, Path]) -> None:

@@ -158,7 +158,7 @@ def another(name: str, value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, str):
-        return "other"
+        return "1%,99%" if name == "image.window" else "other"
     if name.endswith("crop_px"):
         return 200
     return value + 1 if isinstance(value, int) else value * 0.75

@@ -136,7 +136,7 @@ def test_many_broken_images_in_a_row_are_reported(paths: list[Path], kept: bool,
 def test_what_is_no_broken_image_ends_the_pass(
     paths: list[Path], workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(path: Path, size_px: int) -> None:
+    def fail(path: Path, *_: object) -> None:
         raise RuntimeError(f"out of a decoder, at {path.name}")
 
     monkeypatch.setattr("wsol.data.loader.read_square", fail)

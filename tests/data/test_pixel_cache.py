@@ -103,7 +103,7 @@ def test_images_in_the_file_are_not_decoded_again(
     first["state"][3] = ABSENT  # where a kill came
     decoded: list[Path] = []
 
-    def counting(path: Path, size_px: int) -> object:
+    def counting(path: Path, size_px: int, *_: object) -> object:
         decoded.append(path)
         return read_square(path, size_px)
 

@@ -231,7 +231,7 @@ def no_spec(name: str) -> None:
             "reading",
             lambda m: m.setattr(
                 "wsol.data.loader.read_square",
-                lambda path, size_px: (np.zeros((size_px, size_px, 3), np.uint8), (512, 512)),
+                lambda path, size_px, *_: (np.zeros((size_px, size_px, 3), np.uint8), (512, 512)),
             ),
             "fail",
             "wrong pixel values",

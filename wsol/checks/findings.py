@@ -26,6 +26,7 @@ FindingKind = Literal[
     "small class",
     "imbalance",
     "tiny",
+    "several pages",
     "dark",
     "blank",
     "elongated",
@@ -72,11 +73,15 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "small class": ("warn", f"Add images: fewer than {FEW} training images are too few to learn from."),
     "imbalance": ("warn", f"Add images: the largest class has more than {TIMES} times as many."),
     "tiny": ("warn", f"Find larger ones: the shorter side is below {TINY_PX} pixels."),
+    "several pages": (
+        "warn",
+        "Choose one with --image.page, or save the pages as files: only the first page is read.",
+    ),
     "dark": (
         "warn",
         (
-            "Stretch their values: no pixel is brighter than a sixteenth of the range. Only the upper 8 bits of 16-bit"
-            " colours are read."
+            "Choose a window, such as --image.window 1%,99%, if they have more than 8 bits: no pixel is brighter than a"
+            " sixteenth of the range. Else stretch their values."
         ),
     ),
     "blank": ("warn", "Remove them: the whole image has one colour."),

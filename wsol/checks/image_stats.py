@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from wsol.data.images import is_turned, read_square
+from wsol.config.image import DEFAULT_DECODING, Decoding
+from wsol.data.images import is_turned, pages_of, read_square
 from wsol.data.pixel_cache import given_cores
 from wsol.errors import BrokenImage
 from wsol.runtime.threads import in_threads
@@ -37,6 +39,8 @@ class ImageStats:
     """The stored pixels are not upright; EXIF has the rotation."""
     thumb: Thumb
     """Upright RGB, resized to a square."""
+    pages: int = 1
+    """More than one only for TIFF."""
 
     @property
     def megapixels(self) -> float:
@@ -64,21 +68,25 @@ class ImageStats:
         return bool((np.ptp(self.thumb, axis=2) <= SPREAD).all())
 
 
-def read_stats(path: Path) -> ImageStats | BrokenImage:
+def read_stats(path: Path, decoding: Decoding = DEFAULT_DECODING) -> ImageStats | BrokenImage:
     """Decode an image at a reduced scale; for a broken image, return the error."""
     try:
-        thumb, image_hw = read_square(path, SIZE_PX)
-        return ImageStats(image_hw, is_turned(path), thumb)
+        thumb, image_hw = read_square(path, SIZE_PX, decoding)
+        return ImageStats(image_hw, is_turned(path), thumb, pages_of(path))
     except BrokenImage as error:
         return BrokenImage(str(error))  # the raised error would keep the decoder's frames and their pixels in memory
 
 
-def read_all_stats(paths: Sequence[Path], count_one: Callable[[], None]) -> dict[Path, ImageStats | BrokenImage]:
+def read_all_stats(
+    paths: Sequence[Path], count_one: Callable[[], None], decoding: Decoding = DEFAULT_DECODING
+) -> dict[Path, ImageStats | BrokenImage]:
     """Read each path once, in threads; `count_one` is called after each."""
     stats_of: dict[Path, ImageStats | BrokenImage] = {}
     unique = list(dict.fromkeys(paths))
     # Threads are enough: Pillow releases the GIL while it decodes and scales.
-    for path, stats in zip(unique, in_threads(read_stats, unique, threads=given_cores()), strict=True):
+    for path, stats in zip(
+        unique, in_threads(partial(read_stats, decoding=decoding), unique, threads=given_cores()), strict=True
+    ):
         stats_of[path] = stats
         count_one()
     return stats_of

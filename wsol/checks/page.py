@@ -11,8 +11,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from wsol.checks.findings import Finding, Findings, Item
+from wsol.config.image import Decoding
 from wsol.data.images import read_square
-from wsol.data.samples import Sample
+from wsol.data.samples import DataSet, Sample
 from wsol.errors import BrokenImage
 from wsol.reports.html import data_uri, environment, own_text
 from wsol.storage.folders import write_text
@@ -49,31 +50,28 @@ def write_check_page(path: Path, findings: Findings) -> None:
     text = page.render(
         title=f"Check of {findings.data.root}",
         note=findings.data.describe(),
-        found=[
-            (number, finding, _page_items(finding, findings.data.class_names))
-            for number, finding in enumerate(findings.found)
-        ],
+        found=[(number, finding, _page_items(finding, findings.data)) for number, finding in enumerate(findings.found)],
         version=__version__,
         style=Markup(own_text("page.css") + own_text("page.css", __package__)),
     )
     write_text(path, text)
 
 
-def _page_items(finding: Finding, class_names: Sequence[str]) -> list[PageItem]:
+def _page_items(finding: Finding, data: DataSet) -> list[PageItem]:
     # Images outside the class folders have no label.
-    names = ("in no class",) * len(class_names) if finding.kind == "not used" else class_names
-    return [_page_item(item, names) for item in finding.items[:MAX_ITEMS]]
+    names = ("in no class",) * len(data.class_names) if finding.kind == "not used" else data.class_names
+    return [_page_item(item, names, data.image) for item in finding.items[:MAX_ITEMS]]
 
 
-def _page_item(item: Item, class_names: Sequence[str]) -> PageItem:
+def _page_item(item: Item, class_names: Sequence[str], decoding: Decoding) -> PageItem:
     first = item.samples[:MAX_IMAGES]
-    images = tuple(_page_image(sample, class_names[sample.label]) for sample in first)
+    images = tuple(_page_image(sample, class_names[sample.label], decoding) for sample in first)
     return PageItem(item.what, images, len(item.samples) - len(first))
 
 
-def _page_image(sample: Sample, class_name: str) -> PageImage:
+def _page_image(sample: Sample, class_name: str, decoding: Decoding) -> PageImage:
     try:
-        squashed, (height, width) = read_square(sample.path, SIZE_PX)
+        squashed, (height, width) = read_square(sample.path, SIZE_PX, decoding)
     except BrokenImage:
         return PageImage(sample.image_id, class_name, None)
     scale = min(1.0, SIZE_PX / max(height, width))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from wsol.checks.duplicates import Group, identical_files, near_duplicates
 from wsol.checks.findings import ELONGATED, FEW, HUGE_MEGAPIXELS, TIMES, TINY_PX, FindingKind, Findings, Item
 from wsol.checks.image_stats import ImageStats, read_all_stats
+from wsol.config.image import DEFAULT_DECODING, Decoding
 from wsol.data.ground_truth import size_mistake
 from wsol.data.images import images_under
 from wsol.data.open import open_ground_truth
@@ -27,13 +29,16 @@ COMPARED = 100_000
 """Near duplicates are searched for in at most this many images, which takes a minute on two cores."""
 
 
-def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = False) -> Findings:
+def check(
+    data: str | Path, *, images: str | Path | None = None, image: Decoding = DEFAULT_DECODING, quiet: bool = False
+) -> Findings:
     """Inspect a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes
     in the ground truth.
 
     Args:
         data: whatever `fit` or `evaluate` takes.
         images: the folder of the images, if it is not the usual folder of the data set.
+        image: how image files become pixels, as for `fit`.
         quiet: print nothing on standard error.
 
     Returns:
@@ -43,7 +48,7 @@ def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = F
         WsolError: `data` cannot be read as a data set.
     """
     opened = open_ground_truth(Path(data), None if images is None else Path(images), multi_label=True)
-    return check_data(opened, Progress(quiet=quiet))
+    return check_data(replace(opened, image=image), Progress(quiet=quiet))
 
 
 def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:
@@ -51,7 +56,7 @@ def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -
     # Without a split, the test images are the training images.
     samples = (*data.train, *data.test) if data.has_split else data.train or data.test
     with progress.task("checking", len({sample.path for sample in samples})) as count_one:
-        stats_of = read_all_stats([sample.path for sample in samples], count_one)
+        stats_of = read_all_stats([sample.path for sample in samples], count_one, data.image)
     items: Items = defaultdict(list)
     whole: dict[Sample, ImageStats] = {}
     for sample in dict.fromkeys(samples):
@@ -62,6 +67,8 @@ def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -
         else:
             whole[sample] = stats
             _check_image(sample, stats, items)
+            if stats.pages > 1 and data.image.page is None:
+                items["several pages"].append(Item(f"{stats.pages} pages", (sample,)))
     _check_duplicates(data, samples, whole, items, compared)
     _check_classes(data, items)
     _check_ground_truth(data, items, whole)

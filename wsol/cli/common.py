@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from wsol.config.base import Precision
+from wsol.config.image import Decoding
 from wsol.config.options import RunConfig
 from wsol.errors import WsolError
 from wsol.runtime.terminal import print_line
@@ -32,6 +33,7 @@ Freeze = Annotated[
 Images = Annotated[
     Path | None, Parameter(help="Folder of the images, if they are not where the data set expects them.")
 ]
+ImageFiles = Annotated[Decoding | None, Parameter(name="image")]
 Flag = Annotated[bool, Parameter(negative="")]
 DryRun = Annotated[bool, Parameter(negative="", help="Print the resolved configuration and the data set, and stop.")]
 JsonFile = Annotated[Path | None, Parameter(name="--json")]

@@ -394,7 +394,7 @@ def _fit_images(
 ) -> tuple[list[_ImageFit], list[str]]:
     """Predict and compare each image; the second list says why some were left out."""
     evaluator = Evaluator([PROTOCOL], {PROTOCOL.name: own})
-    images = ImageLoader([sample.path for sample in samples], localizer.size_px)
+    images = ImageLoader([sample.path for sample in samples], localizer.size_px, localizer.image)
     fits, left_out = [], []
     orders = in_order(len(samples), batch_size(images.size_px))
     with progress.task("calibrate", len(orders)) as advance:
@@ -419,7 +419,7 @@ def _fit_images(
 
 def _fit_empty(localizer: Localizer, samples: Sequence[Sample]) -> tuple[list[_ImageFit], int]:
     """Predict images without an object, in which every box is wrong; the second value counts unreadable images."""
-    images = ImageLoader([sample.path for sample in samples], localizer.size_px)
+    images = ImageLoader([sample.path for sample in samples], localizer.size_px, localizer.image)
     fits = []
     for batch in images.batches(in_order(len(samples), batch_size(images.size_px))):
         outputs = localizer.outputs(batch.pixels)

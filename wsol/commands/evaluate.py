@@ -166,7 +166,7 @@ def evaluate_run(
     thresholds = {one.name: one.threshold_for(model.threshold, is_imagenet=data.is_imagenet) for one in protocols}
     evaluator = Evaluator(protocols, thresholds if model.has_maps else dict.fromkeys(thresholds), step, run.config.box)
     own_samples = part().of(samples)
-    images = ImageLoader([sample.path for sample in own_samples], model.size_px)
+    images = ImageLoader([sample.path for sample in own_samples], model.size_px, run.config.image)
     of_label = {(sample.image_id, sample.label): one for sample, one in zip(samples, truths, strict=True) if one}
     worker = _Worker(evaluator, of_label, heatmaps)
     with nullcontext() if heatmaps is None else _saving(heatmaps, model.engine):

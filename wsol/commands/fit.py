@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from wsol.config.groups import needs_labels, networks_of
@@ -207,15 +208,13 @@ def _stage(
             got=f"method {resolved.method}",
             remedy="Use `wsol fit`, which trains any method.",
         )
-    data_set = with_no_object(
-        open_data(
-            Path(data),
-            None if images is None else Path(images),
-            needs_labels=needs_labels(resolved),
-            multi_label=resolved.uses_several_labels,
-        ),
-        resolved.no_object,
+    opened = open_data(
+        Path(data),
+        None if images is None else Path(images),
+        needs_labels=needs_labels(resolved),
+        multi_label=resolved.uses_several_labels,
     )
+    data_set = with_no_object(replace(opened, image=resolved.image), resolved.no_object)
     check_outside(run, data_set)
     progress = Progress(quiet=quiet or not part().is_first)
     for note in data_set.notes():

@@ -126,6 +126,8 @@ def _predict_into(out: Path, images: Path, run: Run, choices: Choices, progress:
     settings: dict[str, Any] = {"box": localizer.box.model_dump(), "precision": choices.precision}
     if choices.engine != "torch":
         settings["engine"] = choices.engine
+    if changes := localizer.image.changes():
+        settings["image"] = changes
     if localizer.curve is not None:  # absent by default, so that older folders stay finished
         settings["score_curve"] = localizer.curve.model_dump()
     inputs = _inputs(run, images) if is_first else {}  # one process lists the images for all
@@ -335,7 +337,7 @@ def _predict(localizer: Localizer, paths: Paths, shards: Shards, progress: Progr
     size = batch_size(localizer.size_px)
     orders = batches_of(shards, todo, size)
     total = len(batches_of(shards, part().of(range(len(shards))), size))
-    images = ImageLoader(paths, localizer.size_px)
+    images = ImageLoader(paths, localizer.size_px, localizer.image)
     with (
         ThreadPoolExecutor(BOX_THREADS) as pool,
         progress.task(STAGE, total, done=total - len(orders)) as advance,

@@ -19,11 +19,11 @@ def groups_of(config: RunConfig) -> tuple[str, ...]:
         config: the resolved configuration of the run.
 
     Returns:
-        Names of the groups of its method, `classify` if it has a separate classifier, and `box` if its boxes are
-        computed from maps; in the order of `GROUPS`.
+        Names of `image`, of the groups of its method, `classify` if it has a separate classifier, and `box` if its
+        boxes are computed from maps; in the order of `GROUPS`.
     """
     spec = METHODS[config.method]
-    own = set(spec.groups)
+    own = {"image", *spec.groups}
     if config.method == "spol":
         own -= {"instant", "cam"} - {{"cues": "instant", "cam": "cam"}[name] for name in first_networks(config)}
     if classifier_of(config) is not None:

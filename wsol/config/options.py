@@ -20,6 +20,7 @@ from wsol.config.base import (
     Track,
     Training,
 )
+from wsol.config.image import Decoding
 from wsol.config.methods import (
     METHODS,
     Acol,
@@ -128,6 +129,7 @@ class RunConfig(Config):
     track: Track = "none"
     """Experiment tracker: `tensorboard` also writes losses and speed to RUN/tensorboard (`pip install
     'wsol[track]'`)."""
+    image: Decoding = Decoding()
     cam: Cam = Cam()
     pseudo: Pseudo = Pseudo()
     seg: Seg = Seg()

@@ -11,6 +11,7 @@ from threading import Condition, Lock
 
 from PIL import Image
 
+from wsol.data.deep_colours import is_deep
 from wsol.runtime.processes import part
 
 PARTS = 4
@@ -89,17 +90,24 @@ def cgroup_limits(own: Path, mounted: Path) -> Iterator[int]:
                 continue
 
 
-def needed_bytes(image: Image.Image, full_px: int, result_px: int) -> int:
+WINDOW_BYTES = 12
+"""Bytes per pixel that a window needs in addition: the lower bytes of 16-bit colours and both together, or the values
+of which percentiles are computed."""
+
+
+def needed_bytes(image: Image.Image, full_px: int, result_px: int, *, has_window: bool = False) -> int:
     """Memory to decode an opened image and to convert it to `result_px` upright RGB pixels, in bytes.
 
-    `full_px` is the number of pixels in the file; a JPEG decoder may return fewer (`Image.draft`).
+    `full_px` is the number of pixels in the file; a JPEG decoder may return fewer (`Image.draft`). A window is for deep
+    pixels alone.
     """
-    is_deep, is_small = image.mode[0] in "IF", image.mode in ("1", "L", "P")
+    is_grey, is_small = image.mode[0] in "IF", image.mode in ("1", "L", "P")
     stored = 1 if is_small else 2 if image.mode.startswith("I;16") else 4
-    opaque = 1 if is_deep or (image.mode in ("1", "L") and not image.has_transparency_data) else 4
+    opaque = 1 if is_grey or (image.mode in ("1", "L") and not image.has_transparency_data) else 4
     copies = 1 if image.mode in ("L", "RGB") else 2  # one rotated upright, another one converted before
     # Progressive JPEGs keep all coefficients, whatever the scale.
     coefficients = 2 * len(image.getbands()) * full_px if "progressive" in image.info else 0
+    window = WINDOW_BYTES if has_window and is_deep(image) else 0
     beside = 0 if image.info.get("compression") == "raw" else FORMAT_BYTES.get(image.format or "", 0)
     # An RGB pixel takes 4 bytes in Pillow, 3 in an array and 3 in the copy from which the array is made.
-    return image.width * image.height * (stored + copies * opaque + beside) + coefficients + 10 * result_px
+    return image.width * image.height * (stored + copies * opaque + beside + window) + coefficients + 10 * result_px

@@ -16,10 +16,14 @@ from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from wsol.config.image import DEFAULT_DECODING, Decoding, Range
 from wsol.data.decoder_memory import PARTS, decoder_memory, needed_bytes
-from wsol.data.eight_bits import correct_transparency, opaque
+from wsol.data.deep_colours import is_deep, low_bytes
+from wsol.data.eight_bits import correct_transparency, eight_bits, note_maxval, opaque
+from wsol.data.tiff_pages import contents, has_deep_planes, page_count, turn_to
 from wsol.errors import BrokenImage, WsolError
 from wsol.storage.litter import is_litter
+from wsol.text import number_of
 
 Pixels = UInt8[np.ndarray, "height width 3"]
 
@@ -82,18 +86,23 @@ def files_under(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in sorted(names) if not is_litter(name))
 
 
-def read_image(path: Path) -> Pixels:
+def read_image(path: Path, decoding: Decoding = DEFAULT_DECODING) -> Pixels:
     """Decode an image: upright (EXIF applied), RGB, transparency over white, the first frame of several.
+
+    Args:
+        path: the file.
+        decoding: how deep pixels become 8 bits, and the page of a TIFF file.
 
     Returns:
         uint8 pixels, height x width x 3.
 
     Raises:
-        BrokenImage: not decodable, not a regular file, more than 178 megapixels (Pillow's limit), or too large for the
-            memory of this machine.
+        BrokenImage: not decodable, not a regular file, without the page, more than 178 megapixels (Pillow's limit), or
+            too large for the memory of this machine.
     """
-    with _opened(path) as image, _room(path, image, image.size, image.width * image.height):
-        return from_pillow(image)
+    window = decoding.range
+    with _opened(path, decoding) as image, _room(path, image, image.size, image.width * image.height, window):
+        return np.asarray(_decoded(image, window).convert("RGB"))
 
 
 def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
@@ -112,7 +121,7 @@ def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
         return np.asarray(values.any(axis=2) if values.ndim == 3 else values != 0)
 
 
-def read_square(path: Path, size_px: int) -> tuple[Pixels, tuple[int, int]]:
+def read_square(path: Path, size_px: int, decoding: Decoding = DEFAULT_DECODING) -> tuple[Pixels, tuple[int, int]]:
     """Decode and resize to a square; the aspect ratio is not kept.
 
     Large JPEGs are decoded at a reduced scale of at least twice the square.
@@ -120,6 +129,7 @@ def read_square(path: Path, size_px: int) -> tuple[Pixels, tuple[int, int]]:
     Args:
         path: the file.
         size_px: height and width of the square, in pixels.
+        decoding: as for `read_image`.
 
     Returns:
         uint8 pixels, size x size x 3, and the upright (height, width) of the file.
@@ -127,19 +137,21 @@ def read_square(path: Path, size_px: int) -> tuple[Pixels, tuple[int, int]]:
     Raises:
         BrokenImage: as `read_image`.
     """
-    with _opened(path) as image:
+    window = decoding.range
+    with _opened(path, decoding) as image:
         stored_wh = image.size
         image.draft("RGB", (2 * size_px, 2 * size_px))
-        with _room(path, image, stored_wh, size_px * size_px):
-            return square(_upright(image), size_px), _upright_hw(image, stored_wh)
+        with _room(path, image, stored_wh, size_px * size_px, window):
+            return square(_decoded(image, window), size_px), _upright_hw(image, stored_wh)
 
 
-def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
+def read_fitting(path: Path, longest_px: int, decoding: Decoding = DEFAULT_DECODING) -> tuple[Pixels, tuple[int, int]]:
     """Decode and scale down; the aspect ratio is kept.
 
     Args:
         path: the file.
         longest_px: limit for the longer side, in pixels; smaller images are not enlarged.
+        decoding: as for `read_image`.
 
     Returns:
         uint8 pixels, height x width x 3, and the upright (height, width) of the file.
@@ -147,15 +159,16 @@ def read_fitting(path: Path, longest_px: int) -> tuple[Pixels, tuple[int, int]]:
     Raises:
         BrokenImage: as `read_image`.
     """
-    with _opened(path) as image:
+    window = decoding.range
+    with _opened(path, decoding) as image:
         stored_wh = image.size
         scale = min(1.0, longest_px / max(stored_wh))
         width, height = (max(round(side * scale), 1) for side in stored_wh)
         image.draft("RGB", (width, height))
-        with _room(path, image, stored_wh, width * height):
+        with _room(path, image, stored_wh, width * height, window):
             image_hw = _upright_hw(image, stored_wh)
             fitting_wh = (width, height) if image_hw == stored_wh[::-1] else (height, width)
-            pixels = _upright(image)
+            pixels = _decoded(image, window)
             if pixels.size != fitting_wh:
                 pixels = pixels.resize(fitting_wh, Image.Resampling.BILINEAR, reducing_gap=2.0)
             return np.asarray(pixels.convert("RGB")), image_hw
@@ -184,6 +197,28 @@ def check_format(path: Path) -> None:
     """
     with _opened(path):
         pass
+
+
+def pages_of(path: Path) -> int:
+    """The number of pages of a TIFF file; 1 for other formats, also for animations.
+
+    Raises:
+        BrokenImage: as `read_image`.
+    """
+    with _opened(path) as image:
+        return page_count(image)
+
+
+def depends_on(path: Path, decoding: Decoding) -> bool:
+    """Whether other programs show an image otherwise than it is decoded: another page, or deep pixels of a window.
+
+    Raises:
+        BrokenImage: as `read_image`.
+    """
+    if (decoding.page or 1) > 1:
+        return True
+    with _opened(path) as image:
+        return decoding.range is not None and is_deep(image)
 
 
 def is_turned(path: Path) -> bool:
@@ -231,8 +266,8 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """An opened image; any exception of Pillow and its decoders in the block becomes `BrokenImage`.
+def _opened(path: Path, decoding: Decoding = DEFAULT_DECODING) -> Iterator[Image.Image]:
+    """An opened image at its page; any exception of Pillow and its decoders in the block becomes `BrokenImage`.
 
     They raise RuntimeError, struct.error, zlib.error, OverflowError, MemoryError, AssertionError, warnings as errors,
     and others.
@@ -242,7 +277,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise _broken(path, "the file is empty")
         try:
             with closing(Image.open(file, formats=FORMATS)) as image:
+                if decoding.page is not None:
+                    _turn(path, image, decoding.page)
+                if has_deep_planes(image):
+                    raise _not_read(path, file)
                 correct_transparency(image)
+                note_maxval(image)
                 yield image
         except WsolError:
             raise
@@ -251,13 +291,45 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 f"{path} is too large: {str(error).rstrip('.')}", remedy="Scale it down, or cut it into tiles."
             ) from None
         except UnidentifiedImageError:
-            raise _broken(path, "its format is unknown") from None
+            raise _not_read(path, file) from None
         except MemoryError:
             raise _broken(path, "its decoder ran out of memory") from None
         except (OSError, SyntaxError, ValueError) as error:
             raise _broken(path, str(error)) from None
         except Exception as error:
             raise _broken(path, f"{type(error).__name__}: {error}") from None
+
+
+def _turn(path: Path, image: Image.Image, page: int) -> None:
+    """Go to a page, which must have the size of the first one: sizes in annotations are those of the image."""
+    first_wh = image.size
+    if not turn_to(image, page):
+        count = page_count(image)
+        raise BrokenImage(
+            f"{path} has no page {page}",
+            expected=f"one of {number_of(count, 'page')}, counted from 1"
+            + ("" if count > 1 else "; only TIFF has several"),
+            remedy="Choose another `--image.page`.",
+        )
+    if image.size != first_wh:
+        raise BrokenImage(
+            f"page {page} of {path} has another size than the first page",
+            expected=f"{first_wh[0]} x {first_wh[1]} pixels",
+            got=f"{image.width} x {image.height}",
+            remedy="Save the page as a file of its own.",
+        )
+
+
+def _not_read(path: Path, file: BufferedReader) -> BrokenImage:
+    found = contents(file)
+    if found is None:
+        return _broken(path, "its format is unknown")
+    return BrokenImage(
+        f"cannot decode {path}: a TIFF image of {found}",
+        expected="one channel of up to 32 bits (unsigned 32: little-endian), or three colours of 8 or 16, interleaved",
+        remedy="Save the channels that you need as such a TIFF or PNG (Fiji: Image > Color > Split Channels, Image >"
+        " Type).",
+    )
 
 
 def _broken(path: Path, reason: str) -> BrokenImage:
@@ -269,10 +341,12 @@ def _broken(path: Path, reason: str) -> BrokenImage:
 
 
 @contextmanager
-def _room(path: Path, image: Image.Image, stored_wh: tuple[int, int], result_px: int) -> Iterator[None]:
+def _room(
+    path: Path, image: Image.Image, stored_wh: tuple[int, int], result_px: int, window: Range | None = None
+) -> Iterator[None]:
     """Wait until there is memory to decode the image and to make `result_px` RGB pixels of it."""
     memory, (width, height) = decoder_memory(), stored_wh
-    needed = needed_bytes(image, width * height, result_px)
+    needed = needed_bytes(image, width * height, result_px, has_window=window is not None)
     if needed > memory.limit:
         raise BrokenImage(
             f"{path} is too large",
@@ -315,24 +389,31 @@ _TURNS = {
 }
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _decoded(image: Image.Image, window: Range | None) -> Image.Image:
+    """An image of `_opened` upright, in mode L or RGB."""
+    return _upright(image, window, None if window is None else low_bytes(image))
+
+
+def _upright(image: Image.Image, window: Range | None = None, lower: Image.Image | None = None) -> Image.Image:
     """The image upright, in mode L or RGB."""
     # Not Pillow's exif_transpose: it rewrites the other tags, and fails if one of them is invalid.
     turn = _TURNS.get(_orientation(image))
-    flat = opaque(image)
+    flat = opaque(image, window, lower)
     return flat if turn is None else flat.transpose(turn)
 
 
-def from_pillow(image: Image.Image) -> Pixels:
-    """An opened image as upright RGB pixels."""
-    return np.asarray(_upright(image).convert("RGB"))
+def from_pillow(image: Image.Image, decoding: Decoding = DEFAULT_DECODING) -> Pixels:
+    """An opened image as upright RGB pixels; of colours of 16 bits, Pillow has only the upper 8."""
+    return np.asarray(_upright(image, decoding.range).convert("RGB"))
 
 
-def as_pixels(array: NDArray[Any]) -> Pixels:
+def as_pixels(array: NDArray[Any], decoding: Decoding = DEFAULT_DECODING) -> Pixels:
     """Convert an array of the caller to RGB pixels.
 
     Args:
-        array: uint8 of shape (height, width), (height, width, 1), (height, width, 3) or (height, width, 4).
+        array: uint8 of shape (height, width), (height, width, 1), (height, width, 3) or (height, width, 4); with a
+            window also other integers and floats, except with four channels.
+        decoding: how deep pixels become 8 bits.
 
     Returns:
         uint8 pixels, height x width x 3; transparency over white.
@@ -340,6 +421,10 @@ def as_pixels(array: NDArray[Any]) -> Pixels:
     Raises:
         WsolError: another dtype or shape.
     """
+    window = decoding.range
+    if window is not None and array.size and array.dtype != np.uint8 and array.dtype.kind in "iuf":
+        is_plain = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))
+        array = eight_bits(array, window) if is_plain else array
     if (
         array.dtype != np.uint8
         or array.ndim not in (2, 3)
@@ -350,7 +435,10 @@ def as_pixels(array: NDArray[Any]) -> Pixels:
             "the array is not an image",
             expected="uint8 pixels of shape (height, width, 3) in RGB order",
             got=f"{array.dtype} of shape {array.shape}",
-            remedy="Convert with `(255 * array).astype('uint8')` if the values are fractions.",
+            remedy=(
+                "Convert with `(255 * array).astype('uint8')` if the values are fractions; a run with `image.window`"
+                " takes deeper values."
+            ),
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]

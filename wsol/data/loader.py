@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from wsol.config.image import DEFAULT_DECODING, Decoding
 from wsol.data.images import read_square
 from wsol.data.pixel_cache import BROKEN, WHOLE, Records, cores
 from wsol.errors import BrokenImage, WsolError
@@ -43,6 +44,7 @@ class ImageLoader:
     Args:
         paths: the images.
         size_px: height and width of the squares, in pixels.
+        decoding: how the files become pixels.
         kept: the decoded images of `open_cache`, if there is a cache.
         workers: decoding threads; None for the default.
     """
@@ -51,17 +53,28 @@ class ImageLoader:
         self,
         paths: Sequence[Path],
         size_px: int,
+        decoding: Decoding = DEFAULT_DECODING,
         *,
         kept: Records | None = None,
         workers: int | None = None,
     ) -> None:
         self.paths = paths
         self.size_px = size_px
+        self.decoding = decoding
         self.workers = cores() if workers is None else workers
         self.kept = kept
         self.broken: dict[int, str] = {}
         if kept is not None:
-            self.broken = {i: _reason(paths[i], size_px) for i in np.flatnonzero(kept["state"] == BROKEN).tolist()}
+            self.broken = {i: self._reason(i) for i in np.flatnonzero(kept["state"] == BROKEN).tolist()}
+
+    def _reason(self, index: int) -> str:
+        row = _Reader(self.paths, self.size_px, self.decoding, None)(index)[0]
+        if isinstance(row[1], str):
+            return row[1]
+        return (
+            f"cannot decode {self.paths[index]}: it was broken when it was first read. Expected files that do not"
+            " change during training; run the same command again."
+        )
 
     def batches(self, orders: Sequence[Sequence[int]], stand_ins: Sequence[int] | None = None) -> Iterator[Batch]:
         """Load one batch for each list of indices. A batch whose images are all broken is left out.
@@ -98,7 +111,7 @@ class ImageLoader:
             yield Batch(np.array(indices, np.int64), records["pixels"], sizes) if indices else None
 
     def _streamed(self, orders: Sequence[Sequence[int]], successors: _Successors | None) -> Iterator[Batch | None]:
-        reader = _Reader(self.paths, self.size_px, successors)
+        reader = _Reader(self.paths, self.size_px, self.decoding, successors)
         # Two batches: one is decoded while the network processes the one before; more would need more memory.
         ahead = 2 * max(map(len, orders), default=0)
         decoded = in_threads(reader, chain.from_iterable(orders), threads=self.workers, ahead=ahead)
@@ -139,9 +152,10 @@ def _first_whole(index: int, states: np.ndarray, successors: _Successors | None)
 class _Reader:
     """Decodes one image; if it is broken, returns the reason and then its replacement."""
 
-    def __init__(self, paths: Sequence[Path], size_px: int, successors: _Successors | None) -> None:
+    def __init__(self, paths: Sequence[Path], size_px: int, decoding: Decoding, successors: _Successors | None) -> None:
         self.paths = paths
         self.size_px = size_px
+        self.decoding = decoding
         self.successors = successors
 
     def __call__(self, index: int) -> list[Row]:
@@ -153,21 +167,10 @@ class _Reader:
 
     def _row(self, index: int) -> Row:
         try:
-            pixels, image_hw = read_square(self.paths[index], self.size_px)
+            pixels, image_hw = read_square(self.paths[index], self.size_px, self.decoding)
         except BrokenImage as broken:
             return index, str(broken)
         return index, pixels.transpose(2, 0, 1).copy(), image_hw
-
-
-def _reason(path: Path, size_px: int) -> str:
-    try:
-        read_square(path, size_px)
-    except BrokenImage as broken:
-        return str(broken)
-    return (
-        f"cannot decode {path}: it was broken when it was first read. Expected files that do not change during"
-        " training; run the same command again."
-    )
 
 
 def write_skipped(folder: Path, image_ids: Sequence[str], images: ImageLoader) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from wsol.config.image import DEFAULT_DECODING, Decoding
 from wsol.data.images import read_square
 from wsol.errors import BrokenImage
 from wsol.runtime.processes import Part
@@ -76,6 +77,7 @@ def open_cache(
     limits: Limits,
     mine: Part,
     *,
+    decoding: Decoding = DEFAULT_DECODING,
     threads: int,
     agree: Callable[[Storage], Storage],
     advance: Callable[[], None],
@@ -88,22 +90,23 @@ def open_cache(
         size_px: height and width of a cached image, in pixels.
         limits: of memory and disk.
         mine: the part of the work of this process.
+        decoding: how the files become pixels.
         threads: decoding threads.
         agree: returns the slowest storage of all processes when all have called it.
         advance: called after each image.
     """
-    file = limits.folder / _name_of(paths, size_px, mine)
+    file = limits.folder / _name_of(paths, size_px, decoding, mine)
     storage = agree(storage_for(len(paths), size_px, limits, mine, exists=file.exists()))
     if storage == "nowhere":
         return None
     if storage == "memory":
         records: Records = np.zeros(len(paths), record_of(size_px))
-        _fill(records, paths, size_px, range(len(paths)), threads, advance)
+        _fill(records, paths, size_px, decoding, range(len(paths)), threads, advance)
         return records
     if agree(_claimed(file, size_px, len(paths)) if mine.local_rank == 0 else "disk") == "nowhere":
         return None
     records = writable_memmap(file)
-    _fill(records, paths, size_px, range(mine.local_rank, len(paths), mine.local_count), threads, advance)
+    _fill(records, paths, size_px, decoding, range(mine.local_rank, len(paths), mine.local_count), threads, advance)
     agree("disk")
     return records
 
@@ -118,14 +121,15 @@ def _claimed(file: Path, size_px: int, count: int) -> Storage:
     return "disk"
 
 
-def _name_of(paths: Sequence[Path], size_px: int, mine: Part) -> str:
+def _name_of(paths: Sequence[Path], size_px: int, decoding: Decoding, mine: Part) -> str:
     """The name of the cache file, equal for the same images; machines with a common folder have files of their own.
 
     It changes when the machine restarts: the content of a memory-mapped file may be damaged by a crash.
     """
     boot = Path("/proc/sys/kernel/random/boot_id")  # Linux
     lines = chain(
-        [__version__, boot.read_text() if boot.exists() else ""], (f"{path}\t{_stamp(path)}" for path in paths)
+        [__version__, boot.read_text() if boot.exists() else "", f"{decoding.changes()}"],
+        (f"{path}\t{_stamp(path)}" for path in paths),
     )
     machine = f"-{platform.node()}" if mine.count > mine.local_count else ""
     return f"{text_hash(lines)[:16]}-{size_px}{machine}.npy"
@@ -143,6 +147,7 @@ def _fill(
     records: Records,
     paths: Sequence[Path],
     size_px: int,
+    decoding: Decoding,
     rows: Iterable[int],
     threads: int,
     advance: Callable[[], None],
@@ -152,7 +157,7 @@ def _fill(
         if record["state"] == WHOLE:  # a broken image may have been fixed and is read again
             return
         try:
-            pixels, image_hw = read_square(paths[row], size_px)
+            pixels, image_hw = read_square(paths[row], size_px, decoding)
         except BrokenImage:
             record["state"] = BROKEN
             return

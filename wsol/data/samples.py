@@ -6,9 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from wsol.config.image import DEFAULT_DECODING, Decoding
 from wsol.data.ground_truth import GroundTruth, Mistake
 from wsol.errors import WsolError
 from wsol.storage.folders import text_hash
@@ -78,6 +80,8 @@ class DataSet:
     """Labels of the classes whose images contain no object."""
     unlabelled: Splits = NO_IMAGES
     """Images that are listed without any label. They are left out, unless they are images without an object."""
+    image: Decoding = DEFAULT_DECODING
+    """How its image files become pixels."""
 
     def has_object(self, sample: Sample) -> bool:
         """Whether an image contains an object, by its classes."""
@@ -101,13 +105,14 @@ class DataSet:
         return [*unused, *self.doubts]
 
     def training_hash(self) -> str:
-        """A hash of the training data: names, classes and file sizes of the training images."""
+        """A hash of the training data: names, classes and file sizes of the training images, and how they are read."""
         lines = (
             f"{s.image_id}\t{'|'.join(self.class_names[label] for label in s.labels)}\t{s.path.stat().st_size}"
             for s in self.train
             if s.path.exists()
         )
-        return text_hash(lines)
+        changes = self.image.changes()
+        return text_hash(chain(lines, [f"{changes}"] if changes else []))
 
     def describe(self) -> str:
         """The data set in one line: kind, path, and the numbers of classes and images."""

@@ -60,7 +60,7 @@ def write_crops(predictions: Predictions, folder: Path) -> dict[str, int]:
             continue
         image = predictions.path_of(prediction)
         check_unchanged(image, prediction.image_hw)
-        pixels = read_image(image)
+        pixels = read_image(image, predictions.image)
         stem = "_".join(PurePosixPath(prediction.image).with_suffix("").parts)
         for number, (predicted, (x0, y0, x1, y1)) in enumerate(zip(prediction.objects, boxes, strict=True), start=1):
             class_folder = class_folders[class_of(predictions, prediction, predicted)]

@@ -54,7 +54,7 @@ def write_fiftyone(predictions: Predictions, folder: Path) -> dict[str, int]:
     rewritten = 0
     for prediction, name in zip(predictions, unique_names(predictions), strict=True):
         target = below(folder / "data", name)
-        rewritten += copy_image(predictions.path_of(prediction), prediction.image_hw, target)
+        rewritten += copy_image(predictions.path_of(prediction), prediction.image_hw, target, predictions.image)
     names = (str(name) for name in unique_names(predictions))
     write_instances(predictions, folder / "labels.json", names, with_scores=True)
     counts = count(predictions) | {"rewritten": rewritten}

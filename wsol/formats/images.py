@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from wsol.data.images import image_hw, is_turned, open_regular, read_image
+from wsol.config.image import DEFAULT_DECODING, Decoding
+from wsol.data.images import depends_on, image_hw, is_turned, open_regular, read_image
 from wsol.errors import WsolError
 from wsol.formats.names import fitting
 from wsol.predictions.records import COMMAND, Predictions
@@ -101,13 +102,15 @@ def check_unchanged(image: Path, predicted_hw: tuple[int, int]) -> None:
         )
 
 
-def copy_image(image: Path, predicted_hw: tuple[int, int], target: Path) -> bool:
-    """Copy an image; rewrite it upright if EXIF rotates it, and as PNG if tools do not read its format.
+def copy_image(image: Path, predicted_hw: tuple[int, int], target: Path, decoding: Decoding = DEFAULT_DECODING) -> bool:
+    """Copy an image; rewrite it upright if EXIF rotates it, as PNG if tools do not read its format, and as predicted on
+    if tools would show another page or window.
 
     Args:
         image: the file.
         predicted_hw: upright (height, width) at prediction, in pixels.
         target: the copy.
+        decoding: how the file became pixels at prediction.
 
     Returns:
         Whether the image was rewritten.
@@ -116,9 +119,11 @@ def copy_image(image: Path, predicted_hw: tuple[int, int], target: Path) -> bool
         WsolError: the image is missing, broken, or of another size than at prediction.
     """
     check_unchanged(image, predicted_hw)
-    is_rewritten = is_turned(image) or image.suffix.lower() not in READABLE | JPEG_SUFFIXES
+    is_rewritten = (
+        is_turned(image) or image.suffix.lower() not in READABLE | JPEG_SUFFIXES or depends_on(image, decoding)
+    )
     if is_rewritten:
-        Image.fromarray(read_image(image)).save(target, quality=95)
+        Image.fromarray(read_image(image, decoding)).save(target, quality=95)
     else:
         # No hard link: trainers repair images in place and would change the user's files.
         with open_regular(image) as source, target.open("wb") as copy:

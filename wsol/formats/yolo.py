@@ -95,7 +95,7 @@ def _write(predictions: Predictions, folder: Path, kind: _Kind) -> dict[str, int
     for prediction, name in zip(predictions, unique_names(predictions), strict=True):
         text = f"{name.with_suffix('')}.txt"
         counts["rewritten"] += copy_image(
-            predictions.path_of(prediction), prediction.image_hw, below(folder / "images", name)
+            predictions.path_of(prediction), prediction.image_hw, below(folder / "images", name), predictions.image
         )
         below(folder / "labels", text).write_text("".join(kind.rows(prediction)), encoding="ascii")
         below(folder / "scores", text).write_text(

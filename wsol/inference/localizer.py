@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsol.config.base import EngineName, Objects, Precision
+from wsol.config.image import DEFAULT_DECODING, Decoding
 from wsol.config.messages import check_choice, check_fraction
 from wsol.config.options import Box
 from wsol.data.images import as_pixels, from_pillow, images_under, read_image, square
@@ -85,12 +86,16 @@ class Localizer:
         networks: the networks.
         box: how a heatmap is converted to boxes.
         curve: converts scores to probabilities; None leaves them as they are.
+        image: how image files become pixels: as in the training of the run.
     """
 
-    def __init__(self, networks: Networks, box: Box, curve: ScoreCurve | None = None) -> None:
+    def __init__(
+        self, networks: Networks, box: Box, curve: ScoreCurve | None = None, image: Decoding = DEFAULT_DECODING
+    ) -> None:
         self.networks = networks
         self.box = box
         self.curve = curve
+        self.image = image
 
     @classmethod
     def load(
@@ -134,8 +139,9 @@ class Localizer:
             networks = fresh_networks(opened, device)
         calibration = opened.calibration() if threshold is None else None
         if calibration is None:
-            return cls(networks, _changed(own, threshold, objects))
-        return cls(networks, _changed(own, calibration.threshold, objects), calibration.curve)
+            return cls(networks, _changed(own, threshold, objects), image=opened.config.image)
+        box = _changed(own, calibration.threshold, objects)
+        return cls(networks, box, calibration.curve, opened.config.image)
 
     @classmethod
     def from_onnx(
@@ -158,7 +164,7 @@ class Localizer:
             WsolError: onnxruntime is not installed, or the file is not an export of wsol.
         """
         networks = open_onnx(Path(file), device)
-        return cls(networks, _changed(networks.metadata.box, threshold, objects))
+        return cls(networks, _changed(networks.metadata.box, threshold, objects), image=networks.metadata.image)
 
     @property
     def engine(self) -> Engine:
@@ -184,7 +190,8 @@ class Localizer:
         """Localize objects in one image or in a sequence of images.
 
         Args:
-            source: path, RGB array (height, width, 3) or PIL image; or a list or tuple of them.
+            source: path, RGB array (height, width, 3) or PIL image; or a list or tuple of them. For a run with a
+                window, arrays and PIL images may have more than 8 bits; for a page, give the path.
 
         Returns:
             The localization of the image, or a list of them.
@@ -195,7 +202,7 @@ class Localizer:
         if isinstance(source, (str, Path, np.ndarray, Image.Image)):
             return self._several([source])[0]
         if not isinstance(source, (list, tuple)):
-            _pixels(source)  # which says what is expected
+            _pixels(source, self.image)  # which says what is expected
         batches = in_order(len(source), batch_size(self.size_px))
         return [found for rows in batches for found in self._several([source[i] for i in rows])]
 
@@ -215,7 +222,7 @@ class Localizer:
 
     def stream(self, paths: Sequence[Path]) -> Iterator[Localization]:
         """Localize objects in many files, batch by batch; files that cannot be decoded are left out with a warning."""
-        images = ImageLoader(paths, self.size_px)
+        images = ImageLoader(paths, self.size_px, self.image)
         for batch in images.batches(in_order(len(paths), batch_size(self.size_px))):
             sizes = [(int(h), int(w)) for h, w in batch.image_hw]
             yield from self.localize(batch.pixels, sizes, [paths[i] for i in batch.indices.tolist()])
@@ -279,7 +286,7 @@ class Localizer:
         return sorted(found, key=lambda one: -int(one.mask.sum()))
 
     def _several(self, sources: Sequence[Source]) -> list[Localization]:
-        whole = [_pixels(source) for source in sources]
+        whole = [_pixels(source, self.image) for source in sources]
         squares = np.stack([square(Image.fromarray(pixels), self.size_px) for pixels in whole]).transpose(0, 3, 1, 2)
         paths = [Path(source) if isinstance(source, (str, Path)) else None for source in sources]
         return self.localize(squares, [pixels.shape[:2] for pixels in whole], paths)
@@ -325,17 +332,17 @@ def _check_fp32(precision: Precision) -> None:
         )
 
 
-def _pixels(source: Source) -> UInt8[np.ndarray, "height width 3"]:
+def _pixels(source: Source, decoding: Decoding) -> UInt8[np.ndarray, "height width 3"]:
     if isinstance(source, (str, Path)):
         if Path(source).is_dir():
             raise WsolError(
                 f"{source} is a folder", expected="an image", remedy="Use `localizer.folder(path)`, or `wsol predict`."
             )
-        return read_image(Path(source))
+        return read_image(Path(source), decoding)
     if isinstance(source, Image.Image):
-        return from_pillow(source)
+        return from_pillow(source, decoding)
     if isinstance(source, np.ndarray):
-        return as_pixels(source)
+        return as_pixels(source, decoding)
     raise WsolError(
         "not an image",
         expected="a path, an RGB array or a PIL image",

@@ -142,7 +142,9 @@ def fit(data: DataSet, run: Path, config: RunConfig, progress: Progress) -> None
         if is_first:
             open_scratch(scratch, STAGE, settings | {"is_bf16": engine.is_bf16}, inputs)
         wait_for_all(engine)
-        images = ImageLoader([sample.path for sample in data.train], config.training.resize_px, workers=config.workers)
+        images = ImageLoader(
+            [sample.path for sample in data.train], config.training.resize_px, data.image, workers=config.workers
+        )
         _write_moments(_Descriptors(network, model_config, engine), data, images, scratch / PARTS, progress)
         for broken in gathered([images.broken], engine):
             images.broken |= broken

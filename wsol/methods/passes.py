@@ -127,7 +127,7 @@ def run_passes(
 
     with new_shared_folder(folder, ready.engine) as scratch:
         images = ImageLoader(
-            [sample.path for sample in data.train], ready.model_config.resize_px, workers=config.workers
+            [sample.path for sample in data.train], ready.model_config.resize_px, data.image, workers=config.workers
         )
         for one in passes:
             sums = gathered([_sum(stage, one, features, images, progress)], ready.engine)

@@ -182,7 +182,7 @@ def _pseudo_boxes(data: DataSet, run: Path, config: RunConfig, progress: Progres
         engine.place(model.network)
         size_px = model.model_config.resize_px
         boxes = np.tile(np.array(WHOLE, dtype=np.float32), (len(data.train), 1))
-        images = ImageLoader([sample.path for sample in data.train], size_px, workers=config.workers)
+        images = ImageLoader([sample.path for sample in data.train], size_px, data.image, workers=config.workers)
         orders = in_order(len(data.train), batch_size(size_px))
         with new_folder(folder) as scratch, progress.task(STAGE, len(orders)) as advance:
             for batch in images.batches(orders):

@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from pycocotools import mask as coco_mask
 from pydantic import PositiveInt, TypeAdapter, ValidationError, with_config
 
+from wsol.config.image import DEFAULT_DECODING, Decoding
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
 from wsol.geometry.mask_rle import check_run_lengths
@@ -78,6 +79,8 @@ class Predictions:
     """Names on disk of images that are renamed here because a format cannot represent their names."""
     no_object: frozenset[str] = frozenset()
     """Names of the classes whose images contain no object, such as `good`."""
+    image: Decoding = DEFAULT_DECODING
+    """How the image files became pixels."""
 
     def __iter__(self) -> Iterator[Prediction]:
         lines = read_lines(self.folder / LINES)
@@ -215,5 +218,20 @@ def open_predictions(folder: Path) -> Predictions:
     no_object = manifest["figures"].get("no_object")  # absent in runs without such classes
     names = no_object if isinstance(no_object, list) else ()
     return Predictions(
-        folder, Path(root), tuple(class_names), no_object=frozenset(name for name in names if isinstance(name, str))
+        folder,
+        Path(root),
+        tuple(class_names),
+        no_object=frozenset(name for name in names if isinstance(name, str)),
+        image=_image(folder, manifest["settings"].get("image", {})),
     )
+
+
+def _image(folder: Path, changes: object) -> Decoding:
+    try:
+        return Decoding.model_validate(changes)
+    except ValidationError as error:
+        raise WsolError(
+            f"{folder / MANIFEST} cannot be used (settings.image: {_first(error)['msg']:.200})",
+            expected=f"what `{COMMAND}` wrote",
+            remedy="Run that again, into another folder.",
+        ) from None

@@ -15,6 +15,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from wsol.config.base import Precision
+from wsol.config.image import Decoding
 from wsol.data.ground_truth import GroundTruth
 from wsol.data.images import read_square
 from wsol.data.loader import ImageLoader, batch_size, in_order
@@ -116,7 +117,7 @@ class Gallery:
         Yields:
             One item per image.
         """
-        images = ImageLoader([sample.path for sample in samples], self.localizer.size_px)
+        images = ImageLoader([sample.path for sample in samples], self.localizer.size_px, self.localizer.image)
         batches = in_order(len(samples), batch_size(images.size_px))
         # Threads are enough: decoders, OpenCV and numpy release the GIL.
         with progress.task("gallery", len(batches)) as advance:
@@ -152,7 +153,7 @@ class Gallery:
         row, sample, image_hw, cam, heatmap_levels = of_image
         localization = self.localizer.localization(outputs, row, image_hw, sample.path)
         pseudo = self.pseudo_masks.mask(cam.heatmap) if self.pseudo_masks is not None and cam is not None else None
-        photo = _photo(sample.path, localization.image_hw)
+        photo = _photo(sample.path, localization.image_hw, self.localizer.image)
         boxes = Boxes.of([one.xyxy for one in localization.objects])
         class_name = self.localizer.class_names[sample.label]
         annotated_boxes = _annotated_boxes(ground_truth, sample, class_name, localization.image_hw)
@@ -187,13 +188,13 @@ class Gallery:
         return self.localizer.class_names[int(probabilities.argmax())]
 
 
-def _photo(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
+def _photo(path: Path, image_hw: tuple[int, int], decoding: Decoding) -> UInt8[np.ndarray, "_ _ 3"]:
     """The image, resized for the page."""
     height, width = image_hw
     scale = min(1.0, SIZE_PX / max(height, width))
     shown_wh = max(round(width * scale), 1), max(round(height * scale), 1)
     try:
-        squashed, _ = read_square(path, SIZE_PX)
+        squashed, _ = read_square(path, SIZE_PX, decoding)
     except BrokenImage:  # the file changed after it was decoded for the networks
         squashed = np.zeros((1, 1, 3), np.uint8)
     return np.asarray(Image.fromarray(squashed).resize(shown_wh, Image.Resampling.LANCZOS))

@@ -78,7 +78,7 @@ def application(session: ReviewSession, address: Address) -> ASGIApp:
     Returns:
         The application.
     """
-    thumbnails = Thumbnails()
+    thumbnails = Thumbnails(session.decoding)
 
     def page(request: Request) -> Response:
         return Response(_own("page.html"), media_type="text/html")

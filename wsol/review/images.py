@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from wsol.config.image import DEFAULT_DECODING, Decoding
 from wsol.data.images import read_fitting
 from wsol.errors import BrokenImage
 
@@ -22,7 +23,13 @@ JPEG_QUALITY = 88
 class Thumbnails:
     """JPEGs by image and size; the most recent are kept in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, decoding: Decoding = DEFAULT_DECODING) -> None:
+        """Start without images.
+
+        Args:
+            decoding: how the files became pixels at prediction.
+        """
+        self.decoding = decoding
         self._kept: OrderedDict[tuple[Path, int], bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -48,7 +55,7 @@ class Thumbnails:
                 self._kept.move_to_end((path, longest_px))
                 return kept
         with self._decoders:
-            made = _encoded(path, image_hw, longest_px)
+            made = _encoded(path, image_hw, longest_px, self.decoding)
         with self._lock:
             if (path, longest_px) not in self._kept:
                 self._kept[path, longest_px] = made
@@ -58,8 +65,8 @@ class Thumbnails:
         return made
 
 
-def _encoded(path: Path, image_hw: tuple[int, int], longest_px: int) -> bytes:
-    pixels, found_hw = read_fitting(path, longest_px)
+def _encoded(path: Path, image_hw: tuple[int, int], longest_px: int, decoding: Decoding) -> bytes:
+    pixels, found_hw = read_fitting(path, longest_px, decoding)
     if found_hw != image_hw:
         raise BrokenImage(
             f"{path} has changed",

@@ -90,6 +90,7 @@ class ReviewSession:
             sample: names of the images to show, in order; by default all images, lowest score first.
         """
         self.image_root: Path = predictions.image_root
+        self.decoding = predictions.image
         self.items = tuple(map(Item.of, predictions))
         has_classes = any(item.class_name is not None for item in self.items)
         self._all_classes = predictions.class_names if has_classes else ()

@@ -414,7 +414,7 @@ def is_finished(
 _WORDS = {
     "inputs.images": "the images differ (another folder, or other images in it)",
     "inputs.networks": "the run is another one, was trained again, or has another method",
-    "inputs.training": "the training images or their classes differ",
+    "inputs.training": "the training images, their classes or the options `--image` differ",
     "inputs.predictions": "the predictions differ",
     "inputs.review": "the review continued",
 }

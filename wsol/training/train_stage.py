@@ -187,5 +187,7 @@ def _images(job: Job, data: DataSet, run: Path, config: RunConfig, engine: Engin
         return slowest(gathered([storage], engine))
 
     with progress.task(f"{job.stage}: reading images", len(paths)) as advance:
-        kept = open_cache(paths, size_px, limits, part(), threads=threads, agree=agree, advance=advance)
-    return ImageLoader(paths, size_px, kept=kept, workers=config.workers)
+        kept = open_cache(
+            paths, size_px, limits, part(), decoding=data.image, threads=threads, agree=agree, advance=advance
+        )
+    return ImageLoader(paths, size_px, data.image, kept=kept, workers=config.workers)

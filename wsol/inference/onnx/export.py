@@ -264,6 +264,7 @@ def run_metadata(run: Run, graph: Graph) -> OnnxMetadata:
         image_threshold=run.image_threshold,
         no_object=run.no_object(graph.model_config.class_names),
         is_emptied_by_class=run.is_emptied_by_class,
+        image=run.config.image,
         licence=_licence(run.config, graph.backbones),
         wsol=__version__,
         weights=run.weight_hashes,

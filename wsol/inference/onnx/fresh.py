@@ -36,7 +36,11 @@ def fresh_networks(run: Run, device: str) -> OnnxNetworks:
 
 
 def _is_of(metadata: OnnxMetadata, run: Run) -> bool:
-    return metadata.weights == run.weight_hashes and metadata.image_threshold == run.image_threshold
+    return (metadata.weights, metadata.image_threshold, metadata.image) == (
+        run.weight_hashes,
+        run.image_threshold,
+        run.config.image,
+    )
 
 
 def _make(run: Run, file: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from wsol.config.base import Config
+from wsol.config.image import Decoding
 from wsol.config.options import Box
 from wsol.errors import WsolError
 from wsol.geometry.image_threshold import ImageThreshold
@@ -64,6 +65,8 @@ class OnnxMetadata(Config):
     """The classes whose images contain no object."""
     is_emptied_by_class: bool = False
     """Whether nothing is found in an image whose most probable class is one of those."""
+    image: Decoding = Decoding()
+    """How image files became the pixels that the networks were trained on."""
     licence: str
     wsol: str
     """The version of wsol that wrote the file."""

@@ -141,7 +141,9 @@ def _heatmaps(
         return
     network, model_config = load_mffnet(seg)
     engine.place(network)
-    images = ImageLoader([data.train[i].path for i in chosen], model_config.resize_px, workers=config.workers)
+    images = ImageLoader(
+        [data.train[i].path for i in chosen], model_config.resize_px, data.image, workers=config.workers
+    )
     orders = in_order(len(chosen), batch_size(images.size_px))
     with progress.task(STAGE, len(orders)) as advance:
         for batch in images.batches(orders):

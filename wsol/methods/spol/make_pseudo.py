@@ -262,7 +262,9 @@ def _make(
     orders = batches_of(shards, todo, size)
     total = len(batches_of(shards, part().of(range(len(shards))), size))
     samples = data.train
-    images = ImageLoader([sample.path for sample in samples], maker.model_config.resize_px, workers=config.workers)
+    images = ImageLoader(
+        [sample.path for sample in samples], maker.model_config.resize_px, data.image, workers=config.workers
+    )
 
     def records(batch: Batch) -> np.ndarray:
         of_batch = [samples[i] for i in batch.indices.tolist()]

@@ -16,6 +16,7 @@ from wsol.data.labels import labels_of
         pytest.param([], "no label", id="none"),
         pytest.param([""], "unknown class", id="no name"),
         pytest.param(["owl", ""], "unknown class", id="one without a name"),
+        pytest.param(["owl", "\ud800"], "unknown class", id="a text that cannot be written"),
         pytest.param(["owl", "hawk"], ("hawk", "owl"), id="two"),
     ],
 )

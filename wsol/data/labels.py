@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wsol.data.ground_truth import Mistake
+from wsol.data.untrusted import is_text, short_repr
 
 
 def labels_of(names: Iterable[str], where: str) -> tuple[str, ...] | Mistake:
@@ -23,4 +24,7 @@ def labels_of(names: Iterable[str], where: str) -> tuple[str, ...] | Mistake:
         return Mistake("no label", where, "expected an object, whose name is the label, got none")
     if "" in found:
         return Mistake("unknown class", where, "expected a name of every object, got none")
+    unwritable = next((name for name in found if not is_text(name)), None)
+    if unwritable is not None:
+        return Mistake("unknown class", where, f"expected names of valid text, got {short_repr(unwritable)}")
     return tuple(found)

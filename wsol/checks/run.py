@@ -27,13 +27,16 @@ COMPARED = 100_000
 """Near duplicates are searched for in at most this many images, which takes a minute on two cores."""
 
 
-def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = False) -> Findings:
+def check(
+    data: str | Path, *, images: str | Path | None = None, columns: str | None = None, quiet: bool = False
+) -> Findings:
     """Inspect a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes
     in the ground truth.
 
     Args:
         data: whatever `fit` or `evaluate` takes.
         images: the folder of the images, if it is not the usual folder of the data set.
+        columns: the columns of a table, if they have unusual names: `image=NAME,label=NAME,split=NAME`.
         quiet: print nothing on standard error.
 
     Returns:
@@ -42,7 +45,8 @@ def check(data: str | Path, *, images: str | Path | None = None, quiet: bool = F
     Raises:
         WsolError: `data` cannot be read as a data set.
     """
-    return check_data(open_ground_truth(Path(data), None if images is None else Path(images)), Progress(quiet=quiet))
+    opened = open_ground_truth(Path(data), None if images is None else Path(images), columns=columns)
+    return check_data(opened, Progress(quiet=quiet))
 
 
 def check_data(data: DataSet, progress: Progress, *, compared: int = COMPARED) -> Findings:

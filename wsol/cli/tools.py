@@ -8,13 +8,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from wsol.cli.common import Device, Flag, Images, JsonFile, NetworkPrecision, check_outputs
+from wsol.cli.common import Columns, Device, Flag, Images, JsonFile, NetworkPrecision, check_outputs
 from wsol.config.options import RunConfig
 from wsol.runtime.terminal import print_line, print_result
 
 
 def check(
-    data: Path, *, images: Images = None, json_file: JsonFile = None, page: Path | None = None, strict: Flag = False
+    data: Path,
+    *,
+    images: Images = None,
+    columns: Columns = None,
+    json_file: JsonFile = None,
+    page: Path | None = None,
+    strict: Flag = False,
 ) -> None:
     """Check a data set before training: broken, unusual, duplicate and unlabelled images, small classes, mistakes in
     the ground truth.
@@ -34,7 +40,7 @@ def check(
     from wsol.checks.run import check as check_data
     from wsol.checks.table import print_findings
 
-    findings = check_data(data, images=images)
+    findings = check_data(data, images=images, columns=columns)
     if json_file is not None:
         from wsol.storage.folders import write_json
 

@@ -213,6 +213,7 @@ def _stage(
             None if images is None else Path(images),
             needs_labels=needs_labels(resolved),
             multi_label=resolved.uses_several_labels,
+            columns=resolved.columns,
         ),
         resolved.no_object,
     )

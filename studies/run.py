@@ -94,7 +94,7 @@ OF_THE_MACHINE = (
 )
 
 
-LATER = {"no_object": None, "instant.map": "auto", "multi_label": "auto", "image": Decoding()}
+LATER = {"no_object": None, "instant.map": "auto", "multi_label": "auto", "image": Decoding(), "columns": None}
 """Options that came later, and the values with which nothing changes on the data of these studies: earlier results
 stay."""
 

@@ -154,7 +154,7 @@ def another(name: str, value: Any) -> Any:
     if get_origin(annotation) is not None and Path in get_args(annotation):
         return Path("other.safetensors")
     if value is None:
-        return {"box.threshold": 0.7, "no_object": "good"}.get(name, 7)
+        return {"box.threshold": 0.7, "no_object": "good", "columns": "label=kind"}.get(name, 7)
     if isinstance(value, bool):
         return not value
     if isinstance(value, str):

@@ -30,7 +30,12 @@ COMPARED = 100_000
 
 
 def check(
-    data: str | Path, *, images: str | Path | None = None, image: Decoding = DEFAULT_DECODING, quiet: bool = False
+    data: str | Path,
+    *,
+    images: str | Path | None = None,
+    columns: str | None = None,
+    image: Decoding = DEFAULT_DECODING,
+    quiet: bool = False,
 ) -> Findings:
     """Inspect a data set before training on it: broken, odd, duplicate and unlabelled images, small classes, mistakes
     in the ground truth.
@@ -39,6 +44,7 @@ def check(
         data: whatever `fit` or `evaluate` takes.
         images: the folder of the images, if it is not the usual folder of the data set.
         image: how image files become pixels, as for `fit`.
+        columns: the columns of a table, if they have unusual names: `image=NAME,label=NAME,split=NAME`.
         quiet: print nothing on standard error.
 
     Returns:
@@ -47,7 +53,7 @@ def check(
     Raises:
         WsolError: `data` cannot be read as a data set.
     """
-    opened = open_ground_truth(Path(data), None if images is None else Path(images), multi_label=True)
+    opened = open_ground_truth(Path(data), None if images is None else Path(images), multi_label=True, columns=columns)
     return check_data(replace(opened, image=image), Progress(quiet=quiet))
 
 

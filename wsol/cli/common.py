@@ -34,6 +34,10 @@ Images = Annotated[
     Path | None, Parameter(help="Folder of the images, if they are not where the data set expects them.")
 ]
 ImageFiles = Annotated[Decoding | None, Parameter(name="image")]
+Columns = Annotated[
+    str | None,
+    Parameter(help="Columns of a CSV table, if their names are unusual: `image=NAME,label=NAME,split=NAME`."),
+]
 Flag = Annotated[bool, Parameter(negative="")]
 DryRun = Annotated[bool, Parameter(negative="", help="Print the resolved configuration and the data set, and stop.")]
 JsonFile = Annotated[Path | None, Parameter(name="--json")]

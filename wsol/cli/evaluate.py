@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from wsol.cli.common import Device, Flag, Images, JsonFile, NetworkPrecision, check_outputs, report_lines
+from wsol.cli.common import Columns, Device, Flag, Images, JsonFile, NetworkPrecision, check_outputs, report_lines
 from wsol.errors import WsolError
 from wsol.runtime.processes import part
 from wsol.runtime.terminal import print_line, print_result, visible
@@ -116,6 +116,7 @@ class ProtocolOptions:
         ),
     ] = "wrong"
     images: Images = None
+    columns: Columns = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from wsol.cli.common import Device, Flag, ImageFiles, Images, JsonFile, NetworkPrecision, check_outputs
+from wsol.cli.common import Columns, Device, Flag, ImageFiles, Images, JsonFile, NetworkPrecision, check_outputs
 from wsol.config.image import Decoding
 from wsol.config.options import RunConfig
 from wsol.runtime.terminal import print_line, print_result
@@ -18,6 +18,7 @@ def check(
     data: Path,
     *,
     images: Images = None,
+    columns: Columns = None,
     image: ImageFiles = None,
     json_file: JsonFile = None,
     page: Path | None = None,
@@ -41,7 +42,7 @@ def check(
     from wsol.checks.run import check as check_data
     from wsol.checks.table import print_findings
 
-    findings = check_data(data, images=images, image=image or Decoding())
+    findings = check_data(data, images=images, columns=columns, image=image or Decoding())
     if json_file is not None:
         from wsol.storage.folders import write_json
 

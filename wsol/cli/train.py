@@ -133,7 +133,13 @@ def _stage(
     config = preview(run, given)
     if dry_run:
         data_set = with_no_object(
-            open_data(data, images, needs_labels=needs_labels(config), multi_label=config.uses_several_labels),
+            open_data(
+                data,
+                images,
+                needs_labels=needs_labels(config),
+                multi_label=config.uses_several_labels,
+                columns=config.columns,
+            ),
             config.no_object,
         )
         check_outside(run, data_set)

@@ -21,7 +21,7 @@ from wsol.data.images import middle
 from wsol.data.loader import Batch, ImageLoader, batch_size, in_order
 from wsol.data.multi_label import with_each_label, with_one_label
 from wsol.data.no_object import with_no_object
-from wsol.data.open import open_ground_truth
+from wsol.data.open import columns_if_table, open_ground_truth
 from wsol.data.pixel_cache import cores
 from wsol.data.readers.unlabelled import CLASS_NAMES
 from wsol.data.samples import DataSet, Sample
@@ -67,6 +67,7 @@ def evaluate(
     threshold_step: float = STEP,
     empty: Empty = "wrong",
     images: str | Path | None = None,
+    columns: str | None = None,
     no_object: str | None = None,
     save_heatmaps: str | Path | None = None,
     device: str = "auto",
@@ -89,6 +90,7 @@ def evaluate(
         threshold_step: distance between the thresholds that wsol-v1 and wsol-v2 try.
         empty: under spol, an image without a contour is `wrong`, or `left out` as in the published code.
         images: folder of the images, if they are not where the data set expects them.
+        columns: columns of a table, if they have unusual names; by default those of the run.
         no_object: classes whose images contain no object, separated by commas; by default those of the run.
         save_heatmaps: also write the heatmaps into this folder, for `evaluate_results`.
         device, precision, quiet: as for `predict`.
@@ -107,9 +109,15 @@ def evaluate(
     if heatmaps is not None and heatmaps.exists() and not heatmaps.is_dir():
         raise WsolError(f"{heatmaps} is a file", expected="a folder for the heatmaps", remedy="Name another one.")
     protocols = chosen_protocols(protocol, empty=empty, threshold=threshold, step=threshold_step)
+    opened = Run.open(run)
     return evaluate_run(
-        Run.open(run),
-        open_ground_truth(Path(data), None if images is None else Path(images), multi_label=True),
+        opened,
+        open_ground_truth(
+            Path(data),
+            None if images is None else Path(images),
+            multi_label=True,
+            columns=columns or columns_if_table(Path(data), opened.config.columns),
+        ),
         which=which,
         protocols=protocols,
         threshold=threshold,

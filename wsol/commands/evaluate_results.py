@@ -76,6 +76,7 @@ def evaluate_results(
     threshold_step: float = STEP,
     empty: Empty = "wrong",
     images: str | Path | None = None,
+    columns: str | None = None,
     no_object: str | None = None,
     workers: int = 1,
     quiet: bool = False,
@@ -92,7 +93,7 @@ def evaluate_results(
             export as coco or csv.
         classes: for Top-1 and Top-5 Loc, a CSV table (path,first,second,...), or a folder that `predict` wrote.
         protocol: as for `evaluate`; by default original, or wsol-v1,wsol-v2 for heatmaps.
-        threshold, threshold_step, empty, images, quiet: as for `evaluate`.
+        threshold, threshold_step, empty, images, columns, quiet: as for `evaluate`.
         no_object: classes whose images contain no object, separated by commas.
         workers: number of threads that evaluate heatmaps.
 
@@ -111,7 +112,9 @@ def evaluate_results(
         named, empty=empty, threshold=threshold, step=threshold_step, has_classes=classes is not None
     )
     files = [None if path is None else Path(path) for path in (heatmaps, boxes, classes)]
-    opened = open_ground_truth(Path(truth), None if images is None else Path(images), multi_label=boxes is not None)
+    opened = open_ground_truth(
+        Path(truth), None if images is None else Path(images), multi_label=boxes is not None, columns=columns
+    )
     data = with_no_object(with_each_label(opened), no_object)
     progress = Progress(quiet=quiet)
     if heatmaps is not None and find_spec("numba") is None:

@@ -213,6 +213,7 @@ def _stage(
         None if images is None else Path(images),
         needs_labels=needs_labels(resolved),
         multi_label=resolved.uses_several_labels,
+        columns=resolved.columns,
     )
     data_set = with_no_object(replace(opened, image=resolved.image), resolved.no_object)
     check_outside(run, data_set)

@@ -14,7 +14,7 @@ from wsol.comparisons.page import MAKER, write_comparison
 from wsol.config.base import Precision
 from wsol.data.ground_truth import GroundTruth, remedy_for
 from wsol.data.no_object import with_no_object
-from wsol.data.open import open_ground_truth
+from wsol.data.open import columns_if_table, open_ground_truth
 from wsol.data.samples import DataSet
 from wsol.errors import WsolError
 from wsol.metrics.evaluation import image_count
@@ -74,7 +74,12 @@ def compare(
     _check_runs(folders)
     with held(Path(out), "wsol compare", "name another --out"):
         _check_out(Path(out))
-        data_set = open_ground_truth(Path(data), None if images is None else Path(images))
+        columns = next(filter(None, (Run.open(folder).config.columns for folder in folders)), None)
+        data_set = open_ground_truth(
+            Path(data),
+            None if images is None else Path(images),
+            columns=columns_if_table(Path(data), columns),
+        )
         ground_truth = data_set.read_ground_truth()
         boxed = sum(len(ground_truth[one.image_id].boxes) > 0 for one in data_set.test if one.image_id in ground_truth)
         _check_enough(boxed, data_set, ground_truth)

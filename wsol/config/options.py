@@ -98,6 +98,8 @@ class RunConfig(Config):
     no_object: ClassNames | None = None
     """Classes whose images contain no object, separated by commas, such as `good` or `empty`: examples of background.
     SPOL and instant mode learn the background from their images; other methods, the class. Results may be empty."""
+    columns: str | None = None
+    """Columns of a CSV table, if their names are unusual: `image=NAME,label=NAME,split=NAME`, each of them optional."""
     multi_label: MultiLabel = "auto"
     """Images with several labels: `auto` trains a multi-label classifier on them, and finds the objects of each class
     (methods spol, instant, ddt and cam), `off` leaves them out, as other methods do."""

@@ -68,7 +68,12 @@ LAYOUTS = (
 
 
 def open_data(
-    root: Path, images: Path | None = None, *, needs_labels: bool = True, multi_label: bool = False
+    root: Path,
+    images: Path | None = None,
+    *,
+    needs_labels: bool = True,
+    multi_label: bool = False,
+    columns: str | None = None,
 ) -> DataSet:
     """Recognise and read a data set for training.
 
@@ -78,11 +83,12 @@ def open_data(
         needs_labels: whether classes are needed; if not, a plain folder of images is a data set too, and one class is
             enough.
         multi_label: whether images with several labels are used; if not, they are left out.
+        columns: the columns of a table, if they have unusual names: `image=NAME,label=NAME,split=NAME`.
 
     Raises:
         WsolError: an unknown layout, nothing to train on, or most of its images do not exist.
     """
-    data = open_ground_truth(root, images, multi_label=multi_label)
+    data = open_ground_truth(root, images, multi_label=multi_label, columns=columns)
     if needs_labels and data.kind == unlabelled.KIND:
         raise WsolError(
             f"{root} holds images ({len(data.train)}) and no class folders",
@@ -109,13 +115,16 @@ def open_data(
     return data
 
 
-def open_ground_truth(root: Path, images: Path | None = None, *, multi_label: bool = False) -> DataSet:
+def open_ground_truth(
+    root: Path, images: Path | None = None, *, multi_label: bool = False, columns: str | None = None
+) -> DataSet:
     """Recognise and read a data set for evaluation; a list of test images is enough, images and labels may be absent.
 
     Args:
         root: the data set, in any layout of `READERS`.
         images: the folder of the images, if it is not the usual one.
         multi_label: whether images with several labels are used; if not, they are left out.
+        columns: the columns of a table, if they have unusual names: `image=NAME,label=NAME,split=NAME`.
 
     Raises:
         WsolError: an unknown layout, or one that lists no labelled image.
@@ -127,7 +136,7 @@ def open_ground_truth(root: Path, images: Path | None = None, *, multi_label: bo
             f"{images} is not a folder", expected=f"the folder of the images of {root}", remedy="Check the path."
         )
     try:
-        data = _read(root, images)
+        data = _read(root, images) if columns is None else csv_table.read(root, images, columns)
         data = data if multi_label else with_one_label(data)
     except PermissionError as error:
         raise WsolError(
@@ -140,6 +149,16 @@ def open_ground_truth(root: Path, images: Path | None = None, *, multi_label: bo
     if data.train or data.test:
         return _with_nearest(data)
     raise _no_images(data)
+
+
+def columns_if_table(root: Path, columns: str | None) -> str | None:
+    """The columns of a run's table, if this is a table too: a run may be evaluated on another layout.
+
+    Args:
+        root: the data set.
+        columns: as in the configuration of the run.
+    """
+    return columns if columns is not None and root.exists() and csv_table.recognise(root) else None
 
 
 def _read(root: Path, images: Path | None) -> DataSet:

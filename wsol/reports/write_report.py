@@ -11,7 +11,7 @@ from wsol.commands import evaluate
 from wsol.config.base import Precision, ProtocolName
 from wsol.data.ground_truth import GroundTruth, remedy_for
 from wsol.data.multi_label import with_each_label, with_one_label
-from wsol.data.open import open_ground_truth
+from wsol.data.open import columns_if_table, open_ground_truth
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
@@ -80,7 +80,10 @@ def report(
     if out is None:
         refuse_link(folder)
     with held(folder, "wsol report", "name another --out"):
-        data_set = open_ground_truth(Path(data), None if images is None else Path(images), multi_label=True)
+        columns = columns_if_table(Path(data), Run.open(run).config.columns)
+        data_set = open_ground_truth(
+            Path(data), None if images is None else Path(images), multi_label=True, columns=columns
+        )
         return write_report(
             Path(run),
             data_set,

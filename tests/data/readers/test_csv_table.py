@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from wsol.data.ground_truth import GroundTruth
 from wsol.data.multi_label import with_one_label
 from wsol.data.open import open_data, open_ground_truth
-from wsol.data.readers.csv_rows import _check_header
-from wsol.data.readers.csv_table import OPTIONAL, read, recognise
+from wsol.data.readers.csv_columns import OPTIONAL
+from wsol.data.readers.csv_rows import check_header
+from wsol.data.readers.csv_table import read, recognise
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
 from wsol.geometry.boxes import Xyxy
@@ -142,7 +143,7 @@ def test_without_labels_and_folders_there_is_no_class(tmp_path: Path, path: str)
 
 
 def test_an_unknown_column_may_be_the_label_so_folders_are_not_used(tmp_path: Path) -> None:
-    table = write_table(tmp_path / "t.csv", [("site a/1.jpg", "owl")], ("path", "breed"))
+    table = write_table(tmp_path / "t.csv", [("site a/1.jpg", "owl")], ("path", "habitat"))
     with pytest.raises(WsolError, match="Missing: label"):
         open_ground_truth(table)
 
@@ -169,10 +170,6 @@ def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, labels: d
         pytest.param("", "(none)", id="an empty file"),
         pytest.param("label", "Missing: path. Rename or add them", id="no path"),
         pytest.param("path,lable", "Did you mean label by lable?", id="a misspelt label"),
-        pytest.param("Path,label", "Did you mean path by Path?", id="a capital"),
-        pytest.param(
-            "filename,class", "Did you mean path by filename? Rename it. Did you mean label by class?", id="other names"
-        ),
         pytest.param("path,label,spilt", "Did you mean split by spilt?", id="a misspelt split"),
         pytest.param("path,label,widht,height", "Did you mean width by widht?", id="a misspelt width"),
         pytest.param("path,label,x0,y0,x1", "Missing: y1", id="three corners"),
@@ -181,13 +178,12 @@ def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, labels: d
             "path,label,xmin,ymin,xmax,ymax", "rename them to x0,y0,x1,y1 (and subtract 1", id="VOC's corners"
         ),
         pytest.param(
-            "filename,class,xmin,ymin,xmax,ymax", "Did you mean label by class", id="other names and VOC's corners"
+            "filename,class,xmin,ymin,xmax,ymax", "rename them to x0,y0,x1,y1", id="other names and VOC's corners"
         ),
         pytest.param("path,label,x1,y1,x2,y2", "x1,y1,x2,y2: rename them", id="corners counted from 1"),
         pytest.param("path,label,x,y,w,h", "x1 = x + w", id="xywh"),
         pytest.param("path,label,x,y,width,height", "x1 = x + width", id="xywh in words"),
-        pytest.param("path;label;x0", "Save it with commas", id="semicolons"),
-        pytest.param("path\tlabel", "Save it with commas", id="tabulators"),
+        pytest.param("path;label;x0", "Missing: y0, x1, y1", id="semicolons"),
     ],
 )
 def test_a_header_with_other_names_gets_advice(tmp_path: Path, header: str, words: str) -> None:
@@ -431,7 +427,7 @@ class Counted(str):
 def test_the_columns_of_a_wide_table_are_compared_a_few_times_each(columns: int) -> None:
     header = [Counted(name) for name in (*BOX_COLUMNS, *(f"column {number}" for number in range(columns)))]
     Counted.comparisons = 0
-    _check_header(Path("wide.csv"), header, ("path", "label"), OPTIONAL)
+    check_header(Path("wide.csv"), header, ("path", "label"), OPTIONAL)
     assert Counted.comparisons < 20 * columns
 
 

@@ -20,6 +20,7 @@ from fake_data.cvat import write_cvat
 from fake_data.fiftyone import write_fiftyone
 from fake_data.imagenet import write_train, write_val
 from fake_data.images import write_image
+from fake_data.tables import write_dog_breeds
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
 from fake_data.yolo import write_darknet, write_yolo
@@ -253,6 +254,14 @@ def write_pascal(root: Path) -> None:
     write_voc(root, {"1": [("owl", 1, 2, 3, 4)], "2": [("hawk", 1, 2, 3, 4)]}, {"train": ["1", "2"], "val": ["1"]})
 
 
+def write_json_lines(root: Path) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        write_image(root / name)
+    (root / "metadata.jsonl").write_text(
+        '{"file_name": "1.jpg", "label": "owl"}\n{"file_name": "2.jpg", "label": ["hawk"], "x": 1}\n'
+    )
+
+
 def write_kaggle(root: Path) -> None:
     write_train(root)
     write_val(root / "val", ["n01440764"])
@@ -271,6 +280,8 @@ def write_lists(root: Path) -> None:
 
 WRITE: dict[str, tuple[Callable[[Path], object], str]] = {
     "CSV table": (write_csv_set, "labels.csv"),
+    "ids of Kaggle": (write_dog_breeds, "*.csv"),
+    "JSON Lines": (write_json_lines, "*.jsonl"),
     "class folders": (write_folders, "boxes.csv"),
     "CUB": (write_cub, "*.txt"),
     "ImageNet": (write_kaggle, "*.csv"),

@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from wsol.text import number_of
 Read = TypeVar("Read")
 
 CORNERS = ("x0", "y0", "x1", "y1")
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 MAX_COLUMNS, MAX_LETTERS = 30, 40
 """The most columns, and the most letters of each, in a message."""
 
@@ -44,14 +46,20 @@ OTHER_NAMES = {
 
 
 def csv_rows(
-    table: Path, required: Sequence[str], optional: Sequence[Sequence[str]] = ()
+    table: Path,
+    required: Sequence[str],
+    optional: Sequence[Sequence[str]] = (),
+    rename: Callable[[Sequence[str]], Sequence[str]] = tuple,
+    advice: str = "",
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Read the lines of a table.
+    """Read the lines of a table; cells are separated by commas, semicolons or tabs.
 
     Args:
         table: the CSV file.
         required: columns that must exist.
         optional: groups of columns; all columns of a group must exist, or none.
+        rename: returns our names for the columns of the header.
+        advice: a sentence for the error of missing columns.
 
     Yields:
         The position of a line, and its cells by column, stripped, "" if absent; blank lines are left out.
@@ -61,9 +69,12 @@ def csv_rows(
             than the header.
     """
     # Strict: otherwise an unclosed quote would consume all following lines.
-    reader = csv.DictReader(io.StringIO(_text(table, required), newline=""), restval="", strict=True)
-    header = [name.strip() for name in _read(table, reader, lambda: reader.fieldnames) or []]
-    _check_header(table, header, required, optional)
+    text = _text(table, required)
+    mark = _separator(text)
+    reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True, delimiter=mark)
+    written = [name.strip() for name in _read(table, reader, lambda: reader.fieldnames) or []]
+    header = list(rename(written))
+    check_header(table, header, required, optional, written, advice)
     reader.fieldnames = header
     while (row := _read(table, reader, lambda: next(reader, None))) is not None:
         where = f"{table}, line {reader.line_num}"
@@ -73,7 +84,7 @@ def csv_rows(
                 where,
                 expected=f"{number_of(len(header), 'cell')}",
                 got="more",
-                remedy="Put quotes around a path that has a comma.",
+                remedy=f"Put quotes around a path that has a {SEPARATORS[mark]}.",
             )
         cells = {name: cell.strip() for name, cell in row.items()}
         if any(cells.values()):
@@ -86,19 +97,40 @@ def _read(table: Path, reader: csv.DictReader[str], what: Callable[[], Read]) ->
     except csv.Error as error:
         raise WsolError(
             f"{table}, line {reader.line_num}: not CSV ({error})",
-            expected="cells separated by commas",
+            expected="cells separated by commas, semicolons or tabs",
             remedy="Fix its quotes.",
         ) from None
 
 
-def header_of(table: Path) -> list[str]:
-    """The column names of a table; none if it is not text."""
+def first_rows(table: Path, count: int | None) -> list[list[str]]:
+    """The cells of the header and of the first lines of a table, stripped; none if it is not text.
+
+    Args:
+        table: the CSV file.
+        count: the number of lines, the header included; None for all.
+    """
     refuse_special(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            return [name.strip() for name in next(csv.reader(file), [])]
+            head = file.readline()
+            lines = csv.reader(chain([head], file), delimiter=_separator(head))
+            return [[cell.strip() for cell in line] for line in islice(lines, count)]
     except (UnicodeDecodeError, csv.Error):
         return []
+
+
+def header_of(table: Path) -> list[str]:
+    """The column names of a table; none if it is not text."""
+    return next(iter(first_rows(table, 1)), [])
+
+
+def _separator(text: str) -> str:
+    """The character between the cells: the one that splits the first line into most."""
+    line = text.partition("\n")[0]
+    try:
+        return max(SEPARATORS, key=lambda mark: len(next(csv.reader([line], delimiter=mark), [])))
+    except csv.Error:
+        return ","
 
 
 def add_box(
@@ -118,11 +150,6 @@ def add_box(
         collector.add(image_id, (x0, y0, x1, y1), image_hw, where, class_name)
 
 
-def means_a_path(name: str) -> bool:
-    """Whether the name of a column suggests image paths, also in the spelling of other tools."""
-    return name.lower() == "path" or name.lower() in OTHER_NAMES["path"] or _is_misspelt(name, "path")
-
-
 def _text(table: Path, required: Sequence[str]) -> str:
     refuse_special(table)
     try:
@@ -133,9 +160,27 @@ def _text(table: Path, required: Sequence[str]) -> str:
         ) from None
 
 
-def _check_header(
-    table: Path, header: Sequence[str], required: Sequence[str], optional: Sequence[Sequence[str]]
+def check_header(
+    table: Path,
+    header: Sequence[str],
+    required: Sequence[str],
+    optional: Sequence[Sequence[str]],
+    written: Sequence[str] | None = None,
+    more_advice: str = "",
 ) -> None:
+    """Check that a table has the columns.
+
+    Args:
+        table: the table, for the error.
+        header: its columns, by our names.
+        required: columns that must exist.
+        optional: groups of columns; all columns of a group must exist, or none.
+        written: its columns as written, if they differ.
+        more_advice: a sentence for the error of missing columns.
+
+    Raises:
+        WsolError: columns missing, misspelt or twice.
+    """
     names = Counter(header)  # a table may have thousands of columns: no quadratic comparison here
     twice = [name for name, count in names.items() if count > 1]
     if twice:
@@ -149,18 +194,15 @@ def _check_header(
     if missing or advice:
         also = f", and perhaps {', '.join(','.join(group) for group in optional)}" if optional else ""
         raise WsolError(
-            f"{table} has the columns {column_list(header, ', ')}",
+            f"{table} has the columns {column_list(header if written is None else written, ', ')}",
             expected=f"{', '.join(required)}{also}",
             remedy=(f"Missing: {', '.join(missing)}. " if missing else "")
-            + " ".join(advice or ["Rename or add them."]),
+            + " ".join([*(advice or ["Rename or add them."]), *([more_advice] if more_advice and missing else [])]),
         )
 
 
 def _advice(header: Sequence[str], missing: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
     """Advice for each column that seems to be a required or optional one under another name."""
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        yield "Save it with commas between the cells."
-        return
     absent = [name for name in columns if name not in header]
     other = [name for name in header if name not in columns]
     if "x0" in absent:
@@ -171,7 +213,7 @@ def _advice(header: Sequence[str], missing: Sequence[str], columns: Sequence[str
                 break
     for name in absent:
         synonyms = [it for it in other if it.lower() in OTHER_NAMES.get(name, ())] if name in missing else []
-        misspelt = [it for it in other if _is_misspelt(it, name)]
+        misspelt = [it for it in other if is_misspelt(it, name)]
         near = get_close_matches(name, other, n=1, cutoff=0.6) if name in missing else []
         for candidate in (synonyms or misspelt or near)[:1]:
             yield f"Did you mean {name} by {candidate}? Rename it."
@@ -185,7 +227,7 @@ def column_list(columns: Sequence[str], comma: str = ",") -> str:
     return f"{first}, ... ({len(columns)} in all)" if len(columns) > MAX_COLUMNS else first or "(none)"
 
 
-def _is_misspelt(written: str, name: str) -> bool:
+def is_misspelt(written: str, name: str) -> bool:
     """Whether `written` is `name` in another case, with letters swapped, or with one letter too many or too few."""
     if abs(len(written) - len(name)) > 2:  # too different for a slow comparison
         return False

@@ -1,9 +1,10 @@
-"""A CSV table: one line per image or box, with the columns path, label and optionally x0, y0, x1, y1, width, height,
-split.
+"""CSV tables and JSON Lines: one line per image or box, with the columns path, label and optionally x0, y0, x1, y1,
+width, height, split, under their usual names (`csv_columns.py`).
 
 Corners are 0-based, half-open pixels of the upright image; a line without corners is an image without a box. Without
 the column label, the folder of an image is its class, so that the boxes.csv of class folders can be read too. An image
-has several labels if a cell lists them (`owl|wren`) or its lines have different ones.
+has several labels if a cell lists them (`owl|wren`), its lines have different ones, or its labels are columns of 0 and
+1. Which files of a folder are its tables is in `tables.py`.
 """
 
 from __future__ import annotations
@@ -11,48 +12,50 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
 
 from wsol.data.csv_cells import unguarded
 from wsol.data.ground_truth import Collector, GroundTruth, Mistake
-from wsol.data.image_files import ImageSizes, image_root
-from wsol.data.readers.csv_rows import CORNERS, add_box, csv_rows, header_of, means_a_path
+from wsol.data.image_files import ImageSizes
+from wsol.data.readers.csv_columns import ONES, chosen_columns
+from wsol.data.readers.csv_rows import CORNERS, add_box
+from wsol.data.readers.listed_images import ListedImages, find_images
+from wsol.data.readers.tables import METADATA, Split, Table, has_tables, tables_of
 from wsol.data.samples import NO_LABEL, DataSet, Sample, Splits
-from wsol.data.splits import SplitName, split_of
+from wsol.data.splits import split_of
 from wsol.data.untrusted import is_path, short_repr, size_of, whole_in
 from wsol.errors import NoGroundTruth, WsolError
 
-NAMES = ("labels.csv", "annotations.csv")
-EXPORTED = "boxes.csv"
-"""`wsol export --format csv` writes it; beside class folders it is their ground truth."""
-OPTIONAL = (CORNERS, ("width", "height"), ("split",))
-
-Split = SplitName | Literal[""]
-
 
 def recognise(root: Path) -> bool:
-    """Whether this is a CSV file, or a folder with one labels.csv or annotations.csv that lists images."""
-    if not root.is_dir():
-        return root.suffix.lower() == ".csv"
-    found = _tables(root)
-    return len(found) == 1 and any(means_a_path(name) for name in header_of(found[0]))
+    """Whether this is a table, or a folder of one that lists images."""
+    return has_tables(root)
 
 
-def read(root: Path, images: Path | None = None) -> DataSet:
+def read(root: Path, images: Path | None = None, columns: str | None = None) -> DataSet:
     """Read images, labels and split; boxes are read later.
 
     Args:
-        root: the table, or the folder of a labels.csv or annotations.csv.
-        images: the folder to which paths are relative; if None, that of the table or its `images`.
+        root: a table, or a folder with tables.
+        images: the folder to which paths are relative; if None, that of the table, its `images`, or another one there.
+        columns: the columns of image, label and split, if they have other names: `image=NAME,label=NAME,split=NAME`.
 
     Raises:
         WsolError: columns missing or misspelt, a line without path, or an image in two splits.
     """
-    table = _table(root)
-    listed = _listed(table)
-    candidates = (table.parent, table.parent / "images") if images is None else (images,)
-    folder = image_root(candidates, listed)
+    tables = tables_of(root, chosen_columns(columns) if columns is not None else None)
+    lines = [list(_lines(table)) for table in tables]
+    found = [
+        find_images(table.path, images, [line.name for line in of_table], table.split)
+        for table, of_table in zip(tables, lines, strict=True)
+    ]
+    folder = found[0].folder if len({one.folder for one in found}) == 1 else root
+    ids = [_Ids(one, folder) for one in found]
+    mistakes: list[Mistake] = []
+    listed: dict[str, _Listed] = {}
+    for table, image_id_of, of_table in zip(tables, ids, lines, strict=True):
+        _collect(listed, table, of_table, image_id_of, mistakes)
+    _finish(listed)
     labelled = {image_id: one for image_id, one in listed.items() if any(one.class_names)}
     names = sorted({name for one in labelled.values() for name in one.class_names if name})
     labels = {name: label for label, name in enumerate(names)}
@@ -74,10 +77,23 @@ def read(root: Path, images: Path | None = None) -> DataSet:
         train,
         test,
         bool(test_split),
-        lambda: _read_truth(table, paths),
-        tuple(_left_out(listed.values())),
+        lambda: _read_truth(list(zip(tables, ids, strict=True)), paths),
+        (*mistakes, *_left_out(listed.values())),
+        doubts=tuple(doubt for table in tables for doubt in table.columns.doubts),
         unlabelled=_splits(unlabelled, test_split),
     )
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What a line says of an image."""
+
+    where: str
+    name: str
+    """The path or id of the image as written, with forward slashes."""
+    split: Split
+    labels: tuple[str, ...]
+    """As in the cell, or the columns with a 1; `""` is none."""
 
 
 @dataclass
@@ -89,18 +105,28 @@ class _Listed:
     class_names: list[str] = field(default_factory=list)
 
 
-def _table(root: Path) -> Path:
-    return _tables(root)[0] if root.is_dir() else root
+@dataclass(frozen=True)
+class _Ids:
+    """The image ids of a table."""
+
+    found: ListedImages
+    folder: Path
+    """The folder of the data set's images."""
+
+    def __call__(self, name: str) -> str:
+        image_id = self.found.image_id(name)
+        if self.found.folder == self.folder:
+            return image_id
+        return (PurePosixPath(self.found.folder.relative_to(self.folder)) / image_id).as_posix()
 
 
-def _tables(root: Path) -> list[Path]:
-    found = [root / name for name in NAMES if (root / name).is_file()]
-    if found or not (root / EXPORTED).is_file() or any(path.is_dir() for path in root.iterdir()):
-        return found
-    return [root / EXPORTED] if "label" in header_of(root / EXPORTED) else []
+def _lines(table: Table) -> Iterator[_Line]:
+    for where, row in table.rows():
+        name = _name(row, where)
+        yield _Line(where, name, table.split or _split(table, row, where), _labels(table, row, name, where))
 
 
-def _image_id(row: Mapping[str, str], where: str) -> str:
+def _name(row: Mapping[str, str], where: str) -> str:
     if not row["path"]:
         raise WsolError(where, expected="the path of an image", got="none", remedy="Fix the line, or remove it.")
     if not is_path(row["path"]):
@@ -113,42 +139,61 @@ def _image_id(row: Mapping[str, str], where: str) -> str:
     return row["path"].replace("\\", "/").removeprefix("./")
 
 
-def _required(table: Path) -> tuple[str, ...]:
-    """The required columns: `label` is optional only if all other columns are known, else one may be the label."""
-    header, ours = {*header_of(table)}, {"path", *(name for group in OPTIONAL for name in group)}
-    return ("path",) if {"path"} <= header <= ours else ("path", "label")
-
-
-def _label(row: Mapping[str, str], image_id: str, where: str) -> str:
+def _labels(table: Table, row: Mapping[str, str], name: str, where: str) -> tuple[str, ...]:
+    if table.columns.classes:
+        return tuple(one for one in table.columns.classes if row[one].lower() in ONES) or ("",)
     if "label" in row:
-        return unguarded(row["label"])
-    folders = image_id.split("/")[:-1]
+        return (unguarded(row["label"]),)
+    folders = name.split("/")[:-1]
     if folders and split_of(folders[0]):
         folders = folders[1:]
     if not folders or folders[0] in ("", ".", ".."):
         raise WsolError(
             where,
-            expected=f"the class of {image_id}: there is no column label and no class folder in the path",
+            expected=f"the class of {name}: there is no column label and no class folder in the path",
             remedy="Add the column, or write paths as class/image.",
         )
-    return folders[0]
+    return (folders[0],)
 
 
-def _listed(table: Path) -> dict[str, _Listed]:
-    """By image id, in the table's order."""
-    listed: dict[str, _Listed] = {}
-    for where, row in csv_rows(table, _required(table), OPTIONAL):
-        image_id, split = _image_id(row, where), _split(row, where)
-        one = listed.setdefault(image_id, _Listed(split, where))
+def _collect(
+    listed: dict[str, _Listed],
+    table: Table,
+    lines: Sequence[_Line],
+    image_id_of: _Ids,
+    mistakes: list[Mistake],
+) -> None:
+    """Add the lines of a table to the images by id, in its order."""
+    ambiguous = image_id_of.found.ambiguous
+    in_folders = _splits_of_folders(table, lines)
+    for line in lines:
+        if line.name in ambiguous:
+            first = ", ".join(ambiguous[line.name][:3])
+            mistakes.append(Mistake("unknown image", line.where, f"expected one image {line.name}, got {first}"))
+            continue
+        image_id, split = image_id_of(line.name), in_folders.get(line.name, line.split)
+        one = listed.setdefault(image_id, _Listed(split, line.where))
         if one.split != split:
             raise WsolError(
-                where,
+                line.where,
                 expected=f"{image_id} in one split",
                 got=f"{split or 'none'!r} here and {one.split or 'none'!r} before ({one.first})",
                 remedy="Fix one of the lines.",
             )
-        if (label := _label(row, image_id, where)) not in one.class_names:
-            one.class_names.append(label)
+        one.class_names += [label for label in line.labels if label not in one.class_names]
+
+
+def _splits_of_folders(table: Table, lines: Sequence[_Line]) -> dict[str, Split]:
+    """The splits of Hugging Face's metadata.csv above the folders of the splits; none if not all images are in one."""
+    if table.path.stem != METADATA or any(line.split for line in lines):
+        return {}
+    found = {line.name: split_of(line.name.split("/")[0]) if "/" in line.name else None for line in lines}
+    splits = {name: split for name, split in found.items() if split is not None}
+    return dict(splits) if len(splits) == len(found) and len(set(splits.values())) > 1 else {}
+
+
+def _finish(listed: Mapping[str, _Listed]) -> None:
+    """Split the labels in each cell, and check that all images have a split or none."""
     known = {name for one in listed.values() for name in one.class_names}
     for one in listed.values():
         one.class_names = list(dict.fromkeys(part for name in one.class_names for part in _several(name, known)))
@@ -157,7 +202,6 @@ def _listed(table: Path) -> dict[str, _Listed]:
         raise WsolError(
             first, expected="a split as in the other lines", got="none", remedy="Fill it in, or empty the column."
         )
-    return listed
 
 
 def _several(label: str, known: Collection[str]) -> list[str]:
@@ -171,8 +215,8 @@ def _several(label: str, known: Collection[str]) -> list[str]:
     return [label]
 
 
-def _split(row: Mapping[str, str], where: str) -> Split:
-    written = row.get("split", "")
+def _split(table: Table, row: Mapping[str, str], where: str) -> Split:
+    written = table.columns.split_in(row.get("split", ""))
     if not written:
         return ""
     part = split_of(written)
@@ -205,19 +249,24 @@ def _left_out(listed: Iterable[_Listed]) -> Iterator[Mistake]:
             yield Mistake("no label", one.first, "expected a label, got none")
 
 
-def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
-    if "x0" not in header_of(table):
+def _read_truth(tables: Sequence[tuple[Table, _Ids]], paths: Mapping[str, Path]) -> GroundTruth:
+    if not any(table.has_boxes for table, _ in tables):
         raise NoGroundTruth(
-            f"no boxes in {table}",
+            f"no boxes in {tables[0][0].path}",
             expected=f"the columns {', '.join(CORNERS)}",
             remedy="Add them, or use `wsol predict` for boxes without an evaluation.",
         )
     collector = Collector()
     sizes = ImageSizes(collector)
     written_hw: dict[str, tuple[int, int]] = {}
-    rows = [(where, row, _image_id(row, where)) for where, row in csv_rows(table, _required(table), OPTIONAL)]
-    known = {_label(row, image_id, where) for where, row, image_id in rows}
-    for where, row, image_id in rows:
+    rows = [
+        (where, row, ids(name), _labels(table, row, name, where))
+        for table, ids in tables
+        for where, row in table.rows()
+        for name in (_name(row, where),)
+    ]
+    known = {label for *_, labels in rows for label in labels}
+    for where, row, image_id, labels in rows:
         if image_id not in paths or not any(row.get(name) for name in CORNERS):
             continue
         image_hw = _written_hw(row, where) or sizes(paths[image_id])
@@ -229,7 +278,7 @@ def _read_truth(table: Path, paths: Mapping[str, Path]) -> GroundTruth:
                 "other size", where, f"expected {width} x {height} as before, got {image_hw[1]} x {image_hw[0]}"
             )
             continue
-        named = _several(_label(row, image_id, where), known)
+        named = [one for label in labels for one in _several(label, known)]
         if len(named) > 1:
             collector.note("several classes", where, f"expected one label for a box, got {', '.join(named)}")
             continue

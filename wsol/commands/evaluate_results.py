@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wsol.config.base import ProtocolName
+from wsol.config.options import BoxChoice
 from wsol.data.ground_truth import GroundTruth, ImageTruth, Mistake
 from wsol.data.images import image_hw
 from wsol.data.multi_label import with_each_label
@@ -137,7 +138,8 @@ def _evaluation(
     notes: list[str] = []
     entries, left_out = _entries(results, samples, ground_truth, data, notes)
     _check_sizes(protocols, entries, data, needs_sizes=results.boxes is not None)
-    evaluator = Evaluator(protocols, thresholds, step)
+    has_several = any(one.boxes is not None and len(one.boxes) > 1 for one in entries)
+    evaluator = Evaluator(protocols, thresholds, step, BoxChoice(objects="all" if has_several else "largest"))
     rows: list[dict[ProtocolName, Row]] = []
     with progress.task("evaluate", -(-len(entries) // CHUNK_SIZE)) as advance:
         for chunk_rows, broken in _chunks(evaluator, entries, workers):

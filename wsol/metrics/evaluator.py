@@ -20,6 +20,7 @@ from wsol.metrics.frames import SQUARE_PX, Map, boxes_in, fraction_map, map_in, 
 from wsol.metrics.pixels import Counts, score_counts
 from wsol.metrics.pointing import pointing_hit
 from wsol.metrics.protocols import IouRule, Protocol
+from wsol.metrics.several_objects import Detections, matched
 
 HUNDREDTHS = np.arange(1, 100) / 100
 """The thresholds for the best threshold of a protocol that uses the system's own threshold."""
@@ -86,6 +87,8 @@ class Row:
     or if the protocol is not `original`."""
     image_score: float | None = None
     """How certain the system is that the image contains an object; None if the protocol is not `original`."""
+    detections: Detections | None = None
+    """All boxes found, if the system finds several objects; None if the protocol is not `original`."""
 
 
 class Evaluator:
@@ -95,7 +98,8 @@ class Evaluator:
         protocols: the protocols.
         thresholds: the threshold of each protocol, None for a protocol that searches for the best.
         step: between the thresholds of `wsol-v1` and `wsol-v2`.
-        choice: which components of a mask are the boxes of an image without an object; its threshold is not used.
+        choice: which components of a mask are its objects, where more than one box is evaluated; its threshold is not
+            used. If it is all of them, boxes of results are several objects too.
     """
 
     def __init__(
@@ -117,7 +121,7 @@ class Evaluator:
             BrokenImage: the ground-truth mask cannot be read.
         """
         if result.heatmap is None:
-            return {one.name: _boxes_row(one, result, ground_truth) for one in self.protocols}
+            return {one.name: _boxes_row(one, result, ground_truth, self.choice) for one in self.protocols}
         square: Square | None = None
         if any(one.geometry == "square" for one in self.protocols):  # one component tree, one mask for both of them
             square = Square(result.heatmap, ground_truth, self.step)
@@ -195,10 +199,14 @@ def _map_row(
     mask = None
     if is_own and ground_truth.read_mask is not None and result.image_hw is not None:
         mask = ground_truth.read_mask(result.image_hw)
-    box_count = 0
-    if is_own and not ground_truth.has_object:
+    box_count, detections = 0, None
+    if is_own and (choice.objects == "all" or not ground_truth.has_object):
         box = Box(threshold=threshold, objects=choice.objects, min_area=choice.min_area)
-        box_count = len(find_objects(original, heatmap.shape, box))
+        every = find_objects(original, heatmap.shape, box, colours)
+        box_count = 0 if ground_truth.has_object else len(every)
+        if choice.objects == "all":
+            scores = np.array([one.score for one in every])
+            detections = matched(Boxes.of([one.xyxy for one in every]), scores, ground_truth.boxes)
     return Row(
         result.image_id,
         result.label,
@@ -216,6 +224,7 @@ def _map_row(
         box_count=box_count,
         pointing=pointing_hit(heatmap, ground_truth.boxes, mask) if is_own else None,
         image_score=_image_score(result.unlabelled or result) if is_own else None,
+        detections=detections,
     )
 
 
@@ -269,7 +278,7 @@ def _square_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTrut
     )
 
 
-def _boxes_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth) -> Row:
+def _boxes_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth, choice: BoxChoice) -> Row:
     assert result.boxes is not None and (result.image_hw is not None or not ground_truth.has_object)
     found = result.boxes if protocol.boxes == "any contour" else Boxes(result.boxes.xyxy[:1])
     if result.image_hw is not None:
@@ -277,6 +286,8 @@ def _boxes_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth
     is_own = protocol.geometry == "image"
     fits = fit_to(protocol, ground_truth)(found.xyxy)
     best = float(fits.max(initial=0.0))
+    scores = np.ones(len(result.boxes)) if result.scores is None else result.scores
+    is_several = is_own and choice.objects == "all"
     return Row(
         result.image_id,
         result.label,
@@ -292,6 +303,7 @@ def _boxes_row(protocol: Protocol, result: ImageResult, ground_truth: ImageTruth
         has_object=ground_truth.has_object,
         box_count=len(result.boxes) if is_own and not ground_truth.has_object else 0,
         image_score=_image_score(result.unlabelled or result) if is_own else None,
+        detections=matched(result.boxes, scores, ground_truth.boxes) if is_several else None,
     )
 
 

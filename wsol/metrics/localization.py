@@ -14,12 +14,13 @@ from wsol.metrics.evaluator import Row
 from wsol.metrics.pixels import pixel_average_precision
 from wsol.metrics.protocols import Protocol
 from wsol.metrics.ranking import average_precision, score_auc
+from wsol.metrics.several_objects import Detections, counts_of_objects, rates_of_objects
 
 CORRECT_IOU = 0.5
 LOOSE_IOU = 0.3
 OF_EMPTY_IMAGES = ("empty_correct", "false_positives")
 """Metrics of the images without an object."""
-OF_IMAGE_SCORES = ("image_auroc", "image_ap")
+OF_IMAGE_SCORES = ("image_auroc", "image_ap", "ap_50", "recall_50", "count_right", "count_within_one")
 """Metrics of all images, with and without an object."""
 Which = Bool[np.ndarray, " n"]
 
@@ -56,6 +57,8 @@ class ProtocolResult:
     """NaN for images without ground truth; None if there is none, or no map."""
     image_score: Float[np.ndarray, " n"] | None = None
     """None unless every image has one."""
+    detections: tuple[Detections, ...] | None = None
+    """None unless every image has them."""
 
     def is_evaluated(self) -> Which:
         """Which images are in the rates of boxes."""
@@ -149,6 +152,8 @@ class ProtocolResult:
             scores, has_object = self.image_score[which], self.has_object[which]
             ranked = {"image_auroc": score_auc(scores, has_object), "image_ap": average_precision(scores, has_object)}
             rates |= {name: one for name, one in ranked.items() if one is not None}
+        if self.detections is not None:
+            rates |= rates_of_objects([self.detections[i] for i in np.flatnonzero(which)])
         return rates
 
     @cached_property
@@ -166,6 +171,8 @@ class ProtocolResult:
             values["mask_iou"] = self.mask_iou
         if self.box_count is not None:
             values["empty_correct"] = np.where(self.has_object, np.nan, self.box_count == 0)
+        if self.detections is not None:
+            values |= counts_of_objects(self.detections)
         return values
 
     def _at_threshold(self) -> dict[str, Shaped[np.ndarray, " n"]]:
@@ -210,6 +217,7 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
     ranks = [row.rank for row in ordered if row.rank is not None]
     scores = [row.score for row in ordered if row.score is not None]
     otsu = [row.otsu_iou for row in ordered if row.otsu_iou is not None]
+    detections = [row.detections for row in ordered if row.detections is not None]
     image_scores = [row.image_score for row in ordered if row.image_score is not None]
     masks = [np.nan if row.mask_iou is None else row.mask_iou for row in ordered]
     pointing = [np.nan if row.pointing is None else row.pointing for row in ordered]
@@ -242,4 +250,5 @@ def gather(protocol: Protocol, rows: Iterable[Row], thresholds: Float[np.ndarray
         ),
         pointing=np.array(pointing) if np.isfinite(pointing).any() else None,
         image_score=np.array(image_scores, dtype=float) if len(image_scores) == len(ordered) else None,
+        detections=tuple(detections) if len(detections) == len(ordered) else None,
     )

@@ -38,6 +38,11 @@ NAMES = {
     "false_positives": "images without an object: boxes per image",
     "image_auroc": "AUROC of the image score",
     "image_ap": "average precision of the image score",
+    "corloc": "CorLoc",
+    "ap_50": "AP at IoU 0.5",
+    "recall_50": "recall at IoU 0.5",
+    "count_right": "number of objects right",
+    "count_within_one": "number of objects right within one",
 }
 
 

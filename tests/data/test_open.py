@@ -12,6 +12,7 @@ from fake_data.csv_table import write_csv_set
 from fake_data.cub import write_cub
 from fake_data.imagenet import write_train, write_val, write_xmls
 from fake_data.images import write_image
+from fake_data.published import write_caltech, write_pets, write_stanford_dogs, write_tiny_imagenet
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
 
@@ -40,6 +41,10 @@ def write_pascal(root: Path) -> None:
 
 WRITE: dict[str, Callable[[Path], object]] = {
     "CUB-200-2011": write_cub,
+    "Oxford-IIIT Pet": write_pets,
+    "Stanford Dogs": write_stanford_dogs,
+    "Tiny ImageNet": write_tiny_imagenet,
+    "Caltech": write_caltech,
     "wsolevaluation": write_wsolevaluation,
     "ImageNet-1K": write_imagenet,
     "COCO": write_published_coco,
@@ -100,6 +105,7 @@ def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Pat
     ("kind", "images"),
     [
         pytest.param("CUB-200-2011", "images", id="CUB-200-2011"),
+        pytest.param("Oxford-IIIT Pet", "images", id="Oxford-IIIT Pet"),
         pytest.param("CSV table", "images", id="CSV table"),
         pytest.param("COCO", "val2017", id="COCO"),
         pytest.param("PASCAL VOC", "JPEGImages", id="PASCAL VOC"),

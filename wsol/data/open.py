@@ -7,7 +7,20 @@ from typing import Protocol
 
 from wsol.data.image_files import check_there
 from wsol.data.multi_label import with_one_label
-from wsol.data.readers import class_folders, coco, csv_table, cub, imagenet, unlabelled, voc, wsolevaluation
+from wsol.data.readers import (
+    caltech,
+    class_folders,
+    coco,
+    csv_table,
+    cub,
+    imagenet,
+    pets,
+    stanford_dogs,
+    tiny_imagenet,
+    unlabelled,
+    voc,
+    wsolevaluation,
+)
 from wsol.data.samples import DataSet, checked
 from wsol.data.splits import split_of
 from wsol.data.unread import CONVERT, in_words, unread_of
@@ -32,6 +45,10 @@ class Reader(Protocol):
 
 READERS: dict[str, Reader] = {
     "CUB-200-2011": cub,
+    pets.KIND: pets,
+    stanford_dogs.KIND: stanford_dogs,
+    tiny_imagenet.KIND: tiny_imagenet,
+    caltech.KIND: caltech,
     "wsolevaluation": wsolevaluation,
     "ImageNet-1K": imagenet,
     "COCO": coco,
@@ -43,7 +60,8 @@ READERS: dict[str, Reader] = {
 
 LAYOUTS = (
     "class folders (DATA/<class>/*.jpg, or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg), a CSV table"
-    " (path,label),\nCOCO JSON, PASCAL VOC, or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published"
+    " (path,label),\nCOCO JSON, PASCAL VOC, or CUB-200-2011, ImageNet-1K, Tiny ImageNet, Oxford-IIIT Pet,"
+    " Stanford Dogs, Caltech and wsolevaluation's lists as published"
 )
 
 

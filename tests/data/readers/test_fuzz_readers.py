@@ -16,6 +16,7 @@ from fake_data.csv_table import write_csv_set
 from fake_data.cub import write_cub
 from fake_data.imagenet import write_train, write_val
 from fake_data.images import write_image
+from fake_data.published import write_pets, write_stanford_dogs, write_tiny_imagenet
 from fake_data.tables import write_dog_breeds
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
@@ -220,6 +221,10 @@ def write_json_lines(root: Path) -> None:
     )
 
 
+def write_tiny_imagenet_without_val(root: Path) -> None:
+    write_tiny_imagenet(root, has_val=False)
+
+
 def write_kaggle(root: Path) -> None:
     write_train(root)
     write_val(root / "val", ["n01440764"])
@@ -246,6 +251,10 @@ WRITE: dict[str, tuple[Callable[[Path], object], str]] = {
     "VOC": (write_pascal, "Annotations/*.xml"),
     "VOC's lists": (write_pascal, "ImageSets/Main/*.txt"),
     "wsolevaluation": (write_lists, "*.txt"),
+    "Oxford-IIIT Pet": (write_pets, "annotations/t*.txt"),
+    "Stanford Dogs": (write_stanford_dogs, "Annotation/*/n*"),
+    "Tiny ImageNet": (write_tiny_imagenet, "*/*_annotations.txt"),
+    "Tiny ImageNet's training boxes": (write_tiny_imagenet_without_val, "train/*/*_boxes.txt"),
 }
 
 

@@ -15,6 +15,7 @@ from fake_data.fiftyone import write_fiftyone
 from fake_data.imagenet import write_train, write_val, write_xmls
 from fake_data.images import write_image
 from fake_data.labelstudio import write_labelstudio
+from fake_data.published import write_caltech, write_pets, write_stanford_dogs, write_tiny_imagenet
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
 from fake_data.yolo import write_yolo
@@ -44,6 +45,10 @@ def write_pascal(root: Path) -> None:
 
 WRITE: dict[str, Callable[[Path], object]] = {
     "CUB-200-2011": write_cub,
+    "Oxford-IIIT Pet": write_pets,
+    "Stanford Dogs": write_stanford_dogs,
+    "Tiny ImageNet": write_tiny_imagenet,
+    "Caltech": write_caltech,
     "wsolevaluation": write_wsolevaluation,
     "ImageNet-1K": write_imagenet,
     "YOLO": write_yolo,
@@ -114,6 +119,7 @@ def test_no_reader_takes_a_file_of_another_kind_or_an_empty_folder(tmp_path: Pat
     ("kind", "images"),
     [
         pytest.param("CUB-200-2011", "images", id="CUB-200-2011"),
+        pytest.param("Oxford-IIIT Pet", "images", id="Oxford-IIIT Pet"),
         pytest.param("CSV table", "images", id="CSV table"),
         pytest.param("CVAT for images", "images", id="CVAT"),
         pytest.param("Label Studio", "images", id="Label Studio"),

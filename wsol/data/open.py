@@ -10,6 +10,7 @@ from wsol.data.image_files import check_there
 from wsol.data.multi_label import with_one_label
 from wsol.data.nearest import nearest
 from wsol.data.readers import (
+    caltech,
     class_folders,
     coco,
     csv_table,
@@ -18,6 +19,9 @@ from wsol.data.readers import (
     fiftyone,
     imagenet,
     labelstudio,
+    pets,
+    stanford_dogs,
+    tiny_imagenet,
     unlabelled,
     voc,
     wsolevaluation,
@@ -47,6 +51,10 @@ class Reader(Protocol):
 
 READERS: dict[str, Reader] = {
     "CUB-200-2011": cub,
+    pets.KIND: pets,
+    stanford_dogs.KIND: stanford_dogs,
+    tiny_imagenet.KIND: tiny_imagenet,
+    caltech.KIND: caltech,
     "wsolevaluation": wsolevaluation,
     "ImageNet-1K": imagenet,
     yolo.KIND: yolo,
@@ -62,8 +70,8 @@ READERS: dict[str, Reader] = {
 
 LAYOUTS = (
     "class folders (DATA/<class>/*.jpg, or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg), a CSV table"
-    " (path,label),\nCOCO JSON, PASCAL VOC, YOLO, CVAT for images, Label Studio, FiftyOne,"
-    " or CUB-200-2011, ImageNet-1K and wsolevaluation's lists as published"
+    " (path,label),\nCOCO JSON, PASCAL VOC, YOLO, CVAT for images, Label Studio, FiftyOne, or as published CUB-200-2011,"
+    " ImageNet-1K, Oxford-IIIT Pet, Stanford Dogs, Tiny ImageNet, Caltech and wsolevaluation"
 )
 
 

@@ -19,6 +19,8 @@ from wsol.text import number_of
 WNID = re.compile(r"n\d{8}")
 """A WordNet id, which is ImageNet's name of a class."""
 IMAGENET_FILE = "ILSVRC2012_val_"
+WITHOUT_OBJECT = ("BACKGROUND_Google", "257.clutter")
+"""Classes of published data sets (Caltech-101, Caltech-256) whose images contain no object."""
 NO_LABEL = -1
 """Label of an image that is listed without any."""
 
@@ -102,7 +104,12 @@ class DataSet:
         """Notes for the user before training."""
         names = ", ".join(self.unused[:5]) + (", ..." if len(self.unused) > 5 else "")
         unused = [f"no image has only one of these classes, so they are left out: {names}"] if self.unused else []
-        return [*unused, *self.doubts]
+        empty = [
+            f"the images of {name} contain no object: `--no-object {name}`"
+            for label, name in enumerate(self.class_names)
+            if name in WITHOUT_OBJECT and label not in self.no_object
+        ]
+        return [*unused, *self.doubts, *empty]
 
     def training_hash(self) -> str:
         """A hash of the training data: names, classes and file sizes of the training images, and how they are read."""

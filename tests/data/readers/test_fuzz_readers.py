@@ -20,6 +20,7 @@ from fake_data.cvat import write_cvat
 from fake_data.fiftyone import write_fiftyone
 from fake_data.imagenet import write_train, write_val
 from fake_data.images import write_image
+from fake_data.published import write_pets, write_stanford_dogs, write_tiny_imagenet
 from fake_data.tables import write_dog_breeds
 from fake_data.voc import write_voc
 from fake_data.wsolevaluation import write_boxes
@@ -262,6 +263,10 @@ def write_json_lines(root: Path) -> None:
     )
 
 
+def write_tiny_imagenet_without_val(root: Path) -> None:
+    write_tiny_imagenet(root, has_val=False)
+
+
 def write_kaggle(root: Path) -> None:
     write_train(root)
     write_val(root / "val", ["n01440764"])
@@ -294,6 +299,10 @@ WRITE: dict[str, tuple[Callable[[Path], object], str]] = {
     "CVAT": (write_cvat, "annotations.xml"),
     "Label Studio": (labelstudio.write_labelstudio, "*.json"),
     "FiftyOne": (write_fiftyone, "labels.json"),
+    "Oxford-IIIT Pet": (write_pets, "annotations/t*.txt"),
+    "Stanford Dogs": (write_stanford_dogs, "Annotation/*/n*"),
+    "Tiny ImageNet": (write_tiny_imagenet, "*/*_annotations.txt"),
+    "Tiny ImageNet's training boxes": (write_tiny_imagenet_without_val, "train/*/*_boxes.txt"),
 }
 
 

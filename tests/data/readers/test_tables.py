@@ -120,6 +120,14 @@ def test_what_cannot_be_known_lists_the_columns_and_the_option(
     assert [word for word in words if word not in str(raised.value)] == []
 
 
+def test_a_folder_of_images_and_a_table_with_unknown_columns_lists_them(tmp_path: Path) -> None:
+    write_images_of(tmp_path, OWL_AND_HAWK)
+    write_table(tmp_path / "mine.csv", [("x", *row) for row in OWL_AND_HAWK.items()], ("notiz", "bild", "art"))
+    with pytest.raises(WsolError, match="notiz, bild, art.*--columns"):
+        opened(tmp_path)
+    assert labels_of(opened(tmp_path, "image=bild,label=art")) == OWL_AND_HAWK
+
+
 def test_columns_of_something_that_is_no_table_are_refused(class_folders: Path) -> None:
     with pytest.raises(WsolError, match="no table of images"):
         open_data(class_folders, columns="label=a")

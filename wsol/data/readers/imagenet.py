@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wsol.data.ground_truth import Collector, GroundTruth, Mistake
 from wsol.data.images import images_under
+from wsol.data.readers import tiny_imagenet
 from wsol.data.readers.voc_xml import VocObject, VocXml, collect, parse
 from wsol.data.samples import WNID, DataSet, Sample
 from wsol.errors import NoGroundTruth, WsolError
@@ -46,7 +47,7 @@ def recognise(root: Path) -> bool:
     # Class folders with our own form of ground truth (class_folders.py) may have wnids as names.
     has_own_truth = (root / "boxes.csv").exists() or (root / "masks").exists()
     is_annotated = any((root / name / "Annotations/CLS-LOC").is_dir() for name in ("", "ILSVRC"))
-    return not has_own_truth and (is_annotated or _image_root(root) is not None)
+    return not (has_own_truth or tiny_imagenet.recognise(root)) and (is_annotated or _image_root(root) is not None)
 
 
 def read(root: Path, images: Path | None = None) -> DataSet:

@@ -6,17 +6,18 @@ CSV with commas, semicolons or tabs, and JSON Lines (an object a line, as Huggin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from wsol.data.image_files import CHECKED_NAMES
 from wsol.data.readers.csv_columns import ADVICE, OPTIONAL, OURS, Columns, Role, columns_of, path_of
-from wsol.data.readers.csv_rows import check_header, csv_rows, first_rows, header_of, is_misspelt
+from wsol.data.readers.csv_rows import MAX_COLUMNS, check_header, csv_rows, first_rows, header_of, is_misspelt
 from wsol.data.readers.listed_images import find_images
 from wsol.data.splits import SplitName, mentioned_split, split_of
-from wsol.data.untrusted import is_number, short_repr
+from wsol.data.untrusted import is_number, is_path, short_repr
 from wsol.errors import WsolError
 from wsol.storage.links import refuse_special
 from wsol.storage.litter import is_litter
@@ -89,7 +90,7 @@ def tables_of(root: Path, chosen: Mapping[Role, str] | None = None) -> list[Tabl
         WsolError: none, a file that cannot be read, or a chosen column that does not exist.
     """
     alone: list[tuple[Path, Split]] = [(root, "")]
-    files = _files(root) if root.is_dir() else alone
+    files = (_files(root) or (_only(root, is_sure=True) if chosen else [])) if root.is_dir() else alone
     if not files or files[0][0].suffix.lower() == PARQUET:
         raise _no_table(root, _parquet(root) if root.is_dir() else root)
     return [_table(path, split, chosen or {}) for path, split in files]
@@ -195,10 +196,10 @@ def _metadata(root: Path) -> list[tuple[Path, Split]]:
     return files if len({split for _, split in files}) == len(files) else []
 
 
-def _only(root: Path) -> list[tuple[Path, Split]]:
-    """The only table of a folder, whatever its name."""
+def _only(root: Path, *, is_sure: bool = False) -> list[tuple[Path, Split]]:
+    """The only table of a folder, whatever its name, if it lists images or it is sure that there is a table."""
     others = [path for path in _tables_in(root) if not _is_submission(path) and path.stem.lower() not in NOT_LABELS]
-    return [(others[0], "")] if len(others) == 1 and _lists_images(others[0], None) else []
+    return [(others[0], "")] if len(others) == 1 and (is_sure or _lists_images(others[0], None)) else []
 
 
 def _exported(root: Path) -> list[tuple[Path, Split]]:
@@ -222,13 +223,22 @@ def _lists_images(table: Path, split: SplitName | None) -> bool:
         return True  # two columns could be the label
     path = path_of(names)
     others = [name for name in header if name and name not in names]
-    if path is None or not ("label" in names.values() or others):
+    if not ("label" in names.values() or others):
         return False
-    index = header.index(path)
-    listed = [row[index] for row in rows if len(row) > index and row[index]]
-    if "label" not in names.values() and all("/" in name for name in listed):
-        return False
-    return bool(listed) and find_images(table, None, listed, split or "").are_found
+    for index in [header.index(path)] if path else range(min(len(header), MAX_COLUMNS)):
+        listed = [row[index] for row in rows if len(row) > index and is_path(row[index])]
+        is_class_folders = "label" not in names.values() and all("/" in name for name in listed)
+        if listed and not is_class_folders and _are_found(table, listed, split, is_sure=path is not None):
+            return True
+    return False
+
+
+def _are_found(table: Path, names: Sequence[str], split: SplitName | None, *, is_sure: bool) -> bool:
+    if is_sure:
+        return find_images(table, None, names, split or "").are_found
+    # A column of any name: its images must be where paths are usually relative to, since a search takes long.
+    first = names[:CHECKED_NAMES]
+    return any((folder / name).is_file() for folder in (table.parent, table.parent / "images") for name in first)
 
 
 def _head(table: Path) -> list[list[str]]:

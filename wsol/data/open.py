@@ -70,8 +70,8 @@ READERS: dict[str, Reader] = {
 
 LAYOUTS = (
     "class folders (DATA/<class>/*.jpg, or DATA/train/<class>/*.jpg with DATA/test/<class>/*.jpg), a CSV table"
-    " (path,label),\nCOCO JSON, PASCAL VOC, YOLO, CVAT for images, Label Studio, FiftyOne, or as published CUB-200-2011,"
-    " ImageNet-1K, Oxford-IIIT Pet, Stanford Dogs, Tiny ImageNet, Caltech and wsolevaluation"
+    " (path,label),\nCOCO JSON, PASCAL VOC, YOLO, CVAT for images, Label Studio, FiftyOne, or as published"
+    " CUB-200-2011, ImageNet-1K, Oxford-IIIT Pet, Stanford Dogs, Tiny ImageNet, Caltech and wsolevaluation"
 )
 
 

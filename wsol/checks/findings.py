@@ -68,7 +68,7 @@ ADVICE: dict[FindingKind, tuple[Severity, str]] = {
     "same image": ("warn", "Keep one of each: these files are identical."),
     "alike": ("warn", "Check them; keep one copy of each photograph."),
     "type not read": ("warn", "Convert them to JPEG or PNG if they should be used: these file types are not read."),
-    "doubtful classes": ("warn", "Check whether these folders are classes."),
+    "doubtful classes": ("warn", "Check whether classes and splits are as you mean them."),
     "wrong in the truth": ("warn", "Fix them; wrong entries are not evaluated (boxes that are clipped are)."),
     "small class": ("warn", f"Add images: fewer than {FEW} training images are too few to learn from."),
     "imbalance": ("warn", f"Add images: the largest class has more than {TIMES} times as many."),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from wsol.data.class_names import with_distinct_names
 from wsol.data.image_files import check_there
 from wsol.data.multi_label import with_one_label
 from wsol.data.nearest import nearest
@@ -145,6 +146,7 @@ def open_ground_truth(
         )
     try:
         data = _read(root, images) if columns is None else csv_table.read(root, images, columns)
+        data = with_distinct_names(data)
         data = data if multi_label else with_one_label(data)
     except PermissionError as error:
         raise WsolError(

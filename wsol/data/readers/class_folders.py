@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from wsol.data.class_names import composed
 from wsol.data.ground_truth import Collector, GroundTruth
 from wsol.data.image_files import ImageSizes
 from wsol.data.images import images_under, is_image
@@ -89,8 +90,8 @@ class GivenClasses:
     """
 
     def __init__(self, image_ids: Iterable[str], class_names: Collection[str], root_name: str) -> None:
-        self._class_names = frozenset(class_names)
-        self._by_root = root_name if root_name in self._class_names else None
+        self._class_names = {composed(name): name for name in class_names}
+        self._by_root = self._class_names.get(composed(root_name))
         below: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
         for folders in set(map(_folders_of, image_ids)):
             for depth, name in enumerate(folders):
@@ -108,8 +109,8 @@ class GivenClasses:
             # A class below a split may have the name of a split, so only the first one is a split.
             if not is_below_split and folders[:depth] in self._split and split_of(name):
                 is_below_split = True
-            elif name in self._class_names:
-                return name
+            elif composed(name) in self._class_names:
+                return self._class_names[composed(name)]
         return self._by_root
 
 
@@ -134,18 +135,21 @@ def _is_truth(child: Path, siblings: set[str]) -> bool:
 
 
 def _samples(image_root: Path, folder: Path, train: Path, class_names: tuple[str, ...]) -> tuple[Sample, ...]:
-    unknown = {child.name for child in _folders(folder)} - set(class_names) - {"masks"}
+    known = {composed(name): label for label, name in enumerate(class_names)}
+    known |= {name: label for label, name in enumerate(class_names)}  # both forms of a name may be folders
+    children = [(child, known.get(child.name, known.get(composed(child.name)))) for child in _folders(folder)]
+    unknown = {child.name for child, label in children if label is None} - {"masks"}
     if unknown and folder not in (image_root, train):
         raise WsolError(
             f"{folder} has classes that {train} lacks: {', '.join(sorted(unknown)[:5])}",
             expected="the same class folders in both",
             remedy="Rename or remove them.",
         )
+    by_label = sorted(((label, child) for child, label in children if label is not None), key=lambda pair: pair[0])
     return tuple(
         Sample(path.relative_to(image_root).as_posix(), path, label)
-        for label, name in enumerate(class_names)
-        if (folder / name).is_dir()
-        for path in images_under(folder / name)
+        for label, child in by_label
+        for path in images_under(child)
     )
 
 

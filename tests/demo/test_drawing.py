@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from wsol.demo.drawing import CREATURES, draw, write_demo_set
-from wsol.demo.drawing.image import FIXED_COLOURS
+from wsol.demo.drawing.image import FIXED_COLOURS, draw_several
 from wsol.demo.drawing.pose import pose
 from wsol.demo.drawing.scene import scene
 from wsol.demo.drawing.textures import PATTERNS
@@ -208,3 +208,28 @@ def test_empty_images_are_a_class_without_boxes_and_change_no_other_image(tmp_pa
     assert without.items() <= with_empty.items()
     added = sorted(path.as_posix() for path in with_empty.keys() - without.keys())
     assert added == [f"{split}/{EMPTY}/000{i}.jpg" for split in ("test", "train") for i in range(2)]
+
+
+def test_several_creatures_have_a_box_each(tmp_path: Path) -> None:
+    write_demo_set(tmp_path, classes=2, train_per_class=4, test_per_class=1, most_objects=4, seed=5)
+    with (tmp_path / "boxes.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for path in {row["path"] for row in rows}:
+        boxes = [[int(row[edge]) for edge in ("x0", "y0", "x1", "y1")] for row in rows if row["path"] == path]
+        assert len(boxes) == 1 + int(Path(path).stem) % 4
+        mask = cv2.imread(f"{(tmp_path / 'masks' / path).with_suffix('.png')}", cv2.IMREAD_GRAYSCALE) > 0
+        low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
+        assert tight_box(mask) == (low[0], low[1], high[2], high[3])
+    again = tmp_path / "again"
+    again.mkdir()
+    write_demo_set(again, classes=2, train_per_class=4, test_per_class=1, most_objects=4, seed=5)
+    assert (again / "boxes.csv").read_bytes() == (tmp_path / "boxes.csv").read_bytes()
+
+
+def test_more_creatures_are_smaller(tmp_path: Path) -> None:
+    """All of them together cover about as much as one."""
+    areas = []
+    for count in (1, 5):
+        _, masks = draw_several("fish", count, np.random.default_rng(3), (240, 320))
+        areas.append(np.mean([mask.sum() for mask in masks]))
+    assert len(masks) == 5 and areas[1] < areas[0] / 2

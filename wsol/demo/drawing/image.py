@@ -22,6 +22,10 @@ MIN_AREA = 0.06
 """Smallest area of the creature as a fraction of the image, if its box allows it."""
 MARGIN_PX = 8
 """Margin around a painted body, for blurs at its border."""
+TRIES = 30
+"""Number of random positions for one more creature."""
+MAX_COVERED = 0.2
+"""Largest fraction of a creature that one more creature covers."""
 OCCLUDED = 0.2
 """Fraction of images with an object in front of the creature."""
 FIXED_COLOURS = {"black": rgb("15120f"), "white": rgb("f6f2ea"), "red": rgb("c4352b"), "horn": rgb("8a7a5c")}
@@ -55,6 +59,35 @@ def draw(
     return _photographed(image, camera_rng), cover > 0.5
 
 
+def draw_several(
+    creature: str, count: int, rng: np.random.Generator, image_hw: tuple[int, int]
+) -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]:
+    """Draw one photograph with several creatures of a kind, smaller the more there are. They may touch, and cover up to
+    a fifth of each other.
+
+    Args:
+        creature: a key of `CREATURES`.
+        count: the number of creatures that are tried; one that finds no room is left out, but not the first.
+        rng: source of all randomness of the image.
+        image_hw: (height, width) in pixels.
+
+    Returns:
+        The image, H x W x 3 RGB, and the mask of the visible pixels of each creature, H x W.
+    """
+    light_rng, scene_rng, body_rng, camera_rng = rng.spawn(4)
+    light = Light.random(light_rng)
+    image = scene(scene_rng, image_hw, light)
+    covers: list[Floats] = []
+    for _ in range(count):
+        for _ in range(TRIES):
+            shown, cover = _with_creature(image, CREATURES[creature], body_rng, light, count**-0.5)
+            seen = cover > 0.5
+            if all((seen & (one > 0.5)).sum() <= MAX_COVERED * (one > 0.5).sum() for one in covers):
+                image, covers = shown, [*((one * (1 - cover)).astype(np.float32) for one in covers), cover]
+                break
+    return _photographed(image, camera_rng), [one > 0.5 for one in covers]
+
+
 def draw_empty(rng: np.random.Generator, image_hw: tuple[int, int]) -> NDArray[np.uint8]:
     """Draw a photograph without a creature.
 
@@ -75,9 +108,11 @@ def draw_empty(rng: np.random.Generator, image_hw: tuple[int, int]) -> NDArray[n
     return _photographed(image, camera_rng)
 
 
-def _with_creature(image: Floats, creature: Creature, rng: np.random.Generator, light: Light) -> tuple[Floats, Floats]:
+def _with_creature(
+    image: Floats, creature: Creature, rng: np.random.Generator, light: Light, size: float = 1.0
+) -> tuple[Floats, Floats]:
     image_hw = image.shape[0], image.shape[1]
-    parts = _fitted(creature, image_hw, rng)
+    parts = _fitted(creature, image_hw, rng, size)
     middle = np.median(np.concatenate([part.shape.spine_xy for part in parts]), axis=0) / OVERSAMPLING
     palette = _palette(creature, _colour_near(image, middle), rng)
     low, high = _extent(parts)
@@ -135,8 +170,8 @@ def _laid_over(
     return shown.astype(np.float32), whole
 
 
-def _fitted(creature: Creature, image_hw: tuple[int, int], rng: np.random.Generator) -> list[PosedPart]:
-    """A pose at a random scale and position inside the image, in pixels of the layer."""
+def _fitted(creature: Creature, image_hw: tuple[int, int], rng: np.random.Generator, size: float) -> list[PosedPart]:
+    """A pose at a random scale, times `size`, and position inside the image, in pixels of the layer."""
     parts = turned(pose(creature, rng), float(rng.uniform(*creature.tilt)), 1.0, bool(rng.random() < 0.5))
     room_wh = np.array(image_hw[::-1], np.float32) * OVERSAMPLING
     low, high = _extent(parts)
@@ -145,7 +180,7 @@ def _fitted(creature: Creature, image_hw: tuple[int, int], rng: np.random.Genera
     least = max(MIN_BOX, min(MAX_BOX, math.sqrt(MIN_AREA / filled)))
     scale = float(rng.uniform(least, MAX_BOX)) / math.sqrt(float(extent.prod()))
     scale = min(max(scale, MIN_EXTENT / float(extent.min())), MAX_EXTENT / float(extent.max()))
-    parts = turned(parts, 0, scale, False)
+    parts = turned(parts, 0, scale * size, False)
     low, high = _extent(parts)
     free = np.maximum(room_wh - (high - low), 0)
     margin = np.minimum(0.02 * room_wh, free / 2)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol.demo.drawing.creatures import CREATURES
-from wsol.demo.drawing.image import draw, draw_empty
+from wsol.demo.drawing.image import draw, draw_empty, draw_several
 from wsol.geometry.boxes import tight_box
 
 SPLITS = ("train", "test")
@@ -28,6 +28,7 @@ def write_demo_set(
     train_per_class: int = 30,
     test_per_class: int = 10,
     empty: int = 0,
+    most_objects: int = 1,
     image_hw: tuple[int, int] = (240, 320),
     seed: int = 0,
 ) -> None:
@@ -41,13 +42,15 @@ def write_demo_set(
         train_per_class: training images of each class.
         test_per_class: test images of each class.
         empty: images without a creature in each split, as the class `empty`.
+        most_objects: if it is above 1, images have from 1 to so many creatures of their class in turn; `masks/` has all
+            of an image together, `boxes.csv` a line for each.
         image_hw: (height, width) of the images in pixels.
         seed: seed of all images.
 
     Raises:
         ValueError: a number is out of range.
     """
-    _check(classes, train_per_class, test_per_class, image_hw, seed)
+    _check(classes, train_per_class, test_per_class, most_objects, image_hw, seed)
     counts = (train_per_class, test_per_class)
     rows: list[tuple[str | int, ...]] = []
     for split, (split_name, count) in enumerate(zip(SPLITS, counts, strict=True)):
@@ -57,12 +60,17 @@ def write_demo_set(
         for label, class_name in enumerate(list(CREATURES)[:classes]):
             for i in range(count):
                 path = f"{split_name}/{class_name}/{i:04d}.jpg"
-                image, mask = draw(class_name, np.random.default_rng([seed, split, label, i]), image_hw)
+                rng = np.random.default_rng([seed, split, label, i])
+                if most_objects == 1:
+                    image, mask = draw(class_name, rng, image_hw)
+                    masks = [mask]
+                else:
+                    image, masks = draw_several(class_name, 1 + i % most_objects, rng, image_hw)
                 write_image(root / path, image)
-                write_mask((root / "masks" / path).with_suffix(".png"), mask)
-                box = tight_box(mask)
-                assert box is not None, "draw shows at least a part of the creature"
-                rows.append((path, *(int(edge) for edge in box)))
+                write_mask((root / "masks" / path).with_suffix(".png"), np.logical_or.reduce(masks))
+                for box in map(tight_box, masks):
+                    assert box is not None, "at least a part of each creature is visible"
+                    rows.append((path, *(int(edge) for edge in box)))
     with (root / "boxes.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([("path", "x0", "y0", "x1", "y1"), *rows])
@@ -72,10 +80,16 @@ def write_demo_set(
     )
 
 
-def _check(classes: int, train_per_class: int, test_per_class: int, image_hw: tuple[int, int], seed: int) -> None:
+def _check(
+    classes: int, train_per_class: int, test_per_class: int, most_objects: int, image_hw: tuple[int, int], seed: int
+) -> None:
     if not 2 <= classes <= len(CREATURES):
         raise ValueError(f"expected 2 to {len(CREATURES)} classes, got {classes}")
-    for name, count in (("train_per_class", train_per_class), ("test_per_class", test_per_class)):
+    for name, count in (
+        ("train_per_class", train_per_class),
+        ("test_per_class", test_per_class),
+        ("most_objects", most_objects),
+    ):
         if count < 1:
             raise ValueError(f"expected {name} of at least 1, got {count}")
     if len(image_hw) != 2 or min(image_hw) < MIN_SIZE_PX:

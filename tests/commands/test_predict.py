@@ -21,6 +21,7 @@ from wsol import WsolError
 from wsol.cli.main import main
 from wsol.commands import predict
 from wsol.data.images import read_square
+from wsol.data.named_images import names_of
 from wsol.data.open import open_data
 from wsol.methods.spol import cues, make_pseudo, mask_store
 from wsol.methods.spol.mask_store import EMPTY, NOT_FINITE, WHOLE, PseudoStore
@@ -462,7 +463,7 @@ def test_the_message_never_suggests_to_remove_a_folder_of_photographs(
 
 
 def test_images_that_are_added_while_they_are_listed_are_reported(images: Path, tmp_path: Path) -> None:
-    names = predict._names(images / "test")
+    names = names_of(images / "test")
     digest = predict._hash(images / "test", [*names, "new.jpg"])
     with pytest.raises(WsolError, match="added or removed while they were listed"):
         predict._list(images / "test", tmp_path / "names", digest)
@@ -490,6 +491,25 @@ def test_one_image_can_be_predicted_by_its_own_name(cli: Cli, small_set: Path, s
     image = next((small_set / "test").rglob("*.jpg"))
     assert cli("predict", small_run, image, "--out", tmp_path / "out") == 0
     assert [one.image for one in open_predictions(tmp_path / "out")] == [image.name]
+
+
+def test_a_list_and_a_pattern_are_predicted_and_missing_images_are_skipped(
+    cli: Cli, small_set: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, image in zip(("b.jpg", "a.jpg", "c.txt.jpg"), sorted((small_set / "test").rglob("*.jpg")), strict=False):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        shutil.copy(image, tmp_path / "photos" / name)
+    (tmp_path / "list.txt").write_text("photos/b.jpg\nphotos/absent.jpg\nphotos/a.jpg\n")
+    for _ in range(2):  # the second is finished already
+        assert cli("predict", small_run, tmp_path / "list.txt", "--out", tmp_path / "listed") == 0
+    assert "finished already" in capsys.readouterr().err
+    assert [one.image for one in open_predictions(tmp_path / "listed")] == ["photos/b.jpg", "photos/a.jpg"]
+    (row,) = json.loads((tmp_path / "listed/skipped.json").read_text())
+    assert row["image"] == "photos/absent.jpg"
+    assert cli("predict", small_run, tmp_path / "photos/?.jpg", "--out", tmp_path / "matched") == 0
+    assert [one.image for one in open_predictions(tmp_path / "matched")] == ["a.jpg", "b.jpg"]
+    assert cli("predict", small_run, tmp_path / "photos/*.png", "--out", tmp_path / "none") == 2
+    assert "no images match" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("threshold", "is_warned"), [(0, True), (1, False)])

@@ -32,7 +32,8 @@ def predict(
     run
         A finished run.
     images
-        An image, or a folder of images at any depth.
+        An image, a folder of images at any depth, a list of paths (.txt, one a line, relative to the list), or a
+        pattern in quotes ('photos/*.jpg').
     out
         New folder for predictions.jsonl. The same command continues an interrupted prediction.
     threshold

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from wsol.config.base import EngineName, Objects, Precision
 from wsol.config.messages import check_fraction
-from wsol.data.images import SUFFIXES, images_under, is_image
+from wsol.data.images import SUFFIXES
 from wsol.data.loader import Batch, ImageLoader, batch_size
+from wsol.data.named_images import names_of, root_of
 from wsol.data.unread import CONVERT, Unread, in_words, unread_under
 from wsol.errors import WsolError
 from wsol.geometry.boxes import COVERING, covers
@@ -78,7 +79,8 @@ def predict(
 
     Args:
         run: a finished run.
-        images: an image, or a folder of images at any depth.
+        images: an image, a folder of images at any depth, a pattern (`photos/*.jpg`), or a list (.txt) of paths, one a
+            line, relative to the list.
         out: folder for predictions.jsonl (in the order of the images' names), skipped.json and manifest.json.
         threshold: pixels with a foreground probability above this fraction belong to the mask; by default that of the
             run.
@@ -120,7 +122,7 @@ class Choices(NamedTuple):
 
 def _predict_into(out: Path, images: Path, run: Run, choices: Choices, progress: Progress) -> Path:
     threshold = choices.threshold
-    root = _root(images)
+    root = root_of(images)
     localizer = Localizer.load(run.folder, **choices._asdict())
     engine, is_first, has_maps = localizer.engine, part().is_first, localizer.networks.has_maps
     settings: dict[str, Any] = {"box": localizer.box.model_dump(), "precision": choices.precision}
@@ -279,50 +281,29 @@ def _words_of_calibration(out: Path, settings: dict[str, Any], run: Run, thresho
     return {f"settings.{name}": reason for name in names if name != "box.threshold" or threshold is None}
 
 
-def _root(images: Path) -> Path:
-    """The folder that image names are relative to."""
-    if not images.exists():
-        raise WsolError(f"{images} does not exist", expected="an image or a folder of images", remedy="Check the path.")
-    if images.is_dir():
-        return images
-    if not is_image(images):
-        raise WsolError(
-            f"{images} has no suffix of an image",
-            expected=f"one of {', '.join(sorted(SUFFIXES))}",
-            remedy="Rename or convert it.",
-        )
-    return images.parent
-
-
-def _names(images: Path) -> Iterator[str]:
-    paths = images_under(images) if images.is_dir() else [images]
-    root = _root(images)
-    return (path.relative_to(root).as_posix() for path in paths)
-
-
 def _inputs(run: Run, images: Path) -> dict[str, str]:
-    if next(_names(images), None) is None:
-        words = in_words(unread_under([images]))
+    if next(names_of(images), None) is None:
+        words = in_words(unread_under([images] if images.is_dir() else []))
         raise WsolError(
-            f"no images below {images}",
+            f"no images {'below' if images.is_dir() else 'match'} {images}",
             expected=f"files ending in {', '.join(sorted(SUFFIXES))}",
-            remedy=f"Name the folder of the images.{words and f' It holds {words}: {CONVERT}'}",
+            remedy=f"Name the folder of the images, or a list of them.{words and f' It holds {words}: {CONVERT}'}",
         )
     return {
-        "images": _hash(images, _names(images)),
+        "images": _hash(images, names_of(images)),
         "networks": text_hash(chain(run.weight_hashes.values(), [run.maps_hash])),
     }
 
 
 def _hash(images: Path, names: Iterable[str]) -> str:
-    return text_hash(chain([str(_root(images).resolve())], names))
+    return text_hash(chain([str(root_of(images).resolve())], names))
 
 
 def _list(images: Path, folder: Path, expected_hash: str) -> None:
     """Write the image names to disk, once."""
     if folder.exists():
         return
-    if _hash(images, write_names(folder, _names(images))) != expected_hash:
+    if _hash(images, write_names(folder, names_of(images))) != expected_hash:
         shutil.rmtree(folder)
         raise WsolError(
             f"images below {images} were added or removed while they were listed",

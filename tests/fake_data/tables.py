@@ -45,3 +45,12 @@ def write_imagefolder(root: Path, splits: Sequence[str] = ("train", "test")) -> 
         write_table(root / split / "metadata.csv", rows, ("file_name", "label"))
         write_images_of(root / split, (name for name, _ in rows))
     return root
+
+
+def write_one_hot(root: Path, splits: Sequence[str] = ("train", "valid")) -> Path:
+    """Roboflow's multi-label export: `_classes.csv` beside the images of each split, a column for each class."""
+    for split in splits:
+        rows = [(f"{split}1.jpg", 1, 0), (f"{split}2.jpg", 0, 1), (f"{split}3.jpg", 1, 1)]
+        write_table(root / split / "_classes.csv", rows, ("filename", " owl", " hawk"))
+        write_images_of(root / split, (name for name, *_ in rows))
+    return root

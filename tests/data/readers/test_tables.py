@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from fake_data.csv_table import BOX_COLUMNS, ROWS, write_images, write_table
 from fake_data.images import write_image
-from fake_data.tables import DOGS, write_dog_breeds, write_imagefolder, write_images_of, write_kaggle
+from fake_data.tables import (
+    DOGS,
+    write_dog_breeds,
+    write_imagefolder,
+    write_images_of,
+    write_kaggle,
+    write_one_hot,
+)
 
 from wsol.data.open import open_data, open_ground_truth
 from wsol.data.readers.csv_columns import chosen_columns
@@ -327,6 +334,13 @@ def test_metadata_beside_class_folders_leaves_the_folders_to_be_classes(tmp_path
     write_images_of(tmp_path, ("owl/1.png", "hawk/2.png"))
     write_table(tmp_path / "metadata.csv", [("owl/1.png", "text"), ("hawk/2.png", "text")], ("file_name", "text"))
     assert open_data(tmp_path).kind == "class folders"
+
+
+def test_a_column_of_ones_for_each_class_in_the_folder_of_each_split(tmp_path: Path) -> None:
+    data = opened(write_one_hot(tmp_path))
+    expected = [("train1", "owl"), ("train2", "hawk"), ("train3", "owl|hawk")]
+    assert labels_of(data) == {f"train/{name}.jpg": labels for name, labels in expected}
+    assert {sample.image_id for sample in data.test} == {f"valid/valid{number}.jpg" for number in (1, 2, 3)}
 
 
 def test_values_of_json_lines_become_labels(tmp_path: Path) -> None:

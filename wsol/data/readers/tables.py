@@ -28,6 +28,8 @@ SUFFIXES, LINES, PARQUET = (".csv", ".tsv"), (".jsonl", ".ndjson"), ".parquet"
 NAMES = ("labels", "annotations")
 """A folder with one of these is a table if its header suggests images; the images may be elsewhere."""
 METADATA = "metadata"
+BESIDE = (METADATA, "_classes")
+"""Tables beside the images of each split: Hugging Face's, and Roboflow's with a column of 0 and 1 for each class."""
 EXPORTED = "boxes.csv"
 NOT_LABELS = frozenset({"boxes", "predictions", "check", "results"})
 """Tables that wsol writes, or ground truth of class folders."""
@@ -184,14 +186,14 @@ def _label_columns(table: Path) -> set[str]:
 
 
 def _metadata(root: Path) -> list[tuple[Path, Split]]:
-    """Hugging Face's imagefolder: a table beside the images, or in the folder of each split."""
-    here = [path for path in _tables_in(root) if path.stem == METADATA and _lists_images(path, None)]
+    """A table beside the images, or in the folder of each split (`BESIDE`)."""
+    here = [path for path in _tables_in(root) if path.stem in BESIDE and _lists_images(path, None)]
     if here:
         return [(here[0], "")] if len(here) == 1 else []
     files: list[tuple[Path, Split]] = []
     for folder in sorted(root.iterdir()):
         split = split_of(folder.name) if folder.is_dir() else None
-        tables = [path for path in _tables_in(folder) if path.stem == METADATA] if split else []
+        tables = [path for path in _tables_in(folder) if path.stem in BESIDE] if split else []
         files += [(path, split or "") for path in tables[:1] if _lists_images(path, None)]
     return files if len({split for _, split in files}) == len(files) else []
 

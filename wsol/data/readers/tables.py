@@ -28,8 +28,8 @@ SUFFIXES, LINES, PARQUET = (".csv", ".tsv"), (".jsonl", ".ndjson"), ".parquet"
 NAMES = ("labels", "annotations")
 """A folder with one of these is a table if its header suggests images; the images may be elsewhere."""
 METADATA = "metadata"
-NOT_LABELS = frozenset({"boxes", "predictions", "check", "results"})
-"""Tables that wsol writes, or ground truth of class folders."""
+EXPORTED = "boxes.csv"
+"""`wsol export --format csv` writes it; beside class folders it is their ground truth."""
 FIRST = 200
 """Lines that are read to recognise a table."""
 
@@ -134,7 +134,7 @@ def _files(root: Path) -> list[tuple[Path, Split]]:
     found = [path for path in _tables_in(root) if path.stem in NAMES and path.suffix.lower() in SUFFIXES]
     if found and (len(found) > 1 or _suggests_a_path(found[0])):
         return [(found[0], "")] if len(found) == 1 else []
-    return _of_splits(root) or _metadata(root) or _only(root)
+    return _of_splits(root) or _metadata(root) or _only(root) or _exported(root)
 
 
 def _tables_in(folder: Path) -> list[Path]:
@@ -197,8 +197,14 @@ def _metadata(root: Path) -> list[tuple[Path, Split]]:
 
 def _only(root: Path, *, is_sure: bool = False) -> list[tuple[Path, Split]]:
     """The only table of a folder, whatever its name, if it lists images or it is sure that there is a table."""
-    others = [path for path in _tables_in(root) if not _is_submission(path) and path.stem.lower() not in NOT_LABELS]
+    others = [path for path in _tables_in(root) if not _is_submission(path) and path.name != EXPORTED]
     return [(others[0], "")] if len(others) == 1 and (is_sure or _lists_images(others[0], None)) else []
+
+
+def _exported(root: Path) -> list[tuple[Path, Split]]:
+    """The export of a prediction, whose images are elsewhere."""
+    is_there = (root / EXPORTED).is_file() and not any(path.is_dir() for path in root.iterdir())
+    return [(root / EXPORTED, "")] if is_there and "label" in header_of(root / EXPORTED) else []
 
 
 def _is_submission(path: Path) -> bool:

@@ -42,6 +42,14 @@ def test_pets_without_a_split_are_read_from_the_list(tmp_path: Path) -> None:
     assert len(data.train) == 6
 
 
+def test_pets_with_one_list_have_no_split(tmp_path: Path) -> None:
+    write_pets(tmp_path)
+    (tmp_path / "annotations/test.txt").unlink()
+    data = open_data(tmp_path)
+    assert data.train == data.test
+    assert not data.has_split
+
+
 def test_boxes_of_heads_are_no_ground_truth(tmp_path: Path) -> None:
     with pytest.raises(NoGroundTruth, match="heads"):
         open_data(write_pets(tmp_path)).read_ground_truth()

@@ -212,6 +212,24 @@ def test_the_only_other_column_is_a_label_only_if_it_looks_like_one(
     assert opened(table, "label=kind").class_names == tuple(sorted(set(cells)))
 
 
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        pytest.param(("class id", "filepaths", "labels", "scientific name"), ("7", "{}", "{}", "x"), id="and a number"),
+        pytest.param(("", "Id", "Breed"), ("7", "{}", "{}"), id="an index of pandas"),
+        pytest.param(("", "Id", "kind"), ("7", "{}", "{}"), id="an index of pandas, and the only other column"),
+        pytest.param(("image_id", "file_name", "kind"), ("7", "{}", "{}"), id="an id and a path"),
+    ],
+)
+def test_columns_that_are_not_labels_do_not_hide_the_label(
+    tmp_path: Path, header: tuple[str, ...], row: tuple[str, ...]
+) -> None:
+    write_images_of(tmp_path, ("1.jpg", "2.jpg", "3.jpg"))
+    labels = {"1.jpg": "owl", "2.jpg": "hawk", "3.jpg": "owl"}
+    rows = [tuple(",".join(row).format(*pair).split(",")) for pair in labels.items()]
+    assert labels_of(opened(write_table(tmp_path / "t.csv", rows, header))) == labels
+
+
 # Images by id
 
 
@@ -233,6 +251,42 @@ def test_train_csv_of_kaggle_is_read_and_test_csv_is_not(
     data = opened(tmp_path)
     assert labels_of(data) == {f"{images}/{name}{suffix}": label for name, label, *_ in rows}
     assert not data.has_split
+
+
+def test_test_csv_with_other_columns_than_labels_is_not_read(tmp_path: Path) -> None:
+    write_kaggle(tmp_path, [("a", "owl", 5), ("b", "hawk", 6)], ("id", "label", "quality"), "train")
+    write_table(tmp_path / "test.csv", [("t1", 5), ("t2", 6)], ("id", "quality"))
+    data = opened(tmp_path)
+    assert len(data.train) == 2
+    assert data.mistakes == ()
+
+
+def test_the_only_table_beside_a_sample_submission_is_read(tmp_path: Path) -> None:
+    write_images_of(tmp_path / "photos", OWL_AND_HAWK)
+    write_table(tmp_path / "birds_of_2020.csv", OWL_AND_HAWK.items(), ("photo", "label"))
+    write_table(tmp_path / "SampleSubmission.csv", [("1.jpg", "owl")], ("photo", "label"))
+    assert labels_of(opened(tmp_path)) == {f"photos/{name}": label for name, label in OWL_AND_HAWK.items()}
+
+
+def test_of_two_tables_of_training_images_none_is_chosen(tmp_path: Path) -> None:
+    write_images_of(tmp_path, OWL_AND_HAWK)
+    for name in ("train.csv", "train_v2.csv"):
+        write_table(tmp_path / name, OWL_AND_HAWK.items(), ("photo", "label"))
+    with pytest.raises(WsolError):
+        open_data(tmp_path)
+
+
+def test_an_exported_table_is_read_and_beside_class_folders_it_is_their_ground_truth(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "boxes.csv", ROWS, BOX_COLUMNS)
+    write_images(tmp_path / "photos", ROWS)
+    assert open_data(table, tmp_path / "photos").kind == "CSV table"
+    (tmp_path / "export").mkdir()
+    table.rename(tmp_path / "export/boxes.csv")
+    assert open_data(tmp_path / "export", tmp_path / "photos").kind == "CSV table"
+    for name in ("owl", "hawk"):
+        write_image(tmp_path / "export" / name / "1.jpg")
+    write_table(tmp_path / "export/boxes.csv", [("owl/1.jpg", "owl"), ("hawk/1.jpg", "hawk")], ("path", "label"))
+    assert open_data(tmp_path / "export").kind == "class folders"
 
 
 def test_a_table_of_each_split_is_read(tmp_path: Path) -> None:
@@ -321,6 +375,13 @@ def test_metadata_above_the_splits_has_their_splits(tmp_path: Path) -> None:
     data = opened(tmp_path)
     assert list(labels_of(data)) == ["train/0.png", "train/1.png"]
     assert list(labels_of(data, data.test)) == ["test/0.png", "test/1.png"]
+
+
+def test_metadata_of_one_split_alone_has_no_split(tmp_path: Path) -> None:
+    rows = [("test/0.png", "owl"), ("test/1.png", "hawk")]
+    write_images_of(tmp_path, (name for name, _ in rows))
+    data = opened(write_table(tmp_path / "metadata.csv", rows, ("file_name", "label")))
+    assert len(data.train) == len(data.test) == 2
 
 
 def test_metadata_without_labels_lists_its_columns(tmp_path: Path) -> None:

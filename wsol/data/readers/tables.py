@@ -31,8 +31,7 @@ METADATA = "metadata"
 BESIDE = (METADATA, "_classes")
 """Tables beside the images of each split: Hugging Face's, and Roboflow's with a column of 0 and 1 for each class."""
 EXPORTED = "boxes.csv"
-NOT_LABELS = frozenset({"boxes", "predictions", "check", "results"})
-"""Tables that wsol writes, or ground truth of class folders."""
+"""`wsol export --format csv` writes it; beside class folders it is their ground truth."""
 FIRST = 200
 """Lines that are read to recognise a table."""
 
@@ -200,16 +199,14 @@ def _metadata(root: Path) -> list[tuple[Path, Split]]:
 
 def _only(root: Path, *, is_sure: bool = False) -> list[tuple[Path, Split]]:
     """The only table of a folder, whatever its name, if it lists images or it is sure that there is a table."""
-    others = [path for path in _tables_in(root) if not _is_submission(path) and path.stem.lower() not in NOT_LABELS]
+    others = [path for path in _tables_in(root) if not _is_submission(path) and path.name != EXPORTED]
     return [(others[0], "")] if len(others) == 1 and (is_sure or _lists_images(others[0], None)) else []
 
 
 def _exported(root: Path) -> list[tuple[Path, Split]]:
-    """What `wsol export --format csv` writes; beside class folders it is their ground truth."""
-    table = root / EXPORTED
-    if not table.is_file() or any(path.is_dir() for path in root.iterdir()) or "label" not in header_of(table):
-        return []
-    return [(table, "")]
+    """The export of a prediction, whose images are elsewhere."""
+    is_there = (root / EXPORTED).is_file() and not any(path.is_dir() for path in root.iterdir())
+    return [(root / EXPORTED, "")] if is_there and "label" in header_of(root / EXPORTED) else []
 
 
 def _is_submission(path: Path) -> bool:

@@ -11,7 +11,7 @@ from fake_data.csv_table import BOX_COLUMNS, ROWS, write_images, write_table
 from fake_data.images import write_image
 from fake_data.tables import DOGS, write_dog_breeds, write_imagefolder, write_images_of, write_kaggle
 
-from wsol.data.open import open_data, open_ground_truth
+from wsol.data.open import columns_if_table, open_data, open_ground_truth
 from wsol.data.readers.csv_columns import chosen_columns
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
@@ -104,6 +104,7 @@ def test_another_form_of_chosen_columns_is_refused(tmp_path: Path, text: str) ->
     [
         pytest.param("photo,kind,size", None, ("photo, kind, size", "--columns image=NAME"), id="unknown names"),
         pytest.param("image,kind,size", None, ("image, kind, size", "--columns image=NAME"), id="an unknown label"),
+        pytest.param("0.jpg,owl,5", None, ("names of the columns",), id="no header"),
         pytest.param("image,class,species", None, ("class, species", "--columns label=class"), id="two labels"),
         pytest.param("image,kind,size", "label=sort", ("image, kind, size", "'sort'"), id="a slip in the choice"),
         pytest.param("path,x,y,w,h", None, ("x1 = x + w",), id="y is a corner"),
@@ -126,6 +127,24 @@ def test_a_folder_of_images_and_a_table_with_unknown_columns_lists_them(tmp_path
     with pytest.raises(WsolError, match="notiz, bild, art.*--columns"):
         opened(tmp_path)
     assert labels_of(opened(tmp_path, "image=bild,label=art")) == OWL_AND_HAWK
+
+
+def test_the_columns_of_a_run_are_used_where_a_table_has_them(tmp_path: Path, class_folders: Path) -> None:
+    write_images_of(tmp_path / "photos", OWL_AND_HAWK)
+    write_table(tmp_path / "mine.csv", OWL_AND_HAWK.items(), ("bild", "art"))
+    for columns, path in (("image=bild,label=art", tmp_path), ("label=art", tmp_path / "mine.csv")):
+        assert columns_if_table(path, columns) == columns
+    assert columns_if_table(tmp_path, "label=kind") is None
+    assert columns_if_table(class_folders, "label=art") is None
+    assert columns_if_table(tmp_path / "absent", "label=art") is None
+    assert columns_if_table(tmp_path, None) is None
+
+
+def test_a_folder_without_classes_names_its_table(tmp_path: Path) -> None:
+    write_images_of(tmp_path / "photos/old", OWL_AND_HAWK)
+    write_table(tmp_path / "mine.csv", OWL_AND_HAWK.items(), ("bild", "art"))
+    with pytest.raises(WsolError, match=r"mine\.csv"):
+        open_data(tmp_path)
 
 
 def test_columns_of_something_that_is_no_table_are_refused(class_folders: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from wsol.data.image_files import CHECKED_NAMES
+from wsol.data.images import is_image
 from wsol.data.readers.csv_columns import ADVICE, OPTIONAL, OURS, Columns, Role, columns_of, path_of
 from wsol.data.readers.csv_rows import MAX_COLUMNS, check_header, csv_rows, first_rows, header_of, is_misspelt
 from wsol.data.readers.listed_images import find_images
@@ -50,14 +51,16 @@ class Table:
         Raises:
             WsolError: not a table, or columns missing.
         """
-        required = self._required()
+        required, advice = self._required(), ADVICE
+        if any(is_path(name) and is_image(Path(name)) for name in self.header):
+            advice = "The first line must be the names of the columns, such as `image,label`: add it."
         if self.path.suffix.lower() in LINES:
             header = self.columns.renamed(self.header)
-            check_header(self.path, header, required, OPTIONAL, self.header, ADVICE)
+            check_header(self.path, header, required, OPTIONAL, self.header, advice)
             for where, cells in _objects(self.path):
                 yield where, dict(zip(header, (cells.get(name, "") for name in self.header), strict=True))
         else:
-            yield from csv_rows(self.path, required, OPTIONAL, self.columns.renamed, ADVICE)
+            yield from csv_rows(self.path, required, OPTIONAL, self.columns.renamed, advice)
 
     @property
     def has_boxes(self) -> bool:
@@ -93,6 +96,11 @@ def tables_of(root: Path, chosen: Mapping[Role, str] | None = None) -> list[Tabl
     if not files or files[0][0].suffix.lower() == PARQUET:
         raise _no_table(root, _parquet(root) if root.is_dir() else root)
     return [_table(path, split, chosen or {}) for path, split in files]
+
+
+def table_in(root: Path) -> Path | None:
+    """The only table of a folder, which may list anything; None if there is none or several."""
+    return next((path for path, _ in _only(root, is_sure=True)), None) if root.is_dir() else None
 
 
 def _table(path: Path, split: Split, chosen: Mapping[Role, str]) -> Table:

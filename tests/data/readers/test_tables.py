@@ -363,6 +363,28 @@ def test_a_table_beside_class_folders_is_no_table_of_images(class_folders: Path,
     assert open_data(class_folders).kind == "class folders"
 
 
+@pytest.mark.parametrize("names", [("owl/1.jpg", "hawk/7.jpg"), ("1.jpg", "7.jpg"), ("1", "7"), ("owl\\1.jpg", "7")])
+def test_a_list_of_some_images_of_class_folders_does_not_take_their_place(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    write_images_of(tmp_path, ("owl/1.jpg", "owl/2.jpg", "hawk/7.jpg"))
+    write_table(tmp_path / "doubtful.csv", [(names[0], "owl"), (names[1], "hawk")], ("image", "class"))
+    data = open_data(tmp_path)
+    assert data.kind == "class folders"
+    assert len(data.train) == 3
+    assert len(open_data(tmp_path / "doubtful.csv").train) == 2
+
+
+def test_parts_of_images_beside_their_only_table_are_read(tmp_path: Path) -> None:
+    write_images_of(tmp_path, ("part_1/a.jpg", "part_2/b.jpg", "part_2/c.jpg"))
+    rows = [("l1", "a", "nv", 40), ("l2", "b", "mel", 50), ("l3", "c", "nv", 60)]
+    write_table(tmp_path / "HAM10000_metadata.csv", rows, ("lesion_id", "image_id", "dx", "age"))
+    with pytest.raises(WsolError, match="lesion_id, image_id, dx, age.*--columns"):
+        opened(tmp_path)
+    labels = labels_of(opened(tmp_path, "label=dx"))
+    assert labels == {"part_1/a.jpg": "nv", "part_2/b.jpg": "mel", "part_2/c.jpg": "nv"}
+
+
 # Hugging Face's imagefolder
 
 

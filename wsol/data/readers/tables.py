@@ -206,7 +206,25 @@ def _metadata(root: Path) -> list[tuple[Path, Split]]:
 def _only(root: Path, *, is_sure: bool = False) -> list[tuple[Path, Split]]:
     """The only table of a folder, whatever its name, if it lists images or it is sure that there is a table."""
     others = [path for path in _tables_in(root) if not _is_submission(path) and path.name != EXPORTED]
-    return [(others[0], "")] if len(others) == 1 and (is_sure or _lists_images(others[0], None)) else []
+    if len(others) != 1 or not (is_sure or (_lists_images(others[0], None) and not _repeats_folders(others[0]))):
+        return []
+    return [(others[0], "")]
+
+
+def _repeats_folders(table: Path) -> bool:
+    """Whether a label is the folder of its image: then the folders are the classes, and may hold more images."""
+    header, *rows = _head(table)
+    try:
+        named = columns_of(table, header, lambda: rows, {}).names
+    except WsolError:
+        return False
+    index = {ours: header.index(name) for name, ours in named.items()}
+    if not {"path", "label"} <= index.keys():
+        return False
+    whole = [row for row in rows if len(row) == len(header)]
+    found = find_images(table, None, [row[index["path"]].replace("\\", "/") for row in whole])
+    ids = (found.image_id(row[index["path"]].replace("\\", "/")) for row in whole)
+    return any(row[index["label"]] in image_id.split("/")[:-1] for row, image_id in zip(whole, ids, strict=True))
 
 
 def _exported(root: Path) -> list[tuple[Path, Split]]:

@@ -28,6 +28,7 @@ from wsol.data.readers import (
     wsolevaluation,
     yolo,
 )
+from wsol.data.readers.tables import table_in
 from wsol.data.samples import DataSet, checked
 from wsol.data.splits import split_of
 from wsol.data.unread import CONVERT, in_words, unread_of
@@ -162,13 +163,13 @@ def open_ground_truth(
 
 
 def columns_if_table(root: Path, columns: str | None) -> str | None:
-    """The columns of a run's table, if this is a table too: a run may be evaluated on another layout.
+    """The columns of a run's table, if this table has them too: a run may be evaluated on another data set.
 
     Args:
         root: the data set.
         columns: as in the configuration of the run.
     """
-    return columns if columns is not None and root.exists() and csv_table.recognise(root) else None
+    return columns if columns is not None and root.exists() and csv_table.has_columns(root, columns) else None
 
 
 def _read(root: Path, images: Path | None) -> DataSet:
@@ -218,7 +219,9 @@ def _hint_of_nearest(root: Path) -> str:
 
 def _hint_of_unread(data: DataSet) -> str:
     words = in_words(unread_of(data))
-    return f" It holds {words}: {CONVERT}" if words else ""
+    unread = f" It holds {words}: {CONVERT}" if words else ""
+    table = table_in(data.root) if data.kind == "class folders" else None
+    return f"{unread} If {table} lists the images, give that file." if table else unread
 
 
 def _no_images(data: DataSet) -> WsolError:

@@ -55,7 +55,9 @@ def test_boxes_of_heads_are_no_ground_truth(tmp_path: Path) -> None:
         open_data(write_pets(tmp_path)).read_ground_truth()
 
 
-@pytest.mark.parametrize("line", ["Abyssinian_100", "../Abyssinian_100 1 1 1", "Abyssinian_100 one 1 1"])
+@pytest.mark.parametrize(
+    "line", ["Abyssinian_100", "../Abyssinian_100 1 1 1", "Abyssinian_100 one 1 1", f"A_{'1' * 300} 1 1 1"]
+)
 def test_a_line_of_another_form_is_refused(tmp_path: Path, line: str) -> None:
     write_pets(tmp_path)
     with (tmp_path / "annotations/test.txt").open("a") as table:

@@ -18,7 +18,7 @@ from fake_data.tables import (
     write_one_hot,
 )
 
-from wsol.data.open import open_data, open_ground_truth
+from wsol.data.open import columns_if_table, open_data, open_ground_truth
 from wsol.data.readers.csv_columns import chosen_columns
 from wsol.data.samples import DataSet, Sample
 from wsol.errors import WsolError
@@ -111,6 +111,7 @@ def test_another_form_of_chosen_columns_is_refused(tmp_path: Path, text: str) ->
     [
         pytest.param("photo,kind,size", None, ("photo, kind, size", "--columns image=NAME"), id="unknown names"),
         pytest.param("image,kind,size", None, ("image, kind, size", "--columns image=NAME"), id="an unknown label"),
+        pytest.param("0.jpg,owl,5", None, ("names of the columns",), id="no header"),
         pytest.param("image,class,species", None, ("class, species", "--columns label=class"), id="two labels"),
         pytest.param("image,kind,size", "label=sort", ("image, kind, size", "'sort'"), id="a slip in the choice"),
         pytest.param("path,x,y,w,h", None, ("x1 = x + w",), id="y is a corner"),
@@ -133,6 +134,24 @@ def test_a_folder_of_images_and_a_table_with_unknown_columns_lists_them(tmp_path
     with pytest.raises(WsolError, match="notiz, bild, art.*--columns"):
         opened(tmp_path)
     assert labels_of(opened(tmp_path, "image=bild,label=art")) == OWL_AND_HAWK
+
+
+def test_the_columns_of_a_run_are_used_where_a_table_has_them(tmp_path: Path, class_folders: Path) -> None:
+    write_images_of(tmp_path / "photos", OWL_AND_HAWK)
+    write_table(tmp_path / "mine.csv", OWL_AND_HAWK.items(), ("bild", "art"))
+    for columns, path in (("image=bild,label=art", tmp_path), ("label=art", tmp_path / "mine.csv")):
+        assert columns_if_table(path, columns) == columns
+    assert columns_if_table(tmp_path, "label=kind") is None
+    assert columns_if_table(class_folders, "label=art") is None
+    assert columns_if_table(tmp_path / "absent", "label=art") is None
+    assert columns_if_table(tmp_path, None) is None
+
+
+def test_a_folder_without_classes_names_its_table(tmp_path: Path) -> None:
+    write_images_of(tmp_path / "photos/old", OWL_AND_HAWK)
+    write_table(tmp_path / "mine.csv", OWL_AND_HAWK.items(), ("bild", "art"))
+    with pytest.raises(WsolError, match=r"mine\.csv"):
+        open_data(tmp_path)
 
 
 def test_columns_of_something_that_is_no_table_are_refused(class_folders: Path) -> None:
@@ -349,6 +368,28 @@ def test_absent_images_keep_the_names_of_the_table(tmp_path: Path) -> None:
 def test_a_table_beside_class_folders_is_no_table_of_images(class_folders: Path, name: str, header: str) -> None:
     (class_folders / name).write_text(f"{header}\n" + ",".join("7" for _ in header.split(",")) + "\n")
     assert open_data(class_folders).kind == "class folders"
+
+
+@pytest.mark.parametrize("names", [("owl/1.jpg", "hawk/7.jpg"), ("1.jpg", "7.jpg"), ("1", "7"), ("owl\\1.jpg", "7")])
+def test_a_list_of_some_images_of_class_folders_does_not_take_their_place(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    write_images_of(tmp_path, ("owl/1.jpg", "owl/2.jpg", "hawk/7.jpg"))
+    write_table(tmp_path / "doubtful.csv", [(names[0], "owl"), (names[1], "hawk")], ("image", "class"))
+    data = open_data(tmp_path)
+    assert data.kind == "class folders"
+    assert len(data.train) == 3
+    assert len(open_data(tmp_path / "doubtful.csv").train) == 2
+
+
+def test_parts_of_images_beside_their_only_table_are_read(tmp_path: Path) -> None:
+    write_images_of(tmp_path, ("part_1/a.jpg", "part_2/b.jpg", "part_2/c.jpg"))
+    rows = [("l1", "a", "nv", 40), ("l2", "b", "mel", 50), ("l3", "c", "nv", 60)]
+    write_table(tmp_path / "HAM10000_metadata.csv", rows, ("lesion_id", "image_id", "dx", "age"))
+    with pytest.raises(WsolError, match="lesion_id, image_id, dx, age.*--columns"):
+        opened(tmp_path)
+    labels = labels_of(opened(tmp_path, "label=dx"))
+    assert labels == {"part_1/a.jpg": "nv", "part_2/b.jpg": "mel", "part_2/c.jpg": "nv"}
 
 
 # Hugging Face's imagefolder

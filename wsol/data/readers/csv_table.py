@@ -84,6 +84,19 @@ def read(root: Path, images: Path | None = None, columns: str | None = None) -> 
     )
 
 
+def has_columns(root: Path, columns: str) -> bool:
+    """Whether this is a table, or a folder of one, that has these columns.
+
+    Args:
+        root: any data set.
+        columns: as for `read`.
+    """
+    try:
+        return bool(tables_of(root, chosen_columns(columns)))
+    except WsolError:
+        return False
+
+
 @dataclass(frozen=True)
 class _Line:
     """What a line says of an image."""

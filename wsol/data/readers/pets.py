@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wsol.data.ground_truth import GroundTruth
 from wsol.data.samples import DataSet, Sample
-from wsol.data.untrusted import short_repr
+from wsol.data.untrusted import is_path, short_repr
 from wsol.errors import NoGroundTruth, WsolError
 
 KIND = "Oxford-IIIT Pet"
@@ -74,7 +74,7 @@ def _names(table: Path) -> list[tuple[str, str]]:
     found = {}
     for line in _lines(table):
         match = _LINE.fullmatch(line)
-        if match is None:
+        if match is None or not is_path(f"{match['name']}.jpg"):
             raise WsolError(
                 str(table),
                 expected="lines such as `Abyssinian_100 1 1 1`",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from wsol.data.image_files import CHECKED_NAMES
+from wsol.data.images import is_image
 from wsol.data.readers.csv_columns import ADVICE, OPTIONAL, OURS, Columns, Role, columns_of, path_of
 from wsol.data.readers.csv_rows import MAX_COLUMNS, check_header, csv_rows, first_rows, header_of, is_misspelt
 from wsol.data.readers.listed_images import find_images
@@ -52,14 +53,16 @@ class Table:
         Raises:
             WsolError: not a table, or columns missing.
         """
-        required = self._required()
+        required, advice = self._required(), ADVICE
+        if any(is_path(name) and is_image(Path(name)) for name in self.header):
+            advice = "The first line must be the names of the columns, such as `image,label`: add it."
         if self.path.suffix.lower() in LINES:
             header = self.columns.renamed(self.header)
-            check_header(self.path, header, required, OPTIONAL, self.header, ADVICE)
+            check_header(self.path, header, required, OPTIONAL, self.header, advice)
             for where, cells in _objects(self.path):
                 yield where, dict(zip(header, (cells.get(name, "") for name in self.header), strict=True))
         else:
-            yield from csv_rows(self.path, required, OPTIONAL, self.columns.renamed, ADVICE)
+            yield from csv_rows(self.path, required, OPTIONAL, self.columns.renamed, advice)
 
     @property
     def has_boxes(self) -> bool:
@@ -95,6 +98,11 @@ def tables_of(root: Path, chosen: Mapping[Role, str] | None = None) -> list[Tabl
     if not files or files[0][0].suffix.lower() == PARQUET:
         raise _no_table(root, _parquet(root) if root.is_dir() else root)
     return [_table(path, split, chosen or {}) for path, split in files]
+
+
+def table_in(root: Path) -> Path | None:
+    """The only table of a folder, which may list anything; None if there is none or several."""
+    return next((path for path, _ in _only(root, is_sure=True)), None) if root.is_dir() else None
 
 
 def _table(path: Path, split: Split, chosen: Mapping[Role, str]) -> Table:
@@ -200,7 +208,25 @@ def _metadata(root: Path) -> list[tuple[Path, Split]]:
 def _only(root: Path, *, is_sure: bool = False) -> list[tuple[Path, Split]]:
     """The only table of a folder, whatever its name, if it lists images or it is sure that there is a table."""
     others = [path for path in _tables_in(root) if not _is_submission(path) and path.name != EXPORTED]
-    return [(others[0], "")] if len(others) == 1 and (is_sure or _lists_images(others[0], None)) else []
+    if len(others) != 1 or not (is_sure or (_lists_images(others[0], None) and not _repeats_folders(others[0]))):
+        return []
+    return [(others[0], "")]
+
+
+def _repeats_folders(table: Path) -> bool:
+    """Whether a label is the folder of its image: then the folders are the classes, and may hold more images."""
+    header, *rows = _head(table)
+    try:
+        named = columns_of(table, header, lambda: rows, {}).names
+    except WsolError:
+        return False
+    index = {ours: header.index(name) for name, ours in named.items()}
+    if not {"path", "label"} <= index.keys():
+        return False
+    whole = [row for row in rows if len(row) == len(header)]
+    found = find_images(table, None, [row[index["path"]].replace("\\", "/") for row in whole])
+    ids = (found.image_id(row[index["path"]].replace("\\", "/")) for row in whole)
+    return any(row[index["label"]] in image_id.split("/")[:-1] for row, image_id in zip(whole, ids, strict=True))
 
 
 def _exported(root: Path) -> list[tuple[Path, Split]]:

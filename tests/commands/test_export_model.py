@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,14 @@ from wsol.geometry.image_threshold import THRESHOLDS, ImageThreshold
 from wsol.inference.onnx import export as onnx_export
 from wsol.inference.onnx import fresh
 from wsol.inference.onnx import metadata as onnx_file
-from wsol.inference.onnx.networks import open_onnx
+from wsol.inference.onnx.networks import OnnxNetworks, open_onnx
 from wsol.models.backbone import whole_model
 from wsol.models.checkpoint import ClassifierConfig, MffConfig, build, save
 from wsol.models.mffnet import ScoreMaps
 from wsol.predictions.records import open_predictions
 from wsol.runs.run import Run
 from wsol.runs.saved_config import save_config
+from wsol.runtime.engine import WITHOUT_TORCH
 from wsol.runtime.progress import Progress
 
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
@@ -107,11 +109,9 @@ def test_the_file_reads_images_as_the_run_does(tmp_path: Path, monkeypatch: pyte
     older = {name: text for name, text in metadata.as_metadata().items() if name != "image"}
     assert fresh._is_of(onnx_file.read_metadata(older, tmp_path), run)
 
-    class Opened:
-        def __init__(self) -> None:
-            self.metadata = metadata
-
-    monkeypatch.setattr("wsol.inference.localizer.open_onnx", lambda file, device: Opened())
+    session = SimpleNamespace(get_outputs=lambda: [SimpleNamespace(name="heatmap")])
+    opened = OnnxNetworks(session, metadata, WITHOUT_TORCH)
+    monkeypatch.setattr("wsol.inference.localizer.open_onnx", lambda file, device: opened)
     assert Localizer.from_onnx(tmp_path / "model.onnx").image == decoding
 
 

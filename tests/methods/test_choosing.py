@@ -154,14 +154,14 @@ A_VALUE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     ("method", "groups"),
     [
-        ("spol", "pseudo seg classify instant box"),
-        ("cam", "training box"),
-        ("has", "training has box"),
-        ("instant", "instant box"),
-        ("ddt", "training ddt box"),
-        ("psol", "classify training ddt psol"),
-        ("gcnet", "training gcnet box"),
-        ("gradcam:layercam", "training box"),
+        ("spol", "image pseudo seg classify instant box"),
+        ("cam", "image training box"),
+        ("has", "image training has box"),
+        ("instant", "image instant box"),
+        ("ddt", "image training ddt box"),
+        ("psol", "image classify training ddt psol"),
+        ("gcnet", "image training gcnet box"),
+        ("gradcam:layercam", "image training box"),
     ],
 )
 def test_the_groups_that_a_method_reads(method: Method, groups: str) -> None:
@@ -185,8 +185,8 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
     [
         pytest.param(
             "--method cam --cam.resize-px 96",
-            "method cam does not read --cam.resize-px: expected options of training, box, got --cam.resize-px 96. Use"
-            " --training.resize-px, or leave it out.",
+            "method cam does not read --cam.resize-px: expected options of image, training, box, got --cam.resize-px 96."
+            " Use --training.resize-px, or leave it out.",
             id="the group cam is SPOL's stage 1",
         ),
         pytest.param(
@@ -200,13 +200,13 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
         pytest.param("--method has --adl.gamma 0.5", "Choose `--method adl`, or leave it out.", id="another method's"),
         pytest.param(
             "--method psol --box.threshold 0.3",
-            "method psol does not read --box.threshold: expected options of classify, training, ddt, psol, got"
+            "method psol does not read --box.threshold: expected options of image, classify, training, ddt, psol, got"
             " --box.threshold 0.3. Choose another `--method`",
             id="no maps, no threshold",
         ),
         pytest.param(
             "--method ddt --training.epochs 3",
-            "method ddt does not read --training.epochs: expected options of training (resize-px, crop-px,"
+            "method ddt does not read --training.epochs: expected options of image, training (resize-px, crop-px,"
             " output-stride, feature), ddt, box, got --training.epochs 3. Choose another `--method`, or leave it out.",
             id="a method that does not train",
         ),
@@ -237,8 +237,8 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
         ),
         pytest.param(
             "--classifier localizer --classify.epochs 3",
-            "with --classifier localizer does not read --classify.epochs: expected options of cam, pseudo (masks), seg,"
-            " instant, box, got",
+            "with --classifier localizer does not read --classify.epochs: expected options of image, cam, pseudo (masks),"
+            " seg, instant, box, got",
             id="no separate classifier",
         ),
         pytest.param(

@@ -148,13 +148,22 @@ def test_a_finished_folder_is_recognised(tmp_path: Path) -> None:
             "train-cam",
             SETTINGS | {"cam": {"epochs": 3, "mean": (0.5, 0.5)}},
             {"training": "xyz"},
-            ["the training images or their classes differ", "settings.cam.epochs: 2 there, 3 now"],
+            [
+                "the training images, their classes or the options `--image` differ",
+                "settings.cam.epochs: 2 there, 3 now",
+            ],
             id="two values, sorted",
         ),
         pytest.param(
             "train-cam", SETTINGS | {"new": 1}, INPUTS, ["settings.new: absent there, 1 now"], id="a new name"
         ),
-        pytest.param("train-cam", SETTINGS, {}, ["the training images or their classes differ"], id="a name gone"),
+        pytest.param(
+            "train-cam",
+            SETTINGS,
+            {},
+            ["the training images, their classes or the options `--image` differ"],
+            id="a name gone",
+        ),
         pytest.param(
             "train-cam",
             SETTINGS,

@@ -185,8 +185,8 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
     [
         pytest.param(
             "--method cam --cam.resize-px 96",
-            "method cam does not read --cam.resize-px: expected options of image, training, box, got --cam.resize-px 96."
-            " Use --training.resize-px, or leave it out.",
+            "method cam does not read --cam.resize-px: expected options of image, training, box, got --cam.resize-px"
+            " 96. Use --training.resize-px, or leave it out.",
             id="the group cam is SPOL's stage 1",
         ),
         pytest.param(
@@ -237,8 +237,8 @@ def test_an_option_is_refused_if_the_run_does_not_read_it(method: Method, classi
         ),
         pytest.param(
             "--classifier localizer --classify.epochs 3",
-            "with --classifier localizer does not read --classify.epochs: expected options of image, cam, pseudo (masks),"
-            " seg, instant, box, got",
+            "with --classifier localizer does not read --classify.epochs: expected options of image, cam, pseudo"
+            " (masks), seg, instant, box, got",
             id="no separate classifier",
         ),
         pytest.param(

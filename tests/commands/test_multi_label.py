@@ -112,6 +112,10 @@ def test_predictions_of_a_class_are_evaluated_with_its_boxes(
             PredictedObject(box, 0.9, encode(np.zeros((96, 96), dtype=bool)), label, names[label])
             for label, box in zip(labels[::-1] if exchanged else labels, PLACES, strict=False)
         ]
+        if len(labels) == 1:  # a better box of a class that is not there
+            absent = (labels[0] + 2) % 3
+            wrong = PredictedObject((0, 0, 90, 9), 0.95, encode(np.zeros((96, 96), dtype=bool)), absent, names[absent])
+            objects = [wrong, *objects]
         label = labels[0]
         lines.append(Prediction(f"test{number}.png", (96, 96), tuple(objects), label, names[label], ()))
     folder = tmp_path / "predictions"

@@ -198,6 +198,7 @@ def _entries(
             )
     # Equal or absent scores do not rank the boxes.
     has_scores = len({score for one in boxes.values() for score in one.scores.tolist()}) > 1
+    is_multi_label = any(sample.others for sample in samples)
     entries, left_out = [], []
     for sample in samples:
         i = sample.image_id
@@ -206,7 +207,7 @@ def _entries(
             continue
         rank = None if ranks is None else ranks.get((i, sample.label), NOT_NAMED)
         own = boxes.get(i)
-        if own is not None and sample.others:
+        if own is not None and (sample.others or (is_multi_label and len(set(own.class_names)) > 1)):
             own = own.of_class(data.class_names[sample.label])
         found_boxes, scores = (None, None) if own is None else (own.boxes, own.scores if has_scores else None)
         of_image = truth_of(sample, data, ground_truth)
